@@ -1,0 +1,156 @@
+// Package logging is the small door in front of hclog.
+//
+// Three things are decided here and nowhere else. The level is cached in an
+// atomic, because asking hclog whether debug is on costs a hundred
+// nanoseconds and three allocations per call: callers guard with DebugOn and
+// pay one load. Output goes through a Ring that never blocks, so that a
+// stopped terminal or a full pipe costs log lines and no answers. And a line
+// looks as users of kresd know it: "[cache] text", without the time; JSON
+// with stable fields is an option.
+//
+// The way of a cached answer writes no log line at all; nothing here is made
+// for it. There is no global logger: each owner is given its own.
+package logging
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A Format is how lines look.
+type Format uint8
+
+// The formats. Text is "[group] message key=value"; JSON is one object a line
+// with ts, level, group and msg first.
+const (
+	Text Format = iota
+	JSON
+)
+
+// ParseFormat knows the names "text" and "json".
+func ParseFormat(name string) (f Format, ok bool) {
+	switch name {
+	case "text", "":
+		return Text, true
+	case "json":
+		return JSON, true
+	}
+	return Text, false
+}
+
+// A Level is how much is logged. Notice is what a running daemon says of its
+// own accord; Debug is everything (kresd -v).
+type Level int32
+
+// The levels, in growing importance.
+const (
+	Debug  Level = Level(hclog.Debug)
+	Notice Level = Level(hclog.Info)
+	Warn   Level = Level(hclog.Warn)
+	Error  Level = Level(hclog.Error)
+)
+
+// Options say where and how to log. The zero value drops everything.
+type Options struct {
+	Out    io.Writer // what is below Error; usually a Ring over standard output
+	Err    io.Writer // Error; nil means Out
+	Format Format
+	Level  Level // 0 means Notice
+	// Priority puts the syslog priority in front of text lines ("<4>"), as
+	// journald wants it from what it reads on a service's output.
+	Priority bool
+	// Worker is this process's "id" in JSON lines; empty leaves it out.
+	Worker string
+	// Now gives the time in JSON lines; nil means the system's clock.
+	Now func() time.Time
+}
+
+// A Logger writes lines of one group. All loggers that come from one New
+// share their level. A nil *Logger is silent, and never says that debug is on.
+type Logger struct {
+	hc    hclog.Logger
+	level *atomic.Int32
+	group string
+}
+
+// New makes the root logger, of the group "system".
+func New(o Options) *Logger {
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	if o.Err == nil {
+		o.Err = o.Out
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Level == 0 {
+		o.Level = Notice
+	}
+	level := &atomic.Int32{}
+	level.Store(int32(o.Level))
+	// The intercept logger itself is off: its sinks alone decide and write.
+	hc := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "system", Level: hclog.Off, Output: io.Discard})
+	hc.RegisterSink(&sink{opts: o, level: level})
+	return &Logger{hc: hc, level: level, group: "system"}
+}
+
+// Group returns a logger whose lines carry another group's name, such as
+// "cache" or "ta".
+func (l *Logger) Group(name string) *Logger {
+	if l == nil {
+		return nil
+	}
+	return &Logger{hc: l.hc.ResetNamed(name), level: l.level, group: name}
+}
+
+// HC gives the hclog logger behind, for libraries that want one.
+func (l *Logger) HC() hclog.Logger {
+	if l == nil {
+		return hclog.NewNullLogger()
+	}
+	return l.hc
+}
+
+// DebugOn says whether debug lines are written. Every call of Debug stands
+// behind it: the arguments of a variadic call are allocated even when nobody
+// looks at them.
+func (l *Logger) DebugOn() bool { return l != nil && l.level.Load() <= int32(Debug) }
+
+// Level is the present level.
+func (l *Logger) Level() Level {
+	if l == nil {
+		return Error
+	}
+	return Level(l.level.Load())
+}
+
+// SetLevel changes the level of all loggers that share it.
+func (l *Logger) SetLevel(to Level) {
+	if l != nil {
+		l.level.Store(int32(to))
+	}
+}
+
+// Debug writes a step of the daemon's work: msg and pairs of key and value, as
+// in all methods that write. Guard it with DebugOn.
+func (l *Logger) Debug(msg string, kv ...any) { l.log(Debug, msg, kv) }
+
+// Notice writes what an operator wants to know of a healthy daemon.
+func (l *Logger) Notice(msg string, kv ...any) { l.log(Notice, msg, kv) }
+
+// Warn writes what an operator should look at.
+func (l *Logger) Warn(msg string, kv ...any) { l.log(Warn, msg, kv) }
+
+// Error writes, to the error output, what failed.
+func (l *Logger) Error(msg string, kv ...any) { l.log(Error, msg, kv) }
+
+func (l *Logger) log(at Level, msg string, kv []any) {
+	if l == nil || int32(at) < l.level.Load() {
+		return
+	}
+	l.hc.Log(hclog.Level(at), msg, kv...)
+}

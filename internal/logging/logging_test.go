@@ -1,0 +1,182 @@
+package logging
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestTextLines(t *testing.T) {
+	var out, errOut bytes.Buffer
+	l := New(Options{Out: &out, Err: &errOut})
+	l.Notice("started in interactive mode, type 'help()'")
+	l.Group("ta").Warn("key is old", "tag", 20326, "file", "a b", "err", errors.New("x"))
+	l.Group("cache").Notice("two\nlines", "lonely")
+	l.Group("tls").Error("no certificate")
+	l.Debug("not shown")
+	want := "[system] started in interactive mode, type 'help()'\n" +
+		"[ ta ] key is old tag=20326 file=\"a b\" err=x\n" +
+		"[cache] two\n  lines EXTRA_VALUE_AT_END=lonely\n"
+	if got := out.String(); got != want {
+		t.Errorf("output:\n%swant:\n%s", got, want)
+	}
+	if got, want := errOut.String(), "[tls] no certificate\n"; got != want {
+		t.Errorf("error output %q, want %q", got, want)
+	}
+}
+
+func TestLevelIsShared(t *testing.T) {
+	var out bytes.Buffer
+	l := New(Options{Out: &out})
+	sub := l.Group("iter")
+	if sub.DebugOn() {
+		t.Error("debug is on at the default level")
+	}
+	l.SetLevel(Debug)
+	if !sub.DebugOn() {
+		t.Error("debug is off in a group after SetLevel(Debug)")
+	}
+	sub.Debug("step")
+	if got := out.String(); got != "[iter] step\n" {
+		t.Errorf("output %q", got)
+	}
+}
+
+func TestDebugOnAllocatesNothing(t *testing.T) {
+	l := New(Options{Out: io.Discard})
+	if n := testing.AllocsPerRun(100, func() {
+		if l.DebugOn() {
+			l.Debug("x", "y", 1)
+		}
+	}); n != 0 {
+		t.Errorf("a guarded debug call allocates %v times", n)
+	}
+}
+
+func TestNilLoggerIsSilent(t *testing.T) {
+	var l *Logger
+	l.Group("x").Error("nothing")
+	l.SetLevel(Debug)
+	if l.DebugOn() {
+		t.Error("a nil logger says that debug is on")
+	}
+}
+
+func TestJSONLines(t *testing.T) {
+	var out bytes.Buffer
+	at := time.Date(2026, 11, 23, 1, 2, 3, 4000, time.UTC)
+	l := New(Options{Out: &out, Format: JSON, Worker: "3", Now: func() time.Time { return at }})
+	l.Group("cache").Warn("a \"b\"\n", "n", 7, "d", time.Second, "e", errors.New("bad"))
+	var got map[string]any
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatalf("%v in %q", err, out.String())
+	}
+	want := map[string]any{"ts": "2026-11-23T01:02:03.000004Z", "level": "warning", "group": "cache",
+		"msg": "a \"b\"\n", "worker": "3", "n": 7.0, "d": "1s", "e": "bad"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestPriorityForTheJournal(t *testing.T) {
+	var out bytes.Buffer
+	l := New(Options{Out: &out, Priority: true})
+	l.Warn("w")
+	l.Error("e")
+	if got, want := out.String(), "<4>[system] w\n<3>[system] e\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestToJournal(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, _ := f.Stat()
+	st := info.Sys().(*syscall.Stat_t)
+	for env, want := range map[string]bool{"": false, "1:1": false, fmt.Sprintf("%d:%d", st.Dev, st.Ino): true} {
+		if got := ToJournal(f, func(string) string { return env }); got != want {
+			t.Errorf("JOURNAL_STREAM=%q: %v, want %v", env, got, want)
+		}
+	}
+}
+
+// stuck is a writer that takes nothing until it is let go.
+type stuck struct {
+	gate chan struct{}
+	mu   sync.Mutex
+	got  bytes.Buffer
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.gate
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got.Write(p)
+}
+
+func (s *stuck) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got.String()
+}
+
+func TestRingNeverBlocksAndCountsLosses(t *testing.T) {
+	w := &stuck{gate: make(chan struct{})}
+	r := NewRing(w, 100)
+	line := strings.Repeat("x", 9) + "\n"
+	for range 1000 { // a blocking ring would hang the test here
+		fmt.Fprint(r, line)
+	}
+	lost := r.Dropped()
+	if lost < 900-20 || lost > 990 {
+		t.Errorf("%d of 1000 lines lost with room for 10 to 20", lost)
+	}
+	if r.Flush(time.Millisecond) {
+		t.Error("Flush says that a stuck writer took everything")
+	}
+	close(w.gate)
+	if !r.Flush(10 * time.Second) {
+		t.Fatal("not flushed by a free writer")
+	}
+	var told uint64
+	for _, l := range strings.Split(w.text(), "\n") {
+		var n uint64
+		if c, _ := fmt.Sscanf(l, "[system] %d log lines were lost", &n); c == 1 {
+			told += n
+		}
+	}
+	if told != lost {
+		t.Errorf("lines tell of %d losses, want %d:\n%s", told, lost, w.text())
+	}
+	r.Close(time.Second)
+	fmt.Fprint(r, "late")
+	if r.Dropped() != lost+1 {
+		t.Error("a write after Close was not counted as lost")
+	}
+}
+
+func TestRingKeepsOrder(t *testing.T) {
+	w := &stuck{gate: make(chan struct{})}
+	close(w.gate)
+	r := NewRing(w, 0)
+	var want strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(r, "%d\n", i)
+		fmt.Fprintf(&want, "%d\n", i)
+	}
+	r.Close(10 * time.Second)
+	if w.text() != want.String() {
+		t.Error("lines are missing or out of order")
+	}
+}

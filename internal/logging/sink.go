@@ -1,0 +1,170 @@
+package logging
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A sink turns what hclog accepts into lines. hclog's own formats are not
+// used: its text carries a time and no bracketed group, its JSON costs ten
+// times what encoding the few fields by hand does.
+type sink struct {
+	opts  Options
+	level *atomic.Int32
+}
+
+// Accept implements hclog.SinkAdapter. Each line is one Write, so that lines
+// of several goroutines and of several workers on one pipe never mix.
+func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
+	if int32(level) < s.level.Load() {
+		return
+	}
+	var line []byte
+	if s.opts.Format == JSON {
+		line = s.appendJSON(nil, name, level, msg, args)
+	} else {
+		line = s.appendText(nil, name, level, msg, args)
+	}
+	out := s.opts.Out
+	if level >= hclog.Error {
+		out = s.opts.Err
+	}
+	_, _ = out.Write(line)
+}
+
+func (s *sink) appendText(b []byte, name string, level hclog.Level, msg string, args []any) []byte {
+	if s.opts.Priority {
+		b = append(b, '<', '0'+priority(level), '>')
+	}
+	b = append(b, Prefix(name)...)
+	b = append(b, ' ')
+	// A message of several lines stays one message: continuation lines are
+	// indented, so that no text from outside can pose as a line of its own.
+	b = append(b, strings.ReplaceAll(strings.TrimRight(msg, "\n"), "\n", "\n  ")...)
+	for i := 0; i < len(args); i += 2 {
+		key, val := pair(args, i)
+		b = append(b, ' ')
+		b = append(b, key...)
+		b = append(b, '=')
+		b = append(b, quoteIfNeeded(textOf(val))...)
+	}
+	return append(b, '\n')
+}
+
+func (s *sink) appendJSON(b []byte, name string, level hclog.Level, msg string, args []any) []byte {
+	b = append(b, `{"ts":"`...)
+	b = s.opts.Now().UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	b = append(b, `","level":"`...)
+	b = append(b, levelName(level)...)
+	b = append(b, `","group":`...)
+	b = appendJSONValue(b, name)
+	b = append(b, `,"msg":`...)
+	b = appendJSONValue(b, msg)
+	if s.opts.Worker != "" {
+		b = append(b, `,"worker":`...)
+		b = appendJSONValue(b, s.opts.Worker)
+	}
+	for i := 0; i < len(args); i += 2 {
+		key, val := pair(args, i)
+		b = append(b, ',')
+		b = appendJSONValue(b, key)
+		b = append(b, ':')
+		b = appendJSONValue(b, jsonable(val))
+	}
+	return append(b, '}', '\n')
+}
+
+// Prefix is a group's name as it stands in front of a line: "[cache]"; names
+// of two letters get blanks around them, "[ ta ]".
+func Prefix(group string) string {
+	if len(group) <= 2 {
+		return "[ " + group + " ]"
+	}
+	return "[" + group + "]"
+}
+
+// pair gives the i-th key and its value; a value without its partner is shown
+// rather than lost.
+func pair(args []any, i int) (string, any) {
+	if i+1 >= len(args) {
+		return hclog.MissingKey, args[i]
+	}
+	return textOf(args[i]), args[i+1]
+}
+
+func textOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case error:
+		return v.Error()
+	case fmt.Stringer:
+		return v.String()
+	case time.Duration:
+		return v.String()
+	}
+	return fmt.Sprint(v)
+}
+
+// quoteIfNeeded quotes what would not read back as one word: log text often
+// comes from the network.
+func quoteIfNeeded(s string) string {
+	if s == "" {
+		return `""`
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c == '"' || c >= 0x7f {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
+
+func jsonable(v any) any {
+	switch v.(type) {
+	case nil, bool, string, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+		return v
+	}
+	return textOf(v)
+}
+
+// appendJSONValue cannot fail for what jsonable lets through, except for
+// infinities and NaN, which become text.
+func appendJSONValue(b []byte, v any) []byte {
+	enc, err := json.Marshal(v)
+	if err != nil {
+		enc = strconv.AppendQuote(nil, fmt.Sprint(v))
+	}
+	return append(b, enc...)
+}
+
+func levelName(l hclog.Level) string {
+	switch {
+	case l <= hclog.Debug:
+		return "debug"
+	case l == hclog.Info:
+		return "notice"
+	case l == hclog.Warn:
+		return "warning"
+	}
+	return "error"
+}
+
+// priority is the syslog number of a level (RFC 5424, section 6.2.1).
+func priority(l hclog.Level) byte {
+	switch {
+	case l <= hclog.Debug:
+		return 7
+	case l == hclog.Info:
+		return 5
+	case l == hclog.Warn:
+		return 4
+	}
+	return 3
+}
