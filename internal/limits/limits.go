@@ -1,0 +1,148 @@
+// Package limits is the one list of the resolver's limits. A number that
+// bounds work, memory or time stands here and nowhere else; where it is
+// enforced a counter of the same name is raised (counters.go).
+//
+// Values that an operator sets (cache TTLs, tcp_pipeline, bufsize) have only
+// their defaults and ranges here.
+package limits
+
+import "time"
+
+// Work that one client query may cause. Budgets belong to the client query and
+// are never reset by an alias, a retry, TCP or a sub-query.
+const (
+	MaxUpstreamPerRequest      = 100       // questions sent for one client query, retries included
+	MaxUpstreamPerFetch        = 32        // questions sent for one name and type
+	MaxUpstreamBytesPerRequest = 128 << 10 // octets received; the answer that crosses it still counts
+	MaxTCPConnsPerRequest      = 8
+	RetriesPerServer           = 2
+	FailuresInRow              = 3 // per request, then the next server set
+	MaxRecursionDepth          = 6 // dependencies between addresses of name servers
+	MaxCNAMEChain              = 12
+	MaxQueriesPerPlan          = 64 // questions pushed on one plan
+	MaxIterationsPerRequest    = 400
+)
+
+// Delegations.
+const (
+	MaxNSPerDelegation        = 13
+	MaxAddrsPerNS             = 6
+	ExtraAddrsPerCut          = 8
+	NSAddrFetchPerReferral    = 4
+	NSAddrFetchPerRequest     = 10
+	UnresolvableNSPerRequest  = 5
+	UnresolvableNSThrottle    = 60 * time.Second
+	QnameMinSteps             = 10
+	QnameMinOneLabelSteps     = 4
+	DefaultNSTimeout          = 60 * time.Second // cache.ns_tout
+	MaxOutstandingPerZone     = 200
+	MaxOutstandingPerServer   = 100
+	OutstandingInfrastructure = 10 // factor for root, TLDs and forwarders
+)
+
+// Time of one client query and of one attempt upstream.
+const (
+	RequestDeadline   = 10 * time.Second
+	UDPFirstTimeout   = 400 * time.Millisecond // for a server whose RTT is unknown
+	UDPMinTimeout     = 50 * time.Millisecond
+	UDPMaxTimeout     = 2 * time.Second
+	TCPConnectTimeout = 2 * time.Second
+	TCPAnswerTimeout  = 4 * time.Second
+	UpstreamPortTries = 10 // draws of a source port until one is free
+)
+
+// Messages and names.
+const (
+	MaxRRsPerMessage       = 1000
+	MaxRRsFromClient       = 4
+	MaxRRsPerRRset         = 256
+	MaxTypesPerName        = 100
+	PointerHopsPerName     = 16
+	PointerHopsPerMessage  = 4096
+	ExpandedNameBytes      = 512 << 10
+	CompressedNamesInReply = 120
+	EDNSOptionsPerMessage  = 32
+	UDPPayload             = 1232 // offered upstream (RFC 9715)
+	DefaultBufsize         = 4096 // net.bufsize, towards clients
+	MinBufsize             = 512
+	MaxBufsize             = 65535
+)
+
+// TTLs in seconds. Min, max and negative are defaults that the operator may
+// change.
+const (
+	DefaultMinTTL = 5
+	DefaultMaxTTL = 518400 // six days, the manual's
+	MaxNegTTL     = 3600
+	BogusTTL      = 60
+	ServfailTTL   = 5
+	ServfailMax   = 300
+)
+
+// The cache.
+const (
+	MaxCacheEntryBytes  = 64 << 10
+	DefaultCacheSize    = 100 << 20
+	MinCacheSize        = 8192
+	WriteBatchEntries   = 200
+	WriteBatchTime      = 2 * time.Millisecond
+	WriteQueueEntries   = 16384
+	WriteFailures       = 3 // within WriteFailureWindow, then no writes for WriteFailurePause
+	WriteFailureWindow  = 10 * time.Second
+	WriteFailurePause   = 60 * time.Second
+	ClearChunk          = 100 // default chunk_size of cache.clear
+	ReaderCheckInterval = 10 * time.Second
+	CollectHighPercent  = 75
+	CollectLowPercent   = 65
+	CollectHardPercent  = 90
+	CacheCheckTime      = 2 * time.Second // what a throw-away child may take to walk a suspect file
+)
+
+// Clients.
+const (
+	PendingPerWorker   = 4096 // questions on the driver's way
+	PendingYoung       = 200 * time.Millisecond
+	WaitersPerQuestion = 100
+	WaitersPerClient   = 300
+	LateUDPReply       = 1900 * time.Millisecond
+	LateUDPWaiters     = 50
+	TCPConnsPerWorker  = 1024
+	TCPConnsPerClient  = 32
+	DefaultTCPPipeline = 100
+	TCPIdle            = 10 * time.Second
+	TCPWholeMessage    = 5 * time.Second
+	TCPSendStall       = time.Second
+	TCPSendBuffer      = 64 << 10
+	AcceptBackoffMin   = 10 * time.Millisecond
+	AcceptBackoffMax   = time.Second
+	UDPBatch           = 64
+	UDPReceiveBuffer   = 4 << 20
+	DrainAnswerTime    = 4 * time.Second // then SERVFAIL for what still waits
+	DrainTime          = 5 * time.Second
+	FormerrPerSecond   = 50 // per listener; further garbage gets silence
+)
+
+// The console and map().
+const (
+	ConsoleClients  = 16
+	ConsoleLine     = 64 << 10
+	ConsoleOutput   = 1 << 20
+	ConsoleRunTime  = 5 * time.Second
+	ConsoleWrite    = 2 * time.Second
+	MapPerWorker    = 2 * time.Second
+	MapConnect      = 200 * time.Millisecond
+	LuaString       = 16 << 20
+	LuaPatternSteps = 1 << 22
+)
+
+// Processes.
+const (
+	RestartBackoffMin = 50 * time.Millisecond
+	RestartBackoffMax = 5 * time.Second
+	StartAttempts     = 5 // deaths before READY until a group gives up
+	OrphanTime        = 5 * time.Second
+	QuarantineDeaths  = 2 // deaths by a fault signal within QuarantineWindow
+	QuarantineWindow  = 10 * time.Second
+	ClockJump         = 10 * time.Minute
+	IPCFrame          = 1 << 20
+)

@@ -1,0 +1,267 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
+
+// Section is where a record stands.
+type Section uint8
+
+// Sections in the order in which they are written.
+const (
+	Answer Section = iota
+	Authority
+	Additional
+)
+
+// Builder writes one message. Records are added in the order of sections; a
+// record that does not fit leaves the message as it was. Names are compressed
+// against what is already written (RFC 1035, section 4.1.4) up to
+// limits.CompressedNamesInReply names.
+type Builder struct {
+	buf   []byte
+	max   int
+	names []uint16 // offsets of names and their suffixes that may be pointed to
+	ttls  []uint16 // offsets of TTLs
+	short bool
+	used  int // names compressed
+}
+
+// NewBuilder starts a message in buf's memory (which may be nil) that will be
+// at most maxLen octets long: a header with the given ID and flags, RCODE in
+// its low bits.
+func NewBuilder(buf []byte, maxLen int, id, flags uint16) *Builder {
+	b := &Builder{buf: append(buf[:0], make([]byte, HeaderLen)...), max: min(maxLen, 0xffff)}
+	binary.BigEndian.PutUint16(b.buf, id)
+	binary.BigEndian.PutUint16(b.buf[2:], flags)
+	return b
+}
+
+// Question writes the question with the name as the client spelt it. raw must
+// be a well-formed wire name. It must come before any record.
+func (b *Builder) Question(raw []byte, qtype, qclass uint16) {
+	at := len(b.buf)
+	b.buf = append(b.buf, raw...)
+	b.remember(at)
+	b.buf = binary.BigEndian.AppendUint16(b.buf, qtype)
+	b.buf = binary.BigEndian.AppendUint16(b.buf, qclass)
+	b.count(4, 1)
+}
+
+// RR adds one record and tells whether it fitted.
+func (b *Builder) RR(s Section, owner dnsname.Name, t, class uint16, ttl uint32, rdata []byte) bool {
+	mark, names, ttls := len(b.buf), len(b.names), len(b.ttls)
+	b.name(owner, true)
+	b.buf = binary.BigEndian.AppendUint16(b.buf, t)
+	b.buf = binary.BigEndian.AppendUint16(b.buf, class)
+	if len(b.buf) <= 0xffff {
+		b.ttls = append(b.ttls, uint16(len(b.buf)))
+	}
+	b.buf = binary.BigEndian.AppendUint32(b.buf, ttl)
+	b.rdata(t, rdata)
+	if len(b.buf) > b.max {
+		b.buf, b.names, b.ttls, b.short = b.buf[:mark], b.names[:names], b.ttls[:ttls], true
+		return false
+	}
+	b.count(6+2*int(s), 1)
+	return true
+}
+
+// RRset adds all records of a set, then their signatures if sigs is set; all or
+// nothing.
+func (b *Builder) RRset(s Section, set *RRset, ttl uint32, sigs bool) bool {
+	mark, names, ttls := len(b.buf), len(b.names), len(b.ttls)
+	count := binary.BigEndian.Uint16(b.buf[6+2*int(s):])
+	fits := true
+	for i := 0; fits && i < len(set.Data); i++ {
+		fits = b.RR(s, set.Owner, set.Type, set.Class, ttl, set.Data[i])
+	}
+	for i := 0; fits && sigs && i < len(set.Sigs); i++ {
+		fits = b.RR(s, set.Owner, TypeRRSIG, set.Class, ttl, set.Sigs[i])
+	}
+	if !fits {
+		b.buf, b.names, b.ttls = b.buf[:mark], b.names[:names], b.ttls[:ttls]
+		binary.BigEndian.PutUint16(b.buf[6+2*int(s):], count)
+	}
+	return fits
+}
+
+// OPT adds an OPT record at the end of the additional section (RFC 6891,
+// section 6.1.2). rcode is the whole RCODE: its upper bits go here, the lower
+// four into the header. options are EDNS options in wire form; they are left
+// out when they do not fit.
+func (b *Builder) OPT(udpSize uint16, rcode int, do bool, options []byte) bool {
+	if len(b.buf)+OPTLen+len(options) > b.max {
+		options = nil
+	}
+	if len(b.buf)+OPTLen > b.max {
+		return false
+	}
+	b.buf[3] = b.buf[3]&^rcodeMask | byte(rcode)&rcodeMask
+	b.buf = AppendOPT(b.buf, udpSize, rcode, do, options)
+	b.count(10, 1)
+	return true
+}
+
+// OPTLen is the length of an OPT record without options.
+const OPTLen = 11
+
+// AppendOPT appends an OPT record to a message.
+func AppendOPT(dst []byte, udpSize uint16, rcode int, do bool, options []byte) []byte {
+	var d byte
+	if do {
+		d = 0x80
+	}
+	dst = append(dst, 0, 0, byte(TypeOPT), byte(udpSize>>8), byte(udpSize), byte(rcode>>4), 0, d, 0, byte(len(options)>>8), byte(len(options)))
+	return append(dst, options...)
+}
+
+// AppendOption appends one EDNS option to a list of options.
+func AppendOption(dst []byte, code uint16, data []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, code)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(data)))
+	return append(dst, data...)
+}
+
+// Len is the length of the message so far in octets.
+func (b *Builder) Len() int { return len(b.buf) }
+
+// Bytes is the message. The Builder must not be used afterwards.
+func (b *Builder) Bytes() []byte { return b.buf }
+
+// TTLs are the offsets of the TTL fields of the records written so far.
+func (b *Builder) TTLs() []uint16 { return b.ttls }
+
+// Truncated tells whether something did not fit.
+func (b *Builder) Truncated() bool { return b.short }
+
+// SetTC sets the TC bit.
+func (b *Builder) SetTC() { b.buf[2] |= byte(FlagTC >> 8) }
+
+func (b *Builder) count(at int, n uint16) {
+	binary.BigEndian.PutUint16(b.buf[at:], binary.BigEndian.Uint16(b.buf[at:])+n)
+}
+
+func (b *Builder) rdata(t uint16, rdata []byte) {
+	at := len(b.buf)
+	b.buf = append(b.buf, 0, 0)
+	l, known := layoutOf(t)
+	if !known || !l.compress {
+		b.buf = append(b.buf, rdata...)
+	} else {
+		b.compressed(l.fields, rdata)
+	}
+	binary.BigEndian.PutUint16(b.buf[at:], uint16(len(b.buf)-at-2))
+}
+
+// compressed writes RDATA whose names may be compressed. RDATA that does not
+// follow its layout is written as it is from there on.
+func (b *Builder) compressed(fields string, rdata []byte) {
+	for i := 0; i < len(fields) && len(rdata) > 0; i++ {
+		n := fieldLen(fields[i])
+		if fields[i] == 'n' {
+			name, err := dnsname.FromWire(rdata)
+			if err != nil {
+				break
+			}
+			b.name(name, true)
+			rdata = rdata[name.Len():]
+			continue
+		}
+		n = min(n, len(rdata))
+		b.buf = append(b.buf, rdata[:n]...)
+		rdata = rdata[n:]
+	}
+	b.buf = append(b.buf, rdata...)
+}
+
+// name writes n, pointing at the longest suffix that is already there.
+func (b *Builder) name(n dnsname.Name, compress bool) {
+	if n.IsRoot() || !compress || b.used >= limits.CompressedNamesInReply {
+		b.buf = append(b.buf, n...)
+		return
+	}
+	b.used++
+	at, rest := len(b.buf), n
+	for !rest.IsRoot() {
+		if to, ok := b.suffix(rest); ok {
+			b.buf = append(b.buf, 0xc0|byte(to>>8), byte(to))
+			b.rememberLabels(at, len(b.buf)-2)
+			return
+		}
+		b.buf = append(b.buf, rest[:1+int(rest[0])]...)
+		rest = rest.Parent()
+	}
+	b.buf = append(b.buf, 0)
+	b.rememberLabels(at, len(b.buf)-1)
+}
+
+// remember notes the uncompressed name at offset at and its suffixes.
+func (b *Builder) remember(at int) {
+	end := at
+	for b.buf[end] != 0 {
+		end += 1 + int(b.buf[end])
+	}
+	b.rememberLabels(at, end)
+}
+
+// rememberLabels notes the labels between the two offsets as places to point
+// to. A pointer has 14 bits.
+func (b *Builder) rememberLabels(at, end int) {
+	for p := at; p < end && p < 1<<14 && len(b.names) < 2*limits.CompressedNamesInReply; p += 1 + int(b.buf[p]) {
+		b.names = append(b.names, uint16(p))
+	}
+}
+
+// suffix finds a written name that equals n.
+func (b *Builder) suffix(n dnsname.Name) (uint16, bool) {
+	for _, at := range b.names {
+		if b.equal(int(at), n) {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// equal compares the written name at p, which may end in pointers, with n.
+func (b *Builder) equal(p int, n dnsname.Name) bool {
+	for i := 0; i < len(n); {
+		l := int(b.buf[p])
+		if l >= 0xc0 {
+			p = (l&0x3f)<<8 | int(b.buf[p+1])
+			continue
+		}
+		if l != int(n[i]) {
+			return false
+		}
+		for j := 1; j <= l; j++ {
+			if dnsname.Lower(b.buf[p+j]) != n[i+j] {
+				return false
+			}
+		}
+		i += l + 1
+		p += l + 1
+	}
+	return true
+}
+
+// AppendQuery appends a whole question to an upstream: raw is the name in the
+// letter case to send, flags the header's (RD, CD), udpSize 0 leaves EDNS out.
+func AppendQuery(dst []byte, id, flags uint16, raw []byte, qtype, qclass, udpSize uint16, do bool, options []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, id)
+	dst = binary.BigEndian.AppendUint16(dst, flags)
+	dst = append(dst, 0, 1, 0, 0, 0, 0, 0, 0)
+	if udpSize > 0 {
+		dst[len(dst)-1] = 1
+	}
+	dst = append(dst, raw...)
+	dst = binary.BigEndian.AppendUint16(dst, qtype)
+	dst = binary.BigEndian.AppendUint16(dst, qclass)
+	if udpSize > 0 {
+		dst = AppendOPT(dst, udpSize, 0, do, options)
+	}
+	return dst
+}

@@ -1,0 +1,314 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
+
+// Errors of Parse. They say that a message is not one; such a datagram is
+// ignored, never acted upon.
+var (
+	ErrShort    = errors.New("message ends too early")
+	ErrTrailing = errors.New("octets behind the message")
+	ErrName     = errors.New("malformed name")
+	ErrRData    = errors.New("malformed RDATA")
+	ErrOPT      = errors.New("malformed OPT record")
+	ErrTooMany  = errors.New("too many records")
+	ErrQuestion = errors.New("not exactly one question")
+)
+
+// RR is one record. RData is uncompressed and in canonical form; it belongs to
+// the Msg and must not be changed.
+type RR struct {
+	Owner dnsname.Name
+	Type  uint16
+	Class uint16
+	TTL   uint32
+	RData []byte
+}
+
+// Msg is an answer from upstream, taken apart.
+type Msg struct {
+	ID       uint16
+	Flags    uint16
+	Rcode    int          // with EDNS's upper bits
+	Question dnsname.Name // "" without a question
+	RawName  []byte       // the question's name as it came, for comparing case (0x20)
+	QType    uint16
+	QClass   uint16
+
+	Answer, Authority, Additional []RR // OPT is not among them
+
+	HasEDNS bool
+	UDPSize uint16
+	Version uint8
+	DO      bool
+	Options []byte
+}
+
+// AA tells whether the answer is authoritative.
+func (m *Msg) AA() bool { return m.Flags&FlagAA != 0 }
+
+// TC tells whether the answer was truncated.
+func (m *Msg) TC() bool { return m.Flags&FlagTC != 0 }
+
+// Opcode is the opcode of the header.
+func (m *Msg) Opcode() int { return int(m.Flags >> opcodeShift & opcodeMask) }
+
+// Parse takes a message apart. A message without a question is accepted when
+// its header says so, because servers send FORMERR like that; more than one
+// question is an error. Nothing of pkt is kept.
+func Parse(pkt []byte) (*Msg, error) {
+	if len(pkt) < HeaderLen {
+		return nil, ErrShort
+	}
+	m := &Msg{ID: binary.BigEndian.Uint16(pkt), Flags: binary.BigEndian.Uint16(pkt[2:]), UDPSize: limits.MinBufsize}
+	m.Rcode = int(m.Flags & rcodeMask)
+	d := decoder{pkt: pkt, pos: HeaderLen, arena: make([]byte, 0, len(pkt)+len(pkt)/2)}
+	if err := d.question(m, int(binary.BigEndian.Uint16(pkt[4:]))); err != nil {
+		return nil, err
+	}
+	n := [3]int{}
+	for i := range n {
+		n[i] = int(binary.BigEndian.Uint16(pkt[6+2*i:]))
+	}
+	if n[0]+n[1]+n[2] > limits.MaxRRsPerMessage {
+		return nil, ErrTooMany
+	}
+	for i, section := range []*[]RR{&m.Answer, &m.Authority, &m.Additional} {
+		if err := d.section(m, section, n[i], i == 2); err != nil {
+			return nil, err
+		}
+	}
+	if d.pos != len(pkt) {
+		return nil, ErrTrailing
+	}
+	return m, nil
+}
+
+// decoder walks over one message.
+type decoder struct {
+	pkt   []byte
+	pos   int
+	hops  int    // pointers followed so far
+	arena []byte // RDATA of all records
+	bytes int    // octets of expanded names so far
+	known [8]struct {
+		at   int
+		name dnsname.Name
+	}
+	nknown int
+}
+
+func (d *decoder) question(m *Msg, count int) error {
+	if count == 0 {
+		return nil
+	}
+	if count > 1 {
+		return ErrQuestion
+	}
+	start := d.pos
+	name, err := d.name()
+	if err != nil {
+		return err
+	}
+	if d.pos+4 > len(d.pkt) {
+		return ErrShort
+	}
+	m.Question = name
+	if d.pos-start == name.Len() {
+		m.RawName = append([]byte(nil), d.pkt[start:d.pos]...)
+	}
+	m.QType = binary.BigEndian.Uint16(d.pkt[d.pos:])
+	m.QClass = binary.BigEndian.Uint16(d.pkt[d.pos+2:])
+	d.pos += 4
+	return nil
+}
+
+func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
+	if count == 0 {
+		return nil
+	}
+	if (len(d.pkt)-d.pos)/11 < count { // the smallest record: root, type, class, TTL, no RDATA
+		return ErrShort
+	}
+	out := make([]RR, 0, count)
+	for ; count > 0; count-- {
+		rr, raw, err := d.record()
+		if err != nil {
+			return err
+		}
+		if rr.Type != TypeOPT {
+			out = append(out, rr)
+			continue
+		}
+		if !additional || m.HasEDNS || !rr.Owner.IsRoot() || !optionsFit(raw) {
+			return ErrOPT
+		}
+		m.HasEDNS = true
+		m.UDPSize = max(rr.Class, limits.MinBufsize)
+		m.Rcode |= int(rr.TTL>>24) << 4
+		m.Version = uint8(rr.TTL >> 16)
+		m.DO = rr.TTL&0x8000 != 0
+		m.Options = append([]byte(nil), raw...)
+	}
+	*to = out
+	return nil
+}
+
+// record reads one record; raw is its RDATA as it stands in the message.
+func (d *decoder) record() (rr RR, raw []byte, err error) {
+	if rr.Owner, err = d.name(); err != nil {
+		return rr, nil, err
+	}
+	if d.pos+10 > len(d.pkt) {
+		return rr, nil, ErrShort
+	}
+	h := d.pkt[d.pos:]
+	rr.Type = binary.BigEndian.Uint16(h)
+	rr.Class = binary.BigEndian.Uint16(h[2:])
+	rr.TTL = binary.BigEndian.Uint32(h[4:])
+	end := d.pos + 10 + int(binary.BigEndian.Uint16(h[8:]))
+	if end > len(d.pkt) {
+		return rr, nil, ErrShort
+	}
+	d.pos += 10
+	raw = d.pkt[d.pos:end]
+	if rr.Type != TypeOPT {
+		if rr.TTL > 1<<31-1 { // RFC 2181, section 8
+			rr.TTL = 0
+		}
+		rr.RData, err = d.rdata(rr.Type, end)
+	}
+	d.pos = end
+	return rr, raw, err
+}
+
+// rdata copies RDATA that ends at end into the arena, names uncompressed and in
+// lower case.
+func (d *decoder) rdata(t uint16, end int) ([]byte, error) {
+	start := len(d.arena)
+	l, known := layoutOf(t)
+	if !known {
+		l.fields = "*"
+	}
+	for i := 0; i < len(l.fields); i++ {
+		if err := d.field(l.fields[i], end); err != nil {
+			return nil, err
+		}
+	}
+	if d.pos != end || len(d.arena)-start > 0xffff {
+		return nil, ErrRData
+	}
+	return d.arena[start:len(d.arena):len(d.arena)], nil
+}
+
+func (d *decoder) field(f byte, end int) error {
+	n := fieldLen(f)
+	switch f {
+	case 'n':
+		name, err := d.name()
+		if err != nil {
+			return err
+		}
+		d.arena = append(d.arena, name...)
+		if d.pos > end {
+			return ErrRData
+		}
+		return nil
+	case 's':
+		if d.pos >= end {
+			return ErrRData
+		}
+		n = 1 + int(d.pkt[d.pos])
+	case '*':
+		n = end - d.pos
+	}
+	if d.pos+n > end {
+		return ErrRData
+	}
+	d.arena = append(d.arena, d.pkt[d.pos:d.pos+n]...)
+	d.pos += n
+	return nil
+}
+
+// name reads the name at the current position. Pointers must lead backwards, so
+// a loop is impossible; hops and expanded octets are bounded besides, because a
+// small message can otherwise be made to cost a thousand times its size.
+func (d *decoder) name() (dnsname.Name, error) {
+	var buf [dnsname.MaxLen]byte
+	n, hops, start := 0, 0, d.pos
+	at, limit, behind := d.pos, d.pos, -1
+	for {
+		if at >= len(d.pkt) {
+			return "", ErrName
+		}
+		l := int(d.pkt[at])
+		switch {
+		case l >= 0xc0:
+			if at+2 > len(d.pkt) {
+				return "", ErrName
+			}
+			if behind < 0 {
+				behind = at + 2
+			}
+			to := (l&0x3f)<<8 | int(d.pkt[at+1])
+			hops++
+			d.hops++
+			if to >= limit || to < HeaderLen || hops > limits.PointerHopsPerName || d.hops > limits.PointerHopsPerMessage {
+				return "", ErrName
+			}
+			if n == 0 {
+				if known, ok := d.lookup(to); ok {
+					d.pos = behind
+					return known, nil
+				}
+			}
+			at, limit = to, to
+			continue
+		case l > dnsname.MaxLabel, n+l+1 > len(buf), at+1+l > len(d.pkt):
+			return "", ErrName
+		}
+		for _, c := range d.pkt[at : at+1+l] {
+			buf[n] = dnsname.Lower(c)
+			n++
+		}
+		at += l + 1
+		if l == 0 {
+			break
+		}
+	}
+	if behind < 0 {
+		behind = at
+	}
+	if d.bytes += n; d.bytes > limits.ExpandedNameBytes {
+		return "", ErrName
+	}
+	d.pos = behind
+	name := dnsname.Name(buf[:n])
+	d.remember(start, name)
+	return name, nil
+}
+
+// lookup and remember keep the last names by where they stand, because most
+// owners are pointers to the same few.
+func (d *decoder) lookup(at int) (dnsname.Name, bool) {
+	for i := range min(d.nknown, len(d.known)) {
+		if d.known[i].at == at {
+			return d.known[i].name, true
+		}
+	}
+	return "", false
+}
+
+func (d *decoder) remember(at int, name dnsname.Name) {
+	if int(d.pkt[at]) >= 0xc0 {
+		return
+	}
+	k := &d.known[d.nknown%len(d.known)]
+	k.at, k.name = at, name
+	d.nknown++
+}

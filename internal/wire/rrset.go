@@ -1,0 +1,98 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
+
+// RRset is the records of one owner, type and class with the signatures that
+// cover them (RFC 2181, section 5). RDATA is canonical wire form.
+type RRset struct {
+	Owner dnsname.Name
+	Type  uint16
+	Class uint16
+	TTL   uint32   // the smallest of its records' (RFC 2181, section 5.2)
+	Data  [][]byte // RDATA of each record, none twice
+	Sigs  [][]byte // RDATA of each RRSIG that covers the set
+}
+
+// Covered is the type that the RRSIG in rdata covers (RFC 4034, section 3.1.1).
+func Covered(rdata []byte) uint16 { return binary.BigEndian.Uint16(rdata) }
+
+// Group collects records into RRsets in the order of first appearance. RRSIGs
+// join the set that they cover; those that cover none are left out. Records
+// beyond limits.MaxRRsPerRRset are refused with ErrTooMany.
+func Group(rrs []RR) ([]RRset, error) {
+	var sets []RRset
+	for i := range rrs {
+		rr := &rrs[i]
+		if rr.Type == TypeRRSIG {
+			continue
+		}
+		s := find(sets, rr.Owner, rr.Type, rr.Class)
+		if s == nil {
+			sets = append(sets, RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class, TTL: rr.TTL})
+			s = &sets[len(sets)-1]
+		}
+		if !s.add(rr) {
+			return nil, ErrTooMany
+		}
+	}
+	for i := range rrs {
+		rr := &rrs[i]
+		if rr.Type != TypeRRSIG {
+			continue
+		}
+		if s := find(sets, rr.Owner, Covered(rr.RData), rr.Class); s != nil && len(s.Sigs) < limits.MaxRRsPerRRset {
+			s.TTL = min(s.TTL, rr.TTL)
+			s.Sigs = append(s.Sigs, rr.RData)
+		}
+	}
+	return sets, nil
+}
+
+func find(sets []RRset, owner dnsname.Name, t, class uint16) *RRset {
+	for i := range sets {
+		if s := &sets[i]; s.Type == t && s.Owner == owner && s.Class == class {
+			return s
+		}
+	}
+	return nil
+}
+
+func (s *RRset) add(rr *RR) bool {
+	s.TTL = min(s.TTL, rr.TTL)
+	for _, d := range s.Data {
+		if bytes.Equal(d, rr.RData) {
+			return true
+		}
+	}
+	if len(s.Data) >= limits.MaxRRsPerRRset {
+		return false
+	}
+	s.Data = append(s.Data, rr.RData)
+	return true
+}
+
+// Target is the name that a CNAME, DNAME, NS or PTR record points to. It is ""
+// when rdata holds no name.
+func Target(rdata []byte) dnsname.Name {
+	n, err := dnsname.FromWire(rdata)
+	if err != nil {
+		return ""
+	}
+	return n
+}
+
+// SOAMinimum is the smaller of the MINIMUM field and nothing else: the last
+// field of the SOA's RDATA (RFC 1035, section 3.3.13). Parse has checked the
+// length; for other octets it is 0.
+func SOAMinimum(rdata []byte) uint32 {
+	if len(rdata) < 22 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(rdata[len(rdata)-4:])
+}
