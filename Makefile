@@ -1,0 +1,79 @@
+# kresd: build, run, test. `make help` lists what there is.
+#
+# Every target that compiles goes through lua-vm first: the Lua VM is built from
+# the pinned module and our own patch, see scripts/lua-vm.sh.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+FUZZTIME ?= 10s
+PKGS    ?= ./...
+# Where the specification and its test material lie, outside this repository.
+KRESD_SHARED ?= $(abspath ../shared)
+export KRESD_SHARED
+
+# The version is stamped below; Go's own stamping fails in a clone that another
+# user owns.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+export CGO_ENABLED := 1
+
+COMMIT  := $(shell git rev-parse --short=9 HEAD 2>/dev/null)
+LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
+
+STATICCHECK := .build/bin/staticcheck
+
+.PHONY: help build run test race vet lint fuzz bench bench-peers lua-vm install clean prereq testdeps
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: lua-vm ## bin/kresd, bin/kresd-supervisor and the small Internet of make run
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./internal/authority/cmd/smallnet
+
+run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
+	@exec sh scripts/run.sh
+
+test: lua-vm testdeps ## vet, then every test; installs what they need when run as root
+	go vet $(PKGS)
+	@sh scripts/shared.sh
+	go test -timeout 15m $$(go list $(PKGS) | grep -v '^kresd/test')
+	go test -timeout 20m -count=1 ./test/...
+
+race: lua-vm testdeps ## the tests of the packages under the race detector
+	go test -race -timeout 20m $$(go list $(PKGS) | grep -v '^kresd/test')
+
+vet: lua-vm ## go vet
+	go vet $(PKGS)
+
+lint: lua-vm $(STATICCHECK) ## gofmt and staticcheck
+	@sh scripts/gofmt.sh
+	$(STATICCHECK) $(PKGS)
+
+fuzz: lua-vm ## every fuzz target for FUZZTIME=10s each
+	@sh scripts/fuzz.sh $(FUZZTIME)
+
+bench: lua-vm ## benchmarks of the packages
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+bench-peers: build ## beside Unbound and Knot Resolver, by $KRESD_SHARED/bench (root)
+	KRESD_CONFIG=$(KRESD_SHARED)/bench/lib/kresd-plain.conf KRESD_BIN=$(abspath bin/kresd) \
+		$(KRESD_SHARED)/bench/run --resolvers kresd,knot,unbound,c:mmsg --workloads hit,lat,miss --workers 1,2
+
+lua-vm: prereq ## the patched Lua VM in .build, and go.work that points to it
+	@sh scripts/lua-vm.sh
+
+install: build ## into PREFIX=/usr/local (DESTDIR= for packagers)
+	install -d $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 bin/kresd bin/kresd-supervisor $(DESTDIR)$(PREFIX)/sbin/
+
+clean: ## remove what make built (run/ with its cache stays)
+	rm -rf bin .build go.work go.work.sum
+
+prereq:
+	@sh scripts/prereq.sh
+
+testdeps: prereq
+	@sh scripts/testdeps.sh
+
+# A separate module, so that the linter's dependencies are not ours.
+$(STATICCHECK): tools/go.mod tools/go.sum | prereq
+	cd tools && GOWORK=off go build -o ../$@ honnef.co/go/tools/cmd/staticcheck

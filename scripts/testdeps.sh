@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what the tests call and this machine lacks: as root by apt, else it
+# says which packages are missing and ends with status 1.
+set -u
+PATH=$PATH:/usr/sbin:/sbin
+want=''
+need() { command -v "$1" >/dev/null 2>&1 || want="$want $2"; }
+
+need dig bind9-dnsutils
+need kdig knot-dnsutils
+need dnssec-signzone bind9-utils
+need knotd knot
+need unbound unbound
+need socat socat
+need nc netcat-openbsd
+need ip iproute2
+need unshare util-linux
+need pstree psmisc
+need luajit luajit
+need lua5.1 lua5.1
+need python3 python3
+[ -n "$want" ] || exit 0
+want=${want# }
+
+if [ "$(id -u)" != 0 ]; then
+	echo "missing for the tests: sudo apt-get install $want" >&2
+	exit 1
+fi
+command -v apt-get >/dev/null 2>&1 || { echo "missing for the tests, and there is no apt-get: $want" >&2; exit 1; }
+echo "installing for the tests: $want"
+export DEBIAN_FRONTEND=noninteractive
+apt="apt-get -q -y -o DPkg::Lock::Timeout=300"
+if ! log=$({ $apt update && $apt install --no-install-recommends $want; } 2>&1); then
+	printf '%s\n' "$log" | tail -n 5 >&2
+	echo "cannot install: apt-get install $want" >&2
+	exit 1
+fi
+# The servers are for the tests' own name spaces; none stays as a service.
+for s in knot unbound named; do
+	case " $want " in *" $s "*)
+		[ -d /run/systemd/system ] && systemctl disable --now "$s" >/dev/null 2>&1 ;;
+	esac
+done
+exit 0
