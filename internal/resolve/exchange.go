@@ -1,0 +1,52 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"kresd/internal/wire"
+)
+
+// An Exchanger asks one server one question and waits for the answer that
+// belongs to it. TCP after truncation, letter case, ports and the joining of
+// equal questions in flight hide behind it.
+type Exchanger interface {
+	Exchange(ctx context.Context, x Exchange) (Reply, error)
+}
+
+// Exchange is one question to one server.
+type Exchange struct {
+	Server
+	Question
+	// CD asks a forwarder not to validate. DO is always set.
+	CD bool
+	// RD is set towards forwarders only.
+	RD bool
+	// Timeout is how long one UDP attempt may take.
+	Timeout time.Duration
+	// Budget is debited for every message that is sent.
+	Budget *Budget
+}
+
+// Reply is the answer and what it took.
+type Reply struct {
+	Msg *wire.Msg
+	RTT time.Duration
+	// TCP tells that the answer came over TCP.
+	TCP bool
+	// Size is the length of the message in octets.
+	Size int
+}
+
+// Failures of an Exchange.
+var (
+	// ErrTimeout: no matching answer in time.
+	ErrTimeout = errors.New("timeout")
+	// ErrUnreachable: the system could not send, or the peer refused TCP.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrLocal: our own lack of sockets or ports, which is not the server's fault.
+	ErrLocal = errors.New("no socket")
+	// ErrBudget: the request has cost enough.
+	ErrBudget = errors.New("request budget exhausted")
+)

@@ -1,0 +1,99 @@
+package resolve
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/rank"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// Question is what is asked, in canonical form.
+type Question struct {
+	Name  dnsname.Name
+	Type  uint16
+	Class uint16
+}
+
+// Set is an RRset and how much it may be believed. TTL counts from the
+// request's Now.
+type Set struct {
+	wire.RRset
+	Rank rank.Rank
+	// Cached tells that the set came from the cache, so that it is not stored
+	// again with a new time.
+	Cached bool
+}
+
+// Kind says what an answer to one query amounts to.
+type Kind uint8
+
+// Kinds of outcome.
+const (
+	// Pending: nothing is known yet.
+	Pending Kind = iota
+	// Positive: Answer ends with records of the asked type (or holds all types for
+	// ANY).
+	Positive
+	// Alias: Answer holds CNAME or DNAME records that lead to Target; the asked
+	// type is not reached.
+	Alias
+	// NoData: the name exists without the asked type (RFC 2308, section 2.2).
+	NoData
+	// NXDomain: the name does not exist, nor any below it (RFC 8020).
+	NXDomain
+	// Referral: Cut is a delegation closer to the name.
+	Referral
+	// Lame: the server is of no use for this zone; ask another.
+	Lame
+)
+
+// Outcome is what one query came to: made by iterate from a message, or by the
+// cache or a module from what they hold.
+type Outcome struct {
+	Kind  Kind
+	Rcode int
+	// Answer holds the chain that starts at the query's name, in order, synthesised
+	// CNAMEs of a DNAME included right after it.
+	Answer []Set
+	// Authority holds the SOA and the proofs of a negative outcome.
+	Authority []Set
+	// Target is where an Alias leads.
+	Target dnsname.Name
+	// Cut is the delegation of a Referral.
+	Cut *zonecut.Cut
+	// Extra are sets that may be cached but are not part of the answer: the NS set
+	// at an apex, addresses of name servers in their own zone.
+	Extra []Set
+	// Zone is the apex of the zone that answered; negative answers are kept with
+	// its SOA.
+	Zone dnsname.Name
+	// Cached tells that all of it came from the cache.
+	Cached bool
+}
+
+// Result is what the client will be told.
+type Result struct {
+	Rcode     int
+	Answer    []Set
+	Authority []Set
+	// Additional holds data that a module wants to send along.
+	Additional []Set
+	// Rank is the lowest rank of what the answer rests on.
+	Rank rank.Rank
+	// EDE is an extended error (RFC 8914); 0xffff when there is none.
+	EDE     uint16
+	EDEText string
+	// NoCache tells that no answer entry may be made of it: it holds what a module
+	// made up for this client, or a failure.
+	NoCache bool
+	// Drop tells that the client gets no answer at all.
+	Drop bool
+	// AA is set by modules that answer with authority of their own (hints).
+	AA bool
+	// TC asks for a truncated, empty answer, so that the client comes by TCP.
+	TC bool
+}
+
+// NoEDE is the value of Result.EDE when there is nothing to tell: code 0 means
+// "other error".
+const NoEDE = 0xffff

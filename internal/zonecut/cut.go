@@ -1,0 +1,77 @@
+// Package zonecut describes where one zone ends and another begins: the child's
+// name, the servers that its parent named, and their addresses (RFC 1034,
+// section 4.2.1).
+//
+// A Cut is what a referral told, or what the cache or the root hints kept of
+// one. The package sends nothing and stores nothing; whether to believe a
+// referral is iterate's business, which server to ask next is selection's.
+package zonecut
+
+import (
+	"net/netip"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/rank"
+	"kresd/internal/wire"
+)
+
+// A Cut is one delegation.
+type Cut struct {
+	// Name is the apex of the delegated zone.
+	Name dnsname.Name
+	// NS are its name servers, none twice.
+	NS []NameServer
+	// Expires is when the delegation must be learnt anew from the parent, in wall
+	// seconds since 1970. Nothing that the child says extends it, or a withdrawn
+	// domain would live on (ghost domains, CVE-2012-1033).
+	Expires int64
+	// DS is the delegation's DS set or the proof of its absence; nil when the
+	// parent said neither.
+	DS     *wire.RRset
+	DSRank rank.Rank
+	// Hints tells that the servers come from the operator (root hints, stub), so
+	// that they may have any address.
+	Hints bool
+}
+
+// A NameServer is one NS record's target.
+type NameServer struct {
+	Name dnsname.Name
+	// Addrs are addresses known from glue, from hints or looked up.
+	Addrs []netip.Addr
+	// Port is the port of a server that the operator configured; 0 stands for the
+	// usual one.
+	Port uint16
+}
+
+// Clone is a copy whose list of servers may be changed.
+func (c *Cut) Clone() *Cut {
+	d := *c
+	d.NS = make([]NameServer, len(c.NS))
+	copy(d.NS, c.NS)
+	return &d
+}
+
+// Find returns the name server called name, or nil.
+func (c *Cut) Find(name dnsname.Name) *NameServer {
+	for i := range c.NS {
+		if c.NS[i].Name == name {
+			return &c.NS[i]
+		}
+	}
+	return nil
+}
+
+// AddAddr gives the name server called name one more address, once.
+func (c *Cut) AddAddr(name dnsname.Name, a netip.Addr) {
+	ns := c.Find(name)
+	if ns == nil {
+		return
+	}
+	for _, old := range ns.Addrs {
+		if old == a {
+			return
+		}
+	}
+	ns.Addrs = append(ns.Addrs[:len(ns.Addrs):len(ns.Addrs)], a)
+}
