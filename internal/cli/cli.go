@@ -1,0 +1,99 @@
+// Package cli reads kresd's command line in the habits of getopt_long: short
+// options may be bundled (-vf4), long ones take their argument with or without
+// "=" and may be cut to any unique prefix, and options may follow the run
+// directory.
+//
+// It only reads: whether an address can be bound or a file be read is found
+// out by whoever needs it. Options whose capability does not exist yet are
+// recognised and refused here with a sentence, because an option that is
+// silently ignored is worse than one that is missing.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"kresd/internal/logging"
+)
+
+// Version is the product's version, as -V and package_version() show it.
+const Version = "0.1.0"
+
+// MaxForks bounds -f: each worker has sockets, a cache reader table and a Lua
+// state, and nobody has more cores than that.
+const MaxForks = 1024
+
+// An Addr is one address to listen on.
+type Addr struct {
+	netip.AddrPort
+	// Given is the text of the command line, for messages.
+	Given string
+	// Optional addresses may fail to bind: the IPv6 half of "localhost" on a
+	// machine without IPv6.
+	Optional bool
+}
+
+// An FD is an inherited socket. Kind is "dns" or "control".
+type FD struct {
+	Num  int
+	Kind string
+}
+
+// Options is what the command line says.
+type Options struct {
+	Addrs []Addr // -a
+	FDs   []FD   // -S
+
+	// Configs are the -c files, relative to RunDir. Empty means the file
+	// "config" if it can be read, unless NoDefaults.
+	Configs []string
+	// NoDefaults is "-c -": no configuration file and none of the defaults
+	// that are applied after one.
+	NoDefaults bool
+
+	ModuleDir string // -m; "" means the built-in default
+	RunDir    string // first positional argument; "." by default
+
+	Forks       int  // -f; 1 by default
+	Interactive bool // a console on standard input and output
+	Quiet       bool // -q
+	Verbose     bool // -v
+	LogFormat   logging.Format
+
+	Help, Version bool // -h, -V: print and end, nothing else counts
+}
+
+// A UsageError is a command line that cannot be understood at all; the process
+// ends with status 2. Every other error of Parse means status 1.
+type UsageError struct{ text string }
+
+// Error is one line.
+func (e *UsageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error {
+	return &UsageError{fmt.Sprintf(format, args...)}
+}
+
+// Status is the exit status that belongs to an error of Parse.
+func Status(err error) int {
+	var usage *UsageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return 2
+	}
+	return 1
+}
+
+// Complain writes err as the one line that a failed start leaves behind.
+func Complain(w io.Writer, program string, err error) {
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	if Status(err) == 2 {
+		text += " (see '" + program + " --help')"
+	}
+	fmt.Fprintf(w, "%s: %s\n", program, text)
+}

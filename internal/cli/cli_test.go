@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"kresd/internal/logging"
+)
+
+func TestParse(t *testing.T) {
+	addr := func(text string) []Addr {
+		a, err := ParseAddr(text, 53)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	base := Options{RunDir: ".", Forks: 1}
+	with := func(change func(*Options)) Options { o := base; change(&o); return o }
+	for args, want := range map[string]Options{
+		"":                                 with(func(o *Options) { o.Interactive = true }),
+		"rundir":                           with(func(o *Options) { o.Interactive, o.RunDir = true, "rundir" }),
+		"a b c":                            with(func(o *Options) { o.Interactive, o.RunDir = true, "a" }),
+		"-f4":                              with(func(o *Options) { o.Forks = 4 }),
+		"-f 4 rundir":                      with(func(o *Options) { o.Forks, o.RunDir = 4, "rundir" }),
+		"rundir -f 4":                      with(func(o *Options) { o.Forks, o.RunDir = 4, "rundir" }),
+		"--forks=4":                        with(func(o *Options) { o.Forks = 4 }),
+		"--forks 4":                        with(func(o *Options) { o.Forks = 4 }),
+		"--fork 2 -q":                      with(func(o *Options) { o.Forks, o.Quiet = 2, true }),
+		"-vf 1":                            with(func(o *Options) { o.Verbose = true }),
+		"-vqf1 x":                          with(func(o *Options) { o.Verbose, o.Quiet, o.RunDir = true, true, "x" }),
+		"-n":                               base,
+		"--noninter":                       base,
+		"-n -f 3":                          with(func(o *Options) { o.Forks = 3 }),
+		"-f 1 -a ::1":                      with(func(o *Options) { o.Addrs = addr("::1") }),
+		"-n -a ::1@5353 --ad=127.0.0.1#54": with(func(o *Options) { o.Addrs = append(addr("::1@5353"), addr("127.0.0.1@54")...) }),
+		"-c -":                             with(func(o *Options) { o.Interactive, o.NoDefaults = true, true }),
+		"-c a --conf b":                    with(func(o *Options) { o.Interactive, o.Configs = true, []string{"a", "b"} }),
+		"-m mods -- -odd":                  with(func(o *Options) { o.Interactive, o.ModuleDir, o.RunDir = true, "mods", "-odd" }),
+		"-S 3 --fd=4:control":              with(func(o *Options) { o.FDs = []FD{{3, "dns"}, {4, "control"}} }),
+		"-n --log-format=json":             with(func(o *Options) { o.LogFormat = logging.JSON }),
+		"-h -f 0":                          {Help: true},
+		"--version":                        {Version: true},
+		"-V":                               {Version: true},
+	} {
+		got, err := Parse(strings.Fields(args))
+		for i := range got.Addrs { // the spelling is compared in TestParseAddr
+			got.Addrs[i].Given = ""
+		}
+		for i := range want.Addrs {
+			want.Addrs[i].Given = ""
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Parse(%q) = %+v, %v; want %+v", args, got, err, want)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"-x", 2, "unknown option '-x'"},
+		{"-vx", 2, "unknown option '-x'"},
+		{"--nonsense", 2, "unknown option '--nonsense'"},
+		{"--ver", 2, "'--ver' is ambiguous: --verbose, --version"},
+		{"-a", 2, "option '-a' requires an argument"},
+		{"--addr", 2, "option '--addr' requires an argument"},
+		{"--quiet=maybe", 2, "maybe"},
+		{"-f 0", 1, "a positive number"},
+		{"-f x", 1, "'x'"},
+		{"-f -3", 1, "'-3'"},
+		{"-f 100000", 1, "at most 1024"},
+		{"-a ::1@x", 1, "'::1@x' has a bad port"},
+		{"-a ::1@0", 1, "'::1@0' has a bad port"},
+		{"-a ::1@65536", 1, "bad port"},
+		{"-a nowhere@53", 1, "'nowhere@53'"},
+		{"-t ::1", 1, "DNS over TLS is not supported"},
+		{"-T 3", 1, "DNS over TLS is not supported"},
+		{"-k root.keys", 1, "-k/--keyfile: DNSSEC trust anchors are not supported"},
+		{"-K root.keys", 1, "-K/--keyfile-ro: DNSSEC trust anchors are not supported"},
+		{"-k a -K b", 1, "exclude each other"},
+		{"-k a -k b", 1, "exclude each other"},
+		{"-S x", 1, "'x' is not a descriptor"},
+		{"-S 3:tls", 1, "kind 'tls' are not supported"},
+		{"-S 3:what", 1, "unknown kind"},
+		{"-S 3 -f 2", 1, "exclude each other"},
+		{"--log-format=xml", 1, "'xml'"},
+	} {
+		_, err := Parse(strings.Fields(c.args))
+		if err == nil || Status(err) != c.status || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("Parse(%q): %v (status %d), want %q and status %d", c.args, err, Status(err), c.says, c.status)
+		}
+	}
+}
+
+func TestParseAddr(t *testing.T) {
+	for text, want := range map[string]string{
+		"127.0.0.1":      "127.0.0.1:53",
+		"127.0.0.1@5353": "127.0.0.1:5353",
+		"::1#54":         "[::1]:54",
+		"[::1]@54":       "[::1]:54",
+		"::":             "[::]:53",
+		"fe80::1%eth0@5": "[fe80::1%eth0]:5",
+		"localhost@5353": "127.0.0.1:5353 [::1]:5353",
+	} {
+		addrs, err := ParseAddr(text, 53)
+		var got []string
+		for _, a := range addrs {
+			got = append(got, a.String())
+			if a.Given != text {
+				t.Errorf("ParseAddr(%q): given text %q", text, a.Given)
+			}
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("ParseAddr(%q) = %v, %v; want %s", text, got, err, want)
+		}
+	}
+}
+
+func TestComplainIsOneLine(t *testing.T) {
+	var b bytes.Buffer
+	Complain(&b, "kresd", errors.New("config:3: bad\nstack\n"))
+	_, err := Parse([]string{"-x"})
+	Complain(&b, "kresd", err)
+	want := "kresd: config:3: bad; stack\nkresd: unknown option '-x' (see 'kresd --help')\n"
+	if b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestUsageNamesEveryOption(t *testing.T) {
+	var r raw
+	text := Usage("kresd")
+	for _, f := range []string{"addr", "tls", "fd", "tlsfd", "config", "keyfile", "keyfile-ro", "moduledir", "forks",
+		"noninteractive", "quiet", "verbose", "version", "help", "log-format"} {
+		flag := r.flags().Lookup(f)
+		if flag == nil {
+			t.Errorf("no option --%s", f)
+			continue
+		}
+		if !strings.Contains(text, "--"+f) || flag.Shorthand != "" && !strings.Contains(text, "-"+flag.Shorthand+",") {
+			t.Errorf("usage does not show -%s/--%s", flag.Shorthand, f)
+		}
+	}
+	if strings.Count(VersionLine(), "\n") != 1 {
+		t.Errorf("version is not one line: %q", VersionLine())
+	}
+}

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"kresd/internal/logging"
+)
+
+// raw holds option values as they were written.
+type raw struct {
+	addr, tls, fd, tlsfd, config []string
+	keyfile, keyfileRO           []string
+	moduledir, forks, logFormat  string
+	noninteractive               bool
+	quiet, verbose               bool
+	version, help                bool
+}
+
+func (r *raw) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("kresd", pflag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	f.StringArrayVarP(&r.addr, "addr", "a", nil, "")
+	f.StringArrayVarP(&r.tls, "tls", "t", nil, "")
+	f.StringArrayVarP(&r.fd, "fd", "S", nil, "")
+	f.StringArrayVarP(&r.tlsfd, "tlsfd", "T", nil, "")
+	f.StringArrayVarP(&r.config, "config", "c", nil, "")
+	f.StringArrayVarP(&r.keyfile, "keyfile", "k", nil, "")
+	f.StringArrayVarP(&r.keyfileRO, "keyfile-ro", "K", nil, "")
+	f.StringVarP(&r.moduledir, "moduledir", "m", "", "")
+	f.StringVarP(&r.forks, "forks", "f", "", "")
+	f.BoolVarP(&r.noninteractive, "noninteractive", "n", false, "")
+	f.BoolVarP(&r.quiet, "quiet", "q", false, "")
+	f.BoolVarP(&r.verbose, "verbose", "v", false, "")
+	f.BoolVarP(&r.version, "version", "V", false, "")
+	f.BoolVarP(&r.help, "help", "h", false, "")
+	f.StringVar(&r.logFormat, "log-format", "text", "")
+	return f
+}
+
+// Parse reads the arguments after the program's name.
+func Parse(args []string) (Options, error) {
+	var r raw
+	flags := r.flags()
+	prefixes := &prefixes{}
+	flags.VisitAll(func(f *pflag.Flag) { prefixes.names = append(prefixes.names, f.Name) })
+	flags.SetNormalizeFunc(prefixes.normalize)
+	if err := flags.Parse(args); err != nil {
+		return Options{}, prefixes.explain(err)
+	}
+	if r.help || r.version {
+		return Options{Help: r.help, Version: r.version}, nil
+	}
+	return r.options(flags.Args(), flags.Changed("forks"))
+}
+
+// prefixes completes long options that are written as a unique prefix.
+type prefixes struct {
+	names     []string
+	ambiguous []string // what the last unresolved prefix could have meant
+}
+
+func (p *prefixes) normalize(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	var match []string
+	for _, n := range p.names {
+		if n == name {
+			return pflag.NormalizedName(name)
+		}
+		if name != "" && strings.HasPrefix(n, name) {
+			match = append(match, n)
+		}
+	}
+	if len(match) == 1 {
+		return pflag.NormalizedName(match[0])
+	}
+	p.ambiguous = match
+	return pflag.NormalizedName(name)
+}
+
+// explain puts pflag's errors into getopt's words.
+func (p *prefixes) explain(err error) error {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return usagef("unknown option '-%s'", unknown.GetSpecifiedName())
+	case errors.As(err, &unknown) && len(p.ambiguous) > 1:
+		return usagef("option '--%s' is ambiguous: --%s", unknown.GetSpecifiedName(), strings.Join(p.ambiguous, ", --"))
+	case errors.As(err, &unknown):
+		return usagef("unknown option '--%s'", unknown.GetSpecifiedName())
+	case errors.As(err, &missing) && missing.GetSpecifiedShortnames() != "":
+		return usagef("option '-%s' requires an argument", missing.GetSpecifiedName())
+	case errors.As(err, &missing):
+		return usagef("option '--%s' requires an argument", missing.GetSpecifiedName())
+	}
+	return usagef("%s", strings.SplitN(err.Error(), "\n", 2)[0])
+}
+
+func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
+	if err := r.refuse(); err != nil {
+		return Options{}, err
+	}
+	o := Options{ModuleDir: r.moduledir, RunDir: ".", Forks: 1, Quiet: r.quiet, Verbose: r.verbose}
+	if len(positional) > 0 && positional[0] != "" {
+		o.RunDir = positional[0]
+	}
+	for _, step := range []func(*Options) error{r.parseAddrs, r.parseFDs, r.parseForks, r.parseConfigs, r.parseLog} {
+		if err := step(&o); err != nil {
+			return Options{}, err
+		}
+	}
+	o.Interactive = !forksGiven && !r.noninteractive && len(o.FDs) == 0
+	if len(o.FDs) > 0 && o.Forks != 1 {
+		return Options{}, errors.New("inherited sockets (-S) and more than one worker (-f) exclude each other")
+	}
+	return o, nil
+}
+
+// refuse says what kresd cannot do yet, and what cannot be wanted together.
+func (r *raw) refuse() error {
+	if len(r.keyfile)+len(r.keyfileRO) > 1 {
+		return errors.New("-k/--keyfile and -K/--keyfile-ro exclude each other, and only one may be given, once")
+	}
+	for _, o := range []struct {
+		given bool
+		text  string
+	}{
+		{len(r.tls) > 0, "-t/--tls: DNS over TLS is not supported by this version"},
+		{len(r.tlsfd) > 0, "-T/--tlsfd: DNS over TLS is not supported by this version"},
+		{len(r.keyfile) > 0, "-k/--keyfile: DNSSEC trust anchors are not supported by this version"},
+		{len(r.keyfileRO) > 0, "-K/--keyfile-ro: DNSSEC trust anchors are not supported by this version"},
+	} {
+		if o.given {
+			return errors.New(o.text)
+		}
+	}
+	return nil
+}
+
+func (r *raw) parseAddrs(o *Options) error {
+	for _, text := range r.addr {
+		addrs, err := ParseAddr(text, 53)
+		if err != nil {
+			return fmt.Errorf("-a/--addr: %w", err)
+		}
+		o.Addrs = append(o.Addrs, addrs...)
+	}
+	return nil
+}
+
+func (r *raw) parseFDs(o *Options) error {
+	for _, text := range r.fd {
+		fd, err := parseFD(text)
+		if err != nil {
+			return fmt.Errorf("-S/--fd: %w", err)
+		}
+		o.FDs = append(o.FDs, fd)
+	}
+	return nil
+}
+
+func (r *raw) parseForks(o *Options) error {
+	if r.forks == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(r.forks)
+	if err != nil || n < 1 || n > MaxForks {
+		return fmt.Errorf("-f/--forks: a positive number (at most %d) is required, not '%s'", MaxForks, r.forks)
+	}
+	o.Forks = n
+	return nil
+}
+
+func (r *raw) parseConfigs(o *Options) error {
+	for _, path := range r.config {
+		switch path {
+		case "-":
+			o.NoDefaults = true
+		case "":
+			return errors.New("-c/--config: the file name is empty")
+		default:
+			o.Configs = append(o.Configs, path)
+		}
+	}
+	return nil
+}
+
+func (r *raw) parseLog(o *Options) error {
+	format, ok := logging.ParseFormat(r.logFormat)
+	if !ok {
+		return fmt.Errorf("--log-format: 'text' or 'json' is required, not '%s'", r.logFormat)
+	}
+	o.LogFormat = format
+	return nil
+}

@@ -1,0 +1,32 @@
+package cli
+
+import "strings"
+
+const usage = `Usage: PROGRAM [parameters] [rundir]
+
+Parameters:
+ -a, --addr=ADDR[@PORT]    Server address, repeatable (default: localhost@53).
+ -t, --tls=ADDR[@PORT]     Server address for DNS over TLS (not supported by this version).
+ -S, --fd=FD[:KIND]        Serve an inherited socket, repeatable; KIND is dns (default) or control.
+ -T, --tlsfd=FD            The same with TLS (not supported by this version).
+ -c, --config=PATH         Configuration file, relative to rundir, repeatable (default: config);
+                           '-' means no file and no defaults.
+ -k, --keyfile=PATH        File with root trust anchors, kept up to date (not supported by this version).
+ -K, --keyfile-ro=PATH     File with root trust anchors, only read (not supported by this version).
+ -m, --moduledir=PATH      Directory with modules.
+ -f, --forks=N             Run N workers, without a console on the terminal.
+ -n, --noninteractive      One worker without a console on the terminal, as -f 1.
+ -q, --quiet               No prompt on consoles.
+ -v, --verbose             Verbose log from the start.
+     --log-format=FORMAT   Log as text (default) or json.
+ -V, --version             Print version and end.
+ -h, --help                Print this text and end.
+Options:
+ rundir                    Directory to work in: cache, control sockets, configuration (default: .).
+`
+
+// Usage is the text of --help for a program's name.
+func Usage(program string) string { return strings.Replace(usage, "PROGRAM", program, 1) }
+
+// VersionLine is the text of --version.
+func VersionLine() string { return "kresd, version " + Version + "\n" }
