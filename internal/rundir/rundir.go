@@ -1,0 +1,103 @@
+// Package rundir enters the run directory and keeps its control sockets in
+// order.
+//
+// The directory is where the cache, the control sockets and the configuration
+// live, and whoever can write there can change what the resolver answers. So
+// a directory that is a symbolic link or that everybody may write to is
+// refused, one that belongs to somebody else is reported, and whatever is made
+// later is made for the owner alone (umask 0077).
+//
+// Nothing here creates a run directory: a mistyped name should be an error,
+// not a new empty cache.
+package rundir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// TTY is the directory of control sockets, below the run directory. Paths stay
+// relative to the working directory: a UNIX socket's path must be short.
+const TTY = "tty"
+
+// Enter makes dir the working directory and sets the umask. Its error is one
+// line that names the directory and the system's reason; warnings are for the
+// log.
+func Enter(dir string) (warnings []string, err error) {
+	dir = filepath.Clean(dir) // "link/" would be followed by lstat
+	if err := notLink(dir); err != nil {
+		return nil, err
+	}
+	// Checked and entered through one descriptor, so that nobody can swap the
+	// directory between the two.
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, refusal(dir, err)
+	}
+	defer unix.Close(fd)
+	if warnings, err = check(dir, fd); err != nil {
+		return nil, err
+	}
+	if err := unix.Faccessat(fd, ".", unix.W_OK|unix.X_OK, 0); err != nil {
+		return nil, fmt.Errorf("run directory '%s' is not writable: %w", dir, err)
+	}
+	if err := unix.Fchdir(fd); err != nil {
+		return nil, refusal(dir, err)
+	}
+	unix.Umask(0o077)
+	return warnings, nil
+}
+
+func refusal(dir string, err error) error {
+	return fmt.Errorf("run directory '%s': %w", dir, err)
+}
+
+func notLink(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return refusal(dir, errors.Unwrap(err))
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return refusal(dir, errors.New("is a symbolic link; name the directory itself"))
+	}
+	return nil
+}
+
+func check(dir string, fd int) (warnings []string, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, refusal(dir, err)
+	}
+	if st.Mode&0o002 != 0 {
+		return nil, refusal(dir, fmt.Errorf("everybody may write to it (mode %04o); use a directory of its own", st.Mode&0o7777))
+	}
+	if uid := os.Geteuid(); int(st.Uid) != uid {
+		warnings = append(warnings, fmt.Sprintf("run directory '%s' belongs to user %d, not to %d who runs this process", dir, st.Uid, uid))
+	}
+	return warnings, nil
+}
+
+// Readable says, in one line, why a configuration file cannot be read.
+func Readable(path string) error {
+	f, err := os.Open(path)
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil && info.IsDir() {
+			err = unix.EISDIR
+		}
+		f.Close()
+	}
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return fmt.Errorf("config '%s' cannot be read: %w", path, err)
+	}
+	return nil
+}
