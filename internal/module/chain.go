@@ -1,0 +1,159 @@
+package module
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"kresd/internal/resolve"
+)
+
+// Snapshot is the loaded modules as the paths of queries see them.
+type Snapshot struct {
+	Layers []*resolve.Layer
+	Fast   []Fast
+}
+
+// Chain is the loaded modules in order. Its methods that change it are for one
+// goroutine at a time; Snapshot is for any.
+type Chain struct {
+	known  map[string]Module
+	loaded []entry
+	snap   atomic.Pointer[Snapshot]
+}
+
+type entry struct {
+	name string
+	inst *Instance
+}
+
+// NewChain is an empty chain over the modules that may be loaded.
+func NewChain(known []Module) *Chain {
+	c := &Chain{known: map[string]Module{}}
+	for _, m := range known {
+		c.known[m.Name] = m
+	}
+	c.publish()
+	return c
+}
+
+// Snapshot is the current order. It is never changed, only replaced.
+func (c *Chain) Snapshot() *Snapshot { return c.snap.Load() }
+
+// Names lists the loaded modules in order.
+func (c *Chain) Names() []string {
+	names := make([]string, len(c.loaded))
+	for i, e := range c.loaded {
+		names[i] = e.name
+	}
+	return names
+}
+
+// Known lists the modules that could be loaded, sorted.
+func (c *Chain) Known() []string {
+	var names []string
+	for n := range c.known {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Instance returns a loaded module, or nil.
+func (c *Chain) Instance(name string) *Instance {
+	if i := c.index(name); i >= 0 {
+		return c.loaded[i].inst
+	}
+	return nil
+}
+
+// Declaration splits what modules.load() takes: "name", "name > reference" or
+// "name < reference", with any blanks. Other operators, or one without a
+// reference, leave only the name.
+func Declaration(text string) (name string, op byte, ref string) {
+	f := strings.Fields(strings.NewReplacer(">", " > ", "<", " < ").Replace(text))
+	if len(f) == 0 {
+		return "", 0, ""
+	}
+	if len(f) >= 3 && (f[1] == ">" || f[1] == "<") {
+		return f[0], f[1][0], f[2]
+	}
+	return f[0], 0, ""
+}
+
+// Load loads a module, directly after its reference (">"), directly before it
+// ("<") or at the end. A loaded module is unloaded first, so that it may move.
+// When it fails nothing has changed, except that a module that was loaded and
+// cannot be opened again is gone.
+func (c *Chain) Load(declaration string) (name string, err error) {
+	name, op, ref := Declaration(declaration)
+	m, ok := c.known[name]
+	if !ok {
+		return name, fmt.Errorf("no such module '%s'; there are %s", name, strings.Join(c.Known(), ", "))
+	}
+	if op != 0 && (c.index(ref) < 0 || ref == name) {
+		return name, fmt.Errorf("referenced module '%s' not found", ref)
+	}
+	if c.index(name) >= 0 {
+		c.remove(name)
+	}
+	inst, err := m.Open()
+	if err != nil {
+		c.publish()
+		return name, fmt.Errorf("module '%s': %w", name, err)
+	}
+	at := len(c.loaded)
+	if op != 0 {
+		at = c.index(ref)
+		if op == '>' {
+			at++
+		}
+	}
+	c.loaded = slices.Insert(c.loaded, at, entry{name, inst})
+	c.publish()
+	return name, nil
+}
+
+// Unload takes a module out.
+func (c *Chain) Unload(name string) error {
+	if c.index(name) < 0 {
+		return fmt.Errorf("no such module '%s' is loaded", name)
+	}
+	c.remove(name)
+	c.publish()
+	return nil
+}
+
+// Close unloads everything, the last first.
+func (c *Chain) Close() {
+	for len(c.loaded) > 0 {
+		c.remove(c.loaded[len(c.loaded)-1].name)
+	}
+	c.publish()
+}
+
+func (c *Chain) index(name string) int {
+	return slices.IndexFunc(c.loaded, func(e entry) bool { return e.name == name })
+}
+
+func (c *Chain) remove(name string) {
+	i := c.index(name)
+	if end := c.loaded[i].inst.Close; end != nil {
+		end()
+	}
+	c.loaded = slices.Delete(c.loaded, i, i+1)
+}
+
+func (c *Chain) publish() {
+	s := &Snapshot{}
+	for _, e := range c.loaded {
+		if e.inst.Layer != nil {
+			s.Layers = append(s.Layers, e.inst.Layer)
+		}
+		if e.inst.Fast != nil {
+			s.Fast = append(s.Fast, e.inst.Fast)
+		}
+	}
+	c.snap.Store(s)
+}

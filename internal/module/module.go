@@ -1,0 +1,69 @@
+// Package module says what a module is and keeps the modules of a worker in
+// order.
+//
+// A module brings up to four things: a layer that takes part in resolutions, a
+// fast verdict for the listeners' threads, functions for scripts, and a
+// configuration. The Chain (chain.go) holds those that are loaded, in the order
+// in which every hook runs, and publishes that order as an immutable snapshot
+// that the paths of queries read without a lock.
+//
+// The package runs no Lua: values from scripts arrive as package luavalue has
+// them. Which modules exist is one list in package worker.
+package module
+
+import (
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// A Module can be loaded by its name.
+type Module struct {
+	Name string
+	// Help is one line for help().
+	Help string
+	// Open makes an instance; loading the module again makes another one.
+	Open func() (*Instance, error)
+}
+
+// An Instance is a loaded module. Every field may be nil.
+type Instance struct {
+	Layer *resolve.Layer
+	Fast  Fast
+	// Config takes the value that a script gave: nil, bool, float64, string or
+	// *luavalue.Table.
+	Config func(value any) error
+	// Functions are called by scripts as NAME.function(…).
+	Functions []Function
+	// Get and Set serve NAME.key and NAME.key = value for keys that are no
+	// function.
+	Get func(key string) (any, error)
+	Set func(key string, value any) error
+	// Close ends what the instance started.
+	Close func()
+}
+
+// A Function is one that scripts can call. Arguments and results are values of
+// package luavalue.
+type Function struct {
+	Name, Args, Help string
+	Min, Max         int
+	Fn               func(args []any) ([]any, error)
+}
+
+// Verdict is what a fast verdict says about a question.
+type Verdict uint8
+
+// Verdicts.
+const (
+	// Pass: this module has no say in it.
+	Pass Verdict = iota
+	// Driver: the question must take the driver's way.
+	Driver
+	// Drop: no answer at all.
+	Drop
+)
+
+// Fast judges a question on the listener's thread before the cached answer is
+// looked up. It must not allocate, wait, log or take a lock that another query
+// holds.
+type Fast func(q *wire.Question) Verdict
