@@ -1,0 +1,206 @@
+package ipc
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/safe"
+)
+
+// The environment of a worker: which of how many it is, and a cache directory
+// to be careful with, with the number of recent deaths that may be its fault.
+const (
+	EnvWorker  = "KRESD_WORKER"  // "id/count"
+	EnvSuspect = "KRESD_SUSPECT" // "deaths:dir"
+)
+
+// linkFD is where a worker finds its end of the socket pair.
+const linkFD = 3
+
+// A Suspect is a cache directory that was open when the worker's predecessor
+// died by a memory fault. Deaths counts such deaths within
+// limits.QuarantineWindow.
+type Suspect struct {
+	Dir    string
+	Deaths int
+}
+
+// A Link is the worker's side of the connection to its supervisor. A nil *Link
+// is that of a process without a supervisor: it takes every message and never
+// has one.
+type Link struct {
+	conn    *Conn
+	id      int
+	count   int
+	suspect *Suspect
+	roster  chan []Member
+	drain   chan struct{}
+	closed  chan struct{}
+	sendMu  sync.Mutex
+}
+
+// FromEnv opens the link of a process that a supervisor started; it returns
+// nil when the environment says that none did. The variables are removed, so
+// that programs started from here do not take themselves for workers.
+func FromEnv() (*Link, error) {
+	worker, suspect := os.Getenv(EnvWorker), os.Getenv(EnvSuspect)
+	if worker == "" {
+		return nil, nil
+	}
+	os.Unsetenv(EnvWorker)
+	os.Unsetenv(EnvSuspect)
+	id, count, err := parseWorker(worker)
+	if err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(linkFD)
+	conn, err := fromFile(os.NewFile(linkFD, "ipc"))
+	if err != nil {
+		return nil, fmt.Errorf("%s is set, but descriptor %d is no connection to a supervisor: %w", EnvWorker, linkFD, err)
+	}
+	return newLink(conn, id, count, parseSuspect(suspect))
+}
+
+func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
+	l := &Link{
+		conn: conn, id: id, count: count, suspect: suspect,
+		roster: make(chan []Member, 1),
+		drain:  make(chan struct{}),
+		closed: make(chan struct{}),
+	}
+	if err := conn.Send(Message{Kind: Hello, PID: os.Getpid()}); err != nil {
+		return nil, fmt.Errorf("supervisor is gone: %w", err)
+	}
+	safe.Go("ipc link", nil, l.listen)
+	return l, nil
+}
+
+func parseWorker(s string) (id, count int, err error) {
+	a, b, _ := strings.Cut(s, "/")
+	id, errID := strconv.Atoi(a)
+	count, errCount := strconv.Atoi(b)
+	if errID != nil || errCount != nil || id < 0 || id >= count {
+		return 0, 0, fmt.Errorf("%s=%q is not of the form id/count", EnvWorker, s)
+	}
+	return id, count, nil
+}
+
+func parseSuspect(s string) *Suspect {
+	n, dir, ok := strings.Cut(s, ":")
+	deaths, err := strconv.Atoi(n)
+	if !ok || err != nil || dir == "" {
+		return nil
+	}
+	return &Suspect{Dir: dir, Deaths: deaths}
+}
+
+// listen ends when the supervisor does.
+func (l *Link) listen() {
+	defer close(l.closed)
+	draining := false
+	for {
+		m, err := l.conn.Receive()
+		if err != nil {
+			return
+		}
+		switch m.Kind {
+		case Roster:
+			l.setRoster(m.Members)
+		case Drain:
+			if !draining {
+				draining = true
+				close(l.drain)
+			}
+		}
+	}
+}
+
+// setRoster keeps the newest roster only: nobody needs an older one.
+func (l *Link) setRoster(members []Member) {
+	select {
+	case <-l.roster:
+	default:
+	}
+	l.roster <- members
+}
+
+func (l *Link) send(m Message) bool {
+	if l == nil {
+		return false
+	}
+	l.sendMu.Lock()
+	defer l.sendMu.Unlock()
+	return l.conn.Send(m) == nil
+}
+
+// ID is this worker's number, 0 to Count-1.
+func (l *Link) ID() int {
+	if l == nil {
+		return 0
+	}
+	return l.id
+}
+
+// Count is the number of workers in the group.
+func (l *Link) Count() int {
+	if l == nil {
+		return 1
+	}
+	return l.count
+}
+
+// Suspect is the cache directory to be careful with, or nil.
+func (l *Link) Suspect() *Suspect {
+	if l == nil {
+		return nil
+	}
+	return l.suspect
+}
+
+// CacheDir tells which directory's cache is about to be opened, before it is:
+// if its file kills this process, the next one is warned of it.
+func (l *Link) CacheDir(dir string) { l.send(Message{Kind: Cache, Dir: dir}) }
+
+// Ready tells that this worker serves and that its control socket is open. The
+// other workers start after the first one's Ready.
+func (l *Link) Ready() { l.send(Message{Kind: Ready}) }
+
+// Stopping tells that this worker drains.
+func (l *Link) Stopping() { l.send(Message{Kind: Stopping}) }
+
+// Fatal hands over the one line that says why this worker cannot start. It
+// reports whether a supervisor took it and will show it; otherwise the caller
+// does.
+func (l *Link) Fatal(line string) bool {
+	return l.send(Message{Kind: Fatal, Line: strings.ReplaceAll(strings.TrimSpace(line), "\n", "; ")})
+}
+
+// Roster delivers the members that are ready after each change, the newest
+// only. One goroutine should receive from it.
+func (l *Link) Roster() <-chan []Member {
+	if l == nil {
+		return nil
+	}
+	return l.roster
+}
+
+// Drain is closed when the supervisor asks this worker to end.
+func (l *Link) Drain() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return l.drain
+}
+
+// Closed is closed when the supervisor has ended, however it did.
+func (l *Link) Closed() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return l.closed
+}

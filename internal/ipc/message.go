@@ -1,0 +1,124 @@
+package ipc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+)
+
+// A Kind names a message.
+type Kind string
+
+// What a worker tells its supervisor.
+const (
+	Hello    Kind = "hello"    // first message: PID
+	Cache    Kind = "cache"    // about to open the cache in Dir
+	Ready    Kind = "ready"    // serving, with its control socket open
+	Fatal    Kind = "fatal"    // cannot start, or go on; Line says why
+	Stopping Kind = "stopping" // draining, of its own accord or when asked
+)
+
+// What the supervisor tells a worker.
+const (
+	Roster Kind = "roster" // Members are those that are ready now
+	Drain  Kind = "drain"  // answer what was accepted, then end
+)
+
+// A Member is a worker that is ready.
+type Member struct {
+	ID  int `json:"id"`
+	PID int `json:"pid"`
+}
+
+// A Message is one of the kinds above with the fields that belong to it.
+type Message struct {
+	Kind    Kind     `json:"kind"`
+	PID     int      `json:"pid,omitempty"`
+	Dir     string   `json:"dir,omitempty"`
+	Line    string   `json:"line,omitempty"`
+	Members []Member `json:"members,omitempty"`
+}
+
+// DecodeMessage reads one message. Unknown kinds and fields are no error, so
+// that processes of two versions understand what they share.
+func DecodeMessage(p []byte) (Message, error) {
+	var m Message
+	if err := json.Unmarshal(p, &m); err != nil {
+		return Message{}, fmt.Errorf("ipc message: %w", err)
+	}
+	if m.Kind == "" {
+		return Message{}, errors.New("ipc message: no kind")
+	}
+	return m, nil
+}
+
+// sendTime bounds a write to a process that does not read. The few messages of
+// a process's life fit the socket's buffer, so it is only reached when
+// something is wrong.
+const sendTime = time.Second
+
+// A Conn is one end of the socket pair. Send and Receive may be used by one
+// goroutine each.
+type Conn struct{ c net.Conn }
+
+// Pair makes a socket pair: one end as a Conn, the other as a file to hand to
+// a child. The file is to be closed once the child has it.
+func Pair() (*Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "ipc")
+	ours, err := fromFile(os.NewFile(uintptr(fds[0]), "ipc"))
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// fromFile takes f over.
+func fromFile(f *os.File) (*Conn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{c}, nil
+}
+
+// Send writes one message; it waits a second at most.
+func (c *Conn) Send(m Message) error {
+	p, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := c.c.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
+		return err
+	}
+	return WriteFrame(c.c, p, limits.IPCFrame)
+}
+
+// Receive waits for one message. io.EOF means that the other process has
+// ended.
+func (c *Conn) Receive() (Message, error) {
+	p, err := ReadFrame(c.c, limits.IPCFrame)
+	if errors.Is(err, unix.ECONNRESET) {
+		err = io.EOF // it ended before it had read everything
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	return DecodeMessage(p)
+}
+
+// Close ends the connection.
+func (c *Conn) Close() error { return c.c.Close() }
