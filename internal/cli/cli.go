@@ -19,9 +19,6 @@ import (
 	"kresd/internal/logging"
 )
 
-// Version is the product's version, as -V and package_version() show it.
-const Version = "0.1.0"
-
 // MaxForks bounds -f: each worker has sockets, a cache reader table and a Lua
 // state, and nobody has more cores than that.
 const MaxForks = 1024

@@ -1,6 +1,10 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"kresd/internal/version"
+)
 
 const usage = `Usage: PROGRAM [parameters] [rundir]
 
@@ -29,4 +33,4 @@ Options:
 func Usage(program string) string { return strings.Replace(usage, "PROGRAM", program, 1) }
 
 // VersionLine is the text of --version.
-func VersionLine() string { return "kresd, version " + Version + "\n" }
+func VersionLine() string { return "kresd, version " + version.String() + "\n" }
