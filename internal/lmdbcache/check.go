@@ -1,0 +1,95 @@
+package lmdbcache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"kresd/internal/limits"
+
+	"github.com/PowerDNS/lmdb-go/lmdb"
+)
+
+// Check walks all entries in dir and tells whether the file can be worked with.
+// It goes through LMDB as a worker would, so on a file that kills it may not
+// return: it is for a child process that can be thrown away (CheckMain). It takes
+// at most limits.CacheCheckTime; a file too large for that counts as good as far
+// as it was seen. A directory without a file is good. Other processes may use
+// the file meanwhile. Nothing is stored.
+func Check(dir string) error {
+	path := filepath.Join(dir, dataName)
+	st, err := os.Lstat(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	m, err := readMeta(f, st.Size())
+	if err != nil {
+		return err
+	}
+	env, err := lmdb.NewEnv()
+	if err != nil {
+		return err
+	}
+	defer env.Close()
+	if err := env.SetMapSize(st.Size()); err != nil {
+		return err
+	}
+	if err := env.Open(dir, envFlags, 0o600); err != nil {
+		return err
+	}
+	// The transaction keeps the pages from being used again by others.
+	if err := env.View(func(*lmdb.Txn) error { return checkNow(f, st.Size(), m.pageSize) }); err != nil {
+		return err
+	}
+	return checkWrite(env)
+}
+
+func checkNow(f *os.File, size int64, pageSize uint32) error {
+	m, err := readMeta(f, size)
+	if err != nil {
+		return err
+	}
+	return verifyFile(f, size, m, limits.CacheCheckTime-500*time.Millisecond)
+}
+
+// checkWrite goes through what killed workers most: a write, taken back.
+func checkWrite(env *lmdb.Env) error {
+	taken := fmt.Errorf("taken back")
+	err := env.Update(func(txn *lmdb.Txn) error {
+		dbi, err := txn.OpenRoot(0)
+		if err != nil {
+			return err
+		}
+		if err := txn.Put(dbi, []byte(ownPrefix+"check"), []byte("check"), 0); err != nil {
+			return err
+		}
+		return taken
+	})
+	if err == taken || lmdb.IsMapFull(err) {
+		return nil
+	}
+	return err
+}
+
+// CheckMain is the main function of the throw-away child: it returns the exit
+// status, 0 for a file that can be kept.
+func CheckMain(dir string) int {
+	// Whatever hangs here must not keep the worker waiting that started us.
+	late := time.AfterFunc(limits.CacheCheckTime, func() { os.Exit(3) })
+	defer late.Stop()
+	if err := Check(dir); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", dir, err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,262 @@
+package lmdbcache
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+
+	"kresd/internal/limits"
+
+	"github.com/PowerDNS/lmdb-go/lmdb"
+)
+
+// Worth is what an entry is worth keeping, as its owner judges it. Worthless
+// entries (expired, damaged) go in any collection; of the others those with the
+// least worth go first.
+type Worth uint8
+
+// Worthless is the Worth of an entry that nobody will use again.
+const Worthless Worth = 0
+
+// Collected says what a collection did.
+type Collected struct {
+	Removed   int
+	Threshold Worth   // entries up to it were removed
+	Before    float64 // Usage
+	After     float64
+}
+
+// Collect makes room when the map is filled above limits.CollectHighPercent: it
+// removes entries that judge finds worth least until the map is filled up to
+// limits.CollectLowPercent only. Otherwise it does nothing.
+//
+// It samples the map to find the worth below which enough would go, then walks
+// it, from where the last collection stopped, and removes in small transactions.
+// Judge is called on bytes of the map, also inside those transactions: it must be
+// quick and must not call the Store. One process is to call this, every second
+// or so; more do no harm. Its calls come from one goroutine.
+func (s *Store) Collect(ctx context.Context, judge func(key, val []byte) Worth) (Collected, error) {
+	var c Collected
+	c.Before = s.Usage()
+	c.After = c.Before
+	if c.Before < limits.CollectHighPercent {
+		return c, nil
+	}
+	return s.collect(ctx, c, judge)
+}
+
+// Prune removes what judge finds worthless, however full the map is, and returns
+// how many entries went.
+func (s *Store) Prune(ctx context.Context, judge func(key, val []byte) Worth) (int, error) {
+	w := &collection{s: s, judge: judge, from: []byte{0}, goal: -1}
+	for done := false; !done; {
+		var err error
+		if done, err = w.round(ctx); err != nil {
+			return w.removed, err
+		}
+	}
+	return w.removed, nil
+}
+
+func (s *Store) collect(ctx context.Context, c Collected, judge func(key, val []byte) Worth) (Collected, error) {
+	w := &collection{s: s, judge: judge, goal: limits.CollectLowPercent}
+	if at := s.collectAt.Load(); at != nil {
+		w.from = *at
+	}
+	w.threshold = s.sample(judge).threshold(1 - limits.CollectLowPercent/c.Before)
+	var err error
+	// What the sample missed shows in the second way round: then the bar is
+	// raised, so that this ends with room in any case.
+	for w.turns < 3 && err == nil {
+		var done bool
+		if done, err = w.round(ctx); done {
+			break
+		}
+	}
+	s.collectAt.Store(&w.from)
+	s.stats.evicted.Add(uint64(w.removed))
+	c.Removed, c.Threshold, c.After = w.removed, w.threshold, s.Usage()
+	if c.After < limits.CollectHighPercent {
+		s.health.recovered()
+	}
+	return c, err
+}
+
+// A histogram holds, for each worth, the bytes of sampled entries.
+type histogram [256]float64
+
+// threshold is the least worth up to which a share of the bytes lies.
+func (h *histogram) threshold(share float64) Worth {
+	total, sum := 0.0, 0.0
+	for _, n := range h {
+		total += n
+	}
+	for w, n := range h {
+		if sum += n; sum >= total*share {
+			return Worth(w)
+		}
+	}
+	return 255
+}
+
+// sampleLeaves is how many leaf pages a sample looks at, some ten entries each.
+const sampleLeaves = 500
+
+// sample judges the entries on leaves that are reached by random turns from the
+// root.
+func (s *Store) sample(judge func(key, val []byte) Worth) *histogram {
+	var h histogram
+	for range sampleLeaves / 50 {
+		s.withReader(func(r *Reader) {
+			defer r.fault()
+			for range 50 {
+				if r.cur.reset(r.m); r.cur.random(r.snap.root) {
+					h.addLeaf(&r.cur, judge)
+				}
+			}
+		})
+	}
+	return &h
+}
+
+func (h *histogram) addLeaf(c *cursor, judge func(key, val []byte) Worth) {
+	l := &c.level[c.depth-1]
+	for l.i = 0; l.i < l.n; l.i++ {
+		k, val, ok := c.entry()
+		if !ok {
+			return
+		}
+		if isOwn(k) {
+			continue
+		}
+		cost := float64(len(k) + len(val) + nodeHeader)
+		if cost > float64(c.m.psize)/2 { // stands on pages of its own
+			cost = float64((len(val)+pageHeader+int(c.m.psize)-1)/int(c.m.psize)) * float64(c.m.psize)
+		}
+		h[judge(k, val)] += cost
+	}
+}
+
+// random goes to a leaf by chance.
+func (c *cursor) random(root uint64) bool {
+	if root == noPage || !c.push(root) {
+		return false
+	}
+	for {
+		l := &c.level[c.depth-1]
+		l.i = rand.IntN(l.n)
+		if isLeaf(l.page) {
+			return true
+		}
+		nd, _, ok := node(l.page, l.i)
+		if !ok || !c.push(child(nd)) {
+			return c.fail()
+		}
+	}
+}
+
+// A collection is a walk that removes.
+type collection struct {
+	s         *Store
+	judge     func(key, val []byte) Worth
+	threshold Worth
+	goal      float64 // usage to reach; below 0: one full turn
+	from      []byte  // next key to look at
+	turns     int     // times the walk passed the end
+	removed   int
+	victims   [][]byte
+}
+
+// lookAhead is how many entries one round judges at most.
+const lookAhead = 2000
+
+// round judges some entries in a snapshot, then removes those that are worth too
+// little in one transaction, and tells whether the goal is reached.
+func (w *collection) round(ctx context.Context) (done bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return true, err
+	}
+	atEnd := false
+	if !w.s.withReader(func(r *Reader) { atEnd = w.choose(r) }) {
+		return true, ErrClosed
+	}
+	if len(w.victims) > 0 {
+		if err := w.removeVictims(ctx); err != nil {
+			return true, err
+		}
+	}
+	if w.goal >= 0 && len(w.victims) > 0 && w.s.Usage() <= w.goal {
+		return true, nil
+	}
+	if atEnd {
+		w.turns++
+		w.from = nil
+		w.raise()
+	}
+	return w.goal < 0 && atEnd, nil
+}
+
+// raise lowers the standard after a full turn that did not reach the goal.
+func (w *collection) raise() {
+	if w.goal >= 0 && w.turns > 1 {
+		w.threshold = Worth(min(255, int(w.threshold)+32))
+	}
+}
+
+// choose collects the keys of entries to remove and tells whether the walk has
+// passed the last entry.
+func (w *collection) choose(r *Reader) (atEnd bool) {
+	defer r.fault()
+	w.victims = w.victims[:0]
+	most := w.s.batchSize()
+	r.cur.reset(r.m)
+	on := r.cur.ceil(r.snap.root, w.from)
+	for n := 0; on; n++ {
+		k, val, ok := r.cur.entry()
+		if !ok {
+			return true
+		}
+		if n == lookAhead || len(w.victims) == most {
+			w.from = bytes.Clone(k)
+			return false
+		}
+		if !isOwn(k) && w.judge(k, val) <= w.threshold {
+			w.victims = append(w.victims, bytes.Clone(k))
+		}
+		on = r.cur.step(1)
+	}
+	return true
+}
+
+// removeVictims removes them, unless they were replaced by something better.
+func (w *collection) removeVictims(ctx context.Context) error {
+	removed := 0
+	err := w.s.do(ctx, func(txn *lmdb.Txn) (bool, error) {
+		txn.RawRead = true
+		removed = 0
+		for _, k := range w.victims {
+			val, err := txn.Get(w.s.dbi, k)
+			if err == nil && w.judge(k, val) <= w.threshold {
+				err = txn.Del(w.s.dbi, k, nil)
+				removed++
+			}
+			if err != nil && !lmdb.IsNotFound(err) {
+				return true, err
+			}
+		}
+		return true, nil
+	})
+	if lmdb.IsMapFull(err) {
+		// Not even a removal finds room, so nothing smaller than a clear
+		// helps. It frees pages without copying any.
+		w.s.opts.Warn("cache: no room left to remove entries in; all are dropped")
+		n, cerr := w.s.Clear()
+		w.removed += n
+		return cerr
+	}
+	if err == nil {
+		w.removed += removed
+		w.s.stats.remove.Add(uint64(removed))
+	}
+	return err
+}

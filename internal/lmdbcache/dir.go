@@ -1,0 +1,168 @@
+package lmdbcache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	dataName = "data.mdb"
+	lockName = "lock.mdb"
+	badMark  = ".bad-"
+	keepBad  = 2 // quarantined files that are kept for whoever wants to look
+)
+
+// prepareDir makes the directory if need be and refuses one that others could
+// play with: a symbolic link, or one that everybody may write to.
+func prepareDir(dir string, warn func(string)) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	switch {
+	case st.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%s is a symbolic link", dir)
+	case !st.IsDir():
+		return fmt.Errorf("%s is not a directory", dir)
+	case st.Mode().Perm()&0o002 != 0:
+		return fmt.Errorf("%s is writable by everybody", dir)
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
+		warn(fmt.Sprintf("cache directory %s belongs to user %d", dir, sys.Uid))
+	}
+	return plainFiles(dir)
+}
+
+// plainFiles refuses names that are taken by anything but a regular file.
+// The directory is ours alone, so nobody can change that between this look and
+// LMDB's opening them by name.
+func plainFiles(dir string) error {
+	for _, name := range []string{dataName, lockName} {
+		st, err := os.Lstat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !st.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
+		}
+	}
+	return nil
+}
+
+// openGate makes the processes that open one directory go one after the other,
+// so that none puts a file aside while another starts to use it. The lock is on
+// the directory and dies with its process. One that is frozen inside the gate
+// must not keep others from serving, so the wait has an end.
+func openGate(dir string, wait time.Duration) (leave func(), err error) {
+	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(wait); ; time.Sleep(5 * time.Millisecond) {
+		err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || err != syscall.EWOULDBLOCK && err != syscall.EINTR || time.Now().After(deadline) {
+			break
+		}
+	}
+	return func() { d.Close() }, nil
+}
+
+// openHere tells whether this process has the file open already. LMDB must not
+// be opened twice in one process: POSIX record locks belong to the process, so
+// the second close would drop the locks of the first. For the same reason
+// nothing here opens the lock file while an environment is open.
+func openHere(path string) bool {
+	want, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return false
+	}
+	for _, fd := range fds {
+		if st, err := os.Stat("/proc/self/fd/" + fd.Name()); err == nil && os.SameFile(st, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// inUse tells whether any process has the environment open: LMDB keeps a record
+// lock on the first byte of its lock file.
+func inUse(dir string) bool {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	l := syscall.Flock_t{Type: syscall.F_WRLCK, Len: 1}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &l); err != nil {
+		return true
+	}
+	return l.Type != syscall.F_UNLCK
+}
+
+// Quarantine renames the data and the lock file of dir away, so that the next
+// Open starts with new ones, and returns the data file's new name, "" when
+// there was none. Processes that have the old files open notice it within a
+// second (Options.OnLost).
+func Quarantine(dir string, now time.Time) (string, error) {
+	leave, err := openGate(dir, gateTime)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	return quarantine(dir, now)
+}
+
+func quarantine(dir string, now time.Time) (string, error) {
+	suffix := fmt.Sprintf("%s%d", badMark, now.Unix())
+	moved := ""
+	for _, name := range []string{lockName, dataName} {
+		to := filepath.Join(dir, name+suffix)
+		err := os.Rename(filepath.Join(dir, name), to)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", err
+		case name == dataName:
+			moved = to
+		}
+	}
+	dropOldBad(dir)
+	return moved, nil
+}
+
+// dropOldBad removes all but the newest quarantined files. Their names sort by
+// time.
+func dropOldBad(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, base := range []string{dataName, lockName} {
+		var bad []string
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), base+badMark) {
+				bad = append(bad, e.Name())
+			}
+		}
+		for len(bad) > keepBad {
+			os.Remove(filepath.Join(dir, bad[0]))
+			bad = bad[1:]
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package lmdbcache
+
+import "bytes"
+
+// withReader lends fn a Reader of the Store's own, between Begin and End. It
+// returns false without calling fn when the Store cannot be read now.
+func (s *Store) withReader(fn func(r *Reader)) bool {
+	r := s.borrow()
+	if r == nil {
+		return false
+	}
+	defer s.giveBack(r)
+	fn(r)
+	return true
+}
+
+// borrow returns a Reader that has begun, or nil.
+func (s *Store) borrow() *Reader {
+	var r *Reader
+	select {
+	case r = <-s.spare:
+	default:
+		var err error
+		if r, err = s.NewReader(); err != nil {
+			return nil
+		}
+	}
+	if r.Begin() != nil {
+		s.giveBack(r)
+		return nil
+	}
+	return r
+}
+
+// giveBack ends a borrowed Reader and keeps it for the next who asks.
+func (s *Store) giveBack(r *Reader) {
+	r.End()
+	select {
+	case s.spare <- r:
+	default:
+		r.Close()
+	}
+}
+
+// Get calls fn with the value under key, as this process has queued it or as it
+// is stored. The bytes may belong to the map and are valid only until fn
+// returns.
+func (s *Store) Get(key []byte, fn func(val []byte)) bool {
+	// The queue first: what leaves it in between is in the snapshot that is
+	// taken afterwards.
+	if val, known := s.queue.get(key); known {
+		s.stats.pendingHit.Add(1)
+		if val != nil {
+			fn(val)
+		}
+		return val != nil
+	}
+	found := false
+	s.withReader(func(r *Reader) {
+		var val []byte
+		if val, found = r.Get(key); found {
+			fn(val)
+		}
+	})
+	return found
+}
+
+// Floor is Get for the greatest key that is not above key.
+func (s *Store) Floor(key []byte, fn func(key, val []byte)) bool {
+	found := false
+	s.queue.mu.Lock()
+	r := s.borrow() // a snapshot of the same moment as the queue
+	if r == nil {
+		s.queue.mu.Unlock()
+		return false
+	}
+	defer s.giveBack(r)
+	k, val, found := s.floorOfBoth(r, key)
+	s.queue.mu.Unlock()
+	if found {
+		fn(k, val)
+	}
+	return found
+}
+
+// floorOfBoth finds the floor among queued and stored entries: the greater of
+// both, the queued one where they are equal. Below a queued removal the search
+// goes on; after limit of them it is given up.
+func (s *Store) floorOfBoth(r *Reader, key []byte) (k, val []byte, ok bool) {
+	const limit = 64
+	for range limit {
+		o := s.queue.floor(key)
+		k, val, ok = r.Floor(key)
+		if o == nil || ok && bytes.Compare(k, o.key) > 0 {
+			return k, val, ok
+		}
+		if o.val != nil {
+			return o.key, o.val, true
+		}
+		if key = justBelow(o.key); key == nil {
+			break
+		}
+	}
+	return nil, nil, false
+}
+
+// justBelow returns a key that no key of at most maxKey octets lies between and
+// k, below k.
+func justBelow(k []byte) []byte {
+	if len(k) == 0 {
+		return nil
+	}
+	b := bytes.Clone(k)
+	last := len(b) - 1
+	if b[last] == 0 {
+		return b[:last]
+	}
+	b[last]--
+	return append(b, bytes.Repeat([]byte{0xff}, maxKey-len(b)+1)...)
+}
+
+// Range calls fn for each entry whose key starts with prefix, in key order, until
+// fn returns false. Queued writes are part of it. The bytes are valid only until
+// fn returns; while fn runs, pages that others free cannot be used again, so it
+// should not take long.
+func (s *Store) Range(prefix []byte, fn func(key, val []byte) bool) {
+	s.queue.mu.Lock()
+	queued := s.queue.within(prefix)
+	r := s.borrow()
+	s.queue.mu.Unlock()
+	if r == nil {
+		return
+	}
+	defer s.giveBack(r)
+	r.rangeOver(prefix, queued, fn)
+}
+
+func (r *Reader) rangeOver(prefix []byte, queued []op, fn func(key, val []byte) bool) {
+	defer r.fault()
+	r.n.match++
+	r.cur.reset(r.m)
+	on := r.cur.ceil(r.snap.root, prefix)
+	if !on && len(queued) == 0 {
+		r.n.matchMiss++
+	}
+	for {
+		var k, val []byte
+		if on {
+			k, val, on = r.cur.entry()
+			on = on && bytes.HasPrefix(k, prefix)
+		}
+		switch {
+		case !on && len(queued) == 0:
+			return
+		case on && (len(queued) == 0 || bytes.Compare(k, queued[0].key) < 0):
+			on = r.cur.step(1)
+		default:
+			if on && bytes.Equal(k, queued[0].key) {
+				on = r.cur.step(1)
+			}
+			k, val = queued[0].key, queued[0].val
+			queued = queued[1:]
+		}
+		if val != nil && !isOwn(k) && !fn(k, val) {
+			return
+		}
+	}
+}
+
+// Count is the number of stored entries, without the store's own and without
+// what is still queued.
+func (s *Store) Count() (int, error) {
+	s.stats.count.Add(1)
+	n := 0
+	ok := s.withReader(func(r *Reader) {
+		n = int(r.snap.entries)
+		if _, own := r.Get([]byte(recordKey)); own {
+			n--
+		}
+	})
+	if !ok {
+		return 0, ErrClosed
+	}
+	return n, nil
+}
+
+// ClearNumber is Reader.ClearNumber of now.
+func (s *Store) ClearNumber() uint64 {
+	if m := s.view.Load(); m != nil {
+		if c := s.clears.Load(); c != nil && c.txn == m.newest().txn {
+			return c.number
+		}
+	}
+	var n clearsAt
+	if s.withReader(func(r *Reader) { n = clearsAt{r.snap.txn, r.ClearNumber()} }) {
+		s.clears.Store(&n)
+	}
+	return n.number
+}
+
+// clearsAt is the clear number that a snapshot holds.
+type clearsAt struct{ txn, number uint64 }

@@ -1,0 +1,47 @@
+package lmdbcache
+
+import "kresd/internal/limits"
+
+// Usage is the share of the map's pages that hold something, in percent. Pages
+// that were freed count as free, also those that an older snapshot still uses.
+func (s *Store) Usage() float64 {
+	percent := 0.0
+	s.withReader(func(r *Reader) {
+		percent = 100 * float64(r.usedPages()) / float64(r.m.pages)
+	})
+	return percent
+}
+
+// usedPages counts the pages of the reader's snapshot that are not free. LMDB
+// keeps one record for each transaction that freed pages and whose pages were
+// not all used again; each begins with its number of pages.
+func (r *Reader) usedPages() uint64 {
+	defer r.fault()
+	used := r.snap.last + 1
+	r.cur.reset(r.m)
+	for on := r.cur.ceil(r.snap.free, nil); on; on = r.cur.step(1) {
+		_, val, ok := r.cur.entry()
+		if !ok || len(val) < 8 || u64(val) >= used {
+			break
+		}
+		used -= u64(val)
+	}
+	return used
+}
+
+// tooFull tells whether new entries are to be dropped. The room above the limit
+// is for the copies of pages that removing entries needs.
+func (s *Store) tooFull() (full bool) {
+	m := s.view.Load()
+	limit := m.pages * limits.CollectHardPercent / 100
+	if snap := m.newest(); snap.last+1 < limit {
+		return false // the file has never been that full
+	}
+	s.withReader(func(r *Reader) {
+		full = r.usedPages() >= r.m.pages*limits.CollectHardPercent/100
+	})
+	if full {
+		s.health.askCollector()
+	}
+	return full
+}

@@ -1,0 +1,300 @@
+package lmdbcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/limits"
+
+	"github.com/PowerDNS/lmdb-go/lmdb"
+)
+
+// Put queues an entry for the writer. A cache may forget: Put cannot fail, and
+// returns at once. Keys over 511 bytes, empty ones and the store's own are not
+// stored.
+func (s *Store) Put(key, val []byte) { s.put(key, val, nil, s.ClearNumber()) }
+
+// PutIf is Put, but an entry that is stored already gives way only if replace
+// agrees. Replace runs on the writer's goroutine inside the transaction (and in
+// PutIf itself, against what is queued), so nothing comes between its look and
+// the write. The old value may be damaged; replace must not keep it, block, or
+// call the Store.
+func (s *Store) PutIf(key, val []byte, replace func(old []byte) bool) {
+	s.put(key, val, replace, s.ClearNumber())
+}
+
+// PutSince is PutIf for what was learned while the clear number was seen: when a
+// clear that concerns the key came since, it is not stored. A nil replace
+// always agrees.
+func (s *Store) PutSince(seen uint64, key, val []byte, replace func(old []byte) bool) {
+	s.put(key, val, replace, seen)
+}
+
+// Delete queues the removal of an entry.
+func (s *Store) Delete(key []byte) { s.put(key, nil, nil, s.ClearNumber()) }
+
+func (s *Store) put(key, val []byte, replace func([]byte) bool, seen uint64) {
+	if len(key) == 0 || len(key) > maxKey || isOwn(key) || s.closed.Load() {
+		return
+	}
+	if val != nil && s.health.paused() {
+		s.stats.pauseDrops.Add(1)
+		return
+	}
+	buf := make([]byte, len(key)+len(val))
+	copy(buf[copy(buf, key):], val)
+	o := &op{key: buf[:len(key):len(key)], replace: replace, seen: seen}
+	if val != nil {
+		o.val = buf[len(key):]
+	}
+	switch accepted, outranked := s.queue.add(o, s.batchSize()); {
+	case outranked:
+		s.stats.rankDrops.Add(1)
+	case !accepted:
+		s.stats.queueDrops.Add(1)
+	}
+}
+
+// mayReplace asks the caller's function; one that cannot cope with the bytes of
+// a damaged entry agrees to replace it.
+func mayReplace(replace func([]byte) bool, old []byte) (yes bool) {
+	defer func() {
+		if recover() != nil {
+			yes = true
+		}
+	}()
+	return replace(old)
+}
+
+// batchSize is how many writes one transaction may hold: few in a small map,
+// where the copies of the touched pages must find room beside the originals.
+func (s *Store) batchSize() int {
+	m := s.view.Load()
+	if m == nil {
+		return 1
+	}
+	return int(min(max(m.pages/64, 4), limits.WriteBatchEntries))
+}
+
+// gather is how long the first write in line waits for company, so that what one
+// answer brings is one transaction.
+const gather = 2 * time.Millisecond
+
+// writeLoop is the writer. LMDB's write transactions belong to an OS thread.
+func (s *Store) writeLoop() {
+	defer close(s.writer)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	wait := time.NewTimer(gather)
+	defer wait.Stop()
+	for {
+		select {
+		case <-s.stop:
+			s.drain()
+			return
+		case <-s.queue.wake:
+		}
+		wait.Reset(gather)
+		select {
+		case <-s.stop:
+		case <-s.queue.hurry:
+		case <-wait.C:
+		}
+		for !s.queue.empty() && !s.closed.Load() {
+			s.writeNext()
+		}
+	}
+}
+
+// drain writes what is queued when the Store is closed, for a second at most.
+func (s *Store) drain() {
+	for end := time.Now().Add(time.Second); !s.queue.empty() && time.Now().Before(end); {
+		s.writeNext()
+	}
+	s.queue.end()
+	for {
+		batch, j := s.queue.take(nil, limits.WriteBatchEntries)
+		if j == nil && len(batch) == 0 {
+			return
+		}
+		if j != nil {
+			j.finish(ErrClosed)
+		}
+	}
+}
+
+// writeNext runs the job that is first in line or writes one batch.
+func (s *Store) writeNext() {
+	batch, j := s.queue.take(nil, s.batchSize())
+	if j != nil {
+		s.runJob(j)
+		return
+	}
+	n := len(batch)
+	err := s.update(func(txn *lmdb.Txn) (err error) {
+		n, err = s.writeBatch(txn, batch)
+		return err
+	})
+	if err != nil {
+		n = len(batch) // given up, all of it
+		s.failed(err)
+	}
+	s.queue.done(batch[:n], batch[n:])
+}
+
+// writeBatch applies writes until limits.WriteBatchTime is over and returns how
+// many. Others wait for LMDB's lock meanwhile.
+func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op) (int, error) {
+	txn.RawRead = true
+	rec, err := s.readRecord(txn)
+	if err != nil {
+		return 0, err
+	}
+	full := s.tooFull()
+	began := time.Now()
+	for i, o := range batch {
+		if i&7 == 7 && time.Since(began) > limits.WriteBatchTime {
+			return i, nil
+		}
+		if err := s.apply(txn, o, rec, full); err != nil {
+			return i, err
+		}
+	}
+	return len(batch), nil
+}
+
+func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, full bool) error {
+	switch {
+	case rec.dropped(o.key, o.seen):
+		s.stats.staleDrops.Add(1)
+		return nil
+	case o.val == nil:
+		return s.remove(txn, o.key)
+	case full:
+		s.stats.fullDrops.Add(1)
+		return nil
+	}
+	if o.replace != nil {
+		old, err := txn.Get(s.dbi, o.key)
+		if err == nil && !mayReplace(o.replace, old) {
+			s.stats.rankDrops.Add(1)
+			return nil
+		}
+		if err != nil && !lmdb.IsNotFound(err) {
+			return err
+		}
+	}
+	s.stats.write.Add(1)
+	return txn.Put(s.dbi, o.key, o.val, 0)
+}
+
+func (s *Store) remove(txn *lmdb.Txn, key []byte) error {
+	err := txn.Del(s.dbi, key, nil)
+	if lmdb.IsNotFound(err) {
+		s.stats.removeMiss.Add(1)
+		return nil
+	}
+	s.stats.remove.Add(1)
+	return err
+}
+
+// update runs fn in a write transaction on the writer's thread.
+func (s *Store) update(fn lmdb.TxnOp) error {
+	s.growing.Lock()
+	defer s.growing.Unlock()
+	err := s.env.UpdateLocked(fn)
+	for try := 0; lmdb.IsMapResized(err) && try < 3; try++ {
+		if err = s.growLocked(); err == nil {
+			err = s.env.UpdateLocked(fn)
+		}
+	}
+	if err == nil {
+		s.stats.commit.Add(1)
+	}
+	return err
+}
+
+// failed takes note of a transaction that failed. The entries in it are lost,
+// which a cache may do; asking for the answer again is what brings them back.
+func (s *Store) failed(err error) {
+	s.stats.writeErrors.Add(1)
+	var op *lmdb.OpError
+	if errors.As(err, &op) {
+		switch op.Errno {
+		case lmdb.Panic, lmdb.Corrupted, lmdb.PageNotFound, lmdb.Invalid:
+			s.lost(err.Error())
+		case lmdb.MapFull:
+			s.health.askCollector()
+		}
+	}
+	if s.health.failure() {
+		s.opts.Warn(fmt.Sprintf("cache: %v; nothing is written to it for %v", err, limits.WriteFailurePause))
+	}
+}
+
+// A job is work for the writer that somebody waits for. It runs behind all
+// writes that were queued before it, in one transaction after the other until
+// step says that it is complete.
+type job struct {
+	step  func(txn *lmdb.Txn) (complete bool, err error)
+	ended chan error
+	state atomic.Int32 // jobWaiting, then whoever is first: jobRunning or jobLeft
+}
+
+const (
+	jobWaiting int32 = iota
+	jobRunning
+	jobLeft // the caller gave up before it began
+)
+
+func (j *job) finish(err error) { j.ended <- err }
+
+func (s *Store) runJob(j *job) {
+	if !j.state.CompareAndSwap(jobWaiting, jobRunning) {
+		return
+	}
+	for {
+		complete := true
+		var err error
+		if j.step != nil {
+			err = s.update(func(txn *lmdb.Txn) (err error) {
+				complete, err = j.step(txn)
+				return err
+			})
+		}
+		if err != nil || complete {
+			j.finish(err)
+			return
+		}
+	}
+}
+
+// do has the writer run a job and waits until it has ended. A job that has begun
+// is waited for; the wait before that ends with ctx.
+func (s *Store) do(ctx context.Context, step func(txn *lmdb.Txn) (complete bool, err error)) error {
+	j := &job{step: step, ended: make(chan error, 1)}
+	if s.closed.Load() || !s.queue.addJob(j) {
+		return ErrClosed
+	}
+	select {
+	case err := <-j.ended:
+		return err
+	case <-ctx.Done():
+	}
+	if j.state.CompareAndSwap(jobWaiting, jobLeft) {
+		return ErrBusy
+	}
+	select { // it may itself wait for another process that is frozen
+	case err := <-j.ended:
+		return err
+	case <-time.After(closeTime):
+		return ErrBusy
+	}
+}
+
+// Flush waits until what was queued before is committed (or was given up).
+func (s *Store) Flush(ctx context.Context) error { return s.do(ctx, nil) }
