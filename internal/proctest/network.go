@@ -1,0 +1,144 @@
+package proctest
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+)
+
+// FreePort returns a port of 127.0.0.1 that is free for UDP and TCP.
+func FreePort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	for range 50 {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := udp.LocalAddr().(*net.UDPAddr).AddrPort()
+		tcp, err := net.Listen("tcp", at.String())
+		udp.Close()
+		if err == nil {
+			tcp.Close()
+			return at
+		}
+	}
+	t.Fatal("no port free for UDP and TCP")
+	return netip.AddrPort{}
+}
+
+// SmallInternet starts the zones of testdata/zones.
+func SmallInternet(t testing.TB) *authority.Internet {
+	t.Helper()
+	n, err := authority.Load(os.DirFS(filepath.Join(Root(t), "testdata", "zones")))
+	if err == nil {
+		err = n.Start(0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// On returns a Config for a group that listens on a free port and resolves from
+// n, with extra lines at the end of its configuration.
+func On(t testing.TB, n *authority.Internet, workers int, extra ...string) Config {
+	t.Helper()
+	at := FreePort(t)
+	lines := []string{
+		fmt.Sprintf("net.listen('%s', %d)", at.Addr(), at.Port()),
+		"cache.size = 20 * MB",
+		"option('ALLOW_LOCAL', true)",
+		"hints.root({" + roots(n) + "})",
+	}
+	return Config{
+		Workers: workers, Addr: at,
+		Lua: strings.Join(append(lines, extra...), "\n") + "\n",
+		Env: []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port())},
+	}
+}
+
+// roots writes the root servers as the inside of a Lua table.
+func roots(n *authority.Internet) string {
+	var out []string
+	for name, addrs := range n.Roots() {
+		var quoted []string
+		for _, a := range addrs {
+			quoted = append(quoted, "'"+a.String()+"'")
+		}
+		out = append(out, fmt.Sprintf("['%s'] = { %s }", name, strings.Join(quoted, ", ")))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// Query makes a question with RD, and with EDNS where size is not 0.
+func Query(name string, qtype uint16, size uint16) *dns.Msg {
+	q := new(dns.Msg)
+	q.SetQuestion(dns.Fqdn(name), qtype)
+	if size > 0 {
+		q.SetEdns0(size, false)
+	}
+	return q
+}
+
+// Exchange asks a server once, over "udp" or "tcp", and waits 10 s.
+func Exchange(network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+	c := &dns.Client{Net: network, Timeout: 10 * time.Second}
+	if opt := q.IsEdns0(); opt != nil {
+		c.UDPSize = opt.UDPSize()
+	}
+	r, _, err := c.Exchange(q, server.String())
+	return r, err
+}
+
+// Ask is Exchange that fails the test when no answer comes.
+func (g *Group) Ask(t testing.TB, network, name string, qtype uint16, size uint16) *dns.Msg {
+	t.Helper()
+	r, err := Exchange(network, g.Addr, Query(name, qtype, size))
+	if err != nil {
+		t.Fatalf("%s %s over %s: %v", name, dns.TypeToString[qtype], network, err)
+	}
+	return r
+}
+
+// answers reports whether something answers DNS queries there.
+func answers(server netip.AddrPort) bool {
+	c := &dns.Client{Timeout: time.Second}
+	_, _, err := c.Exchange(Query("www.example.com", dns.TypeA, 0), server.String())
+	return err == nil
+}
+
+// Shape writes what has to be equal between two right answers, without TTLs:
+// RCODE, the answer section as a set, and the SOA of a negative answer.
+func Shape(r *dns.Msg) string {
+	var answer []string
+	for _, rr := range r.Answer {
+		answer = append(answer, withoutTTL(rr))
+	}
+	slices.Sort(answer)
+	out := dns.RcodeToString[r.Rcode] + "\n" + strings.Join(answer, "\n")
+	for _, rr := range r.Ns {
+		if rr.Header().Rrtype == dns.TypeSOA {
+			out += "\nauthority " + withoutTTL(rr)
+		}
+	}
+	return out
+}
+
+func withoutTTL(rr dns.RR) string {
+	rr = dns.Copy(rr)
+	rr.Header().Ttl = 0
+	rr.Header().Name = strings.ToLower(rr.Header().Name)
+	return strings.Join(strings.Fields(rr.String()), " ")
+}
