@@ -1,9 +1,11 @@
 package lmdbcache
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,7 +20,10 @@ import (
 // at most limits.CacheCheckTime; a file too large for that counts as good as far
 // as it was seen. A directory without a file is good. Other processes may use
 // the file meanwhile. Nothing is stored.
-func Check(dir string) error {
+func Check(dir string) error { return check(dir, func() {}) }
+
+// check calls begun when the write transaction has begun or need not.
+func check(dir string, begun func()) error {
 	path := filepath.Join(dir, dataName)
 	st, err := os.Lstat(path)
 	if os.IsNotExist(err) {
@@ -51,7 +56,7 @@ func Check(dir string) error {
 	if err := env.View(func(*lmdb.Txn) error { return checkNow(f, st.Size(), m.pageSize) }); err != nil {
 		return err
 	}
-	return checkWrite(env)
+	return checkWrite(env, begun)
 }
 
 func checkNow(f *os.File, size int64, pageSize uint32) error {
@@ -63,9 +68,10 @@ func checkNow(f *os.File, size int64, pageSize uint32) error {
 }
 
 // checkWrite goes through what killed workers most: a write, taken back.
-func checkWrite(env *lmdb.Env) error {
-	taken := fmt.Errorf("taken back")
+func checkWrite(env *lmdb.Env, begun func()) error {
+	taken := errors.New("taken back")
 	err := env.Update(func(txn *lmdb.Txn) error {
+		begun()
 		dbi, err := txn.OpenRoot(0)
 		if err != nil {
 			return err
@@ -84,10 +90,13 @@ func checkWrite(env *lmdb.Env) error {
 // CheckMain is the main function of the throw-away child: it returns the exit
 // status, 0 for a file that can be kept.
 func CheckMain(dir string) int {
-	// Whatever hangs here must not keep the worker waiting that started us.
-	late := time.AfterFunc(limits.CacheCheckTime, func() { os.Exit(3) })
+	// Whatever hangs here must not keep the worker waiting that started us. A
+	// hang before the write transaction is somebody else's: a frozen process
+	// that holds the lock. One inside it is the file's fault.
+	var status atomic.Int32
+	late := time.AfterFunc(limits.CacheCheckTime, func() { os.Exit(int(status.Load())) })
 	defer late.Stop()
-	if err := Check(dir); err != nil {
+	if err := check(dir, func() { status.Store(3) }); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", dir, err)
 		return 1
 	}
