@@ -1,0 +1,45 @@
+package listen
+
+import (
+	"context"
+)
+
+// dispatch sends q the driver's way. It never blocks; false means that there is
+// no place for q, and that the caller keeps it.
+func (s *Server) dispatch(q *Query) bool {
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	evicted, ok := s.pending.admit(q)
+	if evicted != nil {
+		s.evict(evicted)
+	}
+	if !ok {
+		q.cancel()
+		s.driver.refused.Add(1)
+		return false
+	}
+	s.driver.started.Add(1)
+	s.panics.Go("query", func() { s.resolve(q) })
+	return true
+}
+
+// resolve carries one query on its goroutine. Whatever the handler does, the
+// client gets an answer and the table its place back.
+func (s *Server) resolve(q *Query) {
+	defer s.pending.ended()
+	defer q.cancel()
+	if p := s.panics.Run("query", func() { s.handler.Resolve(q.ctx, q) }); p != nil || q.Waiting() {
+		s.driver.failed.Add(1)
+		q.fail(s.handler)
+	}
+}
+
+// evict takes a query's place away. A UDP client is told nothing: it asks
+// again. A connection's query was accepted and will be answered, by the handler
+// whose context ends here.
+func (s *Server) evict(q *Query) {
+	s.driver.evicted.Add(1)
+	if q.Client.Proto == UDP {
+		q.Drop()
+	}
+	q.cancel()
+}

@@ -1,0 +1,152 @@
+package listen
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+)
+
+// handshakeGrace is how long a listening socket that leaves waits for the
+// handshakes that it has begun. Clients repeat what it ignores meanwhile after a
+// second, so it must be shorter.
+const handshakeGrace = 500 * time.Millisecond
+
+// stuckTime is how long a UDP socket that could not leave its group goes on.
+const stuckTime = 200 * time.Millisecond
+
+// flushTime is what the last answers may take when time is up.
+const flushTime = 500 * time.Millisecond
+
+// Drain leaves: no new query comes to this server, those that came are answered,
+// and its sockets are closed when it returns. When ctx ends what is still
+// without an answer gets SERVFAIL, and Drain returns soon after. The second call
+// of Drain does nothing.
+//
+// A UDP socket leaves by being connected to itself: a connected socket of a port
+// group is passed over, and the others go on as they are (closing it instead
+// would throw away what is queued in it). What is queued is received and
+// answered as before. A TCP socket leaves as tcpSocket.stop says.
+func (s *Server) Drain(ctx context.Context) {
+	s.mu.Lock()
+	if s.left {
+		s.mu.Unlock()
+		return
+	}
+	s.left = true
+	by := s.clock.Mono() + timeLeft(ctx)
+	for _, e := range s.endpoints {
+		e.leaveGroup()
+	}
+	for _, e := range s.endpoints {
+		s.retireLocked(e, by)
+	}
+	s.endpoints = nil
+	s.mu.Unlock()
+
+	s.drain.Store(true)
+	s.conns.each((*tcpConn).hurry)
+	if s.waitFor(ctx, "drain", s.retiring.Wait, s.connGroup.Wait) != nil {
+		s.end()
+	}
+	s.sessions.close()
+}
+
+// timeLeft is how long ctx lasts; one without an end lasts as long as a worker
+// may take.
+func timeLeft(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return limits.DrainAnswerTime
+}
+
+// end answers SERVFAIL where nothing better came, and closes what is open.
+func (s *Server) end() {
+	s.ending.Do(func() { close(s.hurry) })
+	s.failAll(func(*Query) bool { return true })
+	s.conns.each((*tcpConn).hurry)
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if s.waitFor(ctx, "last answers", s.connGroup.Wait, s.retiring.Wait) != nil {
+		s.conns.each((*tcpConn).kill)
+	}
+}
+
+// failAll ends the queries for which which is true. A connection may take its
+// time, so each of its queries is answered on its own.
+func (s *Server) failAll(which func(*Query) bool) {
+	for _, q := range s.pending.all(which) {
+		if q.Client.Proto == UDP {
+			q.fail(s.handler)
+		} else {
+			s.panics.Go("servfail", func() { q.fail(s.handler) })
+		}
+		q.cancel()
+	}
+}
+
+// retireLocked closes e's sockets in the background, without loss. by is when
+// UDP queries that wait lose their answers, on the clock's monotonic scale.
+func (s *Server) retireLocked(e *endpoint, by time.Duration) {
+	if e.udp == nil && e.tcp == nil {
+		return // only planned
+	}
+	s.leaving[e] = struct{}{}
+	s.retiring.Add(1)
+	if e.udp != nil && !e.leaveGroup() {
+		by = min(by, s.clock.Mono()+stuckTime)
+	}
+	s.panics.Go("close", func() {
+		defer s.retiring.Done()
+		s.retire(e, by)
+	})
+}
+
+func (s *Server) retire(e *endpoint, by time.Duration) {
+	if e.udp != nil {
+		e.udp.stop(by)
+	}
+	if e.tcp != nil {
+		e.tcp.stop(handshakeGrace)
+	}
+	if e.udp != nil {
+		e.udp.close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leaving, e)
+	if e.udp != nil {
+		e.udp.stats.addTo(&s.gone)
+	}
+}
+
+// leaveGroup takes the UDP socket out of the kernel's choice. It returns false
+// when that is not possible, or not ours to do.
+func (e *endpoint) leaveGroup() bool {
+	if e.udp == nil || e.udp.shared {
+		return false
+	}
+	return e.udp.connectToItself() == nil
+}
+
+// connectToItself connects the socket to its own address and port, from which
+// nobody but its own group could send.
+func (u *udpSocket) connectToItself() error {
+	addr, port := u.bound.Addr(), u.bound.Port()
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if addr.Is6() {
+		loopback = netip.IPv6Loopback()
+	}
+	if addr.IsUnspecified() {
+		addr = loopback
+	}
+	err := unix.Connect(u.fd, toSockaddr(netip.AddrPortFrom(addr, port), zoneIndex(addr)))
+	if err != nil && addr != loopback {
+		err = unix.Connect(u.fd, toSockaddr(netip.AddrPortFrom(loopback, port), 0))
+	}
+	return err
+}

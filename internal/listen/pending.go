@@ -1,0 +1,201 @@
+package listen
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+)
+
+// pending is the bounded table of queries on the driver's way, in the order of
+// their arrival.
+//
+// Half of its places are reserved for young queries: when it is full, a new
+// query takes the place of the oldest one as long as more than half of all are
+// old (limits.PendingYoung); otherwise the new one is turned away. So a flood of
+// questions that nobody answers cannot push out quick work, and slow work that
+// is honest keeps half of the table.
+//
+// A client may have limits.WaitersPerClient waiting; loopback is exempt, for
+// there may be a whole forwarder behind it.
+type pending struct {
+	clock    *clock.Clock
+	counters *limits.Counters
+
+	mu       sync.Mutex
+	max      int
+	head     *Query // the oldest
+	tail     *Query
+	young    *Query // the oldest that is not marked old; nil: none
+	waiting  int
+	oldCount int
+	running  int // goroutines, also those whose query lost its place
+	clients  map[netip.Addr]int
+
+	quiet atomic.Bool // no goroutine runs
+}
+
+func newPending(max int, c *clock.Clock, n *limits.Counters) *pending {
+	p := &pending{clock: c, counters: n, max: max, clients: map[netip.Addr]int{}}
+	p.quiet.Store(true)
+	return p
+}
+
+// clientKey is what queries and connections are counted by: an IPv4 address, an
+// IPv6 /56, or nothing (the zero Addr) for loopback, which is not counted.
+func clientKey(a netip.Addr) netip.Addr {
+	a = a.Unmap()
+	if a.IsLoopback() {
+		return netip.Addr{}
+	}
+	if a.Is6() {
+		if p, err := a.WithZone("").Prefix(56); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+// admit gives q a place, and a running goroutine its place too, or refuses.
+// When another query had to give way for it, that one is returned.
+func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
+	now := p.clock.Mono()
+	q.table, q.Received, q.key = p, now, clientKey(q.Client.Addr.Addr())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if q.key.IsValid() && p.clients[q.key] >= limits.WaitersPerClient {
+		p.counters.Hit(limits.Waiters)
+		return nil, false
+	}
+	if p.running >= 2*p.max {
+		p.counters.Hit(limits.Pending)
+		return nil, false
+	}
+	if p.waiting >= p.max {
+		p.counters.Hit(limits.Pending)
+		p.age(now)
+		if p.oldCount <= p.max/2 {
+			return nil, false
+		}
+		evicted = p.head
+		p.unlink(evicted)
+	}
+	p.link(q)
+	if p.running++; p.running == 1 {
+		p.quiet.Store(false)
+	}
+	return evicted, true
+}
+
+// age marks the queries that have become old. Each is marked once, so the walk
+// costs a step for each query in all.
+func (p *pending) age(now time.Duration) {
+	for p.young != nil && now-p.young.Received > limits.PendingYoung {
+		p.young.old = true
+		p.oldCount++
+		p.young = p.young.next
+	}
+}
+
+func (p *pending) link(q *Query) {
+	q.listed, q.prev, q.next = true, p.tail, nil
+	if p.tail != nil {
+		p.tail.next = q
+	} else {
+		p.head = q
+	}
+	p.tail = q
+	if p.young == nil {
+		p.young = q
+	}
+	p.waiting++
+	if q.key.IsValid() {
+		p.clients[q.key]++
+	}
+}
+
+func (p *pending) unlink(q *Query) {
+	if !q.listed {
+		return
+	}
+	q.listed = false
+	if q.old {
+		p.oldCount--
+	}
+	if p.young == q {
+		p.young = q.next
+	}
+	if q.prev != nil {
+		q.prev.next = q.next
+	} else {
+		p.head = q.next
+	}
+	if q.next != nil {
+		q.next.prev = q.prev
+	} else {
+		p.tail = q.prev
+	}
+	q.prev, q.next = nil, nil
+	p.waiting--
+	p.uncount(q.key)
+}
+
+func (p *pending) uncount(key netip.Addr) {
+	if !key.IsValid() {
+		return
+	}
+	if p.clients[key]--; p.clients[key] <= 0 {
+		delete(p.clients, key)
+	}
+}
+
+// leave gives an answered query's place free.
+func (p *pending) leave(q *Query) {
+	p.mu.Lock()
+	p.unlink(q)
+	p.mu.Unlock()
+}
+
+// ended notes that the goroutine of a query has returned.
+func (p *pending) ended() {
+	p.mu.Lock()
+	if p.running--; p.running == 0 {
+		p.quiet.Store(true)
+	}
+	p.mu.Unlock()
+}
+
+// late tells whether the answer to q comes too late to be of use: its client
+// has long asked again, and has so much waiting that stale answers would only
+// add to its load.
+func (p *pending) late(q *Query) bool {
+	if q.Client.Proto != UDP || p.clock.Mono()-q.Received <= limits.LateUDPReply || !q.key.IsValid() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clients[q.key] > limits.LateUDPWaiters
+}
+
+// sizes are the queries that wait and the goroutines that run.
+func (p *pending) sizes() (waiting, running int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting, p.running
+}
+
+// all returns the queries that wait, for which keep is true.
+func (p *pending) all(keep func(*Query) bool) []*Query {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []*Query
+	for q := p.head; q != nil; q = q.next {
+		if keep(q) {
+			list = append(list, q)
+		}
+	}
+	return list
+}

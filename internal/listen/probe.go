@@ -1,0 +1,120 @@
+package listen
+
+import (
+	"bufio"
+	"encoding/hex"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// probe tells whether addr can be bound, without disturbing who is there.
+//
+// A UDP socket receives from the moment it is bound, so binding one in a group
+// that other workers serve would lose what the kernel hands to it. A TCP socket
+// that is bound and does not listen receives nothing, and its bind fails for
+// the same reasons: the address is not of this machine, the port is privileged,
+// another program is on it. What it cannot see is a port that another program
+// uses for UDP alone. Of those, sockets of another user are found in the
+// kernel's list; one of the same user may as well be a sibling's, and is left to
+// the real bind at Open, which still names the address.
+func probe(addr netip.AddrPort, flags Flags) error {
+	if err := probeTCP(addr, flags); err != nil {
+		return bindError(addr, err)
+	}
+	if flags.UDP && foreignUDP(addr, os.Getuid()) {
+		return bindError(addr, unix.EADDRINUSE)
+	}
+	return nil
+}
+
+func probeTCP(addr netip.AddrPort, flags Flags) error {
+	family := unix.AF_INET
+	if addr.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	opts := []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT}
+	for _, opt := range opts {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, 1); err != nil {
+			return err
+		}
+	}
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return err
+		}
+	}
+	if flags.FreeBind {
+		if err := setFreeBind(fd, family == unix.AF_INET6); err != nil {
+			return err
+		}
+	}
+	bindTo := addr
+	if !flags.TCP { // only the address and the privilege matter; its port may be another's
+		bindTo = netip.AddrPortFrom(addr.Addr(), 0)
+	}
+	return unix.Bind(fd, toSockaddr(bindTo, zoneIndex(addr.Addr())))
+}
+
+// foreignUDP tells whether a UDP socket of another user is bound where addr
+// wants to be. A list that cannot be read tells nothing.
+func foreignUDP(addr netip.AddrPort, uid int) bool {
+	path := "/proc/net/udp"
+	if addr.Addr().Is6() {
+		path = "/proc/net/udp6"
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return foreignIn(f, addr, uid)
+}
+
+// foreignIn searches a list in the format of /proc/net/udp (proc_pid_net(5)):
+// after a line of titles, one socket a line, the second field "ADDRESS:PORT" in
+// hexadecimal and the eighth the user's number.
+func foreignIn(list io.Reader, addr netip.AddrPort, uid int) bool {
+	sc := bufio.NewScanner(list)
+	for sc.Scan() {
+		f := strings.Fields(sc.Text())
+		if len(f) < 8 {
+			continue
+		}
+		at, ok := procAddr(f[1])
+		if !ok || at.Port() != addr.Port() || f[7] == strconv.Itoa(uid) {
+			continue
+		}
+		if at.Addr() == addr.Addr().WithZone("") || at.Addr().IsUnspecified() || addr.Addr().IsUnspecified() {
+			return true
+		}
+	}
+	return false
+}
+
+// procAddr reads "0100007F:0035": the address as 32-bit words in the machine's
+// order, here little-endian or not, and the port.
+func procAddr(s string) (netip.AddrPort, bool) {
+	a, p, ok := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(a)
+	port, err2 := strconv.ParseUint(p, 16, 16)
+	if !ok || err != nil || err2 != nil || len(raw)%4 != 0 {
+		return netip.AddrPort{}, false
+	}
+	if littleEndian {
+		for w := raw; len(w) > 0; w = w[4:] {
+			w[0], w[1], w[2], w[3] = w[3], w[2], w[1], w[0]
+		}
+	}
+	addr, ok := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(addr, uint16(port)), ok
+}

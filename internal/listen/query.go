@@ -1,0 +1,95 @@
+package listen
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// A Query waits for its answer on the driver's way. Exactly one of Reply and
+// Drop takes effect, whichever comes first; all later calls do nothing, so a
+// late answer can never reach another client. Queries are not recycled for the
+// same reason.
+type Query struct {
+	// Wire is the client's message. It must not be changed.
+	Wire []byte
+	// Client is who asked.
+	Client Client
+	// Received is when the listener handed the query over, on the clock's
+	// monotonic scale.
+	Received time.Duration
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   atomic.Bool
+	table  *pending
+	path   answerPath
+
+	// The table's own fields, under its lock.
+	prev, next *Query
+	listed     bool
+	old        bool
+	key        netip.Addr
+
+	// A datagram's way back.
+	name    sockaddr
+	nameLen uint32
+	control pktinfo
+
+	small [160]byte // Wire, when it fits, as nearly all do
+}
+
+// An answerPath is the way back to a client.
+type answerPath interface {
+	// answer sends msg, or nothing when msg is nil, and gives back what the
+	// query held of the path. It is called once for each query.
+	answer(q *Query, msg []byte)
+}
+
+// newQuery copies a message for the driver's way.
+func newQuery(msg []byte, from *Client, path answerPath) *Query {
+	q := &Query{Client: *from, path: path}
+	q.Wire = append(q.small[:0:len(q.small)], msg...)
+	return q
+}
+
+// Reply sends msg to the client. msg is free for reuse when Reply returns.
+func (q *Query) Reply(msg []byte) {
+	if !q.finish() {
+		return
+	}
+	if q.table.late(q) {
+		msg = nil
+	}
+	q.path.answer(q, msg)
+}
+
+// Drop ends the query without an answer.
+func (q *Query) Drop() {
+	if q.finish() {
+		q.path.answer(q, nil)
+	}
+}
+
+// Waiting tells whether the query is still unanswered.
+func (q *Query) Waiting() bool { return !q.done.Load() }
+
+// finish claims the right to answer and gives the query's place free.
+func (q *Query) finish() bool {
+	if !q.done.CompareAndSwap(false, true) {
+		return false
+	}
+	q.table.leave(q)
+	return true
+}
+
+// fail answers SERVFAIL, if the query is still unanswered.
+func (q *Query) fail(h Handler) {
+	if q.Waiting() {
+		var out [limits.MinBufsize]byte
+		q.Reply(h.Fail(q.Wire, out[:]))
+	}
+}

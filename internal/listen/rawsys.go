@@ -1,0 +1,50 @@
+package listen
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// littleEndian is the machine's byte order.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// mmsghdr is struct mmsghdr of recvmmsg(2). Go pads it to the alignment of its
+// pointers, as C does.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+}
+
+// recvmmsg receives up to len(msgs) datagrams. It is a raw system call: the
+// scheduler is not told, so it must return at once (MSG_DONTWAIT) or after a
+// receive timeout that others can bear.
+func recvmmsg(fd int, msgs []mmsghdr, flags int) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])),
+		uintptr(len(msgs)), uintptr(flags), 0, 0)
+	return int(n), e
+}
+
+// sendmmsg sends datagrams until one cannot be sent. An error means that the
+// first could not.
+func sendmmsg(fd int, msgs []mmsghdr, flags int) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])),
+		uintptr(len(msgs)), uintptr(flags), 0, 0)
+	return int(n), e
+}
+
+// sendmsg sends one datagram without waiting.
+func sendmsg(fd int, hdr *unix.Msghdr) unix.Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(hdr)), unix.MSG_DONTWAIT)
+	return e
+}
+
+// pollIn waits until one of the descriptors is readable, with the scheduler's
+// knowledge. ms is the longest wait, negative for ever.
+func pollIn(fds []unix.PollFd, ms int) (int, error) {
+	for i := range fds {
+		fds[i].Events, fds[i].Revents = unix.POLLIN, 0
+	}
+	return unix.Poll(fds, ms)
+}

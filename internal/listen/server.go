@@ -1,0 +1,295 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+	"kresd/internal/logging"
+	"kresd/internal/safe"
+)
+
+// ErrLeaving is returned by Listen, Adopt and Open once Drain was called.
+var ErrLeaving = errors.New("the server is leaving")
+
+// Flags say what to open on an address.
+type Flags struct {
+	UDP, TCP bool
+	FreeBind bool // also if the machine does not have the address (yet)
+}
+
+// An Endpoint is an address that is listened on, or will be from Open on.
+type Endpoint struct {
+	Addr  netip.AddrPort
+	Flags Flags
+	// Inherited sockets were handed over by another process (Adopt).
+	Inherited bool
+}
+
+// Options are what a Server needs of its surroundings. Nil fields get a default
+// that is silent, counts nothing and lives in real time.
+type Options struct {
+	Clock  *clock.Clock
+	Log    *logging.Logger
+	Limits *limits.Counters
+	Panics *safe.Group
+}
+
+// A Server is all listening sockets of a worker. Its methods may be called by
+// any goroutine.
+type Server struct {
+	handler Handler
+	clock   *clock.Clock
+	log     *logging.Logger
+	limits  *limits.Counters
+	panics  *safe.Group
+
+	pending  *pending
+	sessions *sessions // of TCP
+	conns    *registry
+	buffers  sync.Pool // of *[]byte: answers on their way to a connection
+
+	holders  atomic.Int32  // threads that sleep without the scheduler's knowledge
+	pipeline atomic.Int32  // net.tcp_pipeline
+	idle     atomic.Int64  // net.tcp_in_idle, nanoseconds
+	maxFiles atomic.Uint64 // RLIMIT_NOFILE
+
+	driver driverStats
+	tcp    tcpStats
+
+	mu        sync.Mutex
+	open      bool
+	left      bool
+	endpoints []*endpoint
+	leaving   map[*endpoint]struct{}
+	gone      counts // of sockets that are closed
+
+	connGroup sync.WaitGroup
+	retiring  sync.WaitGroup
+	drain     atomic.Bool   // connections end when they are silent
+	hurry     chan struct{} // closed when connections must end
+	ending    sync.Once
+}
+
+// An endpoint is a planned or opened Endpoint.
+type endpoint struct {
+	Endpoint
+	udp *udpSocket
+	tcp *tcpSocket
+}
+
+// New makes a server without sockets. It opens none before Open.
+func New(h Handler, o Options) *Server {
+	if o.Clock == nil {
+		o.Clock = clock.Real()
+	}
+	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics}
+	if s.panics == nil {
+		s.panics = &safe.Group{OnPanic: func(p *safe.Panic) {
+			s.log.Error("panic", "in", p.Name, "value", p.Value, "stack", string(p.Stack))
+		}}
+	}
+	s.pending = newPending(limits.PendingPerWorker, s.clock, s.limits)
+	s.sessions = newSessions(h, s.panics, 2*runtime.GOMAXPROCS(0))
+	s.conns = newConns()
+	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
+	s.leaving = map[*endpoint]struct{}{}
+	s.hurry = make(chan struct{})
+	s.pipeline.Store(limits.DefaultTCPPipeline)
+	s.idle.Store(int64(limits.TCPIdle))
+	s.readMaxFiles()
+	return s
+}
+
+func (s *Server) readMaxFiles() {
+	rl := unix.Rlimit{}
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &rl) != nil || rl.Cur == 0 {
+		rl.Cur = 1024
+	}
+	s.maxFiles.Store(rl.Cur)
+}
+
+// Listen opens addr. Before Open it only finds out whether addr can be bound
+// (see probe) and remembers it. An address that is listened on already is no
+// error, whatever its flags. The error is a *BindError.
+func (s *Server) Listen(addr netip.AddrPort, flags Flags) error {
+	addr = canonical(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left {
+		return ErrLeaving
+	}
+	if s.find(addr) >= 0 {
+		return nil
+	}
+	e := &endpoint{Endpoint: Endpoint{Addr: addr, Flags: flags}}
+	if !s.open {
+		if err := probe(addr, flags); err != nil {
+			return err
+		}
+	} else if err := s.start(e); err != nil {
+		return err
+	}
+	s.endpoints = append(s.endpoints, e)
+	return nil
+}
+
+// Open binds what Listen was told so far; from here on Listen binds at once. At
+// the first address that fails it stops and returns the error; those bound
+// before it stay bound.
+func (s *Server) Open() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left {
+		return ErrLeaving
+	}
+	s.open = true
+	s.readMaxFiles()
+	for _, e := range s.endpoints {
+		if e.udp != nil || e.tcp != nil {
+			continue
+		}
+		if err := s.start(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// canonical is an address in the one form in which addresses are compared.
+func canonical(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+func (s *Server) find(addr netip.AddrPort) int {
+	return slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.Addr == addr })
+}
+
+// start binds e. Port 0 becomes a port that is free on all transports asked for.
+func (s *Server) start(e *endpoint) error {
+	err := s.startOnce(e)
+	for tries := 0; err != nil && e.Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < 16; tries++ {
+		err = s.startOnce(e)
+	}
+	return err
+}
+
+// startOnce binds TCP first: a TCP socket that is closed again because UDP
+// failed has lost nothing that it could keep.
+func (s *Server) startOnce(e *endpoint) error {
+	addr := e.Addr
+	if e.Flags.TCP {
+		ln, err := bindTCP(addr, e.Flags)
+		if err != nil {
+			return bindError(addr, err)
+		}
+		addr = netip.AddrPortFrom(addr.Addr(), plainAddr(ln.Addr()).Port())
+		if e.Flags.UDP {
+			if e.udp, err = s.bindAndStartUDP(addr, e.Flags); err != nil {
+				ln.Close()
+				return bindError(addr, err)
+			}
+		}
+		e.tcp = s.startTCP(ln, addr, false)
+	} else if e.Flags.UDP {
+		u, err := s.bindAndStartUDP(addr, e.Flags)
+		if err != nil {
+			return bindError(addr, err)
+		}
+		e.udp, addr = u, u.bound
+	}
+	e.Addr = addr
+	return nil
+}
+
+func (s *Server) bindAndStartUDP(addr netip.AddrPort, flags Flags) (*udpSocket, error) {
+	fd, err := bindUDP(addr, flags)
+	if err != nil {
+		return nil, err
+	}
+	if sa, err := unix.Getsockname(fd); err == nil {
+		addr = netip.AddrPortFrom(addr.Addr(), fromSockaddr(sa).Port())
+	}
+	return s.startUDP(fd, addr, addr.Addr().IsUnspecified(), false)
+}
+
+// Close stops listening on addr and tells whether it was listened on. It returns
+// at once; what the kernel has taken in for this address is still answered, and
+// established connections go on.
+func (s *Server) Close(addr netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.find(canonical(addr))
+	if i < 0 {
+		return false
+	}
+	e := s.endpoints[i]
+	s.endpoints = slices.Delete(s.endpoints, i, i+1)
+	s.retireLocked(e, s.clock.Mono()+limits.DrainAnswerTime)
+	return true
+}
+
+// Endpoints lists what is listened on, in the order in which it was asked for.
+func (s *Server) Endpoints() []Endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Endpoint, len(s.endpoints))
+	for i, e := range s.endpoints {
+		list[i] = e.Endpoint
+	}
+	return list
+}
+
+// SetTCPPipeline sets how many queries of one connection may wait before no more
+// of it is read; 0 counts as 1.
+func (s *Server) SetTCPPipeline(n int) { s.pipeline.Store(int32(n)) }
+
+// TCPPipeline is the present value of SetTCPPipeline.
+func (s *Server) TCPPipeline() int { return int(s.pipeline.Load()) }
+
+// SetTCPIdle sets how long a silent connection is kept while there is room.
+func (s *Server) SetTCPIdle(d time.Duration) { s.idle.Store(int64(d)) }
+
+// TCPIdle is the present value of SetTCPIdle.
+func (s *Server) TCPIdle() time.Duration { return s.idleTime() }
+
+func (s *Server) idleTime() time.Duration { return time.Duration(s.idle.Load()) }
+
+func (s *Server) draining() bool { return s.drain.Load() }
+
+// ended tells whether nothing is waited for any more.
+func (s *Server) ended() bool {
+	select {
+	case <-s.hurry:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitFor waits until g is done, or ctx.
+func (s *Server) waitFor(ctx context.Context, name string, wait ...func()) error {
+	done := make(chan struct{})
+	s.panics.Go(name, func() {
+		defer close(done)
+		for _, w := range wait {
+			w()
+		}
+	})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", name, ctx.Err())
+	}
+}

@@ -1,0 +1,176 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"github.com/libp2p/go-reuseport"
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+)
+
+// A BindError says which address could not be bound, in the words of the log:
+// bind to 'ADDR@PORT' REASON.
+type BindError struct {
+	Addr netip.AddrPort
+	Err  error
+}
+
+func (e *BindError) Error() string {
+	return fmt.Sprintf("bind to '%s@%d' %v", e.Addr.Addr(), e.Addr.Port(), e.Err)
+}
+
+func (e *BindError) Unwrap() error { return e.Err }
+
+// bindError keeps of err what the address does not say already.
+func bindError(addr netip.AddrPort, err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		err = errno
+	}
+	return &BindError{Addr: addr, Err: err}
+}
+
+// network is Go's name for a transport over addr's family. With it Go makes
+// IPv6 sockets that do not take IPv4 (IPV6_V6ONLY).
+func network(proto string, addr netip.Addr) string {
+	if addr.Is4() {
+		return proto + "4"
+	}
+	return proto + "6"
+}
+
+// listenConfig prepares sockets that share their port with the other workers'.
+func listenConfig(flags Flags, also func(fd int) error) *net.ListenConfig {
+	lc := &net.ListenConfig{KeepAlive: -1}
+	lc.SetMultipathTCP(false)
+	lc.Control = func(network, address string, c syscall.RawConn) error {
+		if err := reuseport.Control(network, address, c); err != nil {
+			return err
+		}
+		return withFD(c, func(fd int) error {
+			if flags.FreeBind {
+				if err := setFreeBind(fd, network[len(network)-1] == '6'); err != nil {
+					return err
+				}
+			}
+			return also(fd)
+		})
+	}
+	return lc
+}
+
+// withFD calls fn with the descriptor behind c.
+func withFD(c syscall.RawConn, fn func(fd int) error) error {
+	var err error
+	if ctl := c.Control(func(fd uintptr) { err = fn(int(fd)) }); ctl != nil {
+		return ctl
+	}
+	return err
+}
+
+// setFreeBind lets a socket be bound to an address that the machine does not
+// have, or not yet.
+func setFreeBind(fd int, v6 bool) error {
+	if v6 {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
+}
+
+// bindUDP makes a bound UDP socket. It is in the port group from here on.
+func bindUDP(addr netip.AddrPort, flags Flags) (fd int, err error) {
+	lc := listenConfig(flags, func(fd int) error { return setUDP(fd, addr.Addr()) })
+	pc, err := lc.ListenPacket(context.Background(), network("udp", addr.Addr()), addr.String())
+	if err != nil {
+		return -1, err
+	}
+	defer pc.Close()
+	return detach(pc.(*net.UDPConn))
+}
+
+// detach takes a socket out of Go's hands, for a thread that receives by itself.
+// The descriptor is a blocking one.
+func detach(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd = -1
+	err = withFD(raw, func(old int) (err error) {
+		if fd, err = unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			return err
+		}
+		return unix.SetNonblock(fd, false)
+	})
+	return fd, err
+}
+
+// setUDP sets what a UDP socket needs before it is bound to addr.
+func setUDP(fd int, addr netip.Addr) error {
+	setReceiveBuffer(fd)
+	if err := setFragments(fd, addr.Is6()); err != nil {
+		return err
+	}
+	if addr.IsUnspecified() {
+		return setPktinfo(fd, addr.Is6())
+	}
+	return nil
+}
+
+// setReceiveBuffer makes room for bursts: beyond the system's limit where that
+// is allowed, else up to it. A smaller buffer is no error.
+func setReceiveBuffer(fd int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, limits.UDPReceiveBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, limits.UDPReceiveBuffer)
+	}
+}
+
+// setFragments makes the kernel ignore forged "fragmentation needed" messages
+// and use the interface's MTU (RFC 9715).
+func setFragments(fd int, v6 bool) error {
+	if v6 {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
+}
+
+// setPktinfo asks for the local address of each datagram. Only wildcard sockets
+// do so: elsewhere it is known, and the question costs time.
+func setPktinfo(fd int, v6 bool) error {
+	if v6 {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_PKTINFO, 1)
+}
+
+// bindTCP makes a listening TCP socket.
+func bindTCP(addr netip.AddrPort, flags Flags) (*net.TCPListener, error) {
+	lc := listenConfig(flags, func(int) error { return nil })
+	ln, err := lc.Listen(context.Background(), network("tcp", addr.Addr()), addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// zoneIndex is the interface that a link-local address's zone names, 0 if none.
+func zoneIndex(a netip.Addr) uint32 {
+	if a.Zone() == "" {
+		return 0
+	}
+	if ifi, err := net.InterfaceByName(a.Zone()); err == nil {
+		return uint32(ifi.Index)
+	}
+	n, err := strconv.ParseUint(a.Zone(), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}

@@ -1,0 +1,240 @@
+package listen
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+)
+
+// A tcpSocket is one listening TCP socket.
+type tcpSocket struct {
+	s      *Server
+	ln     *net.TCPListener
+	bound  netip.AddrPort
+	shared bool // inherited: other processes may hold the same socket
+
+	leave atomic.Bool
+	ended chan struct{} // closed when nobody accepts any more
+
+	mu    sync.Mutex
+	spare *os.File // a descriptor to give away when there is no other
+}
+
+// startTCP accepts connections of ln.
+func (s *Server) startTCP(ln *net.TCPListener, bound netip.AddrPort, shared bool) *tcpSocket {
+	t := &tcpSocket{s: s, ln: ln, bound: bound, shared: shared, ended: make(chan struct{})}
+	t.keepSpare()
+	s.panics.Go("tcp listener", func() {
+		defer close(t.ended)
+		for s.panics.Run("tcp listener", t.accept) != nil {
+			time.Sleep(limits.AcceptBackoffMin)
+		}
+	})
+	return t
+}
+
+// accept takes connections in until the socket is told to leave.
+func (t *tcpSocket) accept() {
+	var pause time.Duration
+	for !t.leave.Load() {
+		c, err := t.ln.AcceptTCP()
+		switch {
+		case err == nil:
+			pause = 0
+			t.s.admit(c)
+		case errors.Is(err, net.ErrClosed):
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// leave was set
+		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+			t.relieve()
+			pause = backoff(pause)
+			time.Sleep(pause)
+		default: // the peer gave up, or the system is short of memory
+			pause = backoff(pause)
+			time.Sleep(pause)
+		}
+	}
+}
+
+// backoff is the next pause after one that was not enough.
+func backoff(pause time.Duration) time.Duration {
+	return min(max(2*pause, limits.AcceptBackoffMin), limits.AcceptBackoffMax)
+}
+
+// relieve makes room when the process has no descriptor left: the idlest
+// connection gives its own; if all are busy, the spare one serves to tell the
+// next client at once that it cannot be served.
+func (t *tcpSocket) relieve() {
+	t.s.limits.Hit(limits.TCPConns)
+	if c := t.s.conns.shed(); c != nil {
+		t.s.tcp.shed.Add(1)
+		c.kill()
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.spare != nil {
+		t.spare.Close()
+		t.spare = nil
+		_ = t.ln.SetDeadline(time.Now().Add(limits.AcceptBackoffMin))
+		if c, err := t.ln.AcceptTCP(); err == nil {
+			c.Close()
+			t.s.tcp.refused.Add(1)
+		}
+		if !t.leave.Load() {
+			_ = t.ln.SetDeadline(time.Time{})
+		}
+	}
+	t.keepSpareLocked()
+}
+
+func (t *tcpSocket) keepSpare() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keepSpareLocked()
+}
+
+// keepSpareLocked does without a spare descriptor where there is none.
+func (t *tcpSocket) keepSpareLocked() {
+	if f, err := os.Open(os.DevNull); t.spare == nil && err == nil {
+		t.spare = f
+	} else if err == nil {
+		f.Close()
+	}
+}
+
+// admit begins to serve a connection, if there is room for it.
+func (s *Server) admit(nc *net.TCPConn) {
+	c := newTCPConn(s, nc)
+	if s.nearlyOutOfFiles(nc) {
+		if idle := s.conns.shed(); idle != nil {
+			s.tcp.shed.Add(1)
+			idle.kill()
+		} else {
+			s.refuse(nc)
+			return
+		}
+	}
+	shed, ok := s.conns.add(c)
+	if !ok {
+		s.refuse(nc)
+		return
+	}
+	if shed != nil {
+		s.limits.Hit(limits.TCPConns)
+		s.tcp.shed.Add(1)
+		shed.kill()
+	}
+	s.tcp.accepted.Add(1)
+	s.connGroup.Add(1)
+	s.panics.Go("tcp client", c.run)
+}
+
+func (s *Server) refuse(nc *net.TCPConn) {
+	s.limits.Hit(limits.TCPConns)
+	s.tcp.refused.Add(1)
+	nc.Close()
+}
+
+// nearlyOutOfFiles tells whether nine tenths of the descriptors that the process
+// may have are in use. The kernel gives out the lowest free number, so a new
+// connection's own tells.
+func (s *Server) nearlyOutOfFiles(nc *net.TCPConn) bool {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	near := false
+	_ = withFD(raw, func(fd int) error {
+		near = uint64(fd) >= s.maxFiles.Load()/10*9
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall/time.Millisecond))
+	})
+	return near
+}
+
+// stop ends accepting, but not before everything that the kernel has accepted
+// for this socket is accepted here. It returns when the socket is closed.
+//
+// A listening socket takes with it, when it is closed, the connections that wait
+// in its queue and the handshakes that are half done; the kernel hands them to
+// the group's other sockets only with the sysctl net.ipv4.tcp_migrate_req=1.
+// Without it, the socket first stops answering new handshakes, which their
+// clients repeat after a second and then find another worker, and stays until
+// those that it has begun are complete.
+func (t *tcpSocket) stop(grace time.Duration) {
+	if !t.shared && !migrates() && t.ignoreHandshakes() == nil {
+		sleepUntil(t.s.hurry, grace)
+	}
+	t.leave.Store(true)
+	_ = t.ln.SetDeadline(time.Now())
+	<-t.ended
+	if !t.shared {
+		t.acceptRest()
+	}
+	t.ln.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.spare != nil {
+		t.spare.Close()
+		t.spare = nil
+	}
+}
+
+// acceptRest accepts what is complete in the kernel's queue.
+func (t *tcpSocket) acceptRest() {
+	for {
+		_ = t.ln.SetDeadline(time.Now().Add(limits.AcceptBackoffMin))
+		c, err := t.ln.AcceptTCP()
+		if err != nil {
+			return
+		}
+		t.s.admit(c)
+	}
+}
+
+// sleepUntil waits for d, or shorter when hurry is closed.
+func sleepUntil(hurry <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hurry:
+	}
+}
+
+// migrates tells whether the kernel hands a closed socket's connections to the
+// others of its group.
+func migrates() bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_migrate_req")
+	return err == nil && len(b) > 0 && b[0] == '1'
+}
+
+// ignoreHandshakes drops the segments that would open a connection (SYN without
+// ACK) before the socket sees them. What completes a handshake passes.
+func (t *tcpSocket) ignoreHandshakes() error {
+	const flags, syn, synAck = 13, 0x02, 0x12 // RFC 9293, section 3.1
+	prog := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: synAck},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
+	}
+	raw, err := t.ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return withFD(raw, func(fd int) error {
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+	})
+}

@@ -1,0 +1,299 @@
+package listen
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// A tcpConn is one client's connection. One goroutine reads; answers are
+// written by whoever has one, in the order in which they are ready (RFC 7766,
+// section 6.2.1.1).
+type tcpConn struct {
+	s      *Server
+	nc     *net.TCPConn
+	client Client
+	key    netip.Addr // what it is counted by; invalid: not counted
+
+	// The registry's own fields, under its lock.
+	prev, next *tcpConn
+	listed     bool
+
+	outstanding atomic.Int32 // queries on the driver's way
+
+	tcpWriter
+
+	whole time.Time // until when the message that in begins with must be here
+
+	in    []byte // what was read and is not answered yet
+	buf   []byte // where in lies
+	small [512]byte
+}
+
+// frameMax is the longest message with its length.
+const frameMax = 2 + maxMessage
+
+// lingerTime is how long a connection that we end waits for the client's end,
+// so that no reset overtakes the last answers.
+const lingerTime = 500 * time.Millisecond
+
+// quietTime is how long a connection of a leaving worker must be silent until it
+// is ended.
+const quietTime = 20 * time.Millisecond
+
+var errGarbage = errors.New("not a query")
+
+func newTCPConn(s *Server, nc *net.TCPConn) *tcpConn {
+	c := &tcpConn{s: s, nc: nc}
+	c.client = Client{Proto: TCP, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
+	c.key = clientKey(c.client.Addr.Addr())
+	c.buf = c.small[:]
+	c.in = c.buf[:0]
+	c.tcpWriter.init(c)
+	return c
+}
+
+// plainAddr is a TCP address without zone, IPv4 as IPv4.
+func plainAddr(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// run serves the connection until one of both sides ends it.
+func (c *tcpConn) run() {
+	defer c.s.connGroup.Done()
+	defer c.close()
+	for {
+		if err := c.answerAll(); err != nil {
+			return
+		}
+		if err := c.read(); err != nil {
+			c.finish(err)
+			return
+		}
+		c.s.conns.touch(c)
+	}
+}
+
+// answerAll answers the complete messages that have been read, pausing while the
+// pipeline is full.
+func (c *tcpConn) answerAll() error {
+	for {
+		c.waitForRoom()
+		more, err := c.answerSome()
+		c.flush()
+		if err != nil {
+			c.waitForAnswers()
+			return err
+		}
+		if !more {
+			c.compact()
+			return nil
+		}
+	}
+}
+
+// answerSome looks at complete messages with one session, until there is none,
+// the pipeline is full or the answers should be sent; more tells that another is
+// there.
+func (c *tcpConn) answerSome() (more bool, err error) {
+	if _, _, ok := nextFrame(c.in); !ok {
+		return false, nil
+	}
+	sess, err := c.s.sessions.take()
+	if err != nil {
+		return false, err
+	}
+	var asked []byte // the message at which a panic happened
+	p := c.s.panics.Run("tcp session", func() {
+		sess.Begin()
+		more, err = c.answerWith(sess, &asked)
+		sess.End()
+	})
+	c.s.sessions.put(sess, p != nil)
+	if p == nil {
+		return more, err
+	}
+	if asked == nil {
+		return false, p
+	}
+	c.outstanding.Add(1)
+	c.failOne(newQuery(asked, &c.client, c))
+	return true, nil
+}
+
+// failOne answers SERVFAIL to a query that found no place or no session.
+func (c *tcpConn) failOne(q *Query) {
+	q.table = c.s.pending
+	c.s.panics.Run("servfail", func() { q.fail(c.s.handler) })
+	q.Drop()
+}
+
+func (c *tcpConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err error) {
+	for {
+		msg, rest, ok := nextFrame(c.in)
+		if !ok {
+			return false, nil
+		}
+		if c.pipelineFull() || c.buffered() >= limits.TCPSendBuffer {
+			return true, nil
+		}
+		c.in, c.whole = rest, time.Time{}
+		if !isQuery(msg) {
+			c.s.tcp.ignored.Add(1)
+			return false, errGarbage
+		}
+		*asked = msg
+		c.answerOne(sess, msg)
+		*asked = nil
+	}
+}
+
+// answerOne asks the session about one message.
+func (c *tcpConn) answerOne(sess *tcpSession, msg []byte) {
+	c.s.tcp.queries.Add(1)
+	reply, verdict := sess.Answer(msg, &c.client, sess.out)
+	switch {
+	case verdict == Reply && len(reply) > 0:
+		c.s.tcp.answered.Add(1)
+		c.put(reply)
+	case verdict == Driver:
+		c.s.tcp.driver.Add(1)
+		c.outstanding.Add(1)
+		if q := newQuery(msg, &c.client, c); !c.s.dispatch(q) {
+			c.failOne(q)
+		}
+	default:
+		c.s.tcp.dropped.Add(1)
+	}
+}
+
+// pipelineFull tells whether so many queries wait that reading pauses.
+func (c *tcpConn) pipelineFull() bool {
+	return c.outstanding.Load() >= max(c.s.pipeline.Load(), 1)
+}
+
+// read reads until there is a complete message or a full buffer.
+func (c *tcpConn) read() error {
+	c.grow()
+	for {
+		c.setDeadline()
+		n, err := c.nc.Read(c.buf[len(c.in):])
+		if n > 0 {
+			c.in = c.buf[:len(c.in)+n]
+			if len(c.in) >= frameLen(c.in) || len(c.in) == len(c.buf) {
+				return nil
+			}
+		}
+		if err != nil && !c.patient(err) {
+			return err
+		}
+	}
+}
+
+// patient tells whether a read that timed out is to be repeated: a message that
+// has begun has its own time, and silence is no reason to end a connection on
+// which answers are awaited.
+func (c *tcpConn) patient(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.s.ended() {
+		return false
+	}
+	if len(c.in) > 0 {
+		return time.Now().Before(c.whole)
+	}
+	return c.outstanding.Load() > 0
+}
+
+// setDeadline sets when reading ends: the idle time while nothing has been read,
+// else what a message may take from its first octet on.
+func (c *tcpConn) setDeadline() {
+	if len(c.in) > 0 {
+		if c.whole.IsZero() {
+			c.whole = time.Now().Add(limits.TCPWholeMessage)
+		}
+		_ = c.nc.SetReadDeadline(c.whole)
+	} else {
+		_ = c.nc.SetReadDeadline(time.Now().Add(c.s.conns.idleTime(c.s.idleTime())))
+	}
+	// Drain sets its flag first and the deadlines then; here it is the reverse,
+	// so one of both sees the other.
+	if c.s.ended() || c.s.draining() && len(c.in) == 0 {
+		c.hurry()
+	}
+}
+
+// hurry makes a connection of a leaving worker end as soon as it is silent.
+func (c *tcpConn) hurry() {
+	wait := quietTime
+	if c.s.ended() {
+		wait = time.Millisecond
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(wait))
+}
+
+// compact moves an incomplete message to the front of the buffer.
+func (c *tcpConn) compact() {
+	n := copy(c.buf, c.in)
+	if n == 0 && len(c.buf) > len(c.small) {
+		c.buf = c.small[:]
+	}
+	c.in = c.buf[:n]
+}
+
+// grow makes room for an incomplete message, as much as has come of it already:
+// a length that was only announced costs nothing.
+func (c *tcpConn) grow() {
+	if len(c.in) < len(c.buf) {
+		return
+	}
+	bigger := make([]byte, min(4*len(c.buf), frameMax))
+	c.in = bigger[:copy(bigger, c.in)]
+	c.buf = bigger
+}
+
+// finish ends the connection after the last read: what waits is answered, unless
+// the client is gone.
+func (c *tcpConn) finish(err error) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	c.waitForAnswers()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.linger()
+	}
+}
+
+// linger closes our side and reads on until the client closes its own, for a
+// while: data that nobody reads would make the kernel send a reset.
+func (c *tcpConn) linger() {
+	if c.nc.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	for {
+		if _, err := c.nc.Read(c.small[:]); err != nil {
+			return
+		}
+	}
+}
+
+// close forgets the connection.
+func (c *tcpConn) close() {
+	c.s.conns.remove(c)
+	c.kill()
+}
+
+// kill ends the connection from outside: its goroutine's next step fails.
+func (c *tcpConn) kill() {
+	c.abort()
+	c.nc.Close()
+}

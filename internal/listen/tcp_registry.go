@@ -1,0 +1,157 @@
+package listen
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// registry holds all open connections of a worker in the order of their last
+// activity, and keeps them within the limits.
+type registry struct {
+	max, perClient int
+
+	mu      sync.Mutex
+	head    *tcpConn // the idlest
+	tail    *tcpConn
+	n       int
+	clients map[netip.Addr]int
+}
+
+func newRegistry(max, perClient int) *registry {
+	return &registry{max: max, perClient: perClient, clients: map[netip.Addr]int{}}
+}
+
+// add takes c in. At a limit an idle connection gives way (shed, to be closed by
+// the caller): one of the same client if it has too many, else the idlest of
+// all. When all are busy c is refused.
+func (r *registry) add(c *tcpConn) (shed *tcpConn, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case c.key.IsValid() && r.clients[c.key] >= r.perClient:
+		shed = r.idlest(c.key)
+	case r.n >= r.max:
+		shed = r.idlest(netip.Addr{})
+	default:
+		r.push(c)
+		return nil, true
+	}
+	if shed == nil {
+		return nil, false
+	}
+	r.unlink(shed)
+	r.push(c)
+	return shed, true
+}
+
+// shed takes the idlest connection out, to be closed by the caller; nil if all
+// are busy.
+func (r *registry) shed() *tcpConn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.idlest(netip.Addr{})
+	if c != nil {
+		r.unlink(c)
+	}
+	return c
+}
+
+// idlest finds the connection that has been silent the longest and waits for
+// nothing; a valid key restricts the search to that client's.
+func (r *registry) idlest(key netip.Addr) *tcpConn {
+	for c := r.head; c != nil; c = c.next {
+		if (!key.IsValid() || c.key == key) && c.outstanding.Load() == 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// touch notes that c is active.
+func (r *registry) touch(c *tcpConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.listed && r.tail != c {
+		r.unlink(c)
+		r.push(c)
+	}
+}
+
+// remove takes c out, if it still is in.
+func (r *registry) remove(c *tcpConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.listed {
+		r.unlink(c)
+	}
+}
+
+func (r *registry) push(c *tcpConn) {
+	c.listed, c.prev, c.next = true, r.tail, nil
+	if r.tail != nil {
+		r.tail.next = c
+	} else {
+		r.head = c
+	}
+	r.tail = c
+	r.n++
+	if c.key.IsValid() {
+		r.clients[c.key]++
+	}
+}
+
+func (r *registry) unlink(c *tcpConn) {
+	c.listed = false
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		r.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		r.tail = c.prev
+	}
+	c.prev, c.next = nil, nil
+	r.n--
+	if c.key.IsValid() {
+		if r.clients[c.key]--; r.clients[c.key] <= 0 {
+			delete(r.clients, c.key)
+		}
+	}
+}
+
+func (r *registry) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
+}
+
+// each calls fn for every connection, under no lock.
+func (r *registry) each(fn func(*tcpConn)) {
+	r.mu.Lock()
+	list := make([]*tcpConn, 0, r.n)
+	for c := r.head; c != nil; c = c.next {
+		list = append(list, c)
+	}
+	r.mu.Unlock()
+	for _, c := range list {
+		fn(c)
+	}
+}
+
+// idleTime is how long a silent connection is kept: all of full while at most
+// half of the places are taken, then less, a tenth when none is left.
+func (r *registry) idleTime(full time.Duration) time.Duration {
+	n := r.len()
+	if half := r.max / 2; n > half && half > 0 {
+		full -= full * 9 / 10 * time.Duration(min(n, r.max)-half) / time.Duration(r.max-half)
+	}
+	return full
+}
+
+// newConns is the registry with the limits of a worker.
+func newConns() *registry { return newRegistry(limits.TCPConnsPerWorker, limits.TCPConnsPerClient) }

@@ -1,0 +1,169 @@
+package listen
+
+import (
+	"sync"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// A tcpWriter gathers the answers of one connection and sends them. Whoever adds
+// an answer while nobody writes becomes the writer, and takes along what others
+// add meanwhile; so no connection needs a second goroutine, and answers that are
+// ready together leave together.
+type tcpWriter struct {
+	conn *tcpConn
+
+	mu      sync.Mutex
+	change  sync.Cond // room in out, an answer gone, or an end
+	out     *[]byte   // frames that are not yet written; nil: none
+	writing bool
+	dead    bool
+}
+
+// writeChunk must leave within limits.TCPSendStall; a client that reads more
+// slowly than this is not waited for.
+const writeChunk = 16 << 10
+
+func (w *tcpWriter) init(c *tcpConn) {
+	w.conn = c
+	w.change.L = &w.mu
+}
+
+// put adds a frame, to be sent by the next flush.
+func (w *tcpWriter) put(msg []byte) {
+	w.mu.Lock()
+	w.putLocked(msg)
+	w.mu.Unlock()
+}
+
+func (w *tcpWriter) putLocked(msg []byte) {
+	if w.out == nil {
+		w.out = w.conn.s.buffers.Get().(*[]byte)
+	}
+	*w.out = appendFrame(*w.out, msg)
+}
+
+// buffered is how much waits to be written.
+func (w *tcpWriter) buffered() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.bufferedLocked()
+}
+
+func (w *tcpWriter) bufferedLocked() int {
+	if w.out == nil {
+		return 0
+	}
+	return len(*w.out)
+}
+
+// flush writes what has been added. If another goroutine is writing it leaves
+// that to it, and waits only while more than the bound is buffered.
+func (w *tcpWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.writing && !w.dead && w.bufferedLocked() >= limits.TCPSendBuffer {
+		w.change.Wait()
+	}
+	w.flushLocked()
+}
+
+func (w *tcpWriter) flushLocked() {
+	if w.writing {
+		return
+	}
+	w.writing = true
+	for w.out != nil && !w.dead {
+		out := w.out
+		w.out = nil
+		w.change.Broadcast()
+		w.mu.Unlock()
+		ok := w.write(*out)
+		w.conn.s.recycle(out)
+		w.mu.Lock()
+		if !ok {
+			w.dead = true
+		}
+	}
+	w.writing = false
+	w.change.Broadcast()
+}
+
+// write sends b. A client that takes nothing for limits.TCPSendStall loses its
+// connection.
+func (w *tcpWriter) write(b []byte) bool {
+	nc := w.conn.nc
+	for len(b) > 0 {
+		_ = nc.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
+		n, err := nc.Write(b[:min(len(b), writeChunk)])
+		if err != nil {
+			w.conn.s.tcp.stalled.Add(1)
+			nc.Close()
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// answer sends the answer to a query that took the driver's way. It waits while
+// the client does not read.
+func (c *tcpConn) answer(_ *Query, msg []byte) {
+	w := &c.tcpWriter
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.dead && w.bufferedLocked() >= limits.TCPSendBuffer {
+		w.change.Wait()
+	}
+	if !w.dead && len(msg) > 0 {
+		w.putLocked(msg)
+	}
+	c.outstanding.Add(-1)
+	w.change.Broadcast()
+	w.flushLocked()
+}
+
+// waitForRoom returns at once while the pipeline has room; once full, it waits
+// until less than half of it is taken.
+func (c *tcpConn) waitForRoom() {
+	if !c.pipelineFull() {
+		return
+	}
+	c.s.limits.Hit(limits.TCPPipeline)
+	c.waitFor(func() bool { return c.outstanding.Load() <= c.s.pipeline.Load()/2 })
+}
+
+// waitForAnswers waits until nothing is on the driver's way and all is written.
+func (c *tcpConn) waitForAnswers() {
+	c.waitFor(func() bool { return c.outstanding.Load() == 0 && !c.writing && c.out == nil })
+}
+
+func (c *tcpConn) waitFor(cond func() bool) {
+	w := &c.tcpWriter
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.dead && !cond() {
+		w.change.Wait()
+	}
+}
+
+// abort makes everybody who waits for the connection give up.
+func (w *tcpWriter) abort() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dead = true
+	if w.out != nil && !w.writing {
+		w.conn.s.recycle(w.out)
+		w.out = nil
+	}
+	w.change.Broadcast()
+}
+
+// recycle keeps a buffer of ordinary size for the next answers.
+func (s *Server) recycle(out *[]byte) {
+	if cap(*out) <= limits.TCPSendBuffer {
+		*out = (*out)[:0]
+		s.buffers.Put(out)
+	}
+}

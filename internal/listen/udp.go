@@ -1,0 +1,260 @@
+package listen
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A udpSocket is one UDP socket and the thread that serves it.
+type udpSocket struct {
+	fd       int
+	wake     int // an eventfd: readable when the thread shall look at leave
+	bound    netip.AddrPort
+	wildcard bool // answers must name their source
+	shared   bool // inherited: other processes may hold the same socket
+
+	s     *Server
+	stats threadStats
+
+	leave   atomic.Bool  // serve what is queued, then end
+	leaveBy atomic.Int64 // at the latest then, in clock.Mono nanoseconds
+	ended   chan struct{}
+	users   sync.WaitGroup // queries whose answers go out by fd
+}
+
+// leaveQuiet is how long no datagram must have come until a leaving thread
+// believes that none is on its way any more: lookups in the kernel that began
+// before the socket left its group take microseconds.
+const leaveQuiet = 50 * time.Millisecond
+
+// tick is the longest sleep of which the scheduler knows nothing. The kernel
+// rounds it up to its own tick.
+const tick = time.Millisecond
+
+// startUDP serves fd from a thread of its own. On error fd is closed.
+func (s *Server) startUDP(fd int, bound netip.AddrPort, wildcard, shared bool) (*udpSocket, error) {
+	u := &udpSocket{s: s, fd: fd, bound: bound, wildcard: wildcard, shared: shared, ended: make(chan struct{})}
+	session, err := s.handler.NewSession()
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("session for %v: %w", bound, err)
+	}
+	if u.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		session.Close()
+		unix.Close(fd)
+		return nil, err
+	}
+	tv := unix.NsecToTimeval(int64(tick))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		session.Close()
+		unix.Close(fd)
+		unix.Close(u.wake)
+		return nil, err
+	}
+	t := newUDPThread(u, session)
+	s.panics.Go("udp listener", t.main)
+	return u, nil
+}
+
+// stop makes the thread end when what is queued is answered, at the latest at
+// by on the clock's monotonic scale.
+func (u *udpSocket) stop(by time.Duration) {
+	u.leaveBy.Store(int64(by))
+	if u.leave.CompareAndSwap(false, true) {
+		one := [8]byte{}
+		one[0], one[7] = 1, 1 // not zero in either byte order
+		_, _ = unix.Write(u.wake, one[:])
+	}
+}
+
+// close gives the descriptors back when the thread has ended and the last
+// answer has left.
+func (u *udpSocket) close() {
+	<-u.ended
+	u.users.Wait()
+	unix.Close(u.fd)
+	unix.Close(u.wake)
+}
+
+// answer sends the answer to a query that took the driver's way.
+func (u *udpSocket) answer(q *Query, msg []byte) {
+	defer u.users.Done()
+	if len(msg) == 0 {
+		return
+	}
+	iov := unix.Iovec{Base: &msg[0]}
+	iov.SetLen(len(msg))
+	hdr := unix.Msghdr{Name: &q.name[0], Namelen: q.nameLen, Iov: &iov}
+	hdr.SetIovlen(1)
+	if q.control.len > 0 {
+		hdr.Control = &q.control.buf[0]
+		hdr.SetControllen(q.control.len)
+	}
+	for {
+		switch sendmsg(u.fd, &hdr) {
+		case 0:
+			return
+		case unix.EINTR:
+			continue
+		}
+		u.s.driver.sendErrors.Add(1)
+		return
+	}
+}
+
+// A udpThread is what only the thread of a udpSocket touches.
+type udpThread struct {
+	u       *udpSocket
+	session Session
+	phase   phase
+	client  Client
+	n       counts
+	fds     [2]unix.PollFd
+	procs   int32
+	batch
+}
+
+// phase is where a thread was when something panicked.
+type phase uint8
+
+const (
+	receiving phase = iota
+	beginning
+	answering
+	ending
+)
+
+func newUDPThread(u *udpSocket, session Session) *udpThread {
+	t := &udpThread{u: u, session: session, procs: int32(runtime.GOMAXPROCS(0))}
+	t.batch.init(u.wildcard)
+	t.client = Client{Local: u.bound, Proto: UDP}
+	t.fds = [2]unix.PollFd{{Fd: int32(u.fd)}, {Fd: int32(u.wake)}}
+	return t
+}
+
+// main runs until the socket is told to leave. A panic costs the query that
+// caused it its answer from here (it gets SERVFAIL), and the session its life.
+func (t *udpThread) main() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(t.u.ended)
+	defer func() { t.session.Close() }()
+	for t.u.s.panics.Run("udp listener", t.loop) != nil {
+		t.afterPanic()
+	}
+	t.u.stats.publish(&t.n)
+}
+
+// loop finishes the batch that a panic interrupted, if any, and serves.
+func (t *udpThread) loop() {
+	if t.got > 0 {
+		t.serve()
+	}
+	for t.receive() {
+		t.serve()
+	}
+}
+
+// receive waits for datagrams. It returns false when the thread shall end.
+//
+// A sleep costs more than an answer when each wakes the scheduler. So the
+// thread first looks, then waits a tick inside the system call without telling
+// the scheduler, and only when that was in vain sleeps with its knowledge, for
+// as long as it takes. Nobody else waits for the processor longer than a tick:
+// the collector interrupts the system call with its signal, and of several
+// threads one fewer than there are processors may wait so.
+func (t *udpThread) receive() bool {
+	for {
+		n, e := recvmmsg(t.u.fd, t.recv[:], unix.MSG_DONTWAIT)
+		if e == unix.EAGAIN && !t.u.leave.Load() && t.holdProcessor() {
+			n, e = recvmmsg(t.u.fd, t.recv[:], unix.MSG_WAITFORONE)
+			t.u.s.holders.Add(-1)
+		}
+		switch {
+		case e == 0 && n > 0:
+			t.got, t.next = n, 0
+			return !t.overdue()
+		case e == unix.EAGAIN:
+			if !t.sleep() {
+				return false
+			}
+		case e != unix.EINTR: // the system is short of something
+			time.Sleep(tick)
+		}
+	}
+}
+
+// holdProcessor asks for the right to wait without the scheduler's knowledge.
+func (t *udpThread) holdProcessor() bool {
+	most := t.procs - 1
+	if most == 0 && t.u.s.pending.quiet.Load() {
+		most = 1
+	}
+	if t.u.s.holders.Add(1) <= most {
+		return true
+	}
+	t.u.s.holders.Add(-1)
+	return false
+}
+
+// sleep waits until something comes; for a thread that leaves false says that
+// nothing comes any more.
+func (t *udpThread) sleep() bool {
+	if !t.u.leave.Load() {
+		_, _ = pollIn(t.fds[:], -1)
+		return true
+	}
+	if t.u.shared || t.overdue() {
+		return false
+	}
+	n, err := pollIn(t.fds[:1], int(leaveQuiet/time.Millisecond))
+	return n > 0 || err != nil
+}
+
+// overdue tells whether a leaving thread has served for long enough. A socket
+// that could not leave its group would otherwise be served for ever.
+func (t *udpThread) overdue() bool {
+	return t.u.leave.Load() && int64(t.u.s.clock.Mono()) > t.u.leaveBy.Load()
+}
+
+// afterPanic answers the query that could not be, and begins with a new session.
+func (t *udpThread) afterPanic() {
+	switch t.phase {
+	case beginning, answering:
+		if t.next < t.got {
+			t.failOne()
+			t.next++
+		}
+	case ending:
+		t.next = t.got
+	}
+	old := t.session
+	t.u.s.panics.Run("session end", old.Close)
+	for {
+		s, err := t.u.s.handler.NewSession()
+		if err == nil {
+			t.session = s
+			return
+		}
+		t.u.s.log.Error("a listener has no session", "address", t.u.bound, "error", err)
+		time.Sleep(time.Second)
+	}
+}
+
+// failOne sends SERVFAIL for the query at which the session panicked.
+func (t *udpThread) failOne() {
+	if !isQuery(t.datagram(t.next)) {
+		return
+	}
+	t.identify(t.next)
+	q := t.query(t.next, t.datagram(t.next))
+	q.table = t.u.s.pending
+	t.u.s.panics.Run("servfail", func() { q.fail(t.u.s.handler) })
+	q.Drop()
+}

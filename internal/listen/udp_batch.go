@@ -1,0 +1,225 @@
+package listen
+
+import (
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+)
+
+const (
+	// datagramMax is the longest query that is read whole; who sends more gets
+	// FORMERR for its header.
+	datagramMax = 4096
+	// slotSize keeps the beginnings of the datagrams apart in the processor's
+	// cache, where addresses a power of two apart compete for the same lines.
+	slotSize = datagramMax + 128
+	// outSize holds a batch of answers of ordinary size and one of any size.
+	outSize = limits.UDPBatch*1024 + maxMessage + 1
+	// controlSize holds one pktinfo message of either family.
+	controlSize = len(pktinfo{}.buf)
+)
+
+// A batch is the memory of one thread: what recvmmsg and sendmmsg read and
+// write. All of it is made once.
+type batch struct {
+	got  int // datagrams received
+	next int // the first of them that is not answered
+	full int // answers ready to be sent
+	used int // octets of out taken by them
+
+	recv    []mmsghdr
+	send    []mmsghdr
+	names   []sockaddr
+	control []byte // nil unless answers must name their source
+	in      []byte
+	out     []byte
+}
+
+func (b *batch) init(wildcard bool) {
+	const n = limits.UDPBatch
+	b.recv, b.send = make([]mmsghdr, n), make([]mmsghdr, n)
+	b.names = make([]sockaddr, n)
+	b.in, b.out = make([]byte, n*slotSize), make([]byte, outSize)
+	if wildcard {
+		b.control = make([]byte, n*controlSize)
+	}
+	recvIov, sendIov := make([]unix.Iovec, n), make([]unix.Iovec, n)
+	for i := range n {
+		recvIov[i].Base = &b.in[i*slotSize]
+		recvIov[i].SetLen(datagramMax)
+		b.recv[i].hdr.Name = &b.names[i][0]
+		b.recv[i].hdr.Iov = &recvIov[i]
+		b.recv[i].hdr.SetIovlen(1)
+		b.send[i].hdr.Iov = &sendIov[i]
+		b.send[i].hdr.SetIovlen(1)
+		b.rearm(i)
+	}
+}
+
+// rearm gives slot i back the room that the kernel has cut down.
+func (b *batch) rearm(i int) {
+	h := &b.recv[i].hdr
+	h.Namelen = uint32(len(b.names[i]))
+	if b.control != nil {
+		h.Control = &b.control[i*controlSize]
+		h.SetControllen(controlSize)
+	}
+}
+
+// datagram is what was received in slot i, or its header if it was too long.
+func (b *batch) datagram(i int) []byte {
+	m := &b.recv[i]
+	if m.hdr.Flags&unix.MSG_TRUNC != 0 {
+		return b.in[i*slotSize : i*slotSize+headerLen]
+	}
+	return b.in[i*slotSize : i*slotSize+int(m.len)]
+}
+
+// controlOf is the control message received in slot i.
+func (b *batch) controlOf(i int) []byte {
+	if b.control == nil {
+		return nil
+	}
+	return b.control[i*controlSize : i*controlSize+int(b.recv[i].hdr.Controllen)]
+}
+
+// serve answers the batch. It goes on where a panic interrupted it.
+func (t *udpThread) serve() {
+	t.phase = beginning
+	t.session.Begin()
+	t.phase = answering
+	for ; t.next < t.got; t.next++ {
+		t.answerOne(t.next)
+	}
+	t.phase = ending
+	t.session.End()
+	t.phase = receiving
+	t.flush()
+	for i := range t.got {
+		t.rearm(i)
+	}
+	t.got = 0
+	t.n[nBatches]++
+	t.u.stats.publish(&t.n)
+}
+
+// answerOne asks the session about the datagram in slot i.
+func (t *udpThread) answerOne(i int) {
+	msg := t.datagram(i)
+	if !isQuery(msg) || t.names[i].port() == 0 {
+		t.n[nIgnored]++
+		return
+	}
+	t.n[nQueries]++
+	if t.recv[i].hdr.Flags&unix.MSG_TRUNC != 0 {
+		t.n[nOversize]++
+	}
+	t.identify(i)
+	if t.used+maxMessage > len(t.out) || t.full == len(t.send) {
+		t.flush()
+	}
+	out := t.out[t.used:]
+	reply, verdict := t.session.Answer(msg, &t.client, out)
+	switch verdict {
+	case Reply:
+		if len(reply) == 0 {
+			t.n[nDropped]++
+			return
+		}
+		t.n[nAnswered]++
+		t.put(i, reply)
+	case Driver:
+		t.n[nDriver]++
+		t.drive(i, msg)
+	default:
+		t.n[nDropped]++
+	}
+}
+
+// identify fills in the client of slot i.
+func (t *udpThread) identify(i int) {
+	t.client.Addr = t.names[i].addrPort()
+	if t.control != nil {
+		if addr := local(t.controlOf(i)); addr.IsValid() {
+			t.client.Local = netip.AddrPortFrom(addr, t.u.bound.Port())
+		} else {
+			t.client.Local = t.u.bound
+		}
+	}
+}
+
+// put adds an answer to slot i's query to those to be sent. reply lies in out
+// behind what is used.
+func (t *udpThread) put(i int, reply []byte) {
+	t.used = t.end(reply)
+	m := &t.send[t.full].hdr
+	m.Name, m.Namelen = &t.names[i][0], t.recv[i].hdr.Namelen
+	m.Iov.Base = &reply[0]
+	m.Iov.SetLen(len(reply))
+	if t.control != nil {
+		m.Control, m.Controllen = nil, 0
+		if c := t.controlOf(i); t.client.Local != t.u.bound && len(c) > 0 {
+			m.Control = &c[0]
+			m.SetControllen(len(c))
+		}
+	}
+	t.full++
+}
+
+// end is the offset in out behind reply, rounded up to whole words.
+func (t *udpThread) end(reply []byte) int {
+	start := uintptr(unsafe.Pointer(&reply[0])) - uintptr(unsafe.Pointer(&t.out[0]))
+	if start > uintptr(len(t.out)-len(reply)) {
+		panic("listen: a session's answer lies outside the buffer that it was given")
+	}
+	return (int(start) + len(reply) + 7) &^ 7
+}
+
+// query copies the datagram in slot i for the driver's way.
+func (t *udpThread) query(i int, msg []byte) *Query {
+	q := newQuery(msg, &t.client, t.u)
+	q.name, q.nameLen = t.names[i], t.recv[i].hdr.Namelen
+	if t.control != nil && t.client.Local != t.u.bound {
+		q.control.len = copy(q.control.buf[:], t.controlOf(i))
+	}
+	t.u.users.Add(1)
+	return q
+}
+
+// drive sends slot i's query the driver's way; where there is no place for it,
+// it is dropped.
+func (t *udpThread) drive(i int, msg []byte) {
+	if q := t.query(i, msg); !t.u.s.dispatch(q) {
+		q.Drop()
+	}
+}
+
+// flush sends the answers. One that cannot be sent is counted and left out; it
+// does not hold up the others.
+func (t *udpThread) flush() {
+	msgs := t.send[:t.full]
+	for len(msgs) > 0 {
+		n, e := sendmmsg(t.u.fd, msgs, unix.MSG_DONTWAIT)
+		switch {
+		case e == unix.EINTR:
+		case e == unix.EAGAIN && t.writable():
+		case e != 0 || n <= 0:
+			t.n[nSendErrors]++
+			msgs = msgs[1:]
+		default:
+			msgs = msgs[n:]
+		}
+	}
+	t.full, t.used = 0, 0
+}
+
+// writable waits, with the scheduler's knowledge and not for long, until a full
+// send buffer has room.
+func (t *udpThread) writable() bool {
+	fd := [1]unix.PollFd{{Fd: int32(t.u.fd), Events: unix.POLLOUT}}
+	n, _ := unix.Poll(fd[:], 10)
+	return n > 0
+}
