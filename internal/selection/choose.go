@@ -1,0 +1,200 @@
+package selection
+
+import (
+	"net/netip"
+	"time"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/zonecut"
+)
+
+// Want says among which servers to choose.
+type Want struct {
+	Cut   *zonecut.Cut
+	Tried *Tried
+	// NoIPv4 and NoIPv6 leave out a family.
+	NoIPv4, NoIPv6 bool
+	// AnyAddress allows addresses that strangers may not name (ALLOW_LOCAL). Those
+	// of an operator's cut are always allowed, except port 0.
+	AnyAddress bool
+	// AskDead asks dead servers as if nothing were known of them (NO_THROTTLE).
+	AskDead bool
+}
+
+// Choice is the server to ask next.
+type Choice struct {
+	NS      dnsname.Name
+	Addr    netip.AddrPort
+	Timeout time.Duration
+	Cannot  Ability
+}
+
+// How good a candidate is; the score decides between equals.
+const (
+	fit    = iota
+	worn   // its name server has failed this query several times
+	lame   // was useless for this zone before
+	avoid  // its address family does not work
+	silent // does not answer at present
+)
+
+type candidate struct {
+	Choice
+	class int
+	score time.Duration
+	known bool
+}
+
+// Choose picks a server; ok is false when none is left. Most of the time it is
+// the fastest known one, at times another, so that a better one is found.
+func (s *Selector) Choose(w Want) (c Choice, ok bool) {
+	var room [16]candidate
+	all := s.candidates(w, room[:0])
+	best := bestClass(all)
+	if len(best) == 0 {
+		return Choice{}, false
+	}
+	if best[0].class == silent && !w.AskDead {
+		return s.probe(w, best)
+	}
+	return s.pick(best).Choice, true
+}
+
+// candidates are the addresses that may be asked at all.
+func (s *Selector) candidates(w Want, out []candidate) []candidate {
+	now := s.cfg.Clock.Mono()
+	for i := range w.Cut.NS {
+		ns := &w.Cut.NS[i]
+		for _, a := range ns.Addrs {
+			addr := netip.AddrPortFrom(a.Unmap(), s.port(ns.Port))
+			if !s.allowed(w, addr) || contains(out, addr) {
+				continue
+			}
+			timeouts, ok := w.Tried.timeouts(addr)
+			if !ok {
+				continue
+			}
+			out = append(out, s.judge(w, ns.Name, addr, timeouts, now))
+		}
+	}
+	return out
+}
+
+func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts int, now time.Duration) candidate {
+	h := s.cfg.Memory.Load(addr)
+	c := candidate{known: h.Known(), score: h.score() + time.Duration(timeouts)*h.Timeout()}
+	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(), Cannot: h.Cannot}
+	switch {
+	case now < h.DeadUntil && timeouts == 0:
+		c.class = silent
+	case now < time.Duration(s.familyOf(addr).until.Load()):
+		c.class = avoid
+	case s.isLame(w.Cut.Name, addr, now):
+		c.class = lame
+	case w.Tried.worn(ns):
+		c.class = worn
+	}
+	return c
+}
+
+func (s *Selector) port(configured uint16) uint16 {
+	if configured != 0 {
+		return configured
+	}
+	return s.cfg.Port
+}
+
+func (s *Selector) allowed(w Want, addr netip.AddrPort) bool {
+	a := addr.Addr()
+	if !a.IsValid() || a.Is4() && w.NoIPv4 || a.Is6() && w.NoIPv6 {
+		return false
+	}
+	if w.Cut.Hints {
+		return true
+	}
+	return (w.AnyAddress || !Forbidden(a)) && !s.cfg.Own(addr)
+}
+
+func contains(cs []candidate, addr netip.AddrPort) bool {
+	for i := range cs {
+		if cs[i].Addr == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// bestClass keeps the candidates of the best class there is.
+func bestClass(all []candidate) []candidate {
+	class := silent
+	for i := range all {
+		class = min(class, all[i].class)
+	}
+	best := all[:0]
+	for i := range all {
+		if all[i].class == class {
+			best = append(best, all[i])
+		}
+	}
+	return best
+}
+
+const (
+	exploreOneIn = 20
+	// near is how much slower than the best a server may be and still count as
+	// equal, so that load and guesses are spread.
+	near = 5 * time.Millisecond
+)
+
+// pick takes one of the fastest; at times one of which nothing is known, or
+// any.
+func (s *Selector) pick(cs []candidate) candidate {
+	if len(cs) == 1 {
+		return cs[0]
+	}
+	if s.Intn(exploreOneIn) == 0 {
+		if unknown := filter(cs, func(c *candidate) bool { return !c.known && c.score <= cs[0].Timeout*4 }); len(unknown) > 0 {
+			return unknown[s.Intn(len(unknown))]
+		}
+		return cs[s.Intn(len(cs))]
+	}
+	least := cs[0].score
+	for i := range cs {
+		least = min(least, cs[i].score)
+	}
+	fast := filter(cs, func(c *candidate) bool { return c.score <= least+near })
+	return fast[s.Intn(len(fast))]
+}
+
+func filter(cs []candidate, keep func(*candidate) bool) []candidate {
+	out := make([]candidate, 0, len(cs))
+	for i := range cs {
+		if keep(&cs[i]) {
+			out = append(out, cs[i])
+		}
+	}
+	return out
+}
+
+// probe spends one question on a server that is believed dead, if none was
+// spent on it lately. A query gets one such try.
+func (s *Selector) probe(w Want, dead []candidate) (Choice, bool) {
+	if w.Tried.Any() {
+		return Choice{}, false
+	}
+	start := s.Intn(len(dead))
+	now := s.cfg.Clock.Mono()
+	for i := range dead {
+		c := dead[(start+i)%len(dead)]
+		granted := false
+		s.cfg.Memory.Update(c.Addr, func(h *Host) {
+			if granted = now >= h.Probe; granted {
+				h.Probe = now + probeInterval
+			}
+		})
+		if granted {
+			return c.Choice, true
+		}
+	}
+	return Choice{}, false
+}

@@ -1,0 +1,88 @@
+package selection
+
+import (
+	"container/list"
+	"hash/maphash"
+	"net/netip"
+	"sync"
+)
+
+// Memory keeps Hosts. It may forget any of them at any time.
+type Memory interface {
+	// Load is what is known of addr; the zero Host when nothing is.
+	Load(addr netip.AddrPort) Host
+	// Update changes what is known of addr.
+	Update(addr netip.AddrPort, change func(*Host))
+}
+
+const (
+	shards   = 64
+	perShard = 1024 // hosts or lame servers kept in each shard
+)
+
+// lru is a bounded map, sharded so that two questions rarely meet at a lock.
+// The hash is seeded, because the keys come from strangers.
+type lru[K comparable, V any] struct {
+	seed   maphash.Seed
+	shards [shards]struct {
+		sync.Mutex
+		byKey map[K]*list.Element
+		order list.List // most recently used first
+	}
+}
+
+type lruEntry[K comparable, V any] struct {
+	key K
+	val V
+}
+
+func newLRU[K comparable, V any]() *lru[K, V] {
+	l := &lru[K, V]{seed: maphash.MakeSeed()}
+	for i := range l.shards {
+		l.shards[i].byKey = make(map[K]*list.Element)
+	}
+	return l
+}
+
+func (l *lru[K, V]) load(key K) (v V, ok bool) {
+	s := &l.shards[maphash.Comparable(l.seed, key)%shards]
+	s.Lock()
+	defer s.Unlock()
+	e := s.byKey[key]
+	if e == nil {
+		return v, false
+	}
+	s.order.MoveToFront(e)
+	return e.Value.(*lruEntry[K, V]).val, true
+}
+
+func (l *lru[K, V]) update(key K, change func(*V)) {
+	s := &l.shards[maphash.Comparable(l.seed, key)%shards]
+	s.Lock()
+	defer s.Unlock()
+	if e := s.byKey[key]; e != nil {
+		s.order.MoveToFront(e)
+		change(&e.Value.(*lruEntry[K, V]).val)
+		return
+	}
+	entry := &lruEntry[K, V]{key: key}
+	change(&entry.val)
+	s.byKey[key] = s.order.PushFront(entry)
+	if s.order.Len() > perShard {
+		last := s.order.Back()
+		delete(s.byKey, s.order.Remove(last).(*lruEntry[K, V]).key)
+	}
+}
+
+// hosts is the Memory of one worker.
+type hosts struct{ *lru[netip.AddrPort, Host] }
+
+// NewMemory is a bounded Memory in this process.
+func NewMemory() Memory { return hosts{newLRU[netip.AddrPort, Host]()} }
+
+func (h hosts) Load(addr netip.AddrPort) Host {
+	v, _ := h.load(addr)
+	return v
+}
+
+func (h hosts) Update(addr netip.AddrPort, change func(*Host)) { h.update(addr, change) }

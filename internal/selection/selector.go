@@ -1,0 +1,132 @@
+package selection
+
+import (
+	crand "crypto/rand"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
+
+// Config is what a Selector is made of.
+type Config struct {
+	Clock *clock.Clock
+	// Memory is NewMemory() when nil.
+	Memory Memory
+	// Port is where name servers listen that nobody configured; 0 means 53.
+	Port uint16
+	// Own tells whether we listen there ourselves; nil: nowhere.
+	Own func(netip.AddrPort) bool
+}
+
+// Selector chooses servers. It is safe for concurrent use.
+type Selector struct {
+	cfg     Config
+	deadFor atomic.Int64
+	lame    *lru[lameKey, time.Duration] // until when
+	family  [2]familyState               // IPv4, IPv6
+
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+type lameKey struct {
+	zone dnsname.Name
+	addr netip.AddrPort
+}
+
+// familyState notices that an address family does not work on this host.
+type familyState struct {
+	failures atomic.Int32 // unreachable addresses in a row
+	until    atomic.Int64 // monotonic; avoided until then
+}
+
+// New makes a Selector.
+func New(cfg Config) *Selector {
+	if cfg.Memory == nil {
+		cfg.Memory = NewMemory()
+	}
+	if cfg.Port == 0 {
+		cfg.Port = 53
+	}
+	if cfg.Own == nil {
+		cfg.Own = func(netip.AddrPort) bool { return false }
+	}
+	s := &Selector{cfg: cfg, lame: newLRU[lameKey, time.Duration]()}
+	var seed [32]byte
+	crand.Read(seed[:]) // never fails (crypto/rand)
+	s.rng = rand.New(rand.NewChaCha8(seed))
+	s.SetDeadTime(limits.DefaultNSTimeout)
+	return s
+}
+
+// SetDeadTime sets for how long an address that does not answer is left alone
+// (cache.ns_tout).
+func (s *Selector) SetDeadTime(d time.Duration) { s.deadFor.Store(int64(d)) }
+
+// DeadTime is what SetDeadTime set.
+func (s *Selector) DeadTime() time.Duration { return time.Duration(s.deadFor.Load()) }
+
+// Intn is a random number below n that no outsider can predict.
+func (s *Selector) Intn(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.IntN(n)
+}
+
+// Answered reports that addr answered after rtt.
+func (s *Selector) Answered(addr netip.AddrPort, rtt time.Duration) {
+	s.cfg.Memory.Update(addr, func(h *Host) { h.answered(rtt) })
+	s.familyOf(addr).failures.Store(0)
+}
+
+// TimedOut reports that addr did not answer in time.
+func (s *Selector) TimedOut(addr netip.AddrPort) {
+	now, dead := s.cfg.Clock.Mono(), s.DeadTime()
+	s.cfg.Memory.Update(addr, func(h *Host) { h.timedOut(now, dead) })
+}
+
+// familyPatience is how many addresses of a family may be unreachable in a row
+// until the family is avoided for a while.
+const familyPatience = 4
+
+// Unreachable reports that nothing could be sent to addr.
+func (s *Selector) Unreachable(addr netip.AddrPort) {
+	now, dead := s.cfg.Clock.Mono(), s.DeadTime()
+	s.cfg.Memory.Update(addr, func(h *Host) { h.dead(now, dead) })
+	f := s.familyOf(addr)
+	if f.failures.Add(1) >= familyPatience {
+		f.until.Store(int64(now + dead))
+	}
+}
+
+// Lame reports that addr is of no use for zone. It is asked last for a while.
+func (s *Selector) Lame(zone dnsname.Name, addr netip.AddrPort) {
+	until := s.cfg.Clock.Mono() + s.DeadTime()
+	s.lame.update(lameKey{zone, addr}, func(v *time.Duration) { *v = until })
+}
+
+// Learn reports what addr cannot do.
+func (s *Selector) Learn(addr netip.AddrPort, a Ability) {
+	s.cfg.Memory.Update(addr, func(h *Host) { h.Cannot |= a })
+}
+
+// Host is what is known of addr.
+func (s *Selector) Host(addr netip.AddrPort) Host { return s.cfg.Memory.Load(addr) }
+
+func (s *Selector) familyOf(addr netip.AddrPort) *familyState {
+	if addr.Addr().Is4() {
+		return &s.family[0]
+	}
+	return &s.family[1]
+}
+
+func (s *Selector) isLame(zone dnsname.Name, addr netip.AddrPort, now time.Duration) bool {
+	until, ok := s.lame.load(lameKey{zone, addr})
+	return ok && now < until
+}

@@ -1,0 +1,83 @@
+package selection
+
+import (
+	"net/netip"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
+
+// Tried is what one query did with the servers of its present zone cut. The
+// zero value has tried nothing.
+type Tried struct {
+	hosts []attempt
+	ns    []row
+}
+
+type attempt struct {
+	addr     netip.AddrPort
+	timeouts int
+	rejected bool
+}
+
+// row counts the failures in a row of one name server, whatever its addresses.
+type row struct {
+	name     dnsname.Name
+	failures int
+}
+
+// TimedOut notes a timeout of an address of name server ns.
+func (t *Tried) TimedOut(ns dnsname.Name, addr netip.AddrPort) {
+	t.host(addr).timeouts++
+	t.server(ns).failures++
+}
+
+// Reject notes that addr is of no use to the query.
+func (t *Tried) Reject(ns dnsname.Name, addr netip.AddrPort) {
+	t.host(addr).rejected = true
+	t.server(ns).failures++
+}
+
+func (t *Tried) host(addr netip.AddrPort) *attempt {
+	for i := range t.hosts {
+		if t.hosts[i].addr == addr {
+			return &t.hosts[i]
+		}
+	}
+	t.hosts = append(t.hosts, attempt{addr: addr})
+	return &t.hosts[len(t.hosts)-1]
+}
+
+func (t *Tried) server(ns dnsname.Name) *row {
+	for i := range t.ns {
+		if t.ns[i].name == ns {
+			return &t.ns[i]
+		}
+	}
+	t.ns = append(t.ns, row{name: ns})
+	return &t.ns[len(t.ns)-1]
+}
+
+// timeouts of addr so far; ok is false when it must not be asked again.
+func (t *Tried) timeouts(addr netip.AddrPort) (n int, ok bool) {
+	for i := range t.hosts {
+		if h := &t.hosts[i]; h.addr == addr {
+			return h.timeouts, !h.rejected && h.timeouts <= limits.RetriesPerServer
+		}
+	}
+	return 0, true
+}
+
+// worn tells whether ns failed so often that another name server's turn has
+// come.
+func (t *Tried) worn(ns dnsname.Name) bool {
+	for i := range t.ns {
+		if t.ns[i].name == ns {
+			return t.ns[i].failures >= limits.FailuresInRow
+		}
+	}
+	return false
+}
+
+// Any tells whether anything was tried.
+func (t *Tried) Any() bool { return len(t.hosts) > 0 }
