@@ -1,0 +1,123 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"kresd/internal/ipc"
+)
+
+// A child is one process of a worker. Its fields belong to the loop.
+type child struct {
+	cmd  *exec.Cmd
+	conn *ipc.Conn
+	out  *outbox
+	pid  int
+
+	ready    bool
+	stopping bool
+	fatal    string // why it cannot go on, in its own words
+	dir      string // its cache
+}
+
+// spawn starts a slot's process. Its standard streams are the supervisor's
+// own, not pipes to it, so that nothing that the supervisor does or fails to
+// do can hold a worker up.
+func (s *group) spawn(slot *slot) (*child, error) {
+	conn, file, err := ipc.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.childEnv(slot), ExtraFiles: []*os.File{file}}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
+	if err := cmd.Start(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, out: newOutbox()}
+	read := make(chan struct{})
+	s.tasks.Go("worker messages", func() { defer close(read); s.listen(slot, c) })
+	s.tasks.Go("worker outbox", func() { c.out.carry(conn) })
+	s.tasks.Go("worker end", func() { s.wait(slot, c, read) })
+	return c, nil
+}
+
+func stream(f, otherwise *os.File) *os.File {
+	if f == nil {
+		return otherwise
+	}
+	return f
+}
+
+func (s *group) childEnv(slot *slot) []string {
+	env := append([]string{}, s.Env...)
+	env = append(env, fmt.Sprintf("%s=%d/%d", ipc.EnvWorker, slot.id, s.Count))
+	if slot.suspect != nil {
+		env = append(env, fmt.Sprintf("%s=%d:%s", ipc.EnvSuspect, slot.suspect.Deaths, slot.suspect.Dir))
+	}
+	return env
+}
+
+func (s *group) listen(slot *slot, c *child) {
+	for {
+		m, err := c.conn.Receive()
+		if err != nil {
+			return
+		}
+		s.post(func() { s.message(slot, c, m) })
+	}
+}
+
+// lastWords is how long a dead worker's messages are waited for, should some
+// other process hold its end of the socket pair open.
+const lastWords = 500 * time.Millisecond
+
+// wait reaps one worker, and only that: other children of this process, if it
+// runs as the first of a container, are not ours to wait for.
+func (s *group) wait(slot *slot, c *child, read <-chan struct{}) {
+	// The error repeats what the state says.
+	_ = c.cmd.Wait()
+	select {
+	case <-read:
+	case <-time.After(lastWords):
+	}
+	s.post(func() { s.ended(slot, c, c.cmd.ProcessState) })
+}
+
+// kill cannot hit another process: until Wait has reaped it, the number stays
+// the worker's, and after that Kill is an error.
+func (c *child) kill() { _ = c.cmd.Process.Kill() }
+
+// goFatal is the status with which the Go runtime ends a process that it
+// cannot save: it catches SIGSEGV, SIGBUS and SIGABRT, in C code too, prints
+// what it knows, and exits instead of dying by the signal.
+const goFatal = 2
+
+// isFault says whether a worker died in a way that a damaged file can cause.
+func isFault(state *os.ProcessState) bool {
+	ws, ok := state.Sys().(syscall.WaitStatus)
+	if !ok || !ws.Signaled() {
+		return state.ExitCode() == goFatal
+	}
+	switch ws.Signal() {
+	case syscall.SIGBUS, syscall.SIGSEGV, syscall.SIGABRT:
+		return true
+	}
+	return false
+}
+
+// describe says how a worker ended, to follow its name.
+func describe(c *child, state *os.ProcessState) string {
+	ws, ok := state.Sys().(syscall.WaitStatus)
+	switch {
+	case c.fatal != "":
+		return "gave up: " + c.fatal
+	case ok && ws.Signaled():
+		return fmt.Sprintf("was ended by a signal (%v)", ws.Signal())
+	}
+	return fmt.Sprintf("ended with status %d", state.ExitCode())
+}

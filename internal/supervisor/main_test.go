@@ -1,0 +1,107 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"kresd/internal/ipc"
+	"kresd/internal/logging"
+	"kresd/internal/systemd"
+)
+
+// The test binary plays three parts: the tests, a supervisor (roleCount set),
+// and a worker (a supervisor's child). What a worker does is read from files
+// in its working directory, so that tests can change it while a group runs.
+const roleCount = "SUPERVISOR_TEST_COUNT"
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(ipc.EnvWorker) != "":
+		os.Exit(playWorker())
+	case os.Getenv(roleCount) != "":
+		os.Exit(playSupervisor())
+	}
+	os.Exit(m.Run())
+}
+
+func playSupervisor() int {
+	var count int
+	fmt.Sscan(os.Getenv(roleCount), &count)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	if err := OwnGroup(); err != nil {
+		fmt.Println("OwnGroup:", err)
+	}
+	return Run(Config{
+		Path: Self, Args: []string{"worker"}, Env: systemd.ChildEnv(os.Environ()), Count: count,
+		Signals: signals, Notify: systemd.NewNotifier(),
+		Log:  logging.New(logging.Options{Out: os.Stdout}),
+		Fail: func(line string) { fmt.Fprintln(os.Stderr, line) },
+		Died: func(pid int) { fmt.Println("died", pid) },
+	})
+}
+
+// told is a line of a file in the working directory, "" without the file.
+func told(name string) string {
+	b, _ := os.ReadFile(name)
+	return strings.TrimSpace(string(b))
+}
+
+func playWorker() int {
+	link, err := ipc.FromEnv()
+	if err != nil {
+		fmt.Println("FromEnv:", err)
+		return 9
+	}
+	say := func(format string, args ...any) {
+		fmt.Printf("%d %d %s\n", link.ID(), os.Getpid(), fmt.Sprintf(format, args...))
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGUSR1)
+	say("start")
+	if s := link.Suspect(); s != nil {
+		say("suspect %d:%s", s.Deaths, s.Dir)
+	}
+	link.CacheDir("/cache")
+	id := fmt.Sprint(link.ID())
+	switch {
+	case told("fatal") == id:
+		link.Fatal("config:3: bad option")
+		return 1
+	case told("crash") == id:
+		return 3
+	case told("quit") == id:
+		return 0
+	}
+	link.Ready()
+	say("ready")
+	for {
+		select {
+		case m := <-link.Roster():
+			say("roster %v", m)
+		case sig := <-signals:
+			if sig == syscall.SIGTERM {
+				return 0
+			}
+			if told("fault") == id {
+				os.Remove("fault")
+				*(*int)(unsafe.Add(unsafe.Pointer(nil), 4096*len(id))) = 1
+			}
+			say("pong")
+		case <-link.Drain():
+			if told("stubborn") == id {
+				select {}
+			}
+			say("drain")
+			return 0
+		case <-link.Closed():
+			say("orphan")
+			return 0
+		}
+	}
+}
