@@ -1,0 +1,68 @@
+package cache
+
+import (
+	"encoding/binary"
+
+	"kresd/internal/reply"
+)
+
+// The body of an answer:
+//
+//	8  fingerprint of the configuration that shaped it
+//	8  number of the last clear that its parts have seen
+//	2  where its additional section begins
+//	2  octets of TTL offsets
+//	2  octets of runs
+//	2  octets of EDNS options
+//	2  octets of message
+//	   these four, one after the other (reply.Body)
+const (
+	flagAA = 1 << iota
+	flagSecure
+	flagSteady
+)
+
+const answerFixed = 26
+
+// vintage is what an answer must share with the present to be used.
+type vintage struct{ fingerprint, clears uint64 }
+
+func encodeAnswer(h header, v vintage, a *reply.Body) []byte {
+	h.kind, h.code = kindAnswer, uint16(a.Rcode)
+	for _, f := range []struct {
+		on  bool
+		bit byte
+	}{{a.AA, flagAA}, {a.Secure, flagSecure}, {a.Steady, flagSteady}} {
+		if f.on {
+			h.flags |= f.bit
+		}
+	}
+	b := newEntry(h, answerFixed+len(a.TTLs)+len(a.Runs)+len(a.Options)+len(a.Octets))
+	b = binary.BigEndian.AppendUint64(b, v.fingerprint)
+	b = binary.BigEndian.AppendUint64(b, v.clears)
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Additional))
+	parts := [][]byte{a.TTLs, a.Runs, a.Options, a.Octets}
+	for _, p := range parts {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(p)))
+	}
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}
+
+// decodeAnswer reads the body of an answer. What it returns points into b; it
+// allocates nothing.
+func decodeAnswer(h header, b []byte, a *reply.Body) (v vintage, ok bool) {
+	c := cursor{b: b}
+	v.fingerprint, v.clears = c.u64(), c.u64()
+	a.Additional = int(c.u16())
+	ttls, runs, options, octets := int(c.u16()), int(c.u16()), int(c.u16()), int(c.u16())
+	a.TTLs, a.Runs, a.Options, a.Octets = c.bytes(ttls), c.bytes(runs), c.bytes(options), c.bytes(octets)
+	a.Rcode = int(h.code)
+	a.AA = h.flags&flagAA != 0
+	a.Secure = h.flags&flagSecure != 0 && h.rank.IsSecure()
+	a.Steady = h.flags&flagSteady != 0
+	a.TC = false
+	return v, c.end() && h.kind == kindAnswer
+}

@@ -1,0 +1,137 @@
+package cache
+
+import (
+	"encoding/binary"
+
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// The body of an RRset is a list of sets: the set itself, and the proofs that it
+// needs if a wildcard made it (RFC 4035, section 3.1.3.3). That of a negative
+// answer is the SOA and the proofs.
+//
+//	1  number of sets, then for each
+//	   owner in wire form
+//	2  type
+//	2  class
+//	4  TTL when the entry was made
+//	1  rank
+//	2  number of records
+//	2  number of signatures
+//	   RDATA of each, after its length in 2 octets
+func appendSets(b []byte, sets []resolve.Set) []byte {
+	b = append(b, byte(len(sets)))
+	for i := range sets {
+		b = appendSet(b, &sets[i].RRset, sets[i].Rank)
+	}
+	return b
+}
+
+func appendSet(b []byte, s *wire.RRset, r rank.Rank) []byte {
+	b = append(b, s.Owner...)
+	b = binary.BigEndian.AppendUint16(b, s.Type)
+	b = binary.BigEndian.AppendUint16(b, s.Class)
+	b = binary.BigEndian.AppendUint32(b, s.TTL)
+	b = append(b, byte(r))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.Data)))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.Sigs)))
+	for _, list := range [][][]byte{s.Data, s.Sigs} {
+		for _, d := range list {
+			b = binary.BigEndian.AppendUint16(b, uint16(len(d)))
+			b = append(b, d...)
+		}
+	}
+	return b
+}
+
+// setsSize is an upper bound of what appendSets appends.
+func setsSize(sets []resolve.Set) int {
+	n := 1
+	for i := range sets {
+		n += setSize(&sets[i].RRset)
+	}
+	return n
+}
+
+func setSize(s *wire.RRset) int {
+	n := len(s.Owner) + 13
+	for _, d := range s.Data {
+		n += 2 + len(d)
+	}
+	for _, d := range s.Sigs {
+		n += 2 + len(d)
+	}
+	return n
+}
+
+// sets reads a list of sets, age seconds after it was written. Their RDATA
+// points into the body.
+func (c *cursor) sets(age uint32) []resolve.Set {
+	n := c.u8()
+	if c.bad || n == 0 || len(c.b)/setSize(&wire.RRset{}) < n {
+		c.bad = true
+		return nil
+	}
+	out := make([]resolve.Set, n)
+	for i := range out {
+		out[i] = c.set(age)
+	}
+	return out
+}
+
+func (c *cursor) set(age uint32) resolve.Set {
+	s := resolve.Set{Cached: true}
+	s.Owner = c.name()
+	s.Type, s.Class = c.u16(), c.u16()
+	ttl := c.u32()
+	s.TTL = ttl - min(age, ttl)
+	s.Rank = rank.Rank(c.u8())
+	data, sigs := int(c.u16()), int(c.u16())
+	s.Data, s.Sigs = c.rdatas(data), c.rdatas(sigs)
+	for _, sig := range s.Sigs {
+		if len(sig) < sigFixed {
+			c.bad = true
+		}
+	}
+	if len(s.Data) == 0 {
+		c.bad = true
+	}
+	return s
+}
+
+func (c *cursor) rdatas(n int) [][]byte {
+	if n == 0 {
+		return nil
+	}
+	if n > limits.MaxRRsPerRRset || len(c.b)/2 < n {
+		c.bad = true
+		return nil
+	}
+	out := make([][]byte, n)
+	for i := range out {
+		out[i] = c.bytes(int(c.u16()))
+	}
+	return out
+}
+
+// sigFixed is the length of an RRSIG's RDATA before the signer's name (RFC 4034,
+// section 3.1).
+const sigFixed = 18
+
+// fromWildcard tells whether a signature says that a wildcard made the set: it
+// covers fewer labels than the owner has (RFC 4034, section 3.1.3).
+func fromWildcard(s *wire.RRset) bool {
+	labels := s.Owner.Labels()
+	if s.Owner.IsWildcard() {
+		labels--
+	}
+	for _, sig := range s.Sigs {
+		if len(sig) >= sigFixed && int(sig[3]) < labels {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,135 @@
+package reply
+
+import (
+	"encoding/binary"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// A Body is an answer apart from what belongs to a single client. It is what an
+// answer entry of the cache holds.
+type Body struct {
+	// Octets is a message without an OPT record whose ID is 0, whose header has no
+	// flags and whose question is in lower case.
+	Octets []byte
+	// TTLs are the offsets of the TTL fields, two octets each.
+	TTLs []byte
+	// Additional is the offset where the additional section starts, which may be
+	// left out (RFC 2181, section 9).
+	Additional int
+	// Runs are the sets whose records may be rotated in place.
+	Runs []byte
+	// Steady tells that the answer holds a set of several records that is not
+	// among the Runs, so that only Make can rotate it.
+	Steady bool
+	// Rcode is the whole RCODE.
+	Rcode int
+	// AA is the bit of the header.
+	AA bool
+	// Secure tells that all of it was validated, so that AD may be set.
+	Secure bool
+	// TC tells that the sections are not worth sending: the client has to come
+	// again by TCP.
+	TC bool
+	// Options are EDNS options to tell, in wire form.
+	Options []byte
+}
+
+// maxBody leaves room for an OPT record in the largest message.
+const maxBody = 0xffff - wire.OPTLen
+
+// maxEDEText bounds the text of an extended error, in octets.
+const maxEDEText = 255
+
+// Make words a Result as the answer to a question. do tells whether the client
+// understands DNSSEC; without it RRSIG, NSEC and NSEC3 records are left out
+// unless they were asked for (RFC 4035, section 3.2.1). The records of each set
+// in the answer are rotated by rotate places.
+func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body {
+	b := Body{
+		Rcode: res.Rcode, AA: res.AA, Secure: res.Rank.IsSecure(), TC: res.TC,
+		Options: edeOption(res.EDE, res.EDEText),
+	}
+	m := maker{Builder: wire.NewBuilder(make([]byte, 0, 512), maxBody, 0, 0), body: &b, do: do}
+	m.Question([]byte(q.Name), q.Type, q.Class)
+	for i := range res.Answer {
+		m.answer(&res.Answer[i], rotate)
+	}
+	m.rest(wire.Authority, res.Authority)
+	b.TC = b.TC || m.Truncated()
+	b.Additional = m.Len()
+	m.rest(wire.Additional, res.Additional)
+	for _, at := range m.TTLs() {
+		b.TTLs = binary.BigEndian.AppendUint16(b.TTLs, at)
+	}
+	b.Octets = m.Bytes()
+	return b
+}
+
+type maker struct {
+	*wire.Builder
+	body *Body
+	do   bool
+}
+
+func (m *maker) answer(set *resolve.Set, rotate uint32) {
+	n := len(set.Data)
+	if n < 2 {
+		m.RRset(wire.Answer, &set.RRset, set.TTL, m.do)
+		return
+	}
+	rr := set.RRset
+	if rotate %= uint32(n); rotate > 0 {
+		rr.Data = append(append(make([][]byte, 0, n), rr.Data[rotate:]...), rr.Data[:rotate]...)
+	}
+	from := m.Len()
+	if !m.RRset(wire.Answer, &rr, set.TTL, false) {
+		return
+	}
+	m.run(from, &rr)
+	if m.do {
+		sigs := rr
+		sigs.Data = nil
+		m.RRset(wire.Answer, &sigs, set.TTL, true)
+	}
+}
+
+// rest adds a section behind the answer.
+func (m *maker) rest(s wire.Section, sets []resolve.Set) {
+	for i := range sets {
+		if t := sets[i].Type; m.do || !isProof(t) {
+			m.RRset(s, &sets[i].RRset, sets[i].TTL, m.do)
+		}
+	}
+}
+
+// isProof tells whether records of a type are for clients that understand
+// DNSSEC.
+func isProof(t uint16) bool {
+	return t == wire.TypeRRSIG || t == wire.TypeNSEC || t == wire.TypeNSEC3 || t == wire.TypeDS
+}
+
+// edeOption is the EDNS option of an extended error (RFC 8914, section 2), nil
+// when there is nothing to tell.
+func edeOption(code uint16, text string) []byte {
+	if code == resolve.NoEDE {
+		return nil
+	}
+	text = text[:min(len(text), maxEDEText)]
+	data := append(binary.BigEndian.AppendUint16(nil, code), text...)
+	return wire.AppendOption(nil, wire.OptionEDE, data)
+}
+
+// Build is the whole message for one client, in dst's memory where it is large
+// enough; nil when the client gets no answer.
+func Build(dst []byte, q *wire.Question, res *resolve.Result, s Shape) []byte {
+	name, err := dnsname.FromWire(q.Name)
+	if res.Drop || err != nil {
+		return nil
+	}
+	b := Make(resolve.Question{Name: name, Type: q.Type, Class: q.Class}, res, q.DO, s.Rotate)
+	s.Rotate = 0
+	return b.Finish(dst, q, s)
+}
