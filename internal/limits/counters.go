@@ -28,6 +28,9 @@ const (
 	TCPConns
 	TCPPipeline
 	Formerr
+	OutstandingServer
+	UpstreamSocket
+	UpstreamTCP
 	ids // how many there are
 )
 
@@ -35,7 +38,7 @@ var names = [ids]string{
 	"upstream_per_request", "upstream_per_fetch", "upstream_bytes", "tcp_conns_per_request", "recursion_depth",
 	"cname_chain", "plan_queries", "iterations", "ns_addr_fetch", "unresolvable_ns", "cycle", "deadline",
 	"rrs_per_message", "rrs_per_rrset", "name_bytes", "cache_entry_bytes", "pending", "waiters", "tcp_conns",
-	"tcp_pipeline", "formerr",
+	"tcp_pipeline", "formerr", "outstanding_per_server", "upstream_sockets", "upstream_tcp_conns",
 }
 
 // String is the limit's name in statistics.

@@ -51,6 +51,16 @@ const (
 	UpstreamPortTries = 10 // draws of a source port until one is free
 )
 
+// Sockets towards servers, per worker.
+const (
+	UpstreamSockets      = 4096 // UDP sockets at once, one for each question in flight
+	UpstreamTCPConns     = 256
+	UpstreamTCPPerServer = 16
+	UpstreamTCPInFlight  = 64               // questions in flight on one connection
+	UpstreamTCPIdle      = 12 * time.Second // then a connection is closed
+	UpstreamTCPStrays    = 16               // messages nobody asked for until a connection is given up
+)
+
 // Messages and names.
 const (
 	MaxRRsPerMessage       = 1000

@@ -29,12 +29,19 @@ type Exchange struct {
 	Budget *Budget
 }
 
-// Reply is the answer and what it took.
+// Reply is the answer and what it took. Equal exchanges in flight share one
+// Msg: it must not be changed.
 type Reply struct {
 	Msg *wire.Msg
+	// RTT is the time from sending the question to its answer; opening a
+	// connection is not part of it.
 	RTT time.Duration
-	// TCP tells that the answer came over TCP.
+	// TCP tells that the answer came over TCP; after a failure, that it was TCP
+	// that failed.
 	TCP bool
+	// CaseLost tells that the server does not echo the letter case of questions:
+	// ask it with NoCase from now on.
+	CaseLost bool
 	// Size is the length of the message in octets.
 	Size int
 }
