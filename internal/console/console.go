@@ -1,0 +1,91 @@
+// Package console is the daemon's command line: on the control sockets of
+// running processes, and on the terminal or pipe of an interactive one. A
+// command in, its result out, a prompt.
+//
+// Each client has its own goroutine, a bounded input and output and a time
+// limit for taking a result, so that one which is slow, silent or hostile
+// holds up nobody, least of all an answer to a DNS client. What a command
+// means is the Evaluator's business; this package knows no Lua and no DNS. It
+// does no line editing: a terminal stays in its normal mode, where Ctrl-C is a
+// signal and log lines look as they should.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"kresd/internal/limits"
+	"kresd/internal/safe"
+)
+
+// An Evaluator runs commands.
+type Evaluator interface {
+	// Eval runs one command and returns what the client is shown: the printed
+	// form of its value, or the error's text.
+	Eval(ctx context.Context, chunk string) (out string, isErr bool)
+	// Split cuts the first command off text: the shortest prefix of whole
+	// lines that compiles. With wait it is nothing yet, because text only
+	// ends too early.
+	Split(text string) (chunk, rest string, wait bool)
+}
+
+// A Protocol takes over a connection whose client asked for it by its name. It
+// returns when it is done with it.
+type Protocol func(ctx context.Context, r io.Reader, w io.Writer)
+
+// Greeting is the first line of an interactive process.
+const Greeting = "started in interactive mode, type 'help()'"
+
+var errTooLong = fmt.Errorf("a command is longer than %d octets", limits.ConsoleLine)
+
+// Usable says whether a console can be had on f, the standard input.
+func Usable(f *os.File) error {
+	if term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err == nil {
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFIFO, unix.S_IFSOCK:
+			return nil
+		}
+	}
+	return errors.New("standard input is neither a terminal nor a pipe; use -f 1 to run without a console")
+}
+
+// A Local is the console on a process's own streams.
+type Local struct {
+	Eval  Evaluator
+	In    io.Reader
+	Out   io.Writer // prompts and results
+	Err   io.Writer // texts of errors
+	Quiet bool
+}
+
+// Run reads commands until the end of the input or of ctx. The end of the
+// input is not that of the daemon.
+func (l *Local) Run(ctx context.Context) {
+	s := &session{eval: l.Eval, quiet: l.Quiet, out: l.Out, errOut: l.Err}
+	if !l.Quiet && write(l.Out, "[system] "+Greeting+"\n") != nil || s.greet() != nil {
+		return
+	}
+	in := newInput(ctx, &safe.Group{}, l.In)
+	for {
+		err := in.serve(ctx, s)
+		if !errors.Is(err, errTooLong) {
+			return
+		}
+		// On the terminal there is nobody else to connect again: the text is
+		// dropped and the dialogue goes on.
+		s.pending = nil
+		if write(l.Err, err.Error()+"\n") != nil {
+			return
+		}
+	}
+}
