@@ -1,0 +1,127 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// allowed says which of our packages a package may import. DO NOT CHANGE THIS
+// TO FIX A BUILD: a new arrow is a change of the design, and ARCHITECTURE.md
+// tells it too.
+var allowed = map[string]string{
+	"safe":       "",
+	"limits":     "",
+	"dnsname":    "",
+	"rank":       "",
+	"version":    "",
+	"luavalue":   "",
+	"luapattern": "limits",
+	"clock":      "",
+	"logging":    "safe limits clock",
+	"systemd":    "limits",
+	"wire":       "dnsname limits",
+	"ipc":        "limits safe",
+	"rundir":     "limits safe",
+	"cli":        "limits logging version",
+	"lmdbcache":  "clock limits safe",
+	"listen":     "clock limits safe logging wire",
+	"zonecut":    "dnsname rank wire",
+	"resolve":    "dnsname rank wire zonecut limits safe clock",
+	"roothints":  "dnsname zonecut rank wire limits",
+	"selection":  "dnsname zonecut resolve limits clock",
+	"iterate":    "dnsname rank wire zonecut resolve limits",
+	"validate":   "dnsname rank wire zonecut resolve limits",
+	"reply":      "dnsname rank wire resolve limits",
+	"settings":   "limits resolve",
+	"upstream":   "dnsname wire resolve limits safe clock",
+	"cache":      "dnsname rank wire zonecut resolve reply limits clock safe lmdbcache",
+	"module":     "resolve wire",
+	"console":    "limits safe logging rundir luavalue",
+	"forkmap":    "ipc limits safe luavalue rundir",
+	"supervisor": "ipc limits safe logging systemd rundir cli clock",
+	"script":     "clock limits luapattern luavalue safe",
+	"bindings":   "clock dnsname limits logging luavalue module resolve safe script settings version",
+	"authority":  "dnsname limits safe",
+	"proctest":   "authority limits",
+}
+
+// owned says which package alone may import a library.
+var owned = map[string]string{
+	"github.com/Shopify/go-lua":               "kresd/internal/script",
+	"github.com/PowerDNS/lmdb-go/lmdb":        "kresd/internal/lmdbcache",
+	"github.com/libp2p/go-reuseport":          "kresd/internal/listen",
+	"github.com/hashicorp/go-hclog":           "kresd/internal/logging",
+	"github.com/spf13/pflag":                  "kresd/internal/cli",
+	"github.com/coreos/go-systemd/v22/daemon": "kresd/internal/systemd",
+}
+
+// textual may use miekg/dns: presentation format, zone files, and the
+// authorities of tests. The ways of queries never do.
+var textual = []string{"kresd/internal/roothints", "kresd/internal/authority", "kresd/internal/modules/", "kresd/internal/proctest", "kresd/cmd/"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "kresd/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, "kresd/internal/")
+		rule, ruled := allowed[name]
+		for _, imported := range p.Imports {
+			if owner := owned[imported]; owner != "" && owner != p.ImportPath {
+				t.Errorf("%s imports %s, which belongs to %s", p.ImportPath, imported, owner)
+			}
+			if imported == "github.com/miekg/dns" && !mayUseText(p.ImportPath) {
+				t.Errorf("%s imports %s: octets on the ways of queries are package wire's", p.ImportPath, imported)
+			}
+			ours, isOurs := strings.CutPrefix(imported, "kresd/internal/")
+			if isOurs && ruled && !contains(rule, ours) {
+				t.Errorf("%s imports %s; it may import only: %s", p.ImportPath, ours, rule)
+			}
+			if isOurs && strings.HasPrefix(name, "modules/") && (strings.HasPrefix(ours, "modules/") || ours == "worker" || ours == "script" || ours == "bindings") {
+				t.Errorf("%s imports %s: modules know neither each other nor Lua", p.ImportPath, ours)
+			}
+		}
+	}
+}
+
+func mayUseText(path string) bool {
+	for _, prefix := range textual {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(list, word string) bool {
+	for _, w := range strings.Fields(list) {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,52 @@
+// Package worker is the composition root: options and configuration in, a
+// running resolver out.
+//
+// It makes the parts and introduces them to each other; what each does is its
+// own package's business. Three lists live here and nowhere else: the modules in
+// the order of their layers (modules.go), what happens at start in which order
+// (run.go), and what happens at the end (stop.go). The two ways of a query meet
+// here too: session.go for the cached answer, handler.go for the driver.
+//
+// There is no way from here back into main: a worker ends by returning a status.
+package worker
+
+import (
+	"os"
+
+	"kresd/internal/cli"
+	"kresd/internal/ipc"
+	"kresd/internal/systemd"
+)
+
+// Options are what a worker is started with.
+type Options struct {
+	// CLI is the command line. The process stands in its run directory already.
+	CLI cli.Options
+	// Link is the connection to the supervisor; nil without one.
+	Link *ipc.Link
+	// Sockets were handed over by a process manager or by -S.
+	Sockets []systemd.Socket
+	// Notify tells a process manager; nil when a supervisor does.
+	Notify *systemd.Notifier
+	// Warnings were found while entering the run directory; the log gets them.
+	Warnings []string
+	// Stdin, Stdout and Stderr are the process's streams; nil for its own.
+	Stdin, Stdout, Stderr *os.File
+	// Getenv reads the environment; nil for os.Getenv.
+	Getenv func(string) string
+}
+
+func (o *Options) fill() {
+	if o.Stdin == nil {
+		o.Stdin = os.Stdin
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+}
