@@ -25,6 +25,6 @@ if ! command -v "$CC" >/dev/null 2>&1; then
 elif ! echo '#include <stdlib.h>' | "$CC" -E - >/dev/null 2>&1; then
 	missing "the C library's headers (apt-get install libc6-dev)"
 fi
-command -v patch >/dev/null 2>&1 || command -v git >/dev/null 2>&1 ||
-	missing "patch or git, to patch the Lua VM (apt-get install git)"
+command -v git >/dev/null 2>&1 ||
+	missing "git, which also patches the Lua VM (apt-get install git)"
 exit $bad
