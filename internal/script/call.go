@@ -1,0 +1,292 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+)
+
+// A Call is one call of a binding, or one job on the owner goroutine (then
+// without arguments). It is valid only until the binding returns, and only on
+// the owner goroutine.
+//
+// The accessors for arguments count from 1 and raise a Lua error that names
+// the function, the argument and the type that came; they do not return then.
+type Call struct {
+	vm      *VM
+	l       *lua.State
+	fn      *Func // nil in a job
+	field   bool  // an assignment: argument 1 is the value
+	args    int
+	results []any
+	spread  int // when not 0: the results are on the stack from there on
+}
+
+// VM is the machine that calls.
+func (c *Call) VM() *VM { return c.vm }
+
+// Kind says in what sort of evaluation the call was made.
+func (c *Call) Kind() Kind { return c.vm.run.kind }
+
+// Within tells whether this evaluation, or one that waits for it, is of kind.
+func (c *Call) Within(kind Kind) bool {
+	for r := c.vm.run; r != nil; r = r.outer {
+		if r.kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// Context ends when the evaluation is given up.
+func (c *Call) Context() context.Context {
+	if r := c.vm.run; r != nil && r.ctx != nil {
+		return r.ctx
+	}
+	return context.Background()
+}
+
+// NArgs is the number of arguments, explicit nils included.
+func (c *Call) NArgs() int { return c.args }
+
+// IsNil tells whether argument i is absent or nil.
+func (c *Call) IsNil(i int) bool { return i > c.args || c.l.IsNoneOrNil(i) }
+
+// Type is the name of the type of argument i: "nil", "boolean", "number",
+// "string", "table", "function", "userdata", or "no value".
+func (c *Call) Type(i int) string {
+	if i > c.args {
+		return "no value"
+	}
+	return c.l.TypeOf(i).String()
+}
+
+// Arg returns argument i as a Go value: nil, bool, float64, string,
+// *luavalue.Table (a deep copy), or *Ref for functions and userdata.
+func (c *Call) Arg(i int) any {
+	if i > c.args {
+		return nil
+	}
+	v, err := c.vm.toGo(c.l, i)
+	if err != nil {
+		c.ArgError(i, "%v", err)
+	}
+	return v
+}
+
+// String returns a string argument. A number counts as its text.
+func (c *Call) String(i int) string {
+	if i <= c.args {
+		switch v := c.l.ToValue(i).(type) {
+		case string:
+			return v
+		case float64:
+			return formatNumber(v)
+		}
+	}
+	c.typeError(i, "string")
+	return ""
+}
+
+// OptString is String with a value for an absent or nil argument.
+func (c *Call) OptString(i int, absent string) string {
+	if c.IsNil(i) {
+		return absent
+	}
+	return c.String(i)
+}
+
+// Number returns a number argument. Text that reads as a number counts.
+func (c *Call) Number(i int) float64 {
+	if i <= c.args {
+		switch c.l.TypeOf(i) {
+		case lua.TypeNumber, lua.TypeString:
+			if n, ok := c.l.ToNumber(i); ok {
+				return n
+			}
+		}
+	}
+	c.typeError(i, "number")
+	return 0
+}
+
+// Int returns a number argument without its fraction, which must lie in
+// [lo, hi].
+func (c *Call) Int(i, lo, hi int) int {
+	n := math.Trunc(c.Number(i))
+	if !(n >= float64(lo) && n <= float64(hi)) {
+		c.ArgError(i, "a number from %d to %d expected, got %s", lo, hi, formatNumber(n))
+	}
+	return int(n)
+}
+
+// OptInt is Int with a value for an absent or nil argument.
+func (c *Call) OptInt(i, lo, hi, absent int) int {
+	if c.IsNil(i) {
+		return absent
+	}
+	return c.Int(i, lo, hi)
+}
+
+// Bool returns a boolean argument.
+func (c *Call) Bool(i int) bool {
+	if i > c.args || c.l.TypeOf(i) != lua.TypeBoolean {
+		c.typeError(i, "boolean")
+	}
+	return c.l.ToBoolean(i)
+}
+
+// OptBool is Bool with a value for an absent or nil argument.
+func (c *Call) OptBool(i int, absent bool) bool {
+	if c.IsNil(i) {
+		return absent
+	}
+	return c.Bool(i)
+}
+
+// Table returns a deep copy of a table argument.
+func (c *Call) Table(i int) *luavalue.Table {
+	if i > c.args || c.l.TypeOf(i) != lua.TypeTable {
+		c.typeError(i, "table")
+	}
+	return c.Arg(i).(*luavalue.Table)
+}
+
+// Function returns a reference to a function argument.
+func (c *Call) Function(i int) *Ref {
+	if i > c.args || c.l.TypeOf(i) != lua.TypeFunction {
+		c.typeError(i, "function")
+	}
+	return c.Ref(i)
+}
+
+// Ref returns a reference to argument i, of any type.
+func (c *Call) Ref(i int) *Ref {
+	if i > c.args {
+		return &Ref{vm: c.vm}
+	}
+	return refTo(c.vm, c.l, i)
+}
+
+// Return sets the results. Go's integers, bools, strings, slices of strings or
+// any, *luavalue.Table and *Ref become Lua values.
+func (c *Call) Return(values ...any) error {
+	c.results = values
+	return nil
+}
+
+// ArgError raises an error about argument i.
+func (c *Call) ArgError(i int, format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	switch {
+	case c.fn == nil:
+		c.Raise(errors.New(msg))
+	case c.field:
+		c.Raise(Usage(fmt.Sprintf("bad value for '%s' (%s)", c.fn.Name, msg)))
+	}
+	c.Raise(Usage(fmt.Sprintf("bad argument #%d to '%s' (%s); usage: %s", i, c.fn.Name, msg, c.fn.usage())))
+}
+
+func (c *Call) typeError(i int, want string) {
+	c.ArgError(i, "%s expected, got %s", want, c.Type(i))
+}
+
+// TypeError raises the error for argument i that is not of a wanted type, as
+// in "string or table".
+func (c *Call) TypeError(i int, want string) { c.typeError(i, want) }
+
+// Usage is an error about how a function was called. Other errors of bindings
+// are raised with their bare text; this one gets the position of the call in
+// front and, for functions and options of an object, the word "error".
+type Usage string
+
+func (u Usage) Error() string { return string(u) }
+
+// Raise raises err as a Lua error. It does not return.
+func (c *Call) Raise(err error) {
+	var (
+		i *Interrupt
+		e *Error
+		u Usage
+	)
+	switch {
+	case errors.As(err, &i):
+		panic(i)
+	case errors.As(err, &e) && e.value != nil:
+		c.l.PushLightUserData(e.value)
+	case errors.As(err, &u):
+		c.l.PushString(c.prefix() + err.Error())
+	default:
+		c.l.PushString(err.Error())
+	}
+	c.l.Error()
+}
+
+// prefix is what stands before an error about usage. Functions and options of
+// the resolver's objects say "error: ", after the position when a file calls.
+func (c *Call) prefix() string {
+	if c.field || c.fn != nil && c.fn.object {
+		return filePosition(c.l) + "error: "
+	}
+	return position(c.l)
+}
+
+// Position is "file:line: " of the code that calls, or "" on the console.
+func (c *Call) Position() string { return filePosition(c.l) }
+
+// Wait waits until done is closed or receives. Meanwhile this worker serves
+// expressions mapped from others and nothing else: no timer, no command. The
+// time does not count as running time. It fails when the evaluation is given
+// up; pass that error on.
+func (c *Call) Wait(done <-chan struct{}) error {
+	vm, r := c.vm, c.vm.run
+	r.pause()
+	defer r.resume()
+	mapped := vm.mapped.wake
+	if vm.depth() >= maxNesting {
+		mapped = nil
+	}
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-c.Context().Done():
+			return &Interrupt{c.Context().Err()}
+		case <-vm.closed:
+			return &Interrupt{ErrClosed}
+		case <-mapped:
+			vm.serveMapped()
+		}
+	}
+}
+
+// maxNesting bounds the evaluations that wait inside each other: each takes a
+// piece of the machine's stack of Go calls.
+const maxNesting = 16
+
+func (vm *VM) depth() (n int) {
+	for r := vm.run; r != nil; r = r.outer {
+		n++
+	}
+	return n
+}
+
+func (vm *VM) serveMapped() {
+	if job := vm.mapped.take(); job != nil {
+		job()
+	}
+}
+
+// tooLong raises an error when a string would be larger than the machine
+// allows.
+func (c *Call) tooLong(size int) {
+	if size > limits.LuaString {
+		c.Raise(Usage("resulting string too large"))
+	}
+}

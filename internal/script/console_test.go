@@ -1,0 +1,113 @@
+package script
+
+import "testing"
+
+func TestConsoleShowsValuesAsTheManualDoes(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"53", "53\n"},
+		[2]string{"'a\\0b\"c'", "a\x00b\"c\n"},
+		[2]string{"nil", "nil\n"},
+		[2]string{"1, 2", "1\n"},
+		[2]string{"true", "true\n"},
+		[2]string{"1/0", "inf\n"},
+		[2]string{"5 * hour", "18000000\n"},
+		[2]string{"10*MB", "10485760\n"},
+		[2]string{"", ""},
+		[2]string{"  -- only a comment", ""},
+		[2]string{"--[[ a\n]] --[==[ b ]==]", ""},
+		[2]string{"1 -- one", "1\n"},
+		[2]string{"{}", ""},
+		[2]string{"x = 5", ""},
+		[2]string{"x", "5\n"},
+		[2]string{"local y = x return y", "5"},
+		[2]string{"x = 1 return 'text'", "text"},
+		[2]string{"x = 1 return {}", ""},
+		[2]string{"(function() end)()", "nil\n"},
+		[2]string{"undefined", "nil\n"},
+		[2]string{"{1, 2, {x = {}}, z = 1, a = 'q'}", "[1] => 1\n[2] => 2\n[3] => {\n    [x] => {\n    }\n}\n[a] => q\n[z] => 1\n"},
+		[2]string{"{['10'] = 1, [10] = 2, [9] = 3, [0.5] = 4}", "[9] => 3\n[10] => 2\n[0.5] => 4\n[10] => 1\n"},
+		[2]string{"{'\\3com\\0', ['\\n'] = true}", "[1] => \\3com\\0\n[\\10] => true\n"},
+		[2]string{"{('x'):rep(81), ('y'):rep(82)}", "[1] => " + repeat("x", 81) + "\n[2] => " + repeat("y", 81) + "...\n"},
+		[2]string{"('x'):rep(82)", repeat("x", 82) + "\n"},
+		[2]string{"print", "function: 0x…"},
+		[2]string{"{print}", "[1] => function: 0x…"},
+	)
+}
+
+func repeat(s string, n int) (out string) {
+	for range n {
+		out += s
+	}
+	return out
+}
+
+func TestConsoleErrors(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"x = = 1", "ERROR [string \"x = = 1\"]:1: unexpected symbol near =…"},
+		[2]string{"foo bar", "ERROR [string \"foo bar\"]:1: …"},
+		[2]string{"error('boom')", "ERROR [string \"error('boom')\"]:1: boom"},
+		[2]string{"error('boom', 0)", "ERROR boom"},
+		[2]string{"error({})", "ERROR (error object is a table value)"},
+		[2]string{"error()", "ERROR nil"},
+		[2]string{"nothing.field", "ERROR [string \"nothing.field\"]:1: attempt to index …"},
+		[2]string{"1 + {}", "ERROR [string \"1 + {}\"]:1: attempt to perform arithmetic …"},
+		[2]string{"panic('bad %d', 7)", "ERROR [string \"panic('bad %d', 7)\"]:1: error: bad 7"},
+		[2]string{"string.rep()", "ERROR [string \"string.rep()\"]:1: wrong number of arguments to 'string.rep'; usage: string.rep(text, n[, separator])"},
+		[2]string{"('x'):rep({})", "ERROR [string \"('x'):rep({})\"]:1: bad argument #2 to 'string.rep' (number expected, got table)…"},
+		[2]string{"coroutine.wrap(print)", "ERROR [string \"coroutine.wrap(print)\"]:1: 'coroutine.wrap': this version has no coroutines"},
+		[2]string{"require 'ffi'", "ERROR …"},
+		[2]string{"1", "1\n"},
+	)
+}
+
+func TestConsoleForgivesMissingParentheses(t *testing.T) {
+	vm, _ := newVM(t)
+	do(t, vm, func(c *Call) error {
+		echo := func(c *Call) error { return c.Return(c.Arg(1)) }
+		vm.RegisterObject(Object{Name: "net", Funcs: []Func{{Name: "bufsize", Max: 1, Fn: echo}}})
+		vm.Register(Func{Name: "quit", Fn: func(c *Call) error { return c.Return("bye") }})
+		return nil
+	})
+	expect(t, vm,
+		[2]string{"net.bufsize 4096", "4096\n"},
+		[2]string{"net.bufsize 'x'", "x\n"},
+		[2]string{"net.bufsize 0x10", "16\n"},
+		[2]string{"net.bufsize true", "true\n"},
+		[2]string{"quit", "bye\n"},
+		[2]string{"help", "help(…"},
+		[2]string{"net.bufsize 4096 5", "ERROR …"},
+	)
+}
+
+func TestSplitRunsTheShortestPrefixThatCompiles(t *testing.T) {
+	vm, _ := newVM(t)
+	for _, c := range []struct {
+		text, chunk, rest string
+		wait              bool
+	}{
+		{"a = 1", "a = 1", "", false},
+		{"a = 1\nb = 2\n", "a = 1", "b = 2\n", false},
+		{"function f()\n  return 1\nend\nf()", "function f()\n  return 1\nend", "f()", false},
+		{"function f()\n  return 1\n", "", "function f()\n  return 1\n", true},
+		{"foo(", "", "foo(", true},
+		{"x = {\n", "", "x = {\n", true},
+		{"x = [[\nlong", "", "x = [[\nlong", true},
+		{"--[[ a", "", "--[[ a", true},
+		{"\n\na", "", "\na", false},
+		{"", "", "", false},
+		{"foo bar\nnet.list()", "foo bar", "net.list()", false},
+		{"function f()\n  x = = 1\n  return 2\nend\n", "function f()\n  x = = 1\n  return 2\nend", "", false},
+		{"x = \"abc\ny = 1", "x = \"abc", "y = 1", false},
+		{"net.bufsize 4096\nhelp\n", "net.bufsize 4096", "help\n", false},
+	} {
+		chunk, rest, wait := vm.Split(c.text)
+		if chunk != c.chunk || rest != c.rest || wait != c.wait {
+			t.Errorf("Split(%q) = %q, %q, %v", c.text, chunk, rest, wait)
+		}
+		if got := vm.Incomplete(c.text); got != c.wait {
+			t.Errorf("Incomplete(%q) = %v", c.text, got)
+		}
+	}
+}

@@ -1,0 +1,17 @@
+// Package script runs the configuration and the console: one Lua machine with
+// one owner goroutine.
+//
+// The machine is github.com/Shopify/go-lua with the edits of
+// scripts/go-lua.patch, completed here to what Lua 5.1 configurations expect:
+// patterns, bit operations, dates, JSON, the console's printer, the guard of
+// the global table. Everything that touches the machine runs on the owner
+// goroutine (VM.Do, VM.Post); a binding that has to wait gives the owner away
+// only to expressions mapped from other workers (Call.Wait).
+//
+// A binding is a Func, or an Object with functions and options. Its metadata
+// checks arguments, names wrong ones, and becomes the text of help().
+//
+// The package knows no DNS: the globals that mean something to a resolver are
+// in package bindings. Coroutines are absent, and Lua never runs on the way of
+// a query: configuration compiles to Go values.
+package script

@@ -1,0 +1,141 @@
+package script
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// An Error is a Lua error that nothing in Lua caught.
+type Error struct {
+	Message string
+	value   any // the error value when it is no string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// popError takes the error value from the stack.
+func popError(l *lua.State) *Error {
+	defer l.Pop(1)
+	switch v := l.ToValue(-1).(type) {
+	case string:
+		return &Error{Message: v}
+	case float64:
+		return &Error{Message: formatNumber(v), value: v}
+	case nil:
+		return &Error{Message: "nil"}
+	default:
+		return &Error{Message: fmt.Sprintf("(error object is a %s value)", l.TypeOf(-1)), value: v}
+	}
+}
+
+// A FileError is an error in a configuration file.
+type FileError struct {
+	File   string
+	Line   int    // 0 when unknown
+	Msg    string // without the position
+	Source string // the text of the line, "" when unknown
+}
+
+// Error is "file:line: message", in one line for all but messages that have
+// several themselves.
+func (e *FileError) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Msg
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
+}
+
+// Detail shows the line of the file, with a mark under the name that the
+// message quotes. It is "" when the line is unknown.
+func (e *FileError) Detail() string {
+	if strings.TrimSpace(e.Source) == "" {
+		return ""
+	}
+	text := strings.ReplaceAll(e.Source, "\t", " ")
+	at := len(text) - len(strings.TrimLeft(text, " "))
+	if _, quoted, ok := strings.Cut(e.Msg, "'"); ok {
+		if name, _, ok := strings.Cut(quoted, "'"); ok && name != "" {
+			if i := strings.Index(text, name); i >= 0 {
+				at = i
+			}
+		}
+	}
+	return "    " + text + "\n    " + strings.Repeat(" ", at) + "^"
+}
+
+// fileError attributes an error to a file. Line is where the machine stood,
+// for errors that do not begin with their position.
+func (vm *VM) fileError(file, chunk string, line int, msg string) *FileError {
+	e := &FileError{File: file, Line: line, Msg: msg}
+	if rest, ok := strings.CutPrefix(msg, shortSource(chunk)+":"); ok {
+		if digits, text, ok := strings.Cut(rest, ": "); ok {
+			if n, err := strconv.Atoi(digits); err == nil {
+				e.Line, e.Msg = n, text
+			}
+		}
+	}
+	e.Source = vm.sources.line(chunk, e.Line)
+	return e
+}
+
+// chunkName is the machine's name for a file. The machine shows at most 58
+// octets of it, and would cut at the wrong end.
+func chunkName(path string) string {
+	const most = 58
+	if len(path) <= most {
+		return "@" + path
+	}
+	return "@..." + path[len(path)-most+3:]
+}
+
+func shortSource(chunk string) string { return chunk[1:] }
+
+// commandName is the machine's name for a command.
+func commandName(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	if len(text) > 40 {
+		text = text[:40] + "..."
+	}
+	return `=[string "` + text + `"]`
+}
+
+// position is "name:line: " of the innermost Lua code, or "".
+func position(l *lua.State) string {
+	d, ok := innermost(l)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d: ", d.ShortSource, d.CurrentLine)
+}
+
+// filePosition is position for code in a file and "" for commands.
+func filePosition(l *lua.State) string {
+	if d, ok := innermost(l); ok && strings.HasPrefix(d.Source, "@") {
+		return position(l)
+	}
+	return ""
+}
+
+func innermost(l *lua.State) (d lua.Debug, ok bool) {
+	for level := 0; ; level++ {
+		f, ok := lua.Stack(l, level)
+		if !ok {
+			return lua.Debug{}, false
+		}
+		if d, _ = lua.Info(l, "Sl", f); d.CurrentLine > 0 {
+			return d, true
+		}
+	}
+}
+
+// readError is an error about reading a file, without Go's words.
+func readError(path string, err error) *FileError {
+	if pe, ok := err.(*os.PathError); ok {
+		err = pe.Err
+	}
+	return &FileError{File: path, Msg: err.Error()}
+}

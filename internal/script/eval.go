@@ -1,0 +1,146 @@
+package script
+
+import (
+	"context"
+	"errors"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/limits"
+)
+
+// Eval runs a console command and returns what the client is shown, or the
+// error's text. A value is printed and ends with a newline; what statements
+// return is shown as it is, and nothing is empty text.
+func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
+	s := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime}
+	err := vm.submit(ctx, vm.jobs, func() error {
+		return vm.enter(s, func(c *Call) error {
+			value, err := vm.command(c, chunk)
+			if err != nil {
+				return err
+			}
+			out = vm.show(c.l, value)
+			return nil
+		})
+	})
+	if err != nil {
+		return err.Error(), true
+	}
+	return out, false
+}
+
+// command runs a text. Its results lie on the stack; the reading that compiled
+// comes back.
+func (vm *VM) command(c *Call, text string) (reading, error) {
+	var wrong error
+	for _, r := range readings(text) {
+		err := vm.load(c.l, r.text, commandName(text))
+		if err != nil {
+			if wrong == nil || !r.value {
+				wrong = err
+			}
+			continue
+		}
+		vm.sources.add(commandName(text), text)
+		c.l.Call(0, lua.MultipleReturns)
+		return r, nil
+	}
+	return reading{}, wrong
+}
+
+// show is what a command that ran displays; its results are all of the stack.
+func (vm *VM) show(l *lua.State, r reading) string {
+	if l.Top() == 0 {
+		if r.value {
+			return "nil\n"
+		}
+		return ""
+	}
+	if r.value {
+		return vm.Print(l, 1)
+	}
+	switch v := l.ToValue(1).(type) {
+	case string:
+		return v
+	case float64:
+		return formatNumber(v)
+	}
+	return ""
+}
+
+// load compiles text and pushes the function. Bytecode is refused.
+func (vm *VM) load(l *lua.State, text, chunk string) error {
+	if err := lua.LoadBuffer(l, text, chunk, "t"); err != nil {
+		return popError(l)
+	}
+	return nil
+}
+
+// A Result is what a mapped expression gave in this process.
+type Result struct {
+	Kind  ResultKind
+	Value any    // of a ResultValue: nil, bool, float64, string or *luavalue.Table
+	Text  string // of a ResultError: the Lua message
+}
+
+// ResultKind tells the three outcomes of a mapped expression apart.
+type ResultKind int
+
+// The outcomes.
+const (
+	ResultValue   ResultKind = iota
+	ResultNothing            // it returned no value
+	ResultError
+)
+
+// MapEval runs an expression, or statements, for map(). It is served while
+// other evaluations wait (Call.Wait). Functions and userdata in the value
+// become nil.
+func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
+	s := setup{ctx: ctx, kind: Mapped, budget: limits.MapPerWorker}
+	err := vm.submit(ctx, vm.mapped, func() error {
+		return vm.enter(s, func(c *Call) error {
+			if _, err := vm.command(c, expr); err != nil {
+				return err
+			}
+			if c.l.Top() == 0 {
+				res = Result{Kind: ResultNothing}
+				return nil
+			}
+			v, err := vm.toGo(c.l, 1)
+			res = Result{Kind: ResultValue, Value: plain(v)}
+			return err
+		})
+	})
+	if err != nil {
+		return Result{Kind: ResultError, Text: err.Error()}
+	}
+	return res
+}
+
+// evalCmd is eval_cmd(line, raw).
+func evalCmd(c *Call) error {
+	text, raw := c.String(1), c.NArgs() > 1 && c.l.ToBoolean(2)
+	var out any
+	err := c.vm.enter(c.vm.run.setup, func(inner *Call) error {
+		r, err := c.vm.command(inner, text)
+		if err != nil {
+			return err
+		}
+		if raw {
+			out, err = c.vm.toGo(inner.l, 1)
+			return err
+		}
+		out = c.vm.show(inner.l, r)
+		return nil
+	})
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if err != nil {
+		return err
+	}
+	return c.Return(out)
+}

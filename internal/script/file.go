@@ -1,0 +1,84 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// RunFile runs a configuration file. The error is a *FileError with position,
+// or tells why the machine did not run it.
+func (vm *VM) RunFile(ctx context.Context, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return readError(path, err)
+	}
+	return vm.RunText(ctx, path, string(text))
+}
+
+// RunText is RunFile for a text that was read already, such as standard input;
+// name stands for the file in messages. There is no limit of time.
+func (vm *VM) RunText(ctx context.Context, name, text string) error {
+	return vm.submit(ctx, vm.jobs, func() error {
+		return vm.enter(setup{ctx: ctx, kind: Config}, func(c *Call) error {
+			return vm.runText(c.l, name, text)
+		})
+	})
+}
+
+func (vm *VM) runText(l *lua.State, name, text string) error {
+	text = withoutHashBang(text)
+	chunk := chunkName(name)
+	vm.sources.add(chunk, text)
+	where := 0
+	l.PushGoFunction(func(l *lua.State) int { // sees the stack before it unwinds
+		where = lineIn(l, chunk)
+		return 1
+	})
+	handler := l.Top()
+	err := vm.load(l, text, chunk)
+	if err == nil {
+		err = vm.protectedCall(l, 0, 0, handler)
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return vm.fileError(shortSource(chunk), chunk, where, e.Message)
+	}
+	return err
+}
+
+// lineIn is the line of chunk at which the machine stands, or 0.
+func lineIn(l *lua.State, chunk string) int {
+	for level := 0; ; level++ {
+		f, ok := lua.Stack(l, level)
+		if !ok {
+			return 0
+		}
+		if d, _ := lua.Info(l, "Sl", f); d.Source == chunk && d.CurrentLine > 0 {
+			return d.CurrentLine
+		}
+	}
+}
+
+// withoutHashBang drops a byte order mark and makes a first line that starts
+// with # a comment.
+func withoutHashBang(text string) string {
+	text = strings.TrimPrefix(text, "\xef\xbb\xbf")
+	if strings.HasPrefix(text, "#") {
+		return "--" + text
+	}
+	return text
+}
+
+// loadFile compiles a file and pushes the function.
+func (vm *VM) loadFile(l *lua.State, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return &Error{Message: "cannot open " + readError(path, err).Error()}
+	}
+	vm.sources.add(chunkName(path), string(text))
+	return vm.load(l, withoutHashBang(string(text)), chunkName(path))
+}

@@ -1,0 +1,32 @@
+package script
+
+import "regexp"
+
+// A command that is no Lua but plainly meant as a call (net.bufsize 4096).
+var callWithoutParentheses = regexp.MustCompile(
+	`^\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s+(-?[0-9][\w.+-]*|true|false|nil)\s*;?\s*$`)
+
+// Commands that are calls without their parentheses.
+var bareCommand = regexp.MustCompile(`^\s*(help|quit)\s*;?\s*$`)
+
+// A reading is a command as the machine can compile it.
+type reading struct {
+	text  string
+	value bool // its first value is printed; else it is shown if it is text
+}
+
+// readings lists those of a command in the order in which they are tried: as
+// an expression, as statements, as a call that lacks its parentheses.
+func readings(text string) []reading {
+	if m := bareCommand.FindStringSubmatch(text); m != nil {
+		return []reading{{"return " + m[1] + "()", true}}
+	}
+	if blank(text) {
+		return []reading{{"", false}}
+	}
+	list := []reading{{"return " + text + "\n", true}, {text + "\n", false}}
+	if m := callWithoutParentheses.FindStringSubmatch(text); m != nil {
+		list = append(list, reading{"return " + m[1] + "(" + m[2] + ")", true})
+	}
+	return list
+}

@@ -1,0 +1,136 @@
+package script
+
+import (
+	"fmt"
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// addGlobals defines what this package gives to scripts by itself.
+func (vm *VM) addGlobals() {
+	vm.Register(
+		Func{Name: "help", Args: "[name]", Help: "this text; or the functions and options of one object", Max: 1, Fn: help},
+		Func{Name: "tojson", Args: "value", Help: "a value as JSON", Min: 1, Max: 1, Fn: toJSON},
+		Func{Name: "fromjson", Args: "text", Help: "the value that JSON text stands for", Min: 1, Max: 1, Fn: fromJSON},
+		Func{Name: "table_print", Args: "value", Help: "a value as the console prints it", Max: 1, Fn: tablePrint},
+		Func{Name: "print", Args: "...", Max: -1, Fn: printValues},
+		Func{Name: "log", Args: "format, ...", Help: "writes formatted text to the standard output", Min: 1, Fn: logLine},
+		Func{Name: "warn", Args: "format, ...", Help: "writes formatted text to the standard error", Min: 1, Fn: warnLine},
+		Func{Name: "panic", Args: "format, ...", Help: "raises an error with formatted text", Min: 1, Fn: panicLine},
+		Func{Name: "eval_cmd", Args: "text[, raw]", Min: 1, Max: 2, Fn: evalCmd},
+	)
+	for _, u := range units {
+		vm.SetGlobal(u.name, u.value)
+	}
+	vm.RegisterObject(vm.environment())
+}
+
+// units are the constants for sizes in octets and times in milliseconds.
+var units = []struct {
+	name  string
+	value int
+}{
+	{"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30},
+	{"sec", 1000}, {"second", 1000}, {"minute", 60_000}, {"min", 60_000}, {"hour", 3_600_000}, {"day", 86_400_000},
+}
+
+// environment is env: variables of the environment, overlaid by what scripts
+// assign, which the process does not see.
+func (vm *VM) environment() Object {
+	assigned := map[string]*Ref{}
+	return Object{
+		Name:      "env",
+		Help:      "variables of the environment: env.NAME; assigning sets one for scripts only",
+		Protected: true,
+		Index: func(c *Call, key any) any {
+			name, ok := key.(string)
+			if !ok {
+				return nil
+			}
+			if v, ok := assigned[name]; ok {
+				return v
+			}
+			if v, ok := vm.opts.Getenv(name); ok {
+				return v
+			}
+			return nil
+		},
+		Assign: func(c *Call, key any) (bool, error) {
+			name, ok := key.(string)
+			if ok {
+				assigned[name] = c.Ref(1)
+			}
+			return ok, nil
+		},
+		Entries: func(*Call) (list []Entry) {
+			for name, v := range assigned {
+				list = append(list, Entry{name, v})
+			}
+			return list
+		},
+	}
+}
+
+func help(c *Call) error {
+	name := ""
+	if !c.IsNil(1) {
+		name = helpTopic(c)
+	}
+	text := c.vm.Help(name)
+	if text == "" {
+		return fmt.Errorf("no help for '%s'", name)
+	}
+	return c.Return(text)
+}
+
+// helpTopic takes a name or the object itself.
+func helpTopic(c *Call) string {
+	if o := c.vm.objectAt(c.l, 1); o != nil {
+		return o.Name
+	}
+	return c.String(1)
+}
+
+func tablePrint(c *Call) error {
+	return c.Return(c.vm.Print(c.l, 1))
+}
+
+// printValues writes its arguments as tostring shows them, with tabs between.
+func printValues(c *Call) error {
+	var b strings.Builder
+	for i := 1; i <= c.NArgs(); i++ {
+		if i > 1 {
+			b.WriteByte('\t')
+		}
+		b.WriteString(displayed(c.l, i))
+	}
+	b.WriteByte('\n')
+	_, err := c.vm.opts.Stdout.Write([]byte(b.String()))
+	return err
+}
+
+// displayed is tostring(argument i).
+func displayed(l *lua.State, i int) string {
+	if n, ok := l.ToValue(i).(float64); ok {
+		return formatNumber(n)
+	}
+	text, _ := lua.ToStringMeta(l, i)
+	l.Pop(1)
+	return text
+}
+
+func logLine(c *Call) error {
+	_, err := fmt.Fprintln(c.vm.opts.Stdout, format(c))
+	return err
+}
+
+func warnLine(c *Call) error {
+	_, err := fmt.Fprintln(c.vm.opts.Stderr, format(c))
+	return err
+}
+
+func panicLine(c *Call) error {
+	c.Raise(Usage("error: " + format(c)))
+	return nil
+}

@@ -1,0 +1,96 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/luavalue"
+)
+
+// installGuard puts a metatable on the global table that finds the protected
+// objects and takes assignments to them: cache = { size = 10*MB } sets
+// cache.size and keeps the object. Their names are absent from the table
+// itself, else assignments would not be seen.
+func (vm *VM) installGuard(l *lua.State) {
+	l.PushGlobalTable()
+	l.NewTable()
+	l.PushGoFunction(vm.guarded("_G", vm.globalIndex))
+	l.SetField(-2, "__index")
+	l.PushGoFunction(vm.guarded("_G", vm.globalNewIndex))
+	l.SetField(-2, "__newindex")
+	l.PushString("the table of globals")
+	l.SetField(-2, "__metatable")
+	l.SetMetaTable(-2)
+	l.Pop(1)
+}
+
+func (vm *VM) globalIndex(l *lua.State) int {
+	name, _ := l.ToValue(2).(string)
+	if o := vm.protected[name]; o != nil {
+		o.self.push(l)
+		return 1
+	}
+	return 0
+}
+
+func (vm *VM) globalNewIndex(l *lua.State) int {
+	name, _ := l.ToValue(2).(string)
+	o := vm.protected[name]
+	if o == nil {
+		l.RawSet(1)
+		return 0
+	}
+	c := &Call{vm: vm, l: l, fn: &Func{Name: name}, field: true, args: 3}
+	if l.TypeOf(3) != lua.TypeTable {
+		c.Raise(Usage(fmt.Sprintf("'%s' is set by a table of its options, not by a %s", name, c.Type(3))))
+	}
+	if vm.objectAt(l, 3) == o {
+		return 0 // cache = cache
+	}
+	if err := vm.merge(l, o, 3); err != nil {
+		c.Raise(err)
+	}
+	return 0
+}
+
+// merge assigns each entry of the table at i to the object: the list part in
+// order, then the other keys in the order in which they were written where the
+// source shows it, else sorted.
+func (vm *VM) merge(l *lua.State, o *object, i int) error {
+	keys, err := vm.keysOf(l, i)
+	if err != nil {
+		return err
+	}
+	sortKeys(keys, vm.writtenOrder(l, o.Name, keys))
+	for _, key := range keys {
+		o.self.push(l)
+		vm.push(l, key)
+		vm.push(l, key)
+		l.RawGet(i)
+		l.SetTable(-3)
+		l.Pop(1)
+	}
+	return nil
+}
+
+func (vm *VM) keysOf(l *lua.State, i int) (keys []any, err error) {
+	err = vm.eachPair(l, i, func() error {
+		switch key := l.ToValue(-2).(type) {
+		case string, float64, bool:
+			keys = append(keys, key)
+			return nil
+		}
+		return errors.New("keys must be names or numbers")
+	})
+	t := luavalue.Table{}
+	for _, key := range keys {
+		t.Add(key, true)
+	}
+	t.Sort()
+	for j, p := range t.Pairs {
+		keys[j] = p.Key
+	}
+	return keys, err
+}

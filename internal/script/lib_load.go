@@ -1,0 +1,79 @@
+package script
+
+import (
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// loadFuncs compile text. Bytecode, which can break the machine, is refused.
+var loadFuncs = []Func{
+	{Name: "load", Args: "function or text[, name[, mode[, environment]]]", Min: 1, Max: 4, Fn: baseLoad},
+	{Name: "loadstring", Args: "text[, name]", Min: 1, Max: 2, Fn: baseLoad},
+	{Name: "loadfile", Args: "path", Min: 1, Max: 3, Fn: baseLoadfile},
+	{Name: "dofile", Args: "path", Min: 1, Max: 1, Fn: baseDofile},
+}
+
+func baseLoad(c *Call) error {
+	var text string
+	if c.l.TypeOf(1) == lua.TypeFunction {
+		text = readPieces(c)
+	} else {
+		text = c.String(1)
+	}
+	name := commandName(text)
+	if !c.IsNil(2) {
+		name = c.String(2)
+		if !strings.HasPrefix(name, "@") && !strings.HasPrefix(name, "=") {
+			name = commandName(name)
+		}
+		name = name[:min(len(name), 59)]
+	}
+	return compiled(c, c.vm.load(c.l, text, name), 4)
+}
+
+// readPieces calls a reader until it returns nil or "". The text is complete
+// before it is compiled: an evaluation that ends in the reader must not look
+// like a syntax error.
+func readPieces(c *Call) string {
+	var b strings.Builder
+	for {
+		c.l.PushValue(1)
+		c.l.Call(0, 1)
+		piece, ok := c.l.ToValue(-1).(string)
+		if !ok && !c.l.IsNil(-1) {
+			c.Raise(Usage("reader function must return a string"))
+		}
+		c.l.Pop(1)
+		if piece == "" {
+			return b.String()
+		}
+		c.tooLong(b.Len() + len(piece))
+		b.WriteString(piece)
+	}
+}
+
+// compiled returns the function on top of the stack, with the environment in
+// argument env if there is one, or nil and the message.
+func compiled(c *Call, err error, env int) error {
+	if err != nil {
+		return c.Return(nil, err.Error())
+	}
+	if env <= c.NArgs() {
+		c.l.PushValue(env)
+		lua.SetUpValue(c.l, -2, 1)
+	}
+	return c.multi(c.l.Top())
+}
+
+func baseLoadfile(c *Call) error {
+	return compiled(c, c.vm.loadFile(c.l, c.String(1)), 3)
+}
+
+func baseDofile(c *Call) error {
+	if err := c.vm.loadFile(c.l, c.String(1)); err != nil {
+		return err
+	}
+	c.l.Call(0, lua.MultipleReturns)
+	return c.multi(2)
+}

@@ -1,0 +1,82 @@
+package script
+
+import (
+	"math"
+	"math/bits"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+var mathFuncs = []Func{
+	{Name: "log10", Args: "x", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(math.Log10(c.Number(1))) }},
+	{Name: "mod", Args: "x, y", Min: 2, Max: 2, Fn: func(c *Call) error { return c.Return(math.Mod(c.Number(1), c.Number(2))) }},
+}
+
+// fixMath gives math.huge its value: the machine has the largest finite number.
+func (vm *VM) fixMath(l *lua.State) {
+	l.Global("math")
+	l.PushNumber(math.Inf(1))
+	l.SetField(-2, "huge")
+	l.Pop(1)
+}
+
+// bitFuncs are the bit library of LuaJIT: 32 bits, results signed.
+var bitFuncs = []Func{
+	{Name: "tobit", Args: "x", Min: 1, Fn: bitUnary(func(x uint32) uint32 { return x })},
+	{Name: "bnot", Args: "x", Min: 1, Fn: bitUnary(func(x uint32) uint32 { return ^x })},
+	{Name: "bswap", Args: "x", Min: 1, Fn: bitUnary(bits.ReverseBytes32)},
+	{Name: "band", Args: "x, ...", Min: 1, Fn: bitFold(func(x, y uint32) uint32 { return x & y })},
+	{Name: "bor", Args: "x, ...", Min: 1, Fn: bitFold(func(x, y uint32) uint32 { return x | y })},
+	{Name: "bxor", Args: "x, ...", Min: 1, Fn: bitFold(func(x, y uint32) uint32 { return x ^ y })},
+	{Name: "lshift", Args: "x, n", Min: 2, Fn: bitShift(func(x uint32, n int) uint32 { return x << n })},
+	{Name: "rshift", Args: "x, n", Min: 2, Fn: bitShift(func(x uint32, n int) uint32 { return x >> n })},
+	{Name: "arshift", Args: "x, n", Min: 2, Fn: bitShift(func(x uint32, n int) uint32 { return uint32(int32(x) >> n) })},
+	{Name: "rol", Args: "x, n", Min: 2, Fn: bitShift(bits.RotateLeft32)},
+	{Name: "ror", Args: "x, n", Min: 2, Fn: bitShift(func(x uint32, n int) uint32 { return bits.RotateLeft32(x, -n) })},
+	{Name: "tohex", Args: "x[, digits]", Min: 1, Fn: bitTohex},
+}
+
+// bits32 takes argument i modulo 2^32, rounded to the nearest integer.
+func (c *Call) bits32(i int) uint32 {
+	n := math.Mod(math.RoundToEven(c.Number(i)), 1<<32)
+	if n < 0 {
+		n += 1 << 32
+	}
+	return uint32(n) // NaN becomes some number, as in LuaJIT
+}
+
+func bitUnary(f func(uint32) uint32) func(c *Call) error {
+	return func(c *Call) error { return c.Return(int(int32(f(c.bits32(1))))) }
+}
+
+func bitFold(f func(x, y uint32) uint32) func(c *Call) error {
+	return func(c *Call) error {
+		x := c.bits32(1)
+		for i := 2; i <= c.NArgs(); i++ {
+			x = f(x, c.bits32(i))
+		}
+		return c.Return(int(int32(x)))
+	}
+}
+
+func bitShift(f func(x uint32, n int) uint32) func(c *Call) error {
+	return func(c *Call) error { return c.Return(int(int32(f(c.bits32(1), int(c.bits32(2)&31))))) }
+}
+
+// bitTohex writes 8 digits, or as many as asked for; upper case for a negative
+// number.
+func bitTohex(c *Call) error {
+	digits, x, alphabet := 8, uint64(c.bits32(1)), "0123456789abcdef"
+	if !c.IsNil(2) {
+		digits = int(int32(c.bits32(2)))
+	}
+	if digits < 0 {
+		digits, alphabet = -digits, "0123456789ABCDEF"
+	}
+	out := make([]byte, min(digits, 8))
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] = alphabet[x&15]
+		x >>= 4
+	}
+	return c.Return(string(out))
+}

@@ -1,0 +1,115 @@
+package script
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/luavalue"
+)
+
+var osFuncs = []Func{
+	{Name: "date", Args: "[format[, time]]", Max: 2, Fn: osDate},
+	{Name: "time", Args: "[table]", Max: 1, Fn: osTime},
+	{Name: "getenv", Args: "name", Min: 1, Max: 1, Fn: osGetenv},
+	{Name: "difftime", Args: "later, earlier", Min: 1, Max: 2, Fn: osDifftime},
+}
+
+func osGetenv(c *Call) error {
+	if v, ok := c.vm.opts.Getenv(c.String(1)); ok {
+		return c.Return(v)
+	}
+	return c.Return(nil)
+}
+
+func osDifftime(c *Call) error {
+	earlier := 0.0
+	if !c.IsNil(2) {
+		earlier = c.Number(2)
+	}
+	return c.Return(c.Number(1) - earlier)
+}
+
+// osTime returns the seconds since 1970, now or of a date in local time.
+func osTime(c *Call) error {
+	if c.IsNil(1) {
+		return c.Return(c.vm.opts.Clock.Unix())
+	}
+	c.needTable(1)
+	field := func(name string, absent int) int {
+		c.l.Field(1, name)
+		defer c.l.Pop(1)
+		if n, ok := c.l.ToNumber(-1); ok {
+			return int(n)
+		}
+		if absent < 0 {
+			c.Raise(Usage("field '" + name + "' missing in date table"))
+		}
+		return absent
+	}
+	t := time.Date(field("year", -1), time.Month(field("month", -1)), field("day", -1),
+		field("hour", 12), field("min", 0), field("sec", 0), 0, time.Local)
+	return c.Return(t.Unix())
+}
+
+// osDate formats a time as C's strftime does in the C locale; the format *t
+// gives a table, and a leading ! means UTC.
+func osDate(c *Call) error {
+	format := c.OptString(1, "%c")
+	at := c.vm.opts.Clock.Now()
+	if !c.IsNil(2) {
+		s := c.Number(2)
+		if math.IsNaN(s) || math.Abs(s) > 1<<40 {
+			c.ArgError(2, "time out of range")
+		}
+		at = time.Unix(int64(s), 0)
+	}
+	at = at.Local()
+	if rest, ok := strings.CutPrefix(format, "!"); ok {
+		format, at = rest, at.UTC()
+	}
+	if strings.HasPrefix(format, "*t") {
+		return c.Return(dateTable(at))
+	}
+	return c.Return(strftime(format, at))
+}
+
+func dateTable(t time.Time) *luavalue.Table {
+	return (&luavalue.Table{}).Add("year", t.Year()).Add("month", int(t.Month())).Add("day", t.Day()).
+		Add("hour", t.Hour()).Add("min", t.Minute()).Add("sec", t.Second()).
+		Add("wday", int(t.Weekday())+1).Add("yday", t.YearDay()).Add("isdst", t.IsDST())
+}
+
+// fixDebug removes what the machine cannot do.
+func (vm *VM) fixDebug(l *lua.State) {
+	l.Global("debug")
+	for _, name := range []string{"sethook", "gethook"} {
+		l.PushNil()
+		l.SetField(-2, name)
+	}
+	l.Pop(1)
+	vm.extend(l, "debug", []Func{{Name: "getinfo", Args: "[level or function]", Max: 2, Fn: debugGetinfo}})
+}
+
+// debugGetinfo tells where a level of the stack stands: source, short_src,
+// currentline, linedefined, what. Others of its fields are absent.
+func debugGetinfo(c *Call) error {
+	l := c.l
+	var d lua.Debug
+	if c.NArgs() > 0 && l.TypeOf(1) == lua.TypeFunction {
+		l.PushValue(1)
+		d, _ = lua.Info(l, ">S", nil)
+		d.CurrentLine = -1
+	} else {
+		f, ok := lua.Stack(l, c.OptInt(1, 0, math.MaxInt32, 1))
+		if !ok {
+			return c.Return(nil)
+		}
+		d, _ = lua.Info(l, "Sl", f)
+	}
+	t := (&luavalue.Table{}).Add("source", d.Source).Add("short_src", d.ShortSource).
+		Add("currentline", d.CurrentLine).Add("linedefined", d.LineDefined).Add("what", d.What)
+	return c.Return(t)
+}

@@ -1,0 +1,96 @@
+package script
+
+import (
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// fixPackage replaces the search for Lua modules by one that loads text only,
+// and adds the names of Lua 5.1.
+func (vm *VM) fixPackage(l *lua.State) {
+	l.Global("package")
+	l.PushNil()
+	l.SetField(-2, "loadlib")
+	l.Field(-1, "searchers")
+	vm.pushFunc(l, Func{Name: "package.searchers[2]", Args: "name", Min: 1, Fn: searchLua})
+	l.RawSetInt(-2, 2)
+	l.SetField(-2, "loaders")
+	l.Field(-1, "preload")
+	vm.pushFunc(l, Func{Name: "ffi", Max: -1, Fn: func(c *Call) error {
+		return Usage("module 'ffi' needs LuaJIT, which this resolver does not have")
+	}})
+	l.SetField(-2, "ffi")
+	l.Pop(2)
+	vm.preload(l, "bit")
+}
+
+// preload makes require(name) return the global library of that name.
+func (vm *VM) preload(l *lua.State, name string) {
+	l.Field(lua.RegistryIndex, "_LOADED")
+	l.Global(name)
+	l.SetField(-2, name)
+	l.Pop(1)
+}
+
+// searchLua looks for a module's file in package.path.
+func searchLua(c *Call) error {
+	l, name := c.l, c.String(1)
+	l.Global("package")
+	l.Field(-1, "path")
+	path, ok := l.ToValue(-1).(string)
+	if !ok {
+		return Usage("'package.path' must be a string")
+	}
+	var tried strings.Builder
+	for template := range strings.SplitSeq(path, ";") {
+		file := strings.ReplaceAll(template, "?", strings.ReplaceAll(name, ".", "/"))
+		if file == "" {
+			continue
+		}
+		if !readable(file) {
+			tried.WriteString("\n\tno file '" + file + "'")
+			continue
+		}
+		if err := c.vm.loadFile(l, file); err != nil {
+			return Usage("error loading module '" + name + "' from file '" + file + "':\n\t" + err.Error())
+		}
+		l.PushString(file)
+		return c.multi(l.Top() - 1)
+	}
+	return c.Return(tried.String())
+}
+
+// SetModuleDir puts dir/?.lua and dir/?/init.lua in front of the path of
+// require; a second call replaces the first. For the owner goroutine.
+func (vm *VM) SetModuleDir(dir string) {
+	l := vm.l
+	l.Global("package")
+	l.Field(-1, "path")
+	path, _ := l.ToValue(-1).(string)
+	l.Pop(1)
+	path = strings.TrimPrefix(path, modulePath(vm.moduleDir))
+	vm.moduleDir = dir
+	l.PushString(modulePath(dir) + path)
+	l.SetField(-2, "path")
+	l.Pop(1)
+}
+
+func modulePath(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	dir = strings.TrimSuffix(dir, "/")
+	return dir + "/?.lua;" + dir + "/?/init.lua;"
+}
+
+// withoutCoroutines makes the functions of the absent library say so.
+func (vm *VM) withoutCoroutines(l *lua.State) {
+	var funcs []Func
+	for _, name := range []string{"create", "resume", "running", "status", "wrap", "yield"} {
+		funcs = append(funcs, Func{Name: name, Max: -1, Fn: func(*Call) error {
+			return Usage("'coroutine." + name + "': this version has no coroutines")
+		}})
+	}
+	vm.extend(l, "coroutine", funcs)
+}

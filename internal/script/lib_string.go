@@ -1,0 +1,48 @@
+package script
+
+import (
+	"strings"
+)
+
+// stringFuncs replace functions that take octets for letters of Unicode, or
+// that ask for as much memory as a script says.
+var stringFuncs = []Func{
+	{Name: "format", Args: "format, ...", Min: 1, Fn: func(c *Call) error { return c.Return(format(c)) }},
+	{Name: "lower", Args: "text", Min: 1, Fn: func(c *Call) error { return c.Return(mapOctets(c.String(1), 'A', 'Z', 'a'-'A')) }},
+	{Name: "upper", Args: "text", Min: 1, Fn: func(c *Call) error { return c.Return(mapOctets(c.String(1), 'a', 'z', 'A'-'a')) }},
+	{Name: "rep", Args: "text, n[, separator]", Min: 2, Fn: stringRep},
+	{Name: "reverse", Args: "text", Min: 1, Fn: stringReverse},
+	{Name: "dump", Args: "function", Max: -1, Fn: func(*Call) error { return Usage("unable to dump given function: bytecode is not supported") }},
+}
+
+// mapOctets adds shift to each octet from lo to hi.
+func mapOctets(text string, lo, hi byte, shift int) string {
+	b := []byte(text)
+	for i, c := range b {
+		if lo <= c && c <= hi {
+			b[i] = byte(int(c) + shift)
+		}
+	}
+	return string(b)
+}
+
+func stringReverse(c *Call) error {
+	b := []byte(c.String(1))
+	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+		b[i], b[j] = b[j], b[i]
+	}
+	return c.Return(string(b))
+}
+
+func stringRep(c *Call) error {
+	text, n, sep := c.String(1), c.Number(2), c.OptString(3, "")
+	size := n * float64(len(text)+len(sep))
+	if !(n >= 1) || size == 0 {
+		return c.Return("")
+	}
+	if size > 1<<40 {
+		size = 1 << 40 // a conversion beyond int is undefined
+	}
+	c.tooLong(int(size))
+	return c.Return(strings.Repeat(text+sep, int(n)-1) + text)
+}

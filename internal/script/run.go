@@ -1,0 +1,195 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// A Kind says why Lua code runs.
+type Kind int
+
+// The kinds of evaluation.
+const (
+	Internal Kind = iota // the program's own
+	Config               // a configuration file
+	Console              // a command
+	Mapped               // an expression relayed by map()
+	Event                // a timer or another callback
+)
+
+// setup describes an evaluation.
+type setup struct {
+	ctx    context.Context // nil: never ends
+	kind   Kind
+	budget time.Duration // running time; 0: unlimited
+}
+
+// A run is one evaluation in progress. Runs nest when a Call waits.
+type run struct {
+	setup
+	outer *run
+	left  time.Duration // of the budget, when since began
+	since time.Time     // zero while the run waits
+}
+
+func (r *run) pause() {
+	r.left -= time.Since(r.since)
+}
+
+func (r *run) resume() { r.since = time.Now() }
+
+// An Interrupt ends an evaluation. pcall does not catch it.
+type Interrupt struct{ Reason error }
+
+// Error tells why the evaluation ended.
+func (i *Interrupt) Error() string { return i.Reason.Error() }
+
+// Unwrap returns the reason.
+func (i *Interrupt) Unwrap() error { return i.Reason }
+
+// hookInterval is how many instructions pass between two looks at the clock:
+// some ten microseconds.
+const hookInterval = 1000
+
+// watch is the machine's count hook.
+func (vm *VM) watch(*lua.State, lua.Debug) {
+	if err := vm.overdue(); err != nil {
+		// Not a Lua error: those run message handlers, in which no hook
+		// fires, and can be caught.
+		panic(&Interrupt{err})
+	}
+}
+
+func (vm *VM) overdue() error {
+	r := vm.run
+	if r == nil {
+		return nil
+	}
+	if r.budget > 0 && time.Since(r.since) > r.left {
+		return fmt.Errorf("ran longer than %v", r.budget)
+	}
+	select {
+	case <-vm.closed:
+		return ErrClosed
+	default:
+	}
+	if r.ctx != nil && r.ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return nil
+}
+
+// enter runs body as an evaluation and returns its error, or the Lua error
+// that was raised inside.
+func (vm *VM) enter(s setup, body func(c *Call) error) error {
+	r := &run{setup: s, outer: vm.run, left: s.budget, since: time.Now()}
+	l, top := vm.l, vm.l.Top()
+	vm.run = r
+	defer func() {
+		vm.run = r.outer
+		l.SetTop(top)
+	}()
+	if !l.CheckStack(lua.MinStack) {
+		return errors.New("stack overflow")
+	}
+	var result error
+	l.PushGoFunction(vm.guarded("", func(l *lua.State) int {
+		result = body(&Call{vm: vm, l: l})
+		return 0
+	}))
+	if err := vm.protectedCall(l, 0, 0, 0); err != nil {
+		return err
+	}
+	return result
+}
+
+// protectedCall calls like lua.State.ProtectedCall, but leaves nothing on the
+// stack when it fails; the error is an *Interrupt or an *Error.
+func (vm *VM) protectedCall(l *lua.State, args, results, handler int) (err error) {
+	// What the machine itself panics with, when it is no error, passes one
+	// protected call; there may be none further out.
+	defer func() {
+		if v := recover(); v != nil {
+			if i, ok := v.(*Interrupt); ok {
+				err = i
+				return
+			}
+			vm.panicked("Lua machine", v)
+			err = &Error{Message: fmt.Sprintf("internal error: %v", v)}
+		}
+	}()
+	e := l.ProtectedCall(args, results, handler)
+	if e == nil {
+		return nil
+	}
+	var i *Interrupt
+	if errors.As(e, &i) {
+		l.Pop(1)
+		return i
+	}
+	vm.cleanError(l, e)
+	return popError(l)
+}
+
+// cleanError puts a message in place of what the machine leaves as the error
+// value when it panicked itself.
+func (vm *VM) cleanError(l *lua.State, e error) {
+	if isLuaError(e) {
+		return
+	}
+	l.Pop(1)
+	l.PushString(fmt.Sprintf("internal error: %v", e))
+}
+
+func isLuaError(v any) bool {
+	switch v {
+	case lua.SyntaxError, lua.MemoryError, lua.ErrorError, lua.FileError:
+		return true
+	}
+	_, ok := v.(lua.RuntimeError)
+	return ok
+}
+
+// guarded makes fn a function of the machine in which a Go panic becomes a Lua
+// error.
+func (vm *VM) guarded(name string, fn lua.Function) lua.Function {
+	return func(l *lua.State) int {
+		defer func() {
+			if v := recover(); v != nil {
+				vm.rethrow(l, name, v)
+			}
+		}()
+		return fn(l)
+	}
+}
+
+// rethrow raises what a function of the machine panicked with.
+func (vm *VM) rethrow(l *lua.State, name string, v any) {
+	if _, ok := v.(*Interrupt); ok || isLuaError(v) {
+		panic(v)
+	}
+	vm.panicked(name, v)
+	msg := fmt.Sprintf("internal error: %v", v)
+	if name != "" {
+		msg = fmt.Sprintf("internal error in %s: %v", name, v)
+	}
+	l.PushString(position(l) + msg)
+	l.Error()
+}
+
+func (vm *VM) panicked(name string, v any) {
+	if vm.opts.OnPanic != nil {
+		vm.opts.OnPanic(name, v, debug.Stack())
+		return
+	}
+	vm.warnf("panic in %s: %v\n%s", name, v, debug.Stack())
+}
+
+func (vm *VM) warnf(format string, args ...any) {
+	fmt.Fprintf(vm.opts.Stderr, format+"\n", args...)
+}

@@ -1,0 +1,37 @@
+package script
+
+import "errors"
+
+// errUnpatched is what New returns on a machine without our edits.
+var errUnpatched = errors.New("this binary was built with an unpatched Lua machine: run `make lua-vm`, then build again")
+
+// proof needs each edit of scripts/go-lua.patch that changes a result. (The
+// others change how long something takes.)
+const proof = `
+local s = 'a' .. 'b'
+local t = setmetatable({}, {__index = function(_, k) return k .. '!' end})
+local r = 'x' .. s .. t.y
+local keys = {}
+for i = 1, 8 do keys['k' .. i] = i end
+for k in pairs(keys) do keys[k] = nil end
+local ok, e = pcall(error, {code = 3})
+local five = -5
+return r == 'xaby!' and next(keys) == nil and e.code == 3 and five % 3 == 1`
+
+// selfTest refuses a machine on which string concatenation breaks metamethods,
+// tables cannot be cleared while they are traversed, or error values get lost.
+func (vm *VM) selfTest() error {
+	passed := false
+	err := vm.enter(setup{}, func(c *Call) error {
+		if err := vm.load(c.l, proof, "=selftest"); err != nil {
+			return err
+		}
+		c.l.Call(0, 1)
+		passed = c.l.ToBoolean(-1)
+		return nil
+	})
+	if err != nil || !passed {
+		return errUnpatched
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/luavalue"
+)
+
+// maxTableDepth bounds the nesting of tables that leave the machine.
+const maxTableDepth = 60
+
+var errCycle = errors.New("a table that contains itself or is nested too deeply")
+
+// toGo copies the value at i out of the machine.
+func (vm *VM) toGo(l *lua.State, i int) (any, error) { return vm.toGoDepth(l, i, 0) }
+
+func (vm *VM) toGoDepth(l *lua.State, i, depth int) (any, error) {
+	switch l.TypeOf(i) {
+	case lua.TypeNil, lua.TypeNone:
+		return nil, nil
+	case lua.TypeBoolean, lua.TypeNumber, lua.TypeString:
+		return l.ToValue(i), nil
+	case lua.TypeTable:
+		if depth == maxTableDepth {
+			return nil, errCycle
+		}
+		return vm.tableToGo(l, i, depth)
+	}
+	return refTo(vm, l, i), nil
+}
+
+func (vm *VM) tableToGo(l *lua.State, i, depth int) (*luavalue.Table, error) {
+	t := &luavalue.Table{}
+	err := vm.eachPair(l, i, func() error {
+		key, err := vm.toGoDepth(l, -2, maxTableDepth) // a table as a key is an error
+		if err != nil {
+			return err
+		}
+		value, err := vm.toGoDepth(l, -1, depth+1)
+		if err != nil {
+			return err
+		}
+		t.Add(key, value)
+		return nil
+	})
+	t.Sort()
+	return t, err
+}
+
+// eachPair calls fn with key and value of each entry on top of the stack; fn
+// leaves the stack as it was. Objects show their functions and options.
+func (vm *VM) eachPair(l *lua.State, i int, fn func() error) error {
+	if !l.CheckStack(lua.MinStack) {
+		return errors.New("stack overflow")
+	}
+	top := l.Top()
+	defer l.SetTop(top)
+	if o := vm.objectAt(l, i); o != nil {
+		o.pushEntries(vm, l)
+	} else {
+		l.PushValue(i)
+	}
+	for l.PushNil(); l.Next(-2); l.Pop(1) {
+		if err := fn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plain replaces what has no form outside of the machine by nil, and drops
+// such keys.
+func plain(v any) any {
+	switch v := v.(type) {
+	case *Ref:
+		return nil
+	case *luavalue.Table:
+		t := &luavalue.Table{}
+		for _, p := range v.Pairs {
+			if _, isRef := p.Key.(*Ref); isRef {
+				continue
+			}
+			if value := plain(p.Value); value != nil {
+				t.Add(p.Key, value)
+			}
+		}
+		return t
+	}
+	return v
+}
+
+// push puts a Go value on the stack. A type that it does not know is a bug of
+// the binding.
+func (vm *VM) push(l *lua.State, v any) {
+	l.CheckStack(lua.MinStack)
+	switch v := v.(type) {
+	case nil:
+		l.PushNil()
+	case bool:
+		l.PushBoolean(v)
+	case string:
+		l.PushString(v)
+	case []byte:
+		l.PushString(string(v))
+	case *luavalue.Table:
+		vm.pushTable(l, v)
+	case *Ref:
+		v.push(l)
+	case []string:
+		pushList(vm, l, v)
+	case []any:
+		pushList(vm, l, v)
+	default:
+		l.PushNumber(number(v))
+	}
+}
+
+func number(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return v
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case uint64:
+		return float64(v)
+	case uint32:
+		return float64(v)
+	case uint16:
+		return float64(v)
+	}
+	panic(fmt.Sprintf("a %T is no Lua value", v))
+}
+
+func (vm *VM) pushTable(l *lua.State, t *luavalue.Table) {
+	if t == nil {
+		l.PushNil()
+		return
+	}
+	l.CreateTable(0, len(t.Pairs))
+	for _, p := range t.Pairs {
+		vm.push(l, p.Key)
+		vm.push(l, p.Value)
+		l.RawSet(-3)
+	}
+}
+
+func pushList[T any](vm *VM, l *lua.State, list []T) {
+	l.CreateTable(len(list), 0)
+	for i, v := range list {
+		vm.push(l, v)
+		l.RawSetInt(-2, i+1)
+	}
+}
+
+// formatNumber is a number's text as Lua 5.1 writes it.
+func formatNumber(n float64) string {
+	switch {
+	case math.IsNaN(n):
+		return "nan"
+	case math.IsInf(n, 1):
+		return "inf"
+	case math.IsInf(n, -1):
+		return "-inf"
+	case n == math.Trunc(n) && math.Abs(n) < 1e14:
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	}
+	return fmt.Sprintf("%.14g", n)
+}

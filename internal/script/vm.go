@@ -1,0 +1,187 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/clock"
+	"kresd/internal/safe"
+)
+
+// ErrClosed is returned for work given to a machine that was closed.
+var ErrClosed = errors.New("the Lua machine is closed")
+
+// Options are what a machine needs from outside. The zero value works.
+type Options struct {
+	Stdout io.Writer // print() and log(); default os.Stdout
+	Stderr io.Writer // warn() and errors in callbacks; default os.Stderr
+
+	// Getenv reads the environment for env and os.getenv; default
+	// os.LookupEnv.
+	Getenv func(name string) (string, bool)
+
+	// Clock is what os.time() and os.date() show; default clock.Real().
+	Clock *clock.Clock
+
+	// OnPanic is told when a binding panics: the binding's name, the value
+	// and the stack. The script sees a Lua error. Default: a line on Stderr.
+	OnPanic func(name string, value any, stack []byte)
+
+	// Goroutines starts the owner goroutine; nil is fine.
+	Goroutines *safe.Group
+}
+
+func (o *Options) setDefaults() {
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.LookupEnv
+	}
+	if o.Clock == nil {
+		o.Clock = clock.Real()
+	}
+}
+
+// A VM is a Lua machine and its owner goroutine. Its methods may be called
+// from anywhere unless they say otherwise.
+type VM struct {
+	opts   Options
+	jobs   *queue // in order, one at a time
+	mapped *queue // mapped expressions: served while a Call waits, too
+	closed chan struct{}
+	ended  chan struct{}
+	once   sync.Once
+
+	checker *checker // compiles only; has a state of its own
+
+	// What follows belongs to the owner goroutine.
+	l         *lua.State
+	run       *run // the innermost evaluation
+	objects   map[string]*object
+	protected map[string]*object // assigned tables are merged into these
+	manual    []entry
+	sources   *sources
+	moduleDir string
+}
+
+// New makes a machine with the standard libraries and the globals of this
+// package, and starts its owner goroutine. It fails on a machine that was
+// built without the patch.
+func New(o Options) (*VM, error) {
+	o.setDefaults()
+	vm := &VM{
+		opts:      o,
+		jobs:      newQueue(),
+		mapped:    newQueue(),
+		closed:    make(chan struct{}),
+		ended:     make(chan struct{}),
+		checker:   newChecker(),
+		l:         lua.NewState(),
+		objects:   map[string]*object{},
+		protected: map[string]*object{},
+		sources:   newSources(),
+	}
+	if err := vm.enter(setup{}, func(c *Call) error {
+		vm.openLibraries(c.l)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if err := vm.selfTest(); err != nil {
+		return nil, err
+	}
+	o.Goroutines.Go("lua", vm.own)
+	return vm, nil
+}
+
+// own is the owner goroutine.
+func (vm *VM) own() {
+	defer close(vm.ended)
+	for {
+		select {
+		case <-vm.closed:
+			return
+		default:
+		}
+		if job := vm.mapped.take(); job != nil {
+			job()
+			continue
+		}
+		if job := vm.jobs.take(); job != nil {
+			job()
+			continue
+		}
+		select {
+		case <-vm.closed:
+			return
+		case <-vm.mapped.wake:
+		case <-vm.jobs.wake:
+		}
+	}
+}
+
+// Close ends the owner goroutine after the job that is running, which is
+// interrupted. What is still queued fails with ErrClosed.
+func (vm *VM) Close() {
+	vm.once.Do(func() { close(vm.closed) })
+	<-vm.ended
+}
+
+// Do runs fn on the owner goroutine and returns its error. Lua errors and
+// panics inside fn become errors too. When ctx ends before fn started, fn
+// never runs; when it ends later, Lua code that fn runs is interrupted. There
+// is no limit of time. Never call it on the owner goroutine.
+func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
+	return vm.submit(ctx, vm.jobs, func() error {
+		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
+	})
+}
+
+// Post queues fn for the owner goroutine and returns at once; it may be called
+// on the owner goroutine. An error is written to Stderr as "error: …".
+func (vm *VM) Post(fn func(c *Call) error) {
+	vm.jobs.put(func() {
+		if err := vm.enter(setup{kind: Event}, fn); err != nil && !errors.Is(err, ErrClosed) {
+			vm.warnf("error: %v", err)
+		}
+	})
+}
+
+// submit queues job and waits for it.
+func (vm *VM) submit(ctx context.Context, q *queue, job func() error) error {
+	const (
+		waiting = iota
+		started
+		given // up
+	)
+	var state atomic.Int32
+	result := make(chan error, 1)
+	q.put(func() {
+		if state.CompareAndSwap(waiting, started) {
+			result <- job()
+		}
+	})
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		if state.CompareAndSwap(waiting, given) {
+			return ctx.Err()
+		}
+	case <-vm.ended:
+		if state.CompareAndSwap(waiting, given) {
+			return ErrClosed
+		}
+	}
+	return <-result
+}
