@@ -15,6 +15,7 @@ import (
 
 	"kresd/internal/authority"
 	"kresd/internal/proctest"
+	"kresd/internal/safe"
 )
 
 // names are cached ones: what is measured is kresd's processes, not its recursion.
@@ -130,10 +131,10 @@ func TestSIGTERMAnswersWhatWasAccepted(t *testing.T) {
 	}
 	answers := make(chan outcome, 8)
 	for i := range 8 {
-		go func() {
+		safe.Go("client", nil, func() {
 			r, err := proctest.Exchange([]string{"udp", "tcp"}[i%2], g.Addr, proctest.Query(fmt.Sprintf("x%d.wild.example.com", i), dns.TypeA, 0))
 			answers <- outcome{r, err}
-		}()
+		})
 	}
 	proctest.Eventually(t, 5*time.Second, "all eight are asked upstream", func() bool { return n.Queries()-before >= 8 })
 	status, err := g.Stop()
@@ -227,7 +228,7 @@ func TestStaleControlSocketsAreRemoved(t *testing.T) {
 	if _, err := g.Wait(5 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	g = proctest.Start(t, config)
+	proctest.Start(t, config)
 	if left, _ := filepath.Glob(socket); len(left) > 0 {
 		t.Errorf("%s of a dead process is still there", socket)
 	}
