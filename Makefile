@@ -34,7 +34,7 @@ run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
 
 test: lua-vm testdeps ## vet, then every test; installs what they need when run as root
 	go vet $(PKGS)
-	@sh scripts/shared.sh
+	@sh scripts/notrun.sh
 	go test -timeout 15m $$(go list $(PKGS) | grep -v '^kresd/test')
 	go test -timeout 20m -count=1 ./test/...
 

@@ -59,10 +59,14 @@ func TestAnswers(t *testing.T) {
 const soaCom = "example.com. 0 IN SOA ns1.example.com. hostmaster.example.com. 2026010101 7200 3600 1209600 300"
 
 // A name server with an IPv6 address only is reached over IPv6.
+// (A namespace has IPv6 even where the machine's own interfaces lack it.)
 func TestAServerWithIPv6Only(t *testing.T) {
+	if !proctest.InNamespace(t) {
+		return
+	}
 	n := proctest.SmallInternet(t)
 	if len(n.Absent()) > 0 {
-		t.Fatalf("this machine has no IPv6 loopback (%v), which the test needs: sysctl net.ipv6.conf.lo.disable_ipv6=0", n.Absent())
+		t.Fatalf("no IPv6 loopback address in the namespace: is the kernel without IPv6? %v", n.Absent())
 	}
 	g := proctest.Start(t, proctest.On(t, n, 1))
 	r := g.Ask(t, "udp", "v6.example", dns.TypeAAAA, 0)
