@@ -40,7 +40,7 @@ const maxKey = 511
 // scratchKey has room for any key, storable or not.
 const scratchKey = dnsname.MaxKeyLen + 16
 
-func bits(do, cd bool) byte {
+func variant(do, cd bool) byte {
 	var b byte
 	if do {
 		b |= bitDO
@@ -66,7 +66,7 @@ func nxdomainKey(n dnsname.Name, class uint16) []byte {
 }
 
 func failureKey(n dnsname.Name, t, class uint16, cd bool) []byte {
-	return append(appendType(familyKey(n, familyFailure), t, class), bits(false, cd))
+	return append(appendType(familyKey(n, familyFailure), t, class), variant(false, cd))
 }
 
 func answerKey(n dnsname.Name, t, class uint16, b byte, fingerprint uint64) []byte {

@@ -1,6 +1,10 @@
 package cache
 
-import "kresd/internal/lmdbcache"
+import (
+	"context"
+
+	"kresd/internal/lmdbcache"
+)
 
 // Store is what the cache needs of package lmdbcache, whose documentation says
 // what each method promises. All of them may be called on a closed Store, which
@@ -11,6 +15,7 @@ type Store interface {
 	PutSince(seen uint64, key, val []byte, replace func(old []byte) bool)
 	Delete(key []byte)
 	RemoveRange(prefix []byte, limit int, match func(key []byte) bool) (int, error)
+	Prune(ctx context.Context, judge func(key, val []byte) lmdbcache.Worth) (int, error)
 	Clear() (int, error)
 	Count() (int, error)
 	ClearNumber() uint64

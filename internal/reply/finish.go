@@ -65,6 +65,11 @@ func (b *Body) Finish(dst []byte, q *wire.Question, s Shape) []byte {
 	return dst
 }
 
+// MaxLen is an upper bound of the length of Finish's message in octets.
+func (b *Body) MaxLen(q *wire.Question, s *Shape) int {
+	return min(len(b.Octets)+wire.OPTLen+len(b.Options), s.limit(q))
+}
+
 // header fills in everything before the question. less tells that the
 // additional section is not there.
 func (b *Body) header(msg []byte, q *wire.Question, tc, less bool) {

@@ -1,0 +1,110 @@
+package cache
+
+import (
+	"kresd/internal/limits"
+	"kresd/internal/reply"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// answer keeps the whole answer to a client for others who ask the same.
+func (t *stash) answer(req *resolve.Request, p *progress) {
+	res := &req.Result
+	ttl, ok := answerTTL(req)
+	if !ok || !t.c.approved(req) || p.fingerprint != t.c.fingerprint.Load() {
+		return
+	}
+	body := reply.Make(req.Question, res, req.DO, 0)
+	if body.TC {
+		return
+	}
+	key := answerKey(req.Name, req.Type, req.Class, variant(req.DO, req.CD), p.fingerprint)
+	prefix := familyKey(req.Name, familyAnswer)
+	const perType = 4 // with and without DO and CD
+	if t.crowded(prefix, key, perType*limits.MaxTypesPerName) {
+		return
+	}
+	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}
+	v := vintage{p.fingerprint, t.seen}
+	entry := seal(key, encodeAnswer(h, v, &body))
+	if entry == nil || len(key) > maxKey || t.hasAnswer(key, h, v) {
+		return
+	}
+	t.c.n.answers.Add(1)
+	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !betterAnswer(key, old, h, v) })
+}
+
+// approved asks the judges.
+func (c *Cache) approved(req *resolve.Request) bool {
+	if js := c.judges.Load(); js != nil {
+		for _, j := range *js {
+			if !j(req) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// answerTTL is how long an answer holds: as long as the shortest-lived of its
+// parts. It is not ok for an answer that is not for others: a module's own, a
+// failure, one with parts that nothing is known about, a denial without SOA.
+func answerTTL(req *resolve.Request) (ttl uint32, ok bool) {
+	res := &req.Result
+	if res.NoCache || res.TC || !mayAnswer(res.Rank, req.CD) {
+		return 0, false
+	}
+	switch res.Rcode {
+	case wire.RcodeNoError, wire.RcodeNXDomain, wire.RcodeYXDomain:
+	default:
+		return 0, false
+	}
+	ttl = ^uint32(0)
+	for _, sets := range [][]resolve.Set{res.Answer, res.Authority, res.Additional} {
+		for i := range sets {
+			s := &sets[i]
+			if !storable(s.Rank) || s.Rank.IsBogus() && !req.CD {
+				return 0, false
+			}
+			ttl = min(ttl, s.TTL)
+		}
+	}
+	return ttl, ttl > 0 && (reached(req) || hasSOA(res))
+}
+
+// reached tells whether the chain in the answer ends with the asked type, or
+// with a redirection that leads nowhere.
+func reached(req *resolve.Request) bool {
+	n := len(req.Result.Answer)
+	return n > 0 && (req.Result.Answer[n-1].Type == req.Type || req.Result.Rcode == wire.RcodeYXDomain)
+}
+
+func hasSOA(res *resolve.Result) bool {
+	for i := range res.Authority {
+		if res.Authority[i].Type == wire.TypeSOA {
+			return true
+		}
+	}
+	return false
+}
+
+// hasAnswer tells whether nothing would be gained by writing.
+func (t *stash) hasAnswer(key []byte, h header, v vintage) (yes bool) {
+	t.s.Get(key, func(old []byte) { yes = betterAnswer(key, old, h, v) })
+	return yes
+}
+
+// betterAnswer tells whether a stored answer is as fit for use as the new one,
+// ranks no lower and lives as long.
+func betterAnswer(key, old []byte, h header, v vintage) bool {
+	oh, body, ok := open(key, old)
+	if !ok || oh.rank < h.rank {
+		return false
+	}
+	var a reply.Body
+	if ov, ok := decodeAnswer(oh, body, &a); !ok || ov != v {
+		return false
+	}
+	_, left, alive := oh.age(h.made)
+	return alive && (left >= h.ttl || oh.rank > h.rank)
+}

@@ -1,0 +1,113 @@
+package cache
+
+import (
+	"net/netip"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+var _ resolve.Cuts = (*Cache)(nil)
+
+// Closest is the closest live delegation at or above name; the root hints when
+// none is known.
+func (c *Cache) Closest(name dnsname.Name, now int64) *zonecut.Cut {
+	for n := name; ; n = n.Parent() {
+		if cut := c.loadCut(n, now); cut != nil {
+			return cut
+		}
+		if n.IsRoot() {
+			return c.hints.Load()
+		}
+	}
+}
+
+func (c *Cache) loadCut(n dnsname.Name, now int64) *zonecut.Cut {
+	key := cutKey(n)
+	e, ok := c.load(key, now)
+	if !ok {
+		return nil
+	}
+	cut, ok := decodeCut(n, e.body, e.age)
+	if !ok || e.kind != kindCut {
+		c.drop(key)
+		return nil
+	}
+	cut.Expires = now + int64(e.left)
+	return cut
+}
+
+// Keep stores a delegation that the parent's servers told. It lives no longer
+// than the closest delegation above it, or a name that was withdrawn there could
+// keep itself alive by renewing what hangs below it. Delegations that the
+// operator configured are not stored.
+func (c *Cache) Keep(cut *zonecut.Cut, now int64) {
+	s := c.current()
+	if s == nil || cut.Hints || len(cut.NS) == 0 {
+		return
+	}
+	expires := min(cut.Expires, c.deadlineAbove(cut.Name, now), now+int64(c.MaxTTL()))
+	if expires <= now {
+		return
+	}
+	key := cutKey(cut.Name)
+	h := header{kind: kindCut, rank: cut.DSRank, made: now, ttl: uint32(expires - now)}
+	entry := seal(key, encodeCut(h, cut))
+	if entry == nil || len(key) > maxKey {
+		c.counters.Hit(limits.CacheEntryBytes)
+		return
+	}
+	c.n.stashed.Add(1)
+	s.PutSince(s.ClearNumber(), key, entry, nil)
+}
+
+// deadlineAbove is when the closest delegation above name ends. One that has
+// just ended counts too: the referral may be its last words.
+func (c *Cache) deadlineAbove(name dnsname.Name, now int64) int64 {
+	const justEnded = int64(limits.RequestDeadline / 1e9)
+	for n := name; !n.IsRoot(); {
+		n = n.Parent()
+		e, ok := c.read(cutKey(n))
+		if !ok || e.kind != kindCut {
+			continue
+		}
+		if _, left, alive := e.header.age(now); alive {
+			return now + int64(left)
+		}
+		if end := e.made + int64(e.ttl); end <= now && end > now-justEnded {
+			return end
+		}
+	}
+	return 1<<63 - 1
+}
+
+// Addrs are the addresses of a name server, and whether something is known for
+// each family.
+func (c *Cache) Addrs(ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool) {
+	if _, _, denied := c.loadNXDomain(ns, wire.ClassIN, now); denied {
+		known4, known6 = true, true
+	}
+	var more []netip.Addr
+	addrs, found4 := c.addresses(ns, wire.TypeA, now)
+	more, found6 := c.addresses(ns, wire.TypeAAAA, now)
+	return append(addrs, more...), known4 || found4, known6 || found6
+}
+
+func (c *Cache) addresses(ns dnsname.Name, t uint16, now int64) (addrs []netip.Addr, known bool) {
+	e, sets, ok := c.loadRRset(ns, t, wire.ClassIN, now)
+	if !ok || !addressRank(e.rank) {
+		return nil, false
+	}
+	if e.kind != kindRRset {
+		return nil, true
+	}
+	for _, d := range sets[0].Data {
+		if a, ok := netip.AddrFromSlice(d); ok {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs, true
+}

@@ -1,0 +1,54 @@
+package cache
+
+import (
+	"context"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// cachedError is the extended error of a failure that is told again (RFC 8914,
+// section 4.14).
+const cachedError = 13
+
+// failure keeps that a question could not be resolved (RFC 9520): for a few
+// seconds, and twice as long each time it fails again soon after.
+func (t *stash) failure(req *resolve.Request) {
+	if ctx := req.Context(); ctx != nil && context.Cause(ctx) == context.Canceled {
+		return // given up by us
+	}
+	key := failureKey(req.Name, req.Type, req.Class, req.CD)
+	ttl := uint32(limits.ServfailTTL)
+	if old, ok := t.c.read(key); ok && old.kind == kindFailure {
+		if _, _, alive := old.header.age(t.now); alive {
+			return // another request failed at the same time
+		}
+		if since := t.now - old.made; since >= 0 && since <= int64(old.ttl)+limits.ServfailMax {
+			ttl = min(2*old.ttl, limits.ServfailMax)
+		}
+	}
+	h := header{kind: kindFailure, made: t.now, ttl: ttl, code: req.Result.EDE}
+	t.store(key, h, newEntry(h, 0))
+}
+
+// failedBefore answers a question that has just failed, unless there is
+// something to answer it from now.
+func (c *Cache) failedBefore(req *resolve.Request) bool {
+	if !cacheable(req.Question) {
+		return false
+	}
+	e, ok := c.load(failureKey(req.Name, req.Type, req.Class, req.CD), req.Now)
+	if !ok || e.kind != kindFailure {
+		return false
+	}
+	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD}).find(); o.Kind != resolve.Pending {
+		return false
+	}
+	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, NoCache: true}
+	if e.code == resolve.NoEDE {
+		req.Result.EDE = cachedError
+	}
+	c.n.hit.Add(1)
+	return true
+}

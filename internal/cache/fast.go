@@ -1,0 +1,188 @@
+package cache
+
+import (
+	"sync"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/reply"
+	"kresd/internal/wire"
+)
+
+// A Fast answers from the cache on a listener's thread. It belongs to that
+// thread: Begin, any number of Answer, End for each batch, Close at the end.
+// Answer allocates nothing and takes no lock. A panic that leaves Answer leaves
+// the Fast usable; End must be called all the same.
+type Fast struct {
+	c  *Cache
+	mu sync.Mutex // held from Begin to End, so that Swap waits for the batch
+
+	store    Store
+	reader   Reader
+	reading  bool
+	now      int64
+	vintage  vintage
+	reorder  bool
+	rotation uint32
+	body     reply.Body
+	key      [scratchKey]byte
+	copied   [limits.MaxCacheEntryBytes]byte
+	n        fastCounts
+}
+
+// NewFast returns a Fast for the calling thread.
+func (c *Cache) NewFast() *Fast {
+	f := &Fast{c: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fasts[f] = struct{}{}
+	return f
+}
+
+// Close gives the Fast up. It must not be between Begin and End.
+func (f *Fast) Close() {
+	f.detach()
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	if _, ok := f.c.fasts[f]; ok {
+		delete(f.c.fasts, f)
+		f.c.gone.hit.Add(f.n.hit.Load())
+		f.c.gone.miss.Add(f.n.miss.Load())
+		f.c.gone.damaged.Add(f.n.damaged.Load())
+	}
+}
+
+// detach lets go of the Store.
+func (f *Fast) detach() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.reader != nil {
+		f.reader.Close()
+	}
+	f.store, f.reader = nil, nil
+}
+
+// Begin starts a batch at the given wall second. While the cache is closed or
+// cannot be read, every Answer misses.
+func (f *Fast) Begin(now int64) {
+	f.mu.Lock()
+	f.now = now
+	if s := f.c.current(); s != f.store || f.reader == nil {
+		f.attach(s)
+	}
+	f.reading = f.reader != nil && f.reader.Begin() == nil
+	if f.reading {
+		f.vintage = vintage{f.c.fingerprint.Load(), f.reader.ClearNumber()}
+		f.reorder = f.c.Reorder()
+	}
+}
+
+func (f *Fast) attach(s Store) {
+	if f.reader != nil {
+		f.reader.Close()
+	}
+	f.store, f.reader = s, nil
+	if s == nil {
+		return
+	}
+	if r, err := s.NewReader(); err == nil {
+		f.reader = r
+	}
+}
+
+// End ends a batch.
+func (f *Fast) End() {
+	if f.reading {
+		f.reading = false
+		f.reader.End()
+	}
+	f.mu.Unlock()
+}
+
+// Answer words the cached answer to q in out's memory, or finds that the
+// driver's way has to be taken. bufsize is net.bufsize; udp tells whether it and
+// the client's size bound the answer. It never writes beyond out's capacity.
+func (f *Fast) Answer(q *wire.Question, out []byte, bufsize uint16, udp bool) (msg []byte, ok bool) {
+	if f.reading {
+		if age, found := f.find(q); found {
+			msg = f.word(age, q, out, bufsize, udp)
+		}
+	}
+	if msg == nil {
+		f.n.miss.Add(1)
+		return nil, false
+	}
+	f.n.hit.Add(1)
+	return msg, true
+}
+
+// find copies the entry for q out of the map and checks the copy; f.body points
+// into it.
+func (f *Fast) find(q *wire.Question) (age uint32, ok bool) {
+	key, ok := dnsname.AppendWireKey(f.key[:0], q.Name)
+	if !ok {
+		return 0, false
+	}
+	key = appendAnswerKey(key, q.Type, q.Class, variant(q.DO, q.CD()), f.vintage.fingerprint)
+	if len(key) > maxKey {
+		return 0, false
+	}
+	n, found := f.fetch(key)
+	if !found {
+		return 0, false
+	}
+	h, body, ok := open(key, f.copied[:n])
+	var v vintage
+	if ok {
+		v, ok = decodeAnswer(h, body, &f.body)
+	}
+	if !ok {
+		f.damaged(key)
+		return 0, false
+	}
+	age, _, ok = h.age(f.now)
+	return age, ok && v == f.vintage && mayAnswer(h.rank, q.CD())
+}
+
+// fetch copies the value under key. The bytes belong to a file that may be cut
+// off at any moment; that fault is a miss.
+func (f *Fast) fetch(key []byte) (n int, ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			if _, fault := v.(interface{ Addr() uintptr }); !fault {
+				panic(v)
+			}
+			n, ok = 0, false
+		}
+	}()
+	val, ok := f.reader.Get(key)
+	if !ok {
+		return 0, false
+	}
+	if len(val) > len(f.copied) {
+		return 0, true // no entry of ours
+	}
+	return copy(f.copied[:], val), true
+}
+
+// damaged forgets an entry that cannot be believed.
+func (f *Fast) damaged(key []byte) {
+	f.n.damaged.Add(1)
+	f.store.Delete(key)
+}
+
+// word makes the message for q, nil when that is the driver's business.
+func (f *Fast) word(age uint32, q *wire.Question, out []byte, bufsize uint16, udp bool) []byte {
+	shape := reply.Shape{UDP: udp, Bufsize: bufsize, Age: age}
+	if f.reorder {
+		if f.body.Steady {
+			return nil
+		}
+		f.rotation++
+		shape.Rotate = f.rotation
+	}
+	if f.body.MaxLen(q, &shape) > cap(out) {
+		return nil
+	}
+	return f.body.Finish(out, q, shape)
+}

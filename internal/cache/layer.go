@@ -1,0 +1,122 @@
+package cache
+
+import (
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// Layer is the cache as a step of a resolution: it answers what it knows, keeps
+// what comes back, and at the end keeps the client's whole answer.
+func (c *Cache) Layer() *resolve.Layer {
+	return &resolve.Layer{
+		Name:     "cache",
+		Begin:    c.begin,
+		Produce:  c.produce,
+		Consume:  c.consume,
+		Finalize: c.finalize,
+	}
+}
+
+// progress is what the layer remembers about a request, in Request.Vars.
+type progress struct {
+	// clears is the clear number when the request began: what it reads from the
+	// cache may be as old as that.
+	clears uint64
+	// fingerprint is that of the configuration when the request began.
+	fingerprint uint64
+	// asked tells that the resolution was begun in earnest, so that its failure
+	// says something about the DNS and not about a policy.
+	asked bool
+}
+
+type progressKey struct{}
+
+func progressOf(req *resolve.Request) *progress {
+	p, _ := req.Vars[progressKey{}].(*progress)
+	return p
+}
+
+// noCache tells whether a query is to be answered from the network, and nothing
+// of it to be kept.
+func noCache(req *resolve.Request, q *resolve.Query) bool {
+	f := req.Flags
+	if q != nil {
+		f |= q.Flags
+	}
+	return f&resolve.NoCache != 0
+}
+
+// wantsCD tells whether data that failed validation may be used.
+func wantsCD(req *resolve.Request, q *resolve.Query) bool {
+	return req.CD || (req.Flags|q.Flags)&resolve.DNSSECCD != 0
+}
+
+func (c *Cache) begin(req *resolve.Request) resolve.State {
+	s := c.current()
+	if s == nil {
+		return resolve.Produce
+	}
+	if req.Vars == nil {
+		req.Vars = map[any]any{}
+	}
+	req.Vars[progressKey{}] = &progress{clears: s.ClearNumber(), fingerprint: c.fingerprint.Load()}
+	if !noCache(req, nil) && c.failedBefore(req) {
+		return resolve.Done
+	}
+	return resolve.Produce
+}
+
+func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
+	if p := progressOf(req); p != nil {
+		p.asked = true
+	}
+	if noCache(req, q) || c.current() == nil {
+		return resolve.Produce
+	}
+	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q)}.find()
+	if o.Kind == resolve.Pending {
+		c.n.miss.Add(1)
+		return resolve.Produce
+	}
+	c.n.hit.Add(1)
+	q.Outcome = o
+	q.Flags |= resolve.Cached
+	if req.Tracef != nil {
+		req.Tracef(q, "cache", "=> satisfied from the cache: rcode %d, %d sets", o.Rcode, len(o.Answer)+len(o.Authority))
+	}
+	return resolve.Done
+}
+
+func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
+	if msg == nil || q.Outcome.Cached || q.Outcome.Kind == resolve.Pending || q.Outcome.Kind == resolve.Lame {
+		return resolve.Consume
+	}
+	c.adjust(&q.Outcome)
+	s, p := c.current(), progressOf(req)
+	if s == nil || p == nil || noCache(req, q) || q.Type == wire.TypeANY {
+		return resolve.Consume
+	}
+	t := stash{c: c, s: s, now: req.Now, seen: p.clears}
+	t.keep(q)
+	return resolve.Consume
+}
+
+func (c *Cache) finalize(req *resolve.Request) {
+	s, p := c.current(), progressOf(req)
+	if s == nil || p == nil || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) {
+		return
+	}
+	t := stash{c: c, s: s, now: req.Now, seen: p.clears}
+	if req.Result.Rcode == wire.RcodeServFail {
+		if p.asked {
+			t.failure(req)
+		}
+		return
+	}
+	t.answer(req, p)
+}
+
+// cacheable tells whether anything about a question is ever kept.
+func cacheable(q resolve.Question) bool {
+	return q.Class == wire.ClassIN && !wire.IsMetaType(q.Type)
+}

@@ -1,0 +1,114 @@
+package cache
+
+import (
+	"context"
+	"encoding/binary"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/lmdbcache"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// Count is the number of entries.
+func (c *Cache) Count() (int, error) {
+	s := c.current()
+	if s == nil {
+		return 0, ErrClosed
+	}
+	return s.Count()
+}
+
+// Clear forgets everything, in every worker, and returns how many entries there
+// were.
+func (c *Cache) Clear() (int, error) {
+	s := c.current()
+	if s == nil {
+		return 0, ErrClosed
+	}
+	return s.Clear()
+}
+
+// Remove forgets at most limit entries at name and, unless exact, below it, and
+// returns how many. Answers that other names lead to are forgotten by all
+// workers at the same moment, wherever they are stored.
+func (c *Cache) Remove(name dnsname.Name, exact bool, limit int) (int, error) {
+	s := c.current()
+	if s == nil {
+		return 0, ErrClosed
+	}
+	prefix := name.AppendKey(nil)
+	if exact {
+		prefix = append(prefix, 0)
+	}
+	return s.RemoveRange(prefix, limit, nil)
+}
+
+// RemoveType forgets the RRset of one type at name with all that was made of it.
+func (c *Cache) RemoveType(name dnsname.Name, rrtype uint16) (int, error) {
+	s := c.current()
+	if s == nil {
+		return 0, ErrClosed
+	}
+	const all = 1 << 20
+	return s.RemoveRange(append(name.AppendKey(nil), 0), all, func(key []byte) bool {
+		_, family, rest, ok := splitKey(key)
+		switch family {
+		case familyRRset, familyAnswer, familyFailure:
+			return ok && len(rest) >= 2 && binary.BigEndian.Uint16(rest) == rrtype
+		case familyCut:
+			return ok && rrtype == wire.TypeNS
+		}
+		return false
+	})
+}
+
+// ClosestApex is the closest name at or above the given one where the cache has
+// seen the apex of a zone; the root if nowhere.
+func (c *Cache) ClosestApex(name dnsname.Name, now int64) dnsname.Name {
+	for n := name; !n.IsRoot(); n = n.Parent() {
+		if c.loadCut(n, now) != nil || c.hasSet(n, wire.TypeSOA, now) || c.hasSet(n, wire.TypeNS, now) {
+			return n
+		}
+	}
+	return dnsname.Root
+}
+
+func (c *Cache) hasSet(n dnsname.Name, t uint16, now int64) bool {
+	e, _, ok := c.loadRRset(n, t, wire.ClassIN, now)
+	return ok && e.kind == kindRRset
+}
+
+// Prune removes expired entries, at most limit of them if that is above 0, and
+// returns how many.
+func (c *Cache) Prune(ctx context.Context, now int64, limit int) (int, error) {
+	s := c.current()
+	if s == nil {
+		return 0, ErrClosed
+	}
+	if limit <= 0 {
+		return s.Prune(ctx, func(key, val []byte) lmdbcache.Worth { return Worth(key, val, now) })
+	}
+	chosen := make(map[string]struct{})
+	return s.Prune(ctx, func(key, val []byte) lmdbcache.Worth {
+		w := Worth(key, val, now)
+		if w != lmdbcache.Worthless {
+			return w
+		}
+		// An entry is judged again before it goes.
+		if _, again := chosen[string(key)]; !again && len(chosen) >= limit {
+			return 1
+		}
+		chosen[string(key)] = struct{}{}
+		return w
+	})
+}
+
+// Known is what the cache holds about a question, for people to look at. Its
+// Kind is Pending when it holds nothing.
+func (c *Cache) Known(q resolve.Question, now int64) resolve.Outcome {
+	if c.current() == nil {
+		return resolve.Outcome{}
+	}
+	return look{c: c, q: q, now: now, cd: true}.find()
+}

@@ -1,0 +1,145 @@
+package cache
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// look is one search in the cache.
+type look struct {
+	c   *Cache
+	q   resolve.Question
+	now int64
+	cd  bool
+}
+
+// find is what the cache holds as the next step of an answer: the set, an
+// alias, or that there is none. Its Kind is Pending when nothing is known.
+//
+// What was found for the name itself comes before what follows from its
+// ancestors: data that is still alive may be used although the name above was
+// denied since (RFC 8020, section 2).
+func (l look) find() resolve.Outcome {
+	if l.q.Class != wire.ClassIN || wire.IsMetaType(l.q.Type) {
+		return resolve.Outcome{}
+	}
+	for _, step := range []func() (resolve.Outcome, bool){l.exact, l.cname, l.denied, l.ancestors} {
+		if o, ok := step(); ok {
+			o.Cached = true
+			return o
+		}
+	}
+	return resolve.Outcome{}
+}
+
+func (l look) exact() (o resolve.Outcome, ok bool) {
+	e, sets, ok := l.c.loadRRset(l.q.Name, l.q.Type, l.q.Class, l.now)
+	if !ok || !mayAnswer(e.rank, l.cd) {
+		return o, false
+	}
+	if e.kind == kindNoData {
+		return negative(resolve.NoData, e, sets), true
+	}
+	return resolve.Outcome{Kind: resolve.Positive, Answer: sets[:1:1], Authority: sets[1:]}, true
+}
+
+// cname follows an alias at the name, one step (RFC 1034, section 3.6.2). Types
+// that stand beside a CNAME are not redirected (RFC 4035, section 2.5).
+func (l look) cname() (o resolve.Outcome, ok bool) {
+	switch l.q.Type {
+	case wire.TypeCNAME, wire.TypeNSEC, wire.TypeRRSIG:
+		return o, false
+	}
+	e, sets, ok := l.c.loadRRset(l.q.Name, wire.TypeCNAME, l.q.Class, l.now)
+	if !ok || e.kind != kindRRset || !mayAnswer(e.rank, l.cd) {
+		return o, false
+	}
+	target := wire.Target(sets[0].Data[0])
+	if target == "" {
+		return o, false
+	}
+	return resolve.Outcome{Kind: resolve.Alias, Answer: sets[:1:1], Authority: sets[1:], Target: target}, true
+}
+
+func (l look) denied() (o resolve.Outcome, ok bool) {
+	e, sets, ok := l.c.loadNXDomain(l.q.Name, l.q.Class, l.now)
+	if !ok || !mayAnswer(e.rank, l.cd) {
+		return o, false
+	}
+	return negative(resolve.NXDomain, e, sets), true
+}
+
+// ancestors looks for what an ancestor says about everything below it, from the
+// closest one up: a DNAME, or that nothing is there.
+func (l look) ancestors() (o resolve.Outcome, ok bool) {
+	for n := l.q.Name; !n.IsRoot(); {
+		if n = n.Parent(); n.IsRoot() {
+			break
+		}
+		if o, ok = l.dname(n); ok {
+			return o, true
+		}
+		// Below a name that does not exist there is nothing (RFC 8020), but many
+		// servers deny names that have only others below them. So the denial has
+		// to be proven.
+		e, sets, ok := l.c.loadNXDomain(n, l.q.Class, l.now)
+		if ok && e.rank.IsSecure() {
+			return negative(resolve.NXDomain, e, sets), true
+		}
+	}
+	return o, false
+}
+
+// dname redirects the subtree below owner (RFC 6672, section 3.2).
+func (l look) dname(owner dnsname.Name) (o resolve.Outcome, ok bool) {
+	e, sets, ok := l.c.loadRRset(owner, wire.TypeDNAME, l.q.Class, l.now)
+	if !ok || e.kind != kindRRset || !mayAnswer(e.rank, l.cd) {
+		return o, false
+	}
+	to := wire.Target(sets[0].Data[0])
+	if to == "" {
+		return o, false
+	}
+	o = resolve.Outcome{Kind: resolve.Positive, Answer: sets[:1:1], Authority: sets[1:]}
+	target, err := l.q.Name.Rebase(owner, to)
+	if err != nil {
+		o.Rcode = wire.RcodeYXDomain
+		return o, true
+	}
+	o.Answer = append(o.Answer, synthesized(&sets[0], l.q.Name, target))
+	if l.q.Type != wire.TypeCNAME {
+		o.Kind, o.Target = resolve.Alias, target
+	}
+	return o, true
+}
+
+// synthesized is the CNAME that a DNAME stands for at name. It is as good as the
+// DNAME, and has its TTL (RFC 6672, section 3.1).
+func synthesized(dname *resolve.Set, name, target dnsname.Name) resolve.Set {
+	return resolve.Set{
+		RRset: wire.RRset{
+			Owner: name, Type: wire.TypeCNAME, Class: dname.Class, TTL: dname.TTL,
+			Data: [][]byte{[]byte(target)},
+		},
+		Rank:   dname.Rank,
+		Cached: true,
+	}
+}
+
+// negative is a denial as an outcome. The first set is the SOA (RFC 2308,
+// section 5).
+func negative(kind resolve.Kind, e entry, sets []resolve.Set) resolve.Outcome {
+	o := resolve.Outcome{Kind: kind, Authority: sets, Zone: sets[0].Owner}
+	if kind == resolve.NXDomain {
+		o.Rcode = wire.RcodeNXDomain
+	}
+	for i := range sets {
+		sets[i].TTL = min(sets[i].TTL, e.left)
+	}
+	return o
+}
+
+// addressRank tells whether addresses of rank r may be used to ask a server.
+func addressRank(r rank.Rank) bool { return !r.IsBogus() && r&^(rank.Auth|rank.Secure) != rank.Omit }

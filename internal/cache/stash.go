@@ -1,0 +1,202 @@
+package cache
+
+import (
+	"bytes"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// stash is one answer from upstream on its way into the Store.
+type stash struct {
+	c    *Cache
+	s    Store
+	now  int64
+	seen uint64 // the clear number when the question was asked
+}
+
+// keep stores what an outcome tells.
+func (t *stash) keep(q *resolve.Query) {
+	o := &q.Outcome
+	for i := range o.Answer {
+		if i == 0 || !isSynthesized(&o.Answer[i-1], &o.Answer[i]) {
+			t.set(&o.Answer[i], o.Authority)
+			t.exists(o.Answer[i].Owner, o.Answer[i].Rank)
+		}
+	}
+	for i := range o.Extra {
+		t.set(&o.Extra[i], nil)
+	}
+	if isNegative(o.Kind) {
+		t.denial(q)
+	}
+}
+
+// isSynthesized tells whether s is the CNAME that the DNAME before it stands
+// for. It is made anew each time.
+func isSynthesized(before, s *resolve.Set) bool {
+	return before.Type == wire.TypeDNAME && s.Type == wire.TypeCNAME && len(s.Sigs) == 0 &&
+		s.Owner.IsStrictlyBelow(before.Owner)
+}
+
+// set stores one RRset, with the proofs in authority if a wildcard made it: they
+// hold for this owner only.
+func (t *stash) set(s *resolve.Set, authority []resolve.Set) {
+	if s.Cached || s.TTL == 0 || len(s.Data) == 0 || s.Class != wire.ClassIN ||
+		wire.IsMetaType(s.Type) || !storable(s.Rank) {
+		return
+	}
+	sets := []resolve.Set{*s}
+	if fromWildcard(&s.RRset) {
+		sets = append(sets, proofs(authority)...)
+	}
+	h := header{kind: kindRRset, rank: s.Rank, made: t.now, ttl: shortest(sets)}
+	t.typed(s.Owner, s.Type, h, sets)
+}
+
+// storable tells whether data of rank r may be stored at all.
+func storable(r rank.Rank) bool { return r.IsSecure() || r&^rank.Auth != rank.Omit }
+
+// proofs are the sets that say that names do not exist.
+func proofs(sets []resolve.Set) []resolve.Set {
+	var out []resolve.Set
+	for i := range sets {
+		if t := sets[i].Type; t == wire.TypeNSEC || t == wire.TypeNSEC3 {
+			out = append(out, sets[i])
+		}
+	}
+	return out
+}
+
+func shortest(sets []resolve.Set) uint32 {
+	ttl := ^uint32(0)
+	for i := range sets {
+		ttl = min(ttl, sets[i].TTL)
+	}
+	return ttl
+}
+
+func lowest(sets []resolve.Set) rank.Rank {
+	r := rank.Rank(0xff)
+	for i := range sets {
+		r = min(r, sets[i].Rank)
+	}
+	return r
+}
+
+// denial stores that a name, or its type, does not exist (RFC 2308, section 5).
+// The SOA has to be that of a zone the name may lie in.
+func (t *stash) denial(q *resolve.Query) {
+	o := &q.Outcome
+	name, qtype := deniedQuestion(q)
+	soa := soaOf(o)
+	if name == "" || soa == nil || soa.Cached || soa.TTL == 0 || soa.Class != wire.ClassIN || !name.IsSubdomainOf(soa.Owner) {
+		return
+	}
+	sets := append([]resolve.Set{*soa}, proofs(o.Authority)...)
+	h := header{rank: lowest(sets), made: t.now, ttl: shortest(sets)}
+	if !storable(h.rank) || h.ttl == 0 {
+		return
+	}
+	if o.Kind == resolve.NXDomain {
+		h.kind = kindNXDomain
+		t.put(nxdomainKey(name, wire.ClassIN), h, sets)
+		return
+	}
+	t.exists(name, h.rank)
+	if !wire.IsMetaType(qtype) {
+		h.kind = kindNoData
+		t.typed(name, qtype, h, sets)
+	}
+}
+
+// exists forgets that a name does not exist, now that data of rank r say that it
+// does.
+func (t *stash) exists(n dnsname.Name, r rank.Rank) {
+	key := nxdomainKey(n, wire.ClassIN)
+	if e, ok := t.c.read(key); ok && e.rank <= r {
+		t.s.Delete(key)
+	}
+}
+
+// deniedQuestion is what does not exist: the end of the chain in the answer, or
+// the minimised question that was asked.
+func deniedQuestion(q *resolve.Query) (dnsname.Name, uint16) {
+	o := &q.Outcome
+	if n := len(o.Answer); n > 0 {
+		last := &o.Answer[n-1]
+		if o.Target != "" {
+			return o.Target, q.Type
+		}
+		if last.Type == wire.TypeCNAME && len(last.Data) > 0 {
+			return wire.Target(last.Data[0]), q.Type
+		}
+	}
+	if q.Asked.Name != "" {
+		return q.Asked.Name, q.Asked.Type
+	}
+	return q.Name, q.Type
+}
+
+// typed stores what is known about a name and type, unless so many types of the
+// name are known that somebody is filling the cache.
+func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set) {
+	key := rrsetKey(n, qtype, wire.ClassIN)
+	if t.crowded(familyKey(n, familyRRset), key, limits.MaxTypesPerName) {
+		return
+	}
+	t.put(key, h, sets)
+}
+
+// crowded tells whether there are limit entries already under prefix and key is
+// not one of them.
+func (t *stash) crowded(prefix, key []byte, limit int) bool {
+	n := 0
+	t.s.Range(prefix, func(k, _ []byte) bool {
+		if bytes.Equal(k, key) {
+			n = 0
+			return false
+		}
+		n++
+		return n < limit
+	})
+	if n < limit {
+		return false
+	}
+	t.c.counters.Hit(limits.CacheEntryBytes)
+	return true
+}
+
+func (t *stash) put(key []byte, h header, sets []resolve.Set) {
+	if len(sets) > 255 {
+		return
+	}
+	t.store(key, h, appendSets(newEntry(h, setsSize(sets)), sets))
+}
+
+// store seals an entry and queues it. What ranks higher stays until it expires.
+func (t *stash) store(key []byte, h header, entry []byte) {
+	entry = seal(key, entry)
+	if entry == nil {
+		t.c.counters.Hit(limits.CacheEntryBytes)
+		return
+	}
+	if len(key) > maxKey {
+		return
+	}
+	t.c.n.stashed.Add(1)
+	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !outranks(key, old, h.rank, t.now) })
+}
+
+// outranks tells whether a stored entry is alive and ranks higher than r.
+func outranks(key, old []byte, r rank.Rank, now int64) bool {
+	h, _, ok := open(key, old)
+	if !ok || h.rank <= r {
+		return false
+	}
+	_, _, alive := h.age(now)
+	return alive
+}

@@ -1,0 +1,44 @@
+package cache
+
+import "sync/atomic"
+
+// Stats counts what happened to questions; what happened to bytes is counted by
+// the Store.
+type Stats struct {
+	AnswerHit, AnswerMiss uint64 // on the cached answer's way
+	Hit, Miss             uint64 // on the driver's way
+	Stashed, Answers      uint64 // entries kept: pieces, whole answers
+	Damaged               uint64 // entries that were not what seal wrote
+}
+
+type counts struct {
+	hit, miss, stashed, answers, damaged atomic.Uint64
+}
+
+// fastCounts belong to one thread, so that threads share no cache line.
+type fastCounts struct {
+	_                  [64]byte
+	hit, miss, damaged atomic.Uint64
+	_                  [64]byte
+}
+
+func (f *fastCounts) addTo(s *Stats) {
+	s.AnswerHit += f.hit.Load()
+	s.AnswerMiss += f.miss.Load()
+	s.Damaged += f.damaged.Load()
+}
+
+// Stats sums the counters since the Cache was made.
+func (c *Cache) Stats() Stats {
+	s := Stats{
+		Hit: c.n.hit.Load(), Miss: c.n.miss.Load(),
+		Stashed: c.n.stashed.Load(), Answers: c.n.answers.Load(), Damaged: c.n.damaged.Load(),
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone.addTo(&s)
+	for f := range c.fasts {
+		f.n.addTo(&s)
+	}
+	return s
+}

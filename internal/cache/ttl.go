@@ -1,0 +1,59 @@
+package cache
+
+import (
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// adjust brings the TTLs of a fresh outcome into the limits. It changes the
+// outcome itself, so that the first client sees what the next ones will.
+func (c *Cache) adjust(o *resolve.Outcome) {
+	for _, sets := range [][]resolve.Set{o.Answer, o.Authority, o.Extra} {
+		for i := range sets {
+			if s := &sets[i]; !s.Cached {
+				s.TTL = c.boundSet(s)
+			}
+		}
+	}
+	if !isNegative(o.Kind) {
+		return
+	}
+	ttl := c.negativeTTL(o)
+	for i := range o.Authority {
+		if s := &o.Authority[i]; !s.Cached {
+			s.TTL = min(s.TTL, ttl)
+		}
+	}
+}
+
+func isNegative(k resolve.Kind) bool { return k == resolve.NoData || k == resolve.NXDomain }
+
+func (c *Cache) boundSet(s *resolve.Set) uint32 {
+	ttl := c.bound(s.TTL)
+	if s.Rank.IsBogus() {
+		ttl = min(ttl, limits.BogusTTL)
+	}
+	return ttl
+}
+
+// negativeTTL is how long a denial holds: the smaller of the SOA's TTL and its
+// MINIMUM (RFC 2308, section 5), within the limits. 0 without an SOA.
+func (c *Cache) negativeTTL(o *resolve.Outcome) uint32 {
+	soa := soaOf(o)
+	if soa == nil {
+		return 0
+	}
+	ttl := min(soa.TTL, wire.SOAMinimum(soa.Data[0]), limits.MaxNegTTL)
+	return c.bound(ttl)
+}
+
+// soaOf is the SOA of a denial, or nil.
+func soaOf(o *resolve.Outcome) *resolve.Set {
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Type == wire.TypeSOA && len(s.Data) == 1 {
+			return s
+		}
+	}
+	return nil
+}
