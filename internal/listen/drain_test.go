@@ -1,0 +1,241 @@
+package listen
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var drainQueries = flag.Int("drain.queries", 100000, "UDP queries that the test of restarts asks at least")
+
+// restarts starts and drains servers on a port that a steady server serves too,
+// until stop is closed.
+func restarts(t *testing.T, at netip.AddrPort, flags Flags, stop <-chan struct{}) (rounds int) {
+	for {
+		select {
+		case <-stop:
+			return rounds
+		default:
+		}
+		s := New(newEcho(), Options{})
+		if err := s.Open(); err != nil {
+			t.Error(err)
+			return rounds
+		}
+		if err := s.Listen(at, flags); err != nil {
+			t.Error(err)
+			return rounds
+		}
+		// It must have had work, or leaving it proves nothing.
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if st := s.Stats(); st.UDP > 20 && (st.TCP > 0 || !flags.TCP) {
+				break
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		s.Drain(ctx)
+		cancel()
+		if st := s.Stats(); st.SendErrors > 0 || st.Waiting > 0 || st.UDP == 0 || flags.TCP && st.TCP == 0 {
+			t.Errorf("restarted server: %+v", st)
+		}
+		rounds++
+	}
+}
+
+// askUDP asks from fresh sockets, so that the kernel chooses a server for each
+// few questions anew, until n are answered. It returns the number of those that
+// had no answer.
+func askUDP(at netip.AddrPort, n int, how byte) (lost int, err error) {
+	buf := make([]byte, 512)
+	for done := 0; done < n; {
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			return lost, err
+		}
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		const window = 16
+		for i := range window {
+			if _, err := c.Write(ask(uint16(i), how)); err != nil {
+				lost++ // refused: nobody was there
+			}
+		}
+		for range window {
+			if _, err := c.Read(buf); err != nil {
+				lost++
+			}
+		}
+		c.Close()
+		done += window
+	}
+	return lost, nil
+}
+
+// askTCP opens connections, asks a question on each once it is established, and
+// reads the answer, until stop is closed.
+func askTCP(at netip.AddrPort, stop <-chan struct{}, asked *atomic.Int64) (lost int, err error) {
+	for {
+		select {
+		case <-stop:
+			return lost, nil
+		default:
+		}
+		c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+		if err != nil {
+			return lost, fmt.Errorf("connect: %w", err)
+		}
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		how := byte('f')
+		if asked.Add(1)%2 == 0 {
+			how = 'd'
+		}
+		_, werr := c.Write(appendFrame(nil, ask(1, how)))
+		if _, rerr := nextMessage(c); werr != nil || rerr != nil {
+			lost++
+		}
+		c.Close()
+	}
+}
+
+// testRestarts checks that restarting one of two servers loses nothing.
+func testRestarts(t *testing.T, listenOn string, ask netip.Addr, flags Flags) {
+	steady := serve(t, newEcho(), listenOn)
+	bound := steady.Endpoints()[0].Addr
+	at := netip.AddrPortFrom(ask, bound.Port())
+	stop := make(chan struct{})
+	var udp, side sync.WaitGroup
+	var tcpAsked atomic.Int64
+	var rounds int
+	side.Go(func() { rounds = restarts(t, bound, flags, stop) })
+	for range 2 {
+		if !flags.TCP {
+			break
+		}
+		side.Go(func() {
+			if lost, err := askTCP(at, stop, &tcpAsked); lost != 0 || err != nil {
+				t.Errorf("TCP: %d answers lost, error %v, want none", lost, err)
+			}
+		})
+	}
+	for i, how := range []byte("fdff") {
+		udp.Go(func() {
+			if lost, err := askUDP(at, *drainQueries/4, how); lost != 0 || err != nil {
+				t.Errorf("UDP asker %d: %d answers lost, error %v, want none", i, lost, err)
+			}
+		})
+	}
+	udp.Wait()
+	close(stop)
+	side.Wait()
+	// A server that does not get out of the kernel's choice is kept busy until the
+	// askers end, which makes a single round.
+	if want := 3; !flags.TCP && rounds < want {
+		t.Errorf("%d restarts, want at least %d: leaving takes too long", rounds, want)
+	}
+	t.Logf("%d UDP and %d TCP queries over %d restarts", *drainQueries, tcpAsked.Load(), rounds)
+}
+
+func TestDrainAnswersWhatWaits(t *testing.T) {
+	h := newEcho()
+	s := serve(t, h, "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	u, c := udpClient(t, at), tcpClient(t, at)
+	if _, err := u.Write(ask(1, 'w')); err != nil {
+		t.Fatal(err)
+	}
+	sendFrames(t, c, ask(2, 'w'))
+	eventually(t, "two queries wait", func() bool { return s.Stats().Waiting == 2 })
+	drained := make(chan struct{})
+	go func() { s.Drain(context.Background()); close(drained) }()
+	eventually(t, "the server drains", s.draining)
+	close(h.release)
+	buf := make([]byte, 512)
+	if n, err := u.Read(buf); err != nil || buf[3] != 0 {
+		t.Errorf("UDP answer while draining: %q, %v", buf[:n], err)
+	}
+	if got := readFrame(t, c); got[3] != 0 {
+		t.Errorf("TCP answer while draining: %q", got)
+	}
+	if _, err := nextMessage(c); err != io.EOF {
+		t.Errorf("after its last answer the connection ends with %v, want EOF", err)
+	}
+	<-drained
+	if err := s.Listen(at, Flags{UDP: true}); err != ErrLeaving {
+		t.Errorf("Listen after Drain: %v, want %v", err, ErrLeaving)
+	}
+}
+
+func TestDrainFailsWhatWaitsTooLong(t *testing.T) {
+	h := newEcho() // never released
+	s := serve(t, h, "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	u, c := udpClient(t, at), tcpClient(t, at)
+	if _, err := u.Write(ask(1, 'h')); err != nil {
+		t.Fatal(err)
+	}
+	sendFrames(t, c, ask(2, 'h'))
+	eventually(t, "two queries wait", func() bool { return s.Stats().Waiting == 2 })
+	ctx, cancel := context.WithCancel(context.Background())
+	drained := make(chan struct{})
+	go func() { s.Drain(ctx); close(drained) }()
+	eventually(t, "the server drains", s.draining)
+	cancel()
+	buf := make([]byte, 512)
+	if n, err := u.Read(buf); err != nil || buf[3] != 2 {
+		t.Errorf("UDP answer at the end: %q, %v, want SERVFAIL", buf[:n], err)
+	}
+	if got := readFrame(t, c); got[3] != 2 {
+		t.Errorf("TCP answer at the end: %q, want SERVFAIL", got)
+	}
+	<-drained
+}
+
+func TestDrainEndsDespiteABusyConnection(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.1:0")
+	c := tcpClient(t, s.Endpoints()[0].Addr)
+	ended := make(chan struct{})
+	go func() { // never silent for long
+		defer close(ended)
+		for {
+			if _, err := c.Write(appendFrame(nil, ask(1, 'f'))); err != nil {
+				return
+			}
+			if _, err := nextMessage(c); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "the connection is busy", func() bool { return s.Stats().TCP > 100 })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.Drain(ctx)
+	<-ended
+	if n := s.Stats().Conns; n != 0 {
+		t.Errorf("%d connections are open after Drain", n)
+	}
+}
+
+// Every way to be bound is left by another path through the kernel. The turns
+// without TCP are quick, so there are many of them.
+func TestRestartsLoseNothing(t *testing.T) {
+	cases := []struct{ name, listenOn, ask string }{
+		{"one IPv4 address", "127.0.0.1:0", "127.0.0.1"},
+		{"all IPv4 addresses", "0.0.0.0:0", "127.0.0.1"},
+		{"all IPv4 addresses, another asked", "0.0.0.0:0", "127.0.0.2"},
+		{"one IPv6 address", "[::1]:0", "::1"},
+		{"all IPv6 addresses", "[::]:0", "::1"},
+	}
+	for _, c := range cases {
+		for _, flags := range []Flags{{UDP: true, TCP: true}, {UDP: true}} {
+			t.Run(fmt.Sprintf("%s, TCP %v", c.name, flags.TCP), func(t *testing.T) {
+				testRestarts(t, c.listenOn, netip.MustParseAddr(c.ask), flags)
+			})
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package listen
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var both = Flags{UDP: true, TCP: true}
+
+func TestListenNamesTheAddressThatFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // without SO_REUSEPORT
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	at := netip.MustParseAddrPort(taken.Addr().String())
+	for _, opened := range []bool{false, true} {
+		s := New(newEcho(), Options{})
+		if opened {
+			if err := s.Open(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for addr, want := range map[netip.AddrPort]error{
+			at: unix.EADDRINUSE,
+			netip.MustParseAddrPort("192.0.2.1:5353"): unix.EADDRNOTAVAIL,
+		} {
+			err := s.Listen(addr, both)
+			var be *BindError
+			if !errors.As(err, &be) || !errors.Is(err, want) || be.Addr != addr {
+				t.Errorf("opened %v: Listen(%v) = %v, want a BindError of it with %v", opened, addr, err, want)
+			}
+		}
+		if got := s.Endpoints(); len(got) != 0 {
+			t.Errorf("opened %v: endpoints after failures: %v", opened, got)
+		}
+		if err := s.Listen(netip.MustParseAddrPort("192.0.2.1:5353"), Flags{UDP: true, TCP: true, FreeBind: true}); err != nil {
+			t.Errorf("opened %v: with FreeBind: %v", opened, err)
+		}
+		s.Drain(t.Context())
+	}
+}
+
+func TestBindErrorReadsLikeTheLog(t *testing.T) {
+	err := bindError(netip.MustParseAddrPort("[::1]:53"), &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", unix.EACCES)})
+	if got, want := err.Error(), "bind to '::1@53' permission denied"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestProbeTakesNothingFromAGroup(t *testing.T) {
+	first := serve(t, newEcho(), "127.0.0.1:0")
+	at := first.Endpoints()[0].Addr
+	s := New(newEcho(), Options{})
+	if err := s.Listen(at, both); err != nil {
+		t.Fatalf("an address that a sibling serves: %v", err)
+	}
+	for i := range 64 {
+		exchange(t, udpClient(t, at), ask(uint16(i), 'f'))
+	}
+	if st := s.Stats(); st.UDP != 0 {
+		t.Errorf("before Open %d queries came", st.UDP)
+	}
+	if err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	for s.Stats().UDP == 0 {
+		exchange(t, udpClient(t, at), ask(1, 'f'))
+	}
+	s.Drain(t.Context())
+}
+
+func TestOpenNamesAnAddressThatOnlyBindCanRefuse(t *testing.T) {
+	taken, err := net.ListenPacket("udp4", "127.0.0.1:0") // the same user's, without SO_REUSEPORT
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	at := netip.MustParseAddrPort(taken.LocalAddr().String())
+	s := New(newEcho(), Options{})
+	if err := s.Listen(at, both); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(); err == nil || !strings.Contains(err.Error(), at.Addr().String()) {
+		t.Errorf("Open = %v, want an error that names %v", err, at)
+	}
+	s.Drain(t.Context())
+}
+
+func TestForeignSocketsAreFound(t *testing.T) {
+	if !littleEndian {
+		t.Log("the list below is a little-endian machine's")
+	}
+	list := `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  100: 3500007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000   101        0 16012 2 0000000000000000 0
+  200: 00000000:14E9 00000000:0000 07 00000000:00000000 00:00000000 00000000   102        0 16013 2 0000000000000000 0
+garbage
+  300: 0100007F:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 16014 2 0000000000000000 0
+`
+	for _, c := range []struct {
+		addr string
+		want bool
+	}{
+		{"127.0.0.53:53", true}, {"0.0.0.0:53", true}, {"127.0.0.1:53", false},
+		{"192.0.2.7:5353", true}, {"127.0.0.1:8080", false}, {"0.0.0.0:54", false},
+	} {
+		if got := foreignIn(strings.NewReader(list), netip.MustParseAddrPort(c.addr), 1000); got != c.want {
+			t.Errorf("foreignIn(%s) = %v, want %v", c.addr, got, c.want)
+		}
+	}
+	got, ok := procAddr("B80D0120000000000000000001000000:0035")
+	if want := netip.MustParseAddrPort("[2001:db8::1]:53"); !ok || got != want {
+		t.Errorf("procAddr of an IPv6 socket = %v %v, want %v", got, ok, want)
+	}
+}
+
+func TestEndpointsKeepTheirOrder(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.3:0", "127.0.0.1:0", "[::1]:0")
+	list := s.Endpoints()
+	for i, want := range []string{"127.0.0.3", "127.0.0.1", "::1"} {
+		if got := list[i].Addr.Addr().String(); got != want || list[i].Addr.Port() == 0 {
+			t.Errorf("endpoint %d is %v, want %s with a port", i, list[i].Addr, want)
+		}
+	}
+	if err := s.Listen(list[1].Addr, Flags{TCP: true}); err != nil || len(s.Endpoints()) != 3 {
+		t.Errorf("listening again: %v, endpoints %v", err, s.Endpoints())
+	}
+}
+
+func TestCloseKeepsConnections(t *testing.T) {
+	h := newEcho()
+	s := serve(t, h, "127.0.0.1:0", "127.0.0.2:0")
+	at := s.Endpoints()[0].Addr
+	u, c := udpClient(t, at), tcpClient(t, at)
+	sendFrames(t, c, ask(1, 'f'))
+	readFrame(t, c)
+	if _, err := u.Write(ask(2, 'w')); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the query waits", func() bool { return s.Stats().Waiting == 1 })
+	if !s.Close(at) {
+		t.Fatal("Close of what is listened on = false")
+	}
+	if s.Close(at) {
+		t.Error("Close again = true")
+	}
+	eventually(t, "TCP refuses", func() bool {
+		c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	close(h.release)
+	buf := make([]byte, 100)
+	if _, err := u.Read(buf); err != nil || id(buf) != 2 {
+		t.Errorf("what waited when its address was closed: ID %d, %v", id(buf), err)
+	}
+	sendFrames(t, c, ask(3, 'f'))
+	if got := readFrame(t, c); id(got) != 3 {
+		t.Errorf("established connection answers with ID %d, want 3", id(got))
+	}
+	if err := s.Listen(at, both); err != nil {
+		t.Errorf("listening anew: %v", err)
+	}
+	exchange(t, udpClient(t, at), ask(4, 'f'))
+	if st := s.Stats(); st.UDP != 2 || st.TCP != 2 {
+		t.Errorf("stats %+v forgot a closed socket's queries", st)
+	}
+}
+
+func TestAdoptedSocketsServe(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
+		pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(addr)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bound := pc.LocalAddr().(*net.UDPAddr).AddrPort()
+		ln, err := net.Listen("tcp", bound.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := New(newEcho(), Options{})
+		for _, c := range []interface{ File() (*os.File, error) }{pc, ln.(*net.TCPListener)} {
+			f, err := c.File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Adopt(f); err != nil {
+				t.Fatalf("%s: %v", addr, err)
+			}
+		}
+		if list := s.Endpoints(); len(list) != 1 || !list[0].Inherited || !list[0].Flags.UDP || !list[0].Flags.TCP {
+			t.Errorf("%s: endpoints %+v, want one of both transports, inherited", addr, list)
+		}
+		asked := netip.MustParseAddrPort(net.JoinHostPort("127.0.0.1", "1"))
+		if strings.Contains(addr, ":") {
+			asked = netip.MustParseAddrPort("[::1]:1")
+		}
+		asked = netip.AddrPortFrom(asked.Addr(), bound.Port())
+		exchange(t, udpClient(t, asked), ask(1, 'f'))
+		exchange(t, udpClient(t, asked), ask(1, 'd'))
+		c := tcpClient(t, asked)
+		sendFrames(t, c, ask(2, 'd'))
+		readFrame(t, c)
+		s.Drain(t.Context())
+		// Leaving must not have changed the socket for its other holders.
+		u := udpClient(t, asked)
+		if _, err := u.Write(ask(5, 'f')); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		if n, _, err := pc.ReadFrom(buf); err != nil || n != 13 {
+			t.Errorf("%s: the other holder reads %d octets, %v", addr, n, err)
+		}
+		pc.Close()
+		ln.Close()
+	}
+}
+
+func TestAdoptRefusesWhatIsNoSocket(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := New(newEcho(), Options{}).Adopt(f); !errors.Is(err, ErrNotASocket) {
+		t.Errorf("Adopt(/dev/null) = %v, want %v", err, ErrNotASocket)
+	}
+	r, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := New(newEcho(), Options{}).Adopt(os.NewFile(uintptr(r), "unbound")); !errors.Is(err, ErrNotASocket) {
+		t.Errorf("Adopt(unbound socket) = %v, want %v", err, ErrNotASocket)
+	}
+}
