@@ -109,6 +109,8 @@ func (vm *VM) push(l *lua.State, v any) {
 		l.PushString(string(v))
 	case *luavalue.Table:
 		vm.pushTable(l, v)
+	case *Shadowed:
+		vm.pushShadowed(l, v)
 	case *Ref:
 		v.push(l)
 	case []string:

@@ -1,0 +1,160 @@
+package bindings
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/script"
+)
+
+// clearer is cache.clear(), which removes in chunks: one now, the rest by timer,
+// so that no command holds the worker.
+type clearer struct {
+	d      *Daemon
+	timers *timers
+}
+
+// clearing is one call of cache.clear().
+type clearing struct {
+	text     string // the name as it was given
+	name     dnsname.Name
+	exact    bool
+	rrtype   *uint16
+	chunk    int
+	callback *script.Ref
+	round    int
+}
+
+const defaultContinues = "; the default callback will continue asynchronously"
+
+func (k clearer) install() {
+	k.d.VM.Register(script.Func{
+		Name: "cache.clear", Args: "[name[, exact_name[, rr_type[, chunk_size[, callback[, prev_state]]]]]]", Max: 6, Fn: k.call,
+		Help: "forget everything, a subtree, a name, or a name and type; to forget that a name did not exist clear its whole zone",
+	})
+}
+
+func (k clearer) call(c *script.Call) error {
+	if !k.d.Cache.IsOpen() {
+		return errCacheClosed
+	}
+	if c.IsNil(1) || (c.String(1) == "." && !c.OptBool(2, false)) {
+		return k.everything(c)
+	}
+	job, err := readClearing(c)
+	if err != nil {
+		return err
+	}
+	if job.rrtype != nil {
+		if _, err := k.d.Cache.Remove(job.name, true, job.rrtype, math.MaxInt32); err != nil {
+			return err
+		}
+		return c.Return((&luavalue.Table{}).Add("count", 1.0))
+	}
+	result, err := k.chunk(job)
+	if err != nil {
+		return err
+	}
+	if job.callback == nil {
+		k.then(job, result)
+		return c.Return(result)
+	}
+	args := []any{c.Arg(1), c.Arg(2), c.Arg(3), c.Arg(4), job.callback, c.Arg(6), result}
+	values, err := job.callback.Call(args...)
+	if err != nil {
+		return err
+	}
+	return c.Return(values...)
+}
+
+func (k clearer) everything(c *script.Call) error {
+	n, err := k.d.Cache.Clear()
+	if err != nil {
+		return err
+	}
+	return c.Return((&luavalue.Table{}).Add("count", float64(n)))
+}
+
+// readClearing checks the arguments in the order of the manual.
+func readClearing(c *script.Call) (*clearing, error) {
+	job := &clearing{text: c.String(1), chunk: limits.ClearChunk}
+	var err error
+	if job.name, err = dnsname.Parse(job.text); err != nil {
+		return nil, fmt.Errorf("cache.clear: bad name '%s': %w", job.text, err)
+	}
+	job.exact = c.OptBool(2, false)
+	if !c.IsNil(3) {
+		t := uint16(c.Int(3, 1, math.MaxUint16))
+		job.rrtype = &t
+		if !job.exact {
+			return nil, errors.New("cache.clear: rr_type needs exact_name = true")
+		}
+		if !c.IsNil(4) || !c.IsNil(5) {
+			return nil, errors.New("cache.clear: rr_type goes neither with chunk_size nor with callback")
+		}
+	}
+	job.chunk = c.OptInt(4, 1, math.MaxInt32, limits.ClearChunk)
+	if !c.IsNil(5) {
+		job.callback = c.Function(5)
+	}
+	if !c.IsNil(6) {
+		if r, ok := c.Table(6).Get("round").(float64); ok {
+			job.round = int(r)
+		}
+	}
+	return job, nil
+}
+
+// chunk removes one chunk and tells what happened.
+func (k clearer) chunk(job *clearing) (*luavalue.Table, error) {
+	out := &luavalue.Table{}
+	if job.callback == nil {
+		if apex := k.d.Cache.Apex(job.name); apex != job.name {
+			out.Add("not_apex", fmt.Sprintf("to clear proofs of non-existence call cache.clear('%s')", apex))
+			out.Add("subtree", apex.String())
+		}
+	}
+	n, err := k.d.Cache.Remove(job.name, job.exact, nil, job.chunk)
+	if err != nil {
+		return nil, err
+	}
+	out.Add("count", float64(n))
+	if n == job.chunk {
+		text := "chunk size limit reached"
+		if job.callback == nil {
+			text += defaultContinues
+		}
+		out.Add("chunk_limit", text)
+	}
+	return out, nil
+}
+
+// then is the default callback: go on after a millisecond while chunks are full,
+// and say so when it took more than one.
+func (k clearer) then(job *clearing, result *luavalue.Table) {
+	job.round++
+	result.Add("round", float64(job.round))
+	if result.Get("chunk_limit") == nil {
+		if job.round > 1 {
+			name := strings.TrimSuffix(job.name.String(), ".")
+			if name == "" {
+				name = "."
+			}
+			k.d.Log.Group("cache").Notice(fmt.Sprintf("asynchonous cache.clear('%s', %v) finished", name, job.exact))
+		}
+		return
+	}
+	k.timers.after(time.Millisecond, func() error {
+		next, err := k.chunk(job)
+		if err == nil {
+			k.then(job, next)
+		}
+		return err
+	})
+}

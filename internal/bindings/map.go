@@ -1,0 +1,62 @@
+package bindings
+
+import (
+	"context"
+	"errors"
+
+	"kresd/internal/luavalue"
+	"kresd/internal/script"
+)
+
+// Mapper runs an expression in every worker of the group.
+type Mapper interface {
+	// Map returns a table with one entry a worker, ordered by id from 1: its
+	// value, the message of its error, an empty string where there was no value, or
+	// false where there was no answer. It fails when the outcome is unknown.
+	Map(ctx context.Context, expr string) (*luavalue.Table, error)
+}
+
+var (
+	errMapNested  = errors.New("map() cannot be used inside a mapped expression")
+	errMapLoading = errors.New("map() cannot be used while the configuration loads: the other workers are not there yet")
+)
+
+func installMap(d *Daemon) {
+	d.VM.Register(script.Func{
+		Name: "map", Args: "expression", Min: 1, Max: 1, Help: "run an expression in all workers and collect the results, ordered by worker",
+		Fn: func(c *script.Call) error {
+			if c.Type(1) != "string" {
+				c.TypeError(1, "string")
+			}
+			if c.Within(script.Mapped) {
+				return errMapNested
+			}
+			if c.Within(script.Config) {
+				return errMapLoading
+			}
+			return relay(d, c, c.String(1))
+		},
+	})
+}
+
+// relay waits for the group without keeping others from evaluating here, so two
+// workers that map at the same time never wait for each other.
+func relay(d *Daemon, c *script.Call, expr string) error {
+	var (
+		result *luavalue.Table
+		err    error
+		done   = make(chan struct{})
+		ctx    = c.Context()
+	)
+	d.Group.Go("map", func() {
+		defer close(done)
+		result, err = d.Mapper.Map(ctx, expr)
+	})
+	if werr := c.Wait(done); werr != nil {
+		return werr
+	}
+	if err != nil {
+		return err
+	}
+	return c.Return(result)
+}

@@ -1,0 +1,161 @@
+package bindings
+
+import (
+	"fmt"
+
+	"kresd/internal/module"
+	"kresd/internal/script"
+)
+
+func installModules(d *Daemon) {
+	m := &modules{d: d}
+	d.VM.RegisterObject(script.Object{
+		Name:      "modules",
+		Help:      "loaded modules; modules = { 'hints > iterate', name = options } loads and configures",
+		Protected: true,
+		Funcs: funcs(
+			script.Func{Name: "list", Max: 0, Help: "loaded modules in the order in which they are called",
+				Fn: func(c *script.Call) error { return c.Return(d.Chain.Names()) }},
+			script.Func{Name: "load", Args: "'name[ > other | < other]'", Min: 1, Max: 1, Help: "load a module at the end, after or before another one",
+				Fn: func(c *script.Call) error {
+					if _, err := m.load(stringOnly(c)); err != nil {
+						return err
+					}
+					return c.Return(true)
+				}},
+			script.Func{Name: "unload", Args: "name", Min: 1, Max: 1, Help: "unload a module",
+				Fn: func(c *script.Call) error {
+					if err := m.unload(stringOnly(c)); err != nil {
+						return err
+					}
+					return c.Return(true)
+				}},
+		),
+		Assign: m.assign,
+	})
+	for _, name := range d.Chain.Names() {
+		m.expose(name)
+	}
+}
+
+// modules makes loaded modules visible to scripts.
+type modules struct{ d *Daemon }
+
+func stringOnly(c *script.Call) string {
+	if c.Type(1) != "string" {
+		c.TypeError(1, "string")
+	}
+	return c.String(1)
+}
+
+func (m *modules) load(declaration string) (string, error) {
+	name, err := m.d.Chain.Load(declaration)
+	if err != nil {
+		return name, err
+	}
+	m.expose(name)
+	return name, nil
+}
+
+// unload takes a module out; the globals of the core (cache) stay.
+func (m *modules) unload(name string) error {
+	inst := m.d.Chain.Instance(name)
+	if err := m.d.Chain.Unload(name); err != nil {
+		return err
+	}
+	if visible(inst) {
+		m.d.VM.Unregister(name)
+	}
+	return nil
+}
+
+// assign serves one entry of modules = { 'a', 'b > a', c = options }.
+func (m *modules) assign(c *script.Call, key any) (bool, error) {
+	declaration, options := "", any(nil)
+	switch k := key.(type) {
+	case float64:
+		if c.Type(1) != "string" {
+			c.TypeError(1, "name of a module")
+		}
+		declaration = c.String(1)
+	case string:
+		declaration, options = k, c.Arg(1)
+	default:
+		return false, nil
+	}
+	name, err := m.load(declaration)
+	if err != nil {
+		return true, err
+	}
+	inst := m.d.Chain.Instance(name)
+	if inst.Config != nil {
+		if err := inst.Config(options); err != nil {
+			return true, fmt.Errorf("module '%s': %w", name, err)
+		}
+	} else if options != nil {
+		m.d.Log.Warn(fmt.Sprintf("module '%s' takes no options; they were ignored", name))
+	}
+	return true, nil
+}
+
+// visible tells whether a module has anything that scripts can use.
+func visible(i *module.Instance) bool {
+	return i != nil && (len(i.Functions) > 0 || i.Config != nil || i.Get != nil || i.Set != nil)
+}
+
+// expose makes the module's global. A module without functions is still a
+// global, so that scripts can tell whether it is loaded; the core's globals keep
+// their names.
+func (m *modules) expose(name string) {
+	inst := m.d.Chain.Instance(name)
+	if name == "cache" {
+		return
+	}
+	o := script.Object{Name: name, Help: "module", Index: index(inst), Assign: set(inst)}
+	for _, f := range inst.Functions {
+		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: call(f)})
+	}
+	if inst.Config != nil {
+		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1, Help: "configure the module",
+			Fn: func(c *script.Call) error { return inst.Config(c.Arg(1)) }})
+	}
+	m.d.VM.RegisterObject(o)
+}
+
+func call(f module.Function) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		args := make([]any, c.NArgs())
+		for i := range args {
+			args[i] = c.Arg(i + 1)
+		}
+		results, err := f.Fn(args)
+		if err != nil {
+			return err
+		}
+		return c.Return(results...)
+	}
+}
+
+func index(inst *module.Instance) func(*script.Call, any) any {
+	return func(c *script.Call, key any) any {
+		name, ok := key.(string)
+		if !ok || inst.Get == nil {
+			return nil
+		}
+		v, err := inst.Get(name)
+		if err != nil {
+			c.Raise(err)
+		}
+		return v
+	}
+}
+
+func set(inst *module.Instance) func(*script.Call, any) (bool, error) {
+	return func(c *script.Call, key any) (bool, error) {
+		name, ok := key.(string)
+		if !ok || inst.Set == nil {
+			return false, nil
+		}
+		return true, inst.Set(name, c.Arg(1))
+	}
+}

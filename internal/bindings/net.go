@@ -1,0 +1,215 @@
+package bindings
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/script"
+)
+
+// Listener opens and closes the addresses that clients ask.
+type Listener interface {
+	// Listen binds an address for UDP and TCP. While the configuration loads it
+	// only makes sure that it could. An address that is bound already is fine.
+	Listen(addr netip.AddrPort, freebind bool) error
+	// Close tells whether the address was bound.
+	Close(addr netip.AddrPort) bool
+	// Endpoints lists what is bound, in the order in which it was.
+	Endpoints() []Endpoint
+}
+
+// Endpoint is one bound address.
+type Endpoint struct {
+	Addr     netip.AddrPort
+	UDP, TCP bool
+}
+
+// errNoTLS is the answer to everything that would need TLS.
+var errNoTLS = errors.New("DNS over TLS is not part of this version: listen without tls, or put a TLS proxy in front")
+
+const dnsPort = 53
+
+func installNet(d *Daemon) {
+	n := &network{d: d}
+	d.VM.RegisterObject(script.Object{
+		Name:      "net",
+		Help:      "addresses to listen on and parameters of the transports; net = { '127.0.0.1', '::1' } listens. Avoid the wildcards 0.0.0.0 and :: on machines with several addresses: name the addresses instead",
+		Protected: true,
+		Fields: []script.Field{
+			boolField("ipv4", "whether IPv4 is used towards other servers", &d.Settings.IPv4),
+			boolField("ipv6", "whether IPv6 is used towards other servers", &d.Settings.IPv6),
+		},
+		Funcs: append(n.listening(), netParameters(d)...),
+		Index: func(_ *script.Call, key any) any {
+			if name, ok := key.(string); ok {
+				if t := interfaces().Get(name); t != nil {
+					return t
+				}
+			}
+			return nil
+		},
+		Assign: n.assign,
+	})
+}
+
+// network is the part of net that listens.
+type network struct{ d *Daemon }
+
+func (n *network) listening() []script.Func {
+	return funcs(
+		script.Func{Name: "listen", Args: "addresses[, port = 53[, flags]]", Min: 1, Max: 3, Fn: n.listen,
+			Help: "listen on an address, an interface (net.eth0), its name, or a list of them. On machines with several addresses avoid 0.0.0.0 and ::, name the addresses"},
+		script.Func{Name: "close", Args: "address[, port = 53]", Min: 1, Max: 2, Fn: n.close, Help: "stop listening on an address"},
+		script.Func{Name: "list", Max: 0, Fn: n.list, Help: "bound addresses"},
+		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses",
+			Fn: func(c *script.Call) error { return c.Return(interfaces()) }},
+	)
+}
+
+// assign serves net = { … } and net[key] = address: anything that is no known
+// option is an address to listen on.
+func (n *network) assign(c *script.Call, key any) (bool, error) {
+	value := c.Arg(1)
+	switch value.(type) {
+	case string, *luavalue.Table:
+		n.listenOn(c, value, dnsPort, false)
+		return true, nil
+	}
+	if _, isIndex := key.(float64); isIndex {
+		c.TypeError(1, "address")
+	}
+	return false, nil
+}
+
+func (n *network) listen(c *script.Call) error {
+	port := c.OptInt(2, 0, 65535, dnsPort)
+	tls, freebind := port == 853, false
+	if !c.IsNil(3) {
+		for _, p := range c.Table(3).Pairs {
+			switch p.Key {
+			case "tls":
+				tls = p.Value == true
+			case "kind":
+				if p.Value != "dns" {
+					return fmt.Errorf("net.listen: kind '%v' is not part of this version: only 'dns' is", p.Value)
+				}
+				tls = false
+			case "freebind":
+				freebind = p.Value == true
+			default:
+				return script.Usage(fmt.Sprintf("net.listen: unknown flag '%v'; there are tls, kind and freebind", p.Key))
+			}
+		}
+	}
+	if tls {
+		return errNoTLS
+	}
+	switch c.Type(1) {
+	case "string", "table":
+	default:
+		c.TypeError(1, "address, interface or list of them")
+	}
+	return c.Return(n.listenOn(c, c.Arg(1), uint16(port), freebind))
+}
+
+// listenOn binds everything that value names and stops at the first failure,
+// which it logs.
+func (n *network) listenOn(c *script.Call, value any, port uint16, freebind bool) bool {
+	addrs, err := addresses(value)
+	if err != nil {
+		c.Raise(script.Usage(err.Error()))
+	}
+	for _, a := range addrs {
+		ip, err := parseAddr(a)
+		if err == nil && port == 0 {
+			err = errors.New("port 0 cannot be asked")
+		}
+		if err == nil {
+			err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), freebind)
+		}
+		if err != nil {
+			n.d.Log.Error(fmt.Sprintf("bind to '%s@%d' %v", a, port, err))
+			return false
+		}
+	}
+	return true
+}
+
+func (n *network) close(c *script.Call) error {
+	addr, err := parseAddr(c.String(1))
+	if err != nil {
+		return err
+	}
+	return c.Return(n.d.Listener.Close(netip.AddrPortFrom(addr, uint16(c.OptInt(2, 0, 65535, dnsPort)))))
+}
+
+// list shows the first endpoint of each address as the manual does, and further
+// ones under "more".
+func (n *network) list(c *script.Call) error {
+	out := &luavalue.Table{}
+	for _, e := range n.d.Listener.Endpoints() {
+		key := e.Addr.Addr().String()
+		entry := &luavalue.Table{}
+		entry.Add("port", float64(e.Addr.Port()))
+		if e.TCP {
+			entry.Add("tcp", true)
+		}
+		if e.UDP {
+			entry.Add("udp", true)
+		}
+		first, _ := out.Get(key).(*luavalue.Table)
+		if first == nil {
+			out.Add(key, entry)
+			continue
+		}
+		more, _ := first.Get("more").(*luavalue.Table)
+		if more == nil {
+			more = &luavalue.Table{}
+			first.Add("more", more)
+		}
+		more.Add(float64(len(more.Pairs)+1), entry)
+	}
+	return c.Return(out)
+}
+
+// parseAddr reads an IP address, or an IPv6 one with a zone.
+func parseAddr(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return a, fmt.Errorf("'%s' is neither an IP address nor an interface", text)
+	}
+	return a.Unmap(), nil
+}
+
+// netParameters are the functions of net that get and set a number or address.
+func netParameters(d *Daemon) []script.Func {
+	s := d.Settings
+	return funcs(
+		script.Func{Name: "bufsize", Args: "[clients[, upstream]]", Max: 2, Help: "EDNS size offered, in octets (512 to 65535)",
+			Fn: func(c *script.Call) error {
+				if c.NArgs() == 0 {
+					return c.Return(float64(s.Bufsize.Load()), float64(s.UpstreamBufsize.Load()))
+				}
+				down := c.Int(1, limits.MinBufsize, limits.MaxBufsize)
+				up := c.OptInt(2, limits.MinBufsize, limits.MaxBufsize, min(down, limits.UDPPayload))
+				s.Bufsize.Store(uint32(down))
+				s.UpstreamBufsize.Store(uint32(up))
+				return c.Return()
+			}},
+		script.Func{Name: "tcp_pipeline", Args: "[n]", Max: 1, Help: "outstanding queries of one TCP connection (0 to 65535)",
+			Fn: func(c *script.Call) error {
+				if c.NArgs() > 0 {
+					s.TCPPipeline.Store(int32(c.Int(1, 0, 65535)))
+					d.changed()
+				}
+				return c.Return(float64(s.TCPPipeline.Load()))
+			}},
+		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1, Help: "how long a TCP connection may idle, in milliseconds",
+			Fn: func(c *script.Call) error { return milliseconds(d, c, &s.TCPIdle, 1) }},
+		outgoing("outgoing_v4", "IPv4", false, &s.Outgoing4),
+		outgoing("outgoing_v6", "IPv6", true, &s.Outgoing6),
+	)
+}

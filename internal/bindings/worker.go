@@ -1,0 +1,72 @@
+package bindings
+
+import (
+	"math"
+	"time"
+
+	"kresd/internal/luavalue"
+	"kresd/internal/script"
+)
+
+// Process is the worker as a process.
+type Process interface {
+	// ID is the worker's number in its group, from 0; Count the group's size.
+	ID() int
+	Count() int
+	PID() int
+	// Stats are the figures of worker.stats() by name.
+	Stats() []Counter
+	// Quit ends this process as SIGTERM does.
+	Quit()
+	// BeforeUser opens what needs the privileges that user() gives up.
+	BeforeUser() error
+}
+
+func installWorker(d *Daemon) {
+	number := func(fn func() int) func(*script.Call) (any, error) {
+		return func(*script.Call) (any, error) { return float64(fn()), nil }
+	}
+	d.VM.RegisterObject(script.Object{
+		Name:      "worker",
+		Help:      "this process in its group",
+		Protected: true,
+		Fields: []script.Field{
+			{Name: "id", Help: "number of this worker, from 0", Get: number(d.Process.ID)},
+			{Name: "count", Help: "number of workers in the group", Get: number(d.Process.Count)},
+			{Name: "pid", Help: "process id", Get: number(d.Process.PID)},
+		},
+		Funcs: funcs(
+			script.Func{Name: "stats", Max: 0, Help: "queries in and out, and figures of the process",
+				Fn: func(c *script.Call) error { return c.Return(counters(d.Process.Stats())) }},
+			script.Func{Name: "info", Max: 0, Help: "stats and the process id",
+				Fn: func(c *script.Call) error {
+					return c.Return(counters(d.Process.Stats()).Add("pid", float64(d.Process.PID())))
+				}},
+			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command; queries are answered meanwhile", Fn: sleep(d)},
+		),
+	})
+}
+
+func counters(list []Counter) *luavalue.Table {
+	t := &luavalue.Table{}
+	for _, s := range list {
+		t.Add(s.Name, s.Value)
+	}
+	return t
+}
+
+func sleep(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		s := c.Number(1)
+		if !(s >= 0 && s <= math.MaxInt32) {
+			c.ArgError(1, "seconds of at least 0 expected")
+		}
+		done := make(chan struct{})
+		timer := d.Clock.AfterFunc(time.Duration(s*float64(time.Second)), func() { close(done) })
+		defer timer.Stop()
+		if err := c.Wait(done); err != nil {
+			return err
+		}
+		return c.Return()
+	}
+}

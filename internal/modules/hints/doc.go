@@ -1,0 +1,7 @@
+// Package hints is the module that answers from a table of names and addresses,
+// as /etc/hosts does, and that lets an operator replace the root hints.
+//
+// The table is an immutable snapshot: scripts build the next one, queries read
+// the current one. Names in it take the driver's way, where the layer answers A,
+// AAAA and PTR with AA before the network is asked; nothing of it is cached.
+package hints

@@ -1,0 +1,302 @@
+package hints
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/luavalue"
+	"kresd/internal/module"
+	"kresd/internal/zonecut"
+)
+
+// Roots are the root hints of the worker.
+type Roots interface {
+	RootHints() *zonecut.Cut
+	// SetRootHints replaces them; nil restores the built-in ones.
+	SetRootHints(*zonecut.Cut)
+	// ReadRootHints reads a zone file; "" is the built-in list.
+	ReadRootHints(path string) (*zonecut.Cut, error)
+}
+
+type hints struct {
+	table  atomic.Pointer[table]
+	nodata atomic.Bool
+	ttl    atomic.Uint32 // seconds
+	roots  Roots
+}
+
+// Open makes an instance of the module.
+func Open(roots Roots) (*module.Instance, error) {
+	h := &hints{roots: roots}
+	h.table.Store(newTable())
+	h.nodata.Store(true)
+	return &module.Instance{
+		Layer: h.layer(), Fast: h.fast, Config: h.config, Functions: h.functions(),
+		Get: func(name string) (any, error) { return h.get(name) },
+		Set: func(name string, v any) error {
+			if ok := h.set(fmt.Sprintf("%s %v", name, v)); !ok {
+				return fmt.Errorf("hints: '%v' is not an address for '%s'", v, name)
+			}
+			return nil
+		},
+	}, nil
+}
+
+func (h *hints) functions() []module.Function {
+	return []module.Function{
+		{Name: "add_hosts", Args: "[path]", Max: 1, Help: "add what a hosts file says (/etc/hosts)", Fn: h.addHosts},
+		{Name: "get", Args: "[name]", Max: 1, Help: "addresses of a name, or all of them", Fn: func(args []any) ([]any, error) {
+			name, err := optText(args, "")
+			if err != nil {
+				return nil, err
+			}
+			v, err := h.get(name)
+			return []any{v}, err
+		}},
+		{Name: "set", Args: "'name address'", Min: 1, Max: 1, Help: "add an address to a name", Fn: h.outcome(h.set)},
+		{Name: "del", Args: "'name[ address]'", Min: 1, Max: 1, Help: "remove a name, or one of its addresses", Fn: h.outcome(h.del)},
+		{Name: "root", Args: "[{ name = address | list }]", Max: 1, Help: "root hints, or replace them", Fn: h.root},
+		{Name: "root_file", Args: "[path]", Max: 1, Help: "replace the root hints by a zone file, or by the built-in ones", Fn: h.rootFile},
+		{Name: "use_nodata", Args: "true | false", Min: 1, Max: 1, Help: "whether a known name without the asked type has no data", Fn: func(args []any) ([]any, error) {
+			on, ok := args[0].(bool)
+			if ok {
+				h.nodata.Store(on)
+			}
+			return result(ok), nil
+		}},
+		{Name: "ttl", Args: "[seconds]", Max: 1, Help: "TTL of answers", Fn: h.setTTL},
+	}
+}
+
+func (h *hints) setTTL(args []any) ([]any, error) {
+	if len(args) > 0 {
+		n, ok := args[0].(float64)
+		if !ok || n < 0 || n > math.MaxInt32 {
+			return nil, errors.New("hints.ttl: seconds of at least 0 expected")
+		}
+		h.ttl.Store(uint32(n))
+	}
+	return []any{float64(h.ttl.Load())}, nil
+}
+
+func result(ok bool) []any { return []any{(&luavalue.Table{}).Add("result", ok)} }
+
+// outcome wraps a function over text as one that returns { result = bool }.
+func (h *hints) outcome(fn func(string) bool) func([]any) ([]any, error) {
+	return func(args []any) ([]any, error) {
+		text, err := optText(args, "")
+		if err != nil {
+			return nil, err
+		}
+		return result(fn(text)), nil
+	}
+}
+
+func optText(args []any, absent string) (string, error) {
+	if len(args) == 0 || args[0] == nil {
+		return absent, nil
+	}
+	text, ok := args[0].(string)
+	if !ok {
+		return "", errors.New("hints: text expected")
+	}
+	return text, nil
+}
+
+// change publishes a changed copy of the table. Scripts run one at a time.
+func (h *hints) change(fn func(t *table) error) error {
+	t := h.table.Load().clone()
+	err := fn(t)
+	h.table.Store(t)
+	return err
+}
+
+// config drops all hints and loads the file that the options name, if any.
+func (h *hints) config(value any) error {
+	path, err := optionPath(value)
+	if err != nil {
+		return err
+	}
+	h.table.Store(newTable())
+	if path == "" {
+		return nil
+	}
+	return h.change(func(t *table) error { return t.loadHosts(path) })
+}
+
+func optionPath(value any) (string, error) {
+	switch v := value.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	case *luavalue.Table:
+		for _, p := range v.Pairs {
+			if p.Key != "file" {
+				return "", fmt.Errorf("unknown option '%v'; there is file", p.Key)
+			}
+		}
+		return optionPath(v.Get("file"))
+	}
+	return "", errors.New("a path or { file = path } expected")
+}
+
+func (h *hints) addHosts(args []any) ([]any, error) {
+	path, err := optText(args, "/etc/hosts")
+	if err != nil {
+		return nil, err
+	}
+	if err := h.change(func(t *table) error { return t.loadHosts(path) }); err != nil {
+		return nil, err
+	}
+	return result(true), nil
+}
+
+func (h *hints) get(text string) (any, error) {
+	t := h.table.Load()
+	if text == "" {
+		all := &luavalue.Table{}
+		for name, addrs := range t.forward {
+			all.Add(name.String(), texts(addrs))
+		}
+		all.Sort()
+		return all, nil
+	}
+	name, err := dnsname.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("hints: bad name '%s': %w", text, err)
+	}
+	if addrs := t.forward[name]; len(addrs) > 0 {
+		return texts(addrs), nil
+	}
+	return nil, nil
+}
+
+func texts(addrs []netip.Addr) *luavalue.Table {
+	list := make([]any, len(addrs))
+	for i, a := range addrs {
+		list[i] = a.String()
+	}
+	return luavalue.List(list...)
+}
+
+func (h *hints) set(text string) bool {
+	words := strings.Fields(text)
+	if len(words) != 2 {
+		return false
+	}
+	name, nerr := dnsname.Parse(words[0])
+	addr, aerr := parseAddr(words[1])
+	if nerr != nil || aerr != nil {
+		return false
+	}
+	return h.change(func(t *table) error { t.add(name, addr); return nil }) == nil
+}
+
+func (h *hints) del(text string) bool {
+	words := strings.Fields(text)
+	if len(words) == 0 || len(words) > 2 {
+		return false
+	}
+	name, err := dnsname.Parse(words[0])
+	if err != nil {
+		return false
+	}
+	var addr netip.Addr
+	if len(words) == 2 {
+		if addr, err = parseAddr(words[1]); err != nil {
+			return false
+		}
+	}
+	found := false
+	_ = h.change(func(t *table) error { found = t.remove(name, addr); return nil })
+	return found
+}
+
+// root reads the root hints, or replaces them by a table of names and their
+// address or addresses. An empty table restores the built-in ones.
+func (h *hints) root(args []any) ([]any, error) {
+	if len(args) > 0 && args[0] != nil {
+		t, ok := args[0].(*luavalue.Table)
+		if !ok {
+			return nil, errors.New("hints.root: a table of names and addresses expected")
+		}
+		cut, err := rootCut(t)
+		if err != nil {
+			return nil, err
+		}
+		h.roots.SetRootHints(cut)
+	}
+	out := &luavalue.Table{}
+	for _, ns := range h.roots.RootHints().NS {
+		out.Add(ns.Name.String(), texts(ns.Addrs))
+	}
+	out.Sort()
+	return []any{out}, nil
+}
+
+func rootCut(t *luavalue.Table) (*zonecut.Cut, error) {
+	if len(t.Pairs) == 0 {
+		return nil, nil
+	}
+	cut := &zonecut.Cut{Name: dnsname.Root, Hints: true}
+	for _, p := range t.Pairs {
+		text, ok := p.Key.(string)
+		if !ok {
+			return nil, fmt.Errorf("hints.root: '%v' is no name of a server: write { ['a.root-servers.net.'] = '198.41.0.4' }", p.Key)
+		}
+		name, err := dnsname.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("hints.root: bad name '%s': %w", text, err)
+		}
+		ns := zonecut.NameServer{Name: name}
+		if ns.Addrs, err = rootAddrs(p.Value); err != nil {
+			return nil, fmt.Errorf("hints.root: %s: %w", text, err)
+		}
+		cut.NS = append(cut.NS, ns)
+	}
+	slices.SortFunc(cut.NS, func(a, b zonecut.NameServer) int { return dnsname.Compare(a.Name, b.Name) })
+	return cut, nil
+}
+
+func rootAddrs(value any) ([]netip.Addr, error) {
+	list := []any{value}
+	if t, ok := value.(*luavalue.Table); ok {
+		list = t.Values()
+	}
+	var out []netip.Addr
+	for _, v := range list {
+		text, ok := v.(string)
+		if !ok {
+			return nil, errors.New("an address or a list of addresses expected")
+		}
+		a, err := parseAddr(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("no address")
+	}
+	return out, nil
+}
+
+func (h *hints) rootFile(args []any) ([]any, error) {
+	path, err := optText(args, "")
+	if err != nil {
+		return nil, err
+	}
+	cut, err := h.roots.ReadRootHints(path)
+	if err != nil {
+		return nil, err
+	}
+	h.roots.SetRootHints(cut)
+	return []any{""}, nil
+}

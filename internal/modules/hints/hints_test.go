@@ -1,0 +1,167 @@
+package hints
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/luavalue"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+type roots struct{ cut *zonecut.Cut }
+
+func (r *roots) RootHints() *zonecut.Cut {
+	if r.cut == nil {
+		return &zonecut.Cut{Name: dnsname.Root}
+	}
+	return r.cut
+}
+func (r *roots) SetRootHints(c *zonecut.Cut)                { r.cut = c }
+func (r *roots) ReadRootHints(string) (*zonecut.Cut, error) { return nil, os.ErrNotExist }
+
+func open(t *testing.T) (*module.Instance, *roots) {
+	t.Helper()
+	r := &roots{}
+	i, err := Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i, r
+}
+
+func fn(t *testing.T, i *module.Instance, name string, args ...any) any {
+	t.Helper()
+	for _, f := range i.Functions {
+		if f.Name == name {
+			out, err := f.Fn(args)
+			if err != nil {
+				t.Fatalf("hints.%s%v: %v", name, args, err)
+			}
+			return out[0]
+		}
+	}
+	t.Fatalf("no function %s", name)
+	return nil
+}
+
+func ask(i *module.Instance, name string, qtype uint16) (resolve.Outcome, bool, *resolve.Request) {
+	n, _ := dnsname.Parse(name)
+	req := &resolve.Request{}
+	q := &resolve.Query{Question: resolve.Question{Name: n, Type: qtype, Class: wire.ClassIN}}
+	done := i.Layer.Produce(req, q) == resolve.Done
+	if done {
+		i.Layer.Finalize(req)
+	}
+	return q.Outcome, done, req
+}
+
+func TestAnswersFromATableAndAHostsFile(t *testing.T) {
+	i, _ := open(t)
+	path := filepath.Join(t.TempDir(), "hosts")
+	text := "# comment\n192.0.2.1\thost.example alias.example # more\n2001:db8::1 host.example\n\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Config((&luavalue.Table{}).Add("file", path)); err != nil {
+		t.Fatal(err)
+	}
+	out, done, req := ask(i, "HOST.example", wire.TypeA)
+	if !done || out.Kind != resolve.Positive || string(out.Answer[0].Data[0]) != "\xc0\x00\x02\x01" || !req.Result.AA || !req.Result.NoCache {
+		t.Errorf("A of host.example: %+v, done %v, %+v", out, done, req.Result)
+	}
+	if out, _, _ := ask(i, "alias.example", wire.TypeAAAA); out.Kind != resolve.NoData {
+		t.Errorf("AAAA of a name that has only A: %v, want no data", out.Kind)
+	}
+	if out, _, _ := ask(i, "1.2.0.192.in-addr.arpa", wire.TypePTR); wire.Target(out.Answer[0].Data[0]).String() != "host.example." {
+		t.Errorf("PTR leads to %s, want the canonical name", wire.Target(out.Answer[0].Data[0]))
+	}
+	if _, done, _ := ask(i, "host.example", wire.TypeMX); done {
+		t.Error("a type that hints do not serve was answered")
+	}
+	fn(t, i, "use_nodata", false)
+	if _, done, _ := ask(i, "alias.example", wire.TypeAAAA); done {
+		t.Error("use_nodata(false) was ignored")
+	}
+}
+
+func TestBrokenHostsFileNamesTheLine(t *testing.T) {
+	i, _ := open(t)
+	path := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(path, []byte("192.0.2.1 good.example\nnonsense here\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := i.Config(path)
+	if err == nil || !strings.Contains(err.Error(), "hosts:2:") {
+		t.Errorf("error %v does not name the line", err)
+	}
+	if _, done, _ := ask(i, "good.example", wire.TypeA); !done {
+		t.Error("lines before the broken one were lost")
+	}
+}
+
+func TestSetGetDel(t *testing.T) {
+	i, _ := open(t)
+	if r := fn(t, i, "set", "a.example 192.0.2.7").(*luavalue.Table); r.Get("result") != true {
+		t.Error("set failed")
+	}
+	if r := fn(t, i, "set", "a.example nonsense").(*luavalue.Table); r.Get("result") != false {
+		t.Error("a bad address was taken")
+	}
+	if err := i.Set("b.example", "192.0.2.8"); err != nil {
+		t.Error(err)
+	}
+	if got := fn(t, i, "get", "a.example").(*luavalue.Table).Values(); len(got) != 1 || got[0] != "192.0.2.7" {
+		t.Errorf("get = %v", got)
+	}
+	fn(t, i, "del", "a.example 192.0.2.7")
+	if _, done, _ := ask(i, "a.example", wire.TypeA); done {
+		t.Error("a deleted name is still answered")
+	}
+	if _, done, _ := ask(i, "7.2.0.192.in-addr.arpa", wire.TypePTR); done {
+		t.Error("a deleted name's PTR is still answered")
+	}
+}
+
+func TestRootReplacesTheRootHints(t *testing.T) {
+	i, r := open(t)
+	table := (&luavalue.Table{}).Add("b.root.", luavalue.List("192.0.2.2", "2001:db8::2")).Add("a.root.", "192.0.2.1")
+	fn(t, i, "root", table)
+	if len(r.cut.NS) != 2 || !r.cut.Hints || r.cut.NS[0].Addrs[0] != netip.MustParseAddr("192.0.2.1") || len(r.cut.NS[1].Addrs) != 2 {
+		t.Errorf("root hints %+v", r.cut)
+	}
+	fn(t, i, "root", &luavalue.Table{})
+	if r.cut != nil {
+		t.Error("an empty table did not restore the built-in hints")
+	}
+	for _, bad := range []any{"text", luavalue.List("192.0.2.1"), (&luavalue.Table{}).Add("a.", "nonsense")} {
+		for _, f := range i.Functions {
+			if f.Name == "root" {
+				if _, err := f.Fn([]any{bad}); err == nil {
+					t.Errorf("hints.root(%v) succeeded", bad)
+				}
+			}
+		}
+	}
+}
+
+func TestFastVerdictAllocatesNothingAndSendsHintsTheDriversWay(t *testing.T) {
+	i, _ := open(t)
+	q := &wire.Question{Name: []byte("\x01A\x07Example\x00"), Type: wire.TypeA}
+	if v := i.Fast(q); v != module.Pass {
+		t.Errorf("an empty table says %v", v)
+	}
+	fn(t, i, "set", "a.example 192.0.2.7")
+	if v := i.Fast(q); v != module.Driver {
+		t.Errorf("a hinted name says %v, want the driver's way", v)
+	}
+	if n := testing.AllocsPerRun(100, func() { i.Fast(q) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,93 @@
+package hints
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/module"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// answered marks a request whose own question was answered from the table.
+type answered struct{}
+
+func (h *hints) layer() *resolve.Layer {
+	return &resolve.Layer{Name: "hints", Produce: h.produce, Finalize: h.finalize}
+}
+
+func (h *hints) produce(req *resolve.Request, q *resolve.Query) resolve.State {
+	t := h.table.Load()
+	if t.empty() || q.Class != wire.ClassIN || q.Outcome.Kind != resolve.Pending {
+		return resolve.Produce
+	}
+	data, known := t.lookup(q.Question)
+	if !known || (len(data) == 0 && !h.nodata.Load()) {
+		return resolve.Produce
+	}
+	q.Outcome = resolve.Outcome{Kind: resolve.NoData, Cached: true, Zone: q.Name}
+	if len(data) > 0 {
+		q.Outcome.Kind = resolve.Positive
+		set := wire.RRset{Owner: q.Name, Type: q.Type, Class: wire.ClassIN, TTL: h.ttl.Load(), Data: data}
+		q.Outcome.Answer = []resolve.Set{{RRset: set, Rank: rank.Auth | rank.Insecure, Cached: true}}
+	}
+	if q.Parent == nil {
+		if req.Vars == nil {
+			req.Vars = map[any]any{}
+		}
+		req.Vars[answered{}] = true
+	}
+	return resolve.Done
+}
+
+// finalize marks what the table answered: with authority, and not to be kept.
+func (h *hints) finalize(req *resolve.Request) {
+	if req.Vars[answered{}] != nil {
+		req.Result.AA = true
+		req.Result.NoCache = true
+	}
+}
+
+// lookup returns the RDATA for a question; known tells whether the name is in
+// the table.
+func (t *table) lookup(q resolve.Question) (data [][]byte, known bool) {
+	if q.Type == wire.TypePTR {
+		names, known := t.reverse[q.Name]
+		if !known {
+			return nil, false
+		}
+		return [][]byte{[]byte(names[len(names)-1])}, true
+	}
+	addrs, known := t.forward[q.Name]
+	if !known || (q.Type != wire.TypeA && q.Type != wire.TypeAAAA) {
+		return nil, false
+	}
+	for _, a := range addrs {
+		if a.Is4() == (q.Type == wire.TypeA) {
+			data = append(data, a.AsSlice())
+		}
+	}
+	return data, true
+}
+
+// fast sends the names of the table the driver's way.
+func (h *hints) fast(q *wire.Question) module.Verdict {
+	t := h.table.Load()
+	if t.empty() {
+		return module.Pass
+	}
+	var buf [dnsname.MaxLen]byte
+	if len(q.Name) > len(buf) {
+		return module.Driver
+	}
+	name := buf[:len(q.Name)]
+	for i, c := range q.Name {
+		name[i] = dnsname.Lower(c)
+	}
+	if _, known := t.forward[dnsname.Name(name)]; known {
+		return module.Driver
+	}
+	if _, known := t.reverse[dnsname.Name(name)]; known {
+		return module.Driver
+	}
+	return module.Pass
+}
