@@ -31,6 +31,8 @@ type Layer struct {
 	Checkout func(*Request, *Query) State
 	// Consume sees each answer. msg is nil when the Outcome came from Produce.
 	// iterate makes the Outcome of a message; later layers judge and keep it.
+	// Produce, or an Outcome that is Lame, means that another answer is wanted: the
+	// layers behind do not see this one.
 	Consume func(*Request, *Query, *wire.Msg) State
 	// Finalize is the last touch on the request's Result.
 	Finalize func(*Request)

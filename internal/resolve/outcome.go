@@ -59,7 +59,7 @@ type Outcome struct {
 	Authority []Set
 	// Target is where an Alias leads.
 	Target dnsname.Name
-	// Cut is the delegation of a Referral.
+	// Cut is the delegation of a Referral, or the root's own as its servers told it.
 	Cut *zonecut.Cut
 	// Extra are sets that may be cached but are not part of the answer: the NS set
 	// at an apex, addresses of name servers in their own zone.
@@ -69,6 +69,18 @@ type Outcome struct {
 	Zone dnsname.Name
 	// Cached tells that all of it came from the cache.
 	Cached bool
+}
+
+// hideProofs leaves out what only a client with DO set wants to see beside an
+// answer (RFC 4035, section 3.2.1).
+func (res *Result) hideProofs() {
+	keep := res.Authority[:0:0]
+	for i := range res.Authority {
+		if t := res.Authority[i].Type; t != wire.TypeNSEC && t != wire.TypeNSEC3 && t != wire.TypeDS {
+			keep = append(keep, res.Authority[i])
+		}
+	}
+	res.Authority = keep
 }
 
 // Result is what the client will be told.

@@ -6,8 +6,13 @@ import (
 	"kresd/internal/limits"
 )
 
-// ErrCycle says that an equal question already waits in the plan.
-var ErrCycle = errors.New("the question waits for itself")
+// Refusals of Push.
+var (
+	// ErrCycle: an equal question already waits in the plan.
+	ErrCycle = errors.New("the question waits for itself")
+	// ErrDepth: too many addresses of name servers wait for each other.
+	ErrDepth = errors.New("addresses of name servers depend on each other too deeply")
+)
 
 // Plan is a stack of questions. Every limit on how much a request may ask is
 // enforced here, where work enters.

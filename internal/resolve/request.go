@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
 
@@ -34,7 +35,21 @@ type Request struct {
 	// depth.
 	Tracef func(q *Query, component, format string, args ...any)
 
-	ctx context.Context
+	// Cut, when a Begin hook sets it together with Stub or Forward in Flags, holds
+	// the servers that the request's own question goes to. It is compared by
+	// identity: one rule, one Cut.
+	Cut *zonecut.Cut
+	// Join tells requests apart that ask the same but are treated differently by a
+	// module: only those with equal Join share one resolution.
+	Join string
+	// Alone keeps the request from being joined with others at all.
+	Alone bool
+
+	ctx          context.Context
+	root         *Query
+	iterations   int
+	nsFetches    int // name servers whose addresses were looked up
+	unresolvable int // of these, without success
 }
 
 // Context is cancelled when the request's time is over.
@@ -58,9 +73,21 @@ type Query struct {
 	// Depth counts the name-server addresses that wait for each other above this
 	// query.
 	Depth int
+	// Steps counts the aliases between the request's question and this one.
+	Steps int
+	// Solved tells that the query has left the plan with an Outcome that includes
+	// what its aliases led to; Err why it left the plan without one.
+	Solved bool
+	Err    error
+	// Iter is the iterate layer's own.
+	Iter IterState
 
-	iter IterState
+	run progress
 }
+
+// Forwards tells whether the query's servers were chosen by the operator, so
+// that what they say is final: nothing is iterated from there.
+func (q *Query) Forwards() bool { return q.Flags&(Stub|Forward) != 0 && q.Cut != nil && q.Cut.Hints }
 
 // Server is one address of a name server and how to speak to it.
 type Server struct {
@@ -69,4 +96,44 @@ type Server struct {
 	// NoEDNS and NoCase are set for servers that cannot EDNS or destroy the letter
 	// case of questions.
 	NoEDNS, NoCase bool
+}
+
+// Root is the query for the request's own question; nil before resolution.
+func (r *Request) Root() *Query { return r.root }
+
+// Push makes question a sub-query of q and returns it. A layer that pushes
+// returns Yield, and finds Solved or Err set in the sub-query when its hook is
+// called again. flags replace those of q.
+func (r *Request) Push(q *Query, question Question, flags Flags) (*Query, error) {
+	sub := &Query{Question: question, Parent: q, Flags: flags, Depth: q.Depth, Steps: q.Steps}
+	if err := r.Plan.Push(sub); err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+// pushAddress makes the address of a name server a sub-query of q.
+func (r *Request) pushAddress(q *Query, question Question, flags Flags) (*Query, error) {
+	if q.Depth >= limits.MaxRecursionDepth {
+		r.Plan.counters.Hit(limits.RecursionDepth)
+		return nil, ErrDepth
+	}
+	for a := q; a != nil; a = a.Parent {
+		if a.Name == question.Name && isAddress(a.Type) {
+			r.Plan.counters.Hit(limits.Cycle)
+			return nil, ErrCycle
+		}
+	}
+	sub := &Query{Question: question, Parent: q, Flags: flags, Depth: q.Depth + 1}
+	if err := r.Plan.Push(sub); err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+// trace tells a reader of the request one step.
+func (r *Request) trace(q *Query, component, format string, args ...any) {
+	if r.Tracef != nil {
+		r.Tracef(q, component, format, args...)
+	}
 }

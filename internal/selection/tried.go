@@ -81,3 +81,6 @@ func (t *Tried) worn(ns dnsname.Name) bool {
 
 // Any tells whether anything was tried.
 func (t *Tried) Any() bool { return len(t.hosts) > 0 }
+
+// Reset forgets all, but keeps the memory for it.
+func (t *Tried) Reset() { t.hosts, t.ns = t.hosts[:0], t.ns[:0] }

@@ -1,0 +1,70 @@
+package iterate
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// answer is one message on its way to an outcome.
+type answer struct {
+	r   *resolve.Request
+	q   *resolve.Query
+	msg *wire.Msg
+	// The sections within bailiwick, as sets.
+	ans, auth, add []wire.RRset
+	stray          bool // authority held NS or SOA records of zones above or beside the cut
+}
+
+// cut is the name of the zone whose server answered.
+func (a *answer) cut() dnsname.Name { return a.q.Cut.Name }
+
+var lame = resolve.Outcome{Kind: resolve.Lame}
+
+// judge says what the message amounts to for the question that was asked.
+func (a *answer) judge() resolve.Outcome {
+	if a.msg.TC() { // over TCP too, or upstream would not show it
+		return lame
+	}
+	switch a.msg.Rcode {
+	case wire.RcodeNoError, wire.RcodeNXDomain, wire.RcodeYXDomain:
+	default:
+		return a.refused()
+	}
+	if !a.scrub() {
+		return lame
+	}
+	if o := a.chain(); o.Kind != resolve.Pending {
+		return a.hearsay(o)
+	}
+	if a.msg.Rcode == wire.RcodeYXDomain {
+		return lame // no DNAME explains it
+	}
+	return a.without()
+}
+
+// without judges a message that does not answer: a referral, a denial, or
+// neither.
+func (a *answer) without() resolve.Outcome {
+	if a.q.Forwards() {
+		return a.denial()
+	}
+	soa := a.soa()
+	if soa == nil && a.msg.Rcode == wire.RcodeNoError {
+		if o := a.referral(); o.Kind != resolve.Pending {
+			return o
+		}
+	}
+	if soa != nil || a.proofs() != nil {
+		return a.denial()
+	}
+	return a.unsupported()
+}
+
+// set marks a set as said by the zone's own servers. Servers that forget AA are
+// believed about what was asked of them: their parent named them, and nobody
+// else will tell.
+func authoritative(s wire.RRset) resolve.Set {
+	return resolve.Set{RRset: s, Rank: rank.Initial | rank.Auth}
+}

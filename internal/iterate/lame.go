@@ -1,0 +1,22 @@
+package iterate
+
+import (
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// refused judges an RCODE that is no answer. A server that may be confused by
+// EDNS is asked again without it (RFC 6891, section 7); one that answered with
+// an OPT record is not confused.
+func (a *answer) refused() resolve.Outcome {
+	q := a.q
+	switch a.msg.Rcode {
+	case wire.RcodeFormErr, wire.RcodeNotImp, wire.RcodeServFail:
+		mute := !a.msg.HasEDNS && !q.Server.NoEDNS
+		if mute && (a.msg.Rcode != wire.RcodeServFail || q.Asked == q.Question) {
+			q.Iter.Again, q.Iter.Plain = q.Server.Addr, q.Server.Addr
+			return resolve.Outcome{}
+		}
+	}
+	return lame
+}

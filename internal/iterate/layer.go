@@ -1,0 +1,38 @@
+package iterate
+
+import (
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// Layer is the iterate layer. It has no state of its own.
+func Layer() *resolve.Layer {
+	return &resolve.Layer{Name: "iterate", Checkout: checkout, Consume: consume}
+}
+
+// checkout decides what part of the question is shown to the server.
+func checkout(r *resolve.Request, q *resolve.Query) resolve.State {
+	q.Asked = minimised(r, q)
+	return resolve.Produce
+}
+
+// consume makes the outcome of a message.
+func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
+	if msg == nil {
+		return resolve.Consume
+	}
+	a := answer{r: r, q: q, msg: msg}
+	o := a.judge()
+	if q.Asked != q.Question {
+		return a.probed(o)
+	}
+	q.Outcome = o
+	switch o.Kind {
+	case resolve.Pending:
+		return resolve.Produce
+	case resolve.Lame:
+	default:
+		q.Iter.Timeouts = 0
+	}
+	return resolve.Consume
+}

@@ -1,0 +1,96 @@
+package iterate
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// minimised is the question that the servers of q's cut need to see (RFC 9156):
+// one label more than is known not to be a cut, and, after the first few, more
+// at a time, so that long names do not cost many questions.
+//
+// NS is asked for. RFC 9156 leaves the type open; a type that every zone cut has
+// makes referrals and denials plainest.
+func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
+	it := &q.Iter
+	if it.Whole || it.Timeouts > 1 || q.Flags&resolve.NoMinimize != 0 || q.Forwards() || it.Probes >= limits.QnameMinSteps {
+		return q.Question
+	}
+	known := q.Cut.Name
+	if it.Known != "" && it.Known.IsSubdomainOf(known) {
+		known = it.Known
+	}
+	all := q.Name.Labels()
+	labels := known.Labels() + stride(it.Probes, all-known.Labels())
+	// A label with an underscore is never an apex; do not stop there.
+	for labels < all && underscored(q.Name.Suffix(labels)) {
+		labels++
+	}
+	if labels >= all {
+		return q.Question
+	}
+	it.Probes++
+	return resolve.Question{Name: q.Name.Suffix(labels), Type: wire.TypeNS, Class: q.Class}
+}
+
+// stride is how many labels to add at once, with left of them unseen.
+func stride(probes, left int) int {
+	if probes < limits.QnameMinOneLabelSteps {
+		return 1
+	}
+	steps := limits.QnameMinSteps - probes
+	return max(1, (left+steps-1)/steps)
+}
+
+func underscored(n dnsname.Name) bool {
+	l := n.Label()
+	return l != "" && l[0] == '_'
+}
+
+// probed goes on after the answer to a minimised question. Only a referral is
+// an outcome for the query; anything odd means to ask the whole question, since
+// many servers know their names better than the nodes between them.
+func (a *answer) probed(o resolve.Outcome) resolve.State {
+	q := a.q
+	q.Iter.Fallback = nil
+	q.Outcome = resolve.Outcome{}
+	switch o.Kind {
+	case resolve.Positive:
+		o = a.servedHere(o)
+		fallthrough
+	case resolve.NoData, resolve.Alias, resolve.Referral:
+		q.Iter.Known, q.Iter.Timeouts = q.Asked.Name, 0
+		if o.Kind == resolve.Referral {
+			q.Outcome = o
+			return resolve.Consume
+		}
+	case resolve.Pending: // the same again, without EDNS
+	default:
+		q.Iter.Whole = true
+	}
+	return resolve.Produce
+}
+
+// servedHere makes a referral of the NS set of a child zone whose parent's
+// server serves it too. It must name servers whose address is at hand; otherwise
+// the present ones, which do answer, are asked on.
+func (a *answer) servedHere(o resolve.Outcome) resolve.Outcome {
+	ns := find(a.ans, a.q.Asked.Name, wire.TypeNS)
+	if ns == nil || a.q.Asked.Type != wire.TypeNS || !ns.Owner.IsStrictlyBelow(a.cut()) {
+		return o
+	}
+	cut, reachable := a.delegation(ns), false
+	for i := range cut.NS {
+		s := &cut.NS[i]
+		if same := a.q.Cut.Find(s.Name); same != nil && len(s.Addrs) == 0 {
+			s.Addrs, s.Port = same.Addrs, same.Port
+		}
+		reachable = reachable || len(s.Addrs) > 0
+	}
+	if !reachable {
+		return o
+	}
+	return resolve.Outcome{Kind: resolve.Referral, Cut: cut, Zone: a.cut()}
+}

@@ -1,0 +1,57 @@
+package iterate
+
+import (
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// soa is the SOA of a zone that the name lies in and the server may speak for
+// (RFC 2308, section 2).
+func (a *answer) soa() *wire.RRset {
+	for i := range a.auth {
+		if s := &a.auth[i]; s.Type == wire.TypeSOA && len(s.Data) == 1 && a.q.Asked.Name.IsSubdomainOf(s.Owner) {
+			return s
+		}
+	}
+	return nil
+}
+
+// proofs are the signed NSEC and NSEC3 sets of the authority section.
+func (a *answer) proofs() (sets []resolve.Set) {
+	for i := range a.auth {
+		if s := &a.auth[i]; (s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3) && len(s.Sigs) > 0 {
+			sets = append(sets, authoritative(*s))
+		}
+	}
+	return sets
+}
+
+// denial is the outcome of a message that says no.
+func (a *answer) denial() resolve.Outcome {
+	o := resolve.Outcome{Kind: resolve.NoData, Rcode: a.msg.Rcode, Zone: a.cut()}
+	if a.msg.Rcode == wire.RcodeNXDomain {
+		o.Kind = resolve.NXDomain
+	}
+	if soa := a.soa(); soa != nil {
+		o.Zone = soa.Owner
+		o.Authority = append(o.Authority, authoritative(*soa))
+	}
+	o.Authority = append(o.Authority, a.proofs()...)
+	return o
+}
+
+// unsupported judges a denial without SOA: believed from a server that claims
+// authority, kept in reserve when nothing speaks against it.
+func (a *answer) unsupported() resolve.Outcome {
+	if a.stray { // it knows another zone, not this one
+		return lame
+	}
+	own := find(a.auth, a.cut(), wire.TypeNS) != nil
+	switch {
+	case a.msg.AA():
+		return a.denial()
+	case a.msg.Rcode == wire.RcodeNXDomain, !own && len(a.msg.Answer) == 0:
+		return a.keep(a.denial())
+	}
+	return lame
+}

@@ -1,0 +1,123 @@
+package iterate
+
+import (
+	"net/netip"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// referral looks for a delegation on the way to the name: NS records of a zone
+// strictly below the one that was asked. AA is not looked at, because servers
+// set it wrongly here. Pending: there is none.
+func (a *answer) referral() resolve.Outcome {
+	for i := range a.auth {
+		ns := &a.auth[i]
+		if ns.Type != wire.TypeNS || !ns.Owner.IsStrictlyBelow(a.cut()) || !a.q.Asked.Name.IsSubdomainOf(ns.Owner) {
+			continue
+		}
+		if a.q.Asked.Type == wire.TypeDS && ns.Owner == a.q.Asked.Name {
+			// A parent that does not know DS refers to the child instead of saying that
+			// there is none.
+			return a.denial()
+		}
+		cut := a.delegation(ns)
+		if len(cut.NS) == 0 {
+			return lame
+		}
+		return resolve.Outcome{Kind: resolve.Referral, Cut: cut, Zone: a.cut(), Authority: a.security(cut)}
+	}
+	return resolve.Outcome{}
+}
+
+// delegation makes a cut of an NS set and its glue.
+func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
+	cut := &zonecut.Cut{Name: ns.Owner, Expires: a.expires(ns.TTL)}
+	for _, rdata := range ns.Data {
+		name := wire.Target(rdata)
+		if name == "" || name.IsRoot() || cut.Find(name) != nil {
+			continue
+		}
+		cut.NS = append(cut.NS, zonecut.NameServer{Name: name, Addrs: a.glue(cut.Name, name)})
+	}
+	considered(cut)
+	return cut
+}
+
+// expires is when a delegation must be learnt anew: never later than the one
+// above it, so that a withdrawn parent takes its children along.
+func (a *answer) expires(ttl uint32) int64 {
+	t := a.r.Now + int64(ttl)
+	if up := a.q.Cut; !up.Hints && !up.Name.IsRoot() && up.Expires > 0 {
+		t = min(t, up.Expires)
+	}
+	return t
+}
+
+// considered drops name servers beyond the limit, those without glue first, and
+// addresses that are too many.
+func considered(cut *zonecut.Cut) {
+	with := make([]zonecut.NameServer, 0, len(cut.NS))
+	var without []zonecut.NameServer
+	extra := 0
+	for _, ns := range cut.NS {
+		if len(ns.Addrs) == 0 {
+			without = append(without, ns)
+			continue
+		}
+		room := 2 + max(0, limits.ExtraAddrsPerCut-extra) // one of each family is not extra
+		ns.Addrs = ns.Addrs[:min(len(ns.Addrs), limits.MaxAddrsPerNS, room)]
+		extra += max(0, len(ns.Addrs)-2)
+		with = append(with, ns)
+	}
+	cut.NS = append(with, without...)
+	if len(cut.NS) > limits.MaxNSPerDelegation {
+		cut.NS = cut.NS[:limits.MaxNSPerDelegation]
+	}
+}
+
+// glue is the addresses of a name server of zone that stand in the additional
+// section, if the mode lets them count.
+func (a *answer) glue(zone, ns dnsname.Name) (addrs []netip.Addr) {
+	if !a.mayGlue(zone, ns) {
+		return nil
+	}
+	for _, t := range [2]uint16{wire.TypeA, wire.TypeAAAA} {
+		set := find(a.add, ns, t)
+		if set == nil {
+			continue
+		}
+		for _, d := range set.Data {
+			if ip, ok := netip.AddrFromSlice(d); ok {
+				addrs = append(addrs, ip)
+			}
+		}
+	}
+	return addrs
+}
+
+// mayGlue is the table of the three modes: strict takes glue only where there is
+// no other way, normal what the delegating zone may know, permissive anything.
+func (a *answer) mayGlue(zone, ns dnsname.Name) bool {
+	switch f := a.q.Flags; {
+	case f&resolve.Permissive != 0:
+		return true
+	case f&resolve.Strict != 0:
+		return ns.IsSubdomainOf(zone)
+	}
+	return ns.IsSubdomainOf(a.cut())
+}
+
+// security takes the delegation's DS set or the proof that there is none.
+func (a *answer) security(cut *zonecut.Cut) []resolve.Set {
+	ds := find(a.auth, cut.Name, wire.TypeDS)
+	if ds == nil {
+		return a.proofs()
+	}
+	cut.DS, cut.DSRank = ds, rank.Initial|rank.Auth
+	return []resolve.Set{authoritative(*ds)}
+}

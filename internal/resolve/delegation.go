@@ -1,0 +1,119 @@
+package resolve
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/wire"
+)
+
+// findCut looks up whose servers are asked. The DS set of a name belongs to its
+// parent (RFC 4035, section 3.1.4.1).
+func (s *solver) findCut(q *Query) error {
+	if q.Cut == nil {
+		q.Cut = s.cfg.Cuts.Closest(above(q.Question), s.r.Now)
+	}
+	if q.Cut == nil {
+		return ErrNotReady
+	}
+	s.r.trace(q, "zcut", "found cut: %s", q.Cut.Name)
+	s.moveTo(q)
+	return nil
+}
+
+// above is the closest name whose zone can answer the question.
+func above(q Question) dnsname.Name {
+	if q.Type == wire.TypeDS {
+		return q.Name.Parent()
+	}
+	return q.Name
+}
+
+// moveTo starts anew with the servers of q.Cut.
+func (s *solver) moveTo(q *Query) {
+	q.run.tried.Reset()
+	q.run.ns = servers{}
+	q.run.lame, q.run.lastErr = false, nil
+	q.Iter.Known, q.Iter.Timeouts, q.Iter.Fallback = "", 0, nil
+	q.Outcome = Outcome{}
+	q.enter(phaseAsk)
+}
+
+// descend follows a referral. It must lead closer to the name than the cut that
+// was asked; anything else is a loop or an attack (RFC 1034, section 5.3.3,
+// step 4b).
+func (s *solver) descend(q *Query) error {
+	cut := q.Outcome.Cut
+	if cut == nil || q.Cut != nil && !cut.Name.IsStrictlyBelow(q.Cut.Name) || !above(q.Question).IsSubdomainOf(cut.Name) {
+		q.Outcome.Kind = Lame
+		return s.useless(q)
+	}
+	s.cfg.Cuts.Keep(cut, s.r.Now)
+	s.r.trace(q, "iter", "referral to %s with %d servers", cut.Name, len(cut.NS))
+	q.Cut = cut
+	s.moveTo(q)
+	return nil
+}
+
+// useless takes note of a server whose answer does not help and goes on to
+// another one.
+func (s *solver) useless(q *Query) error {
+	if q.run.msg == nil {
+		return errLayer // a layer made this of its own data
+	}
+	s.r.trace(q, "iter", "%s is of no use for %s", q.Server.Addr, q.Cut.Name)
+	q.run.lame = true
+	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
+	if q.Iter.Fallback == nil {
+		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Addr)
+	}
+	q.Outcome = Outcome{}
+	q.enter(phaseAsk)
+	return nil
+}
+
+// exhausted is where no server of the cut is left: a delegation that the cache
+// held may have changed meanwhile, so the parent is asked once, if servers of
+// the old delegation answered at all; then a poor answer is better than none.
+func (s *solver) exhausted(q *Query) error {
+	if q.Iter.Fallback != nil {
+		q.Outcome = *q.Iter.Fallback
+		q.run.msg = nil
+		q.enter(phaseConsume)
+		return nil
+	}
+	if s.askParent(q) {
+		return nil
+	}
+	switch {
+	case q.run.lame:
+		return ErrLame
+	case q.run.lastErr != nil:
+		return q.run.lastErr
+	}
+	return ErrNoServer
+}
+
+// askParent goes one cut up, once for a query and seldom for a zone.
+func (s *solver) askParent(q *Query) bool {
+	zone := q.Cut.Name
+	if q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(zone, s.r.Now) {
+		return false
+	}
+	q.run.reparented = true
+	cut := s.cfg.Cuts.Closest(zone.Parent(), s.r.Now)
+	if cut == nil || !zone.IsStrictlyBelow(cut.Name) {
+		return false
+	}
+	s.failed.add(zone, s.r.Now)
+	s.r.trace(q, "zcut", "all servers of %s are lame, asking %s again", zone, cut.Name)
+	q.Cut = cut
+	s.moveTo(q)
+	return true
+}
+
+// prime keeps the root's delegation when its own servers told it: the root has
+// no parent that could (RFC 8109).
+func (s *solver) prime(q *Query) {
+	if cut := q.Outcome.Cut; cut != nil && cut.Name.IsRoot() && q.run.msg != nil && !q.Forwards() {
+		s.cfg.Cuts.Keep(cut, s.r.Now)
+	}
+}

@@ -1,0 +1,151 @@
+package resolve
+
+import (
+	"context"
+
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/safe"
+	"kresd/internal/selection"
+)
+
+// Config is what a Driver works with. Layers, Exchanger, Cuts and Servers must
+// be given.
+type Config struct {
+	// Layers is the list of layers in their order, as of now. The list it returns is
+	// never changed.
+	Layers    func() []*Layer
+	Exchanger Exchanger
+	Cuts      Cuts
+	Servers   *selection.Selector
+	Counters  *limits.Counters
+	// Flags are in force for every request (option(), mode(), net.ipv6).
+	Flags func() Flags
+	// OnPanic is told of a bug that one request ran into. It may be nil.
+	OnPanic func(*Request, *safe.Panic)
+	// Context ends all resolutions when the worker ends. nil: never.
+	Context context.Context
+}
+
+// Driver resolves requests. It is safe for concurrent use.
+type Driver struct {
+	cfg     Config
+	flights flights
+	failed  throttle
+	panics  safe.Group
+}
+
+// NewDriver makes a Driver.
+func NewDriver(cfg Config) *Driver {
+	if cfg.Flags == nil {
+		cfg.Flags = func() Flags { return 0 }
+	}
+	if cfg.Context == nil {
+		cfg.Context = context.Background()
+	}
+	d := &Driver{cfg: cfg}
+	d.panics.OnPanic = func(*safe.Panic) {} // told with its request by guard
+	return d
+}
+
+// Panics counts the bugs that requests ran into.
+func (d *Driver) Panics() uint64 { return d.panics.Panics() }
+
+// Resolve resolves r on the calling goroutine and fills its Result. It always
+// returns with one. ctx ends the wait of this caller only: work that others
+// share goes on without it.
+//
+// Sets in the Result may be shared with other requests: a hook that changes
+// records must put a new slice in their place.
+func (d *Driver) Resolve(ctx context.Context, r *Request) {
+	layers := d.cfg.Layers()
+	r.Flags |= d.cfg.Flags()
+	if r.Budget == nil {
+		r.Budget = NewBudget(d.cfg.Counters)
+	}
+	r.Plan.counters = d.cfg.Counters
+	r.Result = Result{EDE: NoEDE}
+	r.ctx = ctx
+	d.guard(r, func() {
+		if !begin(layers, r) {
+			d.shared(ctx, layers, r)
+		}
+		if !r.DO {
+			r.Result.hideProofs()
+		}
+		for _, l := range layers {
+			if l.Finalize != nil {
+				l.Finalize(r)
+			}
+		}
+	})
+	for _, l := range layers {
+		if l.Finish != nil {
+			d.guard(r, func() { l.Finish(r) })
+		}
+	}
+}
+
+// begin runs the Begin hooks and tells whether the request is answered.
+func begin(layers []*Layer, r *Request) bool {
+	for _, l := range layers {
+		if l.Begin == nil {
+			continue
+		}
+		switch l.Begin(r) {
+		case Done:
+			return true
+		case Fail:
+			r.Result.fail(errLayer)
+			return true
+		}
+	}
+	return false
+}
+
+// resolve does the work of r.
+func (d *Driver) resolve(layers []*Layer, r *Request) {
+	ctx, cancel := context.WithTimeout(d.cfg.Context, limits.RequestDeadline)
+	defer cancel()
+	r.ctx = ctx
+	s := solver{Driver: d, layers: layers, r: r}
+	if err := s.run(); err != nil {
+		r.Result.failWith(r.root, err)
+		return
+	}
+	r.Result.take(&r.root.Outcome)
+}
+
+// guard runs fn and answers SERVFAIL when it panics, so that a bug costs one
+// answer and not the process.
+func (d *Driver) guard(r *Request, fn func()) {
+	p := d.panics.Run("request", fn)
+	if p == nil {
+		return
+	}
+	r.Result.fail(p)
+	if d.cfg.OnPanic != nil {
+		d.cfg.OnPanic(r, p)
+	}
+}
+
+// take makes the result of what the request's query came to. What a module put
+// into the Result for the client's eyes (an extended error) stays.
+func (res *Result) take(o *Outcome) {
+	res.Rcode = o.Rcode
+	res.Answer, res.Authority = o.Answer, o.Authority
+	res.Rank = lowestRank(o)
+}
+
+func lowestRank(o *Outcome) rank.Rank {
+	low, any := rank.Rank(255), false
+	for _, sets := range [2][]Set{o.Answer, o.Authority} {
+		for i := range sets {
+			low, any = min(low, sets[i].Rank), true
+		}
+	}
+	if !any {
+		return rank.Initial
+	}
+	return low
+}

@@ -1,0 +1,81 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+
+	"kresd/internal/wire"
+)
+
+// Why a query fails, besides the failures of an Exchange and of Push.
+var (
+	// ErrNoServer: every server of the zone was asked in vain, or none has an
+	// address.
+	ErrNoServer = errors.New("no server of the zone is reachable")
+	// ErrLame: the zone's servers answer, but not for the zone.
+	ErrLame = errors.New("all servers of the zone are lame")
+	// ErrNotReady: not even the root is known.
+	ErrNotReady = errors.New("no root servers are known")
+	// ErrChain: the chain of aliases is too long.
+	ErrChain = errors.New("chain of aliases is too long")
+	// ErrDeadline: the time of the request is over.
+	ErrDeadline = errors.New("request took too long")
+
+	errLayer  = errors.New("a layer gave up")
+	errYield  = errors.New("a layer waits for nothing")
+	errJoined = errors.New("the joined request did not end")
+)
+
+// Extended DNS error codes (RFC 8914, section 4).
+const (
+	edeOther       = 0
+	edeNotReady    = 14
+	edeNoReachable = 22
+	edeNetwork     = 23
+)
+
+// outcome maps a failure to what the client sees: RCODE and extended error. It
+// is the only place where an error becomes DNS.
+func outcome(err error) (rcode int, ede uint16, text string) {
+	switch {
+	case errors.Is(err, ErrLame):
+		return wire.RcodeServFail, edeNoReachable, "lame delegation"
+	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout), errors.Is(err, ErrDeadline):
+		return wire.RcodeServFail, edeNoReachable, ""
+	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrLocal):
+		return wire.RcodeServFail, edeNetwork, ""
+	case errors.Is(err, ErrNotReady):
+		return wire.RcodeServFail, edeNotReady, ""
+	case errors.Is(err, ErrChain), errors.Is(err, ErrCycle):
+		return wire.RcodeServFail, edeOther, "endless or too long chain of aliases"
+	case errors.Is(err, ErrBudget):
+		return wire.RcodeServFail, edeOther, "the question costs too much"
+	}
+	return wire.RcodeServFail, edeOther, ""
+}
+
+// fatal tells whether a failure ends the whole request and not only the query
+// that met it.
+func fatal(err error) bool {
+	return errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || errors.Is(err, context.Canceled)
+}
+
+// fail makes a result of a failure, but for an extended error that a layer has
+// already given.
+func (res *Result) fail(err error) {
+	rcode, ede, text := outcome(err)
+	res.Rcode, res.Answer, res.Authority, res.Additional = rcode, nil, nil, nil
+	res.NoCache, res.Rank = true, 0
+	if res.EDE == NoEDE {
+		res.EDE, res.EDEText = ede, text
+	}
+}
+
+// failWith is fail that leaves the client the chain of aliases that was too
+// long, so that it can see why.
+func (res *Result) failWith(q *Query, err error) {
+	res.fail(err)
+	if q != nil && errors.Is(err, ErrChain) {
+		res.Answer = q.Outcome.Answer
+	}
+}

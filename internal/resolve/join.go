@@ -1,0 +1,108 @@
+package resolve
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"kresd/internal/limits"
+	"kresd/internal/zonecut"
+)
+
+// flights are the resolutions that others may join.
+type flights struct {
+	mu sync.Mutex
+	m  map[flightKey]*flight
+}
+
+// flightKey holds all that one answer depends on.
+type flightKey struct {
+	Question
+	cd, rd bool
+	flags  Flags
+	cut    *zonecut.Cut
+	join   string
+}
+
+// flight is one resolution with followers. result is valid when done is closed.
+type flight struct {
+	done    chan struct{}
+	waiters int
+	result  Result
+}
+
+// shared resolves r, or waits for an equal request that is being resolved.
+func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
+	if r.Alone || r.Tracef != nil {
+		d.resolve(layers, r)
+		return
+	}
+	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join}
+	f, leads, full := d.flights.join(key)
+	switch {
+	case full:
+		// A client that hears nothing asks again, and finds the answer in the cache.
+		d.cfg.Counters.Hit(limits.Waiters)
+		r.Result.fail(errJoined)
+		r.Result.Drop = true
+	case leads:
+		d.lead(layers, r, key, f)
+	default:
+		f.wait(ctx, r)
+	}
+}
+
+// lead resolves for all who joined. They get a result even when it panics.
+func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
+	f.result.EDE = NoEDE
+	f.result.fail(errJoined)
+	defer func() {
+		d.flights.land(key)
+		close(f.done)
+	}()
+	d.resolve(layers, r)
+	f.result = r.Result.clone()
+}
+
+func (f *flight) wait(ctx context.Context, r *Request) {
+	select {
+	case <-f.done:
+		r.Result = f.result.clone()
+	case <-ctx.Done():
+		r.Result.fail(context.Cause(ctx))
+	}
+}
+
+// join finds the flight of key or starts it.
+func (fs *flights) join(key flightKey) (f *flight, leads, full bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f = fs.m[key]; f == nil {
+		if fs.m == nil {
+			fs.m = make(map[flightKey]*flight)
+		}
+		f = &flight{done: make(chan struct{})}
+		fs.m[key] = f
+		return f, true, false
+	}
+	if f.waiters >= limits.WaitersPerQuestion {
+		return nil, false, true
+	}
+	f.waiters++
+	return f, false, false
+}
+
+func (fs *flights) land(key flightKey) {
+	fs.mu.Lock()
+	delete(fs.m, key)
+	fs.mu.Unlock()
+}
+
+// clone copies the lists, so that two requests may reorder their answers.
+func (res *Result) clone() Result {
+	c := *res
+	c.Answer = slices.Clone(res.Answer)
+	c.Authority = slices.Clone(res.Authority)
+	c.Additional = slices.Clone(res.Additional)
+	return c
+}

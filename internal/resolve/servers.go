@@ -1,0 +1,195 @@
+package resolve
+
+import (
+	"net/netip"
+	"slices"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// servers is what a query did to find addresses for its present zone cut.
+type servers struct {
+	filled  bool // the cache was asked
+	own     bool // q.Cut is a copy that may be changed
+	fetches int  // names looked up
+	extra   int  // addresses gained by that
+	looked  []dnsname.Name
+	fetch   *fetch       // the look-up that is under way
+	asked   dnsname.Name // the name server that q.Server belongs to
+}
+
+// fetch is one name server's look-up: first one family, then, if that gave no
+// address, the other. Never both at once, which would double an attacker's gain.
+type fetch struct {
+	name  dnsname.Name
+	types []uint16 // still to be asked
+	sub   *Query
+}
+
+// fill takes addresses from the cache for the servers that came without.
+func (s *solver) fill(q *Query) {
+	q.run.ns.filled = true
+	for i := range q.Cut.NS {
+		ns := q.Cut.NS[i]
+		if len(ns.Addrs) > 0 || q.Cut.Hints {
+			continue
+		}
+		addrs, _, _ := s.cfg.Cuts.Addrs(ns.Name, s.r.Now)
+		for _, a := range addrs[:min(len(addrs), limits.MaxAddrsPerNS)] {
+			s.ownCut(q).AddAddr(ns.Name, a)
+		}
+	}
+}
+
+// ownCut is q.Cut as a copy that belongs to q.
+func (s *solver) ownCut(q *Query) *zonecut.Cut {
+	if !q.run.ns.own {
+		q.Cut, q.run.ns.own = q.Cut.Clone(), true
+	}
+	return q.Cut
+}
+
+// moreServers looks up the address of one more name server, when no known
+// address is left to ask.
+func (s *solver) moreServers(q *Query) error {
+	for {
+		f := q.run.ns.fetch
+		if f == nil {
+			if f = s.nextFetch(q); f == nil {
+				return s.exhausted(q)
+			}
+			q.run.ns.fetch = f
+		}
+		if f.sub != nil && s.collect(q, f) {
+			q.run.ns.fetch = nil
+			return nil
+		}
+		if s.look(q, f) {
+			return nil
+		}
+		s.unresolvable(q, f)
+		q.run.ns.fetch = nil
+	}
+}
+
+// nextFetch picks a name server to look up, at random; nil when there is none or
+// the request has looked up enough.
+func (s *solver) nextFetch(q *Query) *fetch {
+	r, ns := s.r, &q.run.ns
+	if ns.fetches >= limits.NSAddrFetchPerReferral || r.nsFetches >= limits.NSAddrFetchPerRequest {
+		s.cfg.Counters.Hit(limits.NSAddrFetch)
+		return nil
+	}
+	if r.unresolvable >= limits.UnresolvableNSPerRequest {
+		s.cfg.Counters.Hit(limits.UnresolvableNS)
+		return nil
+	}
+	names := s.lookable(q)
+	if len(names) == 0 {
+		return nil
+	}
+	name := names[s.cfg.Servers.Intn(len(names))]
+	ns.fetches++
+	r.nsFetches++
+	ns.looked = append(ns.looked, name)
+	return &fetch{name: name, types: s.families(q, name)}
+}
+
+// lookable are the name servers whose address may be found elsewhere: not below
+// the cut, whose own servers would have to tell. Those that have an address come
+// in question too, when it did not help: glue grows old.
+func (s *solver) lookable(q *Query) (names []dnsname.Name) {
+	if q.Cut.Hints {
+		return nil
+	}
+	for _, without := range []bool{true, false} {
+		for i := range q.Cut.NS {
+			ns := &q.Cut.NS[i]
+			if (len(ns.Addrs) == 0) == without && !ns.Name.IsSubdomainOf(q.Cut.Name) &&
+				!slices.Contains(q.run.ns.looked, ns.Name) && !s.failed.has(ns.Name, s.r.Now) {
+				names = append(names, ns.Name)
+			}
+		}
+		if len(names) > 0 {
+			break
+		}
+	}
+	return names
+}
+
+// families are the types to look up, without what the cache knows already.
+func (s *solver) families(q *Query, name dnsname.Name) (types []uint16) {
+	_, known4, known6 := s.cfg.Cuts.Addrs(name, s.r.Now)
+	if q.Flags&NoIPv4 == 0 && !known4 {
+		types = append(types, wire.TypeA)
+	}
+	if q.Flags&NoIPv6 == 0 && !known6 {
+		types = append(types, wire.TypeAAAA)
+	}
+	return types
+}
+
+// look pushes the next look-up of f; false when there is none.
+func (s *solver) look(q *Query, f *fetch) bool {
+	for len(f.types) > 0 {
+		t := f.types[0]
+		f.types = f.types[1:]
+		flags := s.r.Flags &^ (Stub | Forward)
+		sub, err := s.r.pushAddress(q, Question{f.name, t, q.Class}, flags)
+		if err != nil {
+			s.r.trace(q, "plan", "cannot look up %s: %v", f.name, err)
+			if fatal(err) {
+				f.types = nil
+			}
+			continue
+		}
+		f.sub = sub
+		return true
+	}
+	return false
+}
+
+// collect takes the addresses that a look-up found; false when it found none.
+func (s *solver) collect(q *Query, f *fetch) bool {
+	found := false
+	o := &f.sub.Outcome
+	if f.sub.Err == nil {
+		for i := range o.Answer {
+			if isAddress(o.Answer[i].Type) {
+				found = s.gain(q, f.name, o.Answer[i].Data) || found
+			}
+		}
+		if o.Kind == NXDomain {
+			f.types = nil
+		}
+	}
+	f.sub = nil
+	return found
+}
+
+// gain gives a name server the addresses in data, as far as limits allow.
+func (s *solver) gain(q *Query, name dnsname.Name, data [][]byte) bool {
+	any := false
+	for _, d := range data[:min(len(data), limits.MaxAddrsPerNS)] {
+		a, ok := netip.AddrFromSlice(d)
+		if !ok || q.run.ns.extra >= limits.ExtraAddrsPerCut {
+			continue
+		}
+		q.run.ns.extra++
+		s.ownCut(q).AddAddr(name, a)
+		any = true
+	}
+	return any
+}
+
+// unresolvable notes that no address of a name server could be found.
+func (s *solver) unresolvable(q *Query, f *fetch) {
+	s.r.unresolvable++
+	s.failed.add(f.name, s.r.Now)
+	s.r.trace(q, "plan", "name server %s has no address", f.name)
+}
+
+func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }

@@ -1,0 +1,177 @@
+package resolve
+
+import (
+	"kresd/internal/limits"
+	"kresd/internal/selection"
+	"kresd/internal/wire"
+)
+
+// phase is what a query on top of the plan needs next.
+type phase uint8
+
+const (
+	phaseProduce phase = iota // can a layer answer without the network?
+	phaseCut                  // which zone's servers?
+	phaseAsk                  // choose a server and ask it
+	phaseConsume              // let the layers see what came
+	phaseAlias                // a sub-query for the alias's target was pushed
+)
+
+// progress is where the driver is with one query.
+type progress struct {
+	phase phase
+	hook  int       // the layer whose hook is called next in this phase
+	msg   *wire.Msg // what phaseConsume looks at; nil for a produced outcome
+	// sends counts what was sent for the query, whatever the zone cut.
+	sends int
+	tried selection.Tried
+	ns    servers
+	alias *Query
+	// reparented tells that the parent was asked for a new delegation already.
+	reparented bool
+	lame       bool  // some server of the cut answered, uselessly
+	noSocket   bool  // ErrLocal happened once
+	lastErr    error // of an Exchange
+}
+
+// solver carries one request.
+type solver struct {
+	*Driver
+	layers []*Layer
+	r      *Request
+}
+
+// run solves the request's question.
+func (s *solver) run() error {
+	r := s.r
+	r.root = &Query{Question: r.Question, Flags: r.Flags, Cut: r.Cut}
+	if err := r.Plan.Push(r.root); err != nil {
+		return err
+	}
+	for q := r.Plan.Current(); q != nil; q = r.Plan.Current() {
+		if err := s.mayGoOn(); err != nil {
+			return err
+		}
+		if err := s.step(q); err != nil {
+			r.trace(q, "plan", "failed: %v", err)
+			if q.Err = err; fatal(err) {
+				return err
+			}
+			r.Plan.Pop(q)
+		}
+	}
+	return r.root.Err
+}
+
+// mayGoOn tells whether time and work are left.
+func (s *solver) mayGoOn() error {
+	if s.r.ctx.Err() != nil {
+		s.cfg.Counters.Hit(limits.Deadline)
+		return ErrDeadline
+	}
+	if s.r.iterations++; s.r.iterations > limits.MaxIterationsPerRequest {
+		s.cfg.Counters.Hit(limits.Iterations)
+		return ErrBudget
+	}
+	return nil
+}
+
+func (s *solver) step(q *Query) error {
+	switch q.run.phase {
+	case phaseProduce:
+		return s.produce(q)
+	case phaseCut:
+		return s.findCut(q)
+	case phaseAsk:
+		return s.ask(q)
+	case phaseConsume:
+		return s.consume(q)
+	}
+	return s.aliased(q)
+}
+
+// enter starts a phase with its first hook.
+func (q *Query) enter(p phase) { q.run.phase, q.run.hook = p, 0 }
+
+// solved takes q off the plan; whoever pushed it reads its Outcome.
+func (s *solver) solved(q *Query) error {
+	q.Solved = true
+	s.r.Plan.Pop(q)
+	return nil
+}
+
+// produce asks the layers for an answer without the network.
+func (s *solver) produce(q *Query) error {
+	for ; q.run.hook < len(s.layers); q.run.hook++ {
+		hook := s.layers[q.run.hook].Produce
+		if hook == nil {
+			continue
+		}
+		switch hook(s.r, q) {
+		case Yield:
+			return s.yielded(q)
+		case Fail:
+			return errLayer
+		case Done:
+			if q.Outcome.Kind != Pending {
+				q.run.msg = nil
+				q.enter(phaseConsume)
+				return nil
+			}
+		}
+	}
+	q.enter(phaseCut)
+	return nil
+}
+
+// yielded checks that a layer that waits has pushed what it waits for.
+func (s *solver) yielded(q *Query) error {
+	if s.r.Plan.Current() == q {
+		return errYield
+	}
+	return nil
+}
+
+// consume shows the layers what came. A layer that says Produce or Lame wants
+// another answer: there is nothing to see for the layers behind it.
+func (s *solver) consume(q *Query) error {
+	for ; q.run.hook < len(s.layers); q.run.hook++ {
+		hook := s.layers[q.run.hook].Consume
+		if hook == nil {
+			continue
+		}
+		switch hook(s.r, q, q.run.msg) {
+		case Yield:
+			return s.yielded(q)
+		case Fail:
+			return errLayer
+		case Produce:
+			return s.decide(q)
+		}
+		if q.Outcome.Kind == Lame {
+			break
+		}
+	}
+	return s.decide(q)
+}
+
+// decide goes on from an outcome.
+func (s *solver) decide(q *Query) error {
+	switch q.Outcome.Kind {
+	case Positive, NoData, NXDomain:
+		if q.Type != wire.TypeCNAME && q.Type != wire.TypeANY && q.Steps+aliases(q.Outcome.Answer) > limits.MaxCNAMEChain {
+			return s.tooLong(q)
+		}
+		s.prime(q)
+		return s.solved(q)
+	case Alias:
+		return s.follow(q)
+	case Referral:
+		return s.descend(q)
+	case Lame:
+		return s.useless(q)
+	}
+	q.Outcome = Outcome{}
+	q.enter(phaseAsk)
+	return nil
+}
