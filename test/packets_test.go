@@ -70,19 +70,21 @@ func TestOddPackets(t *testing.T) {
 		packet []byte
 		want   string // alternatives by |
 	}{
-		"one octet":        {[]byte{1}, "silence"},
-		"eleven octets":    {make([]byte, 11), "silence"},
-		"an answer":        {changed(t, dns.TypeA, func(q *dns.Msg) { q.Response = true }), "silence"},
-		"no question":      {changed(t, dns.TypeA, func(q *dns.Msg) { q.Question = nil }), "FORMERR"},
-		"cut question":     {changed(t, dns.TypeA, same)[:20], "FORMERR"},
-		"two questions":    {changed(t, dns.TypeA, func(q *dns.Msg) { q.Question = append(q.Question, q.Question[0]) }), "FORMERR"},
-		"an answer record": {changed(t, dns.TypeA, func(q *dns.Msg) { q.Answer = []dns.RR{&dns.NULL{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeNULL, Class: 1}}} }), "FORMERR"},
-		"NOTIFY":           {changed(t, dns.TypeSOA, func(q *dns.Msg) { q.Opcode = dns.OpcodeNotify }), "NOTIMP"},
-		"UPDATE":           {changed(t, dns.TypeSOA, func(q *dns.Msg) { q.Opcode = dns.OpcodeUpdate }), "NOTIMP"},
-		"AXFR":             {changed(t, dns.TypeAXFR, same), "NOTIMP"},
-		"TKEY":             {changed(t, dns.TypeTKEY, same), "NOTIMP"},
-		"class HS":         {changed(t, dns.TypeA, func(q *dns.Msg) { q.Question[0].Qclass = dns.ClassHESIOD }), "REFUSED|NOTIMP"},
-		"EDNS version 5":   {changed(t, dns.TypeA, func(q *dns.Msg) { q.SetEdns0(1232, false); q.IsEdns0().SetVersion(5) }), "NOERROR"}, // BADVERS is 16: low bits 0
+		"one octet":     {[]byte{1}, "silence"},
+		"eleven octets": {make([]byte, 11), "silence"},
+		"an answer":     {changed(t, dns.TypeA, func(q *dns.Msg) { q.Response = true }), "silence"},
+		"no question":   {changed(t, dns.TypeA, func(q *dns.Msg) { q.Question = nil }), "FORMERR"},
+		"cut question":  {changed(t, dns.TypeA, same)[:20], "FORMERR"},
+		"two questions": {changed(t, dns.TypeA, func(q *dns.Msg) { q.Question = append(q.Question, q.Question[0]) }), "FORMERR"},
+		"an answer record": {changed(t, dns.TypeA, func(q *dns.Msg) {
+			q.Answer = []dns.RR{&dns.NULL{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeNULL, Class: 1}}}
+		}), "FORMERR"},
+		"NOTIFY":         {changed(t, dns.TypeSOA, func(q *dns.Msg) { q.Opcode = dns.OpcodeNotify }), "NOTIMP"},
+		"UPDATE":         {changed(t, dns.TypeSOA, func(q *dns.Msg) { q.Opcode = dns.OpcodeUpdate }), "NOTIMP"},
+		"AXFR":           {changed(t, dns.TypeAXFR, same), "NOTIMP"},
+		"TKEY":           {changed(t, dns.TypeTKEY, same), "NOTIMP"},
+		"class HS":       {changed(t, dns.TypeA, func(q *dns.Msg) { q.Question[0].Qclass = dns.ClassHESIOD }), "REFUSED|NOTIMP"},
+		"EDNS version 5": {changed(t, dns.TypeA, func(q *dns.Msg) { q.SetEdns0(1232, false); q.IsEdns0().SetVersion(5) }), "NOERROR"}, // BADVERS is 16: low bits 0
 	} {
 		t.Run(what, func(t *testing.T) {
 			if got := reaction(t, g.Addr, tc.packet); !strings.Contains("|"+tc.want+"|", "|"+got+"|") {
