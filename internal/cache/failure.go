@@ -1,22 +1,23 @@
 package cache
 
 import (
-	"context"
-
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
 
-// cachedError is the extended error of a failure that is told again (RFC 8914,
-// section 4.14).
-const cachedError = 13
+// Extended errors (RFC 8914, section 4): of a failure that is told again, and of
+// a resolver that cannot work yet.
+const (
+	cachedError = 13
+	notReady    = 14
+)
 
 // failure keeps that a question could not be resolved (RFC 9520): for a few
 // seconds, and twice as long each time it fails again soon after.
 func (t *stash) failure(req *resolve.Request) {
-	if ctx := req.Context(); ctx != nil && context.Cause(ctx) == context.Canceled {
-		return // given up by us
+	if req.Result.EDE == notReady {
+		return // that is about us
 	}
 	key := failureKey(req.Name, req.Type, req.Class, req.CD)
 	ttl := uint32(limits.ServfailTTL)

@@ -88,7 +88,12 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 }
 
 func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
-	if msg == nil || q.Outcome.Cached || q.Outcome.Kind == resolve.Pending || q.Outcome.Kind == resolve.Lame {
+	// Without a message it is what a layer knew or made up, unless iterate had held
+	// it back in the hope of something better.
+	if msg == nil && q.Iter.Fallback == nil || q.Outcome.Cached {
+		return resolve.Consume
+	}
+	if k := q.Outcome.Kind; k == resolve.Pending || k == resolve.Lame {
 		return resolve.Consume
 	}
 	c.adjust(&q.Outcome)

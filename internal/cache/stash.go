@@ -30,8 +30,21 @@ func (t *stash) keep(q *resolve.Query) {
 	for i := range o.Extra {
 		t.set(&o.Extra[i], nil)
 	}
-	if isNegative(o.Kind) {
+	switch {
+	case isNegative(o.Kind):
 		t.denial(q)
+	case o.Kind == resolve.Referral:
+		t.delegated(o)
+	}
+}
+
+// delegated stores the DS set that came with a referral: the parent is its
+// authority (RFC 4035, section 3.1.4.1).
+func (t *stash) delegated(o *resolve.Outcome) {
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Type == wire.TypeDS && o.Cut != nil && s.Owner == o.Cut.Name {
+			t.set(s, nil)
+		}
 	}
 }
 
