@@ -1,0 +1,184 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/safe"
+)
+
+// Failures beyond those of package resolve, each a kind of one there.
+var (
+	// ErrBusy: as many questions wait for this server, or have a socket, as may.
+	ErrBusy = fmt.Errorf("too many questions in flight: %w", resolve.ErrLocal)
+	// ErrClosed: the Exchanger was closed.
+	ErrClosed = fmt.Errorf("closed: %w", resolve.ErrLocal)
+	// ErrMalformed: the server answered over TCP with what is no message.
+	ErrMalformed = fmt.Errorf("malformed answer: %w", resolve.ErrUnreachable)
+)
+
+// Config is what an Exchanger needs to know. Every field may be left out. The
+// functions are called for each question, by many goroutines at once, so that a
+// changed setting holds from the next question on.
+type Config struct {
+	// Outgoing are the addresses that questions leave from (net.outgoing_v4 and
+	// _v6); an invalid one leaves the choice to the system.
+	Outgoing func() (v4, v6 netip.Addr)
+	// Bufsize is the UDP size offered by EDNS in octets; limits.UDPPayload
+	// without it.
+	Bufsize func() uint16
+	// AvoidPort tells which source ports not to use.
+	AvoidPort func(port uint16) bool
+	// Infrastructure tells which servers (root, TLDs, forwarders) may have more
+	// questions waiting than others.
+	Infrastructure func(netip.AddrPort) bool
+	// Clock measures round-trip times.
+	Clock *clock.Clock
+	// Counters count the limits that were hit.
+	Counters *limits.Counters
+	// OnPanic is told of a panic in one of the package's own goroutines.
+	OnPanic func(*safe.Panic)
+}
+
+// Exchanger asks servers. It is safe for concurrent use.
+type Exchanger struct {
+	outgoing       func() (v4, v6 netip.Addr)
+	bufsize        func() uint16
+	avoidPort      func(uint16) bool
+	infrastructure func(netip.AddrPort) bool
+	clock          *clock.Clock
+	counters       *limits.Counters
+
+	group   safe.Group
+	entropy entropy
+	poller  *poller
+	pool    *pool
+	joint   *joint
+	stats   counters
+	closed  atomic.Bool
+}
+
+// New starts an Exchanger. It fails when the system gives it no epoll set.
+func New(c Config) (*Exchanger, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	e := &Exchanger{
+		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort, infrastructure: c.Infrastructure,
+		clock: c.Clock, counters: c.Counters, poller: p, joint: newJoint(),
+	}
+	e.defaults()
+	e.group.OnPanic = c.OnPanic
+	e.pool = newPool(e)
+	e.group.Go("upstream poller", func() { p.run(&e.group) })
+	return e, nil
+}
+
+func (e *Exchanger) defaults() {
+	if e.outgoing == nil {
+		e.outgoing = func() (v4, v6 netip.Addr) { return }
+	}
+	if size := e.bufsize; size == nil {
+		e.bufsize = func() uint16 { return limits.UDPPayload }
+	} else {
+		e.bufsize = func() uint16 { return max(size(), limits.MinBufsize) }
+	}
+	if e.avoidPort == nil {
+		e.avoidPort = func(uint16) bool { return false }
+	}
+	if e.infrastructure == nil {
+		e.infrastructure = func(netip.AddrPort) bool { return false }
+	}
+	if e.clock == nil {
+		e.clock = clock.Real()
+	}
+}
+
+// Exchange asks one server one question and waits for its answer. Equal
+// exchanges in flight share one answer; only the one that sends is debited.
+//
+// Errors are those of package resolve, wrapped, and the context's own. An
+// answer over TCP may still be marked truncated: there is no further way to ask.
+func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
+	if err := ctx.Err(); err != nil {
+		return resolve.Reply{}, err
+	}
+	if !x.Addr.IsValid() || x.Name == "" {
+		return resolve.Reply{}, fmt.Errorf("no address or no name: %w", resolve.ErrUnreachable)
+	}
+	x.Addr = netip.AddrPortFrom(x.Addr.Addr().Unmap(), x.Addr.Port())
+	if x.Budget == nil {
+		x.Budget = resolve.NewBudget(e.counters)
+	}
+	return e.join(ctx, &x)
+}
+
+// run asks in the ways that are left: UDP first, then TCP where UDP was not
+// enough or not to be trusted.
+func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
+	if x.TCP {
+		return e.askTCP(ctx, x, false)
+	}
+	reply, v, err := e.askUDP(ctx, x, !x.NoCase)
+	switch {
+	case err != nil, v == answer:
+		return reply, err
+	case v == caseLost:
+		return e.askCase(ctx, x)
+	}
+	return e.askTCP(ctx, x, false)
+}
+
+// askCase asks again after an answer in another letter case: a forger who knew
+// everything but the case, or a server that destroys it. TCP settles which;
+// a server without TCP is asked in plain letters.
+func (e *Exchanger) askCase(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
+	reply, err := e.askTCP(ctx, x, true)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, resolve.ErrUnreachable) && !errors.Is(err, resolve.ErrTimeout) {
+		return reply, err
+	}
+	reply, v, err := e.askUDP(ctx, x, false)
+	if err == nil && v != answer {
+		return e.askTCP(ctx, x, false)
+	}
+	reply.CaseLost = err == nil
+	return reply, err
+}
+
+// source is the address that questions to a server leave from, with the
+// unspecified one standing for the system's choice.
+func (e *Exchanger) source(to netip.Addr) netip.Addr {
+	v4, v6 := e.outgoing()
+	if to.Is4() {
+		if v4.Is4() {
+			return v4
+		}
+		return netip.IPv4Unspecified()
+	}
+	if v6.Is6() {
+		return v6
+	}
+	return netip.IPv6Unspecified()
+}
+
+// Close ends all exchanges with ErrClosed and waits until every socket is
+// closed and every goroutine gone.
+func (e *Exchanger) Close() {
+	e.joint.close()
+	if e.closed.Swap(true) {
+		e.group.Wait()
+		return
+	}
+	e.poller.wakeAll()
+	e.pool.close()
+	e.joint.leaders.Wait()
+	e.poller.close()
+	e.group.Wait()
+}

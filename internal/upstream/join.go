@@ -1,0 +1,129 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+)
+
+// joint holds the exchanges in flight. Equal ones share one: many equal
+// questions at once would multiply the chances of guessing an answer (the
+// birthday attacks of HARDENING A8), besides costing the server.
+type joint struct {
+	mu      sync.Mutex
+	flights map[flightKey]*flight
+	waiting map[netip.AddrPort]int // flights per server
+	leaders sync.WaitGroup
+	closed  bool
+}
+
+// flightKey is all that makes two exchanges equal.
+type flightKey struct {
+	resolve.Server
+	resolve.Question
+	cd, rd bool
+}
+
+// flight is one exchange that is under way. reply, err and abandoned are
+// written before done is closed.
+type flight struct {
+	done  chan struct{}
+	reply resolve.Reply
+	err   error
+	// abandoned: the leader ended for a reason of its own; whoever waits asks
+	// again.
+	abandoned bool
+}
+
+func newJoint() *joint {
+	return &joint{flights: map[flightKey]*flight{}, waiting: map[netip.AddrPort]int{}}
+}
+
+// enter finds the flight of k or starts one, which the caller then leads and
+// must leave. At most max flights wait for one server.
+func (j *joint) enter(k flightKey, max int) (f *flight, leader bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return nil, false, ErrClosed
+	}
+	if f := j.flights[k]; f != nil {
+		return f, false, nil
+	}
+	if j.waiting[k.Addr] >= max {
+		return nil, false, ErrBusy
+	}
+	f = &flight{done: make(chan struct{}), abandoned: true}
+	j.flights[k] = f
+	j.waiting[k.Addr]++
+	j.leaders.Add(1)
+	return f, true, nil
+}
+
+// leave ends a flight and lets its followers go.
+func (j *joint) leave(k flightKey, f *flight) {
+	j.mu.Lock()
+	delete(j.flights, k)
+	if j.waiting[k.Addr]--; j.waiting[k.Addr] == 0 {
+		delete(j.waiting, k.Addr)
+	}
+	j.mu.Unlock()
+	close(f.done)
+	j.leaders.Done()
+}
+
+// close refuses new flights.
+func (j *joint) close() {
+	j.mu.Lock()
+	j.closed = true
+	j.mu.Unlock()
+}
+
+// join leads or follows the flight of x. A leader that is cancelled, or whose
+// request has no budget left, says nothing about the server: its followers
+// start again, and the first of them leads.
+func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
+	k := flightKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
+	for {
+		f, leader, err := e.joint.enter(k, e.maxWaiting(x.Addr))
+		if err != nil {
+			if errors.Is(err, ErrBusy) {
+				e.counters.Hit(limits.OutstandingServer)
+			}
+			return resolve.Reply{}, err
+		}
+		if leader {
+			return e.lead(ctx, x, k, f)
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return resolve.Reply{}, ctx.Err()
+		}
+		if !f.abandoned {
+			e.stats.joined.Add(1)
+			return f.reply, f.err
+		}
+	}
+}
+
+// lead runs the exchange for all who joined. A panic leaves it abandoned.
+func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k flightKey, f *flight) (resolve.Reply, error) {
+	defer e.joint.leave(k, f)
+	reply, err := e.run(ctx, x)
+	f.reply, f.err = reply, err
+	f.abandoned = err != nil && (ctx.Err() != nil || errors.Is(err, resolve.ErrBudget))
+	return reply, err
+}
+
+// maxWaiting is how many questions may wait for one server.
+func (e *Exchanger) maxWaiting(to netip.AddrPort) int {
+	if e.infrastructure(to) {
+		return limits.MaxOutstandingPerServer * limits.OutstandingInfrastructure
+	}
+	return limits.MaxOutstandingPerServer
+}

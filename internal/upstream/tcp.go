@@ -1,0 +1,319 @@
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// errConnEnded says that a connection ended before the answer came, by no fault
+// of the question: it may be asked again on a fresh one (RFC 7766, section 6.2.4).
+var errConnEnded = fmt.Errorf("connection ended: %w", resolve.ErrUnreachable)
+
+// tcpConn is one connection with many questions in flight, whose answers come
+// in any order (RFC 7766, section 6.2.1.1). Its own goroutine dials, then reads.
+type tcpConn struct {
+	pool *pool
+	to   netip.AddrPort
+
+	dialed chan struct{} // closed when conn or dialErr is set
+	conn   net.Conn
+	fail   error // why there is no conn
+
+	writing sync.Mutex // held while a message is written
+
+	mu      sync.Mutex
+	waiting map[uint16]*tcpWaiter
+	alone   bool // serves one question only, until its first answer
+	doomed  bool // takes no new questions
+	strays  int
+}
+
+// tcpWaiter waits for one answer.
+type tcpWaiter struct {
+	want expectation
+	got  chan tcpAnswer // room for the one answer
+}
+
+// tcpAnswer is a message that matched, or why there will be none.
+type tcpAnswer struct {
+	pkt []byte
+	err error
+}
+
+// askTCP asks over a connection that is open, or opens one. A connection that
+// ends without an answer costs one more try on a fresh one; servers close idle
+// connections while we write.
+func (e *Exchanger) askTCP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, error) {
+	reply, err := e.tryTCP(ctx, x, mixed, false)
+	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
+		reply, err = e.tryTCP(ctx, x, mixed, true)
+	}
+	if err != nil && e.closed.Load() {
+		err = ErrClosed
+	}
+	reply.TCP = true
+	return reply, err
+}
+
+func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fresh bool) (resolve.Reply, error) {
+	c, w, err := e.pool.get(x, fresh)
+	if err != nil {
+		return resolve.Reply{}, err
+	}
+	defer c.forget(w)
+	select {
+	case <-c.dialed:
+	case <-ctx.Done():
+		return resolve.Reply{}, ctx.Err()
+	}
+	if c.fail != nil {
+		if errors.Is(c.fail, resolve.ErrTimeout) {
+			e.stats.timeout.Add(1)
+		}
+		return resolve.Reply{}, c.fail
+	}
+	sent := e.clock.Mono()
+	if err := c.ask(x, w, mixed); err != nil {
+		return resolve.Reply{}, err
+	}
+	pkt, err := c.await(ctx, w)
+	if err != nil {
+		return resolve.Reply{}, err
+	}
+	x.Budget.Received(len(pkt))
+	msg, err := wire.Parse(pkt)
+	if err != nil {
+		return resolve.Reply{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	lost := mixed && string(msg.RawName) != string(w.want.question[:x.Name.Len()])
+	return resolve.Reply{Msg: msg, Size: len(pkt), RTT: e.clock.Mono() - sent, CaseLost: lost && msg.Question != ""}, nil
+}
+
+// ask writes the question. The waiter's ID is its own already.
+func (c *tcpConn) ask(x *resolve.Exchange, w *tcpWaiter, mixed bool) error {
+	e := c.pool.e
+	offer := uint16(0)
+	if !x.NoEDNS {
+		offer = e.bufsize()
+	}
+	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixed)
+	c.mu.Lock()
+	w.want.question = msg[2+wire.HeaderLen : 2+wire.HeaderLen+x.Name.Len()+4]
+	c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := e.send(x.Budget, x.Addr.Addr(), outlet{conn: c.conn}, frame(msg))
+	if err != nil && !errors.Is(err, resolve.ErrBudget) {
+		c.doom() // half a message may be on its way
+		_ = c.conn.Close()
+		return errConnEnded
+	}
+	return err
+}
+
+// await waits for the answer. A connection on which one did not come gets no
+// further questions: it may be dead without having told.
+func (c *tcpConn) await(ctx context.Context, w *tcpWaiter) ([]byte, error) {
+	timer := time.NewTimer(limits.TCPAnswerTimeout)
+	defer timer.Stop()
+	select {
+	case a := <-w.got:
+		return a.pkt, a.err
+	case <-timer.C:
+		c.pool.e.stats.timeout.Add(1)
+		c.doom()
+		return nil, resolve.ErrTimeout
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// doom stops new questions on the connection.
+func (c *tcpConn) doom() {
+	c.pool.drop(c)
+	c.mu.Lock()
+	c.doomed = true
+	c.mu.Unlock()
+}
+
+// forget takes a waiter off. The last one of a doomed connection closes it.
+func (c *tcpConn) forget(w *tcpWaiter) {
+	c.mu.Lock()
+	delete(c.waiting, w.want.id)
+	over := c.doomed && len(c.waiting) == 0
+	c.mu.Unlock()
+	if over {
+		c.shut()
+	}
+}
+
+// shut closes the connection if there is one by now; its goroutine ends by that.
+func (c *tcpConn) shut() {
+	select {
+	case <-c.dialed:
+		if c.conn != nil {
+			_ = c.conn.Close()
+		}
+	default: // dialling; nothing dooms a connection before that is over
+	}
+}
+
+// run is the connection's goroutine.
+func (c *tcpConn) run(ctx context.Context) {
+	defer c.end()
+	c.dial(ctx)
+	if c.fail == nil {
+		c.read()
+	}
+}
+
+// dial ends the wait of all who need the connection, whatever happens.
+func (c *tcpConn) dial(ctx context.Context) {
+	defer close(c.dialed)
+	c.fail = errConnEnded
+	c.conn, c.fail = c.pool.dial(ctx, c.to)
+}
+
+// end tells all who wait that nothing more will come.
+func (c *tcpConn) end() {
+	c.doom()
+	c.shut()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.waiting {
+		w.tell(tcpAnswer{err: errConnEnded})
+	}
+}
+
+// tell hands over an answer; a second one finds no room and is dropped.
+func (w *tcpWaiter) tell(a tcpAnswer) {
+	select {
+	case w.got <- a:
+	default:
+	}
+}
+
+// read takes messages until the connection ends, is idle for too long, or
+// brings too much that nobody asked for.
+func (c *tcpConn) read() {
+	r := bufio.NewReader(c.conn)
+	for {
+		pkt, err := c.message(r)
+		if err != nil || !c.deliver(pkt) {
+			return
+		}
+	}
+}
+
+// message reads one message. Between messages the connection may idle; one that
+// began must end soon, however slowly its octets drip.
+func (c *tcpConn) message(r *bufio.Reader) ([]byte, error) {
+	if err := c.idleUntilData(r); err != nil {
+		return nil, err
+	}
+	if err := c.conn.SetReadDeadline(time.Now().Add(limits.TCPWholeMessage)); err != nil {
+		return nil, err
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	pkt := make([]byte, binary.BigEndian.Uint16(head[:]))
+	_, err := io.ReadFull(r, pkt)
+	return pkt, err
+}
+
+// idleUntilData waits for the next message. Idle time counts only while nobody
+// waits for an answer.
+func (c *tcpConn) idleUntilData(r *bufio.Reader) error {
+	for {
+		if err := c.conn.SetReadDeadline(time.Now().Add(limits.UpstreamTCPIdle)); err != nil {
+			return err
+		}
+		_, err := r.Peek(1)
+		if err == nil || !isTimeout(err) || !c.busy() {
+			return err
+		}
+	}
+}
+
+// busy tells whether somebody waits; if not, nobody will.
+func (c *tcpConn) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) == 0 {
+		c.doomed = true
+	}
+	return !c.doomed
+}
+
+// deliver gives a message to whoever it answers and tells whether to go on. A
+// message for nobody may answer a question that was given up; a stream of them
+// is somebody's joke.
+func (c *tcpConn) deliver(pkt []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(pkt) >= wire.HeaderLen {
+		w := c.waiting[binary.BigEndian.Uint16(pkt)]
+		if w != nil && w.matches(pkt) {
+			c.alone, c.strays = false, 0
+			w.tell(tcpAnswer{pkt: pkt})
+			delete(c.waiting, w.want.id)
+			return true
+		}
+	}
+	c.strays++
+	c.pool.e.stats.ignored.Add(1)
+	return c.strays < limits.UpstreamTCPStrays
+}
+
+// matches judges what cannot be forged from off the path: an error without a
+// question counts, and so does an answer that is marked truncated.
+func (w *tcpWaiter) matches(pkt []byte) bool {
+	if w.want.question == nil {
+		return false // not asked yet
+	}
+	switch w.want.judge(pkt, len(pkt)) {
+	case answer, truncated, bareError:
+		return true
+	}
+	return false
+}
+
+// dialError says whose fault a missing connection is.
+func dialError(err error) error {
+	var errno syscall.Errno
+	blame := resolve.ErrUnreachable
+	switch {
+	case errors.As(err, &errno):
+		switch errno {
+		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRINUSE, syscall.EADDRNOTAVAIL:
+			blame = resolve.ErrLocal
+		case syscall.ETIMEDOUT:
+			blame = resolve.ErrTimeout
+		}
+	case errors.Is(err, context.DeadlineExceeded):
+		blame = resolve.ErrTimeout
+	case isTimeout(err):
+		blame = resolve.ErrTimeout
+	}
+	return fmt.Errorf("%w: %w", err, blame)
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}

@@ -1,0 +1,173 @@
+package upstream
+
+import (
+	"context"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+)
+
+// pool holds the connections that take questions, by server. A connection
+// leaves it when it ends or is doomed; questions on it go on.
+type pool struct {
+	e      *Exchanger
+	ctx    context.Context // ends dialling when the pool is closed
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	conns  map[netip.AddrPort][]*tcpConn
+	live   map[*tcpConn]struct{} // every connection whose goroutine runs
+	closed bool
+}
+
+func newPool(e *Exchanger) *pool {
+	p := &pool{e: e, conns: map[netip.AddrPort][]*tcpConn{}, live: map[*tcpConn]struct{}{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// get finds room for a question on a connection to its server, or opens one,
+// which is debited. A fresh connection is opened in any case and serves this
+// question alone until it has answered: there are servers that close after each
+// answer.
+func (p *pool) get(x *resolve.Exchange, fresh bool) (*tcpConn, *tcpWaiter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, ErrClosed
+	}
+	if !fresh {
+		for _, c := range p.conns[x.Addr] {
+			if w := c.enter(); w != nil {
+				return c, w, nil
+			}
+		}
+	}
+	if !p.room(x.Addr) {
+		p.e.counters.Hit(limits.UpstreamTCP)
+		return nil, nil, ErrBusy
+	}
+	if err := x.Budget.Connect(); err != nil {
+		return nil, nil, err
+	}
+	c := &tcpConn{pool: p, to: x.Addr, dialed: make(chan struct{}), waiting: map[uint16]*tcpWaiter{}}
+	w := c.enter()
+	c.alone = fresh
+	p.conns[x.Addr] = append(p.conns[x.Addr], c)
+	p.live[c] = struct{}{}
+	p.e.group.Go("upstream tcp", func() {
+		defer p.gone(c)
+		c.run(p.ctx)
+	})
+	return c, w, nil
+}
+
+// room tells whether one more connection may be opened. When there are many, one
+// that idles gives way.
+func (p *pool) room(to netip.AddrPort) bool {
+	if len(p.conns[to]) >= limits.UpstreamTCPPerServer {
+		return false
+	}
+	if len(p.live) < limits.UpstreamTCPConns {
+		return true
+	}
+	for c := range p.live {
+		if c.idle() {
+			p.remove(c)
+			delete(p.live, c) // its goroutine is about to end
+			return true
+		}
+	}
+	return false
+}
+
+// enter reserves room for one question, nil when there is none.
+func (c *tcpConn) enter() *tcpWaiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doomed || c.alone || len(c.waiting) >= limits.UpstreamTCPInFlight {
+		return nil
+	}
+	w := &tcpWaiter{got: make(chan tcpAnswer, 1)}
+	w.want = expectation{anyCase: true, size: 0xffff, id: c.pool.e.entropy.uint16()}
+	for c.waiting[w.want.id] != nil {
+		w.want.id = c.pool.e.entropy.uint16()
+	}
+	c.waiting[w.want.id] = w
+	return w
+}
+
+// idle closes a connection without questions and tells whether it was one.
+func (c *tcpConn) idle() bool {
+	select {
+	case <-c.dialed:
+	default:
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) > 0 || c.conn == nil {
+		return false
+	}
+	c.doomed = true
+	_ = c.conn.Close()
+	return true
+}
+
+// drop takes a connection out of the choice.
+func (p *pool) drop(c *tcpConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(c)
+}
+
+func (p *pool) remove(c *tcpConn) {
+	list := p.conns[c.to]
+	if i := slices.Index(list, c); i >= 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	if len(list) == 0 {
+		delete(p.conns, c.to)
+		return
+	}
+	p.conns[c.to] = list
+}
+
+// gone notes that a connection's goroutine ends.
+func (p *pool) gone(c *tcpConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.live, c)
+}
+
+// dial connects from the configured address.
+func (p *pool) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{Timeout: limits.TCPConnectTimeout, KeepAlive: -1}
+	if from := p.e.source(to.Addr()); !from.IsUnspecified() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	}
+	conn, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, dialError(err)
+	}
+	return conn, nil
+}
+
+// close ends every connection and refuses new ones. Dialling ends by the
+// context, which closes dialed.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	live := slices.Collect(maps.Keys(p.live))
+	p.mu.Unlock()
+	p.cancel()
+	for _, c := range live {
+		<-c.dialed
+		c.shut()
+	}
+}

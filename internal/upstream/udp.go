@@ -1,0 +1,220 @@
+package upstream
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// askUDP asks once over UDP, from a socket and port used for this one question,
+// and waits until something counts or the time is over. The reply is complete
+// when the verdict is answer; with truncated, nearMiss, caseLost and bareError
+// there is no reply and the question should be asked in another way.
+func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, verdict, error) {
+	a := e.poller.take()
+	if a == nil {
+		e.counters.Hit(limits.UpstreamSocket)
+		return resolve.Reply{}, ignored, ErrBusy
+	}
+	defer e.poller.give(a)
+	if err := e.open(a, x.Addr); err != nil {
+		return resolve.Reply{}, ignored, err
+	}
+	e.compose(a, x, mixed)
+	sent := e.clock.Mono()
+	if err := e.send(x.Budget, x.Addr.Addr(), outlet{fd: a.fd}, a.query); err != nil {
+		return resolve.Reply{}, ignored, sendError(err)
+	}
+	a.timer.Reset(attemptTime(x.Timeout))
+	return e.await(ctx, a, x.Budget, sent)
+}
+
+// attemptTime bounds what the caller asked for.
+func attemptTime(t time.Duration) time.Duration {
+	if t <= 0 {
+		return limits.UDPFirstTimeout
+	}
+	return min(t, limits.UDPMaxTimeout)
+}
+
+// open gives the attempt a socket that is connected to the server, bound to a
+// random port, and watched.
+func (e *Exchanger) open(a *attempt, to netip.AddrPort) error {
+	a.peer.set(to)
+	fd, errno := newSocket(&a.peer)
+	if errno != 0 {
+		return socketError("socket", errno)
+	}
+	a.fd = fd
+	if errno := e.bind(a, to.Addr()); errno != 0 {
+		return fmt.Errorf("bind: %w: %w", errno, resolve.ErrLocal)
+	}
+	if errno := connectSocket(fd, &a.peer); errno != 0 {
+		return socketError("connect", errno)
+	}
+	if errno := e.poller.watch(a); errno != 0 {
+		return fmt.Errorf("epoll: %w: %w", errno, resolve.ErrLocal)
+	}
+	return nil
+}
+
+// bind binds to a port that nobody could guess. A port in use, or one that the
+// system reserves, is drawn again.
+func (e *Exchanger) bind(a *attempt, to netip.Addr) (errno syscall.Errno) {
+	from := e.source(to)
+	errno = syscall.EADDRINUSE
+	for range limits.UpstreamPortTries {
+		port := e.entropy.port()
+		if e.avoidPort(port) {
+			continue
+		}
+		a.local.set(netip.AddrPortFrom(from, port))
+		errno = bindSocket(a.fd, &a.local)
+		if errno != syscall.EADDRINUSE && errno != syscall.EACCES {
+			return errno
+		}
+	}
+	return errno
+}
+
+// compose writes the question and what its answer has to look like.
+func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, mixed bool) {
+	a.want.size = limits.UDPPayload
+	offer := uint16(0)
+	if !x.NoEDNS {
+		offer = e.bufsize()
+		a.want.size = max(a.want.size, int(offer))
+	}
+	a.want.id = e.entropy.uint16()
+	a.want.anyCase = !mixed
+	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, mixed)
+	a.want.question = a.query[wire.HeaderLen : wire.HeaderLen+x.Name.Len()+4]
+	a.buf = slices.Grow(a.buf[:0], a.want.size)[:a.want.size]
+}
+
+// appendQuery appends the message that asks x. DO is always set (RFC 4035,
+// section 3.2.1): signatures are kept even while nothing is validated.
+func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint16, mixed bool) []byte {
+	var flags uint16
+	if x.RD {
+		flags |= wire.FlagRD
+	}
+	if x.CD {
+		flags |= wire.FlagCD
+	}
+	var room [256]byte
+	name := append(room[:0], x.Name...)
+	if mixed {
+		name = appendMixed(room[:0], x.Name, &e.entropy)
+	}
+	return wire.AppendQuery(dst, id, flags, name, x.Type, x.Class, offer, true, nil)
+}
+
+// await waits for something that counts.
+func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, sent time.Duration) (resolve.Reply, verdict, error) {
+	for {
+		if e.closed.Load() {
+			return resolve.Reply{}, ignored, ErrClosed
+		}
+		select {
+		case <-a.ready:
+		case <-a.timer.C:
+			e.stats.timeout.Add(1)
+			return resolve.Reply{}, ignored, resolve.ErrTimeout
+		case <-ctx.Done():
+			return resolve.Reply{}, ignored, ctx.Err()
+		}
+		msg, size, v := e.drain(a)
+		if v == ignored {
+			continue
+		}
+		if v == answer || v == truncated {
+			b.Received(size)
+		}
+		return resolve.Reply{Msg: msg, Size: size, RTT: e.clock.Mono() - sent}, v, nil
+	}
+}
+
+// drain reads datagrams until one counts or there is none. A flood does not
+// hold it: after some datagrams the waiter looks at its clock.
+func (e *Exchanger) drain(a *attempt) (*wire.Msg, int, verdict) {
+	for range limits.UDPBatch {
+		size, errno := receive(a.fd, a.buf, &a.from)
+		switch {
+		case errno == syscall.EAGAIN:
+			return nil, 0, ignored
+		case errno != 0:
+			// An ICMP error, which anybody can forge: the next one may be the answer.
+			e.stats.icmp.Add(1)
+			continue
+		}
+		msg, v := e.read(a, size)
+		if v != ignored {
+			return msg, size, v
+		}
+		e.stats.ignored.Add(1)
+	}
+	a.wake()
+	return nil, 0, ignored
+}
+
+// read judges the datagram in the attempt's buffer. The kernel delivers only
+// what comes from the peer; but what came between bind and connect it did not
+// check, so the sender is compared here.
+func (e *Exchanger) read(a *attempt, size int) (*wire.Msg, verdict) {
+	if !a.from.same(&a.peer) {
+		return nil, ignored
+	}
+	pkt := a.buf[:min(size, len(a.buf))]
+	v := a.want.judge(pkt, size)
+	switch v {
+	case nearMiss, bareError:
+		e.stats.nearMiss.Add(1)
+	case caseLost:
+		e.stats.caseLost.Add(1)
+	case answer:
+		msg, err := wire.Parse(pkt)
+		if err != nil {
+			return nil, ignored
+		}
+		return msg, answer
+	}
+	return nil, v
+}
+
+// socketError says whose fault it is that a socket cannot be had or connected.
+func socketError(call string, errno syscall.Errno) error {
+	blame := resolve.ErrUnreachable
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		blame = resolve.ErrLocal
+	}
+	return fmt.Errorf("%s: %w: %w", call, errno, blame)
+}
+
+// sendError does the same for sending: a full queue or a firewall here is ours.
+func sendError(err error) error {
+	errno, ok := err.(syscall.Errno)
+	if !ok {
+		return err
+	}
+	if errno == syscall.EAGAIN || errno == syscall.EPERM {
+		return fmt.Errorf("send: %w: %w", errno, resolve.ErrLocal)
+	}
+	return socketError("send", errno)
+}
+
+// frame puts the two octets of length before a message (RFC 1035, section
+// 4.2.2) that begins at msg[2].
+func frame(msg []byte) []byte {
+	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
+	return msg
+}
