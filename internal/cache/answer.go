@@ -11,7 +11,8 @@ import (
 func (t *stash) answer(req *resolve.Request, p *progress) {
 	res := &req.Result
 	ttl, ok := answerTTL(req)
-	if !ok || !t.c.approved(req) || p.fingerprint != t.c.fingerprint.Load() {
+	// A request that may not be joined with others is answered in a way of its own.
+	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) || p.fingerprint != t.c.fingerprint.Load() {
 		return
 	}
 	body := reply.Make(req.Question, res, req.DO, 0)
