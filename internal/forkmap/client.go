@@ -1,0 +1,235 @@
+package forkmap
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/ipc"
+	"kresd/internal/limits"
+)
+
+// Greeting is the line that turns a console connection into one of map(); the
+// answer is the line with " ok" after it, maybe behind a prompt.
+const Greeting = "__map 1"
+
+const accepted = Greeting + " ok\n"
+
+// The requests, first octet of a frame before the expression.
+const (
+	opEval  = 'E' // run it; one result comes back
+	opRelay = 'R' // run it in all workers
+)
+
+// What comes back for opRelay: any number of opWait, then opResults with the
+// number of results in two octets and each result in a frame, or opFailed with
+// a text.
+const (
+	opWait    = 'W'
+	opResults = 'L'
+	opFailed  = 'X'
+)
+
+// knockTime is how long a worker may take to accept a call that it is to lead.
+// One that does not is frozen or dying, and has not been told anything yet.
+const knockTime = time.Second
+
+// waitEvery is how often a leader says that it is still there; a follower
+// gives up after silence of leaderSilence.
+const (
+	waitEvery     = 500 * time.Millisecond
+	leaderSilence = 3 * time.Second
+)
+
+// A peer is a connection to another worker's control socket.
+type peer struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+// dial connects to a worker, and makes sure that it is the worker.
+func (r *Relay) dial(ctx context.Context, m ipc.Member) (*peer, error) {
+	d := net.Dialer{Timeout: limits.MapConnect}
+	conn, err := d.DialContext(ctx, "unix", r.SocketPath(m))
+	if err != nil {
+		return nil, err
+	}
+	if err := verify(conn, m.PID); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return newPeer(conn), nil
+}
+
+func newPeer(conn net.Conn) *peer { return &peer{conn, bufio.NewReader(conn)} }
+
+// verify compares who made the listening socket with whom we expect there:
+// numbers of processes are used again, and files can be put by others. Root is
+// a worker that has since become somebody else.
+func verify(conn net.Conn, pid int) error {
+	uc, ok := conn.(*net.UnixConn)
+	if !ok {
+		return errors.New("not a UNIX socket")
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if credErr != nil {
+		return credErr
+	}
+	if int(cred.Pid) != pid || cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
+		return fmt.Errorf("control socket of %d belongs to process %d of user %d", pid, cred.Pid, cred.Uid)
+	}
+	return nil
+}
+
+// welcome reads the answer to the greeting.
+func (p *peer) welcome() error {
+	line, err := p.r.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasSuffix(string(line), accepted) {
+		return errMalformed
+	}
+	return nil
+}
+
+// ask has another worker evaluate. Whatever goes wrong is no answer.
+func (r *Relay) ask(ctx context.Context, m ipc.Member, expr string) Result {
+	none := Result{Kind: NoAnswer}
+	p, err := r.dial(ctx, m)
+	if err != nil {
+		return none
+	}
+	defer p.Close()
+	if p.SetDeadline(time.Now().Add(evalTime)) != nil || p.send(Greeting+"\n") != nil ||
+		p.request(opEval, expr) != nil || p.welcome() != nil {
+		return none
+	}
+	frame, err := ipc.ReadFrame(p.r, limits.IPCFrame)
+	if err != nil {
+		return none
+	}
+	res, err := parseResult(frame)
+	if err != nil {
+		return none
+	}
+	return res
+}
+
+func (p *peer) send(text string) error {
+	_, err := p.Write([]byte(text))
+	return err
+}
+
+func (p *peer) request(op byte, expr string) error {
+	return ipc.WriteFrame(p, append([]byte{op}, expr...), limits.IPCFrame)
+}
+
+// knock connects to a worker that is to lead and waits until it has accepted.
+func (r *Relay) knock(ctx context.Context, m ipc.Member) (*peer, error) {
+	p, err := r.dial(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.SetDeadline(time.Now().Add(knockTime)); err == nil {
+		if err = p.send(Greeting + "\n"); err == nil {
+			err = p.welcome()
+		}
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// handOver gives the leader the expression and waits for the results.
+func (r *Relay) handOver(ctx context.Context, p *peer, expr string) ([]Result, error) {
+	defer p.Close()
+	stop := context.AfterFunc(ctx, func() { p.Close() })
+	defer stop()
+	if len(expr) >= limits.IPCFrame {
+		return nil, fmt.Errorf("map(): the expression takes %d octets, more than %d", len(expr), limits.IPCFrame-1)
+	}
+	results, err := p.relay(expr)
+	var failed leaderError
+	switch {
+	case err == nil:
+		return results, nil
+	case errors.As(err, &failed):
+		return nil, failed
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, ErrUnknown
+}
+
+// A leaderError is why the leader did not run the expression at all.
+type leaderError string
+
+func (e leaderError) Error() string { return "map(): " + string(e) }
+
+func (p *peer) relay(expr string) ([]Result, error) {
+	if err := p.SetDeadline(time.Now().Add(leaderSilence)); err != nil {
+		return nil, err
+	}
+	if err := p.request(opRelay, expr); err != nil {
+		return nil, err
+	}
+	for {
+		frame, err := p.next()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case len(frame) == 1 && frame[0] == opWait:
+		case len(frame) == 3 && frame[0] == opResults:
+			return p.results(int(binary.BigEndian.Uint16(frame[1:])))
+		case len(frame) > 0 && frame[0] == opFailed:
+			return nil, leaderError(frame[1:])
+		default:
+			return nil, errMalformed
+		}
+	}
+}
+
+func (p *peer) results(n int) ([]Result, error) {
+	var results []Result
+	for range n {
+		frame, err := p.next()
+		if err != nil {
+			return nil, err
+		}
+		res, err := parseResult(frame)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, res)
+	}
+	return results, nil
+}
+
+func (p *peer) next() ([]byte, error) {
+	if err := p.SetDeadline(time.Now().Add(leaderSilence)); err != nil {
+		return nil, err
+	}
+	return ipc.ReadFrame(p.r, limits.IPCFrame)
+}
