@@ -1,0 +1,260 @@
+package resolve_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/iterate"
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/selection"
+	"kresd/internal/validate"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// world is a resolver without cache and sockets in front of a small Internet.
+type world struct {
+	t        *testing.T
+	net      *authority.Internet
+	cuts     *memory
+	driver   *resolve.Driver
+	counters limits.Counters
+	flags    resolve.Flags
+	layers   []*resolve.Layer
+	trace    bool
+
+	mu    sync.Mutex
+	sent  []string // "server name type" of every question
+	reply func(to netip.Addr, q resolve.Question, m *dns.Msg)
+}
+
+// zones are origin and text of each zone; "." must be among them.
+type zones map[string]string
+
+func newWorld(t *testing.T, zs zones) *world {
+	t.Helper()
+	var parsed []*authority.Zone
+	for origin, text := range zs {
+		parsed = append(parsed, authority.MustParse(origin, soa(origin)+text))
+	}
+	n, err := authority.New(parsed...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, net: n, cuts: &memory{m: map[dnsname.Name]*zonecut.Cut{}, addrs: map[dnsname.Name][]netip.Addr{}}}
+	hints := &zonecut.Cut{Name: dnsname.Root, Hints: true}
+	for name, addrs := range n.Roots() {
+		hints.NS = append(hints.NS, zonecut.NameServer{Name: mustName(name), Addrs: addrs})
+	}
+	w.cuts.m[dnsname.Root] = hints
+	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer()}
+	w.driver = resolve.NewDriver(resolve.Config{
+		Layers: func() []*resolve.Layer { return w.layers }, Exchanger: w, Cuts: w.cuts,
+		Servers:  selection.New(selection.Config{Clock: clock.Real()}),
+		Counters: &w.counters, Flags: func() resolve.Flags { return w.flags },
+	})
+	return w
+}
+
+func soa(origin string) string {
+	return "$TTL 3600\n" + origin + " SOA ns. host. 1 2 3 4 300\n"
+}
+
+func mustName(text string) dnsname.Name {
+	n, err := dnsname.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// memory is a Cuts without expiry of addresses.
+type memory struct {
+	mu    sync.Mutex
+	m     map[dnsname.Name]*zonecut.Cut
+	addrs map[dnsname.Name][]netip.Addr
+	kept  []string
+}
+
+func (c *memory) Closest(name dnsname.Name, now int64) *zonecut.Cut {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := name; ; n = n.Parent() {
+		if cut := c.m[n]; cut != nil && (cut.Hints || cut.Expires > now) {
+			return cut
+		}
+		if n.IsRoot() {
+			return nil
+		}
+	}
+}
+
+func (c *memory) Addrs(ns dnsname.Name, _ int64) ([]netip.Addr, bool, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.addrs[ns]
+	return a, len(a) > 0, len(a) > 0
+}
+
+func (c *memory) Keep(cut *zonecut.Cut, _ int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.m[cut.Name] = cut
+	c.kept = append(c.kept, cut.Name.String())
+}
+
+// Exchange plays upstream: UDP, then TCP when truncated.
+func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
+	if err := x.Budget.Send(); err != nil {
+		return resolve.Reply{}, err
+	}
+	w.note(x)
+	h := w.net.Host(x.Addr.Addr().String())
+	if h == nil || x.Addr.Port() != 53 {
+		return resolve.Reply{}, silence(ctx, x.Timeout)
+	}
+	q := new(dns.Msg)
+	q.SetQuestion(x.Name.String(), x.Type)
+	q.RecursionDesired = x.RD
+	if !x.NoEDNS {
+		q.SetEdns0(1232, true)
+	}
+	start := time.Now()
+	a := h.Ask(q, x.TCP)
+	if a.Reply != nil && a.Reply.Truncated {
+		a = h.Ask(q, true)
+	}
+	if a.Reply == nil || a.Delay >= x.Timeout {
+		return resolve.Reply{}, silence(ctx, x.Timeout)
+	}
+	time.Sleep(a.Delay)
+	if w.reply != nil {
+		w.reply(x.Addr.Addr(), x.Question, a.Reply)
+	}
+	pkt, err := a.Reply.Pack()
+	if err != nil {
+		w.t.Errorf("packing the answer to %s: %v", x.Name, err)
+		return resolve.Reply{}, silence(ctx, x.Timeout)
+	}
+	m, err := wire.Parse(pkt)
+	if err != nil {
+		return resolve.Reply{}, silence(ctx, x.Timeout)
+	}
+	x.Budget.Received(len(pkt))
+	return resolve.Reply{Msg: m, RTT: time.Since(start), Size: len(pkt)}, nil
+}
+
+func silence(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return resolve.ErrTimeout
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *world) note(x resolve.Exchange) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent = append(w.sent, fmt.Sprintf("%s %s %s", x.Addr.Addr(), x.Name, dns.TypeToString[x.Type]))
+}
+
+// asked are the questions that were sent so far; it forgets them.
+func (w *world) asked() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.sent
+	w.sent = nil
+	return s
+}
+
+func (w *world) request(name, qtype string) *resolve.Request {
+	r := &resolve.Request{
+		Question: resolve.Question{Name: mustName(name), Type: dns.StringToType[qtype], Class: wire.ClassIN},
+		RD:       true, Now: time.Now().Unix(),
+	}
+	if w.trace {
+		r.Tracef = func(q *resolve.Query, component, format string, args ...any) {
+			w.t.Logf("[%s] %*s%s", component, 2*q.Depth, "", fmt.Sprintf(format, args...))
+		}
+	}
+	return r
+}
+
+// ask resolves and prints the result: RCODE, then each record of the answer.
+func (w *world) ask(name, qtype string) string {
+	r := w.request(name, qtype)
+	w.driver.Resolve(context.Background(), r)
+	return show(&r.Result)
+}
+
+func show(res *resolve.Result) string {
+	var b strings.Builder
+	b.WriteString(dns.RcodeToString[res.Rcode])
+	for _, s := range res.Answer {
+		for _, d := range s.Data {
+			fmt.Fprintf(&b, "; %s %s %s", s.Owner, dns.TypeToString[s.Type], rdata(s.Type, d))
+		}
+	}
+	for _, s := range res.Authority {
+		fmt.Fprintf(&b, " / %s %s", s.Owner, dns.TypeToString[s.Type])
+	}
+	return b.String()
+}
+
+func rdata(t uint16, d []byte) string {
+	switch t {
+	case wire.TypeA, wire.TypeAAAA:
+		a, _ := netip.AddrFromSlice(d)
+		return a.String()
+	case wire.TypeCNAME, wire.TypeDNAME, wire.TypeNS:
+		return wire.Target(d).String()
+	}
+	return fmt.Sprintf("%q", d)
+}
+
+// basic is an Internet with two TLDs on their own servers.
+func basic(more zones) zones {
+	zs := zones{
+		".": `. NS a.root.
+a.root. A 198.51.100.1
+com. NS ns.com.
+ns.com. A 198.51.100.2
+net. NS ns.net.
+ns.net. A 198.51.100.3
+`,
+		"com.": "com. NS ns.com.\nns.com. A 198.51.100.2\n",
+		"net.": "net. NS ns.net.\nns.net. A 198.51.100.3\n",
+	}
+	for origin, text := range more {
+		zs[origin] += text
+	}
+	return zs
+}
+
+// example is example.com. with a server of its own, and more text for its zone.
+func example(text string) zones {
+	const d = "example.com. NS ns.example.com.\nns.example.com. A 192.0.2.1\n"
+	return zones{"com.": d, "example.com.": d + text}
+}
+
+func merge(all ...zones) zones {
+	out := zones{}
+	for _, zs := range all {
+		for origin, text := range zs {
+			out[origin] += text
+		}
+	}
+	return out
+}

@@ -1,0 +1,49 @@
+package roothints
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestBuiltin(t *testing.T) {
+	cut := Builtin()
+	if len(cut.NS) != 13 || !cut.Hints || !cut.Name.IsRoot() {
+		t.Fatalf("got %d servers of %s, hints %v", len(cut.NS), cut.Name, cut.Hints)
+	}
+	seen := map[string]bool{}
+	for _, ns := range cut.NS {
+		if !ns.Addrs[0].Is4() || !ns.Addrs[1].Is6() {
+			t.Errorf("%s: got %v, want one IPv4 and one IPv6 address", ns.Name, ns.Addrs)
+		}
+		for _, a := range ns.Addrs {
+			if seen[a.String()] {
+				t.Errorf("%s stands twice", a)
+			}
+			seen[a.String()] = true
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	const file = `
+; hints
+.                 3600000  NS    A.ROOT.TEST.
+.                 3600000  NS    b.root.test.
+A.ROOT.TEST.      3600000  A     192.0.2.1
+a.root.test.      3600000  AAAA  2001:db8::1
+b.root.test.      3600000  A     192.0.2.2
+other.test.       3600000  NS    c.root.test.
+`
+	cut, err := Parse(strings.NewReader(file), "hints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cut.NS) != 2 || len(cut.NS[0].Addrs) != 2 || cut.NS[0].Name.String() != "a.root.test." {
+		t.Errorf("got %+v", cut.NS)
+	}
+	for _, bad := range []string{"", ". NS a.test.\n", ". NS", "x. A 192.0.2.1\n"} {
+		if cut, err := Parse(strings.NewReader(bad), "hints"); err == nil {
+			t.Errorf("Parse(%q): got %+v, want an error", bad, cut)
+		}
+	}
+}
