@@ -90,7 +90,9 @@ func (c *tcpConn) answerAll() error {
 	for {
 		c.waitForRoom()
 		more, err := c.answerSome()
-		c.flush()
+		if !c.flush() {
+			return net.ErrClosed
+		}
 		if err != nil {
 			c.waitForAnswers()
 			return err

@@ -38,6 +38,9 @@ func (w *tcpWriter) put(msg []byte) {
 }
 
 func (w *tcpWriter) putLocked(msg []byte) {
+	if w.dead {
+		return
+	}
 	if w.out == nil {
 		w.out = w.conn.s.buffers.Get().(*[]byte)
 	}
@@ -67,10 +70,11 @@ func (w *tcpWriter) flush() {
 		w.change.Wait()
 	}
 	w.flushLocked()
+	return !w.dead
 }
 
 func (w *tcpWriter) flushLocked() {
-	if w.writing {
+	if w.writing || w.dead {
 		return
 	}
 	w.writing = true
@@ -87,6 +91,9 @@ func (w *tcpWriter) flushLocked() {
 		}
 	}
 	w.writing = false
+	if w.dead {
+		w.out = nil
+	}
 	w.change.Broadcast()
 }
 
@@ -116,7 +123,7 @@ func (c *tcpConn) answer(_ *Query, msg []byte) {
 	for !w.dead && w.bufferedLocked() >= limits.TCPSendBuffer {
 		w.change.Wait()
 	}
-	if !w.dead && len(msg) > 0 {
+	if len(msg) > 0 {
 		w.putLocked(msg)
 	}
 	c.outstanding.Add(-1)
@@ -152,11 +159,7 @@ func (c *tcpConn) waitFor(cond func() bool) {
 func (w *tcpWriter) abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.dead = true
-	if w.out != nil && !w.writing {
-		w.conn.s.recycle(w.out)
-		w.out = nil
-	}
+	w.dead, w.out = true, nil
 	w.change.Broadcast()
 }
 

@@ -1,0 +1,115 @@
+package listen
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+)
+
+func from(addr string) *Query {
+	q := newQuery(ask(1, 'd'), &Client{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 5353)}, nil)
+	return q
+}
+
+func TestFullTableGivesWayToTheYoung(t *testing.T) {
+	f := clock.NewFake(time.Unix(1, 0))
+	hits := &limits.Counters{}
+	p := newPending(4, &f.Clock, hits)
+	var list []*Query
+	add := func(want bool, evicts *Query) {
+		t.Helper()
+		q := from("127.0.0.1")
+		evicted, ok := p.admit(q)
+		if ok != want || evicted != evicts {
+			t.Fatalf("query %d: admitted %v, evicting %p, want %v and %p", len(list), ok, evicted, want, evicts)
+		}
+		if ok {
+			list = append(list, q)
+		}
+	}
+	for range 4 {
+		add(true, nil)
+	}
+	add(false, nil) // full of young ones
+	f.Advance(limits.PendingYoung + 1)
+	add(true, list[0]) // four are old, half may be
+	add(true, list[1])
+	add(false, nil) // two old, two young: the old keep their half
+	p.leave(list[2])
+	p.leave(list[2])
+	add(true, nil)
+	f.Advance(limits.PendingYoung + 1)
+	add(true, list[3])
+	if waiting, running := p.sizes(); waiting != 4 || running != 8 {
+		t.Errorf("waiting %d, running %d, want 4 and 8", waiting, running)
+	}
+	add(false, nil) // twice as many goroutines as places
+	p.ended()
+	add(true, list[4])
+	if got := hits.Get(limits.Pending); got == 0 {
+		t.Error("the limit was not counted")
+	}
+	for range 8 {
+		p.ended()
+	}
+	for _, q := range list {
+		p.leave(q)
+	}
+	if waiting, running := p.sizes(); waiting != 0 || running != 0 || p.oldCount != 0 || p.head != nil || p.young != nil || !p.quiet.Load() {
+		t.Errorf("after all left: waiting %d, running %d, old %d", waiting, running, p.oldCount)
+	}
+}
+
+func TestWaitersPerClient(t *testing.T) {
+	hits := &limits.Counters{}
+	p := newPending(limits.PendingPerWorker, clock.Real(), hits)
+	admitted := func(addr string) (n int) {
+		for range limits.WaitersPerClient + 10 {
+			if _, ok := p.admit(from(addr)); ok {
+				n++
+			}
+		}
+		return n
+	}
+	if got := admitted("192.0.2.1"); got != limits.WaitersPerClient {
+		t.Errorf("one address: %d admitted, want %d", got, limits.WaitersPerClient)
+	}
+	if got := admitted("2001:db8:0:1::1"); got != limits.WaitersPerClient {
+		t.Errorf("one IPv6 address: %d admitted, want %d", got, limits.WaitersPerClient)
+	}
+	if got := admitted("2001:db8:0:ff::2"); got != 0 {
+		t.Errorf("another address of the same /56: %d admitted, want 0", got)
+	}
+	if got := admitted("::ffff:192.0.2.1"); got != 0 {
+		t.Errorf("the first address as a mapped one: %d admitted, want 0", got)
+	}
+	if got := admitted("127.0.0.1"); got != limits.WaitersPerClient+10 {
+		t.Errorf("loopback: %d admitted, want all", got)
+	}
+	if got := hits.Get(limits.Waiters); got != 20+2*(limits.WaitersPerClient+10) {
+		t.Errorf("limit counted %d times", got)
+	}
+}
+
+func TestLateAnswersAreDroppedForTheImpatientOnly(t *testing.T) {
+	f := clock.NewFake(time.Unix(1, 0))
+	p := newPending(limits.PendingPerWorker, &f.Clock, nil)
+	few, many := from("192.0.2.1"), from("192.0.2.2")
+	p.admit(few)
+	p.admit(many)
+	for range limits.LateUDPWaiters {
+		p.admit(from("192.0.2.2"))
+	}
+	f.Advance(limits.LateUDPReply)
+	if p.late(few) || p.late(many) {
+		t.Error("an answer in time is called late")
+	}
+	f.Advance(1)
+	if p.late(few) || !p.late(many) {
+		t.Errorf("late: %v for a client with one waiting, %v for one with %d, want false and true",
+			p.late(few), p.late(many), limits.LateUDPWaiters+1)
+	}
+}

@@ -1,0 +1,168 @@
+package listen
+
+import (
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownThread makes a UDP thread that is run by the test, and a client of it.
+func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
+	t.Helper()
+	s := New(newEcho(), Options{})
+	at := netip.MustParseAddrPort(addr)
+	fd, err := bindUDP(at, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := netip.AddrPortFrom(at.Addr(), fromSockaddr(sa).Port())
+	session, _ := s.handler.NewSession()
+	u := &udpSocket{s: s, fd: fd, bound: bound, wildcard: at.Addr().IsUnspecified(), ended: make(chan struct{})}
+	to := bound
+	if u.wildcard {
+		to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), bound.Port())
+	}
+	return newUDPThread(u, session), udpClient(t, to)
+}
+
+func TestCachedWayAllocatesNothing(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0"} {
+		thread, c := ownThread(t, addr)
+		msg, buf := ask(1, 'f'), make([]byte, 100)
+		const each = 8
+		allocs := testing.AllocsPerRun(200, func() {
+			for range each {
+				if _, err := c.Write(msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for got := 0; got < each; got += thread.served() {
+			}
+			for range each {
+				if _, err := c.Read(buf); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%s: %v allocations for a batch of %d, want 0", addr, allocs, each)
+		}
+	}
+}
+
+// served serves one batch and returns its size.
+func (t *udpThread) served() int {
+	t.receive()
+	n := t.got
+	t.serve()
+	return n
+}
+
+func BenchmarkUDP(b *testing.B) {
+	thread, c := ownThread(b, "127.0.0.1:0")
+	msg, buf := ask(1, 'f'), make([]byte, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(msg); err != nil {
+			b.Fatal(err)
+		}
+		thread.served()
+		if _, err := c.Read(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A batch whose answers do not fit into the buffer together is sent in parts.
+func TestLargeAnswersOfOneBatch(t *testing.T) {
+	thread, c := ownThread(t, "127.0.0.1:0")
+	const n = 20
+	for i := range n {
+		if _, err := c.Write(ask(uint16(i), 'f', make([]byte, 4000)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for got := 0; got < n; got += thread.served() {
+	}
+	seen := map[uint16]bool{}
+	buf := make([]byte, 5000)
+	for range n {
+		l, err := c.Read(buf)
+		if err != nil || l != 4014 {
+			t.Fatalf("after %d answers: %d octets, %v", len(seen), l, err)
+		}
+		seen[id(buf)] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d different answers, want %d", len(seen), n)
+	}
+}
+
+func TestPortZeroIsIgnored(t *testing.T) {
+	thread, c := ownThread(t, "127.0.0.1:0")
+	if _, err := c.Write(ask(1, 'f')); err != nil {
+		t.Fatal(err)
+	}
+	thread.receive()
+	clear(thread.names[0][2:4])
+	thread.serve()
+	if got := thread.u.stats.v[nIgnored].Load(); got != 1 {
+		t.Errorf("ignored %d, want 1", got)
+	}
+}
+
+// A flood of questions that nobody answers must not cost memory beyond the
+// table, nor the answers of the cached way.
+func TestFloodIsBounded(t *testing.T) {
+	h := newEcho()
+	s := serve(t, h, "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	flood := udpClient(t, at)
+	most := 2 * s.pending.max
+	before := runtime.NumGoroutine()
+	for i := range 3 * most {
+		if _, err := flood.Write(ask(uint16(i), 'w')); err != nil {
+			t.Fatal(err)
+		}
+		if i%64 == 0 { // do not outrun the socket's buffer
+			want := uint64(i)
+			eventually(t, "the flood is taken in", func() bool { return s.Stats().UDP >= want })
+		}
+	}
+	exchange(t, udpClient(t, at), ask(1, 'f'))
+	st := s.Stats()
+	if st.Waiting > s.pending.max || st.Goroutines > most || runtime.NumGoroutine() > before+most+100 {
+		t.Errorf("%d wait, %d work, %d goroutines", st.Waiting, st.Goroutines, runtime.NumGoroutine())
+	}
+	if st.Refused == 0 {
+		t.Error("nothing was refused")
+	}
+	close(h.release)
+	eventually(t, "the flood is gone", func() bool { st := s.Stats(); return st.Waiting == 0 && st.Goroutines == 0 })
+	exchange(t, udpClient(t, at), ask(2, 'd'))
+}
+
+func TestAnIdleThreadSleeps(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.1:0")
+	exchange(t, udpClient(t, s.Endpoints()[0].Addr), ask(1, 'f'))
+	var before, after unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
+	time.Sleep(500 * time.Millisecond)
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &after)
+	spent := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	if spent > 250*time.Millisecond {
+		t.Errorf("half a second of idling took %v of processor time", spent)
+	}
+	if n := s.holders.Load(); n != 0 {
+		t.Errorf("%d threads hold a processor while idle", n)
+	}
+}
