@@ -89,7 +89,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("cache directory: %w", err)
 	}
 	defer leave()
-	if openHere(filepath.Join(dir, dataName)) {
+	if openHere(filepath.Join(dir, lockName)) {
 		return nil, ErrTwice
 	}
 	s := &Store{dir: dir, opts: opts}
@@ -241,6 +241,7 @@ func (s *Store) mapFile() error {
 	if err != nil {
 		return err
 	}
+	syscall.CloseOnExec(int(fd)) // LMDB sees to its other files only
 	var st syscall.Stat_t
 	if err := syscall.Fstat(int(fd), &st); err != nil {
 		return err
