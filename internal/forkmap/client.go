@@ -2,6 +2,7 @@ package forkmap
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -39,8 +40,8 @@ const (
 )
 
 // knockTime is how long a worker may take to accept a call that it is to lead.
-// One that does not is frozen or dying, and has not been told anything yet.
-const knockTime = time.Second
+// One that does not is dying, and has not been told anything yet.
+const knockTime = 5 * time.Second
 
 // waitEvery is how often a leader says that it is still there; a follower
 // gives up after silence of leaderSilence.
@@ -105,6 +106,10 @@ func (p *peer) welcome() error {
 	if err != nil {
 		return err
 	}
+	return checkWelcome(line)
+}
+
+func checkWelcome(line []byte) error {
 	if !strings.HasSuffix(string(line), accepted) {
 		return errMalformed
 	}
@@ -149,9 +154,9 @@ func (r *Relay) knock(ctx context.Context, m ipc.Member) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = p.SetDeadline(time.Now().Add(knockTime)); err == nil {
+	if err = p.SetWriteDeadline(time.Now().Add(limits.MapConnect)); err == nil {
 		if err = p.send(Greeting + "\n"); err == nil {
-			err = p.welcome()
+			err = p.accepted(m.PID)
 		}
 	}
 	if err != nil {
@@ -159,6 +164,37 @@ func (r *Relay) knock(ctx context.Context, m ipc.Member) (*peer, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// accepted waits for the answer to the greeting. A worker on a busy machine is
+// given time; one that was stopped (by a debugger, or by hand) is not.
+func (p *peer) accepted(pid int) error {
+	var line []byte
+	for limit := time.Now().Add(knockTime); ; {
+		if err := p.SetReadDeadline(time.Now().Add(limits.MapConnect)); err != nil {
+			return err
+		}
+		piece, err := p.r.ReadSlice('\n')
+		line = append(line, piece...)
+		switch {
+		case err == nil:
+			return checkWelcome(line)
+		case !errors.Is(err, os.ErrDeadlineExceeded), time.Now().After(limit), stopped(pid):
+			return err
+		}
+	}
+}
+
+// stopped says whether a process is stopped; its socket still takes
+// connections then, for nobody. The state follows the name in parentheses,
+// which may hold anything (proc(5)).
+func stopped(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	after := stat[bytes.LastIndexByte(stat, ')')+1:]
+	return len(after) > 1 && (after[1] == 'T' || after[1] == 't')
 }
 
 // handOver gives the leader the expression and waits for the results.

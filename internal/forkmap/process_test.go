@@ -179,7 +179,7 @@ func TestProcesses(t *testing.T) {
 	}
 	workers[2].signal(unix.SIGCONT)
 	workers[0].freeze()
-	if got, took := workers[1].mapped("id"); got != "1=false 2=1 3=2 4=3" || took > 6*time.Second {
+	if got, took := workers[1].mapped("id"); got != "1=false 2=1 3=2 4=3" || took > 4*time.Second {
 		t.Errorf("map with the leader stopped: %s after %v", got, took)
 	}
 	workers[0].signal(unix.SIGKILL)
