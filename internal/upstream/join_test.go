@@ -1,0 +1,180 @@
+package upstream
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"kresd/internal/resolve"
+)
+
+// 5,000 equal questions at once send one (HARDENING A8).
+func TestEqualQuestionsShareOneExchange(t *testing.T) {
+	const n = 5000
+	var e *Exchanger
+	release := make(chan struct{})
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		<-release
+		truthUDP(s, from, q)
+	}}).start(t, "127.0.0.1")
+	e = newExchanger(t, Config{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	msgs := map[any]int{}
+	sends := 0
+	var entered sync.WaitGroup
+	entered.Add(n)
+	for range n {
+		wg.Go(func() {
+			x := question(t, s.addr, "www.example.")
+			entered.Done()
+			r, err := e.Exchange(background, x)
+			if err != nil {
+				t.Errorf("exchange: %v", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			msgs[r.Msg]++
+			sends += x.Budget.Sent()
+		})
+	}
+	entered.Wait()
+	time.Sleep(100 * time.Millisecond) // the last ones are between their first line and the door
+	close(release)
+	wg.Wait()
+	if len(msgs) != 1 || sends != 1 || s.udpQueries.Load() != 1 {
+		t.Errorf("%d messages, %d sends debited, %d questions arrived; want one each", len(msgs), sends, s.udpQueries.Load())
+	}
+	if got := e.Stats().Joined; got != n-1 {
+		t.Errorf("%d joined, want %d", got, n-1)
+	}
+}
+
+func TestDifferentQuestionsAreNotJoined(t *testing.T) {
+	s := (&testServer{}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ctx, cancel := context.WithCancel(background)
+	var wg sync.WaitGroup
+	changes := []func(*resolve.Exchange){
+		func(*resolve.Exchange) {},
+		func(x *resolve.Exchange) { x.CD = true },
+		func(x *resolve.Exchange) { x.RD = true },
+		func(x *resolve.Exchange) { x.Type = 28 },
+		func(x *resolve.Exchange) { x.Class = 3 },
+		func(x *resolve.Exchange) { x.NoEDNS = true },
+		func(x *resolve.Exchange) { x.NoCase = true },
+		func(x *resolve.Exchange) { x.Name = name(t, "w.example.") },
+	}
+	for _, change := range changes {
+		wg.Go(func() {
+			x := question(t, s.addr, "www.example.")
+			change(&x)
+			_, _ = e.Exchange(ctx, x)
+		})
+	}
+	eventually(t, "a question for each", func() bool { return s.udpQueries.Load() == int64(len(changes)) })
+	cancel()
+	wg.Wait()
+}
+
+// A leader that is cancelled, or that has no budget, does not take its
+// followers along.
+func TestLeaderEndsAlone(t *testing.T) {
+	first := make(chan struct{}, 1)
+	release := make(chan struct{})
+	var e *Exchanger
+	s := (&testServer{}).start(t, "127.0.0.1")
+	s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) {
+		select {
+		case first <- struct{}{}:
+			return // the leader's question is never answered
+		default:
+		}
+		<-release
+		truthUDP(s, from, q)
+	}
+	e = newExchanger(t, Config{})
+	ctx, cancel := context.WithCancel(background)
+	var leader, followers sync.WaitGroup
+	leader.Go(func() {
+		_, err := e.Exchange(ctx, question(t, s.addr, "www.example."))
+		if err != context.Canceled {
+			t.Errorf("leader: %v, want cancelled", err)
+		}
+	})
+	eventually(t, "the leader's question", func() bool { return s.udpQueries.Load() == 1 })
+	for range 100 {
+		followers.Go(func() {
+			r, err := e.Exchange(background, question(t, s.addr, "www.example."))
+			if err != nil || string(r.Msg.Answer[0].RData) != truth {
+				t.Errorf("follower: %v", err)
+			}
+		})
+	}
+	cancel()
+	leader.Wait()
+	eventually(t, "a second question", func() bool { return s.udpQueries.Load() == 2 })
+	close(release)
+	followers.Wait()
+}
+
+func TestFollowerEndsAlone(t *testing.T) {
+	s := (&testServer{}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	leading, stop := context.WithCancel(background)
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = e.Exchange(leading, question(t, s.addr, "www.example.")) })
+	eventually(t, "the leader's question", func() bool { return s.udpQueries.Load() == 1 })
+	ctx, cancel := context.WithCancel(background)
+	cancelled := time.AfterFunc(10*time.Millisecond, cancel)
+	defer cancelled.Stop()
+	_, err := e.Exchange(ctx, question(t, s.addr, "www.example."))
+	wantErr(t, err, context.Canceled)
+	stop()
+	wg.Wait()
+}
+
+func TestLeaderWithoutBudgetEndsAlone(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			x := question(t, s.addr, "www.example.")
+			poor := i%2 == 0
+			for poor && x.Budget.Send() == nil {
+			}
+			r, err := e.Exchange(background, x)
+			if !poor && (err != nil || string(r.Msg.Answer[0].RData) != truth) {
+				t.Errorf("exchange with a budget: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A panic in a leader reaches nobody else.
+func TestLeaderPanics(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	broken := true
+	e := newExchanger(t, Config{Bufsize: func() uint16 {
+		if broken {
+			broken = false
+			panic("no size")
+		}
+		return 1232
+	}})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, _ = e.Exchange(background, question(t, s.addr, "www.example."))
+	}()
+	r, err := e.Exchange(background, question(t, s.addr, "www.example."))
+	address(t, r, err)
+}

@@ -1,0 +1,43 @@
+package upstream
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every send is debited because every send is in one function: no other one
+// writes to a socket (HARDENING B5).
+func TestOnlySendWrites(t *testing.T) {
+	writers := []string{
+		"Write", "WriteTo", "WriteString", "WriteMsgUDP", "WriteMsgUDPAddrPort", "WriteToUDP", "WriteToUDPAddrPort", "ReadFrom",
+		"Sendto", "Sendmsg", "SendmsgN", "Sendfile", "Copy", "CopyN", "Fprint", "Fprintf", "Fprintln", "NewWriter", "WriteBuffers", "Writev", "Pwrite",
+		"SYS_WRITE", "SYS_WRITEV", "SYS_SENDTO", "SYS_SENDMSG", "SYS_SENDMMSG", "SYS_SENDFILE", "SYS_PWRITE64", "SYS_PWRITEV",
+	}
+	pkgs, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for file, f := range pkgs["upstream"].Files {
+		for _, d := range f.Decls {
+			where := file
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				where += " " + fn.Name.Name
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(writers, s.Sel.Name) {
+					found[where]++
+				}
+				return true
+			})
+		}
+	}
+	if len(found) != 1 || found["send.go send"] != 2 {
+		t.Errorf("sockets are written to in %v, want twice in send.go's send only", found)
+	}
+}

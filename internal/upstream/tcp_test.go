@@ -1,0 +1,329 @@
+package upstream
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+func tcpQuestion(t testing.TB, to netip.AddrPort, text string) resolve.Exchange {
+	x := question(t, to, text)
+	x.TCP = true
+	return x
+}
+
+// truncatedUDP answers with TC and nothing else.
+func truncatedUDP(s *testServer, from netip.AddrPort, q []byte) {
+	r := slices.Clone(q[:questionEnd(q)])
+	r[2], r[11] = 0x82, 0
+	s.send(from, r)
+}
+
+func TestTruncatedGoesToTCP(t *testing.T) {
+	for _, ip := range []string{"127.0.0.1", "::1"} {
+		s := (&testServer{onUDP: truncatedUDP, onTCP: truthTCP}).start(t, ip)
+		e := newExchanger(t, Config{})
+		x := question(t, s.addr, "www.example.")
+		r, err := e.Exchange(background, x)
+		if address(t, r, err) != truth || !r.TCP || r.CaseLost {
+			t.Errorf("%s: reply %+v, want the truth over TCP", ip, r)
+		}
+		if x.Budget.Sent() != 2 {
+			t.Errorf("%s: %d sends debited, want 2", ip, x.Budget.Sent())
+		}
+		if st := e.Stats(); st.UDP != 1 || st.TCP != 1 {
+			t.Errorf("%s: stats %+v, want one over each", ip, st)
+		}
+	}
+}
+
+func TestTruncatedWithoutTCP(t *testing.T) {
+	s := (&testServer{onUDP: truncatedUDP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	r, err := e.Exchange(background, question(t, s.addr, "www.example."))
+	wantErr(t, err, resolve.ErrUnreachable)
+	if !r.TCP {
+		t.Error("the failure is not told to be TCP's")
+	}
+}
+
+// TC over TCP is the end of the ways to ask; it must not loop (HARDENING B5).
+func TestTruncatedOverTCPIsHandedOver(t *testing.T) {
+	s := (&testServer{onUDP: truncatedUDP, onTCP: func(s *testServer, c net.Conn) {
+		for q := s.readFrame(c); q != nil; q = s.readFrame(c) {
+			r := reply(q, truth)
+			r[2] |= 2
+			writeFrame(c, r)
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	r, err := e.Exchange(background, x)
+	if address(t, r, err); !r.Msg.TC() || x.Budget.Sent() != 2 {
+		t.Errorf("TC %v after %d sends, want TC after 2", r.Msg.TC(), x.Budget.Sent())
+	}
+}
+
+func TestConnectionIsReusedAndAnswersComeInAnyOrder(t *testing.T) {
+	const n = limits.UpstreamTCPInFlight
+	s := &testServer{onTCP: func(s *testServer, c net.Conn) {
+		var all [][]byte
+		for len(all) < n {
+			q := s.readFrame(c)
+			if q == nil {
+				return
+			}
+			all = append(all, q)
+		}
+		for _, q := range slices.Backward(all) {
+			// The answer tells which question it is for: the last octet of the first label.
+			writeFrame(c, reply(q, string([]byte{192, 0, 2, q[12+int(q[12])]})))
+		}
+		truthTCP(s, c)
+	}}
+	s.start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			x := tcpQuestion(t, s.addr, "q"+string(rune('0'+i/10))+string(rune('0'+i%10))+".example.")
+			r, err := e.Exchange(background, x)
+			if err != nil || r.Msg.Question != x.Name || string(r.Msg.Answer[0].RData) != string([]byte{192, 0, 2, byte('0' + i%10)}) {
+				t.Errorf("question %d: %+v %v", i, r, err)
+			}
+		})
+	}
+	wg.Wait()
+	r, err := e.Exchange(background, tcpQuestion(t, s.addr, "again.example."))
+	address(t, r, err)
+	if got := s.tcpConns.Load(); got != 1 {
+		t.Errorf("%d connections for %d questions, want 1", got, n+1)
+	}
+}
+
+// A server that closes after each answer costs a fresh connection a question,
+// not the question.
+func TestServerClosesAfterEachAnswer(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		if q := s.readFrame(c); q != nil {
+			writeFrame(c, reply(q, truth))
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range 20 {
+		x := tcpQuestion(t, s.addr, itoa(i)+".example.")
+		r, err := e.Exchange(background, x)
+		address(t, r, err)
+		if x.Budget.Sent() > 2 {
+			t.Errorf("%d sends, want at most 2", x.Budget.Sent())
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			r, err := e.Exchange(background, tcpQuestion(t, s.addr, "p"+itoa(i)+".example."))
+			if err != nil || string(r.Msg.Answer[0].RData) != truth {
+				t.Errorf("question %d in parallel: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestServerThatOnlyClosesIsAskedTwice(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) { s.readFrame(c) }}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := tcpQuestion(t, s.addr, "www.example.")
+	_, err := e.Exchange(background, x)
+	wantErr(t, err, resolve.ErrUnreachable)
+	if conns, sent := s.tcpConns.Load(), x.Budget.Sent(); conns != 2 || sent != 2 {
+		t.Errorf("%d connections and %d sends, want 2 and 2", conns, sent)
+	}
+}
+
+func TestConnectionsAreDebited(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) { s.readFrame(c) }}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	b := resolve.NewBudget(nil)
+	for i := range limits.MaxTCPConnsPerRequest {
+		x := tcpQuestion(t, s.addr, itoa(i)+".example.")
+		x.Budget = b
+		_, err := e.Exchange(background, x)
+		if err == nil {
+			t.Fatal("an answer from nowhere")
+		}
+	}
+	if got := s.tcpConns.Load(); got != limits.MaxTCPConnsPerRequest {
+		t.Errorf("%d connections, want %d", got, limits.MaxTCPConnsPerRequest)
+	}
+}
+
+// Slow octets, garbage, a foreign question and an endless stream: all end, and
+// none is believed.
+func TestHostileStreams(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(s *testServer, c net.Conn, q []byte)
+		want error
+	}{
+		{"garbage in place of records", func(s *testServer, c net.Conn, q []byte) {
+			writeFrame(c, append(reply(q, evil), 0))
+			s.readFrame(c)
+		}, ErrMalformed},
+		{"endless answers to nobody", func(s *testServer, c net.Conn, q []byte) {
+			r := append(reply(q, evil), make([]byte, 60000)...)
+			r[0] ^= 1
+			for {
+				if _, err := c.Write(append([]byte{byte(len(r) >> 8), byte(len(r))}, r...)); err != nil {
+					return
+				}
+			}
+		}, resolve.ErrUnreachable},
+		{"endless other questions", func(s *testServer, c net.Conn, q []byte) {
+			r := reply(q, evil)
+			r[13] ^= 1
+			for {
+				if _, err := c.Write(append([]byte{byte(len(r) >> 8), byte(len(r))}, r...)); err != nil {
+					return
+				}
+			}
+		}, resolve.ErrUnreachable},
+		{"endless empty messages", func(s *testServer, c net.Conn, q []byte) {
+			for {
+				if _, err := c.Write(make([]byte, 1000)); err != nil {
+					return
+				}
+			}
+		}, resolve.ErrUnreachable},
+		{"half an answer", func(s *testServer, c net.Conn, q []byte) {
+			_, _ = c.Write(append([]byte{0, 200}, reply(q, evil)...))
+		}, resolve.ErrUnreachable},
+	} {
+		s := (&testServer{onTCP: func(s *testServer, conn net.Conn) {
+			if q := s.readFrame(conn); q != nil {
+				c.then(s, conn, q)
+			}
+		}}).start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		_, err := e.Exchange(background, tcpQuestion(t, s.addr, "www.example."))
+		if err == nil {
+			t.Errorf("%s: was believed", c.name)
+			continue
+		}
+		wantErr(t, err, c.want)
+	}
+}
+
+func TestTCPAnswerThatDripsTimesOut(t *testing.T) {
+	t.Parallel()
+	stop := make(chan struct{})
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		q := s.readFrame(c)
+		if q == nil {
+			return
+		}
+		r := reply(q, evil)
+		for _, octet := range append([]byte{0, byte(len(r))}, r...) {
+			if _, err := c.Write([]byte{octet}); err != nil {
+				return
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(300 * time.Millisecond):
+			}
+		}
+	}}).start(t, "127.0.0.1")
+	defer close(stop)
+	e := newExchanger(t, Config{})
+	_, err := e.Exchange(background, tcpQuestion(t, s.addr, "www.example."))
+	wantErr(t, err, resolve.ErrTimeout)
+	// The connection takes no more questions.
+	e.pool.mu.Lock()
+	defer e.pool.mu.Unlock()
+	if len(e.pool.conns) != 0 {
+		t.Errorf("%d servers have a connection to choose, want none", len(e.pool.conns))
+	}
+}
+
+func TestTCPContextAndClose(t *testing.T) {
+	asked := make(chan struct{}, 4)
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		for s.readFrame(c) != nil {
+			asked <- struct{}{}
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ctx, cancel := context.WithCancel(background)
+	go func() { <-asked; cancel() }()
+	_, err := e.Exchange(ctx, tcpQuestion(t, s.addr, "www.example."))
+	wantErr(t, err, context.Canceled)
+	go func() { <-asked; e.Close() }()
+	_, err = e.Exchange(background, tcpQuestion(t, s.addr, "www.example."))
+	wantErr(t, err, ErrClosed)
+}
+
+func TestTCPLeavesFromTheOutgoingAddress(t *testing.T) {
+	from := make(chan string, 1)
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		from <- c.RemoteAddr().(*net.TCPAddr).IP.String()
+		truthTCP(s, c)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{Outgoing: func() (netip.Addr, netip.Addr) { return netip.MustParseAddr("127.0.0.78"), netip.Addr{} }})
+	r, err := e.Exchange(background, tcpQuestion(t, s.addr, "www.example."))
+	address(t, r, err)
+	if got := <-from; got != "127.0.0.78" {
+		t.Errorf("connection came from %s", got)
+	}
+}
+
+// A large answer fills many segments.
+func TestLargeAnswerOverTCP(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		q := s.readFrame(c)
+		if q == nil {
+			return
+		}
+		b := wire.NewBuilder(nil, 0xffff, uint16(q[0])<<8|uint16(q[1]), wire.FlagQR|wire.FlagAA)
+		b.Question(q[12:questionEnd(q)-4], wire.TypeA, wire.ClassIN)
+		for i := range 220 {
+			b.RR(wire.Answer, name(t, "www.example."), wire.TypeTXT, wire.ClassIN, 60, append([]byte{255, byte(i)}, make([]byte, 254)...))
+		}
+		writeFrame(c, b.Bytes())
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	r, err := e.Exchange(background, tcpQuestion(t, s.addr, "www.example."))
+	if err != nil || len(r.Msg.Answer) != 220 || r.Size < 58000 {
+		t.Errorf("%d octets, %v; want 220 records", r.Size, err)
+	}
+}
+
+// Idle connections give way to new ones at the limit.
+func TestTooManyConnections(t *testing.T) {
+	var open atomic.Int64
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		open.Add(1)
+		truthTCP(s, c)
+		open.Add(-1)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range limits.UpstreamTCPConns + 20 {
+		// One server each, as far as the pool knows: addresses of one loopback.
+		other := &testServer{onTCP: s.onTCP}
+		other.start(t, "127.0.1."+itoa(1+i%250))
+		r, err := e.Exchange(background, tcpQuestion(t, other.addr, "www.example."))
+		address(t, r, err)
+	}
+	eventually(t, "closing of the surplus", func() bool { return open.Load() <= limits.UpstreamTCPConns })
+	e.Close()
+	eventually(t, "closing of all", func() bool { return open.Load() == 0 })
+}
