@@ -1,0 +1,114 @@
+package script
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// evalWithin runs a command with a short budget instead of the console's.
+func evalWithin(vm *VM, budget time.Duration, chunk string) error {
+	return vm.submit(context.Background(), vm.jobs, func() error {
+		return vm.enter(setup{kind: Console, budget: budget}, func(c *Call) error {
+			_, err := vm.command(c, chunk)
+			return err
+		})
+	})
+}
+
+func TestEndlessCommandsAreInterrupted(t *testing.T) {
+	vm, _ := newVM(t)
+	for _, chunk := range []string{
+		"while true do end",
+		"while true do pcall(function() while true do end end) end",
+		"while true do xpcall(function() while true do end end, function() while true do end end) end",
+		"pcall(error, setmetatable({}, {__tostring = function() while true do end end})) while true do pcall(pcall, pcall) end",
+		"local function f() return f() end f()",
+		"load(function() while true do end end)",
+		"while true do load(function() while true do end end) end",
+		"table.sort({3, 2, 1}, function() while true do end end)",
+		"('x'):gsub('x', function() while true do end end)",
+		"tostring(setmetatable({}, {__tostring = function() while true do end end}))",
+		"table_print(setmetatable({}, {})) while true do eval_cmd('while true do end') end",
+		"repeat local ok = pcall(string.find, ('a'):rep(10000), ('.-'):rep(20) .. 'b') until false",
+		"for k in pairs(setmetatable({}, {__pairs = function() while true do end end})) do end",
+		"goto a ::a:: goto a",
+	} {
+		err := evalWithin(vm, 30*time.Millisecond, chunk)
+		if err == nil || !strings.Contains(err.Error(), "ran longer than") {
+			t.Errorf("%s: error %v", chunk, err)
+		}
+	}
+	expect(t, vm, [2]string{"1", "1\n"})
+}
+
+func TestHostileScriptsLeaveTheMachineWhole(t *testing.T) {
+	vm, _ := newVM(t)
+	for _, chunk := range []string{
+		"string.rep('x', 1e14)",
+		"string.rep('x', 1/0)",
+		"string.rep('', 1e14)",
+		"('x'):rep(1e7, ('y'):rep(1000))",
+		"local t = {} for i = 1, 100 do t[i] = ('x'):rep(1e6) end table.concat(t)",
+		"('x'):rep(1e6):gsub('x', ('y'):rep(1000))",
+		"local function f() f() end f()",
+		"local function f() return 1 + f() end f()",
+		"local t = setmetatable({}, {}) getmetatable(t).__index = t; return t.x",
+		"local t = {} setmetatable(t, {__index = function(_, k) return t[k] end}) return t.x",
+		"string.gsub('x', 'x', function() return string.gsub('x', 'x', error) end)",
+		"debug.sethook(print, 'l')",
+		"debug.sethook()",
+		"load('\\27Lua')()",
+		"loadstring('\\27LuaR\\0\\1\\4\\8\\4\\8\\0')()",
+		"string.dump(print)",
+		"select('')", "select(-5)", "select(0)",
+		"string.format('%')", "string.format('%5')", "string.format('%-')", "string.format('%d', 1/0)", "string.format('%123d', 1)", "string.format('%y', 1)",
+		"setmetatable(_G, {})",
+		"unpack({}, 1, 1e8)", "unpack({}, -1e9, 1e9)",
+		"string.char(300)", "('x'):byte(1, 1e9)",
+		"table.concat({{}})", "table.insert(1, 2)", "table.insert({}, 5, 5)",
+		"setfenv(1, 1)", "setfenv(print, {})", "getfenv(500)",
+		"require('no.such.module')", "dofile('/nonexistent')", "loadfile('/')()",
+		("return " + strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000)),
+		("return " + strings.Repeat("{", 5000) + strings.Repeat("}", 5000)),
+		"return " + strings.Repeat("-", 100001) + "1",
+		"coroutine.create(print)",
+		"os.time({})", "os.date('*t', 1/0)",
+		"fromjson('" + strings.Repeat("[", 20000) + "')",
+		"local t = {} t[1] = t return tojson(t)",
+		"tojson(0/0)",
+		"error(setmetatable({}, {__tostring = error}))",
+		"tostring(setmetatable({}, {__tostring = function() return {} end}))",
+		"print(setmetatable({}, {__tostring = function() return {} end}))",
+		"collectgarbage('nonsense', {})",
+		"rawset(_G, nil, 1)", "next({}, 1)", "ipairs()", "rawlen(1)",
+		"xpcall(error, error)", "xpcall(function() error('x') end, function() error('y') end)",
+		"pcall()", "math.random(0)", "math.floor()", "bit.band()",
+	} {
+		if out, _ := vm.Eval(context.Background(), chunk); strings.Contains(out, "internal error") {
+			t.Errorf("%.60s: %s", chunk, out)
+		}
+		if got := eval(vm, "2 + 2"); got != "4\n" {
+			t.Fatalf("after %.60s the machine answers %q", chunk, got)
+		}
+	}
+}
+
+func TestConfigurationHasNoLimitOfTime(t *testing.T) {
+	vm, _ := newVM(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	err := vm.RunText(ctx, "config", "while true do end")
+	if err == nil || err.Error() != "interrupted" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOutputIsBounded(t *testing.T) {
+	vm, _ := newVM(t)
+	out := eval(vm, "(function() local t = {} for i = 1, 100000 do t[i] = ('x'):rep(50) end return t end)()")
+	if len(out) > 1<<20+10 || !strings.HasSuffix(out, "...\n") {
+		t.Errorf("%d octets, ending in %q", len(out), out[len(out)-10:])
+	}
+}

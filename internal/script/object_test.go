@@ -1,0 +1,180 @@
+package script
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// testCache is an object in the manner of cache and net.
+func testCache(log *[]string) Object {
+	size := 1.0
+	note := func(format ...string) { *log = append(*log, strings.Join(format, " ")) }
+	return Object{
+		Name: "cache", Help: "the cache of answers", Protected: true,
+		Funcs: []Func{
+			{Name: "clear", Args: "[name]", Help: "forgets entries", Max: 1, Fn: func(c *Call) error { return c.Return(c.OptString(1, "all")) }},
+			{Name: "max_ttl", Args: "[seconds]", Max: 1, Fn: func(c *Call) error { return c.Return(c.OptInt(1, 0, 100, 7)) }},
+			{Name: "fail", Fn: func(*Call) error { return errors.New("no such user") }},
+			{Name: "crash", Fn: func(*Call) error { var m map[string]int; m["x"] = 1; return nil }},
+			{Name: "crash_text", Fn: func(*Call) error { panic("text") }},
+		},
+		Fields: []Field{
+			{Name: "size", Help: "its size in octets", Get: func(*Call) (any, error) { return size, nil }, Set: func(c *Call) error {
+				size = float64(c.Int(1, 1, 1000))
+				note("size", formatNumber(size))
+				return nil
+			}},
+			{Name: "storage", Set: func(c *Call) error { note("storage", c.String(1)); return nil }},
+			{Name: "current_size", Get: func(*Call) (any, error) { return size, nil }},
+		},
+		Assign: func(c *Call, key any) (bool, error) {
+			if _, ok := key.(float64); ok {
+				note("entry", keyText(key), c.String(1))
+				return true, nil
+			}
+			return false, nil
+		},
+		Index: func(c *Call, key any) any {
+			if key == "eth0" {
+				return []string{"addr"}
+			}
+			return nil
+		},
+	}
+}
+
+func withCache(t *testing.T) (*VM, *[]string) {
+	vm, _ := newVM(t)
+	var log []string
+	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
+	return vm, &log
+}
+
+func TestObjectsReadAndAssign(t *testing.T) {
+	vm, _ := withCache(t)
+	expect(t, vm,
+		[2]string{"cache.size = 10", ""},
+		[2]string{"cache.size", "10\n"},
+		[2]string{"cache['size']", "10\n"},
+		[2]string{"cache.clear()", "all\n"},
+		[2]string{"cache.clear('x')", "x\n"},
+		[2]string{"cache.eth0", "[1] => addr\n"},
+		[2]string{"cache.unknown", "nil\n"},
+		[2]string{"cache[{}]", "nil\n"},
+		[2]string{"local n = 0 for k in pairs(cache) do n = n + 1 end return n", "7"},
+		[2]string{"{size = cache.size, cache = cache}", "[cache] => {\n    [clear] => function: 0x…"},
+		[2]string{"cache.sise = 1", "ERROR error: unknown option 'cache.sise'; did you mean 'cache.size'?"},
+		[2]string{"cache.something_else = 1", "ERROR error: unknown option 'cache.something_else'"},
+		[2]string{"cache.clera = 1", "ERROR error: unknown option 'cache.clera'; did you mean 'cache.clear'?"},
+		[2]string{"cache.size = 'big'", "ERROR error: bad value for 'cache.size' (number expected, got string)"},
+		[2]string{"cache.size = 0", "ERROR error: bad value for 'cache.size' (a number from 1 to 1000 expected, got 0)"},
+		[2]string{"cache.size = nil", "ERROR error: bad value for 'cache.size' (number expected, got nil)"},
+		[2]string{"cache.current_size = 5", "ERROR error: 'cache.current_size' cannot be assigned"},
+		[2]string{"cache.max_ttl = 5", "ERROR error: 'cache.max_ttl' is a function: call it as cache.max_ttl(...)"},
+		[2]string{"cache.max_ttl('x')", "ERROR error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])"},
+		[2]string{"cache.max_ttl(101)", "ERROR error: bad argument #1 to 'cache.max_ttl' (a number from 0 to 100 expected, got 101)…"},
+		[2]string{"cache.max_ttl(1, 2)", "ERROR error: wrong number of arguments to 'cache.max_ttl'; usage: cache.max_ttl([seconds])"},
+		[2]string{"cache.max_ttl(nil)", "7\n"},
+		[2]string{"cache.max_ttl('50')", "50\n"},
+		[2]string{"cache.fail()", "ERROR no such user"},
+		[2]string{"cache.clear = function() return 'mine' end", ""},
+		[2]string{"cache.clear()", "mine\n"},
+	)
+}
+
+func TestTablesAreMergedIntoProtectedObjects(t *testing.T) {
+	vm, log := withCache(t)
+	for _, c := range []struct{ chunk, out, log string }{
+		{"cache = {size = 5, storage = 's'}", "", "size 5, storage s"},
+		{"cache = {storage = 's', size = 6, 'a', 'b'}", "", "entry 1 a, entry 2 b, storage s, size 6"},
+		{"cache = {['storage'] = 's', -- first\n size = 7}", "", "storage s, size 7"},
+		{"local t = {storage = 's', size = 8} cache = t", "", "size 8, storage s"},
+		{"cache = cache", "", ""},
+		{"cache = {}", "", ""},
+		{"cache = nil", "ERROR error: 'cache' is set by a table of its options, not by a nil", ""},
+		{"cache = 5", "ERROR error: 'cache' is set by a table of its options, not by a number", ""},
+		{"cache = {sise = 1}", "ERROR error: unknown option 'cache.sise'; did you mean 'cache.size'?", ""},
+		{"other = {1} other = nil", "", ""},
+		{"cache.size", "8\n", ""},
+	} {
+		*log = nil
+		if out := eval(vm, c.chunk); out != c.out || strings.Join(*log, ", ") != c.log {
+			t.Errorf("%s\n got %q with %q\nwant %q with %q", c.chunk, out, *log, c.out, c.log)
+		}
+	}
+}
+
+func TestPanicsInBindingsBecomeLuaErrors(t *testing.T) {
+	var out strings.Builder
+	var seen []string
+	vm, err := New(Options{Stderr: &out, OnPanic: func(name string, v any, stack []byte) {
+		if len(stack) > 0 {
+			seen = append(seen, name)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Close()
+	var log []string
+	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
+	expect(t, vm,
+		[2]string{"cache.crash()", "ERROR [string \"cache.crash()\"]:1: internal error in cache.crash: assignment to entry in nil map"},
+		[2]string{"cache.crash_text()", "ERROR [string \"cache.crash_text()\"]:1: internal error in cache.crash_text: text"},
+		[2]string{"local ok, m = pcall(cache.crash_text) return tostring(ok) .. ' ' .. m", "false …"},
+		[2]string{"local ok, m = pcall(function() cache.crash_text() end) return m", "[string \"local ok, m = pcall(function() cache.cra...\"]:1: internal error in cache.crash_text: text"},
+		[2]string{"2 + 2", "4\n"},
+	)
+	if len(seen) != 4 {
+		t.Errorf("OnPanic saw %v", seen)
+	}
+	if err := vm.Do(t.Context(), func(*Call) error { panic("in a job") }); err == nil || !strings.Contains(err.Error(), "in a job") {
+		t.Errorf("a job that panics: %v", err)
+	}
+}
+
+func TestHelpComesFromTheMetadata(t *testing.T) {
+	vm, _ := withCache(t)
+	expect(t, vm,
+		[2]string{"help()", "help([name])\n    this text; or the functions and options of one object\ntojson(value)\n    a value as JSON\n…"},
+		[2]string{"help('cache')", "cache\n    the cache of answers\ncache.size\n    its size in octets\ncache.clear([name])\n    forgets entries\n"},
+		[2]string{"help(cache)", "cache\n    the cache of answers\ncache.size\n    its size in octets\ncache.clear([name])\n    forgets entries\n"},
+		[2]string{"help('cache.clear')", "cache.clear([name])\n    forgets entries\n"},
+		[2]string{"help('nothing')", "ERROR no help for 'nothing'"},
+	)
+	if text := eval(vm, "help()"); !strings.HasSuffix(text, "cache\n    the cache of answers\n") {
+		t.Errorf("help() ends in %q", text[len(text)-50:])
+	}
+	do(t, vm, func(*Call) error { vm.Unregister("cache"); return nil })
+	expect(t, vm, [2]string{"cache", "nil\n"}, [2]string{"help('cache')", "ERROR no help for 'cache'"})
+}
+
+func TestEnvironment(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"env.HOME", "value of HOME\n"},
+		[2]string{"env.UNSET", "nil\n"},
+		[2]string{"env.KRESD_NO_LISTEN = true", ""},
+		[2]string{"env.KRESD_NO_LISTEN", "true\n"},
+		[2]string{"env.HOME = 'mine'", ""},
+		[2]string{"env.HOME", "mine\n"},
+		[2]string{"os.getenv('HOME')", "value of HOME\n"},
+		[2]string{"os.getenv('UNSET')", "nil\n"},
+		[2]string{"env.HOME = nil", ""},
+		[2]string{"env = {A = 1}", ""},
+		[2]string{"env.A", "1\n"},
+		[2]string{"env", "[A] => 1\n[KRESD_NO_LISTEN] => true\n"},
+	)
+}
+
+func TestSuggest(t *testing.T) {
+	known := []string{"size", "storage", "max_ttl", "min_ttl", "clear"}
+	for word, want := range map[string]string{
+		"sise": "size", "siez": "size", "Size": "size", "storge": "storage", "mx_tll": "max_ttl", "xyz": "", "": "", "s": "",
+	} {
+		if got := Suggest(word, known); got != want {
+			t.Errorf("Suggest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}

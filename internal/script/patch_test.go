@@ -1,0 +1,96 @@
+package script
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// One test for each edit of scripts/go-lua.patch; the numbers are its own.
+
+func TestPatch1ConcatThenMetamethod(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local a = 'x' .. 'y'; return 'home=' .. env.HOME .. a", "home=value of HOMExy"},
+		[2]string{"local a, b, c = 1, 2, 3; local s = a .. b; local u = env.USER; return a .. b .. c .. s .. u", "12312value of USER"},
+		[2]string{"local t = setmetatable({}, {__index = function(_, k) return k .. '!' end}); local p = 'p' .. 'q'; return p .. t.x .. t.y .. p", "pqx!y!pq"},
+		[2]string{"local t = setmetatable({}, {__concat = function(a, b) return 'c' end}); local n = 7; local s = t .. 'x'; return s .. n .. #s", "c71"},
+	)
+}
+
+func TestPatch2TraversalTakesLinearTime(t *testing.T) {
+	vm, _ := newVM(t)
+	start := time.Now()
+	expect(t, vm, [2]string{"local t = {} for i = 1, 100000 do t['k' .. i] = i end local n = 0 for _, v in pairs(t) do n = n + v end return n", "5000050000"})
+	if d := time.Since(start); d > 4*time.Second { // square time takes minutes
+		t.Errorf("100,000 keys took %v", d)
+	}
+}
+
+func TestPatch3ClearingWhileTraversing(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local t = {1, 2, 3, x = 1, y = 2, z = 3} for k in pairs(t) do t[k] = nil end return tostring(next(t))", "nil"},
+		[2]string{"local t = {} for i = 1, 50 do t['k' .. i] = i end local n = 0 for k, v in pairs(t) do n = n + v if v % 2 == 0 then t[k] = nil end end local left = 0 for _ in pairs(t) do left = left + 1 end return n .. ' ' .. left", "1275 25"},
+		[2]string{"local t = {a = 1, b = 2} local n = 0 for k in pairs(t) do for l in pairs(t) do n = n + 1 end end return n", "4"},
+		[2]string{"return select(2, pcall(next, {a = 1}, 'b'))", "invalid key to 'next'"},
+	)
+}
+
+func TestPatch4XpcallInsideAFunction(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local function f(...) local a, b = 1, 2; return xpcall(function() error('e', 0) end, function(m) return 'handled ' .. m end) end local _, m = f(1, 2) return m", "handled e"},
+		[2]string{"local ok, a, b = xpcall(function(...) return ... end, print, 1, 2) return tostring(ok) .. a .. b", "true12"},
+		[2]string{"local ok, tb = xpcall(function() local x = nil; x.y = 1 end, debug.traceback) return tostring(ok) .. (tb:find('stack traceback', 1, true) and ' traceback' or tb)", "false traceback"},
+	)
+}
+
+func TestPatch5ErrorValuesKeepTheirType(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local _, e = pcall(error, {code = 3}) return e.code", "3"},
+		[2]string{"local _, e = pcall(error) return tostring(e)", "nil"},
+		[2]string{"local _, e = pcall(error, true) return tostring(e)", "true"},
+		[2]string{"local e = {} local _, f = pcall(function() local ok, x = pcall(error, e) error(x) end) return tostring(e == f)", "true"},
+	)
+}
+
+func TestPatch6ModuloHasTheSignOfTheDivisor(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local a, b = -5, 3 return a % b", "1"},
+		[2]string{"local a, b = 5, -3 return a % b", "-1"},
+		[2]string{"local a, b = 5.5, 2 return a % b", "1.5"},
+	)
+}
+
+func TestPatch7ConcatenationIsBounded(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local s = ('x'):rep(1000) for i = 1, 60 do s = s .. s end", "ERROR [string \"local s = ('x'):rep(1000) for i = 1, 60 ...\"]:1: resulting string too large"},
+		[2]string{"#(('x'):rep(8 * MB) .. ('y'):rep(8 * MB))", "16777216\n"},
+	)
+}
+
+// TestUnpatchedMachineIsRefused builds this test without the workspace, that
+// is with the module as its authors left it, and runs itself there.
+func TestUnpatchedMachineIsRefused(t *testing.T) {
+	const marker = "KRESD_TEST_UNPATCHED"
+	if os.Getenv(marker) != "" {
+		_, err := New(Options{})
+		if err == nil {
+			t.Fatal("an unpatched machine was accepted")
+		}
+		t.Log(err)
+		return
+	}
+	cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^"+t.Name()+"$", ".")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", marker+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "make lua-vm") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,190 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"kresd/internal/luavalue"
+)
+
+// withWait adds wait(), which tells on entered that it waits until release is
+// closed.
+func withWait(t *testing.T) (vm *VM, entered chan struct{}, release chan struct{}) {
+	vm, _ = newVM(t)
+	entered, release = make(chan struct{}, 100), make(chan struct{})
+	do(t, vm, func(*Call) error {
+		vm.Register(
+			Func{Name: "wait", Fn: func(c *Call) error {
+				entered <- struct{}{}
+				if err := c.Wait(release); err != nil {
+					return err
+				}
+				return c.Return("waited")
+			}},
+			Func{Name: "mapped", Fn: func(c *Call) error { return c.Return(c.Kind() == Mapped, c.Within(Console)) }},
+		)
+		return nil
+	})
+	return vm, entered, release
+}
+
+func TestMappedExpressionsAreServedWhileACallWaits(t *testing.T) {
+	vm, entered, release := withWait(t)
+	result := make(chan string)
+	go func() { result <- eval(vm, "local a = 'x' .. 'y' local b = wait() return a .. b") }()
+	<-entered
+	posted := make(chan struct{})
+	vm.Post(func(*Call) error { close(posted); return nil })
+	for expr, want := range map[string]any{
+		"1 + 1":                     2.0,
+		"mapped()":                  true,
+		"select(2, mapped())":       true,
+		"v = 5":                     Result{Kind: ResultNothing},
+		"{1, {x = 'y'}, f = print}": luavalue.List(1.0, (&luavalue.Table{}).Add("x", "y")),
+		"nil":                       nil,
+		"error('x', 0)":             Result{Kind: ResultError, Text: "x"},
+		"pcall(error)":              false,
+	} {
+		res := vm.MapEval(context.Background(), expr)
+		wantRes, isResult := want.(Result)
+		if !isResult {
+			wantRes = Result{Kind: ResultValue, Value: want}
+		}
+		if !same(t, res, wantRes) {
+			t.Errorf("map %q = %+v, want %+v", expr, res, wantRes)
+		}
+	}
+	select {
+	case <-posted:
+		t.Error("an event ran inside of a command that waits")
+	default:
+	}
+	close(release)
+	if got := <-result; got != "xywaited" {
+		t.Errorf("the command that waited gave %q", got)
+	}
+	<-posted
+}
+
+func same(t *testing.T, a, b Result) bool {
+	t.Helper()
+	x, errX := luavalue.Append(nil, a.Value)
+	y, errY := luavalue.Append(nil, b.Value)
+	if errX != nil || errY != nil {
+		t.Fatal(errX, errY)
+	}
+	return a.Kind == b.Kind && a.Text == b.Text && string(x) == string(y)
+}
+
+func TestMappedExpressionsThatWaitInsideEachOther(t *testing.T) {
+	vm, entered, release := withWait(t)
+	const n = 30 // more than may nest
+	results := make(chan Result, n)
+	go func() { eval(vm, "wait()") }()
+	<-entered
+	for range n {
+		go func() { results <- vm.MapEval(context.Background(), "wait()") }()
+	}
+	for range maxNesting - 1 {
+		<-entered
+	}
+	close(release)
+	for range n {
+		if res := <-results; res.Value != "waited" {
+			t.Errorf("%+v", res)
+		}
+	}
+}
+
+func TestWaitingIsNotRunningTime(t *testing.T) {
+	vm, entered, release := withWait(t)
+	go func() {
+		<-entered
+		time.Sleep(60 * time.Millisecond) // longer than the budget
+		close(release)
+	}()
+	if err := evalWithin(vm, 40*time.Millisecond, "wait() for i = 1, 20000 do end"); err != nil {
+		t.Errorf("after waiting: %v", err)
+	}
+	if err := evalWithin(vm, 40*time.Millisecond, "wait() while true do end"); err == nil {
+		t.Error("the budget was lost by waiting")
+	}
+}
+
+func TestAWaitEndsWithItsContextAndTheMachine(t *testing.T) {
+	vm, entered, _ := withWait(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-entered; cancel() }()
+	if out, isErr := vm.Eval(ctx, "pcall(wait) while true do end"); !isErr || !strings.Contains(out, "canceled") {
+		t.Errorf("%q", out)
+	}
+	done := make(chan string)
+	go func() { done <- eval(vm, "wait()") }()
+	<-entered
+	vm.Close()
+	if got := <-done; got != "ERROR "+ErrClosed.Error() {
+		t.Errorf("%q", got)
+	}
+	if err := vm.Do(context.Background(), nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestAJobGivenUpBeforeItStartsNeverRuns(t *testing.T) {
+	vm, entered, release := withWait(t)
+	go func() { eval(vm, "wait()") }()
+	<-entered
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	ran := false
+	if err := vm.Do(ctx, func(*Call) error { ran = true; return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	close(release)
+	do(t, vm, func(*Call) error { return nil })
+	if ran {
+		t.Error("it ran")
+	}
+}
+
+func TestCallbacksAreKeptAndCalled(t *testing.T) {
+	vm, out := newVM(t)
+	var fn, file *Ref
+	do(t, vm, func(*Call) error {
+		vm.Register(Func{Name: "keep", Min: 1, Max: 2, Fn: func(c *Call) error {
+			fn, file = c.Function(1), c.Ref(2)
+			return nil
+		}})
+		return nil
+	})
+	expect(t, vm,
+		[2]string{"local n = 0 keep(function(x, t) n = n + x return n, t[1], t end, io.stderr)", ""},
+		[2]string{"keep(1)", "ERROR [string \"keep(1)\"]:1: bad argument #1 to 'keep' (function expected, got number); usage: keep()"},
+	)
+	do(t, vm, func(*Call) error {
+		if _, err := fn.Call(1, luavalue.List("a")); err != nil {
+			return err
+		}
+		got, err := fn.Call(2.5, luavalue.List("b"))
+		if err != nil {
+			return err
+		}
+		if got[0] != 3.5 || got[1] != "b" || got[2].(*luavalue.Table).Get(1.0) != "b" {
+			t.Errorf("results %v", got)
+		}
+		if _, err := fn.Call("x"); err == nil || !strings.Contains(err.Error(), "attempt to") {
+			t.Errorf("an error in a callback: %v", err)
+		}
+		vm.SetGlobal("again", file)
+		return nil
+	})
+	expect(t, vm, [2]string{"io.type(again) or tostring(again == io.stderr)", "…"}, [2]string{"again == io.stderr", "true\n"})
+	vm.Post(func(*Call) error { return errors.New("broken") })
+	do(t, vm, func(*Call) error { return nil })
+	if out.String() != "error: broken\n" {
+		t.Errorf("output %q", out)
+	}
+}
