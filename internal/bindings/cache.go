@@ -15,13 +15,14 @@ import (
 // Cache is the worker's cache as an operator handles it. TTLs are in seconds,
 // sizes in octets.
 type Cache interface {
-	// Open closes an open cache, then opens the one in dir.
-	Open(size int64, dir string) error
+	// Open closes an open cache, then opens the one in dir, which uri named.
+	Open(size int64, uri, dir string) error
 	// Close tells whether a cache was open.
 	Close() bool
-	// IsOpen, Size tell of the open cache.
+	// IsOpen, Size and URI tell of the open cache; Size is 0 when none is.
 	IsOpen() bool
 	Size() int64
+	URI() string
 	Count() (int, error)
 	// Stats are counters of this process by name, the manual's four first.
 	Stats() []Counter
@@ -51,14 +52,8 @@ const cacheScheme = "lmdb://"
 
 var errCacheClosed = errors.New("no cache is open: open one with cache.open() or cache.size")
 
-// caching is the state of the global cache that only scripts see.
-type caching struct {
-	d   *Daemon
-	uri string
-	// touched tells that a script opened or closed a cache, so that no default is
-	// opened after the configuration.
-	touched bool
-}
+// caching is the global cache.
+type caching struct{ d *Daemon }
 
 func installCache(d *Daemon) {
 	k := &caching{d: d}
@@ -102,11 +97,11 @@ func (k *caching) getStorage(*script.Call) (any, error) {
 	if !k.d.Cache.IsOpen() {
 		return nil, nil
 	}
-	return k.uri, nil
+	return k.d.Cache.URI(), nil
 }
 
 func (k *caching) setSize(c *script.Call) error {
-	uri := k.uri
+	uri := k.d.Cache.URI()
 	if uri == "" {
 		uri = cacheScheme
 	}
@@ -137,9 +132,7 @@ func (k *caching) reopen(c *script.Call, size float64, uri string) error {
 	if err != nil {
 		return err
 	}
-	k.touched = true
-	k.uri = uri
-	return k.d.Cache.Open(int64(size), dir)
+	return k.d.Cache.Open(int64(size), uri, dir)
 }
 
 // cacheDir is the directory that a storage URI names; text without a scheme is
@@ -160,7 +153,6 @@ func cacheDir(uri string) (string, error) {
 }
 
 func (k *caching) close(c *script.Call) error {
-	k.touched = true
 	if !k.d.Cache.Close() {
 		return c.Return()
 	}

@@ -82,8 +82,8 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 
 func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts int, now time.Duration) candidate {
 	h := s.cfg.Memory.Load(addr)
-	c := candidate{known: h.Known(), score: h.score() + time.Duration(timeouts)*h.Timeout()}
-	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(), Cannot: h.Cannot}
+	c := candidate{known: h.Known(), score: h.score() + time.Duration(timeouts)*h.Timeout(timeouts)}
+	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot}
 	switch {
 	case now < h.DeadUntil && timeouts == 0:
 		c.class = silent

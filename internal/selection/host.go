@@ -34,13 +34,13 @@ type Host struct {
 func (h *Host) Known() bool { return h.SRTT > 0 }
 
 // Timeout is how long an answer is waited for: from the round-trip time, twice
-// as long after each timeout.
-func (h *Host) Timeout() time.Duration {
+// as long after each timeout, be it one of this query's own or another's.
+func (h *Host) Timeout(own int) time.Duration {
 	t := limits.UDPFirstTimeout
 	if h.Known() {
 		t = max(h.SRTT+4*h.RTTVar, limits.UDPMinTimeout)
 	}
-	return min(t<<min(h.Timeouts, 6), limits.UDPMaxTimeout)
+	return min(t<<min(max(int(h.Timeouts), own), 6), limits.UDPMaxTimeout)
 }
 
 // answered takes one measured round trip (RFC 6298, section 2).
@@ -56,16 +56,20 @@ func (h *Host) answered(rtt time.Duration) {
 }
 
 // timedOut counts one timeout, and many questions that were lost together as
-// one. More of them in a row than a single query causes put the address aside:
-// a server that merely ignores some questions must not be silenced for all
-// others by whoever asks those.
+// one. Two in a row put an address aside that never answered. One that did gets
+// more of them than a single query causes: a server that merely ignores some
+// questions must not be silenced for all others by whoever asks those.
 func (h *Host) timedOut(now, deadFor time.Duration) {
 	if h.Timeouts > 0 && now-h.Counted < lostTogether {
 		return
 	}
 	h.Counted = now
 	h.Timeouts = min(h.Timeouts, 254) + 1
-	if int(h.Timeouts) > 1+limits.RetriesPerServer {
+	patience := 1
+	if h.Known() {
+		patience = 1 + limits.RetriesPerServer
+	}
+	if int(h.Timeouts) > patience {
 		h.dead(now, deadFor)
 	}
 }

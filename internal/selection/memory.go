@@ -13,6 +13,8 @@ type Memory interface {
 	Load(addr netip.AddrPort) Host
 	// Update changes what is known of addr.
 	Update(addr netip.AddrPort, change func(*Host))
+	// Clear forgets everything.
+	Clear()
 }
 
 const (
@@ -74,6 +76,16 @@ func (l *lru[K, V]) update(key K, change func(*V)) {
 	}
 }
 
+func (l *lru[K, V]) clear() {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.Lock()
+		clear(s.byKey)
+		s.order.Init()
+		s.Unlock()
+	}
+}
+
 // hosts is the Memory of one worker.
 type hosts struct{ *lru[netip.AddrPort, Host] }
 
@@ -86,3 +98,5 @@ func (h hosts) Load(addr netip.AddrPort) Host {
 }
 
 func (h hosts) Update(addr netip.AddrPort, change func(*Host)) { h.update(addr, change) }
+
+func (h hosts) Clear() { h.clear() }

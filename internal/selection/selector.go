@@ -116,6 +116,16 @@ func (s *Selector) Learn(addr netip.AddrPort, a Ability) {
 	s.cfg.Memory.Update(addr, func(h *Host) { h.Cannot |= a })
 }
 
+// Forget forgets what was learnt of all servers.
+func (s *Selector) Forget() {
+	s.cfg.Memory.Clear()
+	s.lame.clear()
+	for i := range s.family {
+		s.family[i].failures.Store(0)
+		s.family[i].until.Store(0)
+	}
+}
+
 // Host is what is known of addr.
 func (s *Selector) Host(addr netip.AddrPort) Host { return s.cfg.Memory.Load(addr) }
 

@@ -30,10 +30,10 @@ var allowed = map[string]string{
 	"lmdbcache":  "clock limits safe",
 	"listen":     "clock limits safe logging wire",
 	"zonecut":    "dnsname rank wire",
-	"resolve":    "dnsname rank wire zonecut limits safe clock",
+	"resolve":    "dnsname rank wire zonecut selection limits safe clock",
 	"roothints":  "dnsname zonecut rank wire limits",
-	"selection":  "dnsname zonecut resolve limits clock",
-	"iterate":    "dnsname rank wire zonecut resolve limits",
+	"selection":  "dnsname zonecut limits clock",
+	"iterate":    "selection dnsname rank wire zonecut resolve limits",
 	"validate":   "dnsname rank wire zonecut resolve limits",
 	"reply":      "dnsname rank wire resolve limits",
 	"settings":   "limits resolve",
@@ -46,7 +46,7 @@ var allowed = map[string]string{
 	"script":     "clock limits luapattern luavalue safe",
 	"bindings":   "clock dnsname limits logging luavalue module resolve safe script settings version",
 	"authority":  "dnsname limits safe",
-	"proctest":   "authority limits",
+	"proctest":   "authority limits safe",
 }
 
 // owned says which package alone may import a library.

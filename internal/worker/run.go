@@ -1,9 +1,229 @@
 package worker
 
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"kresd/internal/cli"
+	"kresd/internal/console"
+	"kresd/internal/limits"
+	"kresd/internal/listen"
+	"kresd/internal/logging"
+	"kresd/internal/rundir"
+	"kresd/internal/script"
+	"kresd/internal/systemd"
+)
+
+// logRing is how many octets of log may wait for a slow reader.
+const logRing = 1 << 20
+
 // Run is a worker's whole life. It returns the exit status: 0 after a normal
 // end. It takes SIGTERM and SIGINT, a lost supervisor and quit() as the wish to
 // end.
 func Run(o Options) int {
 	o.fill()
+	out, errs := logging.NewRing(o.Stdout, logRing), logging.NewRing(o.Stderr, logRing)
+	defer out.Close(limits.ConsoleWrite)
+	defer errs.Close(limits.ConsoleWrite)
+	level := logging.Notice
+	if o.CLI.Verbose {
+		level = logging.Debug
+	}
+	log := logging.New(logging.Options{
+		Out: out, Err: errs, Format: o.CLI.LogFormat, Level: level,
+		Priority: logging.ToJournal(o.Stdout, o.Getenv), Worker: fmt.Sprint(o.Link.ID()),
+	})
+	w, err := newWorker(o, log, out, errs)
+	if err != nil {
+		return complain(&o, err)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	if err := w.start(); err != nil {
+		status := complain(&o, err)
+		w.abandon()
+		return status
+	}
+	w.wait(signals)
+	return w.stop(signals)
+}
+
+// complain says in one line why there is no worker: to the supervisor, which
+// says it once for all, or on standard error.
+func complain(o *Options, err error) int {
+	if !o.Link.Fatal(err.Error()) {
+		cli.Complain(o.Stderr, "kresd", err)
+	}
 	return 1
+}
+
+// start is the order of beginning. Nothing is bound before everything else is
+// there, so that no query meets a worker that cannot answer it.
+func (w *Worker) start() error {
+	for _, line := range w.o.Warnings {
+		w.log.Warn(line)
+	}
+	w.siblings.serve(w)
+	if err := w.takeSockets(); err != nil {
+		return err
+	}
+	if err := w.configure(); err != nil {
+		return err
+	}
+	if err := w.applyDefaults(); err != nil {
+		return err
+	}
+	if err := w.server.Open(); err != nil {
+		return hint(err)
+	}
+	if err := w.openConsole(); err != nil {
+		return err
+	}
+	w.background()
+	w.announce()
+	w.o.Link.Ready()
+	w.o.Notify.Ready()
+	return nil
+}
+
+// takeSockets plans what the command line and a process manager say. Every
+// address that cannot be bound is reported.
+func (w *Worker) takeSockets() error {
+	var failed []error
+	for _, s := range w.o.Sockets {
+		if s.Kind != systemd.DNS {
+			continue
+		}
+		if err := w.server.Adopt(s.File); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	for _, a := range w.o.CLI.Addrs {
+		err := w.server.Listen(a.AddrPort, listen.Flags{UDP: true, TCP: true})
+		if err != nil && !a.Optional {
+			failed = append(failed, hint(err))
+		}
+	}
+	return oneLine(failed)
+}
+
+// oneLine joins errors into one that stays on one line.
+func oneLine(list []error) error {
+	if len(list) == 0 {
+		return nil
+	}
+	text := list[0].Error()
+	for _, e := range list[1:] {
+		text += "; " + e.Error()
+	}
+	return errors.New(text)
+}
+
+// hint adds the remedy where the reason is a common one.
+func hint(err error) error {
+	var b *listen.BindError
+	if !errors.As(err, &b) {
+		return err
+	}
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need privileges, try -a %s@5353", err, b.Addr.Addr())
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w by another program; choose another address or port with -a", err)
+	}
+	return err
+}
+
+// bindReason is the reason alone, for messages that name the address as it was
+// written.
+func bindReason(err error) error {
+	var b *listen.BindError
+	if errors.As(err, &b) {
+		return b.Err
+	}
+	return err
+}
+
+// configure runs the configuration files.
+func (w *Worker) configure() error {
+	files := w.o.CLI.Configs
+	if len(files) == 0 && !w.o.CLI.NoDefaults && rundir.Readable(defaultConfig) == nil {
+		files = []string{defaultConfig}
+	}
+	for _, f := range files {
+		if err := w.vm.RunFile(w.ctx, f); err != nil {
+			var place *script.FileError
+			if errors.As(err, &place) && w.o.Link == nil {
+				fmt.Fprint(w.err, place.Detail())
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// defaultConfig is run when no other file was named and it can be read.
+const defaultConfig = "config"
+
+// noListenVar keeps a worker from listening where nobody told it to.
+const noListenVar = "KRESD_NO_LISTEN"
+
+// applyDefaults does what the configuration did not.
+func (w *Worker) applyDefaults() error {
+	if w.o.CLI.NoDefaults {
+		return nil
+	}
+	if len(w.server.Endpoints()) == 0 && w.o.Getenv(noListenVar) == "" {
+		if err := w.listenLocally(); err != nil {
+			return err
+		}
+	}
+	if !w.storage.wasTouched() {
+		return w.storage.Open(limits.DefaultCacheSize, "lmdb://", ".")
+	}
+	return nil
+}
+
+// listenLocally listens on the loopback addresses; IPv6 may be absent.
+func (w *Worker) listenLocally() error {
+	both := listen.Flags{UDP: true, TCP: true}
+	err4 := w.server.Listen(netip.MustParseAddrPort("127.0.0.1:53"), both)
+	err6 := w.server.Listen(netip.MustParseAddrPort("[::1]:53"), both)
+	if err4 != nil && err6 != nil {
+		return fmt.Errorf("not listening: %w", hint(err4))
+	}
+	if err6 != nil && w.log.DebugOn() {
+		w.log.Debug(err6.Error())
+	}
+	return nil
+}
+
+// openConsole opens the control socket, or the console on the terminal.
+func (w *Worker) openConsole() error {
+	if w.o.CLI.Interactive {
+		if err := console.Usable(w.o.Stdin); err != nil {
+			return err
+		}
+		w.consoles.local(w)
+		return nil
+	}
+	return w.consoles.serve(w)
+}
+
+// announce says what a person who started this wants to know.
+func (w *Worker) announce() {
+	if w.o.Link.ID() != 0 {
+		return
+	}
+	for _, e := range w.server.Endpoints() {
+		w.log.Notice(fmt.Sprintf("listening on %s@%d", e.Addr.Addr(), e.Addr.Port()))
+	}
+	if w.storage.IsOpen() {
+		w.log.Notice(fmt.Sprintf("cache of %d MB in %s", w.storage.Size()>>20, w.storage.where()))
+	}
+	w.log.Notice("answers are not validated by DNSSEC in this version")
 }

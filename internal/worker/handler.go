@@ -1,0 +1,107 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/listen"
+	"kresd/internal/rank"
+	"kresd/internal/reply"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// handler is the driver's way: it makes a Request of a query and a message of
+// its Result.
+type handler struct{ w *Worker }
+
+// requestIDs numbers the requests of this process for its log.
+type requestIDs struct{ last atomic.Uint32 }
+
+// next is from 1 to 99999, five digits as the log shows them.
+func (r *requestIDs) next() uint32 { return (r.last.Add(1)-1)%99999 + 1 }
+
+// Resolve implements listen.Handler.
+func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
+	var q wire.Question
+	if q.Parse(lq.Wire) != wire.Fine {
+		lq.Drop() // the session has said what there is to say
+		return
+	}
+	req := h.request(&q, lq)
+	if req == nil {
+		lq.Drop()
+		return
+	}
+	if q.Type == wire.TypeANY {
+		minimalANY(req)
+	} else {
+		h.w.driver.Resolve(ctx, req)
+	}
+	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
+		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(),
+	})
+	if msg == nil {
+		lq.Drop()
+		return
+	}
+	lq.Reply(msg)
+}
+
+func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
+	name, err := dnsname.FromWire(q.Name)
+	if err != nil {
+		return nil
+	}
+	req := &resolve.Request{
+		Question: resolve.Question{Name: name, Type: q.Type, Class: q.Class},
+		Client:   netip.AddrPortFrom(lq.Client.Addr.Addr().Unmap(), lq.Client.Addr.Port()),
+		RD:       q.RD(), CD: q.CD(), DO: q.DO,
+		Now: h.w.clock.Unix(),
+		ID:  h.w.ids.next(),
+	}
+	if h.w.log.DebugOn() {
+		req.Tracef = h.w.trace(req)
+	}
+	return req
+}
+
+// Fail implements listen.Handler.
+func (h *handler) Fail(query, out []byte) []byte {
+	var q wire.Question
+	if q.Parse(query) == wire.Silent {
+		return nil
+	}
+	return reply.Error(out[:0], &q, wire.RcodeServFail, uint16(h.w.settings.Bufsize.Load()))
+}
+
+// anyTTL is how long clients may keep the answer to ANY, in seconds.
+const anyTTL = 3600
+
+// minimalANY answers ANY with one HINFO record, which says that nobody is told
+// everything (RFC 8482, section 4.2).
+func minimalANY(req *resolve.Request) {
+	req.Result = resolve.Result{EDE: resolve.NoEDE, NoCache: true, Rank: rank.Insecure}
+	set := wire.RRset{Owner: req.Name, Type: wire.TypeHINFO, Class: wire.ClassIN, TTL: anyTTL, Data: [][]byte{[]byte("\x07RFC8482\x00")}}
+	req.Result.Answer = []resolve.Set{{RRset: set, Rank: rank.Auth | rank.Insecure}}
+}
+
+// trace writes the steps of one request to the log, in the four columns that
+// readers of kresd know: request and query, component, depth, message.
+func (w *Worker) trace(req *resolve.Request) func(*resolve.Query, string, string, ...any) {
+	return func(q *resolve.Query, component, format string, args ...any) {
+		id, depth := uint32(0), 0
+		if q != nil {
+			id = q.ID
+			for p := q.Parent; p != nil; p = p.Parent {
+				depth++
+			}
+		}
+		line := fmt.Sprintf("[%-4s] %s%s", component, strings.Repeat("  ", depth+1), fmt.Sprintf(format, args...))
+		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(line)
+	}
+}

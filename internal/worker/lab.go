@@ -1,0 +1,47 @@
+package worker
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+)
+
+// upstreamPortVar names the environment variable that moves the port on which
+// other servers are asked: a laboratory's authorities may not be able to bind
+// port 53.
+const upstreamPortVar = "KRESD_UPSTREAM_PORT"
+
+// upstreamPort is the port that the environment asks for, 0 for the usual one.
+func upstreamPort(getenv func(string) string) (uint16, error) {
+	text := getenv(upstreamPortVar)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%s: '%s' is no port", upstreamPortVar, text)
+	}
+	return uint16(n), nil
+}
+
+// isOwn tells whether an address is one of ours, which must not be asked: a
+// stranger who names it as a name server would make us ask ourselves.
+func (w *Worker) isOwn(a netip.AddrPort) bool {
+	for _, e := range w.server.Endpoints() {
+		if e.Addr == a {
+			return true
+		}
+	}
+	return false
+}
+
+// isListening tells whether a port is one that clients ask, so that no question
+// leaves from it.
+func (w *Worker) isListening(port uint16) bool {
+	for _, e := range w.server.Endpoints() {
+		if e.Addr.Port() == port {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,53 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+
+	"kresd/internal/cache"
+	"kresd/internal/iterate"
+	"kresd/internal/module"
+	"kresd/internal/modules/hints"
+	"kresd/internal/modules/timejump"
+	"kresd/internal/resolve"
+	"kresd/internal/validate"
+)
+
+// builtin is what is loaded before the configuration runs, in order:
+//
+//	iterate   first, because every later layer judges or keeps what it made of a message
+//	validate  before the cache, so that nothing is kept with a rank that was not judged
+//	cache     last of the three: it keeps what the others agreed on
+//	priming, detect_time_jump
+//	          no layers: they watch the root's servers and the clock
+var builtin = []string{"iterate", "validate", "cache", "priming", "detect_time_jump"}
+
+// modules are all that can be loaded.
+func (w *Worker) modules() []module.Module {
+	layer := func(name, help string, l func() *resolve.Layer) module.Module {
+		return module.Module{Name: name, Help: help, Open: func() (*module.Instance, error) {
+			return &module.Instance{Layer: l()}, nil
+		}}
+	}
+	return []module.Module{
+		layer("iterate", "asks and understands other servers", iterate.Layer),
+		layer("validate", "judges how far answers can be believed", validate.Layer),
+		layer("cache", "answers what is known, keeps what comes", w.cache.Layer),
+		{Name: "priming", Help: "learns the root's servers from themselves", Open: w.openPriming},
+		{Name: "detect_time_jump", Help: "clears the cache when the clock was set back", Open: w.openTimeJump},
+		{Name: "hints", Help: "names and addresses of the operator's", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
+	}
+}
+
+func (w *Worker) openTimeJump() (*module.Instance, error) {
+	return timejump.Open(timejump.Daemon{
+		Clock: w.clock,
+		Clear: func() error {
+			if _, err := w.cache.Clear(); err != nil && !errors.Is(err, cache.ErrClosed) {
+				return err
+			}
+			return nil
+		},
+		Warn: func(line string) { w.log.Warn(fmt.Sprintf("detect_time_jump: %s", line)) },
+	})
+}

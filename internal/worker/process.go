@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"os"
+	"syscall"
+
+	"kresd/internal/bindings"
+)
+
+// process lets scripts see and end this process.
+type process struct{ w *Worker }
+
+// ID implements bindings.Process.
+func (p process) ID() int { return p.w.o.Link.ID() }
+
+// Count implements bindings.Process.
+func (p process) Count() int { return p.w.o.Link.Count() }
+
+// PID implements bindings.Process.
+func (p process) PID() int { return os.Getpid() }
+
+// Quit implements bindings.Process.
+func (p process) Quit() { p.w.wantEnd() }
+
+// BeforeUser implements bindings.Process.
+func (p process) BeforeUser() error { return bindReason(p.w.server.Open()) }
+
+// Stats implements bindings.Process.
+func (p process) Stats() []bindings.Counter {
+	up, in := p.w.upstream.Stats(), p.w.server.Stats()
+	out := []bindings.Counter{
+		{Name: "udp", Value: float64(up.UDP)},
+		{Name: "tcp", Value: float64(up.TCP)},
+		{Name: "tls", Value: 0},
+		{Name: "ipv4", Value: float64(up.IPv4)},
+		{Name: "ipv6", Value: float64(up.IPv6)},
+		{Name: "timeout", Value: float64(up.Timeout)},
+		{Name: "concurrent", Value: float64(in.Waiting)},
+		{Name: "queries", Value: float64(in.UDP + in.TCP)},
+		{Name: "dropped", Value: float64(in.Ignored + in.Dropped)},
+	}
+	return append(out, usage()...)
+}
+
+// usage is what this process has used, times in seconds, rss in bytes.
+func usage() []bindings.Counter {
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
+		return nil
+	}
+	seconds := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
+	return []bindings.Counter{
+		{Name: "usertime", Value: seconds(r.Utime)},
+		{Name: "systime", Value: seconds(r.Stime)},
+		{Name: "pagefaults", Value: float64(r.Majflt)},
+		{Name: "swaps", Value: float64(r.Nswap)},
+		{Name: "csw", Value: float64(r.Nvcsw + r.Nivcsw)},
+		{Name: "rss", Value: float64(r.Maxrss) * 1024},
+	}
+}

@@ -1,0 +1,83 @@
+package worker
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"kresd/internal/cache"
+	"kresd/internal/module"
+	"kresd/internal/modules/priming"
+	"kresd/internal/resolve"
+	"kresd/internal/roothints"
+	"kresd/internal/zonecut"
+)
+
+// roots are the root's name servers: built in, of the operator's, or learnt.
+type roots struct {
+	cache *cache.Cache
+	hints atomic.Pointer[zonecut.Cut]
+	used  atomic.Pointer[zonecut.Cut]
+}
+
+func newRoots(c *cache.Cache) *roots {
+	r := &roots{cache: c}
+	r.SetRootHints(nil)
+	return r
+}
+
+// RootHints implements hints.Roots.
+func (r *roots) RootHints() *zonecut.Cut { return r.hints.Load() }
+
+// SetRootHints implements hints.Roots.
+func (r *roots) SetRootHints(cut *zonecut.Cut) {
+	if cut == nil {
+		cut = roothints.Builtin()
+	}
+	r.hints.Store(cut)
+	r.use(cut)
+}
+
+// ReadRootHints implements hints.Roots.
+func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
+	if path == "" {
+		return roothints.Builtin(), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return roothints.Parse(f, path)
+}
+
+func (r *roots) use(cut *zonecut.Cut) {
+	r.used.Store(cut)
+	r.cache.SetHints(cut)
+}
+
+// has tells whether a server is one of the root's, of which more may be asked at
+// a time than of others.
+func (r *roots) has(a netip.AddrPort) bool {
+	for _, ns := range r.used.Load().NS {
+		for _, known := range ns.Addrs {
+			if known == a.Addr() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *Worker) openPriming() (*module.Instance, error) {
+	return priming.Open(priming.Daemon{
+		Clock: w.clock, Group: w.group, Context: w.ctx, Hints: w.roots.RootHints, Use: w.roots.use,
+		Log: func(line string) { w.log.Notice("priming: " + line) },
+		Resolve: func(ctx context.Context, q resolve.Question, flags resolve.Flags) resolve.Result {
+			req := &resolve.Request{Question: q, RD: true, DO: true, Flags: flags, Now: w.clock.Unix(), ID: w.ids.next()}
+			w.driver.Resolve(ctx, req)
+			return req.Result
+		},
+	})
+}

@@ -1,0 +1,109 @@
+package worker
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// background starts what runs beside the queries.
+func (w *Worker) background() {
+	w.group.Go("cache collector", func() { w.storage.collect(w.ctx) })
+	w.group.Go("roster", w.followRoster)
+	if every := w.o.Notify.WatchdogInterval(); every > 0 {
+		w.group.Go("watchdog", func() { w.feedWatchdog(every / 2) })
+	}
+}
+
+func (w *Worker) followRoster() {
+	for {
+		select {
+		case members := <-w.o.Link.Roster():
+			w.siblings.update(members)
+		case <-w.ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *Worker) feedWatchdog(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			w.o.Notify.Alive()
+		case <-w.ctx.Done():
+			return
+		}
+	}
+}
+
+// wait returns when the worker is to end.
+func (w *Worker) wait(signals <-chan os.Signal) {
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return
+			}
+			w.log.Notice("SIGHUP: nothing to reload in this version")
+		case <-w.o.Link.Drain():
+			return
+		case <-w.o.Link.Closed():
+			w.log.Warn("the supervisor is gone: ending too")
+			return
+		case <-w.quit:
+			return
+		}
+	}
+}
+
+// stop ends in order: leave the port group and answer what was accepted, commit
+// what waits to be written, remove the control socket. A second signal ends at
+// once.
+func (w *Worker) stop(signals <-chan os.Signal) int {
+	w.o.Link.Stopping()
+	w.o.Notify.Stopping()
+	done := make(chan struct{})
+	w.group.Go("stop", func() {
+		defer close(done)
+		w.drain()
+	})
+	limit := time.NewTimer(limits.DrainTime - 200*time.Millisecond)
+	defer limit.Stop()
+	for {
+		select {
+		case <-done:
+			return 0
+		case <-limit.C:
+			w.consoles.close()
+			return 0
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				w.consoles.close()
+				return 1
+			}
+		}
+	}
+}
+
+func (w *Worker) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), limits.DrainAnswerTime)
+	defer cancel()
+	w.server.Drain(ctx)
+	w.abandon()
+}
+
+// abandon gives up everything but the listeners.
+func (w *Worker) abandon() {
+	w.consoles.close()
+	w.cancel()
+	w.chain.Close()
+	w.upstream.Close()
+	w.storage.finish()
+	w.vm.Close()
+}

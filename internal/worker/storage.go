@@ -1,0 +1,285 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"kresd/internal/bindings"
+	"kresd/internal/cache"
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/lmdbcache"
+)
+
+// storage is the cache's file as an operator handles it, and the one who keeps
+// it from filling up.
+type storage struct {
+	w *Worker
+
+	mu      sync.Mutex
+	store   *lmdbcache.Store
+	uri     string
+	dir     string
+	size    int64
+	touched bool // somebody opened or closed a cache, so no default is opened
+	full    chan struct{}
+}
+
+// Open implements bindings.Cache.
+func (s *storage) Open(size int64, uri, dir string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	s.closeLocked()
+	s.w.o.Link.CacheDir(abs)
+	s.examine(abs)
+	store, err := lmdbcache.Open(abs, s.options(size))
+	if err != nil {
+		cwd, _ := os.Getwd()
+		return fmt.Errorf("cache in '%s' (working directory %s): %w", abs, cwd, err)
+	}
+	s.store, s.uri, s.dir, s.size = store, uri, abs, size
+	s.w.cache.Swap(cache.Disk{Store: store})
+	return nil
+}
+
+func (s *storage) options(size int64) lmdbcache.Options {
+	log := s.w.log.Group("cache")
+	s.full = make(chan struct{}, 1)
+	full := s.full
+	return lmdbcache.Options{
+		MaxSize: size,
+		Schema:  cache.Schema,
+		Info:    func(line string) { log.Notice(line) },
+		Warn:    func(line string) { log.Warn(line) },
+		OnFull: func() {
+			select {
+			case full <- struct{}{}:
+			default:
+			}
+		},
+		OnLost: func(reason string) {
+			log.Warn(fmt.Sprintf("%s: opening the cache again", reason))
+			s.w.group.Go("cache reopen", s.reopen)
+		},
+		Clock:      s.w.clock,
+		Goroutines: s.w.group,
+	}
+}
+
+// reopen opens the same cache again after its file was lost.
+func (s *storage) reopen() {
+	s.mu.Lock()
+	uri, dir, size, open := s.uri, s.dir, s.size, s.store != nil
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	lo, hi := s.TTLs()
+	if err := s.Open(size, uri, dir); err != nil {
+		s.w.log.Group("cache").Error(err.Error())
+		return
+	}
+	s.SetTTLs(lo, hi)
+}
+
+// examine puts a file aside that may have killed this worker's predecessor: a
+// throw-away child reads all of it first, and dies in our place if it must.
+func (s *storage) examine(dir string) {
+	suspect := s.w.o.Link.Suspect()
+	if suspect == nil || suspect.Dir != dir {
+		return
+	}
+	log := s.w.log.Group("cache")
+	if suspect.Deaths < limits.QuarantineDeaths {
+		ctx, cancel := context.WithTimeout(s.w.ctx, limits.CacheCheckTime)
+		defer cancel()
+		child := exec.CommandContext(ctx, "/proc/self/exe")
+		child.Env = append(os.Environ(), CheckCacheVar+"="+dir)
+		if err := child.Run(); err == nil {
+			return
+		}
+	}
+	aside, err := lmdbcache.Quarantine(dir, s.w.clock.Now())
+	if err != nil {
+		log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, err))
+		return
+	}
+	log.Warn(fmt.Sprintf("a worker died reading the cache in %s: put aside as %s", dir, aside))
+}
+
+// CheckCacheVar is set for a child that only reads a cache through and ends.
+const CheckCacheVar = "KRESD_CHECK_CACHE"
+
+// CheckCache is that child's life.
+func CheckCache(dir string) int { return lmdbcache.CheckMain(dir) }
+
+// Close implements bindings.Cache.
+func (s *storage) Close() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	return s.closeLocked()
+}
+
+func (s *storage) closeLocked() bool {
+	if s.store == nil {
+		return false
+	}
+	s.w.cache.Swap(nil)
+	if err := s.store.Close(); err != nil {
+		s.w.log.Group("cache").Warn(err.Error())
+	}
+	s.store, s.size = nil, 0
+	return true
+}
+
+// IsOpen implements bindings.Cache.
+func (s *storage) IsOpen() bool { return s.current() != nil }
+
+func (s *storage) current() *lmdbcache.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store
+}
+
+// Size implements bindings.Cache.
+func (s *storage) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// URI implements bindings.Cache.
+func (s *storage) URI() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uri
+}
+
+// Count implements bindings.Cache.
+func (s *storage) Count() (int, error) { return s.w.cache.Count() }
+
+// TTLs implements bindings.Cache.
+func (s *storage) TTLs() (lo, hi uint32) { return s.w.cache.MinTTL(), s.w.cache.MaxTTL() }
+
+// SetTTLs implements bindings.Cache; lo is not above hi.
+func (s *storage) SetTTLs(lo, hi uint32) {
+	_ = s.w.cache.SetMaxTTL(max(hi, s.w.cache.MinTTL()))
+	_ = s.w.cache.SetMinTTL(lo)
+	_ = s.w.cache.SetMaxTTL(hi)
+}
+
+// Clear implements bindings.Cache: also what is known about servers goes.
+func (s *storage) Clear() (int, error) {
+	s.w.servers.Forget()
+	return s.w.cache.Clear()
+}
+
+// Remove implements bindings.Cache.
+func (s *storage) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit int) (int, error) {
+	if rrtype != nil {
+		return s.w.cache.RemoveType(name, *rrtype)
+	}
+	return s.w.cache.Remove(name, exact, limit)
+}
+
+// Apex implements bindings.Cache.
+func (s *storage) Apex(name dnsname.Name) dnsname.Name {
+	return s.w.cache.ClosestApex(name, s.w.clock.Unix())
+}
+
+// Prune implements bindings.Cache.
+func (s *storage) Prune(limit int) (int, error) {
+	return s.w.cache.Prune(s.w.ctx, s.w.clock.Unix(), limit)
+}
+
+// wasTouched tells whether somebody decided about the cache.
+func (s *storage) wasTouched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.touched
+}
+
+// where is the directory of the open cache.
+func (s *storage) where() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dir
+}
+
+// flushTime is how long the last writes may take at the end.
+const flushTime = 500 * time.Millisecond
+
+// finish commits what waits to be written and closes.
+func (s *storage) finish() {
+	if store := s.current(); store != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+		defer cancel()
+		if err := store.Flush(ctx); err != nil {
+			s.w.log.Group("cache").Warn(fmt.Sprintf("the last writes: %v", err))
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLocked()
+}
+
+// collect makes room while this worker leads its group, until ctx ends. Other
+// workers do it too when their own writes find the map full.
+func (s *storage) collect(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		s.mu.Lock()
+		store, full := s.store, s.full
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-full:
+		case <-tick.C:
+			if !s.w.siblings.leads() {
+				continue
+			}
+		}
+		if store == nil {
+			continue
+		}
+		now := s.w.clock.Unix()
+		_, err := store.Collect(ctx, func(key, val []byte) lmdbcache.Worth { return cache.Worth(key, val, now) })
+		if err != nil && !errors.Is(err, context.Canceled) {
+			s.w.log.Group("cache").Warn(fmt.Sprintf("making room: %v", err))
+		}
+	}
+}
+
+// Stats implements bindings.Cache.
+func (s *storage) Stats() []bindings.Counter {
+	store := s.current()
+	var b lmdbcache.Stats
+	if store != nil {
+		b = store.Stats()
+	}
+	q := s.w.cache.Stats()
+	n := func(name string, v uint64) bindings.Counter { return bindings.Counter{Name: name, Value: float64(v)} }
+	return []bindings.Counter{
+		n("hit", b.Hit), n("miss", b.Miss), n("insert", b.Insert), n("delete", b.Delete),
+		n("open", b.Open), n("close", b.Close), n("count", b.Count), n("clear", b.Clear), n("commit", b.Commit),
+		n("read", b.Read), n("read_miss", b.ReadMiss), n("read_leq", b.ReadLeq), n("read_leq_miss", b.ReadLeqMiss),
+		n("match", b.Match), n("match_miss", b.MatchMiss), n("write", b.Write), n("remove", b.Remove), n("remove_miss", b.RemoveMiss),
+		n("evicted", b.Evicted), n("write_errors", b.WriteErrors), n("dropped", b.QueueDrops+b.FullDrops+b.PauseDrops),
+		n("answer_hit", q.AnswerHit), n("answer_miss", q.AnswerMiss), n("damaged", q.Damaged+b.Damaged),
+		{Name: "usage_percent", Value: b.UsagePercent},
+	}
+}
