@@ -33,19 +33,33 @@ func restarts(t *testing.T, at netip.AddrPort, flags Flags, stop <-chan struct{}
 			t.Error(err)
 			return rounds
 		}
-		// It must have had work, or leaving it proves nothing.
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if st := s.Stats(); st.UDP > 20 && (st.TCP > 0 || !flags.TCP) {
-				break
-			}
-		}
+		worked := hadWork(s, flags, stop)
 		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 		s.Drain(ctx)
 		cancel()
-		if st := s.Stats(); st.SendErrors > 0 || st.Waiting > 0 || st.UDP == 0 || flags.TCP && st.TCP == 0 {
+		if st := s.Stats(); st.SendErrors > 0 || st.Waiting > 0 || !worked && !ended(stop) {
 			t.Errorf("restarted server: %+v", st)
 		}
 		rounds++
+	}
+}
+
+// hadWork waits until s had queries to answer, or leaving it proves nothing.
+func hadWork(s *Server, flags Flags, stop <-chan struct{}) bool {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && !ended(stop); time.Sleep(time.Millisecond) {
+		if st := s.Stats(); st.UDP > 20 && (st.TCP > 0 || !flags.TCP) {
+			return true
+		}
+	}
+	return false
+}
+
+func ended(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
 	}
 }
 

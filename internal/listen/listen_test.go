@@ -126,9 +126,9 @@ func serve(t testing.TB, h Handler, addrs ...string) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.Drain(ctx)
+		hurry, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.Drain(hurry)
 	})
 	return s
 }

@@ -106,6 +106,7 @@ func TestGarbageEndsAConnection(t *testing.T) {
 }
 
 func TestSlowMessageEndsAConnection(t *testing.T) {
+	t.Parallel() // it waits for long
 	s := serve(t, newEcho(), "127.0.0.1:0")
 	c := tcpClient(t, s.Endpoints()[0].Addr)
 	start := time.Now()

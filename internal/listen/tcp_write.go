@@ -63,7 +63,7 @@ func (w *tcpWriter) bufferedLocked() int {
 
 // flush writes what has been added. If another goroutine is writing it leaves
 // that to it, and waits only while more than the bound is buffered.
-func (w *tcpWriter) flush() {
+func (w *tcpWriter) flush() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.writing && !w.dead && w.bufferedLocked() >= limits.TCPSendBuffer {
