@@ -154,7 +154,7 @@ func TestSameAnswersAsUnbound(t *testing.T) {
 	peer := unbound(t, dir)
 	at := netip.MustParseAddrPort("127.0.0.1:5300")
 	g := proctest.Start(t, proctest.Config{Workers: 4, Addr: at, Lua: fmt.Sprintf(
-		"net.ipv6 = false\nnet.listen('%s', %d)\ncache.size = 50 * MB\nhints.root_file('%s/root.hints')\n", at.Addr(), at.Port(), dir)})
+		"net.ipv6 = false\nnet.listen('%s', %d)\ncache.size = 50 * MB\nmodules = { 'hints' }\nhints.root_file('%s/root.hints')\n", at.Addr(), at.Port(), dir)})
 	asked := questions(t, dir)
 	if len(asked) < 300 {
 		t.Fatalf("only %d questions", len(asked))

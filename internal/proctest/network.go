@@ -59,6 +59,7 @@ func On(t testing.TB, n *authority.Internet, workers int, extra ...string) Confi
 		fmt.Sprintf("net.listen('%s', %d)", at.Addr(), at.Port()),
 		"cache.size = 20 * MB",
 		"option('ALLOW_LOCAL', true)",
+		"modules = { 'hints' }",
 		"hints.root({" + roots(n) + "})",
 	}
 	return Config{

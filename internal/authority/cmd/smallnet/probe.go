@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"kresd/internal/roothints"
 	"kresd/internal/safe"
 )
 
@@ -44,11 +46,13 @@ func isRoot(ctx context.Context, server string) bool {
 	return err == nil && r.Authoritative && len(r.Answer) > 0
 }
 
-// realRoots are some of the root servers (a, k and m, by IANA's root hints): any
-// one that answers means that there is an Internet.
+// realRoots are the root servers that kresd has built in.
 func realRoots() []string {
-	return []string{
-		"198.41.0.4:53", "193.0.14.129:53", "202.12.27.33:53",
-		"[2001:503:ba3e::2:30]:53", "[2001:7fd::1]:53",
+	var out []string
+	for _, server := range roothints.Builtin().NS {
+		for _, addr := range server.Addrs {
+			out = append(out, netip.AddrPortFrom(addr, 53).String())
+		}
 	}
+	return out
 }
