@@ -53,6 +53,28 @@ func Enter(dir string) (warnings []string, err error) {
 	return warnings, nil
 }
 
+// Prepare is all that is done in a run directory before a worker starts: enter
+// it, see that the configuration files can be read, and make the place of the
+// control sockets. Warnings are for the log.
+func Prepare(dir string, configs []string) (warnings []string, err error) {
+	if warnings, err = Enter(dir); err != nil {
+		return nil, err
+	}
+	for _, path := range configs {
+		if err := Readable(path); err != nil {
+			return nil, err
+		}
+	}
+	removed, err := PrepareTTY()
+	if err != nil {
+		return nil, err
+	}
+	if removed > 0 {
+		warnings = append(warnings, fmt.Sprintf("removed the control sockets of dead processes: %d", removed))
+	}
+	return warnings, nil
+}
+
 func refusal(dir string, err error) error {
 	return fmt.Errorf("run directory '%s': %w", dir, err)
 }

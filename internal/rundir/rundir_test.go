@@ -228,3 +228,22 @@ func TestPrepareTTYRefusesALink(t *testing.T) {
 		t.Errorf("PrepareTTY with a link: %v", err)
 	}
 }
+
+func TestPrepare(t *testing.T) {
+	restore(t)
+	dir := t.TempDir() + "/run"
+	mkdir(t, dir, 0o700)
+	mkdir(t, dir+"/tty", 0o700)
+	if err := os.WriteFile(dir+"/conf", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	leave(t, SocketPath(os.Getppid()))
+	w, err := Prepare(dir, []string{"conf"})
+	if err != nil || len(w) != 1 || !strings.Contains(w[0], "dead processes: 1") {
+		t.Errorf("Prepare = %q, %v; want a warning about one stale socket", w, err)
+	}
+	if _, err := Prepare(dir, []string{"conf", "other"}); err == nil || !strings.Contains(err.Error(), "'other'") {
+		t.Errorf("Prepare with a missing file: %v", err)
+	}
+}

@@ -304,7 +304,7 @@ func (s *group) unready(slot *slot, fatal, how string) {
 		return
 	}
 	delay := backoff(slot.failures)
-	s.Log.Error(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
+	s.Log.Warn(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
 	s.startLater(slot, delay)
 }
 

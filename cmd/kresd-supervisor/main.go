@@ -1,0 +1,51 @@
+// Command kresd-supervisor runs a group of kresd workers for a process
+// manager: kresd-supervisor -f N [parameters of kresd] [rundir].
+//
+// It is the supervisor of "kresd -f N" as a program of its own. It differs in
+// two points: one worker (the default) has a supervisor too, and the workers
+// execute the kresd beside this program, or in PATH.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"kresd/internal/cli"
+	"kresd/internal/supervisor"
+)
+
+const program = "kresd-supervisor"
+
+func main() {
+	// First of all, as in kresd: a broken output is no reason to end.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	o, err := cli.Parse(args)
+	switch {
+	case err != nil:
+		return fail(err)
+	case o.Help:
+		fmt.Print(cli.Usage(program))
+		return 0
+	case o.Version:
+		fmt.Print(cli.VersionLine())
+		return 0
+	case len(o.FDs) > 0:
+		return fail(fmt.Errorf("inherited sockets (-S) need one process: use kresd -f 1"))
+	}
+	kresd, err := supervisor.Beside("kresd")
+	if err != nil {
+		return fail(err)
+	}
+	return supervisor.Launch(program, kresd, append([]string{"kresd"}, args...), o)
+}
+
+func fail(err error) int {
+	cli.Complain(os.Stderr, program, err)
+	return cli.Status(err)
+}

@@ -1,0 +1,119 @@
+// Command kresd is a caching DNS resolver.
+//
+// One program plays three parts: a worker on its own, with or without a console
+// on its terminal; the supervisor of a group (-f N); and a worker of such a
+// group, started by the supervisor. This file decides which, and no more.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"kresd/internal/cli"
+	"kresd/internal/console"
+	"kresd/internal/ipc"
+	"kresd/internal/rundir"
+	"kresd/internal/supervisor"
+	"kresd/internal/systemd"
+	"kresd/internal/worker"
+)
+
+const program = "kresd"
+
+func main() {
+	// First of all: Go ends a process that writes to a broken standard output
+	// or error, unless somebody listens for SIGPIPE. Ignoring it instead would
+	// be inherited by programs that are started from here.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(run(os.Args))
+}
+
+func run(args []string) int {
+	link, err := ipc.FromEnv()
+	if err != nil {
+		return fail(err)
+	}
+	o, err := cli.Parse(args[1:])
+	switch {
+	case err != nil:
+		return fail(err)
+	case o.Help:
+		fmt.Print(cli.Usage(program))
+		return 0
+	case o.Version:
+		fmt.Print(cli.VersionLine())
+		return 0
+	case link != nil:
+		return member(link, o)
+	case o.Forks > 1:
+		return supervisor.Launch(program, supervisor.Self, args, o)
+	}
+	return alone(o)
+}
+
+func fail(err error) int {
+	cli.Complain(os.Stderr, program, err)
+	return cli.Status(err)
+}
+
+// member is a worker of a group. Its supervisor has prepared the run
+// directory, where this process already is.
+func member(link *ipc.Link, o cli.Options) int {
+	rename()
+	endInTime(link)
+	o.Interactive = false
+	return worker.Run(worker.Options{CLI: o, Link: link})
+}
+
+// rename gives the process the program's name, by which ps and pstree show it:
+// executed as /proc/self/exe it would be called "exe". Where there is no /proc
+// there is no ps either.
+func rename() {
+	_ = os.WriteFile("/proc/self/comm", []byte(program), 0)
+}
+
+// alone is the only worker, with a console on its terminal or without.
+func alone(o cli.Options) int {
+	sockets, err := inherited(o)
+	if err != nil {
+		return fail(err)
+	}
+	o.Interactive = o.Interactive && len(sockets) == 0
+	if o.Interactive {
+		err = console.Usable(os.Stdin)
+	} else {
+		err = supervisor.OwnGroup()
+	}
+	if err != nil {
+		return fail(err)
+	}
+	warnings, err := rundir.Prepare(o.RunDir, o.Configs)
+	if err != nil {
+		return fail(err)
+	}
+	return worker.Run(worker.Options{CLI: o, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
+}
+
+// inherited collects the sockets of the service manager and of option -S.
+func inherited(o cli.Options) ([]systemd.Socket, error) {
+	sockets, err := systemd.Inherited()
+	if err != nil {
+		return nil, err
+	}
+	for _, fd := range o.FDs {
+		s, err := systemd.Adopt(fd.Num, fd.Kind)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, s)
+	}
+	for _, s := range sockets {
+		if s.Kind == systemd.TLS {
+			return nil, errors.New("inherited sockets named 'tls': DNS over TLS is not supported by this version")
+		}
+	}
+	return sockets, nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The test binary is also the program, so that these are real processes.
+const roleEnv = "KRESD_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(roleEnv) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// kresd runs the program in dir to its end, with nothing on standard input.
+func kresd(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), roleEnv+"=1")
+	cmd.Dir = dir
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	if _, ended := err.(*exec.ExitError); err != nil && !ended {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errOut.String()
+}
+
+func TestStartFailuresAreOneLine(t *testing.T) {
+	dir := t.TempDir()
+	for _, sub := range []string{"run", "open"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "open"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("run", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"-x", 2, "kresd: unknown option '-x' (see 'kresd --help')"},
+		{"-f", 2, "kresd: option '-f' requires an argument"},
+		{"-f 0", 1, "a positive number"},
+		{"-t ::1 -f 1 run", 1, "not supported"},
+		{"-k root.keys run", 1, "not supported"},
+		{"-f 1 missing", 1, "'missing': no such file or directory"},
+		{"-f 4 missing", 1, "'missing': no such file or directory"},
+		{"-f 4 link", 1, "symbolic link"},
+		{"-f 4 open", 1, "everybody may write"},
+		{"-f 1 -c nothing run", 1, "config 'nothing' cannot be read: no such file"},
+		{"-f 4 -c nothing run", 1, "config 'nothing' cannot be read: no such file"},
+		{"-S 99 run", 1, "inherited socket 99: bad file descriptor"},
+		{"run", 1, "use -f 1"}, // standard input is /dev/null
+	} {
+		status, stdout, stderr := kresd(t, dir, strings.Fields(c.args)...)
+		if status != c.status || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, c.says) || stdout != "" {
+			t.Errorf("kresd %s: status %d, errors %q, output %q; want status %d and one line with %q",
+				c.args, status, stderr, stdout, c.status, c.says)
+		}
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for args, says := range map[string]string{"-h": "--forks", "--help": "--forks", "-V": "version", "--versi": "version"} {
+		status, stdout, stderr := kresd(t, t.TempDir(), args)
+		if status != 0 || !strings.Contains(stdout, says) || stderr != "" {
+			t.Errorf("kresd %s: status %d, output %q, errors %q", args, status, stdout, stderr)
+		}
+	}
+	if _, stdout, _ := kresd(t, t.TempDir(), "-V"); strings.Count(stdout, "\n") != 1 {
+		t.Errorf("-V prints %q, want one line", stdout)
+	}
+}
+
+func TestLostSupervisor(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-f", "2")
+	cmd.Env = append(os.Environ(), roleEnv+"=1", "KRESD_WORKER=1/2")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "descriptor 3 is no connection") || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("a worker without its socket pair: %v, %q", err, out)
+	}
+}

@@ -1,0 +1,65 @@
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"kresd/internal/cli"
+	"kresd/internal/logging"
+	"kresd/internal/rundir"
+	"kresd/internal/systemd"
+)
+
+// flushTime is how long the last lines may take to be written.
+const flushTime = 500 * time.Millisecond
+
+// Launch is the life of a supervisor process after its command line was read:
+// it prepares the run directory and runs the group. Workers execute path with
+// args. It returns the exit status.
+func Launch(program, path string, args []string, o cli.Options) int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	out, errOut := logging.NewRing(os.Stdout, 0), logging.NewRing(os.Stderr, 0)
+	defer errOut.Close(flushTime)
+	defer out.Close(flushTime)
+	fail := func(err error) { cli.Complain(errOut, program, err) }
+
+	if sockets, err := systemd.Inherited(); err != nil || len(sockets) > 0 {
+		if err == nil {
+			err = errors.New("sockets passed by a service manager need one process: use -f 1, or start an instance for each")
+		}
+		fail(err)
+		return 1
+	}
+	warnings, err := rundir.Prepare(o.RunDir, o.Configs)
+	if err == nil {
+		err = OwnGroup()
+	}
+	if err != nil {
+		fail(err)
+		return 1
+	}
+	log := logging.New(logOptions(o, out, errOut))
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	return Run(Config{
+		Path: path, Args: args, Env: systemd.ChildEnv(os.Environ()), Count: o.Forks,
+		Signals: signals,
+		Notify:  systemd.NewNotifier(),
+		Log:     log,
+		Fail:    func(line string) { fail(errors.New(line)) },
+		Died:    rundir.Forget,
+	})
+}
+
+func logOptions(o cli.Options, out, errOut *logging.Ring) logging.Options {
+	lo := logging.Options{Out: out, Err: errOut, Format: o.LogFormat, Priority: logging.ToJournal(os.Stdout, os.Getenv)}
+	if o.Verbose {
+		lo.Level = logging.Debug
+	}
+	return lo
+}
