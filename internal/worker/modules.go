@@ -19,8 +19,9 @@ import (
 //	validate  before the cache, so that nothing is kept with a rank that was not judged
 //	cache     last of the three: it keeps what the others agreed on
 //	priming, detect_time_jump
-//	          no layers: they watch the root's servers and the clock
-var builtin = []string{"iterate", "validate", "cache", "priming", "detect_time_jump"}
+//	          they watch the root's servers and the clock
+//	hints     so that hints.root() is there for every configuration; its table is empty
+var builtin = []string{"iterate", "validate", "cache", "priming", "detect_time_jump", "hints"}
 
 // modules are all that can be loaded.
 func (w *Worker) modules() []module.Module {
