@@ -1,0 +1,152 @@
+package cache
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+func cut(t testing.TB, zone string, expires int64) *zonecut.Cut {
+	apex := zone
+	if zone == "." {
+		zone = ""
+	}
+	return &zonecut.Cut{
+		Name: name(t, apex), Expires: expires,
+		NS: []zonecut.NameServer{
+			{Name: name(t, "ns1."+zone), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
+			{Name: name(t, "ns2.other.")},
+		},
+	}
+}
+
+func TestDelegationRoundTrip(t *testing.T) {
+	w := newWorld(t)
+	want := cut(t, "example.", w.now()+100)
+	ds := sign(rrset(t, secure, "example.", wire.TypeDS, 100, "\x00\x01\x0d\x02digest"), 1)
+	want.DS, want.DSRank = &ds.RRset, secure
+	w.Keep(want, w.now())
+	got := w.Closest(name(t, "a.b.example."), w.now())
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	w.pass(40)
+	if got = w.Closest(name(t, "example."), w.now()); got.Expires != want.Expires || got.DS.TTL != 60 {
+		t.Errorf("later: %+v", got)
+	}
+}
+
+func TestClosest(t *testing.T) {
+	w := newWorld(t)
+	hints := cut(t, ".", 0)
+	hints.Hints = true
+	if w.Closest(name(t, "a.example."), w.now()) != nil {
+		t.Error("a delegation from nowhere")
+	}
+	w.SetHints(hints)
+	w.Keep(cut(t, "example.", w.now()+100), w.now())
+	w.Keep(cut(t, "b.a.example.", w.now()+50), w.now())
+	for _, c := range []struct {
+		after int
+		name  string
+		want  string
+	}{
+		{0, "b.a.example.", "b.a.example."}, {0, "x.b.a.example.", "b.a.example."}, {0, "a.example.", "example."},
+		{0, "xexample.", "."}, {0, ".", "."}, {50, "b.a.example.", "example."}, {50, "b.a.example.", "."},
+	} {
+		w.pass(c.after)
+		if got := w.Closest(name(t, c.name), w.now()); got.Name != name(t, c.want) {
+			t.Errorf("%s: %s, want %s", c.name, got.Name, c.want)
+		}
+	}
+	w.Keep(hints, w.now())
+	if w.mem.writes != 2 {
+		t.Error("hints were stored")
+	}
+}
+
+// A name that was withdrawn by its parent ends when the parent's word ends,
+// whatever hangs below it is renewed (CVE-2012-1033, CVE-2022-30698).
+func TestGhostDomain(t *testing.T) {
+	w := newWorld(t)
+	w.SetHints(cut(t, ".", 0))
+	start := w.now()
+	w.Keep(cut(t, "com.", start+10_000), start)
+	w.Keep(cut(t, "ghost.com.", start+100), start)
+	apex := name(t, "ghost.com.")
+	sub := func(n int) dnsname.Name {
+		p, err := apex.Prepend(string(rune('a' + n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	var last int64
+	// Up to 8 s after the end: as long as a request that began before may take.
+	for n := range 13 {
+		now := w.now()
+		below := cut(t, sub(n).String(), now+86400)
+		w.Keep(below, now) // the ghost's server delegates to itself, again and again
+		w.learn(resolve.Question{Name: apex, Type: wire.TypeNS, Class: wire.ClassIN},
+			positive(rrset(t, insecure, "ghost.com.", wire.TypeNS, 86400, "\x03ns1\x05ghost\x03com\x00")))
+		w.learn(resolve.Question{Name: name(t, "ns1.ghost.com."), Type: wire.TypeA, Class: wire.ClassIN},
+			positive(rrset(t, insecure, "ns1.ghost.com.", wire.TypeA, 86400, "\x01\x02\x03\x04")))
+		for i := range n + 1 {
+			if c := w.Closest(sub(i), w.now()); c.Name != name(t, "com.") {
+				last = max(last, c.Expires)
+			}
+		}
+		w.pass(9)
+	}
+	if last > start+100 {
+		t.Errorf("lives %d s past the parent's TTL", last-start-100)
+	}
+	// Long after, an old entry is no obstacle for what the parent of the parent says.
+	w.pass(1000)
+	w.Keep(cut(t, "x.ghost.com.", w.now()+50), w.now())
+	if c := w.Closest(name(t, "x.ghost.com."), w.now()); c.Name != name(t, "x.ghost.com.") {
+		t.Errorf("delegation below a forgotten one: %s", c.Name)
+	}
+}
+
+func TestDelegationsLiveNoLongerThanMaxTTL(t *testing.T) {
+	w := newWorld(t)
+	if err := w.SetMaxTTL(60); err != nil {
+		t.Fatal(err)
+	}
+	w.Keep(cut(t, "example.", w.now()+3600), w.now())
+	if c := w.Closest(name(t, "example."), w.now()); c.Expires != w.now()+60 {
+		t.Errorf("%d s", c.Expires-w.now())
+	}
+}
+
+func TestAddrs(t *testing.T) {
+	w := newWorld(t)
+	ns := name(t, "ns.example.")
+	check := func(what string, addrs int, k4, k6 bool) {
+		t.Helper()
+		a, g4, g6 := w.Addrs(ns, w.now())
+		if len(a) != addrs || g4 != k4 || g6 != k6 {
+			t.Errorf("%s: %v, known %v %v", what, a, g4, g6)
+		}
+	}
+	qa, qaaaa := question(t, "ns.example.", wire.TypeA), question(t, "ns.example.", wire.TypeAAAA)
+	check("empty", 0, false, false)
+	w.learn(qa, positive(rrset(t, bogus, "ns.example.", wire.TypeA, 50, "\x01\x02\x03\x04")), withCD)
+	check("bogus", 0, false, false)
+	w.pass(60)
+	w.learn(qa, positive(rrset(t, rank.Insecure, "ns.example.", wire.TypeA, 50, "\x01\x02\x03\x04")))
+	check("glue", 1, true, false)
+	w.learn(qaaaa, resolve.Outcome{Kind: resolve.NoData, Authority: []resolve.Set{soa(t, insecure, "example.", 60, 60)}})
+	check("no AAAA", 1, true, true)
+	w.pass(60)
+	check("expired", 0, false, false)
+	w.learn(qa, resolve.Outcome{Kind: resolve.NXDomain, Authority: []resolve.Set{soa(t, insecure, "example.", 60, 60)}})
+	check("no such name", 0, true, true)
+}

@@ -1,0 +1,177 @@
+package cache
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/reply"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+const (
+	insecure = rank.Insecure | rank.Auth
+	secure   = rank.Secure | rank.Auth
+	bogus    = rank.Bogus | rank.Auth
+)
+
+// world is a cache over a map, with a clock that stands still.
+type world struct {
+	*testing.T
+	*Cache
+	mem   *memStore
+	clk   *clock.Fake
+	count *limits.Counters
+	layer *resolve.Layer
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, mem: newMemStore(), count: &limits.Counters{}, clk: clock.NewFake(time.Unix(1_700_000_000, 0))}
+	w.Cache = New(w.count)
+	w.Swap(w.mem)
+	w.layer = w.Layer()
+	return w
+}
+
+func (w *world) now() int64 { return w.clk.Unix() }
+
+func (w *world) pass(seconds int) { w.clk.Advance(time.Duration(seconds) * time.Second) }
+
+func name(t testing.TB, text string) dnsname.Name {
+	t.Helper()
+	n, err := dnsname.Parse(text)
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return n
+}
+
+func question(t testing.TB, text string, qtype uint16) resolve.Question {
+	return resolve.Question{Name: name(t, text), Type: qtype, Class: wire.ClassIN}
+}
+
+func rrset(t testing.TB, r rank.Rank, owner string, rtype uint16, ttl uint32, data ...string) resolve.Set {
+	s := resolve.Set{Rank: r}
+	s.Owner, s.Type, s.Class, s.TTL = name(t, owner), rtype, wire.ClassIN, ttl
+	for _, d := range data {
+		s.Data = append(s.Data, []byte(d))
+	}
+	return s
+}
+
+func soa(t testing.TB, r rank.Rank, zone string, ttl, minimum uint32) resolve.Set {
+	rdata := string(name(t, "ns."+zone)) + string(name(t, "admin."+zone)) + "\x00\x00\x00\x01" +
+		"\x00\x00\x0e\x10\x00\x00\x03\x84\x00\x12\x75\x00"
+	rdata += string(binary.BigEndian.AppendUint32(nil, minimum))
+	return rrset(t, r, zone, wire.TypeSOA, ttl, rdata)
+}
+
+// sign adds a signature that covers the given number of labels.
+func sign(s resolve.Set, labels int) resolve.Set {
+	sig := binary.BigEndian.AppendUint16(nil, s.Type)
+	sig = append(sig, 13, byte(labels))
+	sig = append(sig, make([]byte, 14)...)
+	s.Sigs = [][]byte{append(sig, "\x00signature"...)}
+	return s
+}
+
+// learn plays an answer from upstream to a question; qmod may change the request.
+func (w *world) learn(q resolve.Question, o resolve.Outcome, qmod ...func(*resolve.Request)) *resolve.Query {
+	req := w.request(q, qmod...)
+	w.layer.Begin(req)
+	query := &resolve.Query{Question: q, Flags: req.Flags, Outcome: o}
+	query.Asked = q
+	w.layer.Consume(req, query, &wire.Msg{})
+	return query
+}
+
+func (w *world) request(q resolve.Question, qmod ...func(*resolve.Request)) *resolve.Request {
+	req := &resolve.Request{Question: q, RD: true, Now: w.now()}
+	req.Result.EDE = resolve.NoEDE
+	for _, f := range qmod {
+		f(req)
+	}
+	return req
+}
+
+func withCD(r *resolve.Request) { r.CD = true }
+func withDO(r *resolve.Request) { r.DO = true }
+
+// peek asks the layer; the outcome's Kind is Pending if it knows nothing.
+func (w *world) peek(q resolve.Question, qmod ...func(*resolve.Request)) resolve.Outcome {
+	req := w.request(q, qmod...)
+	w.layer.Begin(req)
+	query := &resolve.Query{Question: q, Flags: req.Flags}
+	if w.layer.Produce(req, query) != resolve.Done {
+		return resolve.Outcome{}
+	}
+	return query.Outcome
+}
+
+// answered plays a whole request that came to the given result.
+func (w *world) answered(q resolve.Question, res resolve.Result, qmod ...func(*resolve.Request)) *resolve.Request {
+	req := w.request(q, qmod...)
+	if w.layer.Begin(req) == resolve.Done {
+		return req
+	}
+	w.layer.Produce(req, &resolve.Query{Question: q, Flags: req.Flags})
+	req.Result = res
+	w.layer.Finalize(req)
+	return req
+}
+
+// client is a client's message.
+type client struct {
+	flags uint16
+	size  uint16 // 0: no OPT
+	do    bool
+	tcp   bool
+}
+
+func (c client) parse(t testing.TB, raw string, qtype uint16) *wire.Question {
+	t.Helper()
+	pkt := wire.AppendQuery(nil, 0xabcd, c.flags, []byte(raw), qtype, wire.ClassIN, c.size, c.do, nil)
+	var q wire.Question
+	if p := q.Parse(pkt); p != wire.Fine {
+		t.Fatalf("query %q: problem %d", raw, p)
+	}
+	return &q
+}
+
+// fast asks the cached answer's way.
+func (w *world) fast(q *wire.Question, tcp bool) ([]byte, bool) {
+	f := w.NewFast()
+	defer f.Close()
+	f.Begin(w.now())
+	defer f.End()
+	return f.Answer(q, make([]byte, 0xffff), 4096, !tcp)
+}
+
+// ask is fast for a plain question.
+func (w *world) ask(q resolve.Question, c client) (*wire.Msg, bool) {
+	w.Helper()
+	out, ok := w.fast(c.parse(w, string(q.Name), q.Type), c.tcp)
+	if !ok {
+		return nil, false
+	}
+	m, err := wire.Parse(out)
+	if err != nil {
+		w.Fatalf("answer to %s: %v: %x", q.Name, err, out)
+	}
+	return m, true
+}
+
+func positive(sets ...resolve.Set) resolve.Outcome {
+	return resolve.Outcome{Kind: resolve.Positive, Answer: sets}
+}
+
+func resultOf(r rank.Rank, sets ...resolve.Set) resolve.Result {
+	return resolve.Result{Rank: r, Answer: sets, EDE: resolve.NoEDE}
+}
+
+var _ = reply.Shape{}
