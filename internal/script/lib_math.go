@@ -9,7 +9,6 @@ import (
 
 var mathFuncs = []Func{
 	{Name: "log10", Args: "x", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(math.Log10(c.Number(1))) }},
-	{Name: "mod", Args: "x, y", Min: 2, Max: 2, Fn: func(c *Call) error { return c.Return(math.Mod(c.Number(1), c.Number(2))) }},
 }
 
 // fixMath gives math.huge its value: the machine has the largest finite number.

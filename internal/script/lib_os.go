@@ -40,8 +40,9 @@ func osTime(c *Call) error {
 	c.needTable(1)
 	field := func(name string, absent int) int {
 		c.l.Field(1, name)
-		defer c.l.Pop(1)
-		if n, ok := c.l.ToNumber(-1); ok {
+		n, ok := c.l.ToNumber(-1)
+		c.l.Pop(1)
+		if ok {
 			return int(n)
 		}
 		if absent < 0 {

@@ -153,15 +153,16 @@ func (c *Call) replaceByValue(f *luapattern.Match) (string, bool, error) {
 		}
 		l.Call(len(values), 1)
 	}
-	defer l.Pop(1)
-	switch v := l.ToValue(-1).(type) {
+	v, kind := l.ToValue(-1), l.TypeOf(-1)
+	l.Pop(1)
+	switch v := v.(type) {
 	case string:
 		return v, true, nil
 	case float64:
 		return formatNumber(v), true, nil
 	}
-	if l.ToBoolean(-1) {
-		return "", false, Usage(fmt.Sprintf("invalid replacement value (a %s)", l.TypeOf(-1)))
+	if v == nil || v == false {
+		return "", false, nil
 	}
-	return "", false, nil
+	return "", false, Usage(fmt.Sprintf("invalid replacement value (a %s)", kind))
 }

@@ -274,3 +274,22 @@ func (o *object) keys() []string {
 	}
 	return keys
 }
+
+// NumberIndex makes the functions of an object methods of numbers, so that
+// e.cancel(e) works where e is the number of an event. For the owner goroutine.
+func (vm *VM) NumberIndex(name string) {
+	l := vm.l
+	l.PushNumber(0)
+	l.NewTable()
+	l.PushGoFunction(vm.guarded("number", func(l *lua.State) int {
+		key, _ := l.ToValue(2).(string)
+		if o := vm.objects[name]; o != nil && o.funcs[key] != nil {
+			l.PushLightUserData(o.funcs[key])
+			return 1
+		}
+		return 0
+	}))
+	l.SetField(-2, "__index")
+	l.SetMetaTable(-2)
+	l.Pop(1)
+}

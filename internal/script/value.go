@@ -59,17 +59,19 @@ func (vm *VM) eachPair(l *lua.State, i int, fn func() error) error {
 		return errors.New("stack overflow")
 	}
 	top := l.Top()
-	defer l.SetTop(top)
 	if o := vm.objectAt(l, i); o != nil {
 		o.pushEntries(vm, l)
 	} else {
 		l.PushValue(i)
 	}
+	// No defer restores the stack: a Lua error that passes has its value there.
 	for l.PushNil(); l.Next(-2); l.Pop(1) {
 		if err := fn(); err != nil {
+			l.SetTop(top)
 			return err
 		}
 	}
+	l.SetTop(top)
 	return nil
 }
 
