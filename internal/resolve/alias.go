@@ -27,10 +27,10 @@ func (s *solver) follow(q *Query) error {
 		Question: Question{q.Outcome.Target, q.Type, q.Class},
 		Parent:   q, Flags: q.Flags, Depth: q.Depth, Steps: steps,
 	}
-	switch {
-	case q.Forwards() && sub.Name.IsSubdomainOf(q.Cut.Name):
+	sub.Flags &^= Cached
+	if q.Forwards() && sub.Name.IsSubdomainOf(q.Cut.Name) {
 		sub.Cut = q.Cut
-	default:
+	} else {
 		sub.Flags &^= Stub | Forward
 	}
 	if err := s.r.Plan.Push(sub); err != nil {

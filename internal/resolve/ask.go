@@ -37,7 +37,7 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 		q.Iter.Again = netip.AddrPort{}
 		if again == q.Server.Addr {
 			h := s.cfg.Servers.Host(again)
-			return selection.Choice{NS: q.run.ns.asked, Addr: again, Timeout: h.Timeout(), Cannot: h.Cannot}, true
+			return selection.Choice{NS: q.run.ns.asked, Addr: again, Timeout: h.Timeout(0), Cannot: h.Cannot}, true
 		}
 	}
 	return s.cfg.Servers.Choose(selection.Want{

@@ -28,6 +28,7 @@ type flightKey struct {
 type flight struct {
 	done    chan struct{}
 	waiters int
+	do      bool // what the leader's client wants to see
 	result  Result
 }
 
@@ -62,12 +63,15 @@ func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
 	}()
 	d.resolve(layers, r)
 	f.result = r.Result.clone()
+	f.do = r.DO
 }
 
 func (f *flight) wait(ctx context.Context, r *Request) {
 	select {
 	case <-f.done:
 		r.Result = f.result.clone()
+		// The leader keeps the answer; a hundred copies of it need not be kept.
+		r.Result.NoCache = r.Result.NoCache || r.DO == f.do
 	case <-ctx.Done():
 		r.Result.fail(context.Cause(ctx))
 	}

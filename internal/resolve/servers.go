@@ -27,6 +27,9 @@ type fetch struct {
 	name  dnsname.Name
 	types []uint16 // still to be asked
 	sub   *Query
+	// denied tells that an answer said there is no address, and not merely that
+	// none could be had.
+	denied bool
 }
 
 // fill takes addresses from the cache for the servers that came without.
@@ -157,6 +160,7 @@ func (s *solver) collect(q *Query, f *fetch) bool {
 	found := false
 	o := &f.sub.Outcome
 	if f.sub.Err == nil {
+		f.denied = true
 		for i := range o.Answer {
 			if isAddress(o.Answer[i].Type) {
 				found = s.gain(q, f.name, o.Answer[i].Data) || found
@@ -185,10 +189,14 @@ func (s *solver) gain(q *Query, name dnsname.Name, data [][]byte) bool {
 	return any
 }
 
-// unresolvable notes that no address of a name server could be found.
+// unresolvable notes that no address of a name server could be found. Other
+// requests hear of it only where the reason cannot be this one's own: further
+// down, a look-up may have failed because it waited for one further up.
 func (s *solver) unresolvable(q *Query, f *fetch) {
 	s.r.unresolvable++
-	s.failed.add(f.name, s.r.Now)
+	if f.denied || q.Depth == 0 {
+		s.failed.add(f.name, s.r.Now)
+	}
 	s.r.trace(q, "plan", "name server %s has no address", f.name)
 }
 

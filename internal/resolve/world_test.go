@@ -52,6 +52,13 @@ func newWorld(t *testing.T, zs zones) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newResolver(t, n)
+}
+
+// newWorldOf is a fresh resolver in front of the same Internet.
+func newWorldOf(w *world) *world { return newResolver(w.t, w.net) }
+
+func newResolver(t *testing.T, n *authority.Internet) *world {
 	w := &world{t: t, net: n, cuts: &memory{m: map[dnsname.Name]*zonecut.Cut{}, addrs: map[dnsname.Name][]netip.Addr{}}}
 	hints := &zonecut.Cut{Name: dnsname.Root, Hints: true}
 	for name, addrs := range n.Roots() {

@@ -85,7 +85,7 @@ func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts 
 	c := candidate{known: h.Known(), score: h.score() + time.Duration(timeouts)*h.Timeout(timeouts)}
 	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot}
 	switch {
-	case now < h.DeadUntil && timeouts == 0:
+	case now < h.DeadUntil:
 		c.class = silent
 	case now < time.Duration(s.familyOf(addr).until.Load()):
 		c.class = avoid

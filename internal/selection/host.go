@@ -56,8 +56,8 @@ func (h *Host) answered(rtt time.Duration) {
 }
 
 // timedOut counts one timeout, and many questions that were lost together as
-// one. Two in a row put an address aside that never answered. One that did gets
-// more of them than a single query causes: a server that merely ignores some
+// one. As many in a row as one query may cause put an address aside that never
+// answered. One that did gets more: a server that merely ignores some
 // questions must not be silenced for all others by whoever asks those.
 func (h *Host) timedOut(now, deadFor time.Duration) {
 	if h.Timeouts > 0 && now-h.Counted < lostTogether {
@@ -65,9 +65,9 @@ func (h *Host) timedOut(now, deadFor time.Duration) {
 	}
 	h.Counted = now
 	h.Timeouts = min(h.Timeouts, 254) + 1
-	patience := 1
+	patience := limits.RetriesPerServer
 	if h.Known() {
-		patience = 1 + limits.RetriesPerServer
+		patience++
 	}
 	if int(h.Timeouts) > patience {
 		h.dead(now, deadFor)
