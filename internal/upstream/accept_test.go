@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,20 +190,19 @@ func TestForgeriesAheadOfTheTruth(t *testing.T) {
 		total = 10_000
 	}
 	all := slices.Concat(forgeries, malformed)
-	sent := 0
-	s := (&testServer{onTCP: truthTCP}).start(t, "127.0.0.1")
-	kind := 0
-	s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) {
-		f := all[kind%len(all)]
+	var kind, sent atomic.Int64
+	s := (&testServer{onTCP: truthTCP, onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		f := all[kind.Load()]
 		for range each {
 			s.send(from, f.make(q))
-			sent++
 		}
+		sent.Add(int64(each))
 		truthUDP(s, from, q)
-	}
+	}}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
-	for ; sent < total; kind++ {
-		f := all[kind%len(all)]
+	for i := 0; sent.Load() < int64(total); i++ {
+		f := all[i%len(all)]
+		kind.Store(int64(i % len(all)))
 		x := question(t, s.addr, "www.example.")
 		r, err := e.Exchange(background, x)
 		if err != nil {
@@ -218,7 +218,7 @@ func TestForgeriesAheadOfTheTruth(t *testing.T) {
 			t.Errorf("%s: %d sends, want at most 2", f.name, x.Budget.Sent())
 		}
 	}
-	t.Logf("%d forgeries, accepted 0, %+v", sent, e.Stats())
+	t.Logf("%d forgeries, accepted 0, %+v", sent.Load(), e.Stats())
 }
 
 // A thousand datagrams that cannot be read end no wait, at any speed of ours
@@ -229,9 +229,8 @@ func TestUnreadableDatagramsEndNoWait(t *testing.T) {
 		if f.want != ignored && f.want != answer {
 			continue
 		}
-		var e *Exchanger
-		s := (&testServer{}).start(t, "127.0.0.1")
-		s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) {
+		e := newExchanger(t, Config{})
+		s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
 			for i := range 1000 {
 				s.send(from, f.make(q))
 				for end := time.Now().Add(time.Second); i%50 == 49 && e.Stats().Ignored < uint64(i-25) && time.Now().Before(end); {
@@ -239,8 +238,7 @@ func TestUnreadableDatagramsEndNoWait(t *testing.T) {
 				}
 			}
 			truthUDP(s, from, q)
-		}
-		e = newExchanger(t, Config{})
+		}}).start(t, "127.0.0.1")
 		r, err := e.Exchange(background, question(t, s.addr, "www.example."))
 		if err != nil || r.TCP || string(r.Msg.Answer[0].RData) != truth {
 			t.Errorf("%s: reply %+v, error %v; want the truth over UDP", f.name, r, err)
@@ -254,13 +252,13 @@ func TestUnreadableDatagramsEndNoWait(t *testing.T) {
 // A bare FORMERR is what servers without EDNS send; it counts over TCP only.
 func TestBareErrorCountsOverTCPOnly(t *testing.T) {
 	bare := func(q []byte) []byte { return append(slices.Clone(q[:2]), 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0) }
-	s := (&testServer{}).start(t, "127.0.0.1")
-	s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) { s.send(from, bare(q)) }
+	onUDP := func(s *testServer, from netip.AddrPort, q []byte) { s.send(from, bare(q)) }
+	s := (&testServer{onUDP: onUDP}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
 	_, err := e.Exchange(background, question(t, s.addr, "www.example."))
 	wantErr(t, err, resolve.ErrUnreachable)
 
-	both := &testServer{onUDP: s.onUDP}
+	both := &testServer{onUDP: onUDP}
 	both.onTCP = func(s *testServer, c net.Conn) {
 		for q := s.readFrame(c); q != nil; q = s.readFrame(c) {
 			writeFrame(c, bare(q))
@@ -276,12 +274,11 @@ func TestBareErrorCountsOverTCPOnly(t *testing.T) {
 // A matched FORMERR counts over UDP too.
 func TestMatchedRcodeCounts(t *testing.T) {
 	for _, rcode := range []int{wire.RcodeFormErr, wire.RcodeServFail, wire.RcodeNXDomain, wire.RcodeNotImp, wire.RcodeRefused} {
-		s := (&testServer{}).start(t, "127.0.0.1")
-		s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) {
+		s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
 			r := slices.Clone(q[:questionEnd(q)])
 			r[2], r[3], r[11] = 0x80, byte(rcode), 0
 			s.send(from, r)
-		}
+		}}).start(t, "127.0.0.1")
 		e := newExchanger(t, Config{})
 		r, err := e.Exchange(background, question(t, s.addr, "www.example."))
 		if err != nil || r.TCP || r.Msg.Rcode != rcode {

@@ -80,15 +80,14 @@ func TestCaseLost(t *testing.T) {
 
 func TestNoCaseSendsPlainLettersAndTakesAny(t *testing.T) {
 	const text = "a.name.whose.letters.are.not.all.small.by.chance.example."
-	s := (&testServer{}).start(t, "127.0.0.1")
-	s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) {
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
 		if want := []byte(name(t, text)); !bytes.Contains(q, want) {
 			t.Errorf("query % x does not hold the name in lower case", q)
 		}
 		r := reply(q, truth)
 		recase(r[12:questionEnd(q)-4], func(c byte) byte { return c &^ 0x20 })
 		s.send(from, r)
-	}
+	}}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
 	x := question(t, s.addr, text)
 	x.Server = resolve.Server{Addr: s.addr, NoCase: true}

@@ -14,8 +14,10 @@
 // a wrong datagram: over TCP the same header is believed.
 //
 // UDP costs most of a cache miss, so it is done with raw non-blocking system
-// calls and one epoll set (udp.go, poller.go); measured, that halves the CPU of
-// net.Dial. TCP is rare and uses package net.
+// calls and one epoll set (udp.go, poller.go); measured on loopback, all of an
+// exchange takes 0.7 of the CPU of a bare net.Dial, Write and Read (22 µs to 32,
+// of which the kernel has 18: BenchmarkExchange, BenchmarkDial). TCP is rare and
+// uses package net.
 //
 // The package chooses no server, knows no RTT but the last, remembers no
 // server's properties beyond an open connection, and never retransmits over

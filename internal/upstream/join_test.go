@@ -13,13 +13,12 @@ import (
 // 5,000 equal questions at once send one (HARDENING A8).
 func TestEqualQuestionsShareOneExchange(t *testing.T) {
 	const n = 5000
-	var e *Exchanger
 	release := make(chan struct{})
 	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
 		<-release
 		truthUDP(s, from, q)
 	}}).start(t, "127.0.0.1")
-	e = newExchanger(t, Config{})
+	e := newExchanger(t, Config{})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	msgs := map[any]int{}
@@ -85,9 +84,7 @@ func TestDifferentQuestionsAreNotJoined(t *testing.T) {
 func TestLeaderEndsAlone(t *testing.T) {
 	first := make(chan struct{}, 1)
 	release := make(chan struct{})
-	var e *Exchanger
-	s := (&testServer{}).start(t, "127.0.0.1")
-	s.onUDP = func(s *testServer, from netip.AddrPort, q []byte) {
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
 		select {
 		case first <- struct{}{}:
 			return // the leader's question is never answered
@@ -95,8 +92,8 @@ func TestLeaderEndsAlone(t *testing.T) {
 		}
 		<-release
 		truthUDP(s, from, q)
-	}
-	e = newExchanger(t, Config{})
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
 	ctx, cancel := context.WithCancel(background)
 	var leader, followers sync.WaitGroup
 	leader.Go(func() {

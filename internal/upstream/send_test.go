@@ -4,7 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,12 +18,19 @@ func TestOnlySendWrites(t *testing.T) {
 		"Sendto", "Sendmsg", "SendmsgN", "Sendfile", "Copy", "CopyN", "Fprint", "Fprintf", "Fprintln", "NewWriter", "WriteBuffers", "Writev", "Pwrite",
 		"SYS_WRITE", "SYS_WRITEV", "SYS_SENDTO", "SYS_SENDMSG", "SYS_SENDMMSG", "SYS_SENDFILE", "SYS_PWRITE64", "SYS_PWRITEV",
 	}
-	pkgs, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]int{}
-	for file, f := range pkgs["upstream"].Files {
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range f.Decls {
 			where := file
 			if fn, ok := d.(*ast.FuncDecl); ok {

@@ -119,12 +119,11 @@ func TestContextEndsTheWait(t *testing.T) {
 }
 
 func TestCloseEndsTheWait(t *testing.T) {
-	var e *Exchanger
+	e := newExchanger(t, Config{})
 	closed := make(chan struct{})
 	s := (&testServer{onUDP: func(*testServer, netip.AddrPort, []byte) {
 		go func() { e.Close(); close(closed) }()
 	}}).start(t, "127.0.0.1")
-	e = newExchanger(t, Config{})
 	_, err := e.Exchange(background, question(t, s.addr, "www.example."))
 	wantErr(t, err, ErrClosed)
 	<-closed
