@@ -27,11 +27,15 @@ type Collected struct {
 }
 
 // Collect makes room when the map is filled above limits.CollectHighPercent: it
-// removes entries that judge finds worth least until the map is filled up to
-// limits.CollectLowPercent only. Otherwise it does nothing.
+// removes the entries that judge finds worth least, as many as stand between that
+// and limits.CollectLowPercent. Otherwise it does nothing.
 //
 // It samples the map to find the worth below which enough would go, then walks
 // it, from where the last collection stopped, and removes in small transactions.
+// Removing entries here and there leaves pages half empty, which LMDB keeps, so
+// neighbours that fit on one page are put together (squeeze.go). If the map is
+// still over its mark, the next worth goes too.
+//
 // Judge is called on bytes of the map, also inside those transactions: it must be
 // quick and must not call the Store. One process is to call this, every second
 // or so; more do no harm. Its calls come from one goroutine.
@@ -48,14 +52,9 @@ func (s *Store) Collect(ctx context.Context, judge func(key, val []byte) Worth) 
 // Prune removes what judge finds worthless, however full the map is, and returns
 // how many entries went.
 func (s *Store) Prune(ctx context.Context, judge func(key, val []byte) Worth) (int, error) {
-	w := &collection{s: s, judge: judge, from: []byte{0}, goal: -1}
-	for done := false; !done; {
-		var err error
-		if done, err = w.round(ctx); err != nil {
-			return w.removed, err
-		}
-	}
-	return w.removed, nil
+	w := &collection{s: s, judge: judge, goal: -1}
+	err := w.evict(ctx)
+	return w.removed, err
 }
 
 func (s *Store) collect(ctx context.Context, c Collected, judge func(key, val []byte) Worth) (Collected, error) {
@@ -64,14 +63,13 @@ func (s *Store) collect(ctx context.Context, c Collected, judge func(key, val []
 		w.from = *at
 	}
 	w.threshold = s.sample(judge).threshold(1 - limits.CollectLowPercent/c.Before)
-	var err error
-	// What the sample missed shows in the second way round: then the bar is
-	// raised, so that this ends with room in any case.
-	for w.turns < 3 && err == nil {
-		var done bool
-		if done, err = w.round(ctx); done {
-			break
+	err := w.turn(ctx)
+	for err == nil && !w.reached(limits.CollectHighPercent-collectSlack) {
+		if w.threshold == 255 {
+			break // all there is was judged worthless by now
 		}
+		w.threshold = Worth(min(255, int(w.threshold)+16))
+		err = w.turn(ctx)
 	}
 	s.collectAt.Store(&w.from)
 	s.stats.evicted.Add(uint64(w.removed))
@@ -81,6 +79,10 @@ func (s *Store) collect(ctx context.Context, c Collected, judge func(key, val []
 	}
 	return c, err
 }
+
+// collectSlack is how far below its high mark the map must be, in percent, for a
+// collection to end: not so little that the next second needs another.
+const collectSlack = 3
 
 // A histogram holds, for each worth, the bytes of sampled entries.
 type histogram [256]float64
@@ -162,44 +164,51 @@ type collection struct {
 	threshold Worth
 	goal      float64 // usage to reach; below 0: one full turn
 	from      []byte  // next key to look at
-	turns     int     // times the walk passed the end
 	removed   int
-	victims   [][]byte
+	keys      [][]byte // for one transaction
 }
 
-// lookAhead is how many entries one round judges at most.
+// lookAhead is how many entries are judged in one snapshot at most.
 const lookAhead = 2000
 
-// round judges some entries in a snapshot, then removes those that are worth too
-// little in one transaction, and tells whether the goal is reached.
-func (w *collection) round(ctx context.Context) (done bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return true, err
+func (w *collection) reached(percent float64) bool { return w.s.Usage() <= percent }
+
+// turn evicts and then squeezes until the goal is reached or all was seen.
+func (w *collection) turn(ctx context.Context) error {
+	if err := w.evict(ctx); err != nil || w.reached(w.goal) {
+		return err
 	}
-	atEnd := false
-	if !w.s.withReader(func(r *Reader) { atEnd = w.choose(r) }) {
-		return true, ErrClosed
-	}
-	if len(w.victims) > 0 {
-		if err := w.removeVictims(ctx); err != nil {
-			return true, err
-		}
-	}
-	if w.goal >= 0 && len(w.victims) > 0 && w.s.Usage() <= w.goal {
-		return true, nil
-	}
-	if atEnd {
-		w.turns++
-		w.from = nil
-		w.raise()
-	}
-	return w.goal < 0 && atEnd, nil
+	return w.squeeze(ctx)
 }
 
-// raise lowers the standard after a full turn that did not reach the goal.
-func (w *collection) raise() {
-	if w.goal >= 0 && w.turns > 1 {
-		w.threshold = Worth(min(255, int(w.threshold)+32))
+// evict goes once around the map.
+func (w *collection) evict(ctx context.Context) error {
+	began := bytes.Clone(w.from)
+	for passedEnd := len(began) == 0; ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		atEnd := false
+		if !w.s.withReader(func(r *Reader) { atEnd = w.choose(r) }) {
+			return ErrClosed
+		}
+		if len(w.keys) > 0 {
+			if err := w.removeChosen(ctx); err != nil {
+				return err
+			}
+			if w.goal >= 0 && w.reached(w.goal) {
+				return nil
+			}
+		}
+		switch {
+		case atEnd && passedEnd, passedEnd && len(began) > 0 && bytes.Compare(w.from, began) >= 0:
+			return nil
+		case atEnd:
+			passedEnd = true
+		}
+		if atEnd {
+			w.from = nil
+		}
 	}
 }
 
@@ -207,7 +216,7 @@ func (w *collection) raise() {
 // passed the last entry.
 func (w *collection) choose(r *Reader) (atEnd bool) {
 	defer r.fault()
-	w.victims = w.victims[:0]
+	w.keys = w.keys[:0]
 	most := w.s.batchSize()
 	r.cur.reset(r.m)
 	on := r.cur.ceil(r.snap.root, w.from)
@@ -216,25 +225,25 @@ func (w *collection) choose(r *Reader) (atEnd bool) {
 		if !ok {
 			return true
 		}
-		if n == lookAhead || len(w.victims) == most {
+		if n == lookAhead || len(w.keys) == most {
 			w.from = bytes.Clone(k)
 			return false
 		}
 		if !isOwn(k) && w.judge(k, val) <= w.threshold {
-			w.victims = append(w.victims, bytes.Clone(k))
+			w.keys = append(w.keys, bytes.Clone(k))
 		}
 		on = r.cur.step(1)
 	}
 	return true
 }
 
-// removeVictims removes them, unless they were replaced by something better.
-func (w *collection) removeVictims(ctx context.Context) error {
+// removeChosen removes them, unless they were replaced by something better.
+func (w *collection) removeChosen(ctx context.Context) error {
 	removed := 0
 	err := w.s.do(ctx, func(txn *lmdb.Txn) (bool, error) {
 		txn.RawRead = true
 		removed = 0
-		for _, k := range w.victims {
+		for _, k := range w.keys {
 			val, err := txn.Get(w.s.dbi, k)
 			if err == nil && w.judge(k, val) <= w.threshold {
 				err = txn.Del(w.s.dbi, k, nil)

@@ -184,19 +184,8 @@ func (s *Store) Count() (int, error) {
 	return n, nil
 }
 
-// ClearNumber is Reader.ClearNumber of now.
-func (s *Store) ClearNumber() uint64 {
-	if m := s.view.Load(); m != nil {
-		if c := s.clears.Load(); c != nil && c.txn == m.newest().txn {
-			return c.number
-		}
-	}
-	var n clearsAt
-	if s.withReader(func(r *Reader) { n = clearsAt{r.snap.txn, r.ClearNumber()} }) {
-		s.clears.Store(&n)
-	}
-	return n.number
+// ClearNumber is Reader.ClearNumber of now; 0 when the Store cannot be read.
+func (s *Store) ClearNumber() (n uint64) {
+	s.withReader(func(r *Reader) { n = r.ClearNumber() })
+	return n
 }
-
-// clearsAt is the clear number that a snapshot holds.
-type clearsAt struct{ txn, number uint64 }

@@ -183,5 +183,11 @@ func (m *mapping) newest() snapshot {
 // not when another process has enlarged the map.
 func (m *mapping) covers(s *snapshot) bool { return s.last < m.pages }
 
+// holds tells whether an address lies inside the mapping.
+func (m *mapping) holds(addr uintptr) bool {
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(m.mem)))
+	return addr >= base && addr < base+uintptr(len(m.mem))
+}
+
 // wordsAre64 is false where the layout above does not hold.
 const wordsAre64 = strconv.IntSize == 64

@@ -57,8 +57,7 @@ type Store struct {
 
 	growing   sync.Mutex // held by a write transaction, and while the map is replaced
 	readers   readerSet
-	spare     chan *Reader // for calls on the Store itself
-	clears    atomic.Pointer[clearsAt]
+	spare     chan *Reader           // for calls on the Store itself
 	collectAt atomic.Pointer[[]byte] // where the last collection stopped
 	queue     queue
 	stats     counters
@@ -327,6 +326,7 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
+	s.stats.closed.Store(1)
 	close(s.stop)
 	ended := s.waitEnded(closeTime)
 	if !s.readers.closeAll(closeTime) || !ended {

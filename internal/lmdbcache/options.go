@@ -12,7 +12,7 @@ import (
 type Options struct {
 	// MaxSize is how large the map may become, in bytes; 0 means
 	// limits.DefaultCacheSize. A map that is larger already stays as it is,
-	// and a few pages are the least that LMDB can work with.
+	// and 256 pages (1 MiB) are the least that LMDB can work with.
 	MaxSize int64
 
 	// Schema is the version of what the caller writes. A file that holds
@@ -50,9 +50,9 @@ type Options struct {
 	Goroutines *safe.Group
 }
 
-// minPages is the least map that LMDB can write to: metas, a root, and pages to
-// copy while both snapshots of a transaction exist.
-const minPages = 32
+// minPages is the least map that works: between two transactions, the pages
+// that one has freed cannot be used yet, and what it touches is copied.
+const minPages = 256
 
 func (o *Options) fill() {
 	if o.MaxSize == 0 {

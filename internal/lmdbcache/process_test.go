@@ -36,6 +36,8 @@ func runHelper(role string, args []string) int {
 		err = obey(args[0], args[1])
 	case "write":
 		err = writeForever(args[0])
+	case "disk":
+		err = fillDisk(args[0])
 	case "serve":
 		err = serveOnce(args[0])
 	}

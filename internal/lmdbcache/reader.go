@@ -210,12 +210,14 @@ func (r *Reader) ClearNumber() uint64 {
 }
 
 // fault turns a fault in the map into a miss: the file was cut off under us.
+// Any other panic goes on.
 func (r *Reader) fault() {
 	v := recover()
 	if v == nil {
 		return
 	}
-	if _, ok := v.(interface{ Addr() uintptr }); !ok {
+	f, ok := v.(interface{ Addr() uintptr })
+	if !ok || r.m == nil || !r.m.holds(f.Addr()) {
 		panic(v)
 	}
 	r.n.damaged++

@@ -1,6 +1,7 @@
 package lmdbcache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -134,46 +135,57 @@ func (s *Store) writeNext() {
 		s.runJob(j)
 		return
 	}
-	n := len(batch)
-	err := s.update(func(txn *lmdb.Txn) (err error) {
-		n, err = s.writeBatch(txn, batch)
-		return err
+	var b tally
+	err := s.update(func(txn *lmdb.Txn) error {
+		b = tally{}
+		return s.writeBatch(txn, batch, &b)
 	})
 	if err != nil {
-		n = len(batch) // given up, all of it
+		b = tally{tried: len(batch)} // given up, all of it
 		s.failed(err)
 	}
-	s.queue.done(batch[:n], batch[n:])
+	s.stats.write.Add(b.written)
+	s.stats.remove.Add(b.removed)
+	s.stats.removeMiss.Add(b.missing)
+	s.queue.done(batch[:b.tried], batch[b.tried:])
 }
 
-// writeBatch applies writes until limits.WriteBatchTime is over and returns how
-// many. Others wait for LMDB's lock meanwhile.
-func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op) (int, error) {
+// A tally is what a transaction did; it counts when it is committed.
+type tally struct {
+	tried                     int
+	written, removed, missing uint64
+}
+
+// writeBatch applies writes until limits.WriteBatchTime is over. Others wait for
+// LMDB's lock meanwhile.
+func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op, b *tally) error {
 	txn.RawRead = true
 	rec, err := s.readRecord(txn)
 	if err != nil {
-		return 0, err
+		return err
 	}
+	rec.prefix = bytes.Clone(rec.prefix) // the page may change under it
 	full := s.tooFull()
 	began := time.Now()
 	for i, o := range batch {
 		if i&7 == 7 && time.Since(began) > limits.WriteBatchTime {
-			return i, nil
+			return nil
 		}
-		if err := s.apply(txn, o, rec, full); err != nil {
-			return i, err
+		if err := s.apply(txn, o, rec, full, b); err != nil {
+			return err
 		}
+		b.tried++
 	}
-	return len(batch), nil
+	return nil
 }
 
-func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, full bool) error {
+func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, full bool, b *tally) error {
 	switch {
 	case rec.dropped(o.key, o.seen):
 		s.stats.staleDrops.Add(1)
 		return nil
 	case o.val == nil:
-		return s.remove(txn, o.key)
+		return s.remove(txn, o.key, b)
 	case full:
 		s.stats.fullDrops.Add(1)
 		return nil
@@ -188,17 +200,17 @@ func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, full bool) error {
 			return err
 		}
 	}
-	s.stats.write.Add(1)
+	b.written++
 	return txn.Put(s.dbi, o.key, o.val, 0)
 }
 
-func (s *Store) remove(txn *lmdb.Txn, key []byte) error {
+func (s *Store) remove(txn *lmdb.Txn, key []byte, b *tally) error {
 	err := txn.Del(s.dbi, key, nil)
 	if lmdb.IsNotFound(err) {
-		s.stats.removeMiss.Add(1)
+		b.missing++
 		return nil
 	}
-	s.stats.remove.Add(1)
+	b.removed++
 	return err
 }
 

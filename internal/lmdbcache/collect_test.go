@@ -1,0 +1,218 @@
+package lmdbcache
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+)
+
+// worth of the entries of these tests is their first octet.
+func firstOctet(_, val []byte) Worth { return Worth(val[0]) }
+
+// fillTo puts entries of random-looking keys until the map is so full.
+func fillTo(t *testing.T, s *Store, percent float64, worth func(i int) byte) int {
+	t.Helper()
+	for i := 0; ; i++ {
+		val := make([]byte, 300)
+		val[0] = worth(i)
+		s.Put(fmt.Appendf(nil, "%08x", uint32(i)*2654435761), val)
+		if i%50 == 49 {
+			flush(t, s)
+			if s.Usage() >= percent {
+				return i + 1
+			}
+		}
+		if i > 1e6 {
+			t.Fatal("the map does not fill")
+		}
+	}
+}
+
+func TestCollectRemovesWhatIsWorthLeast(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 8 << 20})
+	ctx := context.Background()
+	if c, err := s.Collect(ctx, firstOctet); err != nil || c.Removed != 0 {
+		t.Errorf("Collect of an empty map: %+v, %v", c, err)
+	}
+	fillTo(t, s, 80, func(i int) byte { return byte(i % 200) })
+	c, err := s.Collect(ctx, firstOctet)
+	if err != nil || c.After >= limits.CollectHighPercent || c.Removed == 0 {
+		t.Fatalf("Collect: %+v, %v", c, err)
+	}
+	if c.Threshold > 80 {
+		t.Errorf("threshold %d; a fifth of the entries was enough", c.Threshold)
+	}
+	above, below := 0, 0
+	s.Range(nil, func(_, v []byte) bool {
+		if Worth(v[0]) > c.Threshold {
+			above++
+		} else {
+			below++
+		}
+		return true
+	})
+	t.Logf("%+v; left above the threshold %d, below %d", c, above, below)
+	if above < 10*below {
+		t.Errorf("left above the threshold %d, below %d", above, below)
+	}
+	if c2, err := s.Collect(ctx, firstOctet); err != nil || c2.Removed != 0 {
+		t.Errorf("second Collect: %+v, %v", c2, err)
+	}
+	wantSound(t, s)
+}
+
+func TestCollectMakesRoomWhereAllAreWorthTheSame(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 4 << 20})
+	had := fillTo(t, s, 80, func(int) byte { return 255 })
+	c, err := s.Collect(context.Background(), firstOctet)
+	if err != nil || c.After >= limits.CollectHighPercent {
+		t.Fatalf("Collect: %+v, %v", c, err)
+	}
+	if left, _ := s.Count(); left < had/2 {
+		t.Errorf("%d of %d entries left: never the whole cache", left, had)
+	}
+}
+
+func TestPruneRemovesTheWorthless(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 8 << 20})
+	for i := range 5000 {
+		s.Put(fmt.Appendf(nil, "k%05d", i), []byte{byte(i % 2)})
+	}
+	flush(t, s)
+	if n, err := s.Prune(context.Background(), firstOctet); n != 2500 || err != nil {
+		t.Errorf("Prune = %d, %v; want 2500", n, err)
+	}
+	wantCount(t, s, 2500)
+	if n, err := s.Prune(context.Background(), firstOctet); n != 0 || err != nil {
+		t.Errorf("second Prune = %d, %v", n, err)
+	}
+}
+
+// TestFullMap: at the ceiling new entries are dropped, nothing fails, and room
+// comes back by Collect.
+func TestFullMap(t *testing.T) {
+	for _, size := range []int64{8192, 1 << 20, 8 << 20} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			asked := make(chan struct{}, 100)
+			s := open(t, t.TempDir(), Options{MaxSize: size, OnFull: func() { asked <- struct{}{} }})
+			for i := range 3 * int(s.Size()) / 1000 {
+				s.Put(fmt.Appendf(nil, "%08x", uint32(i)*2654435761), make([]byte, 1000))
+				if i%20 == 0 {
+					flush(t, s)
+				}
+			}
+			flush(t, s)
+			st := s.Stats()
+			t.Logf("%+v", st)
+			if st.WriteErrors != 0 || st.FullDrops == 0 || len(asked) == 0 {
+				t.Errorf("Stats: %+v; asked %d times", st, len(asked))
+			}
+			wantGet(t, s, "00000000", strings.Repeat("\x00", 1000))
+			c, err := s.Collect(context.Background(), func(_, val []byte) Worth { return 100 })
+			if err != nil || c.After >= limits.CollectHighPercent {
+				t.Fatalf("Collect: %+v, %v", c, err)
+			}
+			s.Put([]byte("new"), []byte("1"))
+			flush(t, s)
+			wantGet(t, s, "new", "1")
+			wantSound(t, s)
+		})
+	}
+}
+
+func TestWritingPausesAfterFailures(t *testing.T) {
+	c := clock.NewFake(time.Unix(1000, 0))
+	var h health
+	h.init(Options{Clock: &c.Clock, OnFull: func() {}})
+	fail := func() bool { c.Advance(time.Second); return h.failure() }
+	if fail() || fail() || h.paused() {
+		t.Error("paused after two failures")
+	}
+	if !fail() || !h.paused() {
+		t.Error("not paused after three failures in ten seconds")
+	}
+	c.Advance(limits.WriteFailurePause)
+	if h.paused() {
+		t.Error("still paused after a minute")
+	}
+	fail()
+	c.Advance(limits.WriteFailureWindow)
+	if fail() || fail() {
+		t.Error("paused after failures that are far apart")
+	}
+	if !fail() || !h.paused() {
+		t.Error("not paused again")
+	}
+	if h.recovered(); h.paused() {
+		t.Error("paused although there is room again")
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	s := open(t, t.TempDir(), Options{QueueEntries: 100, QueueBytes: 1 << 20})
+	s.growing.Lock() // the writer commits nothing meanwhile
+	for i := range 1000 {
+		s.Put(fmt.Appendf(nil, "k%04d", i), []byte("v"))
+		s.Put([]byte("same"), fmt.Append(nil, i))
+	}
+	st := s.Stats()
+	s.growing.Unlock()
+	if st.Queued > 100+limits.WriteBatchEntries || st.QueueDrops == 0 {
+		t.Errorf("%d queued, %d dropped", st.Queued, st.QueueDrops)
+	}
+	flush(t, s)
+	wantGet(t, s, "same", "999")
+}
+
+func TestRemoveRangeInChunks(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	for i := range 1000 {
+		s.Put(fmt.Appendf(nil, "com\x00a%04d", i), []byte("v"))
+		s.Put(fmt.Appendf(nil, "org\x00a%04d", i), []byte("v"))
+	}
+	odd := func(k []byte) bool { return k[len(k)-1]&1 == 1 }
+	for _, c := range []struct {
+		limit int
+		match func([]byte) bool
+		want  int
+	}{{100, nil, 100}, {100, odd, 100}, {1000, odd, 350}, {2000, nil, 450}, {1, nil, 0}} {
+		if n, err := s.RemoveRange([]byte("com\x00"), c.limit, c.match); n != c.want || err != nil {
+			t.Errorf("RemoveRange(limit %d, match %v) = %d, %v; want %d", c.limit, c.match != nil, n, err, c.want)
+		}
+	}
+	wantCount(t, s, 1000)
+	if n, err := s.RemoveRange(nil, 5000, nil); n != 1000 || err != nil {
+		t.Errorf("RemoveRange of everything = %d, %v", n, err)
+	}
+	wantCount(t, s, 0)
+	if s.ClearNumber() != 7 {
+		t.Errorf("clear number %d, want 7", s.ClearNumber())
+	}
+}
+
+func TestPutSinceAClear(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	seen := s.ClearNumber()
+	if _, err := s.RemoveRange([]byte("com."), 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.PutSince(seen, []byte("com.a"), []byte("1"), nil)
+	s.PutSince(seen, []byte("org.a"), []byte("1"), nil)
+	flush(t, s)
+	wantMiss(t, s, "com.a")
+	wantGet(t, s, "org.a", "1")
+	if _, err := s.RemoveRange([]byte("net."), 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.PutSince(seen, []byte("edu.a"), []byte("1"), nil) // two ranges since: not known any more
+	flush(t, s)
+	wantMiss(t, s, "edu.a")
+	if st := s.Stats(); st.StaleDrops != 2 {
+		t.Errorf("StaleDrops = %d, want 2", st.StaleDrops)
+	}
+}
