@@ -2,22 +2,74 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"kresd/internal/ipc"
+	"kresd/internal/limits"
 )
 
 // The test binary is also the program, so that these are real processes.
 const roleEnv = "KRESD_TEST_MAIN"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(roleEnv) != "" {
+	switch os.Getenv(roleEnv) {
+	case "":
+	case "stuck":
+		playStuck()
+	default:
 		main()
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// playStuck is a worker that neither notices anything nor ends by itself.
+func playStuck() {
+	link, err := ipc.FromEnv()
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(9)
+	}
+	rename()
+	endInTime(link)
+	link.Ready()
+	time.Sleep(time.Hour)
+}
+
+func TestStuckWorkerDoesNotOutliveItsSupervisor(t *testing.T) {
+	conn, file, err := ipc.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleEnv+"=stuck", ipc.EnvWorker+"=0/2")
+	cmd.ExtraFiles = []*os.File{file}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	file.Close()
+	for m := (ipc.Message{}); m.Kind != ipc.Ready; {
+		if m, err = conn.Receive(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
+	if err != nil || string(comm) != "kresd\n" {
+		t.Errorf("the process is called %q, %v; want kresd", comm, err)
+	}
+	conn.Close() // as the death of the supervisor does
+	begun := time.Now()
+	_ = cmd.Wait()
+	if took := time.Since(begun); took > limits.OrphanTime+time.Second || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("ended after %v with status %d, want about %v and 1", took, cmd.ProcessState.ExitCode(), limits.OrphanTime)
+	}
 }
 
 // kresd runs the program in dir to its end, with nothing on standard input.

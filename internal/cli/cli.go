@@ -19,10 +19,6 @@ import (
 	"kresd/internal/logging"
 )
 
-// MaxForks bounds -f: each worker has sockets, a cache reader table and a Lua
-// state, and nobody has more cores than that.
-const MaxForks = 1024
-
 // An Addr is one address to listen on.
 type Addr struct {
 	netip.AddrPort

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"kresd/internal/limits"
 	"kresd/internal/logging"
 )
 
@@ -170,8 +171,8 @@ func (r *raw) parseForks(o *Options) error {
 		return nil
 	}
 	n, err := strconv.Atoi(r.forks)
-	if err != nil || n < 1 || n > MaxForks {
-		return fmt.Errorf("-f/--forks: a positive number (at most %d) is required, not '%s'", MaxForks, r.forks)
+	if err != nil || n < 1 || n > limits.MaxForks {
+		return fmt.Errorf("-f/--forks: a positive number (at most %d) is required, not '%s'", limits.MaxForks, r.forks)
 	}
 	o.Forks = n
 	return nil

@@ -14,14 +14,6 @@ import (
 	"kresd/internal/safe"
 )
 
-// relays is how many connections may exist beside those of console clients.
-// Other workers' map() must get through when all places of clients are taken.
-const relays = 64
-
-// probation is how long a connection above limits.ConsoleClients may take to
-// show that it is no console client.
-const probation = 500 * time.Millisecond
-
 // Options of a server. Eval is needed.
 type Options struct {
 	Eval  Evaluator
@@ -94,11 +86,12 @@ func (s *Server) accept() {
 }
 
 // admit finds a place for a connection: that of a console client, or else only
-// one for a relay.
+// one for a relay. Other workers' map() must get through when all places of
+// clients are taken.
 func (s *Server) admit(conn net.Conn) (client, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) >= limits.ConsoleClients+relays || s.ctx.Err() != nil {
+	if len(s.conns) >= limits.ConsoleClients+limits.ConsoleRelays || s.ctx.Err() != nil {
 		return false, false
 	}
 	client = s.clients < limits.ConsoleClients
@@ -155,7 +148,7 @@ var errTooMany = errors.New("too many clients on this console")
 
 // prove waits for the name of a protocol, and for nothing else.
 func (in *input) prove(ctx context.Context, s *session) error {
-	limit := time.NewTimer(probation)
+	limit := time.NewTimer(limits.ConsoleProbation)
 	defer limit.Stop()
 	for {
 		select {

@@ -39,16 +39,9 @@ const (
 	opFailed  = 'X'
 )
 
-// knockTime is how long a worker may take to accept a call that it is to lead.
-// One that does not is dying, and has not been told anything yet.
-const knockTime = 5 * time.Second
-
-// waitEvery is how often a leader says that it is still there; a follower
-// gives up after silence of leaderSilence.
-const (
-	waitEvery     = 500 * time.Millisecond
-	leaderSilence = 3 * time.Second
-)
+// waitEvery is how often a leader says that it is still there, well within
+// limits.MapSilence.
+const waitEvery = 500 * time.Millisecond
 
 // A peer is a connection to another worker's control socket.
 type peer struct {
@@ -170,7 +163,7 @@ func (r *Relay) knock(ctx context.Context, m ipc.Member) (*peer, error) {
 // given time; one that was stopped (by a debugger, or by hand) is not.
 func (p *peer) accepted(pid int) error {
 	var line []byte
-	for limit := time.Now().Add(knockTime); ; {
+	for limit := time.Now().Add(limits.MapAccept); ; {
 		if err := p.SetReadDeadline(time.Now().Add(limits.MapConnect)); err != nil {
 			return err
 		}
@@ -224,7 +217,7 @@ type leaderError string
 func (e leaderError) Error() string { return "map(): " + string(e) }
 
 func (p *peer) relay(expr string) ([]Result, error) {
-	if err := p.SetDeadline(time.Now().Add(leaderSilence)); err != nil {
+	if err := p.SetDeadline(time.Now().Add(limits.MapSilence)); err != nil {
 		return nil, err
 	}
 	if err := p.request(opRelay, expr); err != nil {
@@ -264,7 +257,7 @@ func (p *peer) results(n int) ([]Result, error) {
 }
 
 func (p *peer) next() ([]byte, error) {
-	if err := p.SetDeadline(time.Now().Add(leaderSilence)); err != nil {
+	if err := p.SetDeadline(time.Now().Add(limits.MapSilence)); err != nil {
 		return nil, err
 	}
 	return ipc.ReadFrame(p.r, limits.IPCFrame)

@@ -134,22 +134,29 @@ const (
 
 // The console and map().
 const (
-	ConsoleClients  = 16
-	ConsoleLine     = 64 << 10
-	ConsoleOutput   = 1 << 20
-	ConsoleRunTime  = 5 * time.Second
-	ConsoleWrite    = 2 * time.Second
-	MapPerWorker    = 2 * time.Second
-	MapConnect      = 200 * time.Millisecond
-	LuaString       = 16 << 20
-	LuaPatternSteps = 1 << 22
+	ConsoleClients   = 16
+	ConsoleLine      = 64 << 10
+	ConsoleOutput    = 1 << 20
+	ConsoleRunTime   = 5 * time.Second
+	ConsoleWrite     = 2 * time.Second
+	MapPerWorker     = 2 * time.Second
+	MapConnect       = 200 * time.Millisecond
+	MapAccept        = 5 * time.Second        // for a leader that runs to accept a call
+	MapSilence       = 3 * time.Second        // of a leader, then the result is unknown
+	ConsoleRelays    = 64                     // connections of map() beside those of clients
+	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
+	LuaString        = 16 << 20
+	LuaPatternSteps  = 1 << 22
 )
 
 // Processes.
 const (
 	RestartBackoffMin = 50 * time.Millisecond
 	RestartBackoffMax = 5 * time.Second
-	StartAttempts     = 5 // deaths before READY until a group gives up
+	RestartGap        = 100 * time.Millisecond // between two starts of one worker
+	MaxForks          = 1024
+	LogRing           = 1 << 20 // octets of log that wait for a slow reader before lines are dropped
+	StartAttempts     = 5       // deaths before READY until a group gives up
 	OrphanTime        = 5 * time.Second
 	QuarantineDeaths  = 2 // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second

@@ -6,12 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/safe"
 )
-
-// DefaultRing is how many bytes of output may wait for a slow reader before
-// lines are dropped.
-const DefaultRing = 1 << 20
 
 // A Ring is a writer that never blocks. Whoever writes only copies bytes; one
 // goroutine carries them to the real writer. When a terminal, a pipe or a
@@ -33,10 +30,10 @@ type Ring struct {
 }
 
 // NewRing starts a ring of at most size waiting bytes in front of out; size 0
-// means DefaultRing.
+// means limits.LogRing.
 func NewRing(out io.Writer, size int) *Ring {
 	if size <= 0 {
-		size = DefaultRing
+		size = limits.LogRing
 	}
 	r := &Ring{out: out, size: size}
 	r.changed.L = &r.mu

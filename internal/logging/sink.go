@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -105,8 +104,6 @@ func textOf(v any) string {
 	case error:
 		return v.Error()
 	case fmt.Stringer:
-		return v.String()
-	case time.Duration:
 		return v.String()
 	}
 	return fmt.Sprint(v)

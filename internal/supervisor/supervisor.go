@@ -45,10 +45,6 @@ type Config struct {
 // killAfter leaves a worker all but a little of the time that a stop may take.
 const killAfter = limits.DrainTime - 200*time.Millisecond
 
-// restartGap is the least time between two starts of one worker, so that one
-// that dies right after being ready does not take a core for itself.
-const restartGap = 100 * time.Millisecond
-
 // Run keeps the group running until it is told to end, or cannot start, and
 // returns the exit status. No worker is left when it returns.
 func Run(c Config) int {
@@ -197,8 +193,11 @@ func (s *group) start(slot *slot) {
 	slot.child, slot.suspect = c, nil
 }
 
+// startLater starts a slot's worker after a delay. Two starts have a gap
+// between them in any case, so that a worker that dies right after being ready
+// does not take a core for itself.
 func (s *group) startLater(slot *slot, delay time.Duration) {
-	if gap := restartGap - time.Since(slot.begun); delay < gap {
+	if gap := limits.RestartGap - time.Since(slot.begun); delay < gap {
 		delay = gap
 	}
 	slot.timer = time.AfterFunc(delay, func() { s.post(func() { s.start(slot) }) })
@@ -277,13 +276,23 @@ func (s *group) ended(slot *slot, c *child, state *os.ProcessState) {
 	case c.ready:
 		s.Log.Warn(fmt.Sprintf("worker %d (pid %d) %s; it is started again and runs the configuration file again",
 			slot.id, c.pid, describe(c, state)))
-		s.startLater(slot, 0)
+		s.startLater(slot, afterSignal(state))
 	case !s.complete && c.fatal == "" && state.Success():
 		s.Log.Notice("the configuration ended the worker, and so the group", "worker", slot.id)
 		s.stop(0)
 	default:
 		s.unready(slot, c.fatal, describe(c, state))
 	}
+}
+
+// afterSignal is the wait before a worker that ended in good order is started
+// again: the signal that ended it may have been for the whole process group,
+// and then reaches the supervisor, too, in a moment.
+func afterSignal(state *os.ProcessState) time.Duration {
+	if state.Success() {
+		return limits.RestartGap
+	}
+	return 0
 }
 
 // unready handles a worker that ended, or never began, before it was ready. A
