@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
 
@@ -48,7 +49,7 @@ type candidate struct {
 // Choose picks a server; ok is false when none is left. Most of the time it is
 // the fastest known one, at times another, so that a better one is found.
 func (s *Selector) Choose(w Want) (c Choice, ok bool) {
-	var room [16]candidate
+	var room [16]candidate // enough for most zones without allocating
 	all := s.candidates(w, room[:0])
 	best := bestClass(all)
 	if len(best) == 0 {
@@ -153,8 +154,8 @@ func (s *Selector) pick(cs []candidate) candidate {
 		return cs[0]
 	}
 	if s.Intn(exploreOneIn) == 0 {
-		if unknown := filter(cs, func(c *candidate) bool { return !c.known && c.score <= cs[0].Timeout*4 }); len(unknown) > 0 {
-			return unknown[s.Intn(len(unknown))]
+		if i := s.oneOf(cs, func(c *candidate) bool { return !c.known && c.score <= 4*limits.UDPFirstTimeout }); i >= 0 {
+			return cs[i]
 		}
 		return cs[s.Intn(len(cs))]
 	}
@@ -162,18 +163,31 @@ func (s *Selector) pick(cs []candidate) candidate {
 	for i := range cs {
 		least = min(least, cs[i].score)
 	}
-	fast := filter(cs, func(c *candidate) bool { return c.score <= least+near })
-	return fast[s.Intn(len(fast))]
+	return cs[s.oneOf(cs, func(c *candidate) bool { return c.score <= least+near })]
 }
 
-func filter(cs []candidate, keep func(*candidate) bool) []candidate {
-	out := make([]candidate, 0, len(cs))
+// oneOf is the index of a random candidate that is wanted, -1 when none is.
+func (s *Selector) oneOf(cs []candidate, wanted func(*candidate) bool) int {
+	n := 0
 	for i := range cs {
-		if keep(&cs[i]) {
-			out = append(out, cs[i])
+		if wanted(&cs[i]) {
+			n++
 		}
 	}
-	return out
+	if n == 0 {
+		return -1
+	}
+	skip := s.Intn(n)
+	for i := range cs {
+		if !wanted(&cs[i]) {
+			continue
+		}
+		if skip == 0 {
+			return i
+		}
+		skip--
+	}
+	return -1
 }
 
 // probe spends one question on a server that is believed dead, if none was

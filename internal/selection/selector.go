@@ -29,6 +29,7 @@ type Selector struct {
 	cfg     Config
 	deadFor atomic.Int64
 	lame    *lru[lameKey, time.Duration] // until when
+	anyLame atomic.Int64                 // when the last of them ends
 	family  [2]familyState               // IPv4, IPv6
 
 	mu  sync.Mutex
@@ -109,6 +110,7 @@ func (s *Selector) Unreachable(addr netip.AddrPort) {
 func (s *Selector) Lame(zone dnsname.Name, addr netip.AddrPort) {
 	until := s.cfg.Clock.Mono() + s.DeadTime()
 	s.lame.update(lameKey{zone, addr}, func(v *time.Duration) { *v = until })
+	s.anyLame.Store(int64(until))
 }
 
 // Learn reports what addr cannot do.
@@ -137,6 +139,9 @@ func (s *Selector) familyOf(addr netip.AddrPort) *familyState {
 }
 
 func (s *Selector) isLame(zone dnsname.Name, addr netip.AddrPort, now time.Duration) bool {
+	if int64(now) >= s.anyLame.Load() {
+		return false // the common case, without a look-up
+	}
 	until, ok := s.lame.load(lameKey{zone, addr})
 	return ok && now < until
 }

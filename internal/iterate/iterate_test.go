@@ -1,0 +1,316 @@
+package iterate
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+func name(text string) dnsname.Name {
+	n, err := dnsname.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// message is an answer written as text: flags, then "an", "ns" or "ar" before
+// each record.
+func message(t *testing.T, q resolve.Question, flags string, records ...string) *wire.Msg {
+	t.Helper()
+	m := new(dns.Msg)
+	m.SetQuestion(q.Name.String(), q.Type)
+	m.Response = true
+	for _, f := range strings.Fields(flags) {
+		switch f {
+		case "aa":
+			m.Authoritative = true
+		case "ra":
+			m.RecursionAvailable = true
+		case "tc":
+			m.Truncated = true
+		case "opt":
+			m.SetEdns0(1232, true)
+		default:
+			m.Rcode = dns.StringToRcode[f]
+		}
+	}
+	for _, text := range records {
+		rr, err := dns.NewRR(text[3:])
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		switch text[:2] {
+		case "an":
+			m.Answer = append(m.Answer, rr)
+		case "ns":
+			m.Ns = append(m.Ns, rr)
+		case "ar":
+			m.Extra = append(m.Extra, rr)
+		}
+	}
+	pkt, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := wire.Parse(pkt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func query(qname string, qtype uint16, cut string) (*resolve.Request, *resolve.Query) {
+	r := &resolve.Request{Now: 1000}
+	q := &resolve.Query{Question: resolve.Question{Name: name(qname), Type: qtype, Class: wire.ClassIN}}
+	q.Cut = &zonecut.Cut{Name: name(cut), Expires: 5000}
+	q.Server.Addr = netip.MustParseAddrPort("192.0.2.1:53")
+	q.Asked = q.Question
+	return r, q
+}
+
+func kind(k resolve.Kind) string {
+	return [...]string{"pending", "positive", "alias", "nodata", "nxdomain", "referral", "lame"}[k]
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) {
+	const soa, upSOA = "ns example.com. 60 SOA ns. host. 1 2 3 4 5", "ns com. 60 SOA ns. host. 1 2 3 4 5"
+	tests := []struct {
+		name     string
+		qname    string
+		qtype    uint16
+		flags    string
+		records  []string
+		want     string
+		fallback bool
+	}{
+		{"data", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "positive", false},
+		{"data of a server that forgets AA", "www.example.com.", wire.TypeA, "NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "positive", false},
+		{"data of a server that recursed", "www.example.com.", wire.TypeA, "ra NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "lame", true},
+		{"data for another name", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"an ww.example.com. 60 A 192.0.2.9"}, "nodata", false},
+		{"alias within", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"an www.example.com. 60 CNAME w.example.com."}, "alias", false},
+		{"alias beyond, with its data", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"an www.example.com. 60 CNAME w.net.", "an w.net. 60 A 192.0.2.9"}, "alias", false},
+		{"two aliases at one name", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"an www.example.com. 60 CNAME a.net.", "an www.example.com. 60 CNAME b.net."}, "lame", false},
+		{"alias and NXDOMAIN", "www.example.com.", wire.TypeA, "aa NXDOMAIN", []string{"an www.example.com. 60 CNAME w.example.com.", soa}, "alias", false},
+		{"all types", "www.example.com.", wire.TypeANY, "aa NOERROR", []string{"an www.example.com. 60 A 192.0.2.9", "an www.example.com. 60 TXT x"}, "positive", false},
+		{"YXDOMAIN without reason", "www.example.com.", wire.TypeA, "aa YXDOMAIN", nil, "lame", false},
+		{"no such type", "www.example.com.", wire.TypeA, "aa NOERROR", []string{soa}, "nodata", false},
+		{"no such type, without AA", "www.example.com.", wire.TypeA, "NOERROR", []string{soa}, "nodata", false},
+		{"no such type, SOA of the parent", "www.example.com.", wire.TypeA, "aa NOERROR", []string{upSOA}, "lame", false},
+		{"no such type, SOA of another zone below", "www.example.com.", wire.TypeA, "NOERROR", []string{"ns x.example.com. 60 SOA ns. host. 1 2 3 4 5"}, "lame", true},
+		{"no such type, SOA of the child on the same server", "www.sub.example.com.", wire.TypeA, "aa NOERROR", []string{"ns sub.example.com. 60 SOA ns. host. 1 2 3 4 5"}, "nodata", false},
+		{"no such type, no SOA", "www.example.com.", wire.TypeA, "aa NOERROR", nil, "nodata", false},
+		{"no such type, only the zone's own NS", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"ns example.com. 60 NS ns.example.com."}, "nodata", false},
+		{"an empty answer of a server that knows nothing", "www.example.com.", wire.TypeA, "NOERROR", nil, "lame", true},
+		{"a referral to where we are", "www.example.com.", wire.TypeA, "NOERROR", []string{"ns example.com. 60 NS ns.example.com."}, "lame", false},
+		{"a referral upwards", "www.example.com.", wire.TypeA, "NOERROR", []string{"ns com. 60 NS ns.com."}, "lame", false},
+		{"a referral to the root, with AA", "www.example.com.", wire.TypeA, "aa NOERROR", []string{"ns . 60 NS a.root."}, "lame", false},
+		{"a referral aside", "www.example.com.", wire.TypeA, "NOERROR", []string{"ns other.example.com. 60 NS ns.other.example.com."}, "lame", true},
+		{"a referral", "www.sub.example.com.", wire.TypeA, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
+		{"a referral with AA", "www.sub.example.com.", wire.TypeA, "aa NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
+		{"a referral with SOA is none", "www.sub.example.com.", wire.TypeA, "aa NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", soa}, "nodata", false},
+		{"a referral in answer to DS", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "nodata", false},
+		{"NXDOMAIN", "www.example.com.", wire.TypeA, "aa NXDOMAIN", []string{soa}, "nxdomain", false},
+		{"NXDOMAIN, bare", "www.example.com.", wire.TypeA, "aa NXDOMAIN", nil, "nxdomain", false},
+		{"NXDOMAIN, without AA and SOA", "www.example.com.", wire.TypeA, "NXDOMAIN", nil, "lame", true},
+		{"REFUSED", "www.example.com.", wire.TypeA, "REFUSED", nil, "lame", false},
+		{"FORMERR of a server without EDNS", "www.example.com.", wire.TypeA, "FORMERR", nil, "pending", false},
+		{"FORMERR of a server with EDNS", "www.example.com.", wire.TypeA, "opt FORMERR", nil, "lame", false},
+		{"NOTIMP of a server without EDNS", "www.example.com.", wire.TypeA, "NOTIMP", nil, "pending", false},
+		{"truncated over TCP too", "www.example.com.", wire.TypeA, "aa tc NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "lame", false},
+		{"class CHAOS", "www.example.com.", wire.TypeA, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
+		{"signatures were asked for", "www.example.com.", wire.TypeRRSIG, "aa NOERROR", []string{"an www.example.com. 60 RRSIG A 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"}, "positive", false},
+		{"a DNAME made the CNAME that was asked for", "x.old.example.com.", wire.TypeCNAME, "aa NOERROR", []string{"an old.example.com. 60 DNAME new.example.com."}, "positive", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, q := query(tt.qname, tt.qtype, "example.com.")
+			consume(r, q, message(t, q.Asked, tt.flags, tt.records...))
+			if got := kind(q.Outcome.Kind); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if got := q.Iter.Fallback != nil; got != tt.fallback {
+				t.Errorf("kept in reserve: got %v, want %v", got, tt.fallback)
+			}
+			for _, s := range q.Outcome.Answer {
+				if !s.Owner.IsSubdomainOf(q.Cut.Name) || s.Rank != rank.Initial|rank.Auth {
+					t.Errorf("%s with rank %d in the answer", s.Owner, s.Rank)
+				}
+			}
+		})
+	}
+}
+
+func TestReferralLimits(t *testing.T) {
+	r, q := query("www.sub.example.com.", wire.TypeA, "example.com.")
+	var records []string
+	for i := range 40 {
+		records = append(records, fmt.Sprintf("ns sub.example.com. 86400 NS ns%d.sub.example.com.", i))
+		for j := range 20 {
+			if i >= 20 {
+				records = append(records, fmt.Sprintf("ar ns%d.sub.example.com. 60 A 192.0.%d.%d", i, i, j))
+			}
+		}
+	}
+	consume(r, q, message(t, q.Asked, "NOERROR", records...))
+	cut := q.Outcome.Cut
+	if cut == nil || len(cut.NS) != limits.MaxNSPerDelegation {
+		t.Fatalf("got %+v", cut)
+	}
+	addrs := 0
+	for _, ns := range cut.NS {
+		if len(ns.Addrs) == 0 || len(ns.Addrs) > limits.MaxAddrsPerNS {
+			t.Errorf("%s has %d addresses; those with glue come first, with at most %d", ns.Name, len(ns.Addrs), limits.MaxAddrsPerNS)
+		}
+		addrs += len(ns.Addrs)
+	}
+	if most := 2*limits.MaxNSPerDelegation + limits.ExtraAddrsPerCut; addrs > most {
+		t.Errorf("got %d addresses, want at most %d", addrs, most)
+	}
+	if cut.Expires != 5000 {
+		t.Errorf("expires at %d, want the parent's end 5000", cut.Expires)
+	}
+}
+
+func TestWildcardProofIsKept(t *testing.T) {
+	r, q := query("a.example.com.", wire.TypeA, "example.com.")
+	consume(r, q, message(t, q.Asked, "aa NOERROR",
+		"an a.example.com. 60 A 192.0.2.9", "an a.example.com. 60 RRSIG A 8 2 60 20300101000000 20200101000000 1 example.com. AAAA",
+		"ns example.com. 60 NS ns.example.com.", "ns z.example.com. 60 NSEC b.example.com. A",
+		"ns z.example.com. 60 RRSIG NSEC 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"))
+	if a := q.Outcome.Authority; len(a) != 1 || a[0].Type != wire.TypeNSEC {
+		t.Errorf("got %+v, want the NSEC set", a)
+	}
+	r, q = query("a.example.com.", wire.TypeA, "example.com.")
+	consume(r, q, message(t, q.Asked, "aa NOERROR", "an a.example.com. 60 A 192.0.2.9", "ns z.example.com. 60 NSEC b.example.com. A"))
+	if a := q.Outcome.Authority; len(a) != 0 {
+		t.Errorf("without expansion: got %+v", a)
+	}
+}
+
+// TestMinimisation walks down long names at servers that deny every probe's type
+// and counts the questions (RFC 9156, section 2.3).
+func TestMinimisation(t *testing.T) {
+	tests := []struct {
+		qname string
+		flags resolve.Flags
+		want  string // the names shown, up to the whole one
+	}{
+		{"www.example.com.", 0, "com. example.com. www.example.com."},
+		{"com.", 0, "com."},
+		{".", 0, "."},
+		{"www.example.com.", resolve.NoMinimize, "www.example.com."},
+		{"_443._tcp.www.example.com.", 0, "com. example.com. www.example.com. _443._tcp.www.example.com."},
+		{"a.b.c.d.e.f.g.h.i.j.k.l.m.n.example.com.", 0, "com. example.com. n.example.com. m.n.example.com. k.l.m.n.example.com. i.j.k.l.m.n.example.com. g.h.i.j.k.l.m.n.example.com. e.f.g.h.i.j.k.l.m.n.example.com. c.d.e.f.g.h.i.j.k.l.m.n.example.com. a.b.c.d.e.f.g.h.i.j.k.l.m.n.example.com."},
+	}
+	for _, tt := range tests {
+		r, q := query(tt.qname, wire.TypeA, ".")
+		q.Flags = tt.flags
+		var shown []string
+		for range 30 {
+			checkout(r, q)
+			shown = append(shown, q.Asked.Name.String())
+			if q.Asked == q.Question {
+				break
+			}
+			if q.Asked.Type != wire.TypeNS {
+				t.Errorf("a probe of type %d", q.Asked.Type)
+			}
+			consume(r, q, message(t, q.Asked, "aa NOERROR", "ns . 60 SOA ns. host. 1 2 3 4 5"))
+		}
+		if got := strings.Join(shown, " "); got != tt.want {
+			t.Errorf("%s: got  %s\nwant %s", tt.qname, got, tt.want)
+		}
+	}
+	r, q := query(strings.Repeat("a.", 120)+"com.", wire.TypeA, ".")
+	n := 0
+	for n = 1; n < 100; n++ {
+		if checkout(r, q); q.Asked == q.Question {
+			break
+		}
+		consume(r, q, message(t, q.Asked, "aa NOERROR", "ns . 60 SOA ns. host. 1 2 3 4 5"))
+	}
+	if n > limits.QnameMinSteps+1 {
+		t.Errorf("121 labels: got %d questions, want at most %d", n, limits.QnameMinSteps+1)
+	}
+}
+
+func TestProbes(t *testing.T) {
+	tests := []struct {
+		name    string
+		flags   string
+		records []string
+		whole   bool
+		outcome resolve.Kind
+	}{
+		{"denied type", "aa NOERROR", []string{"ns example.com. 60 SOA ns. host. 1 2 3 4 5"}, false, resolve.Pending},
+		{"an alias is no cut", "aa NOERROR", []string{"an b.example.com. 60 CNAME x.net."}, false, resolve.Pending},
+		{"denied name", "aa NXDOMAIN", []string{"ns example.com. 60 SOA ns. host. 1 2 3 4 5"}, true, resolve.Pending},
+		{"refused", "REFUSED", nil, true, resolve.Pending},
+		{"upward", "NOERROR", []string{"ns . 60 NS a."}, true, resolve.Pending},
+		{"empty", "NOERROR", nil, true, resolve.Pending},
+		{"a referral", "NOERROR", []string{"ns b.example.com. 60 NS ns.b.example.com."}, false, resolve.Referral},
+		{"the child is served here, at hand", "aa NOERROR", []string{"an b.example.com. 60 NS ns.b.example.com.", "ar ns.b.example.com. 60 A 192.0.2.8"}, false, resolve.Referral},
+		{"the child is served here, by names unknown", "aa NOERROR", []string{"an b.example.com. 60 NS ns.net."}, false, resolve.Pending},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, q := query("a.b.example.com.", wire.TypeA, "example.com.")
+			checkout(r, q)
+			if q.Asked.Name != name("b.example.com.") {
+				t.Fatalf("asked for %s", q.Asked.Name)
+			}
+			consume(r, q, message(t, q.Asked, tt.flags, tt.records...))
+			if q.Iter.Whole != tt.whole || q.Outcome.Kind != tt.outcome || q.Iter.Fallback != nil {
+				t.Errorf("got whole %v and %s, fallback %v", q.Iter.Whole, kind(q.Outcome.Kind), q.Iter.Fallback)
+			}
+		})
+	}
+}
+
+// FuzzConsume feeds the layer any message that parses. It must keep to the zone
+// that was asked.
+func FuzzConsume(f *testing.F) {
+	seed := new(dns.Msg)
+	seed.SetQuestion("www.example.com.", dns.TypeA)
+	seed.Response = true
+	for _, text := range []string{"www.example.com. 60 CNAME a.example.com.", "example.com. 60 DNAME example.net.", "a.example.com. 60 A 192.0.2.1"} {
+		rr, _ := dns.NewRR(text)
+		seed.Answer = append(seed.Answer, rr)
+	}
+	pkt, _ := seed.Pack()
+	f.Add(pkt, uint16(1), "www.example.com.")
+	f.Fuzz(func(t *testing.T, pkt []byte, qtype uint16, qname string) {
+		m, err := wire.Parse(pkt)
+		n, err2 := dnsname.Parse(qname)
+		if err != nil || err2 != nil {
+			return
+		}
+		r, q := query("www.example.com.", qtype, "example.com.")
+		if n.IsSubdomainOf(q.Cut.Name) {
+			q.Name = n
+		}
+		checkout(r, q)
+		consume(r, q, m)
+		for _, sets := range [][]resolve.Set{q.Outcome.Answer, q.Outcome.Authority, q.Outcome.Extra} {
+			for _, s := range sets {
+				if !s.Owner.IsSubdomainOf(q.Cut.Name) {
+					t.Errorf("%s is not in %s", s.Owner, q.Cut.Name)
+				}
+			}
+		}
+		if c := q.Outcome.Cut; c != nil && (!c.Name.IsStrictlyBelow(q.Cut.Name) || !q.Name.IsSubdomainOf(c.Name)) {
+			t.Errorf("referral from %s to %s for %s", q.Cut.Name, c.Name, q.Name)
+		}
+	})
+}
