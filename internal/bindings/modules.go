@@ -111,7 +111,7 @@ func (m *modules) expose(name string) {
 	if name == "cache" {
 		return
 	}
-	o := script.Object{Name: name, Help: "module", Index: index(inst), Assign: set(inst)}
+	o := script.Object{Name: name, Help: m.d.Chain.Help(name), Index: index(inst), Assign: set(inst)}
 	for _, f := range inst.Functions {
 		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: call(f)})
 	}
