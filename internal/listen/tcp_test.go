@@ -249,8 +249,11 @@ func TestIdleTimeShrinks(t *testing.T) {
 }
 
 func TestTooManyConnections(t *testing.T) {
-	s := serve(t, newEcho(), "127.0.0.1:0")
-	s.conns.max = 3
+	s := serve(t, newEcho())
+	s.conns = newRegistry(3, 3)
+	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), both); err != nil {
+		t.Fatal(err)
+	}
 	at := s.Endpoints()[0].Addr
 	var conns []*net.TCPConn
 	for range 5 {
