@@ -29,7 +29,9 @@ func above(q Question) dnsname.Name {
 
 // moveTo starts anew with the servers of q.Cut.
 func (s *solver) moveTo(q *Query) {
-	q.run.tried.Reset()
+	if !q.run.reparented { // servers of the old delegation may come back: not again
+		q.run.tried.Reset()
+	}
 	q.run.ns = servers{}
 	q.run.lame, q.run.lastErr = false, nil
 	q.Iter.Known, q.Iter.Timeouts, q.Iter.Fallback = "", 0, nil
@@ -48,7 +50,7 @@ func (s *solver) descend(q *Query) error {
 	}
 	s.cfg.Cuts.Keep(cut, s.r.Now)
 	s.r.trace(q, "iter", "referral to %s with %d servers", cut.Name, len(cut.NS))
-	q.Cut = cut
+	q.Cut, q.run.fresh = cut, true
 	s.moveTo(q)
 	return nil
 }
@@ -95,7 +97,7 @@ func (s *solver) exhausted(q *Query) error {
 // askParent goes one cut up, once for a query and seldom for a zone.
 func (s *solver) askParent(q *Query) bool {
 	zone := q.Cut.Name
-	if q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(zone, s.r.Now) {
+	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(zone, s.r.Now) {
 		return false
 	}
 	q.run.reparented = true

@@ -116,8 +116,8 @@ func TestPanicInALayer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
 				w.net.Host("198.51.100.1").Play(authority.Delay(50 * time.Millisecond))
-				finished := 0
-				w.layers = append(w.layers, layer, &resolve.Layer{Finish: func(*resolve.Request) { finished++ }})
+				var finished atomic.Int32
+				w.layers = append(w.layers, layer, &resolve.Layer{Finish: func(*resolve.Request) { finished.Add(1) }})
 				var wg sync.WaitGroup
 				for range 3 {
 					wg.Go(func() {
@@ -128,8 +128,8 @@ func TestPanicInALayer(t *testing.T) {
 					synctest.Wait()
 				}
 				wg.Wait() // a panicking leader must not leave its followers waiting
-				if w.driver.Panics() == 0 || finished != 3 {
-					t.Errorf("got %d panics counted and %d requests finished, want some and 3", w.driver.Panics(), finished)
+				if w.driver.Panics() == 0 || finished.Load() != 3 {
+					t.Errorf("got %d panics counted and %d requests finished, want some and 3", w.driver.Panics(), finished.Load())
 				}
 			})
 		})
@@ -319,7 +319,7 @@ func TestPriming(t *testing.T) {
 		if second := <-got; !second.ok || second.next != 3600*time.Second/10*9 {
 			t.Errorf("when it is back: got %+v", second)
 		}
-		root := w.cuts.m[mustName(".")]
+		root := w.cuts.Closest(mustName("."), time.Now().Unix())
 		if root.Hints || len(root.NS) != 1 || len(root.NS[0].Addrs) != 1 {
 			t.Errorf("the root's delegation is %+v", root)
 		}
@@ -341,4 +341,79 @@ func TestChangedDelegation(t *testing.T) {
 			t.Errorf("got %s\n%s", got, strings.Join(w.asked(), "\n"))
 		}
 	})
+}
+
+// TestSendsAreBounded plays servers that always want to be asked again, and
+// counts what one question costs (HARDENING, row B5).
+func TestSendsAreBounded(t *testing.T) {
+	formerr := authority.Rcode(dns.RcodeFormatError)
+	rules := map[string]authority.Rule{
+		"lame": authority.Lame(), "refuses": authority.Rcode(dns.RcodeRefused), "fails": authority.Rcode(dns.RcodeServerFailure),
+		"formerr": formerr, "notimp": authority.Rcode(dns.RcodeNotImplemented), "badvers": func(x *authority.Exchange) {
+			authority.Rcode(dns.RcodeBadVers)(x)
+			x.Reply.SetEdns0(1232, true)
+		},
+		"silent": authority.Drop(), "truncates": func(x *authority.Exchange) { x.Reply.Truncated = true; x.Reply.Answer = nil },
+		"alternates": func(x *authority.Exchange) {
+			switch x.N % 4 {
+			case 0:
+				formerr(x)
+			case 1:
+				authority.Lame()(x)
+			case 2:
+				authority.Rcode(dns.RcodeServerFailure)(x)
+			case 3:
+				x.Reply = nil
+			}
+		},
+	}
+	var ns strings.Builder
+	for i := range 13 {
+		fmt.Fprintf(&ns, "example.com. NS ns%d.example.com.\nns%d.example.com. A 192.0.2.%d\n", i, i, 100+i)
+	}
+	for name, rule := range rules {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, basic(zones{"com.": ns.String(), "example.com.": ns.String()}))
+				for i := range 13 {
+					w.net.Host(fmt.Sprintf("192.0.2.%d", 100+i)).Play(rule)
+				}
+				got := w.ask("a.b.c.example.com.", "A")
+				sent := len(w.asked())
+				t.Logf("13 servers, each %s: %d questions", name, sent)
+				if got != "SERVFAIL" || sent > 2+limits.MaxUpstreamPerFetch {
+					t.Errorf("got %s with %d questions", got, sent)
+				}
+			})
+		})
+	}
+}
+
+func TestExtendedErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(*world)
+		ede  uint16
+	}{
+		{"no root is known", func(w *world) { clear(w.cuts.m) }, 14},
+		{"the root is silent", func(w *world) { w.net.Host("198.51.100.1").Play(authority.Drop()) }, 22},
+		{"the root is lame", func(w *world) { w.net.Host("198.51.100.1").Play(authority.Rcode(dns.RcodeRefused)) }, 22},
+		{"all is well", func(*world) {}, resolve.NoEDE},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, basic(nil))
+				tt.set(w)
+				r := w.request("com.", "NS")
+				w.driver.Resolve(t.Context(), r)
+				if r.Result.EDE != tt.ede {
+					t.Errorf("got %d, want %d (%s)", r.Result.EDE, tt.ede, show(&r.Result))
+				}
+				if failed := tt.ede != resolve.NoEDE; r.Result.NoCache != failed {
+					t.Errorf("kept: got %v, want %v", !r.Result.NoCache, !failed)
+				}
+			})
+		})
+	}
 }

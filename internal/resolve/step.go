@@ -27,8 +27,9 @@ type progress struct {
 	tried selection.Tried
 	ns    servers
 	alias *Query
-	// reparented tells that the parent was asked for a new delegation already.
-	reparented bool
+	// fresh tells that the cut was learnt by this query; reparented that the parent
+	// was asked for a newer one.
+	fresh, reparented bool
 	lame       bool  // some server of the cut answered, uselessly
 	noSocket   bool  // ErrLocal happened once
 	lastErr    error // of an Exchange
