@@ -99,13 +99,13 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 		if leader {
 			return e.lead(ctx, x, k, f)
 		}
+		e.stats.joined.Add(1)
 		select {
 		case <-f.done:
 		case <-ctx.Done():
 			return resolve.Reply{}, ctx.Err()
 		}
 		if !f.abandoned {
-			e.stats.joined.Add(1)
 			return f.reply, f.err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"kresd/internal/resolve"
 )
@@ -23,12 +22,9 @@ func TestEqualQuestionsShareOneExchange(t *testing.T) {
 	var mu sync.Mutex
 	msgs := map[any]int{}
 	sends := 0
-	var entered sync.WaitGroup
-	entered.Add(n)
 	for range n {
 		wg.Go(func() {
 			x := question(t, s.addr, "www.example.")
-			entered.Done()
 			r, err := e.Exchange(background, x)
 			if err != nil {
 				t.Errorf("exchange: %v", err)
@@ -40,15 +36,11 @@ func TestEqualQuestionsShareOneExchange(t *testing.T) {
 			sends += x.Budget.Sent()
 		})
 	}
-	entered.Wait()
-	time.Sleep(100 * time.Millisecond) // the last ones are between their first line and the door
+	eventually(t, "the joining of all", func() bool { return e.Stats().Joined == n-1 })
 	close(release)
 	wg.Wait()
 	if len(msgs) != 1 || sends != 1 || s.udpQueries.Load() != 1 {
 		t.Errorf("%d messages, %d sends debited, %d questions arrived; want one each", len(msgs), sends, s.udpQueries.Load())
-	}
-	if got := e.Stats().Joined; got != n-1 {
-		t.Errorf("%d joined, want %d", got, n-1)
 	}
 }
 
@@ -111,6 +103,7 @@ func TestLeaderEndsAlone(t *testing.T) {
 			}
 		})
 	}
+	eventually(t, "the followers", func() bool { return e.Stats().Joined == 100 })
 	cancel()
 	leader.Wait()
 	eventually(t, "a second question", func() bool { return s.udpQueries.Load() == 2 })
@@ -126,8 +119,10 @@ func TestFollowerEndsAlone(t *testing.T) {
 	wg.Go(func() { _, _ = e.Exchange(leading, question(t, s.addr, "www.example.")) })
 	eventually(t, "the leader's question", func() bool { return s.udpQueries.Load() == 1 })
 	ctx, cancel := context.WithCancel(background)
-	cancelled := time.AfterFunc(10*time.Millisecond, cancel)
-	defer cancelled.Stop()
+	go func() {
+		eventually(t, "the follower", func() bool { return e.Stats().Joined == 1 })
+		cancel()
+	}()
 	_, err := e.Exchange(ctx, question(t, s.addr, "www.example."))
 	wantErr(t, err, context.Canceled)
 	stop()

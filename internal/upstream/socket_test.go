@@ -29,7 +29,7 @@ func TestSocketOptions(t *testing.T) {
 			name                string
 			level, option, want int
 		}{
-			{"MTU_DISCOVER", level, mtu, pmtudiscOmit},
+			{"MTU_DISCOVER", level, mtu, 5}, // OMIT
 			{"SO_REUSEADDR", syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0},
 			{"SO_REUSEPORT", syscall.SOL_SOCKET, 15, 0},
 		} {

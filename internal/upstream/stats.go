@@ -10,7 +10,7 @@ type Stats struct {
 	UDP, TCP   uint64 // questions sent, by transport
 	IPv4, IPv6 uint64 // questions sent, by family
 	Timeout    uint64 // questions without an answer in time
-	Joined     uint64 // exchanges that shared the answer of an equal one
+	Joined     uint64 // times that an exchange waited for an equal one instead of sending
 	NearMiss   uint64 // wrong answers from the right address; each moved a question to TCP
 	CaseLost   uint64 // answers that did not echo the letter case
 	Ignored    uint64 // datagrams that could not be an answer
