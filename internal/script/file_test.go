@@ -19,7 +19,7 @@ func TestErrorsInFilesHavePositionAndLine(t *testing.T) {
 		{"cache.size = 'x'", "config:1: error: bad value for 'cache.size' (number expected, got string)", "    cache.size = 'x'\n    ^"},
 		{"\ncache = {\n  sise = 5\n}\n", "config:4: error: unknown option 'cache.sise'; did you mean 'cache.size'?", "    }\n    ^"},
 		{"\ncache.max_ttl('x')", "config:2: error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])", "…"},
-		{"\ncache.crash()", "config:2: internal error in cache.crash: assignment to entry in nil map", "…"},
+		{"\ncache.crash()", "config:2: internal error in cache.crash: runtime error: index out of range [0] with length 0", "…"},
 		{"local function f()\n  error({}) \nend\nf()", "config:2: (error object is a table value)", "      error({}) \n      ^"},
 		{"if x then\n", "config:2: 'end' expected (to close 'if' at line 1) near <eof>", ""},
 		{"#!/usr/bin/kresd\nerror('x')", "config:2: x", "…"},

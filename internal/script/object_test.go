@@ -16,7 +16,7 @@ func testCache(log *[]string) Object {
 			{Name: "clear", Args: "[name]", Help: "forgets entries", Max: 1, Fn: func(c *Call) error { return c.Return(c.OptString(1, "all")) }},
 			{Name: "max_ttl", Args: "[seconds]", Max: 1, Fn: func(c *Call) error { return c.Return(c.OptInt(1, 0, 100, 7)) }},
 			{Name: "fail", Fn: func(*Call) error { return errors.New("no such user") }},
-			{Name: "crash", Fn: func(*Call) error { var m map[string]int; m["x"] = 1; return nil }},
+			{Name: "crash", Fn: func(c *Call) error { var list []int; return c.Return(list[c.NArgs()]) }},
 			{Name: "crash_text", Fn: func(*Call) error { panic("text") }},
 		},
 		Fields: []Field{
@@ -120,7 +120,7 @@ func TestPanicsInBindingsBecomeLuaErrors(t *testing.T) {
 	var log []string
 	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
 	expect(t, vm,
-		[2]string{"cache.crash()", "ERROR [string \"cache.crash()\"]:1: internal error in cache.crash: assignment to entry in nil map"},
+		[2]string{"cache.crash()", "ERROR [string \"cache.crash()\"]:1: internal error in cache.crash: runtime error: index out of range [0] with length 0"},
 		[2]string{"cache.crash_text()", "ERROR [string \"cache.crash_text()\"]:1: internal error in cache.crash_text: text"},
 		[2]string{"local ok, m = pcall(cache.crash_text) return tostring(ok) .. ' ' .. m", "false …"},
 		[2]string{"local ok, m = pcall(function() cache.crash_text() end) return m", "[string \"local ok, m = pcall(function() cache.cra...\"]:1: internal error in cache.crash_text: text"},

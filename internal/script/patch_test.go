@@ -88,7 +88,7 @@ func TestUnpatchedMachineIsRefused(t *testing.T) {
 		return
 	}
 	cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^"+t.Name()+"$", ".")
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", marker+"=1")
+	cmd.Env = append(os.Environ(), "GOWORK=off", marker+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "make lua-vm") {
 		t.Errorf("%v\n%s", err, out)
