@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"kresd/internal/ipc"
+	"kresd/internal/rundir"
 )
 
 // The test binary is also the program, and, found in PATH as "kresd", the
@@ -37,11 +40,129 @@ func playWorker() {
 		return
 	}
 	fmt.Printf("worker %d/%d args %q notify %q\n", link.ID(), link.Count(), os.Args, os.Getenv("NOTIFY_SOCKET"))
+	l, err := rundir.Listen(os.Getpid())
+	if err != nil {
+		link.Fatal(err.Error())
+		return
+	}
+	defer rundir.Forget(os.Getpid())
+	defer l.Close()
 	link.Ready()
+	fmt.Printf("ready %d %d\n", link.ID(), os.Getpid())
 	select {
 	case <-link.Drain():
 	case <-link.Closed():
 	}
+}
+
+// A group is a running program whose output is read line by line.
+type group struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	lines *bufio.Scanner
+}
+
+func startGroup(t *testing.T, dir string, count int) *group {
+	t.Helper()
+	g := &group{t: t, cmd: command(t, true, "-f", fmt.Sprint(count), dir)}
+	out, err := g.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.lines = bufio.NewScanner(out)
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(-g.cmd.Process.Pid, syscall.SIGKILL); _ = g.cmd.Wait() })
+	return g
+}
+
+// ready waits until n workers more have said that they are, and returns their
+// numbers as processes by their numbers as workers.
+func (g *group) ready(n int) map[int]int {
+	g.t.Helper()
+	pids := map[int]int{}
+	for len(pids) < n {
+		if !g.lines.Scan() {
+			g.t.Fatalf("the group ended: %v", g.lines.Err())
+		}
+		var id, pid int
+		if c, _ := fmt.Sscanf(g.lines.Text(), "ready %d %d", &id, &pid); c == 2 {
+			pids[id] = pid
+		}
+	}
+	return pids
+}
+
+// end waits until all processes of the group are gone.
+func (g *group) end() error {
+	for g.lines.Scan() {
+	}
+	return g.cmd.Wait()
+}
+
+// sockets compares the control sockets in dir with the processes that should
+// have one.
+func sockets(t *testing.T, when, dir string, groups ...map[int]int) {
+	t.Helper()
+	want := map[string]bool{}
+	for _, g := range groups {
+		for _, pid := range g {
+			want[fmt.Sprint(pid)] = true
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "tty"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, e := range entries {
+		got[e.Name()] = true
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: control sockets %v, want %v", when, got, want)
+	}
+}
+
+func TestTwoGroupsInOneDirectory(t *testing.T) {
+	dir := t.TempDir() + "/run"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	one, two := startGroup(t, dir, 3), startGroup(t, dir, 2)
+	workers1, workers2 := one.ready(3), two.ready(2)
+	sockets(t, "both groups run", dir, workers1, workers2)
+
+	if err := syscall.Kill(workers1[1], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	workers1[1] = one.ready(1)[1]
+	sockets(t, "a worker was killed and is back", dir, workers1, workers2)
+
+	if err := syscall.Kill(-one.cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = one.end()
+	sockets(t, "a whole group was killed", dir, workers1, workers2)
+
+	three := startGroup(t, dir, 2)
+	workers3 := three.ready(2)
+	sockets(t, "the next group has cleaned up", dir, workers2, workers3)
+
+	if err := syscall.Kill(-two.cmd.Process.Pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.end(); err != nil {
+		t.Errorf("the second group ended with %v, want status 0", err)
+	}
+	sockets(t, "the second group has ended in good order", dir, workers3)
+	if err := three.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := three.end(); err != nil {
+		t.Errorf("the third group ended with %v, want status 0", err)
+	}
+	sockets(t, "all have ended", dir)
 }
 
 // command prepares the program with kresd in PATH, or not.
