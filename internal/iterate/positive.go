@@ -20,9 +20,6 @@ func (a *answer) positive(o resolve.Outcome) resolve.Outcome {
 		extra.TTL = a.bounded(extra.TTL)
 		o.Extra = append(o.Extra, extra)
 	}
-	if a.q.Asked.Name.IsRoot() && a.q.Asked.Type == wire.TypeNS {
-		o.Cut = a.delegation(find(a.ans, a.q.Asked.Name, wire.TypeNS))
-	}
 	return o
 }
 

@@ -111,11 +111,3 @@ func (s *solver) askParent(q *Query) bool {
 	s.moveTo(q)
 	return true
 }
-
-// prime keeps the root's delegation when its own servers told it: the root has
-// no parent that could (RFC 8109).
-func (s *solver) prime(q *Query) {
-	if cut := q.Outcome.Cut; cut != nil && cut.Name.IsRoot() && q.run.msg != nil && !q.Forwards() {
-		s.cfg.Cuts.Keep(cut, s.r.Now)
-	}
-}

@@ -14,9 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
-	"kresd/internal/clock"
 	"kresd/internal/limits"
-	"kresd/internal/priming"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
@@ -297,37 +295,6 @@ func TestForwarding(t *testing.T) {
 		if len(w.cuts.kept) != 0 {
 			t.Errorf("a forwarder's delegations were kept: %v", w.cuts.kept)
 		}
-	})
-}
-
-func TestPriming(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, basic(nil))
-		w.net.Host("198.51.100.1").Play(authority.DropFirst(3))
-		type told struct {
-			ok   bool
-			next time.Duration
-		}
-		got := make(chan told, 10)
-		p := &priming.Primer{Resolver: w.driver, Clock: clock.Real(), Told: func(ok bool, next time.Duration) { got <- told{ok, next} }}
-		ctx, stop := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { p.Run(ctx) })
-		if first := <-got; first.ok || first.next != 10*time.Second {
-			t.Errorf("while the root is silent: got %+v", first)
-		}
-		if second := <-got; !second.ok || second.next != 3600*time.Second/10*9 {
-			t.Errorf("when it is back: got %+v", second)
-		}
-		root := w.cuts.Closest(mustName("."), time.Now().Unix())
-		if root.Hints || len(root.NS) != 1 || len(root.NS[0].Addrs) != 1 {
-			t.Errorf("the root's delegation is %+v", root)
-		}
-		if third := <-got; !third.ok { // again before it expires
-			t.Errorf("got %+v", third)
-		}
-		stop()
-		wg.Wait()
 	})
 }
 

@@ -59,7 +59,7 @@ type Outcome struct {
 	Authority []Set
 	// Target is where an Alias leads.
 	Target dnsname.Name
-	// Cut is the delegation of a Referral, or the root's own as its servers told it.
+	// Cut is the delegation of a Referral.
 	Cut *zonecut.Cut
 	// Extra are sets that may be cached but are not part of the answer: the NS set
 	// at an apex, addresses of name servers in their own zone.

@@ -30,9 +30,9 @@ type progress struct {
 	// fresh tells that the cut was learnt by this query; reparented that the parent
 	// was asked for a newer one.
 	fresh, reparented bool
-	lame       bool  // some server of the cut answered, uselessly
-	noSocket   bool  // ErrLocal happened once
-	lastErr    error // of an Exchange
+	lame              bool  // some server of the cut answered, uselessly
+	noSocket          bool  // ErrLocal happened once
+	lastErr           error // of an Exchange
 }
 
 // solver carries one request.
@@ -163,7 +163,6 @@ func (s *solver) decide(q *Query) error {
 		if q.Type != wire.TypeCNAME && q.Type != wire.TypeANY && q.Steps+aliases(q.Outcome.Answer) > limits.MaxCNAMEChain {
 			return s.tooLong(q)
 		}
-		s.prime(q)
 		return s.solved(q)
 	case Alias:
 		return s.follow(q)

@@ -3,7 +3,7 @@
 // files of the same kind.
 //
 // Hints are a way in and nothing more: the root's own answer takes their place
-// (RFC 8109, see package priming).
+// where the priming module is loaded (RFC 8109).
 package roothints
 
 import (
