@@ -1,8 +1,8 @@
 // Command kresd is a caching DNS resolver.
 //
-// One program plays three parts: a worker on its own, with or without a console
-// on its terminal; the supervisor of a group (-f N); and a worker of such a
-// group, started by the supervisor. This file decides which, and no more.
+// One program plays four parts: a worker on its own, with or without a console
+// on its terminal; the supervisor of a group (-f N); a worker of such a
+// group, started by the supervisor; and a child that reads a suspect cache. This file decides which, and no more.
 package main
 
 import (
@@ -32,6 +32,9 @@ func main() {
 }
 
 func run(args []string) int {
+	if dir := os.Getenv(worker.CheckCacheVar); dir != "" {
+		return worker.CheckCache(dir) // a worker's throw-away child
+	}
 	link, err := ipc.FromEnv()
 	if err != nil {
 		return fail(err)
