@@ -10,17 +10,6 @@ import (
 	"kresd/internal/limits"
 )
 
-// handshakeGrace is how long a listening socket that leaves waits for the
-// handshakes that it has begun. Clients repeat what it ignores meanwhile after a
-// second, so it must be shorter.
-const handshakeGrace = 500 * time.Millisecond
-
-// stuckTime is how long a UDP socket that could not leave its group goes on.
-const stuckTime = 200 * time.Millisecond
-
-// flushTime is what the last answers may take when time is up.
-const flushTime = 500 * time.Millisecond
-
 // Drain leaves: no new query comes to this server, those that came are answered,
 // and its sockets are closed when it returns. When ctx ends what is still
 // without an answer gets SERVFAIL, and Drain returns soon after. The second call
@@ -69,7 +58,7 @@ func (s *Server) end() {
 	s.ending.Do(func() { close(s.hurry) })
 	s.failAll(func(*Query) bool { return true })
 	s.conns.each((*tcpConn).hurry)
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	ctx, cancel := context.WithTimeout(context.Background(), limits.LeaveFlush)
 	defer cancel()
 	if s.waitFor(ctx, "last answers", s.connGroup.Wait, s.retiring.Wait) != nil {
 		s.conns.each((*tcpConn).kill)
@@ -98,7 +87,7 @@ func (s *Server) retireLocked(e *endpoint, by time.Duration) {
 	s.leaving[e] = struct{}{}
 	s.retiring.Add(1)
 	if e.udp != nil && !e.leaveGroup() {
-		by = min(by, s.clock.Mono()+stuckTime)
+		by = min(by, s.clock.Mono()+limits.LeaveStuck)
 	}
 	s.panics.Go("close", func() {
 		defer s.retiring.Done()
@@ -111,7 +100,7 @@ func (s *Server) retire(e *endpoint, by time.Duration) {
 		e.udp.stop(by)
 	}
 	if e.tcp != nil {
-		e.tcp.stop(handshakeGrace)
+		e.tcp.stop(limits.HandshakeGrace)
 	}
 	if e.udp != nil {
 		e.udp.close()

@@ -26,8 +26,6 @@ type echo struct {
 
 	mu       sync.Mutex
 	sessions int
-	batches  int
-	open     bool // between Begin and End
 }
 
 func newEcho() *echo { return &echo{release: make(chan struct{})} }

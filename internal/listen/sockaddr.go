@@ -39,8 +39,6 @@ type pktinfo struct {
 // Where the fields lie in a control message.
 var (
 	cmsgData  = unix.CmsgLen(0)
-	pktinfo4  = unix.CmsgSpace(unix.SizeofInet4Pktinfo)
-	pktinfo6  = unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	cmsgLevel = unix.SizeofCmsghdr - 8
 	cmsgType  = unix.SizeofCmsghdr - 4
 )

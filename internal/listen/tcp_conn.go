@@ -39,14 +39,6 @@ type tcpConn struct {
 // frameMax is the longest message with its length.
 const frameMax = 2 + maxMessage
 
-// lingerTime is how long a connection that we end waits for the client's end,
-// so that no reset overtakes the last answers.
-const lingerTime = 500 * time.Millisecond
-
-// quietTime is how long a connection of a leaving worker must be silent until it
-// is ended.
-const quietTime = 20 * time.Millisecond
-
 var errGarbage = errors.New("not a query")
 
 func newTCPConn(s *Server, nc *net.TCPConn) *tcpConn {
@@ -235,7 +227,7 @@ func (c *tcpConn) setDeadline() {
 
 // hurry makes a connection of a leaving worker end as soon as it is silent.
 func (c *tcpConn) hurry() {
-	wait := quietTime
+	wait := limits.LeaveQuietTCP
 	if c.s.ended() {
 		wait = time.Millisecond
 	}
@@ -280,7 +272,7 @@ func (c *tcpConn) linger() {
 	if c.nc.CloseWrite() != nil {
 		return
 	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	_ = c.nc.SetReadDeadline(time.Now().Add(limits.TCPLinger))
 	for {
 		if _, err := c.nc.Read(c.small[:]); err != nil {
 			return

@@ -21,10 +21,6 @@ type tcpWriter struct {
 	dead    bool
 }
 
-// writeChunk must leave within limits.TCPSendStall; a client that reads more
-// slowly than this is not waited for.
-const writeChunk = 16 << 10
-
 func (w *tcpWriter) init(c *tcpConn) {
 	w.conn = c
 	w.change.L = &w.mu
@@ -97,13 +93,13 @@ func (w *tcpWriter) flushLocked() {
 	w.change.Broadcast()
 }
 
-// write sends b. A client that takes nothing for limits.TCPSendStall loses its
-// connection.
+// write sends b. A client that does not take a chunk within
+// limits.TCPSendStall is not waited for and loses its connection.
 func (w *tcpWriter) write(b []byte) bool {
 	nc := w.conn.nc
 	for len(b) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
-		n, err := nc.Write(b[:min(len(b), writeChunk)])
+		n, err := nc.Write(b[:min(len(b), limits.TCPWriteChunk)])
 		if err != nil {
 			w.conn.s.tcp.stalled.Add(1)
 			nc.Close()

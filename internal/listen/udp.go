@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
 )
 
 // A udpSocket is one UDP socket and the thread that serves it.
@@ -28,15 +30,6 @@ type udpSocket struct {
 	users   sync.WaitGroup // queries whose answers go out by fd
 }
 
-// leaveQuiet is how long no datagram must have come until a leaving thread
-// believes that none is on its way any more: lookups in the kernel that began
-// before the socket left its group take microseconds.
-const leaveQuiet = 50 * time.Millisecond
-
-// tick is the longest sleep of which the scheduler knows nothing. The kernel
-// rounds it up to its own tick.
-const tick = time.Millisecond
-
 // startUDP serves fd from a thread of its own. On error fd is closed.
 func (s *Server) startUDP(fd int, bound netip.AddrPort, wildcard, shared bool) (*udpSocket, error) {
 	u := &udpSocket{s: s, fd: fd, bound: bound, wildcard: wildcard, shared: shared, ended: make(chan struct{})}
@@ -50,7 +43,7 @@ func (s *Server) startUDP(fd int, bound netip.AddrPort, wildcard, shared bool) (
 		unix.Close(fd)
 		return nil, err
 	}
-	tv := unix.NsecToTimeval(int64(tick))
+	tv := unix.NsecToTimeval(int64(limits.UnscheduledWait))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 		session.Close()
 		unix.Close(fd)
@@ -185,7 +178,7 @@ func (t *udpThread) receive() bool {
 				return false
 			}
 		case e != unix.EINTR: // the system is short of something
-			time.Sleep(tick)
+			time.Sleep(limits.UnscheduledWait)
 		}
 	}
 }
@@ -213,7 +206,9 @@ func (t *udpThread) sleep() bool {
 	if t.u.shared || t.overdue() {
 		return false
 	}
-	n, err := pollIn(t.fds[:1], int(leaveQuiet/time.Millisecond))
+	// Lookups in the kernel that began before the socket left its group take
+	// microseconds, so after this silence nothing is on its way any more.
+	n, err := pollIn(t.fds[:1], int(limits.LeaveQuietUDP/time.Millisecond))
 	return n > 0 || err != nil
 }
 

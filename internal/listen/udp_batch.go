@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// datagramMax is the longest query that is read whole; who sends more gets
-	// FORMERR for its header.
-	datagramMax = 4096
+	// datagramMax is the longest query that is read whole; of a longer one the
+	// session sees the header alone.
+	datagramMax = limits.UDPQuery
 	// slotSize keeps the beginnings of the datagrams apart in the processor's
 	// cache, where addresses a power of two apart compete for the same lines.
 	slotSize = datagramMax + 128

@@ -1,0 +1,16 @@
+package limits
+
+import "time"
+
+// How a listener reads, writes and leaves.
+const (
+	UDPQuery        = 4096                   // octets of a query that are read; who sends more gets FORMERR
+	TCPWriteChunk   = 16 << 10               // must leave within TCPSendStall
+	TCPLinger       = 500 * time.Millisecond // for the client's end after ours, so that no reset overtakes answers
+	HandshakeGrace  = 500 * time.Millisecond // for handshakes begun at a socket that leaves; clients repeat new ones after a second
+	LeaveQuietUDP   = 50 * time.Millisecond  // without a datagram, until a socket that left its group is closed
+	LeaveQuietTCP   = 20 * time.Millisecond  // without a query, until a leaving worker ends a connection
+	LeaveStuck      = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
+	LeaveFlush      = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
+	UnscheduledWait = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
+)
