@@ -43,14 +43,26 @@ func AppendWireKey(dst, wire []byte) (key []byte, ok bool) {
 		c++
 		p += l + 1
 	}
+	k := len(dst)
+	if cap(dst)-k < MaxKeyLen {
+		dst = append(dst, make([]byte, MaxKeyLen)...)
+	}
+	out := dst[:k+MaxKeyLen] // whole, so that the loop below only stores
 	for i := c - 1; i >= 0; i-- {
 		s := int(at[i]) + 1
 		for _, o := range wire[s : s+int(wire[s-1])] {
-			dst = appendKeyOctet(dst, Lower(o))
+			if o <= 1 {
+				out[k] = 1
+				k++
+				o++
+			}
+			out[k] = lower[o]
+			k++
 		}
-		dst = append(dst, 0)
+		out[k] = 0
+		k++
 	}
-	return dst, true
+	return out[:k], true
 }
 
 func appendKeyOctet(dst []byte, c byte) []byte {

@@ -35,6 +35,14 @@ type Name string
 // Root is the name of the root.
 const Root Name = "\x00"
 
+// lower is Lower as a table, for loops over whole names.
+var lower = func() (t [256]byte) {
+	for i := range t {
+		t[i] = Lower(byte(i))
+	}
+	return t
+}()
+
 // Lower maps an octet to lower case as DNS does: only A to Z (RFC 4343).
 func Lower(c byte) byte {
 	if c-'A' < 26 {
