@@ -171,22 +171,49 @@ func (s *solver) collect(q *Query, f *fetch) bool {
 		}
 	}
 	f.sub = nil
+	return s.parentSide(q, f.name) || found
+}
+
+// parentSide adds the addresses that the name server's own parent gave as glue,
+// where they differ: a name server whose zone has a wrong address of it, or none,
+// still answers at the one by which that zone is reached.
+func (s *solver) parentSide(q *Query, name dnsname.Name) (found bool) {
+	if q.Flags&Strict != 0 {
+		return false
+	}
+	cut := s.cfg.Cuts.Closest(name, s.r.Now)
+	if cut == nil || cut.Hints {
+		return false
+	}
+	ns := cut.Find(name)
+	if ns == nil {
+		return false
+	}
+	for _, a := range ns.Addrs[:min(len(ns.Addrs), limits.MaxAddrsPerNS)] {
+		found = s.addExtra(q, name, a) || found
+	}
 	return found
 }
 
-// gain gives a name server the addresses in data, as far as limits allow.
+// gain gives a name server the addresses in data.
 func (s *solver) gain(q *Query, name dnsname.Name, data [][]byte) bool {
 	any := false
 	for _, d := range data[:min(len(data), limits.MaxAddrsPerNS)] {
-		a, ok := netip.AddrFromSlice(d)
-		if !ok || q.run.ns.extra >= limits.ExtraAddrsPerCut {
-			continue
+		if a, ok := netip.AddrFromSlice(d); ok {
+			any = s.addExtra(q, name, a) || any
 		}
-		q.run.ns.extra++
-		s.ownCut(q).AddAddr(name, a)
-		any = true
 	}
 	return any
+}
+
+// addExtra adds one address that did not come with the delegation.
+func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
+	if q.run.ns.extra >= limits.ExtraAddrsPerCut {
+		return false
+	}
+	q.run.ns.extra++
+	s.ownCut(q).AddAddr(name, a)
+	return true
 }
 
 // unresolvable notes that no address of a name server could be found. Other

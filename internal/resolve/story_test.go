@@ -99,6 +99,10 @@ func TestStories(t *testing.T) {
 		{"name servers that need each other", zones{
 			"com.": "a.com. NS ns.b.net.\n", "net.": "b.net. NS ns.a.com.\n",
 		}, nil, "www.a.com.", "A", "SERVFAIL", 30},
+		{"a name server that denies its own address", zones{
+			"com.": "a.com. NS ns.b.net.\n", "net.": "b.net. NS ns.b.net.\nns.b.net. A 192.0.2.2\n",
+			"b.net.": "b.net. NS ns.b.net.\n", "a.com.": "a.com. NS ns.b.net.\nwww.a.com. A 192.0.2.13\n",
+		}, nil, "www.a.com.", "A", "NOERROR; www.a.com. A 192.0.2.13", 7},
 		{"glue on loopback", zones{"com.": "example.com. NS ns.example.com.\nns.example.com. A 127.0.0.1\n"}, nil, "www.example.com.", "A", "SERVFAIL", 2},
 		{"IPv6 only, and IPv6 is off", zones{"com.": "example.com. NS ns.example.com.\nns.example.com. AAAA 2001:db8::1\n"},
 			func(w *world) { w.flags |= resolve.NoIPv6 }, "www.example.com.", "A", "SERVFAIL", 2},
