@@ -40,8 +40,14 @@ func (c *checker) judge(text string) verdict {
 	return result
 }
 
-// compile returns the machine's message, or "".
+// compile returns the machine's message, or "". A text on which the machine
+// panics counts as wrong, and gets a new machine for the next.
 func (c *checker) compile(text string) (msg string) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.l, msg = lua.NewState(), "the machine cannot read this"
+		}
+	}()
 	defer c.l.SetTop(0)
 	if err := lua.LoadBuffer(c.l, text, "=?", "t"); err == nil {
 		return ""
@@ -51,34 +57,3 @@ func (c *checker) compile(text string) (msg string) {
 	}
 	return msg
 }
-
-// Split cuts console input. It returns the shortest prefix of whole lines that
-// compiles and what follows it. wait means that nothing can be run before more
-// input comes, because the text only ends too early. A text with an error is
-// given back so that running it shows the error: its first line if that is
-// wrong already, else all of it, since the lines after a wrong one in the
-// middle of a function are no commands.
-func (vm *VM) Split(text string) (chunk, rest string, wait bool) {
-	for end := 0; end < len(text); {
-		next := strings.IndexByte(text[end:], '\n')
-		last := next < 0
-		if last {
-			next = len(text) - end - 1
-		}
-		first := end == 0
-		end += next + 1
-		switch vm.checker.judge(text[:end]) {
-		case complete:
-			return strings.TrimSuffix(text[:end], "\n"), text[end:], false
-		case wrong:
-			if first {
-				return strings.TrimSuffix(text[:end], "\n"), text[end:], false
-			}
-			return strings.TrimSuffix(text, "\n"), "", false
-		}
-	}
-	return "", text, text != ""
-}
-
-// Incomplete tells whether text only ends too early to compile.
-func (vm *VM) Incomplete(text string) bool { return vm.checker.judge(text) == short }

@@ -1,6 +1,9 @@
 package script
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestConsoleShowsValuesAsTheManualDoes(t *testing.T) {
 	vm, _ := newVM(t)
@@ -109,5 +112,25 @@ func TestSplitRunsTheShortestPrefixThatCompiles(t *testing.T) {
 		if got := vm.Incomplete(c.text); got != c.wait {
 			t.Errorf("Incomplete(%q) = %v", c.text, got)
 		}
+	}
+}
+
+func TestSplitOfManyLinesIsBounded(t *testing.T) {
+	vm, _ := newVM(t)
+	open := "x = {\n" + repeat("'entry',\n", 10_000)
+	start := time.Now()
+	if _, rest, wait := vm.Split(open); !wait || rest != open {
+		t.Error("an open table is not waited for")
+	}
+	sum := "x = 1 +\n" + repeat("1 +\n", 8000)
+	if _, _, wait := vm.Split(sum); !wait {
+		t.Error("an open expression is not waited for")
+	}
+	if d := time.Since(start); d > 5*time.Second { // a minute without the bound
+		t.Errorf("it took %v", d)
+	}
+	long := "t = {\n" + repeat("  'an entry',\n", 3000) + "}\n"
+	if chunk, rest, wait := vm.Split(long + "t"); wait || chunk+"\n" != long || rest != "t" {
+		t.Errorf("a long table is split into %d and %d octets, wait %v", len(chunk), len(rest), wait)
 	}
 }

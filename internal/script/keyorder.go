@@ -186,8 +186,10 @@ func quotedLength(text string) int {
 		switch text[n] {
 		case '\\':
 			n++
-		case text[0], '\n':
+		case text[0]:
 			return n + 1
+		case '\n': // not closed
+			return n
 		}
 	}
 	return len(text)
