@@ -9,7 +9,6 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
-	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -65,7 +64,7 @@ func rrset(t testing.TB, r rank.Rank, owner string, rtype uint16, ttl uint32, da
 }
 
 func soa(t testing.TB, r rank.Rank, zone string, ttl, minimum uint32) resolve.Set {
-	rdata := string(name(t, "ns."+zone)) + string(name(t, "admin."+zone)) + "\x00\x00\x00\x01" +
+	rdata := "\x02ns" + string(name(t, zone)) + "\x05admin" + string(name(t, zone)) + "\x00\x00\x00\x01" +
 		"\x00\x00\x0e\x10\x00\x00\x03\x84\x00\x12\x75\x00"
 	rdata += string(binary.BigEndian.AppendUint32(nil, minimum))
 	return rrset(t, r, zone, wire.TypeSOA, ttl, rdata)
@@ -173,5 +172,3 @@ func positive(sets ...resolve.Set) resolve.Outcome {
 func resultOf(r rank.Rank, sets ...resolve.Set) resolve.Result {
 	return resolve.Result{Rank: r, Answer: sets, EDE: resolve.NoEDE}
 }
-
-var _ = reply.Shape{}

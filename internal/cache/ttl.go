@@ -19,7 +19,8 @@ func (c *Cache) adjust(o *resolve.Outcome) {
 	if !isNegative(o.Kind) {
 		return
 	}
-	ttl := c.negativeTTL(o)
+	// A denial is as good as its weakest proof; all its sets say how long.
+	ttl := min(c.negativeTTL(o), shortest(o.Authority))
 	for i := range o.Authority {
 		if s := &o.Authority[i]; !s.Cached {
 			s.TTL = min(s.TTL, ttl)
