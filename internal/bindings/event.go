@@ -38,6 +38,8 @@ func installEvent(d *Daemon) *timers {
 			script.Func{Name: "cancel", Args: "id", Min: 1, Max: 1, Help: "end an event", Fn: t.luaCancel},
 		),
 	})
+	// The manual writes e.cancel(e), though events are numbers.
+	d.VM.NumberIndex("event")
 	return t
 }
 

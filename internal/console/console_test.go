@@ -292,8 +292,8 @@ func TestLocal(t *testing.T) {
 	if want := "[system] " + Greeting + "\n> <1>\n\n> \n> <2>\n\n> "; out.b.String() != want {
 		t.Errorf("output %q, want %q", out.b.String(), want)
 	}
-	if errOut.b.String() != "e" {
-		t.Errorf("errors %q, want e", errOut.b.String())
+	if errOut.b.String() != "e\n" {
+		t.Errorf("errors %q, want e and a newline", errOut.b.String())
 	}
 	out = syncBuffer{}
 	(&Local{Eval: toy{}, In: strings.NewReader("1\n("), Out: &out, Err: &errOut, Quiet: true}).Run(context.Background())

@@ -146,7 +146,7 @@ func (s *session) run(ctx context.Context, chunk string) error {
 		s.record(chunk, out, isErr)
 	}
 	if isErr && s.errOut != s.out {
-		if err := write(s.errOut, out); err != nil {
+		if err := write(s.errOut, strings.TrimSuffix(out, "\n")+"\n"); err != nil {
 			return err
 		}
 		out = ""

@@ -214,9 +214,10 @@ func (w *Worker) openConsole() error {
 	return w.consoles.serve(w)
 }
 
-// announce says what a person who started this wants to know.
+// announce says what a person who started this wants to know; on a console they
+// ask for it.
 func (w *Worker) announce() {
-	if w.o.Link.ID() != 0 {
+	if w.o.Link.ID() != 0 || w.o.CLI.Interactive {
 		return
 	}
 	for _, e := range w.server.Endpoints() {
