@@ -27,6 +27,8 @@ type fetch struct {
 	name  dnsname.Name
 	types []uint16 // still to be asked
 	sub   *Query
+	// pushed tells that a query was made at all.
+	pushed bool
 	// denied tells that an answer said there is no address, and not merely that
 	// none could be had.
 	denied bool
@@ -73,8 +75,11 @@ func (s *solver) moreServers(q *Query) error {
 		if s.look(q, f) {
 			return nil
 		}
-		s.unresolvable(q, f)
 		q.run.ns.fetch = nil
+		if s.parentSide(q, f.name) {
+			return nil
+		}
+		s.unresolvable(q, f)
 	}
 }
 
@@ -95,8 +100,6 @@ func (s *solver) nextFetch(q *Query) *fetch {
 		return nil
 	}
 	name := names[s.cfg.Servers.Intn(len(names))]
-	ns.fetches++
-	r.nsFetches++
 	ns.looked = append(ns.looked, name)
 	return &fetch{name: name, types: s.families(q, name)}
 }
@@ -149,7 +152,11 @@ func (s *solver) look(q *Query, f *fetch) bool {
 			}
 			continue
 		}
-		f.sub = sub
+		if !f.pushed {
+			q.run.ns.fetches++
+			s.r.nsFetches++
+		}
+		f.sub, f.pushed = sub, true
 		return true
 	}
 	return false
@@ -220,6 +227,9 @@ func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
 // requests hear of it only where the reason cannot be this one's own: further
 // down, a look-up may have failed because it waited for one further up.
 func (s *solver) unresolvable(q *Query, f *fetch) {
+	if !f.pushed {
+		return
+	}
 	s.r.unresolvable++
 	if f.denied || q.Depth == 0 {
 		s.failed.add(f.name, s.r.Now)

@@ -1,0 +1,79 @@
+package resolve
+
+import (
+	"errors"
+	"testing"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
+
+func TestPlanRefusesCycles(t *testing.T) {
+	c := &limits.Counters{}
+	p := Plan{counters: c}
+	a := &Query{Question: Question{Name: "\x01a\x00", Type: 1, Class: 1}}
+	b := &Query{Question: Question{Name: "\x01b\x00", Type: 1, Class: 1}, Parent: a}
+	again := &Query{Question: a.Question, Parent: b}
+	other := &Query{Question: Question{Name: "\x01a\x00", Type: 28, Class: 1}, Parent: b}
+	for _, tt := range []struct {
+		q    *Query
+		want error
+	}{{a, nil}, {b, nil}, {again, ErrCycle}, {other, nil}} {
+		q, want := tt.q, tt.want
+		if err := p.Push(q); !errors.Is(err, want) {
+			t.Errorf("Push(%s %d): got %v, want %v", q.Name, q.Type, err, want)
+		}
+	}
+	if c.Get(limits.Cycle) != 1 {
+		t.Error("the cycle was not counted")
+	}
+	p.Pop(p.stack[0])
+	if !p.Empty() {
+		t.Error("what stands above a query must leave with it")
+	}
+}
+
+func TestPlanIsBounded(t *testing.T) {
+	c := &limits.Counters{}
+	p := Plan{counters: c}
+	var err error
+	for range limits.MaxQueriesPerPlan {
+		if err = p.Push(&Query{Question: Question{Name: dnsname.Root}}); err != nil {
+			t.Fatal(err)
+		}
+		p.Pop(p.Current()) // a solved query still counts
+	}
+	if err = p.Push(&Query{}); !errors.Is(err, ErrBudget) || c.Get(limits.PlanQueries) != 1 {
+		t.Errorf("got %v after %d queries", err, limits.MaxQueriesPerPlan)
+	}
+}
+
+func TestThrottleForgets(t *testing.T) {
+	var th throttle
+	th.add("\x01a\x00", 1000)
+	for now, want := range map[int64]bool{1000: true, 1059: true, 1060: false, 900: false} {
+		if got := th.has("\x01a\x00", now); got != want {
+			t.Errorf("at %d: got %v, want %v", now, got, want)
+		}
+	}
+	for i := range 3 * throttled {
+		th.add(dnsname.Name([]byte{3, byte(i), byte(i >> 8), byte(i >> 16), 0}), 1000)
+	}
+	if len(th.m) > throttled {
+		t.Errorf("got %d names, want at most %d", len(th.m), throttled)
+	}
+}
+
+func TestFlagsHaveTheirNames(t *testing.T) {
+	if 1<<len(flagNames) != flagsEnd {
+		t.Fatalf("%d names for flags up to %b", len(flagNames), flagsEnd)
+	}
+	for name, want := range map[string]Flags{"NO_MINIMIZE": NoMinimize, "forward": Forward, "NO_EDNS": SafeMode, "DNS64_DISABLE": DNS64Disable} {
+		if got, ok := FlagByName(name); !ok || got != want {
+			t.Errorf("%s: got %b, want %b", name, got, want)
+		}
+	}
+	if _, ok := FlagByName("NO_SUCH"); ok {
+		t.Error("NO_SUCH is a flag")
+	}
+}
