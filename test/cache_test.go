@@ -102,7 +102,7 @@ func TestClearOfEverything(t *testing.T) {
 	warm(t, g)
 	before := count(t, g)
 	got := g.Eval(t, "cache.clear()")
-	if got != fmt.Sprintf("[count] => %d\n", before) {
+	if got != fmt.Sprintf("[count] => %d", before) {
 		t.Errorf("cache.clear() printed %q, want the %d entries before", got, before)
 	}
 	if got := strings.TrimSpace(proctest.Eval(t, g.Worker(t, 1).Socket, "cache.count()")); got != "0" {

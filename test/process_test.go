@@ -197,7 +197,7 @@ func TestFrozenSupervisorCostsNothing(t *testing.T) {
 	g.Signal(syscall.SIGSTOP)
 	s := proctest.Load(t, g.Addr, 1000, names...)
 	time.Sleep(time.Second)
-	if got := g.Eval(t, "map 'worker.id'"); got != "[1] => 0\n[2] => 1\n" {
+	if got := g.Eval(t, "map 'worker.id'"); got != "[1] => 0\n[2] => 1" {
 		t.Errorf("map with a frozen supervisor: %q", got)
 	}
 	g.Ask(t, "udp", "fresh.wild.example.com", dns.TypeA, 0)
@@ -284,7 +284,7 @@ func expect(t *testing.T, c *net.UnixConn, line string) {
 // pstree shows the group as the manual does, with the supervisor on top.
 func TestPstreeShowsTheGroup(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 4))
-	out := proctest.Run(t, "pstree", "-gT", strconv.Itoa(g.PID()))
+	out := proctest.Run(t, "pstree", "-cgT", strconv.Itoa(g.PID()))
 	if got := strings.Count(out, "kresd("+strconv.Itoa(g.PID())+")"); got != 5 {
 		t.Errorf("pstree shows %d processes of group %d, want 5:\n%s", got, g.PID(), out)
 	}
