@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// sample makes a data file with some history: entries small and large, and pages
+// sampleFile makes a data file with some history: entries small and large, and pages
 // that were freed.
 func sampleFile(t *testing.T) []byte {
 	t.Helper()
@@ -35,7 +35,7 @@ func sampleFile(t *testing.T) []byte {
 	return b
 }
 
-// used cuts a data file after its last page in use.
+// usedBytes cuts a data file after its last page in use.
 func usedBytes(t *testing.T, b []byte) []byte {
 	m0, err0 := parseMeta(b)
 	m1, err1 := parseMeta(b[m0.pageSize:])

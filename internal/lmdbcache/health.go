@@ -44,6 +44,13 @@ func (h *health) failure() (paused bool) {
 	return true
 }
 
+// rest makes writing pause for a while.
+func (h *health) rest(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until.Store(max(h.until.Load(), int64(h.clock.Mono()+d)))
+}
+
 // recovered ends a pause: somebody has made room.
 func (h *health) recovered() {
 	h.mu.Lock()

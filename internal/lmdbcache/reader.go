@@ -59,7 +59,7 @@ func (s *Store) NewReader() (*Reader, error) {
 // nothing: ErrClosed when the Store was closed, ErrBusy when the map is just
 // being replaced.
 func (r *Reader) Begin() error {
-	if !r.state.CompareAndSwap(readerIdle, readerReading) {
+	if r.s.readers.wanted.Load() || !r.state.CompareAndSwap(readerIdle, readerReading) {
 		return r.refused()
 	}
 	if r.txn == nil || r.txn.Renew() != nil {
@@ -78,7 +78,7 @@ func (r *Reader) Begin() error {
 }
 
 func (r *Reader) refused() error {
-	if r.state.Load() == readerClosed {
+	if r.s.closed.Load() || r.state.Load() == readerClosed {
 		return ErrClosed
 	}
 	return ErrBusy
@@ -228,6 +228,11 @@ func isOwn(key []byte) bool { return len(key) >= 2 && key[0] == 0 && key[1] == 0
 
 // A readerSet knows all Readers of a Store, so that they can be held off.
 type readerSet struct {
+	// wanted is set while somebody waits for readers to become idle: without
+	// it, one that reads all the time would hardly be met between End and
+	// Begin.
+	wanted atomic.Bool
+
 	mu     sync.Mutex
 	all    []*Reader
 	closed bool
@@ -260,6 +265,7 @@ func (rs *readerSet) remove(r *Reader) {
 // when one did not end in time. New readers wait as well.
 func (rs *readerSet) hold(wait time.Duration) (release func(), ok bool) {
 	rs.mu.Lock()
+	rs.wanted.Store(true)
 	ok = true
 	deadline := time.Now().Add(wait)
 	var held []*Reader
@@ -273,6 +279,7 @@ func (rs *readerSet) hold(wait time.Duration) (release func(), ok bool) {
 		for _, r := range held {
 			r.state.CompareAndSwap(readerHeld, readerIdle)
 		}
+		rs.wanted.Store(false)
 		rs.mu.Unlock()
 	}, ok
 }
@@ -282,6 +289,7 @@ func (rs *readerSet) closeAll(wait time.Duration) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.closed = true
+	rs.wanted.Store(true)
 	deadline := time.Now().Add(wait)
 	ok := true
 	for _, r := range rs.all {

@@ -140,6 +140,10 @@ func (s *Store) writeNext() {
 		b = tally{}
 		return s.writeBatch(txn, batch, &b)
 	})
+	if lmdb.IsMapFull(err) {
+		err = s.writeSmall(batch, &b)
+		b.tried = len(batch)
+	}
 	if err != nil {
 		b = tally{tried: len(batch)} // given up, all of it
 		s.failed(err)
@@ -148,6 +152,22 @@ func (s *Store) writeNext() {
 	s.stats.remove.Add(b.removed)
 	s.stats.removeMiss.Add(b.missing)
 	s.queue.done(batch[:b.tried], batch[b.tried:])
+}
+
+// writeSmall tries a batch again without the entries that need pages in a row:
+// those may be missing in a map with single free pages enough.
+func (s *Store) writeSmall(batch []*op, b *tally) error {
+	small := make([]*op, 0, len(batch))
+	for _, o := range batch {
+		if o.size() < int(s.view.Load().psize)/2 {
+			small = append(small, o)
+		}
+	}
+	s.stats.fullDrops.Add(uint64(len(batch) - len(small)))
+	return s.update(func(txn *lmdb.Txn) error {
+		*b = tally{}
+		return s.writeBatch(txn, small, b)
+	})
 }
 
 // A tally is what a transaction did; it counts when it is committed.
@@ -230,6 +250,11 @@ func (s *Store) update(fn lmdb.TxnOp) error {
 	return err
 }
 
+// snapshotWait is how long writing rests when free pages are still held by a
+// reader's snapshot: readers of a batch are done long before, a frozen process
+// is not worth a failing transaction more often.
+const snapshotWait = 50 * time.Millisecond
+
 // failed takes note of a transaction that failed. The entries in it are lost,
 // which a cache may do; asking for the answer again is what brings them back.
 func (s *Store) failed(err error) {
@@ -241,6 +266,12 @@ func (s *Store) failed(err error) {
 			s.lost(err.Error())
 		case lmdb.MapFull:
 			s.health.askCollector()
+			if s.Usage() < limits.CollectHardPercent {
+				// There are free pages, but they were freed just now,
+				// or a reader somewhere still holds a snapshot of them.
+				s.health.rest(snapshotWait)
+				return
+			}
 		}
 	}
 	if s.health.failure() {
