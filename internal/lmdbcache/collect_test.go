@@ -130,7 +130,7 @@ func TestWritingPausesAfterFailures(t *testing.T) {
 	var h health
 	h.init(Options{Clock: &c.Clock, OnFull: func() {}})
 	fail := func() bool { c.Advance(time.Second); return h.failure() }
-	if fail() || fail() || h.paused() {
+	if first, second := fail(), fail(); first || second || h.paused() {
 		t.Error("paused after two failures")
 	}
 	if !fail() || !h.paused() {
@@ -142,7 +142,7 @@ func TestWritingPausesAfterFailures(t *testing.T) {
 	}
 	fail()
 	c.Advance(limits.WriteFailureWindow)
-	if fail() || fail() {
+	if first, second := fail(), fail(); first || second {
 		t.Error("paused after failures that are far apart")
 	}
 	if !fail() || !h.paused() {
