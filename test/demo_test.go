@@ -43,6 +43,7 @@ func TestDemo(t *testing.T) {
 		"-port", strconv.Itoa(int(at.Port())), "-rundir", rundir, "-workers", "2", "-roots", "127.0.0.1:1")
 	var screen lockedText
 	cmd.Stdout, cmd.Stderr = &screen, &screen
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +73,13 @@ func TestDemo(t *testing.T) {
 			t.Errorf("console %s: %q", c[1], got)
 		}
 	}
-	_ = cmd.Process.Signal(syscall.SIGINT)
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) // to the whole group, as a terminal does
 	ended := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 	if err := cmd.Wait(); err != nil || !ended.Stop() {
 		t.Errorf("after Ctrl-C: %v; screen:\n%s", err, &screen)
+	}
+	if strings.Contains(screen.String(), "killing") {
+		t.Errorf("workers were killed instead of drained:\n%s", &screen)
 	}
 	if _, err := proctest.Exchange("udp", at, proctest.Query("www.example.com", dns.TypeA, 0)); err == nil {
 		t.Error("something still answers after the end")

@@ -122,6 +122,9 @@ func resolve(ctx context.Context, o options, env []string) (int, error) {
 	started := time.Now()
 	cmd := exec.CommandContext(ctx, o.kresd, "-f", strconv.Itoa(o.workers), "-a", o.addr+"@"+strconv.Itoa(int(o.port)), "-c", configName, o.rundir)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, os.Stdout, os.Stderr
+	// Not in the terminal's group: Ctrl-C would reach kresd twice, from the
+	// terminal and from here, and a second signal means to end at once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = grace
 	if err := cmd.Start(); err != nil {
