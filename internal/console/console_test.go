@@ -370,3 +370,17 @@ func TestBinaryFrame(t *testing.T) {
 		t.Errorf("frame says %d octets and has %d", n, out.Len()-4)
 	}
 }
+
+func TestProtocolGivesTheClientsPlaceBack(t *testing.T) {
+	stay := func(_ context.Context, r io.Reader, w io.Writer) {
+		_, _ = io.WriteString(w, "here\n")
+		_, _ = io.Copy(io.Discard, r)
+	}
+	dial, _ := serve(t, Options{Protocols: map[string]Protocol{"__stay": stay}})
+	for range limits.ConsoleClients + 1 {
+		c := dial()
+		expect(t, c, "> ")
+		send(t, c, "__stay\n")
+		expect(t, c, "here\n")
+	}
+}

@@ -191,6 +191,9 @@ func TestKilledWorkerIsRestartedWithItsID(t *testing.T) {
 	if !strings.Contains(strings.Join(r.seen, "\n"), fmt.Sprint("died ", pids[1])) {
 		t.Error("Died was not told")
 	}
+	if n := strings.Count(strings.Join(r.seen, "\n"), "all workers are ready"); n != 1 {
+		t.Errorf("the group became complete %d times, want once", n)
+	}
 	r.kill(r.pid(), syscall.SIGINT)
 	if status := r.end(); status != 0 {
 		t.Errorf("status %d after SIGINT, want 0", status)
