@@ -274,11 +274,20 @@ func (c *tcpConn) deliver(pkt []byte) bool {
 			delete(c.waiting, w.want.id)
 			return true
 		}
+		// With our ID and another question it is the server itself that answers
+		// something else: no better answer will follow on this connection.
+		if w != nil && w.want.question != nil {
+			w.tell(tcpAnswer{err: errOtherQuestion})
+			delete(c.waiting, w.want.id)
+		}
 	}
 	c.strays++
 	c.pool.e.stats.ignored.Add(1)
 	return c.strays < limits.UpstreamTCPStrays
 }
+
+// errOtherQuestion: the server answered, but not what it was asked.
+var errOtherQuestion = fmt.Errorf("another question's answer: %w", ErrMalformed)
 
 // matches judges what cannot be forged from off the path: an error without a
 // question counts, and so does an answer that is marked truncated.

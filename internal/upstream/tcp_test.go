@@ -196,7 +196,13 @@ func TestHostileStreams(t *testing.T) {
 					return
 				}
 			}
-		}, resolve.ErrUnreachable},
+		}, ErrMalformed},
+		{"one answer to another question", func(s *testServer, c net.Conn, q []byte) {
+			r := reply(q, evil)
+			r[13] ^= 1
+			writeFrame(c, r)
+			s.readFrame(c)
+		}, ErrMalformed},
 		{"endless empty messages", func(s *testServer, c net.Conn, q []byte) {
 			for {
 				if _, err := c.Write(make([]byte, 1000)); err != nil {
