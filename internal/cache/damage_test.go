@@ -109,6 +109,31 @@ func TestEntriesOfAnotherSchema(t *testing.T) {
 	}
 }
 
+// Entries that bear a right checksum, but say what their keys contradict: the
+// work of somebody who may write to the file.
+func TestForgedEntries(t *testing.T) {
+	w, qs := filled(t)
+	q := qs[0]
+	key := string(answerKey(q.Name, q.Type, q.Class, variant(true, false), 0))
+	answer := w.mem.m[key]
+	answer[12] = byte(bogus)
+	sealAgain([]byte(key), answer)
+	if _, ok := w.ask(q, client{size: 1232, do: true}); ok {
+		t.Error("CD=0 reads a bogus answer")
+	}
+	for what, s := range map[string]resolve.Set{
+		"owner": rrset(t, secure, "evil.example.", wire.TypeA, 60, "\x06\x06\x06\x06"),
+		"type":  rrset(t, secure, "www.example.", wire.TypeAAAA, 60, "\x06\x06\x06\x06"),
+	} {
+		key := rrsetKey(q.Name, q.Type, q.Class)
+		h := header{kind: kindRRset, rank: secure, made: w.now(), ttl: 60}
+		w.mem.m[string(key)] = seal(key, appendSets(newEntry(h, 0), []resolve.Set{s}))
+		if o := w.peek(q); o.Kind != resolve.Pending {
+			t.Errorf("another %s: %+v", what, o)
+		}
+	}
+}
+
 func sealAgain(key, entry []byte) { seal(key, entry) }
 
 // FuzzEntries: entries that bear a right checksum but hold anything at all. They

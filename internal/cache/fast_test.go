@@ -259,6 +259,10 @@ func TestAnswersKnowTheirConfiguration(t *testing.T) {
 	if _, ok := w.ask(req.Question, client{}); ok {
 		t.Error("an answer made under the old configuration is used under the new one")
 	}
+	w.SetFingerprint(1)
+	if _, ok := w.ask(req.Question, client{}); ok {
+		t.Error("an answer made under two configurations is used")
+	}
 }
 
 func TestClearEndsAnswersElsewhere(t *testing.T) {
@@ -300,8 +304,8 @@ func TestAnswersAreNotWrittenTwice(t *testing.T) {
 	w.answered(q, res)
 	w.pass(5)
 	w.answered(q, *aged(res, 5))
-	if w.mem.writes != 1 {
-		t.Errorf("%d writes", w.mem.writes)
+	if n := w.Stats().Answers; w.mem.writes != 1 || n != 1 {
+		t.Errorf("%d writes, %d queued", w.mem.writes, n)
 	}
 	w.answered(q, res) // a fresh one lives longer
 	if w.mem.writes != 2 {
@@ -366,6 +370,35 @@ func TestStats(t *testing.T) {
 	got, want := w.Stats(), Stats{AnswerHit: 1, AnswerMiss: 1, Hit: 1, Stashed: 1, Answers: 1}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestSwapLeavesNoReaderBehind(t *testing.T) {
+	w := newWorld(t)
+	f := w.NewFast()
+	defer f.Close()
+	f.Begin(w.now())
+	f.End()
+	if w.mem.open != 1 {
+		t.Fatalf("%d readers", w.mem.open)
+	}
+	if old := w.Swap(nil); old != Store(w.mem) || w.mem.open != 0 {
+		t.Errorf("%d readers of the old store", w.mem.open)
+	}
+}
+
+// A module's record may live longer than the operator allows.
+func TestAnswersLiveNoLongerThanMaxTTL(t *testing.T) {
+	w := newWorld(t)
+	q := question(t, "www.example.", wire.TypeA)
+	w.answered(q, resultOf(insecure, rrset(t, insecure, "www.example.", wire.TypeA, 1<<30, "\x01\x02\x03\x04")))
+	w.pass(int(w.MaxTTL()) - 1)
+	if _, ok := w.ask(q, client{}); !ok {
+		t.Error("gone too early")
+	}
+	w.pass(1)
+	if _, ok := w.ask(q, client{}); ok {
+		t.Error("still there")
 	}
 }
 

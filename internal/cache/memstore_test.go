@@ -17,6 +17,7 @@ type memStore struct {
 	clears uint64
 	ranges []string // range of each clear
 	writes int
+	open   int // readers
 }
 
 func newMemStore() *memStore { return &memStore{m: map[string][]byte{}} }
@@ -89,7 +90,10 @@ func (s *memStore) Prune(_ context.Context, judge func(k, v []byte) lmdbcache.Wo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys() {
-		if judge([]byte(k), s.m[k]) == 0 && judge([]byte(k), s.m[k]) == 0 {
+		if judge([]byte(k), s.m[k]) != 0 {
+			continue
+		}
+		if judge([]byte(k), s.m[k]) == 0 { // again, as lmdbcache does before it removes
 			delete(s.m, k)
 			n++
 		}
@@ -115,7 +119,12 @@ func (s *memStore) ClearNumber() uint64 {
 	return s.clears
 }
 
-func (s *memStore) NewReader() (Reader, error) { return &memReader{s: s}, nil }
+func (s *memStore) NewReader() (Reader, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	return &memReader{s: s}, nil
+}
 
 type memReader struct {
 	s      *memStore
@@ -138,4 +147,10 @@ func (r *memReader) Get(key []byte) ([]byte, bool) {
 
 func (r *memReader) ClearNumber() uint64 { return r.s.ClearNumber() }
 func (r *memReader) End()                {}
-func (r *memReader) Close()              { r.closed = true }
+
+func (r *memReader) Close() {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.closed = true
+	r.s.open--
+}

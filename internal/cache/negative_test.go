@@ -254,8 +254,17 @@ func TestFailure(t *testing.T) {
 		return true
 	}
 	for i, ttl := range []int{5, 10, 20, 40, 80, 160, 300, 300} {
-		w.answered(q, res)
-		w.answered(q, res) // at the same time: one failure
+		var together []*resolve.Request
+		for range 3 { // requests that fail together are one failure
+			req := w.request(q)
+			w.layer.Begin(req)
+			w.layer.Produce(req, &resolve.Query{Question: q})
+			req.Result = res
+			together = append(together, req)
+		}
+		for _, req := range together {
+			w.layer.Finalize(req)
+		}
 		w.pass(ttl - 1)
 		if !failed(false) || failed(true) {
 			t.Errorf("failure %d: not remembered for %d s, or for CD=1 as well", i, ttl)
