@@ -6,7 +6,6 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/lmdbcache"
-	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
 
@@ -102,13 +101,4 @@ func (c *Cache) Prune(ctx context.Context, now int64, limit int) (int, error) {
 		chosen[string(key)] = struct{}{}
 		return w
 	})
-}
-
-// Known is what the cache holds about a question, for people to look at. Its
-// Kind is Pending when it holds nothing.
-func (c *Cache) Known(q resolve.Question, now int64) resolve.Outcome {
-	if c.current() == nil {
-		return resolve.Outcome{}
-	}
-	return look{c: c, q: q, now: now, cd: true}.find()
 }
