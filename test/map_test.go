@@ -1,7 +1,6 @@
 package test
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,7 +98,7 @@ func TestMapFromAllWorkersAtOnce(t *testing.T) {
 				defer c.Close()
 				got, err := c.Do("map 'worker.id'")
 				if want := "[1] => 0\n[2] => 1\n[3] => 2\n"; err != nil || got != want {
-					t.Error(fmt.Errorf("worker %d: %q, %w", w.ID, got, err))
+					t.Errorf("worker %d: %q, %v; want %q", w.ID, got, err, want)
 				}
 			})
 		}

@@ -61,19 +61,31 @@ func RunDir(t testing.TB) string {
 }
 
 // Start starts a group and returns when all its workers answer, on the console
-// and to DNS queries. The test's end stops it.
+// and to DNS queries, and know each other. The test's end stops it.
 func Start(t testing.TB, c Config) *Group {
 	t.Helper()
 	g := Launch(t, c)
 	end := time.Now().Add(startWait)
 	for time.Now().Before(end) && g.Alive() {
-		if len(g.Workers()) == g.workers && answers(g.Addr) {
+		if g.complete() && answers(g.Addr) {
 			return g
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("kresd did not start within %v; alive %t, workers %v, log:\n%s", startWait, g.Alive(), g.Workers(), g.Log())
 	return nil
+}
+
+// complete reports whether every worker reaches every other by map().
+func (g *Group) complete() bool {
+	workers := g.Workers()
+	for _, w := range workers {
+		text, err := eval(w.Socket, "map 'true'")
+		if err != nil || strings.Count(text, "=> true") != g.workers {
+			return false
+		}
+	}
+	return len(workers) == g.workers
 }
 
 // Launch starts a group and returns at once.
