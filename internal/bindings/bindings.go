@@ -28,6 +28,8 @@ type Daemon struct {
 	Clock    *clock.Clock
 	Log      *logging.Logger
 	Group    *safe.Group
+	// Interfaces are the network interfaces; nil: this machine's.
+	Interfaces func() []Interface
 	// ModuleDir is where modules are looked for at first.
 	ModuleDir string
 	// Changed is called after a setting was changed; it may be nil.
@@ -42,6 +44,9 @@ func (d *Daemon) changed() {
 
 // Install makes the globals. It runs once, on the machine's owner goroutine.
 func Install(d *Daemon) {
+	if d.Interfaces == nil {
+		d.Interfaces = machineInterfaces
+	}
 	installNet(d)
 	installCache(d)
 	timers := installEvent(d)
@@ -51,6 +56,15 @@ func Install(d *Daemon) {
 	installOptions(d)
 	installMap(d)
 	clearer{d, timers}.install()
+}
+
+// text is a string argument. A number does not count as its text: what these
+// functions take is a name, an address or a path.
+func text(c *script.Call, i int) string {
+	if c.Type(i) != "string" {
+		c.TypeError(i, "string")
+	}
+	return c.String(i)
 }
 
 // funcs reads better than a slice literal where functions are listed.

@@ -19,7 +19,8 @@ type Cache interface {
 	Open(size int64, uri, dir string) error
 	// Close tells whether a cache was open.
 	Close() bool
-	// IsOpen, Size and URI tell of the open cache; Size is 0 when none is.
+	// IsOpen and Size tell of the open cache; Size is 0 when none is. URI is that
+	// of the cache opened last, "" before the first.
 	IsOpen() bool
 	Size() int64
 	URI() string
@@ -53,7 +54,19 @@ const cacheScheme = "lmdb://"
 var errCacheClosed = errors.New("no cache is open: open one with cache.open() or cache.size")
 
 // caching is the global cache.
-type caching struct{ d *Daemon }
+type caching struct {
+	d *Daemon
+	// closed: a script closed the cache, or tried to; it wants none.
+	closed bool
+	// together is what an assigned table has said so far; nil outside of one.
+	together *opening
+}
+
+// opening is what to open; nil parts are those of the cache at hand.
+type opening struct {
+	size *float64
+	uri  *string
+}
 
 func installCache(d *Daemon) {
 	k := &caching{d: d}
@@ -65,9 +78,10 @@ func installCache(d *Daemon) {
 			{Name: "size", Help: "maximum size in bytes; assigning opens the cache again", Get: k.getSize, Set: k.setSize},
 			{Name: "storage", Help: "where the cache is, lmdb://PATH; assigning opens it there", Get: k.getStorage, Set: k.setStorage},
 			{Name: "current_size", Help: "maximum size of the open cache in bytes, 0 when closed", Get: k.getSize},
-			{Name: "current_storage", Help: "where the open cache is", Get: k.getStorage},
+			{Name: "current_storage", Help: "where the cache is that was opened last", Get: k.getStorage},
 		},
-		Funcs: k.funcs(),
+		Funcs:   k.funcs(),
+		Merging: k.merging,
 	})
 }
 
@@ -85,54 +99,112 @@ func (k *caching) funcs() []script.Func {
 		script.Func{Name: "min_ttl", Args: "[seconds]", Max: 1, Help: "shortest time that anything is kept; raising it beyond a few seconds breaks DNS", Fn: k.minTTL},
 		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1, Help: "how long an address that does not answer is left alone, in milliseconds",
 			Fn: func(c *script.Call) error { return milliseconds(k.d, c, &k.d.Settings.NSTimeout, 0) }},
-		script.Func{Name: "get", Args: "name", Min: 0, Max: -1, Help: "reserved",
+		script.Func{Name: "get", Args: "[name]", Max: -1, Help: "not implemented yet",
 			Fn: func(*script.Call) error { return errors.New("cache.get() is not implemented") }},
 		script.Func{Name: "prune", Args: "[n]", Max: 1, Help: "forget what has expired, at most n entries", Fn: k.prune},
 	)
 }
 
-func (k *caching) getSize(*script.Call) (any, error) { return float64(k.d.Cache.Size()), nil }
-
-func (k *caching) getStorage(*script.Call) (any, error) {
-	if !k.d.Cache.IsOpen() {
+// getSize is nil before anybody decided about the cache, which is opened after
+// the configuration then.
+func (k *caching) getSize(*script.Call) (any, error) {
+	if !k.d.Cache.IsOpen() && !k.closed && k.d.Cache.URI() == "" {
 		return nil, nil
 	}
-	return k.d.Cache.URI(), nil
+	return float64(k.d.Cache.Size()), nil
+}
+
+func (k *caching) getStorage(*script.Call) (any, error) {
+	if uri := k.d.Cache.URI(); uri != "" {
+		return uri, nil
+	}
+	return nil, nil
 }
 
 func (k *caching) setSize(c *script.Call) error {
-	uri := k.d.Cache.URI()
-	if uri == "" {
-		uri = cacheScheme
-	}
-	return k.reopen(c, c.Number(1), uri)
+	size := cacheSize(c)
+	return k.set(opening{size: &size})
 }
 
 func (k *caching) setStorage(c *script.Call) error {
-	size := float64(k.d.Cache.Size())
-	if size == 0 {
-		size = 10 << 20
+	uri := text(c, 1)
+	if _, err := cacheDir(uri); err != nil {
+		return err
 	}
-	return k.reopen(c, size, c.String(1))
+	return k.set(opening{uri: &uri})
 }
 
 func (k *caching) open(c *script.Call) error {
-	if err := k.reopen(c, c.Number(1), c.OptString(2, cacheScheme)); err != nil {
+	size, uri := cacheSize(c), cacheScheme
+	if !c.IsNil(2) {
+		uri = text(c, 2)
+	}
+	if err := k.reopen(opening{&size, &uri}); err != nil {
 		return err
 	}
 	return c.Return(true)
 }
 
+// merging opens once for cache = { size = …, storage = … }, whatever the order:
+// one by one, the first would make a cache that nobody asked for.
+func (k *caching) merging(_ *script.Call, merge func() error) error {
+	k.together = &opening{}
+	defer func() { k.together = nil }()
+	if err := merge(); err != nil {
+		return err
+	}
+	if *k.together == (opening{}) {
+		return nil
+	}
+	return k.reopen(*k.together)
+}
+
+func (k *caching) set(o opening) error {
+	if k.together == nil {
+		return k.reopen(o)
+	}
+	if o.size != nil {
+		k.together.size = o.size
+	}
+	if o.uri != nil {
+		k.together.uri = o.uri
+	}
+	return nil
+}
+
+// storageAlone is the size of a cache of which only the storage was said, in
+// octets.
+const storageAlone = 10 << 20
+
 // reopen checks everything before it touches the open cache.
-func (k *caching) reopen(c *script.Call, size float64, uri string) error {
-	if !(size >= limits.MinCacheSize && size <= math.MaxInt64/2) {
-		c.ArgError(1, "a size in bytes of at least %d expected", limits.MinCacheSize)
+func (k *caching) reopen(o opening) error {
+	size, uri := k.d.Cache.Size(), k.d.Cache.URI()
+	if size == 0 {
+		size = storageAlone
+	}
+	if o.size != nil {
+		size = int64(*o.size)
+	}
+	if uri == "" {
+		uri = cacheScheme
+	}
+	if o.uri != nil {
+		uri = *o.uri
 	}
 	dir, err := cacheDir(uri)
 	if err != nil {
 		return err
 	}
-	return k.d.Cache.Open(int64(size), uri, dir)
+	return k.d.Cache.Open(size, uri, dir)
+}
+
+// cacheSize is argument 1 as a size in octets.
+func cacheSize(c *script.Call) float64 {
+	size := c.Number(1)
+	if !(size >= limits.MinCacheSize && size <= limits.MaxCacheSize) {
+		c.ArgError(1, "a size in bytes from %d to %d expected", limits.MinCacheSize, limits.MaxCacheSize)
+	}
+	return size
 }
 
 // cacheDir is the directory that a storage URI names; text without a scheme is
@@ -146,6 +218,9 @@ func cacheDir(uri string) (string, error) {
 		}
 		path = rest
 	}
+	if strings.ContainsRune(path, 0) {
+		return "", fmt.Errorf("'%s' is no path", strings.ReplaceAll(uri, "\x00", "\\0"))
+	}
 	if path == "" {
 		path = "."
 	}
@@ -153,6 +228,7 @@ func cacheDir(uri string) (string, error) {
 }
 
 func (k *caching) close(c *script.Call) error {
+	k.closed = true
 	if !k.d.Cache.Close() {
 		return c.Return()
 	}
@@ -160,8 +236,8 @@ func (k *caching) close(c *script.Call) error {
 }
 
 func (k *caching) count(c *script.Call) error {
-	if !k.d.Cache.IsOpen() {
-		return errCacheClosed
+	if err := k.needOpen(); err != nil {
+		return err
 	}
 	n, err := k.d.Cache.Count()
 	if err != nil {
@@ -173,6 +249,9 @@ func (k *caching) count(c *script.Call) error {
 // stats returns a table whose pairs() are the manual's four counters; the
 // others are found by name.
 func (k *caching) stats(c *script.Call) error {
+	if err := k.needOpen(); err != nil {
+		return err
+	}
 	out := script.Shadowed{Shown: &luavalue.Table{}, Hidden: &luavalue.Table{}}
 	for i, s := range k.d.Cache.Stats() {
 		if i < manualCounters {
@@ -184,12 +263,15 @@ func (k *caching) stats(c *script.Call) error {
 	return c.Return(&out)
 }
 
+// The limits of TTLs belong to the open cache, so that without one they cannot
+// be read either.
+
 func (k *caching) maxTTL(c *script.Call) error {
+	if err := k.needOpen(); err != nil {
+		return err
+	}
 	lo, hi := k.d.Cache.TTLs()
 	if c.NArgs() > 0 {
-		if err := k.needOpen(); err != nil {
-			return err
-		}
 		hi = uint32(c.Int(1, int(lo), math.MaxUint32))
 		k.d.Cache.SetTTLs(lo, hi)
 	}
@@ -197,11 +279,11 @@ func (k *caching) maxTTL(c *script.Call) error {
 }
 
 func (k *caching) minTTL(c *script.Call) error {
+	if err := k.needOpen(); err != nil {
+		return err
+	}
 	lo, hi := k.d.Cache.TTLs()
 	if c.NArgs() > 0 {
-		if err := k.needOpen(); err != nil {
-			return err
-		}
 		lo = uint32(c.Int(1, 0, int(hi)))
 		k.d.Cache.SetTTLs(lo, hi)
 	}

@@ -22,7 +22,6 @@ type clearer struct {
 
 // clearing is one call of cache.clear().
 type clearing struct {
-	text     string // the name as it was given
 	name     dnsname.Name
 	exact    bool
 	rrtype   *uint16
@@ -44,7 +43,7 @@ func (k clearer) call(c *script.Call) error {
 	if !k.d.Cache.IsOpen() {
 		return errCacheClosed
 	}
-	if c.IsNil(1) || (c.String(1) == "." && !c.OptBool(2, false)) {
+	if c.IsNil(1) || (text(c, 1) == "." && !c.OptBool(2, false)) {
 		return k.everything(c)
 	}
 	job, err := readClearing(c)
@@ -65,8 +64,7 @@ func (k clearer) call(c *script.Call) error {
 		k.then(job, result)
 		return c.Return(result)
 	}
-	args := []any{c.Arg(1), c.Arg(2), c.Arg(3), c.Arg(4), job.callback, c.Arg(6), result}
-	values, err := job.callback.Call(args...)
+	values, err := job.callback.Call(c.Ref(1), job.exact, nil, job.chunk, job.callback, c.Ref(6), result)
 	if err != nil {
 		return err
 	}
@@ -83,32 +81,42 @@ func (k clearer) everything(c *script.Call) error {
 
 // readClearing checks the arguments in the order of the manual.
 func readClearing(c *script.Call) (*clearing, error) {
-	job := &clearing{text: c.String(1), chunk: limits.ClearChunk}
+	job := &clearing{chunk: limits.ClearChunk}
 	var err error
-	if job.name, err = dnsname.Parse(job.text); err != nil {
-		return nil, fmt.Errorf("cache.clear: bad name '%s': %w", job.text, err)
+	if job.name, err = dnsname.Parse(text(c, 1)); err != nil {
+		return nil, fmt.Errorf("bad name '%s': %w", c.String(1), err)
 	}
 	job.exact = c.OptBool(2, false)
 	if !c.IsNil(3) {
 		t := uint16(c.Int(3, 1, math.MaxUint16))
 		job.rrtype = &t
 		if !job.exact {
-			return nil, errors.New("cache.clear: rr_type needs exact_name = true")
+			return nil, errors.New("rr_type needs exact_name = true")
 		}
 		if !c.IsNil(4) || !c.IsNil(5) {
-			return nil, errors.New("cache.clear: rr_type goes neither with chunk_size nor with callback")
+			return nil, errors.New("rr_type goes neither with chunk_size nor with callback")
 		}
 	}
-	job.chunk = c.OptInt(4, 1, math.MaxInt32, limits.ClearChunk)
+	if !c.IsNil(4) {
+		job.chunk = chunkSize(c, 4)
+	}
 	if !c.IsNil(5) {
 		job.callback = c.Function(5)
-	}
-	if !c.IsNil(6) {
-		if r, ok := c.Table(6).Get("round").(float64); ok {
+	} else if !c.IsNil(6) {
+		if r, ok := c.Table(6).Get("round").(float64); ok && r >= 1 && r < math.MaxInt32 {
 			job.round = int(r)
 		}
 	}
 	return job, nil
+}
+
+// chunkSize is a number of entries; math.huge stands for all.
+func chunkSize(c *script.Call, i int) int {
+	n := c.Number(i)
+	if !(n >= 1) {
+		c.ArgError(i, "a positive number expected")
+	}
+	return int(min(n, math.MaxInt32))
 }
 
 // chunk removes one chunk and tells what happened.

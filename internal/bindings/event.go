@@ -54,12 +54,12 @@ func (t *timers) luaRecurrent(c *script.Call) error {
 }
 
 func (t *timers) luaReschedule(c *script.Call) error {
-	e := t.live[eventID(c)]
+	e, after := t.live[eventID(c)], interval(c, 2)
 	if e == nil {
 		return c.Return(false)
 	}
 	e.every = 0
-	t.arm(e, interval(c, 2))
+	t.arm(e, after)
 	return c.Return(true)
 }
 
@@ -82,7 +82,7 @@ func eventID(c *script.Call) int {
 func interval(c *script.Call, i int) time.Duration {
 	ms := c.Number(i)
 	if !(ms >= 0 && ms <= float64(math.MaxInt64/int64(time.Millisecond))) {
-		c.ArgError(i, "milliseconds of at least 0 expected")
+		c.ArgError(i, "milliseconds of at least 0 expected, and below 300 years")
 	}
 	return time.Duration(int64(ms)) * time.Millisecond
 }

@@ -25,16 +25,14 @@ func installMap(d *Daemon) {
 	d.VM.Register(script.Func{
 		Name: "map", Args: "expression", Min: 1, Max: 1, Help: "run an expression in all workers and collect the results, ordered by worker",
 		Fn: func(c *script.Call) error {
-			if c.Type(1) != "string" {
-				c.TypeError(1, "string")
-			}
+			expr := text(c, 1)
 			if c.Within(script.Mapped) {
 				return errMapNested
 			}
 			if c.Within(script.Config) {
 				return errMapLoading
 			}
-			return relay(d, c, c.String(1))
+			return relay(d, c, expr)
 		},
 	})
 }

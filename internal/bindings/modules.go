@@ -8,7 +8,7 @@ import (
 )
 
 func installModules(d *Daemon) {
-	m := &modules{d: d}
+	m := &modules{d: d, shown: map[string]bool{}}
 	d.VM.RegisterObject(script.Object{
 		Name:      "modules",
 		Help:      "loaded modules; modules = { 'hints > iterate', name = options } loads and configures",
@@ -18,14 +18,14 @@ func installModules(d *Daemon) {
 				Fn: func(c *script.Call) error { return c.Return(d.Chain.Names()) }},
 			script.Func{Name: "load", Args: "'name[ > other | < other]'", Min: 1, Max: 1, Help: "load a module at the end, after or before another one",
 				Fn: func(c *script.Call) error {
-					if _, err := m.load(stringOnly(c)); err != nil {
+					if _, err := m.load(text(c, 1)); err != nil {
 						return err
 					}
 					return c.Return(true)
 				}},
 			script.Func{Name: "unload", Args: "name", Min: 1, Max: 1, Help: "unload a module",
 				Fn: func(c *script.Call) error {
-					if err := m.unload(stringOnly(c)); err != nil {
+					if err := m.unload(text(c, 1)); err != nil {
 						return err
 					}
 					return c.Return(true)
@@ -39,34 +39,36 @@ func installModules(d *Daemon) {
 }
 
 // modules makes loaded modules visible to scripts.
-type modules struct{ d *Daemon }
-
-func stringOnly(c *script.Call) string {
-	if c.Type(1) != "string" {
-		c.TypeError(1, "string")
-	}
-	return c.String(1)
+type modules struct {
+	d     *Daemon
+	shown map[string]bool // names that are globals for their module
 }
 
 func (m *modules) load(declaration string) (string, error) {
 	name, err := m.d.Chain.Load(declaration)
 	if err != nil {
+		m.hide(name)
 		return name, err
 	}
 	m.expose(name)
 	return name, nil
 }
 
-// unload takes a module out; the globals of the core (cache) stay.
 func (m *modules) unload(name string) error {
-	inst := m.d.Chain.Instance(name)
 	if err := m.d.Chain.Unload(name); err != nil {
 		return err
 	}
-	if visible(inst) {
-		m.d.VM.Unregister(name)
-	}
+	m.hide(name)
 	return nil
+}
+
+// hide removes the global of a module that is not loaded any more, because it
+// was unloaded or could not be loaded again. The core's globals stay.
+func (m *modules) hide(name string) {
+	if m.shown[name] && m.d.Chain.Instance(name) == nil {
+		m.d.VM.Unregister(name)
+		delete(m.shown, name)
+	}
 }
 
 // assign serves one entry of modules = { 'a', 'b > a', c = options }.
@@ -98,11 +100,6 @@ func (m *modules) assign(c *script.Call, key any) (bool, error) {
 	return true, nil
 }
 
-// visible tells whether a module has anything that scripts can use.
-func visible(i *module.Instance) bool {
-	return i != nil && (len(i.Functions) > 0 || i.Config != nil || i.Get != nil || i.Set != nil)
-}
-
 // expose makes the module's global. A module without functions is still a
 // global, so that scripts can tell whether it is loaded; the core's globals keep
 // their names.
@@ -120,6 +117,7 @@ func (m *modules) expose(name string) {
 			Fn: func(c *script.Call) error { return inst.Config(c.Arg(1)) }})
 	}
 	m.d.VM.RegisterObject(o)
+	m.shown[name] = true
 }
 
 func call(f module.Function) func(c *script.Call) error {

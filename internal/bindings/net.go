@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
@@ -30,7 +31,11 @@ type Endpoint struct {
 // errNoTLS is the answer to everything that would need TLS.
 var errNoTLS = errors.New("DNS over TLS is not part of this version: listen without tls, or put a TLS proxy in front")
 
-const dnsPort = 53
+// The ports that are meant when none, or no transport, is said.
+const (
+	dnsPort = 53
+	tlsPort = 853
+)
 
 func installNet(d *Daemon) {
 	n := &network{d: d}
@@ -44,12 +49,8 @@ func installNet(d *Daemon) {
 		},
 		Funcs: append(n.listening(), netParameters(d)...),
 		Index: func(_ *script.Call, key any) any {
-			if name, ok := key.(string); ok {
-				if t := interfaces().Get(name); t != nil {
-					return t
-				}
-			}
-			return nil
+			name, _ := key.(string)
+			return n.device(name)
 		},
 		Assign: n.assign,
 	})
@@ -64,8 +65,9 @@ func (n *network) listening() []script.Func {
 			Help: "listen on an address, an interface (net.eth0), its name, or a list of them. On machines with several addresses avoid 0.0.0.0 and ::, name the addresses"},
 		script.Func{Name: "close", Args: "address[, port = 53]", Min: 1, Max: 2, Fn: n.close, Help: "stop listening on an address"},
 		script.Func{Name: "list", Max: 0, Fn: n.list, Help: "bound addresses"},
+		script.Func{Name: "endpoints", Max: 0, Fn: n.endpoints, Help: "bound addresses as a list, one entry for each transport"},
 		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses",
-			Fn: func(c *script.Call) error { return c.Return(interfaces()) }},
+			Fn: func(c *script.Call) error { return c.Return(n.interfaces()) }},
 	)
 }
 
@@ -85,42 +87,63 @@ func (n *network) assign(c *script.Call, key any) (bool, error) {
 }
 
 func (n *network) listen(c *script.Call) error {
-	port := c.OptInt(2, 0, 65535, dnsPort)
-	tls, freebind := port == 853, false
-	if !c.IsNil(3) {
-		for _, p := range c.Table(3).Pairs {
-			switch p.Key {
-			case "tls":
-				tls = p.Value == true
-			case "kind":
-				if p.Value != "dns" {
-					return fmt.Errorf("net.listen: kind '%v' is not part of this version: only 'dns' is", p.Value)
-				}
-				tls = false
-			case "freebind":
-				freebind = p.Value == true
-			default:
-				return script.Usage(fmt.Sprintf("net.listen: unknown flag '%v'; there are tls, kind and freebind", p.Key))
-			}
-		}
-	}
-	if tls {
-		return errNoTLS
-	}
 	switch c.Type(1) {
 	case "string", "table":
 	default:
 		c.TypeError(1, "address, interface or list of them")
 	}
-	return c.Return(n.listenOn(c, c.Arg(1), uint16(port), freebind))
+	port := c.OptInt(2, 0, 65535, dnsPort)
+	f := listenFlags{tls: port == tlsPort}
+	if !c.IsNil(3) {
+		for _, p := range c.Table(3).Pairs {
+			if err := f.set(p.Key, p.Value); err != nil {
+				return err
+			}
+		}
+	}
+	if f.tls {
+		return errNoTLS
+	}
+	return c.Return(n.listenOn(c, c.Arg(1), uint16(port), f.freebind))
+}
+
+// listenFlags is the third argument of net.listen.
+type listenFlags struct{ tls, freebind bool }
+
+func (f *listenFlags) set(key, value any) error {
+	switch key {
+	case "kind":
+		kind, ok := value.(string)
+		switch {
+		case !ok:
+			return fmt.Errorf("flag 'kind': string expected, got %s", typeName(value))
+		case kind != "dns":
+			return fmt.Errorf("flag 'kind': only 'dns' is part of this version, not '%s'", kind)
+		}
+		f.tls = false
+		return nil
+	case "tls", "freebind":
+	default:
+		return fmt.Errorf("unknown flag '%v' of net.listen; there are tls, kind and freebind", key)
+	}
+	on, ok := value.(bool)
+	if !ok {
+		return fmt.Errorf("flag '%s': boolean expected, got %s", key, typeName(value))
+	}
+	if key == "tls" {
+		f.tls = on
+	} else {
+		f.freebind = on
+	}
+	return nil
 }
 
 // listenOn binds everything that value names and stops at the first failure,
 // which it logs.
 func (n *network) listenOn(c *script.Call, value any, port uint16, freebind bool) bool {
-	addrs, err := addresses(value)
+	addrs, err := n.addresses(value)
 	if err != nil {
-		c.Raise(script.Usage(err.Error()))
+		c.Raise(err)
 	}
 	for _, a := range addrs {
 		ip, err := parseAddr(a)
@@ -139,11 +162,9 @@ func (n *network) listenOn(c *script.Call, value any, port uint16, freebind bool
 }
 
 func (n *network) close(c *script.Call) error {
-	addr, err := parseAddr(c.String(1))
-	if err != nil {
-		return err
-	}
-	return c.Return(n.d.Listener.Close(netip.AddrPortFrom(addr, uint16(c.OptInt(2, 0, 65535, dnsPort)))))
+	addr, err := parseAddr(text(c, 1))
+	port := c.OptInt(2, 0, 65535, dnsPort)
+	return c.Return(err == nil && n.d.Listener.Close(netip.AddrPortFrom(addr, uint16(port))))
 }
 
 // list shows the first endpoint of each address as the manual does, and further
@@ -152,14 +173,7 @@ func (n *network) list(c *script.Call) error {
 	out := &luavalue.Table{}
 	for _, e := range n.d.Listener.Endpoints() {
 		key := e.Addr.Addr().String()
-		entry := &luavalue.Table{}
-		entry.Add("port", float64(e.Addr.Port()))
-		if e.TCP {
-			entry.Add("tcp", true)
-		}
-		if e.UDP {
-			entry.Add("udp", true)
-		}
+		entry := (&luavalue.Table{}).Add("port", float64(e.Addr.Port())).Add("tcp", e.TCP).Add("udp", e.UDP)
 		first, _ := out.Get(key).(*luavalue.Table)
 		if first == nil {
 			out.Add(key, entry)
@@ -175,13 +189,38 @@ func (n *network) list(c *script.Call) error {
 	return c.Return(out)
 }
 
+// endpoints is what later versions of the manual return from net.list().
+func (n *network) endpoints(c *script.Call) error {
+	out := &luavalue.Table{}
+	for _, e := range n.d.Listener.Endpoints() {
+		family := "inet6"
+		if e.Addr.Addr().Is4() {
+			family = "inet4"
+		}
+		for _, t := range []struct {
+			protocol string
+			on       bool
+		}{{"udp", e.UDP}, {"tcp", e.TCP}} {
+			if t.on {
+				transport := (&luavalue.Table{}).Add("family", family).Add("ip", e.Addr.Addr().String()).
+					Add("port", float64(e.Addr.Port())).Add("protocol", t.protocol)
+				out.Add(float64(len(out.Pairs)+1), (&luavalue.Table{}).Add("kind", "dns").Add("transport", transport))
+			}
+		}
+	}
+	return c.Return(out)
+}
+
 // parseAddr reads an IP address, or an IPv6 one with a zone.
 func parseAddr(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return a, fmt.Errorf("'%s' is neither an IP address nor an interface", text)
+	switch {
+	case err == nil:
+		return a.Unmap(), nil
+	case strings.HasPrefix(text, "/"):
+		return a, errors.New("UNIX sockets are not part of this version")
 	}
-	return a.Unmap(), nil
+	return a, errors.New("neither an IP address nor an interface")
 }
 
 // netParameters are the functions of net that get and set a number or address.

@@ -38,7 +38,7 @@ func setVerbose(d *Daemon, on bool) {
 
 func option(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
-		f, ok := resolve.FlagByName(c.String(1))
+		f, ok := resolve.FlagByName(text(c, 1))
 		if !ok {
 			return fmt.Errorf("option: unknown option '%s'", c.String(1))
 		}
@@ -49,8 +49,8 @@ func option(d *Daemon) func(c *script.Call) error {
 // flag gets a flag, or sets it from argument i.
 func flag(d *Daemon, c *script.Call, f resolve.Flags, i int) error {
 	if !c.IsNil(i) {
-		if c.Type(i) != "boolean" {
-			c.TypeError(i, "boolean")
+		if v := c.Arg(i); c.Type(i) == "number" || c.Type(i) == "string" {
+			c.ArgError(i, "boolean expected, got '%v'", v)
 		}
 		d.Settings.SetFlag(f, c.Bool(i))
 		d.changed()
@@ -58,24 +58,32 @@ func flag(d *Daemon, c *script.Call, f resolve.Flags, i int) error {
 	return c.Return(d.Settings.Flag(f))
 }
 
-var modes = map[string]resolve.Flags{"strict": resolve.Strict, "normal": 0, "permissive": resolve.Permissive}
-
 func mode(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		if c.NArgs() == 0 {
-			for name, f := range modes {
-				if f != 0 && d.Settings.Flag(f) {
-					return c.Return(name)
-				}
-			}
-			return c.Return("normal")
+			return c.Return(currentMode(d))
 		}
-		f, ok := modes[c.String(1)]
-		if !ok {
-			return fmt.Errorf("mode: '%s' is not one of strict, normal, permissive", c.String(1))
+		name := text(c, 1)
+		switch name {
+		case "strict", "normal", "permissive":
+		default:
+			return fmt.Errorf("mode: '%s' is not one of strict, normal, permissive", name)
 		}
-		d.Settings.SetFlag(resolve.Strict, f == resolve.Strict)
-		d.Settings.SetFlag(resolve.Permissive, f == resolve.Permissive)
+		d.Settings.SetFlag(resolve.Strict, name == "strict")
+		d.Settings.SetFlag(resolve.Permissive, name == "permissive")
+		d.changed()
 		return c.Return(true)
 	}
+}
+
+// currentMode is the mode's name. Both flags can be set by option(); strict is
+// what such requests are then.
+func currentMode(d *Daemon) string {
+	switch {
+	case d.Settings.Flag(resolve.Strict):
+		return "strict"
+	case d.Settings.Flag(resolve.Permissive):
+		return "permissive"
+	}
+	return "normal"
 }

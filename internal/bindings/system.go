@@ -2,7 +2,6 @@ package bindings
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"kresd/internal/dnsname"
@@ -22,10 +21,7 @@ func installSystem(d *Daemon) {
 		script.Func{Name: "hostname", Args: "[fqdn]", Max: 1, Help: "name of this host, or set the one that is used",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
-					if c.Type(1) != "string" {
-						c.TypeError(1, "string")
-					}
-					given = c.String(1)
+					given = text(c, 1)
 				}
 				if given != "" {
 					return c.Return(given)
@@ -39,7 +35,7 @@ func installSystem(d *Daemon) {
 		script.Func{Name: "moduledir", Args: "[path]", Max: 1, Help: "directory of modules, also searched by require()",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
-					modules = c.String(1)
+					modules = text(c, 1)
 					d.VM.SetModuleDir(modules)
 				}
 				return c.Return(modules)
@@ -57,10 +53,11 @@ func installSystem(d *Daemon) {
 			}},
 		script.Func{Name: "user", Args: "name[, group]", Min: 1, Max: 2, Help: "give up privileges: run as this user from now on; addresses are bound first, open the cache after it",
 			Fn: func(c *script.Call) error {
-				if err := d.Process.BeforeUser(); err != nil {
-					return err
+				name, group := text(c, 1), ""
+				if !c.IsNil(2) {
+					group = text(c, 2)
 				}
-				if err := becomeUser(c.String(1), c.OptString(2, "")); err != nil {
+				if err := becomeUser(d.Process, name, group); err != nil {
 					return err
 				}
 				return c.Return(true)
@@ -68,9 +65,10 @@ func installSystem(d *Daemon) {
 	)
 }
 
-// becomeUser changes to another user, and group if one is named: group first,
-// because afterwards it would not be allowed.
-func becomeUser(name, group string) error {
+// becomeUser changes to another user, and group if one is named. Names are
+// looked up before anything happens; what needs privileges is opened before they
+// are gone; the group changes first, because afterwards it would not be allowed.
+func becomeUser(p Process, name, group string) error {
 	uid, gids, err := lookupUser(name)
 	if err != nil {
 		return errors.New("invalid user name")
@@ -81,8 +79,11 @@ func becomeUser(name, group string) error {
 			return errors.New("invalid group name")
 		}
 	}
+	if err := p.BeforeUser(); err != nil {
+		return err
+	}
 	if err := switchTo(uid, gid, gids); err != nil {
-		return fmt.Errorf("%s", capitalised(err))
+		return errors.New(capitalised(err))
 	}
 	return nil
 }

@@ -94,6 +94,7 @@ const (
 	MaxCacheEntryBytes  = 64 << 10
 	DefaultCacheSize    = 100 << 20
 	MinCacheSize        = 8192
+	MaxCacheSize        = 1 << 44 // octets; more than a process has addresses for helps nobody
 	WriteBatchEntries   = 200
 	WriteBatchTime      = 2 * time.Millisecond
 	WriteQueueEntries   = 16384
@@ -147,6 +148,15 @@ const (
 	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
 	LuaString        = 16 << 20
 	LuaPatternSteps  = 1 << 22
+	NamePatternSteps = 1 << 14         // of a pattern over a question's name
+	LuaHookTime      = 2 * time.Second // what a script may take to judge one request
+)
+
+// Rules.
+const (
+	ForwardTargets = 4       // addresses of one FORWARD or STUB
+	DenyMessage    = 255     // octets of DENY_MSG's text
+	RequestTrace   = 1 << 16 // octets that DEBUG_ALWAYS and its like keep of one request
 )
 
 // Processes.

@@ -2,6 +2,7 @@ package module
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -71,18 +72,21 @@ func (c *Chain) Instance(name string) *Instance {
 	return nil
 }
 
+// declaration is a name, an operator and a reference, with any blanks.
+var declaration = regexp.MustCompile(`^\s*([^\s<>]+)\s*([<>]*)\s*([^\s<>]*)`)
+
 // Declaration splits what modules.load() takes: "name", "name > reference" or
 // "name < reference", with any blanks. Other operators, or one without a
 // reference, leave only the name.
 func Declaration(text string) (name string, op byte, ref string) {
-	f := strings.Fields(strings.NewReplacer(">", " > ", "<", " < ").Replace(text))
-	if len(f) == 0 {
+	f := declaration.FindStringSubmatch(text)
+	switch {
+	case f == nil:
 		return "", 0, ""
+	case len(f[2]) != 1 || f[3] == "":
+		return f[1], 0, ""
 	}
-	if len(f) >= 3 && (f[1] == ">" || f[1] == "<") {
-		return f[0], f[1][0], f[2]
-	}
-	return f[0], 0, ""
+	return f[1], f[2][0], f[3]
 }
 
 // Load loads a module, directly after its reference (">"), directly before it

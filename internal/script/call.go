@@ -201,9 +201,10 @@ func (c *Call) typeError(i int, want string) {
 // in "string or table".
 func (c *Call) TypeError(i int, want string) { c.typeError(i, want) }
 
-// Usage is an error about how a function was called. Other errors of bindings
-// are raised with their bare text; this one gets the position of the call in
-// front and, for functions and options of an object, the word "error".
+// Usage is an error about how a function was called; it gets the position of
+// the call in front. All errors of an object's functions and options begin with
+// "error: ", after the position when a file calls. Other errors of bindings, and
+// Lua errors that pass through one, keep their bare text.
 type Usage string
 
 func (u Usage) Error() string { return string(u) }
@@ -222,16 +223,22 @@ func (c *Call) Raise(err error) {
 		c.l.PushLightUserData(e.value)
 	case errors.As(err, &u):
 		c.l.PushString(c.prefix() + err.Error())
+	case e == nil && c.ofObject():
+		c.l.PushString(c.prefix() + err.Error())
 	default:
 		c.l.PushString(err.Error())
 	}
 	c.l.Error()
 }
 
+// ofObject tells whether a function or an option of one of the resolver's
+// objects was used. All that these refuse begins alike.
+func (c *Call) ofObject() bool { return c.field || c.fn != nil && c.fn.object }
+
 // prefix is what stands before an error about usage. Functions and options of
 // the resolver's objects say "error: ", after the position when a file calls.
 func (c *Call) prefix() string {
-	if c.field || c.fn != nil && c.fn.object {
+	if c.ofObject() {
 		return filePosition(c.l) + "error: "
 	}
 	return position(c.l)

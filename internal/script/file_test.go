@@ -14,7 +14,7 @@ func TestErrorsInFilesHavePositionAndLine(t *testing.T) {
 	for _, c := range []struct{ text, err, detail string }{
 		{"x = 1\ny = = 2\n", "config:2: unexpected symbol near =", "    y = = 2\n    ^"},
 		{"x = 1\n\nerror('boom')\n", "config:3: boom", "    error('boom')\n    ^"},
-		{"\ncache.fail()\n", "config:2: no such user", "    cache.fail()\n    ^"},
+		{"\ncache.fail()\n", "config:2: error: no such user", "    cache.fail()\n    ^"},
 		{"\n\n\tcache.sise = 1\n", "config:3: error: unknown option 'cache.sise'; did you mean 'cache.size'?", "     cache.sise = 1\n     ^"},
 		{"cache.size = 'x'", "config:1: error: bad value for 'cache.size' (number expected, got string)", "    cache.size = 'x'\n    ^"},
 		{"\ncache = {\n  sise = 5\n}\n", "config:4: error: unknown option 'cache.sise'; did you mean 'cache.size'?", "    }\n    ^"},

@@ -16,8 +16,8 @@ type Func struct {
 	Min, Max int
 
 	// Fn does the work. Results go to Call.Return; an error becomes a Lua
-	// error with its bare text, a Usage one with the position. A panic
-	// becomes a Lua error too.
+	// error (see Usage for what stands before its text). A panic becomes a Lua
+	// error too.
 	Fn func(c *Call) error
 
 	object bool // belongs to an object of the resolver

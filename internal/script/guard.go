@@ -49,7 +49,14 @@ func (vm *VM) globalNewIndex(l *lua.State) int {
 	if vm.objectAt(l, 3) == o {
 		return 0 // cache = cache
 	}
-	if err := vm.merge(l, o, 3); err != nil {
+	merge := func() error { return vm.merge(l, o, 3) }
+	err := error(nil)
+	if o.Merging != nil {
+		err = o.Merging(c, merge)
+	} else {
+		err = merge()
+	}
+	if err != nil {
 		c.Raise(err)
 	}
 	return 0

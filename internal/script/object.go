@@ -19,6 +19,10 @@ type Object struct {
 	// object's fields one by one instead of replacing the object.
 	Protected bool
 
+	// Merging runs the setting of those fields; nil: they are just set. It lets
+	// an object act once on what is given together.
+	Merging func(c *Call, merge func() error) error
+
 	// Index returns the value of a key that names no function and no field;
 	// nil hook or nil value: nil.
 	Index func(c *Call, key any) any

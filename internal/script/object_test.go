@@ -77,7 +77,7 @@ func TestObjectsReadAndAssign(t *testing.T) {
 		[2]string{"cache.max_ttl(1, 2)", "ERROR error: wrong number of arguments to 'cache.max_ttl'; usage: cache.max_ttl([seconds])"},
 		[2]string{"cache.max_ttl(nil)", "7\n"},
 		[2]string{"cache.max_ttl('50')", "50\n"},
-		[2]string{"cache.fail()", "ERROR no such user"},
+		[2]string{"cache.fail()", "ERROR error: no such user"},
 		[2]string{"cache.clear = function() return 'mine' end", ""},
 		[2]string{"cache.clear()", "mine\n"},
 	)
@@ -176,5 +176,28 @@ func TestSuggest(t *testing.T) {
 		if got := Suggest(word, known); got != want {
 			t.Errorf("Suggest(%q) = %q, want %q", word, got, want)
 		}
+	}
+}
+
+func TestAnObjectActsOnceOnWhatIsGivenTogether(t *testing.T) {
+	vm, _ := newVM(t)
+	var log []string
+	spec := testCache(&log)
+	spec.Merging = func(_ *Call, merge func() error) error {
+		log = append(log, "begin")
+		defer func() { log = append(log, "end") }()
+		if err := merge(); err != nil {
+			return err
+		}
+		return errors.New("refused")
+	}
+	do(t, vm, func(*Call) error { vm.RegisterObject(spec); return nil })
+	expect(t, vm,
+		[2]string{"cache = {size = 7}", "ERROR error: refused"},
+		[2]string{"cache = {sise = 7}", "ERROR error: unknown option 'cache.sise'…"},
+		[2]string{"cache.size = 8", ""},
+	)
+	if got, want := strings.Join(log, ","), "begin,size 7,end,begin,end,size 8"; got != want {
+		t.Errorf("it saw %s, want %s", got, want)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // others follow in byte order of their text.
 func (vm *VM) Print(l *lua.State, i int) string {
 	p := printer{vm: vm, l: l, path: map[any]bool{}}
-	if l.TypeOf(i) != lua.TypeTable {
+	if l.TypeOf(i) != lua.TypeTable && shownAt(l, i) == nil {
 		return scalar(l, i) + "\n"
 	}
 	p.table(l.AbsIndex(i), "")
@@ -65,6 +65,10 @@ func (vm *VM) pushShown(l *lua.State, i int) {
 		o.pushEntries(vm, l)
 		return
 	}
+	if h := shownAt(l, i); h != nil {
+		h.pushEntries(vm, l)
+		return
+	}
 	l.PushValue(i)
 }
 
@@ -93,7 +97,7 @@ func (p *printer) entry(key string, i int, indent string) {
 		return
 	}
 	l := p.l
-	if l.TypeOf(i) == lua.TypeTable && !p.path[l.ToValue(i)] {
+	if (l.TypeOf(i) == lua.TypeTable || shownAt(l, i) != nil) && !p.path[l.ToValue(i)] {
 		p.line(indent + "[" + escape(key) + "] => {")
 		p.table(i, indent+"    ")
 		p.line(indent + "}")

@@ -30,6 +30,10 @@ func (vm *VM) toGoDepth(l *lua.State, i, depth int) (any, error) {
 			return nil, errCycle
 		}
 		return vm.tableToGo(l, i, depth)
+	case lua.TypeUserData:
+		if h := handleAt(l, i); h != nil {
+			return h, nil
+		}
 	}
 	return refTo(vm, l, i), nil
 }
@@ -79,12 +83,12 @@ func (vm *VM) eachPair(l *lua.State, i int, fn func() error) error {
 // such keys.
 func plain(v any) any {
 	switch v := v.(type) {
-	case *Ref:
+	case *Ref, *Handle:
 		return nil
 	case *luavalue.Table:
 		t := &luavalue.Table{}
 		for _, p := range v.Pairs {
-			if _, isRef := p.Key.(*Ref); isRef {
+			if plain(p.Key) == nil {
 				continue
 			}
 			if value := plain(p.Value); value != nil {
@@ -115,6 +119,8 @@ func (vm *VM) push(l *lua.State, v any) {
 		vm.pushShadowed(l, v)
 	case *Ref:
 		v.push(l)
+	case *Handle:
+		vm.pushHandle(l, v)
 	case []string:
 		pushList(vm, l, v)
 	case []any:

@@ -69,6 +69,7 @@ type VM struct {
 	run       *run // the innermost evaluation
 	objects   map[string]*object
 	protected map[string]*object // assigned tables are merged into these
+	classes   map[*Class]*Ref    // their metatables
 	manual    []entry
 	sources   *sources
 	moduleDir string
@@ -89,6 +90,7 @@ func New(o Options) (*VM, error) {
 		l:         lua.NewState(),
 		objects:   map[string]*object{},
 		protected: map[string]*object{},
+		classes:   map[*Class]*Ref{},
 		sources:   newSources(),
 	}
 	if err := vm.enter(setup{}, func(c *Call) error {

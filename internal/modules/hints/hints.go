@@ -40,8 +40,12 @@ func Open(roots Roots) (*module.Instance, error) {
 		Layer: h.layer(), Fast: h.fast, Config: h.config, Functions: h.functions(),
 		Get: func(name string) (any, error) { return h.get(name) },
 		Set: func(name string, v any) error {
-			if ok := h.set(fmt.Sprintf("%s %v", name, v)); !ok {
-				return fmt.Errorf("hints: '%v' is not an address for '%s'", v, name)
+			addr, ok := v.(string)
+			if !ok {
+				return fmt.Errorf("hints['%s']: an address expected", name)
+			}
+			if !h.set(name + " " + addr) {
+				return fmt.Errorf("hints['%s']: '%s' is no address, or that no name", name, addr)
 			}
 			return nil
 		},
@@ -77,7 +81,7 @@ func (h *hints) functions() []module.Function {
 func (h *hints) setTTL(args []any) ([]any, error) {
 	if len(args) > 0 {
 		n, ok := args[0].(float64)
-		if !ok || n < 0 || n > math.MaxInt32 {
+		if !ok || !(n >= 0 && n <= math.MaxInt32) {
 			return nil, errors.New("hints.ttl: seconds of at least 0 expected")
 		}
 		h.ttl.Store(uint32(n))
@@ -147,13 +151,15 @@ func optionPath(value any) (string, error) {
 	return "", errors.New("a path or { file = path } expected")
 }
 
+// addHosts tells of a failure in its result, like the other functions that
+// change hints, with the reason beside it.
 func (h *hints) addHosts(args []any) ([]any, error) {
 	path, err := optText(args, "/etc/hosts")
 	if err != nil {
 		return nil, err
 	}
 	if err := h.change(func(t *table) error { return t.loadHosts(path) }); err != nil {
-		return nil, err
+		return []any{(&luavalue.Table{}).Add("result", false).Add("error", err.Error())}, nil
 	}
 	return result(true), nil
 }

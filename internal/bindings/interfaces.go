@@ -1,0 +1,125 @@
+package bindings
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"kresd/internal/luavalue"
+)
+
+// An Interface is a network interface that has addresses.
+type Interface struct {
+	Name  string
+	MAC   net.HardwareAddr
+	Addrs []netip.Addr
+}
+
+// noMAC is shown for interfaces that have none, such as the loopback.
+const noMAC = "00:00:00:00:00:00"
+
+// machineInterfaces are those of this machine that have an address. Link-local
+// addresses carry their zone, without which they cannot be bound.
+func machineInterfaces() []Interface {
+	found, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	var list []Interface
+	for _, i := range found {
+		out := Interface{Name: i.Name, MAC: i.HardwareAddr}
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				out.Addrs = append(out.Addrs, withZone(p.Addr(), i.Name))
+			}
+		}
+		if len(out.Addrs) > 0 {
+			list = append(list, out)
+		}
+	}
+	return list
+}
+
+func withZone(a netip.Addr, name string) netip.Addr {
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return a.WithZone(name)
+	}
+	return a
+}
+
+// interfaces is the table of net.interfaces().
+func (n *network) interfaces() *luavalue.Table {
+	out := &luavalue.Table{}
+	for _, i := range n.d.Interfaces() {
+		out.Add(i.Name, i.table())
+	}
+	return out
+}
+
+// device is the entry of one interface, or nil.
+func (n *network) device(name string) any {
+	for _, i := range n.d.Interfaces() {
+		if i.Name == name {
+			return i.table()
+		}
+	}
+	return nil
+}
+
+func (i Interface) table() *luavalue.Table {
+	var addrs []any
+	for _, a := range i.Addrs {
+		addrs = append(addrs, a.String())
+	}
+	mac := i.MAC.String()
+	if mac == "" {
+		mac = noMAC
+	}
+	return (&luavalue.Table{}).Add("addr", luavalue.List(addrs...)).Add("mac", mac)
+}
+
+// addresses flattens what net.listen takes: an address, an interface's name, a
+// table with the field addr (then only that counts), or a list of these.
+func (n *network) addresses(value any) ([]string, error) {
+	switch v := value.(type) {
+	case string:
+		if _, err := netip.ParseAddr(v); err != nil {
+			if t := n.device(v); t != nil {
+				return n.addresses(t)
+			}
+		}
+		return []string{v}, nil
+	case *luavalue.Table:
+		if inner := v.Get("addr"); inner != nil {
+			return n.addresses(inner)
+		}
+		var all []string
+		for _, item := range v.Pairs {
+			list, err := n.addresses(item.Value)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, list...)
+		}
+		return all, nil
+	}
+	return nil, fmt.Errorf("bad type of address: string or table expected, got %s", typeName(value))
+}
+
+// typeName is the type of a value by its name in scripts.
+func typeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nil"
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case *luavalue.Table:
+		return "table"
+	}
+	return "function"
+}

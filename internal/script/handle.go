@@ -1,0 +1,258 @@
+package script
+
+import (
+	"fmt"
+	"slices"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// A Class says what scripts can do with one kind of Go values that they hold,
+// such as rules and requests. To Lua such a value is a userdata.
+type Class struct {
+	// Name is what messages call it: "request".
+	Name string
+	// Methods are called as value:name(…). Argument 1 is the value.
+	Methods []Func
+	// Get reads a field. It returns NoMember for a key that it does not know.
+	Get func(c *Call, v any, key any) (any, error)
+	// Set assigns a field; the new value is argument 1 of c. nil: there is
+	// nothing to assign.
+	Set func(c *Call, v any, key any) error
+	// Call serves value(…); nil: it cannot be called.
+	Call func(c *Call, v any) error
+	// Text is what tostring shows; nil: the name of the class.
+	Text func(v any) string
+	// Entries are what pairs and the printer show; nil: it cannot be looked into.
+	Entries func(v any) []Entry
+}
+
+// A Handle is a Go value in the hands of scripts. Handles with the same Value
+// are equal to Lua; a Value must be comparable.
+type Handle struct {
+	Class *Class
+	Value any
+}
+
+// NoMember is the error for a key that a value of the class does not have. It
+// names those that it has.
+func NoMember(class *Class, key any, fields ...string) error {
+	known := slices.Clone(fields)
+	for _, m := range class.Methods {
+		known = append(known, m.Name+"()")
+	}
+	return Usage(fmt.Sprintf("a %s has no '%s' here; it has %s", class.Name, keyText(key), list(known)))
+}
+
+func list(words []string) string {
+	if len(words) == 0 {
+		return "nothing to ask for"
+	}
+	text := words[0]
+	for _, w := range words[1:] {
+		text += ", " + w
+	}
+	return text
+}
+
+// Handle returns the value of argument i, which must be of class.
+func (c *Call) Handle(i int, class *Class) any {
+	if h := c.handleAt(i); h != nil && h.Class == class {
+		return h.Value
+	}
+	c.typeError(i, class.Name)
+	return nil
+}
+
+// HandleOf returns the value of argument i if it is of class.
+func (c *Call) HandleOf(i int, class *Class) (v any, ok bool) {
+	if h := c.handleAt(i); h != nil && h.Class == class {
+		return h.Value, true
+	}
+	return nil, false
+}
+
+func (c *Call) handleAt(i int) *Handle {
+	if i > c.args {
+		return nil
+	}
+	return handleAt(c.l, i)
+}
+
+func handleAt(l *lua.State, i int) *Handle {
+	h, _ := l.ToUserData(i).(*Handle)
+	return h
+}
+
+// ObjectName is the name of the resolver's object that argument i is, such as
+// policy in policy:add(…), or "".
+func (c *Call) ObjectName(i int) string {
+	if i <= c.args {
+		if o := c.vm.objectAt(c.l, i); o != nil {
+			return o.Name
+		}
+	}
+	return ""
+}
+
+// Shift drops argument 1, so that the others move up.
+func (c *Call) Shift() {
+	c.l.Remove(1)
+	c.args--
+}
+
+// Rewrite puts what fn makes of them in place of the values of the list in
+// argument i, in that very table.
+func (c *Call) Rewrite(i int, fn func(v any) (any, error)) error {
+	if i > c.args || c.l.TypeOf(i) != lua.TypeTable {
+		c.typeError(i, "table")
+	}
+	for k := 1; ; k++ {
+		c.l.RawGetInt(i, k)
+		v, err := c.vm.toGo(c.l, -1)
+		c.l.Pop(1)
+		if v == nil || err != nil {
+			return err
+		}
+		if v, err = fn(v); err != nil {
+			return err
+		}
+		c.vm.push(c.l, v)
+		c.l.RawSetInt(i, k)
+	}
+}
+
+// pushHandle puts a value on the stack with the metatable of its class.
+func (vm *VM) pushHandle(l *lua.State, h *Handle) {
+	if h == nil {
+		l.PushNil()
+		return
+	}
+	meta := vm.classes[h.Class]
+	if meta == nil {
+		meta = vm.newClass(l, h.Class)
+		vm.classes[h.Class] = meta
+	}
+	l.PushUserData(h)
+	meta.push(l)
+	l.SetMetaTable(-2)
+}
+
+// newClass makes the metatable of a class.
+func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
+	methods := map[string]any{}
+	for _, f := range class.Methods {
+		short := f.Name
+		f.Name, f.object = class.Name+":"+short, true
+		vm.pushFunc(l, f)
+		methods[short] = l.ToValue(-1)
+		l.Pop(1)
+	}
+	l.NewTable()
+	for event, fn := range map[string]func(*Call, *Handle) int{
+		"__index":    func(c *Call, h *Handle) int { return h.index(c, methods) },
+		"__newindex": func(c *Call, h *Handle) int { return h.newIndex(c) },
+		"__call":     func(c *Call, h *Handle) int { return h.call(c) },
+		"__tostring": func(c *Call, h *Handle) int { c.l.PushString(h.text()); return 1 },
+		"__pairs":    func(c *Call, h *Handle) int { return h.pairs(c) },
+		"__eq":       func(c *Call, h *Handle) int { return h.equal(c) },
+	} {
+		l.PushGoFunction(vm.guarded(class.Name, func(l *lua.State) int {
+			h := handleAt(l, 1)
+			c := &Call{vm: vm, l: l, fn: &Func{Name: class.Name, Args: "...", object: true}, args: l.Top()}
+			if h == nil {
+				c.typeError(1, class.Name)
+			}
+			return fn(c, h)
+		}))
+		l.SetField(-2, event)
+	}
+	l.PushString(class.Name)
+	l.SetField(-2, "__metatable")
+	meta := refTo(vm, l, -1)
+	l.Pop(1)
+	return meta
+}
+
+func (h *Handle) index(c *Call, methods map[string]any) int {
+	if name, ok := c.l.ToValue(2).(string); ok && methods[name] != nil {
+		c.l.PushLightUserData(methods[name])
+		return 1
+	}
+	key := c.Arg(2)
+	v, err := any(nil), NoMember(h.Class, key)
+	if h.Class.Get != nil {
+		v, err = h.Class.Get(c, h.Value, key)
+	}
+	if err != nil {
+		c.Raise(err)
+	}
+	c.vm.push(c.l, v)
+	return 1
+}
+
+func (h *Handle) newIndex(c *Call) int {
+	key := c.Arg(2)
+	set := &Call{vm: c.vm, l: c.l, fn: &Func{Name: h.Class.Name + "." + keyText(key)}, field: true, args: 1}
+	c.l.Remove(1)
+	c.l.Remove(1) // the value is argument 1 now
+	if h.Class.Set == nil {
+		set.Raise(Usage(fmt.Sprintf("'%s' cannot be assigned", set.fn.Name)))
+	}
+	if err := h.Class.Set(set, h.Value, key); err != nil {
+		set.Raise(err)
+	}
+	return 0
+}
+
+func (h *Handle) call(c *Call) int {
+	if h.Class.Call == nil {
+		c.Raise(Usage(fmt.Sprintf("a %s is no function", h.Class.Name)))
+	}
+	c.Shift()
+	if err := h.Class.Call(c, h.Value); err != nil {
+		c.Raise(err)
+	}
+	return c.pushResults()
+}
+
+func (h *Handle) text() string {
+	if h.Class.Text != nil {
+		return h.Class.Text(h.Value)
+	}
+	return h.Class.Name
+}
+
+func (h *Handle) pairs(c *Call) int {
+	c.l.Global("next")
+	h.pushEntries(c.vm, c.l)
+	c.l.PushNil()
+	return 3
+}
+
+func (h *Handle) equal(c *Call) int {
+	other := handleAt(c.l, 2)
+	c.l.PushBoolean(other != nil && other.Class == h.Class && other.Value == h.Value)
+	return 1
+}
+
+// pushEntries pushes a table of what the value shows.
+func (h *Handle) pushEntries(vm *VM, l *lua.State) {
+	l.NewTable()
+	if h.Class.Entries == nil {
+		return
+	}
+	for _, e := range h.Class.Entries(h.Value) {
+		vm.push(l, e.Key)
+		vm.push(l, e.Value)
+		l.RawSet(-3)
+	}
+}
+
+// shownAt is the handle at i if it can be looked into, as a table can.
+func shownAt(l *lua.State, i int) *Handle {
+	if h := handleAt(l, i); h != nil && h.Class.Entries != nil {
+		return h
+	}
+	return nil
+}
