@@ -82,7 +82,7 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	}
 	s.cfg.Servers.Answered(c.Addr, reply.RTT)
 	s.r.trace(q, "resl", "<= %s: rcode %d, %d octets in %v", c.Addr, reply.Msg.Rcode, reply.Size, reply.RTT)
-	q.run.msg = reply.Msg
+	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
 	return nil

@@ -105,7 +105,7 @@ func begin(layers []*Layer, r *Request) bool {
 
 // resolve does the work of r.
 func (d *Driver) resolve(layers []*Layer, r *Request) {
-	ctx, cancel := context.WithTimeout(d.cfg.Context, limits.RequestDeadline)
+	ctx, cancel := context.WithTimeout(d.cfg.Context, r.patience())
 	defer cancel()
 	r.ctx = ctx
 	s := solver{Driver: d, layers: layers, r: r}
@@ -135,6 +135,7 @@ func (res *Result) take(o *Outcome) {
 	res.Rcode = o.Rcode
 	res.Answer, res.Authority = o.Answer, o.Authority
 	res.Rank = lowestRank(o)
+	res.Cached = o.Cached
 }
 
 func lowestRank(o *Outcome) rank.Rank {

@@ -20,6 +20,9 @@ var (
 	ErrChain = errors.New("chain of aliases is too long")
 	// ErrDeadline: the time of the request is over.
 	ErrDeadline = errors.New("request took too long")
+	// ErrPatience: the request's Patience is over, which says little about the
+	// servers.
+	ErrPatience = errors.New("the client has waited long enough")
 
 	errLayer  = errors.New("a layer gave up")
 	errYield  = errors.New("a layer waits for nothing")
@@ -40,7 +43,7 @@ func outcome(err error) (rcode int, ede uint16, text string) {
 	switch {
 	case errors.Is(err, ErrLame):
 		return wire.RcodeServFail, edeNoReachable, "lame delegation"
-	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout), errors.Is(err, ErrDeadline):
+	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout), errors.Is(err, ErrDeadline), errors.Is(err, ErrPatience):
 		return wire.RcodeServFail, edeNoReachable, ""
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrLocal):
 		return wire.RcodeServFail, edeNetwork, ""
@@ -57,7 +60,7 @@ func outcome(err error) (rcode int, ede uint16, text string) {
 // fatal tells whether a failure ends the whole request and not only the query
 // that met it.
 func fatal(err error) bool {
-	return errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || errors.Is(err, context.Canceled)
+	return errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || errors.Is(err, ErrPatience) || errors.Is(err, context.Canceled)
 }
 
 // fail makes a result of a failure, but for an extended error that a layer has
@@ -65,7 +68,8 @@ func fatal(err error) bool {
 func (res *Result) fail(err error) {
 	rcode, ede, text := outcome(err)
 	res.Rcode, res.Answer, res.Authority, res.Additional = rcode, nil, nil, nil
-	res.NoCache, res.Rank = true, 0
+	res.NoCache, res.Rank, res.Cached = true, 0, false
+	res.Failure = err
 	if res.EDE == NoEDE {
 		res.EDE, res.EDEText = ede, text
 	}

@@ -22,6 +22,8 @@ type flightKey struct {
 	flags  Flags
 	cut    *zonecut.Cut
 	join   string
+	// hasty: those who wait longer get nothing from one who gives up early.
+	hasty bool
 }
 
 // flight is one resolution with followers. result is valid when done is closed.
@@ -38,7 +40,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		d.resolve(layers, r)
 		return
 	}
-	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join}
+	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join, r.impatient()}
 	f, leads, full := d.flights.join(key)
 	switch {
 	case full:
@@ -49,7 +51,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 	case leads:
 		d.lead(layers, r, key, f)
 	default:
-		f.wait(ctx, r)
+		d.wait(ctx, f, r)
 	}
 }
 
@@ -66,14 +68,21 @@ func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
 	f.do = r.DO
 }
 
-func (f *flight) wait(ctx context.Context, r *Request) {
+// wait waits for a leader, at most as long as r would have taken by itself.
+func (d *Driver) wait(ctx context.Context, f *flight, r *Request) {
+	patience, cancel := context.WithTimeout(ctx, r.patience())
+	defer cancel()
 	select {
 	case <-f.done:
 		r.Result = f.result.clone()
 		// The leader keeps the answer; a hundred copies of it need not be kept.
 		r.Result.NoCache = r.Result.NoCache || r.DO == f.do
-	case <-ctx.Done():
-		r.Result.fail(context.Cause(ctx))
+	case <-patience.Done():
+		err := context.Cause(ctx)
+		if err == nil {
+			err = d.timeUp(r)
+		}
+		r.Result.fail(err)
 	}
 }
 

@@ -104,6 +104,13 @@ type Result struct {
 	AA bool
 	// TC asks for a truncated, empty answer, so that the client comes by TCP.
 	TC bool
+	// Cached tells that no other server was asked: all of it was known.
+	Cached bool
+	// Stale tells that the resolution failed and that this is what was known once
+	// (RFC 8767). It comes with NoCache.
+	Stale bool
+	// Failure is why the resolution came to nothing; nil when it came to something.
+	Failure error
 }
 
 // NoEDE is the value of Result.EDE when there is nothing to tell: code 0 means

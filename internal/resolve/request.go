@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
@@ -44,6 +45,10 @@ type Request struct {
 	Join string
 	// Alone keeps the request from being joined with others at all.
 	Alone bool
+	// Patience is how long the request may take until it fails with ErrPatience. A
+	// Begin hook sets it that has something to tell the client then. 0: as long as
+	// any request may take.
+	Patience time.Duration
 
 	ctx          context.Context
 	root         *Query
@@ -54,6 +59,17 @@ type Request struct {
 
 // Context is cancelled when the request's time is over.
 func (r *Request) Context() context.Context { return r.ctx }
+
+// patience is how long the resolution may take.
+func (r *Request) patience() time.Duration {
+	if r.impatient() {
+		return r.Patience
+	}
+	return limits.RequestDeadline
+}
+
+// impatient tells whether the request ends before its time.
+func (r *Request) impatient() bool { return r.Patience > 0 && r.Patience < limits.RequestDeadline }
 
 // Query is one question on the plan of a request.
 type Query struct {
@@ -66,8 +82,10 @@ type Query struct {
 	// Asked is the question that goes upstream: the query's own, or a minimised one
 	// (RFC 9156).
 	Asked Question
-	// Server is the one that is asked now.
+	// Server is the one that is asked now, and RTT how long the answer that layers
+	// look at was under way.
 	Server Server
+	RTT    time.Duration
 	// Outcome is what is known so far.
 	Outcome Outcome
 	// Depth counts the name-server addresses that wait for each other above this

@@ -67,14 +67,22 @@ func (s *solver) run() error {
 // mayGoOn tells whether time and work are left.
 func (s *solver) mayGoOn() error {
 	if s.r.ctx.Err() != nil {
-		s.cfg.Counters.Hit(limits.Deadline)
-		return ErrDeadline
+		return s.timeUp(s.r)
 	}
 	if s.r.iterations++; s.r.iterations > limits.MaxIterationsPerRequest {
 		s.cfg.Counters.Hit(limits.Iterations)
 		return ErrBudget
 	}
 	return nil
+}
+
+// timeUp is why a request ends whose time is over.
+func (d *Driver) timeUp(r *Request) error {
+	if r.impatient() {
+		return ErrPatience
+	}
+	d.cfg.Counters.Hit(limits.Deadline)
+	return ErrDeadline
 }
 
 func (s *solver) step(q *Query) error {
