@@ -12,5 +12,6 @@ const (
 	LeaveQuietTCP   = 20 * time.Millisecond  // without a query, until a leaving worker ends a connection
 	LeaveStuck      = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
 	LeaveFlush      = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
+	IdleResolvers   = 512                    // goroutines of the driver's way that wait for a next query
 	UnscheduledWait = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
 )

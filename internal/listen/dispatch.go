@@ -18,8 +18,23 @@ func (s *Server) dispatch(q *Query) bool {
 		return false
 	}
 	s.driver.started.Add(1)
-	s.panics.Go("query", func() { s.resolve(q) })
+	if !s.crew.take(q) {
+		s.panics.Go("query", func() { s.work(q) })
+	}
 	return true
+}
+
+// work carries q and then other queries, as long as the crew has use for it.
+func (s *Server) work(q *Query) {
+	next := make(chan *Query, 1)
+	for q != nil {
+		s.resolve(q)
+		q = nil // so that it is not kept while there is nothing to do
+		if !s.crew.rest(next) {
+			return
+		}
+		q = <-next
+	}
 }
 
 // resolve carries one query on its goroutine. Whatever the handler does, the

@@ -42,6 +42,7 @@ func (s *Server) Drain(ctx context.Context) {
 		s.end()
 	}
 	s.sessions.close()
+	s.crew.close()
 }
 
 // timeLeft is how long ctx lasts; one without an end lasts as long as a worker

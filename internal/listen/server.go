@@ -55,6 +55,7 @@ type Server struct {
 	panics  *safe.Group
 
 	pending  *pending
+	crew     crew
 	sessions *sessions // of TCP
 	conns    *registry
 	buffers  sync.Pool // of *[]byte: answers on their way to a connection
@@ -248,6 +249,20 @@ func (s *Server) Endpoints() []Endpoint {
 		list[i] = e.Endpoint
 	}
 	return list
+}
+
+// Any tells whether there is an endpoint that match says yes to. It costs less
+// than Endpoints, for those who ask with each question; match must not call the
+// Server.
+func (s *Server) Any(match func(Endpoint) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.endpoints {
+		if match(e.Endpoint) {
+			return true
+		}
+	}
+	return false
 }
 
 // SetTCPPipeline sets how many queries of one connection may wait before no more

@@ -154,7 +154,7 @@ func (s *Selector) pick(cs []candidate) candidate {
 		return cs[0]
 	}
 	if s.Intn(exploreOneIn) == 0 {
-		if i := s.oneOf(cs, func(c *candidate) bool { return !c.known && c.score <= 4*limits.UDPFirstTimeout }); i >= 0 {
+		if i := s.oneOf(cs, func(c candidate) bool { return !c.known && c.score <= 4*limits.UDPFirstTimeout }); i >= 0 {
 			return cs[i]
 		}
 		return cs[s.Intn(len(cs))]
@@ -163,14 +163,15 @@ func (s *Selector) pick(cs []candidate) candidate {
 	for i := range cs {
 		least = min(least, cs[i].score)
 	}
-	return cs[s.oneOf(cs, func(c *candidate) bool { return c.score <= least+near })]
+	return cs[s.oneOf(cs, func(c candidate) bool { return c.score <= least+near })]
 }
 
 // oneOf is the index of a random candidate that is wanted, -1 when none is.
-func (s *Selector) oneOf(cs []candidate, wanted func(*candidate) bool) int {
+// wanted gets a copy, so that the candidates can live on the stack.
+func (s *Selector) oneOf(cs []candidate, wanted func(candidate) bool) int {
 	n := 0
 	for i := range cs {
-		if wanted(&cs[i]) {
+		if wanted(cs[i]) {
 			n++
 		}
 	}
@@ -179,7 +180,7 @@ func (s *Selector) oneOf(cs []candidate, wanted func(*candidate) bool) int {
 	}
 	skip := s.Intn(n)
 	for i := range cs {
-		if !wanted(&cs[i]) {
+		if !wanted(cs[i]) {
 			continue
 		}
 		if skip == 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+
+	"kresd/internal/listen"
 )
 
 // upstreamPortVar names the environment variable that moves the port on which
@@ -27,21 +29,11 @@ func upstreamPort(getenv func(string) string) (uint16, error) {
 // isOwn tells whether an address is one of ours, which must not be asked: a
 // stranger who names it as a name server would make us ask ourselves.
 func (w *Worker) isOwn(a netip.AddrPort) bool {
-	for _, e := range w.server.Endpoints() {
-		if e.Addr == a {
-			return true
-		}
-	}
-	return false
+	return w.server.Any(func(e listen.Endpoint) bool { return e.Addr == a })
 }
 
 // isListening tells whether a port is one that clients ask, so that no question
 // leaves from it.
 func (w *Worker) isListening(port uint16) bool {
-	for _, e := range w.server.Endpoints() {
-		if e.Addr.Port() == port {
-			return true
-		}
-	}
-	return false
+	return w.server.Any(func(e listen.Endpoint) bool { return e.Addr.Port() == port })
 }
