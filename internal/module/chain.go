@@ -12,8 +12,10 @@ import (
 
 // Snapshot is the loaded modules as the paths of queries see them.
 type Snapshot struct {
-	Layers []*resolve.Layer
-	Fast   []Fast
+	Layers  []*resolve.Layer
+	Fast    []Fast
+	Observe []func(*Answered)
+	Tallies []func() Tally
 }
 
 // Chain is the loaded modules in order. Its methods that change it are for one
@@ -160,6 +162,12 @@ func (c *Chain) publish() {
 		}
 		if e.inst.Fast != nil {
 			s.Fast = append(s.Fast, e.inst.Fast)
+		}
+		if e.inst.Observe != nil {
+			s.Observe = append(s.Observe, e.inst.Observe)
+		}
+		if e.inst.NewTally != nil {
+			s.Tallies = append(s.Tallies, e.inst.NewTally)
 		}
 	}
 	c.snap.Store(s)

@@ -1,9 +1,9 @@
 // Package module says what a module is and keeps the modules of a worker in
 // order.
 //
-// A module brings up to four things: a layer that takes part in resolutions, a
-// fast verdict for the listeners' threads, functions for scripts, and a
-// configuration. The Chain (chain.go) holds those that are loaded, in the order
+// A module brings up to five things: a layer that takes part in resolutions, a
+// fast verdict for the listeners' threads, an eye on the answers that clients get,
+// functions for scripts, and a configuration. The Chain (chain.go) holds those that are loaded, in the order
 // in which every hook runs, and publishes that order as an immutable snapshot
 // that the paths of queries read without a lock.
 //
@@ -29,6 +29,10 @@ type Module struct {
 type Instance struct {
 	Layer *resolve.Layer
 	Fast  Fast
+	// Observe is told of each answer on the driver's way, by many goroutines at
+	// once; NewTally makes what a listener's thread tells of its own answers.
+	Observe  func(*Answered)
+	NewTally func() Tally
 	// Config takes the value that a script gave: nil, bool, float64, string or
 	// *luavalue.Table.
 	Config func(value any) error

@@ -9,6 +9,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/listen"
+	"kresd/internal/module"
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
@@ -45,11 +46,25 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
 		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(),
 	})
+	h.tell(&q, msg, lq, req)
 	if msg == nil {
 		lq.Drop()
 		return
 	}
 	lq.Reply(msg)
+}
+
+// tell shows an answer to the modules that count.
+func (h *handler) tell(q *wire.Question, msg []byte, lq *listen.Query, req *resolve.Request) {
+	observers := h.w.chain.Snapshot().Observe
+	if len(observers) == 0 {
+		return
+	}
+	took := h.w.clock.Mono() - lq.Received
+	told := module.Answered{Question: q, Msg: msg, Transport: transport(&lq.Client), Request: req, Took: took}
+	for _, observe := range observers {
+		observe(&told)
+	}
 }
 
 func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {

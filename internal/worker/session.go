@@ -18,14 +18,18 @@ type session struct {
 	q       wire.Question
 	now     int64
 	bufsize uint16
-	modules []module.Fast
+	modules *module.Snapshot
+	tallies []module.Tally
+	told    module.Answered
 	// formerr counts answers to garbage within the second now.
 	formerr int
 }
 
 // NewSession implements listen.Handler.
 func (h *handler) NewSession() (listen.Session, error) {
-	return &session{w: h.w, fast: h.w.cache.NewFast()}, nil
+	s := &session{w: h.w, fast: h.w.cache.NewFast()}
+	s.told.Question = &s.q
+	return s, nil
 }
 
 // Begin implements listen.Session.
@@ -35,15 +39,36 @@ func (s *session) Begin() {
 		s.now, s.formerr = now, 0
 	}
 	s.bufsize = uint16(s.w.settings.Bufsize.Load())
-	s.modules = s.w.chain.Snapshot().Fast
+	if modules := s.w.chain.Snapshot(); modules != s.modules {
+		s.adopt(modules)
+	}
 	s.fast.Begin(now)
+}
+
+// adopt goes over to other modules.
+func (s *session) adopt(modules *module.Snapshot) {
+	s.modules = modules
+	s.closeTallies()
+	for _, open := range modules.Tallies {
+		s.tallies = append(s.tallies, open())
+	}
+}
+
+func (s *session) closeTallies() {
+	for _, t := range s.tallies {
+		t.Close()
+	}
+	s.tallies = nil
 }
 
 // End implements listen.Session.
 func (s *session) End() { s.fast.End() }
 
 // Close implements listen.Session.
-func (s *session) Close() { s.fast.Close() }
+func (s *session) Close() {
+	s.fast.Close()
+	s.closeTallies()
+}
 
 // Answer implements listen.Session.
 func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte, listen.Verdict) {
@@ -55,9 +80,11 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 		return s.refuse(reply.Problem(p), out)
 	}
 	if s.q.Class != wire.ClassIN || (wire.IsMetaType(s.q.Type) && s.q.Type != wire.TypeANY) {
-		return s.refuse(wire.RcodeNotImp, out)
+		msg, v := s.refuse(wire.RcodeNotImp, out)
+		s.tell(msg, from)
+		return msg, v
 	}
-	for _, fast := range s.modules {
+	for _, fast := range s.modules.Fast {
 		switch fast(&s.q) {
 		case module.Drop:
 			return nil, listen.Drop
@@ -66,9 +93,33 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 		}
 	}
 	if msg, ok := s.fast.Answer(&s.q, out, s.bufsize, from.Proto == listen.UDP); ok {
+		s.tell(msg, from)
 		return msg, listen.Reply
 	}
 	return nil, listen.Driver
+}
+
+// tell shows an answer to the modules that count.
+func (s *session) tell(msg []byte, from *listen.Client) {
+	if len(s.tallies) == 0 {
+		return
+	}
+	s.told.Msg, s.told.Transport = msg, transport(from)
+	for _, t := range s.tallies {
+		t.Answered(&s.told)
+	}
+}
+
+// transport is how a client came.
+func transport(c *listen.Client) module.Transport {
+	t := module.UDP4
+	if c.Proto == listen.TCP {
+		t = module.TCP4
+	}
+	if a := c.Addr.Addr(); a.Is6() && !a.Is4In6() {
+		t += module.UDP6 - module.UDP4
+	}
+	return t
 }
 
 // refuse answers what is not served, so many times a second: an answer to

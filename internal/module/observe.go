@@ -1,0 +1,42 @@
+package module
+
+import (
+	"time"
+
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// Transport is how a question reached us.
+type Transport uint8
+
+// The transports, by address family.
+const (
+	UDP4 Transport = iota
+	TCP4
+	UDP6
+	TCP6
+	Transports // how many there are
+)
+
+// Answered is one question of a client that has been dealt with.
+type Answered struct {
+	Question *wire.Question
+	// Msg is the answer in wire form, empty when the client gets none.
+	Msg       []byte
+	Transport Transport
+	// Request is nil on the cached answer's way.
+	Request *resolve.Request
+	// Took is the time since the question was received. On the cached answer's way
+	// nothing is waited for and nothing measured: it is 0.
+	Took time.Duration
+}
+
+// A Tally is told of the answers that one listener's thread gives by itself. It
+// belongs to that thread. Answered must not allocate, wait, log, take a lock that
+// another query holds, or keep what it is shown.
+type Tally interface {
+	Answered(*Answered)
+	// Close ends it: the thread ends, or modules were loaded or unloaded.
+	Close()
+}
