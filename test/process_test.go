@@ -33,8 +33,8 @@ func warm(t *testing.T, g *proctest.Group) {
 func lossless(t *testing.T, what string, r proctest.Report, allowed int) {
 	t.Helper()
 	if len(r.Lost) > allowed || r.Failed > 0 || r.Sent == 0 {
-		t.Errorf("%s: of %d queries %d were lost (%d allowed), %d failed; lost were sent at %v",
-			what, r.Sent, len(r.Lost), allowed, r.Failed, r.Lost[:min(len(r.Lost), 5)])
+		t.Errorf("%s: of %d queries %d were lost (%d allowed), %d failed; lost were sent at %v; failed: %v",
+			what, r.Sent, len(r.Lost), allowed, r.Failed, r.Lost[:min(len(r.Lost), 5)], r.Failure)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestSIGTERMAnswersWhatWasAccepted(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, n, 2))
 	warm(t, g)
 	for _, host := range []string{"127.53.2.1", "127.53.2.2"} {
-		n.Host(host).Play(authority.Delay(700 * time.Millisecond))
+		n.Host(host).Play(authority.Delay(150 * time.Millisecond))
 	}
 	before := n.Queries()
 	type outcome struct {

@@ -39,13 +39,15 @@ type lane struct {
 	pending  [65536]atomic.Int64 // 0, or when the query was sent
 	answered atomic.Uint64
 	failed   atomic.Uint64
+	failure  atomic.Pointer[[]byte] // the first failed answer
 	lost     []time.Time
 }
 
 // A Report is what became of a stream's queries. Failed ones were answered, but
-// not with NOERROR.
+// not with NOERROR; Failure is one of these answers.
 type Report struct {
 	Sent, Answered, Failed uint64
+	Failure                *dns.Msg
 	Lost                   []time.Time // when each unanswered query was sent
 }
 
@@ -125,6 +127,8 @@ func (l *lane) receive() {
 		l.answered.Add(1)
 		if buf[3]&0x0f != dns.RcodeSuccess {
 			l.failed.Add(1)
+			answer := append([]byte(nil), buf[:n]...)
+			l.failure.CompareAndSwap(nil, &answer)
 		}
 	}
 }
@@ -146,6 +150,10 @@ func (s *Stream) Stop() Report {
 		r.Answered += l.answered.Load()
 		r.Failed += l.failed.Load()
 		r.Lost = append(r.Lost, l.lost...)
+		if wire := l.failure.Load(); wire != nil {
+			r.Failure = new(dns.Msg)
+			_ = r.Failure.Unpack(*wire)
+		}
 		for id := range l.pending {
 			if at := l.pending[id].Load(); at != 0 {
 				r.Lost = append(r.Lost, time.Unix(0, at))
