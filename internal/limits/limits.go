@@ -171,5 +171,6 @@ const (
 	QuarantineDeaths  = 2 // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second
 	ClockJump         = 10 * time.Minute
+	GCBallast         = 16 << 20 // octets that count as heap and are never touched
 	IPCFrame          = 1 << 20
 )

@@ -75,6 +75,7 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 	req := &resolve.Request{
 		Question: resolve.Question{Name: name, Type: q.Type, Class: q.Class},
 		Client:   netip.AddrPortFrom(lq.Client.Addr.Addr().Unmap(), lq.Client.Addr.Port()),
+		Stream:   lq.Client.Proto != listen.UDP,
 		RD:       q.RD(), CD: q.CD(), DO: q.DO,
 		Now: h.w.clock.Unix(),
 		ID:  h.w.ids.next(),

@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// A Decision is what an action came to.
+type Decision uint8
+
+// Decisions.
+const (
+	// GoOn: the next rule is tried.
+	GoOn Decision = iota
+	// Stop: no further rule; the question is resolved.
+	Stop
+	// Answered: the request's Result is what the client gets.
+	Answered
+	// Failed: the client gets SERVFAIL.
+	Failed
+)
+
+// An Action does something about a question that a rule is for. It is never
+// changed once made.
+type Action struct {
+	name string
+	// fast is what the listener's thread does about such a question.
+	fast module.Verdict
+	// cut is where FORWARD and STUB send questions.
+	cut *zonecut.Cut
+	// run does it.
+	run func(m *Meeting) Decision
+}
+
+func (a *Action) String() string { return a.name }
+
+// Do runs the action outside of a rule, for a script.
+func (a *Action) Do(m *Meeting) Decision { return a.run(m) }
+
+// A Meeting is a request and the rule that is for it.
+type Meeting struct {
+	Req *resolve.Request
+	// Zone is the part of the question's name that the filter names: the closest
+	// suffix, the root for a rule that is for everything.
+	Zone dnsname.Name
+	// Post tells that the rule is for answers, and the Result is one.
+	Post bool
+}
+
+// Run is an action that a script decides.
+func Run(name string, fn func(m *Meeting) Decision) *Action {
+	return &Action{name: name, fast: module.Driver, run: fn}
+}
+
+// Actions without parameters.
+
+// Pass lets a question pass all further rules, those about special names too.
+func Pass() *Action {
+	return &Action{name: "PASS", fast: module.Pass, run: func(*Meeting) Decision { return Stop }}
+}
+
+// Drop makes a request fail.
+func Drop() *Action {
+	return &Action{name: "DROP", fast: module.Driver, run: func(m *Meeting) Decision {
+		m.Req.Result = blank(edeProhibited)
+		m.Req.Result.Rcode = wire.RcodeServFail
+		return Failed
+	}}
+}
+
+// NoAnswer says nothing to the client.
+func NoAnswer() *Action {
+	return &Action{name: "NO_ANSWER", fast: module.Drop, run: func(m *Meeting) Decision {
+		m.Req.Result = blank(resolve.NoEDE)
+		m.Req.Result.Drop = true
+		return Answered
+	}}
+}
+
+// Refuse answers REFUSED.
+func Refuse() *Action {
+	return &Action{name: "REFUSE", fast: module.Driver, run: func(m *Meeting) Decision {
+		m.Req.Result = blank(edeProhibited)
+		m.Req.Result.Rcode = wire.RcodeRefused
+		return Answered
+	}}
+}
+
+// Truncate makes a client come again by TCP; there, the question passes.
+func Truncate() *Action {
+	return &Action{name: "TC", fast: module.Driver, run: func(m *Meeting) Decision {
+		if m.Req.Stream || !m.Req.Client.IsValid() {
+			return Stop
+		}
+		m.Req.Result = blank(resolve.NoEDE)
+		m.Req.Result.TC = true
+		return Answered
+	}}
+}
+
+// SetFlags changes the flags of a request.
+func SetFlags(set, clear resolve.Flags) *Action {
+	return &Action{name: "FLAGS", fast: module.Driver, run: func(m *Meeting) Decision {
+		m.Req.Flags = m.Req.Flags&^clear | set
+		return GoOn
+	}}
+}

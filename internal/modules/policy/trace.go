@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"kresd/internal/limits"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+)
+
+// record of one request that DEBUG_ALWAYS and its like read along.
+type story struct {
+	text strings.Builder
+	want []func(*resolve.Request) bool // any of them: it is printed at the end
+	dump bool                          // print messages from servers
+}
+
+type storyKey struct{}
+
+func storyOf(req *resolve.Request) *story {
+	s, _ := req.Vars[storyKey{}].(*story)
+	return s
+}
+
+func newStory(req *resolve.Request) *story {
+	if s := storyOf(req); s != nil {
+		return s
+	}
+	if req.Vars == nil {
+		req.Vars = map[any]any{}
+	}
+	s := &story{}
+	req.Vars[storyKey{}] = s
+	return s
+}
+
+// follow makes the story of a request from its steps, which go to where they
+// went before, too.
+func (s *story) follow(req *resolve.Request) {
+	before := req.Tracef
+	req.Tracef = func(q *resolve.Query, component, format string, args ...any) {
+		if before != nil {
+			before(q, component, format, args...)
+		}
+		s.step(req, q, component, fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *story) step(req *resolve.Request, q *resolve.Query, component, text string) {
+	id, depth := uint32(0), 0
+	if q != nil {
+		id = q.ID
+		for p := q.Parent; p != nil; p = p.Parent {
+			depth++
+		}
+	}
+	line := fmt.Sprintf("[%05d.%02d][%-4s] %s%s\n", req.ID, id, component, strings.Repeat("  ", depth+1), text)
+	if s.text.Len()+len(line) <= limits.RequestTrace {
+		s.text.WriteString(line)
+	}
+}
+
+// Debug collects the steps of a request and writes them to the log at its end if
+// want says so.
+func Debug(name string, want func(*resolve.Request) bool) *Action {
+	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
+		s := newStory(m.Req)
+		if s.want == nil {
+			s.follow(m.Req)
+		}
+		s.want = append(s.want, want)
+		return GoOn
+	}}
+}
+
+// Always writes every request's steps to the log.
+func Always(*resolve.Request) bool { return true }
+
+// CacheMiss tells whether a request needed the network.
+func CacheMiss(req *resolve.Request) bool {
+	root := req.Root()
+	return root != nil && !root.Outcome.Cached
+}
+
+// QueryTrace writes the answers of other servers to the log.
+func QueryTrace() *Action {
+	return &Action{name: "QTRACE", fast: module.Driver, run: func(m *Meeting) Decision {
+		newStory(m.Req).dump = true
+		return GoOn
+	}}
+}
+
+// RequestTrace writes the client's question to the log, with its address if
+// origin is set.
+func (p *Policy) RequestTrace(name string, origin bool) *Action {
+	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
+		p.Log(describe(m.Req, origin))
+		return GoOn
+	}}
+}
+
+// finish writes the story of a request to the log if somebody wants to read it.
+func (p *Policy) finish(req *resolve.Request) {
+	s := storyOf(req)
+	if s == nil {
+		return
+	}
+	for _, want := range s.want {
+		if want(req) {
+			p.Log(describe(req, false) + "\n" + s.text.String() + outcomeText(req))
+			return
+		}
+	}
+}
