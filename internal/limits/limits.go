@@ -133,6 +133,17 @@ const (
 	FormerrPerSecond   = 50 // per listener; further garbage gets silence
 )
 
+// What modules remember and how old it may be.
+const (
+	FrequentNames   = 5000            // questions that stats.frequent counts
+	UpstreamTrips   = 512             // round trips that stats.upstreams shows
+	StaleTimeout    = 3 * time.Second // serve_stale.timeout
+	StaleAge        = 24 * time.Hour  // how long ago a stale answer may have ended
+	StaleAgeAtMost  = 7 * 24 * time.Hour
+	StaleTTL        = 1  // seconds
+	StaleRefreshing = 32 // questions that are tried further behind a stale answer
+)
+
 // The console and map().
 const (
 	ConsoleClients   = 16

@@ -43,6 +43,7 @@ type Worker struct {
 	siblings *siblings
 	consoles consoles
 	ids      requestIDs
+	ballast  []byte
 
 	ctx    context.Context // of the work in the background
 	cancel context.CancelFunc
@@ -54,6 +55,7 @@ type Worker struct {
 func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker, error) {
 	w := &Worker{o: o, log: log, out: out, err: errs, counters: &limits.Counters{}, settings: settings.New(), quit: make(chan struct{})}
 	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", string(p.Stack)) }}
+	w.ballast = newBallast()
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	var err error
 	if w.clock, err = clock.FromEnv(o.Getenv); err != nil {
