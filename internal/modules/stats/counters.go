@@ -1,0 +1,169 @@
+package stats
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/module"
+)
+
+// A bucket is a range of latency.
+type bucket struct {
+	name string
+	most time.Duration
+}
+
+// buckets in ascending order: a request counts in the first that reaches as far
+// as it took.
+var buckets = [...]bucket{
+	{"1ms", time.Millisecond}, {"10ms", 10 * time.Millisecond}, {"50ms", 50 * time.Millisecond}, {"100ms", 100 * time.Millisecond},
+	{"250ms", 250 * time.Millisecond}, {"500ms", 500 * time.Millisecond}, {"1000ms", time.Second}, {"1500ms", 1500 * time.Millisecond},
+	{"slow", 1<<63 - 1},
+}
+
+// slowWay counts what only requests on the driver's way have.
+type slowWay struct {
+	clients, internal shapes
+	dropped           [module.Transports]atomic.Uint64
+	cached, stale     atomic.Uint64
+	took              atomic.Int64 // nanoseconds
+	latency           [len(buckets)]atomic.Uint64
+}
+
+func (w *slowWay) duration(d time.Duration) {
+	w.took.Add(int64(d))
+	w.latency[slices.IndexFunc(buckets[:], func(b bucket) bool { return d <= b.most })].Add(1)
+}
+
+// counted are the values of all counters that are always there.
+func (s *stats) counted() values {
+	m := zeros()
+	for i, n := range s.fast() {
+		if n > 0 {
+			m.add(shape(i), n)
+			m.client(shape(i).way(), n)
+			m["answer.1ms"] += float64(n)
+			if shape(i).class() != notImp {
+				m["answer.cached"] += float64(n)
+			}
+		}
+	}
+	s.slow.addTo(m)
+	return m
+}
+
+// fast sums what the listeners' threads counted.
+func (s *stats) fast() [shapeCount]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.gone
+	for t := range s.tallies {
+		t.shapes.addTo(&sum)
+	}
+	return sum
+}
+
+type values map[string]float64
+
+// names of the counters of a class; the others count in the total only.
+var classNames = map[class]string{noError: "answer.noerror", noData: "answer.nodata", nxDomain: "answer.nxdomain", servFail: "answer.servfail"}
+
+var flagNames = [...]struct {
+	bit  shape
+	name string
+}{
+	{shapeTC, "answer.tc"}, {shapeRD, "answer.rd"}, {shapeAA, "answer.aa"}, {shapeAD, "answer.ad"}, {shapeCD, "answer.cd"},
+	{shapeEDNS, "answer.edns0"}, {shapeEDNS, "query.edns"}, {shapeDO, "answer.do"}, {shapeDO, "query.dnssec"},
+}
+
+var wayNames = [module.Transports]string{
+	module.UDP4: "request.udp4", module.TCP4: "request.tcp4", module.UDP6: "request.udp6", module.TCP6: "request.tcp6",
+}
+
+func zeros() values {
+	m := values{
+		"answer.total": 0, "answer.cached": 0, "answer.stale": 0, "answer.ra": 0, "answer.sum_ms": 0,
+		"request.total": 0, "request.internal": 0,
+	}
+	for _, b := range buckets {
+		m["answer."+b.name] = 0
+	}
+	for _, name := range classNames {
+		m[name] = 0
+	}
+	for _, f := range flagNames {
+		m[f.name] = 0
+	}
+	for _, name := range wayNames {
+		m[name] = 0
+	}
+	return m
+}
+
+// add counts n answers of one shape.
+func (m values) add(s shape, n uint64) {
+	v := float64(n)
+	m["answer.total"] += v
+	m["answer.ra"] += v // all our answers say so
+	if name, ok := classNames[s.class()]; ok {
+		m[name] += v
+	}
+	for _, f := range flagNames {
+		if s&f.bit != 0 {
+			m[f.name] += v
+		}
+	}
+}
+
+// client counts n requests of clients.
+func (m values) client(t module.Transport, n uint64) {
+	m["request.total"] += float64(n)
+	m[wayNames[t]] += float64(n)
+}
+
+func (w *slowWay) addTo(m values) {
+	for i := range shapeCount {
+		if n := w.clients[i].Load(); n > 0 {
+			m.add(shape(i), n)
+			m.client(shape(i).way(), n)
+		}
+		if n := w.internal[i].Load(); n > 0 {
+			m.add(shape(i), n)
+			m["request.total"] += float64(n)
+			m["request.internal"] += float64(n)
+		}
+	}
+	for t := range w.dropped {
+		m.client(module.Transport(t), w.dropped[t].Load())
+	}
+	m["answer.cached"] += float64(w.cached.Load())
+	m["answer.stale"] += float64(w.stale.Load())
+	m["answer.sum_ms"] += float64(w.took.Load() / int64(time.Millisecond))
+	for i := range buckets {
+		m["answer."+buckets[i].name] += float64(w.latency[i].Load())
+	}
+}
+
+// current are all counters that begin with prefix, with what scripts made of
+// them.
+func (s *stats) current(prefix string) values {
+	m := s.counted()
+	s.mu.Lock()
+	for name, v := range s.set {
+		m[name] += v
+	}
+	s.mu.Unlock()
+	maps.DeleteFunc(m, func(name string, _ float64) bool { return !strings.HasPrefix(name, prefix) })
+	return m
+}
+
+// assign gives a counter the value v; a built-in one goes on counting from it.
+func (s *stats) assign(name string, v float64) {
+	v -= s.counted()[name]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set[name] = v
+}

@@ -1,0 +1,120 @@
+package stats
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"kresd/internal/module"
+	"kresd/internal/wire"
+)
+
+// A class is what an answer amounts to.
+type class uint16
+
+const (
+	noError class = iota
+	noData
+	nxDomain
+	servFail
+	notImp // refused before anybody looked for an answer
+	other
+)
+
+// A shape is everything about an answer that is counted, in 12 bits: from below,
+// class, flags, EDNS and transport.
+type shape uint16
+
+// The flags stand in the order in which a message has them.
+const (
+	shapeRD shape = 1 << (classBits + iota)
+	shapeTC
+	shapeAA
+	shapeCD
+	shapeAD
+	shapeEDNS
+	shapeDO
+)
+
+const (
+	classBits  = 3
+	wayShift   = classBits + 7
+	shapeCount = 1 << (wayShift + 2)
+)
+
+func (s shape) class() class          { return class(s & (1<<classBits - 1)) }
+func (s shape) way() module.Transport { return module.Transport(s >> wayShift) }
+
+// shapeOf reads the shape off a message and the question that it answers.
+func shapeOf(a *module.Answered) shape {
+	flags := binary.BigEndian.Uint16(a.Msg[2:])
+	s := shape(classOf(flags, binary.BigEndian.Uint16(a.Msg[6:])))
+	s |= shape(flags/wire.FlagRD%8)*shapeRD | shape(flags/wire.FlagCD%4)*shapeCD
+	if a.Question.HasEDNS {
+		s |= shapeEDNS
+		if a.Question.DO {
+			s |= shapeDO
+		}
+	}
+	return s | shape(a.Transport)<<wayShift
+}
+
+// classOf judges an answer by its flags and the number of records in its answer
+// section. One that was cut off says nothing about data.
+func classOf(flags, answers uint16) class {
+	switch flags & 0xf {
+	case wire.RcodeNoError:
+		if answers == 0 && flags&wire.FlagTC == 0 {
+			return noData
+		}
+		return noError
+	case wire.RcodeNXDomain:
+		return nxDomain
+	case wire.RcodeServFail:
+		return servFail
+	case wire.RcodeNotImp:
+		return notImp
+	}
+	return other
+}
+
+// shapes counts answers by their shape.
+type shapes [shapeCount]atomic.Uint64
+
+func (s *shapes) addTo(sum *[shapeCount]uint64) {
+	for i := range s {
+		sum[i] += s[i].Load()
+	}
+}
+
+// tally is one thread's account. Nobody else writes to it, so that its cache
+// lines stay with that thread's processor.
+type tally struct {
+	shapes
+	s *stats
+}
+
+// newTally implements module.Instance.
+func (s *stats) newTally() module.Tally {
+	t := &tally{s: s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tallies[t] = struct{}{}
+	return t
+}
+
+// Answered implements module.Tally.
+func (t *tally) Answered(a *module.Answered) {
+	if len(a.Msg) >= wire.HeaderLen {
+		t.shapes[shapeOf(a)].Add(1)
+	}
+}
+
+// Close implements module.Tally.
+func (t *tally) Close() {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	if _, open := t.s.tallies[t]; open {
+		delete(t.s.tallies, t)
+		t.shapes.addTo(&t.s.gone)
+	}
+}
