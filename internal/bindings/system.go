@@ -79,7 +79,7 @@ func becomeUser(p Process, name, group string) error {
 			return errors.New("invalid group name")
 		}
 	}
-	if err := p.BeforeUser(); err != nil {
+	if err := p.BeforeUser(uid); err != nil {
 		return err
 	}
 	if err := switchTo(uid, gid, gids); err != nil {

@@ -18,8 +18,9 @@ type Process interface {
 	Stats() []Counter
 	// Quit ends this process as SIGTERM does.
 	Quit()
-	// BeforeUser opens what needs the privileges that user() gives up.
-	BeforeUser() error
+	// BeforeUser opens what needs the privileges that user() gives up, and gives
+	// the user what it will need.
+	BeforeUser(uid int) error
 }
 
 func installWorker(d *Daemon) {

@@ -23,19 +23,23 @@ func (c *Clock) AfterFunc(d time.Duration, fn func()) *Timer {
 		t.real = time.AfterFunc(d, func() { t.fire(fn) })
 		return t
 	}
-	due := c.Now().Add(d)
-	var look func()
-	look = func() {
-		if wait := due.Sub(c.Now()); wait > 0 && !t.stopped.Load() {
-			t.real.Reset(min(wait, followStep))
+	t.follow(c, c.Now().Add(d), fn)
+	return t
+}
+
+// follow looks at the shifted clock again and again until it is due.
+func (t *Timer) follow(c *Clock, due time.Time, fn func()) {
+	ready := make(chan struct{})
+	wait := min(max(due.Sub(c.Now()), 0), followStep)
+	t.real = time.AfterFunc(wait, func() {
+		<-ready // t.real is set
+		if left := due.Sub(c.Now()); left > 0 && !t.stopped.Load() {
+			t.real.Reset(min(left, followStep))
 			return
 		}
 		t.fire(fn)
-	}
-	ready := make(chan struct{})
-	t.real = time.AfterFunc(min(max(d, 0), followStep), func() { <-ready; look() })
+	})
 	close(ready)
-	return t
 }
 
 func (t *Timer) fire(fn func()) {

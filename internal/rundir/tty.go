@@ -38,6 +38,18 @@ func PrepareTTY() (removed int, err error) {
 	return removeStale()
 }
 
+// HandOver makes the directory of control sockets another user's, so that this
+// process can open its own there once it is that user.
+func HandOver(uid int) error {
+	if _, err := PrepareTTY(); err != nil {
+		return err
+	}
+	if err := os.Lchown(TTY, uid, -1); err != nil {
+		return fmt.Errorf("directory of control sockets: %w", err)
+	}
+	return nil
+}
+
 func removeStale() (removed int, err error) {
 	entries, err := os.ReadDir(TTY)
 	if err != nil {

@@ -26,7 +26,7 @@ func readings(text string) []reading {
 	}
 	list := []reading{{"return " + text + "\n", true}, {text + "\n", false}}
 	if m := callWithoutParentheses.FindStringSubmatch(text); m != nil {
-		list = append(list, reading{"return " + m[1] + "(" + m[2] + ")", true})
+		list = append(list, reading{m[1] + "(" + m[2] + ")", false})
 	}
 	return list
 }

@@ -33,14 +33,21 @@ type Host struct {
 // Known tells whether the address ever answered.
 func (h *Host) Known() bool { return h.SRTT > 0 }
 
-// Timeout is how long an answer is waited for: from the round-trip time, twice
-// as long after each timeout, be it one of this query's own or another's.
+// Timeout is how long an answer is waited for: from the round-trip time at
+// first, after a timeout (be it this query's own or another's) as if nothing
+// were known, and twice as long after each further one. So one lost datagram of
+// a fast server costs little, and a fast server that has become slow is still
+// reached.
 func (h *Host) Timeout(own int) time.Duration {
-	t := limits.UDPFirstTimeout
-	if h.Known() {
-		t = max(h.SRTT+4*h.RTTVar, limits.UDPMinTimeout)
+	lost := max(int(h.Timeouts), own)
+	if !h.Known() {
+		return min(limits.UDPFirstTimeout<<min(lost, 6), limits.UDPMaxTimeout)
 	}
-	return min(t<<min(max(int(h.Timeouts), own), 6), limits.UDPMaxTimeout)
+	t := max(h.SRTT+4*h.RTTVar, limits.UDPMinTimeout)
+	if lost > 0 {
+		t = max(t<<min(lost, 6), limits.UDPFirstTimeout<<min(lost-1, 6))
+	}
+	return min(t, limits.UDPMaxTimeout)
 }
 
 // answered takes one measured round trip (RFC 6298, section 2).

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"kresd/internal/bindings"
+	"kresd/internal/rundir"
 )
 
 // process lets scripts see and end this process.
@@ -23,7 +24,15 @@ func (p process) PID() int { return os.Getpid() }
 func (p process) Quit() { p.w.wantEnd() }
 
 // BeforeUser implements bindings.Process.
-func (p process) BeforeUser() error { return bindReason(p.w.server.Open()) }
+func (p process) BeforeUser(uid int) error {
+	if err := p.w.server.Open(); err != nil {
+		return bindReason(err)
+	}
+	if os.Geteuid() != 0 || uid == 0 {
+		return nil
+	}
+	return rundir.HandOver(uid)
+}
 
 // Stats implements bindings.Process.
 func (p process) Stats() []bindings.Counter {

@@ -14,7 +14,6 @@ import (
 	"kresd/internal/listen"
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
-	"kresd/internal/script"
 	"kresd/internal/systemd"
 )
 
@@ -156,10 +155,6 @@ func (w *Worker) configure() error {
 	}
 	for _, f := range files {
 		if err := w.vm.RunFile(w.ctx, f); err != nil {
-			var place *script.FileError
-			if errors.As(err, &place) && w.o.Link == nil {
-				fmt.Fprint(w.err, place.Detail())
-			}
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"sync"
+	"time"
 
 	"kresd/internal/forkmap"
 	"kresd/internal/ipc"
@@ -15,10 +16,17 @@ type siblings struct {
 	id, count int
 	mu        sync.Mutex
 	roster    []ipc.Member
+	complete  chan struct{} // closed when all were there for the first time
 	relay     *forkmap.Relay
 }
 
-func newSiblings(l *ipc.Link) *siblings { return &siblings{id: l.ID(), count: l.Count()} }
+func newSiblings(l *ipc.Link) *siblings {
+	s := &siblings{id: l.ID(), count: l.Count(), complete: make(chan struct{})}
+	if s.count == 1 {
+		close(s.complete)
+	}
+	return s
+}
 
 // serve makes the relay of map() over this worker's machine.
 func (s *siblings) serve(w *Worker) {
@@ -36,10 +44,17 @@ func (s *siblings) serve(w *Worker) {
 
 // update takes a new roster.
 func (s *siblings) update(members []ipc.Member) {
-	s.mu.Lock()
-	s.roster = members
-	s.mu.Unlock()
 	s.relay.SetRoster(members)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roster = members
+	select {
+	case <-s.complete:
+	default:
+		if len(members) == s.count {
+			close(s.complete)
+		}
+	}
 }
 
 // leads tells whether no living worker has a lower id.
@@ -57,7 +72,16 @@ func (s *siblings) leads() bool {
 // mapper is map() for scripts.
 type mapper struct{ w *Worker }
 
+// assembly is how long map() waits for a group that is still starting.
+const assembly = time.Second
+
 // Map implements bindings.Mapper.
 func (m mapper) Map(ctx context.Context, expr string) (*luavalue.Table, error) {
+	select {
+	case <-m.w.siblings.complete:
+	case <-time.After(assembly):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	return m.w.siblings.relay.Map(ctx, expr)
 }
