@@ -82,3 +82,14 @@ func (f Flags) With(g Flags, on bool) Flags {
 	}
 	return f &^ g
 }
+
+// Names lists the flags that are set as scripts know them.
+func (f Flags) Names() []string {
+	var names []string
+	for i, name := range flagNames {
+		if f&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -11,6 +11,7 @@ import (
 	"kresd/internal/modules/hints"
 	"kresd/internal/modules/stats"
 	"kresd/internal/modules/timejump"
+	"kresd/internal/modules/workarounds"
 	"kresd/internal/resolve"
 	"kresd/internal/validate"
 )
@@ -39,6 +40,7 @@ func (w *Worker) modules() []module.Module {
 		{Name: "priming", Help: "learns the root's servers from themselves", Open: w.openPriming},
 		{Name: "detect_time_jump", Help: "clears the cache when the clock was set back", Open: w.openTimeJump},
 		{Name: "hints", Help: "names and addresses of the operator's", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
+		{Name: "workarounds", Help: "asks known broken servers differently (load as 'workarounds < iterate')", Open: workarounds.Open},
 		{Name: "stats", Help: "counts answers, samples questions and round trips", Open: func() (*module.Instance, error) {
 			return stats.Open(stats.Daemon{Mono: w.clock.Mono, Intn: rand.IntN})
 		}},
