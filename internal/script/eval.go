@@ -52,7 +52,7 @@ func (vm *VM) command(c *Call, text string) (reading, error) {
 // show is what a command that ran displays; its results are all of the stack.
 func (vm *VM) show(l *lua.State, r reading) string {
 	if l.Top() == 0 {
-		if r.value {
+		if r.value && !r.quiet {
 			return "nil\n"
 		}
 		return ""

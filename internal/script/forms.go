@@ -13,20 +13,21 @@ var bareCommand = regexp.MustCompile(`^\s*(help|quit)\s*;?\s*$`)
 type reading struct {
 	text  string
 	value bool // its first value is printed; else it is shown if it is text
+	quiet bool // no value is printed as nothing, not as nil
 }
 
 // readings lists those of a command in the order in which they are tried: as
 // an expression, as statements, as a call that lacks its parentheses.
 func readings(text string) []reading {
 	if m := bareCommand.FindStringSubmatch(text); m != nil {
-		return []reading{{"return " + m[1] + "()", true}}
+		return []reading{{text: "return " + m[1] + "()", value: true}}
 	}
 	if blank(text) {
-		return []reading{{"", false}}
+		return []reading{{}}
 	}
-	list := []reading{{"return " + text + "\n", true}, {text + "\n", false}}
+	list := []reading{{text: "return " + text + "\n", value: true}, {text: text + "\n"}}
 	if m := callWithoutParentheses.FindStringSubmatch(text); m != nil {
-		list = append(list, reading{m[1] + "(" + m[2] + ")", false})
+		list = append(list, reading{text: "return " + m[1] + "(" + m[2] + ")", value: true, quiet: true})
 	}
 	return list
 }

@@ -165,7 +165,7 @@ func (o *object) index(c *Call) int {
 	if err != nil {
 		return 0
 	}
-	c.fn = &Func{Name: o.Name}
+	c.fn = &Func{Name: o.Name, object: true}
 	c.vm.push(l, o.Index(c, key))
 	return 1
 }

@@ -1,0 +1,388 @@
+package bindings
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/logging"
+	"kresd/internal/luavalue"
+	"kresd/internal/module"
+	"kresd/internal/modules/hints"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+	"kresd/internal/settings"
+	"kresd/internal/zonecut"
+)
+
+// world is a worker of fakes under the real globals in a real machine.
+type world struct {
+	t        *testing.T
+	vm       *script.VM
+	out, err transcript // what scripts print
+	log      transcript
+	d        *Daemon
+	listener *fakeListener
+	cache    *fakeCache
+	process  *fakeProcess
+	mapper   *fakeMapper
+	roots    *fakeRoots
+	// configured is what the module tally was given.
+	configured []any
+	broken     bool // the module fragile cannot be opened
+	changes    int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, listener: &fakeListener{fail: map[string]error{}}, cache: &fakeCache{}, process: &fakeProcess{count: 2}, roots: &fakeRoots{}}
+	var err error
+	if w.vm, err = script.New(script.Options{Stdout: &w.out, Stderr: &w.err}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.vm.Close)
+	w.mapper = &fakeMapper{vm: w.vm}
+	w.d = &Daemon{
+		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(w.modules()), Listener: w.listener, Cache: w.cache,
+		Process: w.process, Mapper: w.mapper, Clock: clock.Real(), Log: logging.New(logging.Options{Out: &w.log}),
+		Interfaces: fakeInterfaces, ModuleDir: "/modules", Changed: func() { w.changes++ },
+	}
+	for _, name := range []string{"iterate", "validate", "cache"} {
+		if _, err := w.d.Chain.Load(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.do(func(*script.Call) error { Install(w.d); return nil })
+	return w
+}
+
+// modules are those of the core, the hints, and a few that only play a part.
+func (w *world) modules() []module.Module {
+	plain := func(name string, inst module.Instance) module.Module {
+		return module.Module{Name: name, Help: "the module " + name, Open: func() (*module.Instance, error) { return &inst, nil }}
+	}
+	tally := module.Instance{Config: func(v any) error {
+		w.configured = append(w.configured, v)
+		if v == "bad" {
+			return errors.New("bad options")
+		}
+		return nil
+	}}
+	stats := module.Instance{Functions: []module.Function{{Name: "list", Help: "counters", Fn: func([]any) ([]any, error) {
+		return []any{(&luavalue.Table{}).Add("answer.slow", 6.0).Add("answer.total", 100.0)}, nil
+	}}}}
+	return []module.Module{
+		plain("iterate", module.Instance{Layer: &resolve.Layer{Name: "iterate"}}),
+		plain("validate", module.Instance{}), plain("cache", module.Instance{}),
+		plain("policy", module.Instance{}), plain("view", module.Instance{}), plain("stats", stats), plain("tally", tally),
+		{Name: "fragile", Open: func() (*module.Instance, error) {
+			if w.broken {
+				return nil, errors.New("out of glue")
+			}
+			return &module.Instance{}, nil
+		}},
+		{Name: "hints", Help: "names and addresses", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
+	}
+}
+
+func (w *world) do(fn func(c *script.Call) error) {
+	w.t.Helper()
+	if err := w.vm.Do(context.Background(), fn); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// eval is what the console shows; errors begin with "ERROR ".
+func (w *world) eval(command string) string {
+	out, isErr := w.vm.Eval(context.Background(), command)
+	if isErr {
+		return "ERROR " + out
+	}
+	return out
+}
+
+// file runs a configuration file and returns the error's text.
+func (w *world) file(text string) string {
+	if err := w.vm.RunText(context.Background(), "config", text); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// A step is a command and what it shows. An answer that ends in … stands for any
+// rest.
+type step [2]string
+
+func (w *world) expect(steps ...step) {
+	w.t.Helper()
+	for _, s := range steps {
+		if got := w.eval(s[0]); !matches(got, s[1]) {
+			w.t.Errorf("%s\n got %q\nwant %q", s[0], got, s[1])
+		}
+	}
+}
+
+func matches(got, want string) bool {
+	prefix, open := strings.CutSuffix(want, "…")
+	return got == want || open && strings.HasPrefix(got, prefix)
+}
+
+// expectFile runs a file that must end with this error; "" for none.
+func (w *world) expectFile(text, want string) {
+	w.t.Helper()
+	if got := w.file(text); !matches(got, want) {
+		w.t.Errorf("%s\n got %q\nwant %q", text, got, want)
+	}
+}
+
+// eventually waits for something that a timer does.
+func (w *world) eventually(what string, ok func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s: nothing of it in ten seconds", what)
+		}
+	}
+}
+
+// transcript is a buffer for several writers.
+type transcript struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *transcript) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *transcript) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// take returns what was written and forgets it.
+func (b *transcript) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.buf.Reset()
+	return b.buf.String()
+}
+
+func fakeInterfaces() []Interface {
+	addr := netip.MustParseAddr
+	return []Interface{
+		{Name: "lo", Addrs: []netip.Addr{addr("127.0.0.1"), addr("::1")}},
+		{Name: "eth0", MAC: net.HardwareAddr{0xde, 0xad, 0xbe, 0xef, 0xaa, 0xbb}, Addrs: []netip.Addr{addr("192.168.0.1")}},
+		{Name: "eth1", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addrs: []netip.Addr{addr("10.0.0.1"), addr("fe80::1%eth1")}},
+		{Name: "br-lan", Addrs: []netip.Addr{addr("10.1.0.1")}},
+	}
+}
+
+type fakeListener struct {
+	list  []Endpoint
+	fail  map[string]error // by address and port
+	loose []bool           // the freebind flags, in order
+}
+
+func (l *fakeListener) Listen(a netip.AddrPort, freebind bool) error {
+	if err := l.fail[a.String()]; err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(l.list, func(e Endpoint) bool { return e.Addr == a }) {
+		l.list = append(l.list, Endpoint{Addr: a, UDP: true, TCP: true})
+		l.loose = append(l.loose, freebind)
+	}
+	return nil
+}
+
+func (l *fakeListener) Close(a netip.AddrPort) bool {
+	n := len(l.list)
+	l.list = slices.DeleteFunc(l.list, func(e Endpoint) bool { return e.Addr == a })
+	return len(l.list) < n
+}
+
+func (l *fakeListener) Endpoints() []Endpoint { return l.list }
+
+// bound are the addresses in order, and forgets them.
+func (l *fakeListener) bound() string {
+	var all []string
+	for _, e := range l.list {
+		all = append(all, e.Addr.String())
+	}
+	l.list, l.loose = nil, nil
+	return strings.Join(all, " ")
+}
+
+// fakeCache keeps names only. The owner goroutine is its only user but for the
+// test that has stopped it.
+type fakeCache struct {
+	open    bool
+	size    int64
+	uri     string
+	opens   []string // each Open and Close that did something
+	failing string   // a directory that cannot be opened
+	lo, hi  uint32
+	names   []dnsname.Name
+	apexes  []dnsname.Name
+	typed   []uint16 // the types that Remove was told
+}
+
+func (c *fakeCache) Open(size int64, uri, dir string) error {
+	c.Close()
+	if dir == c.failing {
+		return errors.New("cache in '" + dir + "': no such place")
+	}
+	c.open, c.size, c.uri, c.lo, c.hi = true, size, uri, 5, 518400
+	c.opens = append(c.opens, dir)
+	return nil
+}
+
+func (c *fakeCache) Close() bool {
+	was := c.open
+	c.open, c.size = false, 0
+	return was
+}
+
+func (c *fakeCache) IsOpen() bool          { return c.open }
+func (c *fakeCache) Size() int64           { return c.size }
+func (c *fakeCache) URI() string           { return c.uri }
+func (c *fakeCache) Count() (int, error)   { return len(c.names), nil }
+func (c *fakeCache) TTLs() (lo, hi uint32) { return c.lo, c.hi }
+func (c *fakeCache) SetTTLs(lo, hi uint32) { c.lo, c.hi = lo, hi }
+
+func (c *fakeCache) Stats() []Counter {
+	return []Counter{{"hit", 1}, {"miss", 2}, {"insert", 3}, {"delete", 4}, {"usage_percent", 5.5}}
+}
+
+func (c *fakeCache) Clear() (int, error) {
+	n := len(c.names)
+	c.names = nil
+	return n, nil
+}
+
+func (c *fakeCache) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit int) (int, error) {
+	if !c.open {
+		return 0, errors.New("cache is closed")
+	}
+	if rrtype != nil {
+		c.typed = append(c.typed, *rrtype)
+	}
+	n := 0
+	c.names = slices.DeleteFunc(c.names, func(have dnsname.Name) bool {
+		hit := n < limit && (have == name || !exact && have.IsSubdomainOf(name))
+		if hit {
+			n++
+		}
+		return hit
+	})
+	return n, nil
+}
+
+func (c *fakeCache) Apex(name dnsname.Name) dnsname.Name {
+	for ; !name.IsRoot(); name = name.Parent() {
+		if slices.Contains(c.apexes, name) {
+			return name
+		}
+	}
+	return name
+}
+
+func (c *fakeCache) Prune(limit int) (int, error) {
+	if limit == 0 {
+		limit = len(c.names)
+	}
+	return limit, nil
+}
+
+// hold puts n entries at and below a name.
+func (c *fakeCache) hold(t *testing.T, name string, n int) {
+	t.Helper()
+	for i := range n {
+		entry := mustName(t, name)
+		if i > 0 {
+			entry = mustName(t, "n"+strings.Repeat("x", i%40)+"."+name)
+		}
+		c.names = append(c.names, entry)
+	}
+}
+
+func mustName(t *testing.T, text string) dnsname.Name {
+	t.Helper()
+	n, err := dnsname.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+type fakeProcess struct {
+	count, quits, before int
+	failing              error
+}
+
+func (p *fakeProcess) ID() int    { return 0 }
+func (p *fakeProcess) Count() int { return p.count }
+func (p *fakeProcess) PID() int   { return 3008 }
+func (p *fakeProcess) Quit()      { p.quits++ }
+func (p *fakeProcess) Stats() []Counter {
+	return []Counter{{"udp", 7}, {"concurrent", 3}, {"rss", 1e6}}
+}
+
+func (p *fakeProcess) BeforeUser(int) error {
+	p.before++
+	return p.failing
+}
+
+// fakeMapper is a group of two whose members are the same machine.
+type fakeMapper struct {
+	vm      *script.VM
+	unknown bool
+}
+
+func (m *fakeMapper) Map(ctx context.Context, expr string) (*luavalue.Table, error) {
+	if m.unknown {
+		return nil, errors.New("the leader is gone: result unknown")
+	}
+	out := &luavalue.Table{}
+	for i := range 2 {
+		switch r := m.vm.MapEval(ctx, expr); r.Kind {
+		case script.ResultValue:
+			out.Add(float64(i+1), r.Value)
+		case script.ResultNothing:
+			out.Add(float64(i+1), "")
+		default:
+			out.Add(float64(i+1), r.Text)
+		}
+	}
+	return out, nil
+}
+
+type fakeRoots struct{ cut *zonecut.Cut }
+
+func (r *fakeRoots) RootHints() *zonecut.Cut {
+	if r.cut == nil {
+		return &zonecut.Cut{Name: dnsname.Root}
+	}
+	return r.cut
+}
+
+func (r *fakeRoots) SetRootHints(c *zonecut.Cut) { r.cut = c }
+
+func (r *fakeRoots) ReadRootHints(path string) (*zonecut.Cut, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return nil, errors.New("open " + path + ": no such file or directory")
+}

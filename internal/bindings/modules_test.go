@@ -1,0 +1,151 @@
+package bindings
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"kresd/internal/luavalue"
+)
+
+func (w *world) modulesAre(want string) {
+	w.t.Helper()
+	if got := strings.Join(w.d.Chain.Names(), " "); got != want {
+		w.t.Errorf("modules are %s, want %s", got, want)
+	}
+}
+
+func TestModulesAreLoadedInOrder(t *testing.T) {
+	w := newWorld(t)
+	for _, s := range []struct{ lua, shown, order string }{
+		{"modules.list()", "[1] => iterate\n[2] => validate\n[3] => cache\n", "iterate validate cache"},
+		{"modules.load('hints')", "true\n", "iterate validate cache hints"},
+		{"modules.load('hints  >   iterate')", "true\n", "iterate hints validate cache"},
+		{"modules.load('hints>cache')", "true\n", "iterate validate cache hints"},
+		{"modules.load(' view < cache ')", "true\n", "iterate validate view cache hints"},
+		{"modules.load('hints < iterate')", "true\n", "hints iterate validate view cache"},
+		{"modules.load('hints > nope')", "ERROR error: referenced module 'nope' not found", "hints iterate validate view cache"},
+		{"modules.load('stats > nope')", "ERROR error: referenced module 'nope' not found", "hints iterate validate view cache"},
+		{"modules.load('hints >')", "true\n", "iterate validate view cache hints"},
+		{"modules.load('view = iterate')", "true\n", "iterate validate cache hints view"},
+		{"modules.load('hints >> iterate')", "true\n", "iterate validate cache view hints"},
+		{"modules.load('hints <> iterate')", "true\n", "iterate validate cache view hints"},
+		{"modules.unload('hints')", "true\n", "iterate validate cache view"},
+		{"modules.unload('hints')", "ERROR error: no such module 'hints' is loaded", "iterate validate cache view"},
+		{"modules.unload('validate')", "true\n", "iterate cache view"},
+		{"modules.unload('cache')", "true\n", "iterate view"},
+		{"cache.close()", "nil\n", "iterate view"}, // the core's global stays
+		{"modules.load('nope')", "ERROR error: no such module 'nope'; there are cache, fragile, hints, …", "iterate view"},
+		{"modules.load('')", "ERROR error: no such module ''; …", "iterate view"},
+		{"modules.load()", "ERROR error: wrong number of arguments to 'modules.load'…", "iterate view"},
+		{"modules.load('a', 'b')", "ERROR error: wrong number of arguments to 'modules.load'…", "iterate view"},
+		{"modules.load(5)", "ERROR error: bad argument #1 to 'modules.load' (string expected, got number)…", "iterate view"},
+		{"modules.unload({})", "ERROR error: bad argument #1…", "iterate view"},
+	} {
+		w.expect(step{s.lua, s.shown})
+		w.modulesAre(s.order)
+	}
+	w.expectFile("\nmodules.load('nope')", "config:2: error: no such module 'nope'; …")
+}
+
+func TestModulesAsATable(t *testing.T) {
+	w := newWorld(t)
+	w.expectFile("modules = {\n   'hints  > iterate', -- Hints AFTER iterate\n   'view   < cache'\n}", "")
+	w.modulesAre("iterate hints validate view cache")
+	w.expectFile(`modules = { 'view', tally = { depth = 5, list = { 'a', true } }, ['stats > iterate'] = 'text' }`, "")
+	w.modulesAre("iterate stats hints validate cache view tally")
+	opts, ok := w.configured[0].(*luavalue.Table)
+	if len(w.configured) != 1 || !ok || opts.Get("depth") != 5.0 || opts.Get("list").(*luavalue.Table).Get(2.0) != true {
+		t.Errorf("tally was given %v", w.configured)
+	}
+	if got := w.log.take(); got != "[system] module 'stats' takes no options; they were ignored\n" {
+		t.Errorf("log %q", got)
+	}
+	w.configured = nil
+	w.expectFile("modules = { 'tally', 'tally < cache' }\nmodules.tally = 'x'\nmodules.tally = false\ntally.config(5)\ntally.config()", "")
+	if want := []any{nil, nil, "x", false, 5.0, nil}; !slices.Equal(w.configured, want) {
+		t.Errorf("tally was given %v, want %v", w.configured, want)
+	}
+	w.modulesAre("iterate stats hints validate cache view tally")
+	for _, c := range []struct{ lua, err string }{
+		{"modules = {\n 'nope' }", "config:2: error: no such module 'nope'; …"},
+		{"\nmodules = { 'hints > nope' }", "config:2: error: referenced module 'nope' not found"},
+		{"\n\nmodules = { tally = 'bad' }", "config:3: error: module 'tally': bad options"},
+		{"modules = { 5 }", "config:1: error: bad value for 'modules.1' (name of a module expected, got number)"},
+		{"modules = { [true] = 5 }", "config:1: error: unknown option 'modules.true'"},
+		{"modules = 'hints'", "config:1: error: 'modules' is set by a table of its options, not by a string"},
+		{"modules.load = 'hints'", "config:1: error: 'modules.load' is a function: call it as modules.load(...)"},
+		{"modules = { hints = '/nonexistent/hosts' }", "config:1: error: module 'hints': open /nonexistent/hosts: no such file or directory"},
+		{"modules = { hints = { fiel = '/etc/hosts' } }", "config:1: error: module 'hints': unknown option 'fiel'; there is file"},
+	} {
+		w.expectFile(c.lua, c.err)
+	}
+}
+
+// String keys are taken in the order of the source.
+func TestModulesWithOptionsKeepTheirOrder(t *testing.T) {
+	for _, c := range []struct{ lua, order string }{
+		{"modules = { view = 1, stats = 2, policy = 3 }", "view stats policy"},
+		{"modules = { policy = 1, stats = 2, view = 3 }", "policy stats view"},
+		{"modules = { stats = { view = 1 }, ['policy'] = 2, 'view' }", "view stats policy"},
+	} {
+		w := newWorld(t)
+		w.expectFile(c.lua, "")
+		w.modulesAre("iterate validate cache " + c.order)
+	}
+}
+
+func TestAModulesGlobal(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"hints", "nil\n"},
+		step{"modules.load('hints')", "true\n"},
+		step{"hints.set('foo.bar 127.0.0.1')", "[result] => true\n"},
+		step{"hints['foo.bar'] = '127.0.0.2'", ""},
+		step{"hints['foo.bar']", "[1] => 127.0.0.1\n[2] => 127.0.0.2\n"},
+		step{"hints.get('foo.bar')[2]", "127.0.0.2\n"},
+		step{"hints.get()", "[foo.bar.] => {\n    [1] => 127.0.0.1\n    [2] => 127.0.0.2\n}\n"},
+		step{"hints['other']", "nil\n"},
+		step{"hints['a..b']", "ERROR error: hints: bad name 'a..b': …"},
+		step{"hints['foo.bar'] = 'x'", "ERROR error: hints['foo.bar']: 'x' is no address, or that no name"},
+		step{"hints['foo.bar'] = {}", "ERROR error: hints['foo.bar']: an address expected"},
+		step{"hints.set('foo.bar')", "[result] => false\n"},
+		step{"hints.set()", "ERROR error: wrong number of arguments to 'hints.set'; usage: hints.set('name address')"},
+		step{"hints.set = 5", "ERROR error: 'hints.set' is a function: call it as hints.set(...)"},
+		step{"hints.del('foo.bar 127.0.0.1')", "[result] => true\n"},
+		step{"hints.del('foo.bar')", "[result] => true\n"},
+		step{"hints.del('foo.bar')", "[result] => false\n"},
+		step{"hints.root({ ['b.root.'] = '192.0.2.2', ['a.root.'] = {'192.0.2.1', '2001:db8::1'} })", "[a.root.] => {\n    [1] => 192.0.2.1\n    [2] => 2001:db8::1\n}\n[b.root.] => {\n    [1] => 192.0.2.2\n}\n"},
+		step{"hints.root()['b.root.'][1]", "192.0.2.2\n"},
+		step{"hints.root('x')", "ERROR error: hints.root: a table of names and addresses expected"},
+		step{"hints.root_file('/nowhere')", "ERROR error: open /nowhere: no such file or directory"},
+		step{"hints.root()['b.root.'][1]", "192.0.2.2\n"},
+		step{"hints.root_file()", "\n"},
+		step{"hints.root({})", ""},
+		step{"hints.config()", "nil\n"},
+		step{"modules.load('hints')", "true\n"}, // starts fresh
+		step{"hints.get()", ""},
+		step{"help('hints.set')", "hints.set('name address')\n    add an address to a name\n"},
+		step{"modules.unload('hints')", "true\n"},
+		step{"hints", "nil\n"},
+		step{"help('hints')", "ERROR no help for 'hints'"},
+		step{"view", "nil\n"},
+		step{"modules.load('view')", "true\n"},
+		step{"view", ""}, // there, but empty
+		step{"type(view)", "table\n"},
+		step{"modules.unload('view')", "true\n"},
+		step{"view", "nil\n"},
+	)
+}
+
+func TestAModuleThatCannotBeLoadedAgainIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.expect(step{"modules.load('fragile')", "true\n"}, step{"type(fragile)", "table\n"})
+	w.broken = true
+	w.expect(
+		step{"modules.load('fragile')", "ERROR error: module 'fragile': out of glue"},
+		step{"fragile", "nil\n"},
+		step{"modules.load('fragile')", "ERROR error: module 'fragile': out of glue"},
+	)
+	w.modulesAre("iterate validate cache")
+}

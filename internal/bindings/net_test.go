@@ -1,0 +1,245 @@
+package bindings
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestListenTakesAddressesInterfacesAndLists(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ lua, bound string }{
+		{"net.listen('127.0.0.1')", "127.0.0.1:53"},
+		{"net.listen('::1')", "[::1]:53"},
+		{"net.listen(net.lo, 5353)", "127.0.0.1:5353 [::1]:5353"},
+		{"net.listen('lo', 5353)", "127.0.0.1:5353 [::1]:5353"},
+		{"net.listen(net.lo.addr, 5353)", "127.0.0.1:5353 [::1]:5353"},
+		{"net.listen(net['br-lan'])", "10.1.0.1:53"},
+		{"net.listen(net.eth1.addr[2])", "[fe80::1%eth1]:53"},
+		{"net.listen({net.eth0, '127.0.0.1'}, 53853, {tls = false})", "192.168.0.1:53853 127.0.0.1:53853"},
+		{"net.listen({ {'127.0.0.2'}, {{'127.0.0.3'}, net.eth0} }, 5353)", "127.0.0.2:5353 127.0.0.3:5353 192.168.0.1:5353"},
+		{"net.listen({addr = {'127.0.0.1'}, other = '127.0.0.9'})", "127.0.0.1:53"},
+		{"net.listen({addr = '127.0.0.1', mac = '00:00:00:00:00:00'})", "127.0.0.1:53"},
+		{"net.listen({})", ""},
+		{"net.listen('0:0:0:0:0:0:0:1') and net.listen('::1')", "[::1]:53"},
+		{"net.listen('::ffff:127.0.0.1')", "127.0.0.1:53"},
+		{"net.listen('127.0.0.1', '5353')", "127.0.0.1:5353"},
+		{"net.listen('127.0.0.1', nil, nil)", "127.0.0.1:53"},
+		{"net.listen('127.0.0.1', 853, {tls = false})", "127.0.0.1:853"},
+		{"net.listen('127.0.0.1', 853, {kind = 'dns'})", "127.0.0.1:853"},
+		{"net.listen('127.0.0.1') and net.listen('127.0.0.1') and net.listen({'127.0.0.1', '::1'})", "127.0.0.1:53 [::1]:53"},
+	} {
+		w.expect(step{c.lua, "true\n"})
+		if got := w.listener.bound(); got != c.bound {
+			t.Errorf("%s bound %q, want %q", c.lua, got, c.bound)
+		}
+		w.expectFile("local done = "+c.lua, "")
+		if got := w.listener.bound(); got != c.bound {
+			t.Errorf("%s in a file bound %q, want %q", c.lua, got, c.bound)
+		}
+	}
+	w.expect(step{"net.listen('192.0.2.1', 53, {freebind = true})", "true\n"})
+	if len(w.listener.loose) != 1 || !w.listener.loose[0] {
+		t.Error("freebind was lost")
+	}
+}
+
+func TestListenRefusesWrongArguments(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.listen()", "ERROR error: wrong number of arguments to 'net.listen'; usage: net.listen(addresses[, port = 53[, flags]])"},
+		step{"net.listen('::1', 53, {}, 1)", "ERROR error: wrong number of arguments…"},
+		step{"net.listen(nil)", "ERROR error: bad argument #1 to 'net.listen' (address, interface or list of them expected, got nil)…"},
+		step{"net.listen(5)", "ERROR error: bad argument #1…"},
+		step{"net.listen({'127.0.0.1', 5})", "ERROR error: bad type of address: string or table expected, got number"},
+		step{"net.listen({print})", "ERROR error: bad type of address: string or table expected, got function"},
+		step{"local t = {} t.t = t net.listen(t)", "ERROR error: bad argument #1 to 'net.listen' (a table that contains itself or is nested too deeply)…"},
+		step{"net.listen('::1', 'x')", "ERROR error: bad argument #2 to 'net.listen' (number expected, got string)…"},
+		step{"net.listen('::1', 65536)", "ERROR error: bad argument #2 to 'net.listen' (a number from 0 to 65535 expected, got 65536)…"},
+		step{"net.listen('::1', -1)", "ERROR error: bad argument #2…"},
+		step{"net.listen('::1', 0/0)", "ERROR error: bad argument #2…"},
+		step{"net.listen('::1', 1/0)", "ERROR error: bad argument #2…"},
+		step{"net.listen('::1', 53, 'tls')", "ERROR error: bad argument #3 to 'net.listen' (table expected, got string)…"},
+		step{"net.listen('::1', 53, {tlz = true})", "ERROR error: unknown flag 'tlz' of net.listen; there are tls, kind and freebind"},
+		step{"net.listen('::1', 53, {tls = 'yes'})", "ERROR error: flag 'tls': boolean expected, got string"},
+		step{"net.listen('::1', 53, {freebind = 1})", "ERROR error: flag 'freebind': boolean expected, got number"},
+		step{"net.listen('::1', 53, {kind = 'doh2'})", "ERROR error: flag 'kind': only 'dns' is part of this version, not 'doh2'"},
+		step{"net.listen('::1', 53, {kind = {}})", "ERROR error: flag 'kind': string expected, got table"},
+		step{"net.listen('::1', 853)", "ERROR error: DNS over TLS is not part of this version…"},
+		step{"net.listen({net.eth0, '127.0.0.1'}, 53853, {tls = true})", "ERROR error: DNS over TLS…"},
+	)
+	if got := w.listener.bound(); got != "" {
+		t.Errorf("bound nevertheless: %s", got)
+	}
+	w.expectFile("\nnet.listen()", "config:2: error: wrong number of arguments to 'net.listen'…")
+}
+
+func TestAFailedAddressIsLoggedAndEndsItsList(t *testing.T) {
+	w := newWorld(t)
+	w.listener.fail["127.0.0.2:53"] = errors.New("address already in use")
+	for _, c := range []struct{ lua, log, bound string }{
+		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "[system] bind to '127.0.0.2@53' address already in use\n", "127.0.0.1:53"},
+		{"net.listen('127.0.0.1', 0)", "[system] bind to '127.0.0.1@0' port 0 cannot be asked\n", ""},
+		{"net.listen('bogus')", "[system] bind to 'bogus@53' neither an IP address nor an interface\n", ""},
+		{"net.listen('/run/dns')", "[system] bind to '/run/dns@53' UNIX sockets are not part of this version\n", ""},
+	} {
+		w.expect(step{c.lua, "false\n"})
+		if got := w.log.take(); got != c.log {
+			t.Errorf("%s logged %q, want %q", c.lua, got, c.log)
+		}
+		if got := w.listener.bound(); got != c.bound {
+			t.Errorf("%s bound %q, want %q", c.lua, got, c.bound)
+		}
+	}
+	w.expectFile("net = {'127.0.0.2', '127.0.0.1'}", "") // a file goes on
+	if got := w.listener.bound(); got != "127.0.0.1:53" {
+		t.Errorf("bound %q after a failure in net = {…}", got)
+	}
+}
+
+func TestNetAsATable(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ lua, bound string }{
+		{"net = { '127.0.0.1', '::1' }", "127.0.0.1:53 [::1]:53"},
+		{"net = { '127.0.0.1', net.eth0, net.eth1.addr[1] }\nnet.ipv4 = false", "127.0.0.1:53 192.168.0.1:53 10.0.0.1:53"},
+		{"net = { {'127.0.0.1', {'::1'}} }", "127.0.0.1:53 [::1]:53"},
+		{"net = { '127.0.0.1', net.wlan0 }", "127.0.0.1:53"},
+		{"net = { 'eth0' }", "192.168.0.1:53"},
+		{"net = { ipv6 = false, '127.0.0.1' }", "127.0.0.1:53"},
+		{"net = {}", ""},
+		{"net = net", ""},
+		{"net.office = '10.0.0.1'", "10.0.0.1:53"},
+		{"net.office = net.eth0", "192.168.0.1:53"},
+	} {
+		for _, form := range []func(string) string{w.file, w.eval} {
+			if got := form(c.lua); got != "" {
+				t.Errorf("%s: %s", c.lua, got)
+			}
+			if got := w.listener.bound(); got != c.bound {
+				t.Errorf("%s bound %q, want %q", c.lua, got, c.bound)
+			}
+		}
+	}
+	w.expect(
+		step{"net.ipv4", "false\n"},
+		step{"net.ipv6", "false\n"},
+		step{"net = '127.0.0.1'", "ERROR error: 'net' is set by a table of its options, not by a string"},
+		step{"net = nil", "ERROR error: 'net' is set by a table of its options, not by a nil"},
+		step{"net = { 5 }", "ERROR error: bad value for 'net.1' (address expected, got number)"},
+		step{"net = { true }", "ERROR error: bad value for 'net.1' (address expected, got boolean)"},
+		step{"net = { ipv4 = 1 }", "ERROR error: bad value for 'net.ipv4' (boolean expected, got number)"},
+		step{"net.ipv5 = false", "ERROR error: unknown option 'net.ipv5'; did you mean 'net.ipv4'?"},
+		step{"net.bufsize = 4096", "ERROR error: 'net.bufsize' is a function: call it as net.bufsize(...)"},
+	)
+	w.expectFile("\nnet.ipv5 = false", "config:2: error: unknown option 'net.ipv5'; did you mean 'net.ipv4'?")
+}
+
+func TestCloseListAndEndpoints(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.list()", ""},
+		step{"net.listen(net.lo, 5353) and net.listen('127.0.0.1')", "true\n"},
+		step{"net.list()", "[127.0.0.1] => {\n    [more] => {\n        [1] => {\n            [port] => 53\n            [tcp] => true\n            [udp] => true\n        }\n    }\n" +
+			"    [port] => 5353\n    [tcp] => true\n    [udp] => true\n}\n[::1] => {\n    [port] => 5353\n    [tcp] => true\n    [udp] => true\n}\n"},
+		step{"#net.endpoints()", "6\n"},
+		step{"net.endpoints()[3]", "[kind] => dns\n[transport] => {\n    [family] => inet6\n    [ip] => ::1\n    [port] => 5353\n    [protocol] => udp\n}\n"},
+		step{"net.endpoints()[6].transport.protocol .. net.endpoints()[6].transport.family", "tcpinet4\n"},
+		step{"net.close('::1')", "false\n"},
+		step{"net.close('::1', 5353)", "true\n"},
+		step{"net.close('::1', 5353)", "false\n"},
+		step{"net.close('127.0.0.1')", "true\n"},
+		step{"net.close('127.0.0.1', 53)", "false\n"},
+		step{"net.close('bogus')", "false\n"},
+		step{"net.list()", "[127.0.0.1] => {\n    [port] => 5353\n    [tcp] => true\n    [udp] => true\n}\n"},
+		step{"net.close()", "ERROR error: wrong number of arguments to 'net.close'…"},
+		step{"net.close(5)", "ERROR error: bad argument #1 to 'net.close' (string expected, got number)…"},
+		step{"net.close('::1', 65536)", "ERROR error: bad argument #2…"},
+		step{"net.list(1)", "ERROR error: wrong number of arguments to 'net.list'; usage: net.list()"},
+	)
+	w.listener.list = []Endpoint{{Addr: netip.MustParseAddrPort("127.0.0.1:53"), UDP: true}}
+	w.expect(step{"net.list()", "[127.0.0.1] => {\n    [port] => 53\n    [tcp] => false\n    [udp] => true\n}\n"}, step{"#net.endpoints()", "1\n"})
+}
+
+func TestInterfaces(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.eth0", "[addr] => {\n    [1] => 192.168.0.1\n}\n[mac] => de:ad:be:ef:aa:bb\n"},
+		step{"net.interfaces().lo", "[addr] => {\n    [1] => 127.0.0.1\n    [2] => ::1\n}\n[mac] => 00:00:00:00:00:00\n"},
+		step{"net['br-lan'].addr[1]", "10.1.0.1\n"},
+		step{"net.wlan0", "nil\n"},
+		step{"net[1]", "nil\n"},
+	)
+	for _, i := range machineInterfaces() {
+		if i.Name == "" || len(i.Addrs) == 0 {
+			t.Errorf("an interface of this machine is %+v", i)
+		}
+	}
+}
+
+func TestNetParameters(t *testing.T) {
+	w := newWorld(t)
+	s := w.d.Settings
+	w.expect(
+		step{"net.bufsize()", "4096\n"},
+		step{"select(2, net.bufsize())", "1232\n"},
+		step{"select('#', net.bufsize(1400))", "0\n"},
+		step{"net.bufsize 4096", ""},
+		step{"net.tcp_pipeline 100", "100\n"},
+		step{"net.bufsize()", "4096\n"},
+		step{"net.bufsize(512)", "nil\n"},
+		step{"select(2, net.bufsize())", "512\n"},
+		step{"net.bufsize(65535, 4000)", "nil\n"},
+		step{"tojson({net.bufsize()})", "[65535,4000]\n"},
+		step{"net.bufsize(511)", "ERROR error: bad argument #1 to 'net.bufsize' (a number from 512 to 65535 expected, got 511)…"},
+		step{"net.bufsize(65536)", "ERROR error: bad argument #1…"},
+		step{"net.bufsize(0/0)", "ERROR error: bad argument #1 to 'net.bufsize' (a number from 512 to 65535 expected, got nan)…"},
+		step{"net.bufsize(4096, 100)", "ERROR error: bad argument #2…"},
+		step{"net.bufsize('x')", "ERROR error: bad argument #1 to 'net.bufsize' (number expected, got string)…"},
+		step{"net.bufsize()", "65535\n"},
+		step{"net.tcp_pipeline()", "100\n"},
+		step{"net.tcp_pipeline(50)", "50\n"},
+		step{"net.tcp_pipeline(0)", "0\n"},
+		step{"net.tcp_pipeline(65536)", "ERROR error: bad argument #1…"},
+		step{"net.tcp_pipeline(-1)", "ERROR error: bad argument #1…"},
+		step{"net.tcp_in_idle()", "10000\n"},
+		step{"net.tcp_in_idle(2500)", "2500\n"},
+		step{"net.tcp_in_idle(0)", "ERROR error: bad argument #1…"},
+		step{"net.tcp_in_idle(1/0)", "ERROR error: bad argument #1…"},
+		step{"net.tcp_in_idle(0/0)", "ERROR error: bad argument #1…"},
+		step{"net.outgoing_v4()", "nil\n"},
+		step{"net.outgoing_v4('192.0.2.1')", "true\n"},
+		step{"net.outgoing_v4()", "192.0.2.1\n"},
+		step{"net.outgoing_v4('::1')", "ERROR error: net.outgoing_v4: '::1' is not an IPv4 address"},
+		step{"net.outgoing_v4('x')", "ERROR error: net.outgoing_v4: 'x' is not an IPv4 address"},
+		step{"net.outgoing_v4(5)", "ERROR error: bad argument #1…"},
+		step{"net.outgoing_v4(nil)", "true\n"},
+		step{"net.outgoing_v4()", "nil\n"},
+		step{"net.outgoing_v6('192.0.2.1')", "ERROR error: net.outgoing_v6: '192.0.2.1' is not an IPv6 address"},
+		step{"net.outgoing_v6('::ffff:192.0.2.1')", "ERROR error: net.outgoing_v6…"},
+		step{"net.outgoing_v6('2001:db8::1')", "true\n"},
+		step{"net.ipv4", "true\n"},
+		step{"net.ipv6 = false", ""},
+		step{"net.ipv6", "false\n"},
+		step{"net.ipv6 = 'no'", "ERROR error: bad value for 'net.ipv6' (boolean expected, got string)"},
+	)
+	if got := time.Duration(s.TCPIdle.Load()); got != 2500*time.Millisecond || s.TCPPipeline.Load() != 0 {
+		t.Errorf("settings: idle %v, pipeline %d", got, s.TCPPipeline.Load())
+	}
+	if a, b := s.Outgoing(); a.IsValid() || b != netip.MustParseAddr("2001:db8::1") {
+		t.Errorf("source addresses %v and %v", a, b)
+	}
+	if w.changes == 0 {
+		t.Error("nobody was told of the changes")
+	}
+}
+
+func TestHelpWarnsOfWildcardAddresses(t *testing.T) {
+	w := newWorld(t)
+	for _, topic := range []string{"help(net)", "help('net')", "help('net.listen')", "help()"} {
+		if got := w.eval(topic); !strings.Contains(got, "0.0.0.0") || !strings.Contains(got, "::") {
+			t.Errorf("%s says nothing of wildcard addresses:\n%s", topic, got)
+		}
+	}
+}
