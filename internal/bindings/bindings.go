@@ -25,6 +25,8 @@ type Daemon struct {
 	Cache    Cache
 	Process  Process
 	Mapper   Mapper
+	Policy   *Policy
+	Anchors  Anchors
 	Clock    *clock.Clock
 	Log      *logging.Logger
 	Group    *safe.Group
@@ -51,7 +53,10 @@ func Install(d *Daemon) {
 	installCache(d)
 	timers := installEvent(d)
 	installWorker(d)
-	installModules(d)
+	views := newViews(d.VM)
+	installKres(d, views)
+	installModules(d, map[string]func() script.Object{"policy": newPolicies(d, views).object})
+	installTrustAnchors(d)
 	installSystem(d)
 	installOptions(d)
 	installMap(d)

@@ -7,8 +7,10 @@ import (
 	"kresd/internal/script"
 )
 
-func installModules(d *Daemon) {
-	m := &modules{d: d, shown: map[string]bool{}}
+// installModules makes the global modules. Modules that scripts use in more ways
+// than as functions over plain values have objects of their own.
+func installModules(d *Daemon, own map[string]func() script.Object) {
+	m := &modules{d: d, own: own, shown: map[string]bool{}}
 	d.VM.RegisterObject(script.Object{
 		Name:      "modules",
 		Help:      "loaded modules; modules = { 'hints > iterate', name = options } loads and configures",
@@ -41,6 +43,7 @@ func installModules(d *Daemon) {
 // modules makes loaded modules visible to scripts.
 type modules struct {
 	d     *Daemon
+	own   map[string]func() script.Object
 	shown map[string]bool // names that are globals for their module
 }
 
@@ -106,6 +109,11 @@ func (m *modules) assign(c *script.Call, key any) (bool, error) {
 func (m *modules) expose(name string) {
 	inst := m.d.Chain.Instance(name)
 	if name == "cache" {
+		return
+	}
+	if object := m.own[name]; object != nil {
+		m.d.VM.RegisterObject(object())
+		m.shown[name] = true
 		return
 	}
 	o := script.Object{Name: name, Help: m.d.Chain.Help(name), Index: index(inst), Assign: set(inst)}

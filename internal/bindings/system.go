@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/script"
 	"kresd/internal/version"
 )
@@ -40,17 +39,7 @@ func installSystem(d *Daemon) {
 				}
 				return c.Return(modules)
 			}},
-		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Help: "a name in wire form; nil for what is no name",
-			Fn: func(c *script.Call) error {
-				if c.Type(1) != "string" {
-					return c.Return(nil)
-				}
-				n, err := dnsname.Parse(c.String(1))
-				if err != nil {
-					return c.Return(nil)
-				}
-				return c.Return(string(n))
-			}},
+		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Help: "a name in wire form; nil for what is no name", Fn: toWire},
 		script.Func{Name: "user", Args: "name[, group]", Min: 1, Max: 2, Help: "give up privileges: run as this user from now on; addresses are bound first, open the cache after it",
 			Fn: func(c *script.Call) error {
 				name, group := text(c, 1), ""

@@ -60,13 +60,15 @@ func (c *Cache) begin(req *resolve.Request) resolve.State {
 		req.Vars = map[any]any{}
 	}
 	req.Vars[progressKey{}] = &progress{clears: s.ClearNumber(), fingerprint: c.fingerprint.Load()}
-	if !noCache(req, nil) && c.failedBefore(req) {
-		return resolve.Done
-	}
 	return resolve.Produce
 }
 
 func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
+	// Not in begin: what the operator decides about a name comes before what is
+	// remembered of it.
+	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req) {
+		return resolve.Fail
+	}
 	if p := progressOf(req); p != nil {
 		p.asked = true
 	}

@@ -256,3 +256,10 @@ func shownAt(l *lua.State, i int) *Handle {
 	}
 	return nil
 }
+
+// NewTable returns a new, empty Lua table.
+func (c *Call) NewTable() *Ref {
+	c.l.NewTable()
+	defer c.l.Pop(1)
+	return refTo(c.vm, c.l, -1)
+}

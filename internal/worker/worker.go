@@ -34,6 +34,7 @@ type Worker struct {
 	cache    *cache.Cache
 	storage  *storage
 	roots    *roots
+	rules    *rulebook
 	servers  *selection.Selector
 	upstream *upstream.Exchanger
 	driver   *resolve.Driver
@@ -68,6 +69,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w.cache = cache.New(w.counters)
 	w.storage = &storage{w: w}
 	w.roots = newRoots(w.cache)
+	w.rules = w.newRulebook()
 	if err := w.makeDriver(); err != nil {
 		return nil, err
 	}
@@ -133,7 +135,7 @@ func (w *Worker) makeScript() error {
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(&bindings.Daemon{
 			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w}, Cache: w.storage, Process: process{w},
-			Mapper: mapper{w}, Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
+			Mapper: mapper{w}, Policy: w.rules.policy, Anchors: w.rules.anchors, Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
 		})
 		w.vm.SetModuleDir(w.moduleDir())
 		return nil

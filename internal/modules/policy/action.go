@@ -33,6 +33,8 @@ type Action struct {
 	cut *zonecut.Cut
 	// run does it.
 	run func(m *Meeting) Decision
+	// origin is what a script gave.
+	origin any
 }
 
 func (a *Action) String() string { return a.name }
@@ -50,10 +52,13 @@ type Meeting struct {
 	Post bool
 }
 
-// Run is an action that a script decides.
-func Run(name string, fn func(m *Meeting) Decision) *Action {
-	return &Action{name: name, fast: module.Driver, run: fn}
+// Run is an action that a script decides by its function origin.
+func Run(origin any, fn func(m *Meeting) Decision) *Action {
+	return &Action{name: "function", fast: module.Driver, run: fn, origin: origin}
 }
+
+// Origin is the function of a script, nil for the actions of this package.
+func (a *Action) Origin() any { return a.origin }
 
 // Actions without parameters.
 

@@ -1,0 +1,385 @@
+package bindings
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/luavalue"
+	"kresd/internal/modules/policy"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+)
+
+// Policy is what the global policy controls. Only what binds a Go module to
+// scripts more closely than functions over plain values do needs to know it.
+type Policy = policy.Policy
+
+// policies makes the global policy: its filters and actions are handles to Go
+// values, and functions of scripts become rules and actions.
+type policies struct {
+	d                   *Daemon
+	views               *views
+	action, rule, entry *script.Class
+}
+
+func newPolicies(d *Daemon, v *views) *policies {
+	p := &policies{d: d, views: v}
+	p.action = &script.Class{Name: "policy action", Call: p.callAction,
+		Text: func(v any) string { return "policy." + v.(*policy.Action).String() }}
+	p.rule = &script.Class{Name: "policy rule", Call: p.callRule,
+		Text: func(v any) string {
+			r := v.(*policy.Rule)
+			return fmt.Sprintf("policy.%s(policy.%s)", &r.Filter, r.Action)
+		}}
+	p.entry = p.entryClass()
+	return p
+}
+
+// object is the global policy.
+func (p *policies) object() script.Object {
+	constant := func(a *policy.Action, help string) script.Field {
+		h := &script.Handle{Class: p.action, Value: a}
+		return script.Field{Name: a.String(), Help: help, Get: func(*script.Call) (any, error) { return h, nil }}
+	}
+	list := func(name, help string, of func() []*policy.Entry) script.Field {
+		return script.Field{Name: name, Help: help, Get: func(*script.Call) (any, error) { return p.entries(of()), nil }}
+	}
+	pol := p.d.Policy
+	fields := []script.Field{
+		constant(policy.Pass(), "resolve the question; no further rules"),
+		constant(policy.Deny(), "answer that the name does not exist"),
+		constant(policy.Drop(), "fail"),
+		constant(policy.Refuse(), "answer REFUSED"),
+		constant(policy.Truncate(), "make the client come by TCP"),
+		constant(policy.NoAnswer(), "do not answer"),
+		constant(policy.QueryTrace(), "write the answers of other servers to the log"),
+		constant(pol.RequestTrace("REQTRACE", false), "write the question to the log"),
+		constant(pol.RequestTrace("IPTRACE", true), "write the question and who asks it to the log"),
+		constant(policy.Debug("DEBUG_ALWAYS", policy.Always), "write every step to the log"),
+		constant(policy.Debug("DEBUG_CACHE_MISS", policy.CacheMiss), "write every step to the log if the cache did not know the answer"),
+		list("rules", "rules for questions", pol.Rules),
+		list("postrules", "rules for answers", pol.Postrules),
+		list("special_names", "built-in rules, tried last", pol.Special),
+	}
+	o := script.Object{Name: "policy", Help: "rules about questions by their names: policy.add(policy.suffix(policy.DENY, { todname('example.') }))",
+		Fields: fields, Funcs: append(p.functions(), p.absent()...)}
+	for i := range o.Funcs {
+		o.Funcs[i].Fn = withoutSelf(o.Funcs[i])
+		o.Funcs[i].Max++ // the object itself in policy:add(…)
+	}
+	return o
+}
+
+// withoutSelf lets a function be called with a colon, too.
+func withoutSelf(f script.Func) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		if c.ObjectName(1) == "policy" {
+			c.Shift()
+		}
+		if c.NArgs() < f.Min || c.NArgs() > f.Max {
+			return script.Usage(fmt.Sprintf("wrong number of arguments; usage: policy.%s(%s)", f.Name, f.Args))
+		}
+		return f.Fn(c)
+	}
+}
+
+func (p *policies) functions() []script.Func {
+	return funcs(
+		script.Func{Name: "add", Args: "rule[, postrule]", Min: 1, Max: 2, Help: "add a rule behind the others, for answers if postrule is true", Fn: p.add},
+		script.Func{Name: "del", Args: "id", Min: 1, Max: 1, Help: "take out a rule", Fn: p.del},
+		script.Func{Name: "all", Args: "action", Min: 1, Max: 1, Help: "rule for every question",
+			Fn: func(c *script.Call) error { return p.newRule(c, policy.All()) }},
+		script.Func{Name: "suffix", Args: "action, { name }", Min: 2, Max: 2, Help: "rule for names in wire form and all below them",
+			Fn: func(c *script.Call) error { return p.newRule(c, policy.Suffix(names(c, 2), "")) }},
+		script.Func{Name: "suffix_common", Args: "action, { name }[, common]", Min: 2, Max: 3, Help: "suffix with a name that all have in common, looked at first",
+			Fn: func(c *script.Call) error { return p.newRule(c, policy.Suffix(names(c, 2), optName(c, 3))) }},
+		script.Func{Name: "domains", Args: "action, { name }", Min: 2, Max: 2, Help: "rule for exactly these names in wire form",
+			Fn: func(c *script.Call) error { return p.newRule(c, policy.Domains(names(c, 2))) }},
+		script.Func{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Help: "rule for names whose wire form matches a Lua pattern", Fn: p.pattern},
+		script.Func{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Help: "make wire names of the names in a table", Fn: todnames},
+		script.Func{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Help: "DENY with a text for the client", Fn: p.denyMessage},
+		script.Func{Name: "FORWARD", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other resolvers", Fn: p.elsewhere(policy.Forward)},
+		script.Func{Name: "STUB", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other servers and believe them", Fn: p.elsewhere(policy.Stub)},
+		script.Func{Name: "FLAGS", Args: "names[, names to clear]", Min: 1, Max: 2, Help: "change flags of the request", Fn: p.flags},
+		script.Func{Name: "ANSWER", Args: "{ [type] = { rdata = wire, ttl = seconds } }[, nodata]", Min: 1, Max: 2, Help: "answer with this data", Fn: p.answer},
+		script.Func{Name: "DEBUG_IF", Args: "function(req)", Min: 1, Max: 1, Help: "write every step to the log if the function says so at the end", Fn: p.debugIf},
+	)
+}
+
+// absent are functions of the manual that do not exist yet. They say so.
+func (p *policies) absent() (list []script.Func) {
+	for _, name := range []string{"rpz", "TLS_FORWARD", "MIRROR", "REROUTE", "slice", "slice_randomize_psl"} {
+		list = append(list, script.Func{Name: name, Args: "...", Max: 16, Help: "not available in this version",
+			Fn: func(*script.Call) error { return fmt.Errorf("policy.%s is not available in this version", name) }})
+	}
+	return list
+}
+
+func (p *policies) newRule(c *script.Call, f policy.Filter) error {
+	return c.Return(&script.Handle{Class: p.rule, Value: &policy.Rule{Filter: f, Action: p.actionArg(c, 1)}})
+}
+
+func (p *policies) pattern(c *script.Call) error {
+	f, err := policy.Pattern(c.String(2))
+	if err != nil {
+		c.ArgError(2, "%v", err)
+	}
+	return p.newRule(c, f)
+}
+
+// names reads a list of names in wire form.
+func names(c *script.Call, i int) []dnsname.Name {
+	t := c.Table(i)
+	list := make([]dnsname.Name, 0, len(t.Pairs))
+	for _, v := range t.Values() {
+		text, ok := v.(string)
+		if !ok {
+			c.ArgError(i, "a list of names in wire form expected")
+		}
+		n, err := wireName(text)
+		if err != nil {
+			c.ArgError(i, "entry %d: %v", len(list)+1, err)
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+func optName(c *script.Call, i int) dnsname.Name {
+	if c.IsNil(i) {
+		return ""
+	}
+	n, err := wireName(c.String(i))
+	if err != nil {
+		c.ArgError(i, "%v", err)
+	}
+	return n
+}
+
+// printable shows octets that are no text by their numbers.
+func printable(text string) string {
+	quoted := strconv.QuoteToASCII(text[:min(len(text), 80)])
+	return quoted[1 : len(quoted)-1]
+}
+
+func todnames(c *script.Call) error {
+	i := 0
+	err := c.Rewrite(1, func(v any) (any, error) {
+		i++
+		text, ok := v.(string)
+		if !ok {
+			return nil, fmt.Errorf("policy.todnames: entry %d is no name", i)
+		}
+		n, err := dnsname.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("policy.todnames: '%s': %w", text, err)
+		}
+		return string(n), nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.Return(c.Ref(1))
+}
+
+func (p *policies) returnAction(c *script.Call, a *policy.Action) error {
+	return c.Return(&script.Handle{Class: p.action, Value: a})
+}
+
+func (p *policies) denyMessage(c *script.Call) error {
+	const blocked = 15 // RFC 8914, section 4.16
+	a, err := policy.DenyMessage(c.String(1), uint16(c.OptInt(2, 0, resolve.NoEDE, blocked)))
+	if err != nil {
+		c.ArgError(1, "%v", err)
+	}
+	return p.returnAction(c, a)
+}
+
+func (p *policies) elsewhere(kind func([]string) (*policy.Action, error)) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		targets, err := textList(c.Arg(1))
+		if err != nil {
+			c.ArgError(1, "an address or a list of addresses expected")
+		}
+		a, err := kind(targets)
+		if err != nil {
+			return err
+		}
+		return p.returnAction(c, a)
+	}
+}
+
+var errTextList = errors.New("text or a list of texts expected")
+
+// textList reads a text, or a list of texts.
+func textList(v any) (list []string, err error) {
+	values := []any{v}
+	if t, ok := v.(*luavalue.Table); ok {
+		if values = t.Values(); len(values) != len(t.Pairs) {
+			return nil, errTextList
+		}
+	}
+	for _, v := range values {
+		text, ok := v.(string)
+		if !ok {
+			return nil, errTextList
+		}
+		list = append(list, text)
+	}
+	return list, nil
+}
+
+func (p *policies) flags(c *script.Call) error {
+	set, clear := flagSet(c, 1, p.views.flags), flagSet(c, 2, p.views.flags)
+	return p.returnAction(c, policy.SetFlags(set, clear))
+}
+
+// flagSet reads nothing, 0, a name, a list of names, or a set of flags.
+func flagSet(c *script.Call, i int, class *script.Class) (f resolve.Flags) {
+	if c.IsNil(i) || c.Type(i) == "number" && c.Number(i) == 0 {
+		return 0
+	}
+	if v, ok := c.HandleOf(i, class); ok {
+		return *v.(flagsView).flags
+	}
+	list, err := textList(c.Arg(i))
+	if err != nil {
+		c.ArgError(i, "a flag's name or a list of them expected")
+	}
+	for _, name := range list {
+		one, ok := resolve.FlagByName(name)
+		if !ok {
+			c.ArgError(i, "unknown flag '%s'", name)
+		}
+		f |= one
+	}
+	return f
+}
+
+func (p *policies) answer(c *script.Call) error {
+	types := map[uint16]policy.Data{}
+	for _, pair := range c.Table(1).Pairs {
+		t, ok := pair.Key.(float64)
+		if !ok || t < 1 || t > 0xffff || t != float64(uint16(t)) {
+			c.ArgError(1, "'%v' is no type; write [kres.type.A] = …", pair.Key)
+		}
+		data, err := answerData(pair.Value)
+		if err != nil {
+			c.ArgError(1, "type %d: %v", int(t), err)
+		}
+		types[uint16(t)] = data
+	}
+	return p.returnAction(c, policy.Answer(types, c.OptBool(2, false)))
+}
+
+func answerData(v any) (d policy.Data, err error) {
+	t, ok := v.(*luavalue.Table)
+	if !ok {
+		return d, errors.New("{ rdata = wire, ttl = seconds } expected")
+	}
+	var ttl *uint32
+	if v := t.Get("ttl"); v != nil {
+		n, ok := v.(float64)
+		if !ok || n < 0 || n > 1<<31-1 {
+			return d, errors.New("ttl must be a number of seconds")
+		}
+		s := uint32(n)
+		ttl = &s
+	}
+	list, err := textList(t.Get("rdata"))
+	if err != nil || len(list) == 0 {
+		return d, errors.New("rdata must be octets or a list of them")
+	}
+	var data [][]byte
+	for _, text := range list {
+		if len(text) > 0xffff {
+			return d, errors.New("rdata is longer than 65535 octets")
+		}
+		data = append(data, []byte(text))
+	}
+	return policy.NewData(data, ttl), nil
+}
+
+// add puts a rule of ours, or a function, in force.
+func (p *policies) add(c *script.Call) error {
+	post := c.OptBool(2, false)
+	var r *policy.Rule
+	switch v := c.Arg(1).(type) {
+	case *script.Handle:
+		r = c.Handle(1, p.rule).(*policy.Rule)
+	case *script.Ref:
+		r = p.scripted(c.Function(1), post)
+		_ = v
+	default:
+		c.TypeError(1, "policy rule or function")
+	}
+	return c.Return(p.entryHandle(p.d.Policy.Add(r, post)))
+}
+
+func (p *policies) del(c *script.Call) error {
+	id := -1
+	if v, ok := c.HandleOf(1, p.entry); ok {
+		id = v.(*policy.Entry).ID
+	} else {
+		id = c.Int(1, 0, 1<<31)
+	}
+	return c.Return(p.d.Policy.Delete(id))
+}
+
+func (p *policies) entryHandle(e *policy.Entry) *script.Handle {
+	return &script.Handle{Class: p.entry, Value: e}
+}
+
+func (p *policies) entries(list []*policy.Entry) any {
+	out := make([]any, len(list))
+	for i, e := range list {
+		out[i] = p.entryHandle(e)
+	}
+	return out
+}
+
+// entryClass is what policy.add returns.
+func (p *policies) entryClass() *script.Class {
+	class := &script.Class{Name: "rule in force"}
+	rule := func(e *policy.Entry) any {
+		if e.Rule.Pick != nil {
+			return nil
+		}
+		return &script.Handle{Class: p.rule, Value: e.Rule}
+	}
+	class.Get = func(_ *script.Call, v any, key any) (any, error) {
+		e := v.(*policy.Entry)
+		switch key {
+		case "id":
+			return e.ID, nil
+		case "count":
+			return e.Count(), nil
+		case "suspended":
+			if e.Suspended() {
+				return true, nil
+			}
+			return nil, nil
+		case "cb":
+			return rule(e), nil
+		}
+		return nil, script.NoMember(class, key, "id", "count", "cb", "suspended")
+	}
+	class.Set = func(c *script.Call, v any, key any) error {
+		if key != "suspended" {
+			return script.Usage(fmt.Sprintf("'%v' of a rule cannot be assigned; suspended can", key))
+		}
+		v.(*policy.Entry).Suspend(!c.IsNil(1) && c.Bool(1))
+		return nil
+	}
+	class.Entries = func(v any) []script.Entry {
+		e := v.(*policy.Entry)
+		list := []script.Entry{{Key: "id", Value: e.ID}, {Key: "count", Value: e.Count()}, {Key: "cb", Value: rule(e)}}
+		if e.Suspended() {
+			list = append(list, script.Entry{Key: "suspended", Value: true})
+		}
+		return list
+	}
+	return class
+}
