@@ -46,7 +46,9 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, listener: &fakeListener{fail: map[string]error{}}, cache: &fakeCache{}, process: &fakeProcess{count: 2}, roots: &fakeRoots{}}
 	var err error
-	if w.vm, err = script.New(script.Options{Stdout: &w.out, Stderr: &w.err}); err != nil {
+	if w.vm, err = script.New(script.Options{Stdout: &w.out, Stderr: &w.err, Getenv: func(name string) (string, bool) {
+		return "somebody", name == "USER"
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.vm.Close)

@@ -37,6 +37,10 @@ func TestDeclarationsPlaceModules(t *testing.T) {
 		{"hints<iterate", "hints iterate validate cache"},
 		{"hints >", "iterate validate cache hints"},
 		{"hints ? iterate", "iterate validate cache hints"},
+		{"hints >> iterate", "iterate validate cache hints"},
+		{"hints <> iterate", "iterate validate cache hints"},
+		{"hints > > iterate", "iterate validate cache hints"},
+		{"\thints\n> iterate and more", "iterate hints validate cache"},
 		{"hints,view,hints < iterate", "hints iterate validate cache view"},
 	} {
 		c := chain(t, strings.Split(tc.load, ",")...)

@@ -1,6 +1,7 @@
 package hints
 
 import (
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -163,5 +164,59 @@ func TestFastVerdictAllocatesNothingAndSendsHintsTheDriversWay(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { i.Fast(q) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestFunctionsRefuseWhatTheyCannotUse(t *testing.T) {
+	i, _ := open(t)
+	call := func(name string, args ...any) ([]any, error) {
+		for _, f := range i.Functions {
+			if f.Name == name {
+				return f.Fn(args)
+			}
+		}
+		t.Fatalf("no function %s", name)
+		return nil, nil
+	}
+	for _, bad := range []any{-1.0, math.NaN(), math.Inf(1), "5"} {
+		if _, err := call("ttl", bad); err == nil {
+			t.Errorf("hints.ttl(%v) succeeded", bad)
+		}
+	}
+	if got := fn(t, i, "ttl", 5.9); got != 5.0 {
+		t.Errorf("ttl = %v", got)
+	}
+	got := fn(t, i, "add_hosts", "/nonexistent/hosts").(*luavalue.Table)
+	if reason, _ := got.Get("error").(string); got.Get("result") != false || !strings.Contains(reason, "/nonexistent/hosts") {
+		t.Errorf("add_hosts of a missing file: %+v", got)
+	}
+	for key, bad := range map[string]any{"a.example": "nonsense", "b..example": "192.0.2.1", "c.example 192.0.2.1": "192.0.2.1", "d.example": 5.0, "e.example": &luavalue.Table{}} {
+		if err := i.Set(key, bad); err == nil {
+			t.Errorf("hints[%q] = %v succeeded", key, bad)
+		}
+	}
+	if all := fn(t, i, "get").(*luavalue.Table); len(all.Pairs) != 0 {
+		t.Errorf("what was refused is there: %+v", all.Pairs)
+	}
+	for _, bad := range []any{5.0, luavalue.List("/etc/hosts"), (&luavalue.Table{}).Add("path", "/etc/hosts"), true} {
+		if err := i.Config(bad); err == nil {
+			t.Errorf("hints.config(%v) succeeded", bad)
+		}
+	}
+}
+
+// hints.config() forgets the table, but not the root hints.
+func TestConfigStartsAnew(t *testing.T) {
+	i, r := open(t)
+	fn(t, i, "root", (&luavalue.Table{}).Add("a.root.", "192.0.2.1"))
+	fn(t, i, "set", "a.example 192.0.2.7")
+	if err := i.Config(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, done, _ := ask(i, "a.example", wire.TypeA); done {
+		t.Error("a name outlived hints.config()")
+	}
+	if r.cut == nil {
+		t.Error("hints.config() took the root hints away")
 	}
 }
