@@ -21,10 +21,12 @@ import (
 //	iterate   first, because every later layer judges or keeps what it made of a message
 //	validate  before the cache, so that nothing is kept with a rank that was not judged
 //	cache     last of the three: it keeps what the others agreed on
+//	policy    behind the cache, as the manual has it: its rules are asked before any
+//	          layer produces, and its rules for answers after the answer was kept
 //	priming, detect_time_jump
 //	          they watch the root's servers and the clock
 //	hints     so that hints.root() is there for every configuration; its table is empty
-var builtin = []string{"iterate", "validate", "cache", "priming", "detect_time_jump", "hints"}
+var builtin = []string{"iterate", "validate", "cache", "policy", "priming", "detect_time_jump", "hints"}
 
 // modules are all that can be loaded.
 func (w *Worker) modules() []module.Module {
@@ -37,6 +39,7 @@ func (w *Worker) modules() []module.Module {
 		layer("iterate", "asks and understands other servers", iterate.Layer),
 		layer("validate", "judges how far answers can be believed", validate.Layer),
 		layer("cache", "answers what is known, keeps what comes", w.cache.Layer),
+		{Name: "policy", Help: "rules about questions by their names", Open: w.rules.policy.Open},
 		{Name: "priming", Help: "learns the root's servers from themselves", Open: w.openPriming},
 		{Name: "detect_time_jump", Help: "clears the cache when the clock was set back", Open: w.openTimeJump},
 		{Name: "hints", Help: "names and addresses of the operator's", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
