@@ -61,13 +61,17 @@ const futureDay = 86400
 // age is how old the entry is and how long it may still be used, in seconds; ok
 // is false when it may not. Age is never negative, so what is left is never
 // more than the TTL, whatever the clock does.
-func (h *header) age(now int64) (age, left uint32, ok bool) {
+func (h *header) age(now int64) (age, left uint32, ok bool) { return h.ageWithin(now, 0) }
+
+// ageWithin is age for somebody who also takes entries that ended less than grace
+// seconds ago; nothing is left of those.
+func (h *header) ageWithin(now, grace int64) (age, left uint32, ok bool) {
 	d := now - h.made
-	if d < -futureDay || d >= int64(h.ttl) {
+	if d < -futureDay || d >= int64(h.ttl)+grace {
 		return 0, 0, false
 	}
-	age = uint32(max(d, 0))
-	return age, h.ttl - age, true
+	age = uint32(min(max(d, 0), 1<<32-1))
+	return age, h.ttl - min(age, h.ttl), true
 }
 
 // newEntry starts an entry; seal ends it.

@@ -16,7 +16,11 @@ const (
 // failure keeps that a question could not be resolved (RFC 9520): for a few
 // seconds, and twice as long each time it fails again soon after.
 func (t *stash) failure(req *resolve.Request) {
-	if req.Result.EDE == notReady {
+	code := req.Result.EDE
+	if req.Result.Stale {
+		code, _ = resolve.Explain(req.Result.Failure)
+	}
+	if code == notReady {
 		return // that is about us
 	}
 	key := failureKey(req.Name, req.Type, req.Class, req.CD)
@@ -29,7 +33,7 @@ func (t *stash) failure(req *resolve.Request) {
 			ttl = min(2*old.ttl, limits.ServfailMax)
 		}
 	}
-	h := header{kind: kindFailure, made: t.now, ttl: ttl, code: req.Result.EDE}
+	h := header{kind: kindFailure, made: t.now, ttl: ttl, code: code}
 	t.store(key, h, newEntry(h, 0))
 }
 

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"errors"
+
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -114,8 +116,8 @@ func (c *Cache) finalize(req *resolve.Request) {
 		return
 	}
 	t := stash{c: c, s: s, now: req.Now, seen: p.clears}
-	if req.Result.Rcode == wire.RcodeServFail {
-		if p.asked {
+	if res := &req.Result; res.Rcode == wire.RcodeServFail || res.Stale {
+		if p.asked && !errors.Is(res.Failure, resolve.ErrPatience) {
 			t.failure(req)
 		}
 		return

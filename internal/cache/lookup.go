@@ -17,11 +17,19 @@ type entry struct {
 	body []byte
 }
 
+// A moment is when something is looked for, in wall seconds, and how long before
+// an entry may have ended.
+type moment struct{ now, grace int64 }
+
 // load finds a live entry. One that is damaged is deleted.
 func (c *Cache) load(key []byte, now int64) (e entry, ok bool) {
+	return c.loadAt(key, moment{now: now})
+}
+
+func (c *Cache) loadAt(key []byte, m moment) (e entry, ok bool) {
 	e, ok = c.read(key)
 	if ok {
-		e.age, e.left, ok = e.header.age(now)
+		e.age, e.left, ok = e.header.ageWithin(m.now, m.grace)
 	}
 	return e, ok
 }
@@ -56,8 +64,8 @@ func (c *Cache) drop(key []byte) {
 }
 
 // loadSets is load for entries that hold sets.
-func (c *Cache) loadSets(key []byte, now int64) (e entry, sets []resolve.Set, ok bool) {
-	if e, ok = c.load(key, now); !ok {
+func (c *Cache) loadSets(key []byte, m moment) (e entry, sets []resolve.Set, ok bool) {
+	if e, ok = c.loadAt(key, m); !ok {
 		return e, nil, false
 	}
 	cur := cursor{b: e.body}
@@ -72,8 +80,12 @@ func (c *Cache) loadSets(key []byte, now int64) (e entry, sets []resolve.Set, ok
 // loadRRset finds what is known about a name and type: its set, or that there is
 // none.
 func (c *Cache) loadRRset(n dnsname.Name, t, class uint16, now int64) (e entry, sets []resolve.Set, ok bool) {
+	return c.loadRRsetAt(n, t, class, moment{now: now})
+}
+
+func (c *Cache) loadRRsetAt(n dnsname.Name, t, class uint16, m moment) (e entry, sets []resolve.Set, ok bool) {
 	key := rrsetKey(n, t, class)
-	e, sets, ok = c.loadSets(key, now)
+	e, sets, ok = c.loadSets(key, m)
 	if !ok {
 		return e, nil, false
 	}
@@ -90,7 +102,11 @@ func (c *Cache) loadRRset(n dnsname.Name, t, class uint16, now int64) (e entry, 
 
 // loadNXDomain finds the proof that a name does not exist.
 func (c *Cache) loadNXDomain(n dnsname.Name, class uint16, now int64) (e entry, sets []resolve.Set, ok bool) {
-	e, sets, ok = c.loadSets(nxdomainKey(n, class), now)
+	return c.loadNXDomainAt(n, class, moment{now: now})
+}
+
+func (c *Cache) loadNXDomainAt(n dnsname.Name, class uint16, m moment) (e entry, sets []resolve.Set, ok bool) {
+	e, sets, ok = c.loadSets(nxdomainKey(n, class), m)
 	ok = ok && e.kind == kindNXDomain && n.IsSubdomainOf(sets[0].Owner)
 	return e, sets, ok
 }

@@ -13,6 +13,31 @@ type look struct {
 	q   resolve.Question
 	now int64
 	cd  bool
+	// grace also admits entries that ended less than so many seconds ago; used is
+	// then told which entry was.
+	grace int64
+	used  *header
+}
+
+// rrset and nxdomain find entries that may be told to the client.
+func (l look) rrset(n dnsname.Name, t uint16) (e entry, sets []resolve.Set, ok bool) {
+	e, sets, ok = l.c.loadRRsetAt(n, t, l.q.Class, moment{l.now, l.grace})
+	return e, sets, ok && l.admit(&e)
+}
+
+func (l look) nxdomain(n dnsname.Name) (e entry, sets []resolve.Set, ok bool) {
+	e, sets, ok = l.c.loadNXDomainAt(n, l.q.Class, moment{l.now, l.grace})
+	return e, sets, ok && l.admit(&e)
+}
+
+func (l look) admit(e *entry) bool {
+	if !mayAnswer(e.rank, l.cd) {
+		return false
+	}
+	if l.used != nil {
+		*l.used = e.header
+	}
+	return true
 }
 
 // find is what the cache holds as the next step of an answer: the set, an
@@ -25,7 +50,7 @@ func (l look) find() resolve.Outcome {
 	if l.q.Class != wire.ClassIN || wire.IsMetaType(l.q.Type) {
 		return resolve.Outcome{}
 	}
-	for _, step := range []func() (resolve.Outcome, bool){l.exact, l.cname, l.denied, l.ancestors} {
+	for _, step := range l.steps() {
 		if o, ok := step(); ok {
 			o.Cached = true
 			return o
@@ -34,9 +59,14 @@ func (l look) find() resolve.Outcome {
 	return resolve.Outcome{}
 }
 
+// steps are the places to look at, in their order.
+func (l look) steps() [4]func() (resolve.Outcome, bool) {
+	return [4]func() (resolve.Outcome, bool){l.exact, l.cname, l.denied, l.ancestors}
+}
+
 func (l look) exact() (o resolve.Outcome, ok bool) {
-	e, sets, ok := l.c.loadRRset(l.q.Name, l.q.Type, l.q.Class, l.now)
-	if !ok || !mayAnswer(e.rank, l.cd) {
+	e, sets, ok := l.rrset(l.q.Name, l.q.Type)
+	if !ok {
 		return o, false
 	}
 	if e.kind == kindNoData {
@@ -52,8 +82,8 @@ func (l look) cname() (o resolve.Outcome, ok bool) {
 	case wire.TypeCNAME, wire.TypeNSEC, wire.TypeRRSIG:
 		return o, false
 	}
-	e, sets, ok := l.c.loadRRset(l.q.Name, wire.TypeCNAME, l.q.Class, l.now)
-	if !ok || e.kind != kindRRset || !mayAnswer(e.rank, l.cd) {
+	e, sets, ok := l.rrset(l.q.Name, wire.TypeCNAME)
+	if !ok || e.kind != kindRRset {
 		return o, false
 	}
 	target := wire.Target(sets[0].Data[0])
@@ -64,8 +94,8 @@ func (l look) cname() (o resolve.Outcome, ok bool) {
 }
 
 func (l look) denied() (o resolve.Outcome, ok bool) {
-	e, sets, ok := l.c.loadNXDomain(l.q.Name, l.q.Class, l.now)
-	if !ok || !mayAnswer(e.rank, l.cd) {
+	e, sets, ok := l.nxdomain(l.q.Name)
+	if !ok {
 		return o, false
 	}
 	return negative(resolve.NXDomain, e, sets), true
@@ -84,7 +114,7 @@ func (l look) ancestors() (o resolve.Outcome, ok bool) {
 		// Below a name that does not exist there is nothing (RFC 8020), but many
 		// servers deny names that have only others below them. So the denial has
 		// to be proven.
-		e, sets, ok := l.c.loadNXDomain(n, l.q.Class, l.now)
+		e, sets, ok := l.nxdomain(n)
 		if ok && e.rank.IsSecure() {
 			return negative(resolve.NXDomain, e, sets), true
 		}
@@ -94,8 +124,8 @@ func (l look) ancestors() (o resolve.Outcome, ok bool) {
 
 // dname redirects the subtree below owner (RFC 6672, section 3.2).
 func (l look) dname(owner dnsname.Name) (o resolve.Outcome, ok bool) {
-	e, sets, ok := l.c.loadRRset(owner, wire.TypeDNAME, l.q.Class, l.now)
-	if !ok || e.kind != kindRRset || !mayAnswer(e.rank, l.cd) {
+	e, sets, ok := l.rrset(owner, wire.TypeDNAME)
+	if !ok || e.kind != kindRRset {
 		return o, false
 	}
 	to := wire.Target(sets[0].Data[0])

@@ -57,6 +57,12 @@ func outcome(err error) (rcode int, ede uint16, text string) {
 	return wire.RcodeServFail, edeOther, ""
 }
 
+// Explain is the extended error of a failure and a text that may be empty.
+func Explain(err error) (ede uint16, text string) {
+	_, ede, text = outcome(err)
+	return ede, text
+}
+
 // fatal tells whether a failure ends the whole request and not only the query
 // that met it.
 func fatal(err error) bool {

@@ -104,7 +104,7 @@ type Result struct {
 	AA bool
 	// TC asks for a truncated, empty answer, so that the client comes by TCP.
 	TC bool
-	// Cached tells that no other server was asked: all of it was known.
+	// Cached tells that all of it was known, to the cache or to a module.
 	Cached bool
 	// Stale tells that the resolution failed and that this is what was known once
 	// (RFC 8767). It comes with NoCache.

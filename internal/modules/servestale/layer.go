@@ -1,0 +1,128 @@
+package servestale
+
+import (
+	"errors"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// Extended errors (RFC 8914, section 4).
+const (
+	edeStale         = 3
+	edeNotReady      = 14
+	edeStaleNXDomain = 19
+	edeNoReachable   = 22
+	edeNetwork       = 23
+)
+
+// concerned tells whether a request may be answered with old data: a client's, if
+// it does not insist on fresh ones.
+func concerned(req *resolve.Request) bool {
+	return req.Client.IsValid() && req.Flags&resolve.NoCache == 0
+}
+
+// begin cuts the time of a request for which there is an answer of old.
+func (s *serveStale) begin(req *resolve.Request) resolve.State {
+	if !concerned(req) {
+		return resolve.Produce
+	}
+	if o, stale := s.old(req, anyAge); stale && o.Kind != resolve.Pending {
+		req.Patience = max(time.Duration(s.timeout.Load()), time.Nanosecond)
+	}
+	return resolve.Produce
+}
+
+// produce does not begin anew what is being tried already.
+func (s *serveStale) produce(req *resolve.Request, q *resolve.Query) resolve.State {
+	if q.Parent == nil && concerned(req) && s.isTried(question{req.Question, req.CD}) {
+		req.Result.EDE = edeNoReachable
+		return resolve.Fail
+	}
+	return resolve.Produce
+}
+
+// finalize puts an answer of old in the place of a failure to reach anybody.
+func (s *serveStale) finalize(req *resolve.Request) {
+	res := &req.Result
+	if res.Rcode != wire.RcodeServFail || res.Stale || res.Drop || !concerned(req) {
+		return
+	}
+	why, unreachable := reasons[res.EDE]
+	if !unreachable || !s.answer(req, why) {
+		return
+	}
+	if errors.Is(res.Failure, resolve.ErrPatience) && !s.tryFurther(req) {
+		res.Failure = resolve.ErrDeadline // so that it is remembered as failed
+	}
+}
+
+// reasons are the failures in whose place an answer of old is in order.
+var reasons = map[uint16]string{
+	edeNotReady:    "no root server is known",
+	edeNoReachable: "no authority could be reached",
+	edeNetwork:     "the network failed",
+}
+
+// answer makes the result of what was known, and tells whether there was
+// anything. It is not called secure: signatures may have ended, too.
+func (s *serveStale) answer(req *resolve.Request, why string) bool {
+	o, stale := s.old(req, s.allow)
+	if o.Kind == resolve.Pending {
+		return false
+	}
+	res := resolve.Result{
+		Rcode: o.Rcode, Answer: o.Answer, Authority: o.Authority, Rank: rank.Auth | rank.Insecure,
+		EDE: resolve.NoEDE, NoCache: true, Stale: stale, Cached: true, Failure: req.Result.Failure,
+	}
+	if stale {
+		res.EDE, res.EDEText = edeStale, why
+		if o.Rcode == wire.RcodeNXDomain {
+			res.EDE = edeStaleNXDomain
+		}
+	}
+	req.Result = res
+	if req.Tracef != nil {
+		req.Tracef(req.Root(), "serve_stale", "=> %s, telling what was known: rcode %d, %d sets", why, o.Rcode, len(o.Answer)+len(o.Authority))
+	}
+	return true
+}
+
+func (s *serveStale) isTried(q question) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, yes := s.further[q]
+	return yes
+}
+
+// tryFurther goes on with a question in the background, as long as any request
+// may take. It is asked of the same servers as the client's was, and by the same
+// rules. false: too many are tried already.
+func (s *serveStale) tryFurther(req *resolve.Request) bool {
+	q := question{req.Question, req.CD}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, yes := s.further[q]; yes {
+		return true
+	}
+	if len(s.further) >= limits.StaleRefreshing {
+		return false
+	}
+	s.further[q] = struct{}{}
+	own := &resolve.Request{
+		Question: req.Question, RD: true, CD: req.CD, DO: true,
+		Flags: req.Flags, Cut: req.Cut, Join: req.Join, Alone: req.Alone,
+	}
+	s.d.Group.Go("serve_stale", func() {
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.further, q)
+		}()
+		s.d.Resolve(own)
+	})
+	return true
+}

@@ -1,0 +1,132 @@
+package servestale
+
+import (
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/cache"
+	"kresd/internal/limits"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+	"kresd/internal/safe"
+)
+
+// Daemon is what the module needs of the worker.
+type Daemon struct {
+	// Stale looks for an answer of old (cache.Cache).
+	Stale func(q resolve.Question, now int64, cd bool, grace int64, allow cache.Allow) (resolve.Outcome, bool)
+	// Resolve resolves a request of the module's own; Group runs it.
+	Resolve func(*resolve.Request)
+	Group   *safe.Group
+	// Script makes a function of a script's callable; false for anything else.
+	Script func(v any) (Callback, bool)
+	// Warn is told when a callback fails.
+	Warn func(line string)
+}
+
+// A Callback is a function of a script's. It may be called by any goroutine.
+type Callback func(args ...any) ([]any, error)
+
+type serveStale struct {
+	d        Daemon
+	timeout  atomic.Int64 // a time.Duration
+	callback atomic.Pointer[callback]
+
+	mu      sync.Mutex
+	further map[question]struct{} // being tried in the background
+}
+
+// callback decides which entries may still be told.
+type callback struct {
+	value any // as scripts see it
+	call  Callback
+}
+
+// question is one that may be tried further once at a time.
+type question struct {
+	resolve.Question
+	cd bool
+}
+
+// Open makes an instance.
+func Open(d Daemon) (*module.Instance, error) {
+	s := &serveStale{d: d, further: map[question]struct{}{}}
+	s.timeout.Store(int64(limits.StaleTimeout))
+	return &module.Instance{
+		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},
+		Get:   s.get, Set: s.set,
+	}, nil
+}
+
+func (s *serveStale) get(key string) (any, error) {
+	switch key {
+	case "timeout":
+		return float64(s.timeout.Load()) / float64(time.Millisecond), nil
+	case "callback":
+		if c := s.callback.Load(); c != nil {
+			return c.value, nil
+		}
+	}
+	return nil, nil
+}
+
+func (s *serveStale) set(key string, v any) error {
+	switch key {
+	case "timeout":
+		ms, ok := v.(float64)
+		if most := float64(limits.RequestDeadline / time.Millisecond); !ok || !(ms >= 0 && ms <= most) {
+			return errors.New("serve_stale.timeout: milliseconds from 0 to 10000 expected")
+		}
+		s.timeout.Store(int64(ms * float64(time.Millisecond)))
+		return nil
+	case "callback":
+		if v == nil {
+			s.callback.Store(nil)
+			return nil
+		}
+		call, ok := s.d.Script(v)
+		if !ok {
+			return errors.New("serve_stale.callback: function(ttl, name, type) expected")
+		}
+		s.callback.Store(&callback{v, call})
+		return nil
+	}
+	return errors.New("serve_stale has the options timeout and callback")
+}
+
+// old looks for what can be told instead of a failure.
+func (s *serveStale) old(req *resolve.Request, allow cache.Allow) (o resolve.Outcome, stale bool) {
+	grace := limits.StaleAge
+	if s.callback.Load() != nil {
+		grace = limits.StaleAgeAtMost
+	}
+	return s.d.Stale(req.Question, req.Now, req.CD, int64(grace/time.Second), allow)
+}
+
+// anyAge allows everything: whether it may be told is asked when it is.
+func anyAge(resolve.Question, uint32) (uint32, bool) { return limits.StaleTTL, true }
+
+// allow is the rule of the module, or the callback's: it takes the remaining TTL,
+// which is below 0, and returns the TTL to tell; below 0 it says no.
+func (s *serveStale) allow(q resolve.Question, over uint32) (ttl uint32, ok bool) {
+	c := s.callback.Load()
+	if c == nil {
+		return limits.StaleTTL, true
+	}
+	results, err := c.call(-float64(over), string(q.Name), float64(q.Type))
+	if err != nil {
+		s.d.Warn("serve_stale.callback: " + err.Error())
+		return 0, false
+	}
+	if len(results) == 0 {
+		return 0, false
+	}
+	n, isNumber := results[0].(float64)
+	if !isNumber || !(n >= 0) {
+		return 0, false
+	}
+	return uint32(min(n, math.MaxInt32)), true
+}
