@@ -75,6 +75,35 @@ func TestPatch7ConcatenationIsBounded(t *testing.T) {
 	)
 }
 
+func TestPatch8ErrorsNameTheVariable(t *testing.T) {
+	vm, _ := withCache(t)
+	for _, c := range [][2]string{
+		{"foo.bar", "index global 'foo' (a nil value)"},
+		{"foo()", "call global 'foo' (a nil value)"},
+		{"local x, y; cache.clera()", "call field 'clera' (a nil value)"},
+		{"return cache.clera()", "call field 'clera' (a nil value)"},
+		{"cache = { 'x', cache.eth7.addr[1] }", "index field 'eth7' (a nil value)"},
+		{"local t = {} return t.a.b.c", "index field 'a' (a nil value)"},
+		{"local t = {} t.x.y = 5", "index field 'x' (a nil value)"},
+		{"local t = {} t:nope()", "call method 'nope' (a nil value)"},
+		{"local a, b = 5 return b()", "call local 'b' (a nil value)"},
+		{"local a, b = nil, 5 return b + a", "perform arithmetic on local 'a' (a nil value)"},
+		{"local a, b return b - a", "perform arithmetic on local 'b' (a nil value)"},
+		{"return 'a' .. 'b' .. cache.nothing", "concatenate field 'nothing' (a nil value)"},
+		{"return -foo", "perform arithmetic on global 'foo' (a nil value)"},
+		{"return #foo", "get length of global 'foo' (a nil value)"},
+		{"local t local function f() return t.x end return f()", "index upvalue 't' (a nil value)"},
+		{"local t local function f() t.x = 1 end return f()", "index upvalue 't' (a nil value)"},
+		{"local k, t = 'a', {} return t[k].x", "index field '?' (a nil value)"},
+		{"return 1 + {}", "perform arithmetic on a table value"},
+	} {
+		if got := eval(vm, c[0]); !strings.HasPrefix(got, "ERROR ") || !strings.HasSuffix(got, "]:1: attempt to "+c[1]) {
+			t.Errorf("%s\n got %q\nwant %q", c[0], got, c[1])
+		}
+	}
+	expect(t, vm, [2]string{"ipairs(5)", "ERROR [string \"ipairs(5)\"]:1: bad argument #1 to 'ipairs' (table expected, got number)"})
+}
+
 // TestUnpatchedMachineIsRefused builds this test without the workspace, that
 // is with the module as its authors left it, and runs itself there.
 func TestUnpatchedMachineIsRefused(t *testing.T) {
