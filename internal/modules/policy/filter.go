@@ -68,7 +68,7 @@ func (f *Filter) match(p *probe) (at int, sure bool) {
 		}
 		return 0, true
 	}
-	return len(p.name) - 1, true
+	return p.len - 1, true
 }
 
 // sum is equal for equal filters in all processes.

@@ -38,7 +38,7 @@ func try(rules []*Entry, req *resolve.Request, post bool) Decision {
 		if e.suspended.Load() {
 			continue
 		}
-		if probe.name == nil {
+		if probe.len == 0 {
 			probe.setName(req.Name)
 		}
 		m := Meeting{Req: req, Zone: dnsname.Root, Post: post}

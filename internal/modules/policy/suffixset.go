@@ -63,9 +63,9 @@ func (s *suffixSet) at(offset uint32) []byte {
 // find returns how many octets of the name stand before its longest ancestor or
 // self in the set, -1 when there is none. exact looks for the name itself only.
 func (s *suffixSet) find(p *probe, exact bool) int {
-	left := p.labels
-	for at := 0; ; at += int(p.name[at]) + 1 {
-		if s.depths[left/64]&(1<<(left%64)) != 0 && s.table[s.slot(p.name[at:])] != 0 {
+	name, left := p.name(), p.labels
+	for at := 0; ; at += int(name[at]) + 1 {
+		if s.depths[left/64]&(1<<(left%64)) != 0 && s.table[s.slot(name[at:])] != 0 {
 			return at
 		}
 		if exact || left == 0 {
