@@ -3,5 +3,6 @@
 //
 // The table is an immutable snapshot: scripts build the next one, queries read
 // the current one. Names in it take the driver's way, where the layer answers A,
-// AAAA and PTR with AA before the network is asked; nothing of it is cached.
+// AAAA and PTR before the network is asked; nothing of it is cached. Such an
+// answer has no AA bit: the resolver is no authority for the name.
 package hints

@@ -74,7 +74,7 @@ func TestAnswersFromATableAndAHostsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, done, req := ask(i, "HOST.example", wire.TypeA)
-	if !done || out.Kind != resolve.Positive || string(out.Answer[0].Data[0]) != "\xc0\x00\x02\x01" || !req.Result.AA || !req.Result.NoCache {
+	if !done || out.Kind != resolve.Positive || string(out.Answer[0].Data[0]) != "\xc0\x00\x02\x01" || req.Result.AA || !req.Result.NoCache {
 		t.Errorf("A of host.example: %+v, done %v, %+v", out, done, req.Result)
 	}
 	if out, _, _ := ask(i, "alias.example", wire.TypeAAAA); out.Kind != resolve.NoData {

@@ -39,10 +39,9 @@ func (h *hints) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	return resolve.Done
 }
 
-// finalize marks what the table answered: with authority, and not to be kept.
+// finalize marks what the table answered as not to be kept.
 func (h *hints) finalize(req *resolve.Request) {
 	if req.Vars[answered{}] != nil {
-		req.Result.AA = true
 		req.Result.NoCache = true
 	}
 }
