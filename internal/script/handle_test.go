@@ -1,0 +1,109 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"testing"
+)
+
+type lamp struct {
+	on    bool
+	watts int
+}
+
+// lamps gives a machine the global lamp and a class to take it back by.
+func lamps(t *testing.T) (*VM, *Class) {
+	t.Helper()
+	vm, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(vm.Close)
+	class := &Class{Name: "lamp"}
+	class.Methods = []Func{{Name: "switch", Args: "on", Min: 2, Max: 2, Fn: func(c *Call) error {
+		c.Handle(1, class).(*lamp).on = c.Bool(2)
+		return c.Return(c.Arg(1))
+	}}}
+	class.Get = func(_ *Call, v any, key any) (any, error) {
+		switch key {
+		case "on":
+			return v.(*lamp).on, nil
+		case "watts":
+			return v.(*lamp).watts, nil
+		}
+		return nil, NoMember(class, key, "on", "watts")
+	}
+	class.Set = func(c *Call, v any, key any) error {
+		if key != "watts" {
+			return Usage("only watts can be set")
+		}
+		v.(*lamp).watts = c.Int(1, 0, 100)
+		return nil
+	}
+	class.Call = func(c *Call, v any) error { return c.Return(c.NArgs(), v.(*lamp).watts) }
+	class.Text = func(v any) string { return fmt.Sprintf("lamp of %d W", v.(*lamp).watts) }
+	class.Entries = func(v any) []Entry { return []Entry{{"watts", v.(*lamp).watts}, {"on", v.(*lamp).on}} }
+	one := &lamp{watts: 5}
+	if err := vm.Do(context.Background(), func(c *Call) error {
+		vm.SetGlobal("lamp", &Handle{class, one})
+		vm.SetGlobal("again", &Handle{class, one})
+		vm.SetGlobal("other", &Handle{&Class{Name: "other"}, 1})
+		vm.Register(Func{Name: "watts", Args: "lamp", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(c.Handle(1, class).(*lamp).watts) }},
+			Func{Name: "double", Args: "list", Min: 1, Max: 1, Fn: func(c *Call) error {
+				if err := c.Rewrite(1, func(v any) (any, error) { return v.(float64) * 2, nil }); err != nil {
+					return err
+				}
+				return c.Return(c.Ref(1))
+			}})
+		vm.RegisterObject(Object{Name: "shop", Funcs: []Func{{Name: "who", Max: 2, Fn: func(c *Call) error { return c.Return(c.ObjectName(1)) }}}})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return vm, class
+}
+
+func TestHandlesAreUsedLikeObjects(t *testing.T) {
+	vm, _ := lamps(t)
+	for _, c := range [][2]string{
+		{"lamp.watts", "5\n"},
+		{"lamp:switch(true).on", "true\n"},
+		{"lamp.watts = 40", ""},
+		{"watts(again)", "40\n"},
+		{"lamp == again", "true\n"},
+		{"lamp == other", "false\n"},
+		{"tostring(lamp)", "lamp of 40 W\n"},
+		{"select('#', lamp(1, 2))", "2\n"},
+		{"(lamp('x'))", "1\n"},
+		{"lamp", "[on] => true\n[watts] => 40\n"},
+		{"{ lamp }", "[1] => {\n    [on] => true\n    [watts] => 40\n}\n"},
+		{"(function() local s = 0 for k, v in pairs(lamp) do s = s + 1 end return s end)()", "2\n"},
+		{"type(lamp)", "userdata\n"},
+		{"tojson({ x = 1, l = lamp })", "{\"l\":null,\"x\":1}\n"},
+		{"(function() local l = { 1, 2 } double(l) return l[1] + l[2] end)()", "6\n"},
+		{"shop:who()", "shop\n"},
+		{"shop.who(lamp)", "\n"},
+		{"lamp.volts", "ERROR error: a lamp has no 'volts' here; it has on, watts, switch()"},
+		{"lamp.watts = 'x'", "ERROR error: bad value for 'lamp.watts' (number expected, got string)"},
+		{"watts(5)", "ERROR [string \"watts(5)\"]:1: bad argument #1 to 'watts' (lamp expected, got number); usage: watts(lamp)"},
+		{"watts(other)", "ERROR [string \"watts(other)\"]:1: bad argument #1 to 'watts' (lamp expected, got userdata); usage: watts(lamp)"},
+		{"other()", "ERROR error: a other is no function"},
+		{"other.x = 1", "ERROR error: 'other.x' cannot be assigned"},
+	} {
+		out, isErr := vm.Eval(context.Background(), c[0])
+		if isErr {
+			out = "ERROR " + out
+		}
+		if out != c[1] {
+			t.Errorf("%s\n got %q\nwant %q", c[0], out, c[1])
+		}
+	}
+}
+
+// What leaves the process with map() holds no handles.
+func TestHandlesDoNotLeaveTheProcess(t *testing.T) {
+	vm, _ := lamps(t)
+	if r := vm.MapEval(context.Background(), "lamp"); r.Kind != ResultValue || r.Value != nil {
+		t.Errorf("map('lamp') gave %v", r)
+	}
+}
