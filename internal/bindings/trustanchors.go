@@ -163,7 +163,7 @@ func (t *anchors) summary(c *script.Call) error {
 	if len(lines) == 0 {
 		lines = []string{"no trust anchors"}
 	}
-	return c.Return(strings.Join(lines, "\n") + "\n")
+	return c.Return(strings.Join(lines, "\n"))
 }
 
 // keysets shows all keys as tables of records.

@@ -1,0 +1,239 @@
+package bindings
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/module"
+	"kresd/internal/modules/policy"
+	"kresd/internal/resolve"
+	"kresd/internal/trustanchor"
+	"kresd/internal/wire"
+)
+
+// rulesWorld is a world with the real policy and real trust anchors.
+type rulesWorld struct {
+	*world
+	inst   *module.Instance
+	logged []string
+}
+
+func newRulesWorld(t *testing.T) *rulesWorld {
+	w := &rulesWorld{world: newWorld(t)}
+	w.d.Policy = policy.New(func(s string) { w.logged = append(w.logged, s) }, nil)
+	w.d.Anchors = trustanchor.New()
+	var err error
+	if w.inst, err = w.d.Policy.Open(); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(step{"modules.load('policy')", "true\n"})
+	return w
+}
+
+func (w *rulesWorld) request(name string, qtype uint16) *resolve.Request {
+	n, err := dnsname.Parse(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &resolve.Request{Question: resolve.Question{Name: n, Type: qtype, Class: wire.ClassIN}, RD: true, ID: 77,
+		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Result: resolve.Result{EDE: resolve.NoEDE}}
+}
+
+func (w *rulesWorld) begin(name string, qtype uint16) (*resolve.Request, resolve.State) {
+	req := w.request(name, qtype)
+	return req, w.inst.Layer.Begin(req)
+}
+
+func TestPolicyRulesFromScripts(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expect(
+		step{"policy:add(policy.suffix(policy.DENY, { todname('example.cz') }))", "[cb] => policy.suffix(policy.DENY)\n[count] => 0\n[id] => 0\n"},
+		step{"policy.add(policy.suffix_common(policy.REFUSE, policy.todnames({'a.cz', 'b.cz'}), todname('cz'))).id", "1\n"},
+		step{"policy.add(policy.pattern(policy.DROP, todname('dummy.org'))).id", "2\n"},
+		step{"policy.add(policy.domains(policy.DENY_MSG('closed'), { todname('one.org') })).id", "3\n"},
+		step{"policy.add(policy.all(policy.PASS), true).id", "4\n"},
+		step{"#policy.rules", "4\n"},
+		step{"#policy.postrules", "1\n"},
+		step{"policy:del(4)", "true\n"},
+		step{"policy.del(4)", "false\n"},
+	)
+	if _, s := w.begin("www.example.cz", wire.TypeA); s != resolve.Done {
+		t.Errorf("www.example.cz: state %d", s)
+	}
+	if _, s := w.begin("x.dummy.org", wire.TypeA); s != resolve.Fail {
+		t.Errorf("x.dummy.org: state %d", s)
+	}
+	if _, s := w.begin("x.one.org", wire.TypeA); s != resolve.Produce {
+		t.Errorf("x.one.org: state %d", s)
+	}
+	w.expect(
+		step{"policy.rules[1].count", "1\n"},
+		step{"policy.rules[1].suspended = true", ""},
+		step{"policy.rules[1].suspended", "true\n"},
+	)
+	if _, s := w.begin("www.example.cz", wire.TypeA); s != resolve.Produce {
+		t.Errorf("a suspended rule was tried: state %d", s)
+	}
+}
+
+func TestPolicyRefusesMistakes(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expect(
+		step{"policy.add()", "ERROR error: wrong number of arguments…"},
+		step{"policy.add(5)", "ERROR error: bad argument #1 to 'policy.add' (policy rule or function expected, got number)…"},
+		step{"policy.add(policy.DENY)", "ERROR error: bad argument #1 to 'policy.add' (policy rule expected, got userdata)…"},
+		step{"policy.suffix(policy.DENY, 'example.com')", "ERROR error: bad argument #2 to 'policy.suffix' (table expected, got string)…"},
+		step{"policy.suffix(policy.DENY, { 'example.com' })", "ERROR error: bad argument #2 to 'policy.suffix' (entry 1: 'example.com' is no name in wire form; todname('example.com') makes one)…"},
+		step{"policy.suffix('DENY', {})", "ERROR error: bad argument #1 to 'policy.suffix' (policy action or function(state, req) expected, got string)…"},
+		step{"policy.FORWARD('example.com')", "ERROR error: policy.FORWARD: address 1: 'example.com' is not an IP address with an optional @port"},
+		step{"policy.FORWARD({ '1.1.1.1', '1.1.1.2', '1.1.1.3', '1.1.1.4', '1.1.1.5' })", "ERROR error: policy.FORWARD: 5 addresses given, at most 4 are possible"},
+		step{"policy.STUB({})", "ERROR error: policy.STUB: no address given"},
+		step{"policy.DENY_MSG(('x'):rep(256))", "ERROR error: bad argument #1 to 'policy.DENY_MSG' (a message of 256 octets is too long; at most 255)…"},
+		step{"policy.FLAGS('NO_SUCH')", "ERROR error: bad argument #1 to 'policy.FLAGS' (unknown flag 'NO_SUCH')…"},
+		step{"policy.ANSWER({ A = {} })", "ERROR error: bad argument #1 to 'policy.ANSWER' ('A' is no type; write [kres.type.A] = …"},
+		step{"policy.todnames({ 'a..b' })", "ERROR error: policy.todnames: 'a..b': empty label"},
+		step{"policy.pattern(policy.DENY, '[')", "ERROR error: bad argument #2 to 'policy.pattern' (malformed pattern…"},
+		step{"policy.rpz(policy.DENY, 'file')", "ERROR error: policy.rpz is not available in this version"},
+		step{"policy.add(policy.all(policy.DENY)).count = 5", "ERROR error: 'count' of a rule cannot be assigned; suspended can"},
+	)
+}
+
+func TestFunctionsAsActions(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expectFile(`
+		seen = {}
+		local function look(state, req)
+			local qry = req:current()
+			seen.state, seen.name, seen.type = state, kres.dname2str(qry:name()), qry.stype
+			seen.addr, seen.tcp, seen.answer = tostring(req.qsource.addr), req.qsource.flags.tcp, req.answer:qtype()
+			req:vars().n = (req:vars().n or 0) + 1
+			seen.n = req:vars().n
+			kept = req
+			qry.flags.NO_CACHE = true
+		end
+		policy.add(policy.all(look))
+		policy.add(policy.suffix(look, policy.todnames{ 'twice.org' }))
+		policy.add(policy.pattern(function (state, req)
+			return policy.DENY_MSG('because ' .. req:initial().stype)(state, req)
+		end, 'deny'))
+		policy.add(function (req, query)
+			if query:name() == todname('rule.org') then return policy.REFUSE end
+			if query:name() == todname('fn.org') then return function () return kres.FAIL end end
+			if query:name() == todname('inner.org') then return policy.all(policy.DENY)(req, query) end
+			if query:name() == todname('bad.org') then return 'x' end
+		end)
+		policy.add(policy.suffix(function (state, req)
+			local pkt = req:ensure_answer()
+			pkt:rcode(kres.rcode.NOERROR) pkt:aa(1) pkt:begin(kres.section.ANSWER)
+			pkt:put(pkt:qname(), 30, pkt:qclass(), kres.type.A, kres.str2ip('192.0.2.7'))
+			return kres.DONE
+		end, policy.todnames{ 'made.org' }))
+		policy.add(policy.suffix(function () error('oops') end, policy.todnames{ 'error.org' }))
+		policy.add(policy.suffix(function () while true do end end, policy.todnames{ 'loop.org' }))
+		policy.add(policy.suffix(policy.FORWARD('192.0.2.53'), policy.todnames{ 'last.org' }))
+	`, "")
+	req, s := w.begin("twice.org", wire.TypeMX)
+	if s != resolve.Produce || !req.Flags.Has(resolve.NoCache) || !req.Alone {
+		t.Errorf("twice.org: state %d, flags %b, alone %v", s, req.Flags, req.Alone)
+	}
+	w.expect(step{"seen", "[addr] => 192.0.2.9#5353\n[answer] => 15\n[n] => 2\n[name] => twice.org.\n[state] => 1\n[tcp] => false\n[type] => 15\n"},
+		step{"kept.uid", "ERROR error: this request is over…"})
+	for _, c := range []struct {
+		name  string
+		state resolve.State
+		rcode int
+	}{
+		{"x.deny.org", resolve.Done, 3}, {"rule.org", resolve.Done, 5}, {"fn.org", resolve.Fail, 0}, {"inner.org", resolve.Done, 3},
+		{"bad.org", resolve.Fail, 2}, {"made.org", resolve.Done, 0}, {"error.org", resolve.Fail, 0}, {"other.org", resolve.Produce, 0},
+		{"loop.org", resolve.Fail, 0},
+	} {
+		req, s := w.begin(c.name, wire.TypeA)
+		if s != c.state || req.Result.Rcode != c.rcode {
+			t.Errorf("%s: state %d, rcode %d; want %d, %d", c.name, s, req.Result.Rcode, c.state, c.rcode)
+		}
+		if c.name == "made.org" && (len(req.Result.Answer) != 1 || string(req.Result.Answer[0].Data[0]) != "\xc0\x00\x02\x07" || !req.Result.AA || !req.Result.NoCache) {
+			t.Errorf("made.org: %+v", req.Result)
+		}
+	}
+	if text := w.log.String(); !strings.Contains(text, "oops") || !strings.Contains(text, "bad.org") {
+		t.Errorf("the log says %q", text)
+	}
+}
+
+func TestAMissingMemberIsNamed(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expectFile(`policy.add(policy.all(function (state, req) ok, message = pcall(function () return req.upstream end) end))`, "")
+	w.begin("a.org", wire.TypeA)
+	w.expect(step{"message", "config:1: error: a request has no 'upstream' here; it has answer, current_query…"})
+}
+
+func TestDebugIfAsksAtTheEnd(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expectFile(`policy.add(policy.all(policy.DEBUG_IF(function (req) return req.answer:rcode() == kres.rcode.SERVFAIL end)))`, "")
+	for rcode, want := range map[int]int{wire.RcodeNoError: 0, wire.RcodeServFail: 1} {
+		req, _ := w.begin("a.org", wire.TypeA)
+		req.Result.Rcode = rcode
+		w.logged = nil
+		w.inst.Layer.Finish(req)
+		if len(w.logged) != want {
+			t.Errorf("rcode %d: %d stories", rcode, len(w.logged))
+		}
+	}
+}
+
+func TestKres(t *testing.T) {
+	newRulesWorld(t).expect(
+		step{"kres.type.TXT", "16\n"}, step{"kres.type.TYPE123", "123\n"}, step{"kres.type.NOPE", "nil\n"}, step{"kres.type['NSAP-PTR']", "23\n"},
+		step{"kres.type.TYPE99999", "nil\n"},
+		step{"kres.rcode.NXDOMAIN", "3\n"}, step{"kres.class.IN", "1\n"}, step{"kres.DONE", "4\n"}, step{"kres.YIELD", "16\n"},
+		step{"kres.rank.SECURE", "32\n"}, step{"kres.section.ADDITIONAL", "2\n"}, step{"kres.opcode.NOTIFY", "4\n"},
+		step{"kres.tostring.type[16]", "TXT\n"}, step{"kres.tostring.type[1234]", "TYPE1234\n"}, step{"kres.tostring.rcode[2]", "SERVFAIL\n"},
+		step{"kres.tostring.rcode[99]", "nil\n"},
+		step{"#kres.str2dname('www.Example.com')", "17\n"}, step{"kres.dname2str(todname('www.Example.com'))", "www.example.com.\n"},
+		step{"kres.str2dname(5)", "nil\n"}, step{"kres.dname2str(nil)", "nil\n"}, step{"kres.dname2str('com')", "ERROR error: bad argument #1…"},
+		step{"kres.str2ip('192.0.2.1') == '\\192\\0\\2\\1'", "true\n"}, step{"#kres.str2ip('::1')", "16\n"}, step{"kres.str2ip('x')", "nil\n"},
+		step{"kres.opcode", "[IQUERY] => 1\n[NOTIFY] => 4\n[QUERY] => 0\n[STATUS] => 2\n[UPDATE] => 5\n"},
+		step{"kres.mk_qflags({'NO_CACHE'}).NO_CACHE", "true\n"},
+		step{"kres.rr2str({})", "ERROR error: kres.rr2str is not available in this version"},
+	)
+}
+
+const rootDS = ". 3600 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
+
+func TestTrustAnchorsFromScripts(t *testing.T) {
+	w := newRulesWorld(t)
+	path := filepath.Join(t.TempDir(), "root.keys")
+	if err := os.WriteFile(path, []byte(rootDS+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(
+		step{"trust_anchors.remove('.')", "false\n"},
+		step{"trust_anchors.add('" + rootDS + "')", "true\n"},
+		step{"trust_anchors.keysets['\\0'][1].key_tag", "20326\n"},
+		step{"trust_anchors.add_file('" + path + "')", "nil\n"},
+		step{"trust_anchors.summary('.')", ". from " + path + "\n[ ta ] key: 20326 state: Valid (DS)\n"},
+		step{"trust_anchors.negative = { 'bad.boy', 'example.com' }", ""},
+		step{"trust_anchors.insecure", "[1] => bad.boy\n[2] => example.com\n"},
+		step{"trust_anchors.set_insecure('x')", "ERROR error: bad argument #1…"},
+		step{"trust_anchors.set_insecure({ 'a..b' })", "ERROR error: bad argument #1 to 'trust_anchors.set_insecure' ('a..b' is no name: empty label)…"},
+		step{"trust_anchors.insecure", "[1] => bad.boy\n[2] => example.com\n"},
+		step{"trust_anchors.hold_down_time", "2592000000\n"},
+		step{"trust_anchors.refresh_time = 5 * sec", ""},
+		step{"trust_anchors.keep_removed = 'x'", "ERROR error: bad value…"},
+		step{"trust_anchors.add('nonsense')", "ERROR error: trust_anchors.add: …"},
+		step{"trust_anchors.add_file('/nonexistent/root.keys', true)", "ERROR error: trust anchors: /nonexistent/root.keys: no such file or directory"},
+		step{"trust_anchors.remove('.')", "true\n"},
+	)
+	w.expectFile("trust_anchors = { file = '"+path+"', negative = {} }", "")
+	w.expect(step{"trust_anchors.keysets['\\0'].filename", path + "\n"})
+	if !strings.Contains(w.log.String(), "were set already") {
+		t.Errorf("no warning about replaced anchors: %q", w.log.String())
+	}
+	if got := w.d.Anchors.Snapshot().Closest("\x03com\x00"); got == nil || got.File != path {
+		t.Errorf("the anchor above com. is %v", got)
+	}
+}
