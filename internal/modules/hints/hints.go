@@ -168,9 +168,7 @@ func (h *hints) get(text string) (any, error) {
 	t := h.table.Load()
 	if text == "" {
 		all := &luavalue.Table{}
-		for name, addrs := range t.forward {
-			all.Add(name.String(), texts(addrs))
-		}
+		t.each(func(name dnsname.Name, addrs []netip.Addr) { all.Add(name.String(), texts(addrs)) })
 		all.Sort()
 		return all, nil
 	}
@@ -178,7 +176,7 @@ func (h *hints) get(text string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hints: bad name '%s': %w", text, err)
 	}
-	if addrs := t.forward[name]; len(addrs) > 0 {
+	if addrs := t.addrs(name); len(addrs) > 0 {
 		return texts(addrs), nil
 	}
 	return nil, nil

@@ -50,14 +50,14 @@ func (h *hints) finalize(req *resolve.Request) {
 // the table.
 func (t *table) lookup(q resolve.Question) (data [][]byte, known bool) {
 	if q.Type == wire.TypePTR {
-		names, known := t.reverse[q.Name]
+		name, known := t.host(q.Name)
 		if !known {
 			return nil, false
 		}
-		return [][]byte{[]byte(names[len(names)-1])}, true
+		return [][]byte{[]byte(name)}, true
 	}
-	addrs, known := t.forward[q.Name]
-	if !known || (q.Type != wire.TypeA && q.Type != wire.TypeAAAA) {
+	addrs := t.addrs(q.Name)
+	if len(addrs) == 0 || (q.Type != wire.TypeA && q.Type != wire.TypeAAAA) {
 		return nil, false
 	}
 	for _, a := range addrs {
@@ -82,10 +82,7 @@ func (h *hints) fast(q *wire.Question) module.Verdict {
 	for i, c := range q.Name {
 		name[i] = dnsname.Lower(c)
 	}
-	if _, known := t.forward[dnsname.Name(name)]; known {
-		return module.Driver
-	}
-	if _, known := t.reverse[dnsname.Name(name)]; known {
+	if t.has(name) {
 		return module.Driver
 	}
 	return module.Pass

@@ -1,0 +1,92 @@
+package hints
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/luavalue"
+	"kresd/internal/wire"
+)
+
+func TestAPublishedTableDoesNotChange(t *testing.T) {
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	one := newTable()
+	one.add("\x01a\x00", a)
+	two := one.clone()
+	two.add("\x01a\x00", b)
+	two.add("\x01b\x00", a)
+	three := two.clone()
+	three.remove("\x01a\x00", netip.Addr{})
+	for i, c := range []struct {
+		t           *table
+		ofA, ofB, n int
+		host        dnsname.Name
+	}{{one, 1, 0, 1, "\x01a\x00"}, {two, 2, 1, 2, "\x01b\x00"}, {three, 0, 1, 1, "\x01b\x00"}} {
+		host, _ := c.t.host(reverseName(a))
+		if len(c.t.addrs("\x01a\x00")) != c.ofA || len(c.t.addrs("\x01b\x00")) != c.ofB || c.t.names != c.n || host != c.host {
+			t.Errorf("table %d: a %v, b %v, %d names, host %q", i+1, c.t.addrs("\x01a\x00"), c.t.addrs("\x01b\x00"), c.t.names, host)
+		}
+	}
+	if three.has([]byte(reverseName(b))) || !three.has([]byte(reverseName(a))) {
+		t.Error("the address that went is known, or the one that stayed is not")
+	}
+}
+
+func TestThePTRIsTheNameAddedLast(t *testing.T) {
+	a := netip.MustParseAddr("2001:db8::1")
+	table := newTable()
+	for range 3 {
+		for i := range 100 {
+			table.add(dnsname.Name([]byte{2, 'a' + byte(i/10), 'a' + byte(i%10), 0}), a)
+		}
+	}
+	table.add("\x02aa\x00", a)
+	if host, _ := table.host(reverseName(a)); host != "\x02aa\x00" {
+		t.Errorf("the name added last again is %q", host)
+	}
+	table.remove("\x02aa\x00", a)
+	if host, _ := table.host(reverseName(a)); host != "\x02jj\x00" {
+		t.Errorf("after its end it is %q", host)
+	}
+	if n := len(table.reverse[shard(reverseName(a))][reverseName(a)]); n > 400 {
+		t.Errorf("100 names take %d places", n)
+	}
+}
+
+// A block list gives one address to very many names, and scripts set hints in
+// loops; neither may take the square of their number.
+func TestLargeTablesTakeLinearTime(t *testing.T) {
+	i, _ := open(t)
+	var text strings.Builder
+	const many = 200_000
+	for n := range many {
+		fmt.Fprintf(&text, "0.0.0.0 host%d.example\n", n)
+	}
+	path := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for range 2 { // the second time every name is there already
+		if r := fn(t, i, "add_hosts", path).(*luavalue.Table); r.Get("result") != true {
+			t.Fatal(r)
+		}
+	}
+	for n := range 2000 {
+		fn(t, i, "set", fmt.Sprintf("set%d.example 127.0.0.%d", n, n%250))
+	}
+	if d := time.Since(begin); d > 20*time.Second { // square time takes minutes
+		t.Errorf("it took %v", d)
+	}
+	for name, qtype := range map[string]uint16{"host199999.example": wire.TypeA, "set1999.example": wire.TypeA, "0.0.0.0.in-addr.arpa": wire.TypePTR} {
+		if _, done, _ := ask(i, name, qtype); !done {
+			t.Errorf("%s is not answered", name)
+		}
+	}
+}
