@@ -1,6 +1,9 @@
 package cache
 
 import (
+	"bytes"
+
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
@@ -20,19 +23,31 @@ func (t *stash) answer(req *resolve.Request, p *progress) {
 		return
 	}
 	key := answerKey(req.Name, req.Type, req.Class, variant(req.DO, req.CD), p.fingerprint)
-	prefix := familyKey(req.Name, familyAnswer)
+	others, known := t.answers(req.Name, key)
 	const perType = 4 // with and without DO and CD
-	if t.crowded(prefix, key, perType*limits.MaxTypesPerName) {
+	if others >= perType*limits.MaxTypesPerName && !known {
+		t.c.counters.Hit(limits.CacheEntryBytes)
 		return
 	}
 	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}
 	v := vintage{p.fingerprint, t.seen}
 	entry := seal(key, encodeAnswer(h, v, &body))
-	if entry == nil || len(key) > maxKey || t.hasAnswer(key, h, v) {
+	if entry == nil || len(key) > maxKey || known && t.hasAnswer(key, h, v) {
 		return
 	}
 	t.c.n.answers.Add(1)
 	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !betterAnswer(key, old, h, v) })
+}
+
+// answers counts the answers stored under a name and tells whether key's is one
+// of them.
+func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
+	t.s.Range(familyKey(n, familyAnswer), func(k, _ []byte) bool {
+		count++
+		known = known || bytes.Equal(k, key)
+		return true
+	})
+	return count, known
 }
 
 // approved asks the judges.

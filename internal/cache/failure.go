@@ -38,16 +38,16 @@ func (t *stash) failure(req *resolve.Request) {
 }
 
 // failedBefore answers a question that has just failed, unless there is
-// something to answer it from now.
-func (c *Cache) failedBefore(req *resolve.Request) bool {
-	if !cacheable(req.Question) {
+// something to answer it from now. missing is what its name does not have.
+func (c *Cache) failedBefore(req *resolve.Request, missing kinds) bool {
+	if missing&aFailure != 0 || !cacheable(req.Question) {
 		return false
 	}
 	e, ok := c.load(failureKey(req.Name, req.Type, req.Class, req.CD), req.Now)
 	if !ok || e.kind != kindFailure {
 		return false
 	}
-	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD}).find(); o.Kind != resolve.Pending {
+	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, missing: missing}).find(); o.Kind != resolve.Pending {
 		return false
 	}
 	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, NoCache: true}

@@ -51,8 +51,13 @@ func variant(do, cd bool) byte {
 	return b
 }
 
+// nameKey is the prefix of all keys of a name.
+func nameKey(n dnsname.Name) []byte {
+	return append(n.AppendKey(make([]byte, 0, 2*len(n)+16)), 0)
+}
+
 func familyKey(n dnsname.Name, family byte) []byte {
-	return append(n.AppendKey(make([]byte, 0, 2*len(n)+16)), 0, family)
+	return append(nameKey(n), family)
 }
 
 func cutKey(n dnsname.Name) []byte { return familyKey(n, familyCut) }

@@ -5,6 +5,7 @@ import (
 
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // Layer is the cache as a step of a resolution: it answers what it knows, keeps
@@ -68,7 +69,8 @@ func (c *Cache) begin(req *resolve.Request) resolve.State {
 func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	// Not in begin: what the operator decides about a name comes before what is
 	// remembered of it.
-	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req) {
+	missing := c.missing(q.Name)
+	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req, missing) {
 		return resolve.Fail
 	}
 	if p := progressOf(req); p != nil {
@@ -77,9 +79,13 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	if noCache(req, q) || c.current() == nil {
 		return resolve.Produce
 	}
-	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q)}.find()
+	var cut *zonecut.Cut
+	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), missing: missing, cut: &cut}.find()
 	if o.Kind == resolve.Pending {
 		c.n.miss.Add(1)
+		if q.Cut == nil { // the driver would look for it next
+			q.Cut = cut
+		}
 		return resolve.Produce
 	}
 	c.n.hit.Add(1)

@@ -5,6 +5,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // look is one search in the cache.
@@ -13,6 +14,11 @@ type look struct {
 	q   resolve.Question
 	now int64
 	cd  bool
+	// missing is what is known not to be stored under the name.
+	missing kinds
+	// cut is told the closest delegation, above which nothing was looked for; with
+	// nil the look goes up to the root.
+	cut **zonecut.Cut
 	// grace also admits entries that ended less than so many seconds ago; used is
 	// then told which entry was.
 	grace int64
@@ -65,6 +71,9 @@ func (l look) steps() [4]func() (resolve.Outcome, bool) {
 }
 
 func (l look) exact() (o resolve.Outcome, ok bool) {
+	if l.missing&anRRset != 0 {
+		return o, false
+	}
 	e, sets, ok := l.rrset(l.q.Name, l.q.Type)
 	if !ok {
 		return o, false
@@ -78,6 +87,9 @@ func (l look) exact() (o resolve.Outcome, ok bool) {
 // cname follows an alias at the name, one step (RFC 1034, section 3.6.2). Types
 // that stand beside a CNAME are not redirected (RFC 4035, section 2.5).
 func (l look) cname() (o resolve.Outcome, ok bool) {
+	if l.missing&anRRset != 0 {
+		return o, false
+	}
 	switch l.q.Type {
 	case wire.TypeCNAME, wire.TypeNSEC, wire.TypeRRSIG:
 		return o, false
@@ -94,6 +106,9 @@ func (l look) cname() (o resolve.Outcome, ok bool) {
 }
 
 func (l look) denied() (o resolve.Outcome, ok bool) {
+	if l.missing&anNXDomain != 0 {
+		return o, false
+	}
 	e, sets, ok := l.nxdomain(l.q.Name)
 	if !ok {
 		return o, false
@@ -102,24 +117,49 @@ func (l look) denied() (o resolve.Outcome, ok bool) {
 }
 
 // ancestors looks for what an ancestor says about everything below it, from the
-// closest one up: a DNAME, or that nothing is there.
+// closest one up: a DNAME, or that nothing is there. A delegation that is alive
+// may be used although a name above it was denied since, so the look ends there.
 func (l look) ancestors() (o resolve.Outcome, ok bool) {
-	for n := l.q.Name; !n.IsRoot(); {
-		if n = n.Parent(); n.IsRoot() {
-			break
+	n, missing := l.q.Name, l.missing
+	for !l.delegated(n, missing) && !n.IsRoot() {
+		n = n.Parent()
+		missing = l.c.missing(n)
+		if n.IsRoot() {
+			continue
 		}
-		if o, ok = l.dname(n); ok {
-			return o, true
+		if missing&aDNAME == 0 {
+			if o, ok = l.dname(n); ok {
+				return o, true
+			}
 		}
-		// Below a name that does not exist there is nothing (RFC 8020), but many
-		// servers deny names that have only others below them. So the denial has
-		// to be proven.
-		e, sets, ok := l.nxdomain(n)
-		if ok && e.rank.IsSecure() {
-			return negative(resolve.NXDomain, e, sets), true
+		if missing&anNXDomain == 0 {
+			if o, ok = l.nothingBelow(n); ok {
+				return o, true
+			}
 		}
 	}
 	return o, false
+}
+
+// nothingBelow denies what lies below a name that does not exist (RFC 8020). Many
+// servers deny names that have only others below them, so the denial has to be
+// proven.
+func (l look) nothingBelow(n dnsname.Name) (o resolve.Outcome, ok bool) {
+	e, sets, ok := l.nxdomain(n)
+	if !ok || !e.rank.IsSecure() {
+		return o, false
+	}
+	return negative(resolve.NXDomain, e, sets), true
+}
+
+// delegated tells whether n is a delegation whose servers may be asked. The DS
+// set of a name belongs to its parent (RFC 4035, section 3.1.4.1).
+func (l look) delegated(n dnsname.Name, missing kinds) bool {
+	if l.cut == nil || missing&aCut != 0 || l.q.Type == wire.TypeDS && n == l.q.Name && !n.IsRoot() {
+		return false
+	}
+	*l.cut = l.c.loadCut(n, l.now)
+	return *l.cut != nil
 }
 
 // dname redirects the subtree below owner (RFC 6672, section 3.2).

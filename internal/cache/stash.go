@@ -23,12 +23,13 @@ func (t *stash) keep(q *resolve.Query) {
 	o := &q.Outcome
 	for i := range o.Answer {
 		if i == 0 || !isSynthesized(&o.Answer[i-1], &o.Answer[i]) {
-			t.set(&o.Answer[i], o.Authority)
-			t.exists(o.Answer[i].Owner, o.Answer[i].Rank)
+			at := t.around(o.Answer[i].Owner, o.Answer[i].Type)
+			t.set(&o.Answer[i], o.Authority, at)
+			t.exists(o.Answer[i].Owner, o.Answer[i].Rank, at)
 		}
 	}
 	for i := range o.Extra {
-		t.set(&o.Extra[i], nil)
+		t.set(&o.Extra[i], nil, t.around(o.Extra[i].Owner, o.Extra[i].Type))
 	}
 	switch {
 	case isNegative(o.Kind):
@@ -43,7 +44,7 @@ func (t *stash) keep(q *resolve.Query) {
 func (t *stash) delegated(o *resolve.Outcome) {
 	for i := range o.Authority {
 		if s := &o.Authority[i]; s.Type == wire.TypeDS && o.Cut != nil && s.Owner == o.Cut.Name {
-			t.set(s, nil)
+			t.set(s, nil, t.around(s.Owner, s.Type))
 		}
 	}
 }
@@ -55,9 +56,33 @@ func isSynthesized(before, s *resolve.Set) bool {
 		s.Owner.IsStrictlyBelow(before.Owner)
 }
 
+// surroundings is what was stored under a name when something is to be added.
+type surroundings struct {
+	rrsets int  // sets and denials of single types
+	known  bool // the one to be added is among them
+	denied bool // the name is said not to exist
+}
+
+// around looks at all entries of a name at once; an RRset of type qtype is to be
+// added.
+func (t *stash) around(n dnsname.Name, qtype uint16) (at surroundings) {
+	prefix, key := nameKey(n), rrsetKey(n, qtype, wire.ClassIN)
+	t.s.Range(prefix, func(k, _ []byte) bool {
+		switch kind := kindOf(k[len(prefix):]); {
+		case kind&anRRset != 0:
+			at.rrsets++
+			at.known = at.known || bytes.Equal(k, key)
+		case kind&anNXDomain != 0:
+			at.denied = true
+		}
+		return true
+	})
+	return at
+}
+
 // set stores one RRset, with the proofs in authority if a wildcard made it: they
 // hold for this owner only.
-func (t *stash) set(s *resolve.Set, authority []resolve.Set) {
+func (t *stash) set(s *resolve.Set, authority []resolve.Set, at surroundings) {
 	if s.Cached || s.TTL == 0 || len(s.Data) == 0 || s.Class != wire.ClassIN ||
 		wire.IsMetaType(s.Type) || !storable(s.Rank) {
 		return
@@ -67,7 +92,7 @@ func (t *stash) set(s *resolve.Set, authority []resolve.Set) {
 		sets = append(sets, proofs(authority)...)
 	}
 	h := header{kind: kindRRset, rank: s.Rank, made: t.now, ttl: shortest(sets)}
-	t.typed(s.Owner, s.Type, h, sets)
+	t.typed(s.Owner, s.Type, h, sets, at)
 }
 
 // storable tells whether data of rank r may be stored at all.
@@ -119,16 +144,20 @@ func (t *stash) denial(q *resolve.Query) {
 		t.put(nxdomainKey(name, wire.ClassIN), h, sets)
 		return
 	}
-	t.exists(name, h.rank)
+	at := t.around(name, qtype)
+	t.exists(name, h.rank, at)
 	if !wire.IsMetaType(qtype) {
 		h.kind = kindNoData
-		t.typed(name, qtype, h, sets)
+		t.typed(name, qtype, h, sets, at)
 	}
 }
 
 // exists forgets that a name does not exist, now that data of rank r say that it
 // does.
-func (t *stash) exists(n dnsname.Name, r rank.Rank) {
+func (t *stash) exists(n dnsname.Name, r rank.Rank, at surroundings) {
+	if !at.denied {
+		return
+	}
 	key := nxdomainKey(n, wire.ClassIN)
 	if e, ok := t.c.read(key); ok && e.rank <= r {
 		t.s.Delete(key)
@@ -156,31 +185,12 @@ func deniedQuestion(q *resolve.Query) (dnsname.Name, uint16) {
 
 // typed stores what is known about a name and type, unless so many types of the
 // name are known that somebody is filling the cache.
-func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set) {
-	key := rrsetKey(n, qtype, wire.ClassIN)
-	if t.crowded(familyKey(n, familyRRset), key, limits.MaxTypesPerName) {
+func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set, at surroundings) {
+	if at.rrsets >= limits.MaxTypesPerName && !at.known {
+		t.c.counters.Hit(limits.CacheEntryBytes)
 		return
 	}
-	t.put(key, h, sets)
-}
-
-// crowded tells whether there are limit entries already under prefix and key is
-// not one of them.
-func (t *stash) crowded(prefix, key []byte, limit int) bool {
-	n := 0
-	t.s.Range(prefix, func(k, _ []byte) bool {
-		if bytes.Equal(k, key) {
-			n = 0
-			return false
-		}
-		n++
-		return n < limit
-	})
-	if n < limit {
-		return false
-	}
-	t.c.counters.Hit(limits.CacheEntryBytes)
-	return true
+	t.put(rrsetKey(n, qtype, wire.ClassIN), h, sets)
 }
 
 func (t *stash) put(key []byte, h header, sets []resolve.Set) {

@@ -1,0 +1,67 @@
+package cache
+
+import (
+	"encoding/binary"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/wire"
+)
+
+// kinds is a set of kinds of entries, whatever they hold and whether they are
+// alive.
+type kinds uint8
+
+const (
+	aCut kinds = 1 << iota
+	aFailure
+	anRRset
+	aDNAME // also anRRset
+	anNXDomain
+
+	allKinds kinds = 1<<iota - 1
+)
+
+// censusMost is how many entries of a name are looked at.
+const censusMost = 24
+
+// missing tells which kinds of entries a name does not have. Most look-ups of a
+// resolution find nothing, and the keys of a name stand side by side: one walk
+// over them tells which of the look-ups need not be made. A name with many
+// entries is taken to have all kinds.
+func (c *Cache) missing(n dnsname.Name) kinds {
+	s, prefix := c.current(), nameKey(n)
+	if s == nil || len(prefix) > maxKey {
+		return allKinds
+	}
+	seen, found := 0, kinds(0)
+	s.Range(prefix, func(key, _ []byte) bool {
+		if seen++; seen > censusMost {
+			found = allKinds
+			return false
+		}
+		found |= kindOf(key[len(prefix):])
+		return true
+	})
+	return allKinds &^ found
+}
+
+// kindOf tells what a key is of; rest is what follows the name in it.
+func kindOf(rest []byte) kinds {
+	if len(rest) == 0 {
+		return 0
+	}
+	switch rest[0] {
+	case familyCut:
+		return aCut
+	case familyFailure:
+		return aFailure
+	case familyNXDomain:
+		return anNXDomain
+	case familyRRset:
+		if len(rest) >= 3 && binary.BigEndian.Uint16(rest[1:]) == wire.TypeDNAME {
+			return anRRset | aDNAME
+		}
+		return anRRset
+	}
+	return 0
+}
