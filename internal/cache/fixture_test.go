@@ -115,13 +115,18 @@ func (w *world) peek(q resolve.Question, qmod ...func(*resolve.Request)) resolve
 // answered plays a whole request that came to the given result.
 func (w *world) answered(q resolve.Question, res resolve.Result, qmod ...func(*resolve.Request)) *resolve.Request {
 	req := w.request(q, qmod...)
-	if w.layer.Begin(req) == resolve.Done {
+	if w.fails(req) {
 		return req
 	}
-	w.layer.Produce(req, &resolve.Query{Question: q, Flags: req.Flags})
 	req.Result = res
 	w.layer.Finalize(req)
 	return req
+}
+
+// fails begins a request and tells whether it is known to fail.
+func (w *world) fails(req *resolve.Request) bool {
+	w.layer.Begin(req)
+	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Flags: req.Flags}) == resolve.Fail
 }
 
 // client is a client's message.

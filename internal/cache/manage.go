@@ -85,20 +85,19 @@ func (c *Cache) Prune(ctx context.Context, now int64, limit int) (int, error) {
 	if s == nil {
 		return 0, ErrClosed
 	}
-	if limit <= 0 {
-		return s.Prune(ctx, func(key, val []byte) lmdbcache.Worth { return Worth(key, val, now) })
-	}
 	chosen := make(map[string]struct{})
 	return s.Prune(ctx, func(key, val []byte) lmdbcache.Worth {
-		w := Worth(key, val, now)
-		if w != lmdbcache.Worthless {
-			return w
+		if !isOver(key, val, now) {
+			return 1
+		}
+		if limit <= 0 {
+			return lmdbcache.Worthless
 		}
 		// An entry is judged again before it goes.
 		if _, again := chosen[string(key)]; !again && len(chosen) >= limit {
 			return 1
 		}
 		chosen[string(key)] = struct{}{}
-		return w
+		return lmdbcache.Worthless
 	})
 }

@@ -156,6 +156,11 @@ func TestWorthIsInOrder(t *testing.T) {
 		w.learn(question(t, "old.example.", wire.TypeA), positive(rrset(t, insecure, "old.example.", wire.TypeA, 5, "\x01\x02\x03\x04")))
 	})
 	w.pass(10)
+	w.pass(86400)
+	add("just expired", func() {
+		w.learn(question(t, "stale.example.", wire.TypeA), positive(rrset(t, insecure, "stale.example.", wire.TypeA, 5, "\x01\x02\x03\x04")))
+	})
+	w.pass(10)
 	add("failure", func() {
 		w.answered(question(t, "f.example.", wire.TypeA), resolve.Result{Rcode: wire.RcodeServFail, EDE: 22, NoCache: true})
 	})
@@ -165,7 +170,7 @@ func TestWorthIsInOrder(t *testing.T) {
 	add("answer", func() { w.answered(q, resultOf(insecure, a)) })
 	add("RRset", func() { w.learn(q, positive(a)) })
 	add("delegation", func() { w.Keep(cut(t, "example.", w.now()+3600), w.now()) })
-	if len(all) != 6 {
+	if len(all) != 7 {
 		t.Fatalf("%d entries", len(all))
 	}
 	for i, k := range all {

@@ -245,7 +245,7 @@ func TestFailure(t *testing.T) {
 	res := resolve.Result{Rcode: wire.RcodeServFail, EDE: 22, NoCache: true}
 	failed := func(cd bool) bool {
 		req := w.request(q, func(r *resolve.Request) { r.CD = cd })
-		if w.layer.Begin(req) != resolve.Done {
+		if !w.fails(req) {
 			return false
 		}
 		if req.Result.Rcode != wire.RcodeServFail || req.Result.EDE != 22 || !req.Result.NoCache {
