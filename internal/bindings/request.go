@@ -51,7 +51,7 @@ func (v *views) show(req *resolve.Request, post bool, fn func(c *script.Call, h 
 		req.Vars[viewKey{}] = view
 	}
 	base := req.Context()
-	if base == nil {
+	if base == nil || post { // the resolution's context ends with it
 		base = context.Background()
 	}
 	ctx, cancel := context.WithTimeout(base, limits.LuaHookTime)
