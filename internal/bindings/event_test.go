@@ -49,6 +49,10 @@ func TestReschedule(t *testing.T) {
 	)
 	w.eventually("the event that was moved", func() bool { return w.out.take() == "soon\n" })
 	w.expect(step{"event.cancel(id)", "false\n"})
+	// What came due while the command ran, and was moved by it, waits again.
+	w.expect(step{"id = event.after(0, function() print('late') end) worker.sleep(0.03) return tostring(event.reschedule(id, 1 * hour))", "true"})
+	w.quiet("a moved event", "")
+	w.expect(step{"event.cancel(id)", "true\n"})
 	// Inside of its callback it keeps the event alive.
 	w.expect(step{"left = 3 id = event.after(1, function(e) left = left - 1 print(left) if left > 0 then event.reschedule(e, left) end end)", ""})
 	w.eventually("three runs", func() bool { return w.out.String() == "2\n1\n0\n" })
