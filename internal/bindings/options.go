@@ -2,6 +2,7 @@ package bindings
 
 import (
 	"fmt"
+	"slices"
 
 	"kresd/internal/logging"
 	"kresd/internal/resolve"
@@ -21,11 +22,47 @@ func installOptions(d *Daemon) {
 				}
 				return c.Return(d.Log.DebugOn())
 			}},
+		script.Func{Name: "log_level", Args: "['debug' | 'info' | 'notice' | 'warning' | 'err' | 'crit']", Max: 1, Help: "how much is logged", Fn: logLevel(d)},
 		script.Func{Name: "option", Args: "name[, true | false]", Min: 1, Max: 2, Help: "a switch of resolution for all requests, such as NO_MINIMIZE", Fn: option(d)},
 		script.Func{Name: "mode", Args: "['strict' | 'normal' | 'permissive']", Max: 1, Help: "how strictly referrals are checked", Fn: mode(d)},
 		script.Func{Name: "reorder_RR", Args: "[true | false]", Max: 1, Help: "whether records of a set are rotated in answers",
 			Fn: func(c *script.Call) error { return flag(d, c, resolve.ReorderRR, 1) }},
 	)
+}
+
+// A logName is a level of syslog and what it means here, where there are fewer.
+type logName struct {
+	name  string
+	level logging.Level
+}
+
+// logNames are in rising order. The first of those with the same meaning is the
+// one that is told.
+func logNames() []logName {
+	return []logName{
+		{"debug", logging.Debug}, {"notice", logging.Notice}, {"info", logging.Notice}, {"warning", logging.Warn},
+		{"err", logging.Error}, {"crit", logging.Error},
+	}
+}
+
+// logLevel sets or tells how much is logged.
+func logLevel(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		if c.NArgs() > 0 {
+			name := text(c, 1)
+			i := slices.IndexFunc(logNames(), func(n logName) bool { return n.name == name })
+			if i < 0 {
+				return fmt.Errorf("log_level: '%s' is not one of debug, info, notice, warning, err, crit", name)
+			}
+			d.Log.SetLevel(logNames()[i].level)
+		}
+		for _, n := range logNames() {
+			if n.level == d.Log.Level() {
+				return c.Return(n.name)
+			}
+		}
+		return c.Return(nil)
+	}
 }
 
 func setVerbose(d *Daemon, on bool) {

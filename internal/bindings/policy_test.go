@@ -237,3 +237,11 @@ func TestTrustAnchorsFromScripts(t *testing.T) {
 		t.Errorf("the anchor above com. is %v", got)
 	}
 }
+
+func TestLogLevel(t *testing.T) {
+	newWorld(t).expect(
+		step{"log_level()", "notice\n"}, step{"log_level('debug')", "debug\n"}, step{"verbose()", "true\n"},
+		step{"log_level('err')", "err\n"}, step{"log_level('loud')", "ERROR log_level: 'loud' is not one of debug, info, notice, warning, err, crit"},
+		step{"log_level()", "err\n"},
+	)
+}
