@@ -1,0 +1,288 @@
+package servestale
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"kresd/internal/cache"
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/module"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/safe"
+	"kresd/internal/wire"
+)
+
+// bench is a loaded module over a cache that holds one old answer at most.
+type bench struct {
+	*testing.T
+	*module.Instance
+	group safe.Group
+	known resolve.Outcome
+	over  uint32 // seconds ago; 0: not over
+	grace int64  // that was asked for
+	asked chan *resolve.Request
+	goOn  chan struct{}
+	warns []string
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t, asked: make(chan *resolve.Request, 1000), goOn: make(chan struct{})}
+	set := resolve.Set{Rank: rank.Auth | rank.Secure}
+	set.Owner, set.Type, set.Class, set.Data = www(t), wire.TypeA, wire.ClassIN, [][]byte{{192, 0, 2, 1}}
+	b.known, b.over = resolve.Outcome{Kind: resolve.Positive, Answer: []resolve.Set{set}}, 60
+	inst, err := Open(Daemon{
+		Stale: b.stale, Group: &b.group,
+		Resolve: func(req *resolve.Request) { b.asked <- req; <-b.goOn },
+		Script: func(v any) (Callback, bool) {
+			fn, ok := v.(func(args ...any) ([]any, error))
+			return fn, ok
+		},
+		Warn: func(line string) { b.warns = append(b.warns, line) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Instance = inst
+	var once sync.Once
+	t.Cleanup(func() { once.Do(func() { close(b.goOn) }); b.group.Wait() })
+	return b
+}
+
+func www(t testing.TB) dnsname.Name {
+	n, err := dnsname.Parse("www.example.com.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// stale plays cache.Cache.
+func (b *bench) stale(q resolve.Question, _ int64, _ bool, grace int64, allow cache.Allow) (resolve.Outcome, bool) {
+	b.grace = grace
+	o := b.known
+	if o.Kind == resolve.Pending || b.over == 0 {
+		return o, false
+	}
+	ttl, ok := allow(q, b.over)
+	if !ok {
+		return resolve.Outcome{}, false
+	}
+	o.Answer = append([]resolve.Set(nil), o.Answer...)
+	for i := range o.Answer {
+		o.Answer[i].TTL = ttl
+	}
+	return o, true
+}
+
+func (b *bench) request() *resolve.Request {
+	return &resolve.Request{
+		Question: resolve.Question{Name: www(b), Type: wire.TypeA, Class: wire.ClassIN},
+		Client:   netip.MustParseAddrPort("192.0.2.9:1234"), Result: resolve.Result{EDE: resolve.NoEDE},
+	}
+}
+
+// failed finalizes a request that came to nothing.
+func (b *bench) failed(req *resolve.Request, err error, ede uint16) *resolve.Result {
+	req.Result = resolve.Result{Rcode: wire.RcodeServFail, NoCache: true, EDE: ede, Failure: err}
+	b.Layer.Finalize(req)
+	return &req.Result
+}
+
+func TestAnOldAnswerTakesThePlaceOfAFailureToReachAnybody(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ede  uint16
+		set  func(*bench, *resolve.Request)
+		told bool
+	}{
+		{"no reachable authority", 22, nil, true},
+		{"network error", 23, nil, true},
+		{"no root", 14, nil, true},
+		{"bogus", 6, nil, false},
+		{"a policy's failure", 15, nil, false},
+		{"a failure without a reason", resolve.NoEDE, nil, false},
+		{"another error", 0, nil, false},
+		{"nothing is known", 22, func(b *bench, _ *resolve.Request) { b.known = resolve.Outcome{} }, false},
+		{"the client wants fresh data", 22, func(_ *bench, r *resolve.Request) { r.Flags |= resolve.NoCache }, false},
+		{"a request of our own", 22, func(_ *bench, r *resolve.Request) { r.Client = netip.AddrPort{} }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			req := b.request()
+			if tt.set != nil {
+				tt.set(b, req)
+			}
+			res := b.failed(req, resolve.ErrNoServer, tt.ede)
+			if !tt.told {
+				if res.Rcode != wire.RcodeServFail || res.Stale || res.EDE != tt.ede {
+					t.Errorf("%+v, want the failure", res)
+				}
+				return
+			}
+			if res.Rcode != wire.RcodeNoError || !res.Stale || !res.NoCache || res.EDE != 3 || res.EDEText == "" || len(res.Answer) != 1 || res.Answer[0].TTL != 1 {
+				t.Errorf("%+v, want the answer of old", res)
+			}
+			if res.Rank.IsSecure() {
+				t.Error("an answer of old is called secure")
+			}
+			if !errors.Is(res.Failure, resolve.ErrNoServer) {
+				t.Errorf("the failure behind it is %v", res.Failure)
+			}
+		})
+	}
+}
+
+func TestAnOldDenialSaysSo(t *testing.T) {
+	b := newBench(t)
+	b.known = resolve.Outcome{Kind: resolve.NXDomain, Rcode: wire.RcodeNXDomain}
+	if res := b.failed(b.request(), resolve.ErrTimeout, 22); res.Rcode != wire.RcodeNXDomain || res.EDE != 19 {
+		t.Errorf("%+v, want a stale NXDOMAIN", res)
+	}
+}
+
+func TestOnlyWhoCanBeToldSomethingHasLessPatience(t *testing.T) {
+	b := newBench(t)
+	begin := func(change func(*resolve.Request)) time.Duration {
+		req := b.request()
+		if change != nil {
+			change(req)
+		}
+		if s := b.Layer.Begin(req); s != resolve.Produce {
+			t.Errorf("state %d", s)
+		}
+		return req.Patience
+	}
+	if p := begin(nil); p != 3*time.Second {
+		t.Errorf("patience %v, want 3 s", p)
+	}
+	if v, _ := b.Get("timeout"); v != 3000.0 {
+		t.Errorf("timeout is %v ms", v)
+	}
+	if err := b.Set("timeout", 1800.0); err != nil {
+		t.Fatal(err)
+	}
+	if p := begin(nil); p != 1800*time.Millisecond {
+		t.Errorf("patience %v, want 1.8 s", p)
+	}
+	if p := begin(func(r *resolve.Request) { r.Flags |= resolve.NoCache }); p != 0 {
+		t.Errorf("patience %v for NO_CACHE", p)
+	}
+	if p := begin(func(r *resolve.Request) { r.Client = netip.AddrPort{} }); p != 0 {
+		t.Errorf("patience %v for a request of our own", p)
+	}
+	b.over = 0
+	if p := begin(nil); p != 0 {
+		t.Errorf("patience %v where all is fresh", p)
+	}
+	b.known = resolve.Outcome{}
+	if p := begin(nil); p != 0 {
+		t.Errorf("patience %v where nothing is known", p)
+	}
+	for _, bad := range []any{nil, "1", -1.0, 10001.0} {
+		if err := b.Set("timeout", bad); err == nil {
+			t.Errorf("timeout = %v was taken", bad)
+		}
+	}
+	if err := b.Set("timeuot", 1.0); err == nil {
+		t.Error("an unknown option was taken")
+	}
+}
+
+func TestACallbackDecides(t *testing.T) {
+	b := newBench(t)
+	var args []any
+	answer := []any{30.0}
+	err := b.Set("callback", func(a ...any) ([]any, error) {
+		args = a
+		if answer == nil {
+			return nil, errors.New("oh dear")
+		}
+		return answer, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := b.failed(b.request(), resolve.ErrNoServer, 22)
+	if !res.Stale || res.Answer[0].TTL != 30 {
+		t.Errorf("%+v, want the callback's TTL", res)
+	}
+	if len(args) != 3 || args[0] != -60.0 || args[1] != string(www(t)) || args[2] != 1.0 {
+		t.Errorf("called with %v", args)
+	}
+	if b.grace != int64(limits.StaleAgeAtMost/time.Second) {
+		t.Errorf("entries of %d s were looked at", b.grace)
+	}
+	for _, no := range [][]any{{-1.0}, {}, {"x"}, nil} {
+		answer = no
+		if res := b.failed(b.request(), resolve.ErrNoServer, 22); res.Stale {
+			t.Errorf("told although the callback said %v", no)
+		}
+	}
+	if len(b.warns) != 1 {
+		t.Errorf("warnings %q, want one about the error", b.warns)
+	}
+	if err := b.Set("callback", 5.0); err == nil {
+		t.Error("a number was taken as a function")
+	}
+	if err := b.Set("callback", nil); err != nil {
+		t.Fatal(err)
+	}
+	if res := b.failed(b.request(), resolve.ErrNoServer, 22); !res.Stale || res.Answer[0].TTL != limits.StaleTTL || b.grace != 86400 {
+		t.Errorf("%+v, want the default after the callback is gone", res)
+	}
+}
+
+// What was given up early is tried further once, and told to others meanwhile.
+func TestWhatWasGivenUpEarlyIsTriedFurther(t *testing.T) {
+	b := newBench(t)
+	req := b.request()
+	req.CD, req.Flags = true, resolve.NoIPv6
+	res := b.failed(req, resolve.ErrPatience, 22)
+	if !res.Stale || !errors.Is(res.Failure, resolve.ErrPatience) {
+		t.Errorf("%+v", res)
+	}
+	own := <-b.asked
+	if own.Question != req.Question || !own.CD || own.Flags != req.Flags || own.Client.IsValid() || own.Patience != 0 {
+		t.Errorf("tried further: %+v", own)
+	}
+	again := b.request()
+	again.CD = true
+	b.failed(again, resolve.ErrPatience, 22)
+	if len(b.asked) != 0 {
+		t.Error("one question is tried twice at a time")
+	}
+	next := b.request()
+	next.CD = true
+	q := &resolve.Query{Question: next.Question}
+	if s := b.Layer.Produce(next, q); s != resolve.Fail || next.Result.EDE != 22 {
+		t.Errorf("while it is tried a client waits: state %d, %+v", s, next.Result)
+	}
+	if s := b.Layer.Produce(b.request(), q); s != resolve.Produce {
+		t.Errorf("without CD it is another question: state %d", s)
+	}
+	if s := b.Layer.Produce(own, q); s != resolve.Produce {
+		t.Errorf("what is tried stands in its own way: state %d", s)
+	}
+	b.goOn <- struct{}{}
+	b.group.Wait()
+	if s := b.Layer.Produce(next, q); s != resolve.Produce {
+		t.Errorf("after it ended: state %d", s)
+	}
+}
+
+func TestNotTooManyAreTriedFurther(t *testing.T) {
+	b := newBench(t)
+	for i := range limits.StaleRefreshing + 1 {
+		req := b.request()
+		req.Type = uint16(i + 1)
+		res := b.failed(req, resolve.ErrPatience, 22)
+		if tried := errors.Is(res.Failure, resolve.ErrPatience); tried != (i < limits.StaleRefreshing) {
+			t.Errorf("question %d: tried further %v", i, tried)
+		}
+	}
+}
