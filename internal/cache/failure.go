@@ -50,7 +50,7 @@ func (c *Cache) failedBefore(req *resolve.Request, missing kinds) bool {
 	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, missing: missing}).find(); o.Kind != resolve.Pending {
 		return false
 	}
-	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, NoCache: true}
+	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, EDEText: "it failed a moment ago", NoCache: true}
 	if e.code == resolve.NoEDE {
 		req.Result.EDE = cachedError
 	}

@@ -85,13 +85,14 @@ func (s *solver) exhausted(q *Query) error {
 	if s.askParent(q) {
 		return nil
 	}
+	err := ErrNoServer
 	switch {
 	case q.run.lame:
-		return ErrLame
+		err = ErrLame
 	case q.run.lastErr != nil:
-		return q.run.lastErr
+		err = q.run.lastErr
 	}
-	return ErrNoServer
+	return &zoneError{q.Cut.Name, err}
 }
 
 // askParent goes one cut up, once for a query and seldom for a zone.

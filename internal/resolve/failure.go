@@ -3,7 +3,9 @@ package resolve
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/wire"
 )
 
@@ -37,24 +39,48 @@ const (
 	edeNetwork     = 23
 )
 
+// zoneError is a failure of all servers of a zone.
+type zoneError struct {
+	zone dnsname.Name
+	err  error
+}
+
+func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
+func (e *zoneError) Unwrap() error { return e.err }
+
 // outcome maps a failure to what the client sees: RCODE and extended error. It
 // is the only place where an error becomes DNS.
 func outcome(err error) (rcode int, ede uint16, text string) {
+	rcode = wire.RcodeServFail
 	switch {
 	case errors.Is(err, ErrLame):
-		return wire.RcodeServFail, edeNoReachable, "lame delegation"
-	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout), errors.Is(err, ErrDeadline), errors.Is(err, ErrPatience):
-		return wire.RcodeServFail, edeNoReachable, ""
-	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrLocal):
-		return wire.RcodeServFail, edeNetwork, ""
+		return rcode, edeNoReachable, "lame delegation" + of(err)
+	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout):
+		return rcode, edeNoReachable, "no server" + of(err) + " answers"
+	case errors.Is(err, ErrDeadline), errors.Is(err, ErrPatience):
+		return rcode, edeNoReachable, "no answer in time"
+	case errors.Is(err, ErrUnreachable):
+		return rcode, edeNetwork, "no server" + of(err) + " can be reached"
+	case errors.Is(err, ErrLocal):
+		return rcode, edeNetwork, "the resolver has no socket left"
 	case errors.Is(err, ErrNotReady):
-		return wire.RcodeServFail, edeNotReady, ""
+		return rcode, edeNotReady, "no root servers are known"
 	case errors.Is(err, ErrChain), errors.Is(err, ErrCycle):
-		return wire.RcodeServFail, edeOther, "endless or too long chain of aliases"
+		return rcode, edeOther, "endless or too long chain of aliases"
+	case errors.Is(err, ErrDepth):
+		return rcode, edeOther, "name servers depend on each other too deeply"
 	case errors.Is(err, ErrBudget):
-		return wire.RcodeServFail, edeOther, "the question costs too much"
+		return rcode, edeOther, "the question costs too much"
 	}
-	return wire.RcodeServFail, edeOther, ""
+	return rcode, edeOther, ""
+}
+
+// of names the zone of a failure.
+func of(err error) string {
+	if z, ok := errors.AsType[*zoneError](err); ok {
+		return " of " + z.zone.String()
+	}
+	return ""
 }
 
 // Explain is the extended error of a failure and a text that may be empty.

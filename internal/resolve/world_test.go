@@ -33,6 +33,8 @@ type world struct {
 	flags    resolve.Flags
 	layers   []*resolve.Layer
 	trace    bool
+	// unreachable is where nothing can be sent.
+	unreachable netip.Addr
 
 	mu    sync.Mutex
 	sent  []string // "server name type" of every question
@@ -127,6 +129,9 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 		return resolve.Reply{}, err
 	}
 	w.note(x)
+	if x.Addr.Addr() == w.unreachable {
+		return resolve.Reply{}, resolve.ErrUnreachable
+	}
 	h := w.net.Host(x.Addr.Addr().String())
 	if h == nil || x.Addr.Port() != 53 {
 		return resolve.Reply{}, silence(ctx, x.Timeout)

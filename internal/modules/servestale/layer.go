@@ -52,6 +52,9 @@ func (s *serveStale) finalize(req *resolve.Request) {
 		return
 	}
 	why, unreachable := reasons[res.EDE]
+	if res.EDEText != "" {
+		why = res.EDEText
+	}
 	if !unreachable || !s.answer(req, why) {
 		return
 	}
