@@ -7,6 +7,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/safe"
 	"kresd/internal/selection"
+	"kresd/internal/wire"
 )
 
 // Config is what a Driver works with. Layers, Exchanger, Cuts and Servers must
@@ -21,6 +22,9 @@ type Config struct {
 	Counters  *limits.Counters
 	// Flags are in force for every request (option(), mode(), net.ipv6).
 	Flags func() Flags
+	// Everything answers questions of type ANY after the Begin hooks, instead of
+	// resolving them; nil: they are resolved.
+	Everything func(*Request)
 	// OnPanic is told of a bug that one request ran into. It may be nil.
 	OnPanic func(*Request, *safe.Panic)
 	// Context ends all resolutions when the worker ends. nil: never.
@@ -68,7 +72,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	r.ctx = ctx
 	d.guard(r, func() {
 		if !begin(layers, r) {
-			d.shared(ctx, layers, r)
+			d.answer(ctx, layers, r)
 		}
 		if !r.DO {
 			r.Result.hideProofs()
@@ -84,6 +88,15 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 			d.guard(r, func() { l.Finish(r) })
 		}
 	}
+}
+
+// answer resolves r, or has a question for everything answered without.
+func (d *Driver) answer(ctx context.Context, layers []*Layer, r *Request) {
+	if r.Type == wire.TypeANY && d.cfg.Everything != nil {
+		d.cfg.Everything(r)
+		return
+	}
+	d.shared(ctx, layers, r)
 }
 
 // begin runs the Begin hooks and tells whether the request is answered.

@@ -38,11 +38,7 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 		lq.Drop()
 		return
 	}
-	if q.Type == wire.TypeANY {
-		minimalANY(req)
-	} else {
-		h.w.driver.Resolve(ctx, req)
-	}
+	h.w.driver.Resolve(ctx, req)
 	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
 		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(),
 	})

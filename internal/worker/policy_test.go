@@ -179,3 +179,15 @@ func hold(started, release chan struct{}) func(*script.Call) error {
 		return nil
 	}
 }
+
+// A question for everything is answered by nobody's leave but the rules'.
+func TestRulesHoldForANY(t *testing.T) {
+	l := newLawful(t)
+	l.configure(`policy.add(policy.suffix(policy.REFUSE, policy.todnames{ 'example.com' }))`)
+	if m := l.ask("example.com.", dns.TypeANY, listen.UDP); m.Rcode != dns.RcodeRefused {
+		t.Errorf("a refused name: %v", m)
+	}
+	if m := l.ask("example.net.", dns.TypeANY, listen.UDP); len(m.Answer) != 1 || m.Answer[0].Header().Rrtype != dns.TypeHINFO {
+		t.Errorf("another name: %v", m)
+	}
+}

@@ -100,12 +100,13 @@ func (w *Worker) makeDriver() error {
 		return err
 	}
 	w.driver = resolve.NewDriver(resolve.Config{
-		Layers:    func() []*resolve.Layer { return w.chain.Snapshot().Layers },
-		Exchanger: w.upstream,
-		Cuts:      w.cache,
-		Servers:   w.servers,
-		Counters:  w.counters,
-		Flags:     w.settings.RequestFlags,
+		Layers:     func() []*resolve.Layer { return w.chain.Snapshot().Layers },
+		Exchanger:  w.upstream,
+		Cuts:       w.cache,
+		Servers:    w.servers,
+		Counters:   w.counters,
+		Flags:      w.settings.RequestFlags,
+		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
 			w.log.Error(p.Error(), "question", r.Name.String(), "type", r.Type, "stack", string(p.Stack))
 		},
