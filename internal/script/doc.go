@@ -11,7 +11,11 @@
 // A binding is a Func, or an Object with functions and options. Its metadata
 // checks arguments, names wrong ones, and becomes the text of help().
 //
+// Go values that scripts only hold and pass on are Handles of a Class with
+// methods and fields.
+//
 // The package knows no DNS: the globals that mean something to a resolver are
-// in package bindings. Coroutines are absent, and Lua never runs on the way of
-// a query: configuration compiles to Go values.
+// in package bindings. Coroutines are absent. Configuration compiles to Go
+// values, so that queries do without Lua unless a script's function is to judge
+// them.
 package script
