@@ -194,7 +194,7 @@ func (s *Snapshot) Owners() []dnsname.Name {
 
 // Summary is a set in words, a line for each key.
 func (k *KeySet) Summary() string {
-	text := fmt.Sprintf("%s", k.Owner)
+	text := k.Owner.String()
 	if k.File != "" {
 		text += " from " + k.File
 	}

@@ -59,8 +59,11 @@ func (r *Rule) choose(p *probe, m *Meeting) *Action {
 	if r.Pick != nil {
 		return r.Pick(m.Req)
 	}
-	at, _ := r.Filter.match(p)
-	if at < 0 {
+	at, sure := r.Filter.match(p)
+	switch {
+	case !sure: // a name made to exhaust the pattern must not slip through
+		return Drop()
+	case at < 0:
 		return nil
 	}
 	m.Zone = m.Req.Name[at:]

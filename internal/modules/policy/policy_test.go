@@ -159,6 +159,21 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// A name that a pattern cannot be decided for in few steps does not slip through.
+func TestAnExhaustedPatternFails(t *testing.T) {
+	pat, err := Pattern("^.-.-.-.-.-.-x$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRules(t)
+	r.on(pat, Deny())
+	long := strings.Repeat("abcdefg.", 30) + "org"
+	if got := r.fast(long); got != module.Driver {
+		t.Errorf("the fast verdict is %d", got)
+	}
+	r.expect(long, wire.TypeA, "fail")
+}
+
 func TestABrokenPatternIsRefused(t *testing.T) {
 	if _, err := Pattern("["); err == nil {
 		t.Error("Pattern([) has no error")
