@@ -16,7 +16,8 @@ const (
 	MaxUpstreamBytesPerRequest = 128 << 10 // octets received; the answer that crosses it still counts
 	MaxTCPConnsPerRequest      = 8
 	RetriesPerServer           = 2
-	FailuresInRow              = 3 // per request, then the next server set
+	FailuresInRow              = 3 // of one name server, then another one's turn comes
+	UselessInRow               = 5 // servers of one zone that answer and do not help (NXNSAttack by refusals)
 	MaxRecursionDepth          = 6 // dependencies between addresses of name servers
 	MaxCNAMEChain              = 12
 	MaxQueriesPerPlan          = 64 // questions pushed on one plan

@@ -55,16 +55,16 @@ func (s *solver) aliased(q *Query) error {
 	return s.solved(q)
 }
 
-// tooLong ends a chain with the steps that are allowed.
+// tooLong ends a chain with the steps that were seen, the one too many included.
 func (s *solver) tooLong(q *Query) error {
 	s.cfg.Counters.Hit(limits.CNAMEChain)
-	left := limits.MaxCNAMEChain - q.Steps
+	left := limits.MaxCNAMEChain + 1 - q.Steps
 	for i := range q.Outcome.Answer {
 		if q.Outcome.Answer[i].Type != wire.TypeCNAME {
 			continue
 		}
-		if left--; left < 0 {
-			q.Outcome.Answer = q.Outcome.Answer[:i]
+		if left--; left <= 0 {
+			q.Outcome.Answer = q.Outcome.Answer[:i+1]
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/wire"
 )
 
@@ -50,7 +51,7 @@ func (s *solver) descend(q *Query) error {
 	}
 	s.cfg.Cuts.Keep(cut, s.r.Now)
 	s.r.trace(q, "iter", "referral to %s with %d servers", cut.Name, len(cut.NS))
-	q.Cut, q.run.fresh = cut, true
+	q.Cut, q.run.fresh, q.run.useless = cut, true, 0
 	s.moveTo(q)
 	return nil
 }
@@ -68,6 +69,9 @@ func (s *solver) useless(q *Query) error {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Addr)
 	}
 	q.Outcome = Outcome{}
+	if q.run.useless++; q.run.useless >= limits.UselessInRow {
+		return s.exhausted(q)
+	}
 	q.enter(phaseAsk)
 	return nil
 }

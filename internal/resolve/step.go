@@ -31,6 +31,7 @@ type progress struct {
 	// was asked for a newer one.
 	fresh, reparented bool
 	lame              bool  // some server of the cut answered, uselessly
+	useless           int   // how many did
 	noSocket          bool  // ErrLocal happened once
 	lastErr           error // of an Exchange
 }
