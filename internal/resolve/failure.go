@@ -111,7 +111,7 @@ func (res *Result) fail(err error) {
 // long, so that it can see why.
 func (res *Result) failWith(q *Query, err error) {
 	res.fail(err)
-	if q != nil && errors.Is(err, ErrChain) {
+	if q != nil && (errors.Is(err, ErrChain) || errors.Is(err, ErrCycle)) {
 		res.Answer = q.Outcome.Answer
 	}
 }
