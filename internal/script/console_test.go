@@ -48,7 +48,7 @@ func repeat(s string, n int) (out string) {
 func TestConsoleErrors(t *testing.T) {
 	vm, _ := newVM(t)
 	expect(t, vm,
-		[2]string{"x = = 1", "ERROR [string \"x = = 1\"]:1: unexpected symbol near =…"},
+		[2]string{"x = = 1", "ERROR [string \"x = = 1\"]:1: unexpected symbol near '='…"},
 		[2]string{"foo bar", "ERROR [string \"foo bar\"]:1: …"},
 		[2]string{"error('boom')", "ERROR [string \"error('boom')\"]:1: boom"},
 		[2]string{"error('boom', 0)", "ERROR boom"},

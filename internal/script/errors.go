@@ -34,10 +34,9 @@ func popError(l *lua.State) *Error {
 
 // A FileError is an error in a configuration file.
 type FileError struct {
-	File   string
-	Line   int    // 0 when unknown
-	Msg    string // without the position
-	Source string // the text of the line, "" when unknown
+	File string
+	Line int    // 0 when unknown
+	Msg  string // without the position
 }
 
 // Error is "file:line: message", in one line for all but messages that have
@@ -47,24 +46,6 @@ func (e *FileError) Error() string {
 		return e.File + ": " + e.Msg
 	}
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
-}
-
-// Detail shows the line of the file, with a mark under the name that the
-// message quotes. It is "" when the line is unknown.
-func (e *FileError) Detail() string {
-	if strings.TrimSpace(e.Source) == "" {
-		return ""
-	}
-	text := strings.ReplaceAll(e.Source, "\t", " ")
-	at := len(text) - len(strings.TrimLeft(text, " "))
-	if _, quoted, ok := strings.Cut(e.Msg, "'"); ok {
-		if name, _, ok := strings.Cut(quoted, "'"); ok && name != "" {
-			if i := strings.Index(text, name); i >= 0 {
-				at = i
-			}
-		}
-	}
-	return "    " + text + "\n    " + strings.Repeat(" ", at) + "^"
 }
 
 // fileError attributes an error to a file. Line is where the machine stood,
@@ -78,7 +59,6 @@ func (vm *VM) fileError(file, chunk string, line int, msg string) *FileError {
 			}
 		}
 	}
-	e.Source = vm.sources.line(chunk, e.Line)
 	return e
 }
 

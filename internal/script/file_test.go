@@ -11,29 +11,25 @@ import (
 
 func TestErrorsInFilesHavePositionAndLine(t *testing.T) {
 	vm, _ := withCache(t)
-	for _, c := range []struct{ text, err, detail string }{
-		{"x = 1\ny = = 2\n", "config:2: unexpected symbol near =", "    y = = 2\n    ^"},
-		{"x = 1\n\nerror('boom')\n", "config:3: boom", "    error('boom')\n    ^"},
-		{"\ncache.fail()\n", "config:2: error: no such user", "    cache.fail()\n    ^"},
-		{"\n\n\tcache.sise = 1\n", "config:3: error: unknown option 'cache.sise'; did you mean 'cache.size'?", "     cache.sise = 1\n     ^"},
-		{"cache.size = 'x'", "config:1: error: bad value for 'cache.size' (number expected, got string)", "    cache.size = 'x'\n    ^"},
-		{"\ncache = {\n  sise = 5\n}\n", "config:4: error: unknown option 'cache.sise'; did you mean 'cache.size'?", "    }\n    ^"},
-		{"\ncache.max_ttl('x')", "config:2: error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])", "…"},
-		{"\ncache.crash()", "config:2: internal error in cache.crash: runtime error: index out of range [0] with length 0", "…"},
-		{"local function f()\n  error({}) \nend\nf()", "config:2: (error object is a table value)", "      error({}) \n      ^"},
-		{"if x then\n", "config:2: 'end' expected (to close 'if' at line 1) near <eof>", ""},
-		{"#!/usr/bin/kresd\nerror('x')", "config:2: x", "…"},
-		{"\xef\xbb\xbferror('x')", "config:1: x", "…"},
-		{"\n\nos.time({})", "config:3: field 'year' missing in date table", "…"},
+	for _, c := range []struct{ text, err string }{
+		{"x = 1\ny = = 2\n", "config:2: unexpected symbol near '='"},
+		{"x = 1\n\nerror('boom')\n", "config:3: boom"},
+		{"\ncache.fail()\n", "config:2: error: no such user"},
+		{"\n\n\tcache.sise = 1\n", "config:3: error: unknown option 'cache.sise'; did you mean 'cache.size'?"},
+		{"cache.size = 'x'", "config:1: error: bad value for 'cache.size' (number expected, got string)"},
+		{"\ncache = {\n  sise = 5\n}\n", "config:4: error: unknown option 'cache.sise'; did you mean 'cache.size'?"},
+		{"\ncache.max_ttl('x')", "config:2: error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])"},
+		{"\ncache.crash()", "config:2: internal error in cache.crash: runtime error: index out of range [0] with length 0"},
+		{"local function f()\n  error({}) \nend\nf()", "config:2: (error object is a table value)"},
+		{"if x then\n", "config:2: 'end' expected (to close 'if' at line 1) near <eof>"},
+		{"#!/usr/bin/kresd\nerror('x')", "config:2: x"},
+		{"\xef\xbb\xbferror('x')", "config:1: x"},
+		{"\n\nos.time({})", "config:3: field 'year' missing in date table"},
 	} {
 		err := vm.RunText(context.Background(), "config", c.text)
 		var e *FileError
 		if !errors.As(err, &e) || err.Error() != c.err {
 			t.Errorf("%q: error %v, want %s", c.text, err, c.err)
-			continue
-		}
-		if got := e.Detail(); got != c.detail && c.detail != "…" {
-			t.Errorf("%q: detail %q, want %q", c.text, got, c.detail)
 		}
 	}
 }
@@ -78,7 +74,7 @@ func TestFilesAreRun(t *testing.T) {
 		[2]string{"package.path:find('other', 1, true)", "nil\n"},
 		[2]string{"require('bit') == bit", "true\n"},
 		[2]string{"#select(2, pcall(require, 'absent')):gsub('[^\\n]', '') > 1", "true\n"},
-		[2]string{"(select(2, pcall(require, 'bad')):gsub('^.*/mods', ''))", "/bad.lua:1: unexpected symbol near =\n"},
+		[2]string{"(select(2, pcall(require, 'bad')):gsub('^.*/mods', ''))", "/bad.lua:1: unexpected symbol near '='\n"},
 		[2]string{"dofile('" + write("do.lua", "return 1, ...") + "')", "1\n"},
 		[2]string{"loadfile('" + write("syntax.lua", "= 1") + "')", "nil\n"},
 		[2]string{"loadfile('" + filepath.Join(dir, "absent") + "')", "nil\n"},

@@ -25,7 +25,7 @@ func readings(text string) []reading {
 	if blank(text) {
 		return []reading{{}}
 	}
-	list := []reading{{text: "return " + text + "\n", value: true}, {text: text + "\n"}}
+	list := []reading{{text: "return " + text, value: true}, {text: text}}
 	if m := callWithoutParentheses.FindStringSubmatch(text); m != nil {
 		list = append(list, reading{text: "return " + m[1] + "(" + m[2] + ")", value: true, quiet: true})
 	}

@@ -1,9 +1,7 @@
 package script
 
-import "strings"
-
-// sources keeps the text of chunks, for messages that show a line and for the
-// order of keys in a table that was written there.
+// sources keeps the text of chunks, for the order of keys in a table that was
+// written there.
 type sources struct {
 	text  map[string]string // by the machine's name of the chunk
 	names []string          // oldest first
@@ -23,21 +21,4 @@ func (s *sources) add(chunk, text string) {
 		delete(s.text, s.names[0])
 		s.names = s.names[1:]
 	}
-}
-
-// line returns line n of a chunk, counting from 1, or "".
-func (s *sources) line(chunk string, n int) string {
-	if n < 1 {
-		return ""
-	}
-	rest := s.text[chunk]
-	for ; n > 1; n-- {
-		_, after, ok := strings.Cut(rest, "\n")
-		if !ok {
-			return ""
-		}
-		rest = after
-	}
-	text, _, _ := strings.Cut(rest, "\n")
-	return strings.TrimRight(text, "\r")
 }
