@@ -153,3 +153,38 @@ func TestVersionAndHelp(t *testing.T) {
 		}
 	}
 }
+
+// A configuration that never ends, or that ends the daemon, does not make it
+// deaf to the wish to end nor start it again for ever.
+func TestEndingWhileTheConfigurationRuns(t *testing.T) {
+	for _, tt := range []struct {
+		name, lua string
+		workers   int
+		signal    bool
+	}{
+		{"endless, one process", "while true do end", 1, true},
+		{"endless, a group", "while true do end", 2, true},
+		{"quit(), one process", "quit()", 1, false},
+		{"quit(), a group", "quit()", 2, false},
+	} {
+		g := proctest.Launch(t, proctest.Config{Workers: tt.workers, Lua: tt.lua, Addr: proctest.FreePort(t)})
+		if tt.signal {
+			time.Sleep(300 * time.Millisecond) // the configuration runs by then
+			g.Signal(syscall.SIGTERM)
+		}
+		if status, err := g.Wait(5 * time.Second); status != 0 || err != nil {
+			t.Errorf("%s: status %d, %v; log:\n%s", tt.name, status, err, g.Log())
+		}
+	}
+}
+
+func TestAConfigurationThatCannotBeReadIsAnError(t *testing.T) {
+	dir := proctest.RunDir(t)
+	if err := os.Mkdir(filepath.Join(dir, "config"), 0o700); err != nil { // nobody can read this, not even root
+		t.Fatal(err)
+	}
+	got := failure(t, "-n", "-a", strings.Replace(proctest.FreePort(t).String(), ":", "@", 1), dir)
+	if !strings.Contains(got, "config") || strings.Count(got, "\n") != 1 {
+		t.Errorf("standard error %q, want one line that names the file", got)
+	}
+}

@@ -342,7 +342,7 @@ func (p *fakeProcess) Stats() []Counter {
 	return []Counter{{"udp", 7}, {"concurrent", 3}, {"rss", 1e6}}
 }
 
-func (p *fakeProcess) BeforeUser(int) error {
+func (p *fakeProcess) BeforeUser(int, []int) error {
 	p.before++
 	return p.failing
 }

@@ -68,7 +68,7 @@ func becomeUser(p Process, name, group string) error {
 			return errors.New("invalid group name")
 		}
 	}
-	if err := p.BeforeUser(uid); err != nil {
+	if err := p.BeforeUser(uid, gids); err != nil {
 		return err
 	}
 	if err := switchTo(uid, gid, gids); err != nil {

@@ -20,7 +20,7 @@ type Process interface {
 	Quit()
 	// BeforeUser opens what needs the privileges that user() gives up, and gives
 	// the user what it will need.
-	BeforeUser(uid int) error
+	BeforeUser(uid int, gids []int) error
 }
 
 func installWorker(d *Daemon) {

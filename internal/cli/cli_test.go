@@ -90,6 +90,7 @@ func TestParseErrors(t *testing.T) {
 		{"-S 3:tls", 1, "kind 'tls' are not supported"},
 		{"-S 3:what", 1, "unknown kind"},
 		{"-S 3 -f 2", 1, "exclude each other"},
+		{"--forks=", 1, "a positive number"},
 		{"--log-format=xml", 1, "'xml'"},
 	} {
 		_, err := Parse(strings.Fields(c.args))

@@ -111,7 +111,8 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 	if len(positional) > 0 && positional[0] != "" {
 		o.RunDir = positional[0]
 	}
-	for _, step := range []func(*Options) error{r.parseAddrs, r.parseFDs, r.parseForks, r.parseConfigs, r.parseLog} {
+	forks := func(o *Options) error { return r.parseForks(o, forksGiven) }
+	for _, step := range []func(*Options) error{r.parseAddrs, r.parseFDs, forks, r.parseConfigs, r.parseLog} {
 		if err := step(&o); err != nil {
 			return Options{}, err
 		}
@@ -166,8 +167,8 @@ func (r *raw) parseFDs(o *Options) error {
 	return nil
 }
 
-func (r *raw) parseForks(o *Options) error {
-	if r.forks == "" {
+func (r *raw) parseForks(o *Options, given bool) error {
+	if !given {
 		return nil
 	}
 	n, err := strconv.Atoi(r.forks)

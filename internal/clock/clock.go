@@ -1,8 +1,9 @@
 // Package clock is where the resolver learns what time it is.
 //
 // Wall time judges data: TTLs, signatures, hold-downs. It may be shifted for
-// scenarios (offset.go) and may jump. Monotonic time drives waits and never
-// jumps. No other package reads the system's clock for either purpose.
+// scenarios (offset.go) and may jump. Monotonic time drives timers and measures
+// round trips, and never jumps. No other package reads the system's clock for
+// these; deadlines of sockets, pipes and processes are the system's own.
 package clock
 
 import (

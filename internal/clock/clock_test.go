@@ -73,3 +73,34 @@ func TestUnshiftedWithoutTheVariable(t *testing.T) {
 		t.Errorf("FromEnv without variables: shifted %v, %v", c.Shifted(), err)
 	}
 }
+
+func TestTimersFollowAJumpWhenToldTo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offset")
+	put(t, path, "+0\n")
+	c, err := FromEnv(func(name string) string { return map[string]string{OffsetFileVar: path, OffsetTimersVar: "1"}[name] })
+	if err != nil || !c.TimersFollow() {
+		t.Fatalf("timers follow: %v, %v", c.TimersFollow(), err)
+	}
+	fired, stopped := make(chan struct{}), make(chan struct{})
+	c.AfterFunc(30*24*time.Hour, func() { close(fired) })
+	held := c.AfterFunc(30*24*time.Hour, func() { close(stopped) })
+	if !held.Stop() || held.Stop() {
+		t.Error("Stop does not tell whether the call would have come")
+	}
+	select {
+	case <-fired:
+		t.Fatal("fired before the clock jumped")
+	case <-time.After(3 * followStep):
+	}
+	put(t, path, "+2592001\n") // thirty days and a second
+	select {
+	case <-fired:
+	case <-time.After(5 * time.Second):
+		t.Fatal("a jump of thirty days did not fire what was due")
+	}
+	select {
+	case <-stopped:
+		t.Error("a stopped timer fired")
+	default:
+	}
+}

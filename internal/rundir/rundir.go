@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -102,6 +103,29 @@ func check(dir string, fd int) (warnings []string, err error) {
 		warnings = append(warnings, fmt.Sprintf("run directory '%s' belongs to user %d, not to %d who runs this process", dir, st.Uid, uid))
 	}
 	return warnings, nil
+}
+
+// UsableBy says why a user who is about to take over could not live in the
+// working directory: that user has to enter it and to write there.
+func UsableBy(uid int, gids []int) error {
+	var st unix.Stat_t
+	if err := unix.Stat(".", &st); err != nil {
+		return fmt.Errorf("run directory: %w", err)
+	}
+	bits := st.Mode & 0o7
+	switch {
+	case uid == 0:
+		return nil
+	case int(st.Uid) == uid:
+		bits = st.Mode >> 6 & 0o7
+	case slices.Contains(gids, int(st.Gid)):
+		bits = st.Mode >> 3 & 0o7
+	}
+	if bits&0o3 != 0o3 {
+		dir, _ := os.Getwd()
+		return fmt.Errorf("run directory '%s' is not writable for user %d: chown it first", dir, uid)
+	}
+	return nil
 }
 
 // Readable says, in one line, why a configuration file cannot be read.

@@ -24,7 +24,10 @@ func (p process) PID() int { return os.Getpid() }
 func (p process) Quit() { p.w.wantEnd() }
 
 // BeforeUser implements bindings.Process.
-func (p process) BeforeUser(uid int) error {
+func (p process) BeforeUser(uid int, gids []int) error {
+	if err := rundir.UsableBy(uid, gids); err != nil {
+		return err
+	}
 	if err := p.w.server.Open(); err != nil {
 		return bindReason(err)
 	}

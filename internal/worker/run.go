@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -42,14 +43,21 @@ func Run(o Options) int {
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	if err := w.start(); err != nil {
-		status := complain(&o, err)
+	if err := w.start(signals); err != nil {
+		status := 0
+		if !errors.Is(err, errEnded) {
+			status = complain(&o, err)
+		}
 		w.abandon()
 		return status
 	}
 	w.wait(signals)
 	return w.stop(signals)
 }
+
+// errEnded says that the worker was told to end before it had begun, by a
+// signal or by quit() in its configuration.
+var errEnded = errors.New("ended while starting")
 
 // complain says in one line why there is no worker: to the supervisor, which
 // says it once for all, or on standard error.
@@ -62,7 +70,7 @@ func complain(o *Options, err error) int {
 
 // start is the order of beginning. Nothing is bound before everything else is
 // there, so that no query meets a worker that cannot answer it.
-func (w *Worker) start() error {
+func (w *Worker) start(signals <-chan os.Signal) error {
 	for _, line := range w.o.Warnings {
 		w.log.Warn(line)
 	}
@@ -70,7 +78,7 @@ func (w *Worker) start() error {
 	if err := w.takeSockets(); err != nil {
 		return err
 	}
-	if err := w.configure(); err != nil {
+	if err := w.configureUnlessEnded(signals); err != nil {
 		return err
 	}
 	if err := w.applyDefaults(); err != nil {
@@ -147,21 +155,53 @@ func bindReason(err error) error {
 	return err
 }
 
-// configure runs the configuration files.
-func (w *Worker) configure() error {
+// configureUnlessEnded runs the configuration, which the wish to end interrupts.
+func (w *Worker) configureUnlessEnded(signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	done, heeded := make(chan struct{}), make(chan struct{})
+	w.group.Go("start", func() {
+		defer close(heeded)
+		if w.asked(signals, done) {
+			w.wantEnd()
+			cancel()
+		}
+	})
+	err := w.configure(ctx)
+	close(done)
+	<-heeded
+	select {
+	case <-w.quit:
+		return errEnded
+	default:
+		return err
+	}
+}
+
+// configure runs the configuration files. That the usual one is not there is
+// fine; that it cannot be read is not.
+func (w *Worker) configure(ctx context.Context) error {
+	if dir := w.o.CLI.ModuleDir; dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			w.log.Warn(fmt.Sprintf("module directory '%s' is not there", dir))
+		}
+	}
 	files := w.o.CLI.Configs
-	if len(files) == 0 && !w.o.CLI.NoDefaults && rundir.Readable(defaultConfig) == nil {
+	if _, err := os.Lstat(defaultConfig); len(files) == 0 && !w.o.CLI.NoDefaults && err == nil {
+		if err := rundir.Readable(defaultConfig); err != nil {
+			return err
+		}
 		files = []string{defaultConfig}
 	}
 	for _, f := range files {
-		if err := w.vm.RunFile(w.ctx, f); err != nil {
+		if err := w.vm.RunFile(ctx, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// defaultConfig is run when no other file was named and it can be read.
+// defaultConfig is run when no other file was named.
 const defaultConfig = "config"
 
 // noListenVar keeps a worker from listening where nobody told it to.

@@ -43,21 +43,27 @@ func (w *Worker) feedWatchdog(every time.Duration) {
 }
 
 // wait returns when the worker is to end.
-func (w *Worker) wait(signals <-chan os.Signal) {
+func (w *Worker) wait(signals <-chan os.Signal) { w.asked(signals, nil) }
+
+// asked waits for the wish to end, or for done, and tells whether it was the
+// former.
+func (w *Worker) asked(signals <-chan os.Signal, done <-chan struct{}) bool {
 	for {
 		select {
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				return
+				return true
 			}
 			w.log.Notice("SIGHUP: nothing to reload in this version")
 		case <-w.o.Link.Drain():
-			return
+			return true
 		case <-w.o.Link.Closed():
 			w.log.Warn("the supervisor is gone: ending too")
-			return
+			return true
 		case <-w.quit:
-			return
+			return true
+		case <-done:
+			return false
 		}
 	}
 }

@@ -35,7 +35,7 @@ func firstAnswer(ctx context.Context, server string) bool {
 		q := new(dns.Msg)
 		q.SetQuestion("www.example.com.", dns.TypeA)
 		c := &dns.Client{Timeout: 2 * time.Second}
-		if _, _, err := c.ExchangeContext(ctx, q, server); err == nil {
+		if r, _, err := c.ExchangeContext(ctx, q, server); err == nil && r.Rcode == dns.RcodeSuccess && len(r.Answer) > 0 {
 			return true
 		}
 		pause(ctx, 20*time.Millisecond)
