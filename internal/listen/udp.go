@@ -157,18 +157,14 @@ func (t *udpThread) loop() {
 // receive waits for datagrams. It returns false when the thread shall end.
 //
 // A sleep costs more than an answer when each wakes the scheduler. So the
-// thread first looks, then waits a tick inside the system call without telling
-// the scheduler, and only when that was in vain sleeps with its knowledge, for
-// as long as it takes. Nobody else waits for the processor longer than a tick:
-// the collector interrupts the system call with its signal, and of several
-// threads one fewer than there are processors may wait so.
+// thread waits a tick inside the system call that receives, without telling the
+// scheduler, and only when that was in vain sleeps with its knowledge, for as
+// long as it takes. Nobody else waits for the processor longer than a tick: the
+// collector interrupts the system call with its signal, and of several threads
+// one fewer than there are processors may wait so.
 func (t *udpThread) receive() bool {
 	for {
-		n, e := recvmmsg(t.u.fd, t.recv[:], unix.MSG_DONTWAIT)
-		if e == unix.EAGAIN && !t.u.leave.Load() && t.holdProcessor() {
-			n, e = recvmmsg(t.u.fd, t.recv[:], unix.MSG_WAITFORONE)
-			t.u.s.holders.Add(-1)
-		}
+		n, e := t.receiveBatch()
 		switch {
 		case e == 0 && n > 0:
 			t.got, t.next = n, 0
@@ -181,6 +177,16 @@ func (t *udpThread) receive() bool {
 			time.Sleep(limits.UnscheduledWait)
 		}
 	}
+}
+
+// receiveBatch takes what is there, and waits a tick for it if it may.
+func (t *udpThread) receiveBatch() (n int, e unix.Errno) {
+	if t.u.leave.Load() || !t.holdProcessor() {
+		return recvmmsg(t.u.fd, t.recv[:], unix.MSG_DONTWAIT)
+	}
+	n, e = recvmmsg(t.u.fd, t.recv[:], unix.MSG_WAITFORONE)
+	t.u.s.holders.Add(-1)
+	return n, e
 }
 
 // holdProcessor asks for the right to wait without the scheduler's knowledge.
