@@ -57,6 +57,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w := &Worker{o: o, log: log, out: out, err: errs, counters: &limits.Counters{}, settings: settings.New(), quit: make(chan struct{})}
 	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", string(p.Stack)) }}
 	w.ballast = newBallast()
+	twoProcessors(o.Getenv)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	var err error
 	if w.clock, err = clock.FromEnv(o.Getenv); err != nil {
