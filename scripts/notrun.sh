@@ -2,8 +2,11 @@
 # Says, one line each, which tests cannot run on this machine. The shared
 # specification is demanded where KRESD_SHARED_REQUIRED=1 (.ci/run).
 [ "$(id -u)" = 0 ] || echo "not run: dropping privileges by user(), which needs root"
-if [ -r "${KRESD_SHARED:-../shared}/bench/fakenet/gen.py" ]; then
-	exit 0
-fi
-echo "not run: side by side with Unbound on the fake Internet of ${KRESD_SHARED:-../shared}/bench (set KRESD_SHARED)"
+shared=${KRESD_SHARED:-../shared}
+absent=''
+[ -r "$shared/bench/fakenet/gen.py" ] ||
+	absent="$absent; side by side with Unbound on the fake Internet of $shared/bench"
+[ -x "$shared/rpl/run" ] || absent="$absent; the scenarios of $shared/rpl"
+[ -n "$absent" ] || exit 0
+echo "not run: ${absent#; } (set KRESD_SHARED)"
 [ -z "${KRESD_SHARED_REQUIRED:-}" ]

@@ -19,6 +19,12 @@ need pstree psmisc
 need luajit luajit
 need lua5.1 lua5.1
 need python3 python3
+# The runner of the scenarios.
+python() { python3 -c "import $1" 2>/dev/null || /usr/bin/python3 -c "import $1" 2>/dev/null || want="$want $2"; }
+python dns python3-dnspython
+python jinja2 python3-jinja2
+python yaml python3-yaml
+python cryptography python3-cryptography
 [ -n "$want" ] || exit 0
 want=${want# }
 
