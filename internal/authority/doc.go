@@ -8,7 +8,7 @@
 // name is therefore a lame one, as outside.
 //
 // Tests script a Host by Rules, each of which sees the answer about to be sent
-// and may delay, change or drop it.
+// and may delay, change or drop it. hostile.go has what honest servers never do.
 //
 // Absent: DNSSEC (zones are served as they are written), zone transfer, update,
 // and any care for hostile clients. Nothing here runs inside the resolver, which

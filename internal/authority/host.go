@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,9 @@ type Host struct {
 	zones   []*Zone
 	rules   atomic.Pointer[[]Rule]
 	queries atomic.Uint64
+	octets  atomic.Uint64
+	conns   atomic.Uint64
+	write   atomic.Pointer[Writer]
 
 	mu   sync.Mutex
 	seen []dns.Question
@@ -27,13 +31,17 @@ type Host struct {
 // An Exchange is one query and the answer about to be sent; a Rule may change
 // the latter. A nil Reply is silence, Raw is sent instead of Reply when set.
 type Exchange struct {
-	Host  netip.Addr // the server asked
-	TCP   bool
-	Query *dns.Msg
-	N     uint64 // counts this host's queries, from 1
-	Reply *dns.Msg
-	Raw   []byte
-	Delay time.Duration
+	Host   netip.Addr // the server asked
+	Client netip.AddrPort
+	TCP    bool
+	Query  *dns.Msg
+	N      uint64 // counts this host's queries, from 1
+	Reply  *dns.Msg
+	Raw    []byte
+	Delay  time.Duration
+	// Ahead are datagrams that leave the same socket before the answer, and before
+	// Delay: what a forger achieves who knows the source port.
+	Ahead [][]byte
 }
 
 // A Rule scripts a host.
@@ -57,8 +65,10 @@ func (h *Host) Seen() []dns.Question {
 func (h *Host) Play(rules ...Rule) { h.rules.Store(&rules) }
 
 // exchange works out what to say to q.
-func (h *Host) exchange(q *dns.Msg, tcp bool) *Exchange {
-	x := &Exchange{Host: h.addr, TCP: tcp, Query: q, N: h.queries.Add(1)}
+func (h *Host) exchange(q *dns.Msg, tcp bool) *Exchange { return h.exchangeWith(q, tcp, nil) }
+
+func (h *Host) exchangeWith(q *dns.Msg, tcp bool, client net.Addr) *Exchange {
+	x := &Exchange{Host: h.addr, Client: addrPort(client), TCP: tcp, Query: q, N: h.queries.Add(1)}
 	h.remember(q.Question[0])
 	x.Reply = answer(h.zones, q)
 	if rules := h.rules.Load(); rules != nil {

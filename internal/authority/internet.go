@@ -239,12 +239,15 @@ func (h *Host) bind(port uint16, closing <-chan struct{}) ([]*dns.Server, error)
 	if err != nil {
 		return servers, err
 	}
-	return append(servers, &dns.Server{Listener: tcp, Handler: h.handler(true, closing)}), nil
+	return append(servers, &dns.Server{Listener: listener{tcp, h}, Handler: h.handler(true, closing)}), nil
 }
 
 func (h *Host) handler(tcp bool, closing <-chan struct{}) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, q *dns.Msg) {
-		x := h.exchange(q, tcp)
+		x := h.exchangeWith(q, tcp, w.RemoteAddr())
+		for _, pkt := range x.Ahead {
+			h.count(w.Write(pkt))
+		}
 		if x.Delay > 0 {
 			select {
 			case <-time.After(x.Delay):
@@ -252,11 +255,11 @@ func (h *Host) handler(tcp bool, closing <-chan struct{}) dns.HandlerFunc {
 				return
 			}
 		}
-		switch {
-		case x.Raw != nil:
-			_, _ = w.Write(x.Raw)
-		case x.Reply != nil:
-			_ = w.WriteMsg(x.Reply)
+		if x.Raw == nil && x.Reply != nil {
+			x.Raw, _ = x.Reply.Pack()
+		}
+		if x.Raw != nil {
+			h.count(w.Write(x.Raw))
 		}
 	}
 }

@@ -14,9 +14,17 @@ const binEnv = "KRESD_TEST_BIN"
 
 // Main builds the programs once, runs the tests and ends the process. It is what
 // TestMain calls. Where KRESD_TEST_BIN names a directory its binaries are used.
-func Main(m *testing.M) {
+// What is in after is called when all tests have run.
+func Main(m *testing.M, after ...func()) {
+	run := func() int {
+		status := m.Run()
+		for _, f := range after {
+			f()
+		}
+		return status
+	}
 	if os.Getenv(binEnv) != "" {
-		os.Exit(m.Run())
+		os.Exit(run())
 	}
 	dir, err := os.MkdirTemp("", "kresd-bin")
 	if err == nil {
@@ -27,7 +35,7 @@ func Main(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Setenv(binEnv, dir)
-	status := m.Run()
+	status := run()
 	os.RemoveAll(dir)
 	os.Exit(status)
 }
