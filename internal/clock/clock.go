@@ -9,6 +9,8 @@ package clock
 import (
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Clock tells wall and monotonic time. A Clock is safe for concurrent use.
@@ -16,11 +18,12 @@ type Clock struct {
 	offset *offsetFile   // nil: not shifted
 	fixed  *atomic.Int64 // not nil: a test's clock, wall nanoseconds since 1970
 	start  time.Time
+	boot   time.Duration // the system's monotonic clock at start
 	timers bool
 }
 
 // Real is the system's clock, unshifted.
-func Real() *Clock { return &Clock{start: time.Now()} }
+func Real() *Clock { return &Clock{boot: sinceBoot(), start: time.Now()} }
 
 // Now is the wall time.
 func (c *Clock) Now() time.Time {
@@ -45,6 +48,21 @@ func (c *Clock) Mono() time.Duration {
 		return time.Duration(c.fixed.Load())
 	}
 	return time.Since(c.start)
+}
+
+// Boot is the time since the machine was started, suspensions left out. It never
+// goes backwards, is not shifted, and is the same in all processes (give or take
+// the microseconds that making a clock takes), so that instants can be shared in
+// files until the machine starts again.
+func (c *Clock) Boot() time.Duration { return c.boot + c.Mono() }
+
+// sinceBoot is the system's monotonic clock, the one that package time uses.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // not on any Linux
+	}
+	return time.Duration(ts.Nano())
 }
 
 // Shifted tells whether an offset file shifts the wall time.

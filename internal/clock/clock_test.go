@@ -104,3 +104,21 @@ func TestTimersFollowAJumpWhenToldTo(t *testing.T) {
 	default:
 	}
 }
+
+func TestBootIsTheSameForAllClocks(t *testing.T) {
+	a := Real()
+	time.Sleep(20 * time.Millisecond) // the clocks differ in age
+	b := Real()
+	if d := (b.Boot() - a.Boot()).Abs(); d > time.Second {
+		t.Errorf("two clocks differ by %v", d)
+	}
+	if d := b.Mono() - a.Mono(); d > -20*time.Millisecond {
+		t.Errorf("Mono counts from %v before the clock was made", d)
+	}
+	f := NewFake(time.Unix(100, 0))
+	before := f.Boot()
+	f.Advance(time.Minute)
+	if f.Boot() != before+time.Minute {
+		t.Error("a fake clock's Boot does not follow")
+	}
+}
