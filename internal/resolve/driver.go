@@ -146,9 +146,37 @@ func (d *Driver) guard(r *Request, fn func()) {
 // into the Result for the client's eyes (an extended error) stays.
 func (res *Result) take(o *Outcome) {
 	res.Rcode = o.Rcode
-	res.Answer, res.Authority = o.Answer, o.Authority
+	res.Answer, res.Authority = once(o.Answer), once(o.Authority)
 	res.Rank = lowestRank(o)
 	res.Cached = o.Cached
+}
+
+// once leaves out sets that are there already: a chain can pass the same DNAME
+// twice and end with proofs that an earlier step gave, but a message holds each
+// RRset once (RFC 2181, section 5). sets itself is not changed.
+func once(sets []Set) []Set {
+	for i := range sets {
+		if !among(sets[:i], &sets[i]) {
+			continue
+		}
+		kept := append([]Set(nil), sets[:i]...)
+		for k := i + 1; k < len(sets); k++ {
+			if !among(kept, &sets[k]) {
+				kept = append(kept, sets[k])
+			}
+		}
+		return kept
+	}
+	return sets
+}
+
+func among(sets []Set, s *Set) bool {
+	for i := range sets {
+		if o := &sets[i]; o.Type == s.Type && o.Owner == s.Owner && o.Class == s.Class {
+			return true
+		}
+	}
+	return false
 }
 
 func lowestRank(o *Outcome) rank.Rank {

@@ -90,6 +90,8 @@ func TestStories(t *testing.T) {
 		{"aliases in a circle", example("a.example.com. CNAME b.example.com.\nb.example.com. CNAME a.example.com.\n"), nil, "a.example.com.", "A", "SERVFAIL; a.example.com. CNAME b.example.com.; b.example.com. CNAME a.example.com.", 0},
 		{"a DNAME", example("old.example.com. DNAME new.example.com.\nx.new.example.com. A 192.0.2.30\n"), nil, "x.old.example.com.", "A",
 			"NOERROR; old.example.com. DNAME new.example.com.; x.old.example.com. CNAME x.new.example.com.; x.new.example.com. A 192.0.2.30", 0},
+		{"a DNAME that is passed twice", example("sub.example.com. DNAME example.com.\nx.example.com. A 192.0.2.31\n"), nil, "x.sub.sub.example.com.", "A",
+			"NOERROR; sub.example.com. DNAME example.com.; x.sub.sub.example.com. CNAME x.sub.example.com.; x.sub.example.com. CNAME x.example.com.; x.example.com. A 192.0.2.31", 0},
 		{"a DNAME that makes names too long", example(fmt.Sprintf("o.example.com. DNAME %[1]s.%[1]s.%[1]s.%[1]s.\n", long)), nil, strings.Repeat("y", 30) + ".o.example.com.", "A",
 			fmt.Sprintf("YXDOMAIN; o.example.com. DNAME %[1]s.%[1]s.%[1]s.%[1]s.", long), 0},
 		{"one of two servers refuses", twoServers, play("192.0.2.1", authority.Rcode(dns.RcodeRefused)), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
