@@ -16,8 +16,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
