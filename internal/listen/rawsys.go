@@ -34,12 +34,6 @@ func sendmmsg(fd int, msgs []mmsghdr, flags int) (int, unix.Errno) {
 	return int(n), e
 }
 
-// sendmsg sends one datagram without waiting.
-func sendmsg(fd int, hdr *unix.Msghdr) unix.Errno {
-	_, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(hdr)), unix.MSG_DONTWAIT)
-	return e
-}
-
 // pollIn waits until one of the descriptors is readable, with the scheduler's
 // knowledge. ms is the longest wait, negative for ever.
 func pollIn(fds []unix.PollFd, ms int) (int, error) {

@@ -28,6 +28,7 @@ type udpSocket struct {
 	leaveBy atomic.Int64 // at the latest then, in clock.Mono nanoseconds
 	ended   chan struct{}
 	users   sync.WaitGroup // queries whose answers go out by fd
+	out     outbox
 }
 
 // startUDP serves fd from a thread of its own. On error fd is closed.
@@ -77,28 +78,17 @@ func (u *udpSocket) close() {
 
 // answer sends the answer to a query that took the driver's way.
 func (u *udpSocket) answer(q *Query, msg []byte) {
-	defer u.users.Done()
 	if len(msg) == 0 {
+		u.users.Done()
 		return
 	}
-	iov := unix.Iovec{Base: &msg[0]}
-	iov.SetLen(len(msg))
-	hdr := unix.Msghdr{Name: &q.name[0], Namelen: q.nameLen, Iov: &iov}
-	hdr.SetIovlen(1)
-	if q.control.len > 0 {
-		hdr.Control = &q.control.buf[0]
-		hdr.SetControllen(q.control.len)
-	}
-	for {
-		switch sendmsg(u.fd, &hdr) {
-		case 0:
-			return
-		case unix.EINTR:
-			continue
-		}
-		u.s.driver.sendErrors.Add(1)
-		return
-	}
+	u.out.post(u.fd, q, msg, u.posted)
+}
+
+// posted notes that answers have left.
+func (u *udpSocket) posted(l letters, failed int) {
+	u.s.driver.sendErrors.Add(uint64(failed))
+	u.users.Add(-len(l.to))
 }
 
 // A udpThread is what only the thread of a udpSocket touches.
