@@ -62,6 +62,7 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 		fallthrough
 	case resolve.NoData, resolve.Alias, resolve.Referral:
 		q.Iter.Known, q.Iter.Timeouts = q.Asked.Name, 0
+		q.Iter.Whole = q.Iter.Whole || redirected(&o, q.Asked.Name)
 		if o.Kind == resolve.Referral {
 			q.Outcome = o
 			return resolve.Consume
@@ -71,6 +72,19 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 		q.Iter.Whole = true
 	}
 	return resolve.Produce
+}
+
+// redirected tells whether the denial of a minimised question says that a DNAME
+// stands at name: nothing is below it, so no zone cut either (RFC 6672, section
+// 2.4).
+func redirected(o *resolve.Outcome, name dnsname.Name) bool {
+	for i := range o.Authority {
+		s := &o.Authority[i]
+		if s.Type == wire.TypeNSEC && s.Owner == name && wire.NSECHas(s.Data[0], wire.TypeDNAME) {
+			return true
+		}
+	}
+	return false
 }
 
 // servedHere makes a referral of the NS set of a child zone whose parent's

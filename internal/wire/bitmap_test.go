@@ -1,0 +1,37 @@
+package wire
+
+import (
+	"encoding/hex"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// What NSECHas reads is what the library wrote.
+func TestNSECHas(t *testing.T) {
+	has := []uint16{TypeNS, TypeDNAME, TypeRRSIG, TypeNSEC, 256, 0x8001}
+	rr := &dns.NSEC{Hdr: dns.RR_Header{Name: "x.", Rrtype: TypeNSEC, Class: ClassIN}, NextDomain: "y.example.", TypeBitMap: has}
+	pkt := make([]byte, 512)
+	n, err := dns.PackRR(rr, pkt, 0, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdata := pkt[3+10 : n]
+	for typ := range 0x10000 {
+		want := false
+		for _, h := range has {
+			want = want || int(h) == typ
+		}
+		if got := NSECHas(rdata, uint16(typ)); got != want {
+			t.Fatalf("TYPE%d: %v, want %v, in %x", typ, got, want, rdata)
+		}
+	}
+	for _, bad := range []string{"", "00", "0000", "000000", "000021ff", "000002ff", "0561", "c00c000120"} {
+		b, _ := hex.DecodeString(bad)
+		for typ := range 300 {
+			if NSECHas(b, uint16(typ)) {
+				t.Errorf("%q has TYPE%d", bad, typ)
+			}
+		}
+	}
+}
