@@ -6,6 +6,7 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/selection"
+	"kresd/internal/wire"
 )
 
 // ask sends the question to one server and waits for its answer.
@@ -36,8 +37,7 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 	if again := q.Iter.Again; again.IsValid() {
 		q.Iter.Again = netip.AddrPort{}
 		if again == q.Server.Addr {
-			h := s.cfg.Servers.Host(again)
-			return selection.Choice{NS: q.run.ns.asked, Addr: again, Timeout: h.Timeout(0), Cannot: h.Cannot}, true
+			return s.cfg.Servers.Again(q.run.ns.asked, again), true
 		}
 	}
 	return s.cfg.Servers.Choose(selection.Want{
@@ -50,14 +50,21 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 // address fills in whom q asks, and how.
 func (s *solver) address(q *Query, c selection.Choice) {
 	q.run.ns.asked = c.NS
+	if c.Resort {
+		q.run.tried.Resorted()
+	}
 	q.Server = Server{
 		Addr:   c.Addr,
-		TCP:    q.Flags&TCP != 0 || c.Cannot&selection.NeedTCP != 0,
-		NoEDNS: q.Flags&SafeMode != 0 || c.Cannot&selection.NoEDNS != 0 || q.Iter.Plain == c.Addr,
+		TCP:    q.Flags&TCP != 0 || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
+		NoEDNS: q.Flags&SafeMode != 0 || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.Iter.Plain == c.Addr,
 		NoCase: q.Flags&No0x20 != 0 || c.Cannot&selection.NoCase != 0,
 	}
 	q.Asked = q.Question
 }
+
+// signed tells whether the parent said that the zone has keys. What was learnt of
+// its servers does not keep EDNS, and with it signatures, from such a zone.
+func signed(q *Query) bool { return q.Cut.DS != nil && q.Cut.DS.Type == wire.TypeDS }
 
 func (s *solver) checkout(q *Query) error {
 	for _, l := range s.layers {
@@ -78,9 +85,9 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 		Timeout: c.Timeout, Budget: s.r.Budget,
 	})
 	if err != nil {
-		return s.unanswered(q, c, err)
+		return s.unanswered(q, c, reply, err)
 	}
-	s.cfg.Servers.Answered(c.Addr, reply.RTT)
+	s.cfg.Servers.Answered(c.Addr, learnt(q, c, reply))
 	s.r.trace(q, "resl", "<= %s: rcode %d, %d octets in %v", c.Addr, reply.Msg.Rcode, reply.Size, reply.RTT)
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
@@ -88,8 +95,20 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	return nil
 }
 
+// learnt is what an answer tells about its server.
+func learnt(q *Query, c selection.Choice, reply Reply) selection.Answer {
+	a := selection.Answer{RTT: reply.RTT, TCP: reply.TCP, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
+	switch {
+	case reply.Msg.HasEDNS:
+		a.EDNS = selection.EDNSWorks
+	case reply.Msg.Rcode == wire.RcodeFormErr && !q.Server.NoEDNS:
+		a.EDNS = selection.EDNSRefused
+	}
+	return a
+}
+
 // unanswered judges a failed attempt.
-func (s *solver) unanswered(q *Query, c selection.Choice, err error) error {
+func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
 	s.r.trace(q, "resl", "<= %s: %v", c.Addr, err)
 	q.run.lastErr = err
 	switch {
@@ -99,10 +118,10 @@ func (s *solver) unanswered(q *Query, c selection.Choice, err error) error {
 		return nil // the loop says why it ends
 	case errors.Is(err, ErrLocal):
 		return s.noSocket(q)
+	case reply.TCP:
+		s.withoutTCP(q, c)
 	case errors.Is(err, ErrTimeout):
-		q.Iter.Timeouts++
-		s.cfg.Servers.TimedOut(c.Addr)
-		q.run.tried.TimedOut(c.NS, c.Addr)
+		s.timedOut(q, c)
 	case errors.Is(err, ErrUnreachable):
 		s.cfg.Servers.Unreachable(c.Addr)
 		q.run.tried.Reject(c.NS, c.Addr)
@@ -110,6 +129,25 @@ func (s *solver) unanswered(q *Query, c selection.Choice, err error) error {
 		q.run.tried.Reject(c.NS, c.Addr)
 	}
 	return nil
+}
+
+func (s *solver) timedOut(q *Query, c selection.Choice) {
+	q.Iter.Timeouts++
+	s.cfg.Servers.TimedOut(c.Addr)
+	q.run.tried.TimedOut(c.NS, c.Addr)
+}
+
+// withoutTCP judges an attempt that failed over TCP. That says little about the
+// server's UDP, which is asked next where TCP was our choice.
+func (s *solver) withoutTCP(q *Query, c selection.Choice) {
+	s.cfg.Servers.TCPFailed(c.Addr)
+	switch {
+	case c.Confirm && !c.Resort && q.Flags&TCP == 0:
+	case c.Resort, c.Cannot&selection.NeedTCP != 0 && q.Flags&TCP == 0:
+		s.timedOut(q, c)
+	default:
+		q.run.tried.Reject(c.NS, c.Addr)
+	}
 }
 
 // noSocket tries once more: what was lacking may be there again.

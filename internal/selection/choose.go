@@ -28,6 +28,9 @@ type Choice struct {
 	Addr    netip.AddrPort
 	Timeout time.Duration
 	Cannot  Ability
+	// Confirm asks over TCP, to learn for sure whether the server knows EDNS;
+	// Resort does because UDP brought nothing.
+	Confirm, Resort bool
 }
 
 // How good a candidate is; the score decides between equals.
@@ -63,7 +66,7 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 
 // candidates are the addresses that may be asked at all.
 func (s *Selector) candidates(w Want, out []candidate) []candidate {
-	now := s.cfg.Clock.Mono()
+	now := s.now()
 	for i := range w.Cut.NS {
 		ns := &w.Cut.NS[i]
 		for _, a := range ns.Addrs {
@@ -82,9 +85,13 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 }
 
 func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts int, now time.Duration) candidate {
-	h := s.cfg.Memory.Load(addr)
-	c := candidate{known: h.Known(), score: h.score() + time.Duration(timeouts)*h.Timeout(timeouts)}
-	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot}
+	h := s.known().Load(addr).faded(now)
+	c := candidate{known: h.Known(), score: h.score(now) + time.Duration(timeouts)*h.Timeout(timeouts)}
+	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now)}
+	c.Confirm = h.doubted(now)
+	// The last attempt tries the other transport, once in a query: a dead server
+	// should not cost connections.
+	c.Resort = timeouts == limits.RetriesPerServer && c.Cannot&(NoTCP|NeedTCP) == 0 && !w.Tried.resorted
 	switch {
 	case now < h.DeadUntil:
 		c.class = silent
@@ -198,16 +205,10 @@ func (s *Selector) probe(w Want, dead []candidate) (Choice, bool) {
 		return Choice{}, false
 	}
 	start := s.Intn(len(dead))
-	now := s.cfg.Clock.Mono()
+	now := s.now()
 	for i := range dead {
 		c := dead[(start+i)%len(dead)]
-		granted := false
-		s.cfg.Memory.Update(c.Addr, func(h *Host) {
-			if granted = now >= h.Probe; granted {
-				h.Probe = now + probeInterval
-			}
-		})
-		if granted {
+		if s.known().Update(c.Addr, Event{kind: probed, now: now}) {
 			return c.Choice, true
 		}
 	}

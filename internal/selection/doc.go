@@ -2,8 +2,9 @@
 // next, and how long its answer is waited for.
 //
 // What it knows of an address is a Host: the smoothed round-trip time (RFC
-// 6298), timeouts in a row, abilities. Hosts live behind the Memory interface,
-// so that a table shared between workers can take the place of the map here.
+// 6298), timeouts in a row, abilities. Everything fades: a server that was slow,
+// dead or unable gets another chance. Hosts live behind the Memory interface, in
+// a table that all workers share (shared.go) or, failing that, in a map.
 // Whether an answer was useful is iterate's judgement; the driver reports it.
 //
 // Nothing is sent from here, and no name is resolved.

@@ -6,28 +6,23 @@ import (
 	"kresd/internal/limits"
 )
 
-// Ability is something that a server cannot do.
-type Ability uint8
-
-// Disabilities that are learnt.
-const (
-	NoEDNS  Ability = 1 << iota // answers FORMERR or NOTIMP to questions with an OPT record
-	NoCase                      // destroys the letter case of questions
-	NeedTCP                     // answers over TCP only
-)
-
 // Host is what is known of one address. It has a fixed size and no pointers.
-// Durations and instants are monotonic.
+// Instants are those of clock.Boot, so that processes can share them.
 type Host struct {
-	SRTT, RTTVar time.Duration // 0: never answered
+	SRTT, RTTVar time.Duration // 0: never answered, or long ago
+	// Seen is when the last answer came.
+	Seen time.Duration
 	// Timeouts in a row.
 	Timeouts uint8
-	Cannot   Ability
+	// Counted is when the last timeout was counted.
+	Counted time.Duration
 	// DeadUntil is when the address may be asked again; Probe when one question
 	// may be spent on finding out earlier.
 	DeadUntil, Probe time.Duration
-	// Counted is when the last timeout was counted.
-	Counted time.Duration
+	// cannot is until when it is believed that the address lacks each ability;
+	// signs are what speaks for it so far.
+	cannot [abilities]time.Duration
+	signs  signs
 }
 
 // Known tells whether the address ever answered.
@@ -50,8 +45,8 @@ func (h *Host) Timeout(own int) time.Duration {
 	return min(t, limits.UDPMaxTimeout)
 }
 
-// answered takes one measured round trip (RFC 6298, section 2).
-func (h *Host) answered(rtt time.Duration) {
+// measured takes one round trip (RFC 6298, section 2).
+func (h *Host) measured(rtt, now time.Duration) {
 	rtt = max(rtt, 1)
 	if !h.Known() {
 		h.SRTT, h.RTTVar = rtt, rtt/2
@@ -59,7 +54,7 @@ func (h *Host) answered(rtt time.Duration) {
 		h.RTTVar += ((h.SRTT - rtt).Abs() - h.RTTVar) / 4
 		h.SRTT = max(h.SRTT+(rtt-h.SRTT)/8, 1)
 	}
-	h.Timeouts, h.DeadUntil = 0, 0
+	h.Seen, h.Timeouts, h.DeadUntil = now, 0, 0
 }
 
 // timedOut counts one timeout, and many questions that were lost together as
@@ -92,10 +87,23 @@ func (h *Host) dead(now, deadFor time.Duration) {
 // servers of a zone are dead, so that their return is noticed.
 const probeInterval = time.Second
 
-// score orders hosts: the expected time to an answer.
-func (h *Host) score() time.Duration {
+// score orders hosts: the expected time to an answer. A server that has not been
+// asked for long seems faster and faster, so that it gets another try: what made
+// it slow may be over.
+func (h *Host) score(now time.Duration) time.Duration {
 	if !h.Known() {
 		return limits.UDPFirstTimeout << min(h.Timeouts, 6)
 	}
-	return h.SRTT << min(h.Timeouts, 6)
+	return h.SRTT << min(h.Timeouts, 6) >> min((now-h.Seen)/limits.RTTHalf, 6)
+}
+
+// faded is the host without what is too old to count.
+func (h Host) faded(now time.Duration) Host {
+	if h.Known() && now-h.Seen > limits.RTTLife {
+		h.SRTT, h.RTTVar = 0, 0
+	}
+	if h.Timeouts > 0 && now-h.Counted > limits.TimeoutsLife {
+		h.Timeouts = 0
+	}
+	return h
 }

@@ -11,8 +11,11 @@ import (
 type Memory interface {
 	// Load is what is known of addr; the zero Host when nothing is.
 	Load(addr netip.AddrPort) Host
-	// Update changes what is known of addr.
-	Update(addr netip.AddrPort, change func(*Host))
+	// Update applies an event to what is known of addr and returns its ok; false,
+	// too, when that could not be done.
+	Update(addr netip.AddrPort, e Event) bool
+	// Each shows all there is, in no order, until fn is false.
+	Each(fn func(netip.AddrPort, Host) bool)
 	// Clear forgets everything.
 	Clear()
 }
@@ -76,6 +79,24 @@ func (l *lru[K, V]) update(key K, change func(*V)) {
 	}
 }
 
+// each shows copies, so that fn is not called with a lock held.
+func (l *lru[K, V]) each(fn func(K, V) bool) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.Lock()
+		list := make([]lruEntry[K, V], 0, s.order.Len())
+		for e := s.order.Front(); e != nil; e = e.Next() {
+			list = append(list, *e.Value.(*lruEntry[K, V]))
+		}
+		s.Unlock()
+		for _, e := range list {
+			if !fn(e.key, e.val) {
+				return
+			}
+		}
+	}
+}
+
 func (l *lru[K, V]) clear() {
 	for i := range l.shards {
 		s := &l.shards[i]
@@ -97,6 +118,11 @@ func (h hosts) Load(addr netip.AddrPort) Host {
 	return v
 }
 
-func (h hosts) Update(addr netip.AddrPort, change func(*Host)) { h.update(addr, change) }
+func (h hosts) Update(addr netip.AddrPort, e Event) (ok bool) {
+	h.update(addr, func(v *Host) { *v, ok = e.Apply(*v) })
+	return ok
+}
+
+func (h hosts) Each(fn func(netip.AddrPort, Host) bool) { h.each(fn) }
 
 func (h hosts) Clear() { h.clear() }

@@ -45,8 +45,8 @@ func share(s *Selector, w Want, n int) map[string]int {
 
 func TestTheFastestIsAskedMostly(t *testing.T) {
 	s := New(Config{Clock: &clock.NewFake(time.Unix(1e9, 0)).Clock})
-	s.Answered(at("192.0.2.1"), 10*time.Millisecond)
-	s.Answered(at("192.0.2.2"), 100*time.Millisecond)
+	s.Answered(at("192.0.2.1"), Answer{RTT: 10 * time.Millisecond})
+	s.Answered(at("192.0.2.2"), Answer{RTT: 100 * time.Millisecond})
 	got := share(s, Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")}, 4000)
 	if got["192.0.2.1"] < 3600 {
 		t.Errorf("the fastest was asked %d times of 4000", got["192.0.2.1"])
@@ -74,12 +74,12 @@ func TestTimeouts(t *testing.T) {
 	}
 	h := Host{}
 	for range 50 {
-		h.answered(20 * time.Millisecond)
+		h.measured(20*time.Millisecond, 1)
 	}
 	if d := h.Timeout(0); d != limits.UDPMinTimeout {
 		t.Errorf("a steady 20 ms: got %v, want %v", d, limits.UDPMinTimeout)
 	}
-	h.answered(400 * time.Millisecond)
+	h.measured(400*time.Millisecond, 1)
 	if d := h.Timeout(9); d != limits.UDPMaxTimeout {
 		t.Errorf("after many timeouts: got %v, want %v", d, limits.UDPMaxTimeout)
 	}
@@ -89,7 +89,7 @@ func TestDeadServersAreLeftAlone(t *testing.T) {
 	ck := clock.NewFake(time.Unix(1e9, 0))
 	s := New(Config{Clock: &ck.Clock})
 	cut := cutOf(t, "192.0.2.1", "192.0.2.2")
-	s.Answered(at("192.0.2.2"), time.Second)
+	s.Answered(at("192.0.2.2"), Answer{RTT: time.Second})
 	for range 3 {
 		s.TimedOut(at("192.0.2.1"))
 		ck.Advance(time.Second)
@@ -119,7 +119,7 @@ func TestDeadServersAreLeftAlone(t *testing.T) {
 func TestManyLossesAtOnceCountAsOne(t *testing.T) {
 	ck := clock.NewFake(time.Unix(1e9, 0))
 	s := New(Config{Clock: &ck.Clock})
-	s.Answered(at("192.0.2.1"), time.Millisecond)
+	s.Answered(at("192.0.2.1"), Answer{RTT: time.Millisecond})
 	for range 100 {
 		s.TimedOut(at("192.0.2.1"))
 	}
@@ -247,7 +247,7 @@ func BenchmarkChoose(b *testing.B) {
 	cut := &zonecut.Cut{Name: dnsname.Root}
 	for i := range 13 {
 		cut.NS = append(cut.NS, zonecut.NameServer{Name: dnsname.Root, Addrs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})}})
-		s.Answered(at(fmt.Sprintf("192.0.2.%d", i)), time.Duration(i+1)*time.Millisecond)
+		s.Answered(at(fmt.Sprintf("192.0.2.%d", i)), Answer{RTT: time.Duration(i+1) * time.Millisecond})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -27,6 +27,7 @@ type Config struct {
 // Selector chooses servers. It is safe for concurrent use.
 type Selector struct {
 	cfg     Config
+	memory  atomic.Pointer[Memory]
 	deadFor atomic.Int64
 	lame    *lru[lameKey, time.Duration] // until when
 	anyLame atomic.Int64                 // when the last of them ends
@@ -44,7 +45,7 @@ type lameKey struct {
 // familyState notices that an address family does not work on this host.
 type familyState struct {
 	failures atomic.Int32 // unreachable addresses in a row
-	until    atomic.Int64 // monotonic; avoided until then
+	until    atomic.Int64 // avoided until then
 }
 
 // New makes a Selector.
@@ -59,6 +60,7 @@ func New(cfg Config) *Selector {
 		cfg.Own = func(netip.AddrPort) bool { return false }
 	}
 	s := &Selector{cfg: cfg, lame: newLRU[lameKey, time.Duration]()}
+	s.Use(cfg.Memory)
 	var seed [32]byte
 	crand.Read(seed[:]) // never fails (crypto/rand)
 	s.rng = rand.New(rand.NewChaCha8(seed))
@@ -80,17 +82,30 @@ func (s *Selector) Intn(n int) int {
 	return s.rng.IntN(n)
 }
 
-// Answered reports that addr answered after rtt.
-func (s *Selector) Answered(addr netip.AddrPort, rtt time.Duration) {
-	s.cfg.Memory.Update(addr, func(h *Host) { h.answered(rtt) })
+// Use changes the Memory; what the old one knew is not taken along.
+func (s *Selector) Use(m Memory) { s.memory.Store(&m) }
+
+func (s *Selector) known() Memory { return *s.memory.Load() }
+
+// Answered reports that addr answered.
+func (s *Selector) Answered(addr netip.AddrPort, a Answer) {
+	s.known().Update(addr, Event{kind: answered, now: s.now(), answer: a})
 	s.familyOf(addr).failures.Store(0)
 }
 
 // TimedOut reports that addr did not answer in time.
 func (s *Selector) TimedOut(addr netip.AddrPort) {
-	now, dead := s.cfg.Clock.Mono(), s.DeadTime()
-	s.cfg.Memory.Update(addr, func(h *Host) { h.timedOut(now, dead) })
+	s.known().Update(addr, Event{kind: timedOut, now: s.now(), deadFor: s.DeadTime()})
 }
+
+// TCPFailed reports that addr could not be asked over TCP, or did not answer
+// there.
+func (s *Selector) TCPFailed(addr netip.AddrPort) {
+	s.known().Update(addr, Event{kind: tcpFailed, now: s.now()})
+}
+
+// now is the time in which Hosts count.
+func (s *Selector) now() time.Duration { return s.cfg.Clock.Boot() }
 
 // familyPatience is how many addresses of a family may be unreachable in a row
 // until the family is avoided for a while.
@@ -98,8 +113,8 @@ const familyPatience = 4
 
 // Unreachable reports that nothing could be sent to addr.
 func (s *Selector) Unreachable(addr netip.AddrPort) {
-	now, dead := s.cfg.Clock.Mono(), s.DeadTime()
-	s.cfg.Memory.Update(addr, func(h *Host) { h.dead(now, dead) })
+	now, dead := s.now(), s.DeadTime()
+	s.known().Update(addr, Event{kind: unreachable, now: now, deadFor: dead})
 	f := s.familyOf(addr)
 	if f.failures.Add(1) >= familyPatience {
 		f.until.Store(int64(now + dead))
@@ -108,19 +123,19 @@ func (s *Selector) Unreachable(addr netip.AddrPort) {
 
 // Lame reports that addr is of no use for zone. It is asked last for a while.
 func (s *Selector) Lame(zone dnsname.Name, addr netip.AddrPort) {
-	until := s.cfg.Clock.Mono() + s.DeadTime()
+	until := s.now() + s.DeadTime()
 	s.lame.update(lameKey{zone, addr}, func(v *time.Duration) { *v = until })
 	s.anyLame.Store(int64(until))
 }
 
 // Learn reports what addr cannot do.
 func (s *Selector) Learn(addr netip.AddrPort, a Ability) {
-	s.cfg.Memory.Update(addr, func(h *Host) { h.Cannot |= a })
+	s.known().Update(addr, Event{kind: learnt, now: s.now(), ability: a})
 }
 
-// Forget forgets what was learnt of all servers.
+// Forget forgets what was learnt of all servers, for all who share the Memory.
 func (s *Selector) Forget() {
-	s.cfg.Memory.Clear()
+	s.known().Clear()
 	s.lame.clear()
 	for i := range s.family {
 		s.family[i].failures.Store(0)
@@ -129,7 +144,13 @@ func (s *Selector) Forget() {
 }
 
 // Host is what is known of addr.
-func (s *Selector) Host(addr netip.AddrPort) Host { return s.cfg.Memory.Load(addr) }
+func (s *Selector) Host(addr netip.AddrPort) Host { return s.known().Load(addr).faded(s.now()) }
+
+// Again is the choice of a server that was chosen before.
+func (s *Selector) Again(ns dnsname.Name, addr netip.AddrPort) Choice {
+	h := s.Host(addr)
+	return Choice{NS: ns, Addr: addr, Timeout: h.Timeout(0), Cannot: h.Cannot(s.now())}
+}
 
 func (s *Selector) familyOf(addr netip.AddrPort) *familyState {
 	if addr.Addr().Is4() {

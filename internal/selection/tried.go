@@ -12,6 +12,8 @@ import (
 type Tried struct {
 	hosts []attempt
 	ns    []row
+	// resorted tells that TCP was tried where UDP brought nothing.
+	resorted bool
 }
 
 type attempt struct {
@@ -31,6 +33,9 @@ func (t *Tried) TimedOut(ns dnsname.Name, addr netip.AddrPort) {
 	t.host(addr).timeouts++
 	t.server(ns).failures++
 }
+
+// Resorted notes that TCP was tried because UDP brought nothing.
+func (t *Tried) Resorted() { t.resorted = true }
 
 // Reject notes that addr is of no use to the query.
 func (t *Tried) Reject(ns dnsname.Name, addr netip.AddrPort) {
@@ -83,4 +88,4 @@ func (t *Tried) worn(ns dnsname.Name) bool {
 func (t *Tried) Any() bool { return len(t.hosts) > 0 }
 
 // Reset forgets all, but keeps the memory for it.
-func (t *Tried) Reset() { t.hosts, t.ns = t.hosts[:0], t.ns[:0] }
+func (t *Tried) Reset() { t.hosts, t.ns, t.resorted = t.hosts[:0], t.ns[:0], false }

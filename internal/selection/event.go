@@ -1,0 +1,72 @@
+package selection
+
+import "time"
+
+// EDNS is what an answer shows about the server's EDNS (RFC 6891).
+type EDNS uint8
+
+// What an answer may show.
+const (
+	EDNSUnknown EDNS = iota // nothing
+	EDNSWorks               // it has an OPT record
+	EDNSRefused             // FORMERR without one, to a question with one (section 7)
+)
+
+// Answer is what an answer tells about its server, whatever it says.
+type Answer struct {
+	RTT time.Duration
+	// TCP tells that it came over TCP; Resort that this was tried because UDP
+	// brought nothing.
+	TCP, Resort bool
+	// CaseLost tells that letter case was destroyed.
+	CaseLost bool
+	EDNS     EDNS
+}
+
+// An Event is what happened with one address and changes what is known of it.
+// It is a value and no function, so that a Memory in shared memory can apply it
+// as often as it needs to.
+type Event struct {
+	kind    eventKind
+	now     time.Duration
+	deadFor time.Duration
+	answer  Answer
+	ability Ability
+}
+
+type eventKind uint8
+
+const (
+	answered eventKind = iota
+	timedOut
+	unreachable
+	tcpFailed
+	learnt
+	probed
+)
+
+// Apply is the host after the event; ok is false where a probe was not granted.
+func (e Event) Apply(h Host) (_ Host, ok bool) {
+	h = h.faded(e.now)
+	switch e.kind {
+	case answered:
+		h.learn(e.answer, e.now)
+		h.measured(e.answer.RTT, e.now)
+	case timedOut:
+		h.timedOut(e.now, e.deadFor)
+	case unreachable:
+		h.dead(e.now, e.deadFor)
+	case tcpFailed:
+		h.has(NeedTCP)
+		h.signs.OnlyTCP = 0
+		h.lacks(NoTCP, e.now)
+	case learnt:
+		h.lacks(e.ability, e.now)
+	case probed:
+		if e.now < h.Probe {
+			return h, false
+		}
+		h.Probe = e.now + probeInterval
+	}
+	return h, true
+}

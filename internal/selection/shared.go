@@ -1,0 +1,113 @@
+package selection
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+	"kresd/internal/servertable"
+)
+
+// shared is a Memory in a table that other processes use too. What it reads may
+// be of any origin, so nothing is believed that could not have been written now.
+type shared struct {
+	table *servertable.Table
+	clock *clock.Clock
+	// local keeps addresses with a zone, which the table has no room for.
+	local Memory
+}
+
+// NewShared is a Memory that all processes share which have this table open.
+func NewShared(table *servertable.Table, ck *clock.Clock) Memory {
+	return &shared{table, ck, NewMemory()}
+}
+
+func (s *shared) Load(addr netip.AddrPort) Host {
+	if addr.Addr().Zone() != "" {
+		return s.local.Load(addr)
+	}
+	r, ok := s.table.Load(addr)
+	if !ok {
+		return Host{}
+	}
+	return fromRecord(r, s.clock.Boot())
+}
+
+func (s *shared) Update(addr netip.AddrPort, e Event) (ok bool) {
+	if addr.Addr().Zone() != "" {
+		return s.local.Update(addr, e)
+	}
+	stored := s.table.Update(addr, func(r servertable.Record) servertable.Record {
+		var h Host
+		h, ok = e.Apply(fromRecord(r, e.now))
+		return toRecord(h)
+	})
+	return stored && ok
+}
+
+func (s *shared) Each(fn func(netip.AddrPort, Host) bool) {
+	now, more := s.clock.Boot(), true
+	s.table.Each(func(addr netip.AddrPort, r servertable.Record) bool {
+		more = fn(addr, fromRecord(r, now))
+		return more
+	})
+	if more {
+		s.local.Each(fn)
+	}
+}
+
+func (s *shared) Clear() {
+	s.table.Clear()
+	s.local.Clear()
+}
+
+// knownWorth is how much older an address that answered may be than one that
+// never did, until it makes room: strangers can name many that never will.
+const knownWorth = 10 * time.Minute
+
+func toRecord(h Host) (r servertable.Record) {
+	worth := max(h.Seen, h.Counted)
+	if h.Known() {
+		worth += knownWorth
+	}
+	r.Worth = uint64(worth)
+	r.Data = [...]uint64{
+		short(h.SRTT)<<32 | short(h.RTTVar),
+		uint64(h.Seen), uint64(h.Counted), uint64(h.DeadUntil), uint64(h.Probe),
+		uint64(h.Timeouts) | uint64(h.signs.FormErrUDP)<<8 | uint64(h.signs.FormErrTCP)<<16 | uint64(h.signs.OnlyTCP)<<24,
+		uint64(h.cannot[0]), uint64(h.cannot[1]), uint64(h.cannot[2]), uint64(h.cannot[3]),
+	}
+	return r
+}
+
+// short is a duration of up to four seconds in nanoseconds.
+func short(d time.Duration) uint64 { return uint64(min(max(d, 0), math.MaxUint32)) }
+
+// skew is how much the clocks of two processes may differ.
+const skew = time.Second
+
+func fromRecord(r servertable.Record, now time.Duration) (h Host) {
+	d := &r.Data
+	h.SRTT, h.RTTVar = time.Duration(d[0]>>32), time.Duration(d[0]&math.MaxUint32)
+	h.Seen, h.Counted = instant(d[1], now+skew), instant(d[2], now+skew)
+	h.DeadUntil = instant(d[3], now+limits.DeadAtMost)
+	h.Probe = instant(d[4], now+probeInterval+skew)
+	h.Timeouts = uint8(d[5])
+	h.signs = signs{sign(d[5] >> 8), sign(d[5] >> 16), sign(d[5] >> 24)}
+	for i := range h.cannot {
+		h.cannot[i] = instant(d[6+i], now+Ability(1<<i).life()+skew)
+	}
+	return h
+}
+
+// instant is one that may not lie behind the latest possible; else it is none.
+func instant(v uint64, latest time.Duration) time.Duration {
+	if v > uint64(max(latest, 0)) {
+		return 0
+	}
+	return time.Duration(v)
+}
+
+func sign(v uint64) uint8 { return min(uint8(v), signsNeeded) }
