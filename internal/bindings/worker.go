@@ -16,6 +16,8 @@ type Process interface {
 	PID() int
 	// Stats are the figures of worker.stats() by name.
 	Stats() []Counter
+	// Upstreams are the n servers that something was last learnt of.
+	Upstreams(n int) []Upstream
 	// Quit ends this process as SIGTERM does.
 	Quit()
 	// BeforeUser opens what needs the privileges that user() gives up, and gives
@@ -43,6 +45,7 @@ func installWorker(d *Daemon) {
 				Fn: func(c *script.Call) error {
 					return c.Return(counters(d.Process.Stats()).Add("pid", float64(d.Process.PID())))
 				}},
+			upstreamsFunc(d),
 			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command; queries are answered meanwhile", Fn: sleep(d)},
 		),
 	})

@@ -34,6 +34,7 @@ func (p process) BeforeUser(uid int, gids []int) error {
 	if os.Geteuid() != 0 || uid == 0 {
 		return nil
 	}
+	handOverServers(uid)
 	return rundir.HandOver(uid)
 }
 

@@ -75,6 +75,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 		w.log.Warn(line)
 	}
 	w.siblings.serve(w)
+	w.shareServers()
 	if err := w.takeSockets(); err != nil {
 		return err
 	}
