@@ -26,6 +26,8 @@ const (
 	caseLost
 	// bareError: the right ID and an error RCODE, but no question.
 	bareError
+	// drowned: no answer in time, but datagrams that could not be read.
+	drowned
 )
 
 // expectation is what an answer must echo.

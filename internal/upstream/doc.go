@@ -11,7 +11,9 @@
 // (RFC 5452, section 9). The one thing that a wrong datagram does is to move
 // the question to TCP, where it cannot be forged from off the path. A message
 // of a bare header (FORMERR without a question, as old servers send it) is such
-// a wrong datagram: over TCP the same header is believed.
+// a wrong datagram: over TCP the same header is believed. One that cannot be
+// read at all moves the question too, but only when the time for its answer is
+// over: a flood of them may have pushed the answer out of the socket's buffer.
 //
 // UDP costs most of a cache miss, so it is done with raw non-blocking system
 // calls and one epoll set (udp.go, poller.go); measured on loopback, all of an

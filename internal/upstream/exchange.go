@@ -132,6 +132,8 @@ func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply
 		return reply, err
 	case v == caseLost:
 		return e.askCase(ctx, x)
+	case v == drowned:
+		return e.askDrowned(ctx, x)
 	}
 	return e.askTCP(ctx, x, false)
 }
@@ -149,6 +151,16 @@ func (e *Exchanger) askCase(ctx context.Context, x *resolve.Exchange) (resolve.R
 		return e.askTCP(ctx, x, false)
 	}
 	reply.CaseLost = err == nil
+	return reply, err
+}
+
+// askDrowned asks a server over TCP whose answer may have been pushed out of the
+// socket's buffer. One that has no TCP has merely not answered in time.
+func (e *Exchanger) askDrowned(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
+	reply, err := e.askTCP(ctx, x, false)
+	if errors.Is(err, resolve.ErrUnreachable) && ctx.Err() == nil {
+		err = resolve.ErrTimeout
+	}
 	return reply, err
 }
 

@@ -44,6 +44,7 @@ type attempt struct {
 	query             []byte
 	want              expectation
 	buf               []byte
+	junk              int // datagrams from the server's address that could not be read
 }
 
 func newPoller() (*poller, error) {

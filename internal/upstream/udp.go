@@ -16,8 +16,8 @@ import (
 
 // askUDP asks once over UDP, from a socket and port used for this one question,
 // and waits until something counts or the time is over. The reply is complete
-// when the verdict is answer; with truncated, nearMiss, caseLost and bareError
-// there is no reply and the question should be asked in another way.
+// when the verdict is answer; with truncated, nearMiss, caseLost, bareError and
+// drowned there is no reply and the question should be asked in another way.
 func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, verdict, error) {
 	a := e.poller.take()
 	if a == nil {
@@ -95,6 +95,7 @@ func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, mixed bool) {
 	}
 	a.want.id = e.entropy.uint16()
 	a.want.anyCase = !mixed
+	a.junk = 0
 	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, mixed)
 	a.want.question = a.query[wire.HeaderLen : wire.HeaderLen+x.Name.Len()+4]
 	a.buf = slices.Grow(a.buf[:0], a.want.size)[:a.want.size]
@@ -128,6 +129,9 @@ func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, se
 		case <-a.ready:
 		case <-a.timer.C:
 			e.stats.timeout.Add(1)
+			if a.junk > 0 { // somebody may be drowning the answer
+				return resolve.Reply{}, drowned, nil
+			}
 			return resolve.Reply{}, ignored, resolve.ErrTimeout
 		case <-ctx.Done():
 			return resolve.Reply{}, ignored, ctx.Err()
@@ -159,6 +163,9 @@ func (e *Exchanger) drain(a *attempt) (*wire.Msg, int, verdict) {
 		msg, v := e.read(a, size)
 		if v != ignored {
 			return msg, size, v
+		}
+		if a.from.same(&a.peer) {
+			a.junk++
 		}
 		e.stats.ignored.Add(1)
 	}
