@@ -10,7 +10,6 @@ import (
 
 // installSystem makes the single functions about the process and its host.
 func installSystem(d *Daemon) {
-	var given string // the host name that the operator set
 	modules := d.ModuleDir
 	d.VM.Register(
 		script.Func{Name: "quit", Max: 0, Help: "end this process",
@@ -20,10 +19,11 @@ func installSystem(d *Daemon) {
 		script.Func{Name: "hostname", Args: "[fqdn]", Max: 1, Help: "name of this host, or set the one that is used",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
-					given = text(c, 1)
+					given := text(c, 1)
+					d.Settings.Hostname.Store(&given)
 				}
-				if given != "" {
-					return c.Return(given)
+				if given := d.Settings.Hostname.Load(); given != nil && *given != "" {
+					return c.Return(*given)
 				}
 				name, err := os.Hostname()
 				if err != nil {

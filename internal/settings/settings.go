@@ -33,6 +33,8 @@ type Settings struct {
 	Outgoing4, Outgoing6 atomic.Pointer[netip.Addr]
 	// Flags are set for every request (option, mode, reorder_RR).
 	Flags atomic.Uint64
+	// Hostname is the name that the operator gave this host; nil: the system's.
+	Hostname atomic.Pointer[string]
 	// NSTimeout is how long a silent address is left alone (cache.ns_tout).
 	NSTimeout atomic.Int64
 }

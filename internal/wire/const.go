@@ -40,6 +40,7 @@ const (
 	TypeDNSKEY     uint16 = 48
 	TypeNSEC3      uint16 = 50
 	TypeNSEC3PARAM uint16 = 51
+	TypeNXNAME     uint16 = 128
 	TypeTKEY       uint16 = 249
 	TypeTSIG       uint16 = 250
 	TypeIXFR       uint16 = 251

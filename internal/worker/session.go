@@ -79,8 +79,8 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	default:
 		return s.refuse(reply.Problem(p), out)
 	}
-	if s.q.Class != wire.ClassIN || (wire.IsMetaType(s.q.Type) && s.q.Type != wire.TypeANY) {
-		msg, v := s.refuse(wire.RcodeNotImp, out)
+	if !resolvable(&s.q) {
+		msg, v := s.special(from, out)
 		s.tell(msg, from)
 		return msg, v
 	}
@@ -97,6 +97,16 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 		return msg, listen.Reply
 	}
 	return nil, listen.Driver
+}
+
+// special answers what is not asked of the DNS, but of this daemon, or what
+// nobody is told.
+func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Verdict) {
+	text, ok := s.w.about(&s.q)
+	if !ok {
+		return s.refuse(refusal(&s.q), out)
+	}
+	return say(out[:0], &s.q, text, reply.Shape{UDP: from.Proto == listen.UDP, Bufsize: s.bufsize}), listen.Reply
 }
 
 // tell shows an answer to the modules that count.
