@@ -1,0 +1,121 @@
+package selection
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+	"kresd/internal/servertable"
+)
+
+// sharing is a Selector over the table in dir.
+func sharing(t testing.TB, dir string, ck *clock.Clock) *Selector {
+	t.Helper()
+	table, err := servertable.Open(dir, ck, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { table.Close() })
+	return New(Config{Clock: ck, Memory: NewShared(table, ck)})
+}
+
+func TestWorkersLearnOnce(t *testing.T) {
+	ck := clock.NewFake(time.Unix(1e9, 0))
+	dir := t.TempDir()
+	a, b := sharing(t, dir, &ck.Clock), sharing(t, dir, &ck.Clock)
+	a.Answered(at("192.0.2.1"), Answer{RTT: 20 * time.Millisecond, CaseLost: true})
+	a.Learn(at("2001:db8::1"), NeedTCP)
+	for range 3 {
+		a.TimedOut(at("192.0.2.2"))
+		ck.Advance(time.Second)
+	}
+	if h := b.Host(at("192.0.2.1")); h.SRTT != 20*time.Millisecond || h.RTTVar != 10*time.Millisecond || h.Cannot(b.now()) != NoCase {
+		t.Errorf("the other worker knows %+v", h)
+	}
+	if got := share(b, Want{Cut: cutOf(t, "192.0.2.2", "192.0.2.1")}, 200); got["192.0.2.2"] != 0 {
+		t.Errorf("a server that one worker knows to be dead was asked by the other: %v", got)
+	}
+	if c, _ := b.Choose(Want{Cut: cutOf(t, "2001:db8::1"), Tried: &Tried{}}); c.Cannot != NeedTCP {
+		t.Errorf("got %+v", c)
+	}
+	// One probe a second for all of them together.
+	dead := Want{Cut: cutOf(t, "192.0.2.2")}
+	ck.Advance(time.Second)
+	if n := share(a, dead, 5)["192.0.2.2"] + share(b, dead, 5)["192.0.2.2"]; n != 1 {
+		t.Errorf("%d probes, want one", n)
+	}
+	list := b.Latest(10)
+	if len(list) != 3 || list[0].Addr != at("192.0.2.2") || !list[0].Dead || list[0].Timeouts != 3 || list[1].SRTT != 20*time.Millisecond {
+		t.Errorf("Latest: %+v", list)
+	}
+	b.Forget()
+	if h := a.Host(at("192.0.2.1")); h != (Host{}) {
+		t.Errorf("after Forget: %+v", h)
+	}
+}
+
+func TestAddressesWithZonesStayHere(t *testing.T) {
+	dir := t.TempDir()
+	a, b := sharing(t, dir, clock.Real()), sharing(t, dir, clock.Real())
+	zoned := netip.MustParseAddrPort("[fe80::1%eth7]:53")
+	a.Answered(zoned, Answer{RTT: time.Millisecond})
+	if h := a.Host(zoned); !h.Known() {
+		t.Error("nothing was learnt")
+	}
+	if b.Host(zoned) != (Host{}) || b.Host(netip.MustParseAddrPort("[fe80::1]:53")) != (Host{}) {
+		t.Error("an address of one interface is taken for another's")
+	}
+	if n := len(a.Latest(9)); n != 1 {
+		t.Errorf("%d addresses are listed", n)
+	}
+}
+
+func TestSharedMemoryAllocatesNothing(t *testing.T) {
+	s := sharing(t, t.TempDir(), clock.Real())
+	want := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2"), Tried: &Tried{}}
+	if n := testing.AllocsPerRun(100, func() {
+		c, _ := s.Choose(want)
+		s.Answered(c.Addr, Answer{RTT: time.Millisecond})
+		s.TimedOut(c.Addr)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzRecord reads hosts from any octets: what comes out could have been learnt
+// just now, and goes through the table unchanged.
+func FuzzRecord(f *testing.F) {
+	f.Add(uint64(1e9), uint64(20_000_000<<32|5_000_000), uint64(5e8), uint64(1), uint64(3e9), uint64(0x0102), uint64(1<<63))
+	f.Add(uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
+	f.Fuzz(func(t *testing.T, clock, a, b, c, d, e, g uint64) {
+		now := time.Duration(clock >> 2)
+		h := fromRecord(servertable.Record{Data: [10]uint64{a, b, c, d, e, g, a, b, c, d}}, now)
+		if h.SRTT < 0 || h.RTTVar < 0 || h.Seen > now+skew || h.Counted > now+skew || h.DeadUntil > now+limits.DeadAtMost {
+			t.Errorf("at %v: %+v", now, h)
+		}
+		for i, until := range h.cannot {
+			if until > now+limits.AbilityLife+skew || Ability(1<<i) == NoEDNS && until > now+limits.NoEDNSLife+skew {
+				t.Errorf("at %v ability %d is lost until %v", now, i, until)
+			}
+		}
+		used := h.faded(now)
+		for lost := range 4 {
+			if w := used.Timeout(lost); w < limits.UDPMinTimeout || w > limits.UDPMaxTimeout {
+				t.Errorf("waits %v", w)
+			}
+		}
+		if score := used.score(now); score < 0 {
+			t.Errorf("score %v", score)
+		}
+		if again := fromRecord(toRecord(h), now); again != h {
+			t.Errorf("%+v became %+v", h, again)
+		}
+	})
+}
+
+func BenchmarkChooseShared(b *testing.B) {
+	s := sharing(b, b.TempDir(), clock.Real())
+	benchmarkChoose(b, s)
+}
