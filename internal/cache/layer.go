@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
@@ -111,9 +112,22 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) r
 	if s == nil || p == nil || noCache(req, q) || q.Type == wire.TypeANY {
 		return resolve.Consume
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.clears}
+	t := stash{c: c, s: s, now: req.Now, seen: p.clears, scope: scope(req, q)}
 	t.keep(q)
 	return resolve.Consume
+}
+
+// scope is the name at and below which the answer to a query may be kept. The
+// servers of a zone cut have been held to their zone by iterate; forwarders, whose
+// cut is the root, are held to what they were configured for.
+func scope(req *resolve.Request, q *resolve.Query) dnsname.Name {
+	switch {
+	case !q.Forwards():
+		return dnsname.Root
+	case req.Scope == "":
+		return req.Name
+	}
+	return req.Scope
 }
 
 func (c *Cache) finalize(req *resolve.Request) {

@@ -16,12 +16,17 @@ type stash struct {
 	s    Store
 	now  int64
 	seen uint64 // the clear number when the question was asked
+	// scope is the name at and below which the answer may be kept.
+	scope dnsname.Name
 }
 
 // keep stores what an outcome tells.
 func (t *stash) keep(q *resolve.Query) {
 	o := &q.Outcome
 	for i := range o.Answer {
+		if !o.Answer[i].Owner.IsSubdomainOf(t.scope) {
+			continue
+		}
 		if i == 0 || !isSynthesized(&o.Answer[i-1], &o.Answer[i]) {
 			at := t.around(o.Answer[i].Owner, o.Answer[i].Type)
 			t.set(&o.Answer[i], o.Authority, at)
@@ -131,7 +136,7 @@ func (t *stash) denial(q *resolve.Query) {
 	o := &q.Outcome
 	name, qtype := deniedQuestion(q)
 	soa := soaOf(o)
-	if name == "" || soa == nil || soa.Cached || soa.TTL == 0 || soa.Class != wire.ClassIN || !name.IsSubdomainOf(soa.Owner) {
+	if name == "" || !name.IsSubdomainOf(t.scope) || soa == nil || soa.Cached || soa.TTL == 0 || soa.Class != wire.ClassIN || !name.IsSubdomainOf(soa.Owner) {
 		return
 	}
 	sets := append([]resolve.Set{*soa}, proofs(o.Authority)...)

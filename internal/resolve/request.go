@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
@@ -42,6 +43,10 @@ type Request struct {
 	// the servers that the request's own question goes to. It is compared by
 	// identity: one rule, one Cut.
 	Cut *zonecut.Cut
+	// Scope is the name at and below which the servers of Cut may be believed by
+	// others too: what they say about other names is told to this client and not
+	// kept (MaginotDNS, CVE-2021-25220). "": the question's own name.
+	Scope dnsname.Name
 	// Join tells requests apart that ask the same but are treated differently by a
 	// module: only those with equal Join share one resolution.
 	Join string

@@ -48,6 +48,9 @@ type Meeting struct {
 	// Zone is the part of the question's name that the filter names: the closest
 	// suffix, the root for a rule that is for everything.
 	Zone dnsname.Name
+	// Scope is all that the rule is for. What a script chose by its own lights may
+	// be for the one name only.
+	Scope dnsname.Name
 	// Post tells that the rule is for answers, and the Result is one.
 	Post bool
 }

@@ -33,7 +33,7 @@ func elsewhere(name string, targets []string, set, clear resolve.Flags) (*Action
 	return &Action{name: name, fast: module.Pass, cut: cut, run: func(m *Meeting) Decision {
 		if !m.Post {
 			m.Req.Flags = m.Req.Flags&^clear | set
-			m.Req.Cut = cut
+			m.Req.Cut, m.Req.Scope = cut, m.Scope
 		}
 		return Stop
 	}}, nil

@@ -57,6 +57,7 @@ func try(rules []*Entry, req *resolve.Request, post bool) Decision {
 // choose is the rule's action if it is for the request.
 func (r *Rule) choose(p *probe, m *Meeting) *Action {
 	if r.Pick != nil {
+		m.Scope = m.Req.Name
 		return r.Pick(m.Req)
 	}
 	at, sure := r.Filter.match(p)
@@ -67,6 +68,7 @@ func (r *Rule) choose(p *probe, m *Meeting) *Action {
 		return nil
 	}
 	m.Zone = m.Req.Name[at:]
+	m.Scope = m.Zone
 	return r.Action
 }
 
