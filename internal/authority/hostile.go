@@ -90,3 +90,7 @@ func Forge(make func(q *dns.Msg) [][]byte) Rule {
 		}
 	}
 }
+
+// Answer is what a server that had these zones would say: for Rules of a host
+// that speaks for zones it was not given.
+func Answer(zones []*Zone, q *dns.Msg) *dns.Msg { return answer(zones, q) }

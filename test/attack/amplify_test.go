@@ -1,0 +1,270 @@
+package attack
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+	"kresd/internal/limits"
+	"kresd/internal/proctest"
+)
+
+// glueless is a delegation of zone to n name servers without addresses; name
+// makes their names.
+func glueless(zone string, n int, name func(int) string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%s NS %s\n", zone, name(i))
+	}
+	return b.String()
+}
+
+// TestB4Delegations plays delegations that make a resolver work for its attacker:
+// NXNSAttack (CVE-2020-8616 and its kin), NRDelegationAttack (CVE-2022-3204),
+// chains of name servers, TsuNAME, and CAMP, which multiplies aliases, name
+// servers and minimised questions.
+func TestB4Delegations(t *testing.T) {
+	// 1,500 records are more than a message may have; 250 are not.
+	const many, fewer = 1500, 250
+	zs := honest()
+	// NXNS: evil.com refers to names of a victim, which do not exist.
+	evilZone(zs, "victim.net.", "127.66.1.2", "*.real.victim.net. A 127.66.1.2\n")
+	evilZone(zs, "evil.com.", "127.66.1.1",
+		glueless("many.evil.com.", many, func(i int) string { return fmt.Sprintf("n%d.victim.net.", i) })+
+			glueless("nx.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.victim.net.", i) })+
+			glueless("refusing.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.real.victim.net.", i) })+
+			glueless("nr.evil.com.", fewer, func(i int) string { return fmt.Sprintf("ns.nr%d.evil.com.", i) })+
+			nonResponding(fewer))
+	// NXNS over many victims: each name server in a zone of its own, which is delegated.
+	for i := range 30 {
+		evilZone(zs, fmt.Sprintf("v%d.net.", i), "127.66.1.3", "")
+	}
+	zs["evil.com."] += glueless("wide.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.v%d.net.", i, i%30) })
+	// Every name server of deep0 lies in deep1, and so on.
+	for i := range 10 {
+		zs["com."] += glueless(fmt.Sprintf("deep%d.com.", i), 10, func(j int) string { return fmt.Sprintf("ns%d.deep%d.com.", j, i+1) })
+	}
+	zs["com."] += "tsu.com. NS ns.tsu.net.\nself.com. NS a.self.com.\nself.com. NS b.self.com.\n"
+	zs["net."] += "tsu.net. NS ns.tsu.com.\n"
+	circles(zs)
+	l := newLab(t, zs, 1)
+	l.net.Host("127.66.1.3").Play(authority.Rcode(dns.RcodeRefused))
+	l.net.Host("127.66.1.97").Play(authority.Drop())
+
+	var all []int
+	for _, tc := range []struct {
+		attack, name string
+		bound        int
+	}{
+		{"NXNSAttack, 1,500 NS that do not exist", "www.many.evil.com.", 12},
+		{"NXNSAttack, 250 NS that do not exist", "www.nx.evil.com.", 12},
+		{"NXNSAttack, 250 NS that lead to a server that refuses", "www.refusing.evil.com.", 20},
+		{"NXNSAttack, 250 NS in 30 zones of victims", "www.wide.evil.com.", 30},
+		{"NRDelegation, 250 NS behind a server that is silent", "www.nr.evil.com.", 30},
+		{"10 levels of 10 NS that depend on each other", "www.deep0.com.", 60},
+		{"TsuNAME, two zones that wait for each other", "www.tsu.com.", 12},
+		{"name servers below themselves without glue", "www.self.com.", 6},
+		{"aliases in a circle over two zones", "a.circle1.com.", 20},
+		{"DNAME that leads to itself", "x.into.circle1.com.", 20},
+		{"CAMP: 13 aliases x 3 NS x 9 labels", "a.b.c.d.e.f.g.h.camp0.com.", limits.MaxUpstreamPerRequest},
+		{"CAMP: the same with name servers that need aliases", "a.b.c.d.e.f.g.h.maze0.com.", limits.MaxUpstreamPerRequest},
+	} {
+		l.clear()
+		l.settle()
+		b := l.ask(tc.name, dns.TypeA)
+		all = append(all, b.sent)
+		tell(t, "B4", tc.attack, fmt.Sprintf("<= %d", tc.bound), "%d upstream, %d octets, %s in %v", b.sent, b.octets, b.rcode, b.took.Round(time.Millisecond))
+		if b.rcode != "SERVFAIL" || b.sent > tc.bound || b.sent == 0 {
+			t.Errorf("%s: %s after %d questions upstream, want SERVFAIL after at most %d", tc.attack, b.rcode, b.sent, tc.bound)
+		}
+		if b.octets > 2*limits.MaxUpstreamBytesPerRequest || b.took > limits.RequestDeadline+3*time.Second {
+			t.Errorf("%s: %d octets, %v", tc.attack, b.octets, b.took)
+		}
+	}
+	slices.Sort(all)
+	median := all[len(all)/2]
+	tell(t, "B4", "median of these", "< 30", "%d", median)
+	if median >= 30 {
+		t.Errorf("the median attack costs %d questions", median)
+	}
+}
+
+// nonResponding delegates the zones that nr.evil.com's servers lie in to an
+// address where nobody is.
+func nonResponding(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "nr%d.evil.com. NS d.evil.com.\n", i)
+	}
+	return b.String() + "d.evil.com. A 127.66.1.97\n"
+}
+
+// circles adds chains of aliases that multiply with name servers and labels.
+func circles(zs zones) {
+	evilZone(zs, "circle1.com.", "127.66.1.4", "a.circle1.com. CNAME b.circle2.com.\ninto.circle1.com. DNAME x.into.circle1.com.\n")
+	evilZone(zs, "circle2.com.", "127.66.1.5", "b.circle2.com. CNAME a.circle1.com.\n")
+	for i := range 14 {
+		zone := fmt.Sprintf("camp%d.com.", i)
+		evilZone(zs, zone, fmt.Sprintf("127.66.1.%d", 20+i),
+			fmt.Sprintf("%s NS n1.camp%d.com.\n%s NS n2.camp%d.com.\n", zone, (i+5)%14, zone, (i+9)%14)+
+				fmt.Sprintf("a.b.c.d.e.f.g.h.%s CNAME a.b.c.d.e.f.g.h.camp%d.com.\n", zone, i+1)+
+				fmt.Sprintf("n1.%s A 127.66.1.99\nn2.%s A 127.66.1.98\n", zone, zone))
+		zs["com."] += fmt.Sprintf("%s NS n1.camp%d.com.\n%s NS n2.camp%d.com.\n", zone, (i+5)%14, zone, (i+9)%14)
+	}
+	// The servers of maze0 have names that are aliases into maze1, and so on.
+	for i := range 14 {
+		zone := fmt.Sprintf("maze%d.com.", i)
+		zs["com."] += glueless(zone, 13, func(j int) string { return fmt.Sprintf("a.b.c.d.n%d.hall%d.com.", j, i) })
+		evilZone(zs, fmt.Sprintf("hall%d.com.", i), fmt.Sprintf("127.66.1.%d", 40+i),
+			fmt.Sprintf("*.hall%d.com. CNAME a.b.c.d.e.f.maze%d.com.\n", i, i+1))
+	}
+}
+
+// TestB4Repeated asks TsuNAME's zones again and again under other names: what is
+// known not to work must not be tried for every client.
+func TestB4Repeated(t *testing.T) {
+	zs := honest()
+	zs["com."] += "tsu.com. NS ns.tsu.net.\n"
+	zs["net."] += "tsu.net. NS ns.tsu.com.\n"
+	evilZone(zs, "silent.com.", "127.66.1.1", "")
+	l := newLab(t, zs, 1)
+	l.net.Host("127.66.1.1").Play(authority.Drop())
+	const questions = 200
+	for _, tc := range []struct {
+		attack, zone string
+		bound        int
+	}{
+		{"TsuNAME, 200 names of one zone", "tsu.com.", questions},
+		{"200 names of a zone whose server is silent", "silent.com.", 60},
+	} {
+		before := l.sent()
+		first := l.ask("first."+tc.zone, dns.TypeA)
+		var names []string
+		for i := range questions - 1 {
+			names = append(names, fmt.Sprintf("n%d.%s", i, tc.zone))
+		}
+		out := burst(t, l.g.Addr, names, 20, 12*time.Second)
+		sent := l.sent() - before
+		tell(t, "B4", tc.attack, fmt.Sprintf("<= %d", tc.bound), "%d upstream, %d of them for the first", sent, first.sent)
+		if sent > tc.bound || out.answered < questions-1 {
+			t.Errorf("%s: %d questions upstream, %d of %d answered", tc.attack, sent, out.answered, questions-1)
+		}
+	}
+}
+
+// bad is a way of answering that makes a resolver try again.
+type bad struct {
+	kind   string
+	rule   authority.Rule
+	writer authority.Writer
+}
+
+func endless(c net.Conn, framed []byte) error {
+	other := slices.Clone(framed)
+	other[2] ^= 0xff // of another ID
+	for range 10000 {
+		if _, err := c.Write(other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func drip(c net.Conn, framed []byte) error {
+	for i := range framed {
+		if _, err := c.Write(framed[i : i+1]); err != nil {
+			return err
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	return nil
+}
+
+var errHangUp = fmt.Errorf("hang up: %w", net.ErrClosed)
+
+func badServers() []bad {
+	tc := authority.Truncate()
+	rcode := func(n int) authority.Rule {
+		return func(x *authority.Exchange) {
+			authority.Rcode(n)(x)
+			x.Reply.SetEdns0(1232, true)
+			x.Reply.Rcode = n
+		}
+	}
+	return []bad{
+		{"closes every connection", tc, func(net.Conn, []byte) error { return errHangUp }},
+		{"sends one octet each 300 ms over TCP", tc, drip},
+		{"sends other messages without end over TCP", tc, endless},
+		{"sends half a message over TCP", tc, func(c net.Conn, b []byte) error { _, err := c.Write(b[:len(b)/2]); return err }},
+		{"truncates over TCP too", func(x *authority.Exchange) { x.Reply.Truncated, x.Reply.Answer = true, nil }, nil},
+		{"accepts and says nothing", func(x *authority.Exchange) {
+			if tc(x); x.TCP {
+				x.Reply = nil
+			}
+		}, nil},
+		{"answers BADCOOKIE", rcode(dns.RcodeBadCookie), nil},
+		{"answers BADVERS", rcode(dns.RcodeBadVers), nil},
+		{"alternates FORMERR, lame, SERVFAIL, silence", func(x *authority.Exchange) {
+			[]authority.Rule{authority.Rcode(dns.RcodeFormatError), authority.Lame(), authority.Rcode(dns.RcodeServerFailure), authority.Drop()}[x.N%4](x)
+		}, nil},
+		{"answers another question", func(x *authority.Exchange) { x.Reply.Question[0].Name = "other.example." }, nil},
+	}
+}
+
+// TestB5Resends plays servers, thirteen of each kind, that always want to be asked
+// again, or keep a connection busy without an answer (CVE-2026-5950,
+// CVE-2023-46317), all at the same time.
+func TestB5Resends(t *testing.T) {
+	zs := honest()
+	kinds := badServers()
+	for i := range kinds {
+		for j := range 13 {
+			zone := fmt.Sprintf("bad%d.com.", i)
+			ns := server(zone, fmt.Sprintf("ns%d.%s", j, zone), fmt.Sprintf("127.66.%d.%d", 10+i, j+1))
+			zs["com."] += ns
+			zs[zone] += ns
+		}
+		zs[fmt.Sprintf("bad%d.com.", i)] += fmt.Sprintf("a.b.c.bad%d.com. A %s\n", i, evil)
+	}
+	l := newLab(t, zs, 1)
+	for i := range kinds {
+		for j := range 13 {
+			h := l.net.Host(fmt.Sprintf("127.66.%d.%d", 10+i, j+1))
+			h.Play(kinds[i].rule)
+			h.WriteTCP(kinds[i].writer)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range kinds {
+		wg.Go(func() {
+			start := time.Now()
+			r, err := exchange(l.g.Addr, proctest.Query(fmt.Sprintf("a.b.c.bad%d.com.", i), dns.TypeA, 1232), 15*time.Second)
+			took := time.Since(start)
+			var asked, conns uint64
+			for j := range 13 {
+				h := l.net.Host(fmt.Sprintf("127.66.%d.%d", 10+i, j+1))
+				asked, conns = asked+h.Queries(), conns+h.Connections()
+			}
+			if err != nil {
+				t.Errorf("13 servers, each %s: %v", kinds[i].kind, err)
+				return
+			}
+			tell(t, "B5", "13 servers, each "+kinds[i].kind, "<= 50 questions, 8 connections, 10 s", "%d questions, %d connections, %s in %v", asked, conns, dns.RcodeToString[r.Rcode], took.Round(10*time.Millisecond))
+			if r.Rcode != dns.RcodeServerFailure || asked > 50 || conns > limits.MaxTCPConnsPerRequest || took > limits.RequestDeadline+3*time.Second {
+				t.Errorf("13 servers, each %s: %s, %d questions, %d connections, %v", kinds[i].kind, dns.RcodeToString[r.Rcode], asked, conns, took)
+			}
+		})
+	}
+	wg.Wait()
+	// The worker serves others as before.
+	if b := l.ask("www.example.com.", dns.TypeA); address(b.r) != "192.0.2.80" {
+		t.Errorf("afterwards: %v", b.r)
+	}
+}

@@ -1,0 +1,409 @@
+package attack
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+	"kresd/internal/limits"
+)
+
+// forged is an answer to q that says what the attacker wants, spoilt by spoil.
+func forged(q *dns.Msg, spoil func(*dns.Msg)) []byte {
+	r := new(dns.Msg)
+	r.SetReply(q)
+	r.Authoritative = true
+	r.Answer = []dns.RR{&dns.A{
+		Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 86400},
+		A:   net.ParseIP(evil),
+	}}
+	if spoil != nil {
+		spoil(r)
+	}
+	wire, err := r.Pack()
+	if err != nil {
+		panic(err)
+	}
+	return wire
+}
+
+// swapCase is a name whose letters all have the other case.
+func swapCase(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			return c ^ 0x20
+		}
+		return c
+	}, name)
+}
+
+// oneWrong are forgeries that have everything right but one thing.
+func oneWrong() map[string]func(q *dns.Msg) []byte {
+	spoilt := func(f func(*dns.Msg)) func(*dns.Msg) []byte {
+		return func(q *dns.Msg) []byte { return forged(q, f) }
+	}
+	return map[string]func(q *dns.Msg) []byte{
+		"ID":            spoilt(func(r *dns.Msg) { r.Id += uint16(1 + rand.IntN(65535)) }),
+		"name":          spoilt(func(r *dns.Msg) { r.Question[0].Name = "x" + r.Question[0].Name }),
+		"case":          spoilt(func(r *dns.Msg) { r.Question[0].Name = swapCase(r.Question[0].Name) }),
+		"type":          spoilt(func(r *dns.Msg) { r.Question[0].Qtype = dns.TypeTXT }),
+		"class":         spoilt(func(r *dns.Msg) { r.Question[0].Qclass = dns.ClassCHAOS }),
+		"QR":            spoilt(func(r *dns.Msg) { r.Response = false }),
+		"opcode":        spoilt(func(r *dns.Msg) { r.Opcode = dns.OpcodeNotify }),
+		"no question":   spoilt(func(r *dns.Msg) { r.Question = nil }),
+		"two questions": spoilt(func(r *dns.Msg) { r.Question = append(r.Question, r.Question[0]) }),
+	}
+}
+
+// TestA3Forgeries sends forged answers ahead of the true one, from the right
+// address and port, each with one field wrong.
+func TestA3Forgeries(t *testing.T) {
+	l := newLab(t, honest(), 1)
+	h := l.net.Host("127.66.0.4")
+	perQuestion, questions := 200, 40*scale()
+	sent, accepted, failed := 0, 0, 0
+	var slowest time.Duration
+	for what, forge := range oneWrong() {
+		h.Play(authority.Forge(func(q *dns.Msg) (out [][]byte) {
+			for range perQuestion {
+				out = append(out, forge(q))
+			}
+			return out
+		}))
+		var names []string
+		for i := range questions {
+			names = append(names, fmt.Sprintf("%s-%d.wild.example.com.", strings.ReplaceAll(what, " ", "-"), i))
+		}
+		for _, name := range names {
+			r, err := exchange(l.g.Addr, newQuery(name), 12*time.Second)
+			sent += perQuestion
+			switch got := address(r); {
+			case got == evil:
+				accepted++
+				t.Errorf("a forgery with another %s was accepted", what)
+			case err != nil || got != "192.0.2.81":
+				failed++
+				t.Errorf("%s: %v %v", name, r, err)
+			}
+		}
+		start := time.Now()
+		_, _ = exchange(l.g.Addr, newQuery("last."+names[0]), 12*time.Second)
+		slowest = max(slowest, time.Since(start))
+	}
+	tell(t, "A3", "forgeries ahead of the answer, one of 9 fields wrong", "0 accepted", "%d sent, %d accepted, %d of %d clients failed", sent, accepted, failed, questions*9)
+}
+
+// TestA3OtherSources sends perfect forgeries, but not from the server's socket.
+func TestA3OtherSources(t *testing.T) {
+	l := newLab(t, honest(), 1)
+	h := l.net.Host("127.66.0.4")
+	port, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 66, 0, 4)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	addr, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 66, 0, 99), Port: int(l.net.Port())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer addr.Close()
+	h.Play(func(x *authority.Exchange) {
+		wire := forged(x.Query, nil)
+		for range 50 {
+			_, _ = port.WriteToUDPAddrPort(wire, x.Client)
+			_, _ = addr.WriteToUDPAddrPort(wire, x.Client)
+		}
+		x.Delay = 20 * time.Millisecond
+	})
+	accepted := 0
+	const questions = 30
+	for i := range questions {
+		if b := l.ask(fmt.Sprintf("s%d.wild.example.com.", i), dns.TypeA); address(b.r) != "192.0.2.81" {
+			accepted++
+		}
+	}
+	tell(t, "A3", "perfect forgeries from another port and another address", "0 accepted", "%d sent, %d accepted", questions*100, accepted)
+	if accepted > 0 {
+		t.Errorf("%d accepted", accepted)
+	}
+}
+
+// asked is what an observer at the server sees of one question.
+type asked struct {
+	port, id uint16
+	name     string
+}
+
+// TestA3Entropy looks at what a forger has to guess, over four workers: source
+// ports and IDs are flat, from any worker alike, and letters are of random case.
+func TestA3Entropy(t *testing.T) {
+	l := newLab(t, honest(), 4)
+	var mu sync.Mutex
+	var seen []asked
+	l.net.Host("127.66.0.4").Play(func(x *authority.Exchange) {
+		if q := x.Query.Question[0]; !x.TCP && q.Qtype == dns.TypeA {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, asked{x.Client.Port(), x.Query.Id, q.Name})
+		}
+	})
+	// A client socket belongs to one worker, so sockets stand for workers.
+	const sockets, each = 16, 250
+	const rounds = 20 // a server is asked only so much at a time
+	for round := range rounds {
+		var names []string
+		for i := range sockets * each / rounds {
+			names = append(names, fmt.Sprintf("s%02d-abcdefghijklm-%d-%d.wild.example.com.", i%sockets, round, i))
+		}
+		burst(t, l.g.Addr, names, sockets, 3*time.Second)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	n := len(seen)
+	if n < sockets*each*8/10 {
+		t.Fatalf("only %d questions came", n)
+	}
+	const bins = 64
+	var ports, ids [bins]int
+	var byWorker [sockets][8]int
+	upper, letters, repeated := 0, 0, map[[2]uint16]bool{}
+	lowest := uint16(65535)
+	for _, a := range seen {
+		ports[(int(a.port)-1024)*bins/(65536-1024)]++
+		ids[int(a.id)*bins/65536]++
+		repeated[[2]uint16{a.port, a.id}] = true
+		lowest = min(lowest, a.port)
+		var s int
+		_, _ = fmt.Sscanf(strings.ToLower(a.name), "s%02d", &s)
+		byWorker[s][(int(a.port)-1024)*8/(65536-1024)]++
+		for _, c := range a.name {
+			if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+				letters++
+				if c <= 'Z' {
+					upper++
+				}
+			}
+		}
+	}
+	portsChi, idsChi := flatness(ports[:], n), flatness(ids[:], n)
+	workers := independence(byWorker)
+	bits := math.Log2(65536-1024) + 16
+	tell(t, "A3", "source port and ID of "+fmt.Sprint(n)+" questions by 4 workers", ">= 31.9 bits; chi-squared/df < 2", "%.1f bits + 0x20 on %d letters (%.1f %% upper); chi-squared/df: ports %.2f, IDs %.2f, ports by worker %.2f; %d pairs repeated",
+		bits, letters/n, 100*float64(upper)/float64(letters), portsChi, idsChi, workers, n-len(repeated))
+	// 63 and 105 degrees of freedom: twice the mean is beyond one in 10^5.
+	if portsChi > 2 || idsChi > 2 || workers > 2 || lowest < 1024 || n-len(repeated) > 1 {
+		t.Errorf("not flat: ports %.2f, IDs %.2f, by worker %.2f, lowest port %d, %d repeated", portsChi, idsChi, workers, lowest, n-len(repeated))
+	}
+	if share := float64(upper) / float64(letters); math.Abs(share-0.5) > 0.02 {
+		t.Errorf("%.3f of the letters are upper case", share)
+	}
+}
+
+// flatness is chi-squared over its degrees of freedom, against equal bins.
+func flatness(bins []int, n int) (chi float64) {
+	want := float64(n) / float64(len(bins))
+	for _, b := range bins {
+		chi += (float64(b) - want) * (float64(b) - want) / want
+	}
+	return chi / float64(len(bins)-1)
+}
+
+// independence is the same for a table whose rows should look alike.
+func independence(table [16][8]int) (chi float64) {
+	var rows [16]float64
+	var cols [8]float64
+	n := 0.0
+	for i := range table {
+		for j, v := range table[i] {
+			rows[i] += float64(v)
+			cols[j] += float64(v)
+			n += float64(v)
+		}
+	}
+	for i := range table {
+		for j, v := range table[i] {
+			if want := rows[i] * cols[j] / n; want > 0 {
+				chi += (float64(v) - want) * (float64(v) - want) / want
+			}
+		}
+	}
+	return chi / float64(15*7)
+}
+
+// badPackets are twenty kinds of datagrams that must not end a wait (TuDoor).
+func badPackets() map[string]func(q *dns.Msg) []byte {
+	raw := func(change func(b []byte) []byte) func(*dns.Msg) []byte {
+		return func(q *dns.Msg) []byte { return change(bytes.Clone(forged(q, nil))) }
+	}
+	spoilt := func(f func(*dns.Msg)) func(*dns.Msg) []byte {
+		return func(q *dns.Msg) []byte { return forged(q, f) }
+	}
+	errorOf := func(rcode int, f func(*dns.Msg)) func(*dns.Msg) []byte {
+		return spoilt(func(r *dns.Msg) { r.Answer, r.Rcode = nil, rcode; f(r) })
+	}
+	none := func(r *dns.Msg) { r.Question = nil }
+	return map[string]func(q *dns.Msg) []byte{
+		"one octet":     func(*dns.Msg) []byte { return []byte{0} },
+		"eleven octets": raw(func(b []byte) []byte { return b[:11] }),
+		"random octets": func(*dns.Msg) []byte {
+			b := make([]byte, 80)
+			for i := range b {
+				b[i] = byte(rand.Uint32())
+			}
+			return b
+		},
+		"bare FORMERR":                  errorOf(dns.RcodeFormatError, none),
+		"bare SERVFAIL":                 errorOf(dns.RcodeServerFailure, none),
+		"bare NOTIMP of another ID":     errorOf(dns.RcodeNotImplemented, func(r *dns.Msg) { r.Question = nil; r.Id++ }),
+		"empty, no error":               errorOf(dns.RcodeSuccess, none),
+		"TC under another ID":           errorOf(dns.RcodeSuccess, func(r *dns.Msg) { r.Truncated = true; r.Id++ }),
+		"TC without question":           errorOf(dns.RcodeSuccess, func(r *dns.Msg) { r.Truncated = true; r.Question = nil }),
+		"the question itself":           spoilt(func(r *dns.Msg) { r.Response, r.Answer = false, nil }),
+		"another opcode":                spoilt(func(r *dns.Msg) { r.Opcode = dns.OpcodeUpdate }),
+		"NXDOMAIN for another name":     errorOf(dns.RcodeNameError, func(r *dns.Msg) { r.Question[0].Name = "no." + r.Question[0].Name }),
+		"REFUSED for another type":      errorOf(dns.RcodeRefused, func(r *dns.Msg) { r.Question[0].Qtype = dns.TypeMX }),
+		"REFUSED for another case":      errorOf(dns.RcodeRefused, func(r *dns.Msg) { r.Question[0].Name = swapCase(r.Question[0].Name) }),
+		"counts that lie":               raw(func(b []byte) []byte { b[7] = 9; return b }),
+		"trailing octets":               raw(func(b []byte) []byte { return append(b, 1, 2, 3) }),
+		"cut off in the answer":         raw(func(b []byte) []byte { return b[:len(b)-5] }),
+		"cut off in the question":       raw(func(b []byte) []byte { return b[:14] }),
+		"a name that points to itself":  raw(func(b []byte) []byte { at := len(b) - 16; i := max(at, 12); b[i] = 0xc0; b[i+1] = byte(i); return b }),
+		"a name that points to nowhere": raw(func(b []byte) []byte { return append(b[:12], 0xff, 0xff, 0, 1, 0, 1) }),
+	}
+}
+
+// TestA7BadPackets sends a thousand bad datagrams of each of twenty kinds ahead of
+// each good answer.
+func TestA7BadPackets(t *testing.T) {
+	l := newLab(t, honest(), 1)
+	h := l.net.Host("127.66.0.4")
+	plain := l.ask("warm.wild.example.com.", dns.TypeA).took
+	const each = 1000
+	kinds := badPackets()
+	if len(kinds) != 20 {
+		t.Fatalf("%d kinds, want 20", len(kinds))
+	}
+	asked, answered := 0, 0
+	var slowest time.Duration
+	var worst string
+	for kind, make := range kinds {
+		h.Play(func(x *authority.Exchange) {
+			if x.TCP {
+				return
+			}
+			for range each {
+				x.Ahead = append(x.Ahead, make(x.Query))
+			}
+		})
+		for i := range 2 * scale() {
+			b := l.ask(fmt.Sprintf("k%d.%s.wild.example.com.", i, strings.NewReplacer(" ", "-", ",", "").Replace(kind)), dns.TypeA)
+			asked++
+			if address(b.r) == "192.0.2.81" {
+				answered++
+			} else {
+				t.Errorf("%s ahead of the answer: %s", kind, b.rcode)
+			}
+			if b.took > slowest {
+				slowest, worst = b.took, kind
+			}
+		}
+	}
+	tell(t, "A7", "1,000 bad packets of 20 kinds ahead of each answer", "100 % answered", "%.1f %% of %d answered; at most %v more than %v (%s)",
+		100*float64(answered)/float64(asked), asked, (slowest - plain).Round(time.Millisecond), plain.Round(time.Millisecond), worst)
+}
+
+// TestA8Birthday asks one cold question five thousand times at once: the more of
+// it is in flight, the better a forger's chances.
+func TestA8Birthday(t *testing.T) {
+	const workers, clients = 4, 5000
+	l := newLab(t, honest(), workers)
+	for range 64 { // so that every worker knows the zone
+		l.ask("www.example.com.", dns.TypeA)
+	}
+	h := l.net.Host("127.66.0.4")
+	h.Play(authority.Delay(300 * time.Millisecond))
+	var names []string
+	for range clients {
+		names = append(names, "cold.wild.example.com.")
+	}
+	o := burst(t, l.g.Addr, names, 100, 3*time.Second)
+	upstream := 0
+	for _, q := range h.Seen() {
+		if strings.EqualFold(q.Name, "cold.wild.example.com.") && q.Qtype == dns.TypeA {
+			upstream++
+		}
+	}
+	again := burst(t, l.g.Addr, o.unheard, 100, 3*time.Second)
+	tell(t, "A8", "5,000 equal cold questions over 4 workers", "<= 1 upstream per worker", "%d upstream; %d answered at once, %d of %d when asked again", upstream, o.answered, again.answered, len(o.unheard))
+	if upstream == 0 || upstream > workers {
+		t.Errorf("%d questions upstream, want at most %d", upstream, workers)
+	}
+	if o.answered < limits.WaitersPerQuestion || again.answered < len(o.unheard) {
+		t.Errorf("%d answered at once, %d of the %d others when they asked again", o.answered, again.answered, len(o.unheard))
+	}
+}
+
+// TestA12LargeUDP serves answers of 1,233 to 4,096 octets in one datagram, as it
+// would arrive in fragments that anybody can forge.
+func TestA12LargeUDP(t *testing.T) {
+	zs := honest()
+	var sizes []int
+	for size := 1100; size <= 4096; size += 107 {
+		sizes = append(sizes, size)
+		owner := fmt.Sprintf("l%d.example.com.", size)
+		for left := size - 60; left > 0; left -= 213 {
+			zs["example.com."] += fmt.Sprintf("%s TXT \"%s\"\n", owner, strings.Repeat(string(rune('a'+left%26)), min(200, max(1, left-13))))
+		}
+	}
+	l := newLab(t, zs, 1)
+	var mu sync.Mutex
+	offered := map[uint16]int{}
+	large, tcp := 0, 0
+	h := l.net.Host("127.66.0.4")
+	h.Play(func(x *authority.Exchange) {
+		mu.Lock()
+		defer mu.Unlock()
+		if opt := x.Query.IsEdns0(); opt != nil {
+			offered[opt.UDPSize()]++
+		}
+		if x.Query.Question[0].Qtype != dns.TypeTXT {
+			return
+		}
+		if x.TCP {
+			tcp++
+		} else if authority.Whole()(x); len(x.Raw) > limits.UDPPayload {
+			large++
+		}
+	})
+	whole := 0
+	for _, size := range sizes {
+		r, err := dnsTCP(l.g.Addr, fmt.Sprintf("l%d.example.com.", size), dns.TypeTXT)
+		if err == nil && r.Rcode == dns.RcodeSuccess && len(r.Answer) > 0 {
+			whole++
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	tell(t, "A12", "UDP answers of 1,233 to 4,096 octets", "all asked again over TCP; 1232 offered", "%d sent too large, %d asked over TCP, %d of %d answered; offered sizes %v", large, tcp, whole, len(sizes), offered)
+	if large < 20 || tcp != large || whole != len(sizes) || len(offered) != 1 || offered[limits.UDPPayload] == 0 {
+		t.Errorf("%d large, %d over TCP, %d of %d answered, offered %v", large, tcp, whole, len(sizes), offered)
+	}
+}
+
+func dnsTCP(to netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
+	c := &dns.Client{Net: "tcp", Timeout: 12 * time.Second}
+	q := newQuery(name)
+	q.Question[0].Qtype = qtype
+	r, _, err := c.Exchange(q, to.String())
+	return r, err
+}
