@@ -126,7 +126,7 @@ func TestSplitOfManyLinesIsBounded(t *testing.T) {
 	if _, _, wait := vm.Split(sum); !wait {
 		t.Error("an open expression is not waited for")
 	}
-	if d := time.Since(start); d > 5*time.Second { // a minute without the bound
+	if d := time.Since(start); d > 30*time.Second { // minutes without the bound
 		t.Errorf("it took %v", d)
 	}
 	long := "t = {\n" + repeat("  'an entry',\n", 3000) + "}\n"
