@@ -2,10 +2,7 @@ package worker
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
-
-	"kresd/internal/listen"
 )
 
 // upstreamPortVar names the environment variable that moves the port on which
@@ -24,16 +21,4 @@ func upstreamPort(getenv func(string) string) (uint16, error) {
 		return 0, fmt.Errorf("%s: '%s' is no port", upstreamPortVar, text)
 	}
 	return uint16(n), nil
-}
-
-// isOwn tells whether an address is one of ours, which must not be asked: a
-// stranger who names it as a name server would make us ask ourselves.
-func (w *Worker) isOwn(a netip.AddrPort) bool {
-	return w.server.Any(func(e listen.Endpoint) bool { return e.Addr == a })
-}
-
-// isListening tells whether a port is one that clients ask, so that no question
-// leaves from it.
-func (w *Worker) isListening(port uint16) bool {
-	return w.server.Any(func(e listen.Endpoint) bool { return e.Addr.Port() == port })
 }

@@ -44,6 +44,7 @@ type Worker struct {
 	siblings *siblings
 	consoles consoles
 	ids      requestIDs
+	local    localAddrs
 	ballast  []byte
 
 	ctx    context.Context // of the work in the background
@@ -89,13 +90,12 @@ func (w *Worker) makeDriver() error {
 	}
 	w.servers = selection.New(selection.Config{Clock: w.clock, Port: port, Own: w.isOwn})
 	w.upstream, err = upstream.New(upstream.Config{
-		Outgoing:       w.settings.Outgoing,
-		Bufsize:        func() uint16 { return uint16(w.settings.UpstreamBufsize.Load()) },
-		AvoidPort:      w.isListening,
-		Infrastructure: w.roots.has,
-		Clock:          w.clock,
-		Counters:       w.counters,
-		OnPanic:        w.group.OnPanic,
+		Outgoing:  w.settings.Outgoing,
+		Bufsize:   func() uint16 { return uint16(w.settings.UpstreamBufsize.Load()) },
+		AvoidPort: w.isListening,
+		Clock:     w.clock,
+		Counters:  w.counters,
+		OnPanic:   w.group.OnPanic,
 	})
 	if err != nil {
 		return err
