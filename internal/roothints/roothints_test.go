@@ -47,3 +47,23 @@ other.test.       3600000  NS    c.root.test.
 		}
 	}
 }
+
+// FuzzParse: hints are refused, or name servers of the root of which one has an
+// address.
+func FuzzParse(f *testing.F) {
+	f.Add(". 3600000 NS A.ROOT-SERVERS.NET.\nA.ROOT-SERVERS.NET. 3600000 A 198.41.0.4\nA.ROOT-SERVERS.NET. 3600000 AAAA 2001:503:ba3e::2:30\n")
+	f.Add("$ORIGIN x.\n$TTL 5\n@ NS y\n")
+	f.Add("$INCLUDE /etc/passwd\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		cut, err := Parse(strings.NewReader(text), "fuzz")
+		if err != nil {
+			return
+		}
+		for i := range cut.NS {
+			if len(cut.NS[i].Addrs) > 0 {
+				return
+			}
+		}
+		t.Errorf("%q: accepted without an address", text)
+	})
+}

@@ -148,3 +148,19 @@ func TestTheDeepestAnchorHolds(t *testing.T) {
 		t.Error("an anchor is removed once, and answers are made without it from then on")
 	}
 }
+
+// FuzzParse: the text of a key file is read or refused; what was read holds keys.
+func FuzzParse(f *testing.F) {
+	f.Add(". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n")
+	f.Add(". 172800 IN DNSKEY 257 3 8 AwEAAaz/tAm8yTn4Mfeh5eyI96WSVexTBAvkMgJzkKTOiW1vkIbzxeF3 ; KeyTag:20326 ; Valid: ; KeyState\n")
+	f.Add("; . IN DS 1 8 2 00 ; Missing:1234\nexample. 3600 IN DS 1 8 2 0011\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		sets, err := parse(text)
+		for _, s := range sets {
+			if err == nil && s == nil {
+				t.Errorf("%q: a set that is none", text)
+			}
+		}
+		_, _ = ParseName(text)
+	})
+}

@@ -35,3 +35,13 @@ func TestNSECHas(t *testing.T) {
 		}
 	}
 }
+
+func FuzzNSECHas(f *testing.F) {
+	f.Add([]byte("\x01y\x00\x00\x07\x22\x00\x00\x00\x01\x03\x80\x80\x01\x80"), uint16(257))
+	f.Add([]byte("\x00\x01\x20"), uint16(256))
+	f.Fuzz(func(t *testing.T, rdata []byte, typ uint16) {
+		if NSECHas(rdata, typ) && len(rdata) < 4 {
+			t.Errorf("%x has TYPE%d", rdata, typ)
+		}
+	})
+}
