@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"errors"
+
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -20,7 +22,7 @@ func (t *stash) failure(req *resolve.Request) {
 	if req.Result.Stale {
 		code, _ = resolve.Explain(req.Result.Failure)
 	}
-	if code == notReady {
+	if code == notReady || errors.Is(req.Result.Failure, resolve.ErrLocal) {
 		return // that is about us
 	}
 	key := failureKey(req.Name, req.Type, req.Class, req.CD)

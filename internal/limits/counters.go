@@ -29,6 +29,7 @@ const (
 	TCPPipeline
 	Formerr
 	OutstandingServer
+	OutstandingZone
 	UpstreamSocket
 	UpstreamTCP
 	ids // how many there are
@@ -38,7 +39,7 @@ var names = [ids]string{
 	"upstream_per_request", "upstream_per_fetch", "upstream_bytes", "tcp_conns_per_request", "recursion_depth",
 	"cname_chain", "plan_queries", "iterations", "ns_addr_fetch", "unresolvable_ns", "cycle", "deadline",
 	"rrs_per_message", "rrs_per_rrset", "name_bytes", "cache_entry_bytes", "pending", "waiters", "tcp_conns",
-	"tcp_pipeline", "formerr", "outstanding_per_server", "upstream_sockets", "upstream_tcp_conns",
+	"tcp_pipeline", "formerr", "outstanding_per_server", "outstanding_per_zone", "upstream_sockets", "upstream_tcp_conns",
 }
 
 // String is the limit's name in statistics.

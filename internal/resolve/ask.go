@@ -25,6 +25,11 @@ func (s *solver) ask(q *Query) error {
 	if !ok {
 		return s.moreServers(q)
 	}
+	if !s.zones.enter(q.Cut) {
+		s.cfg.Counters.Hit(limits.OutstandingZone)
+		return &zoneError{q.Cut.Name, ErrBusy}
+	}
+	defer s.zones.leave(q.Cut)
 	s.address(q, c)
 	if err := s.checkout(q); err != nil {
 		return err
@@ -82,7 +87,7 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	s.r.trace(q, "resl", "=> %s of %s: %s %d, waiting %v", c.Addr, q.Cut.Name, q.Asked.Name, q.Asked.Type, c.Timeout)
 	reply, err := s.cfg.Exchanger.Exchange(s.r.ctx, Exchange{
 		Server: q.Server, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
-		Timeout: c.Timeout, Budget: s.r.Budget,
+		Timeout: c.Timeout, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
 	})
 	if err != nil {
 		return s.unanswered(q, c, reply, err)
@@ -116,6 +121,8 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		return err
 	case s.r.ctx.Err() != nil:
 		return nil // the loop says why it ends
+	case errors.Is(err, ErrBusy): // another server may have room
+		q.run.tried.Reject(c.NS, c.Addr)
 	case errors.Is(err, ErrLocal):
 		return s.noSocket(q)
 	case reply.TCP:

@@ -35,6 +35,7 @@ type Config struct {
 type Driver struct {
 	cfg     Config
 	flights flights
+	zones   quota
 	failed  throttle
 	panics  safe.Group
 }

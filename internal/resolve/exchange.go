@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"kresd/internal/wire"
@@ -25,6 +26,9 @@ type Exchange struct {
 	RD bool
 	// Timeout is how long one UDP attempt may take.
 	Timeout time.Duration
+	// Infrastructure tells that everybody's questions pass the server, so that
+	// more than otherwise may wait for it.
+	Infrastructure bool
 	// Budget is debited for every message that is sent.
 	Budget *Budget
 }
@@ -54,6 +58,9 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrLocal: our own lack of sockets or ports, which is not the server's fault.
 	ErrLocal = errors.New("no socket")
+	// ErrBusy: as many questions wait for the server, or its zone, as may. It is a
+	// kind of ErrLocal: nothing was sent.
+	ErrBusy = fmt.Errorf("too many questions wait: %w", ErrLocal)
 	// ErrBudget: the request has cost enough.
 	ErrBudget = errors.New("request budget exhausted")
 )

@@ -61,6 +61,8 @@ func outcome(err error) (rcode int, ede uint16, text string) {
 		return rcode, edeNoReachable, "no answer in time"
 	case errors.Is(err, ErrUnreachable):
 		return rcode, edeNetwork, "no server" + of(err) + " can be reached"
+	case errors.Is(err, ErrBusy):
+		return rcode, edeOther, "too many questions wait for the servers" + of(err)
 	case errors.Is(err, ErrLocal):
 		return rcode, edeNetwork, "the resolver has no socket left"
 	case errors.Is(err, ErrNotReady):

@@ -15,7 +15,7 @@ import (
 
 // Failures beyond those of package resolve, each a kind of one there.
 var (
-	// ErrBusy: as many questions wait for this server, or have a socket, as may.
+	// ErrBusy: as many questions have a socket or a connection as may.
 	ErrBusy = fmt.Errorf("too many questions in flight: %w", resolve.ErrLocal)
 	// ErrClosed: the Exchanger was closed.
 	ErrClosed = fmt.Errorf("closed: %w", resolve.ErrLocal)
@@ -35,9 +35,6 @@ type Config struct {
 	Bufsize func() uint16
 	// AvoidPort tells which source ports not to use.
 	AvoidPort func(port uint16) bool
-	// Infrastructure tells which servers (root, TLDs, forwarders) may have more
-	// questions waiting than others.
-	Infrastructure func(netip.AddrPort) bool
 	// Clock measures round-trip times.
 	Clock *clock.Clock
 	// Counters count the limits that were hit.
@@ -48,12 +45,11 @@ type Config struct {
 
 // Exchanger asks servers. It is safe for concurrent use.
 type Exchanger struct {
-	outgoing       func() (v4, v6 netip.Addr)
-	bufsize        func() uint16
-	avoidPort      func(uint16) bool
-	infrastructure func(netip.AddrPort) bool
-	clock          *clock.Clock
-	counters       *limits.Counters
+	outgoing  func() (v4, v6 netip.Addr)
+	bufsize   func() uint16
+	avoidPort func(uint16) bool
+	clock     *clock.Clock
+	counters  *limits.Counters
 
 	group   safe.Group
 	entropy entropy
@@ -71,7 +67,7 @@ func New(c Config) (*Exchanger, error) {
 		return nil, err
 	}
 	e := &Exchanger{
-		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort, infrastructure: c.Infrastructure,
+		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
 		clock: c.Clock, counters: c.Counters, poller: p, joint: newJoint(),
 	}
 	e.defaults()
@@ -92,9 +88,6 @@ func (e *Exchanger) defaults() {
 	}
 	if e.avoidPort == nil {
 		e.avoidPort = func(uint16) bool { return false }
-	}
-	if e.infrastructure == nil {
-		e.infrastructure = func(netip.AddrPort) bool { return false }
 	}
 	if e.clock == nil {
 		e.clock = clock.Real()

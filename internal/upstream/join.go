@@ -55,7 +55,7 @@ func (j *joint) enter(k flightKey, max int) (f *flight, leader bool, err error) 
 		return f, false, nil
 	}
 	if j.waiting[k.Addr] >= max {
-		return nil, false, ErrBusy
+		return nil, false, resolve.ErrBusy
 	}
 	f = &flight{done: make(chan struct{}), abandoned: true}
 	j.flights[k] = f
@@ -89,9 +89,9 @@ func (j *joint) close() {
 func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
 	k := flightKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
 	for {
-		f, leader, err := e.joint.enter(k, e.maxWaiting(x.Addr))
+		f, leader, err := e.joint.enter(k, maxWaiting(x))
 		if err != nil {
-			if errors.Is(err, ErrBusy) {
+			if errors.Is(err, resolve.ErrBusy) {
 				e.counters.Hit(limits.OutstandingServer)
 			}
 			return resolve.Reply{}, err
@@ -121,8 +121,8 @@ func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k flightKey, 
 }
 
 // maxWaiting is how many questions may wait for one server.
-func (e *Exchanger) maxWaiting(to netip.AddrPort) int {
-	if e.infrastructure(to) {
+func maxWaiting(x *resolve.Exchange) int {
+	if x.Infrastructure {
 		return limits.MaxOutstandingPerServer * limits.OutstandingInfrastructure
 	}
 	return limits.MaxOutstandingPerServer

@@ -120,12 +120,10 @@ func TestForeignSenderIsIgnored(t *testing.T) {
 }
 
 func TestInfrastructureMayHaveMoreWaiting(t *testing.T) {
-	root := netip.MustParseAddrPort("192.0.2.1:53")
-	e := newExchanger(t, Config{Infrastructure: func(a netip.AddrPort) bool { return a == root }})
-	if got := e.maxWaiting(root); got != 1000 {
+	if got := maxWaiting(&resolve.Exchange{Infrastructure: true}); got != 1000 {
 		t.Errorf("%d may wait for infrastructure, want 1000", got)
 	}
-	if got := e.maxWaiting(netip.MustParseAddrPort("192.0.2.2:53")); got != 100 {
+	if got := maxWaiting(&resolve.Exchange{}); got != 100 {
 		t.Errorf("%d may wait for a server, want 100", got)
 	}
 }

@@ -328,7 +328,7 @@ func TestTooManyForOneServer(t *testing.T) {
 	}
 	eventually(t, "a full server", func() bool { return s.udpQueries.Load() == limits.MaxOutstandingPerServer })
 	_, err := e.Exchange(background, question(t, s.addr, "more.example."))
-	wantErr(t, err, ErrBusy)
+	wantErr(t, err, resolve.ErrBusy)
 	wantErr(t, err, resolve.ErrLocal)
 	cancel()
 	wg.Wait()

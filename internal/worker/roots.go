@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"net/netip"
 	"os"
 	"sync/atomic"
 
@@ -18,7 +17,6 @@ import (
 type roots struct {
 	cache *cache.Cache
 	hints atomic.Pointer[zonecut.Cut]
-	used  atomic.Pointer[zonecut.Cut]
 }
 
 func newRoots(c *cache.Cache) *roots {
@@ -52,23 +50,7 @@ func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	return roothints.Parse(f, path)
 }
 
-func (r *roots) use(cut *zonecut.Cut) {
-	r.used.Store(cut)
-	r.cache.SetHints(cut)
-}
-
-// has tells whether a server is one of the root's, of which more may be asked at
-// a time than of others.
-func (r *roots) has(a netip.AddrPort) bool {
-	for _, ns := range r.used.Load().NS {
-		for _, known := range ns.Addrs {
-			if known == a.Addr() {
-				return true
-			}
-		}
-	}
-	return false
-}
+func (r *roots) use(cut *zonecut.Cut) { r.cache.SetHints(cut) }
 
 func (w *Worker) openPriming() (*module.Instance, error) {
 	return priming.Open(priming.Daemon{
