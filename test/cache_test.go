@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,6 +156,37 @@ func TestDamagedCacheFiles(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			lossless(t, "with a cache file that was "+what, s.Stop(), 0)
 		})
+	}
+}
+
+// Workers that die of one file put it aside once. Each of them used to put aside
+// what its sibling had begun, and again whatever it opened later, without an end.
+func TestACondemnedCacheIsPutAsideOnce(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 3)
+	config.Dir = proctest.RunDir(t)
+	g := proctest.Start(t, config)
+	warm(t, g)
+	before := pids(g.Workers())
+	for _, pid := range before {
+		if err := syscall.Kill(pid, syscall.SIGBUS); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proctest.Eventually(t, 10*time.Second, "three new workers", func() bool {
+		now := pids(g.Workers())
+		return len(now) == 3 && !slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(before, pid) })
+	})
+	warm(t, g)
+	time.Sleep(1500 * time.Millisecond) // the files are looked at every half second
+	if n := count(t, g); n == 0 {
+		t.Error("the cache is emptied again and again")
+	}
+	aside, err := filepath.Glob(filepath.Join(config.Dir, "data.mdb.bad-*"))
+	if err != nil || len(aside) != 1 {
+		t.Errorf("put aside: %q, %v", aside, err)
+	}
+	if n := strings.Count(g.Log(), "opening the cache again"); n > 2 {
+		t.Errorf("the cache was opened again %d times:\n%s", n, g.Log())
 	}
 }
 

@@ -123,6 +123,8 @@ const (
 	CollectLowPercent   = 65
 	CollectHardPercent  = 90
 	CacheCheckTime      = 2 * time.Second // what a throw-away child may take to walk a suspect file
+	CacheReopenMin      = time.Second     // pause until a lost cache is tried again, doubling
+	CacheReopenMax      = 30 * time.Second
 )
 
 // Clients.

@@ -198,6 +198,24 @@ func TestOnlyTheLatestBadFilesAreKept(t *testing.T) {
 	}
 }
 
+func TestPutAsideSince(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a-b]*") // not a pattern
+	if PutAsideSince(dir, time.Time{}) {
+		t.Error("a file was put aside in a directory that is not there")
+	}
+	open(t, dir, Options{}).Close()
+	if PutAsideSince(dir, time.Time{}) {
+		t.Error("nothing was put aside yet")
+	}
+	at := time.Unix(1700000000, 5e8)
+	if _, err := Quarantine(dir, at); err != nil {
+		t.Fatal(err)
+	}
+	if !PutAsideSince(dir, at) || !PutAsideSince(dir, at.Add(-time.Hour)) || PutAsideSince(dir, at.Add(time.Second)) {
+		t.Error("the time at which a file was put aside is not known")
+	}
+}
+
 func TestCheckMain(t *testing.T) {
 	good := usedBytes(t, sampleFile(t))
 	dir := t.TempDir()

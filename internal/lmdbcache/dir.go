@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -144,6 +145,21 @@ func quarantine(dir string, now time.Time) (string, error) {
 	}
 	dropOldBad(dir)
 	return moved, nil
+}
+
+// PutAsideSince tells whether a file of dir was put aside at t or later.
+func PutAsideSince(dir string, t time.Time) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), dataName+badMark)
+		if at, err := strconv.ParseInt(digits, 10, 64); ok && err == nil && at >= t.Unix() {
+			return true
+		}
+	}
+	return false
 }
 
 // dropOldBad removes all but the newest quarantined files. Their names sort by

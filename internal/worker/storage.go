@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"kresd/internal/bindings"
 	"kresd/internal/cache"
 	"kresd/internal/dnsname"
-	"kresd/internal/limits"
 	"kresd/internal/lmdbcache"
 )
 
@@ -28,7 +26,10 @@ type storage struct {
 	dir     string
 	size    int64
 	touched bool // somebody opened or closed a cache, so no default is opened
-	full    chan struct{}
+	epoch   int  // begins anew with each cache that somebody opened or closed
+
+	examined bool // the suspicion against the cache of the predecessor is settled
+	full     chan struct{}
 }
 
 // Open implements bindings.Cache.
@@ -40,15 +41,20 @@ func (s *storage) Open(size int64, uri, dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
+	s.epoch++
+	return s.openLocked(size, uri, abs)
+}
+
+func (s *storage) openLocked(size int64, uri, dir string) error {
 	s.closeLocked()
-	s.w.o.Link.CacheDir(abs)
-	s.examine(abs)
-	store, err := lmdbcache.Open(abs, s.options(size))
+	s.w.o.Link.CacheDir(dir)
+	s.examine(dir)
+	store, err := lmdbcache.Open(dir, s.options(size))
 	if err != nil {
 		cwd, _ := os.Getwd()
-		return fmt.Errorf("cache in '%s' (working directory %s): %w", abs, cwd, err)
+		return fmt.Errorf("cache in '%s' (working directory %s): %w", dir, cwd, err)
 	}
-	s.store, s.uri, s.dir, s.size = store, uri, abs, size
+	s.store, s.uri, s.dir, s.size = store, uri, dir, size
 	s.w.cache.Swap(cache.Disk{Store: store})
 	return nil
 }
@@ -56,7 +62,7 @@ func (s *storage) Open(size int64, uri, dir string) error {
 func (s *storage) options(size int64) lmdbcache.Options {
 	log := s.w.log.Group("cache")
 	s.full = make(chan struct{}, 1)
-	full := s.full
+	full, epoch := s.full, s.epoch
 	return lmdbcache.Options{
 		MaxSize: size,
 		Schema:  cache.Schema,
@@ -70,65 +76,19 @@ func (s *storage) options(size int64) lmdbcache.Options {
 		},
 		OnLost: func(reason string) {
 			log.Warn(fmt.Sprintf("%s: opening the cache again", reason))
-			s.w.group.Go("cache reopen", s.reopen)
+			s.w.group.Go("cache reopen", func() { s.reopen(epoch) })
 		},
 		Clock:      s.w.clock,
 		Goroutines: s.w.group,
 	}
 }
 
-// reopen opens the same cache again after its file was lost.
-func (s *storage) reopen() {
-	s.mu.Lock()
-	uri, dir, size, open := s.uri, s.dir, s.size, s.store != nil
-	s.mu.Unlock()
-	if !open {
-		return
-	}
-	lo, hi := s.TTLs()
-	if err := s.Open(size, uri, dir); err != nil {
-		s.w.log.Group("cache").Error(err.Error())
-		return
-	}
-	s.SetTTLs(lo, hi)
-}
-
-// examine puts a file aside that may have killed this worker's predecessor: a
-// throw-away child reads all of it first, and dies in our place if it must.
-func (s *storage) examine(dir string) {
-	suspect := s.w.o.Link.Suspect()
-	if suspect == nil || suspect.Dir != dir {
-		return
-	}
-	log := s.w.log.Group("cache")
-	if suspect.Deaths < limits.QuarantineDeaths {
-		ctx, cancel := context.WithTimeout(s.w.ctx, limits.CacheCheckTime)
-		defer cancel()
-		child := exec.CommandContext(ctx, "/proc/self/exe")
-		child.Env = append(os.Environ(), CheckCacheVar+"="+dir)
-		if err := child.Run(); err == nil {
-			return
-		}
-	}
-	aside, err := lmdbcache.Quarantine(dir, s.w.clock.Now())
-	if err != nil {
-		log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, err))
-		return
-	}
-	log.Warn(fmt.Sprintf("a worker died reading the cache in %s: put aside as %s", dir, aside))
-}
-
-// CheckCacheVar is set for a child that only reads a cache through and ends.
-const CheckCacheVar = "KRESD_CHECK_CACHE"
-
-// CheckCache is that child's life.
-func CheckCache(dir string) int { return lmdbcache.CheckMain(dir) }
-
 // Close implements bindings.Cache.
 func (s *storage) Close() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
+	s.epoch++
 	return s.closeLocked()
 }
 
@@ -232,6 +192,7 @@ func (s *storage) finish() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.epoch++
 	s.closeLocked()
 }
 

@@ -1,0 +1,97 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/lmdbcache"
+)
+
+// reopen opens the cache of an epoch again after its file was lost. While that
+// is not possible (the disk is full, something else has the file's name) it is
+// tried again, until an operator opens or closes a cache.
+func (s *storage) reopen(epoch int) {
+	s.mu.Lock()
+	uri, dir, size, open := s.uri, s.dir, s.size, s.epoch == epoch && s.store != nil
+	lo, hi := s.TTLs()
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	log, said := s.w.log.Group("cache"), ""
+	for wait := limits.CacheReopenMin; ; wait = min(2*wait, limits.CacheReopenMax) {
+		done, err := s.replace(epoch, size, uri, dir, lo, hi)
+		if done {
+			return
+		}
+		if line := err.Error(); line != said {
+			log.Error(line + ": answering without a cache and trying again")
+			said = line
+		}
+		select {
+		case <-s.w.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// replace opens the cache anew unless another epoch has begun; done says that
+// nothing remains to be tried.
+func (s *storage) replace(epoch int, size int64, uri, dir string, lo, hi uint32) (done bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch != epoch {
+		return true, nil
+	}
+	if err := s.openLocked(size, uri, dir); err != nil {
+		return false, err
+	}
+	s.SetTTLs(lo, hi)
+	return true, nil
+}
+
+// examine puts a file aside that may have killed this worker's predecessor: a
+// throw-away child reads all of it first, and dies in our place if it must; a
+// file that has killed several is not looked at. Where one was put aside a
+// moment ago, by a sibling with the same suspicion, what is there now is another
+// file, and the child decides. All of this is done once: what is opened later in
+// the life of this process did not kill the predecessor.
+func (s *storage) examine(dir string) {
+	suspect := s.w.o.Link.Suspect()
+	if suspect == nil || suspect.Dir != dir || s.examined {
+		return
+	}
+	s.examined = true
+	now := s.w.clock.Now()
+	condemned := suspect.Deaths >= limits.QuarantineDeaths && !lmdbcache.PutAsideSince(dir, now.Add(-limits.QuarantineWindow))
+	if !condemned && s.canBeRead(dir) {
+		return
+	}
+	log := s.w.log.Group("cache")
+	aside, err := lmdbcache.Quarantine(dir, now)
+	if err != nil {
+		log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, err))
+		return
+	}
+	log.Warn(fmt.Sprintf("a worker died reading the cache in %s: put aside as %s", dir, aside))
+}
+
+// canBeRead lets a child read all of dir's cache.
+func (s *storage) canBeRead(dir string) bool {
+	ctx, cancel := context.WithTimeout(s.w.ctx, limits.CacheCheckTime)
+	defer cancel()
+	child := exec.CommandContext(ctx, "/proc/self/exe")
+	child.Env = append(os.Environ(), CheckCacheVar+"="+dir)
+	return child.Run() == nil
+}
+
+// CheckCacheVar is set for a child that only reads a cache through and ends.
+const CheckCacheVar = "KRESD_CHECK_CACHE"
+
+// CheckCache is that child's life.
+func CheckCache(dir string) int { return lmdbcache.CheckMain(dir) }
