@@ -43,6 +43,21 @@ func TestEndlessCommandsAreInterrupted(t *testing.T) {
 	expect(t, vm, [2]string{"1", "1\n"})
 }
 
+// A callback that never returned took the machine, and with it the console, away
+// for good.
+func TestEndlessEventsAreInterrupted(t *testing.T) {
+	vm, out := newVM(t)
+	do(t, vm, func(*Call) error { vm.eventBudget = 30 * time.Millisecond; return nil })
+	vm.Post(func(c *Call) error {
+		_, err := vm.command(c, "while true do pcall(function() while true do end end) end")
+		return err
+	})
+	expect(t, vm, [2]string{"1", "1\n"}) // waits for what was posted
+	if got := out.String(); !strings.Contains(got, "error: ") || !strings.Contains(got, "ran longer than") {
+		t.Errorf("standard error: %q", got)
+	}
+}
+
 func TestHostileScriptsLeaveTheMachineWhole(t *testing.T) {
 	vm, _ := newVM(t)
 	for _, chunk := range []string{

@@ -7,10 +7,12 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/clock"
+	"kresd/internal/limits"
 	"kresd/internal/safe"
 )
 
@@ -64,6 +66,8 @@ type VM struct {
 
 	checker *checker // compiles only; has a state of its own
 
+	eventBudget time.Duration // running time of what is posted
+
 	// What follows belongs to the owner goroutine.
 	l         *lua.State
 	run       *run // the innermost evaluation
@@ -81,12 +85,15 @@ type VM struct {
 func New(o Options) (*VM, error) {
 	o.setDefaults()
 	vm := &VM{
-		opts:      o,
-		jobs:      newQueue(),
-		mapped:    newQueue(),
-		closed:    make(chan struct{}),
-		ended:     make(chan struct{}),
-		checker:   newChecker(),
+		opts:    o,
+		jobs:    newQueue(),
+		mapped:  newQueue(),
+		closed:  make(chan struct{}),
+		ended:   make(chan struct{}),
+		checker: newChecker(),
+
+		eventBudget: limits.EventRunTime,
+
 		l:         lua.NewState(),
 		objects:   map[string]*object{},
 		protected: map[string]*object{},
@@ -150,10 +157,12 @@ func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
 }
 
 // Post queues fn for the owner goroutine and returns at once; it may be called
-// on the owner goroutine. An error is written to Stderr as "error: …".
+// on the owner goroutine. Lua code that fn runs is interrupted after
+// limits.EventRunTime, or nobody else would get a turn for good. An error is
+// written to Stderr as "error: …".
 func (vm *VM) Post(fn func(c *Call) error) {
 	vm.jobs.put(func() {
-		if err := vm.enter(setup{kind: Event}, fn); err != nil && !errors.Is(err, ErrClosed) {
+		if err := vm.enter(setup{kind: Event, budget: vm.eventBudget}, fn); err != nil && !errors.Is(err, ErrClosed) {
 			vm.warnf("error: %v", err)
 		}
 	})
