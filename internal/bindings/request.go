@@ -56,7 +56,7 @@ func (v *views) show(req *resolve.Request, post bool, fn func(c *script.Call, h 
 	}
 	ctx, cancel := context.WithTimeout(base, limits.LuaHookTime)
 	defer cancel()
-	return v.vm.Do(ctx, func(c *script.Call) error {
+	return v.vm.Hook(ctx, func(c *script.Call) error {
 		view.open, view.post = true, post
 		defer func() { view.open = false }()
 		return fn(c, &script.Handle{Class: v.request, Value: view})

@@ -248,16 +248,16 @@ func (c *Call) prefix() string {
 func (c *Call) Position() string { return filePosition(c.l) }
 
 // Wait waits until done is closed or receives. Meanwhile this worker serves
-// expressions mapped from others and nothing else: no timer, no command. The
-// time does not count as running time. It fails when the evaluation is given
-// up; pass that error on.
+// expressions mapped from others and what requests wait for (VM.Hook), and
+// nothing else: no timer, no command. The time does not count as running time.
+// It fails when the evaluation is given up; pass that error on.
 func (c *Call) Wait(done <-chan struct{}) error {
 	vm, r := c.vm, c.vm.run
 	r.pause()
 	defer r.resume()
-	mapped := vm.mapped.wake
+	mapped, hooks := vm.mapped.wake, vm.hooks.wake
 	if vm.depth() >= maxNesting {
-		mapped = nil
+		mapped, hooks = nil, nil
 	}
 	for {
 		select {
@@ -268,7 +268,9 @@ func (c *Call) Wait(done <-chan struct{}) error {
 		case <-vm.closed:
 			return &Interrupt{ErrClosed}
 		case <-mapped:
-			vm.serveMapped()
+			vm.serveOne(vm.mapped)
+		case <-hooks:
+			vm.serveOne(vm.hooks)
 		}
 	}
 }
@@ -284,10 +286,15 @@ func (vm *VM) depth() (n int) {
 	return n
 }
 
-func (vm *VM) serveMapped() {
-	if job := vm.mapped.take(); job != nil {
+// serveUrgent runs a job that others wait for, if there is one.
+func (vm *VM) serveUrgent() bool { return vm.serveOne(vm.hooks) || vm.serveOne(vm.mapped) }
+
+func (vm *VM) serveOne(q *queue) bool {
+	job := q.take()
+	if job != nil {
 		job()
 	}
+	return job != nil
 }
 
 // tooLong raises an error when a string would be larger than the machine

@@ -6,7 +6,8 @@
 // patterns, bit operations, dates, JSON, the console's printer, the guard of
 // the global table. Everything that touches the machine runs on the owner
 // goroutine (VM.Do, VM.Post); a binding that has to wait gives the owner away
-// only to expressions mapped from other workers (Call.Wait).
+// only to expressions mapped from other workers and to requests that have to be
+// judged by a script (Call.Wait, VM.Hook).
 //
 // A binding is a Func, or an Object with functions and options. Its metadata
 // checks arguments, names wrong ones, and becomes the text of help().

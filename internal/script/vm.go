@@ -60,6 +60,7 @@ type VM struct {
 	opts   Options
 	jobs   *queue // in order, one at a time
 	mapped *queue // mapped expressions: served while a Call waits, too
+	hooks  *queue // what requests wait for: likewise
 	closed chan struct{}
 	ended  chan struct{}
 	once   sync.Once
@@ -88,6 +89,7 @@ func New(o Options) (*VM, error) {
 		opts:    o,
 		jobs:    newQueue(),
 		mapped:  newQueue(),
+		hooks:   newQueue(),
 		closed:  make(chan struct{}),
 		ended:   make(chan struct{}),
 		checker: newChecker(),
@@ -122,8 +124,7 @@ func (vm *VM) own() {
 			return
 		default:
 		}
-		if job := vm.mapped.take(); job != nil {
-			job()
+		if vm.serveUrgent() {
 			continue
 		}
 		if job := vm.jobs.take(); job != nil {
@@ -134,6 +135,7 @@ func (vm *VM) own() {
 		case <-vm.closed:
 			return
 		case <-vm.mapped.wake:
+		case <-vm.hooks.wake:
 		case <-vm.jobs.wake:
 		}
 	}
@@ -152,6 +154,14 @@ func (vm *VM) Close() {
 // is no limit of time. Never call it on the owner goroutine.
 func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
 	return vm.submit(ctx, vm.jobs, func() error {
+		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
+	})
+}
+
+// Hook is Do for what a request waits for: it comes before other jobs, and is
+// served while a Call waits, which may be for that very request.
+func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
+	return vm.submit(ctx, vm.hooks, func() error {
 		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
 	})
 }

@@ -79,6 +79,25 @@ func same(t *testing.T, a, b Result) bool {
 	return a.Kind == b.Kind && a.Text == b.Text && string(x) == string(y)
 }
 
+func TestHooksAreServedWhileACallWaits(t *testing.T) {
+	vm, entered, release := withWait(t)
+	result := make(chan string)
+	go func() { result <- eval(vm, "v = 1 wait() return v") }()
+	<-entered
+	for range 3 {
+		if err := vm.Hook(context.Background(), func(c *Call) error { return c.VM().run.setup.ctx.Err() }); err != nil {
+			t.Error(err)
+		}
+	}
+	close(release)
+	if got := <-result; got != "1" {
+		t.Errorf("the command that waited gave %q", got)
+	}
+	if err := vm.Hook(context.Background(), func(*Call) error { return errors.New("told") }); err == nil || err.Error() != "told" {
+		t.Errorf("an idle machine: %v", err)
+	}
+}
+
 func TestMappedExpressionsThatWaitInsideEachOther(t *testing.T) {
 	vm, entered, release := withWait(t)
 	const n = 30 // more than may nest

@@ -33,7 +33,7 @@ func (w *Worker) scripted(v any) (servestale.Callback, bool) {
 	return func(args ...any) (results []any, err error) {
 		ctx, cancel := context.WithTimeout(w.ctx, limits.LuaHookTime)
 		defer cancel()
-		err = w.vm.Do(ctx, func(*script.Call) error {
+		err = w.vm.Hook(ctx, func(*script.Call) error {
 			results, err = fn.Call(args...)
 			return err
 		})
