@@ -92,17 +92,18 @@ const (
 
 // What is known about servers, shared by all workers.
 const (
-	ServersKept  = 32768 // addresses
-	ServersTries = 64    // to read or change what others are changing
-	ServersStuck = 100 * time.Millisecond
-	ServersGate  = 500 * time.Millisecond // to wait for another process that makes the file
-	ServersShown = 512                    // by worker.upstreams()
-	RTTLife      = 30 * time.Minute       // then a server is as good as unknown
-	RTTHalf      = 5 * time.Minute        // without an answer, until a server counts as twice as fast
-	TimeoutsLife = 10 * time.Minute       // then timeouts are forgotten
-	NoEDNSLife   = time.Minute            // then EDNS is tried again (HARDENING A9)
-	AbilityLife  = time.Hour              // then letter case and UDP are
-	DeadAtMost   = 24 * time.Hour
+	ServersKept     = 32768 // addresses
+	ServersTries    = 64    // to read or change what others are changing
+	ServersStuck    = 100 * time.Millisecond
+	ServersGate     = 500 * time.Millisecond // to wait for another process that makes the file
+	ExploringAtOnce = 64                     // questions that are asked only to learn about servers
+	ServersShown    = 512                    // by worker.upstreams()
+	RTTLife         = 30 * time.Minute       // then a server is as good as unknown
+	RTTHalf         = 5 * time.Minute        // without an answer, until a server counts as twice as fast
+	TimeoutsLife    = 10 * time.Minute       // then timeouts are forgotten
+	NoEDNSLife      = time.Minute            // then EDNS is tried again (HARDENING A9)
+	AbilityLife     = time.Hour              // then letter case and UDP are
+	DeadAtMost      = 24 * time.Hour
 )
 
 // The cache.

@@ -45,11 +45,16 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 			return s.cfg.Servers.Again(q.run.ns.asked, again), true
 		}
 	}
-	return s.cfg.Servers.Choose(selection.Want{
+	return s.cfg.Servers.Choose(want(q))
+}
+
+// want says among which servers to choose for q.
+func want(q *Query) selection.Want {
+	return selection.Want{
 		Cut: q.Cut, Tried: &q.run.tried,
 		NoIPv4: q.Flags&NoIPv4 != 0, NoIPv6: q.Flags&NoIPv6 != 0,
 		AnyAddress: q.Flags&AllowLocal != 0, AskDead: q.Flags&NoThrottle != 0,
-	})
+	}
 }
 
 // address fills in whom q asks, and how.
@@ -58,13 +63,18 @@ func (s *solver) address(q *Query, c selection.Choice) {
 	if c.Resort {
 		q.run.tried.Resorted()
 	}
-	q.Server = Server{
+	q.Server = serverOf(q, c)
+	q.Asked = q.Question
+}
+
+// serverOf is how the chosen server is asked.
+func serverOf(q *Query, c selection.Choice) Server {
+	return Server{
 		Addr:   c.Addr,
 		TCP:    q.Flags&TCP != 0 || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
 		NoEDNS: q.Flags&SafeMode != 0 || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.Iter.Plain == c.Addr,
 		NoCase: q.Flags&No0x20 != 0 || c.Cannot&selection.NoCase != 0,
 	}
-	q.Asked = q.Question
 }
 
 // signed tells whether the parent said that the zone has keys. What was learnt of
@@ -85,14 +95,12 @@ func (s *solver) checkout(q *Query) error {
 func (s *solver) exchange(q *Query, c selection.Choice) error {
 	q.run.sends++
 	s.r.trace(q, "resl", "=> %s of %s: %s %d, waiting %v", c.Addr, q.Cut.Name, q.Asked.Name, q.Asked.Type, c.Timeout)
-	reply, err := s.cfg.Exchanger.Exchange(s.r.ctx, Exchange{
-		Server: q.Server, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
-		Timeout: c.Timeout, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
-	})
+	s.explore(q, c)
+	reply, err := s.cfg.Exchanger.Exchange(s.r.ctx, s.exchangeOf(q, q.Server, c))
 	if err != nil {
 		return s.unanswered(q, c, reply, err)
 	}
-	s.cfg.Servers.Answered(c.Addr, learnt(q, c, reply))
+	s.cfg.Servers.Answered(c.Addr, learnt(q.Server, c, reply))
 	s.r.trace(q, "resl", "<= %s: rcode %d, %d octets in %v", c.Addr, reply.Msg.Rcode, reply.Size, reply.RTT)
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
@@ -100,13 +108,21 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	return nil
 }
 
-// learnt is what an answer tells about its server.
-func learnt(q *Query, c selection.Choice, reply Reply) selection.Answer {
+// exchangeOf is q as a question to a server.
+func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
+	return Exchange{
+		Server: to, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
+		Timeout: c.Timeout, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
+	}
+}
+
+// learnt is what an answer tells about its server, which was asked like this.
+func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 	a := selection.Answer{RTT: reply.RTT, TCP: reply.TCP, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
 	switch {
 	case reply.Msg.HasEDNS:
 		a.EDNS = selection.EDNSWorks
-	case reply.Msg.Rcode == wire.RcodeFormErr && !q.Server.NoEDNS:
+	case reply.Msg.Rcode == wire.RcodeFormErr && !to.NoEDNS:
 		a.EDNS = selection.EDNSRefused
 	}
 	return a

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"sync/atomic"
 
 	"kresd/internal/limits"
 	"kresd/internal/rank"
@@ -29,6 +30,8 @@ type Config struct {
 	OnPanic func(*Request, *safe.Panic)
 	// Context ends all resolutions when the worker ends. nil: never.
 	Context context.Context
+	// Explore asks servers now and then only to learn about them.
+	Explore bool
 }
 
 // Driver resolves requests. It is safe for concurrent use.
@@ -38,6 +41,8 @@ type Driver struct {
 	zones   quota
 	failed  throttle
 	panics  safe.Group
+
+	exploring atomic.Int32 // questions that are asked to learn only
 }
 
 // NewDriver makes a Driver.

@@ -46,11 +46,12 @@ type candidate struct {
 	Choice
 	class int
 	score time.Duration
-	known bool
+	known bool // has answered
+	fresh bool // was never asked, or long ago
 }
 
-// Choose picks a server; ok is false when none is left. Most of the time it is
-// the fastest known one, at times another, so that a better one is found.
+// Choose picks a server; ok is false when none is left. It is the fastest as far
+// as is known.
 func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 	var room [16]candidate // enough for most zones without allocating
 	all := s.candidates(w, room[:0])
@@ -86,7 +87,7 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 
 func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts int, now time.Duration) candidate {
 	h := s.known().Load(addr).faded(now)
-	c := candidate{known: h.Known(), score: h.score(now) + time.Duration(timeouts)*h.Timeout(timeouts)}
+	c := candidate{known: h.Known(), fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
 	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now)}
 	c.Confirm = h.doubted(now)
 	// The last attempt tries the other transport, once in a query: a dead server
@@ -147,30 +148,49 @@ func bestClass(all []candidate) []candidate {
 	return best
 }
 
-const (
-	exploreOneIn = 20
-	// near is how much slower than the best a server may be and still count as
-	// equal, so that load and guesses are spread.
-	near = 5 * time.Millisecond
-)
+// near is how much slower than the best a server may be and still count as
+// equal, so that load and guesses are spread.
+const near = 5 * time.Millisecond
 
-// pick takes one of the fastest; at times one of which nothing is known, or
-// any.
+// pick takes one of the fastest.
 func (s *Selector) pick(cs []candidate) candidate {
 	if len(cs) == 1 {
 		return cs[0]
-	}
-	if s.Intn(exploreOneIn) == 0 {
-		if i := s.oneOf(cs, func(c candidate) bool { return !c.known && c.score <= 4*limits.UDPFirstTimeout }); i >= 0 {
-			return cs[i]
-		}
-		return cs[s.Intn(len(cs))]
 	}
 	least := cs[0].score
 	for i := range cs {
 		least = min(least, cs[i].score)
 	}
 	return cs[s.oneOf(cs, func(c candidate) bool { return c.score <= least+near })]
+}
+
+// How often servers are asked only to learn about them: one question in so many
+// for those of which nothing is known at all, and again in so many for others.
+const (
+	newOneIn   = 4
+	otherOneIn = 5
+)
+
+// Beside picks a server to find out about while the chosen one, which is known
+// to answer, is asked for the client; seldom there is one.
+func (s *Selector) Beside(w Want, chosen Choice) (Choice, bool) {
+	if w.Tried.Any() || s.Intn(newOneIn) != 0 || chosen.Confirm {
+		return Choice{}, false
+	}
+	var room [16]candidate
+	all := s.candidates(w, room[:0])
+	good := s.oneOf(all, func(c candidate) bool { return c.Addr == chosen.Addr && c.known && c.class == fit })
+	if good < 0 {
+		return Choice{}, false
+	}
+	i := s.oneOf(all, func(c candidate) bool { return c.fresh && c.class == fit })
+	if i < 0 && s.Intn(otherOneIn) == 0 {
+		i = s.oneOf(all, func(c candidate) bool { return c.Addr != chosen.Addr && c.class == fit })
+	}
+	if i < 0 {
+		return Choice{}, false
+	}
+	return all[i].Choice, true
 }
 
 // oneOf is the index of a random candidate that is wanted, -1 when none is.

@@ -45,6 +45,18 @@ func (h *Host) Timeout(own int) time.Duration {
 	return min(t, limits.UDPMaxTimeout)
 }
 
+// spent is how long a query has waited for the host that timed out so often. It
+// counts against it: so a good server is asked again after one loss, before
+// others of which nothing is known, and after two it is their turn.
+func (h *Host) spent(timeouts int) (sum time.Duration) {
+	fresh := *h
+	fresh.Timeouts = 0
+	for i := range timeouts {
+		sum += fresh.Timeout(i)
+	}
+	return sum
+}
+
 // measured takes one round trip (RFC 6298, section 2).
 func (h *Host) measured(rtt, now time.Duration) {
 	rtt = max(rtt, 1)

@@ -51,8 +51,56 @@ func TestTheFastestIsAskedMostly(t *testing.T) {
 	if got["192.0.2.1"] < 3600 {
 		t.Errorf("the fastest was asked %d times of 4000", got["192.0.2.1"])
 	}
-	if got["192.0.2.3"] < 40 {
-		t.Errorf("the unknown one was tried %d times of 4000: it will never be known", got["192.0.2.3"])
+}
+
+// Others are asked beside the fastest, which answers for the client meanwhile.
+func TestExploring(t *testing.T) {
+	s := New(Config{Clock: &clock.NewFake(time.Unix(1e9, 0)).Clock})
+	w := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2", "192.0.2.3"), Tried: &Tried{}}
+	besides := func(n int) map[string]int {
+		got := map[string]int{}
+		for range n {
+			c, _ := s.Choose(w)
+			if b, ok := s.Beside(w, c); ok {
+				got[b.Addr.Addr().String()]++
+			}
+		}
+		return got
+	}
+	if got := besides(1000); len(got) > 0 {
+		t.Errorf("where nothing is known yet: %v", got)
+	}
+	s.Answered(at("192.0.2.1"), Answer{RTT: 10 * time.Millisecond})
+	s.Answered(at("192.0.2.2"), Answer{RTT: 100 * time.Millisecond})
+	if got := besides(4000); got["192.0.2.3"] < 800 || got["192.0.2.3"] > 1200 || len(got) > 1 {
+		t.Errorf("one of which nothing is known should be tried soon: %v of 4000", got)
+	}
+	s.Answered(at("192.0.2.3"), Answer{RTT: 100 * time.Millisecond})
+	if got := besides(4000); got["192.0.2.2"] < 40 || got["192.0.2.3"] < 40 || got["192.0.2.1"] > 0 {
+		t.Errorf("each should be tried now and then: %v of 4000", got)
+	}
+	w.Tried.TimedOut("ns", at("192.0.2.1"))
+	if got := besides(1000); len(got) > 0 {
+		t.Errorf("in the middle of a query: %v", got)
+	}
+}
+
+// A query that waited for a good server in vain asks it again, then another.
+func TestAfterALoss(t *testing.T) {
+	s := New(Config{Clock: &clock.NewFake(time.Unix(1e9, 0)).Clock})
+	w := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2"), Tried: &Tried{}}
+	for range 20 {
+		s.Answered(at("192.0.2.1"), Answer{RTT: 20 * time.Millisecond})
+	}
+	var got []string
+	for range 3 {
+		c, _ := s.Choose(w)
+		got = append(got, fmt.Sprint(c.Addr.Addr(), " ", c.Timeout))
+		w.Tried.TimedOut(c.NS, c.Addr)
+		s.TimedOut(c.Addr)
+	}
+	if want := "[192.0.2.1 50ms 192.0.2.1 400ms 192.0.2.2 400ms]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

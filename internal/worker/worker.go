@@ -112,6 +112,7 @@ func (w *Worker) makeDriver() error {
 			w.log.Error(p.Error(), "question", r.Name.String(), "type", r.Type, "stack", string(p.Stack))
 		},
 		Context: w.ctx,
+		Explore: true,
 	})
 	w.chain = module.NewChain(w.modules())
 	for _, name := range builtin {

@@ -1,0 +1,50 @@
+package resolve
+
+import (
+	"errors"
+
+	"kresd/internal/limits"
+	"kresd/internal/selection"
+)
+
+// explore shows a question to one more server, of which little is known, besides
+// the good one that is asked for the client. So nobody waits for a server that
+// may be dead or far away in order that others learn about it. The answer is
+// used for nothing else: who can forge it has gained nothing.
+func (s *solver) explore(q *Query, asked selection.Choice) {
+	if !s.cfg.Explore {
+		return
+	}
+	c, ok := s.cfg.Servers.Beside(want(q), asked)
+	if !ok || !s.zones.enter(q.Cut) {
+		return
+	}
+	if s.exploring.Add(1) > limits.ExploringAtOnce {
+		s.exploring.Add(-1)
+		s.zones.leave(q.Cut)
+		return
+	}
+	s.r.trace(q, "resl", "=> %s of %s: the same, to learn about it", c.Addr, q.Cut.Name)
+	cut, x := q.Cut, s.exchangeOf(q, serverOf(q, c), c)
+	s.panics.Go("explore", func() {
+		defer s.zones.leave(cut)
+		defer s.exploring.Add(-1)
+		reply, err := s.cfg.Exchanger.Exchange(s.cfg.Context, x)
+		s.found(x.Server, c, reply, err)
+	})
+}
+
+// found takes note of what exploring showed.
+func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
+	switch {
+	case err == nil:
+		d.cfg.Servers.Answered(c.Addr, learnt(to, c, reply))
+	case d.cfg.Context.Err() != nil, errors.Is(err, ErrBudget), errors.Is(err, ErrLocal):
+	case reply.TCP:
+		d.cfg.Servers.TCPFailed(c.Addr)
+	case errors.Is(err, ErrTimeout):
+		d.cfg.Servers.TimedOut(c.Addr)
+	case errors.Is(err, ErrUnreachable):
+		d.cfg.Servers.Unreachable(c.Addr)
+	}
+}
