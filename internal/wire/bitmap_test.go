@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/hex"
+	"fmt"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -44,4 +45,22 @@ func FuzzNSECHas(f *testing.F) {
 			t.Errorf("%x has TYPE%d", rdata, typ)
 		}
 	})
+}
+
+// The names of types and RCODEs are those of the library.
+func TestText(t *testing.T) {
+	for typ := range 0x10000 {
+		got := TypeText(uint16(typ))
+		if back, ok := dns.StringToType[got]; ok && int(back) != typ {
+			t.Errorf("type %d is called %s", typ, got)
+		} else if !ok && got != fmt.Sprintf("TYPE%d", typ) {
+			t.Errorf("type %d is called %s, which is nothing", typ, got)
+		}
+	}
+	for rcode := range 24 {
+		got := RcodeText(rcode)
+		if back, ok := dns.StringToRcode[got]; ok && back != rcode {
+			t.Errorf("RCODE %d is called %s", rcode, got)
+		}
+	}
 }
