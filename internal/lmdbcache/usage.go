@@ -29,19 +29,25 @@ func (r *Reader) usedPages() uint64 {
 	return used
 }
 
-// tooFull tells whether new entries are to be dropped. The room above the limit
-// is for the copies of pages that removing entries needs.
-func (s *Store) tooFull() (full bool) {
+// room is how many octets of new entries the map may take; below 1 they are
+// dropped. What is above the limit is for the copies of pages that removing
+// entries needs.
+func (s *Store) room() (octets int64) {
 	m := s.view.Load()
 	limit := m.pages * limits.CollectHardPercent / 100
-	if snap := m.newest(); snap.last+1 < limit {
-		return false // the file has never been that full
+	if snap := m.newest(); snap.last+1 < limit { // the file has never been that full
+		if octets = int64(limit-snap.last-1) * int64(m.psize); octets > enoughRoom {
+			return octets
+		}
 	}
 	s.withReader(func(r *Reader) {
-		full = r.usedPages() >= r.m.pages*limits.CollectHardPercent/100
+		octets = (int64(r.m.pages*limits.CollectHardPercent/100) - int64(r.usedPages())) * int64(r.m.psize)
 	})
-	if full {
+	if octets < 1 {
 		s.health.askCollector()
 	}
-	return full
+	return octets
 }
+
+// enoughRoom is more than any batch of honest answers needs, in octets.
+const enoughRoom = 4 << 20

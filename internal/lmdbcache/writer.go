@@ -186,28 +186,29 @@ func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op, b *tally) error {
 		return err
 	}
 	rec.prefix = bytes.Clone(rec.prefix) // the page may change under it
-	full := s.tooFull()
+	room := s.room()
 	began := time.Now()
 	for i, o := range batch {
 		if i&7 == 7 && time.Since(began) > limits.WriteBatchTime {
 			return nil
 		}
-		if err := s.apply(txn, o, rec, full, b); err != nil {
+		if err := s.apply(txn, o, rec, room, b); err != nil {
 			return err
 		}
+		room -= int64(len(o.key) + len(o.val))
 		b.tried++
 	}
 	return nil
 }
 
-func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, full bool, b *tally) error {
+func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, room int64, b *tally) error {
 	switch {
 	case rec.dropped(o.key, o.seen):
 		s.stats.staleDrops.Add(1)
 		return nil
 	case o.val == nil:
 		return s.remove(txn, o.key, b)
-	case full:
+	case int64(len(o.key)+len(o.val)) > room:
 		s.stats.fullDrops.Add(1)
 		return nil
 	}

@@ -94,7 +94,8 @@ type decoder struct {
 	pkt   []byte
 	pos   int
 	hops  int    // pointers followed so far
-	arena []byte // RDATA of all records
+	arena []byte // RDATA of records; earlier ones may stand in arenas before it
+	start int    // in arena, of the record that is read
 	bytes int    // octets of expanded names so far
 	known [8]struct {
 		at   int
@@ -190,7 +191,7 @@ func (d *decoder) record() (rr RR, raw []byte, err error) {
 // rdata copies RDATA that ends at end into the arena, names uncompressed and in
 // lower case.
 func (d *decoder) rdata(t uint16, end int) ([]byte, error) {
-	start := len(d.arena)
+	d.start = len(d.arena)
 	l, known := layoutOf(t)
 	if !known {
 		l.fields = "*"
@@ -200,20 +201,39 @@ func (d *decoder) rdata(t uint16, end int) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if d.pos != end || len(d.arena)-start > 0xffff {
+	if d.pos != end || len(d.arena)-d.start > 0xffff {
 		return nil, ErrRData
 	}
-	return d.arena[start:len(d.arena):len(d.arena)], nil
+	return d.arena[d.start:len(d.arena):len(d.arena)], nil
+}
+
+// room makes the arena hold n more octets. A full one is left as it is and the
+// record at hand moves to a new one: copying all of it again and again would cost
+// several times what the message holds.
+func (d *decoder) room(n int) {
+	if cap(d.arena)-len(d.arena) >= n {
+		return
+	}
+	begun := d.arena[d.start:]
+	d.arena = append(make([]byte, 0, max(len(begun)+n, cap(d.arena))), begun...)
+	d.start = 0
 }
 
 func (d *decoder) field(f byte, end int) error {
 	n := fieldLen(f)
 	switch f {
 	case 'n':
+		before := d.bytes
 		name, err := d.name()
 		if err != nil {
 			return err
 		}
+		if d.bytes == before { // it was known, which costs nothing but here
+			if d.bytes += len(name); d.bytes > limits.ExpandedNameBytes {
+				return ErrName
+			}
+		}
+		d.room(len(name))
 		d.arena = append(d.arena, name...)
 		if d.pos > end {
 			return ErrRData
@@ -230,6 +250,7 @@ func (d *decoder) field(f byte, end int) error {
 	if d.pos+n > end {
 		return ErrRData
 	}
+	d.room(n)
 	d.arena = append(d.arena, d.pkt[d.pos:d.pos+n]...)
 	d.pos += n
 	return nil
