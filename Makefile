@@ -6,6 +6,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 FUZZTIME ?= 10s
+SCALE   ?= 1
 PKGS    ?= ./...
 # Where the specification and its test material lie, outside this repository.
 KRESD_SHARED ?= $(abspath ../shared)
@@ -21,7 +22,7 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 
 STATICCHECK := .build/bin/staticcheck
 
-.PHONY: help build run test race vet lint fuzz bench bench-peers lua-vm install clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack bench bench-peers lua-vm install clean prereq testdeps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,10 @@ lint: lua-vm $(STATICCHECK) ## gofmt and staticcheck
 
 fuzz: lua-vm ## every fuzz target for FUZZTIME=10s each
 	@sh scripts/fuzz.sh $(FUZZTIME)
+
+attack: lua-vm ## the attacks of test/attack and a table of their figures (SCALE=1)
+	KRESD_ATTACK_SCALE=$(SCALE) go test -count=1 -timeout 15m ./test/attack
+	@cat .build/attack.md
 
 bench: lua-vm ## benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./internal/...

@@ -1,0 +1,216 @@
+package attack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+	"kresd/internal/limits"
+	"kresd/internal/proctest"
+)
+
+// A flood sends questions at a rate and does not care for answers.
+type flood struct {
+	stop chan struct{}
+	done sync.WaitGroup
+	sent atomic.Int64
+}
+
+func startFlood(t *testing.T, to netip.AddrPort, rate int, name func(n int) string) *flood {
+	t.Helper()
+	f := &flood{stop: make(chan struct{})}
+	var socks []*net.UDPConn
+	for range 16 {
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		socks = append(socks, c)
+	}
+	f.done.Go(func() {
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		begin, n := time.Now(), 0
+		for {
+			select {
+			case <-f.stop:
+				for _, c := range socks {
+					c.Close()
+				}
+				return
+			case now := <-tick.C:
+				for due := int(now.Sub(begin).Seconds() * float64(rate)); n < due; n++ {
+					if wire, err := newQuery(name(n)).Pack(); err == nil {
+						_, _ = socks[n%len(socks)].Write(wire)
+						f.sent.Add(1)
+					}
+				}
+			}
+		}
+	})
+	return f
+}
+
+func (f *flood) end() int64 {
+	close(f.stop)
+	f.done.Wait()
+	return f.sent.Load()
+}
+
+// TestB6RandomSubdomains floods the worker with names made up below zones whose
+// servers are silent, slow, or both, beside benign clients whose names are
+// cached, or cold in a zone that works.
+func TestB6RandomSubdomains(t *testing.T) {
+	zs := honest()
+	for j := range 13 {
+		for i, zone := range []string{"dead.com.", "slow.com."} {
+			ns := server(zone, fmt.Sprintf("ns%d.%s", j, zone), fmt.Sprintf("127.66.%d.%d", 30+i, j+1))
+			zs["com."] += ns
+			zs[zone] += ns + fmt.Sprintf("*.%s A 192.0.2.%d\n", zone, 99)
+		}
+	}
+	for _, tc := range []struct {
+		what, zone string
+		rule       authority.Rule
+	}{
+		{"13 servers that are silent", "dead.com.", authority.Drop()},
+		{"13 servers that take 700 ms", "slow.com.", authority.Delay(700 * time.Millisecond)},
+	} {
+		l := newLab(t, zs, 1)
+		l.ask("www.example.com.", dns.TypeA)
+		l.ask("warm."+tc.zone, dns.TypeA) // the zone is known, so that the flood meets its servers
+		for i := range 2 {
+			for j := range 13 {
+				l.net.Host(fmt.Sprintf("127.66.%d.%d", 30+i, j+1)).Play(tc.rule)
+			}
+		}
+		sentBefore := l.sent()
+		f := startFlood(t, l.g.Addr, 4000*scale(), func(n int) string { return fmt.Sprintf("x%d.%s", n, tc.zone) })
+		hits := proctest.Load(t, l.g.Addr, 800, "www.example.com")
+		cold := outcome{rcodes: map[int]int{}}
+		asked := 0
+		for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
+			var names []string
+			for i := range 10 {
+				names = append(names, fmt.Sprintf("c%d-%d.wild.example.com.", asked, i))
+			}
+			o := burst(t, l.g.Addr, names, 2, 2*time.Second)
+			asked += len(names)
+			cold.answered += o.rcodes[dns.RcodeSuccess]
+			cold.waits = append(cold.waits, o.waits...)
+			time.Sleep(100 * time.Millisecond)
+		}
+		flooded := f.end()
+		r := hits.Stop()
+		slices.Sort(cold.waits)
+		success := 100 * float64(r.Answered-r.Failed) / float64(r.Sent)
+		coldly := 100 * float64(cold.answered) / float64(asked)
+		each := float64(l.sent()-sentBefore) / float64(flooded)
+		tell(t, "B6", fmt.Sprintf("%d random names at %s", flooded, tc.what), ">= 99 % of benign", "hits %.2f %% of %d, cold names %.2f %% of %d with p99 %v; %.2f upstream per random name",
+			success, r.Sent, coldly, asked, cold.p99().Round(time.Millisecond), each)
+		// 200 in flight for 700 ms each are one of fourteen; without a limit for the
+		// zone, 1,300 would be.
+		if success < 99 || coldly < 99 || each > 0.25 {
+			t.Errorf("%s: %.2f %% of hits, %.2f %% of cold names, %.2f upstream per random name", tc.what, success, coldly, each)
+		}
+	}
+}
+
+// rss is the resident memory of a process in MiB.
+func rss(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb >> 10
+		}
+	}
+	return 0
+}
+
+// TestB7CacheBloat fills a small cache with the largest entries, then one name
+// with every type there is, while a cached name is asked for.
+func TestB7CacheBloat(t *testing.T) {
+	zs := honest()
+	evilZone(zs, "evil.com.", "127.66.1.1", "")
+	n := internet(t, zs)
+	config := proctest.On(t, n, 1, "cache.size = 8 * MB")
+	l := &lab{t: t, net: n, g: proctest.Start(t, config)}
+	// Each answer is a TXT set of nearly 64 KiB, or a record of whatever type.
+	n.Host("127.66.1.1").Play(func(x *authority.Exchange) {
+		q := x.Query.Question[0]
+		x.Reply.Rcode, x.Reply.Ns = dns.RcodeSuccess, nil
+		h := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: 86400}
+		switch {
+		case strings.Contains(strings.ToLower(q.Name), "types."):
+			x.Reply.Answer = []dns.RR{&dns.RFC3597{Hdr: h, Rdata: "00112233"}}
+		case q.Qtype == dns.TypeTXT && !x.TCP:
+			x.Reply.Truncated = true
+		case q.Qtype == dns.TypeTXT:
+			for i := range 240 {
+				x.Reply.Answer = append(x.Reply.Answer, &dns.TXT{Hdr: h, Txt: []string{fmt.Sprintf("%d%s", i, strings.Repeat("x", 240))}})
+			}
+		}
+	})
+	l.ask("www.example.com.", dns.TypeA)
+	hits := proctest.Load(t, l.g.Addr, 300, "www.example.com")
+	before := rss(t, l.g.PID())
+	peak, fullest := before, 0.0
+	watch := func() {
+		peak = max(peak, rss(t, l.g.PID()))
+		used, _ := strconv.ParseFloat(strings.TrimSpace(l.g.Eval(t, "cache.stats().usage_percent")), 64)
+		fullest = max(fullest, used)
+	}
+	const large, types = 400, 1000
+	// One name with many types: of private use, so that none is a meta type.
+	var asking sync.WaitGroup
+	for i := range 20 {
+		asking.Go(func() {
+			for j := i; j < types; j += 20 {
+				_, _ = exchange(l.g.Addr, proctest.Query("types.evil.com.", uint16(1000+j), 1232), 5*time.Second)
+			}
+		})
+	}
+	asking.Wait()
+	watch()
+	l.settle()
+	cleared := l.g.Eval(t, "cache.clear('types.evil.com.', false, nil, 100000)")
+	kept := 0
+	if _, count, ok := strings.Cut(cleared, "[count] => "); ok {
+		_, _ = fmt.Sscan(count, &kept)
+	}
+	for round := range 8 {
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() {
+				for j := range large / 40 {
+					_, _ = dnsTCP(l.g.Addr, fmt.Sprintf("b%d-%d-%d.evil.com.", round, i, j), dns.TypeTXT)
+				}
+			})
+		}
+		wg.Wait()
+		watch()
+	}
+	r := hits.Stop()
+	tell(t, "B7", fmt.Sprintf("%d entries of 60 KB and %d types of one name in a cache of 8 MB", large, types), "<= 500 entries of the name; <= 90 % used; no hit lost", "%d entries of the name kept, %.0f %% used at most, RSS %d -> %d MiB, %d of %d hits answered",
+		kept, fullest, before, peak, r.Answered, r.Sent)
+	// A set of each type, and answers with and without DO and CD.
+	if kept > 5*limits.MaxTypesPerName || kept < limits.MaxTypesPerName || fullest > limits.CollectHardPercent || fullest == 0 || len(r.Lost) > 0 || r.Failed > 0 || peak > before+200 {
+		t.Errorf("%d entries kept, %.1f %% used, RSS %d -> %d MiB, %d hits lost, %d failed", kept, fullest, before, peak, len(r.Lost), r.Failed)
+	}
+}
