@@ -187,8 +187,8 @@ func (s *Selector) Beside(w Want, chosen Choice) (Choice, bool) {
 	if i < 0 && s.Intn(otherOneIn) == 0 {
 		i = s.oneOf(all, func(c candidate) bool { return c.Addr != chosen.Addr && c.class == fit })
 	}
-	if i < 0 {
-		return Choice{}, false
+	if i < 0 || !s.known().Update(all[i].Addr, Event{kind: probed, now: s.now()}) {
+		return Choice{}, false // or somebody else is finding out
 	}
 	return all[i].Choice, true
 }

@@ -17,7 +17,7 @@ type Host struct {
 	// Counted is when the last timeout was counted.
 	Counted time.Duration
 	// DeadUntil is when the address may be asked again; Probe when one question
-	// may be spent on finding out earlier.
+	// may be spent on finding out more.
 	DeadUntil, Probe time.Duration
 	// cannot is until when it is believed that the address lacks each ability;
 	// signs are what speaks for it so far.
@@ -95,8 +95,9 @@ func (h *Host) dead(now, deadFor time.Duration) {
 	h.DeadUntil, h.Probe = now+deadFor, now+probeInterval
 }
 
-// probeInterval is how often a dead address may cost one question when all
-// servers of a zone are dead, so that their return is noticed.
+// probeInterval is how often an address may cost one question that only finds out
+// about it: when all servers of a zone are dead, so that their return is noticed,
+// and beside a good server.
 const probeInterval = time.Second
 
 // score orders hosts: the expected time to an answer. A server that has not been

@@ -55,33 +55,49 @@ func TestTheFastestIsAskedMostly(t *testing.T) {
 
 // Others are asked beside the fastest, which answers for the client meanwhile.
 func TestExploring(t *testing.T) {
-	s := New(Config{Clock: &clock.NewFake(time.Unix(1e9, 0)).Clock})
+	ck := clock.NewFake(time.Unix(1e9, 0))
+	s := New(Config{Clock: &ck.Clock})
 	w := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2", "192.0.2.3"), Tried: &Tried{}}
+	known := []time.Duration{}
 	besides := func(n int) map[string]int {
 		got := map[string]int{}
 		for range n {
+			for i, rtt := range known {
+				s.Answered(at(fmt.Sprintf("192.0.2.%d", 1+i)), Answer{RTT: rtt})
+			}
 			c, _ := s.Choose(w)
 			if b, ok := s.Beside(w, c); ok {
 				got[b.Addr.Addr().String()]++
 			}
+			ck.Advance(probeInterval)
 		}
 		return got
 	}
 	if got := besides(1000); len(got) > 0 {
 		t.Errorf("where nothing is known yet: %v", got)
 	}
-	s.Answered(at("192.0.2.1"), Answer{RTT: 10 * time.Millisecond})
-	s.Answered(at("192.0.2.2"), Answer{RTT: 100 * time.Millisecond})
+	known = []time.Duration{10 * time.Millisecond, 100 * time.Millisecond}
 	if got := besides(4000); got["192.0.2.3"] < 800 || got["192.0.2.3"] > 1200 || len(got) > 1 {
 		t.Errorf("one of which nothing is known should be tried soon: %v of 4000", got)
 	}
-	s.Answered(at("192.0.2.3"), Answer{RTT: 100 * time.Millisecond})
+	known = append(known, 100*time.Millisecond)
 	if got := besides(4000); got["192.0.2.2"] < 40 || got["192.0.2.3"] < 40 || got["192.0.2.1"] > 0 {
 		t.Errorf("each should be tried now and then: %v of 4000", got)
 	}
 	w.Tried.TimedOut("ns", at("192.0.2.1"))
 	if got := besides(1000); len(got) > 0 {
 		t.Errorf("in the middle of a query: %v", got)
+	}
+	w.Tried.Reset()
+	n := 0
+	for range 1000 { // all at once
+		c, _ := s.Choose(w)
+		if _, ok := s.Beside(w, c); ok {
+			n++
+		}
+	}
+	if n > 2 {
+		t.Errorf("two servers were tried %d times at once", n)
 	}
 }
 
