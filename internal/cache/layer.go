@@ -84,6 +84,9 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), missing: missing, cut: &cut}.find()
 	if o.Kind == resolve.Pending {
 		c.n.miss.Add(1)
+		if req.Tracef != nil {
+			req.Tracef(q, "cache", "=> not in the cache: %s", q.Question)
+		}
 		if q.Cut == nil { // the driver would look for it next
 			q.Cut = cut
 		}

@@ -30,7 +30,7 @@ func (s *solver) ask(q *Query) error {
 		return &zoneError{q.Cut.Name, ErrBusy}
 	}
 	defer s.zones.leave(q.Cut)
-	s.address(q, c)
+	s.aim(q, c)
 	if err := s.checkout(q); err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func want(q *Query) selection.Want {
 	}
 }
 
-// address fills in whom q asks, and how.
-func (s *solver) address(q *Query, c selection.Choice) {
+// aim fills in whom q asks, and how.
+func (s *solver) aim(q *Query, c selection.Choice) {
 	q.run.ns.asked = c.NS
 	if c.Resort {
 		q.run.tried.Resorted()
@@ -94,14 +94,14 @@ func (s *solver) checkout(q *Query) error {
 // doing; the query goes on with another attempt.
 func (s *solver) exchange(q *Query, c selection.Choice) error {
 	q.run.sends++
-	s.r.trace(q, "resl", "=> %s of %s: %s %d, waiting %v", c.Addr, q.Cut.Name, q.Asked.Name, q.Asked.Type, c.Timeout)
+	s.tellAsking(q, c)
 	s.explore(q, c)
 	reply, err := s.cfg.Exchanger.Exchange(s.r.ctx, s.exchangeOf(q, q.Server, c))
 	if err != nil {
 		return s.unanswered(q, c, reply, err)
 	}
 	s.cfg.Servers.Answered(c.Addr, learnt(q.Server, c, reply))
-	s.r.trace(q, "resl", "<= %s: rcode %d, %d octets in %v", c.Addr, reply.Msg.Rcode, reply.Size, reply.RTT)
+	s.tellReply(q, &reply)
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
@@ -130,7 +130,7 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 
 // unanswered judges a failed attempt.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
-	s.r.trace(q, "resl", "<= %s: %v", c.Addr, err)
+	s.r.trace(q, "resl", "<= %s%s: %v", address(c.Addr), by(reply.TCP), err)
 	q.run.lastErr = err
 	switch {
 	case errors.Is(err, ErrBudget):

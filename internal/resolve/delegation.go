@@ -15,7 +15,7 @@ func (s *solver) findCut(q *Query) error {
 	if q.Cut == nil {
 		return ErrNotReady
 	}
-	s.r.trace(q, "zcut", "found cut: %s", q.Cut.Name)
+	s.tellCut(q)
 	s.moveTo(q)
 	return nil
 }
@@ -50,7 +50,7 @@ func (s *solver) descend(q *Query) error {
 		return s.useless(q)
 	}
 	s.cfg.Cuts.Keep(cut, s.r.Now)
-	s.r.trace(q, "iter", "referral to %s with %d servers", cut.Name, len(cut.NS))
+	s.r.trace(q, "iter", "referral to %s with %s: %s", cut.Name, howMany(len(cut.NS)), serverNames(cut))
 	q.Cut, q.run.fresh, q.run.useless = cut, true, 0
 	s.moveTo(q)
 	return nil
@@ -62,7 +62,7 @@ func (s *solver) useless(q *Query) error {
 	if q.run.msg == nil {
 		return errLayer // a layer made this of its own data
 	}
-	s.r.trace(q, "iter", "%s is of no use for %s", q.Server.Addr, q.Cut.Name)
+	s.r.trace(q, "iter", "%s is of no use for %s", address(q.Server.Addr), q.Cut.Name)
 	q.run.lame = true
 	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
 	if q.Iter.Fallback == nil {

@@ -24,7 +24,7 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 		s.zones.leave(q.Cut)
 		return
 	}
-	s.r.trace(q, "resl", "=> %s of %s: the same, to learn about it", c.Addr, q.Cut.Name)
+	s.r.trace(q, "resl", "besides %s (%s) of %s is asked, to learn about it", c.NS, address(c.Addr), q.Cut.Name)
 	cut, x := q.Cut, s.exchangeOf(q, serverOf(q, c), c)
 	s.panics.Go("explore", func() {
 		defer s.zones.leave(cut)

@@ -155,10 +155,3 @@ func (r *Request) pushAddress(q *Query, question Question, flags Flags) (*Query,
 	}
 	return sub, nil
 }
-
-// trace tells a reader of the request one step.
-func (r *Request) trace(q *Query, component, format string, args ...any) {
-	if r.Tracef != nil {
-		r.Tracef(q, component, format, args...)
-	}
-}

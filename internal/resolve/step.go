@@ -167,6 +167,7 @@ func (s *solver) consume(q *Query) error {
 
 // decide goes on from an outcome.
 func (s *solver) decide(q *Query) error {
+	s.tellOutcome(q)
 	switch q.Outcome.Kind {
 	case Positive, NoData, NXDomain:
 		if q.Type != wire.TypeCNAME && q.Type != wire.TypeANY && q.Steps+aliases(q.Outcome.Answer) > limits.MaxCNAMEChain {
