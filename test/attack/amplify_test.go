@@ -31,6 +31,7 @@ func glueless(zone string, n int, name func(int) string) string {
 // chains of name servers, TsuNAME, and CAMP, which multiplies aliases, name
 // servers and minimised questions.
 func TestB4Delegations(t *testing.T) {
+	t.Parallel()
 	// 1,500 records are more than a message may have; 250 are not.
 	const many, fewer = 1500, 250
 	zs := honest()
@@ -130,6 +131,7 @@ func circles(zs zones) {
 // TestB4Repeated asks TsuNAME's zones again and again under other names: what is
 // known not to work must not be tried for every client.
 func TestB4Repeated(t *testing.T) {
+	t.Parallel()
 	zs := honest()
 	zs["com."] += "tsu.com. NS ns.tsu.net.\n"
 	zs["net."] += "tsu.net. NS ns.tsu.com.\n"
@@ -222,6 +224,7 @@ func badServers() []bad {
 // again, or keep a connection busy without an answer (CVE-2026-5950,
 // CVE-2023-46317), all at the same time.
 func TestB5Resends(t *testing.T) {
+	t.Parallel()
 	zs := honest()
 	kinds := badServers()
 	for i := range kinds {

@@ -72,6 +72,7 @@ func (l *lab) spoils() (bad []string) {
 // answers of each kind; then clients ask for them, from a cache that was never
 // cleared.
 func TestA4Unsolicited(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, victims(), 1)
 	h := l.net.Host("127.66.1.1")
 	kinds := []string{"pos", "alias", "none", "text", "sub"}
@@ -106,6 +107,7 @@ func TestA4Unsolicited(t *testing.T) {
 
 // TestA5MaginotDNS forwards one zone to a forwarder that speaks for all others.
 func TestA5MaginotDNS(t *testing.T) {
+	t.Parallel()
 	zs := victims()
 	// The forwarder is a host like any; its zone is delegated nowhere.
 	zs["corp.test."] = server("corp.test.", "ns.corp.test.", "127.66.9.9") + "*.corp.test. A 192.0.2.90\nalias.corp.test. CNAME www.victim.net.\n"
@@ -216,6 +218,7 @@ func ghosts() []ghost {
 // TestA6Ghosts withdraws a zone at its parent while its own server does what it
 // can to stay known, in three ways; the clock is moved by hand.
 func TestA6Ghosts(t *testing.T) {
+	t.Parallel()
 	const ttl = 60 // of the delegation
 	zs := honest()
 	all := ghosts()
@@ -285,6 +288,7 @@ func TestA6Ghosts(t *testing.T) {
 // one after the other, of data that is fresh, stale, denied by a rule, or was
 // made of a wildcard: what one client was told must not colour what another is.
 func TestA11Mixing(t *testing.T) {
+	t.Parallel()
 	zs := honest()
 	n := internet(t, zs)
 	offset := filepath.Join(proctest.RunDir(t), "offset")
@@ -369,6 +373,7 @@ func firstAddress(r *dns.Msg) string {
 // TestA13BadTargets delegates zones to addresses where no name server can be, and
 // counts what is sent there.
 func TestA13BadTargets(t *testing.T) {
+	t.Parallel()
 	special := []string{
 		"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "127.66.0.9", "224.0.0.1", "239.255.255.255", "255.255.255.255",
 		"::", "::1", "ff02::1", "ff05::fb", "ff0e::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255", "::ffff:0.9.9.9", "127.1.2.3",
