@@ -24,6 +24,7 @@ type Daemon struct {
 	Listener Listener
 	Cache    Cache
 	Process  Process
+	Resolver Resolver
 	Mapper   Mapper
 	Policy   *Policy
 	Anchors  Anchors
@@ -52,8 +53,10 @@ func Install(d *Daemon) {
 	installNet(d)
 	installCache(d)
 	timers := installEvent(d)
-	installWorker(d)
 	views := newViews(d.VM)
+	asker := &asker{d: d, views: views}
+	asker.install()
+	installWorker(d, asker)
 	installKres(d, views)
 	installModules(d, map[string]func() script.Object{"policy": newPolicies(d, views).object})
 	installTrustAnchors(d)

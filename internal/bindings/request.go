@@ -42,6 +42,20 @@ type viewKey struct{}
 // show runs fn on the machine's owner goroutine with a handle to req. The
 // request's own goroutine waits, so that the two never touch it together.
 func (v *views) show(req *resolve.Request, post bool, fn func(c *script.Call, h *script.Handle) error) error {
+	view := v.of(req)
+	base := req.Context()
+	if base == nil || post { // the resolution's context ends with it
+		base = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(base, limits.LuaHookTime)
+	defer cancel()
+	return v.vm.Hook(ctx, func(c *script.Call) error {
+		return view.during(post, func() error { return fn(c, v.handle(view)) })
+	})
+}
+
+// of is the view of a request; one request has one.
+func (v *views) of(req *resolve.Request) *reqView {
 	view, _ := req.Vars[viewKey{}].(*reqView)
 	if view == nil {
 		if req.Vars == nil {
@@ -50,17 +64,16 @@ func (v *views) show(req *resolve.Request, post bool, fn func(c *script.Call, h 
 		view = &reqView{req: req}
 		req.Vars[viewKey{}] = view
 	}
-	base := req.Context()
-	if base == nil || post { // the resolution's context ends with it
-		base = context.Background()
-	}
-	ctx, cancel := context.WithTimeout(base, limits.LuaHookTime)
-	defer cancel()
-	return v.vm.Hook(ctx, func(c *script.Call) error {
-		view.open, view.post = true, post
-		defer func() { view.open = false }()
-		return fn(c, &script.Handle{Class: v.request, Value: view})
-	})
+	return view
+}
+
+func (v *views) handle(r *reqView) *script.Handle { return &script.Handle{Class: v.request, Value: r} }
+
+// during runs fn while the script may look at the request.
+func (r *reqView) during(post bool, fn func() error) error {
+	r.open, r.post = true, post
+	defer func() { r.open = false }()
+	return fn()
 }
 
 // must returns the request while the script may still look at it.

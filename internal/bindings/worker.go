@@ -25,7 +25,7 @@ type Process interface {
 	BeforeUser(uid int, gids []int) error
 }
 
-func installWorker(d *Daemon) {
+func installWorker(d *Daemon, a *asker) {
 	number := func(fn func() int) func(*script.Call) (any, error) {
 		return func(*script.Call) (any, error) { return float64(fn()), nil }
 	}
@@ -46,6 +46,7 @@ func installWorker(d *Daemon) {
 					return c.Return(counters(d.Process.Stats()).Add("pid", float64(d.Process.PID())))
 				}},
 			upstreamsFunc(d),
+			a.function(),
 			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command; queries are answered meanwhile", Fn: sleep(d)},
 		),
 	})

@@ -180,6 +180,7 @@ const (
 	LuaString        = 16 << 20
 	LuaPatternSteps  = 1 << 22
 	NamePatternSteps = 1 << 14         // of a pattern over a question's name
+	ScriptRequests   = 256             // questions of resolve() under way at once
 	LuaHookTime      = 2 * time.Second // what a script may take to judge one request
 )
 

@@ -2,9 +2,7 @@ package worker
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 
 	"kresd/internal/dnsname"
@@ -100,20 +98,4 @@ func minimalANY(req *resolve.Request) {
 	req.Result = resolve.Result{EDE: resolve.NoEDE, NoCache: true, Rank: rank.Insecure}
 	set := wire.RRset{Owner: req.Name, Type: wire.TypeHINFO, Class: wire.ClassIN, TTL: anyTTL, Data: [][]byte{[]byte("\x07RFC8482\x00")}}
 	req.Result.Answer = []resolve.Set{{RRset: set, Rank: rank.Auth | rank.Insecure}}
-}
-
-// trace writes the steps of one request to the log, in the four columns that
-// readers of kresd know: request and query, component, depth, message.
-func (w *Worker) trace(req *resolve.Request) func(*resolve.Query, string, string, ...any) {
-	return func(q *resolve.Query, component, format string, args ...any) {
-		id, depth := uint32(0), 0
-		if q != nil {
-			id = q.ID
-			for p := q.Parent; p != nil; p = p.Parent {
-				depth++
-			}
-		}
-		line := fmt.Sprintf("[%-4s] %s%s", component, strings.Repeat("  ", depth+1), fmt.Sprintf(format, args...))
-		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(line)
-	}
 }

@@ -137,7 +137,7 @@ func (w *Worker) makeScript() error {
 	}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(&bindings.Daemon{
-			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w}, Cache: w.storage, Process: process{w},
+			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w}, Cache: w.storage, Process: process{w}, Resolver: resolver{w},
 			Mapper: mapper{w}, Policy: w.rules.policy, Anchors: w.rules.anchors, Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
 		})
 		w.vm.SetModuleDir(w.moduleDir())

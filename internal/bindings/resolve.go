@@ -1,0 +1,231 @@
+package bindings
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+	"kresd/internal/wire"
+)
+
+// Resolver resolves what scripts ask. Both of its methods take as long as a
+// resolution takes.
+type Resolver interface {
+	// Resolve fills the request's Result, and its ID and time before that.
+	Resolve(req *resolve.Request)
+	// Trace tells how a question was resolved, as an indented tree.
+	Trace(ctx context.Context, q resolve.Question) string
+}
+
+// asker makes the globals trace and resolve.
+type asker struct {
+	d       *Daemon
+	views   *views
+	running atomic.Int32 // requests of scripts
+}
+
+func (a *asker) install() {
+	a.d.VM.Register(
+		script.Func{Name: "trace", Args: "name[, type]", Min: 1, Max: 2, Help: "resolve a name now and tell every step", Fn: a.trace},
+		a.function(),
+	)
+}
+
+// function is resolve, which worker.resolve is, too.
+func (a *asker) function() script.Func {
+	return script.Func{Name: "resolve", Args: "name, type[, class[, options[, finish[, init]]]]", Min: 1, Max: 6,
+		Help: "resolve a name in the background; finish(packet, request) is called with the answer", Fn: a.resolve}
+}
+
+// trace waits for the resolution on a goroutine of its own, so that requests that
+// need this machine are served meanwhile, the traced one included.
+func (a *asker) trace(c *script.Call) error {
+	q := resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}
+	if !c.IsNil(2) {
+		q.Type = typeArg(c, 2, c.Arg(2))
+	}
+	var text string
+	done := make(chan struct{})
+	ctx := c.Context()
+	a.d.Group.Go("trace", func() {
+		defer close(done)
+		text = a.d.Resolver.Trace(ctx, q)
+	})
+	if err := c.Wait(done); err != nil {
+		return err
+	}
+	return c.Return(text)
+}
+
+// question is what resolve() was called with.
+type question struct {
+	resolve.Question
+	flags        resolve.Flags
+	finish, init *script.Ref
+}
+
+// resolve takes its arguments one by one or as one table.
+func (a *asker) resolve(c *script.Call) error {
+	var q question
+	if c.Type(1) == "table" {
+		q = a.fromTable(c)
+	} else {
+		q = a.fromArgs(c)
+	}
+	if a.running.Add(1) > limits.ScriptRequests {
+		a.running.Add(-1)
+		a.d.Log.Warn(fmt.Sprintf("resolve: %d questions of scripts are under way already", limits.ScriptRequests))
+		return c.Return(false)
+	}
+	req := &resolve.Request{
+		Question: q.Question, RD: true, Flags: q.flags,
+		DO: q.flags.Has(resolve.DNSSECWant), CD: q.flags.Has(resolve.DNSSECCD),
+	}
+	view := a.views.of(req)
+	if q.init != nil {
+		if err := view.during(false, func() error { return ignoreResults(q.init.Call(a.views.handle(view))) }); err != nil {
+			a.running.Add(-1)
+			return err
+		}
+	}
+	a.d.Group.Go("resolve", func() {
+		defer a.running.Add(-1)
+		a.d.Resolver.Resolve(req)
+		if q.finish != nil {
+			a.finish(view, q.finish)
+		}
+	})
+	return c.Return(true)
+}
+
+// finish hands the answer over to the script.
+func (a *asker) finish(view *reqView, fn *script.Ref) {
+	a.d.VM.Post(func(*script.Call) error {
+		return view.during(true, func() error {
+			return ignoreResults(fn.Call(&script.Handle{Class: a.views.packet, Value: view}, a.views.handle(view)))
+		})
+	})
+}
+
+func ignoreResults(_ []any, err error) error { return err }
+
+func (a *asker) fromArgs(c *script.Call) question {
+	q := question{Question: resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}}
+	if !c.IsNil(2) {
+		q.Type = typeArg(c, 2, c.Arg(2))
+	}
+	if !c.IsNil(3) {
+		q.Class = uint16(c.Int(3, 1, 0xffff))
+	}
+	q.flags = flagSet(c, 4, a.views.flags)
+	q.finish, q.init = optFunction(c, 5), optFunction(c, 6)
+	return q
+}
+
+func optFunction(c *script.Call, i int) *script.Ref {
+	if c.IsNil(i) {
+		return nil
+	}
+	return c.Function(i)
+}
+
+// fromTable reads resolve{ name = …, type = …, class = …, options = …, finish =
+// …, init = … }.
+func (a *asker) fromTable(c *script.Call) question {
+	q := question{Question: resolve.Question{Type: wire.TypeA, Class: wire.ClassIN}}
+	for _, pair := range c.Arg(1).(*luavalue.Table).Pairs {
+		switch key, _ := pair.Key.(string); key {
+		case "name":
+			q.Name = nameArg(c, 1, pair.Value)
+		case "type":
+			q.Type = typeArg(c, 1, pair.Value)
+		case "class":
+			n, ok := pair.Value.(float64)
+			if !ok || n < 1 || n > 0xffff {
+				c.ArgError(1, "class: a number expected")
+			}
+			q.Class = uint16(n)
+		case "options":
+			q.flags = flagValue(c, pair.Value)
+		case "finish":
+			q.finish = functionValue(c, key, pair.Value)
+		case "init":
+			q.init = functionValue(c, key, pair.Value)
+		default:
+			c.ArgError(1, "unknown field '%v'; there are name, type, class, options, finish, init", pair.Key)
+		}
+	}
+	if q.Name == "" {
+		c.ArgError(1, "the field 'name' is missing")
+	}
+	return q
+}
+
+func functionValue(c *script.Call, key string, v any) *script.Ref {
+	fn, ok := v.(*script.Ref)
+	if !ok || fn.Type() != "function" {
+		c.ArgError(1, "%s: a function expected", key)
+	}
+	return fn
+}
+
+// flagValue is flagSet for a value of a table.
+func flagValue(c *script.Call, v any) (f resolve.Flags) {
+	if v == 0.0 {
+		return 0
+	}
+	if h, ok := v.(*script.Handle); ok {
+		if set, ok := h.Value.(flagsView); ok {
+			return *set.flags
+		}
+	}
+	list, err := textList(v)
+	if err != nil {
+		c.ArgError(1, "options: a flag's name or a list of them expected")
+	}
+	for _, name := range list {
+		one, ok := resolve.FlagByName(name)
+		if !ok {
+			c.ArgError(1, "unknown flag '%s'", name)
+		}
+		f |= one
+	}
+	return f
+}
+
+// nameArg is a name as text.
+func nameArg(c *script.Call, i int, v any) dnsname.Name {
+	text, ok := v.(string)
+	if !ok {
+		c.ArgError(i, "a name expected, got %s", typeName(v))
+	}
+	name, err := dnsname.Parse(text)
+	if err != nil {
+		c.ArgError(i, "'%s' is no name: %v", printable(text), err)
+	}
+	return name
+}
+
+// typeArg is a type of records by number or name.
+func typeArg(c *script.Call, i int, v any) uint16 {
+	switch v := v.(type) {
+	case float64:
+		if v >= 1 && v <= 0xffff && v == float64(uint16(v)) {
+			return uint16(v)
+		}
+	case string:
+		if n, ok := typeNumbers()[v]; ok {
+			return uint16(n)
+		}
+		if n, ok := typeByNumber(v); ok && n > 0 {
+			return uint16(n)
+		}
+	}
+	c.ArgError(i, "a type expected, such as kres.type.AAAA or 'AAAA'")
+	return 0
+}

@@ -1,0 +1,120 @@
+package bindings
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+	"kresd/internal/wire"
+)
+
+// fakeResolver answers everything with one address; a trace of it needs the
+// machine meanwhile, as one that meets a script's rule does.
+type fakeResolver struct {
+	vm    *script.VM
+	asked chan *resolve.Request
+	hold  chan struct{} // nil: answers come at once
+}
+
+func (r *fakeResolver) Resolve(req *resolve.Request) {
+	if r.hold != nil {
+		<-r.hold
+	}
+	req.Result.EDE = resolve.NoEDE
+	req.Result.Answer = []resolve.Set{{RRset: wire.RRset{Owner: req.Name, Type: wire.TypeA, Class: wire.ClassIN, TTL: 60, Data: [][]byte{{192, 0, 2, 1}}}}}
+	r.asked <- req
+}
+
+func (r *fakeResolver) Trace(ctx context.Context, q resolve.Question) string {
+	err := r.vm.Hook(ctx, func(*script.Call) error { return nil })
+	return fmt.Sprintf("%s, the machine said %v\n`- end", q, err)
+}
+
+func withResolver(t *testing.T) (*world, *fakeResolver) {
+	w := newWorld(t)
+	r := &fakeResolver{vm: w.vm, asked: make(chan *resolve.Request, 1000)}
+	w.d.Resolver = r
+	return w, r
+}
+
+func TestTrace(t *testing.T) {
+	w, _ := withResolver(t)
+	w.expect(
+		step{"trace('www.Example.com')", "www.example.com. A, the machine said <nil>\n`- end\n"},
+		step{"trace('example.com.', 'AAAA')", "example.com. AAAA, the machine said <nil>\n`- end\n"},
+		step{"trace('.', kres.type.NS)", ". NS, the machine said <nil>\n`- end\n"},
+		step{"trace('x', 'TYPE65280')", "x. TYPE65280, the machine said <nil>\n`- end\n"},
+		step{"trace('a..b')", "ERROR …"},
+		step{"trace('a', 'NOTYPE')", "ERROR …"},
+		step{"trace('a', 0)", "ERROR …"},
+		step{"trace({})", "ERROR …"},
+		step{"trace()", "ERROR …"},
+	)
+}
+
+func TestResolve(t *testing.T) {
+	w, r := withResolver(t)
+	next := func() *resolve.Request {
+		t.Helper()
+		select {
+		case req := <-r.asked:
+			return req
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing was resolved")
+			return nil
+		}
+	}
+	w.expect(step{"resolve('www.example.com', kres.type.AAAA, kres.class.IN, {'NO_CACHE', 'DNSSEC_WANT'})", "true\n"})
+	if req := next(); req.Name.String() != "www.example.com." || req.Type != wire.TypeAAAA || !req.RD || !req.DO || req.CD || !req.Flags.Has(resolve.NoCache) {
+		t.Errorf("%+v", req)
+	}
+	w.expect(step{"worker.resolve{ name = 'x.example', type = 'MX', class = 3, options = kres.mk_qflags('DNSSEC_CD'), init = function(req) req.options.TCP = true end }", "true\n"})
+	if req := next(); req.Name.String() != "x.example." || req.Type != 15 || req.Class != 3 || !req.CD || !req.Flags.Has(resolve.TCP) {
+		t.Errorf("%+v", req)
+	}
+	// finish runs on the machine, with the answer and the request, and only then.
+	w.expect(step{`resolve('y.example', kres.type.A, 1, 0, function(pkt, req)
+		kept, got = req, table.concat({ kres.dname2str(kres.pkt_t(pkt):qname()), pkt:rcode(), #pkt:section(0), kres.dname2str(pkt:section(0)[1].owner), tostring(req.options.TCP) }, ' ')
+	end)`, "true\n"})
+	next()
+	eventually(t, "finish ran", func() bool { return w.eval("got == nil") == "false\n" })
+	w.expect(
+		step{"got", "y.example. 0 1 y.example. false\n"},
+		step{"kept.options", "ERROR …"},
+		step{"resolve('a..b', 1)", "ERROR …"},
+		step{"resolve('a', 'A', 1, 'NO_SUCH_FLAG')", "ERROR …"},
+		step{"resolve{ type = 1 }", "ERROR …"},
+		step{"resolve{ name = 'a', typ = 1 }", "ERROR …"},
+		step{"resolve{ name = 'a', finish = 1 }", "ERROR …"},
+		step{"resolve('a', 'A', 1, nil, 5)", "ERROR …"},
+		step{"resolve('a', 'A', 1, nil, nil, function() error('no') end)", "ERROR …"},
+	)
+}
+
+// A script that asks without end gets false, and not all of the memory.
+func TestResolveIsBounded(t *testing.T) {
+	w, r := withResolver(t)
+	r.hold = make(chan struct{})
+	w.expect(
+		step{fmt.Sprintf("n = 0 for i = 1, %d do if resolve('x' .. i, 'A') then n = n + 1 end end", limits.ScriptRequests+50), ""},
+		step{"n", fmt.Sprintf("%d\n", limits.ScriptRequests)},
+	)
+	close(r.hold)
+	for range limits.ScriptRequests {
+		<-r.asked
+	}
+	eventually(t, "requests that are over do not count", func() bool { return w.eval("resolve('again', 'A')") == "true\n" })
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
