@@ -12,7 +12,6 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/dnsname"
-	"kresd/internal/limits"
 	"kresd/internal/proctest"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
@@ -211,7 +210,7 @@ func TestB9ReplyBuilding(t *testing.T) {
 		}
 	}
 	tell(t, "B9", "750 records of names of up to 120 labels, clients of 512 to 65,535 octets", "<= 5 ms a reply; 120 names compressed", "at most %.2f ms and %.2f MB a reply", float64(worst)/1e6, float64(octets)/1e6)
-	if worst > 50*time.Millisecond || octets > 2<<20 {
+	if worst > 20*time.Millisecond || octets > 2<<20 {
 		t.Errorf("%v, %d octets", worst, octets)
 	}
 }
@@ -221,7 +220,7 @@ func TestB9ReplyBuilding(t *testing.T) {
 func TestB9DeepAnswer(t *testing.T) {
 	zs := honest()
 	text := strings.Builder{}
-	for i := range limits.MaxRRsPerRRset {
+	for i := range 256 {
 		fmt.Fprintf(&text, "deep.evil.com. MX %d m%d.%sevil.com.\n", i, i, strings.Repeat("a.", 100))
 	}
 	evilZone(zs, "evil.com.", "127.66.1.1", text.String())
@@ -236,7 +235,7 @@ func TestB9DeepAnswer(t *testing.T) {
 		worst = max(worst, time.Since(start))
 	}
 	r, err := dnsTCP(l.g.Addr, "deep.evil.com.", dns.TypeMX)
-	if err != nil || len(r.Answer) != limits.MaxRRsPerRRset {
+	if err != nil || len(r.Answer) != 256 {
 		t.Errorf("over TCP: %v, %d records", err, len(r.Answer))
 	}
 	tell(t, "B9", "256 MX of 100 labels to a client of 512 octets, 50 times", "truncated, at once", "at most %.1f ms", float64(worst)/1e6)

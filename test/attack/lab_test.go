@@ -14,6 +14,15 @@ import (
 	"kresd/internal/proctest"
 )
 
+// What the resolver promises about one question of a client, in numbers of its own:
+// a test that read them from the program would agree with whatever stands there.
+const (
+	mostUpstream = 100
+	mostOctets   = 128 << 10 // and one answer, of at most 64 KiB
+	mostConns    = 8
+	mostTime     = 10 * time.Second
+)
+
 // evil marks what an attacker wants to be believed: no honest zone has it.
 const evil = "203.0.113.66"
 
