@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"time"
 
 	"kresd/internal/limits"
 
@@ -237,8 +238,40 @@ func (w *collection) choose(r *Reader) (atEnd bool) {
 	return true
 }
 
-// removeChosen removes them, unless they were replaced by something better.
+// patience is how often a removal is tried again, snapshotWait later and with
+// half the entries. Removing needs pages for copies; there are free ones, but
+// those that the latest transactions freed are held by the snapshot of every
+// reader that began before, in any process, and a busy machine lets one wait.
+const patience = 20
+
+// removeChosen removes them. Where there is no room even for that the map is
+// cleared, unless it has free pages that are only held: a clear would find none
+// of them either.
 func (w *collection) removeChosen(ctx context.Context) error {
+	for range patience {
+		err := w.removeOnce(ctx)
+		if !lmdb.IsMapFull(err) {
+			return err
+		}
+		w.keys = w.keys[:(len(w.keys)+1)/2]
+		w.s.health.rest(snapshotWait)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(snapshotWait):
+		}
+	}
+	if err := w.removeOnce(ctx); !lmdb.IsMapFull(err) || w.s.Usage() < limits.CollectHardPercent {
+		return err
+	}
+	w.s.opts.Warn("cache: no room left to remove entries in; all are dropped")
+	n, err := w.s.Clear()
+	w.removed += n
+	return err
+}
+
+// removeOnce removes them, unless they were replaced by something better.
+func (w *collection) removeOnce(ctx context.Context) error {
 	removed := 0
 	err := w.s.do(ctx, func(txn *lmdb.Txn) (bool, error) {
 		txn.RawRead = true
@@ -255,14 +288,6 @@ func (w *collection) removeChosen(ctx context.Context) error {
 		}
 		return true, nil
 	})
-	if lmdb.IsMapFull(err) {
-		// Not even a removal finds room, so nothing smaller than a clear
-		// helps. It frees pages without copying any.
-		w.s.opts.Warn("cache: no room left to remove entries in; all are dropped")
-		n, cerr := w.s.Clear()
-		w.removed += n
-		return cerr
-	}
 	if err == nil {
 		w.removed += removed
 		w.s.stats.remove.Add(uint64(removed))

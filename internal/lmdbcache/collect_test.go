@@ -1,6 +1,7 @@
 package lmdbcache
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -76,6 +77,45 @@ func TestCollectMakesRoomWhereAllAreWorthTheSame(t *testing.T) {
 	if left, _ := s.Count(); left < had/2 {
 		t.Errorf("%d of %d entries left: never the whole cache", left, had)
 	}
+}
+
+// Pages that a snapshot holds are no reason to drop everything: a reader that
+// did not get the processor for a moment emptied the cache.
+func TestAHeldSnapshotDoesNotEmptyTheCache(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 1 << 20})
+	fillTo(t, s, 70, func(i int) byte { return byte(i) })
+	r, err := s.NewReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; s.Stats().WriteErrors == 0; i++ { // until no page is left that the snapshot does not hold
+		s.Put(fmt.Appendf(nil, "%08x", uint32(i)*2654435761), bytes.Repeat([]byte{byte(i)}, 300))
+		flush(t, s)
+	}
+	had, _ := s.Count()
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	if c, err := s.collect(ctx, Collected{Before: 80}, firstOctet); err == nil {
+		t.Errorf("collected with all free pages held: %+v", c)
+	}
+	if left, _ := s.Count(); left < had {
+		t.Fatalf("%d of %d entries left", left, had)
+	}
+	go func() { // readers go on sooner or later
+		time.Sleep(100 * time.Millisecond)
+		r.End()
+	}()
+	if c, err := s.collect(context.Background(), Collected{Before: 80}, firstOctet); err != nil || c.Removed == 0 {
+		t.Errorf("Collect: %+v, %v", c, err)
+	}
+	if left, _ := s.Count(); left < had/2 {
+		t.Errorf("%d of %d entries left: never the whole cache", left, had)
+	}
+	wantSound(t, s)
 }
 
 func TestPruneRemovesTheWorthless(t *testing.T) {
