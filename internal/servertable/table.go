@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -24,6 +26,9 @@ type Table struct {
 	seed   [2]uint64
 	epoch  *atomic.Uint64
 	slots  *[limits.ServersKept]slot
+
+	warn  func(string)
+	alone sync.Once
 }
 
 // Open maps the table in dir and makes it if need be. warn gets a line when a
@@ -42,10 +47,10 @@ func Open(dir string, ck *clock.Clock, warn func(string)) (*Table, error) {
 		return nil, fmt.Errorf("%s: %w", Name, err)
 	}
 	defer f.Close()
-	return mapped(f, &h, ck)
+	return mapped(f, &h, ck, warn)
 }
 
-func mapped(f *os.File, h *header, ck *clock.Clock) (*Table, error) {
+func mapped(f *os.File, h *header, ck *clock.Clock, warn func(string)) (*Table, error) {
 	memory, err := unix.Mmap(int(f.Fd()), 0, fileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", Name, err)
@@ -53,7 +58,7 @@ func mapped(f *os.File, h *header, ck *clock.Clock) (*Table, error) {
 	_ = unix.Madvise(memory, unix.MADV_DONTFORK) // children have no use for it
 	base := unsafe.Pointer(&memory[0])
 	return &Table{
-		clock: ck, memory: memory, seed: h.Seed,
+		clock: ck, memory: memory, seed: h.Seed, warn: warn,
 		epoch: (*atomic.Uint64)(unsafe.Add(base, epochAt*8)),
 		slots: (*[limits.ServersKept]slot)(unsafe.Add(base, pageSize)),
 	}, nil
@@ -64,6 +69,7 @@ func (t *Table) Close() error { return unix.Munmap(t.memory) }
 
 // Load is what is kept for addr. Zones of addresses are not part of them.
 func (t *Table) Load(addr netip.AddrPort) (r Record, ok bool) {
+	defer t.faulted(debug.SetPanicOnFault(true))
 	k := keyOf(addr)
 	epoch := t.epoch.Load()
 	set := t.set(k)
@@ -92,7 +98,8 @@ func (s *slot) settled(k key, epoch uint64) (im image, ok bool) {
 // Update changes what is kept for addr; change gets a zero Record where nothing
 // is and returns what to keep. It is called again when somebody else was faster,
 // and must not use the table. Update gives up, and is false, when the others are too many.
-func (t *Table) Update(addr netip.AddrPort, change func(Record) Record) bool {
+func (t *Table) Update(addr netip.AddrPort, change func(Record) Record) (stored bool) {
+	defer t.faulted(debug.SetPanicOnFault(true))
 	k := keyOf(addr)
 	set := t.set(k)
 	for try := range limits.ServersTries {
@@ -142,10 +149,14 @@ func choose(set *[ways]slot, k key, epoch uint64) (best *slot, before uint64) {
 }
 
 // Clear forgets everything, in all processes.
-func (t *Table) Clear() { t.epoch.Add(1) }
+func (t *Table) Clear() {
+	defer t.faulted(debug.SetPanicOnFault(true))
+	t.epoch.Add(1)
+}
 
 // Each shows all records, in no order, until fn is false.
 func (t *Table) Each(fn func(netip.AddrPort, Record) bool) {
+	defer t.faulted(debug.SetPanicOnFault(true))
 	epoch := t.epoch.Load()
 	for i := range t.slots {
 		im, ok := t.slots[i].read(epoch)
