@@ -39,9 +39,7 @@ func TestPipelinePausesAndResumes(t *testing.T) {
 	if got := s.limits.Get(limits.TCPPipeline); got != 1 {
 		t.Errorf("the limit was hit %d times, want 1", got)
 	}
-	if got := s.Stats().TCP; got != 4 {
-		t.Errorf("%d queries were looked at, want 4", got)
-	}
+	counted(t, s, "4 queries looked at", func(st Stats) bool { return st.TCP == 4 })
 	close(h.release)
 	seen := map[uint16]bool{}
 	for range 20 {
@@ -271,9 +269,7 @@ func TestTooManyConnections(t *testing.T) {
 			t.Errorf("connection %d of 5: %v; the first two should have given way", i, err)
 		}
 	}
-	if st := s.Stats(); st.TCPShed != 2 || st.Conns != 3 {
-		t.Errorf("stats %+v, want 2 shed and 3 open", st)
-	}
+	counted(t, s, "2 shed and 3 open", func(st Stats) bool { return st.TCPShed == 2 && st.Conns == 3 })
 }
 
 func TestFewFilesShedConnections(t *testing.T) {
