@@ -5,7 +5,8 @@
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-FUZZTIME ?= 10s
+# Five CPU-minutes a target: its workers are as many as there are processors.
+FUZZTIME ?= $(shell expr 300 / $$(nproc))s
 SCALE   ?= 1
 PKGS    ?= ./...
 # Where the specification and its test material lie, outside this repository.
@@ -49,7 +50,7 @@ lint: lua-vm $(STATICCHECK) ## gofmt and staticcheck
 	@sh scripts/gofmt.sh
 	$(STATICCHECK) $(PKGS)
 
-fuzz: lua-vm ## every fuzz target for FUZZTIME=10s each
+fuzz: lua-vm ## every fuzz target for FUZZTIME each (5 CPU-minutes by default)
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
 attack: lua-vm ## the attacks of test/attack and a table of their figures (SCALE=1)
