@@ -27,19 +27,16 @@ type pending struct {
 
 	mu       sync.Mutex
 	max      int
-	head     *Query // the oldest
-	tail     *Query
+	line     line[Query, *Query]
 	young    *Query // the oldest that is not marked old; nil: none
-	waiting  int
 	oldCount int
 	running  int // goroutines, also those whose query lost its place
-	clients  map[netip.Addr]int
 
 	quiet atomic.Bool // no goroutine runs
 }
 
 func newPending(max int, c *clock.Clock, n *limits.Counters) *pending {
-	p := &pending{clock: c, counters: n, max: max, clients: map[netip.Addr]int{}}
+	p := &pending{clock: c, counters: n, max: max}
 	p.quiet.Store(true)
 	return p
 }
@@ -66,7 +63,7 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 	q.table, q.Received, q.key = p, now, clientKey(q.Client.Addr.Addr())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if q.key.IsValid() && p.clients[q.key] >= limits.WaitersPerClient {
+	if q.key.IsValid() && p.line.of(q.key) >= limits.WaitersPerClient {
 		p.counters.Hit(limits.Waiters)
 		return nil, false
 	}
@@ -74,13 +71,13 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 		p.counters.Hit(limits.Pending)
 		return nil, false
 	}
-	if p.waiting >= p.max {
+	if p.line.n >= p.max {
 		p.counters.Hit(limits.Pending)
 		p.age(now)
 		if p.oldCount <= p.max/2 {
 			return nil, false
 		}
-		evicted = p.head
+		evicted = p.line.head
 		p.unlink(evicted)
 	}
 	p.link(q)
@@ -101,54 +98,18 @@ func (p *pending) age(now time.Duration) {
 }
 
 func (p *pending) link(q *Query) {
-	q.listed, q.prev, q.next = true, p.tail, nil
-	if p.tail != nil {
-		p.tail.next = q
-	} else {
-		p.head = q
-	}
-	p.tail = q
+	p.line.join(q)
 	if p.young == nil {
 		p.young = q
-	}
-	p.waiting++
-	if q.key.IsValid() {
-		p.clients[q.key]++
 	}
 }
 
 func (p *pending) unlink(q *Query) {
-	if !q.listed {
-		return
-	}
-	q.listed = false
-	if q.old {
-		p.oldCount--
-	}
 	if p.young == q {
 		p.young = q.next
 	}
-	if q.prev != nil {
-		q.prev.next = q.next
-	} else {
-		p.head = q.next
-	}
-	if q.next != nil {
-		q.next.prev = q.prev
-	} else {
-		p.tail = q.prev
-	}
-	q.prev, q.next = nil, nil
-	p.waiting--
-	p.uncount(q.key)
-}
-
-func (p *pending) uncount(key netip.Addr) {
-	if !key.IsValid() {
-		return
-	}
-	if p.clients[key]--; p.clients[key] <= 0 {
-		delete(p.clients, key)
+	if p.line.leave(q) && q.old {
+		p.oldCount--
 	}
 }
 
@@ -177,25 +138,19 @@ func (p *pending) late(q *Query) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.clients[q.key] > limits.LateUDPWaiters
+	return p.line.of(q.key) > limits.LateUDPWaiters
 }
 
 // sizes are the queries that wait and the goroutines that run.
 func (p *pending) sizes() (waiting, running int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.waiting, p.running
+	return p.line.n, p.running
 }
 
 // all returns the queries that wait, for which keep is true.
 func (p *pending) all(keep func(*Query) bool) []*Query {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var list []*Query
-	for q := p.head; q != nil; q = q.next {
-		if keep(q) {
-			list = append(list, q)
-		}
-	}
-	return list
+	return p.line.all(keep)
 }

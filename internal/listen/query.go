@@ -2,7 +2,6 @@ package listen
 
 import (
 	"context"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -29,10 +28,8 @@ type Query struct {
 	path   answerPath
 
 	// The table's own fields, under its lock.
-	prev, next *Query
-	listed     bool
-	old        bool
-	key        netip.Addr
+	place[Query]
+	old bool
 
 	// A datagram's way back.
 	name    sockaddr

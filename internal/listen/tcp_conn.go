@@ -19,11 +19,8 @@ type tcpConn struct {
 	s      *Server
 	nc     *net.TCPConn
 	client Client
-	key    netip.Addr // what it is counted by; invalid: not counted
 
-	// The registry's own fields, under its lock.
-	prev, next *tcpConn
-	listed     bool
+	place[tcpConn] // the registry's own, under its lock
 
 	outstanding atomic.Int32 // queries on the driver's way
 

@@ -13,15 +13,12 @@ import (
 type registry struct {
 	max, perClient int
 
-	mu      sync.Mutex
-	head    *tcpConn // the idlest
-	tail    *tcpConn
-	n       int
-	clients map[netip.Addr]int
+	mu   sync.Mutex
+	line line[tcpConn, *tcpConn] // the idlest first
 }
 
 func newRegistry(max, perClient int) *registry {
-	return &registry{max: max, perClient: perClient, clients: map[netip.Addr]int{}}
+	return &registry{max: max, perClient: perClient}
 }
 
 // add takes c in. At a limit an idle connection gives way (shed, to be closed by
@@ -31,19 +28,19 @@ func (r *registry) add(c *tcpConn) (shed *tcpConn, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case c.key.IsValid() && r.clients[c.key] >= r.perClient:
+	case c.key.IsValid() && r.line.of(c.key) >= r.perClient:
 		shed = r.idlest(c.key)
-	case r.n >= r.max:
+	case r.line.n >= r.max:
 		shed = r.idlest(netip.Addr{})
 	default:
-		r.push(c)
+		r.line.join(c)
 		return nil, true
 	}
 	if shed == nil {
 		return nil, false
 	}
-	r.unlink(shed)
-	r.push(c)
+	r.line.leave(shed)
+	r.line.join(c)
 	return shed, true
 }
 
@@ -54,7 +51,7 @@ func (r *registry) shed() *tcpConn {
 	defer r.mu.Unlock()
 	c := r.idlest(netip.Addr{})
 	if c != nil {
-		r.unlink(c)
+		r.line.leave(c)
 	}
 	return c
 }
@@ -62,7 +59,7 @@ func (r *registry) shed() *tcpConn {
 // idlest finds the connection that has been silent the longest and waits for
 // nothing; a valid key restricts the search to that client's.
 func (r *registry) idlest(key netip.Addr) *tcpConn {
-	for c := r.head; c != nil; c = c.next {
+	for c := r.line.head; c != nil; c = c.next {
 		if (!key.IsValid() || c.key == key) && c.outstanding.Load() == 0 {
 			return c
 		}
@@ -74,9 +71,8 @@ func (r *registry) idlest(key netip.Addr) *tcpConn {
 func (r *registry) touch(c *tcpConn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c.listed && r.tail != c {
-		r.unlink(c)
-		r.push(c)
+	if r.line.tail != c && r.line.leave(c) {
+		r.line.join(c)
 	}
 }
 
@@ -84,59 +80,19 @@ func (r *registry) touch(c *tcpConn) {
 func (r *registry) remove(c *tcpConn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c.listed {
-		r.unlink(c)
-	}
-}
-
-func (r *registry) push(c *tcpConn) {
-	c.listed, c.prev, c.next = true, r.tail, nil
-	if r.tail != nil {
-		r.tail.next = c
-	} else {
-		r.head = c
-	}
-	r.tail = c
-	r.n++
-	if c.key.IsValid() {
-		r.clients[c.key]++
-	}
-}
-
-func (r *registry) unlink(c *tcpConn) {
-	c.listed = false
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		r.head = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		r.tail = c.prev
-	}
-	c.prev, c.next = nil, nil
-	r.n--
-	if c.key.IsValid() {
-		if r.clients[c.key]--; r.clients[c.key] <= 0 {
-			delete(r.clients, c.key)
-		}
-	}
+	r.line.leave(c)
 }
 
 func (r *registry) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.n
+	return r.line.n
 }
 
 // each calls fn for every connection, under no lock.
 func (r *registry) each(fn func(*tcpConn)) {
 	r.mu.Lock()
-	list := make([]*tcpConn, 0, r.n)
-	for c := r.head; c != nil; c = c.next {
-		list = append(list, c)
-	}
+	list := r.line.all(func(*tcpConn) bool { return true })
 	r.mu.Unlock()
 	for _, c := range list {
 		fn(c)

@@ -228,8 +228,8 @@ func TestRegistryShedsTheIdlest(t *testing.T) {
 		t.Error("what was shed was removed again")
 	}
 	r.each(r.remove)
-	if r.len() != 0 || r.head != nil || r.tail != nil || len(r.clients) != 0 {
-		t.Errorf("after all are removed %d remain, clients %v", r.len(), r.clients)
+	if r.len() != 0 || r.line.head != nil || r.line.tail != nil || len(r.line.clients) != 0 {
+		t.Errorf("after all are removed %d remain, clients %v", r.len(), r.line.clients)
 	}
 }
 
