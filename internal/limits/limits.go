@@ -72,6 +72,7 @@ const (
 	PointerHopsPerMessage  = 4096
 	ExpandedNameBytes      = 512 << 10
 	CompressedNamesInReply = 120
+	CompressionOctets      = 512 << 10 // compared in one reply to find names to point to
 	EDNSOptionsPerMessage  = 32
 	UDPPayload             = 1232 // offered upstream (RFC 9715)
 	DefaultBufsize         = 4096 // net.bufsize, towards clients

@@ -20,7 +20,8 @@ const (
 // Builder writes one message. Records are added in the order of sections; a
 // record that does not fit leaves the message as it was. Names are compressed
 // against what is already written (RFC 1035, section 4.1.4) up to
-// limits.CompressedNamesInReply names.
+// limits.CompressedNamesInReply names, and as long as the search for what to
+// point to stays within limits.CompressionOctets.
 type Builder struct {
 	buf   []byte
 	max   int
@@ -28,6 +29,7 @@ type Builder struct {
 	ttls  []uint16 // offsets of TTLs
 	short bool
 	used  int // names compressed
+	spent int // octets compared to find what to point to
 }
 
 // NewBuilder starts a message in buf's memory (which may be nil) that will be
@@ -180,7 +182,7 @@ func (b *Builder) compressed(fields string, rdata []byte) {
 
 // name writes n, pointing at the longest suffix that is already there.
 func (b *Builder) name(n dnsname.Name, compress bool) {
-	if n.IsRoot() || !compress || b.used >= limits.CompressedNamesInReply {
+	if n.IsRoot() || !compress || b.used >= limits.CompressedNamesInReply || b.spent > limits.CompressionOctets {
 		b.buf = append(b.buf, n...)
 		return
 	}
@@ -216,11 +218,15 @@ func (b *Builder) rememberLabels(at, end int) {
 	}
 }
 
-// suffix finds a written name that equals n.
+// suffix finds a written name that equals n. Names that have no more in common
+// than their looks could keep it searching: it ends where too much was compared.
 func (b *Builder) suffix(n dnsname.Name) (uint16, bool) {
 	for _, at := range b.names {
 		if b.equal(int(at), n) {
 			return at, true
+		}
+		if b.spent > limits.CompressionOctets {
+			break
 		}
 	}
 	return 0, false
@@ -228,22 +234,30 @@ func (b *Builder) suffix(n dnsname.Name) (uint16, bool) {
 
 // equal compares the written name at p, which may end in pointers, with n.
 func (b *Builder) equal(p int, n dnsname.Name) bool {
-	for i := 0; i < len(n); {
+	i := 0
+	for i < len(n) {
 		l := int(b.buf[p])
 		if l >= 0xc0 {
 			p = (l&0x3f)<<8 | int(b.buf[p+1])
 			continue
 		}
-		if l != int(n[i]) {
+		if l != int(n[i]) || !equalLabel(b.buf[p+1:p+1+l], n[i+1:]) {
+			b.spent += i + l + 1
 			return false
-		}
-		for j := 1; j <= l; j++ {
-			if dnsname.Lower(b.buf[p+j]) != n[i+j] {
-				return false
-			}
 		}
 		i += l + 1
 		p += l + 1
+	}
+	b.spent += i
+	return true
+}
+
+// equalLabel compares a label in any case with the start of n.
+func equalLabel(label []byte, n dnsname.Name) bool {
+	for i, c := range label {
+		if dnsname.Lower(c) != n[i] {
+			return false
+		}
 	}
 	return true
 }

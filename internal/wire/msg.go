@@ -256,62 +256,86 @@ func (d *decoder) field(f byte, end int) error {
 	return nil
 }
 
-// name reads the name at the current position. Pointers must lead backwards, so
-// a loop is impossible; hops and expanded octets are bounded besides, because a
-// small message can otherwise be made to cost a thousand times its size.
+// name reads the name at the current position.
 func (d *decoder) name() (dnsname.Name, error) {
+	if name, ok := d.pointed(); ok {
+		return name, nil
+	}
 	var buf [dnsname.MaxLen]byte
-	n, hops, start := 0, 0, d.pos
-	at, limit, behind := d.pos, d.pos, -1
-	for {
-		if at >= len(d.pkt) {
-			return "", ErrName
-		}
+	n, end := d.expand(&buf)
+	if d.bytes += n; n == 0 || d.bytes > limits.ExpandedNameBytes {
+		return "", ErrName
+	}
+	name := dnsname.Name(buf[:n])
+	d.remember(d.pos, name)
+	d.pos = end
+	return name, nil
+}
+
+// pointed reads a name that is nothing but a pointer to one of the last names,
+// as most owners are.
+func (d *decoder) pointed() (dnsname.Name, bool) {
+	if d.pos+2 > len(d.pkt) || d.pkt[d.pos] < 0xc0 || d.hops >= limits.PointerHopsPerMessage {
+		return "", false
+	}
+	name, ok := d.lookup(pointer(d.pkt[d.pos:]))
+	if ok {
+		d.hops++
+		d.pos += 2
+	}
+	return name, ok
+}
+
+// pointer is where the two octets at the start of b point.
+func pointer(b []byte) int { return int(b[0]&0x3f)<<8 | int(b[1]) }
+
+// expand writes the name at the current position into buf, in lower case, and
+// tells its length, 0 when it is malformed, and where it ends in the message.
+func (d *decoder) expand(buf *[dnsname.MaxLen]byte) (n, end int) {
+	at, limit, hops := d.pos, d.pos, 0
+	for at < len(d.pkt) {
 		l := int(d.pkt[at])
-		switch {
-		case l >= 0xc0:
-			if at+2 > len(d.pkt) {
-				return "", ErrName
+		if l >= 0xc0 {
+			if hops++; hops == 1 {
+				end = at + 2
 			}
-			if behind < 0 {
-				behind = at + 2
+			if at = d.follow(at, limit, hops); at < 0 {
+				return 0, 0
 			}
-			to := (l&0x3f)<<8 | int(d.pkt[at+1])
-			hops++
-			d.hops++
-			if to >= limit || to < HeaderLen || hops > limits.PointerHopsPerName || d.hops > limits.PointerHopsPerMessage {
-				return "", ErrName
-			}
-			if n == 0 {
-				if known, ok := d.lookup(to); ok {
-					d.pos = behind
-					return known, nil
-				}
-			}
-			at, limit = to, to
+			limit = at
 			continue
-		case l > dnsname.MaxLabel, n+l+1 > len(buf), at+1+l > len(d.pkt):
-			return "", ErrName
+		}
+		if l > dnsname.MaxLabel || n+l+1 > len(buf) || at+1+l > len(d.pkt) {
+			return 0, 0
 		}
 		for _, c := range d.pkt[at : at+1+l] {
 			buf[n] = dnsname.Lower(c)
 			n++
 		}
-		at += l + 1
-		if l == 0 {
-			break
+		if at += l + 1; l == 0 {
+			if hops == 0 {
+				end = at
+			}
+			return n, end
 		}
 	}
-	if behind < 0 {
-		behind = at
+	return 0, 0
+}
+
+// follow is where the pointer at at leads, -1 when it may not be followed.
+// Pointers must lead backwards, so a loop is impossible; hops and expanded
+// octets are bounded besides, because a small message can otherwise be made to
+// cost a thousand times its size.
+func (d *decoder) follow(at, limit, hops int) int {
+	if at+2 > len(d.pkt) {
+		return -1
 	}
-	if d.bytes += n; d.bytes > limits.ExpandedNameBytes {
-		return "", ErrName
+	to := pointer(d.pkt[at:])
+	d.hops++
+	if to >= limit || to < HeaderLen || hops > limits.PointerHopsPerName || d.hops > limits.PointerHopsPerMessage {
+		return -1
 	}
-	d.pos = behind
-	name := dnsname.Name(buf[:n])
-	d.remember(start, name)
-	return name, nil
+	return to
 }
 
 // lookup and remember keep the last names by where they stand, because most

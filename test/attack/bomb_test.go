@@ -174,14 +174,9 @@ func TestB3MessageBombs(t *testing.T) {
 	}
 }
 
-// TestB9ReplyBuilding words an answer of 500 deep names, for a small client and a
-// large one (CVE-2024-8508).
-func TestB9ReplyBuilding(t *testing.T) {
-	var res resolve.Result
-	res.EDE, res.EDEText = 3, strings.Repeat("x", 255)
-	name := func(i int) dnsname.Name {
-		return dnsname.Name(fmt.Sprintf("\x05%05d", i) + strings.Repeat("\x01a", 60+i%60) + "\x04evil\x00")
-	}
+// deepAnswer is an answer of 500 sets whose 750 records hold deep names.
+func deepAnswer(name func(i int) dnsname.Name) *resolve.Result {
+	res := &resolve.Result{EDE: 3, EDEText: strings.Repeat("x", 255)}
 	for i := range 500 {
 		set := wire.RRset{Owner: name(i), Type: wire.TypeMX, Class: wire.ClassIN, TTL: 60}
 		for j := range 1 + i%2 {
@@ -189,17 +184,57 @@ func TestB9ReplyBuilding(t *testing.T) {
 		}
 		res.Answer = append(res.Answer, resolve.Set{RRset: set})
 	}
+	return res
+}
+
+// deepNames are kinds of names that make compression search: what it compares
+// is equal for long, or there is much of it and nothing is equal.
+var deepNames = []struct {
+	what string
+	name func(i int) dnsname.Name
+}{
+	{"names of up to 120 labels with a common end", func(i int) dnsname.Name {
+		return dnsname.Name(fmt.Sprintf("\x05%05d", i) + strings.Repeat("\x01a", 60+i%60) + "\x04evil\x00")
+	}},
+	{"names of up to 117 labels without a common end", func(i int) dnsname.Name {
+		return dnsname.Name(strings.Repeat("\x01a", 60+i%57) + fmt.Sprintf("\x05%05d\x00", i))
+	}},
+	{"names of long labels that differ at their ends", func(i int) dnsname.Name {
+		label := fmt.Sprintf("\x3f%s%05d", strings.Repeat("a", 58), i)
+		return dnsname.Name(strings.Repeat(label, 3) + "\x00")
+	}},
+}
+
+// TestB9ReplyBuilding words answers of 500 deep names, for a small client and a
+// large one (CVE-2024-8508).
+func TestB9ReplyBuilding(t *testing.T) {
 	var worst time.Duration
 	var octets uint64
+	slow := ""
+	for _, kind := range deepNames {
+		took, n := replyCost(t, deepAnswer(kind.name), kind.name(0))
+		if octets = max(octets, n); took > worst {
+			worst, slow = took, kind.what
+		}
+	}
+	tell(t, "B9", "750 records of deep names, clients of 512 to 65,535 octets", "<= 5 ms a reply; 120 names compressed", "at most %.2f ms (%s) and %.2f MB a reply", float64(worst)/1e6, slow, float64(octets)/1e6)
+	// As above: what nobody bounds takes more than a tenth of a second.
+	if worst > 50*time.Millisecond || octets > 2<<20 {
+		t.Errorf("%v for %s, %d octets", worst, slow, octets)
+	}
+}
+
+// replyCost is the most that res costs any client.
+func replyCost(t *testing.T, res *resolve.Result, qname dnsname.Name) (worst time.Duration, octets uint64) {
 	for _, size := range []uint16{512, 1232, 65535} {
-		pkt := wire.AppendQuery(nil, 7, 0, []byte(name(0)), wire.TypeMX, wire.ClassIN, size, true, nil)
+		pkt := wire.AppendQuery(nil, 7, 0, []byte(qname), wire.TypeMX, wire.ClassIN, size, true, nil)
 		var q wire.Question
 		if p := q.Parse(pkt); p != wire.Fine {
 			t.Fatalf("problem %d", p)
 		}
 		for _, udp := range []bool{true, false} {
 			var msg []byte
-			took, n := cost(func() { msg = reply.Build(nil, &q, &res, reply.Shape{UDP: udp, Bufsize: size}) })
+			took, n := cost(func() { msg = reply.Build(nil, &q, res, reply.Shape{UDP: udp, Bufsize: size}) })
 			worst, octets = max(worst, took), max(octets, n)
 			if udp && len(msg) > int(size) || len(msg) < 12 {
 				t.Errorf("%d octets for a client of %d", len(msg), size)
@@ -209,10 +244,7 @@ func TestB9ReplyBuilding(t *testing.T) {
 			}
 		}
 	}
-	tell(t, "B9", "750 records of names of up to 120 labels, clients of 512 to 65,535 octets", "<= 5 ms a reply; 120 names compressed", "at most %.2f ms and %.2f MB a reply", float64(worst)/1e6, float64(octets)/1e6)
-	if worst > 20*time.Millisecond || octets > 2<<20 {
-		t.Errorf("%v, %d octets", worst, octets)
-	}
+	return worst, octets
 }
 
 // TestB9DeepAnswer is the same through the daemon: a set of many deep names that
