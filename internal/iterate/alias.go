@@ -36,12 +36,25 @@ func (a *answer) chain() resolve.Outcome {
 			o.Kind = resolve.Positive
 			return o
 		}
-		if name = next; !name.IsSubdomainOf(a.cut()) || met(o.Answer, name) {
+		from := name
+		if name = next; !a.knows(from, name) || met(o.Answer, name) {
 			break
 		}
 	}
 	o.Kind, o.Target = resolve.Alias, name
 	return o
+}
+
+// knows tells whether what the message says about to may be believed, after the
+// server has shown authority for from: to is the apex or stands beside from or an
+// ancestor of it. Elsewhere a delegation may lie in between, whose parent has
+// stale or no data, and AA does not speak for the target (RFC 1035, section
+// 4.1.1), so it is asked for on its own. Forwarders have followed the chain.
+func (a *answer) knows(from, to dnsname.Name) bool {
+	if !to.IsSubdomainOf(a.cut()) {
+		return false
+	}
+	return a.q.Forwards() || to == a.cut() || from != a.cut() && from.Parent().IsSubdomainOf(to.Parent())
 }
 
 // met tells whether the chain has been at name already: it is a loop, which the

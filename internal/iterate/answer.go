@@ -14,7 +14,8 @@ type answer struct {
 	msg *wire.Msg
 	// The sections within bailiwick, as sets.
 	ans, auth, add []wire.RRset
-	stray          bool // authority held NS or SOA records of zones above or beside the cut
+	// Authority held NS or SOA records of zones above or beside the cut.
+	upward, stray bool
 }
 
 // cut is the name of the zone whose server answered.

@@ -106,7 +106,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"YXDOMAIN without reason", "www.example.com.", wire.TypeA, "aa YXDOMAIN", nil, "lame", false},
 		{"no such type", "www.example.com.", wire.TypeA, "aa NOERROR", []string{soa}, "nodata", false},
 		{"no such type, without AA", "www.example.com.", wire.TypeA, "NOERROR", []string{soa}, "nodata", false},
-		{"no such type, SOA of the parent", "www.example.com.", wire.TypeA, "aa NOERROR", []string{upSOA}, "lame", false},
+		{"no such type, SOA of the parent", "www.example.com.", wire.TypeA, "aa NOERROR", []string{upSOA}, "lame", true},
+		{"no such type, SOA of the parent, without AA", "www.example.com.", wire.TypeA, "NOERROR", []string{upSOA}, "lame", false},
+		{"NXDOMAIN, SOA of the root", "www.example.com.", wire.TypeA, "aa NXDOMAIN", []string{"ns . 60 SOA ns. host. 1 2 3 4 5"}, "lame", true},
 		{"no such type, SOA of another zone below", "www.example.com.", wire.TypeA, "NOERROR", []string{"ns x.example.com. 60 SOA ns. host. 1 2 3 4 5"}, "lame", true},
 		{"no such type, SOA of the child on the same server", "www.sub.example.com.", wire.TypeA, "aa NOERROR", []string{"ns sub.example.com. 60 SOA ns. host. 1 2 3 4 5"}, "nodata", false},
 		{"no such type, no SOA", "www.example.com.", wire.TypeA, "aa NOERROR", nil, "nodata", false},
@@ -119,7 +121,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"a referral", "www.sub.example.com.", wire.TypeA, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
 		{"a referral with AA", "www.sub.example.com.", wire.TypeA, "aa NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
 		{"a referral with SOA is none", "www.sub.example.com.", wire.TypeA, "aa NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", soa}, "nodata", false},
-		{"a referral in answer to DS", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "nodata", false},
+		{"a referral in answer to DS", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
 		{"NXDOMAIN", "www.example.com.", wire.TypeA, "aa NXDOMAIN", []string{soa}, "nxdomain", false},
 		{"NXDOMAIN, bare", "www.example.com.", wire.TypeA, "aa NXDOMAIN", nil, "nxdomain", false},
 		{"NXDOMAIN, without AA and SOA", "www.example.com.", wire.TypeA, "NXDOMAIN", nil, "lame", true},
@@ -198,8 +200,8 @@ func TestWildcardProofIsKept(t *testing.T) {
 	}
 }
 
-// TestMinimisation walks down long names at servers that deny every probe's type
-// and counts the questions (RFC 9156, section 2.3).
+// TestMinimisation walks down long names at servers that serve a zone at every
+// node and counts the questions (RFC 9156, section 2.3).
 func TestMinimisation(t *testing.T) {
 	tests := []struct {
 		qname string
@@ -226,7 +228,7 @@ func TestMinimisation(t *testing.T) {
 			if q.Asked.Type != wire.TypeNS {
 				t.Errorf("a probe of type %d", q.Asked.Type)
 			}
-			consume(r, q, message(t, q.Asked, "aa NOERROR", "ns . 60 SOA ns. host. 1 2 3 4 5"))
+			consume(r, q, message(t, q.Asked, "aa NOERROR", "an "+q.Asked.Name.String()+" 60 NS ns.net."))
 		}
 		if got := strings.Join(shown, " "); got != tt.want {
 			t.Errorf("%s: got  %s\nwant %s", tt.qname, got, tt.want)
@@ -238,7 +240,7 @@ func TestMinimisation(t *testing.T) {
 		if checkout(r, q); q.Asked == q.Question {
 			break
 		}
-		consume(r, q, message(t, q.Asked, "aa NOERROR", "ns . 60 SOA ns. host. 1 2 3 4 5"))
+		consume(r, q, message(t, q.Asked, "aa NOERROR", "an "+q.Asked.Name.String()+" 60 NS ns.net."))
 	}
 	if n > limits.QnameMinSteps+1 {
 		t.Errorf("121 labels: got %d questions, want at most %d", n, limits.QnameMinSteps+1)
@@ -253,8 +255,8 @@ func TestProbes(t *testing.T) {
 		whole   bool
 		outcome resolve.Kind
 	}{
-		{"denied type", "aa NOERROR", []string{"ns example.com. 60 SOA ns. host. 1 2 3 4 5"}, false, resolve.Pending},
-		{"an alias is no cut", "aa NOERROR", []string{"an b.example.com. 60 CNAME x.net."}, false, resolve.Pending},
+		{"denied type", "aa NOERROR", []string{"ns example.com. 60 SOA ns. host. 1 2 3 4 5"}, true, resolve.Pending},
+		{"an alias is no cut", "aa NOERROR", []string{"an b.example.com. 60 CNAME x.net."}, true, resolve.Pending},
 		{"denied name", "aa NXDOMAIN", []string{"ns example.com. 60 SOA ns. host. 1 2 3 4 5"}, true, resolve.Pending},
 		{"refused", "REFUSED", nil, true, resolve.Pending},
 		{"upward", "NOERROR", []string{"ns . 60 NS a."}, true, resolve.Pending},
@@ -275,6 +277,33 @@ func TestProbes(t *testing.T) {
 				t.Errorf("got whole %v and %s, fallback %v", q.Iter.Whole, kind(q.Outcome.Kind), q.Iter.Fallback)
 			}
 		})
+	}
+}
+
+// A chain within one message is followed as far as no delegation can lie between.
+func TestChainInOneMessage(t *testing.T) {
+	for _, tt := range []struct{ from, to, cut, want string }{
+		{"www.example.com.", "a.example.com.", "example.com.", "positive"},
+		{"a.b.c.example.com.", "x.b.c.example.com.", "example.com.", "positive"},
+		{"a.b.c.example.com.", "x.c.example.com.", "example.com.", "positive"},
+		{"www.example.com.", "example.com.", "example.com.", "positive"},
+		{"www.example.com.", "a.sub.example.com.", "example.com.", "alias"},
+		{"www.old.example.com.", "www.new.example.com.", "example.com.", "alias"},
+		{"example.com.", "www.example.com.", "example.com.", "alias"},
+		{"www.example.com.", "www.example.net.", "example.com.", "alias"},
+	} {
+		r, q := query(tt.from, wire.TypeA, tt.cut)
+		records := []string{"an " + tt.from + " 60 CNAME " + tt.to, "an " + tt.to + " 60 A 192.0.2.9"}
+		consume(r, q, message(t, q.Asked, "aa NOERROR", records...))
+		if got := kind(q.Outcome.Kind); got != tt.want {
+			t.Errorf("%s to %s: got %s, want %s", tt.from, tt.to, got, tt.want)
+		}
+		q.Iter, q.Outcome, q.Cut.Hints, q.Flags = resolve.IterState{}, resolve.Outcome{}, true, resolve.Forward
+		q.Cut.Name = name(".")
+		consume(r, q, message(t, q.Asked, "ra NOERROR", records...))
+		if got := kind(q.Outcome.Kind); got != "positive" {
+			t.Errorf("%s to %s, from a forwarder: got %s, want positive", tt.from, tt.to, got)
+		}
 	}
 }
 

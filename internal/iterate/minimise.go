@@ -50,8 +50,10 @@ func underscored(n dnsname.Name) bool {
 }
 
 // probed goes on after the answer to a minimised question. Only a referral is
-// an outcome for the query; anything odd means to ask the whole question, since
-// many servers know their names better than the nodes between them.
+// an outcome for the query; anything else means to ask the whole question: many
+// servers know their names better than the nodes between them, and below a node
+// that is no zone cut the same servers nearly always know the rest (RFC 9156,
+// section 2.3, leaves the number of steps to the resolver).
 func (a *answer) probed(o resolve.Outcome) resolve.State {
 	q := a.q
 	q.Iter.Fallback = nil
@@ -62,7 +64,7 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 		fallthrough
 	case resolve.NoData, resolve.Alias, resolve.Referral:
 		q.Iter.Known, q.Iter.Timeouts = q.Asked.Name, 0
-		q.Iter.Whole = q.Iter.Whole || redirected(&o, q.Asked.Name)
+		q.Iter.Whole = q.Iter.Whole || o.Kind == resolve.NoData || o.Kind == resolve.Alias
 		if o.Kind == resolve.Referral {
 			q.Outcome = o
 			return resolve.Consume
@@ -72,19 +74,6 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 		q.Iter.Whole = true
 	}
 	return resolve.Produce
-}
-
-// redirected tells whether the denial of a minimised question says that a DNAME
-// stands at name: nothing is below it, so no zone cut either (RFC 6672, section
-// 2.4).
-func redirected(o *resolve.Outcome, name dnsname.Name) bool {
-	for i := range o.Authority {
-		s := &o.Authority[i]
-		if s.Type == wire.TypeNSEC && s.Owner == name && wire.NSECHas(s.Data[0], wire.TypeDNAME) {
-			return true
-		}
-	}
-	return false
 }
 
 // servedHere makes a referral of the NS set of a child zone whose parent's

@@ -43,8 +43,11 @@ func (a *answer) denial() resolve.Outcome {
 // unsupported judges a denial without SOA: believed from a server that claims
 // authority, kept in reserve when nothing speaks against it.
 func (a *answer) unsupported() resolve.Outcome {
-	if a.stray { // it knows another zone, not this one
+	if a.upward || a.stray && !a.msg.AA() {
 		return lame
+	}
+	if a.stray { // it knows another zone, too, and is believed if nobody knows this one
+		return a.keep(a.denial())
 	}
 	own := find(a.auth, a.cut(), wire.TypeNS) != nil
 	switch {

@@ -13,17 +13,13 @@ import (
 
 // referral looks for a delegation on the way to the name: NS records of a zone
 // strictly below the one that was asked. AA is not looked at, because servers
-// set it wrongly here. Pending: there is none.
+// set it wrongly here. A parent that does not know DS refers to the child even
+// for that, and the child says that there is none. Pending: there is no referral.
 func (a *answer) referral() resolve.Outcome {
 	for i := range a.auth {
 		ns := &a.auth[i]
 		if ns.Type != wire.TypeNS || !ns.Owner.IsStrictlyBelow(a.cut()) || !a.q.Asked.Name.IsSubdomainOf(ns.Owner) {
 			continue
-		}
-		if a.q.Asked.Type == wire.TypeDS && ns.Owner == a.q.Asked.Name {
-			// A parent that does not know DS refers to the child instead of saying that
-			// there is none.
-			return a.denial()
 		}
 		cut := a.delegation(ns)
 		if len(cut.NS) == 0 {

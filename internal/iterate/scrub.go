@@ -28,7 +28,10 @@ func (a *answer) within(rrs []wire.RR, isAnswer bool) []wire.RR {
 		case rr.Class != a.q.Class || wire.IsMetaType(rr.Type):
 		case rr.Owner.IsSubdomainOf(a.cut()):
 			kept = append(kept, *rr)
-		case !isAnswer && (rr.Type == wire.TypeNS || rr.Type == wire.TypeSOA):
+		case isAnswer:
+		case rr.Type == wire.TypeNS:
+			a.upward = true
+		case rr.Type == wire.TypeSOA:
 			a.stray = true
 		}
 	}

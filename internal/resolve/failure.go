@@ -114,6 +114,6 @@ func (res *Result) fail(err error) {
 func (res *Result) failWith(q *Query, err error) {
 	res.fail(err)
 	if q != nil && (errors.Is(err, ErrChain) || errors.Is(err, ErrCycle)) {
-		res.Answer = q.Outcome.Answer
+		res.Answer = once(q.Outcome.Answer)
 	}
 }
