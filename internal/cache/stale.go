@@ -1,8 +1,13 @@
 package cache
 
 import (
+	"net/netip"
+
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // Allow judges whether what is known about a question may be told although it
@@ -64,4 +69,46 @@ func (l look) expired(grace int64, allow Allow) (o resolve.Outcome) {
 		}
 	}
 	return o
+}
+
+// StaleCut is the closest delegation at or above name that ended less than grace
+// seconds ago, with the addresses that were known then; nil when one that is alive
+// is as close, or there is none. It is for use at once: its life is over.
+func (c *Cache) StaleCut(name dnsname.Name, now, grace int64) *zonecut.Cut {
+	for n := name; !n.IsRoot(); n = n.Parent() {
+		e, ok := c.loadAt(cutKey(n), moment{now, grace})
+		if !ok || e.kind != kindCut {
+			continue
+		}
+		if _, _, alive := e.header.age(now); alive {
+			return nil
+		}
+		cut, ok := decodeCut(n, e.body, e.age)
+		if !ok {
+			continue
+		}
+		cut.Expires = now
+		for i := range cut.NS {
+			if ns := &cut.NS[i]; len(ns.Addrs) == 0 {
+				ns.Addrs = c.staleAddrs(ns.Name, moment{now, grace})
+			}
+		}
+		return cut
+	}
+	return nil
+}
+
+func (c *Cache) staleAddrs(ns dnsname.Name, m moment) (addrs []netip.Addr) {
+	for _, t := range []uint16{wire.TypeA, wire.TypeAAAA} {
+		e, sets, ok := c.loadRRsetAt(ns, t, wire.ClassIN, m)
+		if !ok || e.kind != kindRRset || !addressRank(e.rank) {
+			continue
+		}
+		for _, d := range sets[0].Data {
+			if a, ok := netip.AddrFromSlice(d); ok {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	return addrs
 }

@@ -8,6 +8,7 @@ import (
 
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 const aDay = 86400
@@ -145,5 +146,30 @@ func TestAStaleAnswerIsAFailureToTheCache(t *testing.T) {
 	w.answered(other, res)
 	if w.fails(w.request(other)) {
 		t.Error("a question that was given up early is remembered as failed")
+	}
+}
+
+// A delegation that is over leads to the servers that it named, with the addresses
+// that were known then, unless one that is alive is as close.
+func TestADelegationThatIsOverIsFoundOnDemand(t *testing.T) {
+	w := newWorld(t)
+	www := name(t, "www.example.")
+	w.Keep(&zonecut.Cut{Name: name(t, "example."), Expires: w.now() + 60, NS: []zonecut.NameServer{{Name: name(t, "ns.test.")}}}, w.now())
+	q := question(t, "ns.test.", wire.TypeA)
+	w.learn(q, positive(rrset(t, insecure, "ns.test.", wire.TypeA, 30, "\xc0\x00\x02\x01")))
+	if cut := w.StaleCut(www, w.now(), aDay); cut != nil {
+		t.Errorf("alive: %+v", cut)
+	}
+	w.pass(61)
+	cut := w.StaleCut(www, w.now(), aDay)
+	if cut == nil || cut.Name != name(t, "example.") || len(cut.NS) != 1 || len(cut.NS[0].Addrs) != 1 || cut.Expires != w.now() {
+		t.Errorf("over: %+v", cut)
+	}
+	if cut := w.StaleCut(name(t, "www.test."), w.now(), aDay); cut != nil {
+		t.Errorf("for another zone: %+v", cut)
+	}
+	w.pass(aDay)
+	if cut := w.StaleCut(www, w.now(), aDay); cut != nil {
+		t.Errorf("after its time of grace: %+v", cut)
 	}
 }

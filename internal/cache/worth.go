@@ -37,10 +37,11 @@ func looksWhole(val []byte) bool {
 }
 
 // staleWorth is that of an entry that is over: below anything that is alive, and
-// more if it is not over for long. Only what stale answers are made of counts.
+// more if it is not over for long. Only what stale answers are made of counts, and
+// the delegations that lead to them.
 func staleWorth(family byte, h *header, now int64) lmdbcache.Worth {
 	const age, most = int64(limits.StaleAge / time.Second), 9
-	if _, _, ok := h.ageWithin(now, age); !ok || family != familyRRset && family != familyNXDomain {
+	if _, _, ok := h.ageWithin(now, age); !ok || family != familyRRset && family != familyNXDomain && family != familyCut {
 		return lmdbcache.Worthless
 	}
 	return lmdbcache.Worth(1 + (most-1)*(h.made+int64(h.ttl)+age-now)/age)

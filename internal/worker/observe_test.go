@@ -107,7 +107,7 @@ func TestServeStaleBelongsToScripts(t *testing.T) {
 	if got := w.console(t, "serve_stale.timeout"); got != "1800" {
 		t.Errorf("timeout is %s after it was set to 1800", got)
 	}
-	w.console(t, "serve_stale.callback = function(ttl, name, type) return kres == nil and 1 or -ttl + type end")
+	w.console(t, "serve_stale.callback = function(ttl, name, type, qry) return -ttl + type + qry.stype + #qry:name() end")
 	inst := w.chain.Instance("serve_stale")
 	v, err := inst.Get("callback")
 	if err != nil {
@@ -117,7 +117,8 @@ func TestServeStaleBelongsToScripts(t *testing.T) {
 	if !ok {
 		t.Fatalf("the callback is %T", v)
 	}
-	if out, err := call(-60.0, "\x03www\x00", 1.0); err != nil || len(out) != 1 || out[0] != 61.0 {
+	req := &resolve.Request{Question: resolve.Question{Name: "\x03www\x00", Type: wire.TypeAAAA, Class: wire.ClassIN}}
+	if out, err := call(req, -60.0, "\x03www\x00", 1.0); err != nil || len(out) != 1 || out[0] != 60.0+1+28+5 {
 		t.Errorf("the callback returned %v, %v", out, err)
 	}
 	if out, failed := w.vm.Eval(context.Background(), "serve_stale.callback = 5"); !failed || !strings.Contains(out, "function") {

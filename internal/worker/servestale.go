@@ -1,9 +1,7 @@
 package worker
 
 import (
-	"context"
-
-	"kresd/internal/limits"
+	"kresd/internal/bindings"
 	"kresd/internal/module"
 	"kresd/internal/modules/servestale"
 	"kresd/internal/resolve"
@@ -12,7 +10,8 @@ import (
 
 func (w *Worker) openServeStale() (*module.Instance, error) {
 	return servestale.Open(servestale.Daemon{
-		Stale: w.cache.Stale,
+		Stale:    w.cache.Stale,
+		StaleCut: w.cache.StaleCut,
 		Resolve: func(req *resolve.Request) {
 			req.Now, req.ID = w.clock.Unix(), w.ids.next()
 			w.driver.Resolve(w.ctx, req)
@@ -30,13 +29,8 @@ func (w *Worker) scripted(v any) (servestale.Callback, bool) {
 	if !ok || fn.Type() != "function" {
 		return nil, false
 	}
-	return func(args ...any) (results []any, err error) {
-		ctx, cancel := context.WithTimeout(w.ctx, limits.LuaHookTime)
-		defer cancel()
-		err = w.vm.Hook(ctx, func(*script.Call) error {
-			results, err = fn.Call(args...)
-			return err
-		})
-		return results, err
+	queries := bindings.NewQueries(w.vm)
+	return func(req *resolve.Request, args ...any) ([]any, error) {
+		return queries.Call(fn, req, args...)
 	}, true
 }

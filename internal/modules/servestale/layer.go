@@ -25,12 +25,13 @@ func concerned(req *resolve.Request) bool {
 	return req.Client.IsValid() && req.Flags&resolve.NoCache == 0
 }
 
-// begin cuts the time of a request for which there is an answer of old.
+// begin cuts the time of a request for which there is an answer of old, or a way
+// of old to those who know.
 func (s *serveStale) begin(req *resolve.Request) resolve.State {
 	if !concerned(req) {
 		return resolve.Produce
 	}
-	if o, stale := s.old(req, anyAge); stale && o.Kind != resolve.Pending {
+	if o, stale := s.old(req, anyAge); stale && o.Kind != resolve.Pending || o.Kind == resolve.Pending && s.oldCut(req) != nil {
 		req.Patience = max(time.Duration(s.timeout.Load()), time.Nanosecond)
 	}
 	return resolve.Produce
@@ -38,7 +39,7 @@ func (s *serveStale) begin(req *resolve.Request) resolve.State {
 
 // produce does not begin anew what is being tried already.
 func (s *serveStale) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	if q.Parent == nil && concerned(req) && s.isTried(question{req.Question, req.CD}) {
+	if q.Parent == nil && concerned(req) && s.isTried(question{req.Question, req.CD}, req.Now) {
 		req.Result.EDE = edeNoReachable
 		return resolve.Fail
 	}
@@ -55,7 +56,7 @@ func (s *serveStale) finalize(req *resolve.Request) {
 	if res.EDEText != "" {
 		why = res.EDEText
 	}
-	if !unreachable || !s.answer(req, why) {
+	if !unreachable || !s.answer(req, why) && !s.askAround(req, why) {
 		return
 	}
 	if errors.Is(res.Failure, resolve.ErrPatience) && !s.tryFurther(req) {
@@ -73,7 +74,7 @@ var reasons = map[uint16]string{
 // answer makes the result of what was known, and tells whether there was
 // anything. It is not called secure: signatures may have ended, too.
 func (s *serveStale) answer(req *resolve.Request, why string) bool {
-	o, stale := s.old(req, s.allow)
+	o, stale := s.old(req, s.allow(req))
 	if o.Kind == resolve.Pending {
 		return false
 	}
@@ -94,11 +95,43 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 	return true
 }
 
-func (s *serveStale) isTried(q question) bool {
+// askAround asks the servers that a delegation named which has ended: its parent
+// cannot be reached, but they may. Nothing of it is kept, since nobody vouches for
+// them now (RFC 8767, section 6).
+func (s *serveStale) askAround(req *resolve.Request, why string) bool {
+	cut := s.oldCut(req)
+	if cut == nil || req.Cut != nil { // the operator named the servers
+		return false
+	}
+	own := &resolve.Request{
+		Question: req.Question, RD: true, CD: req.CD, DO: req.DO, Flags: req.Flags | resolve.NoCache,
+		Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Tracef: req.Tracef,
+	}
+	if req.Tracef != nil {
+		req.Tracef(req.Root(), "serve_stale", "=> %s, asking the servers that %s had", why, cut.Name)
+	}
+	s.d.Resolve(own)
+	if own.Result.Rcode == wire.RcodeServFail {
+		return false
+	}
+	failure := req.Result.Failure
+	req.Result = own.Result
+	req.Result.Failure, req.Result.NoCache, req.Result.Stale = failure, true, true
+	req.Result.EDE, req.Result.EDEText = edeStale, why+", the delegation is old"
+	return true
+}
+
+// isTried tells whether a question is under way in the background: the time is
+// the one that requests are judged by.
+func (s *serveStale) isTried(q question, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, yes := s.further[q]
-	return yes
+	return s.underWay(q, now)
+}
+
+func (s *serveStale) underWay(q question, now int64) bool {
+	since, yes := s.further[q]
+	return yes && now >= since && now-since <= int64(limits.RequestDeadline/time.Second)
 }
 
 // tryFurther goes on with a question in the background, as long as any request
@@ -108,22 +141,25 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 	q := question{req.Question, req.CD}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, yes := s.further[q]; yes {
+	if s.underWay(q, req.Now) {
 		return true
 	}
 	if len(s.further) >= limits.StaleRefreshing {
 		return false
 	}
-	s.further[q] = struct{}{}
+	s.further[q] = req.Now
 	own := &resolve.Request{
 		Question: req.Question, RD: true, CD: req.CD, DO: true,
 		Flags: req.Flags, Cut: req.Cut, Join: req.Join, Alone: req.Alone,
 	}
+	since := req.Now
 	s.d.Group.Go("serve_stale", func() {
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			delete(s.further, q)
+			if s.further[q] == since { // or another one took its place
+				delete(s.further, q)
+			}
 		}()
 		s.d.Resolve(own)
 	})

@@ -8,16 +8,22 @@ import (
 	"time"
 
 	"kresd/internal/cache"
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // Daemon is what the module needs of the worker.
 type Daemon struct {
 	// Stale looks for an answer of old (cache.Cache).
 	Stale func(q resolve.Question, now int64, cd bool, grace int64, allow cache.Allow) (resolve.Outcome, bool)
+	// StaleCut is the delegation that led to a name until less than grace seconds
+	// ago (cache.Cache).
+	StaleCut func(name dnsname.Name, now, grace int64) *zonecut.Cut
 	// Resolve resolves a request of the module's own; Group runs it.
 	Resolve func(*resolve.Request)
 	Group   *safe.Group
@@ -27,8 +33,9 @@ type Daemon struct {
 	Warn func(line string)
 }
 
-// A Callback is a function of a script's. It may be called by any goroutine.
-type Callback func(args ...any) ([]any, error)
+// A Callback is a function of a script's. After args it is shown the query of a
+// request. It may be called by any goroutine that has the request.
+type Callback func(req *resolve.Request, args ...any) ([]any, error)
 
 type serveStale struct {
 	d        Daemon
@@ -36,7 +43,7 @@ type serveStale struct {
 	callback atomic.Pointer[callback]
 
 	mu      sync.Mutex
-	further map[question]struct{} // being tried in the background
+	further map[question]int64 // being tried in the background, since when
 }
 
 // callback decides which entries may still be told.
@@ -53,7 +60,7 @@ type question struct {
 
 // Open makes an instance.
 func Open(d Daemon) (*module.Instance, error) {
-	s := &serveStale{d: d, further: map[question]struct{}{}}
+	s := &serveStale{d: d, further: map[question]int64{}}
 	s.timeout.Store(int64(limits.StaleTimeout))
 	return &module.Instance{
 		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},
@@ -89,7 +96,7 @@ func (s *serveStale) set(key string, v any) error {
 		}
 		call, ok := s.d.Script(v)
 		if !ok {
-			return errors.New("serve_stale.callback: function(ttl, name, type) expected")
+			return errors.New("serve_stale.callback: function(ttl, name, type, query) expected")
 		}
 		s.callback.Store(&callback{v, call})
 		return nil
@@ -99,11 +106,25 @@ func (s *serveStale) set(key string, v any) error {
 
 // old looks for what can be told instead of a failure.
 func (s *serveStale) old(req *resolve.Request, allow cache.Allow) (o resolve.Outcome, stale bool) {
-	grace := limits.StaleAge
+	return s.d.Stale(req.Question, req.Now, req.CD, s.grace(), allow)
+}
+
+// grace is for how many seconds what has ended is looked for.
+func (s *serveStale) grace() int64 {
 	if s.callback.Load() != nil {
-		grace = limits.StaleAgeAtMost
+		return int64(limits.StaleAgeAtMost / time.Second)
 	}
-	return s.d.Stale(req.Question, req.Now, req.CD, int64(grace/time.Second), allow)
+	return int64(limits.StaleAge / time.Second)
+}
+
+// oldCut is the delegation that led to the request's name until a while ago, if
+// nothing closer to the name is known now.
+func (s *serveStale) oldCut(req *resolve.Request) *zonecut.Cut {
+	name := req.Name
+	if req.Type == wire.TypeDS { // it belongs to the parent
+		name = name.Parent()
+	}
+	return s.d.StaleCut(name, req.Now, int64(limits.StaleAge/time.Second))
 }
 
 // anyAge allows everything: whether it may be told is asked when it is.
@@ -111,22 +132,24 @@ func anyAge(resolve.Question, uint32) (uint32, bool) { return limits.StaleTTL, t
 
 // allow is the rule of the module, or the callback's: it takes the remaining TTL,
 // which is below 0, and returns the TTL to tell; below 0 it says no.
-func (s *serveStale) allow(q resolve.Question, over uint32) (ttl uint32, ok bool) {
+func (s *serveStale) allow(req *resolve.Request) cache.Allow {
 	c := s.callback.Load()
 	if c == nil {
-		return limits.StaleTTL, true
+		return anyAge
 	}
-	results, err := c.call(-float64(over), string(q.Name), float64(q.Type))
-	if err != nil {
-		s.d.Warn("serve_stale.callback: " + err.Error())
-		return 0, false
+	return func(q resolve.Question, over uint32) (ttl uint32, ok bool) {
+		results, err := c.call(req, -float64(over), string(q.Name), float64(q.Type))
+		if err != nil {
+			s.d.Warn("serve_stale.callback: " + err.Error())
+			return 0, false
+		}
+		if len(results) == 0 {
+			return 0, false
+		}
+		n, isNumber := results[0].(float64)
+		if !isNumber || !(n >= 0) {
+			return 0, false
+		}
+		return uint32(min(n, math.MaxInt32)), true
 	}
-	if len(results) == 0 {
-		return 0, false
-	}
-	n, isNumber := results[0].(float64)
-	if !isNumber || !(n >= 0) {
-		return 0, false
-	}
-	return uint32(min(n, math.MaxInt32)), true
 }

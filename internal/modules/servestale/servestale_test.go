@@ -15,6 +15,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // bench is a loaded module over a cache that holds one old answer at most.
@@ -23,8 +24,9 @@ type bench struct {
 	*module.Instance
 	group safe.Group
 	known resolve.Outcome
-	over  uint32 // seconds ago; 0: not over
-	grace int64  // that was asked for
+	over  uint32       // seconds ago; 0: not over
+	grace int64        // that was asked for
+	cut   *zonecut.Cut // a delegation that is over
 	asked chan *resolve.Request
 	goOn  chan struct{}
 	warns []string
@@ -36,10 +38,10 @@ func newBench(t *testing.T) *bench {
 	set.Owner, set.Type, set.Class, set.Data = www(t), wire.TypeA, wire.ClassIN, [][]byte{{192, 0, 2, 1}}
 	b.known, b.over = resolve.Outcome{Kind: resolve.Positive, Answer: []resolve.Set{set}}, 60
 	inst, err := Open(Daemon{
-		Stale: b.stale, Group: &b.group,
+		Stale: b.stale, StaleCut: func(dnsname.Name, int64, int64) *zonecut.Cut { return b.cut }, Group: &b.group,
 		Resolve: func(req *resolve.Request) { b.asked <- req; <-b.goOn },
 		Script: func(v any) (Callback, bool) {
-			fn, ok := v.(func(args ...any) ([]any, error))
+			fn, ok := v.(func(req *resolve.Request, args ...any) ([]any, error))
 			return fn, ok
 		},
 		Warn: func(line string) { b.warns = append(b.warns, line) },
@@ -197,8 +199,9 @@ func TestACallbackDecides(t *testing.T) {
 	b := newBench(t)
 	var args []any
 	answer := []any{30.0}
-	err := b.Set("callback", func(a ...any) ([]any, error) {
-		args = a
+	var shown *resolve.Request
+	err := b.Set("callback", func(req *resolve.Request, a ...any) ([]any, error) {
+		args, shown = a, req
 		if answer == nil {
 			return nil, errors.New("oh dear")
 		}
@@ -207,7 +210,11 @@ func TestACallbackDecides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res := b.failed(b.request(), resolve.ErrNoServer, 22)
+	req := b.request()
+	res := b.failed(req, resolve.ErrNoServer, 22)
+	if shown != req {
+		t.Error("the callback is not shown the request")
+	}
 	if !res.Stale || res.Answer[0].TTL != 30 {
 		t.Errorf("%+v, want the callback's TTL", res)
 	}
@@ -234,6 +241,32 @@ func TestACallbackDecides(t *testing.T) {
 	}
 	if res := b.failed(b.request(), resolve.ErrNoServer, 22); !res.Stale || res.Answer[0].TTL != limits.StaleTTL || b.grace != 86400 {
 		t.Errorf("%+v, want the default after the callback is gone", res)
+	}
+}
+
+// Where the parent cannot be reached, the servers that it named are asked.
+func TestADelegationThatIsOverLeadsToTheZonesServers(t *testing.T) {
+	b := newBench(t)
+	known := b.known
+	b.known, b.cut = resolve.Outcome{}, &zonecut.Cut{Name: "\x07example\x00"}
+	if req := b.request(); b.Layer.Begin(req) != resolve.Produce || req.Patience != 3*time.Second {
+		t.Errorf("patience %v", req.Patience)
+	}
+	go func() {
+		own := <-b.asked
+		if own.Cut != b.cut || own.Flags&resolve.NoCache == 0 || own.Client.IsValid() || own.Patience == 0 || !own.Alone {
+			t.Errorf("asked %+v", own)
+		}
+		own.Result = resolve.Result{Answer: known.Answer, EDE: resolve.NoEDE}
+		b.goOn <- struct{}{}
+	}()
+	if res := b.failed(b.request(), resolve.ErrNoServer, 22); len(res.Answer) != 1 || res.Rcode != 0 || !res.Stale || !res.NoCache || res.EDE != 3 {
+		t.Errorf("got %+v", res)
+	}
+	forwarded := b.request()
+	forwarded.Cut = b.cut
+	if res := b.failed(forwarded, resolve.ErrNoServer, 22); res.Rcode != wire.RcodeServFail {
+		t.Errorf("beside the operator's servers others were asked: %+v", res)
 	}
 }
 
@@ -267,6 +300,11 @@ func TestWhatWasGivenUpEarlyIsTriedFurther(t *testing.T) {
 	}
 	if s := b.Layer.Produce(own, q); s != resolve.Produce {
 		t.Errorf("what is tried stands in its own way: state %d", s)
+	}
+	later := b.request()
+	later.CD, later.Now = true, int64(limits.RequestDeadline/time.Second)+1
+	if s := b.Layer.Produce(later, q); s != resolve.Produce {
+		t.Errorf("longer than any request takes a client is kept from asking: state %d", s)
 	}
 	b.goOn <- struct{}{}
 	b.group.Wait()

@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 		{Name: name(t, "ns.root."), Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.1")}},
 	}})
 	inst, err := servestale.Open(servestale.Daemon{
-		Stale: w.cache.Stale, Group: &w.group, Warn: func(line string) { t.Error(line) },
+		Stale: w.cache.Stale, StaleCut: w.cache.StaleCut, Group: &w.group, Warn: func(line string) { t.Error(line) },
 		Resolve: func(req *resolve.Request) {
 			req.Now = w.now.Load()
 			w.driver.Resolve(context.Background(), req)

@@ -1,0 +1,24 @@
+package bindings
+
+import (
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+)
+
+// Queries shows the queries of finished requests to functions of scripts that
+// modules call.
+type Queries struct{ views *views }
+
+// NewQueries makes it for the functions of one machine.
+func NewQueries(vm *script.VM) Queries { return Queries{newViews(vm)} }
+
+// Call calls fn with args and, behind them, the request's own query. It waits for
+// the machine, for so long as a script may take over one request, and the request
+// must not be touched meanwhile.
+func (q Queries) Call(fn *script.Ref, req *resolve.Request, args ...any) (results []any, err error) {
+	err = q.views.show(req, true, func(_ *script.Call, h *script.Handle) error {
+		results, err = fn.Call(append(args[:len(args):len(args)], q.views.initial(h.Value.(*reqView)))...)
+		return err
+	})
+	return results, err
+}
