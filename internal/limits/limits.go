@@ -54,7 +54,10 @@ const (
 
 // Sockets towards servers, per worker.
 const (
-	UpstreamSockets      = 4096 // UDP sockets at once, one for each question in flight
+	UpstreamSockets      = 4096        // UDP sockets at once, one for each question in flight
+	UpstreamSocketUses   = 8           // questions to one server, one after the other, by one socket
+	UpstreamSocketLife   = time.Second // then it carries no further question
+	UpstreamIdleSockets  = 256         // that wait for another question
 	UpstreamTCPConns     = 256
 	UpstreamTCPPerServer = 16
 	UpstreamTCPInFlight  = 64               // questions in flight on one connection

@@ -62,15 +62,16 @@ type Exchanger struct {
 
 // New starts an Exchanger. It fails when the system gives it no epoll set.
 func New(c Config) (*Exchanger, error) {
-	p, err := newPoller()
+	e := &Exchanger{
+		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
+		clock: c.Clock, counters: c.Counters, joint: newJoint(),
+	}
+	e.defaults()
+	p, err := newPoller(e.clock)
 	if err != nil {
 		return nil, err
 	}
-	e := &Exchanger{
-		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
-		clock: c.Clock, counters: c.Counters, poller: p, joint: newJoint(),
-	}
-	e.defaults()
+	e.poller = p
 	e.group.OnPanic = c.OnPanic
 	e.pool = newPool(e)
 	e.group.Go("upstream poller", func() { p.run(&e.group) })

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"errors"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -8,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/safe"
 )
@@ -29,16 +32,20 @@ type poller struct {
 	slots [limits.UpstreamSockets]atomic.Pointer[attempt]
 
 	mu   sync.Mutex
-	free []*attempt // a stack: the one used last is warm
+	free []*attempt // without a socket; a stack: the one used last is warm
 	made int
+	idle idleSockets
+	// timed tells that run will call expire.
+	timed bool
+	clock *clock.Clock
 }
 
 // attempt is one UDP question and the room it needs. Attempts are reused.
 type attempt struct {
 	slot  int32
-	fd    int // -1: no socket
 	ready chan struct{}
 	timer *time.Timer
+	tie
 
 	peer, local, from sockaddr
 	query             []byte
@@ -47,7 +54,7 @@ type attempt struct {
 	junk              int // datagrams from the server's address that could not be read
 }
 
-func newPoller() (*poller, error) {
+func newPoller(c *clock.Clock) (*poller, error) {
 	ep, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -56,7 +63,7 @@ func newPoller() (*poller, error) {
 		closeSocket(ep)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{file: os.NewFile(uintptr(ep), "epoll"), ep: ep}
+	p := &poller{file: os.NewFile(uintptr(ep), "epoll"), ep: ep, idle: newIdleSockets(), clock: c}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
 		return nil, err
@@ -81,8 +88,15 @@ func (p *poller) run(g *safe.Group) {
 			p.notify(events[i].Fd)
 		}
 	}
-	for p.raw.Read(wait) == nil {
-		g.Run("upstream poller", notify)
+	for {
+		switch err := p.raw.Read(wait); {
+		case err == nil:
+			g.Run("upstream poller", notify)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			p.expire()
+		default:
+			return
+		}
 	}
 }
 
@@ -106,7 +120,14 @@ func (p *poller) wakeAll() {
 	}
 }
 
-func (p *poller) close() { p.file.Close() }
+func (p *poller) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for a := p.idle.any(); a != nil; a = p.idle.any() {
+		a.hangUp()
+	}
+	p.file.Close()
+}
 
 // watch begins to notify a about its socket. Edge-triggered: the reader has to
 // read until there is nothing left before it waits.
@@ -117,37 +138,82 @@ func (p *poller) watch(a *attempt) syscall.Errno {
 	return errno
 }
 
-// take returns an attempt without a socket, nil when too many are in use.
-func (p *poller) take() *attempt {
+// take returns an attempt for a question to a server that leaves from source: one
+// whose socket may carry it if there is one, else one without a socket; nil when
+// too many are in use.
+func (p *poller) take(to netip.AddrPort, source netip.Addr) *attempt {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	a := p.idle.take(to)
+	if a == nil {
+		a = p.blank()
+	}
+	p.mu.Unlock()
+	if a != nil && !a.fits(to, source, p.clock.Mono()) {
+		a.hangUp()
+	}
+	return a
+}
+
+// blank is an attempt that nobody uses.
+func (p *poller) blank() *attempt {
 	if n := len(p.free); n > 0 {
 		a := p.free[n-1]
 		p.free = p.free[:n-1]
 		return a
 	}
 	if p.made == len(p.slots) {
-		return nil
+		return p.idle.any()
 	}
-	a := &attempt{slot: int32(p.made), fd: -1, ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	a := &attempt{slot: int32(p.made), ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	a.fd = -1
 	a.timer.Stop()
 	p.slots[p.made].Store(a)
 	p.made++
 	return a
 }
 
-// give closes the attempt's socket and takes it back.
+// give takes the attempt back, and closes its socket unless that may stay.
 func (p *poller) give(a *attempt) {
 	a.timer.Stop()
-	if a.fd >= 0 {
-		closeSocket(a.fd) // leaves the epoll set by that
-		a.fd = -1
+	if a.stay && p.keep(a) {
+		return
 	}
-	select {
-	case <-a.ready:
-	default:
-	}
+	a.hangUp()
 	p.mu.Lock()
 	p.free = append(p.free, a)
 	p.mu.Unlock()
 }
+
+// keep makes the attempt's socket idle, if there are not too many.
+func (p *poller) keep(a *attempt) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.idle.put(a) {
+		return false
+	}
+	if !p.timed {
+		p.timed = true
+		p.wakeAt(time.Now().Add(limits.UpstreamSocketLife))
+	}
+	return true
+}
+
+// expire closes the idle sockets whose life is over.
+func (p *poller) expire() {
+	p.mu.Lock()
+	old := p.idle.expired(p.clock.Mono())
+	next := time.Time{}
+	if p.timed = p.idle.n > 0; p.timed {
+		next = time.Now().Add(limits.UpstreamSocketLife)
+	}
+	p.wakeAt(next)
+	p.mu.Unlock()
+	for _, a := range old {
+		a.stay = false
+		p.give(a)
+	}
+}
+
+// wakeAt makes run call expire then; never with the zero time. It fails only when
+// the poller is closed, and every idle socket with it.
+func (p *poller) wakeAt(t time.Time) { _ = p.file.SetReadDeadline(t) }

@@ -17,8 +17,9 @@ func TestSocketOptions(t *testing.T) {
 	for _, ip := range []string{"127.0.0.1", "::1"} {
 		s := (&testServer{}).start(t, ip)
 		e := newExchanger(t, Config{})
-		a := e.poller.take()
-		if err := e.open(a, s.addr); err != nil {
+		source := e.source(s.addr.Addr())
+		a := e.poller.take(s.addr, source)
+		if err := e.open(a, s.addr, source); err != nil {
 			t.Fatal(err)
 		}
 		level, mtu := syscall.IPPROTO_IP, ipMTUDiscover
@@ -84,6 +85,7 @@ func TestPortInUseIsDrawnAgain(t *testing.T) {
 	if got := (<-from).Port(); got != out {
 		t.Errorf("question came from port %d, want %d", got, out)
 	}
+	e = newExchanger(t, Config{}) // without a socket that may be used again
 	all := make([]uint16, limits.UpstreamPortTries)
 	for i := range all {
 		all[i] = in

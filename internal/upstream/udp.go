@@ -14,18 +14,20 @@ import (
 	"kresd/internal/wire"
 )
 
-// askUDP asks once over UDP, from a socket and port used for this one question,
-// and waits until something counts or the time is over. The reply is complete
-// when the verdict is answer; with truncated, nearMiss, caseLost, bareError and
-// drowned there is no reply and the question should be asked in another way.
+// askUDP asks once over UDP, from a socket that waits for nothing else, and waits
+// until something counts or the time is over. The reply is complete when the
+// verdict is answer; with truncated, nearMiss, caseLost, bareError and drowned
+// there is no reply and the question should be asked in another way.
 func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, verdict, error) {
-	a := e.poller.take()
+	source := e.source(x.Addr.Addr())
+	a := e.poller.take(x.Addr, source)
 	if a == nil {
 		e.counters.Hit(limits.UpstreamSocket)
 		return resolve.Reply{}, ignored, ErrBusy
 	}
 	defer e.poller.give(a)
-	if err := e.open(a, x.Addr); err != nil {
+	a.stay = false
+	if err := e.open(a, x.Addr, source); err != nil {
 		return resolve.Reply{}, ignored, err
 	}
 	e.compose(a, x, mixed)
@@ -45,16 +47,20 @@ func attemptTime(t time.Duration) time.Duration {
 	return min(t, limits.UDPMaxTimeout)
 }
 
-// open gives the attempt a socket that is connected to the server, bound to a
-// random port, and watched.
-func (e *Exchanger) open(a *attempt, to netip.AddrPort) error {
+// open gives the attempt, unless it has one, a socket that is connected to the
+// server, bound to a random port, and watched.
+func (e *Exchanger) open(a *attempt, to netip.AddrPort, source netip.Addr) error {
+	if a.fd >= 0 {
+		a.uses++
+		return nil
+	}
 	a.peer.set(to)
 	fd, errno := newSocket(&a.peer)
 	if errno != 0 {
 		return socketError("socket", errno)
 	}
-	a.fd = fd
-	if errno := e.bind(a, to.Addr()); errno != 0 {
+	a.tie = tie{fd: fd, to: to, source: source, opened: e.clock.Mono(), uses: 1}
+	if errno := e.bind(a); errno != 0 {
 		return fmt.Errorf("bind: %w: %w", errno, resolve.ErrLocal)
 	}
 	if errno := connectSocket(fd, &a.peer); errno != 0 {
@@ -68,15 +74,14 @@ func (e *Exchanger) open(a *attempt, to netip.AddrPort) error {
 
 // bind binds to a port that nobody could guess. A port in use, or one that the
 // system reserves, is drawn again.
-func (e *Exchanger) bind(a *attempt, to netip.Addr) (errno syscall.Errno) {
-	from := e.source(to)
+func (e *Exchanger) bind(a *attempt) (errno syscall.Errno) {
 	errno = syscall.EADDRINUSE
 	for range limits.UpstreamPortTries {
 		port := e.entropy.port()
 		if e.avoidPort(port) {
 			continue
 		}
-		a.local.set(netip.AddrPortFrom(from, port))
+		a.local.set(netip.AddrPortFrom(a.source, port))
 		errno = bindSocket(a.fd, &a.local)
 		if errno != syscall.EADDRINUSE && errno != syscall.EACCES {
 			return errno
@@ -93,6 +98,7 @@ func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, mixed bool) {
 		offer = e.bufsize()
 		a.want.size = max(a.want.size, int(offer))
 	}
+	a.want.before, a.want.again = a.want.id, a.uses > 1
 	a.want.id = e.entropy.uint16()
 	a.want.anyCase = !mixed
 	a.junk = 0
@@ -143,7 +149,9 @@ func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, se
 		if v == answer || v == truncated {
 			b.Received(size)
 		}
-		return resolve.Reply{Msg: msg, Size: size, RTT: e.clock.Mono() - sent}, v, nil
+		now := e.clock.Mono()
+		a.stay = a.mayStay(v, now)
+		return resolve.Reply{Msg: msg, Size: size, RTT: now - sent}, v, nil
 	}
 }
 

@@ -1,0 +1,136 @@
+package upstream
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// Most of what a question costs is its socket: six system calls of eight. So a
+// socket that has brought its answer, and nothing else, may carry some more
+// questions to the same server.
+//
+// What a forger has to guess stays what it was (HARDENING A3): for each question
+// the port is one of 64512 and the ID one of 65536, both from crypto/rand, and
+// nothing tells the port of the next question but having guessed or seen that of
+// an earlier one. Therefore
+//
+//   - a socket is connected to one server and never asks another, so that who runs
+//     one server learns nothing about the ports towards others;
+//   - it carries one question at a time, each with an ID and letter case of its
+//     own, at most limits.UpstreamSocketUses of them and none when it is older than
+//     limits.UpstreamSocketLife: who finds a port by probing it (SAD DNS) finds it
+//     too late;
+//   - only a good answer lets it live. A timeout, or any datagram beside the
+//     answer, during the question or after it, shows that somebody may know the
+//     port, and closes it.
+
+// A tie is the socket of an attempt and what it belongs to.
+type tie struct {
+	fd     int // -1: no socket
+	to     netip.AddrPort
+	source netip.Addr
+	opened time.Duration // on the clock's monotonic scale
+	uses   int           // questions that it was used for
+	stay   bool          // the last one ended well
+}
+
+// fits tells whether the attempt's socket may carry a question from source to
+// the server.
+func (a *attempt) fits(to netip.AddrPort, source netip.Addr, now time.Duration) bool {
+	return a.fd >= 0 && a.to == to && a.source == source && now-a.opened < limits.UpstreamSocketLife && a.silent()
+}
+
+// silent tells whether nothing has come since the answer, no ICMP error either.
+func (a *attempt) silent() bool {
+	_, errno := receive(a.fd, a.buf, &a.from)
+	return errno == syscall.EAGAIN
+}
+
+// mayStay tells at the end of a question whether there may be a next one.
+func (a *attempt) mayStay(v verdict, now time.Duration) bool {
+	return v == answer && a.junk == 0 && a.uses < limits.UpstreamSocketUses && now-a.opened < limits.UpstreamSocketLife
+}
+
+// hangUp closes the attempt's socket, if it has one.
+func (a *attempt) hangUp() {
+	if a.fd >= 0 {
+		closeSocket(a.fd) // leaves the epoll set by that
+		a.fd = -1
+	}
+	select {
+	case <-a.ready:
+	default:
+	}
+}
+
+// idleSockets are attempts whose sockets wait for another question.
+type idleSockets struct {
+	byServer map[netip.AddrPort][]*attempt // stacks; an empty one is forgotten by expired
+	n, max   int
+}
+
+// newIdleSockets leaves most of the process's descriptors to others.
+func newIdleSockets() idleSockets {
+	const share = 16
+	most := limits.UpstreamIdleSockets
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil && files.Cur/share < uint64(most) {
+		most = int(files.Cur / share)
+	}
+	return idleSockets{byServer: map[netip.AddrPort][]*attempt{}, max: most}
+}
+
+// put adds an attempt if there is room.
+func (s *idleSockets) put(a *attempt) bool {
+	if s.n >= s.max {
+		return false
+	}
+	s.n++
+	s.byServer[a.to] = append(s.byServer[a.to], a)
+	return true
+}
+
+// take removes the attempt for a server that was used last; nil: none.
+func (s *idleSockets) take(to netip.AddrPort) *attempt {
+	list := s.byServer[to]
+	if len(list) == 0 {
+		return nil
+	}
+	s.n--
+	a := list[len(list)-1]
+	s.byServer[to] = list[:len(list)-1]
+	return a
+}
+
+// any removes some attempt; nil: there is none.
+func (s *idleSockets) any() *attempt {
+	for to := range s.byServer {
+		if a := s.take(to); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// expired removes the attempts whose sockets are too old.
+func (s *idleSockets) expired(now time.Duration) (old []*attempt) {
+	for to, list := range s.byServer {
+		young := list[:0]
+		for _, a := range list {
+			if now-a.opened < limits.UpstreamSocketLife {
+				young = append(young, a)
+			} else {
+				old = append(old, a)
+			}
+		}
+		clear(list[len(young):])
+		if s.byServer[to] = young; len(young) == 0 {
+			delete(s.byServer, to)
+		}
+	}
+	s.n -= len(old)
+	return old
+}
