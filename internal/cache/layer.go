@@ -82,6 +82,9 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	}
 	var cut *zonecut.Cut
 	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), missing: missing, cut: &cut}.find()
+	if o.Kind == resolve.Alias && q.Forwards() && q.Flags&resolve.Stub != 0 { // a chain whose end the server tells
+		o, _ = c.Stale(q.Question, req.Now, wantsCD(req, q), 0, nil)
+	}
 	if o.Kind == resolve.Pending {
 		c.n.miss.Add(1)
 		if req.Tracef != nil {

@@ -3,10 +3,12 @@ package cache
 import (
 	"testing"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 func TestTTLCountsDown(t *testing.T) {
@@ -337,5 +339,44 @@ func TestClosedCacheMisses(t *testing.T) {
 	w.Keep(cut(t, "example.", w.now()+9), w.now())
 	if w.Closest(q.Name, w.now()) != nil {
 		t.Error("delegation found")
+	}
+}
+
+// The apex of a zone owns more than its alias, however wrong that is.
+func TestAnAliasAtAnApexSaysNothingAboutOtherTypes(t *testing.T) {
+	w := newWorld(t)
+	for _, owner := range []string{"example.", "www.example."} {
+		alias := rrset(t, insecure, owner, wire.TypeCNAME, 100, string(name(t, "a.test.")))
+		w.learn(question(t, owner, wire.TypeA), resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{alias}, Target: name(t, "a.test.")})
+	}
+	w.Keep(cut(t, "example.", w.now()+100), w.now())
+	for qname, want := range map[string]resolve.Kind{"example.": resolve.Pending, "www.example.": resolve.Alias} {
+		if o := w.peek(question(t, qname, wire.TypeSOA)); o.Kind != want {
+			t.Errorf("%s SOA: %+v, want kind %d", qname, o, want)
+		}
+	}
+	if o := w.peek(question(t, "example.", wire.TypeCNAME)); o.Kind != resolve.Positive {
+		t.Errorf("the alias itself: %+v", o)
+	}
+}
+
+// What the server of a stub rule told is told again as a whole, or asked for.
+func TestAStubsChainIsWholeOrUnknown(t *testing.T) {
+	w := newWorld(t)
+	q := question(t, "www.example.", wire.TypeA)
+	alias := rrset(t, insecure, "www.example.", wire.TypeCNAME, 100, string(name(t, "a.example.")))
+	w.learn(q, resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{alias}, Target: name(t, "a.example.")})
+	stub := func() (resolve.State, resolve.Outcome) {
+		req := w.request(q, func(r *resolve.Request) { r.Flags = resolve.Stub })
+		w.layer.Begin(req)
+		query := &resolve.Query{Question: q, Flags: resolve.Stub, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}}
+		return w.layer.Produce(req, query), query.Outcome
+	}
+	if s, o := stub(); s != resolve.Produce {
+		t.Errorf("half a chain: %+v", o)
+	}
+	w.learn(question(t, "a.example.", wire.TypeA), positive(rrset(t, insecure, "a.example.", wire.TypeA, 100, "\x01\x02\x03\x04")))
+	if s, o := stub(); s != resolve.Done || o.Kind != resolve.Positive || len(o.Answer) != 2 {
+		t.Errorf("the whole chain: %+v", o)
 	}
 }

@@ -85,9 +85,11 @@ func (l look) exact() (o resolve.Outcome, ok bool) {
 }
 
 // cname follows an alias at the name, one step (RFC 1034, section 3.6.2). Types
-// that stand beside a CNAME are not redirected (RFC 4035, section 2.5).
+// that stand beside a CNAME are not redirected (RFC 4035, section 2.5). At the apex
+// of a zone, which owns other records (RFC 2181, section 10.1), an alias says
+// nothing about other types than the one it was told for: they are asked for.
 func (l look) cname() (o resolve.Outcome, ok bool) {
-	if l.missing&anRRset != 0 {
+	if l.missing&anRRset != 0 || l.grace == 0 && l.missing&aCut == 0 && l.c.loadCut(l.q.Name, l.now) != nil {
 		return o, false
 	}
 	switch l.q.Type {

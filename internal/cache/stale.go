@@ -17,7 +17,7 @@ type Allow func(q resolve.Question, over uint32) (ttl uint32, ok bool)
 // Stale is the whole answer to a question from what is known and from what was
 // known less than grace seconds ago (RFC 8767). stale tells whether it needed the
 // latter. The outcome's Kind is Pending when there is no answer, or when allow
-// lets a part of it not be told.
+// lets a part of it not be told. With a grace of 0 it is what is alive.
 func (c *Cache) Stale(q resolve.Question, now int64, cd bool, grace int64, allow Allow) (o resolve.Outcome, stale bool) {
 	if c.current() == nil {
 		return resolve.Outcome{}, false
@@ -25,11 +25,12 @@ func (c *Cache) Stale(q resolve.Question, now int64, cd bool, grace int64, allow
 	var before resolve.Outcome
 	for range limits.MaxCNAMEChain + 1 {
 		l := look{c: c, q: q, now: now, cd: cd}
-		if o = l.find(); o.Kind == resolve.Pending {
-			if o = l.expired(grace, allow); o.Kind == resolve.Pending {
-				break
-			}
-			stale = true
+		if o = l.find(); o.Kind == resolve.Pending && grace > 0 {
+			o = l.expired(grace, allow)
+			stale = stale || o.Kind != resolve.Pending
+		}
+		if o.Kind == resolve.Pending {
+			break
 		}
 		o.Answer = append(before.Answer, o.Answer...)
 		o.Authority = append(before.Authority, o.Authority...)
