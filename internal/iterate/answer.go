@@ -52,10 +52,8 @@ func (a *answer) without() resolve.Outcome {
 		return a.denial()
 	}
 	soa := a.soa()
-	if soa == nil && a.msg.Rcode == wire.RcodeNoError {
-		if o := a.referral(); o.Kind != resolve.Pending {
-			return o
-		}
+	if o := a.referral(); o.Kind != resolve.Pending && a.refers(&o, soa) {
+		return o
 	}
 	if soa != nil || a.proofs() != nil {
 		return a.denial()

@@ -41,19 +41,20 @@ func (a *answer) denial() resolve.Outcome {
 }
 
 // unsupported judges a denial without SOA: believed from a server that claims
-// authority, kept in reserve when nothing speaks against it.
+// authority and says nothing else. Without AA, only at the zone's own name, where
+// its parent vouches for the server, and when no other server does better.
 func (a *answer) unsupported() resolve.Outcome {
 	if a.upward || a.stray && !a.msg.AA() {
 		return lame
 	}
-	if a.stray { // it knows another zone, too, and is believed if nobody knows this one
-		return a.keep(a.denial())
-	}
-	own := find(a.auth, a.cut(), wire.TypeNS) != nil
 	switch {
+	case a.stray, a.msg.AA() && len(a.msg.Answer) > 0: // it knows another zone or name, too
+		return a.keep(a.denial())
 	case a.msg.AA():
 		return a.denial()
-	case a.msg.Rcode == wire.RcodeNXDomain, !own && len(a.msg.Answer) == 0:
+	case a.q.Flags&resolve.Permissive == 0 && a.q.Asked.Name != a.cut():
+		return lame
+	case a.msg.Rcode == wire.RcodeNXDomain, find(a.auth, a.cut(), wire.TypeNS) == nil && len(a.msg.Answer) == 0:
 		return a.keep(a.denial())
 	}
 	return lame

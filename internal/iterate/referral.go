@@ -30,6 +30,18 @@ func (a *answer) referral() resolve.Outcome {
 	return resolve.Outcome{}
 }
 
+// refers tells whether a message with a delegation is a referral: an SOA record
+// beside it says no (RFC 2308, section 2.2), but for that of a zone above the
+// delegation, which some parents add without claiming authority. NXDOMAIN without
+// SOA and AA denies nothing.
+func (a *answer) refers(o *resolve.Outcome, soa *wire.RRset) bool {
+	if soa != nil {
+		return a.msg.Rcode == wire.RcodeNoError && !a.msg.AA() && a.q.Asked.Type != wire.TypeDS &&
+			o.Cut != nil && o.Cut.Name.IsStrictlyBelow(soa.Owner)
+	}
+	return a.msg.Rcode == wire.RcodeNoError || !a.msg.AA()
+}
+
 // delegation makes a cut of an NS set and its glue.
 func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 	cut := &zonecut.Cut{Name: ns.Owner, Expires: a.expires(ns.TTL)}
