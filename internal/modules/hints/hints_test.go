@@ -83,8 +83,10 @@ func TestAnswersFromATableAndAHostsFile(t *testing.T) {
 	if out, _, _ := ask(i, "1.2.0.192.in-addr.arpa", wire.TypePTR); wire.Target(out.Answer[0].Data[0]).String() != "host.example." {
 		t.Errorf("PTR leads to %s, want the canonical name", wire.Target(out.Answer[0].Data[0]))
 	}
-	if _, done, _ := ask(i, "host.example", wire.TypeMX); done {
-		t.Error("a type that hints do not serve was answered")
+	for name, qtype := range map[string]uint16{"host.example": wire.TypeMX, "alias.example": wire.TypePTR, "1.2.0.192.in-addr.arpa": wire.TypeA} {
+		if out, done, _ := ask(i, name, qtype); !done || out.Kind != resolve.NoData {
+			t.Errorf("%s, type %d: done %v, %+v, want no data", name, qtype, done, out)
+		}
 	}
 	fn(t, i, "use_nodata", false)
 	if _, done, _ := ask(i, "alias.example", wire.TypeAAAA); done {

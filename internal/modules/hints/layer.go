@@ -21,7 +21,7 @@ func (h *hints) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Produce
 	}
 	data, known := t.lookup(q.Question)
-	if !known || (len(data) == 0 && !h.nodata.Load()) {
+	if !known || len(data) == 0 && (!h.nodata.Load() || q.Parent != nil && ofZone(q.Type)) {
 		return resolve.Produce
 	}
 	q.Outcome = resolve.Outcome{Kind: resolve.NoData, Cached: true, Zone: q.Name}
@@ -47,25 +47,27 @@ func (h *hints) finalize(req *resolve.Request) {
 }
 
 // lookup returns the RDATA for a question; known tells whether the name is in
-// the table.
+// the table, if only with other types.
 func (t *table) lookup(q resolve.Question) (data [][]byte, known bool) {
-	if q.Type == wire.TypePTR {
-		name, known := t.host(q.Name)
-		if !known {
-			return nil, false
+	if name, ok := t.host(q.Name); ok {
+		known = true
+		if q.Type == wire.TypePTR {
+			data = [][]byte{[]byte(name)}
 		}
-		return [][]byte{[]byte(name)}, true
 	}
-	addrs := t.addrs(q.Name)
-	if len(addrs) == 0 || (q.Type != wire.TypeA && q.Type != wire.TypeAAAA) {
-		return nil, false
-	}
-	for _, a := range addrs {
-		if a.Is4() == (q.Type == wire.TypeA) {
+	for _, a := range t.addrs(q.Name) {
+		known = true
+		if q.Type == wire.TypeA && a.Is4() || q.Type == wire.TypeAAAA && !a.Is4() {
 			data = append(data, a.AsSlice())
 		}
 	}
-	return data, true
+	return data, known
+}
+
+// ofZone tells whether a type belongs to the zone that a name is the apex of. The
+// resolver's own questions for such do not stop at a hint.
+func ofZone(t uint16) bool {
+	return t == wire.TypeNS || t == wire.TypeDS || t == wire.TypeDNSKEY || t == wire.TypeSOA
 }
 
 // fast sends the names of the table the driver's way.
