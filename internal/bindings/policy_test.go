@@ -198,6 +198,10 @@ func TestKres(t *testing.T) {
 		step{"kres.str2ip('192.0.2.1') == '\\192\\0\\2\\1'", "true\n"}, step{"#kres.str2ip('::1')", "16\n"}, step{"kres.str2ip('x')", "nil\n"},
 		step{"kres.opcode", "[IQUERY] => 1\n[NOTIFY] => 4\n[QUERY] => 0\n[STATUS] => 2\n[UPDATE] => 5\n"},
 		step{"kres.mk_qflags({'NO_CACHE'}).NO_CACHE", "true\n"},
+		step{"kres.parse_rdata({'A 192.0.2.1', 'TXT a b'})[1] == kres.str2ip('192.0.2.1')", "true\n"},
+		step{"kres.parse_rdata({'A 192.0.2.1', 'TXT a b'})[2] == '\\1a\\1b'", "true\n"},
+		step{"kres.parse_rdata({'A nonsense'})", "ERROR error: bad argument #1 to 'kres.parse_rdata' ('A nonsense': …"},
+		step{"kres.parse_rdata({''})", "ERROR error: bad argument #1…"}, step{"kres.parse_rdata({5})", "ERROR error: bad argument #1…"},
 		step{"kres.rr2str({})", "ERROR error: kres.rr2str is not available in this version"},
 	)
 }

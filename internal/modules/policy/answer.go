@@ -23,7 +23,7 @@ func Answer(types map[uint16]Data, nodata bool) *Action {
 		if !ok && !nodata {
 			return GoOn
 		}
-		r := blank(resolve.NoEDE)
+		r := blank(edeForged)
 		r.AA = true
 		if ok {
 			r.Answer = []resolve.Set{record(m.Req.Name, m.Req.Type, data.TTL, data.Data...)}

@@ -14,6 +14,7 @@ import (
 
 // Extended errors (RFC 8914, section 4; IANA).
 const (
+	edeForged       = 4
 	edeBlocked      = 15
 	edeProhibited   = 18
 	edeNotSupported = 21
@@ -48,11 +49,10 @@ func DenyMessage(text string, ede uint16) (*Action, error) {
 	}}, nil
 }
 
-// DenySpecial is DenyMessage for a name that is special: the SOA is that of the
-// special zone.
+// denySpecial is DenyMessage for a name that is special.
 func denySpecial(text string) *Action {
 	return &Action{name: "DENY_MSG", fast: module.Driver, run: func(m *Meeting) Decision {
-		m.Req.Result = denial(m.Zone, text, edeNotSupported)
+		m.Req.Result = denial(m.Req.Name, text, edeNotSupported)
 		return Answered
 	}}
 }
@@ -77,9 +77,14 @@ func record(owner dnsname.Name, t uint16, ttl uint32, data ...[]byte) resolve.Se
 
 // soa is the SOA of a zone that exists here only.
 func soa(zone dnsname.Name, ttl uint32) resolve.Set {
-	data := append([]byte(zone), "\x06nobody\x07invalid\x00"...)
+	return record(zone, wire.TypeSOA, ttl, soaData(zone))
+}
+
+// soaData is the RDATA of a SOA that was made up here.
+func soaData(mname dnsname.Name) []byte {
+	data := append([]byte(mname), "\x06nobody\x07invalid\x00"...)
 	for _, n := range [...]uint32{1, 3600, 1200, 604800, madeUpTTL} { // serial, refresh, retry, expire, minimum
 		data = binary.BigEndian.AppendUint32(data, n)
 	}
-	return record(zone, wire.TypeSOA, ttl, data)
+	return data
 }

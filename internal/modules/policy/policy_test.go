@@ -263,8 +263,12 @@ func TestSpecialNames(t *testing.T) {
 		r.expect(public, wire.TypeA, "resolve")
 	}
 	req, _ := r.ask("www.lab.test", wire.TypeA)
-	if zone := req.Result.Authority[0].Owner; zone != name(t, "test") {
-		t.Errorf("the SOA is of %s", zone)
+	if soa := req.Result.Authority[0]; soa.Owner != req.Name || soa.TTL != madeUpTTL {
+		t.Errorf("the SOA is of %s with TTL %d", soa.Owner, soa.TTL)
+	}
+	req, _ = r.ask("2.0.0.127.in-addr.arpa", wire.TypePTR)
+	if soa := req.Result.Authority[0]; soa.Owner != name(t, "127.in-addr.arpa") || wire.Target(soa.Data[0]) != name(t, "localhost") {
+		t.Errorf("a local zone has the SOA %v", soa)
 	}
 	r.on(Suffix(names(t, "test"), ""), Pass())
 	r.expect("a.test", wire.TypeA, "resolve")

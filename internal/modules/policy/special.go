@@ -73,7 +73,7 @@ func answerLocally(name string, data func(q resolve.Question, zone dnsname.Name)
 		r.AA = true
 		sets, exists := data(m.Req.Question, m.Zone)
 		if r.Answer = sets; len(sets) == 0 {
-			r.Authority = []resolve.Set{soa(m.Zone, localTTL)}
+			r.Authority = []resolve.Set{localSOA(m.Zone)}
 		}
 		if !exists {
 			r.Rcode = wire.RcodeNXDomain
@@ -83,6 +83,11 @@ func answerLocally(name string, data func(q resolve.Question, zone dnsname.Name)
 	}}
 }
 
+// localSOA is the SOA of a zone that this host itself serves.
+func localSOA(zone dnsname.Name) resolve.Set {
+	return record(zone, wire.TypeSOA, madeUpTTL, soaData("\x09localhost\x00"))
+}
+
 // apex is what every zone has at its top.
 func apex(q resolve.Question, zone dnsname.Name) []resolve.Set {
 	if q.Name != zone {
@@ -90,7 +95,7 @@ func apex(q resolve.Question, zone dnsname.Name) []resolve.Set {
 	}
 	switch q.Type {
 	case wire.TypeSOA:
-		return []resolve.Set{soa(zone, localTTL)}
+		return []resolve.Set{localSOA(zone)}
 	case wire.TypeNS:
 		return []resolve.Set{record(zone, wire.TypeNS, localTTL, []byte("\x09localhost\x00"))}
 	}
