@@ -301,3 +301,15 @@ func BenchmarkTally(b *testing.B) {
 		tally.Answered(a)
 	}
 }
+
+// An empty answer with TC is the work of a rule: it has no data. What did not fit
+// into a datagram has.
+func TestATruncatedAnswerByRule(t *testing.T) {
+	cut := resolve.Result{EDE: resolve.NoEDE, TC: true}
+	if got := shapeOf(by(answered(t, 0, 0, false, cut), cut, 0, module.UDP4)).class(); got != noData {
+		t.Errorf("by a rule: class %d", got)
+	}
+	if got := shapeOf(by(answered(t, 0, 0, false, cut), resolve.Result{Answer: oneRecord(t)}, 0, module.UDP4)).class(); got != noError {
+		t.Errorf("for its size: class %d", got)
+	}
+}

@@ -48,6 +48,9 @@ func (s shape) way() module.Transport { return module.Transport(s >> wayShift) }
 func shapeOf(a *module.Answered) shape {
 	flags := binary.BigEndian.Uint16(a.Msg[2:])
 	s := shape(classOf(flags, binary.BigEndian.Uint16(a.Msg[6:])))
+	if s == shape(noError) && a.Request != nil && a.Request.Result.TC { // a module's: nobody looked for data
+		s = shape(noData)
+	}
 	s |= shape(flags/wire.FlagRD%8)*shapeRD | shape(flags/wire.FlagCD%4)*shapeCD
 	if a.Question.HasEDNS {
 		s |= shapeEDNS
