@@ -96,6 +96,11 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Produce
 	}
 	c.n.hit.Add(1)
+	if q.Cut == nil && (req.Flags|q.Flags)&resolve.AlwaysCut != 0 { // for scripts: nobody is asked
+		if q.Cut = cut; cut == nil {
+			q.Cut = c.Closest(q.Name, req.Now)
+		}
+	}
 	q.Outcome = o
 	q.Flags |= resolve.Cached
 	if req.Tracef != nil {

@@ -380,3 +380,22 @@ func TestAStubsChainIsWholeOrUnknown(t *testing.T) {
 		t.Errorf("the whole chain: %+v", o)
 	}
 }
+
+// ALWAYS_CUT names the zone of cached answers too.
+func TestTheCutOfACachedAnswer(t *testing.T) {
+	w := newWorld(t)
+	q := question(t, "www.example.", wire.TypeA)
+	w.learn(q, positive(rrset(t, insecure, "www.example.", wire.TypeA, 100, "\x01\x02\x03\x04")))
+	w.Keep(cut(t, "example.", w.now()+100), w.now())
+	for flags, want := range map[resolve.Flags]bool{0: false, resolve.AlwaysCut: true} {
+		req := w.request(q, func(r *resolve.Request) { r.Flags = flags })
+		w.layer.Begin(req)
+		query := &resolve.Query{Question: q, Flags: flags}
+		if w.layer.Produce(req, query) != resolve.Done {
+			t.Fatal("not found")
+		}
+		if known := query.Cut != nil && query.Cut.Name == name(t, "example."); known != want {
+			t.Errorf("flags %v: cut %+v", flags.Names(), query.Cut)
+		}
+	}
+}
