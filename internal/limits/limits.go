@@ -38,7 +38,9 @@ const (
 	DefaultNSTimeout          = 60 * time.Second // cache.ns_tout
 	MaxOutstandingPerZone     = 200
 	MaxOutstandingPerServer   = 100
-	OutstandingInfrastructure = 10 // factor for root, TLDs and forwarders
+	OutstandingInfrastructure = 10  // factor for root, TLDs and forwarders
+	QueuedPerZone             = 400 // that wait for one of a zone's places
+	QueuedPerServer           = 200
 )
 
 // Time of one client query and of one attempt upstream.
@@ -47,6 +49,10 @@ const (
 	UDPFirstTimeout   = 400 * time.Millisecond // for a server whose RTT is unknown
 	UDPMinTimeout     = 50 * time.Millisecond
 	UDPMaxTimeout     = 2 * time.Second
+	UDPHurry          = 100 * time.Millisecond // at least, until a server beside an unknown one is asked
+	LateAnswer        = 4 * time.Second        // after its timeout, from a server that never answered before
+	LateAnswers       = 1024                   // that are waited for at once, per worker
+	SilentTime        = 3 * time.Second        // at least, until a server is left alone
 	TCPConnectTimeout = 2 * time.Second
 	TCPAnswerTimeout  = 4 * time.Second
 	UpstreamPortTries = 10 // draws of a source port until one is free

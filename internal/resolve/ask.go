@@ -14,6 +14,9 @@ func (s *solver) ask(q *Query) error {
 	if !q.run.ns.filled {
 		s.fill(q)
 	}
+	if r, ok := q.run.late.poll(); ok { // while something else was looked up
+		return s.answered(q, r.attempt, r.reply)
+	}
 	if q.run.ns.fetch != nil { // the look-up that was pushed has ended
 		return s.moreServers(q)
 	}
@@ -21,15 +24,22 @@ func (s *solver) ask(q *Query) error {
 		s.cfg.Counters.Hit(limits.UpstreamPerFetch)
 		return ErrNoServer
 	}
+	again := q.Iter.Again
 	c, ok := s.choose(q)
 	if !ok {
 		return s.moreServers(q)
 	}
-	if !s.zones.enter(q.Cut) {
-		s.cfg.Counters.Hit(limits.OutstandingZone)
-		return &zoneError{q.Cut.Name, ErrBusy}
+	waited, err := s.queue(q)
+	if err != nil {
+		return err
 	}
-	defer s.zones.leave(q.Cut)
+	defer s.zones.Leave(q.Cut.Name)
+	if waited { // the server may be known to be dead by now
+		q.Iter.Again = again
+		if c, ok = s.choose(q); !ok {
+			return nil
+		}
+	}
 	s.aim(q, c)
 	if err := s.checkout(q); err != nil {
 		return err
@@ -96,11 +106,26 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	q.run.sends++
 	s.tellAsking(q, c)
 	s.explore(q, c)
-	reply, err := s.cfg.Exchanger.Exchange(s.r.ctx, s.exchangeOf(q, q.Server, c))
-	if err != nil {
-		return s.unanswered(q, c, reply, err)
+	a := attempt{q.Server, q.Asked, c}
+	x := s.exchangeOf(q, q.Server, c)
+	if x.Queue = q.run.queue; !c.Silent { // a dead server's answer is not worth a longer wait
+		x.Late = &q.run.late
 	}
-	s.cfg.Servers.Answered(c.Addr, learnt(q.Server, c, reply))
+	reply, err := s.cfg.Exchanger.Exchange(q.run.late.begin(s.r.ctx, a), x)
+	earlier, ok := q.run.late.finish()
+	switch {
+	case err == nil:
+		return s.answered(q, a, reply)
+	case ok:
+		return s.answered(q, earlier.attempt, earlier.reply)
+	}
+	return s.unanswered(q, c, reply, err)
+}
+
+// answered takes the answer to an attempt, be it the last one or one before.
+func (s *solver) answered(q *Query, a attempt, reply Reply) error {
+	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
+	s.cfg.Servers.Answered(a.server.Addr, learnt(a.server, a.choice, reply))
 	s.tellReply(q, &reply)
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
@@ -118,7 +143,7 @@ func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
 
 // learnt is what an answer tells about its server, which was asked like this.
 func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
-	a := selection.Answer{RTT: reply.RTT, TCP: reply.TCP, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
+	a := selection.Answer{RTT: reply.RTT, First: !c.Known, TCP: reply.TCP, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
 	switch {
 	case reply.Msg.HasEDNS:
 		a.EDNS = selection.EDNSWorks
@@ -137,8 +162,8 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		return err
 	case s.r.ctx.Err() != nil:
 		return nil // the loop says why it ends
-	case errors.Is(err, ErrBusy): // another server may have room
-		q.run.tried.Reject(c.NS, c.Addr)
+	case errors.Is(err, ErrBusy) && !q.run.queue: // another server may have room
+		q.run.tried.Busy(c.Addr)
 	case errors.Is(err, ErrLocal):
 		return s.noSocket(q)
 	case reply.TCP:

@@ -33,7 +33,8 @@ func (s *solver) moveTo(q *Query) {
 	if !q.run.reparented { // servers of the old delegation may come back: not again
 		q.run.tried.Reset()
 	}
-	q.run.ns = servers{}
+	q.run.late.close()
+	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame, q.run.lastErr = false, nil
 	q.Iter.Known, q.Iter.Timeouts, q.Iter.Fallback = "", 0, nil
 	q.Outcome = Outcome{}
@@ -80,6 +81,9 @@ func (s *solver) useless(q *Query) error {
 // held may have changed meanwhile, so the parent is asked once, if servers of
 // the old delegation answered at all; then a poor answer is better than none.
 func (s *solver) exhausted(q *Query) error {
+	if s.await(q) || s.r.ctx.Err() != nil {
+		return nil // the loop goes on, or says why it ends
+	}
 	if q.Iter.Fallback != nil {
 		q.Outcome = *q.Iter.Fallback
 		q.run.msg = nil

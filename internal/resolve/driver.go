@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/safe"
@@ -38,7 +39,7 @@ type Config struct {
 type Driver struct {
 	cfg     Config
 	flights flights
-	zones   quota
+	zones   limits.Gate[dnsname.Name]
 	failed  throttle
 	panics  safe.Group
 

@@ -53,6 +53,31 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	})
 }
 
+// Of 5,000 equal cold questions that a local forwarder asked at once, all but 101
+// got no answer.
+func TestAForwardersEqualQuestionsAllWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+		w.net.Host("192.0.2.1").Play(authority.Delay(100 * time.Millisecond))
+		var answered atomic.Int32
+		var wg sync.WaitGroup
+		for i := range limits.PendingPerWorker {
+			wg.Go(func() {
+				r := w.request("www.example.com.", "A")
+				r.Client = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(1024+i))
+				w.driver.Resolve(t.Context(), r)
+				if show(&r.Result) == "NOERROR; www.example.com. A 192.0.2.10" {
+					answered.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if sent := len(w.asked()); sent != 3 || answered.Load() != limits.PendingPerWorker {
+			t.Errorf("%d sent upstream and %d of %d answered, want 3 and all", sent, answered.Load(), limits.PendingPerWorker)
+		}
+	})
+}
+
 func TestDifferentRequestsAreNotJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))

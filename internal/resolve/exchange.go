@@ -26,11 +26,26 @@ type Exchange struct {
 	RD bool
 	// Timeout is how long one UDP attempt may take.
 	Timeout time.Duration
+	// Queue tells to wait for a place where as many questions wait for the server
+	// as may; else that is ErrBusy at once.
+	Queue bool
 	// Infrastructure tells that everybody's questions pass the server, so that
 	// more than otherwise may wait for it.
 	Infrastructure bool
 	// Budget is debited for every message that is sent.
 	Budget *Budget
+	// Late takes the answer if it comes after Timeout. It may be nil.
+	Late Late
+}
+
+// Late waits for answers that come after their Timeout. A server that has become
+// slow answers all the same, often before another try is answered.
+type Late interface {
+	// Overdue is called when a Timeout is over, before Exchange returns. The
+	// Exchanger goes on waiting until ctx ends and no longer than d, and then calls
+	// done, once, from a goroutine of its own: with a Reply that is as good as if it
+	// had come in time, or with an error.
+	Overdue() (ctx context.Context, d time.Duration, done func(Reply, error))
 }
 
 // Reply is the answer and what it took. Equal exchanges in flight share one
@@ -54,6 +69,8 @@ type Reply struct {
 var (
 	// ErrTimeout: no matching answer in time.
 	ErrTimeout = errors.New("timeout")
+	// ErrOverdue: no matching answer in time, but it is waited for (Late).
+	ErrOverdue = fmt.Errorf("no answer yet: %w", ErrTimeout)
 	// ErrUnreachable: the system could not send, or the peer refused TCP.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrLocal: our own lack of sockets or ports, which is not the server's fault.

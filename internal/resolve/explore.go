@@ -16,18 +16,19 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 		return
 	}
 	c, ok := s.cfg.Servers.Beside(want(q), asked)
-	if !ok || !s.zones.enter(q.Cut) {
+	if !ok || !s.enter(q.Cut) {
 		return
 	}
 	if s.exploring.Add(1) > limits.ExploringAtOnce {
 		s.exploring.Add(-1)
-		s.zones.leave(q.Cut)
+		s.zones.Leave(q.Cut.Name)
 		return
 	}
 	s.r.trace(q, "resl", "besides %s (%s) of %s is asked, to learn about it", c.NS, address(c.Addr), q.Cut.Name)
-	cut, x := q.Cut, s.exchangeOf(q, serverOf(q, c), c)
+	zone, x := q.Cut.Name, s.exchangeOf(q, serverOf(q, c), c)
+	x.Timeout = limits.UDPMaxTimeout // nobody waits, and slow is not dead
 	s.panics.Go("explore", func() {
-		defer s.zones.leave(cut)
+		defer s.zones.Leave(zone)
 		defer s.exploring.Add(-1)
 		reply, err := s.cfg.Exchanger.Exchange(s.cfg.Context, x)
 		s.found(x.Server, c, reply, err)

@@ -41,7 +41,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		return
 	}
 	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join, r.impatient()}
-	f, leads, full := d.flights.join(key)
+	f, leads, full := d.flights.join(key, mayFollow(r))
 	switch {
 	case full:
 		// A client that hears nothing asks again, and finds the answer in the cache.
@@ -86,8 +86,18 @@ func (d *Driver) wait(ctx context.Context, f *flight, r *Request) {
 	}
 }
 
-// join finds the flight of key or starts it.
-func (fs *flights) join(key flightKey) (f *flight, leads, full bool) {
+// mayFollow is how many may wait for the flight that r is about to join. Loopback
+// is exempt, as it is from limits.WaitersPerClient: there may be a whole forwarder
+// behind it, whose clients all ask for one name when its time in the cache is over.
+func mayFollow(r *Request) int {
+	if r.Client.Addr().IsLoopback() {
+		return limits.PendingPerWorker
+	}
+	return limits.WaitersPerQuestion
+}
+
+// join finds the flight of key, if no more than so many wait for it, or starts it.
+func (fs *flights) join(key flightKey, most int) (f *flight, leads, full bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f = fs.m[key]; f == nil {
@@ -98,7 +108,7 @@ func (fs *flights) join(key flightKey) (f *flight, leads, full bool) {
 		fs.m[key] = f
 		return f, true, false
 	}
-	if f.waiters >= limits.WaitersPerQuestion {
+	if f.waiters >= most {
 		return nil, false, true
 	}
 	f.waiters++

@@ -1,45 +1,33 @@
 package resolve
 
 import (
-	"sync"
-
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
 
-// quota counts the questions that wait for servers of each zone. One zone may
-// have only so many: names made up below a zone whose servers are slow or silent
-// would otherwise take the room of everybody's questions (HARDENING B6).
-type quota struct {
-	mu      sync.Mutex
-	waiting map[dnsname.Name]int
+// One zone may have only so many questions that wait for its servers: names made
+// up below a zone whose servers are slow or silent would otherwise take the room
+// of everybody's questions (HARDENING B6). More wait in order for a place, for on
+// a busy machine there may be more for a moment though the servers are quick; only
+// where many wait already a question fails.
+
+// enter takes one of the zone's places if one is free.
+func (d *Driver) enter(cut *zonecut.Cut) bool { return d.zones.Try(cut.Name, mayWait(cut)) }
+
+// queue takes one of the zone's places for q, and waits for it if it must.
+func (s *solver) queue(q *Query) (waited bool, err error) {
+	waited, ok := s.zones.Enter(s.r.ctx, q.Cut.Name, mayWait(q.Cut), limits.QueuedPerZone)
+	switch {
+	case ok:
+		return waited, nil
+	case waited:
+		return true, s.timeUp(s.r)
+	}
+	s.cfg.Counters.Hit(limits.OutstandingZone)
+	return false, &zoneError{q.Cut.Name, ErrBusy}
 }
 
-// enter takes a place for one more question; false when there is none.
-func (z *quota) enter(cut *zonecut.Cut) bool {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.waiting == nil {
-		z.waiting = make(map[dnsname.Name]int)
-	}
-	if z.waiting[cut.Name] >= mayWait(cut) {
-		return false
-	}
-	z.waiting[cut.Name]++
-	return true
-}
-
-// leave gives the place back.
-func (z *quota) leave(cut *zonecut.Cut) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.waiting[cut.Name]--; z.waiting[cut.Name] <= 0 {
-		delete(z.waiting, cut.Name)
-	}
-}
-
-// mayWait is how many questions may wait for a zone at a time.
+// mayWait is how many questions may wait for a zone's answers at a time.
 func mayWait(cut *zonecut.Cut) int {
 	if infrastructure(cut) {
 		return limits.MaxOutstandingPerZone * limits.OutstandingInfrastructure

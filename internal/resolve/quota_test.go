@@ -6,14 +6,15 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"kresd/internal/authority"
 	"kresd/internal/limits"
 )
 
 // Names made up below a zone whose servers are silent take so many places and no
-// more, and are told at once; another zone's questions are not concerned
-// (HARDENING B6).
+// more, so many wait for a place, and the rest are told at once; another zone's
+// questions are not concerned (HARDENING B6).
 func TestOneZoneHasSoManyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ns strings.Builder
@@ -25,13 +26,14 @@ func TestOneZoneHasSoManyWaiting(t *testing.T) {
 		for i := range 13 {
 			w.net.Host(fmt.Sprintf("192.0.2.%d", 100+i)).Play(authority.Drop())
 		}
-		const flood = 3 * limits.MaxOutstandingPerZone
+		const turnedAway = 100
+		const flood = limits.MaxOutstandingPerZone + limits.QueuedPerZone + turnedAway
 		var wg sync.WaitGroup
 		for i := range flood {
 			wg.Go(func() { w.ask(fmt.Sprintf("n%d.slow.com.", i), "A") })
 		}
 		synctest.Wait() // the first questions of all wait for answers
-		if got, want := w.counters.Get(limits.OutstandingZone), uint64(flood-limits.MaxOutstandingPerZone); got != want {
+		if got, want := w.counters.Get(limits.OutstandingZone), uint64(turnedAway); got != want {
 			t.Errorf("%d questions turned away, want %d of %d", got, want, flood)
 		}
 		if got := w.ask("www.example.com.", "A"); got != "NOERROR; www.example.com. A 192.0.2.10" {
@@ -47,6 +49,29 @@ func TestOneZoneHasSoManyWaiting(t *testing.T) {
 		w.driver.Resolve(t.Context(), r)
 		if strings.HasPrefix(r.Result.EDEText, "too many") {
 			t.Error("places are not given back")
+		}
+	})
+}
+
+// On a busy machine more questions than a zone has places came together, and
+// those that found none failed at once, though its server answered all.
+func TestQuestionsBeyondTheLimitWaitTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("*.example.com. A 192.0.2.10\n")))
+		w.ask("warm.example.com.", "A")
+		w.net.Host("192.0.2.1").Play(authority.Delay(300 * time.Millisecond))
+		var wg sync.WaitGroup
+		for i := range limits.MaxOutstandingPerZone + limits.QueuedPerZone {
+			wg.Go(func() {
+				name := fmt.Sprintf("n%d.example.com.", i)
+				if got, want := w.ask(name, "A"), "NOERROR; "+name+" A 192.0.2.10"; got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		}
+		wg.Wait()
+		if n := w.counters.Get(limits.OutstandingZone); n != 0 {
+			t.Errorf("%d turned away", n)
 		}
 	})
 }

@@ -60,6 +60,10 @@ func (s *solver) ownCut(q *Query) *zonecut.Cut {
 // moreServers looks up the address of one more name server, when no known
 // address is left to ask.
 func (s *solver) moreServers(q *Query) error {
+	if q.run.tried.Pardon() { // it is not that they do not answer: wait for a place
+		q.run.queue = true
+		return nil
+	}
 	for {
 		f := q.run.ns.fetch
 		if f == nil {

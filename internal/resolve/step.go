@@ -34,6 +34,10 @@ type progress struct {
 	useless           int   // how many did
 	noSocket          bool  // ErrLocal happened once
 	lastErr           error // of an Exchange
+	// late are attempts that may still be answered; queue tells to wait where many
+	// wait for a server.
+	late  late
+	queue bool
 }
 
 // solver carries one request.
@@ -56,6 +60,7 @@ func (s *solver) run() error {
 		}
 		if err := s.step(q); err != nil {
 			r.trace(q, "plan", "failed: %v", err)
+			q.run.late.close()
 			if q.Err = err; fatal(err) {
 				return err
 			}
@@ -168,6 +173,9 @@ func (s *solver) consume(q *Query) error {
 // decide goes on from an outcome.
 func (s *solver) decide(q *Query) error {
 	s.tellOutcome(q)
+	if q.Outcome.Kind != Lame {
+		q.run.late.close()
+	}
 	switch q.Outcome.Kind {
 	case Positive, NoData, NXDomain:
 		if q.Type != wire.TypeCNAME && q.Type != wire.TypeANY && q.Steps+aliases(q.Outcome.Answer) > limits.MaxCNAMEChain {

@@ -147,21 +147,49 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	if a.Reply != nil && a.Reply.Truncated {
 		a = h.Ask(q, true)
 	}
-	if a.Reply == nil || a.Delay >= x.Timeout {
-		return resolve.Reply{}, silence(ctx, x.Timeout)
+	if a.Reply == nil || a.Delay >= x.Timeout && !x.TCP {
+		err := silence(ctx, x.Timeout)
+		if err == resolve.ErrTimeout && x.Late != nil {
+			w.later(x, a, start)
+			err = resolve.ErrOverdue
+		}
+		return resolve.Reply{}, err
 	}
-	time.Sleep(a.Delay)
+	if err := silence(ctx, a.Delay); err != resolve.ErrTimeout {
+		return resolve.Reply{}, err
+	}
+	return w.arrived(x, a, start)
+}
+
+// later waits on for an answer whose time is over, or for nothing.
+func (w *world) later(x resolve.Exchange, a *authority.Exchange, start time.Time) {
+	ctx, limit, done := x.Late.Overdue()
+	go func() {
+		wait := limit
+		if a.Reply != nil {
+			wait = min(limit, a.Delay-time.Since(start))
+		}
+		if err := silence(ctx, wait); err != resolve.ErrTimeout || wait == limit {
+			done(resolve.Reply{}, err)
+			return
+		}
+		done(w.arrived(x, a, start))
+	}()
+}
+
+// arrived is the answer a as the resolver sees it.
+func (w *world) arrived(x resolve.Exchange, a *authority.Exchange, start time.Time) (resolve.Reply, error) {
 	if w.reply != nil {
 		w.reply(x.Addr.Addr(), x.Question, a.Reply)
 	}
 	pkt, err := a.Reply.Pack()
 	if err != nil {
 		w.t.Errorf("packing the answer to %s: %v", x.Name, err)
-		return resolve.Reply{}, silence(ctx, x.Timeout)
+		return resolve.Reply{}, resolve.ErrTimeout
 	}
 	m, err := wire.Parse(pkt)
 	if err != nil {
-		return resolve.Reply{}, silence(ctx, x.Timeout)
+		return resolve.Reply{}, resolve.ErrTimeout
 	}
 	x.Budget.Received(len(pkt))
 	return resolve.Reply{Msg: m, RTT: time.Since(start), Size: len(pkt)}, nil

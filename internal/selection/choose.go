@@ -28,6 +28,9 @@ type Choice struct {
 	Addr    netip.AddrPort
 	Timeout time.Duration
 	Cannot  Ability
+	// Known tells that the server has answered before; Silent that it does not at
+	// present, and is asked to find out.
+	Known, Silent bool
 	// Confirm asks over TCP, to learn for sure whether the server knows EDNS;
 	// Resort does because UDP brought nothing.
 	Confirm, Resort bool
@@ -46,7 +49,6 @@ type candidate struct {
 	Choice
 	class int
 	score time.Duration
-	known bool // has answered
 	fresh bool // was never asked, or long ago
 }
 
@@ -62,7 +64,18 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 	if best[0].class == silent && !w.AskDead {
 		return s.probe(w, best)
 	}
-	return s.pick(best).Choice, true
+	return s.hurried(w, s.pick(best), len(best)), true
+}
+
+// hurried shortens the time after which a server is asked beside one of which
+// nothing is known, where there is another: when servers mostly answer sooner, this
+// one may be dead. Its answer is taken all the same when it comes. It is done once
+// in a query: a zone whose servers are all silent gets no more questions by it.
+func (s *Selector) hurried(w Want, c candidate, equals int) Choice {
+	if usual := s.usual.timeout(); !c.Known && equals > 1 && usual > 0 && !w.Tried.Any() {
+		c.Timeout = min(c.Timeout, max(usual, limits.UDPHurry))
+	}
+	return c.Choice
 }
 
 // candidates are the addresses that may be asked at all.
@@ -87,15 +100,15 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 
 func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts int, now time.Duration) candidate {
 	h := s.known().Load(addr).faded(now)
-	c := candidate{known: h.Known(), fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
-	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now)}
+	c := candidate{fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
+	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known()}
 	c.Confirm = h.doubted(now)
 	// The last attempt tries the other transport, once in a query: a dead server
 	// should not cost connections.
 	c.Resort = timeouts == limits.RetriesPerServer && c.Cannot&(NoTCP|NeedTCP) == 0 && !w.Tried.resorted
 	switch {
 	case now < h.DeadUntil:
-		c.class = silent
+		c.class, c.Silent = silent, true
 	case now < time.Duration(s.familyOf(addr).until.Load()):
 		c.class = avoid
 	case s.isLame(w.Cut.Name, addr, now):
@@ -179,7 +192,7 @@ func (s *Selector) Beside(w Want, chosen Choice) (Choice, bool) {
 	}
 	var room [16]candidate
 	all := s.candidates(w, room[:0])
-	good := s.oneOf(all, func(c candidate) bool { return c.Addr == chosen.Addr && c.known && c.class == fit })
+	good := s.oneOf(all, func(c candidate) bool { return c.Addr == chosen.Addr && c.Known && c.class == fit })
 	if good < 0 {
 		return Choice{}, false
 	}

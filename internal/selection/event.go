@@ -15,6 +15,8 @@ const (
 // Answer is what an answer tells about its server, whatever it says.
 type Answer struct {
 	RTT time.Duration
+	// First tells that the server had never answered before, as far as is known.
+	First bool
 	// TCP tells that it came over TCP; Resort that this was tried because UDP
 	// brought nothing.
 	TCP, Resort bool

@@ -28,7 +28,7 @@ func (s *Selector) Explain(w Want, c Choice) (why, left string) {
 			if equals++; equals == 1 || o.score < least {
 				least = o.score
 			}
-			if o.known {
+			if o.Known {
 				known++
 			}
 		}
@@ -58,7 +58,7 @@ func because(chosen *candidate, c Choice, equals, known int, least time.Duration
 	case c.Confirm:
 		why += ", by TCP to learn whether it knows EDNS"
 	}
-	if chosen.known {
+	if chosen.Known {
 		why += fmt.Sprintf("; it is expected in %v", chosen.score.Round(100*time.Microsecond))
 	}
 	return why

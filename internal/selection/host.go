@@ -14,8 +14,9 @@ type Host struct {
 	Seen time.Duration
 	// Timeouts in a row.
 	Timeouts uint8
-	// Counted is when the last timeout was counted.
-	Counted time.Duration
+	// Counted is when the last timeout was counted, Silent when the first of those
+	// in a row was.
+	Counted, Silent time.Duration
 	// DeadUntil is when the address may be asked again; Probe when one question
 	// may be spent on finding out more.
 	DeadUntil, Probe time.Duration
@@ -28,11 +29,11 @@ type Host struct {
 // Known tells whether the address ever answered.
 func (h *Host) Known() bool { return h.SRTT > 0 }
 
-// Timeout is how long an answer is waited for: from the round-trip time at
-// first, after a timeout (be it this query's own or another's) as if nothing
-// were known, and twice as long after each further one. So one lost datagram of
-// a fast server costs little, and a fast server that has become slow is still
-// reached.
+// Timeout is how long an answer is waited for until the question is asked again:
+// from the round-trip time at first, after a timeout (be it this query's own or
+// another's) as if nothing were known, and twice as long after each further one.
+// So one lost datagram of a fast server costs little, and one that has become slow
+// is not pressed. What it answers late is taken all the same.
 func (h *Host) Timeout(own int) time.Duration {
 	lost := max(int(h.Timeouts), own)
 	if !h.Known() {
@@ -66,27 +67,34 @@ func (h *Host) measured(rtt, now time.Duration) {
 		h.RTTVar += ((h.SRTT - rtt).Abs() - h.RTTVar) / 4
 		h.SRTT = max(h.SRTT+(rtt-h.SRTT)/8, 1)
 	}
-	h.Seen, h.Timeouts, h.DeadUntil = now, 0, 0
+	h.Seen, h.Timeouts, h.Silent, h.DeadUntil = now, 0, 0, 0
 }
 
 // timedOut counts one timeout, and many questions that were lost together as
-// one. As many in a row as one query may cause put an address aside that never
-// answered. One that did gets more: a server that merely ignores some
-// questions must not be silenced for all others by whoever asks those.
+// one. As many in a row as one query may cause, over limits.SilentTime, put an
+// address aside that never answered; so what is slow is not taken for dead before
+// it could answer. One that did answer gets more: a server that merely ignores
+// some questions must not be silenced for all others by whoever asks those.
 func (h *Host) timedOut(now, deadFor time.Duration) {
 	if h.Timeouts > 0 && now-h.Counted < lostTogether {
 		return
 	}
 	h.Counted = now
+	if h.Timeouts == 0 {
+		h.Silent = now &^ (silentUnit - 1)
+	}
 	h.Timeouts = min(h.Timeouts, 254) + 1
 	patience := limits.RetriesPerServer
 	if h.Known() {
 		patience++
 	}
-	if int(h.Timeouts) > patience {
+	if int(h.Timeouts) > patience && now-h.Silent >= limits.SilentTime {
 		h.dead(now, deadFor)
 	}
 }
+
+// silentUnit is how precisely it is kept since when a host is silent.
+const silentUnit = 1 << 26 * time.Nanosecond
 
 // lostTogether is within which time several timeouts are one event.
 const lostTogether = 200 * time.Millisecond
@@ -116,7 +124,7 @@ func (h Host) faded(now time.Duration) Host {
 		h.SRTT, h.RTTVar = 0, 0
 	}
 	if h.Timeouts > 0 && now-h.Counted > limits.TimeoutsLife {
-		h.Timeouts = 0
+		h.Timeouts, h.Silent = 0, 0
 	}
 	return h
 }

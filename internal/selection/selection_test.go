@@ -154,7 +154,7 @@ func TestDeadServersAreLeftAlone(t *testing.T) {
 	s := New(Config{Clock: &ck.Clock})
 	cut := cutOf(t, "192.0.2.1", "192.0.2.2")
 	s.Answered(at("192.0.2.2"), Answer{RTT: time.Second})
-	for range 3 {
+	for range 4 {
 		s.TimedOut(at("192.0.2.1"))
 		ck.Advance(time.Second)
 	}
@@ -318,5 +318,66 @@ func benchmarkChoose(b *testing.B, s *Selector) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Choose(Want{Cut: cut, Tried: &Tried{}})
+	}
+}
+
+// A server that took longer than usual was silenced for a minute by the questions
+// that came until its first answer did.
+func TestASlowServerIsNotDead(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		ck := clock.NewFake(time.Unix(1e9, 0))
+		s := New(Config{Clock: &ck.Clock})
+		slow := at("192.0.2.1")
+		if known {
+			s.Answered(slow, Answer{RTT: 20 * time.Millisecond})
+		}
+		for waited := time.Duration(0); waited < limits.SilentTime; waited += 300 * time.Millisecond {
+			s.TimedOut(slow)
+			if h := s.Host(slow); h.DeadUntil != 0 {
+				t.Fatalf("known %v: dead after %v", known, waited)
+			}
+			ck.Advance(300 * time.Millisecond)
+		}
+		ck.Advance(300 * time.Millisecond)
+		s.TimedOut(slow)
+		if h := s.Host(slow); h.DeadUntil == 0 {
+			t.Errorf("known %v: %+v is not dead after %v", known, h, limits.SilentTime)
+		}
+		s.Answered(slow, Answer{RTT: 3 * time.Second})
+		if h := s.Host(slow); h.DeadUntil != 0 || h.Silent != 0 || h.Timeouts != 0 {
+			t.Errorf("known %v: after an answer: %+v", known, h)
+		}
+	}
+}
+
+// The first server of a zone that nobody asked before cost 400 ms when it was
+// dead, although servers that are asked for the first time answer in 20.
+func TestUnknownServersAreNotWaitedForLong(t *testing.T) {
+	s := New(Config{Clock: &clock.NewFake(time.Unix(1e9, 0)).Clock})
+	wait := func(addrs ...string) time.Duration {
+		c, _ := s.Choose(Want{Cut: cutOf(t, addrs...), Tried: &Tried{}})
+		return c.Timeout
+	}
+	if got := wait("192.0.2.1", "192.0.2.2"); got != limits.UDPFirstTimeout {
+		t.Errorf("nothing is known: %v", got)
+	}
+	for i := range 20 {
+		s.Answered(at(fmt.Sprintf("198.51.100.%d", i)), Answer{RTT: 20 * time.Millisecond, First: true})
+	}
+	if got := wait("192.0.2.1", "192.0.2.2"); got != limits.UDPHurry {
+		t.Errorf("others take 20 ms: %v, want %v", got, limits.UDPHurry)
+	}
+	if got := wait("192.0.2.1"); got != limits.UDPFirstTimeout {
+		t.Errorf("there is nobody else to ask: %v", got)
+	}
+	for i := range 4 {
+		s.Answered(at(fmt.Sprintf("203.0.113.%d", i)), Answer{RTT: 300 * time.Millisecond, First: true})
+	}
+	if got := wait("192.0.2.1", "192.0.2.2"); got != limits.UDPFirstTimeout {
+		t.Errorf("others take up to 300 ms: %v, want %v", got, limits.UDPFirstTimeout)
+	}
+	s.Forget()
+	if got := s.usual.timeout(); got != 0 {
+		t.Errorf("after Forget: %v", got)
 	}
 }

@@ -32,6 +32,7 @@ type Selector struct {
 	lame    *lru[lameKey, time.Duration] // until when
 	anyLame atomic.Int64                 // when the last of them ends
 	family  [2]familyState               // IPv4, IPv6
+	usual   usual
 
 	mu  sync.Mutex
 	rng *rand.Rand
@@ -91,6 +92,9 @@ func (s *Selector) known() Memory { return *s.memory.Load() }
 func (s *Selector) Answered(addr netip.AddrPort, a Answer) {
 	s.known().Update(addr, Event{kind: answered, now: s.now(), answer: a})
 	s.familyOf(addr).failures.Store(0)
+	if a.First && !a.TCP {
+		s.usual.measured(a.RTT)
+	}
 }
 
 // TimedOut reports that addr did not answer in time.
@@ -137,6 +141,7 @@ func (s *Selector) Learn(addr netip.AddrPort, a Ability) {
 func (s *Selector) Forget() {
 	s.known().Clear()
 	s.lame.clear()
+	s.usual.forget()
 	for i := range s.family {
 		s.family[i].failures.Store(0)
 		s.family[i].until.Store(0)
@@ -149,7 +154,7 @@ func (s *Selector) Host(addr netip.AddrPort) Host { return s.known().Load(addr).
 // Again is the choice of a server that was chosen before.
 func (s *Selector) Again(ns dnsname.Name, addr netip.AddrPort) Choice {
 	h := s.Host(addr)
-	return Choice{NS: ns, Addr: addr, Timeout: h.Timeout(0), Cannot: h.Cannot(s.now())}
+	return Choice{NS: ns, Addr: addr, Timeout: h.Timeout(0), Cannot: h.Cannot(s.now()), Known: h.Known()}
 }
 
 func (s *Selector) familyOf(addr netip.AddrPort) *familyState {

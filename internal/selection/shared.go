@@ -76,7 +76,8 @@ func toRecord(h Host) (r servertable.Record) {
 	r.Data = [...]uint64{
 		short(h.SRTT)<<32 | short(h.RTTVar),
 		uint64(h.Seen), uint64(h.Counted), uint64(h.DeadUntil), uint64(h.Probe),
-		uint64(h.Timeouts) | uint64(h.signs.FormErrUDP)<<8 | uint64(h.signs.FormErrTCP)<<16 | uint64(h.signs.OnlyTCP)<<24,
+		uint64(h.Timeouts) | uint64(h.signs.FormErrUDP)<<8 | uint64(h.signs.FormErrTCP)<<16 | uint64(h.signs.OnlyTCP)<<24 |
+			uint64(h.Silent/silentUnit)<<32,
 		uint64(h.cannot[0]), uint64(h.cannot[1]), uint64(h.cannot[2]), uint64(h.cannot[3]),
 	}
 	return r
@@ -95,6 +96,7 @@ func fromRecord(r servertable.Record, now time.Duration) (h Host) {
 	h.DeadUntil = instant(d[3], now+limits.DeadAtMost)
 	h.Probe = instant(d[4], now+probeInterval+skew)
 	h.Timeouts = uint8(d[5])
+	h.Silent = instant(d[5]>>32*uint64(silentUnit), now+skew)
 	h.signs = signs{sign(d[5] >> 8), sign(d[5] >> 16), sign(d[5] >> 24)}
 	for i := range h.cannot {
 		h.cannot[i] = instant(d[6+i], now+Ability(1<<i).life()+skew)

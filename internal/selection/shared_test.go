@@ -27,7 +27,7 @@ func TestWorkersLearnOnce(t *testing.T) {
 	a, b := sharing(t, dir, &ck.Clock), sharing(t, dir, &ck.Clock)
 	a.Answered(at("192.0.2.1"), Answer{RTT: 20 * time.Millisecond, CaseLost: true})
 	a.Learn(at("2001:db8::1"), NeedTCP)
-	for range 3 {
+	for range 4 {
 		a.TimedOut(at("192.0.2.2"))
 		ck.Advance(time.Second)
 	}
@@ -47,7 +47,7 @@ func TestWorkersLearnOnce(t *testing.T) {
 		t.Errorf("%d probes, want one", n)
 	}
 	list := b.Latest(10)
-	if len(list) != 3 || list[0].Addr != at("192.0.2.2") || !list[0].Dead || list[0].Timeouts != 3 || list[1].SRTT != 20*time.Millisecond {
+	if len(list) != 3 || list[0].Addr != at("192.0.2.2") || !list[0].Dead || list[0].Timeouts != 4 || list[1].SRTT != 20*time.Millisecond {
 		t.Errorf("Latest: %+v", list)
 	}
 	b.Forget()

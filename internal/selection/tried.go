@@ -20,6 +20,7 @@ type attempt struct {
 	addr     netip.AddrPort
 	timeouts int
 	rejected bool
+	busy     bool
 }
 
 // row counts the failures in a row of one name server, whatever its addresses.
@@ -36,6 +37,19 @@ func (t *Tried) TimedOut(ns dnsname.Name, addr netip.AddrPort) {
 
 // Resorted notes that TCP was tried because UDP brought nothing.
 func (t *Tried) Resorted() { t.resorted = true }
+
+// Busy notes that too many questions wait for addr.
+func (t *Tried) Busy(addr netip.AddrPort) { t.host(addr).busy = true }
+
+// Pardon lets those be asked again that were merely busy, and tells whether there
+// are any.
+func (t *Tried) Pardon() (any bool) {
+	for i := range t.hosts {
+		any = any || t.hosts[i].busy
+		t.hosts[i].busy = false
+	}
+	return any
+}
 
 // Reject notes that addr is of no use to the query.
 func (t *Tried) Reject(ns dnsname.Name, addr netip.AddrPort) {
@@ -67,7 +81,7 @@ func (t *Tried) server(ns dnsname.Name) *row {
 func (t *Tried) timeouts(addr netip.AddrPort) (n int, ok bool) {
 	for i := range t.hosts {
 		if h := &t.hosts[i]; h.addr == addr {
-			return h.timeouts, !h.rejected && h.timeouts <= limits.RetriesPerServer
+			return h.timeouts, !h.rejected && !h.busy && h.timeouts <= limits.RetriesPerServer
 		}
 	}
 	return 0, true

@@ -56,6 +56,8 @@ type Exchanger struct {
 	poller  *poller
 	pool    *pool
 	joint   *joint
+	lates   *lates
+	servers limits.Gate[netip.AddrPort] // questions that wait for each
 	stats   counters
 	closed  atomic.Bool
 }
@@ -64,7 +66,7 @@ type Exchanger struct {
 func New(c Config) (*Exchanger, error) {
 	e := &Exchanger{
 		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
-		clock: c.Clock, counters: c.Counters, joint: newJoint(),
+		clock: c.Clock, counters: c.Counters, joint: newJoint(), lates: newLates(),
 	}
 	e.defaults()
 	p, err := newPoller(e.clock)
@@ -121,15 +123,7 @@ func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply
 		return e.askTCP(ctx, x, false)
 	}
 	reply, v, err := e.askUDP(ctx, x, !x.NoCase)
-	switch {
-	case err != nil, v == answer:
-		return reply, err
-	case v == caseLost:
-		return e.askCase(ctx, x)
-	case v == drowned:
-		return e.askDrowned(ctx, x)
-	}
-	return e.askTCP(ctx, x, false)
+	return e.settle(ctx, x, reply, v, err)
 }
 
 // askCase asks again after an answer in another letter case: a forger who knew

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 
 	"kresd/internal/limits"
@@ -16,7 +15,6 @@ import (
 type joint struct {
 	mu      sync.Mutex
 	flights map[flightKey]*flight
-	waiting map[netip.AddrPort]int // flights per server
 	leaders sync.WaitGroup
 	closed  bool
 }
@@ -40,12 +38,12 @@ type flight struct {
 }
 
 func newJoint() *joint {
-	return &joint{flights: map[flightKey]*flight{}, waiting: map[netip.AddrPort]int{}}
+	return &joint{flights: map[flightKey]*flight{}}
 }
 
 // enter finds the flight of k or starts one, which the caller then leads and
-// must leave. At most max flights wait for one server.
-func (j *joint) enter(k flightKey, max int) (f *flight, leader bool, err error) {
+// must leave.
+func (j *joint) enter(k flightKey) (f *flight, leader bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
@@ -54,12 +52,8 @@ func (j *joint) enter(k flightKey, max int) (f *flight, leader bool, err error) 
 	if f := j.flights[k]; f != nil {
 		return f, false, nil
 	}
-	if j.waiting[k.Addr] >= max {
-		return nil, false, resolve.ErrBusy
-	}
 	f = &flight{done: make(chan struct{}), abandoned: true}
 	j.flights[k] = f
-	j.waiting[k.Addr]++
 	j.leaders.Add(1)
 	return f, true, nil
 }
@@ -68,9 +62,6 @@ func (j *joint) enter(k flightKey, max int) (f *flight, leader bool, err error) 
 func (j *joint) leave(k flightKey, f *flight) {
 	j.mu.Lock()
 	delete(j.flights, k)
-	if j.waiting[k.Addr]--; j.waiting[k.Addr] == 0 {
-		delete(j.waiting, k.Addr)
-	}
 	j.mu.Unlock()
 	close(f.done)
 	j.leaders.Done()
@@ -89,11 +80,8 @@ func (j *joint) close() {
 func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
 	k := flightKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
 	for {
-		f, leader, err := e.joint.enter(k, maxWaiting(x))
+		f, leader, err := e.joint.enter(k)
 		if err != nil {
-			if errors.Is(err, resolve.ErrBusy) {
-				e.counters.Hit(limits.OutstandingServer)
-			}
 			return resolve.Reply{}, err
 		}
 		if leader {
@@ -105,7 +93,11 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 		case <-ctx.Done():
 			return resolve.Reply{}, ctx.Err()
 		}
-		if !f.abandoned {
+		switch {
+		case f.abandoned:
+		case errors.Is(f.err, resolve.ErrOverdue): // the leader waits on, for itself
+			return f.reply, resolve.ErrTimeout
+		default:
 			return f.reply, f.err
 		}
 	}
@@ -114,10 +106,31 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 // lead runs the exchange for all who joined. A panic leaves it abandoned.
 func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k flightKey, f *flight) (resolve.Reply, error) {
 	defer e.joint.leave(k, f)
+	if err := e.place(ctx, x); err != nil {
+		return resolve.Reply{}, err // who joined asks for a place itself
+	}
+	defer e.servers.Leave(k.Addr)
 	reply, err := e.run(ctx, x)
 	f.reply, f.err = reply, err
 	f.abandoned = err != nil && (ctx.Err() != nil || errors.Is(err, resolve.ErrBudget))
 	return reply, err
+}
+
+// place takes a place among those who wait for the server.
+func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) error {
+	queue := 0
+	if x.Queue {
+		queue = limits.QueuedPerServer
+	}
+	waited, ok := e.servers.Enter(ctx, x.Addr, maxWaiting(x), queue)
+	switch {
+	case ok:
+		return nil
+	case waited:
+		return ctx.Err()
+	}
+	e.counters.Hit(limits.OutstandingServer)
+	return resolve.ErrBusy
 }
 
 // maxWaiting is how many questions may wait for one server.

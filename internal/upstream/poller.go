@@ -51,7 +51,8 @@ type attempt struct {
 	query             []byte
 	want              expectation
 	buf               []byte
-	junk              int // datagrams from the server's address that could not be read
+	sent              time.Duration // on the clock's monotonic scale
+	junk              int           // datagrams from the server's address that could not be read
 }
 
 func newPoller(c *clock.Clock) (*poller, error) {

@@ -25,18 +25,30 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, mixed bool)
 		e.counters.Hit(limits.UpstreamSocket)
 		return resolve.Reply{}, ignored, ErrBusy
 	}
-	defer e.poller.give(a)
+	kept := false
+	defer func() {
+		if !kept {
+			e.poller.give(a)
+		}
+	}()
 	a.stay = false
 	if err := e.open(a, x.Addr, source); err != nil {
 		return resolve.Reply{}, ignored, err
 	}
 	e.compose(a, x, mixed)
-	sent := e.clock.Mono()
+	a.sent = e.clock.Mono()
 	if err := e.send(x.Budget, x.Addr.Addr(), outlet{fd: a.fd}, a.query); err != nil {
 		return resolve.Reply{}, ignored, sendError(err)
 	}
 	a.timer.Reset(attemptTime(x.Timeout))
-	return e.await(ctx, a, x.Budget, sent)
+	reply, v, err := e.await(ctx, a, x.Budget, a.sent)
+	if err == resolve.ErrTimeout || v == drowned {
+		e.stats.timeout.Add(1)
+	}
+	if err == resolve.ErrTimeout && e.keep(a, x, mixed) {
+		kept, err = true, resolve.ErrOverdue
+	}
+	return reply, v, err
 }
 
 // attemptTime bounds what the caller asked for.
@@ -134,7 +146,6 @@ func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, se
 		select {
 		case <-a.ready:
 		case <-a.timer.C:
-			e.stats.timeout.Add(1)
 			if a.junk > 0 { // somebody may be drowning the answer
 				return resolve.Reply{}, drowned, nil
 			}

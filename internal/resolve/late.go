@@ -1,0 +1,162 @@
+package resolve
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/selection"
+)
+
+// attempt is one question to one server.
+type attempt struct {
+	server Server
+	asked  Question
+	choice selection.Choice
+}
+
+// late is what a query still waits for of attempts whose time is over, while it
+// makes others. The zero value waits for nothing.
+type late struct {
+	now  attempt         // the one under way
+	all  context.Context // of the request
+	ctx  context.Context // of those that are waited for
+	end  context.CancelFunc
+	open int // attempts that got has not heard of
+
+	mu  sync.Mutex
+	got chan lateReply
+	// interrupt ends the exchange under way, because an earlier one was answered
+	// that asked the same.
+	interrupt context.CancelFunc
+	asking    Question
+}
+
+// lateReply is how an attempt ended after its time.
+type lateReply struct {
+	attempt
+	reply Reply
+	err   error
+}
+
+// begin starts an attempt. The context it returns ends when an earlier attempt
+// that asks the same is answered.
+func (l *late) begin(ctx context.Context, a attempt) context.Context {
+	l.now, l.all = a, ctx
+	if l.open == 0 {
+		return ctx
+	}
+	ctx, stop := context.WithCancel(ctx)
+	l.mu.Lock()
+	l.interrupt, l.asking = stop, a.asked
+	l.mu.Unlock()
+	return ctx
+}
+
+// finish ends what begin started, and returns the answer to an earlier attempt if
+// one came.
+func (l *late) finish() (r lateReply, ok bool) {
+	if l.open == 0 {
+		return r, false
+	}
+	l.mu.Lock()
+	if l.interrupt != nil {
+		l.interrupt()
+		l.interrupt = nil
+	}
+	l.mu.Unlock()
+	return l.poll()
+}
+
+// Overdue implements Late.
+func (l *late) Overdue() (context.Context, time.Duration, func(Reply, error)) {
+	if l.end == nil {
+		l.ctx, l.end = context.WithCancel(l.all)
+		l.mu.Lock()
+		l.got = make(chan lateReply, limits.MaxUpstreamPerFetch)
+		l.mu.Unlock()
+	}
+	l.open++
+	a, got := l.now, l.got
+	return l.ctx, a.patience(), func(reply Reply, err error) {
+		got <- lateReply{a, reply, err} // a query has no more attempts than there is room
+		if err == nil {
+			l.stop(got, a.asked)
+		}
+	}
+}
+
+// stop ends the exchange under way, if it belongs to those that tell got and asks
+// the same.
+func (l *late) stop(got chan lateReply, asked Question) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.interrupt != nil && l.got == got && l.asking == asked {
+		l.interrupt()
+	}
+}
+
+// patience is how long an answer is waited for after its time: until the request
+// ends, from a server that is known to answer.
+func (a *attempt) patience() time.Duration {
+	if a.choice.Known {
+		return limits.RequestDeadline
+	}
+	return limits.LateAnswer
+}
+
+// poll returns an answer that has come late, if there is one.
+func (l *late) poll() (r lateReply, ok bool) {
+	for l.open > 0 {
+		select {
+		case r = <-l.got:
+			l.open--
+			if r.err == nil {
+				return r, true
+			}
+		default:
+			return r, false
+		}
+	}
+	return r, false
+}
+
+// wait returns the next answer that comes late; none comes when ok is false.
+func (l *late) wait(ctx context.Context) (r lateReply, ok bool) {
+	for l.open > 0 {
+		select {
+		case r = <-l.got:
+			l.open--
+			if r.err == nil {
+				return r, true
+			}
+		case <-ctx.Done():
+			return r, false
+		}
+	}
+	return r, false
+}
+
+// close waits for nothing more.
+func (l *late) close() {
+	if l.end != nil {
+		l.end()
+		l.end, l.open = nil, 0
+	}
+}
+
+// await waits for late answers when there is nobody else to ask. While it waits,
+// it has a place of the zone like any question that is not answered.
+func (s *solver) await(q *Query) (answered bool) {
+	if q.run.late.open == 0 || !s.enter(q.Cut) {
+		return false
+	}
+	defer s.zones.Leave(q.Cut.Name)
+	s.r.trace(q, "resl", "nobody is left to ask, waiting for late answers")
+	r, ok := q.run.late.wait(s.r.ctx)
+	if ok {
+		s.answered(q, r.attempt, r.reply)
+	}
+	return ok
+}

@@ -1,0 +1,166 @@
+package upstream
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+)
+
+// overdue is a resolve.Late that hands on what comes.
+type overdue struct {
+	ctx   context.Context
+	limit time.Duration
+	got   chan lateAnswer
+	asked atomic.Int32
+}
+
+type lateAnswer struct {
+	reply resolve.Reply
+	err   error
+}
+
+func waitOverdue(ctx context.Context, limit time.Duration) *overdue {
+	return &overdue{ctx: ctx, limit: limit, got: make(chan lateAnswer, 4)}
+}
+
+func (o *overdue) Overdue() (context.Context, time.Duration, func(resolve.Reply, error)) {
+	o.asked.Add(1)
+	return o.ctx, o.limit, func(r resolve.Reply, err error) { o.got <- lateAnswer{r, err} }
+}
+
+// A server that had become slower than its time was taken for dead, although it
+// answered every question.
+func TestAnAnswerAfterItsTimeIsTaken(t *testing.T) {
+	release := make(chan struct{})
+	for what, play := range map[string]func(s *testServer, from netip.AddrPort, q []byte){
+		"a good answer": truthUDP,
+		"a truncated answer, fetched over TCP": func(s *testServer, from netip.AddrPort, q []byte) {
+			a := reply(q, truth)
+			a[2] |= 2 // TC
+			s.send(from, a)
+		},
+		"forged datagrams, then TCP": func(s *testServer, from netip.AddrPort, q []byte) {
+			a := reply(q, truth)
+			a[0] ^= 1 // another ID
+			s.send(from, a)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := (&testServer{onTCP: truthTCP, onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+				<-release
+				play(s, from, q)
+			}}).start(t, "127.0.0.1")
+			e := newExchanger(t, Config{})
+			late := waitOverdue(background, 10*time.Second)
+			x := question(t, s.addr, "www.example.")
+			x.Timeout, x.Late = 20*time.Millisecond, late
+			_, err := e.Exchange(background, x)
+			wantErr(t, err, resolve.ErrOverdue)
+			wantErr(t, err, resolve.ErrTimeout)
+			release <- struct{}{}
+			l := <-late.got
+			if got := address(t, l.reply, l.err); got != truth {
+				t.Errorf("got %x, want %x", got, truth)
+			}
+			if l.reply.RTT < x.Timeout && !l.reply.TCP {
+				t.Errorf("the round trip took %v, shorter than the time that was over", l.reply.RTT)
+			}
+			if n := len(late.got); n != 0 || late.asked.Load() != 1 {
+				t.Errorf("%d more answers, asked %d times", n, late.asked.Load())
+			}
+		})
+	}
+}
+
+// Waiting for late answers ends with whoever waits, with its limit and with the
+// Exchanger, and at most so many wait.
+func TestLateAnswersAreBounded(t *testing.T) {
+	s := (&testServer{}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ctx, cancel := context.WithCancel(background)
+	ask := func(i int, late *overdue) error {
+		x := question(t, s.addr, itoa(i)+".example.")
+		x.Timeout, x.Late = time.Millisecond, late
+		_, err := e.Exchange(background, x)
+		return err
+	}
+	cancelled, limited, closed := waitOverdue(ctx, time.Hour), waitOverdue(background, time.Millisecond), waitOverdue(background, time.Hour)
+	wantErr(t, ask(1, cancelled), resolve.ErrOverdue)
+	wantErr(t, ask(2, limited), resolve.ErrOverdue)
+	wantErr(t, ask(3, closed), resolve.ErrOverdue)
+	wantErr(t, (<-limited.got).err, resolve.ErrTimeout)
+	cancel()
+	wantErr(t, (<-cancelled.got).err, context.Canceled)
+	eventually(t, "one left", func() bool { return e.lates.n.Load() == 1 })
+	e.lates.max = 1
+	if err := ask(4, waitOverdue(background, time.Hour)); err != resolve.ErrTimeout {
+		t.Errorf("one too many: %v", err)
+	}
+	e.Close()
+	wantErr(t, (<-closed.got).err, ErrClosed)
+	if n := newLates().max; n < 1 || n > limits.LateAnswers {
+		t.Errorf("%d may wait", n)
+	}
+}
+
+// Who shares an exchange that is waited for on has merely waited in vain.
+func TestFollowersOfALateExchange(t *testing.T) {
+	s := (&testServer{}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	errs := make(chan error, 2)
+	for range 2 {
+		x := question(t, s.addr, "www.example.")
+		x.Timeout, x.Late = 300*time.Millisecond, waitOverdue(ctx, time.Hour)
+		go func() {
+			_, err := e.Exchange(background, x)
+			errs <- err
+		}()
+	}
+	eventually(t, "one that joined", func() bool { return e.Stats().Joined == 1 })
+	a, b := <-errs, <-errs
+	if a == resolve.ErrTimeout {
+		a, b = b, a
+	}
+	if a != resolve.ErrOverdue || b != resolve.ErrTimeout {
+		t.Errorf("got %v and %v", a, b)
+	}
+}
+
+// Questions beyond a server's places wait in order where they are told to, and
+// are not failures.
+func TestQuestionsQueueForAServer(t *testing.T) {
+	release := make(chan struct{})
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		<-release
+		truthUDP(s, from, q)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	const all = limits.MaxOutstandingPerServer + limits.QueuedPerServer
+	errs := make(chan error, all)
+	for i := range all {
+		go func() {
+			x := question(t, s.addr, itoa(i)+".example.")
+			x.Timeout, x.Queue = 2*time.Second, true
+			_, err := e.Exchange(background, x)
+			errs <- err
+		}()
+	}
+	eventually(t, "all have come", func() bool {
+		e.joint.mu.Lock()
+		defer e.joint.mu.Unlock()
+		return len(e.joint.flights) == all
+	})
+	close(release)
+	for range all {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
