@@ -13,6 +13,7 @@ type op struct {
 	replace  func(old []byte) bool
 	seen     uint64 // the clear number when it was queued
 	taken    bool   // the writer has it in its transaction
+	gone     bool   // the writer is done with it
 	job      *job
 }
 
@@ -127,12 +128,11 @@ func (q *queue) take(batch []*op, n int) ([]*op, *job) {
 func (q *queue) done(batch, rest []*op) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	gone := make(map[*op]struct{}, len(batch))
 	for _, o := range batch {
 		q.bytes -= o.size()
-		gone[o] = struct{}{}
+		o.gone = true
 	}
-	q.sorted = slices.DeleteFunc(q.sorted, func(o *op) bool { _, ok := gone[o]; return ok })
+	q.sorted = slices.DeleteFunc(q.sorted, func(o *op) bool { return o.gone })
 	for _, o := range rest {
 		o.taken = false
 	}

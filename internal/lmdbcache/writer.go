@@ -212,17 +212,29 @@ func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, room int64, b *tally) er
 		s.stats.fullDrops.Add(1)
 		return nil
 	}
-	if o.replace != nil {
-		old, err := txn.Get(s.dbi, o.key)
-		if err == nil && !mayReplace(o.replace, old) {
-			s.stats.rankDrops.Add(1)
-			return nil
-		}
-		if err != nil && !lmdb.IsNotFound(err) {
-			return err
-		}
-	}
 	b.written++
+	if o.replace == nil {
+		return txn.Put(s.dbi, o.key, o.val, 0)
+	}
+	return s.applyIf(txn, o, b)
+}
+
+// applyIf writes an entry that gives way to a better one. Most are new, so that is
+// tried first.
+func (s *Store) applyIf(txn *lmdb.Txn, o *op, b *tally) error {
+	err := txn.Put(s.dbi, o.key, o.val, lmdb.NoOverwrite)
+	if !lmdb.IsErrno(err, lmdb.KeyExist) {
+		return err
+	}
+	old, err := txn.Get(s.dbi, o.key)
+	if err != nil {
+		return err
+	}
+	if !mayReplace(o.replace, old) {
+		s.stats.rankDrops.Add(1)
+		b.written--
+		return nil
+	}
 	return txn.Put(s.dbi, o.key, o.val, 0)
 }
 
