@@ -42,6 +42,9 @@ func (t *stash) answer(req *resolve.Request, p *progress) {
 // answers counts the answers stored under a name and tells whether key's is one
 // of them.
 func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
+	if n == t.blank {
+		return 0, false
+	}
 	t.s.Range(familyKey(n, familyAnswer), func(k, _ []byte) bool {
 		count++
 		known = known || bytes.Equal(k, key)

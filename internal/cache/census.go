@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/wire"
 )
 
@@ -17,6 +19,7 @@ const (
 	anRRset
 	aDNAME // also anRRset
 	anNXDomain
+	anAnswer
 
 	allKinds kinds = 1<<iota - 1
 )
@@ -29,20 +32,29 @@ const censusMost = 24
 // over them tells which of the look-ups need not be made. A name with many
 // entries is taken to have all kinds.
 func (c *Cache) missing(n dnsname.Name) kinds {
+	missing, _ := c.survey(n)
+	return missing
+}
+
+// survey is missing, and a copy of the delegation on the way.
+func (c *Cache) survey(n dnsname.Name) (missing kinds, cut []byte) {
 	s, prefix := c.current(), nameKey(n)
 	if s == nil || len(prefix) > maxKey {
-		return allKinds
+		return allKinds, nil
 	}
 	seen, found := 0, kinds(0)
-	s.Range(prefix, func(key, _ []byte) bool {
+	s.Range(prefix, func(key, val []byte) bool {
 		if seen++; seen > censusMost {
 			found = allKinds
 			return false
 		}
-		found |= kindOf(key[len(prefix):])
+		kind := kindOf(key[len(prefix):])
+		if found |= kind; kind == aCut && len(val) <= limits.MaxCacheEntryBytes {
+			cut = bytes.Clone(val)
+		}
 		return true
 	})
-	return allKinds &^ found
+	return allKinds &^ found, cut
 }
 
 // kindOf tells what a key is of; rest is what follows the name in it.
@@ -51,6 +63,8 @@ func kindOf(rest []byte) kinds {
 		return 0
 	}
 	switch rest[0] {
+	case familyAnswer:
+		return anAnswer
 	case familyCut:
 		return aCut
 	case familyFailure:

@@ -31,6 +31,23 @@ func (c *Cache) loadCut(n dnsname.Name, now int64) *zonecut.Cut {
 	if !ok {
 		return nil
 	}
+	return c.cutOf(n, key, &e, now)
+}
+
+// openCut is loadCut for a copy of the entry.
+func (c *Cache) openCut(n dnsname.Name, raw []byte, now int64) *zonecut.Cut {
+	key := cutKey(n)
+	e, ok := c.check(key, raw)
+	if ok {
+		e.age, e.left, ok = e.header.age(now)
+	}
+	if !ok {
+		return nil
+	}
+	return c.cutOf(n, key, &e, now)
+}
+
+func (c *Cache) cutOf(n dnsname.Name, key []byte, e *entry, now int64) *zonecut.Cut {
 	cut, ok := decodeCut(n, e.body, e.age)
 	if !ok || e.kind != kindCut {
 		c.drop(key)

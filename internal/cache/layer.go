@@ -31,6 +31,9 @@ type progress struct {
 	// asked tells that the resolution was begun in earnest, so that its failure
 	// says something about the DNS and not about a policy.
 	asked bool
+	// blank is the last name that was looked for, if nothing at all was stored under
+	// it, so that this need not be found out again when something is to be stored.
+	blank dnsname.Name
 }
 
 type progressKey struct{}
@@ -70,18 +73,21 @@ func (c *Cache) begin(req *resolve.Request) resolve.State {
 func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	// Not in begin: what the operator decides about a name comes before what is
 	// remembered of it.
-	missing := c.missing(q.Name)
+	missing, entry := c.survey(q.Name)
 	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req, missing) {
 		return resolve.Fail
 	}
 	if p := progressOf(req); p != nil {
 		p.asked = true
+		if p.blank = ""; missing == allKinds {
+			p.blank = q.Name
+		}
 	}
 	if noCache(req, q) || c.current() == nil {
 		return resolve.Produce
 	}
 	var cut *zonecut.Cut
-	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), missing: missing, cut: &cut}.find()
+	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), missing: missing, entry: entry, cut: &cut}.find()
 	if o.Kind == resolve.Alias && q.Forwards() && q.Flags&resolve.Stub != 0 { // a chain whose end the server tells
 		o, _ = c.Stale(q.Question, req.Now, wantsCD(req, q), 0, nil)
 	}
@@ -123,7 +129,7 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) r
 	if s == nil || p == nil || noCache(req, q) || q.Type == wire.TypeANY {
 		return resolve.Consume
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.clears, scope: scope(req, q)}
+	t := stash{c: c, s: s, now: req.Now, seen: p.clears, scope: scope(req, q), blank: p.blank}
 	t.keep(q)
 	return resolve.Consume
 }
@@ -146,7 +152,7 @@ func (c *Cache) finalize(req *resolve.Request) {
 	if s == nil || p == nil || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) {
 		return
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.clears}
+	t := stash{c: c, s: s, now: req.Now, seen: p.clears, blank: p.blank}
 	if res := &req.Result; res.Rcode == wire.RcodeServFail || res.Stale {
 		if p.asked && !errors.Is(res.Failure, resolve.ErrPatience) {
 			t.failure(req)

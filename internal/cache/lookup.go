@@ -49,6 +49,11 @@ func (c *Cache) read(key []byte) (e entry, ok bool) {
 	if !found {
 		return e, false
 	}
+	return c.check(key, raw)
+}
+
+// check opens a copy of an entry. One that is damaged is deleted.
+func (c *Cache) check(key, raw []byte) (e entry, ok bool) {
 	if e.header, e.body, ok = open(key, raw); !ok {
 		c.drop(key)
 	}

@@ -16,6 +16,9 @@ type look struct {
 	cd  bool
 	// missing is what is known not to be stored under the name.
 	missing kinds
+	// entry is the delegation that is stored under the name, nil when that was not
+	// looked for.
+	entry []byte
 	// cut is told the closest delegation, above which nothing was looked for; with
 	// nil the look goes up to the root.
 	cut **zonecut.Cut
@@ -122,10 +125,10 @@ func (l look) denied() (o resolve.Outcome, ok bool) {
 // closest one up: a DNAME, or that nothing is there. A delegation that is alive
 // may be used although a name above it was denied since, so the look ends there.
 func (l look) ancestors() (o resolve.Outcome, ok bool) {
-	n, missing := l.q.Name, l.missing
-	for !l.delegated(n, missing) && !n.IsRoot() {
+	n, missing, entry := l.q.Name, l.missing, l.entry
+	for !l.delegated(n, missing, entry) && !n.IsRoot() {
 		n = n.Parent()
-		missing = l.c.missing(n)
+		missing, entry = l.c.survey(n)
 		if n.IsRoot() {
 			continue
 		}
@@ -156,11 +159,15 @@ func (l look) nothingBelow(n dnsname.Name) (o resolve.Outcome, ok bool) {
 
 // delegated tells whether n is a delegation whose servers may be asked. The DS
 // set of a name belongs to its parent (RFC 4035, section 3.1.4.1).
-func (l look) delegated(n dnsname.Name, missing kinds) bool {
+func (l look) delegated(n dnsname.Name, missing kinds, entry []byte) bool {
 	if l.cut == nil || missing&aCut != 0 || l.q.Type == wire.TypeDS && n == l.q.Name && !n.IsRoot() {
 		return false
 	}
-	*l.cut = l.c.loadCut(n, l.now)
+	if entry != nil {
+		*l.cut = l.c.openCut(n, entry, l.now)
+	} else {
+		*l.cut = l.c.loadCut(n, l.now)
+	}
 	return *l.cut != nil
 }
 

@@ -18,6 +18,8 @@ type stash struct {
 	seen uint64 // the clear number when the question was asked
 	// scope is the name at and below which the answer may be kept.
 	scope dnsname.Name
+	// blank is a name that nothing was stored under a moment ago.
+	blank dnsname.Name
 }
 
 // keep stores what an outcome tells.
@@ -71,6 +73,9 @@ type surroundings struct {
 // around looks at all entries of a name at once; an RRset of type qtype is to be
 // added.
 func (t *stash) around(n dnsname.Name, qtype uint16) (at surroundings) {
+	if n == t.blank {
+		return at
+	}
 	prefix, key := nameKey(n), rrsetKey(n, qtype, wire.ClassIN)
 	t.s.Range(prefix, func(k, _ []byte) bool {
 		switch kind := kindOf(k[len(prefix):]); {

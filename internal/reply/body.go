@@ -40,6 +40,9 @@ type Body struct {
 // maxBody leaves room for an OPT record in the largest message.
 const maxBody = 0xffff - wire.OPTLen
 
+// usual is the size of most answers, in octets.
+const usual = 256
+
 // maxEDEText bounds the text of an extended error, in octets.
 const maxEDEText = 255
 
@@ -52,7 +55,7 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 		Rcode: res.Rcode, AA: res.AA, Secure: res.Rank.IsSecure(), TC: res.TC,
 		Options: edeOption(res.EDE, res.EDEText),
 	}
-	m := maker{Builder: wire.NewBuilder(make([]byte, 0, 512), maxBody, 0, 0), body: &b, do: do}
+	m := maker{Builder: wire.NewBuilder(make([]byte, 0, usual), maxBody, 0, 0), body: &b, do: do}
 	m.Question([]byte(q.Name), q.Type, q.Class)
 	for i := range res.Answer {
 		m.answer(&res.Answer[i], rotate)
@@ -61,6 +64,7 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 	b.TC = b.TC || m.Truncated()
 	b.Additional = m.Len()
 	m.rest(wire.Additional, res.Additional)
+	b.TTLs = make([]byte, 0, 2*len(m.TTLs()))
 	for _, at := range m.TTLs() {
 		b.TTLs = binary.BigEndian.AppendUint16(b.TTLs, at)
 	}

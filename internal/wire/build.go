@@ -30,6 +30,8 @@ type Builder struct {
 	short bool
 	used  int // names compressed
 	spent int // octets compared to find what to point to
+
+	few struct{ names, ttls [8]uint16 } // as many as most messages have
 }
 
 // NewBuilder starts a message in buf's memory (which may be nil) that will be
@@ -37,6 +39,7 @@ type Builder struct {
 // its low bits.
 func NewBuilder(buf []byte, maxLen int, id, flags uint16) *Builder {
 	b := &Builder{buf: append(buf[:0], make([]byte, HeaderLen)...), max: min(maxLen, 0xffff)}
+	b.names, b.ttls = b.few.names[:0], b.few.ttls[:0]
 	binary.BigEndian.PutUint16(b.buf, id)
 	binary.BigEndian.PutUint16(b.buf[2:], flags)
 	return b
