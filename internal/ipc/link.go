@@ -3,6 +3,7 @@ package ipc
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +42,12 @@ type Link struct {
 	roster  chan []Member
 	drain   chan struct{}
 	closed  chan struct{}
+	give    chan struct{}
+	guards  chan struct{} // something is in guarded
 	sendMu  sync.Mutex
+
+	guardMu sync.Mutex
+	guarded []Message
 }
 
 // FromEnv opens the link of a process that a supervisor started; it returns
@@ -72,6 +78,8 @@ func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
 		roster: make(chan []Member, 1),
 		drain:  make(chan struct{}),
 		closed: make(chan struct{}),
+		give:   make(chan struct{}, 1),
+		guards: make(chan struct{}, 1),
 	}
 	if err := conn.Send(Message{Kind: Hello, PID: os.Getpid()}); err != nil {
 		return nil, fmt.Errorf("supervisor is gone: %w", err)
@@ -116,8 +124,36 @@ func (l *Link) listen() {
 				draining = true
 				close(l.drain)
 			}
+		case Give:
+			wake(l.give)
+		case Guard:
+			l.setGuard(m)
+			continue // its descriptors are kept
 		}
+		m.FDs.Close()
 	}
+}
+
+// wake leaves word for one goroutine; once is enough.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// setGuard keeps the newest word on each process only.
+func (l *Link) setGuard(m Message) {
+	l.guardMu.Lock()
+	defer l.guardMu.Unlock()
+	l.guarded = slices.DeleteFunc(l.guarded, func(old Message) bool {
+		if old.PID == m.PID {
+			old.FDs.Close()
+		}
+		return old.PID == m.PID
+	})
+	l.guarded = append(l.guarded, m)
+	wake(l.guards)
 }
 
 // setRoster keeps the newest roster only: nobody needs an older one.
@@ -173,6 +209,21 @@ func (l *Link) Ready() { l.send(Message{Kind: Ready}) }
 // Stopping tells that this worker drains.
 func (l *Link) Stopping() { l.send(Message{Kind: Stopping}) }
 
+// Changed tells that this worker's sockets are others than it handed over. The
+// answer is Give; until it comes nothing more needs to be said.
+func (l *Link) Changed() { l.send(Message{Kind: Changed}) }
+
+// Sockets hands over copies of fds: first the lifeline, whose other end closes
+// with this process, then the listening sockets.
+func (l *Link) Sockets(fds Descriptors) { l.send(Message{Kind: Sockets, FDs: fds}) }
+
+// Kept tells that what Guarded gave for process pid was heard.
+func (l *Link) Kept(pid int) { l.send(Message{Kind: Kept, PID: pid}) }
+
+// Taken tells that process pid is dead and that what its sockets hold is
+// answered here.
+func (l *Link) Taken(pid int) { l.send(Message{Kind: Taken, PID: pid}) }
+
 // Fatal hands over the one line that says why this worker cannot start. It
 // reports whether a supervisor took it and will show it; otherwise the caller
 // does.
@@ -187,6 +238,33 @@ func (l *Link) Roster() <-chan []Member {
 		return nil
 	}
 	return l.roster
+}
+
+// Give delivers the wish for this worker's sockets (see Sockets).
+func (l *Link) Give() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return l.give
+}
+
+// Guards tells that Guarded has something.
+func (l *Link) Guards() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return l.guards
+}
+
+// Guarded takes what has come of other workers' sockets, the newest of each
+// process: a message's FDs, now the caller's, belong to process PID; without
+// any they need no longer be kept.
+func (l *Link) Guarded() []Message {
+	l.guardMu.Lock()
+	defer l.guardMu.Unlock()
+	list := l.guarded
+	l.guarded = nil
+	return list
 }
 
 // Drain is closed when the supervisor asks this worker to end.

@@ -24,12 +24,18 @@ const (
 	Ready    Kind = "ready"    // serving, with its control socket open
 	Fatal    Kind = "fatal"    // cannot start, or go on; Line says why
 	Stopping Kind = "stopping" // draining, of its own accord or when asked
+	Changed  Kind = "changed"  // listens elsewhere than when it last handed its sockets over
+	Sockets  Kind = "sockets"  // with FDs: its lifeline, then copies of its listening sockets
+	Kept     Kind = "kept"     // has heard what Guard said about PID
+	Taken    Kind = "taken"    // found process PID dead and answers what its sockets hold
 )
 
 // What the supervisor tells a worker.
 const (
 	Roster Kind = "roster" // Members are those that are ready now
 	Drain  Kind = "drain"  // answer what was accepted, then end
+	Give   Kind = "give"   // hand over your sockets, as they are now
+	Guard  Kind = "guard"  // with FDs: keep these for process PID until it dies; without: no longer
 )
 
 // A Member is a worker that is ready.
@@ -45,6 +51,8 @@ type Message struct {
 	Dir     string   `json:"dir,omitempty"`
 	Line    string   `json:"line,omitempty"`
 	Members []Member `json:"members,omitempty"`
+	// FDs travel beside the message. Who receives them owns them.
+	FDs Descriptors `json:"-"`
 }
 
 // DecodeMessage reads one message. Unknown kinds and fields are no error, so
@@ -67,7 +75,10 @@ const sendTime = time.Second
 
 // A Conn is one end of the socket pair. Send and Receive may be used by one
 // goroutine each.
-type Conn struct{ c net.Conn }
+type Conn struct {
+	c   *net.UnixConn
+	got Descriptors // received with the frame that is being read
+}
 
 // Pair makes a socket pair: one end as a Conn, the other as a file to hand to
 // a child. The file is to be closed once the child has it.
@@ -92,10 +103,16 @@ func fromFile(f *os.File) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{c}, nil
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, errors.New("not a UNIX socket")
+	}
+	return &Conn{c: u}, nil
 }
 
-// Send writes one message; it waits a second at most.
+// Send writes one message; it waits a second at most. The message's
+// descriptors stay the caller's: the other side gets copies.
 func (c *Conn) Send(m Message) error {
 	p, err := json.Marshal(m)
 	if err != nil {
@@ -104,20 +121,28 @@ func (c *Conn) Send(m Message) error {
 	if err := c.c.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
 		return err
 	}
-	return WriteFrame(c.c, p, limits.IPCFrame)
+	return WriteFrame(&passing{c: c.c, fds: m.FDs}, p, limits.IPCFrame)
 }
 
 // Receive waits for one message. io.EOF means that the other process has
 // ended.
 func (c *Conn) Receive() (Message, error) {
-	p, err := ReadFrame(c.c, limits.IPCFrame)
+	p, err := ReadFrame(receiving{c}, limits.IPCFrame)
+	fds := c.got
+	c.got = nil
 	if errors.Is(err, unix.ECONNRESET) {
 		err = io.EOF // it ended before it had read everything
 	}
+	m := Message{}
+	if err == nil {
+		m, err = DecodeMessage(p)
+	}
 	if err != nil {
+		fds.Close()
 		return Message{}, err
 	}
-	return DecodeMessage(p)
+	m.FDs = fds
+	return m, nil
 }
 
 // Close ends the connection.

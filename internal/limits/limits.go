@@ -215,4 +215,6 @@ const (
 	ClockJump         = 10 * time.Minute
 	GCBallast         = 16 << 20 // octets that count as heap and are never touched
 	IPCFrame          = 1 << 20
+	HandedSockets     = 240         // of one worker that are kept for its death, the lifeline too; the kernel passes at most 253
+	HandOverTime      = time.Second // that a lone worker's sockets wait for its successor
 )
