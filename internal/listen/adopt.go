@@ -44,7 +44,7 @@ func (s *Server) Adopt(f *os.File) error {
 		err = s.adoptUDP(e, f)
 	} else {
 		e.Flags.TCP = true
-		err = s.adoptTCP(e, f)
+		err = s.takeTCP(e, f, true)
 	}
 	if err != nil {
 		return fmt.Errorf("inherited socket %v: %w", bound, err)
@@ -113,7 +113,8 @@ func familyOf(fd int) int {
 	return family
 }
 
-func (s *Server) adoptTCP(e *endpoint, f *os.File) error {
+// takeTCP accepts from a copy of f.
+func (s *Server) takeTCP(e *endpoint, f *os.File, shared bool) error {
 	ln, err := net.FileListener(f)
 	if err != nil {
 		return err
@@ -123,6 +124,6 @@ func (s *Server) adoptTCP(e *endpoint, f *os.File) error {
 		ln.Close()
 		return ErrNotASocket
 	}
-	e.tcp = s.startTCP(tcp, e.Addr, true)
+	e.tcp = s.startTCP(tcp, e.Addr, shared)
 	return nil
 }

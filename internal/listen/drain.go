@@ -101,7 +101,7 @@ func (s *Server) retire(e *endpoint, by time.Duration) {
 		e.udp.stop(by)
 	}
 	if e.tcp != nil {
-		e.tcp.stop(limits.HandshakeGrace)
+		e.tcp.stop(e.handshakeGrace())
 	}
 	if e.udp != nil {
 		e.udp.close()
@@ -112,6 +112,16 @@ func (s *Server) retire(e *endpoint, by time.Duration) {
 	if e.udp != nil {
 		e.udp.stats.addTo(&s.gone)
 	}
+}
+
+// handshakeGrace is how long a TCP socket stays for the handshakes that it has
+// begun, while clients that begin one wait for a second. For the few of a dead
+// worker, which has broken all its connections, that is too dear.
+func (e *endpoint) handshakeGrace() time.Duration {
+	if e.left {
+		return 0
+	}
+	return limits.HandshakeGrace
 }
 
 // leaveGroup takes the UDP socket out of the kernel's choice. It returns false

@@ -43,6 +43,9 @@ type Options struct {
 	Log    *logging.Logger
 	Limits *limits.Counters
 	Panics *safe.Group
+	// Changed is told that Copies would give others than before. It must not
+	// wait, nor call the Server.
+	Changed func()
 }
 
 // A Server is all listening sockets of a worker. Its methods may be called by
@@ -53,6 +56,7 @@ type Server struct {
 	log     *logging.Logger
 	limits  *limits.Counters
 	panics  *safe.Group
+	changed func()
 
 	pending  *pending
 	crew     crew
@@ -85,8 +89,9 @@ type Server struct {
 // An endpoint is a planned or opened Endpoint.
 type endpoint struct {
 	Endpoint
-	udp *udpSocket
-	tcp *tcpSocket
+	udp  *udpSocket
+	tcp  *tcpSocket
+	left bool // by a process that is dead (Finish)
 }
 
 // New makes a server without sockets. It opens none before Open.
@@ -94,7 +99,10 @@ func New(h Handler, o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = clock.Real()
 	}
-	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics}
+	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed}
+	if s.changed == nil {
+		s.changed = func() {}
+	}
 	if s.panics == nil {
 		s.panics = &safe.Group{OnPanic: func(p *safe.Panic) {
 			s.log.Error("panic", "in", p.Name, "value", p.Value, "stack", string(p.Stack))
@@ -140,6 +148,8 @@ func (s *Server) Listen(addr netip.AddrPort, flags Flags) error {
 		}
 	} else if err := s.start(e); err != nil {
 		return err
+	} else {
+		s.changed()
 	}
 	s.endpoints = append(s.endpoints, e)
 	return nil
@@ -155,6 +165,7 @@ func (s *Server) Open() error {
 		return ErrLeaving
 	}
 	s.open = true
+	defer s.changed()
 	s.readMaxFiles()
 	for _, e := range s.endpoints {
 		if e.udp != nil || e.tcp != nil {
@@ -237,6 +248,7 @@ func (s *Server) Close(addr netip.AddrPort) bool {
 	e := s.endpoints[i]
 	s.endpoints = slices.Delete(s.endpoints, i, i+1)
 	s.retireLocked(e, s.clock.Mono()+limits.DrainAnswerTime)
+	s.changed()
 	return true
 }
 

@@ -171,7 +171,7 @@ func (s *Server) nearlyOutOfFiles(nc *net.TCPConn) bool {
 // clients repeat after a second and then find another worker, and stays until
 // those that it has begun are complete.
 func (t *tcpSocket) stop(grace time.Duration) {
-	if !t.shared && !migrates() && t.ignoreHandshakes() == nil {
+	if !t.shared && grace > 0 && !migrates() && t.ignoreHandshakes() == nil {
 		sleepUntil(t.s.hurry, grace)
 	}
 	t.leave.Store(true)
@@ -179,6 +179,7 @@ func (t *tcpSocket) stop(grace time.Duration) {
 	<-t.ended
 	if !t.shared {
 		t.acceptRest()
+		t.stopListening()
 	}
 	t.ln.Close()
 	t.mu.Lock()
@@ -186,6 +187,14 @@ func (t *tcpSocket) stop(grace time.Duration) {
 	if t.spare != nil {
 		t.spare.Close()
 		t.spare = nil
+	}
+}
+
+// stopListening takes the socket out of the port group: closing alone does not
+// while a guardian has a copy of it (Copies).
+func (t *tcpSocket) stopListening() {
+	if raw, err := t.ln.SyscallConn(); err == nil {
+		_ = withFD(raw, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
 	}
 }
 

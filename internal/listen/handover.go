@@ -1,0 +1,110 @@
+package listen
+
+import (
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+)
+
+// Copies duplicates the sockets that are served, UDP before TCP, at most that
+// many of them, for a process that is to answer what they hold should this one
+// be killed (Finish). Those that are leaving, and inherited ones, which others
+// have too, are not among them. The caller closes the descriptors.
+//
+// A copy attracts nothing once the socket itself has left: a UDP socket leaves
+// its group by being connected, a TCP socket by a shutdown, and both change the
+// socket and not the descriptor.
+func (s *Server) Copies(most int) (fds []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add := func(fd int) error {
+		if len(fds) == most {
+			return nil
+		}
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err == nil {
+			fds = append(fds, dup)
+		}
+		return err
+	}
+	// Without a descriptor to spare there is no copy, and no harm.
+	for _, e := range s.endpoints {
+		if e.udp != nil && !e.Inherited {
+			_ = add(e.udp.fd)
+		}
+	}
+	for _, e := range s.endpoints {
+		if e.tcp == nil || e.Inherited {
+			continue
+		}
+		if raw, err := e.tcp.ln.SyscallConn(); err == nil {
+			_ = withFD(raw, add)
+		}
+	}
+	return fds
+}
+
+// Finish takes a listening socket of a process that is dead, answers what has
+// come to it, and closes it. It leaves its port group at once, so that what
+// comes from now on goes to those that live, and is no endpoint of this server.
+// Finish takes fd, whatever it returns.
+func (s *Server) Finish(fd int) error {
+	kind, bound, err := identify(fd)
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left {
+		unix.Close(fd)
+		return ErrLeaving
+	}
+	e := &endpoint{Endpoint: Endpoint{Addr: bound}, left: true}
+	if kind == unix.SOCK_DGRAM {
+		err = s.finishUDP(e, fd)
+	} else {
+		f := os.NewFile(uintptr(fd), "")
+		defer f.Close()
+		err = s.takeTCP(e, f, false)
+	}
+	if err == nil {
+		s.retireLocked(e, s.clock.Mono()+limits.DrainAnswerTime)
+	}
+	return err
+}
+
+// finishUDP leaves the group before anything else. That a socket belongs to all
+// addresses is known from what it tells of each datagram: if its owner had begun
+// to leave, it is connected, and has an address.
+func (s *Server) finishUDP(e *endpoint, fd int) error {
+	u := &udpSocket{fd: fd, bound: e.Addr}
+	_ = u.connectToItself()
+	wildcard := tellsLocal(fd)
+	if wildcard && !e.Addr.Addr().IsUnspecified() {
+		e.Addr = netip.AddrPortFrom(unspecified(e.Addr.Addr()), e.Addr.Port())
+	}
+	var err error
+	e.udp, err = s.startUDP(fd, e.Addr, wildcard, false)
+	return err
+}
+
+func unspecified(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// tellsLocal tells whether setPktinfo was done.
+func tellsLocal(fd int) bool {
+	level, option := unix.SOL_IP, unix.IP_PKTINFO
+	if familyOf(fd) == unix.AF_INET6 {
+		level, option = unix.SOL_IPV6, unix.IPV6_RECVPKTINFO
+	}
+	on, err := unix.GetsockoptInt(fd, level, option)
+	return err == nil && on != 0
+}

@@ -1,0 +1,193 @@
+package listen
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// orphan binds a UDP socket that nobody reads from, as a dead process's, beside
+// those of a server.
+func orphan(t *testing.T, at netip.AddrPort) int {
+	t.Helper()
+	fd, err := bindUDP(at, Flags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+func TestFinishAnswersWhatIsLeft(t *testing.T) {
+	for _, c := range []struct {
+		bind, ask string
+		leaving   bool // its owner was killed while it left
+	}{
+		{"127.0.0.1", "127.0.0.1", false},
+		{"0.0.0.0", "127.0.0.9", false},
+		{"0.0.0.0", "127.0.0.9", true},
+		{"::1", "::1", true},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			s := serve(t, newEcho(), netip.AddrPortFrom(netip.MustParseAddr(c.bind), 0).String())
+			bound := s.Endpoints()[0].Addr
+			at := netip.AddrPortFrom(netip.MustParseAddr(c.ask), bound.Port())
+			fd := orphan(t, bound)
+			var clients []*net.UDPConn
+			for i := range 50 { // some of them the kernel gives to the orphan
+				clients = append(clients, udpClient(t, at))
+				if _, err := clients[i].Write(ask(uint16(i), 'f')); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.leaving {
+				if err := (&udpSocket{fd: fd, bound: bound}).connectToItself(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Finish(fd); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, 512)
+			for i, client := range clients { // connected: an answer from elsewhere does not come
+				_ = client.SetReadDeadline(time.Now().Add(20 * time.Second))
+				if _, err := client.Read(buf); err != nil || id(buf) != uint16(i) {
+					t.Errorf("client %d: %v", i, err)
+				}
+			}
+			if n := len(s.Endpoints()); n != 1 {
+				t.Errorf("%d endpoints, want the server's own alone", n)
+			}
+			// From now on everybody is answered, also by a server that had no part in this.
+			for i := range 50 {
+				exchange(t, udpClient(t, at), ask(uint16(i), 'f'))
+			}
+		})
+	}
+}
+
+func TestFinishAcceptsWhoWaits(t *testing.T) {
+	s := serve(t, newEcho())
+	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), Flags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := plainAddr(ln.Addr())
+	var clients []*net.TCPConn
+	for range 5 {
+		clients = append(clients, tcpClient(t, at))
+	}
+	fd := copyOf(t, ln)
+	ln.Close()
+	if err := s.Finish(fd); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range clients {
+		sendFrames(t, c, ask(uint16(i), 'f'))
+		if got := readFrame(t, c); id(got) != uint16(i) {
+			t.Errorf("connection %d: answer %v", i, got)
+		}
+	}
+	eventually(t, "nobody listens", func() bool { return refused(at) })
+}
+
+func copyOf(t *testing.T, ln *net.TCPListener) (fd int) {
+	t.Helper()
+	raw, err := ln.SyscallConn()
+	if err == nil {
+		err = withFD(raw, func(old int) (err error) {
+			fd, err = unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 3)
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+func refused(at netip.AddrPort) bool {
+	c, err := net.DialTimeout("tcp", at.String(), time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err != nil
+}
+
+func TestFinishRefusesWhatIsNoSocket(t *testing.T) {
+	s := serve(t, newEcho())
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Dup(int(f.Fd()))
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Finish(fd); err != ErrNotASocket {
+		t.Errorf("a file: %v, want %v", err, ErrNotASocket)
+	}
+	s.Drain(context.Background())
+	if err := s.Finish(orphan(t, netip.MustParseAddrPort("127.0.0.1:0"))); err != ErrLeaving {
+		t.Errorf("a server that leaves: %v, want %v", err, ErrLeaving)
+	}
+}
+
+// A copy of a socket that has left its group attracts nothing.
+func TestCopiesHoldNothingBack(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	fds := s.Copies(9)
+	if len(fds) != 2 || len(s.Copies(0)) != 0 {
+		t.Fatalf("%d copies, want one of UDP and one of TCP", len(fds))
+	}
+	for _, fd := range fds {
+		defer unix.Close(fd)
+	}
+	if kind, _, err := identify(fds[0]); err != nil || kind != unix.SOCK_DGRAM {
+		t.Errorf("the first copy is of kind %d, %v; want UDP", kind, err)
+	}
+	other := New(newEcho(), Options{})
+	if err := other.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer other.Drain(context.Background())
+	if err := other.Listen(at, Flags{UDP: true, TCP: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close(at)
+	if n := len(s.Copies(9)); n != 0 {
+		t.Errorf("%d copies of what is closed", n)
+	}
+	for i := range 50 {
+		exchange(t, udpClient(t, at), ask(uint16(i), 'f'))
+	}
+	other.Close(at)
+	eventually(t, "nobody listens", func() bool { return refused(at) })
+}
+
+func TestChangesOfSocketsAreTold(t *testing.T) {
+	told := 0
+	s := New(newEcho(), Options{Changed: func() { told++ }})
+	defer s.Drain(context.Background())
+	at := netip.MustParseAddrPort("127.0.0.1:0")
+	for i, step := range []struct {
+		do   func() error
+		want int
+	}{
+		{func() error { return s.Listen(at, Flags{UDP: true}) }, 0}, // only planned
+		{s.Open, 1},
+		{func() error { return s.Listen(at, Flags{UDP: true}) }, 2},
+		{func() error { s.Close(s.Endpoints()[0].Addr); return nil }, 3},
+	} {
+		if err := step.do(); err != nil || told != step.want {
+			t.Errorf("after step %d: told %d times, %v; want %d", i, told, err, step.want)
+		}
+	}
+}
