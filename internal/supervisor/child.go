@@ -21,6 +21,7 @@ type child struct {
 	stopping bool
 	fatal    string // why it cannot go on, in its own words
 	dir      string // its cache
+	guarding
 }
 
 // spawn starts a slot's process. Its standard streams are the supervisor's
@@ -38,7 +39,7 @@ func (s *group) spawn(slot *slot) (*child, error) {
 		conn.Close()
 		return nil, err
 	}
-	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, out: newOutbox()}
+	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
 	read := make(chan struct{})
 	s.tasks.Go("worker messages", func() { defer close(read); s.listen(slot, c) })
 	s.tasks.Go("worker outbox", func() { c.out.carry(conn) })

@@ -3,14 +3,15 @@
 // It re-executes a program N times, tells each worker who else is ready, and
 // starts a worker again when it dies. Worker 0 starts alone, the others when
 // it is ready, so that what is wrong with the configuration is found once and
-// said once. Workers write to the standard output and error that they
+// said once. It passes each worker's sockets on to a sibling, which answers what
+// is left in them should the worker be killed (guard.go). Workers write to the standard output and error that they
 // inherit and answer queries without asking anybody: a supervisor that is
 // frozen costs nothing, and one that is dead ends its group, because its end
 // of each worker's socket pair closes (package ipc).
 //
 // All state belongs to the one goroutine that runs the loop; others only send
-// it events. The supervisor knows no DNS, opens no cache, runs no Lua and
-// binds no socket. Rolling restarts are absent.
+// it events. The supervisor knows no DNS, opens no cache, runs no Lua, binds no
+// socket and reads from none. Rolling restarts are absent.
 package supervisor
 
 import (
@@ -54,6 +55,8 @@ func Run(c Config) int {
 		done:   make(chan struct{}),
 		faults: map[string][]time.Time{},
 		slots:  make([]*slot, c.Count),
+
+		orphans: map[int]ipc.Descriptors{},
 	}
 	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", string(p.Stack)) }
 	for id := range s.slots {
@@ -80,6 +83,8 @@ type group struct {
 	// faults are the recent deaths by a memory fault, for each cache
 	// directory that was open then.
 	faults map[string][]time.Time
+	// orphans are the sockets of dead workers that no sibling could take.
+	orphans map[int]ipc.Descriptors
 }
 
 // A slot is a worker's number, which outlives its processes.
@@ -150,11 +155,13 @@ func (s *group) stop(status int) {
 	}
 	s.stopping, s.status = true, status
 	s.Notify.Stopping()
+	s.dropOrphans()
 	for _, slot := range s.slots {
 		if slot.timer != nil {
 			slot.timer.Stop()
 		}
 		if slot.child != nil {
+			slot.child.dropHeld()
 			slot.child.out.drain()
 		}
 	}
@@ -212,15 +219,29 @@ func (s *group) message(slot *slot, c *child, m ipc.Message) {
 		c.fatal = m.Line
 	case ipc.Stopping:
 		c.stopping = true
+		c.dropHeld()
 		s.tellRoster()
 	case ipc.Ready:
 		s.ready(slot, c)
+	case ipc.Changed:
+		c.asked = false
+		s.guard()
+	case ipc.Sockets:
+		s.handOver(slot, c, m.FDs)
+		return // the descriptors are taken
+	case ipc.Kept:
+		delete(c.owes, m.PID)
+		s.guard()
+	case ipc.Taken:
+		s.taken(c, m.PID)
 	}
+	m.FDs.Close()
 }
 
 func (s *group) ready(slot *slot, c *child) {
 	c.ready = true
 	slot.failures = 0
+	s.adopt(c)
 	s.tellRoster()
 	if s.complete || s.stopping {
 		return
@@ -250,7 +271,10 @@ func (s *group) roster() []ipc.Member {
 	return members
 }
 
+// tellRoster tells each worker who serves, and sees to it that all of those have
+// a guardian among them.
 func (s *group) tellRoster() {
+	s.guard()
 	members := s.roster()
 	for _, slot := range s.slots {
 		if slot.child != nil {
@@ -267,6 +291,7 @@ func (s *group) ended(slot *slot, c *child, state *os.ProcessState) {
 	if s.Died != nil {
 		s.Died(c.pid)
 	}
+	s.release(c, state)
 	if c.ready {
 		s.tellRoster()
 	}
@@ -312,6 +337,7 @@ func (s *group) unready(slot *slot, fatal, how string) {
 		s.fail(line)
 		return
 	}
+	s.dropOrphans()
 	delay := backoff(slot.failures)
 	s.Log.Warn(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
 	s.startLater(slot, delay)

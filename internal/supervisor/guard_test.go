@@ -1,0 +1,206 @@
+package supervisor
+
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/ipc"
+)
+
+// bench is a group of workers that are ready and of which no process exists.
+func bench(n int) *group {
+	s := &group{orphans: map[int]ipc.Descriptors{}}
+	for id := range n {
+		c := &child{pid: 100 + id, ready: true, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
+		s.slots = append(s.slots, &slot{id: id, child: c})
+	}
+	return s
+}
+
+func (s *group) worker(id int) *child { return s.slots[id].child }
+
+// settle has every worker that was asked hand something over, and every guardian
+// but the frozen confirm, until nobody is asked any more.
+func settle(t *testing.T, s *group, frozen *child) {
+	t.Helper()
+	s.guard()
+	for range 100 {
+		busy := false
+		for _, slot := range s.slots {
+			for _, m := range heard(slot.child, frozen) {
+				busy = true
+				if m.Kind == ipc.Give {
+					s.message(slot, slot.child, ipc.Message{Kind: ipc.Sockets, FDs: descriptor(t)})
+				} else {
+					s.message(slot, slot.child, ipc.Message{Kind: ipc.Kept, PID: m.PID})
+				}
+			}
+		}
+		if !busy {
+			return
+		}
+	}
+	t.Fatal("there is no end of it")
+}
+
+// heard is what a worker has heard now.
+func heard(c, frozen *child) []ipc.Message {
+	if c == nil || c == frozen {
+		return nil
+	}
+	list, _ := c.out.take()
+	for _, m := range list {
+		m.FDs.Close()
+	}
+	return list
+}
+
+func descriptor(t *testing.T) ipc.Descriptors {
+	t.Helper()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ipc.Descriptors{fd}
+}
+
+// die ends a worker's process and starts the next one.
+func (s *group) die(id int) {
+	old := s.worker(id)
+	s.slots[id].child = nil
+	old.out.close()
+	s.release(old, &os.ProcessState{})
+	s.guard()
+	next := &child{pid: old.pid + 1000, ready: true, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
+	s.slots[id].child = next
+	s.adopt(next)
+	s.guard()
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func TestEverybodyHasAGuardian(t *testing.T) {
+	before := openFiles(t)
+	s := bench(4)
+	settle(t, s, nil)
+	for _, slot := range s.slots {
+		c := slot.child
+		if c.keeper == nil || c.keeper == c || c.keeper != c.guardian || c.held != nil {
+			t.Errorf("worker %d: guardian %p, keeper %p, held %v", slot.id, c.guardian, c.keeper, c.held)
+		}
+	}
+	for range 50 {
+		s.die(1)
+		findDead(s, nil)
+		settle(t, s, nil)
+		s.die(2)
+		findDead(s, nil)
+		settle(t, s, nil)
+		for _, slot := range s.slots {
+			if c := slot.child; c.keeper == nil || c.keeper != c.guardian || c.keeper != s.slots[slotOf(s, c.keeper)].child {
+				t.Fatalf("worker %d is in the hands of nobody, or of the dead", slot.id)
+			}
+		}
+	}
+	if after := openFiles(t); after != before {
+		t.Errorf("%d descriptors are open, %d were before", after, before)
+	}
+}
+
+// findDead has every guardian but the frozen say that it found its wards dead.
+func findDead(s *group, frozen *child) {
+	for _, slot := range s.slots {
+		for pid := range slot.child.owes {
+			if slot.child != frozen {
+				s.message(slot, slot.child, ipc.Message{Kind: ipc.Taken, PID: pid})
+			}
+		}
+	}
+}
+
+func slotOf(s *group, c *child) int {
+	for _, slot := range s.slots {
+		if slot.child == c {
+			return slot.id
+		}
+	}
+	return 0
+}
+
+// A guardian that is frozen keeps what it has; what comes afterwards goes to
+// those that confirm.
+func TestFrozenGuardianGetsNoMore(t *testing.T) {
+	s := bench(3)
+	settle(t, s, nil)
+	frozen := s.worker(0).guardian
+	var ward int
+	for _, slot := range s.slots {
+		if slot.child != frozen && slot.child.guardian == frozen {
+			ward = slot.id
+		}
+	}
+	for range 20 {
+		s.die(ward)
+		findDead(s, frozen)
+		settle(t, s, frozen)
+	}
+	if len(frozen.owes) != 1 {
+		t.Errorf("the frozen guardian owes word of %d processes, want one", len(frozen.owes))
+	}
+	if g := s.worker(ward).keeper; g == nil || g == frozen {
+		t.Error("the killed worker's successor has no guardian that is awake")
+	}
+	list, _ := frozen.out.take()
+	for _, m := range list {
+		if m.Kind == ipc.Guard && len(m.FDs) > 0 {
+			t.Errorf("the frozen guardian was sent sockets of process %d", m.PID)
+		}
+		m.FDs.Close()
+	}
+}
+
+func TestLoneWorkersSocketsWait(t *testing.T) {
+	before := openFiles(t)
+	s := bench(1)
+	settle(t, s, nil)
+	if c := s.worker(0); len(c.held) != 1 || c.keeper != nil {
+		t.Fatalf("held %v by the supervisor, keeper %p", c.held, c.keeper)
+	}
+	s.done = make(chan struct{})
+	old := s.worker(0)
+	s.slots[0].child = nil
+	s.release(old, &os.ProcessState{}) // state of a success
+	if len(s.orphans) != 0 {
+		t.Error("a worker that ended in good order has left something")
+	}
+	s.slots[0].child = old
+	s.handOver(s.slots[0], old, descriptor(t))
+	s.orphans[7] = descriptor(t)
+	s.dropOrphans()
+	old.dropHeld()
+	if after := openFiles(t); after != before || len(s.orphans) != 0 {
+		t.Errorf("%d descriptors are open, %d were before", after, before)
+	}
+}
+
+func TestOutboxThatIsClosedKeepsNothingOpen(t *testing.T) {
+	before := openFiles(t)
+	o := newOutbox()
+	o.guard(1, descriptor(t))
+	o.guard(1, descriptor(t))
+	o.guard(2, descriptor(t))
+	o.close()
+	o.guard(3, descriptor(t))
+	if after := openFiles(t); after != before {
+		t.Errorf("%d descriptors are open, %d were before", after, before)
+	}
+}
