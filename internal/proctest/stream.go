@@ -3,6 +3,7 @@ package proctest
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ type lane struct {
 	failed   atomic.Uint64
 	failure  atomic.Pointer[[]byte] // the first failed answer
 	lost     []time.Time
+	waits    []time.Duration // of the answered; the receiver's until it ends
 }
 
 // A Report is what became of a stream's queries. Failed ones were answered, but
@@ -48,7 +50,16 @@ type lane struct {
 type Report struct {
 	Sent, Answered, Failed uint64
 	Failure                *dns.Msg
-	Lost                   []time.Time // when each unanswered query was sent
+	Lost                   []time.Time     // when each unanswered query was sent
+	Waits                  []time.Duration // for each answer, the shortest first
+}
+
+// Wait is the time within which that share of the answers came.
+func (r Report) Wait(share float64) time.Duration {
+	if len(r.Waits) == 0 {
+		return 0
+	}
+	return r.Waits[min(int(share*float64(len(r.Waits))), len(r.Waits)-1)]
 }
 
 // Load starts a stream of rate queries a second for the A records of names.
@@ -121,9 +132,11 @@ func (l *lane) receive() {
 		if n < 12 || buf[2]&0x80 == 0 {
 			continue
 		}
-		if l.pending[uint16(buf[0])<<8|uint16(buf[1])].Swap(0) == 0 {
+		at := l.pending[uint16(buf[0])<<8|uint16(buf[1])].Swap(0)
+		if at == 0 {
 			continue
 		}
+		l.waits = append(l.waits, time.Duration(time.Now().UnixNano()-at))
 		l.answered.Add(1)
 		if buf[3]&0x0f != dns.RcodeSuccess {
 			l.failed.Add(1)
@@ -150,6 +163,7 @@ func (s *Stream) Stop() Report {
 		r.Answered += l.answered.Load()
 		r.Failed += l.failed.Load()
 		r.Lost = append(r.Lost, l.lost...)
+		r.Waits = append(r.Waits, l.waits...)
 		if wire := l.failure.Load(); wire != nil {
 			r.Failure = new(dns.Msg)
 			_ = r.Failure.Unpack(*wire)
@@ -160,6 +174,7 @@ func (s *Stream) Stop() Report {
 			}
 		}
 	}
+	slices.Sort(r.Waits)
 	return r
 }
 
