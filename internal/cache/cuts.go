@@ -17,6 +17,7 @@ var _ resolve.Cuts = (*Cache)(nil)
 func (c *Cache) Closest(name dnsname.Name, now int64) *zonecut.Cut {
 	for n := name; ; n = n.Parent() {
 		if cut := c.loadCut(n, now); cut != nil {
+			c.addChildServers(cut, now)
 			return cut
 		}
 		if n.IsRoot() {
@@ -55,6 +56,25 @@ func (c *Cache) cutOf(n dnsname.Name, key []byte, e *entry, now int64) *zonecut.
 	}
 	cut.Expires = now + int64(e.left)
 	return cut
+}
+
+// addChildServers adds the name servers that the child itself named when it was
+// asked for them, which its parent may not know (RFC 2181, section 5.4.1). They
+// serve while the parent's delegation lives, and their addresses have to be known
+// or looked up: what stood beside their names is not believed.
+func (c *Cache) addChildServers(cut *zonecut.Cut, now int64) {
+	e, sets, ok := c.loadRRset(cut.Name, wire.TypeNS, wire.ClassIN, now)
+	if !ok || e.kind != kindRRset || !addressRank(e.rank) || !e.rank.IsAuth() {
+		return
+	}
+	for _, d := range sets[0].Data {
+		if len(cut.NS) >= limits.MaxNSPerDelegation {
+			return
+		}
+		if name := wire.Target(d); name != "" && !name.IsRoot() && cut.Find(name) == nil {
+			cut.NS = append(cut.NS, zonecut.NameServer{Name: name})
+		}
+	}
 }
 
 // Keep stores a delegation that the parent's servers told. It lives no longer

@@ -3,6 +3,7 @@ package cache
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"kresd/internal/dnsname"
@@ -149,4 +150,26 @@ func TestAddrs(t *testing.T) {
 	check("expired", 0, false, false)
 	w.learn(qa, resolve.Outcome{Kind: resolve.NXDomain, Authority: []resolve.Set{soa(t, insecure, "example.", 60, 60)}})
 	check("no such name", 0, true, true)
+}
+
+// A child's own name servers, asked for, serve beside those that the parent named,
+// for as long as the parent's delegation lives.
+func TestTheChildsServersServeToo(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+100), w.now())
+	q := question(t, "example.", wire.TypeNS)
+	w.learn(q, resolve.Outcome{Kind: resolve.Positive, Answer: []resolve.Set{
+		rrset(t, insecure, "example.", wire.TypeNS, 1000, "\x03ns1\x07example\x00", "\x03ns3\x05third\x00", "\x00"),
+	}})
+	var got []string
+	for _, ns := range w.Closest(name(t, "a.example."), w.now()).NS {
+		got = append(got, ns.Name.String())
+	}
+	if want := []string{"ns1.example.", "ns2.other.", "ns3.third."}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	w.pass(101)
+	if c := w.Closest(name(t, "a.example."), w.now()); c != nil {
+		t.Errorf("after the delegation's end: got %+v", c)
+	}
 }

@@ -96,7 +96,8 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		if req.Tracef != nil {
 			req.Tracef(q, "cache", "=> not in the cache: %s", q.Question)
 		}
-		if q.Cut == nil { // the driver would look for it next
+		if q.Cut == nil && cut != nil { // the driver would look for it next
+			c.addChildServers(cut, req.Now)
 			q.Cut = cut
 		}
 		return resolve.Produce

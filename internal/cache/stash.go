@@ -35,9 +35,6 @@ func (t *stash) keep(q *resolve.Query) {
 			t.exists(o.Answer[i].Owner, o.Answer[i].Rank, at)
 		}
 	}
-	for i := range o.Extra {
-		t.set(&o.Extra[i], nil, t.around(o.Extra[i].Owner, o.Extra[i].Type))
-	}
 	switch {
 	case isNegative(o.Kind):
 		t.denial(q)

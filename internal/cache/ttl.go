@@ -9,7 +9,7 @@ import (
 // adjust brings the TTLs of a fresh outcome into the limits. It changes the
 // outcome itself, so that the first client sees what the next ones will.
 func (c *Cache) adjust(o *resolve.Outcome) {
-	for _, sets := range [][]resolve.Set{o.Answer, o.Authority, o.Extra} {
+	for _, sets := range [2][]resolve.Set{o.Answer, o.Authority} {
 		for i := range sets {
 			if s := &sets[i]; !s.Cached {
 				s.TTL = c.boundSet(s)

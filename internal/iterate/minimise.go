@@ -18,12 +18,9 @@ func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 	if it.Whole || it.Timeouts > 1 || q.Flags&resolve.NoMinimize != 0 || q.Forwards() || it.Probes >= limits.QnameMinSteps {
 		return q.Question
 	}
-	known := q.Cut.Name
-	if it.Known != "" && it.Known.IsSubdomainOf(known) {
-		known = it.Known
-	}
+	known := q.Cut.Name.Labels()
 	all := q.Name.Labels()
-	labels := known.Labels() + stride(it.Probes, all-known.Labels())
+	labels := known + stride(it.Probes, all-known)
 	// A label with an underscore is never an apex; do not stop there.
 	for labels < all && underscored(q.Name.Suffix(labels)) {
 		labels++
@@ -58,21 +55,19 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 	q := a.q
 	q.Iter.Fallback = nil
 	q.Outcome = resolve.Outcome{}
-	switch o.Kind {
-	case resolve.Positive:
+	if o.Kind == resolve.Positive {
 		o = a.servedHere(o)
-		fallthrough
-	case resolve.NoData, resolve.Alias, resolve.Referral:
-		q.Iter.Known, q.Iter.Timeouts = q.Asked.Name, 0
-		q.Iter.Whole = q.Iter.Whole || o.Kind == resolve.NoData || o.Kind == resolve.Alias
-		if o.Kind == resolve.Referral {
-			q.Outcome = o
-			return resolve.Consume
-		}
-	case resolve.Pending: // the same again, without EDNS
-	default:
-		q.Iter.Whole = true
 	}
+	switch o.Kind {
+	case resolve.Referral:
+		q.Iter.Timeouts, q.Outcome = 0, o
+		return resolve.Consume
+	case resolve.Pending: // the same again, without EDNS
+		return resolve.Produce
+	case resolve.Positive, resolve.NoData, resolve.Alias:
+		q.Iter.Timeouts = 0
+	}
+	q.Iter.Whole = true
 	return resolve.Produce
 }
 

@@ -5,32 +5,15 @@ import (
 	"kresd/internal/wire"
 )
 
-// positive adds to an answer with data the little that may stand beside it: the
-// proof that a wildcard was expanded rightly, and the apex's own NS set. All else
-// in authority and additional is dropped.
+// positive adds to an answer with data the one thing that may stand beside it:
+// the proof that a wildcard was expanded rightly. All else in authority and
+// additional is dropped; even the apex's own NS set is believed only when it was
+// asked for (CVE-2025-11411).
 func (a *answer) positive(o resolve.Outcome) resolve.Outcome {
-	if a.q.Forwards() {
-		return o
-	}
-	if expanded(o.Answer) {
+	if !a.q.Forwards() && expanded(o.Answer) {
 		o.Authority = a.proofs()
 	}
-	if ns := find(a.auth, a.cut(), wire.TypeNS); ns != nil && a.msg.AA() {
-		extra := authoritative(*ns)
-		extra.TTL = a.bounded(extra.TTL)
-		o.Extra = append(o.Extra, extra)
-	}
 	return o
-}
-
-// bounded keeps a TTL within the life of the delegation, which nothing that the
-// child says may extend.
-func (a *answer) bounded(ttl uint32) uint32 {
-	if a.q.Cut.Hints || a.cut().IsRoot() {
-		return ttl
-	}
-	left := a.q.Cut.Expires - a.r.Now
-	return uint32(max(0, min(int64(ttl), left)))
 }
 
 // expanded tells whether a signature in the answer covers fewer labels than its

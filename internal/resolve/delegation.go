@@ -36,7 +36,7 @@ func (s *solver) moveTo(q *Query) {
 	q.run.late.close()
 	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame, q.run.lastErr = false, nil
-	q.Iter.Known, q.Iter.Timeouts, q.Iter.Fallback = "", 0, nil
+	q.Iter.Timeouts, q.Iter.Fallback = 0, nil
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 }
@@ -46,12 +46,15 @@ func (s *solver) moveTo(q *Query) {
 // step 4b).
 func (s *solver) descend(q *Query) error {
 	cut := q.Outcome.Cut
-	if cut == nil || q.Cut != nil && !cut.Name.IsStrictlyBelow(q.Cut.Name) || !above(q.Question).IsSubdomainOf(cut.Name) {
+	if cut == nil || q.Cut != nil && !cut.Name.IsStrictlyBelow(q.Cut.Name) || !q.Name.IsSubdomainOf(cut.Name) {
 		q.Outcome.Kind = Lame
 		return s.useless(q)
 	}
 	s.cfg.Cuts.Keep(cut, s.r.Now)
 	s.r.trace(q, "iter", "referral to %s with %s: %s", cut.Name, howMany(len(cut.NS)), serverNames(cut))
+	if s.gluedHere(q, cut) {
+		return s.solved(q)
+	}
 	q.Cut, q.run.fresh, q.run.useless = cut, true, 0
 	s.moveTo(q)
 	return nil

@@ -61,9 +61,6 @@ type Outcome struct {
 	Target dnsname.Name
 	// Cut is the delegation of a Referral.
 	Cut *zonecut.Cut
-	// Extra are sets that may be cached but are not part of the answer: the NS set
-	// at an apex, addresses of name servers in their own zone.
-	Extra []Set
 	// Zone is the apex of the zone that answered; negative answers are kept with
 	// its SOA.
 	Zone dnsname.Name

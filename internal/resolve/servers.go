@@ -17,8 +17,9 @@ type servers struct {
 	fetches int  // names looked up
 	extra   int  // addresses gained by that
 	looked  []dnsname.Name
-	fetch   *fetch       // the look-up that is under way
-	asked   dnsname.Name // the name server that q.Server belongs to
+	glued   []dnsname.Name // had from glue, once
+	fetch   *fetch         // the look-up that is under way
+	asked   dnsname.Name   // the name server that q.Server belongs to
 }
 
 // fetch is one name server's look-up: first one family, then, if that gave no
@@ -69,6 +70,9 @@ func (s *solver) moreServers(q *Query) error {
 		if f == nil {
 			if f = s.nextFetch(q); f == nil {
 				return s.exhausted(q)
+			}
+			if s.glued(q, f.name) {
+				return nil
 			}
 			q.run.ns.fetch = f
 		}

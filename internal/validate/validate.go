@@ -29,7 +29,7 @@ func consume(_ *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 		return resolve.Consume
 	}
 	o := &q.Outcome
-	for _, sets := range [3][]resolve.Set{o.Answer, o.Authority, o.Extra} {
+	for _, sets := range [2][]resolve.Set{o.Answer, o.Authority} {
 		for i := range sets {
 			sets[i].Rank = judged(sets[i].Rank)
 		}
