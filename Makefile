@@ -8,6 +8,7 @@ DESTDIR ?=
 # Five CPU-minutes a target: its workers are as many as there are processors.
 FUZZTIME ?= $(shell expr 300 / $$(nproc))s
 SCALE   ?= 1
+ROUNDS  ?= 5
 PKGS    ?= ./...
 # Where the specification and its test material lie, outside this repository.
 KRESD_SHARED ?= $(abspath ../shared)
@@ -23,7 +24,7 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 
 STATICCHECK := .build/bin/staticcheck
 
-.PHONY: help build run test race vet lint fuzz attack bench bench-peers lua-vm install clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy lua-vm install clean prereq testdeps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ bench: lua-vm ## benchmarks of the packages
 bench-peers: build ## beside Unbound and Knot Resolver, by $KRESD_SHARED/bench (root)
 	KRESD_CONFIG=$(KRESD_SHARED)/bench/lib/kresd-plain.conf KRESD_BIN=$(abspath bin/kresd) \
 		$(KRESD_SHARED)/bench/run --resolvers kresd,knot,unbound,c:mmsg --workloads hit,lat,miss --workers 1,2
+
+bench-lossy: lua-vm testdeps ## beside Unbound and Knot Resolver on an Internet with loss, delay and dead servers (root, ROUNDS=5)
+	KRESD_BENCH_LOSSY=$(ROUNDS) go test -count=1 -timeout 20m ./test -run '^TestLossyInternet$$' -v
 
 lua-vm: prereq ## the patched Lua VM in .build, and go.work that points to it
 	@sh scripts/lua-vm.sh
