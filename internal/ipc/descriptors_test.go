@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -25,14 +26,20 @@ func pipes(t *testing.T, n int) (in, out Descriptors) {
 	return in, out
 }
 
-// openFiles counts this process's descriptors.
-func openFiles(t *testing.T) int {
+// copies counts this process's descriptors of the same pipe as fd.
+func copies(t *testing.T, fd int) (n int) {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(list)
+	pipe, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	for _, e := range list {
+		if to, _ := os.Readlink("/proc/self/fd/" + e.Name()); to == pipe {
+			n++
+		}
+	}
+	return n
 }
 
 func TestDescriptorsComeWithTheirMessage(t *testing.T) {
@@ -89,7 +96,7 @@ func TestGuardedKeepsTheNewest(t *testing.T) {
 	sup, link := linked(t)
 	_, out := pipes(t, 3)
 	defer out.Close()
-	before := openFiles(t)
+	before := copies(t, out[0])
 	for range 20 {
 		if err := sup.Send(Message{Kind: Guard, PID: 7, FDs: out}); err != nil {
 			t.Fatal(err)
@@ -109,7 +116,7 @@ func TestGuardedKeepsTheNewest(t *testing.T) {
 	for _, m := range list {
 		m.FDs.Close()
 	}
-	if after := openFiles(t); after != before {
+	if after := copies(t, out[0]); after != before {
 		t.Errorf("%d descriptors are open, %d were before", after, before)
 	}
 	if len(link.Guarded()) != 0 {

@@ -60,6 +60,7 @@ func FromEnv() (*Link, error) {
 	}
 	os.Unsetenv(EnvWorker)
 	os.Unsetenv(EnvSuspect)
+	takeCrashPipe()
 	id, count, err := parseWorker(worker)
 	if err != nil {
 		return nil, err

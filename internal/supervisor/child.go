@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,17 +36,24 @@ func (s *group) spawn(slot *slot) (*child, error) {
 		return nil, err
 	}
 	defer file.Close()
-	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.childEnv(slot), ExtraFiles: []*os.File{file}}
+	crash, crashFile, err := ipc.CrashPipe()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	defer crashFile.Close()
+	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.childEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
 	if err := cmd.Start(); err != nil {
 		conn.Close()
+		ipc.LastWords(crash)
 		return nil, err
 	}
 	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
 	read := make(chan struct{})
 	s.tasks.Go("worker messages", func() { defer close(read); s.listen(slot, c) })
 	s.tasks.Go("worker outbox", func() { c.out.carry(conn) })
-	s.tasks.Go("worker end", func() { s.wait(slot, c, read) })
+	s.tasks.Go("worker end", func() { s.wait(slot, c, read, crash) })
 	return c, nil
 }
 
@@ -56,7 +66,7 @@ func stream(f, otherwise *os.File) *os.File {
 
 func (s *group) childEnv(slot *slot) []string {
 	env := append([]string{}, s.Env...)
-	env = append(env, fmt.Sprintf("%s=%d/%d", ipc.EnvWorker, slot.id, s.Count))
+	env = append(env, fmt.Sprintf("%s=%d/%d", ipc.EnvWorker, slot.id, s.Count), ipc.EnvCrash+"=1")
 	if slot.suspect != nil {
 		env = append(env, fmt.Sprintf("%s=%d:%s", ipc.EnvSuspect, slot.suspect.Deaths, slot.suspect.Dir))
 	}
@@ -79,46 +89,55 @@ const lastWords = 500 * time.Millisecond
 
 // wait reaps one worker, and only that: other children of this process, if it
 // runs as the first of a container, are not ours to wait for.
-func (s *group) wait(slot *slot, c *child, read <-chan struct{}) {
+func (s *group) wait(slot *slot, c *child, read <-chan struct{}, crash int) {
 	// The error repeats what the state says.
 	_ = c.cmd.Wait()
 	select {
 	case <-read:
 	case <-time.After(lastWords):
 	}
-	s.post(func() { s.ended(slot, c, c.cmd.ProcessState) })
+	words := ipc.LastWords(crash)
+	s.post(func() { s.ended(slot, c, ending{c.cmd.ProcessState, words}) })
 }
 
 // kill cannot hit another process: until Wait has reaped it, the number stays
 // the worker's, and after that Kill is an error.
 func (c *child) kill() { _ = c.cmd.Process.Kill() }
 
+// An ending is how a process ended, and what the Go runtime said if it crashed.
+type ending struct {
+	*os.ProcessState
+	words string
+}
+
 // goFatal is the status with which the Go runtime ends a process that it
 // cannot save: it catches SIGSEGV, SIGBUS and SIGABRT, in C code too, prints
-// what it knows, and exits instead of dying by the signal.
+// what it knows, and exits instead of dying by the signal. A script may end its
+// process with the same number; only the runtime names a signal.
 const goFatal = 2
 
 // isFault says whether a worker died in a way that a damaged file can cause.
-func isFault(state *os.ProcessState) bool {
-	ws, ok := state.Sys().(syscall.WaitStatus)
-	if !ok || !ws.Signaled() {
-		return state.ExitCode() == goFatal
+func (e ending) isFault() bool {
+	ws, ok := e.Sys().(syscall.WaitStatus)
+	if ok && ws.Signaled() {
+		return slices.Contains([]syscall.Signal{syscall.SIGBUS, syscall.SIGSEGV, syscall.SIGABRT}, ws.Signal())
 	}
-	switch ws.Signal() {
-	case syscall.SIGBUS, syscall.SIGSEGV, syscall.SIGABRT:
-		return true
-	}
-	return false
+	return e.ExitCode() == goFatal && signalNamed.MatchString(e.words)
 }
 
+var signalNamed = regexp.MustCompile(`(?m)^(\[signal )?SIG(BUS|SEGV|ABRT): `)
+
 // describe says how a worker ended, to follow its name.
-func describe(c *child, state *os.ProcessState) string {
-	ws, ok := state.Sys().(syscall.WaitStatus)
+func describe(c *child, e ending) string {
+	ws, ok := e.Sys().(syscall.WaitStatus)
+	first, _, _ := strings.Cut(e.words, "\n")
 	switch {
 	case c.fatal != "":
 		return "gave up: " + c.fatal
 	case ok && ws.Signaled():
 		return fmt.Sprintf("was ended by a signal (%v)", ws.Signal())
+	case first != "":
+		return fmt.Sprintf("crashed (%s)", first)
 	}
-	return fmt.Sprintf("ended with status %d", state.ExitCode())
+	return fmt.Sprintf("ended with status %d", e.ExitCode())
 }

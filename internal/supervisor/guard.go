@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"os"
 	"time"
 
 	"kresd/internal/ipc"
@@ -121,9 +120,10 @@ func (s *group) taken(g *child, pid int) {
 	s.guard()
 }
 
-// release forgets a worker that has ended. What is held of one that was killed
-// goes to a sibling that has become ready meanwhile, or waits for the next.
-func (s *group) release(c *child, state *os.ProcessState) {
+// release forgets a worker that has ended. What is held of one that did not end
+// in good order goes to a sibling that has become ready meanwhile, or waits for
+// the next.
+func (s *group) release(c *child, orderly bool) {
 	if c.keeper != nil {
 		c.keeper.owes[c.pid] = true
 	}
@@ -134,7 +134,7 @@ func (s *group) release(c *child, state *os.ProcessState) {
 	}
 	fds := c.held
 	c.held = nil
-	if len(fds) == 0 || s.stopping || state.Success() {
+	if len(fds) == 0 || s.stopping || orderly {
 		fds.Close()
 		return
 	}

@@ -284,37 +284,37 @@ func (s *group) tellRoster() {
 }
 
 // ended handles the death of a worker.
-func (s *group) ended(slot *slot, c *child, state *os.ProcessState) {
+func (s *group) ended(slot *slot, c *child, how ending) {
 	slot.child = nil
 	c.out.close()
 	c.conn.Close()
 	if s.Died != nil {
 		s.Died(c.pid)
 	}
-	s.release(c, state)
+	s.release(c, how.Success())
 	if c.ready {
 		s.tellRoster()
 	}
-	s.noteFault(slot, c, state)
+	s.noteFault(slot, c, how)
 	switch {
 	case s.stopping:
 	case c.ready:
 		s.Log.Warn(fmt.Sprintf("worker %d (pid %d) %s; it is started again and runs the configuration file again",
-			slot.id, c.pid, describe(c, state)))
-		s.startLater(slot, afterSignal(state))
-	case !s.complete && c.fatal == "" && state.Success():
+			slot.id, c.pid, describe(c, how)))
+		s.startLater(slot, afterSignal(how))
+	case !s.complete && c.fatal == "" && how.Success():
 		s.Log.Notice("the configuration ended the worker, and so the group", "worker", slot.id)
 		s.stop(0)
 	default:
-		s.unready(slot, c.fatal, describe(c, state))
+		s.unready(slot, c.fatal, describe(c, how))
 	}
 }
 
 // afterSignal is the wait before a worker that ended in good order is started
 // again: the signal that ended it may have been for the whole process group,
 // and then reaches the supervisor, too, in a moment.
-func afterSignal(state *os.ProcessState) time.Duration {
-	if state.Success() {
+func afterSignal(how ending) time.Duration {
+	if how.Success() {
 		return limits.RestartGap
 	}
 	return 0
@@ -354,8 +354,8 @@ func backoff(n int) time.Duration {
 
 // noteFault remembers a death by a memory fault while a cache was open, and
 // has the slot's next process told of it.
-func (s *group) noteFault(slot *slot, c *child, state *os.ProcessState) {
-	if c.dir == "" || !isFault(state) {
+func (s *group) noteFault(slot *slot, c *child, how ending) {
+	if c.dir == "" || !how.isFault() {
 		return
 	}
 	now := time.Now()

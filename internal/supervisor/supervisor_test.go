@@ -393,9 +393,17 @@ func TestMemoryFaultMakesTheCacheSuspect(t *testing.T) {
 	var id, pid int
 	fmt.Sscanf(line, "%d %d", &id, &pid)
 	r.kill(pid, syscall.SIGKILL)
+	fmt.Sscanf(r.expect("0 ", "ready"), "%d %d", &id, &pid)
+	play(t, dir, "exit", "0")
+	r.kill(pid, syscall.SIGUSR1)
+	r.expect("worker 0", "ended with status 2")
 	r.expect("0 ", "ready")
-	if n := strings.Count(strings.Join(r.seen, "\n"), "suspect"); n != 2 {
-		t.Errorf("%d suspicions, want 2: SIGKILL is none", n)
+	all := strings.Join(r.seen, "\n")
+	if n := strings.Count(all, "suspect"); n != 2 {
+		t.Errorf("%d suspicions, want 2: SIGKILL is none, and neither is a script's exit status", n)
+	}
+	if !strings.Contains(all, "crashed (") {
+		t.Error("the log does not say that a worker crashed")
 	}
 }
 
