@@ -17,6 +17,10 @@ func (a *answer) refused() resolve.Outcome {
 			q.Iter.Again, q.Iter.Plain = q.Server.Addr, q.Server.Addr
 			return resolve.Outcome{}
 		}
+	case wire.RcodeRefused: // by the operator's own server: the client is told, if none does better
+		if q.Forwards() && q.Flags&resolve.Stub != 0 {
+			return a.keep(a.denial())
+		}
 	}
 	return lame
 }

@@ -35,6 +35,12 @@ func (a *answer) denial() resolve.Outcome {
 	if soa := a.soa(); soa != nil {
 		o.Zone = soa.Owner
 		o.Authority = append(o.Authority, authoritative(*soa))
+	} else if a.q.Forwards() { // a referral is for the client to see: nobody follows it
+		for i := range a.auth {
+			if a.auth[i].Type == wire.TypeNS {
+				o.Authority = append(o.Authority, authoritative(a.auth[i]))
+			}
+		}
 	}
 	o.Authority = append(o.Authority, a.proofs()...)
 	return o
