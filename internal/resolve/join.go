@@ -28,10 +28,10 @@ type flightKey struct {
 
 // flight is one resolution with followers. result is valid when done is closed.
 type flight struct {
-	done    chan struct{}
+	done    chan struct{} // made by the first who waits
 	waiters int
 	do      bool // what the leader's client wants to see
-	result  Result
+	result  *Result
 }
 
 // shared resolves r, or waits for an equal request that is being resolved.
@@ -57,15 +57,20 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 
 // lead resolves for all who joined. They get a result even when it panics.
 func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
-	f.result.EDE = NoEDE
-	f.result.fail(errJoined)
+	ended := false
 	defer func() {
-		d.flights.land(key)
+		if d.flights.land(key); f.done == nil {
+			return // nobody waits
+		}
+		res := Result{EDE: NoEDE}
+		if res.fail(errJoined); ended {
+			res, f.do = r.Result.clone(), r.DO
+		}
+		f.result = &res
 		close(f.done)
 	}()
 	d.resolve(layers, r)
-	f.result = r.Result.clone()
-	f.do = r.DO
+	ended = true
 }
 
 // wait waits for a leader, at most as long as r would have taken by itself.
@@ -104,17 +109,20 @@ func (fs *flights) join(key flightKey, most int) (f *flight, leads, full bool) {
 		if fs.m == nil {
 			fs.m = make(map[flightKey]*flight)
 		}
-		f = &flight{done: make(chan struct{})}
+		f = &flight{}
 		fs.m[key] = f
 		return f, true, false
 	}
 	if f.waiters >= most {
 		return nil, false, true
 	}
-	f.waiters++
+	if f.waiters++; f.done == nil {
+		f.done = make(chan struct{})
+	}
 	return f, false, false
 }
 
+// land ends a flight: nobody joins it any more.
 func (fs *flights) land(key flightKey) {
 	fs.mu.Lock()
 	delete(fs.m, key)

@@ -29,7 +29,7 @@ type flightKey struct {
 // flight is one exchange that is under way. reply, err and abandoned are
 // written before done is closed.
 type flight struct {
-	done  chan struct{}
+	done  chan struct{} // made by the first who follows, as hardly anybody does
 	reply resolve.Reply
 	err   error
 	// abandoned: the leader ended for a reason of its own; whoever waits asks
@@ -50,9 +50,12 @@ func (j *joint) enter(k flightKey) (f *flight, leader bool, err error) {
 		return nil, false, ErrClosed
 	}
 	if f := j.flights[k]; f != nil {
+		if f.done == nil {
+			f.done = make(chan struct{})
+		}
 		return f, false, nil
 	}
-	f = &flight{done: make(chan struct{}), abandoned: true}
+	f = &flight{abandoned: true}
 	j.flights[k] = f
 	j.leaders.Add(1)
 	return f, true, nil
@@ -62,8 +65,10 @@ func (j *joint) enter(k flightKey) (f *flight, leader bool, err error) {
 func (j *joint) leave(k flightKey, f *flight) {
 	j.mu.Lock()
 	delete(j.flights, k)
-	j.mu.Unlock()
-	close(f.done)
+	j.mu.Unlock() // from here on nobody joins
+	if f.done != nil {
+		close(f.done)
+	}
 	j.leaders.Done()
 }
 

@@ -34,6 +34,7 @@ func (p *Policy) finalize(req *resolve.Request) {
 // try runs the first rules that are for a request, until one decides.
 func try(rules []*Entry, req *resolve.Request, post bool) Decision {
 	var probe probe
+	var m *Meeting // one for all rules that are not for the request
 	for _, e := range rules {
 		if e.suspended.Load() {
 			continue
@@ -41,15 +42,19 @@ func try(rules []*Entry, req *resolve.Request, post bool) Decision {
 		if probe.len == 0 {
 			probe.setName(req.Name)
 		}
-		m := Meeting{Req: req, Zone: dnsname.Root, Post: post}
-		a := e.Rule.choose(&probe, &m)
+		if m == nil {
+			m = new(Meeting)
+		}
+		*m = Meeting{Req: req, Zone: dnsname.Root, Post: post}
+		a := e.Rule.choose(&probe, m)
 		if a == nil {
 			continue
 		}
 		e.hits.Add(1)
-		if d := a.run(&m); d != GoOn {
+		if d := a.run(m); d != GoOn {
 			return d
 		}
+		m = nil // an action may have kept it
 	}
 	return GoOn
 }
