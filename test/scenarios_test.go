@@ -62,10 +62,23 @@ var lastLine = regexp.MustCompile(`(?m)^\d+ passed, \d+ failed, (\d+) skipped.*$
 // Every public scenario passes but those that are listed, and these fail: an
 // unexpected pass is an error, so that the list stays true.
 func TestScenarios(t *testing.T) {
-	run := proctest.Shared(t, "rpl/run")
 	list, _ := expectedFailures(t)
+	play(t, "--expected-failures", list)
+}
+
+// The project's own scenarios pass, all of them. Each directory is a class of
+// problem, and each file says which case it is.
+func TestOwnScenarios(t *testing.T) {
+	play(t, filepath.Join(proctest.Root(t), "testdata", "scenarios"))
+}
+
+// play runs scenarios; args tell which.
+func play(t *testing.T, args ...string) {
+	t.Helper()
+	run := proctest.Shared(t, "rpl/run")
 	work := proctest.RunDir(t)
-	cmd := exec.Command(run, "-q", "--strict", "-j", "2", "--workdir", work, "--expected-failures", list)
+	args = append([]string{"-q", "--strict", "-j", "2", "--query-timeout", "12", "--workdir", work}, args...)
+	cmd := exec.Command(run, args...)
 	cmd.Env = append(os.Environ(), "KRESD_BIN="+proctest.Bin("kresd"), "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
