@@ -9,10 +9,10 @@ import (
 )
 
 // glued takes the address of a name server that the cache knows as glue of the
-// zone in which the name server lies, once: it saves a question to that zone, and
-// believes nobody but servers above the name
-// (RFC 2181, section 5.4.1, keeps glue from answers, not from use). If nobody
-// helpful is at that address, the name is looked up in earnest.
+// zone in which the name server lies, once. It saves a question to that zone and
+// believes nobody but servers above the name; RFC 2181, section 5.4.1, keeps glue
+// from answers, not from use. If nobody helpful is at that address, the name is
+// looked up in earnest.
 func (s *solver) glued(q *Query, name dnsname.Name) bool {
 	if slices.Contains(q.run.ns.glued, name) || !s.parentSide(q, name) {
 		return false
