@@ -31,11 +31,11 @@ func prepareDir(dir string, warn func(string)) error {
 	}
 	switch {
 	case st.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link", dir)
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is a symbolic link")}
 	case !st.IsDir():
-		return fmt.Errorf("%s is not a directory", dir)
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is not a directory")}
 	case st.Mode().Perm()&0o002 != 0:
-		return fmt.Errorf("%s is writable by everybody", dir)
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is writable by everybody")}
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
 		warn(fmt.Sprintf("cache directory %s belongs to user %d", dir, sys.Uid))

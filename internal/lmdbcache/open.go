@@ -3,6 +3,7 @@ package lmdbcache
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -93,7 +94,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, opts: opts}
 	if err := s.openFile(); err != nil {
-		return nil, fmt.Errorf("cache in %s: %w", dir, err)
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	s.start()
 	return s, nil

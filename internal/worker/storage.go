@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -52,11 +53,20 @@ func (s *storage) openLocked(size int64, uri, dir string) error {
 	store, err := lmdbcache.Open(dir, s.options(size))
 	if err != nil {
 		cwd, _ := os.Getwd()
-		return fmt.Errorf("cache in '%s' (working directory %s): %w", dir, cwd, err)
+		return fmt.Errorf("cache in '%s' (working directory %s): %w", dir, cwd, withoutPath(err, dir))
 	}
 	s.store, s.uri, s.dir, s.size = store, uri, dir, size
 	s.w.cache.Swap(cache.Disk{Store: store})
 	return nil
+}
+
+// withoutPath is err without the name of dir, which its reader knows.
+func withoutPath(err error, dir string) error {
+	var p *fs.PathError
+	if errors.As(err, &p) && p.Path == dir {
+		return p.Err
+	}
+	return err
 }
 
 func (s *storage) options(size int64) lmdbcache.Options {
