@@ -42,12 +42,15 @@ func (a *asker) function() script.Func {
 		Help: "resolve a name in the background; finish(packet, request) is called with the answer", Fn: a.resolve}
 }
 
-// trace waits for the resolution on a goroutine of its own, so that requests that
-// need this machine are served meanwhile, the traced one included.
+// trace steps aside until the name is resolved: other commands, timers and
+// requests that need this machine are served meanwhile, the traced one included.
 func (a *asker) trace(c *script.Call) error {
 	q := resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}
 	if !c.IsNil(2) {
 		q.Type = typeArg(c, 2, c.Arg(2))
+	}
+	if wire.IsMetaType(q.Type) && q.Type != wire.TypeANY {
+		c.ArgError(2, "no record has the type '%v', and no client is told about it", c.Arg(2))
 	}
 	var text string
 	done := make(chan struct{})
@@ -56,7 +59,7 @@ func (a *asker) trace(c *script.Call) error {
 		defer close(done)
 		text = a.d.Resolver.Trace(ctx, q)
 	})
-	if err := c.Wait(done); err != nil {
+	if err := c.StepAside(done); err != nil {
 		return err
 	}
 	return c.Return(text)

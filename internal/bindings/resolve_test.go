@@ -3,6 +3,7 @@ package bindings
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ type fakeResolver struct {
 	vm    *script.VM
 	asked chan *resolve.Request
 	hold  chan struct{} // nil: answers come at once
+	// tracing is closed when a trace waits for hold.
+	tracing chan struct{}
 }
 
 func (r *fakeResolver) Resolve(req *resolve.Request) {
@@ -30,6 +33,10 @@ func (r *fakeResolver) Resolve(req *resolve.Request) {
 }
 
 func (r *fakeResolver) Trace(ctx context.Context, q resolve.Question) string {
+	if r.hold != nil {
+		close(r.tracing)
+		<-r.hold
+	}
 	err := r.vm.Hook(ctx, func(*script.Call) error { return nil })
 	return fmt.Sprintf("%s, the machine said %v\n`- end", q, err)
 }
@@ -53,7 +60,34 @@ func TestTrace(t *testing.T) {
 		step{"trace('a', 0)", "ERROR …"},
 		step{"trace({})", "ERROR …"},
 		step{"trace()", "ERROR …"},
+		step{"trace('x', 'AXFR')", "ERROR …"},
+		step{"trace('x', kres.type.OPT)", "ERROR …"},
+		step{"trace('x', 'ANY')", "x. ANY, the machine said <nil>\n`- end\n"},
 	)
+	if got := w.eval("trace('x', 'AXFR')"); !strings.Contains(got, "no record has the type 'AXFR'") {
+		t.Errorf("a type that is for transfers: %q", got)
+	}
+}
+
+// A name that takes its time holds up no other command and no timer.
+func TestTraceHoldsUpNobody(t *testing.T) {
+	w, r := withResolver(t)
+	r.hold, r.tracing = make(chan struct{}), make(chan struct{})
+	traced := make(chan string, 1)
+	go func() { traced <- w.eval("trace('slow.example')") }()
+	<-r.tracing
+	w.expect(step{"1 + 1", "2\n"})
+	w.expect(step{"event.after(0, function() ran = true end)", "…"})
+	eventually(t, "a timer runs", func() bool { return w.eval("ran") == "true\n" })
+	select {
+	case text := <-traced:
+		t.Errorf("the trace has ended already: %q", text)
+	default:
+	}
+	close(r.hold)
+	if got, want := <-traced, "slow.example. A, the machine said <nil>\n`- end\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestResolve(t *testing.T) {

@@ -249,7 +249,8 @@ func (c *Call) Position() string { return filePosition(c.l) }
 
 // Wait waits until done is closed or receives. Meanwhile this worker serves
 // expressions mapped from others and what requests wait for (VM.Hook), and
-// nothing else: no timer, no command. The time does not count as running time.
+// nothing else: no timer, no command (StepAside lets them). The time does not
+// count as running time.
 // It fails when the evaluation is given up; pass that error on.
 func (c *Call) Wait(done <-chan struct{}) error {
 	vm, r := c.vm, c.vm.run

@@ -54,16 +54,18 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// A VM is a Lua machine and its owner goroutine. Its methods may be called
-// from anywhere unless they say otherwise.
+// A VM is a Lua machine and its owner goroutine, which may be another one after
+// each job. Its methods may be called from anywhere unless they say otherwise.
 type VM struct {
 	opts   Options
 	jobs   *queue // in order, one at a time
 	mapped *queue // mapped expressions: served while a Call waits, too
 	hooks  *queue // what requests wait for: likewise
-	closed chan struct{}
-	ended  chan struct{}
-	once   sync.Once
+	// returns are the commands that stepped aside and want the machine back.
+	returns *queue
+	closed  chan struct{}
+	ended   chan struct{}
+	once    sync.Once
 
 	checker *checker // compiles only; has a state of its own
 
@@ -72,6 +74,7 @@ type VM struct {
 	// What follows belongs to the owner goroutine.
 	l         *lua.State
 	run       *run // the innermost evaluation
+	away      int  // commands that stepped aside
 	objects   map[string]*object
 	protected map[string]*object // assigned tables are merged into these
 	classes   map[*Class]*Ref    // their metatables
@@ -90,6 +93,7 @@ func New(o Options) (*VM, error) {
 		jobs:    newQueue(),
 		mapped:  newQueue(),
 		hooks:   newQueue(),
+		returns: newQueue(),
 		closed:  make(chan struct{}),
 		ended:   make(chan struct{}),
 		checker: newChecker(),
@@ -115,14 +119,27 @@ func New(o Options) (*VM, error) {
 	return vm, nil
 }
 
-// own is the owner goroutine.
+// own is the owner goroutine. It ends when a command takes the machine back, and
+// with the machine.
 func (vm *VM) own() {
-	defer close(vm.ended)
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			close(vm.ended)
+		}
+	}()
 	for {
-		select {
-		case <-vm.closed:
+		if give := vm.returns.take(); give != nil {
+			handedOver = true
+			give()
 			return
-		default:
+		}
+		if vm.isClosed() {
+			if vm.away == 0 {
+				return
+			}
+			<-vm.returns.wake // all of them come back, to end
+			continue
 		}
 		if vm.serveUrgent() {
 			continue
@@ -133,11 +150,20 @@ func (vm *VM) own() {
 		}
 		select {
 		case <-vm.closed:
-			return
+		case <-vm.returns.wake:
 		case <-vm.mapped.wake:
 		case <-vm.hooks.wake:
 		case <-vm.jobs.wake:
 		}
+	}
+}
+
+func (vm *VM) isClosed() bool {
+	select {
+	case <-vm.closed:
+		return true
+	default:
+		return false
 	}
 }
 

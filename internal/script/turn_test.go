@@ -1,0 +1,178 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// withStep adds step(n), which steps aside until the channel of n is closed, and
+// tells on entered that it does.
+func withStep(t *testing.T, n int) (vm *VM, entered chan int, release []chan struct{}) {
+	vm, _ = newVM(t)
+	entered = make(chan int, 1000)
+	for range n {
+		release = append(release, make(chan struct{}))
+	}
+	do(t, vm, func(*Call) error {
+		vm.Register(Func{Name: "step", Min: 1, Max: 1, Fn: func(c *Call) error {
+			i := c.Int(1, 0, n-1)
+			entered <- i
+			if err := c.StepAside(release[i]); err != nil {
+				return err
+			}
+			return c.Return(fmt.Sprintf("<%d>", i))
+		}})
+		return nil
+	})
+	return vm, entered, release
+}
+
+// soon fails the test rather than to wait for good.
+func soon[T any](t *testing.T, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("never: %s", what)
+	}
+	return v
+}
+
+func background(vm *VM, chunk string) <-chan string {
+	out := make(chan string, 1)
+	go func() { out <- eval(vm, chunk) }()
+	return out
+}
+
+// Commands that stepped aside hold up nothing, end in any order, and go on with
+// all that they had: locals, upvalues that others changed, values on their stack.
+func TestACommandThatStepsAsideHoldsUpNobody(t *testing.T) {
+	vm, entered, release := withStep(t, 2)
+	first := background(vm, "local a, n = 'x' .. 'y', 1; bump = function() n = n + 1 return n end; local b = step(0) return a .. b .. n .. ('z'):rep(2)")
+	soon(t, "the first steps aside", entered)
+	second := background(vm, "return 's' .. step(1) .. tostring(g)")
+	soon(t, "the second steps aside", entered)
+
+	for chunk, want := range map[string]string{
+		"g = 5": "", "1 + 1": "2\n", "('a'):upper() .. table.concat({1, 2}, ';')": "A1;2\n", "pcall(error, 'x')": "false\n",
+		"io.type(io.stdout)": "file\n", "hostname == nil": "…",
+	} {
+		if got := soon(t, chunk, background(vm, chunk)); got != want && want != "…" {
+			t.Errorf("%s: %q, want %q", chunk, got, want)
+		}
+	}
+	if got := soon(t, "bump", background(vm, "bump() return bump()")); got != "3" {
+		t.Errorf("a function over the local of a command that waits: %q", got)
+	}
+	posted := make(chan bool, 1)
+	vm.Post(func(c *Call) error { posted <- c.Within(Console); return nil })
+	if soon(t, "an event", posted) {
+		t.Error("an event runs inside of a command")
+	}
+	hooked := make(chan error, 1)
+	go func() { hooked <- vm.Hook(context.Background(), func(*Call) error { return nil }) }()
+	if err := soon(t, "a hook", hooked); err != nil {
+		t.Error(err)
+	}
+	mapped := make(chan Result, 1)
+	go func() { mapped <- vm.MapEval(context.Background(), "g") }()
+	if res := soon(t, "a mapped expression", mapped); res.Value != 5.0 {
+		t.Errorf("mapped: %+v", res)
+	}
+
+	close(release[0])
+	if got := soon(t, "the first ends", first); got != "xy<0>3zz" {
+		t.Errorf("the first: %q", got)
+	}
+	close(release[1])
+	if got := soon(t, "the second ends", second); got != "s<1>5" {
+		t.Errorf("the second: %q", got)
+	}
+	if got := eval(vm, "g"); got != "5\n" {
+		t.Errorf("afterwards: %q", got)
+	}
+}
+
+func TestManyStepAside(t *testing.T) {
+	vm, entered, release := withStep(t, 1)
+	const n = limits.ConsoleClients + 4 // the last few wait in the old way, or for those
+	var all []<-chan string
+	for i := range n {
+		all = append(all, background(vm, fmt.Sprintf("local i = %d for _ = 1, 100 do i = i + 1 end local r = step(0) .. tostring(pcall(step, 0)) return i .. r", i)))
+	}
+	for range limits.ConsoleClients {
+		soon(t, "they step aside", entered)
+	}
+	close(release[0])
+	for i, out := range all {
+		if got, want := soon(t, "it ends", out), fmt.Sprint(i+100)+"<0>true"; got != want {
+			t.Errorf("%d: %q, want %q", i, got, want)
+		}
+	}
+}
+
+// What a file or a callback has begun is not overtaken.
+func TestOnlyCommandsStepAside(t *testing.T) {
+	vm, entered, release := withStep(t, 1)
+	var step *Ref
+	do(t, vm, func(c *Call) error {
+		vm.Register(Func{Name: "keep", Min: 1, Max: 1, Fn: func(c *Call) error { step = c.Function(1); return nil }})
+		return nil
+	})
+	eval(vm, "keep(function() step(0) order = (order or '') .. 'callback ' end)")
+	vm.Post(func(*Call) error { _, err := step.Call(); return err })
+	soon(t, "it waits", entered)
+	after := background(vm, "order = (order or '') .. 'command' return order")
+	select {
+	case out := <-after:
+		t.Errorf("a command ran inside of a callback: %q", out)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release[0])
+	if got := soon(t, "the command ends", after); got != "callback command" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSteppingAsideIsNotRunningTime(t *testing.T) {
+	vm, entered, release := withStep(t, 1)
+	go func() {
+		<-entered
+		time.Sleep(1500 * time.Millisecond) // longer than the budget
+		close(release[0])
+	}()
+	if err := evalWithin(vm, time.Second, "eval_cmd('step(0)') for i = 1, 20000 do end"); err != nil {
+		t.Errorf("after waiting: %v", err)
+	}
+	if err := evalWithin(vm, time.Second, "step(0) while true do end"); err == nil {
+		t.Error("the budget was lost by waiting")
+	}
+}
+
+func TestSteppingAsideEndsWithItsContextAndTheMachine(t *testing.T) {
+	vm, entered, _ := withStep(t, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-entered; cancel() }()
+	if out, isErr := vm.Eval(ctx, "pcall(step, 0) while true do end"); !isErr || !strings.Contains(out, "canceled") {
+		t.Errorf("%q", out)
+	}
+	one, two := background(vm, "step(0)"), background(vm, "pcall(step, 0) return 'not ended'")
+	soon(t, "the first waits", entered)
+	soon(t, "the second waits", entered)
+	closed := make(chan struct{})
+	go func() { vm.Close(); close(closed) }()
+	for _, out := range []<-chan string{one, two} {
+		if got := soon(t, "it ends", out); got != "ERROR "+ErrClosed.Error() {
+			t.Errorf("%q", got)
+		}
+	}
+	soon(t, "the machine ends", closed)
+	if err := vm.Do(context.Background(), nil); err != ErrClosed {
+		t.Errorf("after Close: %v", err)
+	}
+}
