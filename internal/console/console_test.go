@@ -260,6 +260,9 @@ func TestEvaluatorThatPanicsEndsOneClient(t *testing.T) {
 	}
 	send(t, b, "1\n")
 	expect(t, b, "<1>\n\n> ")
+	for end := time.Now().Add(10 * time.Second); s.tasks.Panics() == 0 && time.Now().Before(end); { // counted after the client is gone
+		time.Sleep(time.Millisecond)
+	}
 	if s.tasks.Panics() != 1 {
 		t.Errorf("%d panics counted, want 1", s.tasks.Panics())
 	}
