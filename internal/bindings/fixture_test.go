@@ -342,6 +342,10 @@ func (p *fakeProcess) Stats() []Counter {
 	return []Counter{{"udp", 7}, {"concurrent", 3}, {"rss", 1e6}}
 }
 
+func (p *fakeProcess) Limits() []Limit {
+	return []Limit{{"cname_chain", 5, "a chain was too long"}, {"cycle", 0, "it waited for itself"}}
+}
+
 func (p *fakeProcess) BeforeUser(int, []int) error {
 	p.before++
 	return p.failing

@@ -16,6 +16,8 @@ type Process interface {
 	PID() int
 	// Stats are the figures of worker.stats() by name.
 	Stats() []Counter
+	// Limits are how often each limit was hit.
+	Limits() []Limit
 	// Upstreams are the n servers that something was last learnt of.
 	Upstreams(n int) []Upstream
 	// Quit ends this process as SIGTERM does.
@@ -39,12 +41,13 @@ func installWorker(d *Daemon, a *asker) {
 			{Name: "pid", Help: "process id", Get: number(d.Process.PID)},
 		},
 		Funcs: funcs(
-			script.Func{Name: "stats", Max: 0, Help: "queries in and out, and figures of the process",
+			script.Func{Name: "stats", Max: 0, Help: "queries in and out, signs of forgery, and figures of the process",
 				Fn: func(c *script.Call) error { return c.Return(counters(d.Process.Stats())) }},
 			script.Func{Name: "info", Max: 0, Help: "stats and the process id",
 				Fn: func(c *script.Call) error {
 					return c.Return(counters(d.Process.Stats()).Add("pid", float64(d.Process.PID())))
 				}},
+			limitsFunc(d),
 			upstreamsFunc(d),
 			a.function(),
 			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command; queries are answered meanwhile", Fn: sleep(d)},

@@ -24,6 +24,8 @@ type Options struct {
 	// Protocols take over connections that send their name as a line.
 	Protocols map[string]Protocol
 	Log       *logging.Logger
+	// Limits count the limits that were hit; nil counts nothing.
+	Limits *limits.Counters
 }
 
 // A Server serves one control socket.
@@ -75,6 +77,7 @@ func (s *Server) accept() {
 		pause = limits.AcceptBackoffMin
 		client, ok := s.admit(conn)
 		if !ok {
+			s.Limits.Hit(limits.Console)
 			conn.Close()
 			continue
 		}
@@ -140,6 +143,7 @@ func (s *Server) serve(conn net.Conn, client bool) {
 		in.rest = se.pending
 		se.switched(ctx, in, w)
 	case errors.Is(err, errTooLong), errors.Is(err, errTooMany):
+		s.Limits.Hit(limits.Console)
 		_ = write(w, "error: "+err.Error()+"\n")
 	}
 }

@@ -52,7 +52,7 @@ func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 		}
 		cut.NS = append(cut.NS, zonecut.NameServer{Name: name, Addrs: a.glue(cut.Name, name)})
 	}
-	considered(cut)
+	a.considered(cut)
 	return cut
 }
 
@@ -68,7 +68,7 @@ func (a *answer) expires(ttl uint32) int64 {
 
 // considered drops name servers beyond the limit, those without glue first, and
 // addresses that are too many.
-func considered(cut *zonecut.Cut) {
+func (a *answer) considered(cut *zonecut.Cut) {
 	with := make([]zonecut.NameServer, 0, len(cut.NS))
 	var without []zonecut.NameServer
 	extra := 0
@@ -78,12 +78,17 @@ func considered(cut *zonecut.Cut) {
 			continue
 		}
 		room := 2 + max(0, limits.ExtraAddrsPerCut-extra) // one of each family is not extra
+		all := len(ns.Addrs)
 		ns.Addrs = ns.Addrs[:min(len(ns.Addrs), limits.MaxAddrsPerNS, room)]
+		if len(ns.Addrs) < all {
+			a.r.Hit(limits.AddrsPerNS)
+		}
 		extra += max(0, len(ns.Addrs)-2)
 		with = append(with, ns)
 	}
 	cut.NS = append(with, without...)
 	if len(cut.NS) > limits.MaxNSPerDelegation {
+		a.r.Hit(limits.NSPerDelegation)
 		cut.NS = cut.NS[:limits.MaxNSPerDelegation]
 	}
 }

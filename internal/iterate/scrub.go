@@ -8,16 +8,21 @@ import (
 // scrub groups the records that the server may speak about: class IN, at or
 // below its zone. It is false when a set is larger than any honest one.
 func (a *answer) scrub() bool {
-	var err error
+	err := a.group()
+	a.r.Hit(wire.LimitOf(err))
+	return err == nil
+}
+
+func (a *answer) group() (err error) {
 	if a.ans, err = wire.Group(a.within(a.msg.Answer, true)); err != nil {
-		return false
+		return err
 	}
 	a.ans = append(a.ans, a.signatures()...)
 	if a.auth, err = wire.Group(a.within(a.msg.Authority, false)); err != nil {
-		return false
+		return err
 	}
 	a.add, err = wire.Group(a.addresses(a.msg.Additional))
-	return err == nil
+	return err
 }
 
 func (a *answer) within(rrs []wire.RR, isAnswer bool) []wire.RR {

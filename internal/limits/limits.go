@@ -33,6 +33,7 @@ const (
 	NSAddrFetchPerRequest     = 10
 	UnresolvableNSPerRequest  = 5
 	UnresolvableNSThrottle    = 60 * time.Second
+	ThrottledNames            = 8192 // name servers and zones that are left alone at a time, per worker
 	QnameMinSteps             = 10
 	QnameMinOneLabelSteps     = 4
 	DefaultNSTimeout          = 60 * time.Second // cache.ns_tout
@@ -114,11 +115,17 @@ const (
 	NoEDNSLife      = time.Minute            // then EDNS is tried again (HARDENING A9)
 	AbilityLife     = time.Hour              // then letter case and UDP are
 	DeadAtMost      = 24 * time.Hour
+	ServersAlone    = 64 << 10               // addresses, and lame servers by zone, that one worker remembers itself
+	LostTogether    = 200 * time.Millisecond // timeouts within it are one event: a lost burst is no dead server
+	DeadProbe       = time.Second            // between questions that look whether a dead server is back
+	AbilitySigns    = 2                      // that a server lacks something, for proof: one may be forged or chance
+	FamilyPatience  = 4                      // addresses of a family unreachable in a row, until the family is left out
 )
 
 // The cache.
 const (
 	MaxCacheEntryBytes  = 64 << 10
+	MaxProofBytes       = 8 << 10 // NSEC and NSEC3 sets with signatures; an honest denial has a third of it
 	DefaultCacheSize    = 100 << 20
 	MinCacheSize        = 8192
 	MaxCacheSize        = 1 << 44 // octets; more than a process has addresses for helps nobody
@@ -169,8 +176,9 @@ const (
 	StaleTimeout    = 3 * time.Second // serve_stale.timeout
 	StaleAge        = 24 * time.Hour  // how long ago a stale answer may have ended
 	StaleAgeAtMost  = 7 * 24 * time.Hour
-	StaleTTL        = 1  // seconds
-	StaleRefreshing = 32 // questions that are tried further behind a stale answer
+	StaleTTL        = 1        // seconds
+	StaleRefreshing = 32       // questions that are tried further behind a stale answer
+	HostsLine       = 64 << 10 // octets of a line of a hosts file
 )
 
 // The console and map().

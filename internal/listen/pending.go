@@ -64,7 +64,7 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if q.key.IsValid() && p.line.of(q.key) >= limits.WaitersPerClient {
-		p.counters.Hit(limits.Waiters)
+		p.counters.Hit(limits.WaitersClient)
 		return nil, false
 	}
 	if p.running >= 2*p.max {
@@ -138,7 +138,11 @@ func (p *pending) late(q *Query) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.line.of(q.key) > limits.LateUDPWaiters
+	if p.line.of(q.key) <= limits.LateUDPWaiters {
+		return false
+	}
+	p.counters.Hit(limits.LateReply)
+	return true
 }
 
 // sizes are the queries that wait and the goroutines that run.

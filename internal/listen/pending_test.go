@@ -89,7 +89,7 @@ func TestWaitersPerClient(t *testing.T) {
 	if got := admitted("127.0.0.1"); got != limits.WaitersPerClient+10 {
 		t.Errorf("loopback: %d admitted, want all", got)
 	}
-	if got := hits.Get(limits.Waiters); got != 20+2*(limits.WaitersPerClient+10) {
+	if got := hits.Get(limits.WaitersClient); got != 20+2*(limits.WaitersPerClient+10) {
 		t.Errorf("limit counted %d times", got)
 	}
 }

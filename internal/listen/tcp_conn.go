@@ -199,7 +199,11 @@ func (c *tcpConn) patient(err error) bool {
 		return false
 	}
 	if len(c.in) > 0 {
-		return time.Now().Before(c.whole)
+		if time.Now().Before(c.whole) {
+			return true
+		}
+		c.s.limits.Hit(limits.TCPTime)
+		return false
 	}
 	return c.outstanding.Load() > 0
 }

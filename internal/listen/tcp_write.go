@@ -102,6 +102,7 @@ func (w *tcpWriter) write(b []byte) bool {
 		n, err := nc.Write(b[:min(len(b), limits.TCPWriteChunk)])
 		if err != nil {
 			w.conn.s.tcp.stalled.Add(1)
+			w.conn.s.limits.Hit(limits.TCPTime)
 			nc.Close()
 			return false
 		}

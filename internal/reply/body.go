@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -35,6 +36,8 @@ type Body struct {
 	TC bool
 	// Options are EDNS options to tell, in wire form.
 	Options []byte
+	// Crowded tells that a limit kept names from being compressed.
+	Crowded bool
 }
 
 // maxBody leaves room for an OPT record in the largest message.
@@ -68,7 +71,7 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 	for _, at := range m.TTLs() {
 		b.TTLs = binary.BigEndian.AppendUint16(b.TTLs, at)
 	}
-	b.Octets = m.Bytes()
+	b.Octets, b.Crowded = m.Bytes(), m.Crowded()
 	return b
 }
 
@@ -134,6 +137,9 @@ func Build(dst []byte, q *wire.Question, res *resolve.Result, s Shape) []byte {
 		return nil
 	}
 	b := Make(resolve.Question{Name: name, Type: q.Type, Class: q.Class}, res, q.DO, s.Rotate)
+	if b.Crowded {
+		s.Counters.Hit(limits.CompressedNames)
+	}
 	s.Rotate = 0
 	return b.Finish(dst, q, s)
 }

@@ -18,6 +18,8 @@ type Shape struct {
 	Age uint32
 	// Rotate is by how many places the records of each set are rotated.
 	Rotate uint32
+	// Counters count the limits that were hit; nil counts nothing.
+	Counters *limits.Counters
 }
 
 func (s *Shape) limit(q *wire.Question) int {

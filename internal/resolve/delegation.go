@@ -74,6 +74,7 @@ func (s *solver) useless(q *Query) error {
 	}
 	q.Outcome = Outcome{}
 	if q.run.useless++; q.run.useless >= limits.UselessInRow {
+		s.cfg.Counters.Hit(limits.UselessServers)
 		return s.exhausted(q)
 	}
 	q.enter(phaseAsk)

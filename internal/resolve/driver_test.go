@@ -47,7 +47,7 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 		if sent != 3 || wrong.Load() != 0 || answered.Load() != 1+limits.WaitersPerQuestion {
 			t.Errorf("got %d sent, %d answered, %d wrong; want 3, %d, 0", sent, answered.Load(), wrong.Load(), 1+limits.WaitersPerQuestion)
 		}
-		if got := w.counters.Get(limits.Waiters); got != uint64(dropped.Load()) {
+		if got := w.counters.Get(limits.WaitersQuestion); got != uint64(dropped.Load()) {
 			t.Errorf("the limit of waiters was counted %d times, want %d", got, dropped.Load())
 		}
 	})

@@ -45,7 +45,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 	switch {
 	case full:
 		// A client that hears nothing asks again, and finds the answer in the cache.
-		d.cfg.Counters.Hit(limits.Waiters)
+		d.cfg.Counters.Hit(limits.WaitersQuestion)
 		r.Result.fail(errJoined)
 		r.Result.Drop = true
 	case leads:

@@ -56,11 +56,11 @@ func TestThrottleForgets(t *testing.T) {
 			t.Errorf("at %d: got %v, want %v", now, got, want)
 		}
 	}
-	for i := range 3 * throttled {
+	for i := range 3 * limits.ThrottledNames {
 		th.add(dnsname.Name([]byte{3, byte(i), byte(i >> 8), byte(i >> 16), 0}), 1000)
 	}
-	if len(th.m) > throttled {
-		t.Errorf("got %d names, want at most %d", len(th.m), throttled)
+	if len(th.m) > limits.ThrottledNames {
+		t.Errorf("got %d names, want at most %d", len(th.m), limits.ThrottledNames)
 	}
 }
 

@@ -137,6 +137,9 @@ func (r *Request) Push(q *Query, question Question, flags Flags) (*Query, error)
 	return sub, nil
 }
 
+// Hit counts a limit that a layer has met.
+func (r *Request) Hit(id limits.ID) { r.Plan.counters.Hit(id) }
+
 // pushAddress makes the address of a name server a sub-query of q.
 func (r *Request) pushAddress(q *Query, question Question, flags Flags) (*Query, error) {
 	if q.Depth >= limits.MaxRecursionDepth {

@@ -123,7 +123,7 @@ func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 		for i := range q.Cut.NS {
 			ns := &q.Cut.NS[i]
 			if (len(ns.Addrs) == 0) == without && !ns.Name.IsSubdomainOf(q.Cut.Name) &&
-				!slices.Contains(q.run.ns.looked, ns.Name) && !s.failed.has(ns.Name, s.r.Now) {
+				!slices.Contains(q.run.ns.looked, ns.Name) && !s.leftAlone(ns.Name) {
 				names = append(names, ns.Name)
 			}
 		}
@@ -132,6 +132,15 @@ func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 		}
 	}
 	return names
+}
+
+// leftAlone tells whether a name server could not be looked up a moment ago.
+func (s *solver) leftAlone(ns dnsname.Name) bool {
+	if !s.failed.has(ns, s.r.Now) {
+		return false
+	}
+	s.cfg.Counters.Hit(limits.Throttled)
+	return true
 }
 
 // families are the types to look up, without what the cache knows already.

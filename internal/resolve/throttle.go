@@ -15,9 +15,6 @@ type throttle struct {
 	m  map[dnsname.Name]int64 // until when, wall seconds
 }
 
-// throttled is how many names are remembered at most.
-const throttled = 8192
-
 // add leaves name alone from now on.
 func (t *throttle) add(name dnsname.Name, now int64) {
 	t.mu.Lock()
@@ -25,7 +22,7 @@ func (t *throttle) add(name dnsname.Name, now int64) {
 	if t.m == nil {
 		t.m = make(map[dnsname.Name]int64)
 	}
-	if len(t.m) >= throttled {
+	if len(t.m) >= limits.ThrottledNames {
 		t.forget()
 	}
 	t.m[name] = now + int64(limits.UnresolvableNSThrottle.Seconds())
@@ -37,7 +34,7 @@ func (t *throttle) forget() {
 	n := 0
 	for name := range t.m {
 		delete(t.m, name)
-		if n++; n >= throttled/8 {
+		if n++; n >= limits.ThrottledNames/8 {
 			return
 		}
 	}

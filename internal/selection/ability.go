@@ -36,7 +36,7 @@ type signs struct {
 }
 
 // signsNeeded of a kind are taken for proof.
-const signsNeeded = 2
+const signsNeeded = limits.AbilitySigns
 
 // Cannot is what the address is believed not to do at present.
 func (h *Host) Cannot(now time.Duration) (lacks Ability) {

@@ -97,7 +97,7 @@ func (h *Host) timedOut(now, deadFor time.Duration) {
 const silentUnit = 1 << 26 * time.Nanosecond
 
 // lostTogether is within which time several timeouts are one event.
-const lostTogether = 200 * time.Millisecond
+const lostTogether = limits.LostTogether
 
 func (h *Host) dead(now, deadFor time.Duration) {
 	h.DeadUntil, h.Probe = now+deadFor, now+probeInterval
@@ -106,7 +106,7 @@ func (h *Host) dead(now, deadFor time.Duration) {
 // probeInterval is how often an address may cost one question that only finds out
 // about it: when all servers of a zone are dead, so that their return is noticed,
 // and beside a good server.
-const probeInterval = time.Second
+const probeInterval = limits.DeadProbe
 
 // score orders hosts: the expected time to an answer. A server that has not been
 // asked for long seems faster and faster, so that it gets another try: what made

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+
+	"kresd/internal/limits"
 )
 
 // Memory keeps Hosts. It may forget any of them at any time.
@@ -22,7 +24,7 @@ type Memory interface {
 
 const (
 	shards   = 64
-	perShard = 1024 // hosts or lame servers kept in each shard
+	perShard = limits.ServersAlone / shards // hosts or lame servers
 )
 
 // lru is a bounded map, sharded so that two questions rarely meet at a lock.

@@ -113,7 +113,7 @@ func (s *Selector) now() time.Duration { return s.cfg.Clock.Boot() }
 
 // familyPatience is how many addresses of a family may be unreachable in a row
 // until the family is avoided for a while.
-const familyPatience = 4
+const familyPatience = limits.FamilyPatience
 
 // Unreachable reports that nothing could be sent to addr.
 func (s *Selector) Unreachable(addr netip.AddrPort) {

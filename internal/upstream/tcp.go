@@ -96,6 +96,7 @@ func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fres
 	x.Budget.Received(len(pkt))
 	msg, err := wire.Parse(pkt)
 	if err != nil {
+		e.counters.Hit(wire.LimitOf(err))
 		return resolve.Reply{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	lost := mixed && string(msg.RawName) != string(w.want.question[:x.Name.Len()])

@@ -209,6 +209,7 @@ func (e *Exchanger) read(a *attempt, size int) (*wire.Msg, verdict) {
 	case answer:
 		msg, err := wire.Parse(pkt)
 		if err != nil {
+			e.counters.Hit(wire.LimitOf(err))
 			return nil, ignored
 		}
 		return msg, answer

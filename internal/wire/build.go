@@ -31,6 +31,8 @@ type Builder struct {
 	used  int // names compressed
 	spent int // octets compared to find what to point to
 
+	crowded bool // names were not compressed because of that
+
 	few struct{ names, ttls [8]uint16 } // as many as most messages have
 }
 
@@ -140,6 +142,10 @@ func (b *Builder) Bytes() []byte { return b.buf }
 // TTLs are the offsets of the TTL fields of the records written so far.
 func (b *Builder) TTLs() []uint16 { return b.ttls }
 
+// Crowded tells whether names were written in full because too many had been
+// compressed, or compared, already.
+func (b *Builder) Crowded() bool { return b.crowded }
+
 // Truncated tells whether something did not fit.
 func (b *Builder) Truncated() bool { return b.short }
 
@@ -185,7 +191,9 @@ func (b *Builder) compressed(fields string, rdata []byte) {
 
 // name writes n, pointing at the longest suffix that is already there.
 func (b *Builder) name(n dnsname.Name, compress bool) {
-	if n.IsRoot() || !compress || b.used >= limits.CompressedNamesInReply || b.spent > limits.CompressionOctets {
+	full := b.used >= limits.CompressedNamesInReply || b.spent > limits.CompressionOctets
+	if full || n.IsRoot() || !compress {
+		b.crowded = b.crowded || full
 		b.buf = append(b.buf, n...)
 		return
 	}

@@ -16,8 +16,15 @@ var (
 	ErrName     = errors.New("malformed name")
 	ErrRData    = errors.New("malformed RDATA")
 	ErrOPT      = errors.New("malformed OPT record")
-	ErrTooMany  = errors.New("too many records")
 	ErrQuestion = errors.New("not exactly one question")
+)
+
+// Errors of Parse and Group that say that a message exceeds a limit (LimitOf).
+var (
+	ErrTooMany   error = &overLimit{"too many records", limits.RRsPerMessage}
+	ErrLargeSet  error = &overLimit{"too many records in a set", limits.RRsPerRRset}
+	ErrLongNames error = &overLimit{"names with too many pointers or octets", limits.NameBytes}
+	ErrOptions   error = &overLimit{"too many EDNS options", limits.EDNSOptions}
 )
 
 // RR is one record. RData is uncompressed and in canonical form; it belongs to
@@ -94,6 +101,7 @@ type decoder struct {
 	pkt   []byte
 	pos   int
 	hops  int    // pointers followed so far
+	far   bool   // they were too many
 	arena []byte // RDATA of records; earlier ones may stand in arenas before it
 	start int    // in arena, of the record that is read
 	bytes int    // octets of expanded names so far
@@ -146,8 +154,11 @@ func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
 			out = append(out, rr)
 			continue
 		}
-		if !additional || m.HasEDNS || !rr.Owner.IsRoot() || !optionsFit(raw) {
+		if !additional || m.HasEDNS || !rr.Owner.IsRoot() {
 			return ErrOPT
+		}
+		if err := checkOptions(raw); err != nil {
+			return err
 		}
 		m.HasEDNS = true
 		m.UDPSize = max(rr.Class, limits.MinBufsize)
@@ -230,7 +241,7 @@ func (d *decoder) field(f byte, end int) error {
 		}
 		if d.bytes == before { // it was known, which costs nothing but here
 			if d.bytes += len(name); d.bytes > limits.ExpandedNameBytes {
-				return ErrName
+				return ErrLongNames
 			}
 		}
 		d.room(len(name))
@@ -263,7 +274,10 @@ func (d *decoder) name() (dnsname.Name, error) {
 	}
 	var buf [dnsname.MaxLen]byte
 	n, end := d.expand(&buf)
-	if d.bytes += n; n == 0 || d.bytes > limits.ExpandedNameBytes {
+	if d.bytes += n; d.far || d.bytes > limits.ExpandedNameBytes {
+		return "", ErrLongNames
+	}
+	if n == 0 {
 		return "", ErrName
 	}
 	name := dnsname.Name(buf[:n])
@@ -332,7 +346,8 @@ func (d *decoder) follow(at, limit, hops int) int {
 	}
 	to := pointer(d.pkt[at:])
 	d.hops++
-	if to >= limit || to < HeaderLen || hops > limits.PointerHopsPerName || d.hops > limits.PointerHopsPerMessage {
+	d.far = hops > limits.PointerHopsPerName || d.hops > limits.PointerHopsPerMessage
+	if d.far || to >= limit || to < HeaderLen {
 		return -1
 	}
 	return to

@@ -36,7 +36,8 @@ type Question struct {
 	Version uint8
 	UDPSize uint16 // what the client can take over UDP; 512 without EDNS (RFC 1035, section 4.2.1)
 	DO      bool
-	Options []byte // EDNS options as they came
+	Options []byte    // EDNS options as they came; none of a version that is not served
+	Over    limits.ID // the limit that was exceeded by what is a FormErr for it
 }
 
 // CD tells whether checking is disabled by the client.
@@ -110,6 +111,7 @@ func (q *Question) parseName(pkt []byte) bool {
 // the root, and records that are skipped (a TSIG is never processed).
 func (q *Question) parseAdditional(pkt []byte, count int) Problem {
 	if count > limits.MaxRRsFromClient {
+		q.Over = limits.RRsFromClient
 		return FormErr
 	}
 	p := q.End
@@ -139,32 +141,40 @@ func (q *Question) parseAdditional(pkt []byte, count int) Problem {
 	return Fine
 }
 
-// parseOPT reads an OPT record from its type on (RFC 6891, section 6.1.2).
+// parseOPT reads an OPT record from its type on (RFC 6891, section 6.1.2). What
+// options look like in another version is not known: BADVERS is due, whatever
+// they hold (section 6.1.3).
 func (q *Question) parseOPT(rr []byte) bool {
 	q.HasEDNS = true
 	q.UDPSize = max(binary.BigEndian.Uint16(rr[2:]), limits.MinBufsize)
 	q.Version = rr[5]
 	q.DO = rr[6]&0x80 != 0
+	if q.Version != 0 {
+		return true
+	}
 	q.Options = rr[10:]
-	return optionsFit(q.Options)
+	err := checkOptions(q.Options)
+	q.Over = LimitOf(err)
+	return err == nil
 }
 
-// optionsFit tells whether the options fill their record exactly and are not
-// too many.
-func optionsFit(opt []byte) bool {
-	n := 0
-	for len(opt) > 0 {
+// checkOptions returns ErrOPT when options do not fill their record exactly, and
+// ErrOptions when they are too many.
+func checkOptions(opt []byte) error {
+	for n := 0; len(opt) > 0; n++ {
 		if len(opt) < 4 {
-			return false
+			return ErrOPT
 		}
 		l := 4 + int(binary.BigEndian.Uint16(opt[2:]))
-		n++
-		if l > len(opt) || n > limits.EDNSOptionsPerMessage {
-			return false
+		if l > len(opt) {
+			return ErrOPT
+		}
+		if n == limits.EDNSOptionsPerMessage {
+			return ErrOptions
 		}
 		opt = opt[l:]
 	}
-	return true
+	return nil
 }
 
 // skipName returns the offset behind the possibly compressed name at p, or -1.

@@ -24,7 +24,7 @@ func Covered(rdata []byte) uint16 { return binary.BigEndian.Uint16(rdata) }
 
 // Group collects records into RRsets in the order of first appearance. RRSIGs
 // join the set that they cover; those that cover none are left out. Records
-// beyond limits.MaxRRsPerRRset are refused with ErrTooMany.
+// beyond limits.MaxRRsPerRRset are refused with ErrLargeSet.
 func Group(rrs []RR) ([]RRset, error) {
 	var sets []RRset
 	for i := range rrs {
@@ -38,7 +38,7 @@ func Group(rrs []RR) ([]RRset, error) {
 			s = &sets[len(sets)-1]
 		}
 		if !s.add(rr) {
-			return nil, ErrTooMany
+			return nil, ErrLargeSet
 		}
 	}
 	for i := range rrs {

@@ -29,7 +29,7 @@ func (c *consoles) serve(w *Worker) error {
 		return err
 	}
 	c.server = console.Serve(l, console.Options{
-		Eval: w.vm, Quiet: w.o.CLI.Quiet, Record: console.RecordText(w.out), Log: w.log,
+		Eval: w.vm, Quiet: w.o.CLI.Quiet, Record: console.RecordText(w.out), Log: w.log, Limits: w.counters,
 		Protocols: map[string]console.Protocol{forkmap.Greeting: w.siblings.relay.Serve},
 	})
 	return nil

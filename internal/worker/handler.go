@@ -38,7 +38,7 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 	}
 	h.w.driver.Resolve(ctx, req)
 	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
-		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(),
+		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(), Counters: h.w.counters,
 	})
 	h.tell(&q, msg, lq, req)
 	if msg == nil {

@@ -5,7 +5,9 @@ import (
 	"syscall"
 
 	"kresd/internal/bindings"
+	"kresd/internal/limits"
 	"kresd/internal/rundir"
+	"kresd/internal/upstream"
 )
 
 // process lets scripts see and end this process.
@@ -52,7 +54,27 @@ func (p process) Stats() []bindings.Counter {
 		{Name: "queries", Value: float64(in.UDP + in.TCP)},
 		{Name: "dropped", Value: float64(in.Ignored + in.Dropped)},
 	}
-	return append(out, usage()...)
+	return append(append(out, suspicious(&up)...), usage()...)
+}
+
+// suspicious are the counters that rise when somebody forges answers, or a server
+// is broken in a way that looks like it.
+func suspicious(up *upstream.Stats) []bindings.Counter {
+	return []bindings.Counter{
+		{Name: "mismatched", Value: float64(up.NearMiss)},
+		{Name: "caselost", Value: float64(up.CaseLost)},
+		{Name: "ignored", Value: float64(up.Ignored)},
+		{Name: "icmp", Value: float64(up.ICMP)},
+		{Name: "joined", Value: float64(up.Joined)},
+	}
+}
+
+// Limits implements bindings.Process.
+func (p process) Limits() (list []bindings.Limit) {
+	limits.Each(func(id limits.ID) {
+		list = append(list, bindings.Limit{Name: id.String(), Hits: p.w.counters.Get(id), Means: id.Means()})
+	})
+	return list
 }
 
 // usage is what this process has used, times in seconds, rss in bytes.

@@ -18,15 +18,12 @@ import (
 	"kresd/internal/systemd"
 )
 
-// logRing is how many octets of log may wait for a slow reader.
-const logRing = 1 << 20
-
 // Run is a worker's whole life. It returns the exit status: 0 after a normal
 // end. It takes SIGTERM and SIGINT, a lost supervisor and quit() as the wish to
 // end.
 func Run(o Options) int {
 	o.fill()
-	out, errs := logging.NewRing(o.Stdout, logRing), logging.NewRing(o.Stderr, logRing)
+	out, errs := logging.NewRing(o.Stdout, limits.LogRing), logging.NewRing(o.Stderr, limits.LogRing)
 	defer out.Close(limits.ConsoleWrite)
 	defer errs.Close(limits.ConsoleWrite)
 	level := logging.Notice

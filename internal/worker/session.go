@@ -77,6 +77,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	case wire.Silent:
 		return nil, listen.Drop
 	default:
+		s.w.counters.Hit(s.q.Over)
 		return s.refuse(reply.Problem(p), out)
 	}
 	if !resolvable(&s.q) {

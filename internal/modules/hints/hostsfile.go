@@ -8,10 +8,8 @@ import (
 	"strings"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 )
-
-// maxLine bounds a line of a hosts file, in octets.
-const maxLine = 64 << 10
 
 // loadHosts adds what a hosts file says: "address name [alias…]", # starts a
 // comment. The first wrong line ends the loading with its place; what came
@@ -23,7 +21,7 @@ func (t *table) loadHosts(path string) error {
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
-	lines.Buffer(make([]byte, 0, 4096), maxLine)
+	lines.Buffer(make([]byte, 0, 4096), limits.HostsLine)
 	for n := 1; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")
 		if err := t.addLine(strings.Fields(text)); err != nil {

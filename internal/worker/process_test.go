@@ -1,0 +1,66 @@
+package worker
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/limits"
+	"kresd/internal/wire"
+)
+
+// The console and the manual show every limit.
+func TestLimitsCanBeRead(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/manual.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := laboratory(t)
+	limits.Each(func(id limits.ID) {
+		if row := "| `" + id.String() + "` | " + id.Means() + " |\n"; !strings.Contains(string(manual), row) {
+			t.Errorf("the manual has no row %q", row)
+		}
+		if got := w.console(t, "worker.limits('"+id.String()+"')"); got != id.Means() {
+			t.Errorf("worker.limits('%s') is %q", id, got)
+		}
+		before := w.counters.Get(id)
+		w.counters.Hit(id)
+		if got := w.console(t, "worker.limits()."+id.String()+" > 0"); got != "true" {
+			t.Errorf("worker.limits().%s > 0 is %s after %d hits", id, got, before+1)
+		}
+	})
+}
+
+// The documented keys of worker.stats(), and those that speak of forgery.
+func TestStatsHaveTheirKeys(t *testing.T) {
+	w := laboratory(t)
+	for _, key := range strings.Fields("udp tcp tls ipv4 ipv6 timeout concurrent queries dropped usertime systime pagefaults swaps csw rss mismatched caselost ignored icmp joined") {
+		if got := w.console(t, "type(worker.stats()."+key+")"); got != "number" {
+			t.Errorf("worker.stats().%s is a %s", key, got)
+		}
+		if !strings.Contains(w.console(t, "worker.info()"), "["+key+"]") {
+			t.Errorf("worker.info() has no %s", key)
+		}
+	}
+}
+
+// A client that exceeds a limit of messages raises its counter.
+func TestClientsMessagesAreCounted(t *testing.T) {
+	w := laboratory(t)
+	s, err := (&handler{w}).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	pkt := wire.AppendQuery(nil, 1, 0, []byte("\x01a\x00"), dns.TypeA, wire.ClassIN, 1232, false, []byte(strings.Repeat("\x00\x03\x00\x00", limits.EDNSOptionsPerMessage+1)))
+	byCache(t, s, pkt, someone)
+	pkt[11] = limits.MaxRRsFromClient + 1
+	byCache(t, s, pkt, someone)
+	for _, id := range []limits.ID{limits.EDNSOptions, limits.RRsFromClient} {
+		if n := w.counters.Get(id); n != 1 {
+			t.Errorf("%s is counted %d times, want 1", id, n)
+		}
+	}
+}
