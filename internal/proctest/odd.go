@@ -116,6 +116,9 @@ func Odds(version, host string) []Odd {
 		{"33 options", ask(oddName, a, in, opt(0, strings.Repeat("\xfd\xe9\x00\x00", 33))), "FORMERR question OPT"},
 		{"an additional record cut off", ask(oddName, a, in, record("\x00", dns.TypeTSIG, dns.ClassANY, "xxxx")[:13]), "FORMERR question"},
 		{"EDNS version 1", ask(oddName, a, in, opt(1<<16, "")), "BADVERS question OPT"},
+		{"EDNS version 1 with half an option", ask(oddName, a, in, opt(1<<16, "\x00\x0a")), "BADVERS question OPT"},
+		{"EDNS version 1 with an option that is longer than it", ask(oddName, a, in, opt(1<<16, "\x00\x0a\x00\x09x")), "BADVERS question OPT"},
+		{"EDNS version 1 with 33 options", ask(oddName, a, in, opt(1<<16, strings.Repeat("\xfd\xe9\x00\x00", 33))), "BADVERS question OPT"},
 		{"EDNS version 255 with an unknown option", ask(oddName, a, in, opt(255<<16, "\xfd\xe9\x00\x01x")), "BADVERS question OPT"},
 
 		{"opcode IQUERY", changed(2, 1<<3|1), "NOTIMP"},
