@@ -18,6 +18,9 @@ func (t *stash) answer(req *resolve.Request, p *progress) {
 	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) || p.fingerprint != t.c.fingerprint.Load() {
 		return
 	}
+	if t.c.tooMuchProof(res.Authority) {
+		return
+	}
 	body := reply.Make(req.Question, res, req.DO, 0)
 	if body.TC {
 		return
@@ -26,7 +29,7 @@ func (t *stash) answer(req *resolve.Request, p *progress) {
 	others, known := t.answers(req.Name, key)
 	const perType = 4 // with and without DO and CD
 	if others >= perType*limits.MaxTypesPerName && !known {
-		t.c.counters.Hit(limits.CacheEntryBytes)
+		t.c.counters.Hit(limits.TypesPerName)
 		return
 	}
 	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}

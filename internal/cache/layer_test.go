@@ -293,7 +293,7 @@ func TestTypesPerName(t *testing.T) {
 	if n, _ := w.Count(); n > 5*limits.MaxTypesPerName {
 		t.Errorf("%d entries", n)
 	}
-	if w.count.Get(limits.CacheEntryBytes) == 0 {
+	if w.count.Get(limits.TypesPerName) == 0 {
 		t.Error("nothing counted")
 	}
 	q := question(t, "www.example.", 1000)

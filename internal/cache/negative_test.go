@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"kresd/internal/dnsname"
@@ -84,6 +86,43 @@ func TestDenialsThatAreNotKept(t *testing.T) {
 		if n, _ := w.Count(); n != 0 {
 			t.Errorf("%s: %d entries", what, n)
 		}
+	}
+}
+
+// What proves too much fills the cache (CVE-2026-0398).
+func TestProofSize(t *testing.T) {
+	const each = 1000 // octets of a record
+	q := question(t, "www.example.", wire.TypeA)
+	for _, c := range []struct {
+		records int
+		kept    bool
+	}{{7, true}, {8, true}, {9, false}, {60, false}} {
+		for _, kind := range []resolve.Kind{resolve.NoData, resolve.NXDomain} {
+			w := newWorld(t)
+			sets := []resolve.Set{soa(t, insecure, "example.", 60, 60)}
+			for i := range c.records {
+				sets = append(sets, rrset(t, insecure, fmt.Sprintf("n%d.example.", i), wire.TypeNSEC, 60, "\x00"+strings.Repeat("x", each-50)))
+			}
+			w.learn(q, denial(kind, sets...))
+			res := resultOf(insecure)
+			res.Authority = sets
+			w.answered(q, res)
+			if n, _ := w.Count(); (n == 2) != c.kept || !c.kept && n != 0 {
+				t.Errorf("kind %d, a proof of %d octets: %d entries, want kept: %t", kind, c.records*each, n, c.kept)
+			}
+			if hits := w.count.Get(limits.ProofBytes); hits > 0 == c.kept {
+				t.Errorf("a proof of %d octets is counted %d times", c.records*each, hits)
+			}
+		}
+	}
+	// A wildcard's proof is one too.
+	w := newWorld(t)
+	sig := sign(rrset(t, secure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04"), 1) // of *.example.
+	o := positive(sig)
+	o.Authority = []resolve.Set{rrset(t, secure, "a.example.", wire.TypeNSEC, 60, "\x00"+strings.Repeat("x", 9*each))}
+	w.learn(q, o)
+	if n, _ := w.Count(); n != 0 || w.count.Get(limits.ProofBytes) == 0 {
+		t.Errorf("a wildcard's proof of %d octets: %d entries", 9*each, n)
 	}
 }
 

@@ -116,6 +116,23 @@ func proofs(sets []resolve.Set) []resolve.Set {
 	return out
 }
 
+// tooMuchProof tells whether proofs are larger than honest ones are
+// (CVE-2026-0398). Without them the entry would be of no use to who checks them,
+// so what they came with is answered and not stored.
+func (c *Cache) tooMuchProof(sets []resolve.Set) bool {
+	n := 0
+	for i := range sets {
+		if t := sets[i].Type; t == wire.TypeNSEC || t == wire.TypeNSEC3 {
+			n += setSize(&sets[i].RRset)
+		}
+	}
+	if n <= limits.MaxProofBytes {
+		return false
+	}
+	c.counters.Hit(limits.ProofBytes)
+	return true
+}
+
 func shortest(sets []resolve.Set) uint32 {
 	ttl := ^uint32(0)
 	for i := range sets {
@@ -194,14 +211,14 @@ func deniedQuestion(q *resolve.Query) (dnsname.Name, uint16) {
 // name are known that somebody is filling the cache.
 func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set, at surroundings) {
 	if at.rrsets >= limits.MaxTypesPerName && !at.known {
-		t.c.counters.Hit(limits.CacheEntryBytes)
+		t.c.counters.Hit(limits.TypesPerName)
 		return
 	}
 	t.put(rrsetKey(n, qtype, wire.ClassIN), h, sets)
 }
 
 func (t *stash) put(key []byte, h header, sets []resolve.Set) {
-	if len(sets) > 255 {
+	if len(sets) > 255 || t.c.tooMuchProof(sets[1:]) {
 		return
 	}
 	t.store(key, h, appendSets(newEntry(h, setsSize(sets)), sets))
