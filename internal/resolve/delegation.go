@@ -12,7 +12,7 @@ func (s *solver) findCut(q *Query) error {
 	if q.Cut == nil {
 		q.Cut = s.cfg.Cuts.Closest(above(q.Question), s.r.Now)
 	}
-	if q.Cut == nil {
+	if q.Cut == nil || q.Cut.Hints && len(q.Cut.NS) == 0 {
 		return ErrNotReady
 	}
 	s.tellCut(q)
@@ -115,7 +115,7 @@ func (s *solver) askParent(q *Query) bool {
 	}
 	q.run.reparented = true
 	cut := s.cfg.Cuts.Closest(zone.Parent(), s.r.Now)
-	if cut == nil || !zone.IsStrictlyBelow(cut.Name) {
+	if cut == nil || len(cut.NS) == 0 || !zone.IsStrictlyBelow(cut.Name) {
 		return false
 	}
 	s.failed.add(zone, s.r.Now)

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"kresd/internal/cache"
@@ -17,11 +18,12 @@ import (
 type roots struct {
 	cache *cache.Cache
 	hints atomic.Pointer[zonecut.Cut]
+	mu    sync.Mutex // held while they are changed
 }
 
 func newRoots(c *cache.Cache) *roots {
 	r := &roots{cache: c}
-	r.SetRootHints(nil)
+	r.SetRootHints(roothints.Builtin())
 	return r
 }
 
@@ -30,11 +32,10 @@ func (r *roots) RootHints() *zonecut.Cut { return r.hints.Load() }
 
 // SetRootHints implements hints.Roots.
 func (r *roots) SetRootHints(cut *zonecut.Cut) {
-	if cut == nil {
-		cut = roothints.Builtin()
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.hints.Store(cut)
-	r.use(cut)
+	r.cache.SetHints(cut)
 }
 
 // ReadRootHints implements hints.Roots.
@@ -50,7 +51,15 @@ func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	return roothints.Parse(f, path)
 }
 
-func (r *roots) use(cut *zonecut.Cut) { r.cache.SetHints(cut) }
+// use takes servers that were learnt by means of hints, unless the operator has
+// put others in their place meanwhile.
+func (r *roots) use(hints, cut *zonecut.Cut) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hints.Load() == hints {
+		r.cache.SetHints(cut)
+	}
+}
 
 func (w *Worker) openPriming() (*module.Instance, error) {
 	return priming.Open(priming.Daemon{

@@ -18,7 +18,8 @@ import (
 // Roots are the root hints of the worker.
 type Roots interface {
 	RootHints() *zonecut.Cut
-	// SetRootHints replaces them; nil restores the built-in ones.
+	// SetRootHints replaces them. Without any server nothing is resolved below a
+	// root that nobody knows.
 	SetRootHints(*zonecut.Cut)
 	// ReadRootHints reads a zone file; "" is the built-in list.
 	ReadRootHints(path string) (*zonecut.Cut, error)
@@ -224,7 +225,8 @@ func (h *hints) del(text string) bool {
 }
 
 // root reads the root hints, or replaces them by a table of names and their
-// address or addresses. An empty table restores the built-in ones.
+// address or addresses; an empty table leaves none (rootFile restores the
+// built-in ones).
 func (h *hints) root(args []any) ([]any, error) {
 	if len(args) > 0 && args[0] != nil {
 		t, ok := args[0].(*luavalue.Table)
@@ -246,9 +248,6 @@ func (h *hints) root(args []any) ([]any, error) {
 }
 
 func rootCut(t *luavalue.Table) (*zonecut.Cut, error) {
-	if len(t.Pairs) == 0 {
-		return nil, nil
-	}
 	cut := &zonecut.Cut{Name: dnsname.Root, Hints: true}
 	for _, p := range t.Pairs {
 		text, ok := p.Key.(string)

@@ -140,8 +140,11 @@ func TestRootReplacesTheRootHints(t *testing.T) {
 		t.Errorf("root hints %+v", r.cut)
 	}
 	fn(t, i, "root", &luavalue.Table{})
-	if r.cut != nil {
-		t.Error("an empty table did not restore the built-in hints")
+	if r.cut == nil || len(r.cut.NS) > 0 || !r.cut.Hints || !r.cut.Name.IsRoot() {
+		t.Errorf("an empty table left %+v", r.cut)
+	}
+	if left := fn(t, i, "root").(*luavalue.Table); len(left.Pairs) > 0 {
+		t.Errorf("it shows %v", left)
 	}
 	for _, bad := range []any{"text", luavalue.List("192.0.2.1"), (&luavalue.Table{}).Add("a.", "nonsense")} {
 		for _, f := range i.Functions {

@@ -38,8 +38,8 @@ type Daemon struct {
 	Hints func() *zonecut.Cut
 	// Resolve resolves a question of the module's own.
 	Resolve func(ctx context.Context, q resolve.Question, flags resolve.Flags) resolve.Result
-	// Use takes the servers that the root named.
-	Use func(*zonecut.Cut)
+	// Use takes the servers that the root named when it was found by hints.
+	Use func(hints, cut *zonecut.Cut)
 	Log func(line string)
 }
 
@@ -60,7 +60,7 @@ func Open(d Daemon) (*module.Instance, error) {
 // checkout sees each question that goes out and starts priming behind the first
 // that goes to a root server.
 func (p *priming) checkout(_ *resolve.Request, q *resolve.Query) resolve.State {
-	if q.Cut == nil || !q.Cut.Name.IsRoot() || (q.Name.IsRoot() && q.Type == wire.TypeNS) {
+	if q.Cut == nil || !q.Cut.Name.IsRoot() || q.Forwards() || (q.Name.IsRoot() && q.Type == wire.TypeNS) {
 		return resolve.Produce
 	}
 	p.mu.Lock()
@@ -82,19 +82,19 @@ func (p *priming) run() {
 	}()
 	ctx, cancel := context.WithTimeout(p.d.Context, 2*limits.RequestDeadline)
 	defer cancel()
-	cut, ttl := p.prime(ctx)
+	hints := p.d.Hints()
+	cut, ttl := p.prime(ctx, hints)
 	if cut == nil {
 		p.d.Log("the root's name servers could not be learnt; the root hints stay in use")
 		return
 	}
-	p.d.Use(cut)
+	p.d.Use(hints, cut)
 	again = time.Duration(ttl) * time.Second
 }
 
 // prime asks for the root's NS set and the addresses that the hints lack.
-func (p *priming) prime(ctx context.Context) (cut *zonecut.Cut, ttl uint32) {
+func (p *priming) prime(ctx context.Context, hints *zonecut.Cut) (cut *zonecut.Cut, ttl uint32) {
 	res := p.d.Resolve(ctx, resolve.Question{Name: dnsname.Root, Type: wire.TypeNS, Class: wire.ClassIN}, resolve.NoCache)
-	hints := p.d.Hints()
 	for i := range res.Answer {
 		set := &res.Answer[i]
 		if set.Type != wire.TypeNS || !set.Owner.IsRoot() {

@@ -37,7 +37,11 @@ func newFixture(t *testing.T) *fixture {
 	hints := &zonecut.Cut{Name: dnsname.Root, Hints: true, NS: []zonecut.NameServer{{Name: name("a.root."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
 	inst, err := Open(Daemon{
 		Clock: &f.clock.Clock, Group: &f.group, Context: t.Context(), Hints: func() *zonecut.Cut { return hints },
-		Use: func(c *zonecut.Cut) { f.used = c }, Log: func(string) {},
+		Use: func(by, c *zonecut.Cut) {
+			if f.used = c; by != hints {
+				t.Error("learnt by other hints")
+			}
+		}, Log: func(string) {},
 		Resolve: func(_ context.Context, q resolve.Question, _ resolve.Flags) resolve.Result {
 			f.asked = append(f.asked, q)
 			set := wire.RRset{Owner: q.Name, Type: q.Type, Class: q.Class, TTL: 100}
@@ -69,6 +73,12 @@ func TestTheFirstQuestionToTheRootStartsPriming(t *testing.T) {
 	f.send("example.")
 	if len(f.asked) != 0 {
 		t.Fatal("a question to another zone started priming")
+	}
+	f.layer.Checkout(&resolve.Request{}, &resolve.Query{Question: resolve.Question{Name: name("www.example."), Type: wire.TypeA},
+		Flags: resolve.Forward, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}})
+	f.group.Wait()
+	if len(f.asked) != 0 {
+		t.Fatal("a question to a forwarder started priming")
 	}
 	f.send(".")
 	if f.used == nil || len(f.used.NS) != 2 {
