@@ -41,6 +41,7 @@ func (e *Exchanger) keep(a *attempt, x *resolve.Exchange, mixed bool) bool {
 	}
 	ctx, limit, done := x.Late.Overdue()
 	asked, sent := *x, a.sent
+	asked.Late = nil // what follows a late answer is waited for here
 	e.group.Go("late answer", func() {
 		reply, err := resolve.Reply{}, error(ErrClosed) // what a panic leaves
 		defer func() { done(reply, err) }()

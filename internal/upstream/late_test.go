@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/wire"
 )
 
 // overdue is a resolve.Late that hands on what comes.
@@ -74,6 +76,36 @@ func TestAnAnswerAfterItsTimeIsTaken(t *testing.T) {
 				t.Errorf("%d more answers, asked %d times", n, late.asked.Load())
 			}
 		})
+	}
+}
+
+// What a late answer makes necessary is not handed over once more: who waits has
+// been told of one attempt.
+func TestALateAnswerIsWaitedForOnce(t *testing.T) {
+	release := make(chan struct{})
+	first := true
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		if !first {
+			return
+		}
+		first = false
+		<-release
+		a := reply(q, truth)
+		for i := range a[wire.HeaderLen : questionEnd(q)-4] { // its case is lost, and there is no TCP
+			a[wire.HeaderLen+i] = dnsname.Lower(a[wire.HeaderLen+i])
+		}
+		s.send(from, a)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	late := waitOverdue(background, 10*time.Second)
+	x := question(t, s.addr, "a-name-of-many-letters.www.example.")
+	x.Timeout, x.Late = 20*time.Millisecond, late
+	_, err := e.Exchange(background, x)
+	wantErr(t, err, resolve.ErrOverdue)
+	release <- struct{}{}
+	wantErr(t, (<-late.got).err, resolve.ErrTimeout)
+	if n := late.asked.Load(); n != 1 {
+		t.Errorf("handed over %d times", n)
 	}
 }
 
