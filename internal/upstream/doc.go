@@ -22,6 +22,10 @@
 // bare net.Dial, Write and Read (BenchmarkExchange, BenchmarkDial). TCP is rare and
 // uses package net.
 //
+// An answer that comes after its time is still taken where the caller wants it
+// (resolve.Late, late.go): by the rule above, at the socket of that one question,
+// which stays open until the caller has what it needs.
+//
 // The package chooses no server, knows no RTT but the last, remembers no
 // server's properties beyond an open connection, and never retransmits over
 // UDP: those are decided by its callers. It has no TLS and no cookies.
