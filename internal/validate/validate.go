@@ -23,9 +23,11 @@ func Layer() *resolve.Layer {
 }
 
 // consume judges a fresh answer. What the cache held was judged when it came,
-// what a module made up is the module's to vouch for.
-func consume(_ *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
-	if msg == nil && q.Iter.Fallback == nil {
+// what a module made up is the module's to vouch for. What a forwarder was asked
+// for with CD=1 it has not judged, and would perhaps not have told otherwise: it
+// stays as it is and is for clients that set CD too (RFC 4035, section 3.2.2).
+func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
+	if msg == nil && q.Iter.Fallback == nil || q.Forwards() && r.CD {
 		return resolve.Consume
 	}
 	o := &q.Outcome

@@ -6,6 +6,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 func TestNothingIsSecureWithoutProof(t *testing.T) {
@@ -19,7 +20,12 @@ func TestNothingIsSecureWithoutProof(t *testing.T) {
 		if got != want {
 			t.Errorf("rank %d became %d, want %d", r, got, want)
 		}
-		q.Outcome.Answer[0].Rank = r
+		q.Flags, q.Cut, q.Outcome.Answer[0].Rank = resolve.Forward, &zonecut.Cut{Hints: true}, r
+		Layer().Consume(&resolve.Request{CD: true}, q, &wire.Msg{})
+		if got := q.Outcome.Answer[0].Rank; got != r {
+			t.Errorf("from a forwarder that was asked with CD: rank %d became %d", r, got)
+		}
+		q.Flags, q.Outcome.Answer[0].Rank = 0, r
 		Layer().Consume(nil, q, nil)
 		if got := q.Outcome.Answer[0].Rank; got != r {
 			t.Errorf("from the cache: rank %d became %d", r, got)
