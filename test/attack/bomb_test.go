@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/proctest"
@@ -121,20 +122,33 @@ func chain(n int) []byte {
 	})
 }
 
-// cost is what fn takes: the best of several times, so that what else the machine
-// does is not counted, and the octets that it allocates.
-func cost(fn func()) (took time.Duration, octets uint64) {
+// cost is the processor time that fn takes, the best of several tries, and the
+// octets that it allocates. What else the machine does is not counted; what it
+// does to caches and to the collector of garbage is, so tries go on, some, until
+// one is within enough.
+func cost(enough time.Duration, fn func()) (took time.Duration, octets uint64) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	took = time.Hour
 	var before, after runtime.MemStats
-	for range 7 {
+	for try := 0; try < 5 || try < 50 && took > enough; try++ {
 		runtime.ReadMemStats(&before)
-		start := time.Now()
+		start := threadTime()
 		fn()
-		took = min(took, time.Since(start))
+		took = min(took, threadTime()-start)
 		runtime.ReadMemStats(&after)
 		octets = after.TotalAlloc - before.TotalAlloc
 	}
 	return took, octets
+}
+
+// threadTime is the processor time that this thread has used.
+func threadTime() time.Duration {
+	var now unix.Timespec // getrusage's is as old as the last tick
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
+		panic(err)
+	}
+	return time.Duration(now.Nano())
 }
 
 // TestB3MessageBombs takes thirty messages apart and into sets, as an answer from
@@ -144,22 +158,26 @@ func TestB3MessageBombs(t *testing.T) {
 	if len(all) != 30 {
 		t.Fatalf("%d bombs, want 30", len(all))
 	}
+	const most = 3 * time.Millisecond
 	var slowest time.Duration
 	var largest uint64
 	slow, large, refused := "", "", 0
 	for _, b := range all {
-		took, octets := cost(func() {
+		taken := false
+		took, octets := cost(most, func() {
 			var q wire.Question
 			q.Parse(b.pkt)
 			m, err := wire.Parse(b.pkt)
-			if err != nil {
-				refused++
+			if taken = err == nil; !taken {
 				return
 			}
 			for _, section := range [][]wire.RR{m.Answer, m.Authority, m.Additional} {
 				_, _ = wire.Group(section)
 			}
 		})
+		if !taken {
+			refused++
+		}
 		if took > slowest {
 			slowest, slow = took, b.what
 		}
@@ -167,9 +185,8 @@ func TestB3MessageBombs(t *testing.T) {
 			largest, large = octets, b.what
 		}
 	}
-	tell(t, "B3", "30 message bombs through the decoder", "<= 3 ms, <= 1 MB", "at most %.2f ms (%s), %.2f MB (%s); %d refused", float64(slowest)/1e6, slow, float64(largest)/1e6, large, refused/7)
-	// Time only against what would stall a worker: the machine may be busy.
-	if slowest > 50*time.Millisecond || largest > 1<<20 {
+	tell(t, "B3", "30 message bombs through the decoder", "<= 3 ms, <= 1 MB", "at most %.2f ms (%s), %.2f MB (%s); %d refused", float64(slowest)/1e6, slow, float64(largest)/1e6, large, refused)
+	if slowest > most || largest > 1e6 {
 		t.Errorf("%v for %s, %d octets for %s", slowest, slow, largest, large)
 	}
 }
@@ -199,6 +216,9 @@ var deepNames = []struct {
 	{"names of up to 117 labels without a common end", func(i int) dnsname.Name {
 		return dnsname.Name(strings.Repeat("\x01a", 60+i%57) + fmt.Sprintf("\x05%05d\x00", i))
 	}},
+	{"names of 10 labels, which all fit", func(i int) dnsname.Name {
+		return dnsname.Name(fmt.Sprintf("\x05%05d", i) + strings.Repeat("\x01a", 8) + "\x04evil\x00")
+	}},
 	{"names of long labels that differ at their ends", func(i int) dnsname.Name {
 		label := fmt.Sprintf("\x3f%s%05d", strings.Repeat("a", 58), i)
 		return dnsname.Name(strings.Repeat(label, 3) + "\x00")
@@ -210,22 +230,50 @@ var deepNames = []struct {
 func TestB9ReplyBuilding(t *testing.T) {
 	var worst time.Duration
 	var octets uint64
-	slow := ""
+	slow, names := "", 0
 	for _, kind := range deepNames {
-		took, n := replyCost(t, deepAnswer(kind.name), kind.name(0))
+		took, n, shortened := replyCost(t, deepAnswer(kind.name), kind.name(0))
+		names = max(names, shortened)
 		if octets = max(octets, n); took > worst {
 			worst, slow = took, kind.what
 		}
 	}
-	tell(t, "B9", "750 records of deep names, clients of 512 to 65,535 octets", "<= 5 ms a reply; 120 names compressed", "at most %.2f ms (%s) and %.2f MB a reply", float64(worst)/1e6, slow, float64(octets)/1e6)
-	// As above: what nobody bounds takes more than a tenth of a second.
-	if worst > 50*time.Millisecond || octets > 2<<20 {
-		t.Errorf("%v for %s, %d octets", worst, slow, octets)
+	tell(t, "B9", "750 records of deep names, clients of 512 to 65,535 octets", "<= 5 ms a reply; 120 names compressed", "at most %.2f ms (%s) and %.2f MB a reply; %d names compressed", float64(worst)/1e6, slow, float64(octets)/1e6, names)
+	if worst > mostReply || octets > 2<<20 || names != 120 {
+		t.Errorf("%v for %s, %d octets, %d names compressed", worst, slow, octets, names)
 	}
 }
 
-// replyCost is the most that res costs any client.
-func replyCost(t *testing.T, res *resolve.Result, qname dnsname.Name) (worst time.Duration, octets uint64) {
+// mostReply is the processor time that one reply may take.
+const mostReply = 5 * time.Millisecond
+
+// compressed counts the names of a message of MX records that end in a pointer.
+func compressed(msg []byte) (n int) {
+	at := 12
+	name := func() {
+		for msg[at] != 0 {
+			if msg[at] >= 0xc0 {
+				n++
+				at += 2
+				return
+			}
+			at += 1 + int(msg[at])
+		}
+		at++
+	}
+	name()
+	at += 4
+	for range binary.BigEndian.Uint16(msg[6:]) {
+		name()
+		at += 10 + 2 // the preference too
+		name()
+	}
+	return n
+}
+
+// replyCost is the most that res costs any client, and how many names of it are
+// compressed.
+func replyCost(t *testing.T, res *resolve.Result, qname dnsname.Name) (worst time.Duration, octets uint64, names int) {
 	for _, size := range []uint16{512, 1232, 65535} {
 		pkt := wire.AppendQuery(nil, 7, 0, []byte(qname), wire.TypeMX, wire.ClassIN, size, true, nil)
 		var q wire.Question
@@ -234,8 +282,8 @@ func replyCost(t *testing.T, res *resolve.Result, qname dnsname.Name) (worst tim
 		}
 		for _, udp := range []bool{true, false} {
 			var msg []byte
-			took, n := cost(func() { msg = reply.Build(nil, &q, res, reply.Shape{UDP: udp, Bufsize: size}) })
-			worst, octets = max(worst, took), max(octets, n)
+			took, n := cost(mostReply, func() { msg = reply.Build(nil, &q, res, reply.Shape{UDP: udp, Bufsize: size}) })
+			worst, octets, names = max(worst, took), max(octets, n), max(names, compressed(msg))
 			if udp && len(msg) > int(size) || len(msg) < 12 {
 				t.Errorf("%d octets for a client of %d", len(msg), size)
 			}
@@ -244,7 +292,7 @@ func replyCost(t *testing.T, res *resolve.Result, qname dnsname.Name) (worst tim
 			}
 		}
 	}
-	return worst, octets
+	return worst, octets, names
 }
 
 // TestB9DeepAnswer is the same through the daemon: a set of many deep names that
@@ -265,6 +313,9 @@ func TestB9DeepAnswer(t *testing.T) {
 			t.Fatalf("%v %v", err, r)
 		}
 		worst = max(worst, time.Since(start))
+	}
+	if l.hits("compressed_names") == 0 {
+		t.Error("worker.limits().compressed_names is 0")
 	}
 	r, err := dnsTCP(l.g.Addr, "deep.evil.com.", dns.TypeMX)
 	if err != nil || len(r.Answer) != 256 {

@@ -99,14 +99,26 @@ func (l *lab) settle() {
 	})
 }
 
+// hits is how often the workers have met a limit.
+func (l *lab) hits(limit string) int {
+	l.t.Helper()
+	return l.sum("worker.limits()." + limit)
+}
+
 // sent is how many questions the workers have sent to anybody.
-func (l *lab) sent() (sum int) {
+func (l *lab) sent() int {
+	l.t.Helper()
+	return l.sum("worker.stats().udp + worker.stats().tcp")
+}
+
+// sum adds up what an expression is in each worker.
+func (l *lab) sum(expr string) (sum int) {
 	l.t.Helper()
 	for _, w := range l.g.Workers() {
-		text := proctest.Eval(l.t, w.Socket, "worker.stats().udp + worker.stats().tcp")
+		text := proctest.Eval(l.t, w.Socket, expr)
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil {
-			l.t.Fatalf("worker.stats(): %q", text)
+			l.t.Fatalf("%s: %q", expr, text)
 		}
 		sum += n
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,53 @@ func TestA4Unsolicited(t *testing.T) {
 		t.Error(bad)
 	}
 	tell(t, "A4", "records that nobody asked for, then 15 questions for them", "0 accepted", "%d injections, %d accepted", cases, accepted)
+}
+
+// TestA4ForeignGlue refers to name servers of other zones and tells their
+// addresses: nobody asked evil.com where they are, so not even this delegation may
+// use what it says.
+func TestA4ForeignGlue(t *testing.T) {
+	t.Parallel()
+	zs := victims()
+	const trap = "127.66.1.66"
+	evilZone(zs, "trap.com.", trap, "")
+	foreign := []string{"ns.victim.net.", "ns.example.com.", "a.nic.net.", "a.nic.com.", "a.root.", "nobody.victim.net.", "ns.nowhere.", "ns.trap.com."}
+	for i, name := range foreign[:len(foreign)-1] {
+		zs["evil.com."] += fmt.Sprintf("g%d.evil.com. NS %s\n", i, name)
+	}
+	zs["evil.com."] += "g7.evil.com. NS ns.trap.com.\n" // whose address is the same, by its own zone
+	l := newLab(t, zs, 1)
+	h := l.net.Host(trap)
+	h.Play(func(x *authority.Exchange) { // it answers whatever it is asked
+		x.Reply.Rcode, x.Reply.Authoritative, x.Reply.Ns = dns.RcodeSuccess, true, nil
+		x.Reply.Answer = []dns.RR{mustRR(t, x.Query.Question[0].Name+" 86400 A "+evil)}
+	})
+	var glue []dns.RR
+	for _, name := range foreign {
+		glue = append(glue, mustRR(t, name+" 86400 A "+trap))
+	}
+	l.net.Host("127.66.1.1").Play(func(x *authority.Exchange) {
+		if len(x.Reply.Answer) == 0 {
+			x.Reply.Extra = append(slices.Clone(glue), x.Reply.Extra...)
+		}
+	})
+	accepted := 0
+	for i, name := range foreign[:len(foreign)-1] {
+		r, err := exchange(l.g.Addr, newQuery(fmt.Sprintf("www.g%d.evil.com.", i)), 12*time.Second)
+		if err != nil || tainted(r) || h.Queries() > 0 {
+			accepted++
+			t.Errorf("glue for %s: %d questions to its address, %v %v", name, h.Queries(), err, r)
+		}
+	}
+	for _, bad := range l.spoils() {
+		accepted++
+		t.Error(bad)
+	}
+	// The trap works, where its own zone leads there.
+	if b := l.ask("www.g7.evil.com.", dns.TypeA); h.Queries() == 0 || address(b.r) != evil {
+		t.Errorf("by a name server that has that address: %v", b.r)
+	}
+	tell(t, "A4", "glue for name servers of other zones, then 15 questions for them", "0 accepted", "%d names, %d accepted", len(foreign)-1, accepted)
 }
 
 // TestA5MaginotDNS forwards one zone to a forwarder that speaks for all others.
@@ -361,6 +409,43 @@ func TestA11Mixing(t *testing.T) {
 	tell(t, "A11", "CD x AD x DO, each after each, fresh, denied, stale", "0 wrong", "%d answers, %d with wrong flags, signatures or data", cases, wrong)
 }
 
+// TestA11CheckingDisabled forwards to a resolver that validates and has data that
+// fails: who disables checking sees it, and nobody else, in whatever order they
+// ask.
+func TestA11CheckingDisabled(t *testing.T) {
+	t.Parallel()
+	zs := honest()
+	zs["corp.test."] = server("corp.test.", "ns.corp.test.", "127.66.9.9")
+	n := internet(t, zs)
+	forward := fmt.Sprintf("policy.add(policy.suffix(policy.FORWARD('127.66.9.9@%d'), policy.todnames({'corp.test.'})))", n.Port())
+	l := &lab{t: t, net: n, g: proctest.Start(t, proctest.On(t, n, 1, forward))}
+	n.Host("127.66.9.9").Play(func(x *authority.Exchange) {
+		x.Reply.Rcode, x.Reply.Ns, x.Reply.Answer = dns.RcodeServerFailure, nil, nil
+		if x.Query.CheckingDisabled {
+			x.Reply.Rcode = dns.RcodeSuccess
+			x.Reply.Answer = []dns.RR{mustRR(t, x.Query.Question[0].Name+" 3600 A "+evil)}
+		}
+	})
+	cases, wrong := 0, 0
+	for order := range 16 {
+		for do := range 4 {
+			name := fmt.Sprintf("p%d-%d.corp.test.", order, do)
+			for i := range 4 {
+				q := proctest.Query(name, dns.TypeA, 0)
+				q.SetEdns0(1232, do>>(i%2)&1 != 0)
+				q.CheckingDisabled = order>>i&1 != 0
+				r, err := exchange(l.g.Addr, q, 12*time.Second)
+				cases++
+				if err != nil || q.CheckingDisabled != (firstAddress(r) == evil) || q.CheckingDisabled != (r.Rcode == dns.RcodeSuccess) {
+					wrong++
+					t.Errorf("order %04b, question %d, CD %t: %v %v", order, i, q.CheckingDisabled, err, r)
+				}
+			}
+		}
+	}
+	tell(t, "A11", "data that a validating forwarder shows to CD=1 only, CD in every order", "0 shown to CD=0", "%d answers, %d wrong", cases, wrong)
+}
+
 // firstAddress is the first A record of an answer.
 func firstAddress(r *dns.Msg) string {
 	for _, rr := range r.Answer {
@@ -377,7 +462,7 @@ func TestA13BadTargets(t *testing.T) {
 	t.Parallel()
 	special := []string{
 		"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "127.66.0.9", "224.0.0.1", "239.255.255.255", "255.255.255.255",
-		"::", "::1", "ff02::1", "ff05::fb", "ff0e::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255", "::ffff:0.9.9.9", "127.1.2.3",
+		"::", "::1", "ff02::1", "ff05::fb", "ff0e::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255", "::ffff:0.9.9.9", "127.1.2.3", "0.255.255.255",
 	}
 	root := server(".", "a.root", "127.66.0.1") + server("honest.", "ns.honest.", "127.66.0.9") + "own. NS ns.own.\nns.own. A 127.66.0.200\n"
 	for i, a := range special {
