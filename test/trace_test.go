@@ -23,7 +23,7 @@ func TestTrace(t *testing.T) {
 		`\n[|]- cache: `,
 		`\n[|]- asked \S+ \(\S+\) of example\.com\. by UDP: `,
 		`\n[|]  [|]- chosen: `,
-		`\n[|]  [|]- got from \S+ by UDP: NOERROR, `,
+		`\n[|]  [|]- answer from \S+ by UDP: NOERROR, `,
 		"\n`- result: www\\.example\\.com\\. A, ",
 	} {
 		if !regexp.MustCompile(step).MatchString(got) {

@@ -22,7 +22,7 @@ func (s *solver) ask(q *Query) error {
 	}
 	if q.run.sends >= limits.MaxUpstreamPerFetch {
 		s.cfg.Counters.Hit(limits.UpstreamPerFetch)
-		return ErrNoServer
+		return s.gaveUp(q)
 	}
 	again := q.Iter.Again
 	c, ok := s.choose(q)
@@ -94,7 +94,7 @@ func signed(q *Query) bool { return q.Cut.DS != nil && q.Cut.DS.Type == wire.Typ
 func (s *solver) checkout(q *Query) error {
 	for _, l := range s.layers {
 		if l.Checkout != nil && l.Checkout(s.r, q) == Fail {
-			return errLayer
+			return &layerError{l.Name}
 		}
 	}
 	return nil
@@ -155,8 +155,8 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 
 // unanswered judges a failed attempt.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
-	s.r.trace(q, "resl", "<= %s%s: %v", address(c.Addr), by(reply.TCP), err)
-	q.run.lastErr = err
+	s.tellSilence(q, c, reply, err)
+	q.run.blame.failed(c.Addr, err)
 	switch {
 	case errors.Is(err, ErrBudget):
 		return err

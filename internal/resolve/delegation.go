@@ -35,7 +35,7 @@ func (s *solver) moveTo(q *Query) {
 	}
 	q.run.late.close()
 	q.run.ns, q.run.queue = servers{}, false
-	q.run.lame, q.run.lastErr = false, nil
+	q.run.lame = false
 	q.Iter.Timeouts, q.Iter.Fallback = 0, nil
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
@@ -51,7 +51,7 @@ func (s *solver) descend(q *Query) error {
 		return s.useless(q)
 	}
 	s.cfg.Cuts.Keep(cut, s.r.Now)
-	s.r.trace(q, "iter", "referral to %s with %s: %s", cut.Name, howMany(len(cut.NS)), serverNames(cut))
+	s.tellReferral(q, cut)
 	if s.gluedHere(q, cut) {
 		return s.solved(q)
 	}
@@ -64,10 +64,11 @@ func (s *solver) descend(q *Query) error {
 // another one.
 func (s *solver) useless(q *Query) error {
 	if q.run.msg == nil {
-		return errLayer // a layer made this of its own data
+		return &layerError{"that answered"} // of its own data
 	}
-	s.r.trace(q, "iter", "%s is of no use for %s", address(q.Server.Addr), q.Cut.Name)
+	s.tellUseless(q)
 	q.run.lame = true
+	q.run.blame.useless(q.Server.Addr, q.run.msg.Rcode)
 	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
 	if q.Iter.Fallback == nil {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Addr)
@@ -75,6 +76,7 @@ func (s *solver) useless(q *Query) error {
 	q.Outcome = Outcome{}
 	if q.run.useless++; q.run.useless >= limits.UselessInRow {
 		s.cfg.Counters.Hit(limits.UselessServers)
+		s.tellEnough(q)
 		return s.exhausted(q)
 	}
 	q.enter(phaseAsk)
@@ -97,14 +99,7 @@ func (s *solver) exhausted(q *Query) error {
 	if s.askParent(q) {
 		return nil
 	}
-	err := ErrNoServer
-	switch {
-	case q.run.lame:
-		err = ErrLame
-	case q.run.lastErr != nil:
-		err = q.run.lastErr
-	}
-	return &zoneError{q.Cut.Name, err}
+	return s.gaveUp(q)
 }
 
 // askParent goes one cut up, once for a query and seldom for a zone.
@@ -119,7 +114,7 @@ func (s *solver) askParent(q *Query) bool {
 		return false
 	}
 	s.failed.add(zone, s.r.Now)
-	s.r.trace(q, "zcut", "all servers of %s are lame, asking %s again", zone, cut.Name)
+	s.r.trace(q, "zcut", "no server of %s that was asked is of use: asking %s whether there are others by now", zone, cut.Name)
 	q.Cut = cut
 	s.moveTo(q)
 	return true

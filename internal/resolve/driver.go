@@ -86,7 +86,9 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		}
 		for _, l := range layers {
 			if l.Finalize != nil {
+				before := r.sketch()
 				l.Finalize(r)
+				r.tellChanged(l, before)
 			}
 		}
 	})
@@ -114,9 +116,11 @@ func begin(layers []*Layer, r *Request) bool {
 		}
 		switch l.Begin(r) {
 		case Done:
+			r.tellDecided(l)
 			return true
 		case Fail:
-			r.Result.fail(errLayer)
+			r.Result.fail(&layerError{l.Name})
+			r.tellDecided(l)
 			return true
 		}
 	}

@@ -24,7 +24,9 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 		s.zones.Leave(q.Cut.Name)
 		return
 	}
-	s.r.trace(q, "resl", "besides %s (%s) of %s is asked, to learn about it", c.NS, address(c.Addr), q.Cut.Name)
+	if s.r.Tracef != nil {
+		s.r.trace(q, "resl", "besides %s is asked, to learn about it", whom(q, c.NS, c.Addr))
+	}
 	zone, x := q.Cut.Name, s.exchangeOf(q, serverOf(q, c), c)
 	x.Timeout = limits.UDPMaxTimeout // nobody waits, and slow is not dead
 	s.panics.Go("explore", func() {

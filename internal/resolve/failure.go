@@ -11,11 +11,16 @@ import (
 
 // Why a query fails, besides the failures of an Exchange and of Push.
 var (
-	// ErrNoServer: every server of the zone was asked in vain, or none has an
-	// address.
+	// ErrNoServer: every server of the zone was asked in vain.
 	ErrNoServer = errors.New("no server of the zone is reachable")
-	// ErrLame: the zone's servers answer, but not for the zone.
-	ErrLame = errors.New("all servers of the zone are lame")
+	// ErrLame: the servers that were asked answer, but not for the zone.
+	ErrLame = errors.New("the servers of the zone are lame")
+	// ErrErring: they answer with errors of their own.
+	ErrErring = errors.New("the servers of the zone fail")
+	// ErrNoAddress: no server of the zone has an address that may be asked.
+	ErrNoAddress = errors.New("no server of the zone has an address")
+	// ErrNoFamily: neither IPv4 nor IPv6 may be used.
+	ErrNoFamily = errors.New("no family of addresses is in use")
 	// ErrNotReady: not even the root is known.
 	ErrNotReady = errors.New("no root servers are known")
 	// ErrChain: the chain of aliases is too long.
@@ -26,7 +31,6 @@ var (
 	// servers.
 	ErrPatience = errors.New("the client has waited long enough")
 
-	errLayer  = errors.New("a layer gave up")
 	errYield  = errors.New("a layer waits for nothing")
 	errJoined = errors.New("the joined request did not end")
 )
@@ -43,18 +47,39 @@ const (
 type zoneError struct {
 	zone dnsname.Name
 	err  error
+	text string // for people; "" for what the error says
 }
 
-func (e *zoneError) Error() string { return fmt.Sprintf("zone %s: %v", e.zone, e.err) }
+func (e *zoneError) Error() string {
+	if e.text != "" {
+		return e.text
+	}
+	return fmt.Sprintf("zone %s: %v", e.zone, e.err)
+}
 func (e *zoneError) Unwrap() error { return e.err }
+
+// layerError is a layer that gave up.
+type layerError struct{ name string }
+
+func (e *layerError) Error() string { return "the module " + e.name + " ends it" }
 
 // outcome maps a failure to what the client sees: RCODE and extended error. It
 // is the only place where an error becomes DNS.
 func outcome(err error) (rcode int, ede uint16, text string) {
 	rcode = wire.RcodeServFail
+	if z, ok := errors.AsType[*zoneError](err); ok && z.text != "" {
+		_, ede, _ = outcome(z.err)
+		return rcode, ede, z.text
+	}
 	switch {
 	case errors.Is(err, ErrLame):
 		return rcode, edeNoReachable, "lame delegation" + of(err)
+	case errors.Is(err, ErrErring):
+		return rcode, edeNetwork, "the servers" + of(err) + " answer with errors"
+	case errors.Is(err, ErrNoAddress):
+		return rcode, edeNoReachable, "no address of a server" + of(err) + " was found"
+	case errors.Is(err, ErrNoFamily):
+		return rcode, edeNotReady, "neither IPv4 nor IPv6 may be used"
 	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout):
 		return rcode, edeNoReachable, "no server" + of(err) + " answers"
 	case errors.Is(err, ErrDeadline), errors.Is(err, ErrPatience):

@@ -2,26 +2,61 @@ package resolve_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/zonecut"
 )
 
 // What a client is told about a failure (RFC 8914, section 4).
 func TestFailuresAreExplained(t *testing.T) {
+	refuse := authority.Rcode(dns.RcodeRefused)
+	servers := func(n int, addrs string, rules ...authority.Rule) func(w *world) {
+		return func(w *world) {
+			cut := &zonecut.Cut{Name: mustName("example.com."), Expires: 1 << 40}
+			for i := range n {
+				a := fmt.Sprintf(addrs, i+1)
+				cut.NS = append(cut.NS, zonecut.NameServer{Name: mustName(fmt.Sprintf("ns%d.example.com.", i+1)), Addrs: []netip.Addr{netip.MustParseAddr(a)}})
+				if h := w.net.Host(a); h != nil {
+					h.Play(rules[min(i, len(rules)-1)])
+				}
+			}
+			w.cuts.m[cut.Name] = cut
+			w.cuts.m["\x03com\x00"] = cut
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		set  func(*world)
 		ede  uint16
 		text string
 	}{
-		{"lame", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Lame()) }, 22, "lame delegation of example.com."},
-		{"refusing", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Rcode(dns.RcodeRefused)) }, 22, "lame delegation of example.com."},
+		{"lame", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Lame()) }, 22, "lame delegation of example.com.: 1 of 1 address answered without authority"},
+		{"refusing", func(w *world) { w.net.Host("192.0.2.1").Play(refuse) }, 22, "lame delegation of example.com.: 1 of 1 address answered REFUSED"},
+		{"failing", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Rcode(dns.RcodeServerFailure)) }, 23, "no server of example.com. answers without an error: 1 of 1 address answered SERVFAIL"},
+		{"refusing, with another that is silent", servers(2, "192.0.2.%d", refuse), 22, "lame delegation of example.com.: 1 of 2 addresses answered REFUSED, 1 did not answer"},
+		{"without an address", func(w *world) {
+			w.cuts.m["\x03com\x00"] = &zonecut.Cut{Name: "\x03com\x00", Expires: 1 << 40, NS: []zonecut.NameServer{{Name: mustName("ns.com.")}}}
+		}, 22, "no address of a server of com. was found"},
+		{"on loopback", servers(1, "127.0.0.%d"), 22, "no server of example.com. has an address that may be asked"},
+		{"IPv6 only without IPv6", func(w *world) { servers(1, "2001:db8::%d")(w); w.flags |= resolve.NoIPv6 }, 22, "no server of example.com. has an address of IPv4, and no other may be used"},
+		{"no family of addresses", func(w *world) { w.flags |= resolve.NoIPv4 | resolve.NoIPv6 }, 14, "neither IPv4 nor IPv6 may be used"},
+		{"a forwarder that refuses", func(w *world) {
+			cut := &zonecut.Cut{Name: "\x00", Hints: true, NS: []zonecut.NameServer{{Name: mustName("192\\.0\\.2\\.1."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
+			w.net.Host("192.0.2.1").Play(refuse)
+			w.layers = append(w.layers, &resolve.Layer{Begin: func(r *resolve.Request) resolve.State {
+				r.Flags, r.Cut = r.Flags|resolve.Forward, cut
+				return resolve.Produce
+			}})
+		}, 22, "no forwarder gives an answer: 1 of 1 address answered REFUSED"},
 		{"silent", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Drop()) }, 22, "no server of example.com. answers"},
 		{"silent root", func(w *world) { w.net.Host("198.51.100.1").Play(authority.Drop()) }, 22, "no server of . answers"},
 		{"unreachable", func(w *world) { w.unreachable = netip.MustParseAddr("192.0.2.1") }, 23, "no server of example.com. can be reached"},
@@ -43,4 +78,35 @@ func TestFailuresAreExplained(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of many useless servers only a few are asked (HARDENING B5), which is told as
+// it is, the second time too, when the delegation is known and the parent is asked
+// for another one.
+func TestServersThatWereNotAskedAreNotBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(manyServers(13)))
+		for i := range 13 {
+			w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Rcode(dns.RcodeRefused))
+		}
+		for range 2 {
+			r := w.request("www.example.com.", "A")
+			var story strings.Builder
+			r.Tracef = func(_ *resolve.Query, _, format string, args ...any) { fmt.Fprintf(&story, format+"\n", args...) }
+			w.driver.Resolve(context.Background(), r)
+			text := r.Result.EDEText
+			var refused, unasked int
+			if _, err := fmt.Sscanf(text, "lame delegation of example.com.: %d of 13 addresses answered REFUSED, %d not asked", &refused, &unasked); err != nil || refused < limits.UselessInRow || refused+unasked != 13 || r.Result.EDE != 22 {
+				t.Errorf("%d %q", r.Result.EDE, text)
+			}
+			for _, want := range []string{"5 useless answers in a row are enough: no more servers of example.com. are asked", " is of no use: REFUSED\n", text + "\n"} {
+				if !strings.Contains(story.String(), want) {
+					t.Errorf("not told: %s", want)
+				}
+			}
+			if strings.Contains(story.String(), "no zone cut at") {
+				t.Errorf("a refusal taken for the absence of a zone cut:\n%s", &story)
+			}
+		}
+	})
 }

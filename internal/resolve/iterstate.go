@@ -10,6 +10,8 @@ type IterState struct {
 	// Whole tells that minimised questions have led as far as they can, or did not
 	// go well: ask the whole one.
 	Whole bool
+	// Useless tells that the last minimised question got an answer of no use.
+	Useless bool
 	// Timeouts counts timeouts since the last progress.
 	Timeouts int
 	// Again is a server to ask once more, without EDNS when Plain is set.

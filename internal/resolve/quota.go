@@ -24,7 +24,7 @@ func (s *solver) queue(q *Query) (waited bool, err error) {
 		return true, s.timeUp(s.r)
 	}
 	s.cfg.Counters.Hit(limits.OutstandingZone)
-	return false, &zoneError{q.Cut.Name, ErrBusy}
+	return false, &zoneError{zone: q.Cut.Name, err: ErrBusy}
 }
 
 // mayWait is how many questions may wait for a zone's answers at a time.

@@ -251,7 +251,7 @@ func (s *solver) unresolvable(q *Query, f *fetch) {
 	if f.denied || q.Depth == 0 {
 		s.failed.add(f.name, s.r.Now)
 	}
-	s.r.trace(q, "plan", "name server %s has no address", f.name)
+	s.r.trace(q, "plan", "no address of the name server %s was found", f.name)
 }
 
 func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }

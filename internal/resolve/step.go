@@ -33,7 +33,7 @@ type progress struct {
 	lame              bool  // some server of the cut answered, uselessly
 	useless           int   // how many did
 	noSocket          bool  // ErrLocal happened once
-	lastErr           error // of an Exchange
+	blame             blame // of servers
 	// late are attempts that may still be answered; queue tells to wait where many
 	// wait for a server.
 	late  late
@@ -126,9 +126,10 @@ func (s *solver) produce(q *Query) error {
 		case Yield:
 			return s.yielded(q)
 		case Fail:
-			return errLayer
+			return &layerError{s.layers[q.run.hook].Name}
 		case Done:
 			if q.Outcome.Kind != Pending {
+				s.tellKnown(q, s.layers[q.run.hook])
 				q.run.msg = nil
 				q.enter(phaseConsume)
 				return nil
@@ -159,7 +160,7 @@ func (s *solver) consume(q *Query) error {
 		case Yield:
 			return s.yielded(q)
 		case Fail:
-			return errLayer
+			return &layerError{s.layers[q.run.hook].Name}
 		case Produce:
 			return s.decide(q)
 		}

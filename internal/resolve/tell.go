@@ -1,12 +1,15 @@
 package resolve
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
@@ -25,7 +28,56 @@ func (r *Request) trace(q *Query, component, format string, args ...any) {
 // String is the question as people write it; the class goes without saying.
 func (q Question) String() string { return q.Name.String() + " " + wire.TypeText(q.Type) }
 
-// tellAsking tells which server is asked what, how, and why this one.
+// tellDecided tells which module made the result before anything was resolved.
+func (r *Request) tellDecided(l *Layer) {
+	if r.Tracef != nil {
+		r.trace(nil, "plan", "the module %s decides: %s", l.Name, r.sketch())
+	}
+}
+
+// tellChanged tells which module put another result in the place of the one
+// before.
+func (r *Request) tellChanged(l *Layer, before string) {
+	if r.Tracef == nil {
+		return
+	}
+	if now := r.sketch(); now != before {
+		r.trace(nil, "plan", "the module %s changes the answer: %s", l.Name, now)
+	}
+}
+
+// sketch is what the client will be told, in short; "" when nobody reads.
+func (r *Request) sketch() string {
+	if r.Tracef == nil {
+		return ""
+	}
+	res := &r.Result
+	if res.Drop {
+		return "the client is told nothing"
+	}
+	text := wire.RcodeText(res.Rcode)
+	if res.TC {
+		text += ", truncated"
+	}
+	if len(res.Answer) > 0 {
+		text += ", " + sets(res.Answer)
+	}
+	if res.EDE != NoEDE {
+		text += fmt.Sprintf(", extended error %d", res.EDE)
+	}
+	return text
+}
+
+// tellKnown tells which layer answers without the network; the cache has said so
+// itself.
+func (s *solver) tellKnown(q *Query, l *Layer) {
+	if !q.Outcome.Cached || l.Name != "cache" {
+		s.r.trace(q, "plan", "the module %s answers", l.Name)
+	}
+}
+
+// tellAsking tells which server is asked what, how, and why this one. It begins a
+// group of steps that ends with what the answer means.
 func (s *solver) tellAsking(q *Query, c selection.Choice) {
 	if s.r.Tracef == nil {
 		return
@@ -38,11 +90,22 @@ func (s *solver) tellAsking(q *Query, c selection.Choice) {
 	if q.Server.NoCase {
 		lacks += ", letter case as it is"
 	}
-	s.r.trace(q, "resl", "=> %s (%s) of %s%s%s: %s, waiting %v", c.NS, address(c.Addr), q.Cut.Name, by(q.Server.TCP), lacks, q.Asked, c.Timeout.Round(time.Millisecond))
+	s.r.trace(q, "resl", "=> %s%s%s: %s, waiting %v", whom(q, c.NS, c.Addr), by(q.Server.TCP), lacks, q.Asked, c.Timeout.Round(time.Millisecond))
 	s.r.trace(q, "nsre", "chosen: %s", why)
 	if left != "" {
 		s.r.trace(q, "nsre", "left: %s", left)
 	}
+}
+
+// whom is a server as people know it: those of a rule have no names.
+func whom(q *Query, ns dnsname.Name, addr netip.AddrPort) string {
+	switch {
+	case q.Forwards() && q.Flags&Stub != 0:
+		return "stub server " + address(addr)
+	case q.Forwards():
+		return "forwarder " + address(addr)
+	}
+	return fmt.Sprintf("%s (%s) of %s", ns, address(addr), q.Cut.Name)
 }
 
 // tellReply tells what a server's message looks like.
@@ -51,8 +114,46 @@ func (s *solver) tellReply(q *Query, reply *Reply) {
 		return
 	}
 	m := reply.Msg
-	s.r.trace(q, "resl", "<= %s%s: %s, %d answer, %d authority, %d additional, %d octets in %v",
+	s.r.trace(q, "resl", "<= answer from %s%s: %s, %d answer, %d authority, %d additional, %d octets in %v",
 		address(q.Server.Addr), by(reply.TCP), wire.RcodeText(m.Rcode), len(m.Answer), len(m.Authority), len(m.Additional), reply.Size, short(reply.RTT))
+}
+
+// tellSilence tells that an attempt brought nothing. It ends the group of its
+// steps.
+func (s *solver) tellSilence(q *Query, c selection.Choice, reply Reply, err error) {
+	if s.r.Tracef == nil {
+		return
+	}
+	from := address(c.Addr)
+	switch {
+	case errors.Is(err, ErrOverdue):
+		s.r.trace(q, "resl", "<= nothing from %s%s yet; a late answer will be taken", from, by(reply.TCP))
+	case errors.Is(err, ErrTimeout):
+		s.r.trace(q, "resl", "<= nothing from %s%s in time", from, by(reply.TCP))
+	case errors.Is(err, ErrUnreachable):
+		s.r.trace(q, "resl", "<= nothing from %s%s: it cannot be reached", from, by(reply.TCP))
+	default:
+		s.r.trace(q, "resl", "<= nothing from %s%s: %v", from, by(reply.TCP), err)
+	}
+}
+
+// tellUseless tells why an answer does not help.
+func (s *solver) tellUseless(q *Query) {
+	if s.r.Tracef == nil {
+		return
+	}
+	what := "it has no authority for " + q.Cut.Name.String()
+	if rcode := q.run.msg.Rcode; rcode != wire.RcodeNoError && rcode != wire.RcodeNXDomain {
+		what = wire.RcodeText(rcode)
+	}
+	s.r.trace(q, "iter", "the answer of %s is of no use: %s", address(q.Server.Addr), what)
+}
+
+// tellEnough tells that no further server is asked because so many were of no use
+// (limits.UselessInRow): to ask on would let a zone of many useless servers
+// multiply each question (HARDENING B5).
+func (s *solver) tellEnough(q *Query) {
+	s.r.trace(q, "nsre", "%d useless answers in a row are enough: no more servers of %s are asked", limits.UselessInRow, q.Cut.Name)
 }
 
 // tellOutcome tells what a query came to.
@@ -67,31 +168,70 @@ func (s *solver) tellOutcome(q *Query) {
 	case Alias:
 		s.r.trace(q, "iter", "alias: %s", sets(o.Answer))
 	case NoData:
-		s.r.trace(q, "iter", "no such type, says %s", o.Zone)
+		s.r.trace(q, "iter", "no such type%s", says(o.Zone))
 	case NXDomain:
-		s.r.trace(q, "iter", "no such name, says %s", o.Zone)
+		s.r.trace(q, "iter", "no such name%s", says(o.Zone))
 	case Pending:
-		if q.Asked != q.Question {
-			s.r.trace(q, "iter", "no zone cut at %s", q.Asked.Name)
-		} else {
-			s.r.trace(q, "iter", "this says nothing about it yet")
-		}
+		s.tellPending(q)
+	}
+}
+
+func says(zone dnsname.Name) string {
+	if zone == "" {
+		return ""
+	}
+	return ", says " + zone.String()
+}
+
+// tellPending tells what an answer means that is none yet.
+func (s *solver) tellPending(q *Query) {
+	rcode := wire.RcodeNoError
+	if q.run.msg != nil {
+		rcode = q.run.msg.Rcode
+	}
+	switch {
+	case q.Iter.Again.IsValid() && q.Iter.Plain == q.Iter.Again:
+		s.r.trace(q, "iter", "%s, perhaps because of EDNS: asked again without", wire.RcodeText(rcode))
+	case q.Iter.Again.IsValid():
+		s.r.trace(q, "iter", "this says nothing about it yet: asked again")
+	case q.Asked == q.Question:
+		s.r.trace(q, "iter", "this says nothing about it yet")
+	case q.Iter.Useless && rcode == wire.RcodeNoError:
+		s.r.trace(q, "iter", "no authority, and so of no use for %s: the whole name is asked", q.Asked.Name)
+	case q.Iter.Useless:
+		s.r.trace(q, "iter", "%s is of no use for %s: the whole name is asked", wire.RcodeText(rcode), q.Asked.Name)
+	case rcode == wire.RcodeNXDomain:
+		s.r.trace(q, "iter", "no name %s, which servers often get wrong: the whole name is asked", q.Asked.Name)
+	default:
+		s.r.trace(q, "iter", "no zone cut at %s", q.Asked.Name)
+	}
+}
+
+// tellReferral tells where a referral leads.
+func (s *solver) tellReferral(q *Query, cut *zonecut.Cut) {
+	if s.r.Tracef != nil {
+		s.r.trace(q, "iter", "referral to %s with %s: %s", cut.Name, howMany(len(cut.NS)), serversOf(q, cut))
 	}
 }
 
 // tellCut tells whose servers will be asked, and since when that is known.
 func (s *solver) tellCut(q *Query) {
-	if s.r.Tracef == nil {
-		return
+	switch {
+	case s.r.Tracef == nil:
+	case q.Forwards():
+		scope := s.r.Scope
+		if scope == "" {
+			scope = s.r.Name
+		}
+		s.r.trace(q, "zcut", "by a rule for %s: %s", scope, serversOf(q, q.Cut))
+	default:
+		s.r.trace(q, "zcut", "found cut: %s, %s: %s", q.Cut.Name, s.source(q), serversOf(q, q.Cut))
 	}
-	s.r.trace(q, "zcut", "found cut: %s, %s", q.Cut.Name, s.source(q))
 }
 
 func (s *solver) source(q *Query) string {
 	servers := howMany(len(q.Cut.NS))
 	switch {
-	case q.Forwards():
-		return servers + ", by a rule"
 	case q.Cut.Hints:
 		return servers + ", from the hints"
 	case q.Cut.Expires > s.r.Now:
@@ -107,18 +247,36 @@ func howMany(servers int) string {
 	return fmt.Sprintf("%d servers", servers)
 }
 
-// serverNames names the first few servers of a cut.
-func serverNames(cut *zonecut.Cut) string {
-	const shown = 4
-	names := make([]string, 0, shown+1)
+// serversOf names the first few servers of a cut with some of their addresses.
+func serversOf(q *Query, cut *zonecut.Cut) string {
+	var list []string
 	for i := range cut.NS {
-		if i == shown {
-			names = append(names, "…")
-			break
+		ns := &cut.NS[i]
+		addrs := ns.Addrs
+		if len(addrs) == 0 && !cut.Hints {
+			list = append(list, ns.Name.String())
+			continue
 		}
-		names = append(names, cut.NS[i].Name.String())
+		var shown []string
+		for _, a := range addrs {
+			shown = append(shown, address(netip.AddrPortFrom(a, cmp.Or(ns.Port, 53))))
+		}
+		if q.Forwards() {
+			list = append(list, shown...)
+		} else {
+			list = append(list, ns.Name.String()+" ("+few(shown)+")")
+		}
 	}
-	return strings.Join(names, ", ")
+	return few(list)
+}
+
+// few leaves out what is too much to read.
+func few(list []string) string {
+	const shown = 4
+	if len(list) > shown {
+		list = append(list[:shown:shown], fmt.Sprintf("%d more", len(list)-shown))
+	}
+	return strings.Join(list, ", ")
 }
 
 // sets names RRsets with their number of records.

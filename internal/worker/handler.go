@@ -36,7 +36,9 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 		lq.Drop()
 		return
 	}
+	followed := h.w.follow(req)
 	h.w.driver.Resolve(ctx, req)
+	followed()
 	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
 		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(), Counters: h.w.counters,
 	})
@@ -73,9 +75,6 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 		RD:       q.RD(), CD: q.CD(), DO: q.DO,
 		Now: h.w.clock.Unix(),
 		ID:  h.w.ids.next(),
-	}
-	if h.w.log.DebugOn() {
-		req.Tracef = h.w.trace(req)
 	}
 	return req
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,19 +14,32 @@ import (
 	"kresd/internal/wire"
 )
 
-// trace writes the steps of one request to the log, in the four columns that
-// readers of kresd know: request and query, component, depth, message.
-func (w *Worker) trace(req *resolve.Request) func(*resolve.Query, string, string, ...any) {
-	return func(q *resolve.Query, component, format string, args ...any) {
-		id, depth := uint32(0), 0
+// follow has what a request does written to the log, when that is wanted. done
+// is to be called when the request has its result.
+func (w *Worker) follow(req *resolve.Request) (done func()) {
+	if !w.log.DebugOn() {
+		return func() {}
+	}
+	s := newStory(w.clock.Mono)
+	s.log = w.storyLog(req)
+	s.begin(req)
+	return func() { s.over(req) }
+}
+
+// storyLog writes the steps of a request to the log, in the columns that readers of
+// kresd know: request and query, component, what happened; how far that is indented
+// shows what it belongs to.
+func (w *Worker) storyLog(req *resolve.Request) func(*resolve.Query, string, int, *step) {
+	return func(q *resolve.Query, component string, level int, l *step) {
+		id := uint32(0)
 		if q != nil {
 			id = q.ID
-			for p := q.Parent; p != nil; p = p.Parent {
-				depth++
-			}
 		}
-		line := fmt.Sprintf("[%-4s] %s%s", component, strings.Repeat("  ", depth+1), fmt.Sprintf(format, args...))
-		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(line)
+		took := ""
+		if t := l.time(); t != "" {
+			took = "   " + t
+		}
+		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(fmt.Sprintf("[%-4s] %s%s%s", component, strings.Repeat("  ", level), l.text, took))
 	}
 }
 
@@ -36,45 +50,46 @@ type resolver struct{ w *Worker }
 // meanwhile.
 func (r resolver) Resolve(req *resolve.Request) {
 	req.Now, req.ID = r.w.clock.Unix(), r.w.ids.next()
-	if r.w.log.DebugOn() {
-		req.Tracef = r.w.trace(req)
-	}
+	defer r.w.follow(req)()
 	r.w.driver.Resolve(r.w.ctx, req)
 }
 
-// Trace resolves a question anew and tells how, as a tree with a line for each
-// step.
+// Trace resolves a question as that of a client on this machine that came by TCP,
+// and tells how, as a tree with a line for each step. Nobody shares its resolution,
+// so that all of it is there to be told.
 func (r resolver) Trace(ctx context.Context, q resolve.Question) string {
 	w := r.w
-	req := &resolve.Request{Question: q, RD: true, Now: w.clock.Unix(), ID: w.ids.next()}
-	s := newStory(w.clock.Mono)
-	req.Tracef = s.tell
-	if w.log.DebugOn() {
-		toLog := w.trace(req)
-		req.Tracef = func(q *resolve.Query, component, format string, args ...any) {
-			toLog(q, component, format, args...)
-			s.tell(q, component, format, args...)
-		}
+	req := &resolve.Request{
+		Question: q, Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), Stream: true,
+		RD: true, Alone: true, Now: w.clock.Unix(), ID: w.ids.next(),
 	}
+	s := newStory(w.clock.Mono)
+	s.keep = true
+	if w.log.DebugOn() {
+		s.log = w.storyLog(req)
+	}
+	s.begin(req)
 	w.driver.Resolve(ctx, req)
-	return s.end(req)
+	return s.over(req)
 }
 
 // A story is what a request did, as a tree: its queries below each other, the
 // steps of each below it, and what belongs to one question to a server below
-// that.
+// that. It is told to the log as it happens, or kept for the end, or both.
 type story struct {
 	mono  func() time.Duration
 	began time.Duration
 	last  time.Duration
-	sent  int // questions to servers
-	size  int // octets of all texts
+	log   func(q *resolve.Query, component string, level int, l *step) // may be nil
+	keep  bool
+	size  int // octets of all texts that are kept
 	root  *step
 	parts map[*resolve.Query]*part
 }
 
 // step is a line with those below it. took is since the step before.
 type step struct {
+	who   string // the component that did it, where the line does not show that
 	text  string
 	took  time.Duration
 	below []*step
@@ -82,7 +97,8 @@ type step struct {
 
 // part is what is told of one query.
 type part struct {
-	head *step
+	head  *step
+	level int // how deep its steps lie
 	// asking is the question to a server that steps belong to; answered tells that
 	// its answer was told, so that what it means is the last of them.
 	asking   *step
@@ -94,6 +110,24 @@ func newStory(mono func() time.Duration) *story {
 	return &story{mono: mono, began: now, last: now, root: &step{}, parts: map[*resolve.Query]*part{}}
 }
 
+// begin reads along from now on.
+func (s *story) begin(req *resolve.Request) {
+	req.Tracef = s.tell
+	s.tellLog("plan", 0, req.Question.String()+askedBy(req))
+}
+
+func askedBy(req *resolve.Request) string {
+	switch {
+	case !req.Client.IsValid():
+		return ", asked by the resolver itself"
+	case req.Client.Port() == 0:
+		return ", traced"
+	case req.Stream:
+		return fmt.Sprintf(", asked by %s#%d by TCP", req.Client.Addr(), req.Client.Port())
+	}
+	return fmt.Sprintf(", asked by %s#%d by UDP", req.Client.Addr(), req.Client.Port())
+}
+
 // tell takes in a step; it is a Request's Tracef.
 func (s *story) tell(q *resolve.Query, component, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -102,26 +136,40 @@ func (s *story) tell(q *resolve.Query, component, format string, args ...any) {
 	s.last = now
 	p := s.part(q)
 	switch {
-	case s.size > limits.RequestTrace:
-		return
 	case strings.HasPrefix(text, "=> ") && component == "resl":
-		s.sent++
 		line.text = "asked " + strings.TrimPrefix(text, "=> ")
 		p.asking, p.answered = line, false
-		p.head.below = append(p.head.below, line)
+		s.put(q, p.head, line, component, p.level)
 	case p.asking != nil:
-		line.text = strings.TrimPrefix(strings.Replace(text, "<= ", "got from ", 1), "=> ")
-		p.asking.below = append(p.asking.below, line)
-		if p.answered {
+		line.text = strings.TrimPrefix(strings.TrimPrefix(text, "<= "), "=> ")
+		s.put(q, p.asking, line, component, p.level+1)
+		if p.answered || strings.HasPrefix(text, "<= nothing") {
 			p.asking = nil
 		}
 		p.answered = p.answered || strings.HasPrefix(text, "<= ")
 	default:
-		line.text = component + ": " + strings.TrimPrefix(text, "=> ")
-		p.head.below = append(p.head.below, line)
+		line.who, line.text = component+": ", strings.TrimPrefix(text, "=> ")
+		s.put(q, p.head, line, component, p.level)
 	}
+}
+
+// put adds a line below another one.
+func (s *story) put(q *resolve.Query, above, line *step, component string, level int) {
+	if s.log != nil {
+		s.log(q, component, level, line)
+	}
+	if !s.keep || s.size > limits.RequestTrace {
+		return
+	}
+	above.below = append(above.below, line)
 	if s.size += len(line.text); s.size > limits.RequestTrace {
-		p.head.below = append(p.head.below, &step{text: "and so on: the rest is not told"})
+		above.below = append(above.below, &step{text: "and so on: the rest is not told"})
+	}
+}
+
+func (s *story) tellLog(component string, level int, text string) {
+	if s.log != nil {
+		s.log(nil, component, level, &step{text: text})
 	}
 }
 
@@ -134,42 +182,73 @@ func (s *story) part(q *resolve.Query) *part {
 	if p := s.parts[q]; p != nil {
 		return p
 	}
-	p := &part{head: s.root}
+	p := &part{head: s.root, level: 1}
 	if q != nil {
 		p.head = &step{text: q.Question.String()}
 		above := s.part(q.Parent)
-		above.head.below = append(above.head.below, p.head)
 		above.asking = nil
+		p.level = above.level + 1
+		s.put(q, above.head, p.head, "plan", above.level)
 	}
 	s.parts[q] = p
 	return p
 }
 
-// end writes the tree of a request that is over.
-func (s *story) end(req *resolve.Request) string {
-	res := &req.Result
-	s.part(nil).asking = nil
-	for i := range res.Answer {
-		set := &res.Answer[i]
-		s.root.below = append(s.root.below, &step{text: fmt.Sprintf("result: %s %s, %d with TTL %d", set.Owner, wire.TypeText(set.Type), len(set.Data), set.TTL)})
-	}
-	if res.EDE != resolve.NoEDE {
-		s.root.below = append(s.root.below, &step{text: fmt.Sprintf("extended error %d: %s", res.EDE, res.EDEText)})
-	}
-	verdict := wire.RcodeText(res.Rcode)
-	if res.Drop {
-		verdict = "no answer"
-	}
-	var b strings.Builder
-	total := s.mono() - s.began
-	questions := "questions"
-	if s.sent == 1 {
+// over tells what a request came to, and writes the tree if it was kept.
+func (s *story) over(req *resolve.Request) string {
+	sent, questions := req.Budget.Sent(), "questions"
+	if sent == 1 {
 		questions = "question"
 	}
-	head := fmt.Sprintf("%s %s %s, %d %s to servers", verdict, security(res.Rank), millis(total), s.sent, questions)
-	b.WriteString(columns(req.Question.String(), head))
+	verdict := fmt.Sprintf("%s %s, %d %s to servers", verdict(&req.Result), millis(s.mono()-s.began), sent, questions)
+	for _, text := range results(&req.Result) {
+		s.tellLog("resl", 1, text)
+		s.root.below = append(s.root.below, &step{text: text})
+	}
+	s.tellLog("resl", 0, "done: "+verdict)
+	if !s.keep {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(columns(req.Question.String(), verdict))
 	s.root.write(&b, "")
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// verdict is the shortest account of a result.
+func verdict(res *resolve.Result) string {
+	switch {
+	case res.Drop:
+		return "no answer"
+	case res.Stale:
+		return wire.RcodeText(res.Rcode) + " stale"
+	case res.Rcode != wire.RcodeNoError && res.Rcode != wire.RcodeNXDomain || res.Rank == rank.Initial:
+		return wire.RcodeText(res.Rcode)
+	}
+	return wire.RcodeText(res.Rcode) + " " + security(res.Rank)
+}
+
+// results are the lines that say what the client is told.
+func results(res *resolve.Result) (out []string) {
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf("result: "+format, args...)) }
+	for i := range res.Answer {
+		set := &res.Answer[i]
+		say("%s %s, %d with TTL %d", set.Owner, wire.TypeText(set.Type), len(set.Data), set.TTL)
+	}
+	switch {
+	case res.Drop:
+		say("the client hears nothing")
+	case res.TC:
+		say("truncated, so that the client comes by TCP")
+	case len(res.Answer) == 0 && res.Rcode == wire.RcodeNoError:
+		say("the name has no such records")
+	case len(res.Answer) == 0:
+		say("%s", wire.RcodeText(res.Rcode))
+	}
+	if res.EDE != resolve.NoEDE {
+		out = append(out, extended(res.EDE, res.EDEText))
+	}
+	return out
 }
 
 // write writes what is below a step.
@@ -179,13 +258,17 @@ func (t *step) write(b *strings.Builder, indent string) {
 		if i == len(t.below)-1 {
 			edge, deeper = "`- ", "   "
 		}
-		took := ""
-		if l.took >= 10*time.Microsecond {
-			took = millis(l.took)
-		}
-		b.WriteString(columns(indent+edge+l.text, took))
+		b.WriteString(columns(indent+edge+l.who+l.text, l.time()))
 		l.write(b, indent+deeper)
 	}
+}
+
+// time is how long a step took, where that is worth a word.
+func (t *step) time() string {
+	if t.took < 10*time.Microsecond {
+		return ""
+	}
+	return millis(t.took)
 }
 
 // columns writes a line with a second column, if there is something in it.

@@ -23,10 +23,10 @@ func TestTrace(t *testing.T) {
 	inOrder(t, cold,
 		`^www\.example\.com\. A +NOERROR insecure \d+\.\d\d ms, 3 questions to servers\n`,
 		`\n\|- cache: not in the cache: www\.example\.com\. A`,
-		`\n\|- zcut: found cut: \., \d+ servers?, from the hints`,
+		`\n\|- zcut: found cut: \., \d+ servers?, from the hints: \S+ \(127\.`,
 		`\n\|- asked \S+ \(\S+\) of \. by UDP: com\. NS, waiting \d+ms`,
 		`\n\|  \|- chosen: `,
-		`\n\|  \|- got from \S+ by UDP: NOERROR, \d+ answer, \d+ authority, \d+ additional, \d+ octets in \S+ +\d+\.\d\d ms\n`,
+		`\n\|  \|- answer from \S+ by UDP: NOERROR, \d+ answer, \d+ authority, \d+ additional, \d+ octets in \S+ +\d+\.\d\d ms\n`,
 		"\n\\|  `- referral to com\\. with ",
 		`of com\. by UDP: example\.com\. NS`, `of example\.com\. by UDP: www\.example\.com\. A`,
 		"`- answer: www.example.com. A",
@@ -57,11 +57,12 @@ func inOrder(t *testing.T, text string, patterns ...string) {
 func TestTraceIsBounded(t *testing.T) {
 	w := laboratory(t)
 	s := newStory(w.clock.Mono)
+	s.keep = true
 	for range 100000 {
 		s.tell(nil, "iter", "%s", strings.Repeat("x", 100))
 	}
-	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "x."), Type: 1, Class: 1}}
-	if text := s.end(req); len(text) > 200000 || !strings.Contains(text, "the rest is not told") {
+	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "x."), Type: 1, Class: 1}, Budget: resolve.NewBudget(nil)}
+	if text := s.over(req); len(text) > 200000 || !strings.Contains(text, "the rest is not told") {
 		t.Errorf("%d octets", len(text))
 	}
 }

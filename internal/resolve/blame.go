@@ -1,0 +1,200 @@
+package resolve
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"kresd/internal/selection"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// blame is what servers did to be of no use to a query, the last word of each.
+// It outlives a change of the zone cut, as what was tried does: when the parent
+// names the same servers again, it is still known why they do not help.
+type blame []blamed
+
+type blamed struct {
+	addr netip.AddrPort
+	// err is that of an exchange; nil where there was an answer, with rcode.
+	err   error
+	rcode int
+}
+
+func (b *blame) failed(addr netip.AddrPort, err error) { b.note(blamed{addr: addr, err: err}) }
+
+func (b *blame) useless(addr netip.AddrPort, rcode int) { b.note(blamed{addr: addr, rcode: rcode}) }
+
+func (b *blame) note(one blamed) {
+	for i := range *b {
+		if (*b)[i].addr == one.addr {
+			(*b)[i] = one
+			return
+		}
+	}
+	*b = append(*b, one)
+}
+
+// of finds what an address of ns did; nil when it was not asked.
+func (b blame) of(ns *zonecut.NameServer, a netip.Addr) *blamed {
+	for i := range b {
+		if at := b[i].addr; at.Addr() == a.Unmap() && (ns.Port == 0 || ns.Port == at.Port()) {
+			return &b[i]
+		}
+	}
+	return nil
+}
+
+// verdict counts the addresses of a zone's servers by what they did.
+type verdict struct {
+	all               int // addresses that may be asked
+	off               int // of a family that is switched off
+	forbidden         int // that nobody may be sent to
+	unasked           int
+	lame, wrong       int // answered uselessly; of these, with an error of their own
+	silent, cut, busy int // cut: they cannot be reached
+	rcodes            [16]int
+}
+
+func (s *solver) verdict(q *Query) (v verdict) {
+	seen := make(map[netip.AddrPort]bool)
+	for i := range q.Cut.NS {
+		ns := &q.Cut.NS[i]
+		for _, a := range ns.Addrs {
+			if at := netip.AddrPortFrom(a.Unmap(), ns.Port); !seen[at] {
+				seen[at] = true
+				v.count(q, a.Unmap(), q.run.blame.of(ns, a))
+			}
+		}
+	}
+	return v
+}
+
+func (v *verdict) count(q *Query, a netip.Addr, b *blamed) {
+	switch {
+	case a.Is4() && q.Flags&NoIPv4 != 0, a.Is6() && q.Flags&NoIPv6 != 0:
+		v.off++
+		return
+	case !q.Cut.Hints && q.Flags&AllowLocal == 0 && selection.Forbidden(a):
+		v.forbidden++
+		return
+	}
+	v.all++
+	switch {
+	case b == nil:
+		v.unasked++
+	case b.err == nil:
+		v.lame++
+		v.rcodes[b.rcode&15]++
+		if erring(b.rcode) {
+			v.wrong++
+		}
+	case errors.Is(b.err, ErrBusy):
+		v.busy++
+	case errors.Is(b.err, ErrUnreachable):
+		v.cut++
+	default:
+		v.silent++
+	}
+}
+
+// erring tells whether an RCODE speaks of trouble at the server. Others that do
+// not help say that it does not know the zone, or does not want to.
+func erring(rcode int) bool {
+	const notAuth = 9 // RFC 8945, section 5.3.2; some say it of zones that they do not serve
+	return rcode != wire.RcodeNoError && rcode != wire.RcodeNXDomain && rcode != wire.RcodeRefused && rcode != notAuth
+}
+
+// gaveUp is the failure of a query for which no server of its cut is left, or for
+// which more are not asked.
+func (s *solver) gaveUp(q *Query) error {
+	v := s.verdict(q)
+	e := &zoneError{zone: q.Cut.Name}
+	whose := noneOf(q)
+	switch {
+	case v.lame > v.wrong && q.Forwards():
+		e.err, e.text = ErrLame, whose+" gives an answer"
+	case v.lame > v.wrong:
+		e.err, e.text = ErrLame, "lame delegation of "+q.Cut.Name.String()
+	case v.lame > 0:
+		e.err, e.text = ErrErring, whose+" answers without an error"
+	case v.silent > 0:
+		e.err, e.text = ErrNoServer, whose+" answers"
+	case v.cut > 0:
+		e.err, e.text = ErrUnreachable, whose+" can be reached"
+	case v.busy > 0:
+		e.err, e.text = ErrBusy, "too many questions wait for the servers of "+q.Cut.Name.String()
+	case q.Flags.Has(NoIPv4 | NoIPv6):
+		e.err, e.text = ErrNoFamily, "neither IPv4 nor IPv6 may be used"
+	case v.all > 0:
+		e.err, e.text = ErrNoServer, whose+" could be asked"
+	case v.off > 0:
+		e.err, e.text = ErrNoAddress, whose+" has an address of IPv"+family(q.Flags)+", and no other may be used"
+	case v.forbidden > 0:
+		e.err, e.text = ErrNoAddress, whose+" has an address that may be asked"
+	default:
+		e.err, e.text = ErrNoAddress, "no address of a server of "+q.Cut.Name.String()+" was found"
+	}
+	if detail := v.String(); detail != "" {
+		e.text += ": " + detail
+	}
+	return e
+}
+
+func family(f Flags) string {
+	if f&NoIPv4 != 0 {
+		return "6"
+	}
+	return "4"
+}
+
+// noneOf begins a sentence about all servers that q could ask.
+func noneOf(q *Query) string {
+	switch {
+	case q.Forwards() && q.Flags&Stub != 0:
+		return "no server of the stub rule"
+	case q.Forwards():
+		return "no forwarder"
+	}
+	return "no server of " + q.Cut.Name.String()
+}
+
+// String says what each did where they did not all do the one thing that the
+// failure names.
+func (v *verdict) String() string {
+	if v.lame == 0 && v.unasked == 0 && (v.silent == 0 || v.cut == 0) {
+		return ""
+	}
+	var out []string
+	say := func(n int, what string) {
+		switch {
+		case n == 0:
+		case len(out) == 0:
+			out = append(out, fmt.Sprintf("%d of %s %s", n, addresses(v.all), what))
+		default:
+			out = append(out, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	for rcode, n := range v.rcodes {
+		switch rcode {
+		case wire.RcodeNoError, wire.RcodeNXDomain:
+			say(n, "answered without authority")
+		default:
+			say(n, "answered "+wire.RcodeText(rcode))
+		}
+	}
+	say(v.silent, "did not answer")
+	say(v.cut, "could not be reached")
+	say(v.busy, "had too many questions waiting")
+	say(v.unasked, "not asked")
+	return strings.Join(out, ", ")
+}
+
+func addresses(n int) string {
+	if n == 1 {
+		return "1 address"
+	}
+	return fmt.Sprintf("%d addresses", n)
+}
