@@ -1,8 +1,10 @@
 package iterate
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -336,27 +338,80 @@ func FuzzConsume(f *testing.F) {
 	}
 	pkt, _ := seed.Pack()
 	f.Add(pkt, uint16(1), "www.example.com.")
+	referral := new(dns.Msg)
+	referral.SetQuestion("www.a.example.com.", dns.TypeA)
+	referral.Response = true
+	for text, section := range map[string]*[]dns.RR{
+		"a.example.com. 60 NS ns.a.example.com.": &referral.Ns, "a.example.com. 60 NS ns.b.example.com. ": &referral.Ns, "a.example.com. 60 NS ns.example.net.": &referral.Ns,
+		"ns.a.example.com. 60 A 192.0.2.1": &referral.Extra, "ns.b.example.com. 60 A 192.0.2.2": &referral.Extra, "ns.example.net. 60 A 192.0.2.3": &referral.Extra,
+		"ns.c.example.com. 60 A 192.0.2.4": &referral.Extra, "ns.a.example.com. 60 AAAA 2001:db8::1": &referral.Extra,
+	} {
+		rr, _ := dns.NewRR(text)
+		*section = append(*section, rr)
+	}
+	pkt, _ = referral.Pack()
+	f.Add(pkt, uint16(1), "www.a.example.com.")
 	f.Fuzz(func(t *testing.T, pkt []byte, qtype uint16, qname string) {
 		m, err := wire.Parse(pkt)
 		n, err2 := dnsname.Parse(qname)
 		if err != nil || err2 != nil {
 			return
 		}
-		r, q := query("www.example.com.", qtype, "example.com.")
-		if n.IsSubdomainOf(q.Cut.Name) {
-			q.Name = n
-		}
-		checkout(r, q)
-		consume(r, q, m)
-		for _, sets := range [][]resolve.Set{q.Outcome.Answer, q.Outcome.Authority} {
-			for _, s := range sets {
-				if !s.Owner.IsSubdomainOf(q.Cut.Name) {
-					t.Errorf("%s is not in %s", s.Owner, q.Cut.Name)
-				}
+		for _, mode := range []resolve.Flags{0, resolve.Strict, resolve.Permissive} {
+			r, q := query("www.example.com.", qtype, "example.com.")
+			if n.IsSubdomainOf(q.Cut.Name) {
+				q.Name = n
 			}
-		}
-		if c := q.Outcome.Cut; c != nil && (!c.Name.IsStrictlyBelow(q.Cut.Name) || !q.Name.IsSubdomainOf(c.Name)) {
-			t.Errorf("referral from %s to %s for %s", q.Cut.Name, c.Name, q.Name)
+			q.Flags = mode
+			keepsToItsZone(t, r, q, m)
 		}
 	})
 }
+
+// keepsToItsZone tries one message as the answer to q.
+func keepsToItsZone(t *testing.T, r *resolve.Request, q *resolve.Query, m *wire.Msg) {
+	checkout(r, q)
+	consume(r, q, m)
+	for _, sets := range [][]resolve.Set{q.Outcome.Answer, q.Outcome.Authority} {
+		for _, s := range sets {
+			if !s.Owner.IsSubdomainOf(q.Cut.Name) {
+				t.Errorf("%s is not in %s", s.Owner, q.Cut.Name)
+			}
+		}
+	}
+	if c := q.Outcome.Cut; c != nil && (!c.Name.IsStrictlyBelow(q.Cut.Name) || !q.Name.IsSubdomainOf(c.Name)) {
+		t.Errorf("referral from %s to %s for %s", q.Cut.Name, c.Name, q.Name)
+	}
+	if c := q.Outcome.Cut; c != nil {
+		glueBelongs(t, q, c, m)
+	}
+}
+
+// glueBelongs checks that each address of a delegation's servers was told by the
+// message, for that server, by one who may know in the query's mode.
+func glueBelongs(t *testing.T, q *resolve.Query, c *zonecut.Cut, m *wire.Msg) {
+	if len(c.NS) > limits.MaxNSPerDelegation {
+		t.Errorf("%d name servers", len(c.NS))
+	}
+	for _, ns := range c.NS {
+		may := ns.Name.IsSubdomainOf(q.Cut.Name)
+		switch q.Flags {
+		case resolve.Strict:
+			may = ns.Name.IsSubdomainOf(c.Name)
+		case resolve.Permissive:
+			may = true
+		}
+		if !may && len(ns.Addrs) > 0 || len(ns.Addrs) > limits.MaxAddrsPerNS {
+			t.Errorf("%s told %v of %s, a server of %s", q.Cut.Name, ns.Addrs, ns.Name, c.Name)
+		}
+		for _, a := range ns.Addrs {
+			if !slices.ContainsFunc(m.Additional, func(rr wire.RR) bool {
+				return rr.Owner == ns.Name && rr.Class == q.Class && isAddress(rr.Type) && bytes.Equal(rr.RData, a.AsSlice())
+			}) {
+				t.Errorf("nobody said that %s has %s", ns.Name, a)
+			}
+		}
+	}
+}
+
+func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }

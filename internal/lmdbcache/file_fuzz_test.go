@@ -107,6 +107,11 @@ func readAt(b []byte) func([]byte, int64) error {
 func FuzzRecord(f *testing.F) {
 	f.Add(record{schema: 7, clears: 3, base: 1, prefix: []byte("x")}.encode())
 	f.Add(binary.BigEndian.AppendUint64([]byte(recordMagic), 1))
+	f.Add(record{}.encode())
+	f.Add(record{schema: 1 << 31, clears: 1 << 63, base: 1<<63 - 1}.encode())
+	f.Add(record{schema: 1}.cleared([]byte("moc\x00elpmaxe\x00")).cleared(nil).encode())
+	f.Add(record{prefix: bytes.Repeat([]byte{0}, 511)}.encode()[:400])
+	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, ok := parseRecord(b); ok && !bytes.Equal(r.encode(), b) {
 			t.Errorf("%x became %x", b, r.encode())

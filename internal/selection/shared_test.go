@@ -88,6 +88,11 @@ func TestSharedMemoryAllocatesNothing(t *testing.T) {
 // just now, and goes through the table unchanged.
 func FuzzRecord(f *testing.F) {
 	f.Add(uint64(1e9), uint64(20_000_000<<32|5_000_000), uint64(5e8), uint64(1), uint64(3e9), uint64(0x0102), uint64(1<<63))
+	// A dead server, one that lacks everything, one of a later time and one that counted too much.
+	f.Add(uint64(4e12), uint64(0), uint64(9e11), uint64(999e9), uint64(1060e9), uint64(5|900<<32), uint64(0))
+	f.Add(uint64(4e12), uint64(300e6<<32|1), uint64(999e9), uint64(1000e9), uint64(1001e9), uint64(1<<8|2<<16|1<<24), uint64(1030e9))
+	f.Add(uint64(4e9), uint64(1<<32), uint64(2e9), uint64(3e9), uint64(1e18), uint64(0xffffffffffff), uint64(3700e9))
+	f.Add(uint64(1<<62), uint64(1<<63|1), uint64(1<<61), uint64(1<<62), uint64(1<<63), uint64(255|3<<8|3<<16|3<<24), uint64(1<<61))
 	f.Add(uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0))
 	f.Fuzz(func(t *testing.T, clock, a, b, c, d, e, g uint64) {
 		now := time.Duration(clock >> 2)

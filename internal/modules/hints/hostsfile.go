@@ -3,6 +3,7 @@ package hints
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -20,6 +21,11 @@ func (t *table) loadHosts(path string) error {
 		return err
 	}
 	defer f.Close()
+	return t.readHosts(f, path)
+}
+
+// readHosts reads what stands in the file at path.
+func (t *table) readHosts(f io.Reader, path string) error {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(make([]byte, 0, 4096), limits.HostsLine)
 	for n := 1; lines.Scan(); n++ {
