@@ -65,6 +65,7 @@ const (
 	UpstreamSocketUses   = 8           // questions to one server, one after the other, by one socket
 	UpstreamSocketLife   = time.Second // then it carries no further question
 	UpstreamIdleSockets  = 256         // that wait for another question
+	UpstreamDoubtBuffer  = 1 << 20     // octets of datagrams that may wait where somebody guesses
 	UpstreamTCPConns     = 256
 	UpstreamTCPPerServer = 16
 	UpstreamTCPInFlight  = 64               // questions in flight on one connection

@@ -108,6 +108,7 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	s.explore(q, c)
 	a := attempt{q.Server, q.Asked, c}
 	x := s.exchangeOf(q, q.Server, c)
+	x.Tell = s.teller(q)
 	if x.Queue = q.run.queue; !c.Silent { // a dead server's answer is not worth a longer wait
 		x.Late = &q.run.late
 	}
@@ -120,6 +121,14 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 		return s.answered(q, earlier.attempt, earlier.reply)
 	}
 	return s.unanswered(q, c, reply, err)
+}
+
+// teller is who tells the steps within an exchange of q; nil when nobody reads.
+func (s *solver) teller(q *Query) func(format string, args ...any) {
+	if s.r.Tracef == nil {
+		return nil
+	}
+	return func(format string, args ...any) { s.r.trace(q, "resl", format, args...) }
 }
 
 // answered takes the answer to an attempt, be it the last one or one before.

@@ -102,6 +102,26 @@ func TestDifferentRequestsAreNotJoined(t *testing.T) {
 	})
 }
 
+// With a verbose log, every client's question went upstream on its own, with a
+// forger's chances multiplied by it.
+func TestRequestsThatAreReadAlongAreJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+		w.trace = true
+		w.ask("example.com.", "NS")
+		w.asked()
+		w.net.Host("192.0.2.1").Play(authority.Delay(20 * time.Millisecond))
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { w.ask("www.example.com.", "A") })
+		}
+		wg.Wait()
+		if got := w.asked(); len(got) != 1 {
+			t.Errorf("asked %q, want one question", got)
+		}
+	})
+}
+
 func TestFollowerLeavesAndLeaderGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))

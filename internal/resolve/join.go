@@ -36,7 +36,7 @@ type flight struct {
 
 // shared resolves r, or waits for an equal request that is being resolved.
 func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
-	if r.Alone || r.Tracef != nil {
+	if r.Alone {
 		d.resolve(layers, r)
 		return
 	}
@@ -77,6 +77,7 @@ func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
 func (d *Driver) wait(ctx context.Context, f *flight, r *Request) {
 	patience, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
+	r.trace(nil, "plan", "the same is being resolved already: waiting for that answer")
 	select {
 	case <-f.done:
 		r.Result = f.result.clone()

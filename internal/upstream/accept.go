@@ -26,9 +26,23 @@ const (
 	caseLost
 	// bareError: the right ID and an error RCODE, but no question.
 	bareError
+	// cookieLost: everything matches but the cookie, from a server that knows them.
+	cookieLost
+	// badCookie: everything matches, and the server wants the question again with
+	// the cookie it sent.
+	badCookie
 	// drowned: no answer in time, but datagrams that could not be read.
 	drowned
 )
+
+// doubtful tells that somebody may be guessing, or hiding the answer.
+func (v verdict) doubtful() bool {
+	switch v {
+	case nearMiss, caseLost, cookieLost, bareError, drowned:
+		return true
+	}
+	return false
+}
 
 // expectation is what an answer must echo.
 type expectation struct {

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -113,6 +112,9 @@ func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.R
 	if x.Budget == nil {
 		x.Budget = resolve.NewBudget(e.counters)
 	}
+	if x.Tell != nil {
+		defer tellTo(&x)()
+	}
 	return e.join(ctx, &x)
 }
 
@@ -122,34 +124,9 @@ func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply
 	if x.TCP {
 		return e.askTCP(ctx, x, false)
 	}
-	reply, v, err := e.askUDP(ctx, x, !x.NoCase)
-	return e.settle(ctx, x, reply, v, err)
-}
-
-// askCase asks again after an answer in another letter case: a forger who knew
-// everything but the case, or a server that destroys it. TCP settles which;
-// a server without TCP is asked in plain letters.
-func (e *Exchanger) askCase(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
-	reply, err := e.askTCP(ctx, x, true)
-	if err == nil || ctx.Err() != nil || !errors.Is(err, resolve.ErrUnreachable) && !errors.Is(err, resolve.ErrTimeout) {
-		return reply, err
-	}
-	reply, v, err := e.askUDP(ctx, x, false)
-	if err == nil && v != answer {
-		return e.askTCP(ctx, x, false)
-	}
-	reply.CaseLost = err == nil
-	return reply, err
-}
-
-// askDrowned asks a server over TCP whose answer may have been pushed out of the
-// socket's buffer. One that has no TCP has merely not answered in time.
-func (e *Exchanger) askDrowned(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
-	reply, err := e.askTCP(ctx, x, false)
-	if errors.Is(err, resolve.ErrUnreachable) && ctx.Err() == nil {
-		err = resolve.ErrTimeout
-	}
-	return reply, err
+	m := strict(x)
+	reply, v, err := e.askUDP(ctx, x, m)
+	return e.settle(ctx, x, m, reply, v, err)
 }
 
 // source is the address that questions to a server leave from, with the

@@ -93,6 +93,9 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 			return e.lead(ctx, x, k, f)
 		}
 		e.stats.joined.Add(1)
+		if x.Tell != nil {
+			x.Tell("an equal question is in flight: its answer is waited for")
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"sync/atomic"
 	"syscall"
 
@@ -31,7 +30,7 @@ func newLates() *lates {
 // somebody wants it and there are not too many. The attempt then belongs to the
 // goroutine that waits. What is accepted does not change with time: still from the
 // server asked, to the port, ID and letters of this one question.
-func (e *Exchanger) keep(a *attempt, x *resolve.Exchange, mixed bool) bool {
+func (e *Exchanger) keep(a *attempt, x *resolve.Exchange, m manner) bool {
 	if x.Late == nil || e.closed.Load() {
 		return false
 	}
@@ -50,24 +49,15 @@ func (e *Exchanger) keep(a *attempt, x *resolve.Exchange, mixed bool) bool {
 		func() {
 			defer e.poller.give(a)
 			a.timer.Reset(limit)
+			end := e.clock.Mono() + limit
 			reply, v, err = e.await(ctx, a, asked.Budget, sent)
+			if v.doubtful() {
+				reply, v, err = e.doubt(ctx, a, &asked, m, reply, v, end)
+			}
 			a.stay = false
 		}()
-		reply, err = e.settle(ctx, &asked, reply, v, err)
-		reply.CaseLost = reply.CaseLost || err == nil && !mixed && !asked.NoCase
+		reply, err = e.settle(ctx, &asked, m, reply, v, err)
+		reply.CaseLost = reply.CaseLost || err == nil && !m.mixed && !asked.NoCase
 	})
 	return true
-}
-
-// settle goes on after an attempt over UDP as its verdict demands.
-func (e *Exchanger) settle(ctx context.Context, x *resolve.Exchange, reply resolve.Reply, v verdict, err error) (resolve.Reply, error) {
-	switch {
-	case err != nil, v == answer:
-		return reply, err
-	case v == caseLost:
-		return e.askCase(ctx, x)
-	case v == drowned:
-		return e.askDrowned(ctx, x)
-	}
-	return e.askTCP(ctx, x, false)
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"syscall"
 	"unsafe"
+
+	"kresd/internal/limits"
 )
 
 // Raw system calls on non-blocking UDP sockets. None of them can block, so they
@@ -101,6 +103,13 @@ func receive(fd int, buf []byte, from *sockaddr) (size int, errno syscall.Errno)
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
 		syscall.MSG_TRUNC, uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&l)))
 	return int(n), errno
+}
+
+// growBuffer lets more datagrams wait for being read, as far as the system allows:
+// the answer may come at the end of a flood.
+func growBuffer(fd int) {
+	v := int32(limits.UpstreamDoubtBuffer)
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, uintptr(unsafe.Pointer(&v)), 4, 0)
 }
 
 func closeSocket(fd int) {

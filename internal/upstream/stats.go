@@ -11,7 +11,7 @@ type Stats struct {
 	IPv4, IPv6 uint64 // questions sent, by family
 	Timeout    uint64 // questions without an answer in time
 	Joined     uint64 // times that an exchange waited for an equal one instead of sending
-	NearMiss   uint64 // wrong answers from the right address; each moved a question to TCP
+	NearMiss   uint64 // wrong answers from the right address; a question's first one made it go over TCP too
 	CaseLost   uint64 // answers that did not echo the letter case
 	Ignored    uint64 // datagrams that could not be an answer
 	ICMP       uint64 // errors reported by the network while waiting

@@ -57,9 +57,16 @@ type tcpAnswer struct {
 // ends without an answer costs one more try on a fresh one; servers close idle
 // connections while we write.
 func (e *Exchanger) askTCP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, error) {
+	began := e.clock.Mono()
 	reply, err := e.tryTCP(ctx, x, mixed, false)
 	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
+		if x.Tell != nil {
+			x.Tell("the TCP connection ended: asked on a new one")
+		}
 		reply, err = e.tryTCP(ctx, x, mixed, true)
+	}
+	if x.Tell != nil && err != nil && ctx.Err() == nil {
+		x.Tell("TCP failed after %v: %v", round(e.clock.Mono()-began), err)
 	}
 	if err != nil && e.closed.Load() {
 		err = ErrClosed
@@ -74,6 +81,7 @@ func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fres
 		return resolve.Reply{}, err
 	}
 	defer c.forget(w)
+	began, reused := e.clock.Mono(), c.isOpen()
 	select {
 	case <-c.dialed:
 	case <-ctx.Done():
@@ -86,6 +94,9 @@ func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fres
 		return resolve.Reply{}, c.fail
 	}
 	sent := e.clock.Mono()
+	if x.Tell != nil {
+		tellOpened(x, reused, sent-began)
+	}
 	if err := c.ask(x, w, mixed); err != nil {
 		return resolve.Reply{}, err
 	}
@@ -101,6 +112,16 @@ func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fres
 	}
 	lost := mixed && string(msg.RawName) != string(w.want.question[:x.Name.Len()])
 	return resolve.Reply{Msg: msg, Size: len(pkt), RTT: e.clock.Mono() - sent, CaseLost: lost && msg.Question != ""}, nil
+}
+
+// isOpen tells whether dialling is over.
+func (c *tcpConn) isOpen() bool {
+	select {
+	case <-c.dialed:
+		return true
+	default:
+		return false
+	}
 }
 
 // ask writes the question. The waiter's ID is its own already.

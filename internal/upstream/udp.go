@@ -16,9 +16,9 @@ import (
 
 // askUDP asks once over UDP, from a socket that waits for nothing else, and waits
 // until something counts or the time is over. The reply is complete when the
-// verdict is answer; with truncated, nearMiss, caseLost, bareError and drowned
+// verdict is answer; with truncated, caseLost, cookieLost and badCookie
 // there is no reply and the question should be asked in another way.
-func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, verdict, error) {
+func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, m manner) (resolve.Reply, verdict, error) {
 	source := e.source(x.Addr.Addr())
 	a := e.poller.take(x.Addr, source)
 	if a == nil {
@@ -35,17 +35,21 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, mixed bool)
 	if err := e.open(a, x.Addr, source); err != nil {
 		return resolve.Reply{}, ignored, err
 	}
-	e.compose(a, x, mixed)
+	e.compose(a, x, m)
 	a.sent = e.clock.Mono()
 	if err := e.send(x.Budget, x.Addr.Addr(), outlet{fd: a.fd}, a.query); err != nil {
 		return resolve.Reply{}, ignored, sendError(err)
 	}
-	a.timer.Reset(attemptTime(x.Timeout))
+	limit := attemptTime(x.Timeout)
+	a.timer.Reset(limit)
 	reply, v, err := e.await(ctx, a, x.Budget, a.sent)
 	if err == resolve.ErrTimeout || v == drowned {
 		e.stats.timeout.Add(1)
 	}
-	if err == resolve.ErrTimeout && e.keep(a, x, mixed) {
+	if v.doubtful() {
+		reply, v, err = e.doubt(ctx, a, x, m, reply, v, a.sent+limit)
+	}
+	if err == resolve.ErrTimeout && e.keep(a, x, m) {
 		kept, err = true, resolve.ErrOverdue
 	}
 	return reply, v, err
@@ -103,7 +107,7 @@ func (e *Exchanger) bind(a *attempt) (errno syscall.Errno) {
 }
 
 // compose writes the question and what its answer has to look like.
-func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, mixed bool) {
+func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, m manner) {
 	a.want.size = limits.UDPPayload
 	offer := uint16(0)
 	if !x.NoEDNS {
@@ -112,9 +116,9 @@ func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, mixed bool) {
 	}
 	a.want.before, a.want.again = a.want.id, a.uses > 1
 	a.want.id = e.entropy.uint16()
-	a.want.anyCase = !mixed
+	a.want.anyCase = !m.mixed
 	a.junk = 0
-	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, mixed)
+	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, m.mixed)
 	a.want.question = a.query[wire.HeaderLen : wire.HeaderLen+x.Name.Len()+4]
 	a.buf = slices.Grow(a.buf[:0], a.want.size)[:a.want.size]
 }
@@ -157,7 +161,7 @@ func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, se
 		if v == ignored {
 			continue
 		}
-		if v == answer || v == truncated {
+		if v == answer || v == truncated || v == badCookie {
 			b.Received(size)
 		}
 		now := e.clock.Mono()
@@ -184,7 +188,9 @@ func (e *Exchanger) drain(a *attempt) (*wire.Msg, int, verdict) {
 			return msg, size, v
 		}
 		if a.from.same(&a.peer) {
-			a.junk++
+			if a.junk++; a.junk == 1 {
+				growBuffer(a.fd)
+			}
 		}
 		e.stats.ignored.Add(1)
 	}
