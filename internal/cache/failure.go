@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -15,28 +16,35 @@ const (
 	notReady    = 14
 )
 
+// maxReason bounds the text that is kept of a failure, in octets: as much as a
+// client is told of it.
+const maxReason = 255
+
 // failure keeps that a question could not be resolved (RFC 9520): for a few
-// seconds, and twice as long each time it fails again soon after.
+// seconds from when that was known, and twice as long each time it fails again soon after. Why is kept with
+// it: the extended error is the header's code, its text the entry's body.
 func (t *stash) failure(req *resolve.Request) {
-	code := req.Result.EDE
+	code, text := req.Result.EDE, req.Result.EDEText
 	if req.Result.Stale {
-		code, _ = resolve.Explain(req.Result.Failure)
+		code, text = resolve.Explain(req.Result.Failure)
 	}
+	text = text[:min(len(text), maxReason)]
+	failed := t.now + int64(req.Result.Took/time.Second)
 	if code == notReady || errors.Is(req.Result.Failure, resolve.ErrLocal) {
 		return // that is about us
 	}
 	key := failureKey(req.Name, req.Type, req.Class, req.CD)
 	ttl := uint32(limits.ServfailTTL)
 	if old, ok := t.c.read(key); ok && old.kind == kindFailure {
-		if _, _, alive := old.header.age(t.now); alive {
+		if _, _, alive := old.header.age(failed); alive {
 			return // another request failed at the same time
 		}
-		if since := t.now - old.made; since >= 0 && since <= int64(old.ttl)+limits.ServfailMax {
+		if since := failed - old.made; since >= 0 && since <= int64(old.ttl)+limits.ServfailMax {
 			ttl = min(2*old.ttl, limits.ServfailMax)
 		}
 	}
-	h := header{kind: kindFailure, made: t.now, ttl: ttl, code: code}
-	t.store(key, h, newEntry(h, 0))
+	h := header{kind: kindFailure, made: failed, ttl: ttl, code: code}
+	t.store(key, h, append(newEntry(h, len(text)), text...))
 }
 
 // failedBefore answers a question that has just failed, unless there is
@@ -52,9 +60,12 @@ func (c *Cache) failedBefore(req *resolve.Request, missing kinds) bool {
 	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, missing: missing}).find(); o.Kind != resolve.Pending {
 		return false
 	}
-	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, EDEText: "it failed a moment ago", NoCache: true}
+	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, EDEText: string(e.body[:min(len(e.body), maxReason)]), Remembered: true, NoCache: true}
 	if e.code == resolve.NoEDE {
-		req.Result.EDE = cachedError
+		req.Result.EDE, req.Result.EDEText, req.Result.Remembered = cachedError, "it failed a moment ago", false
+	}
+	if req.Tracef != nil {
+		req.Tracef(req.Root(), "cache", "=> %s failed %d seconds ago and is not tried again for %d more: %s", req.Question, e.age, e.left, req.Result.EDEText)
 	}
 	c.n.hit.Add(1)
 	return true

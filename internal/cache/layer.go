@@ -111,7 +111,7 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	q.Outcome = o
 	q.Flags |= resolve.Cached
 	if req.Tracef != nil {
-		req.Tracef(q, "cache", "=> satisfied from the cache: rcode %d, %d sets", o.Rcode, len(o.Answer)+len(o.Authority))
+		req.Tracef(q, "cache", "=> satisfied from the cache: %s", o.String())
 	}
 	return resolve.Done
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -281,13 +282,13 @@ func TestReferralsDSIsKept(t *testing.T) {
 func TestFailure(t *testing.T) {
 	w := newWorld(t)
 	q := question(t, "www.example.", wire.TypeA)
-	res := resolve.Result{Rcode: wire.RcodeServFail, EDE: 22, NoCache: true}
+	res := resolve.Result{Rcode: wire.RcodeServFail, EDE: 22, EDEText: "why it failed", NoCache: true}
 	failed := func(cd bool) bool {
 		req := w.request(q, func(r *resolve.Request) { r.CD = cd })
 		if !w.fails(req) {
 			return false
 		}
-		if req.Result.Rcode != wire.RcodeServFail || req.Result.EDE != 22 || !req.Result.NoCache {
+		if req.Result.Rcode != wire.RcodeServFail || req.Result.EDE != 22 || req.Result.EDEText != "why it failed" || !req.Result.Remembered || !req.Result.NoCache {
 			t.Errorf("%+v", req.Result)
 		}
 		return true
@@ -318,6 +319,18 @@ func TestFailure(t *testing.T) {
 	w.pass(5)
 	if failed(false) {
 		t.Error("a failure after long quiet counts like the first")
+	}
+	w.pass(2*limits.ServfailMax + 1)
+	slow := res
+	slow.Took = 8 * time.Second // longer than the first failure is remembered
+	w.answered(q, slow)
+	w.pass(8 + 4)
+	if !failed(false) {
+		t.Error("what took long to fail is not remembered")
+	}
+	w.pass(1)
+	if failed(false) {
+		t.Error("what took long to fail is remembered for longer")
 	}
 	w.answered(q, res)
 	w.learn(q, positive(rrset(t, insecure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04")))

@@ -46,6 +46,10 @@ const maxBody = 0xffff - wire.OPTLen
 // usual is the size of most answers, in octets.
 const usual = 256
 
+// edeCached is the extended error of a failure that is remembered (RFC 8914,
+// section 4.14).
+const edeCached = 13
+
 // maxEDEText bounds the text of an extended error, in octets.
 const maxEDEText = 255
 
@@ -57,6 +61,9 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 	b := Body{
 		Rcode: res.Rcode, AA: res.AA, Secure: res.Rank.IsSecure(), TC: res.TC,
 		Options: edeOption(res.EDE, res.EDEText),
+	}
+	if res.Remembered { // beside what it failed of; there may be several (RFC 8914, section 2)
+		b.Options = append(b.Options, edeOption(edeCached, "")...)
 	}
 	m := maker{Builder: wire.NewBuilder(make([]byte, 0, usual), maxBody, 0, 0), body: &b, do: do}
 	m.Question([]byte(q.Name), q.Type, q.Class)

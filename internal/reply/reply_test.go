@@ -127,6 +127,11 @@ func TestOPTOnlyForOPT(t *testing.T) {
 	if want := "\x00\x0f\x00\x07\x00\x03stale"; !m.HasEDNS || m.UDPSize != 4096 || string(m.Options) != want {
 		t.Errorf("OPT: size %d, options %q, want %q", m.UDPSize, m.Options, want)
 	}
+	res.Remembered = true
+	m = build(t, query{lower, wire.TypeA, 0, 1232, false}, res, udp)
+	if want := "\x00\x0f\x00\x07\x00\x03stale\x00\x0f\x00\x02\x00\x0d"; string(m.Options) != want {
+		t.Errorf("a failure that is remembered: options %q, want %q", m.Options, want)
+	}
 }
 
 func TestTooLarge(t *testing.T) {

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -135,6 +136,9 @@ func (d *Driver) resolve(layers []*Layer, r *Request) {
 	s := solver{Driver: d, layers: layers, r: r}
 	if err := s.run(); err != nil {
 		r.Result.failWith(r.root, err)
+		if deadline, ok := ctx.Deadline(); ok {
+			r.Result.Took = r.patience() - time.Until(deadline)
+		}
 		return
 	}
 	r.Result.take(&r.root.Outcome)

@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"time"
+
 	"kresd/internal/dnsname"
 	"kresd/internal/rank"
 	"kresd/internal/wire"
@@ -92,6 +94,9 @@ type Result struct {
 	// EDE is an extended error (RFC 8914); 0xffff when there is none.
 	EDE     uint16
 	EDEText string
+	// Remembered tells that the failure is one of a moment ago that is told again
+	// (RFC 9520); the extended error is that of then.
+	Remembered bool
 	// NoCache tells that no answer entry may be made of it: it holds what a module
 	// made up for this client, or a failure.
 	NoCache bool
@@ -106,6 +111,8 @@ type Result struct {
 	// Stale tells that the resolution failed and that this is what was known once
 	// (RFC 8767). It comes with NoCache.
 	Stale bool
+	// Took is how long a resolution that failed has taken.
+	Took time.Duration
 	// Failure is why the resolution came to nothing; nil when it came to something.
 	Failure error
 }

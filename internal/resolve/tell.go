@@ -71,8 +71,8 @@ func (r *Request) sketch() string {
 // tellKnown tells which layer answers without the network; the cache has said so
 // itself.
 func (s *solver) tellKnown(q *Query, l *Layer) {
-	if !q.Outcome.Cached || l.Name != "cache" {
-		s.r.trace(q, "plan", "the module %s answers", l.Name)
+	if s.r.Tracef != nil && (!q.Outcome.Cached || l.Name != "cache") {
+		s.r.trace(q, "plan", "the module %s answers: %s", l.Name, q.Outcome.String())
 	}
 }
 
@@ -174,6 +174,23 @@ func (s *solver) tellOutcome(q *Query) {
 	case Pending:
 		s.tellPending(q)
 	}
+}
+
+// String says in short what is known.
+func (o *Outcome) String() string {
+	text := wire.RcodeText(o.Rcode)
+	switch {
+	case len(o.Answer) > 0:
+		text += ", " + sets(o.Answer)
+	case o.Kind == NXDomain:
+		text += ", no such name"
+	case o.Kind == NoData:
+		text += ", no such type"
+	}
+	if o.Kind == Alias {
+		text += fmt.Sprintf(", and on to %s", o.Target)
+	}
+	return text
 }
 
 func says(zone dnsname.Name) string {

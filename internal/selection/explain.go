@@ -59,7 +59,7 @@ func because(chosen *candidate, c Choice, equals, known int, least time.Duration
 		why += ", by TCP to learn whether it knows EDNS"
 	}
 	if chosen.Known {
-		why += fmt.Sprintf("; it is expected in %v", chosen.score.Round(100*time.Microsecond))
+		why += fmt.Sprintf("; it is expected in %v", chosen.score.Round(10*time.Microsecond))
 	}
 	return why
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,4 +66,78 @@ func TestTraceIsBounded(t *testing.T) {
 	if text := s.over(req); len(text) > 200000 || !strings.Contains(text, "the rest is not told") {
 		t.Errorf("%d octets", len(text))
 	}
+}
+
+// What decides is named, be it a rule, a module, the cache or the lack of servers;
+// and what a client would be told is told.
+func TestTraceTellsWhoDecides(t *testing.T) {
+	l := newLawful(t)
+	l.configure(`
+		modules.load('hints')
+		modules.load('serve_stale < cache')
+		hints.set('printer.example.com 192.0.2.77')
+		policy.add(policy.suffix(policy.DENY, policy.todnames({ 'denied.example' })))
+		policy.add(policy.suffix(policy.DROP, policy.todnames({ 'dropped.example' })))
+		policy.add(policy.suffix(policy.NO_ANSWER, policy.todnames({ 'silent.example' })))
+		policy.add(policy.suffix(function(state, req) return policy.REFUSE(state, req) end, policy.todnames({ 'lua.example' })))
+		policy.add(policy.suffix(policy.FORWARD({ '127.0.0.1@9' }), policy.todnames({ 'elsewhere.example' })))
+		policy.add(policy.suffix(policy.DENY, policy.todnames({ 'mail.example.com' })), true)
+	`)
+	trace := func(name string) string {
+		text := resolver{l.Worker}.Trace(context.Background(), resolve.Question{Name: parse(t, name), Type: dns.TypeA, Class: wire.ClassIN})
+		flush(t, l.Worker)
+		return text
+	}
+	inOrder(t, trace("a.denied.example."), `^\S+ A +NXDOMAIN \d+\.\d\d ms, 0 questions`, `poli: rule 0 \(suffix\) says DENY: that is the answer`,
+		`plan: the module policy decides: NXDOMAIN`, `result: NXDOMAIN`, `extended error 15 \(blocked\)$`)
+	inOrder(t, trace("dropped.example."), `^\S+ A +SERVFAIL \d`, `rule 1 \(suffix\) says DROP: it fails`, `extended error 18 \(prohibited\)`)
+	inOrder(t, trace("silent.example."), `^\S+ A +no answer`, `rule 2 \(suffix\) says NO_ANSWER`, `result: the client hears nothing`)
+	inOrder(t, trace("lua.example."), `^\S+ A +REFUSED`, `rule 3 \(suffix\) says function: that is the answer`)
+	inOrder(t, trace("localhost."), `the rule for names of special use says localhost: that is the answer`, `result: localhost\. A`)
+	inOrder(t, trace("printer.example.com."), `plan: the module hints answers: NOERROR, printer\.example\.com\. A`)
+	inOrder(t, trace("mail.example.com."), `answer: mail\.example\.com\. A`, `postrule 5 \(suffix\) says DENY`, `the module policy changes the answer: NXDOMAIN`, `result: NXDOMAIN`)
+
+	forwarded := trace("www.elsewhere.example.")
+	inOrder(t, forwarded, `rule 4 \(suffix\) says FORWARD: no further rule`, `by a rule for elsewhere\.example\.: 127\.0\.0\.1#9\n`,
+		`asked forwarder 127\.0\.0\.1#9 by UDP: www\.elsewhere\.example\. A`, `nothing from 127\.0\.0\.1#9 by UDP`, `plan: failed: no forwarder `, `extended error 2[23] \(`)
+	if strings.Contains(forwarded, `\`) || strings.Contains(forwarded, " of .") {
+		t.Errorf("invented names in\n%s", forwarded)
+	}
+	inOrder(t, trace("www.elsewhere.example."), `0 questions to servers`, `cache: www\.elsewhere\.example\. A failed \d seconds ago and is not tried again for \d+ more: no forwarder`,
+		`plan: failed: the module cache ends it`, `extended error 2[23] \([a-z ]+\): no forwarder`)
+}
+
+// A client gets old data where nobody answers, and so does a trace.
+func TestTraceTellsStaleAnswers(t *testing.T) {
+	w := laboratory(t)
+	if out, isErr := w.vm.Eval(context.Background(), "modules.load('serve_stale < cache') serve_stale.timeout = 1"); isErr {
+		t.Fatal(out)
+	}
+	q := resolve.Question{Name: parse(t, "www.example.com."), Type: dns.TypeA, Class: wire.ClassIN}
+	// It was known an hour and a half ago; since then nobody can be asked.
+	w.driver.Resolve(context.Background(), &resolve.Request{Question: q, RD: true, Now: w.clock.Unix() - 5400})
+	flush(t, w)
+	w.settings.SetFlag(resolve.NoIPv4, true)
+	w.settings.SetFlag(resolve.NoIPv6, true)
+	text := resolver{w}.Trace(context.Background(), q)
+	inOrder(t, text, `^\S+ A +NOERROR stale \d`, `serve_stale: neither IPv4 nor IPv6 may be used, telling what was known: NOERROR, www`, `the module serve_stale changes the answer`, `extended error 3 \(stale answer\): neither`)
+}
+
+// The log has the same steps, indented, with a first and a last line.
+func TestTheLogIsATree(t *testing.T) {
+	w := laboratory(t)
+	var lines []string
+	s := newStory(w.clock.Mono)
+	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "www.example.com."), Type: dns.TypeA, Class: wire.ClassIN}, RD: true, Client: netip.MustParseAddrPort("192.0.2.9:4711")}
+	s.log = func(_ *resolve.Query, component string, level int, l *step) {
+		lines = append(lines, strings.Repeat("  ", level)+l.text+" "+l.time())
+	}
+	s.begin(req)
+	w.driver.Resolve(context.Background(), req)
+	if text := s.over(req); text != "" || len(s.root.below) > 3 {
+		t.Errorf("a tree was kept: %q", text)
+	}
+	inOrder(t, strings.Join(lines, "\n"),
+		`^www\.example\.com\. A, asked by 192\.0\.2\.9#4711 by UDP`, `\n  found cut: \.`, `\n  asked \S+ \(\S+\) of \. by UDP`, `\n    chosen: `, `\n    answer from .* \d+\.\d\d ms`, `\n    referral to com\.`,
+		`\n  asked `, `\n    answer: www`, `\n  result: www\.example\.com\. A, 2 with TTL \d+`, `\ndone: NOERROR insecure \d+\.\d\d ms, 3 questions to servers`)
 }

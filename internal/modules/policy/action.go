@@ -23,6 +23,19 @@ const (
 	Failed
 )
 
+// String says what becomes of the request.
+func (d Decision) String() string {
+	switch d {
+	case Stop:
+		return "no further rule, it is resolved"
+	case Answered:
+		return "that is the answer"
+	case Failed:
+		return "it fails"
+	}
+	return "the next rule is tried"
+}
+
 // An Action does something about a question that a rule is for. It is never
 // changed once made.
 type Action struct {

@@ -51,7 +51,11 @@ func try(rules []*Entry, req *resolve.Request, post bool) Decision {
 			continue
 		}
 		e.hits.Add(1)
-		if d := a.run(m); d != GoOn {
+		d := a.run(m)
+		if req.Tracef != nil {
+			req.Tracef(nil, "poli", "%s says %s: %s", e, a, d)
+		}
+		if d != GoOn {
 			return d
 		}
 		m = nil // an action may have kept it

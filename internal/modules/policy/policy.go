@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -24,8 +25,25 @@ type Entry struct {
 	Post bool
 
 	policy    *Policy
+	special   bool // ours, about a name of special use
 	hits      atomic.Uint64
 	suspended atomic.Bool
+}
+
+// String names the rule for people: by the ID that it has in scripts, and what it
+// is for.
+func (e *Entry) String() string {
+	what := "a function"
+	if e.Rule.Pick == nil {
+		what = e.Rule.Filter.String()
+	}
+	switch {
+	case e.special:
+		return "the rule for names of special use"
+	case e.Post:
+		return fmt.Sprintf("postrule %d (%s)", e.ID, what)
+	}
+	return fmt.Sprintf("rule %d (%s)", e.ID, what)
 }
 
 // Count is how often the rule chose an action. Questions that a rule lets pass
@@ -65,7 +83,7 @@ func New(log func(text string), changed func(fingerprint uint64)) *Policy {
 	p := &Policy{Log: log, Changed: changed}
 	s := &snapshot{}
 	for i, r := range specialRules() {
-		s.special = append(s.special, &Entry{ID: i, Rule: r, policy: p})
+		s.special = append(s.special, &Entry{ID: i, Rule: r, policy: p, special: true})
 	}
 	p.snap.Store(s)
 	return p

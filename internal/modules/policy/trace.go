@@ -67,6 +67,7 @@ func Debug(name string, want func(*resolve.Request) bool) *Action {
 	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
 		s := newStory(m.Req)
 		if s.want == nil {
+			m.Req.Alone = true // what others do for it would not be told
 			s.follow(m.Req)
 		}
 		s.want = append(s.want, want)

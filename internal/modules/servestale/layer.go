@@ -90,7 +90,7 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 	}
 	req.Result = res
 	if req.Tracef != nil {
-		req.Tracef(req.Root(), "serve_stale", "=> %s, telling what was known: rcode %d, %d sets", why, o.Rcode, len(o.Answer)+len(o.Authority))
+		req.Tracef(req.Root(), "serve_stale", "=> %s, telling what was known: %s", why, o.String())
 	}
 	return true
 }
