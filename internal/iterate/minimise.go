@@ -15,16 +15,16 @@ import (
 // makes referrals and denials plainest.
 func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 	it := &q.Iter
-	if it.Whole || it.Timeouts > 1 || q.Flags&resolve.NoMinimize != 0 || q.Forwards() {
-		return q.Question
-	}
-	if it.Probes >= limits.QnameMinSteps {
-		r.Hit(limits.QnameSteps)
+	if it.Whole || it.Timeouts > 1 || q.Flags&resolve.NoMinimize != 0 || q.Forwards() || it.Probes >= limits.QnameMinSteps {
 		return q.Question
 	}
 	known := q.Cut.Name.Labels()
 	all := q.Name.Labels()
-	labels := known + stride(it.Probes, all-known)
+	more := stride(it.Probes, all-known)
+	if more > 1 {
+		r.Hit(limits.QnameSteps)
+	}
+	labels := known + more
 	// A label with an underscore is never an apex; do not stop there.
 	for labels < all && underscored(q.Name.Suffix(labels)) {
 		labels++

@@ -62,7 +62,7 @@ var known = [ids]struct{ name, means string }{
 	CNAMEChain:         {"cname_chain", "a chain of aliases had more than 12 steps"},
 	PlanQueries:        {"plan_queries", "a client's question led to more than 64 others"},
 	Iterations:         {"iterations", "a client's question ended after 400 steps"},
-	QnameSteps:         {"qname_min_steps", "a name was asked whole after 10 minimised questions"},
+	QnameSteps:         {"qname_min_steps", "a name was too long for 10 minimised questions to add each label alone"},
 	NSPerDelegation:    {"ns_per_delegation", "name servers of a delegation beyond 13 were left out"},
 	AddrsPerNS:         {"addrs_per_ns", "addresses of a name server, or of all of a delegation, were left out"},
 	NSAddrFetch:        {"ns_addr_fetch", "no further name server was looked up for a referral or a client's question"},

@@ -96,7 +96,8 @@ func TestWaitersPerClient(t *testing.T) {
 
 func TestLateAnswersAreDroppedForTheImpatientOnly(t *testing.T) {
 	f := clock.NewFake(time.Unix(1, 0))
-	p := newPending(limits.PendingPerWorker, &f.Clock, nil)
+	hits := &limits.Counters{}
+	p := newPending(limits.PendingPerWorker, &f.Clock, hits)
 	few, many := from("192.0.2.1"), from("192.0.2.2")
 	p.admit(few)
 	p.admit(many)
@@ -111,5 +112,8 @@ func TestLateAnswersAreDroppedForTheImpatientOnly(t *testing.T) {
 	if p.late(few) || !p.late(many) {
 		t.Errorf("late: %v for a client with one waiting, %v for one with %d, want false and true",
 			p.late(few), p.late(many), limits.LateUDPWaiters+1)
+	}
+	if n := hits.Get(limits.LateReply); n != 1 {
+		t.Errorf("counted %d times, want 1", n)
 	}
 }
