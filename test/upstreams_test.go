@@ -127,6 +127,10 @@ func TestDeadServersAreFoundOnce(t *testing.T) {
 		return u.field(0, firstServer, "dead") == "true"
 	})
 	u.both(firstServer, "dead", "true")
+	at := fmt.Sprintf("%s@%d", firstServer, u.net.Port())
+	if got := u.g.Eval(t, fmt.Sprintf("local s = worker.upstreams(512)['%s'] return tostring(s['until'].dead > 0 and s.age >= 0 and s.age < 60)", at)); strings.TrimSpace(got) != "true" {
+		t.Errorf("how long it is dead for, and since when that is known: %s", got)
+	}
 	asked, waited := u.net.Host(firstServer).Queries(), u.timeouts()
 	for range 60 {
 		u.ask()

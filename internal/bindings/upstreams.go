@@ -17,7 +17,13 @@ type Upstream struct {
 	Dead     bool // left alone for now
 	EDNS     bool // not known to lack EDNS
 	Case     bool // not known to destroy the letter case of questions
-	OnlyTCP  bool // is asked over TCP
+	NeedsTCP bool // is asked over TCP, since nothing came over UDP
+	NoTCP    bool // did not answer over TCP lately
+	// Age is how long ago something was last learnt of it.
+	Age time.Duration
+	// Until is how much longer what it is known not to do counts, by the name of the
+	// field; 0 and less: it does not.
+	Until map[string]time.Duration
 }
 
 // shownByDefault is how many servers are shown to who does not say.
@@ -26,7 +32,7 @@ const shownByDefault = 100
 func upstreamsFunc(d *Daemon) script.Func {
 	return script.Func{
 		Name: "upstreams", Args: "[n]", Max: 1,
-		Help: "what is known of other servers, by address: rtt in milliseconds, timeouts in a row, dead, edns, 0x20, tcp; the latest 100 or n",
+		Help: "what is known of other servers, by address: rtt in milliseconds, timeouts in a row, dead, edns, 0x20, tcp (needs it), no_tcp, age and until (of each of these) in seconds; the latest 100 or n",
 		Fn: func(c *script.Call) error {
 			n := shownByDefault
 			if !c.IsNil(1) {
@@ -50,6 +56,19 @@ func (u *Upstream) table() *luavalue.Table {
 	if u.RTT > 0 {
 		t.Add("rtt", float64(u.RTT.Microseconds())/1000)
 	}
-	return t.Add("timeouts", float64(u.Timeouts)).Add("dead", u.Dead).
-		Add("edns", u.EDNS).Add("0x20", u.Case).Add("tcp", u.OnlyTCP)
+	t.Add("timeouts", float64(u.Timeouts)).Add("dead", u.Dead).
+		Add("edns", u.EDNS).Add("0x20", u.Case).Add("tcp", u.NeedsTCP).Add("no_tcp", u.NoTCP).Add("age", seconds(u.Age))
+	until := &luavalue.Table{}
+	for what, left := range u.Until {
+		if left > 0 {
+			until.Add(what, seconds(left))
+		}
+	}
+	if until.Sort(); len(until.Pairs) > 0 {
+		t.Add("until", until)
+	}
+	return t
 }
+
+// seconds has milliseconds.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -9,8 +9,8 @@ import (
 
 func (p *fakeProcess) Upstreams(n int) (list []Upstream) {
 	list = append(list,
-		Upstream{Addr: "192.0.2.1@53", RTT: 12345 * time.Microsecond, EDNS: true, Case: true},
-		Upstream{Addr: "2001:db8::1@5300", Timeouts: 3, Dead: true, OnlyTCP: true})
+		Upstream{Addr: "192.0.2.1@53", RTT: 12345 * time.Microsecond, EDNS: true, Case: true, Age: 1500 * time.Millisecond},
+		Upstream{Addr: "2001:db8::1@5300", Timeouts: 3, Dead: true, NeedsTCP: true, Until: map[string]time.Duration{"tcp": 90 * time.Second, "dead": 2500 * time.Millisecond, "edns": -time.Second}})
 	for len(list) < n {
 		list = append(list, Upstream{Addr: fmt.Sprintf("198.51.100.%d@53", len(list))})
 	}
@@ -20,14 +20,15 @@ func (p *fakeProcess) Upstreams(n int) (list []Upstream) {
 func TestUpstreams(t *testing.T) {
 	w := newWorld(t)
 	w.expect(
-		step{"worker.upstreams(1)", "[192.0.2.1@53] => {\n    [0x20] => true\n    [dead] => false\n    [edns] => true\n    [rtt] => 12.345\n    [tcp] => false\n    [timeouts] => 0\n}\n"},
+		step{"worker.upstreams(1)", "[192.0.2.1@53] => {\n    [0x20] => true\n    [age] => 1.5\n    [dead] => false\n    [edns] => true\n    [no_tcp] => false\n    [rtt] => 12.345\n    [tcp] => false\n    [timeouts] => 0\n}\n"},
 		step{"worker.upstreams(2)['2001:db8::1@5300'].rtt", "nil\n"},
 		step{"worker.upstreams(2)['2001:db8::1@5300'].dead", "true\n"},
 		step{"worker.upstreams(2)['2001:db8::1@5300'].tcp", "true\n"},
+		step{"worker.upstreams(2)['2001:db8::1@5300']['until']", "[dead] => 2.5\n[tcp] => 90\n"},
 		step{"worker.upstreams('many')", "ERROR …"},
 		step{"worker.upstreams(-1)", "ERROR …"},
 	)
-	count := func(command string) int { return strings.Count(w.eval(command), "=> {") }
+	count := func(command string) int { return strings.Count(w.eval(command), "@") }
 	if n := count("worker.upstreams()"); n != 100 {
 		t.Errorf("%d servers are shown, want 100", n)
 	}

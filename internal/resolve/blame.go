@@ -143,6 +143,17 @@ func (s *solver) gaveUp(q *Query) error {
 	return e
 }
 
+// inTime names the servers that let the time of a request run out.
+func (s *solver) inTime(q *Query, err error) error {
+	if !errors.Is(err, ErrDeadline) && !errors.Is(err, ErrPatience) || q.Cut == nil {
+		return err
+	}
+	if v := s.verdict(q); v.silent == 0 || v.lame > 0 {
+		return err
+	}
+	return &zoneError{zone: q.Cut.Name, err: err, text: noneOf(q) + " answered in time"}
+}
+
 func family(f Flags) string {
 	if f&NoIPv4 != 0 {
 		return "6"

@@ -56,6 +56,8 @@ func (s *solver) run() error {
 	}
 	for q := r.Plan.Current(); q != nil; q = r.Plan.Current() {
 		if err := s.mayGoOn(); err != nil {
+			err = s.inTime(q, err)
+			r.trace(q, "plan", "failed: %v", err)
 			return err
 		}
 		if err := s.step(q); err != nil {

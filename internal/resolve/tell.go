@@ -90,7 +90,11 @@ func (s *solver) tellAsking(q *Query, c selection.Choice) {
 	if q.Server.NoCase {
 		lacks += ", letter case as it is"
 	}
-	s.r.trace(q, "resl", "=> %s%s%s: %s, waiting %v", whom(q, c.NS, c.Addr), by(q.Server.TCP), lacks, q.Asked, c.Timeout.Round(time.Millisecond))
+	waiting := ""
+	if !q.Server.TCP { // which takes its own time
+		waiting = fmt.Sprintf(", waiting %v", c.Timeout.Round(time.Millisecond))
+	}
+	s.r.trace(q, "resl", "=> %s%s%s: %s%s", whom(q, c.NS, c.Addr), by(q.Server.TCP), lacks, q.Asked, waiting)
 	s.r.trace(q, "nsre", "chosen: %s", why)
 	if left != "" {
 		s.r.trace(q, "nsre", "left: %s", left)

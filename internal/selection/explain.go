@@ -33,7 +33,11 @@ func (s *Selector) Explain(w Want, c Choice) (why, left string) {
 			}
 		}
 	}
-	return because(chosen, c, equals, known, least), leave(all, chosen)
+	why = because(chosen, c, equals, known, least)
+	if w.Tried.Any() { // those that are out of the question are not among all
+		why = strings.Replace(why, "the only one", "the only one that is left", 1)
+	}
+	return why, leave(all, chosen)
 }
 
 func because(chosen *candidate, c Choice, equals, known int, least time.Duration) string {

@@ -30,6 +30,8 @@ func TestExplain(t *testing.T) {
 	expect("192.0.2.3", "the best that is left", "192.0.2.2 is silent")
 	expect("192.0.2.2", "it was silent lately and is tried once more", "")
 	expect("192.0.2.99", "asked again", "")
+	w.Tried.Reject("\x02ns\x00", at("192.0.2.3"))
+	expect("192.0.2.1", "the only one that is left; it is expected in", "192.0.2.2 is silent")
 	why, _ := s.Explain(w, Choice{Addr: at("192.0.2.1"), Resort: true})
 	if !strings.Contains(why, "by TCP since nothing came by UDP") {
 		t.Error(why)

@@ -13,6 +13,23 @@ type Known struct {
 	Host
 	Dead   bool
 	Cannot Ability
+	now    time.Duration
+}
+
+// Age is how long ago something was last learnt of it.
+func (k *Known) Age() time.Duration { return max(k.now-k.touched(), 0) }
+
+// DeadFor is how much longer it is left alone.
+func (k *Known) DeadFor() time.Duration { return max(k.DeadUntil-k.now, 0) }
+
+// CannotFor is how much longer it is believed to lack an ability.
+func (k *Known) CannotFor(a Ability) (left time.Duration) {
+	for i, until := range k.cannot {
+		if a&(1<<i) != 0 {
+			left = max(left, until-k.now)
+		}
+	}
+	return left
 }
 
 // touched is when something was last learnt.
@@ -25,7 +42,7 @@ func (s *Selector) Latest(n int) []Known {
 	now := s.now()
 	s.known().Each(func(addr netip.AddrPort, h Host) bool {
 		h = h.faded(now)
-		all = append(all, Known{addr, h, now < h.DeadUntil, h.Cannot(now)})
+		all = append(all, Known{addr, h, now < h.DeadUntil, h.Cannot(now), now})
 		return true
 	})
 	slices.SortFunc(all, func(a, b Known) int {

@@ -50,6 +50,9 @@ func TestWorkersLearnOnce(t *testing.T) {
 	if len(list) != 3 || list[0].Addr != at("192.0.2.2") || !list[0].Dead || list[0].Timeouts != 4 || list[1].SRTT != 20*time.Millisecond {
 		t.Errorf("Latest: %+v", list)
 	}
+	if d := list[0].DeadFor(); d <= 0 || d > limits.DeadAtMost || list[1].DeadFor() != 0 || list[0].CannotFor(NoEDNS) != 0 {
+		t.Errorf("dead for %v", d)
+	}
 	b.Forget()
 	if h := a.Host(at("192.0.2.1")); h != (Host{}) {
 		t.Errorf("after Forget: %+v", h)

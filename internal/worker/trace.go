@@ -39,7 +39,7 @@ func (w *Worker) storyLog(req *resolve.Request) func(*resolve.Query, string, int
 		if t := l.time(); t != "" {
 			took = "   " + t
 		}
-		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(fmt.Sprintf("[%-4s] %s%s%s", component, strings.Repeat("  ", level), l.text, took))
+		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(fmt.Sprintf("[%-4.4s] %s%s%s", component, strings.Repeat("  ", level), l.text, took))
 	}
 }
 
