@@ -11,11 +11,11 @@ import (
 )
 
 // answer keeps the whole answer to a client for others who ask the same.
-func (t *stash) answer(req *resolve.Request, p *progress) {
+func (t *stash) answer(req *resolve.Request) {
 	res := &req.Result
 	ttl, ok := answerTTL(req)
 	// A request that may not be joined with others is answered in a way of its own.
-	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) || p.fingerprint != t.c.fingerprint.Load() {
+	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) || req.Cache.Fingerprint != t.c.fingerprint.Load() {
 		return
 	}
 	if t.c.tooMuchProof(res.Authority) {
@@ -25,7 +25,7 @@ func (t *stash) answer(req *resolve.Request, p *progress) {
 	if body.TC {
 		return
 	}
-	key := answerKey(req.Name, req.Type, req.Class, variant(req.DO, req.CD), p.fingerprint)
+	key := answerKey(req.Name, req.Type, req.Class, variant(req.DO, req.CD), req.Cache.Fingerprint)
 	others, known := t.answers(req.Name, key)
 	const perType = 4 // with and without DO and CD
 	if others >= perType*limits.MaxTypesPerName && !known {
@@ -33,7 +33,7 @@ func (t *stash) answer(req *resolve.Request, p *progress) {
 		return
 	}
 	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}
-	v := vintage{p.fingerprint, t.seen}
+	v := vintage{req.Cache.Fingerprint, t.seen}
 	entry := seal(key, encodeAnswer(h, v, &body))
 	if entry == nil || len(key) > maxKey || known && t.hasAnswer(key, h, v) {
 		return

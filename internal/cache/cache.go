@@ -23,6 +23,8 @@ type Cache struct {
 	judges      atomic.Pointer[[]Judge]
 	counters    *limits.Counters
 	n           counts
+	cuts        cuts
+	walks       sync.Pool // of *walk
 
 	mu    sync.Mutex
 	fasts map[*Fast]struct{}
@@ -57,6 +59,7 @@ func (c *Cache) Swap(s Store) (old Store) {
 		old = *p
 	}
 	c.resetTTLs()
+	c.cuts.forgetAll()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for f := range c.fasts {

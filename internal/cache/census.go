@@ -32,29 +32,57 @@ const censusMost = 24
 // over them tells which of the look-ups need not be made. A name with many
 // entries is taken to have all kinds.
 func (c *Cache) missing(n dnsname.Name) kinds {
-	missing, _ := c.survey(n)
-	return missing
+	return c.survey(n).missing
 }
 
-// survey is missing, and a copy of the delegation on the way.
-func (c *Cache) survey(n dnsname.Name) (missing kinds, cut []byte) {
-	s, prefix := c.current(), nameKey(n)
-	if s == nil || len(prefix) > maxKey {
-		return allKinds, nil
+// A census is what a walk over the entries of one name found.
+type census struct {
+	missing kinds
+	cut     []byte // a copy of the delegation; nil: none was seen
+	clears  uint64 // the clear number of what was read
+	ok      bool   // something could be read
+}
+
+// survey makes the census of a name.
+func (c *Cache) survey(n dnsname.Name) census {
+	s := c.current()
+	if s == nil {
+		return census{missing: allKinds}
 	}
-	seen, found := 0, kinds(0)
-	s.Range(prefix, func(key, val []byte) bool {
-		if seen++; seen > censusMost {
-			found = allKinds
-			return false
-		}
-		kind := kindOf(key[len(prefix):])
-		if found |= kind; kind == aCut && len(val) <= limits.MaxCacheEntryBytes {
-			cut = bytes.Clone(val)
-		}
-		return true
-	})
-	return allKinds &^ found, cut
+	w, _ := c.walks.Get().(*walk)
+	if w == nil {
+		w = new(walk)
+		w.fn = w.see
+	}
+	defer c.walks.Put(w)
+	w.prefix, w.seen, w.found, w.cut = append(n.AppendKey(w.prefix[:0]), 0), 0, 0, nil
+	if len(w.prefix) > maxKey {
+		return census{missing: allKinds, clears: s.ClearNumber(), ok: true}
+	}
+	clears, ok := s.Range(w.prefix, w.fn)
+	return census{missing: allKinds &^ w.found, cut: w.cut, clears: clears, ok: ok}
+}
+
+// A walk is a survey under way. It is used again and again, because almost every
+// question that is not in the cache needs one and Range would have it allocated.
+type walk struct {
+	prefix []byte
+	seen   int
+	found  kinds
+	cut    []byte
+	fn     func(key, val []byte) bool // see
+}
+
+func (w *walk) see(key, val []byte) bool {
+	if w.seen++; w.seen > censusMost {
+		w.found = allKinds
+		return false
+	}
+	kind := kindOf(key[len(w.prefix):])
+	if w.found |= kind; kind == aCut && len(val) <= limits.MaxCacheEntryBytes {
+		w.cut = bytes.Clone(val)
+	}
+	return true
 }
 
 // kindOf tells what a key is of; rest is what follows the name in it.

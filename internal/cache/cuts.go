@@ -99,6 +99,7 @@ func (c *Cache) Keep(cut *zonecut.Cut, now int64) {
 	}
 	c.n.stashed.Add(1)
 	s.PutSince(s.ClearNumber(), key, entry, nil)
+	c.cuts.forget(cut.Name)
 }
 
 // deadlineAbove is when the closest delegation above name ends. One that has

@@ -57,7 +57,7 @@ func (c *Cache) failedBefore(req *resolve.Request, missing kinds) bool {
 	if !ok || e.kind != kindFailure {
 		return false
 	}
-	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, missing: missing}).find(); o.Kind != resolve.Pending {
+	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, census: census{missing: missing}}).find(); o.Kind != resolve.Pending {
 		return false
 	}
 	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, EDEText: string(e.body[:min(len(e.body), maxReason)]), Remembered: true, NoCache: true}

@@ -252,7 +252,7 @@ func TestAnswersKnowTheirConfiguration(t *testing.T) {
 		t.Error("overwritten by another configuration")
 	}
 	req := w.request(question(t, "late.example.", wire.TypeA))
-	w.layer.Begin(req)
+	w.looked(req)
 	w.SetFingerprint(3)
 	req.Result = resultOf(insecure, rrset(t, insecure, "late.example.", wire.TypeA, 60, "\x01\x02\x03\x04"))
 	w.layer.Finalize(req)
@@ -282,7 +282,7 @@ func TestClearEndsAnswersElsewhere(t *testing.T) {
 		t.Error("an answer with a cleared name in it")
 	}
 	req := w.request(q)
-	w.layer.Begin(req)
+	w.looked(req)
 	if _, err := w.Remove(name(t, "net."), false, 100); err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func TestStats(t *testing.T) {
 	w.learn(q, positive(a))
 	w.answered(q, resultOf(insecure, a))
 	w.ask(q, client{})
-	got, want := w.Stats(), Stats{AnswerHit: 1, AnswerMiss: 1, Hit: 1, Stashed: 1, Answers: 1}
+	got, want := w.Stats(), Stats{AnswerHit: 1, AnswerMiss: 1, Hit: 1, Miss: 1, Stashed: 1, Answers: 1}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

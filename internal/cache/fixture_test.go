@@ -82,7 +82,7 @@ func sign(s resolve.Set, labels int) resolve.Set {
 // learn plays an answer from upstream to a question; qmod may change the request.
 func (w *world) learn(q resolve.Question, o resolve.Outcome, qmod ...func(*resolve.Request)) *resolve.Query {
 	req := w.request(q, qmod...)
-	w.layer.Begin(req)
+	w.looked(req)
 	query := &resolve.Query{Question: q, Flags: req.Flags, Outcome: o}
 	query.Asked = q
 	w.layer.Consume(req, query, &wire.Msg{})
@@ -124,9 +124,12 @@ func (w *world) answered(q resolve.Question, res resolve.Result, qmod ...func(*r
 }
 
 // fails begins a request and tells whether it is known to fail.
-func (w *world) fails(req *resolve.Request) bool {
+func (w *world) fails(req *resolve.Request) bool { return w.looked(req) == resolve.Fail }
+
+// looked begins a request and looks for its answer.
+func (w *world) looked(req *resolve.Request) resolve.State {
 	w.layer.Begin(req)
-	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Flags: req.Flags}) == resolve.Fail
+	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Flags: req.Flags})
 }
 
 // client is a client's message.

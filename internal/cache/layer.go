@@ -21,28 +21,6 @@ func (c *Cache) Layer() *resolve.Layer {
 	}
 }
 
-// progress is what the layer remembers about a request, in Request.Vars.
-type progress struct {
-	// clears is the clear number when the request began: what it reads from the
-	// cache may be as old as that.
-	clears uint64
-	// fingerprint is that of the configuration when the request began.
-	fingerprint uint64
-	// asked tells that the resolution was begun in earnest, so that its failure
-	// says something about the DNS and not about a policy.
-	asked bool
-	// blank is the last name that was looked for, if nothing at all was stored under
-	// it, so that this need not be found out again when something is to be stored.
-	blank dnsname.Name
-}
-
-type progressKey struct{}
-
-func progressOf(req *resolve.Request) *progress {
-	p, _ := req.Vars[progressKey{}].(*progress)
-	return p
-}
-
 // noCache tells whether a query is to be answered from the network, and nothing
 // of it to be kept.
 func noCache(req *resolve.Request, q *resolve.Query) bool {
@@ -59,35 +37,28 @@ func wantsCD(req *resolve.Request, q *resolve.Query) bool {
 }
 
 func (c *Cache) begin(req *resolve.Request) resolve.State {
-	s := c.current()
-	if s == nil {
-		return resolve.Produce
-	}
-	if req.Vars == nil {
-		req.Vars = map[any]any{}
-	}
-	req.Vars[progressKey{}] = &progress{clears: s.ClearNumber(), fingerprint: c.fingerprint.Load()}
+	req.Cache = resolve.CacheState{Fingerprint: c.fingerprint.Load()}
 	return resolve.Produce
 }
 
 func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	// Not in begin: what the operator decides about a name comes before what is
 	// remembered of it.
-	missing, entry := c.survey(q.Name)
-	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req, missing) {
+	found := c.survey(q.Name)
+	if !req.Cache.Looked { // what it reads from now on may be as old as this
+		req.Cache.Looked, req.Cache.Clears = found.ok, found.clears
+	}
+	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req, found.missing) {
 		return resolve.Fail
 	}
-	if p := progressOf(req); p != nil {
-		p.asked = true
-		if p.blank = ""; missing == allKinds {
-			p.blank = q.Name
-		}
+	if req.Cache.Blank = ""; found.missing == allKinds {
+		req.Cache.Blank = q.Name
 	}
 	if noCache(req, q) || c.current() == nil {
 		return resolve.Produce
 	}
 	var cut *zonecut.Cut
-	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), missing: missing, entry: entry, cut: &cut}.find()
+	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), census: found, cut: &cut}.find()
 	if o.Kind == resolve.Alias && q.Forwards() && q.Flags&resolve.Stub != 0 { // a chain whose end the server tells
 		o, _ = c.Stale(q.Question, req.Now, wantsCD(req, q), 0, nil)
 	}
@@ -97,7 +68,6 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 			req.Tracef(q, "cache", "=> not in the cache: %s", q.Question)
 		}
 		if q.Cut == nil && cut != nil { // the driver would look for it next
-			c.addChildServers(cut, req.Now)
 			q.Cut = cut
 		}
 		return resolve.Produce
@@ -126,11 +96,11 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) r
 		return resolve.Consume
 	}
 	c.adjust(&q.Outcome)
-	s, p := c.current(), progressOf(req)
-	if s == nil || p == nil || noCache(req, q) || q.Type == wire.TypeANY {
+	s, p := c.current(), &req.Cache
+	if s == nil || !p.Looked || noCache(req, q) || q.Type == wire.TypeANY {
 		return resolve.Consume
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.clears, scope: scope(req, q), blank: p.blank}
+	t := stash{c: c, s: s, now: req.Now, seen: p.Clears, scope: scope(req, q), blank: p.Blank}
 	t.keep(q)
 	return resolve.Consume
 }
@@ -149,18 +119,20 @@ func scope(req *resolve.Request, q *resolve.Query) dnsname.Name {
 }
 
 func (c *Cache) finalize(req *resolve.Request) {
-	s, p := c.current(), progressOf(req)
-	if s == nil || p == nil || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) {
+	// What was answered without a look says nothing about the DNS: it is a policy's,
+	// or another request's, which keeps it.
+	s, p := c.current(), &req.Cache
+	if s == nil || !p.Looked || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) {
 		return
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.clears, blank: p.blank}
+	t := stash{c: c, s: s, now: req.Now, seen: p.Clears, blank: p.Blank}
 	if res := &req.Result; res.Rcode == wire.RcodeServFail || res.Stale {
-		if p.asked && !errors.Is(res.Failure, resolve.ErrPatience) {
+		if !errors.Is(res.Failure, resolve.ErrPatience) {
 			t.failure(req)
 		}
 		return
 	}
-	t.answer(req, p)
+	t.answer(req)
 }
 
 // cacheable tells whether anything about a question is ever kept.

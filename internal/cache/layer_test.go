@@ -226,7 +226,7 @@ func TestWhatModulesMadeUpIsNotKept(t *testing.T) {
 	q := question(t, "www.example.", wire.TypeA)
 	a := rrset(t, insecure, "www.example.", wire.TypeA, 1, "\x01\x02\x03\x04")
 	req := w.request(q)
-	w.layer.Begin(req)
+	w.looked(req)
 	query := &resolve.Query{Question: q, Outcome: positive(a)}
 	w.layer.Consume(req, query, nil)
 	if n, _ := w.Count(); n != 0 || query.Outcome.Answer[0].TTL != 1 {

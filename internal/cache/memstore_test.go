@@ -41,14 +41,15 @@ func (s *memStore) Get(key []byte, fn func([]byte)) bool {
 	return ok
 }
 
-func (s *memStore) Range(prefix []byte, fn func(k, v []byte) bool) {
+func (s *memStore) Range(prefix []byte, fn func(k, v []byte) bool) (clears uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys() {
 		if bytes.HasPrefix([]byte(k), prefix) && !fn([]byte(k), s.m[k]) {
-			return
+			break
 		}
 	}
+	return s.clears, true
 }
 
 func (s *memStore) PutSince(seen uint64, key, val []byte, replace func([]byte) bool) {

@@ -145,7 +145,7 @@ func TestDenialOfMinimisedQuestion(t *testing.T) {
 	w := newWorld(t)
 	q := question(t, "a.b.example.", wire.TypeA)
 	req := w.request(q)
-	w.layer.Begin(req)
+	w.looked(req)
 	query := &resolve.Query{Question: q, Asked: question(t, "b.example.", wire.TypeNS)}
 	query.Outcome = denial(resolve.NXDomain, soa(t, secure, "example.", 60, 60))
 	w.layer.Consume(req, query, &wire.Msg{})

@@ -14,11 +14,8 @@ type look struct {
 	q   resolve.Question
 	now int64
 	cd  bool
-	// missing is what is known not to be stored under the name.
-	missing kinds
-	// entry is the delegation that is stored under the name, nil when that was not
-	// looked for.
-	entry []byte
+	// census is what is known about the entries of the name.
+	census
 	// cut is told the closest delegation, above which nothing was looked for; with
 	// nil the look goes up to the root.
 	cut **zonecut.Cut
@@ -125,19 +122,22 @@ func (l look) denied() (o resolve.Outcome, ok bool) {
 // closest one up: a DNAME, or that nothing is there. A delegation that is alive
 // may be used although a name above it was denied since, so the look ends there.
 func (l look) ancestors() (o resolve.Outcome, ok bool) {
-	n, missing, entry := l.q.Name, l.missing, l.entry
-	for !l.delegated(n, missing, entry) && !n.IsRoot() {
+	n, found, clears := l.q.Name, l.census, l.clears
+	for !l.delegated(n, found) && !n.IsRoot() {
 		n = n.Parent()
-		missing, entry = l.c.survey(n)
+		if l.remembered(n, clears) {
+			return o, false
+		}
+		found = l.c.survey(n)
 		if n.IsRoot() {
 			continue
 		}
-		if missing&aDNAME == 0 {
+		if found.missing&aDNAME == 0 {
 			if o, ok = l.dname(n); ok {
 				return o, true
 			}
 		}
-		if missing&anNXDomain == 0 {
+		if found.missing&anNXDomain == 0 {
 			if o, ok = l.nothingBelow(n); ok {
 				return o, true
 			}
@@ -159,16 +159,30 @@ func (l look) nothingBelow(n dnsname.Name) (o resolve.Outcome, ok bool) {
 
 // delegated tells whether n is a delegation whose servers may be asked. The DS
 // set of a name belongs to its parent (RFC 4035, section 3.1.4.1).
-func (l look) delegated(n dnsname.Name, missing kinds, entry []byte) bool {
-	if l.cut == nil || missing&aCut != 0 || l.q.Type == wire.TypeDS && n == l.q.Name && !n.IsRoot() {
+func (l look) delegated(n dnsname.Name, found census) bool {
+	if l.cut == nil || found.missing&aCut != 0 || l.q.Type == wire.TypeDS && n == l.q.Name && !n.IsRoot() {
 		return false
 	}
-	if entry != nil {
-		*l.cut = l.c.openCut(n, entry, l.now)
+	mark := l.c.cuts.mark()
+	if found.cut != nil {
+		*l.cut = l.c.openCut(n, found.cut, l.now)
 	} else {
 		*l.cut = l.c.loadCut(n, l.now)
 	}
-	return *l.cut != nil
+	if *l.cut == nil {
+		return false
+	}
+	l.c.addChildServers(*l.cut, l.now)
+	l.c.cuts.put(*l.cut, view{l.now, found.clears}, mark)
+	return true
+}
+
+// remembered is delegated for what was found out this very second.
+func (l look) remembered(n dnsname.Name, clears uint64) bool {
+	if l.cut != nil {
+		*l.cut = l.c.cuts.at(n, view{l.now, clears})
+	}
+	return l.cut != nil && *l.cut != nil
 }
 
 // dname redirects the subtree below owner (RFC 6672, section 3.2).

@@ -215,6 +215,9 @@ func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set
 		return
 	}
 	t.put(rrsetKey(n, qtype, wire.ClassIN), h, sets)
+	if qtype == wire.TypeNS {
+		t.c.cuts.forget(n)
+	}
 }
 
 func (t *stash) put(key []byte, h header, sets []resolve.Set) {

@@ -11,7 +11,7 @@ import (
 // finds and keeps nothing.
 type Store interface {
 	Get(key []byte, fn func(val []byte)) bool
-	Range(prefix []byte, fn func(key, val []byte) bool)
+	Range(prefix []byte, fn func(key, val []byte) bool) (clears uint64, ok bool)
 	PutSince(seen uint64, key, val []byte, replace func(old []byte) bool)
 	Delete(key []byte)
 	RemoveRange(prefix []byte, limit int, match func(key []byte) bool) (int, error)

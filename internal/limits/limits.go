@@ -130,6 +130,7 @@ const (
 	DefaultCacheSize    = 100 << 20
 	MinCacheSize        = 8192
 	MaxCacheSize        = 1 << 44 // octets; more than a process has addresses for helps nobody
+	CutsAtHand          = 1024    // delegations that a worker keeps as they were read, for a second
 	WriteBatchEntries   = 200
 	WriteBatchTime      = 2 * time.Millisecond
 	WriteQueueEntries   = 16384

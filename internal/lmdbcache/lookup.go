@@ -122,17 +122,20 @@ func justBelow(k []byte) []byte {
 // Range calls fn for each entry whose key starts with prefix, in key order, until
 // fn returns false. Queued writes are part of it. The bytes are valid only until
 // fn returns; while fn runs, pages that others free cannot be used again, so it
-// should not take long.
-func (s *Store) Range(prefix []byte, fn func(key, val []byte) bool) {
+// should not take long. clears is the clear number of what was read (Reader); it
+// is not ok when nothing could be read.
+func (s *Store) Range(prefix []byte, fn func(key, val []byte) bool) (clears uint64, ok bool) {
 	s.queue.mu.Lock()
 	queued := s.queue.within(prefix)
 	r := s.borrow()
 	s.queue.mu.Unlock()
 	if r == nil {
-		return
+		return 0, false
 	}
 	defer s.giveBack(r)
+	clears = r.ClearNumber()
 	r.rangeOver(prefix, queued, fn)
+	return clears, true
 }
 
 func (r *Reader) rangeOver(prefix []byte, queued []op, fn func(key, val []byte) bool) {

@@ -35,6 +35,8 @@ type Request struct {
 	Result Result
 	// Vars belong to modules, each with a key of its own type.
 	Vars map[any]any
+	// Cache is the cache layer's own.
+	Cache CacheState
 	// Tracef is nil unless someone reads along: a step of query q, indented by its
 	// depth.
 	Tracef func(q *Query, component, format string, args ...any)

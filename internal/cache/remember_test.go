@@ -1,0 +1,107 @@
+package cache
+
+import (
+	"fmt"
+	"testing"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// below asks for a new name below example. and returns the delegation it is told.
+func (w *world) below(label string) *zonecut.Cut {
+	w.Helper()
+	req := w.request(question(w, label+".example.", wire.TypeA))
+	w.layer.Begin(req)
+	q := &resolve.Query{Question: req.Question}
+	w.layer.Produce(req, q)
+	return q.Cut
+}
+
+func TestDelegationsAreReadOnceASecond(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+3), w.now())
+	first := w.below("a")
+	if first == nil || w.below("b") != first {
+		t.Fatalf("read again within the second: %+v", first)
+	}
+	w.pass(1)
+	if c := w.below("a"); c == nil || c == first || c.Expires != first.Expires {
+		t.Errorf("a second later: %+v", c)
+	}
+	w.pass(2)
+	if c := w.below("a"); c != nil {
+		t.Errorf("used although it ended: %+v", c)
+	}
+}
+
+func TestRememberedDelegationsFollowTheStore(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+60), w.now())
+	for _, c := range []struct {
+		what    string
+		do      func()
+		servers int
+	}{
+		{"as it was", func() {}, 2},
+		{"the zone names a server more", func() {
+			w.learn(question(t, "example.", wire.TypeNS),
+				positive(rrset(t, insecure, "example.", wire.TypeNS, 60, "\x03ns3\x07example\x00")))
+		}, 3},
+		{"the parent names a server more", func() {
+			more := cut(t, "example.", w.now()+60)
+			more.NS = append(more.NS, zonecut.NameServer{Name: name(t, "ns4.example.")})
+			w.Keep(more, w.now())
+		}, 4},
+		{"the zone is cleared", func() { w.Remove(name(t, "example."), false, 100) }, 0},
+		{"it is learnt anew", func() { w.Keep(cut(t, "example.", w.now()+60), w.now()) }, 2},
+		{"everything is cleared", func() { w.Clear() }, 0},
+		{"and learnt anew", func() { w.Keep(cut(t, "example.", w.now()+60), w.now()) }, 2},
+		{"another store is opened", func() { w.Swap(newMemStore()) }, 0},
+	} {
+		c.do()
+		for i := range 2 {
+			n := 0
+			if got := w.below(fmt.Sprint("x", i)); got != nil {
+				n = len(got.NS)
+			}
+			if n != c.servers {
+				t.Errorf("%s: %d servers, want %d", c.what, n, c.servers)
+			}
+		}
+	}
+}
+
+func TestWhatIsRememberedOfDelegations(t *testing.T) {
+	var k cuts
+	now := view{now: 1000, clears: 1}
+	a, b := cut(t, "a.", 2000), cut(t, "b.", 2000)
+	mark := k.mark()
+	k.forget(b.Name)
+	k.put(b, now, mark)
+	if k.at(b.Name, now) != nil {
+		t.Error("what was read before it changed is remembered")
+	}
+	k.put(a, now, k.mark())
+	for what, v := range map[string]view{
+		"a request of a second ago": {now: 999, clears: 1},
+		"before a clear":            {now: 1000, clears: 0},
+	} {
+		k.put(b, v, k.mark())
+		if k.at(a.Name, now) != a || k.at(b.Name, v) != nil {
+			t.Errorf("%s pushes out the present", what)
+		}
+	}
+	past := view{now: 10, clears: 1} // the clock was set back
+	if k.put(b, past, k.mark()); k.at(b.Name, past) != b || k.at(a.Name, past) != nil {
+		t.Error("nothing is remembered after the clock was set back")
+	}
+	for i := range 2 * limits.CutsAtHand {
+		k.put(cut(t, fmt.Sprintf("z%d.", i), 2000), now, k.mark())
+	}
+	if len(k.m) != limits.CutsAtHand {
+		t.Errorf("%d are remembered, want %d", len(k.m), limits.CutsAtHand)
+	}
+}
