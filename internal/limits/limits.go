@@ -53,6 +53,7 @@ const (
 	UDPHurry          = 100 * time.Millisecond // at least, until a server beside an unknown one is asked
 	LateAnswer        = 4 * time.Second        // after its timeout, from a server that never answered before
 	LateAnswers       = 1024                   // that are waited for at once, per worker
+	CookieSecretLife  = 24 * time.Hour         // RFC 7873, section 7.1, says below 36 days
 	SilentTime        = 3 * time.Second        // at least, until a server is left alone
 	TCPConnectTimeout = 2 * time.Second
 	TCPAnswerTimeout  = 4 * time.Second
@@ -65,6 +66,7 @@ const (
 	UpstreamSocketUses   = 8           // questions to one server, one after the other, by one socket
 	UpstreamSocketLife   = time.Second // then it carries no further question
 	UpstreamIdleSockets  = 256         // that wait for another question
+	CookiesKept          = 8192        // servers whose cookies are known
 	UpstreamDoubtBuffer  = 1 << 20     // octets of datagrams that may wait where somebody guesses
 	UpstreamTCPConns     = 256
 	UpstreamTCPPerServer = 16

@@ -33,7 +33,7 @@ const (
 	DNSSECOptOut
 	Permissive
 	Strict
-	BadCookieAgain
+	BadCookieAgain // without meaning: an exchange asks again by itself (package upstream)
 	CNAME
 	ReorderRR
 	Trace

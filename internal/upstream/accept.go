@@ -52,6 +52,8 @@ type expectation struct {
 	size     int    // octets that we said we take
 	before   uint16 // the ID of the socket's question before this one
 	again    bool   // there was one
+	cookie   clientCookie
+	cookies  cookieRule
 }
 
 // judge decides about a message of which pkt is the received part and size the

@@ -28,5 +28,5 @@
 //
 // The package chooses no server, knows no RTT but the last, remembers no
 // server's properties beyond an open connection, and never retransmits over
-// UDP: those are decided by its callers. It has no TLS and no cookies.
+// UDP: those are decided by its callers. It has no TLS.
 package upstream

@@ -49,12 +49,13 @@ type tcpReply struct {
 	err   error
 }
 
-// doubt waits on after verdict v, until end over UDP. Of its verdicts, caseLost
-// and cookieLost tell that there was only an answer without either.
+// doubt waits on after verdict v, until end over UDP. Of its verdicts, caseLost,
+// cookieLost and badCookie tell that there was no better answer than that.
 func (e *Exchanger) doubt(ctx context.Context, a *attempt, x *resolve.Exchange, m manner, first resolve.Reply, v verdict, end time.Duration) (resolve.Reply, verdict, error) {
-	d := &doubt{e: e, a: a, x: x, end: end, until: end}
+	asked := *x // so that no other question needs it on the heap
+	d := &doubt{e: e, a: a, x: &asked, end: end, until: end}
 	d.note(first, v)
-	if x.Tell != nil {
+	if asked.Tell != nil {
 		d.tellFirst(v, m)
 	}
 	if !m.last {
@@ -133,7 +134,7 @@ func (d *doubt) note(reply resolve.Reply, v verdict) {
 		if d.tcp != nil { // its own limits end that
 			d.a.timer.Stop()
 		}
-	case caseLost, cookieLost:
+	case caseLost, cookieLost, badCookie:
 		d.lost = v
 	}
 }

@@ -188,7 +188,7 @@ func TestStepsAreTold(t *testing.T) {
 			s := (&testServer{onUDP: c.onUDP, onTCP: c.onTCP}).start(t, "127.0.0.1")
 			e := newExchanger(t, Config{})
 			x := question(t, s.addr, letters)
-			x.Timeout = 100 * time.Millisecond
+			x.Timeout = 500 * time.Millisecond
 			var told []string
 			x.Tell = func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
 			r, err := e.Exchange(background, x)

@@ -56,6 +56,7 @@ type Exchanger struct {
 	pool    *pool
 	joint   *joint
 	lates   *lates
+	jar     *jar
 	servers limits.Gate[netip.AddrPort] // questions that wait for each
 	stats   counters
 	closed  atomic.Bool
@@ -68,6 +69,7 @@ func New(c Config) (*Exchanger, error) {
 		clock: c.Clock, counters: c.Counters, joint: newJoint(), lates: newLates(),
 	}
 	e.defaults()
+	e.jar = newJar(e.clock)
 	p, err := newPoller(e.clock)
 	if err != nil {
 		return nil, err

@@ -13,12 +13,13 @@ type Stats struct {
 	Joined     uint64 // times that an exchange waited for an equal one instead of sending
 	NearMiss   uint64 // wrong answers from the right address; a question's first one made it go over TCP too
 	CaseLost   uint64 // answers that did not echo the letter case
+	CookieLost uint64 // answers without our cookie from servers that know cookies
 	Ignored    uint64 // datagrams that could not be an answer
 	ICMP       uint64 // errors reported by the network while waiting
 }
 
 type counters struct {
-	udp, tcp, ipv4, ipv6, timeout, joined, nearMiss, caseLost, ignored, icmp atomic.Uint64
+	udp, tcp, ipv4, ipv6, timeout, joined, nearMiss, caseLost, cookieLost, ignored, icmp atomic.Uint64
 }
 
 // sent counts one question that left.
@@ -41,6 +42,6 @@ func (e *Exchanger) Stats() Stats {
 	return Stats{
 		UDP: c.udp.Load(), TCP: c.tcp.Load(), IPv4: c.ipv4.Load(), IPv6: c.ipv6.Load(),
 		Timeout: c.timeout.Load(), Joined: c.joined.Load(), NearMiss: c.nearMiss.Load(),
-		CaseLost: c.caseLost.Load(), Ignored: c.ignored.Load(), ICMP: c.icmp.Load(),
+		CaseLost: c.caseLost.Load(), CookieLost: c.cookieLost.Load(), Ignored: c.ignored.Load(), ICMP: c.icmp.Load(),
 	}
 }

@@ -110,6 +110,7 @@ func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fres
 		e.counters.Hit(wire.LimitOf(err))
 		return resolve.Reply{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
+	e.jar.judge(x.Addr, &w.want, msg)
 	lost := mixed && string(msg.RawName) != string(w.want.question[:x.Name.Len()])
 	return resolve.Reply{Msg: msg, Size: len(pkt), RTT: e.clock.Mono() - sent, CaseLost: lost && msg.Question != ""}, nil
 }
@@ -131,9 +132,15 @@ func (c *tcpConn) ask(x *resolve.Exchange, w *tcpWaiter, mixed bool) error {
 	if !x.NoEDNS {
 		offer = e.bufsize()
 	}
-	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixed)
+	var room [cookieRoom]byte
+	var baked expectation
+	options := e.bake(room[:0], &baked, x, manner{cookie: true})
+	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixed, options)
 	c.mu.Lock()
 	w.want.question = msg[2+wire.HeaderLen : 2+wire.HeaderLen+x.Name.Len()+4]
+	if w.want.cookie = baked.cookie; baked.cookies != cookieNone {
+		w.want.cookies = cookieTCP
+	}
 	c.mu.Unlock()
 	c.writing.Lock()
 	defer c.writing.Unlock()

@@ -118,14 +118,16 @@ func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, m manner) {
 	a.want.id = e.entropy.uint16()
 	a.want.anyCase = !m.mixed
 	a.junk = 0
-	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, m.mixed)
+	var room [cookieRoom]byte
+	options := e.bake(room[:0], &a.want, x, m)
+	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, m.mixed, options)
 	a.want.question = a.query[wire.HeaderLen : wire.HeaderLen+x.Name.Len()+4]
 	a.buf = slices.Grow(a.buf[:0], a.want.size)[:a.want.size]
 }
 
 // appendQuery appends the message that asks x. DO is always set (RFC 4035,
 // section 3.2.1): signatures are kept even while nothing is validated.
-func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint16, mixed bool) []byte {
+func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint16, mixed bool, options []byte) []byte {
 	var flags uint16
 	if x.RD {
 		flags |= wire.FlagRD
@@ -138,7 +140,7 @@ func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint1
 	if mixed {
 		name = appendMixed(room[:0], x.Name, &e.entropy)
 	}
-	return wire.AppendQuery(dst, id, flags, name, x.Type, x.Class, offer, true, nil)
+	return wire.AppendQuery(dst, id, flags, name, x.Type, x.Class, offer, true, options)
 }
 
 // await waits for something that counts.
@@ -218,7 +220,11 @@ func (e *Exchanger) read(a *attempt, size int) (*wire.Msg, verdict) {
 			e.counters.Hit(wire.LimitOf(err))
 			return nil, ignored
 		}
-		return msg, answer
+		v = e.jar.judge(a.to, &a.want, msg)
+		if v == cookieLost {
+			e.stats.cookieLost.Add(1)
+		}
+		return msg, v
 	}
 	return nil, v
 }

@@ -63,6 +63,7 @@ func suspicious(up *upstream.Stats) []bindings.Counter {
 	return []bindings.Counter{
 		{Name: "mismatched", Value: float64(up.NearMiss)},
 		{Name: "caselost", Value: float64(up.CaseLost)},
+		{Name: "cookielost", Value: float64(up.CookieLost)},
 		{Name: "ignored", Value: float64(up.Ignored)},
 		{Name: "icmp", Value: float64(up.ICMP)},
 		{Name: "joined", Value: float64(up.Joined)},

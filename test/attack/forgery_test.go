@@ -143,6 +143,60 @@ func TestA3NearMisses(t *testing.T) {
 	}
 }
 
+// TestA3Cookies forges answers of a server that knows cookies (RFC 7873): they are
+// right in everything that a forger could guess.
+func TestA3Cookies(t *testing.T) {
+	l := newLab(t, honest(), 1)
+	const sent, questions = 50, 40
+	forging, accepted, overTCP := false, 0, 0
+	var mu sync.Mutex
+	l.net.Host("127.66.0.4").Play(func(x *authority.Exchange) {
+		mu.Lock()
+		defer mu.Unlock()
+		if x.TCP && forging {
+			overTCP++
+		}
+		if forging && !x.TCP {
+			for range sent {
+				x.Ahead = append(x.Ahead, forged(x.Query, func(r *dns.Msg) { r.SetEdns0(1232, true) }))
+			}
+		}
+		giveCookie(x)
+	})
+	l.ask("warm.wild.example.com.", dns.TypeA)
+	mu.Lock()
+	forging = true
+	mu.Unlock()
+	for i := range questions {
+		if b := l.ask(fmt.Sprintf("c%d.wild.example.com.", i), dns.TypeA); address(b.r) != "192.0.2.81" {
+			accepted++
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	tell(t, "A3", "forgeries with all but the cookie right", "0 accepted", "%d sent, %d accepted, %d of %d questions asked over TCP", sent*questions, accepted, overTCP, questions)
+	if accepted > 0 || overTCP < questions {
+		t.Errorf("%d accepted, %d asked over TCP", accepted, overTCP)
+	}
+}
+
+// giveCookie answers with the client's cookie and one of the server's.
+func giveCookie(x *authority.Exchange) {
+	opt := x.Query.IsEdns0()
+	if opt == nil || x.Reply == nil {
+		return
+	}
+	for _, o := range opt.Option {
+		if c, ok := o.(*dns.EDNS0_COOKIE); ok {
+			reply := x.Reply.IsEdns0()
+			if reply == nil {
+				reply = x.Reply.SetEdns0(1232, true).IsEdns0()
+			}
+			reply.Option = append(reply.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: c.Cookie[:16] + "0123456789abcdef"})
+		}
+	}
+}
+
 // TestA3OtherSources sends perfect forgeries, but not from the server's socket.
 func TestA3OtherSources(t *testing.T) {
 	l := newLab(t, honest(), 1)

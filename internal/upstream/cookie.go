@@ -1,0 +1,211 @@
+package upstream
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// DNS cookies (RFC 7873). Every question with EDNS carries a client cookie, which
+// nobody off the path can know; a server that knows cookies repeats it and adds its
+// own. From then on, an answer over UDP from there without ours is none. Servers
+// that know nothing of cookies leave the option out, and are believed as before.
+//
+// Each worker has secrets and a jar of its own: what a server gave is for the
+// client cookie that it came with, and learning it costs no question.
+
+// clientCookie is ours for one server (RFC 7873, section 4.1).
+type clientCookie [8]byte
+
+// maxServerCookie is the longest a server may give (RFC 7873, section 4).
+const maxServerCookie = 32
+
+// rcodeBadCookie says that the server wants its own cookie back (RFC 7873,
+// section 8).
+const rcodeBadCookie = 23
+
+// cookieRule is what the answer to a question has to do with cookies.
+type cookieRule uint8
+
+const (
+	cookieNone   cookieRule = iota // no cookie was sent
+	cookieAsked                    // the server may know cookies or not
+	cookieMust                     // it does
+	cookieWaived                   // it did; TCP did not help, so it need not
+	cookieTCP                      // nobody off the path can forge the answer
+)
+
+// jar keeps the secret that client cookies are made of, and what servers gave.
+type jar struct {
+	clock *clock.Clock
+
+	mu     sync.Mutex
+	secret [32]byte
+	over   time.Duration // when there has to be a new secret
+	known  map[netip.AddrPort]serverCookie
+}
+
+// serverCookie is what a server gave for our cookie. An empty one stands for a
+// server that wants none, until then.
+type serverCookie struct {
+	n     uint8
+	data  [maxServerCookie]byte
+	until time.Duration
+}
+
+func newJar(c *clock.Clock) *jar { return &jar{clock: c, known: map[netip.AddrPort]serverCookie{}} }
+
+// look returns the secret and what is known of a server. A new secret makes what
+// servers gave for the old one worthless (RFC 7873, section 7.1).
+func (j *jar) look(to netip.AddrPort) (secret [32]byte, s serverCookie, known bool) {
+	now := j.clock.Mono()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if now >= j.over {
+		_, _ = rand.Read(j.secret[:]) // never fails
+		j.over = now + limits.CookieSecretLife
+		clear(j.known)
+	}
+	s, known = j.known[to]
+	if known && s.n == 0 && now >= s.until {
+		delete(j.known, to)
+		known = false
+	}
+	return j.secret, s, known
+}
+
+// option appends the option for a question to a server, and notes in w what the
+// answer has to show. Our cookie depends on both addresses, so that it tells nobody
+// that two sources are one resolver.
+func (j *jar) option(dst []byte, w *expectation, to netip.AddrPort, source netip.Addr) []byte {
+	secret, s, known := j.look(to)
+	if known && s.n == 0 {
+		w.cookies = cookieNone
+		return dst
+	}
+	w.cookie = makeCookie(&secret, to, source)
+	w.cookies = cookieAsked
+	if known {
+		w.cookies = cookieMust
+	}
+	dst = binary.BigEndian.AppendUint16(dst, wire.OptionCookie)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(w.cookie))+uint16(s.n))
+	dst = append(dst, w.cookie[:]...)
+	return append(dst, s.data[:s.n]...)
+}
+
+// makeCookie is a keyed hash of fixed length, cut.
+func makeCookie(secret *[32]byte, to netip.AddrPort, source netip.Addr) clientCookie {
+	var b [32 + 16 + 2 + 16]byte
+	copy(b[:], secret[:])
+	server, client := to.Addr().As16(), source.As16()
+	copy(b[32:], server[:])
+	binary.BigEndian.PutUint16(b[48:], to.Port())
+	copy(b[50:], client[:])
+	sum := sha256.Sum256(b[:])
+	return clientCookie(sum[:len(clientCookie{})])
+}
+
+// judge looks for our cookie in an answer that matches otherwise, and learns what
+// the server gave.
+func (j *jar) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) verdict {
+	if w.cookies == cookieNone {
+		return answer
+	}
+	client, server, has := cookieOf(msg.Options)
+	ours := has && client == w.cookie
+	switch {
+	case ours && len(server) > 0:
+		j.keep(from, server)
+		if msg.Rcode == rcodeBadCookie && w.cookies != cookieTCP {
+			return badCookie
+		}
+	case ours:
+	case w.cookies == cookieMust, has && w.cookies == cookieAsked: // RFC 7873, section 5.3
+		return cookieLost
+	case has: // another's, and what else would help was tried
+		j.leaveAlone(from)
+	case w.cookies != cookieAsked:
+		j.forget(from)
+	case msg.Rcode == wire.RcodeFormErr:
+		j.leaveAlone(from)
+	}
+	return answer
+}
+
+// cookieOf finds the cookies in a list of options that is known to be well formed.
+// One of a length that there is not is none (RFC 7873, section 4).
+func cookieOf(options []byte) (client clientCookie, server []byte, has bool) {
+	for len(options) >= 4 {
+		code, l := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
+		data := options[4 : 4+l]
+		options = options[4+l:]
+		if code != wire.OptionCookie {
+			continue
+		}
+		if l != len(client) && (l < len(client)+8 || l > len(client)+maxServerCookie) {
+			return client, nil, false
+		}
+		return clientCookie(data), data[len(client):], true
+	}
+	return client, nil, false
+}
+
+// keep keeps what a server gave. Where there are too many, some other is asked as
+// if it were new.
+func (j *jar) keep(from netip.AddrPort, server []byte) {
+	s := serverCookie{n: uint8(len(server))}
+	copy(s.data[:], server)
+	j.set(from, s)
+}
+
+// leaveAlone keeps cookies from a server that does not get on with them.
+func (j *jar) leaveAlone(from netip.AddrPort) {
+	j.set(from, serverCookie{until: j.clock.Mono() + limits.AbilityLife})
+}
+
+func (j *jar) set(from netip.AddrPort, s serverCookie) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.known[from] == s {
+		return
+	}
+	if len(j.known) >= limits.CookiesKept {
+		for other := range j.known {
+			delete(j.known, other)
+			break
+		}
+	}
+	j.known[from] = s
+}
+
+// forget makes a server one of which nothing is known.
+func (j *jar) forget(from netip.AddrPort) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.known, from)
+}
+
+// cookieRoom is enough for the option.
+const cookieRoom = 4 + 8 + maxServerCookie
+
+// bake appends the options of a question that leaves by UDP in this manner.
+func (e *Exchanger) bake(dst []byte, w *expectation, x *resolve.Exchange, m manner) []byte {
+	w.cookies = cookieNone
+	if x.NoEDNS {
+		return dst
+	}
+	dst = e.jar.option(dst, w, x.Addr, e.source(x.Addr.Addr()))
+	if !m.cookie && w.cookies != cookieNone {
+		w.cookies = cookieWaived
+	}
+	return dst
+}

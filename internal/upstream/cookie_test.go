@@ -1,0 +1,274 @@
+package upstream
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+	"kresd/internal/wire"
+)
+
+// cookieIn is the COOKIE option of a query; nil: there is none.
+func cookieIn(q []byte) []byte {
+	m, err := wire.Parse(q)
+	if err != nil || len(m.Options) < 4 || binary.BigEndian.Uint16(m.Options) != wire.OptionCookie {
+		return nil
+	}
+	return m.Options[4:]
+}
+
+// withCookie appends an OPT record with a cookie and RCODE to an answer.
+func withCookie(r []byte, rcode int, cookie string) []byte {
+	r = slices.Clone(r)
+	r[3] = r[3]&0xf0 | byte(rcode&0xf)
+	r[11]++
+	var options []byte
+	if cookie != "" {
+		options = wire.AppendOption(nil, wire.OptionCookie, []byte(cookie))
+	}
+	return wire.AppendOPT(r, 1232, rcode, true, options)
+}
+
+// echo is what a server that knows cookies says: our cookie and its own.
+func echo(q []byte, server string) string {
+	c := cookieIn(q)
+	if len(c) < 8 {
+		return ""
+	}
+	return string(c[:8]) + server
+}
+
+const first, second = "server-1", "server-number-two"
+
+// honestCookies answers with cookies over both transports.
+func honestCookies(s *testServer, from netip.AddrPort, q []byte) {
+	s.send(from, withCookie(reply(q, truth), 0, echo(q, first)))
+}
+
+func honestCookiesTCP(s *testServer, c net.Conn) {
+	for q := s.readFrame(c); q != nil; q = s.readFrame(c) {
+		writeFrame(c, withCookie(reply(q, truth), 0, echo(q, first)))
+	}
+}
+
+// A server that showed cookies once is not believed without over UDP: with all else
+// right, a forger's answer is ignored and the question goes over TCP.
+func TestAnswersWithoutOurCookieAreIgnored(t *testing.T) {
+	for what, forge := range map[string]func(q []byte) []byte{
+		"no OPT":                     func(q []byte) []byte { return reply(q, evil) },
+		"no cookie":                  func(q []byte) []byte { return withCookie(reply(q, evil), 0, "") },
+		"another client cookie":      func(q []byte) []byte { return withCookie(reply(q, evil), 0, "12345678"+first) },
+		"the server's cookie alone":  func(q []byte) []byte { return withCookie(reply(q, evil), 0, first) },
+		"BADCOOKIE without ours":     func(q []byte) []byte { return withCookie(reply(q, evil), 23, "12345678"+second) },
+		"seven octets":               func(q []byte) []byte { return withCookie(reply(q, evil), 0, echo(q, "")[:7]) },
+		"ours, and too much behind":  func(q []byte) []byte { return withCookie(reply(q, evil), 0, echo(q, strings.Repeat("x", 33))) },
+		"ours, and too little":       func(q []byte) []byte { return withCookie(reply(q, evil), 0, echo(q, "1234567")) },
+		"FORMERR without a cookie":   func(q []byte) []byte { return withCookie(reply(q, evil), 1, "") },
+		"NXDOMAIN, old servers' way": func(q []byte) []byte { r := reply(q, evil); r[3] |= 3; return r },
+	} {
+		for _, tcp := range []bool{true, false} {
+			var forging atomic.Bool
+			s := &testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+				if forging.Load() {
+					s.send(from, forge(q))
+				}
+				honestCookies(s, from, q)
+			}}
+			if tcp {
+				s.onTCP = honestCookiesTCP
+			}
+			s.start(t, "127.0.0.1")
+			e := newExchanger(t, Config{})
+			r, err := e.Exchange(background, question(t, s.addr, "a.example."))
+			if got := address(t, r, err); got != truth || r.TCP {
+				t.Fatalf("%s: first answer %x %+v", what, got, r)
+			}
+			forging.Store(true)
+			r, err = e.Exchange(background, question(t, s.addr, "b.example."))
+			if got := address(t, r, err); got != truth || r.TCP != tcp {
+				t.Errorf("%s, with TCP %v: got %x over TCP %v", what, tcp, got, r.TCP)
+			}
+			if n := e.Stats().CookieLost; n != 1 {
+				t.Errorf("%s: %d counted", what, n)
+			}
+		}
+	}
+}
+
+// A server gets its own cookie back, and the same one of ours.
+func TestServersGetTheirCookieBack(t *testing.T) {
+	got := make(chan string, 4)
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		q := s.readFrame(c)
+		got <- string(cookieIn(q))
+		writeFrame(c, withCookie(reply(q, truth), 0, echo(q, second)))
+	}, onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		got <- string(cookieIn(q))
+		honestCookies(s, from, q)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "a.example.")
+	for _, tcp := range []bool{false, true, false} {
+		x.TCP = tcp
+		r, err := e.Exchange(background, x)
+		address(t, r, err)
+	}
+	ours := <-got
+	if len(ours) != 8 {
+		t.Fatalf("the first question has cookie %x, want eight octets", ours)
+	}
+	for _, want := range []string{ours + first, ours + second} {
+		if c := <-got; c != want {
+			t.Errorf("got %q, want %q", c, want)
+		}
+	}
+}
+
+// BADCOOKIE is asked again with the new cookie, once; what insists is asked over
+// TCP.
+func TestBadCookie(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		insists   bool
+		tcp       bool
+		udp, sent int
+	}{{"once", false, false, 2, 2}, {"always", true, true, 2, 3}} {
+		s := (&testServer{onTCP: honestCookiesTCP, onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+			if got := cookieIn(q); c.insists || string(got[8:]) != second {
+				s.send(from, withCookie(reply(q, evil), 23, echo(q, second)))
+				return
+			}
+			s.send(from, withCookie(reply(q, truth), 0, echo(q, second)))
+		}}).start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		x := question(t, s.addr, "a.example.")
+		r, err := e.Exchange(background, x)
+		if got := address(t, r, err); got != truth || r.TCP != c.tcp {
+			t.Errorf("%s: got %x over TCP %v", c.name, got, r.TCP)
+		}
+		if n := s.udpQueries.Load(); n != int64(c.udp) || x.Budget.Sent() != c.sent {
+			t.Errorf("%s: %d questions over UDP and %d in all, want %d and %d", c.name, n, x.Budget.Sent(), c.udp, c.sent)
+		}
+	}
+}
+
+// Servers that do not know cookies cost nothing, whatever they do with the option.
+func TestServersWithoutCookies(t *testing.T) {
+	for what, onUDP := range map[string]func(s *testServer, from netip.AddrPort, q []byte){
+		"no EDNS":         truthUDP,
+		"option left out": func(s *testServer, from netip.AddrPort, q []byte) { s.send(from, withCookie(reply(q, truth), 0, "")) },
+		"option sent back": func(s *testServer, from netip.AddrPort, q []byte) {
+			s.send(from, withCookie(reply(q, truth), 0, echo(q, "")))
+		},
+	} {
+		s := (&testServer{onUDP: onUDP}).start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		for i := range 3 {
+			x := question(t, s.addr, itoa(i)+".example.")
+			r, err := e.Exchange(background, x)
+			if got := address(t, r, err); got != truth || x.Budget.Sent() != 1 {
+				t.Errorf("%s: got %x with %d questions", what, got, x.Budget.Sent())
+			}
+		}
+	}
+}
+
+// A server that takes the option for an error does not get it again.
+func TestFormerrToACookie(t *testing.T) {
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		if cookieIn(q) != nil {
+			s.send(from, withCookie(reply(q, truth), 1, ""))
+			return
+		}
+		s.send(from, withCookie(reply(q, truth), 0, ""))
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i, want := range []int{wire.RcodeFormErr, 0, 0} {
+		r, err := e.Exchange(background, question(t, s.addr, itoa(i)+".example."))
+		if err != nil || r.Msg.Rcode != want {
+			t.Errorf("question %d: %+v %v, want RCODE %d", i, r, err, want)
+		}
+	}
+}
+
+// A server that has given up cookies is believed after one question over TCP, or
+// where it has none, after one more over UDP.
+func TestAServerGivesUpCookies(t *testing.T) {
+	for _, tcp := range []bool{true, false} {
+		var given atomic.Bool
+		s := &testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+			if given.Load() {
+				truthUDP(s, from, q)
+			} else {
+				honestCookies(s, from, q)
+			}
+		}}
+		if tcp {
+			s.onTCP = truthTCP
+		}
+		s.start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		ask := func(text string, want int, overTCP bool) {
+			x := question(t, s.addr, text)
+			x.Timeout = time.Second
+			r, err := e.Exchange(background, x)
+			if got := address(t, r, err); got != truth || r.TCP != overTCP || x.Budget.Sent() != want {
+				t.Errorf("%s, server with TCP %v: got %x over TCP %v with %d questions, want %d", text, tcp, got, r.TCP, x.Budget.Sent(), want)
+			}
+		}
+		ask("a.example.", 1, false)
+		given.Store(true)
+		ask("b.example.", 2, tcp)
+		ask("c.example.", 1, false)
+	}
+}
+
+// Our cookie is one for each server and each address of ours, and changes in time.
+func TestClientCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJar(clock.Real())
+		at := func(j *jar, to, source string) clientCookie {
+			var w expectation
+			j.option(nil, &w, netip.MustParseAddrPort(to), netip.MustParseAddr(source))
+			return w.cookie
+		}
+		one := at(j, "192.0.2.1:53", "0.0.0.0")
+		if one != at(j, "192.0.2.1:53", "0.0.0.0") || one == (clientCookie{}) {
+			t.Error("not the same for the same server")
+		}
+		for what, other := range map[string]clientCookie{
+			"another server": at(j, "192.0.2.2:53", "0.0.0.0"), "another port": at(j, "192.0.2.1:54", "0.0.0.0"),
+			"another source": at(j, "192.0.2.1:53", "192.0.2.9"), "another process": at(newJar(clock.Real()), "192.0.2.1:53", "0.0.0.0"),
+		} {
+			if other == one {
+				t.Errorf("the same for %s", what)
+			}
+		}
+		j.keep(netip.MustParseAddrPort("192.0.2.1:53"), []byte(first))
+		time.Sleep(limits.CookieSecretLife)
+		if at(j, "192.0.2.1:53", "0.0.0.0") == one || len(j.known) != 0 {
+			t.Error("the same for ever")
+		}
+	})
+}
+
+// The jar has a size.
+func TestTheJarIsBounded(t *testing.T) {
+	j := newJar(clock.Real())
+	var w expectation
+	j.option(nil, &w, netip.MustParseAddrPort("192.0.2.1:53"), netip.IPv4Unspecified())
+	for i := range limits.CookiesKept + 100 {
+		j.keep(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 53), []byte(first))
+	}
+	if n := len(j.known); n != limits.CookiesKept {
+		t.Errorf("%d in the jar", n)
+	}
+}
