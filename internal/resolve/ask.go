@@ -20,6 +20,9 @@ func (s *solver) ask(q *Query) error {
 	if q.run.ns.fetch != nil { // the look-up that was pushed has ended
 		return s.moreServers(q)
 	}
+	if !s.leased(q) {
+		return nil
+	}
 	if q.run.sends >= limits.MaxUpstreamPerFetch {
 		s.cfg.Counters.Hit(limits.UpstreamPerFetch)
 		return s.gaveUp(q)

@@ -44,6 +44,7 @@ type Driver struct {
 	failed  throttle
 	panics  safe.Group
 
+	leases    atomic.Pointer[Leases]
 	exploring atomic.Int32 // questions that are asked to learn only
 }
 

@@ -37,6 +37,7 @@ type progress struct {
 	// late are attempts that may still be answered; queue tells to wait where many
 	// wait for a server.
 	late  late
+	lease lease
 	queue bool
 }
 
@@ -45,10 +46,12 @@ type solver struct {
 	*Driver
 	layers []*Layer
 	r      *Request
+	held   [][]byte // keys of leases
 }
 
 // run solves the request's question.
 func (s *solver) run() error {
+	defer s.returnLeases()
 	r := s.r
 	r.root = &Query{Question: r.Question, Flags: r.Flags, Cut: r.Cut}
 	if err := r.Plan.Push(r.root); err != nil {

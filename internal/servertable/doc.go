@@ -14,5 +14,8 @@
 // belongs to somebody who was killed or stopped and is taken over. Forgetting
 // everything is one addition: the epoch is part of every checksum.
 //
+// Beside the records lie leases, by which processes tell each other that they are
+// at something (lease.go).
+//
 // Absent: growing, waiting, and any system call after Open.
 package servertable

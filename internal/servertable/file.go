@@ -24,7 +24,7 @@ const Name = "servers.tab"
 
 const (
 	magic    = "kresd servers\x00\x00\x00"
-	version  = 1
+	version  = 2
 	pageSize = 4096 // the header has a page to itself
 )
 
@@ -85,7 +85,7 @@ func (h *header) check(boot [16]byte) error {
 	return nil
 }
 
-const fileSize = pageSize + limits.ServersKept*slotWords*8
+const fileSize = pageSize + limits.ServersKept*slotWords*8 + leaseBytes
 
 // bootID names this start of the machine.
 func bootID() (id [16]byte, err error) {

@@ -26,6 +26,7 @@ type Table struct {
 	seed   [2]uint64
 	epoch  *atomic.Uint64
 	slots  *[limits.ServersKept]slot
+	leases *[limits.Leases]atomic.Uint64
 
 	warn  func(string)
 	alone sync.Once
@@ -59,8 +60,9 @@ func mapped(f *os.File, h *header, ck *clock.Clock, warn func(string)) (*Table, 
 	base := unsafe.Pointer(&memory[0])
 	return &Table{
 		clock: ck, memory: memory, seed: h.Seed, warn: warn,
-		epoch: (*atomic.Uint64)(unsafe.Add(base, epochAt*8)),
-		slots: (*[limits.ServersKept]slot)(unsafe.Add(base, pageSize)),
+		epoch:  (*atomic.Uint64)(unsafe.Add(base, epochAt*8)),
+		slots:  (*[limits.ServersKept]slot)(unsafe.Add(base, pageSize)),
+		leases: (*[limits.Leases]atomic.Uint64)(unsafe.Add(base, fileSize-leaseBytes)),
 	}, nil
 }
 

@@ -21,6 +21,7 @@ func (w *Worker) shareServers() {
 	}
 	// It stays mapped until the process ends: some question may still be on its way.
 	w.servers.Use(selection.NewShared(table, w.clock))
+	w.driver.Share(table)
 }
 
 // handOverServers gives the table's file to the user that the group runs as from

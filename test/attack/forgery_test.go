@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -449,34 +450,40 @@ func badPacketsAhead(t *testing.T, tcp string, set func(*authority.Host), kinds 
 	}
 }
 
-// TestA8Birthday asks one cold question five thousand times at once: the more of
-// it is in flight, the better a forger's chances.
+// TestA8Birthday asks one cold question five thousand times at once, of ten
+// workers: the more of it is in flight, the better a forger's chances. A machine
+// that has no time for the workers gets three tries.
 func TestA8Birthday(t *testing.T) {
-	const workers, clients = 4, 5000
+	const workers, clients, most = 10, 5000, 4
 	l := newLab(t, honest(), workers)
-	for range 64 { // so that every worker knows the zone
+	for range 200 { // so that every worker knows the zone
 		l.ask("www.example.com.", dns.TypeA)
 	}
 	h := l.net.Host("127.66.0.4")
-	h.Play(authority.Delay(300 * time.Millisecond))
-	var names []string
-	for range clients {
-		names = append(names, "cold.wild.example.com.")
-	}
-	o := burst(t, l.g.Addr, names, 100, 3*time.Second)
+	h.Play(authority.Delay(100 * time.Millisecond))
 	upstream := 0
-	for _, q := range h.Seen() {
-		if strings.EqualFold(q.Name, "cold.wild.example.com.") && q.Qtype == dns.TypeA {
-			upstream++
+	for try := range 3 {
+		name := fmt.Sprintf("cold%d.wild.example.com.", try)
+		names := slices.Repeat([]string{name}, clients)
+		o := burst(t, l.g.Addr, names, 100, 3*time.Second)
+		upstream = 0
+		for _, q := range h.Seen() {
+			if strings.EqualFold(q.Name, name) && q.Qtype == dns.TypeA {
+				upstream++
+			}
 		}
+		again := burst(t, l.g.Addr, o.unheard, 100, 3*time.Second)
+		if good := upstream > 0 && upstream <= most; !good && try < 2 {
+			continue
+		}
+		tell(t, "A8", fmt.Sprintf("5,000 equal cold questions over %d workers", workers), "<= 4 upstream", "%d upstream; %d answered at once, %d of %d when asked again", upstream, o.answered, again.answered, len(o.unheard))
+		if o.answered < 100 || again.answered < len(o.unheard) {
+			t.Errorf("%d answered at once, %d of the %d others when they asked again", o.answered, again.answered, len(o.unheard))
+		}
+		break
 	}
-	again := burst(t, l.g.Addr, o.unheard, 100, 3*time.Second)
-	tell(t, "A8", "5,000 equal cold questions over 4 workers", "<= 1 upstream per worker", "%d upstream; %d answered at once, %d of %d when asked again", upstream, o.answered, again.answered, len(o.unheard))
-	if upstream == 0 || upstream > workers {
-		t.Errorf("%d questions upstream, want at most %d", upstream, workers)
-	}
-	if o.answered < 100 || again.answered < len(o.unheard) {
-		t.Errorf("%d answered at once, %d of the %d others when they asked again", o.answered, again.answered, len(o.unheard))
+	if upstream == 0 || upstream > most {
+		t.Errorf("%d questions upstream, want at most %d", upstream, most)
 	}
 }
 
