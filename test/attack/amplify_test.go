@@ -213,7 +213,7 @@ var errHangUp = fmt.Errorf("hang up: %w", net.ErrClosed)
 func badServers() []bad {
 	// Wrong answers end no wait and prove nothing, so servers that give no others
 	// are silent ones that have TCP: only the limit for one look-up ends it.
-	const resent, useless, perFetch = 30, 8, 32
+	const resent, useless, perFetch = 30, 10, 32
 	tc := authority.Truncate()
 	rcode := func(n int) authority.Rule {
 		return func(x *authority.Exchange) {
