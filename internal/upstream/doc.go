@@ -8,10 +8,12 @@
 // The rule of acceptance is that what is not positively expected is ignored and
 // never acted upon: a wrong datagram ends no wait, an ICMP error ends no wait,
 // an RCODE or a TC bit counts only after the ID and the whole question matched
-// (RFC 5452, section 9). The one thing that a wrong datagram does is to move
-// the question to TCP, where it cannot be forged from off the path. A message
-// of a bare header (FORMERR without a question, as old servers send it) is such
-// a wrong datagram: over TCP the same header is believed. One that cannot be
+// (RFC 5452, section 9). The one thing that a wrong datagram does is to have
+// the question asked over TCP too, where the answer cannot be forged from off the
+// path; while TCP may still answer, nothing over UDP counts (doubt.go). An answer
+// without our cookie from a server that knows cookies (cookie.go), or a message of a
+// bare header (FORMERR without a question, as old servers send it), is such a wrong
+// datagram: over TCP the same is believed. One that cannot be
 // read at all moves the question too, but only when the time for its answer is
 // over: a flood of them may have pushed the answer out of the socket's buffer.
 //
