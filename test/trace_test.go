@@ -97,3 +97,35 @@ func TestTraceOfASlowName(t *testing.T) {
 	}
 	t.Logf("\n%s\n\n%s", text, again)
 }
+
+// Each attempt within one question to a server is told and counted: TCP after
+// truncation, and after an answer in another letter case.
+func TestTraceTellsEachAttempt(t *testing.T) {
+	n := proctest.SmallInternet(t)
+	g := proctest.Start(t, proctest.On(t, n, 1))
+	g.Ask(t, "udp", "example.com", dns.TypeNS, 1232)
+	lower := func(x *authority.Exchange) {
+		if x.Reply != nil {
+			x.Reply.Question = []dns.Question{x.Reply.Question[0]}
+			x.Reply.Question[0].Name = strings.ToLower(x.Reply.Question[0].Name)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		rule authority.Rule
+		told string
+	}{
+		{"mail.example.com", authority.Truncate(), `truncated`},
+		{"n1.wild.example.com", lower, `in another letter case`},
+	} {
+		for _, s := range []string{firstServer, secondServer} {
+			n.Host(s).Play(tt.rule)
+		}
+		text := g.Eval(t, "trace('"+tt.name+"')")
+		steps := regexp.MustCompile(`(?s) NOERROR insecure .*, ([2-9]|\d\d) questions to servers\n.*\[?[|]- asked \S+ \(\S+\) of example\.com\. by UDP.*` + tt.told + `.*asked by TCP.*answer from \S+ by TCP: NOERROR`)
+		if !steps.MatchString(text) {
+			t.Errorf("%s:\n%s", tt.told, text)
+		}
+		t.Logf("\n%s", text)
+	}
+}
