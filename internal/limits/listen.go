@@ -10,6 +10,7 @@ const (
 	HandshakeGrace  = 500 * time.Millisecond // for handshakes begun at a socket that leaves; clients repeat new ones after a second
 	LeaveQuietUDP   = 50 * time.Millisecond  // without a datagram, until a socket that left its group is closed
 	LeaveQuietTCP   = 20 * time.Millisecond  // without a query, until a leaving worker ends a connection
+	LeaveFirstTCP   = 500 * time.Millisecond // for the first query of a connection, since it was accepted
 	LeaveStuck      = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
 	LeaveFlush      = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
 	IdleResolvers   = 512                    // goroutines of the driver's way that wait for a next query

@@ -62,7 +62,7 @@ func (s *Server) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), limits.LeaveFlush)
 	defer cancel()
 	if s.waitFor(ctx, "last answers", s.connGroup.Wait, s.retiring.Wait) != nil {
-		s.conns.each((*tcpConn).kill)
+		s.conns.each((*tcpConn).close)
 	}
 }
 

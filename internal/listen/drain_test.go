@@ -7,10 +7,13 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"kresd/internal/limits"
 )
 
 var drainQueries = flag.Int("drain.queries", 40000, "UDP queries that the test of restarts asks at least")
@@ -251,5 +254,54 @@ func TestRestartsLoseNothing(t *testing.T) {
 				testRestarts(t, c.listenOn, netip.MustParseAddr(c.ask), flags)
 			})
 		}
+	}
+}
+
+// Who has connected before a worker leaves may ask a little later: a busy client,
+// a slow line.
+func TestDrainWaitsForTheFirstQuery(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.1:0")
+	c := tcpClient(t, s.Endpoints()[0].Addr)
+	eventually(t, "the connection is accepted", func() bool { return s.Stats().Conns == 1 })
+	drained := make(chan struct{})
+	go func() { s.Drain(context.Background()); close(drained) }()
+	eventually(t, "the server drains", s.draining)
+	time.Sleep(4 * limits.LeaveQuietTCP)
+	sendFrames(t, c, ask(1, 'f'))
+	if got := readFrame(t, c); id(got) != 1 {
+		t.Errorf("answer %q", got)
+	}
+	if _, err := nextMessage(c); err != io.EOF {
+		t.Errorf("after its answer the connection ends with %v, want EOF", err)
+	}
+	c.Close()
+	<-drained
+}
+
+// A query that came in time is no silence, though its reader was late for it.
+func TestReadThatIsLateFindsTheQuery(t *testing.T) {
+	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), Flags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client := tcpClient(t, plainAddr(ln.Addr()))
+	nc, err := ln.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := newTCPConn(New(newEcho(), Options{}), nc)
+	if c.patient(os.ErrDeadlineExceeded) {
+		t.Error("silence is waited for")
+	}
+	sendFrames(t, client, ask(1, 'f'))
+	eventually(t, "the query is there", c.readable)
+	if !c.patient(os.ErrDeadlineExceeded) {
+		t.Error("the query is not read")
+	}
+	client.Close()
+	if _, err := io.ReadAll(nc); err != nil || c.patient(os.ErrDeadlineExceeded) {
+		t.Errorf("a client that is gone (%v) is waited for", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kresd/internal/limits"
 )
 
@@ -21,6 +23,9 @@ type tcpConn struct {
 	client Client
 
 	place[tcpConn] // the registry's own, under its lock
+
+	accepted time.Time
+	asked    atomic.Bool // at least once
 
 	outstanding atomic.Int32 // queries on the driver's way
 
@@ -39,7 +44,7 @@ const frameMax = 2 + maxMessage
 var errGarbage = errors.New("not a query")
 
 func newTCPConn(s *Server, nc *net.TCPConn) *tcpConn {
-	c := &tcpConn{s: s, nc: nc}
+	c := &tcpConn{s: s, nc: nc, accepted: time.Now()}
 	c.client = Client{Proto: TCP, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
 	c.key = clientKey(c.client.Addr.Addr())
 	c.buf = c.small[:]
@@ -139,6 +144,7 @@ func (c *tcpConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err er
 			return true, nil
 		}
 		c.in, c.whole = rest, time.Time{}
+		c.asked.Store(true)
 		if !isQuery(msg) {
 			c.s.tcp.ignored.Add(1)
 			return false, errGarbage
@@ -192,8 +198,9 @@ func (c *tcpConn) read() error {
 }
 
 // patient tells whether a read that timed out is to be repeated: a message that
-// has begun has its own time, and silence is no reason to end a connection on
-// which answers are awaited.
+// has begun has its own time, silence is no reason to end a connection on which
+// answers are awaited, and there was no silence if something has come meanwhile,
+// which a read whose deadline is over does not look for.
 func (c *tcpConn) patient(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || c.s.ended() {
 		return false
@@ -205,7 +212,21 @@ func (c *tcpConn) patient(err error) bool {
 		c.s.limits.Hit(limits.TCPTime)
 		return false
 	}
-	return c.outstanding.Load() > 0
+	return c.outstanding.Load() > 0 || c.readable()
+}
+
+// readable tells whether the kernel holds octets that were not read.
+func (c *tcpConn) readable() bool {
+	raw, err := c.nc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	_ = withFD(raw, func(fd int) (err error) {
+		n, _, err = unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err
+	})
+	return n > 0
 }
 
 // setDeadline sets when reading ends: the idle time while nothing has been read,
@@ -226,9 +247,13 @@ func (c *tcpConn) setDeadline() {
 	}
 }
 
-// hurry makes a connection of a leaving worker end as soon as it is silent.
+// hurry makes a connection of a leaving worker end as soon as it is silent. Who
+// has just connected is about to ask.
 func (c *tcpConn) hurry() {
 	wait := limits.LeaveQuietTCP
+	if !c.asked.Load() {
+		wait = max(wait, time.Until(c.accepted.Add(limits.LeaveFirstTCP)))
+	}
 	if c.s.ended() {
 		wait = time.Millisecond
 	}
