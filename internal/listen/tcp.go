@@ -179,6 +179,11 @@ func (t *tcpSocket) stop(grace time.Duration) {
 	<-t.ended
 	if !t.shared {
 		t.acceptRest()
+		if !migrates() {
+			_ = t.ignoreHandshakes() // lest a connection be complete between the last look and the end
+		}
+		for t.someoneWaits() && t.acceptOne() {
+		}
 		t.stopListening()
 	}
 	t.ln.Close()
@@ -200,14 +205,32 @@ func (t *tcpSocket) stopListening() {
 
 // acceptRest accepts what is complete in the kernel's queue.
 func (t *tcpSocket) acceptRest() {
-	for {
-		_ = t.ln.SetDeadline(time.Now().Add(limits.AcceptBackoffMin))
-		c, err := t.ln.AcceptTCP()
-		if err != nil {
-			return
-		}
+	for t.acceptOne() {
+	}
+}
+
+// acceptOne accepts a connection that is there, or will be in a moment.
+func (t *tcpSocket) acceptOne() bool {
+	_ = t.ln.SetDeadline(time.Now().Add(limits.AcceptBackoffMin))
+	c, err := t.ln.AcceptTCP()
+	if err == nil {
 		t.s.admit(c)
 	}
+	return err == nil
+}
+
+// someoneWaits tells whether a connection is complete and not accepted.
+func (t *tcpSocket) someoneWaits() bool {
+	raw, err := t.ln.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	_ = withFD(raw, func(fd int) (err error) {
+		n, err = pollIn([]unix.PollFd{{Fd: int32(fd)}}, 0)
+		return err
+	})
+	return n > 0
 }
 
 // sleepUntil waits for d, or shorter when hurry is closed.
