@@ -20,6 +20,7 @@ type guard struct {
 	w       *Worker
 	changed chan struct{} // this worker listens elsewhere than before
 	life    [2]int        // a pipe: the end that others read closes with this process
+	mortal  bool          // there is no such pipe
 	asked   bool          // the supervisor knows of a change and will ask
 	kept    map[int]*ward // by process
 	ended   chan *ward
@@ -50,8 +51,9 @@ func (g *guard) run() {
 		return
 	}
 	if err := unix.Pipe2(g.life[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		// It still keeps those of others: the supervisor counts on it.
 		g.w.log.Warn(fmt.Sprintf("this worker's sockets will die with it: %v", err))
-		return
+		g.mortal = true
 	}
 	for {
 		select {
@@ -80,6 +82,9 @@ func (g *guard) run() {
 
 // give hands over the sockets of now.
 func (g *guard) give() {
+	if g.mortal {
+		return
+	}
 	fds := ipc.Descriptors(g.w.server.Copies(limits.HandedSockets - 1))
 	defer fds.Close()
 	g.w.o.Link.Sockets(append(ipc.Descriptors{g.life[0]}, fds...))
