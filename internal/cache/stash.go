@@ -69,10 +69,15 @@ type surroundings struct {
 
 // around looks at all entries of a name at once; an RRset of type qtype is to be
 // added.
-func (t *stash) around(n dnsname.Name, qtype uint16) (at surroundings) {
+func (t *stash) around(n dnsname.Name, qtype uint16) surroundings {
 	if n == t.blank {
-		return at
+		return surroundings{}
 	}
+	return t.walk(n, qtype)
+}
+
+// walk is apart from around, which is called more often and need not allocate.
+func (t *stash) walk(n dnsname.Name, qtype uint16) (at surroundings) {
 	prefix, key := nameKey(n), rrsetKey(n, qtype, wire.ClassIN)
 	t.s.Range(prefix, func(k, _ []byte) bool {
 		switch kind := kindOf(k[len(prefix):]); {

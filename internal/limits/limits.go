@@ -47,6 +47,7 @@ const (
 // Time of one client query and of one attempt upstream.
 const (
 	RequestDeadline   = 10 * time.Second
+	DeadlineStep      = 100 * time.Millisecond // by which requests that begin together may end too early
 	UDPFirstTimeout   = 400 * time.Millisecond // for a server whose RTT is unknown
 	UDPMinTimeout     = 50 * time.Millisecond
 	UDPMaxTimeout     = 2 * time.Second

@@ -17,7 +17,7 @@ import (
 // Put queues an entry for the writer. A cache may forget: Put cannot fail, and
 // returns at once. Keys over 511 bytes, empty ones and the store's own are not
 // stored.
-func (s *Store) Put(key, val []byte) { s.put(key, val, nil, s.ClearNumber()) }
+func (s *Store) Put(key, val []byte) { s.PutIf(key, val, nil) }
 
 // PutIf is Put, but an entry that is stored already gives way only if replace
 // agrees. Replace runs on the writer's goroutine inside the transaction (and in
@@ -25,18 +25,18 @@ func (s *Store) Put(key, val []byte) { s.put(key, val, nil, s.ClearNumber()) }
 // the write. The old value may be damaged; replace must not keep it, block, or
 // call the Store.
 func (s *Store) PutIf(key, val []byte, replace func(old []byte) bool) {
-	s.put(key, val, replace, s.ClearNumber())
+	s.put(bytes.Clone(key), bytes.Clone(val), replace, s.ClearNumber())
 }
 
 // PutSince is PutIf for what was learned while the clear number was seen: when a
 // clear that concerns the key came since, it is not stored. A nil replace
-// always agrees.
+// always agrees. Key and val belong to the Store from then on.
 func (s *Store) PutSince(seen uint64, key, val []byte, replace func(old []byte) bool) {
 	s.put(key, val, replace, seen)
 }
 
 // Delete queues the removal of an entry.
-func (s *Store) Delete(key []byte) { s.put(key, nil, nil, s.ClearNumber()) }
+func (s *Store) Delete(key []byte) { s.put(bytes.Clone(key), nil, nil, s.ClearNumber()) }
 
 func (s *Store) put(key, val []byte, replace func([]byte) bool, seen uint64) {
 	if len(key) == 0 || len(key) > maxKey || isOwn(key) || s.closed.Load() {
@@ -46,12 +46,7 @@ func (s *Store) put(key, val []byte, replace func([]byte) bool, seen uint64) {
 		s.stats.pauseDrops.Add(1)
 		return
 	}
-	buf := make([]byte, len(key)+len(val))
-	copy(buf[copy(buf, key):], val)
-	o := &op{key: buf[:len(key):len(key)], replace: replace, seen: seen}
-	if val != nil {
-		o.val = buf[len(key):]
-	}
+	o := &op{key: key, val: val, replace: replace, seen: seen}
 	switch accepted, outranked := s.queue.add(o, s.batchSize()); {
 	case outranked:
 		s.stats.rankDrops.Add(1)

@@ -38,11 +38,12 @@ type Config struct {
 
 // Driver resolves requests. It is safe for concurrent use.
 type Driver struct {
-	cfg     Config
-	flights flights
-	zones   limits.Gate[dnsname.Name]
-	failed  throttle
-	panics  safe.Group
+	cfg       Config
+	flights   flights
+	zones     limits.Gate[dnsname.Name]
+	failed    throttle
+	deadlines deadlines
+	panics    safe.Group
 
 	leases    atomic.Pointer[Leases]
 	exploring atomic.Int32 // questions that are asked to learn only
@@ -131,9 +132,14 @@ func begin(layers []*Layer, r *Request) bool {
 
 // resolve does the work of r.
 func (d *Driver) resolve(layers []*Layer, r *Request) {
-	ctx, cancel := context.WithTimeout(d.cfg.Context, r.patience())
-	defer cancel()
+	ctx := d.deadlines.next(d.cfg.Context)
+	if r.impatient() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(d.cfg.Context, r.patience())
+		defer cancel()
+	}
 	r.ctx = ctx
+	defer r.Plan.abandon()
 	s := solver{Driver: d, layers: layers, r: r}
 	if err := s.run(); err != nil {
 		r.Result.failWith(r.root, err)

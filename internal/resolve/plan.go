@@ -60,5 +60,12 @@ func (p *Plan) Pop(q *Query) {
 	}
 }
 
+// abandon ends what unsolved queries still wait for.
+func (p *Plan) abandon() {
+	for _, q := range p.stack {
+		q.run.late.close()
+	}
+}
+
 // Empty tells whether nothing is left to solve.
 func (p *Plan) Empty() bool { return len(p.stack) == 0 }
