@@ -91,11 +91,12 @@ func TestUpdatesAtOnceAllCount(t *testing.T) {
 	tabs := []*Table{open(t, dir), open(t, dir)}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	done := uint64(0)
+	done, longest := uint64(0), time.Duration(0)
 	for g := range 4 {
 		wg.Go(func() {
-			n := uint64(0)
+			n, slowest := uint64(0), time.Duration(0)
 			for range 5000 {
+				began := time.Now()
 				if tabs[g%2].Update(address(0), func(r Record) Record {
 					r.Data[0]++
 					r.Data[1] = 3 * r.Data[0]
@@ -103,19 +104,26 @@ func TestUpdatesAtOnceAllCount(t *testing.T) {
 				}) {
 					n++
 				}
+				slowest = max(slowest, time.Since(began))
 				if r, ok := tabs[1-g%2].Load(address(0)); ok && r.Data[1] != 3*r.Data[0] {
 					t.Errorf("half a record: %v", r.Data)
 				}
 			}
 			mu.Lock()
-			done += n
+			done, longest = done+n, max(longest, slowest)
 			mu.Unlock()
 		})
 	}
 	wg.Wait()
-	// A turn may be taken over only from one who was not heard of for long; then
-	// one of the two is lost.
-	if r, _ := tabs[0].Load(address(0)); r.Data[0] > done || r.Data[0]+4 < done {
+	r, _ := tabs[0].Load(address(0))
+	if r.Data[0] > done {
+		t.Errorf("%d updates left %d", done, r.Data[0])
+	}
+	// The turn of one who was not heard of for long is taken over; what he writes
+	// when he goes on undoes the work of others, which is the table's way.
+	if longest >= limits.ServersStuck {
+		t.Logf("somebody was held up for %v: %d of %d updates are left", longest, r.Data[0], done)
+	} else if r.Data[0] != done {
 		t.Errorf("%d updates left %d", done, r.Data[0])
 	}
 }
