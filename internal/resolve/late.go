@@ -80,19 +80,18 @@ func (l *late) Overdue() (context.Context, time.Duration, func(Reply, error)) {
 	l.open++
 	a, got := l.now, l.got
 	return l.ctx, a.patience(), func(reply Reply, err error) {
-		got <- lateReply{a, reply, err} // a query has no more attempts than there is room
-		if err == nil {
-			l.stop(got, a.asked)
-		}
+		l.tell(got, lateReply{a, reply, err})
 	}
 }
 
-// stop ends the exchange under way, if it belongs to those that tell got and asks
-// the same.
-func (l *late) stop(got chan lateReply, asked Question) {
+// tell hands over how an attempt ended, and ends the exchange under way if that
+// asks the same. Both at once: an exchange that begins after the answer was taken
+// is not meant.
+func (l *late) tell(got chan lateReply, r lateReply) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.interrupt != nil && l.got == got && l.asking == asked {
+	got <- r // a query has no more attempts than there is room
+	if r.err == nil && l.interrupt != nil && l.got == got && l.asking == r.asked {
 		l.interrupt()
 	}
 }
