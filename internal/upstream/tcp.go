@@ -213,7 +213,9 @@ func (c *tcpConn) run(ctx context.Context) {
 func (c *tcpConn) dial(ctx context.Context) {
 	defer close(c.dialed)
 	c.fail = errConnEnded
-	c.conn, c.fail = c.pool.dial(ctx, c.to)
+	if c.conn, c.fail = c.pool.dial(ctx, c.to); c.fail != nil {
+		c.doom() // before anybody hears of it: who asks again is not to find it in the pool
+	}
 }
 
 // end tells all who wait that nothing more will come.
