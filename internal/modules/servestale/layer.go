@@ -56,9 +56,12 @@ func (s *serveStale) finalize(req *resolve.Request) {
 	if res.EDEText != "" {
 		why = res.EDEText
 	}
-	if !unreachable || !s.answer(req, why) && !s.askAround(req, why) {
+	if !unreachable {
 		return
 	}
+	// What is tried further may be all that ever answers: servers that are slower than
+	// the time that begin left of the request's.
+	_ = s.answer(req, why) || s.askAround(req, why)
 	if errors.Is(res.Failure, resolve.ErrPatience) && !s.tryFurther(req) {
 		res.Failure = resolve.ErrDeadline // so that it is remembered as failed
 	}
@@ -100,18 +103,19 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 // them now (RFC 8767, section 6).
 func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	cut := s.oldCut(req)
-	if cut == nil || req.Cut != nil { // the operator named the servers
+	if cut == nil || req.Cut != nil || s.inVain(req) { // with a Cut, the operator named the servers
 		return false
 	}
 	own := &resolve.Request{
 		Question: req.Question, RD: true, CD: req.CD, DO: req.DO, Flags: req.Flags | resolve.NoCache,
-		Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Tracef: req.Tracef,
+		Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tracef: req.Tracef,
 	}
 	if req.Tracef != nil {
 		req.Tracef(req.Root(), "serve_stale", "=> %s, asking the servers that %s had", why, cut.Name)
 	}
 	s.d.Resolve(own)
 	if own.Result.Rcode == wire.RcodeServFail {
+		s.failed(req)
 		return false
 	}
 	failure := req.Result.Failure
@@ -119,6 +123,24 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	req.Result.Failure, req.Result.NoCache, req.Result.Stale = failure, true, true
 	req.Result.EDE, req.Result.EDEText = edeStale, why+", the delegation is old"
 	return true
+}
+
+// inVain tells whether those who knew were asked the same a moment ago and failed:
+// that is a failure like others, to be remembered (RFC 9520, section 3.2).
+func (s *serveStale) inVain(req *resolve.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, yes := s.vain[question{req.Question, req.CD}]
+	return yes && req.Now < until && until-req.Now <= limits.ServfailTTL
+}
+
+func (s *serveStale) failed(req *resolve.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.vain) >= limits.ThrottledNames {
+		clear(s.vain)
+	}
+	s.vain[question{req.Question, req.CD}] = req.Now + limits.ServfailTTL
 }
 
 // isTried tells whether a question is under way in the background: the time is
@@ -150,7 +172,7 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 	s.further[q] = req.Now
 	own := &resolve.Request{
 		Question: req.Question, RD: true, CD: req.CD, DO: true,
-		Flags: req.Flags, Cut: req.Cut, Join: req.Join, Alone: req.Alone,
+		Flags: req.Flags, Cut: req.Cut, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
 	}
 	since := req.Now
 	s.d.Group.Go("serve_stale", func() {

@@ -44,6 +44,7 @@ type serveStale struct {
 
 	mu      sync.Mutex
 	further map[question]int64 // being tried in the background, since when
+	vain    map[question]int64 // until when those of an old delegation are not asked again
 }
 
 // callback decides which entries may still be told.
@@ -60,7 +61,7 @@ type question struct {
 
 // Open makes an instance.
 func Open(d Daemon) (*module.Instance, error) {
-	s := &serveStale{d: d, further: map[question]int64{}}
+	s := &serveStale{d: d, further: map[question]int64{}, vain: map[question]int64{}}
 	s.timeout.Store(int64(limits.StaleTimeout))
 	return &module.Instance{
 		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},
