@@ -37,12 +37,22 @@ func (a *answer) judge() resolve.Outcome {
 		return lame
 	}
 	if o := a.chain(); o.Kind != resolve.Pending {
+		if o.Kind == resolve.Positive && a.childsDS() {
+			return lame
+		}
 		return a.hearsay(o)
 	}
 	if a.msg.Rcode == wire.RcodeYXDomain {
 		return lame // no DNAME explains it
 	}
 	return a.without()
+}
+
+// childsDS tells whether a zone was asked for its own DS set, as is done where the
+// parent does not know DS. It may say that there is none; the set itself belongs to
+// the parent (RFC 4035, section 3.1.4.1).
+func (a *answer) childsDS() bool {
+	return a.q.Asked.Type == wire.TypeDS && a.q.Asked.Name == a.cut() && !a.cut().IsRoot() && !a.q.Forwards()
 }
 
 // without judges a message that does not answer: a referral, a denial, or
