@@ -173,3 +173,39 @@ func TestTheChildsServersServeToo(t *testing.T) {
 		t.Errorf("after the delegation's end: got %+v", c)
 	}
 }
+
+// What a zone's servers said of themselves ends with the delegation by which they
+// were asked: after the zone has moved, its former servers are not asked beside the
+// new ones, or they would renew themselves for ever.
+func TestFormerServersEndWithTheirDelegation(t *testing.T) {
+	w := newWorld(t)
+	start := w.now()
+	apex, former, present := name(t, "moved.com."), name(t, "ns.old.net."), name(t, "ns.new.org.")
+	by := func(ns dnsname.Name) *zonecut.Cut {
+		return &zonecut.Cut{Name: apex, Expires: w.now() + 100, NS: []zonecut.NameServer{{Name: ns}}}
+	}
+	old := by(former)
+	w.Keep(old, start)
+	says := func(cut *zonecut.Cut) *resolve.Set {
+		q := question(t, "moved.com.", wire.TypeNS)
+		req := w.request(q)
+		w.looked(req)
+		query := &resolve.Query{Question: q, Asked: q, Cut: cut}
+		query.Outcome = positive(rrset(t, insecure, "moved.com.", wire.TypeNS, 86400, string(former)))
+		w.layer.Consume(req, query, &wire.Msg{})
+		return &query.Outcome.Answer[0]
+	}
+	if set := says(old); set.TTL != 100 {
+		t.Errorf("TTL %d, want the delegation's", set.TTL)
+	}
+	for _, late := range []bool{false, true} {
+		w.pass(101)
+		w.Keep(by(present), w.now())
+		if late { // the answer to a question that began before
+			says(old)
+		}
+		if c := w.Closest(apex, w.now()); c.Find(former) != nil || c.Find(present) == nil {
+			t.Errorf("%d s later, a late answer %v: %+v", w.now()-start, late, c.NS)
+		}
+	}
+}

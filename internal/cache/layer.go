@@ -95,7 +95,7 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) r
 	if k := q.Outcome.Kind; k == resolve.Pending || k == resolve.Lame {
 		return resolve.Consume
 	}
-	c.adjust(&q.Outcome)
+	c.adjust(q, req.Now)
 	s, p := c.current(), &req.Cache
 	if s == nil || !p.Looked || noCache(req, q) || q.Type == wire.TypeANY {
 		return resolve.Consume

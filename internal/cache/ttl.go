@@ -4,15 +4,17 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // adjust brings the TTLs of a fresh outcome into the limits. It changes the
 // outcome itself, so that the first client sees what the next ones will.
-func (c *Cache) adjust(o *resolve.Outcome) {
+func (c *Cache) adjust(q *resolve.Query, now int64) {
+	o := &q.Outcome
 	for _, sets := range [2][]resolve.Set{o.Answer, o.Authority} {
 		for i := range sets {
 			if s := &sets[i]; !s.Cached {
-				s.TTL = c.boundSet(s)
+				s.TTL = min(c.boundSet(s), lifeBelow(q.Cut, s, now))
 			}
 		}
 	}
@@ -26,6 +28,18 @@ func (c *Cache) adjust(o *resolve.Outcome) {
 			s.TTL = min(s.TTL, ttl)
 		}
 	}
+}
+
+// lifeBelow is how long what a child says of its own name servers may count: as
+// long as the delegation by which it was asked. Else a zone's former servers would
+// join those of a new delegation (addChildServers), and renew themselves there
+// (HARDENING A6).
+func lifeBelow(cut *zonecut.Cut, s *resolve.Set, now int64) uint32 {
+	const noEnd = ^uint32(0)
+	if s.Type != wire.TypeNS || cut == nil || cut.Hints || cut.Name.IsRoot() || !s.Owner.IsSubdomainOf(cut.Name) {
+		return noEnd
+	}
+	return uint32(max(0, min(cut.Expires-now, int64(noEnd))))
 }
 
 func isNegative(k resolve.Kind) bool { return k == resolve.NoData || k == resolve.NXDomain }
