@@ -209,3 +209,23 @@ func TestFormerServersEndWithTheirDelegation(t *testing.T) {
 		}
 	}
 }
+
+// What a forwarder said is for clients: iteration asks no server that it named
+// (MaginotDNS, CVE-2021-25220).
+func TestForwardersNameNoServers(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "com.", w.now()+1000), w.now())
+	for _, r := range []rank.Rank{rank.Try | rank.Auth, rank.Initial | rank.Auth} { // with CD=1 it is not judged at all
+		w.learn(question(t, "com.", wire.TypeNS), positive(rrset(t, r, "com.", wire.TypeNS, 600, "\x04evil\x03net\x00")))
+		w.learn(question(t, "ns2.other.", wire.TypeA), positive(rrset(t, r, "ns2.other.", wire.TypeA, 600, "\x01\x02\x03\x04")))
+		if c := w.Closest(name(t, "www.victim.com."), w.now()); len(c.NS) != 2 {
+			t.Errorf("rank %d: %+v", r, c.NS)
+		}
+		if addrs, _, _ := w.Addrs(name(t, "ns2.other."), w.now()); len(addrs) > 0 {
+			t.Errorf("rank %d: %v", r, addrs)
+		}
+		if r&^rank.Auth == rank.Try && w.peek(question(t, "ns2.other.", wire.TypeA)).Kind != resolve.Positive {
+			t.Error("the client is not told")
+		}
+	}
+}

@@ -234,5 +234,9 @@ func negative(kind resolve.Kind, e entry, sets []resolve.Set) resolve.Outcome {
 	return o
 }
 
-// addressRank tells whether addresses of rank r may be used to ask a server.
-func addressRank(r rank.Rank) bool { return !r.IsBogus() && r&^(rank.Auth|rank.Secure) != rank.Omit }
+// addressRank tells whether name servers and addresses of rank r may be used to
+// ask a server. What a forwarder said is for clients (HARDENING A5).
+func addressRank(r rank.Rank) bool {
+	base := r &^ (rank.Auth | rank.Secure)
+	return !r.IsBogus() && base != rank.Omit && (r.IsSecure() || base != rank.Initial && base != rank.Try)
+}

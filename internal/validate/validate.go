@@ -33,19 +33,24 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 	o := &q.Outcome
 	for _, sets := range [2][]resolve.Set{o.Answer, o.Authority} {
 		for i := range sets {
-			sets[i].Rank = judged(sets[i].Rank)
+			sets[i].Rank = judged(sets[i].Rank, q.Forwards())
 		}
 	}
 	if o.Cut != nil && o.Cut.DS != nil {
-		o.Cut.DSRank = judged(o.Cut.DSRank)
+		o.Cut.DSRank = judged(o.Cut.DSRank, q.Forwards())
 	}
 	return resolve.Consume
 }
 
-// judged is the rank of records that nothing can prove.
-func judged(r rank.Rank) rank.Rank {
-	if r == rank.Initial|rank.Auth {
-		return rank.Insecure | rank.Auth
+// judged is the rank of records that nothing can prove. A forwarder's are as good
+// for a client, but replace none that were learnt from the zone's own servers, and
+// lead to no server (HARDENING A5).
+func judged(r rank.Rank, forwarded bool) rank.Rank {
+	switch {
+	case r != rank.Initial|rank.Auth:
+		return r
+	case forwarded:
+		return rank.Try | rank.Auth
 	}
-	return r
+	return rank.Insecure | rank.Auth
 }

@@ -25,6 +25,14 @@ func TestNothingIsSecureWithoutProof(t *testing.T) {
 		if got := q.Outcome.Answer[0].Rank; got != r {
 			t.Errorf("from a forwarder that was asked with CD: rank %d became %d", r, got)
 		}
+		q.Outcome.Answer[0].Rank = r
+		if r == rank.Initial|rank.Auth {
+			want = rank.Try | rank.Auth
+		}
+		Layer().Consume(&resolve.Request{}, q, &wire.Msg{})
+		if got := q.Outcome.Answer[0].Rank; got != want {
+			t.Errorf("from a forwarder: rank %d became %d, want %d", r, got, want)
+		}
 		q.Flags, q.Outcome.Answer[0].Rank = 0, r
 		Layer().Consume(nil, q, nil)
 		if got := q.Outcome.Answer[0].Rank; got != r {
