@@ -26,6 +26,10 @@ type flightKey struct {
 	cd, rd bool
 }
 
+func keyOf(x *resolve.Exchange) flightKey {
+	return flightKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
+}
+
 // flight is one exchange that is under way. reply, err and abandoned are
 // written before done is closed.
 type flight struct {
@@ -83,7 +87,7 @@ func (j *joint) close() {
 // request has no budget left, says nothing about the server: its followers
 // start again, and the first of them leads.
 func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
-	k := flightKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
+	k := keyOf(x)
 	for {
 		f, leader, err := e.joint.enter(k)
 		if err != nil {

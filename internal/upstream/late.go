@@ -1,7 +1,7 @@
 package upstream
 
 import (
-	"sync/atomic"
+	"sync"
 	"syscall"
 
 	"kresd/internal/limits"
@@ -11,8 +11,10 @@ import (
 // lates are the attempts that are over time and still wait for their answer, each
 // with its socket and a goroutine. Only lost and slow questions cost that.
 type lates struct {
-	n   atomic.Int32
-	max int32
+	mu    sync.Mutex
+	n     int
+	max   int
+	equal map[flightKey]int // how many ask the same of one server
 }
 
 // newLates leaves most of the process's descriptors to questions in time.
@@ -23,7 +25,30 @@ func newLates() *lates {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil {
 		most = min(most, files.Cur/share)
 	}
-	return &lates{max: int32(most)}
+	return &lates{max: int(most), equal: map[flightKey]int{}}
+}
+
+// enter takes a place for one more. Of equal ones only so many are waited for as a
+// single query may cause: each is a port and an ID that a forger may hit, and those
+// who joined an exchange ask anew when its time is over (HARDENING A8).
+func (l *lates) enter(k flightKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n >= l.max || l.equal[k] > limits.RetriesPerServer {
+		return false
+	}
+	l.n++
+	l.equal[k]++
+	return true
+}
+
+func (l *lates) leave(k flightKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n--
+	if l.equal[k]--; l.equal[k] <= 0 {
+		delete(l.equal, k)
+	}
 }
 
 // keep goes on waiting for the answer to an attempt whose time is over, if
@@ -34,8 +59,8 @@ func (e *Exchanger) keep(a *attempt, x *resolve.Exchange, m manner) bool {
 	if x.Late == nil || e.closed.Load() {
 		return false
 	}
-	if e.lates.n.Add(1) > e.lates.max {
-		e.lates.n.Add(-1)
+	k := keyOf(x)
+	if !e.lates.enter(k) {
 		return false
 	}
 	ctx, limit, done := x.Late.Overdue()
@@ -44,7 +69,7 @@ func (e *Exchanger) keep(a *attempt, x *resolve.Exchange, m manner) bool {
 	e.group.Go("late answer", func() {
 		reply, err := resolve.Reply{}, error(ErrClosed) // what a panic leaves
 		defer func() { done(reply, err) }()
-		defer e.lates.n.Add(-1)
+		defer e.lates.leave(k)
 		var v verdict
 		func() {
 			defer e.poller.give(a)

@@ -128,7 +128,7 @@ func TestLateAnswersAreBounded(t *testing.T) {
 	wantErr(t, (<-limited.got).err, resolve.ErrTimeout)
 	cancel()
 	wantErr(t, (<-cancelled.got).err, context.Canceled)
-	eventually(t, "one left", func() bool { return e.lates.n.Load() == 1 })
+	eventually(t, "one left", func() bool { return e.lates.open() == 1 })
 	e.lates.max = 1
 	if err := ask(4, waitOverdue(background, time.Hour)); err != resolve.ErrTimeout {
 		t.Errorf("one too many: %v", err)
@@ -195,4 +195,42 @@ func TestQuestionsQueueForAServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Requests that depend on one name ask the same one after the other when its server
+// is silent. Their questions must not pile up: each that waits is another chance
+// for a forger.
+func TestEqualLateAnswersAreFew(t *testing.T) {
+	s := (&testServer{onUDP: func(*testServer, netip.AddrPort, []byte) {}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	waiting := int32(0)
+	ask := func(name string) {
+		late := waitOverdue(ctx, 10*time.Second)
+		x := question(t, s.addr, name)
+		x.Timeout, x.Late = 3*time.Millisecond, late
+		_, err := e.Exchange(ctx, x)
+		wantErr(t, err, resolve.ErrTimeout)
+		waiting += late.asked.Load()
+	}
+	for range 20 {
+		ask("ns.example.")
+	}
+	if waiting != limits.RetriesPerServer+1 {
+		t.Errorf("%d equal questions are waited for, want %d", waiting, limits.RetriesPerServer+1)
+	}
+	if ask("other.example."); waiting != limits.RetriesPerServer+2 {
+		t.Error("another question is not waited for")
+	}
+	cancel()
+	eventually(t, "no question waits", func() bool {
+		return e.lates.open() == 0 && len(e.lates.equal) == 0
+	})
+}
+
+func (l *lates) open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n
 }
