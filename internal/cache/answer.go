@@ -45,9 +45,6 @@ func (t *stash) answer(req *resolve.Request) {
 // answers counts the answers stored under a name and tells whether key's is one
 // of them.
 func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
-	if n == t.blank {
-		return 0, false
-	}
 	t.s.Range(familyKey(n, familyAnswer), func(k, _ []byte) bool {
 		count++
 		known = known || bytes.Equal(k, key)

@@ -51,9 +51,6 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req, found.missing) {
 		return resolve.Fail
 	}
-	if req.Cache.Blank = ""; found.missing == allKinds {
-		req.Cache.Blank = q.Name
-	}
 	if noCache(req, q) || c.current() == nil {
 		return resolve.Produce
 	}
@@ -100,7 +97,7 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) r
 	if s == nil || !p.Looked || noCache(req, q) || q.Type == wire.TypeANY {
 		return resolve.Consume
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.Clears, scope: scope(req, q), blank: p.Blank}
+	t := stash{c: c, s: s, now: req.Now, seen: p.Clears, scope: scope(req, q)}
 	t.keep(q)
 	return resolve.Consume
 }
@@ -125,7 +122,7 @@ func (c *Cache) finalize(req *resolve.Request) {
 	if s == nil || !p.Looked || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) {
 		return
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.Clears, blank: p.Blank}
+	t := stash{c: c, s: s, now: req.Now, seen: p.Clears}
 	if res := &req.Result; res.Rcode == wire.RcodeServFail || res.Stale {
 		if !errors.Is(res.Failure, resolve.ErrPatience) {
 			t.failure(req)

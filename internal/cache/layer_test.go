@@ -399,3 +399,43 @@ func TestTheCutOfACachedAnswer(t *testing.T) {
 		}
 	}
 }
+
+// What is stored under a name while a question for it is under way counts when its
+// answer comes, however many are under way together.
+func TestQuestionsUnderWayTogether(t *testing.T) {
+	w := newWorld(t)
+	begin := func(qtype uint16) (*resolve.Request, *resolve.Query) {
+		q := question(t, "many.example.", qtype)
+		req := w.request(q)
+		w.layer.Begin(req)
+		query := &resolve.Query{Question: q, Asked: q}
+		if got := w.layer.Produce(req, query); got != resolve.Produce {
+			t.Fatalf("before anything is stored: %v", got)
+		}
+		return req, query
+	}
+	end := func(req *resolve.Request, q *resolve.Query) {
+		q.Outcome = positive(rrset(t, insecure, "many.example.", q.Type, 100, "\x01\x02\x03\x04"))
+		w.layer.Consume(req, q, &wire.Msg{})
+	}
+	req, query := begin(wire.TypeA)
+	w.learn(question(t, "many.example.", wire.TypeAAAA), denial(resolve.NXDomain, soa(t, insecure, "example.", 600, 600)))
+	end(req, query)
+	if o := w.peek(question(t, "many.example.", wire.TypeTXT)); o.Kind != resolve.Pending {
+		t.Errorf("a name with data is denied: %+v", o)
+	}
+	var all []func()
+	if _, err := w.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * limits.MaxTypesPerName {
+		req, query := begin(uint16(1000 + i))
+		all = append(all, func() { end(req, query) })
+	}
+	for _, fn := range all {
+		fn()
+	}
+	if n, _ := w.mem.Count(); n > limits.MaxTypesPerName {
+		t.Errorf("%d types of one name are stored", n)
+	}
+}

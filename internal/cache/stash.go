@@ -18,8 +18,6 @@ type stash struct {
 	seen uint64 // the clear number when the question was asked
 	// scope is the name at and below which the answer may be kept.
 	scope dnsname.Name
-	// blank is a name that nothing was stored under a moment ago.
-	blank dnsname.Name
 }
 
 // keep stores what an outcome tells.
@@ -68,16 +66,9 @@ type surroundings struct {
 }
 
 // around looks at all entries of a name at once; an RRset of type qtype is to be
-// added.
-func (t *stash) around(n dnsname.Name, qtype uint16) surroundings {
-	if n == t.blank {
-		return surroundings{}
-	}
-	return t.walk(n, qtype)
-}
-
-// walk is apart from around, which is called more often and need not allocate.
-func (t *stash) walk(n dnsname.Name, qtype uint16) (at surroundings) {
+// added. What was there before the servers were asked does not count: equal names
+// are asked for together.
+func (t *stash) around(n dnsname.Name, qtype uint16) (at surroundings) {
 	prefix, key := nameKey(n), rrsetKey(n, qtype, wire.ClassIN)
 	t.s.Range(prefix, func(k, _ []byte) bool {
 		switch kind := kindOf(k[len(prefix):]); {
