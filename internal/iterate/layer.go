@@ -22,8 +22,10 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 		return resolve.Consume
 	}
 	a := answer{r: r, q: q, msg: msg}
+	before := q.Iter.Fallback
 	o := a.judge()
 	if q.Asked != q.Question {
+		q.Iter.Fallback = before // a part of the name says nothing about the whole
 		return a.probed(o)
 	}
 	q.Outcome = o

@@ -57,7 +57,7 @@ func underscored(n dnsname.Name) bool {
 // section 2.3, leaves the number of steps to the resolver).
 func (a *answer) probed(o resolve.Outcome) resolve.State {
 	q := a.q
-	q.Iter.Fallback, q.Iter.Useless = nil, o.Kind == resolve.Lame
+	q.Iter.Useless = o.Kind == resolve.Lame
 	q.Outcome = resolve.Outcome{}
 	if o.Kind == resolve.Positive {
 		o = a.servedHere(o)

@@ -138,6 +138,7 @@ func (s *solver) teller(q *Query) func(format string, args ...any) {
 func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
 	s.cfg.Servers.Answered(a.server.Addr, learnt(a.server, a.choice, reply))
+	q.run.tried.Answered(a.choice.NS, a.server.Addr)
 	s.tellReply(q, &reply)
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}

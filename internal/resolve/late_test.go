@@ -84,3 +84,39 @@ func TestDeadZonesFailInTime(t *testing.T) {
 		}
 	})
 }
+
+// The late answer to a minimised question ended the wait for that to the whole one,
+// and no try was left to ask it again: names below a slow server's zone failed.
+func TestSlowServersAnswerWholeNames(t *testing.T) {
+	const www = "www.a.example.com. A 192.0.2.10\nold.example.com. A 192.0.2.11\n"
+	const two = "example.com. NS a.example.com.\nexample.com. NS b.example.com.\na.example.com. A 192.0.2.1\nb.example.com. A 192.0.2.2\n"
+	for _, tt := range []struct {
+		servers []string
+		zones   zones
+		delay   time.Duration
+	}{
+		{[]string{"192.0.2.1"}, example(www), 1300 * time.Millisecond},
+		{[]string{"192.0.2.1"}, example(www), 4 * time.Second},
+		{[]string{"192.0.2.1", "192.0.2.2"}, zones{"com.": two, "example.com.": two + www}, 5 * time.Second},
+	} {
+		t.Run(fmt.Sprint(len(tt.servers), " ", tt.delay), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, basic(tt.zones))
+				w.noTCP = true
+				for range 8 { // until all servers are known
+					w.ask("old.example.com.", "A")
+				}
+				w.asked()
+				for _, server := range tt.servers {
+					w.net.Host(server).Play(authority.Delay(tt.delay))
+				}
+				if got := w.ask("www.a.example.com.", "A"); got != "NOERROR; www.a.example.com. A 192.0.2.10" {
+					t.Errorf("got %s", got)
+				}
+				if sent := w.asked(); len(sent) > 10 {
+					t.Errorf("sent: %q", sent)
+				}
+			})
+		})
+	}
+}

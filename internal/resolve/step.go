@@ -179,7 +179,7 @@ func (s *solver) consume(q *Query) error {
 // decide goes on from an outcome.
 func (s *solver) decide(q *Query) error {
 	s.tellOutcome(q)
-	if q.Outcome.Kind != Lame {
+	if k := q.Outcome.Kind; k != Lame && k != Pending { // what else was asked may still be answered
 		q.run.late.close()
 	}
 	switch q.Outcome.Kind {

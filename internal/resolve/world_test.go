@@ -33,6 +33,7 @@ type world struct {
 	flags    resolve.Flags
 	layers   []*resolve.Layer
 	trace    bool
+	noTCP    bool                // connections are refused
 	former   *authority.Internet // whose servers go on although nobody names them
 	// unreachable is where nothing can be sent.
 	unreachable netip.Addr
@@ -132,6 +133,9 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	w.note(x)
 	if x.Addr.Addr() == w.unreachable {
 		return resolve.Reply{}, resolve.ErrUnreachable
+	}
+	if x.TCP && w.noTCP {
+		return resolve.Reply{TCP: true}, resolve.ErrUnreachable
 	}
 	h := w.net.Host(x.Addr.Addr().String())
 	if w.former != nil && x.Addr.Addr().String() == "192.0.2.1" {

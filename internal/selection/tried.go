@@ -35,6 +35,17 @@ func (t *Tried) TimedOut(ns dnsname.Name, addr netip.AddrPort) {
 	t.server(ns).failures++
 }
 
+// Answered notes that addr of name server ns answers after all: what it is asked
+// next may take as many tries as the first question.
+func (t *Tried) Answered(ns dnsname.Name, addr netip.AddrPort) {
+	for i := range t.hosts {
+		if t.hosts[i].addr == addr {
+			t.hosts[i].timeouts = 0
+			t.server(ns).failures = 0
+		}
+	}
+}
+
 // Resorted notes that TCP was tried because UDP brought nothing.
 func (t *Tried) Resorted() { t.resorted = true }
 
