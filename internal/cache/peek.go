@@ -157,6 +157,10 @@ func (l look) nothingBelow(n dnsname.Name) (o resolve.Outcome, ok bool) {
 	return negative(resolve.NXDomain, e, sets), true
 }
 
+// saysMore is what an ancestor may say of the names below it besides who serves
+// them: where it does, a delegation at hand is not enough.
+const saysMore = aDNAME | anNXDomain
+
 // delegated tells whether n is a delegation whose servers may be asked. The DS
 // set of a name belongs to its parent (RFC 4035, section 3.1.4.1).
 func (l look) delegated(n dnsname.Name, found census) bool {
@@ -173,7 +177,9 @@ func (l look) delegated(n dnsname.Name, found census) bool {
 		return false
 	}
 	l.c.addChildServers(*l.cut, l.now)
-	l.c.cuts.put(*l.cut, view{l.now, found.clears}, mark)
+	if found.missing&saysMore == saysMore {
+		l.c.cuts.put(*l.cut, view{l.now, found.clears}, mark)
+	}
 	return true
 }
 

@@ -105,3 +105,21 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 		t.Errorf("%d are remembered, want %d", len(k.m), limits.CutsAtHand)
 	}
 }
+
+// A delegation at hand hid the DNAME at the apex of its zone.
+func TestADelegationAtHandHidesNoDNAME(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+60), w.now())
+	for range 2 {
+		if w.below("a") == nil {
+			t.Fatal("no delegation")
+		}
+		w.learn(question(t, "example.", wire.TypeDNAME),
+			positive(rrset(t, insecure, "example.", wire.TypeDNAME, 60, "\x05test1\x00")))
+		if c := w.below("b"); c != nil {
+			t.Error("the servers are asked although a DNAME redirects the name")
+		}
+		w.Remove(name(t, "example."), false, 100)
+		w.Keep(cut(t, "example.", w.now()+60), w.now())
+	}
+}

@@ -162,6 +162,7 @@ func (t *stash) denial(q *resolve.Query) {
 	if o.Kind == resolve.NXDomain {
 		h.kind = kindNXDomain
 		t.put(nxdomainKey(name, wire.ClassIN), h, sets)
+		t.c.cuts.forget(name)
 		return
 	}
 	at := t.around(name, qtype)
@@ -211,7 +212,7 @@ func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set
 		return
 	}
 	t.put(rrsetKey(n, qtype, wire.ClassIN), h, sets)
-	if qtype == wire.TypeNS {
+	if qtype == wire.TypeNS || qtype == wire.TypeDNAME {
 		t.c.cuts.forget(n)
 	}
 }
