@@ -203,9 +203,10 @@ func (t *tcpSocket) stopListening() {
 	}
 }
 
-// acceptRest accepts what is complete in the kernel's queue.
+// acceptRest accepts what is complete in the kernel's queue. Clients that keep
+// coming do not hold the end up.
 func (t *tcpSocket) acceptRest() {
-	for t.acceptOne() {
+	for end := time.Now().Add(limits.LeaveQuietTCP); t.acceptOne() && time.Now().Before(end); {
 	}
 }
 
