@@ -52,7 +52,7 @@ const (
 	UDPMinTimeout     = 50 * time.Millisecond
 	UDPMaxTimeout     = 2 * time.Second
 	UDPHurry          = 100 * time.Millisecond // at least, until a server beside an unknown one is asked
-	LateAnswer        = 4 * time.Second        // after its timeout, from a server that never answered before
+	LateAnswer        = 4 * time.Second        // is waited for after its timeout
 	LateAnswers       = 1024                   // that are waited for at once, per worker
 	CookieSecretLife  = 24 * time.Hour         // RFC 7873, section 7.1, says below 36 days
 	SilentTime        = 3 * time.Second        // at least, until a server is left alone

@@ -79,7 +79,7 @@ func (l *late) Overdue() (context.Context, time.Duration, func(Reply, error)) {
 	}
 	l.open++
 	a, got := l.now, l.got
-	return l.ctx, a.patience(), func(reply Reply, err error) {
+	return l.ctx, limits.LateAnswer, func(reply Reply, err error) {
 		l.tell(got, lateReply{a, reply, err})
 	}
 }
@@ -94,15 +94,6 @@ func (l *late) tell(got chan lateReply, r lateReply) {
 	if r.err == nil && l.interrupt != nil && l.got == got && l.asking == r.asked {
 		l.interrupt()
 	}
-}
-
-// patience is how long an answer is waited for after its time: until the request
-// ends, from a server that is known to answer.
-func (a *attempt) patience() time.Duration {
-	if a.choice.Known {
-		return limits.RequestDeadline
-	}
-	return limits.LateAnswer
 }
 
 // poll returns an answer that has come late, if there is one.
