@@ -187,6 +187,7 @@ const (
 	StaleAgeAtMost  = 7 * 24 * time.Hour
 	StaleTTL        = 1        // seconds
 	StaleRefreshing = 32       // questions that are tried further behind a stale answer
+	StaleTold       = 512      // answers of old delegations' servers that are at hand, for ServfailTTL
 	HostsLine       = 64 << 10 // octets of a line of a hosts file
 )
 

@@ -76,3 +76,26 @@ func TestTheBudgetIsOne(t *testing.T) {
 		t.Errorf("%d questions were sent, %d are counted", n, req.Budget.Sent())
 	}
 }
+
+// Each question of a client cost some to servers while the parent was silent, and
+// was told for as long as those liked, whom nobody vouches for any more.
+func TestWhatServersOfOldSayIsAtHandForAMoment(t *testing.T) {
+	w := newWorld(t)
+	w.formerly("example.")
+	w.good = netip.MustParseAddr("198.51.100.2")
+	w.plays(refusing)
+	for range 5 {
+		w.want("www", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 5)
+	}
+	first := w.plays(refusing)
+	w.now.Add(3)
+	w.want("a moment later", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 5)
+	if n := w.plays(refusing); first == 0 || n > 0 {
+		t.Errorf("%d questions at first, %d a moment later", first, n)
+	}
+	w.now.Add(6)
+	w.want("later", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 5)
+	if n := w.plays(refusing); n == 0 {
+		t.Error("nobody was asked later")
+	}
+}

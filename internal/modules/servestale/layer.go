@@ -2,6 +2,7 @@ package servestale
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"kresd/internal/limits"
@@ -99,48 +100,61 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 }
 
 // askAround asks the servers that a delegation named which has ended: its parent
-// cannot be reached, but they may. Nothing of it is kept, since nobody vouches for
-// them now (RFC 8767, section 6).
+// cannot be reached, but they may. Nothing of it is cached, since nobody vouches
+// for them now (RFC 8767, section 6); it is told, and what failed is remembered as
+// any failure (RFC 9520, section 3.2), for limits.ServfailTTL.
 func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	cut := s.oldCut(req)
-	if cut == nil || req.Cut != nil || s.inVain(req) { // with a Cut, the operator named the servers
+	if cut == nil || req.Cut != nil { // with a Cut, the operator named the servers
 		return false
 	}
-	own := &resolve.Request{
-		Question: req.Question, RD: true, CD: req.CD, DO: req.DO, Flags: req.Flags | resolve.NoCache,
-		Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tracef: req.Tracef,
+	q := question{req.Question, req.CD}
+	res, ok := s.toldLately(q, req.Now)
+	if !ok {
+		if req.Tracef != nil {
+			req.Tracef(req.Root(), "serve_stale", "=> %s, asking the servers that %s had", why, cut.Name)
+		}
+		own := &resolve.Request{
+			Question: req.Question, RD: true, CD: req.CD, DO: true, Flags: req.Flags | resolve.NoCache,
+			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tracef: req.Tracef,
+		}
+		s.d.Resolve(own)
+		res = own.Result
+		brief(res.Answer)
+		brief(res.Authority)
+		s.remember(q, told{req.Now + limits.ServfailTTL, res})
 	}
-	if req.Tracef != nil {
-		req.Tracef(req.Root(), "serve_stale", "=> %s, asking the servers that %s had", why, cut.Name)
-	}
-	s.d.Resolve(own)
-	if own.Result.Rcode == wire.RcodeServFail {
-		s.failed(req)
+	if res.Rcode == wire.RcodeServFail {
 		return false
 	}
-	failure := req.Result.Failure
-	req.Result = own.Result
-	req.Result.Failure, req.Result.NoCache, req.Result.Stale = failure, true, true
-	req.Result.EDE, req.Result.EDEText = edeStale, why+", the delegation is old"
+	res.Answer, res.Authority = slices.Clone(res.Answer), slices.Clone(res.Authority) // layers after this one may change theirs
+	res.Failure, res.NoCache, res.Stale = req.Result.Failure, true, true
+	res.EDE, res.EDEText = edeStale, why+", the delegation is old"
+	req.Result = res
 	return true
 }
 
-// inVain tells whether those who knew were asked the same a moment ago and failed:
-// that is a failure like others, to be remembered (RFC 9520, section 3.2).
-func (s *serveStale) inVain(req *resolve.Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	until, yes := s.vain[question{req.Question, req.CD}]
-	return yes && req.Now < until && until-req.Now <= limits.ServfailTTL
+// brief makes sets be asked for again as soon as they are here.
+func brief(sets []resolve.Set) {
+	for i := range sets {
+		sets[i].TTL = min(sets[i].TTL, limits.ServfailTTL)
+	}
 }
 
-func (s *serveStale) failed(req *resolve.Request) {
+func (s *serveStale) toldLately(q question, now int64) (resolve.Result, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.vain) >= limits.ThrottledNames {
-		clear(s.vain)
+	t, ok := s.told[q]
+	return t.result, ok && now < t.until && t.until-now <= limits.ServfailTTL
+}
+
+func (s *serveStale) remember(q question, t told) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.told) >= limits.StaleTold {
+		clear(s.told)
 	}
-	s.vain[question{req.Question, req.CD}] = req.Now + limits.ServfailTTL
+	s.told[q] = t
 }
 
 // isTried tells whether a question is under way in the background: the time is

@@ -44,7 +44,7 @@ type serveStale struct {
 
 	mu      sync.Mutex
 	further map[question]int64 // being tried in the background, since when
-	vain    map[question]int64 // until when those of an old delegation are not asked again
+	told    map[question]told  // by the servers of delegations that are over
 }
 
 // callback decides which entries may still be told.
@@ -59,9 +59,15 @@ type question struct {
 	cd bool
 }
 
+// told is what the servers of an old delegation said a moment ago.
+type told struct {
+	until  int64
+	result resolve.Result // SERVFAIL: nothing
+}
+
 // Open makes an instance.
 func Open(d Daemon) (*module.Instance, error) {
-	s := &serveStale{d: d, further: map[question]int64{}, vain: map[question]int64{}}
+	s := &serveStale{d: d, further: map[question]int64{}, told: map[question]told{}}
 	s.timeout.Store(int64(limits.StaleTimeout))
 	return &module.Instance{
 		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},

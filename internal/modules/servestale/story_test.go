@@ -39,6 +39,7 @@ type world struct {
 	mu    sync.Mutex
 	reply func(ctx context.Context, q *dns.Msg) (*dns.Msg, error)
 	sent  int
+	good  netip.Addr // answers honestly whatever the others do
 }
 
 func newWorld(t *testing.T) *world {
@@ -92,6 +93,9 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	w.mu.Lock()
 	w.sent++
 	reply := w.reply
+	if x.Addr.Addr() == w.good {
+		reply = honest
+	}
 	w.mu.Unlock()
 	q := new(dns.Msg)
 	q.SetQuestion(x.Name.String(), x.Type)
