@@ -250,6 +250,12 @@ func (d *decoder) field(f byte, end int) error {
 			return ErrRData
 		}
 		return nil
+	case 'u':
+		plain, err := dnsname.FromWire(d.pkt[min(d.pos, end):end])
+		if err != nil {
+			return ErrRData
+		}
+		n = plain.Len()
 	case 's':
 		if d.pos >= end {
 			return ErrRData

@@ -4,6 +4,7 @@ package wire
 // that must be there. Each letter is one field:
 //
 //	n  a name that may be compressed, and that canonical form lowers
+//	u  a name that must not be compressed, and keeps its case
 //	s  a character string
 //	1  2 4 6 0: that many octets (6 is sixteen, 0 is eighteen)
 //	*  the rest, whatever it is
@@ -18,8 +19,9 @@ type layout struct {
 }
 
 // layoutOf returns the layout of a type; ok is false for a type whose RDATA is
-// opaque. RRSIG's signer and NSEC's next name are never compressed; RFC 6840,
-// section 5.1, keeps the case of the latter.
+// opaque. RRSIG's signer and NSEC's next name are never compressed on the way out;
+// RFC 6840, section 5.1, keeps the case of the latter. A pointer in it would be
+// passed on, and mean something else in the message for the client.
 func layoutOf(t uint16) (layout, bool) {
 	switch t {
 	case TypeA:
@@ -48,6 +50,8 @@ func layoutOf(t uint16) (layout, bool) {
 		return layout{"22sssn", false}, true
 	case TypeSIG, TypeRRSIG:
 		return layout{"0n*", false}, true
+	case TypeNSEC:
+		return layout{"u*", false}, true
 	case TypeHINFO:
 		return layout{"ss", false}, true
 	case TypeTXT, 99: // SPF

@@ -139,8 +139,26 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: accepted", what)
 		}
 	}
-	if _, err := Parse(good); err != nil {
-		t.Errorf("the unharmed message: %v", err)
+	for what, pkt := range map[string][]byte{
+		"the unharmed message":  good,
+		"the same, about types": pack(t, answer(t, "www.example.com. 300 IN NSEC Xx.example.com. A")),
+	} {
+		if _, err := Parse(pkt); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A pointer in NSEC's next name was passed on, and meant another name in the
+// message for the client.
+func TestParseRefusesAPointerInNSEC(t *testing.T) {
+	pkt := pack(t, answer(t, "www.example.com. 300 IN NSEC x. A"))
+	next := bytes.LastIndex(pkt, []byte("\x01x\x00"))
+	for what, name := range map[string]string{"a pointer": "\xc0\x0c\x00", "cut": "\x3fx\x00"} {
+		bad := append(append(bytes.Clone(pkt[:next]), name...), pkt[next+3:]...)
+		if _, err := Parse(bad); err == nil {
+			t.Errorf("%s: accepted", what)
+		}
 	}
 }
 
