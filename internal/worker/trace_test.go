@@ -98,7 +98,7 @@ func TestTraceTellsWhoDecides(t *testing.T) {
 	inOrder(t, trace("mail.example.com."), `answer: mail\.example\.com\. A`, `postrule 5 \(suffix\) says DENY`, `the module policy changes the answer: NXDOMAIN`, `result: NXDOMAIN`)
 
 	forwarded := trace("www.elsewhere.example.")
-	inOrder(t, forwarded, `rule 4 \(suffix\) says FORWARD: no further rule`, `by a rule for elsewhere\.example\.: 127\.0\.0\.1#9\n`,
+	inOrder(t, forwarded, `rule 4 \(suffix\) says FORWARD: no further rule`, `by a rule for elsewhere\.example\.: 127\.0\.0\.1#9\s`,
 		`asked forwarder 127\.0\.0\.1#9 by UDP: www\.elsewhere\.example\. A`, `nothing from 127\.0\.0\.1#9 by UDP`, `plan: failed: no forwarder `, `extended error 2[23] \(`)
 	if strings.Contains(forwarded, `\`) || strings.Contains(forwarded, " of .") {
 		t.Errorf("invented names in\n%s", forwarded)
