@@ -87,8 +87,8 @@ func TestTraceOfASlowName(t *testing.T) {
 	}
 	// The other worker knows of it a moment later, and until then asks for itself.
 	proctest.Eventually(t, 30*time.Second, "a client is told that it failed before", func() bool {
-		r := g.Ask(t, "udp", "mail.example.com", dns.TypeA, 1232)
-		return r.Rcode == dns.RcodeServerFailure && slices.Equal(extendedErrors(r), []uint16{22, 13})
+		r, err := proctest.Exchange("udp", g.Addr, proctest.Query("mail.example.com", dns.TypeA, 1232))
+		return err == nil && r.Rcode == dns.RcodeServerFailure && slices.Equal(extendedErrors(r), []uint16{22, 13})
 	})
 	t.Logf("\n%s\n\n%s", text, again)
 }
