@@ -3,6 +3,7 @@ package proctest
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -69,21 +70,29 @@ const oddName = "\x03www\x07example\x03com\x00"
 // 1035, 6891, 8906): with what they deserve from a resolver of testdata/zones
 // that calls itself version and whose host is called host.
 func Odds(version, host string) []Odd {
-	const in, ch, a = dns.ClassINET, dns.ClassCHAOS, dns.TypeA
-	good := ask(oddName, a, in)
-	changed := func(at int, to byte) []byte {
-		b := bytes.Clone(good)
-		b[at] = to
-		return b
-	}
-	label := strings.Repeat("\x3f"+strings.Repeat("x", 63), 4)
-	odds := []Odd{
+	return slices.Concat(notQueries(), malformed(), oddEDNS(), notImplemented(), answeredAllTheSame(), chaos(version, host))
+}
+
+const in, a = dns.ClassINET, dns.TypeA
+
+// good is an ordinary question.
+func good() []byte { return ask(oddName, a, in) }
+
+// notQueries are what is no query, or too short to be answered.
+func notQueries() []Odd {
+	return []Odd{
 		{"one octet", []byte{1}, "silence"},
-		{"a header without its last octet", good[:11], "silence"},
+		{"a header without its last octet", good()[:11], "silence"},
 		{"an answer", message(qrBit, [4]uint16{1}, question(oddName, a, in)), "silence"},
 		{"an answer's header", message(qrBit, [4]uint16{}), "silence"},
 		{"an answer to NOTIFY", message(qrBit|opcode(4), [4]uint16{1}, question(oddName, a, in)), "silence"},
+	}
+}
 
+// malformed are queries that cannot be read, or ask what nobody can.
+func malformed() []Odd {
+	label := strings.Repeat("\x3f"+strings.Repeat("x", 63), 4)
+	return []Odd{
 		{"a header only", message(rdBit, [4]uint16{}), "FORMERR"},
 		{"a header that promises a question", message(rdBit, [4]uint16{1}), "FORMERR"},
 		{"no question and an OPT", message(rdBit, [4]uint16{0, 0, 0, 1}, opt(0, "")), "FORMERR"},
@@ -92,8 +101,8 @@ func Odds(version, host string) []Odd {
 		{"an answer record", message(rdBit, [4]uint16{1, 1}, question(oddName, a, in), record(oddName, a, in, "\x01\x02\x03\x04")), "FORMERR"},
 		{"an authority record", message(rdBit, [4]uint16{1, 0, 1}, question(oddName, a, in), record("\x00", dns.TypeNS, in, "\x00")), "FORMERR"},
 		{"counts without records", message(rdBit, [4]uint16{1, 0xffff, 0xffff, 0xffff}, question(oddName, a, in)), "FORMERR"},
-		{"the question cut in its name", good[:20], "FORMERR"},
-		{"the question cut in its type", good[:len(good)-3], "FORMERR"},
+		{"the question cut in its name", good()[:20], "FORMERR"},
+		{"the question cut in its type", good()[:len(good())-3], "FORMERR"},
 		{"a name that points at itself", ask("\xc0\x0c", a, in), "FORMERR"},
 		{"a name that points back and forth", ask("\x01a\xc0\x0c", a, in), "FORMERR"},
 		{"a name that points behind the message", ask("\xc0\xff", a, in), "FORMERR"},
@@ -101,12 +110,18 @@ func Odds(version, host string) []Odd {
 		{"a label of type 01", ask("\x41\x00\x00", a, in), "FORMERR"},
 		{"a label of type 10", ask("\x80\x00\x00", a, in), "FORMERR"},
 		{"a name of 257 octets", ask(label+"\x00", a, in), "FORMERR"},
-		{"an octet behind the end", append(bytes.Clone(good), 0), "FORMERR question"},
-		{"a second message behind the end", append(bytes.Clone(good), good...), "FORMERR question"},
+		{"an octet behind the end", append(good(), 0), "FORMERR question"},
+		{"a second message behind the end", append(good(), good()...), "FORMERR question"},
 		{"TYPE0", ask(oddName, 0, in), "FORMERR question"},
 		{"NXNAME", ask(oddName, 128, in), "FORMERR question"},
 		{"more than four additional records", ask(oddName, a, in, opt(0, ""), record("\x00", 99, in, ""), record("\x00", 99, in, ""), record("\x00", 99, in, ""), record("\x00", 99, in, "")), "FORMERR question"},
+	}
+}
 
+// oddEDNS are OPT records that are malformed, or of another version (RFC 6891,
+// section 6.1.3).
+func oddEDNS() []Odd {
+	return []Odd{
 		{"OPT twice", ask(oddName, a, in, opt(0, ""), opt(0, "")), "FORMERR question OPT"},
 		{"OPT that is not at the root", ask(oddName, a, in, append([]byte("\x01x"), opt(0, "")...)), "FORMERR question"},
 		{"OPT cut off", ask(oddName, a, in, opt(0, "")[:8]), "FORMERR question"},
@@ -120,7 +135,17 @@ func Odds(version, host string) []Odd {
 		{"EDNS version 1 with an option that is longer than it", ask(oddName, a, in, opt(1<<16, "\x00\x0a\x00\x09x")), "BADVERS question OPT"},
 		{"EDNS version 1 with 33 options", ask(oddName, a, in, opt(1<<16, strings.Repeat("\xfd\xe9\x00\x00", 33))), "BADVERS question OPT"},
 		{"EDNS version 255 with an unknown option", ask(oddName, a, in, opt(255<<16, "\xfd\xe9\x00\x01x")), "BADVERS question OPT"},
+	}
+}
 
+// notImplemented are opcodes, classes and types that a resolver does not serve.
+func notImplemented() []Odd {
+	changed := func(at int, to byte) []byte {
+		b := good()
+		b[at] = to
+		return b
+	}
+	odds := []Odd{
 		{"opcode IQUERY", changed(2, 1<<3|1), "NOTIMP"},
 		{"opcode STATUS", changed(2, 2<<3|1), "NOTIMP"},
 		{"opcode 3", changed(2, 3<<3|1), "NOTIMP"},
@@ -134,7 +159,16 @@ func Odds(version, host string) []Odd {
 		{"class NONE", ask(oddName, a, dns.ClassNONE), "NOTIMP question"},
 		{"class ANY", ask(oddName, a, dns.ClassANY, opt(0, "")), "NOTIMP question OPT"},
 		{"class 65535", ask(oddName, a, 0xffff), "NOTIMP question"},
+	}
+	for name, t := range map[string]uint16{"OPT": 41, "TKEY": 249, "TSIG": 250, "IXFR": 251, "AXFR": 252, "MAILB": 253, "MAILA": 254, "TYPE129": 129, "TYPE248": 248} {
+		odds = append(odds, Odd{"the type " + name, ask(oddName, t, in), "NOTIMP question"})
+	}
+	return odds
+}
 
+// answeredAllTheSame are ordinary in what matters.
+func answeredAllTheSame() []Odd {
+	return []Odd{
 		{"flags that mean nothing here", message(rdBit|tcBit|zBit|0xf, [4]uint16{1}, question(oddName, a, in)), "NOERROR question A"},
 		{"an OPT that offers nothing", ask(oddName, a, in, bytes.Replace(opt(0, ""), []byte{1232 >> 8, 1232 & 0xff}, []byte{0, 0}, 1)), "NOERROR question OPT A"},
 		{"all flags of EDNS", ask(oddName, a, in, opt(0x7fff, "")), "NOERROR question OPT A"},
@@ -147,9 +181,11 @@ func Odds(version, host string) []Odd {
 		{"ANY", ask(oddName, dns.TypeANY, in), "NOERROR question HINFO"},
 		{"the longest name", ask(strings.Repeat("\x3f"+strings.Repeat("x", 63), 3)+"\x39"+strings.Repeat("x", 57)+"\x03com\x00", a, in), "NXDOMAIN question"},
 	}
-	for name, t := range map[string]uint16{"OPT": 41, "TKEY": 249, "TSIG": 250, "IXFR": 251, "AXFR": 252, "MAILB": 253, "MAILA": 254, "TYPE129": 129, "TYPE248": 248} {
-		odds = append(odds, Odd{"the type " + name, ask(oddName, t, in), "NOTIMP question"})
-	}
+}
+
+// chaos are questions for the server itself, in class CH.
+func chaos(version, host string) (odds []Odd) {
+	const ch = dns.ClassCHAOS
 	for name, text := range map[string]string{
 		"\x07version\x04bind\x00": version, "\x07VERSION\x06Server\x00": version,
 		"\x02id\x06server\x00": host, "\x08hostname\x04bind\x00": host,
