@@ -100,6 +100,20 @@ func TestPatch8ErrorsNameTheVariable(t *testing.T) {
 	expect(t, vm, [2]string{"ipairs(5)", "ERROR [string \"ipairs(5)\"]:1: bad argument #1 to 'ipairs' (table expected, got number)"})
 }
 
+func TestPatch10FunctionsHaveUpvaluesOfTheirOwn(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"local function counter() local n = 0 return function() return function() n = n + 1 return n end end end local a, b = counter()(), counter()() a() return a() .. b()", "21"},
+		[2]string{"local function make() return function() end end return tostring(make() == make())", "false"},
+	)
+}
+
+func TestPatch11CapturedLocalsLeaveWithTheirScope(t *testing.T) {
+	vm, _ := newVM(t)
+	// Square time would take several times what a command may (limits.ConsoleRunTime).
+	expect(t, vm, [2]string{"local function f() local a, b, c = 1, 2, 3; local function g() return a + b + c end return g() end local n = 0 for i = 1, 30000 do n = n + f() end return n", "180000"})
+}
+
 // TestUnpatchedMachineIsRefused builds this test without the workspace, that
 // is with the module as its authors left it, and runs itself there.
 func TestUnpatchedMachineIsRefused(t *testing.T) {

@@ -16,10 +16,13 @@ for i = 1, 8 do keys['k' .. i] = i end
 for k in pairs(keys) do keys[k] = nil end
 local ok, e = pcall(error, {code = 3})
 local five = -5
-return r == 'xaby!' and next(keys) == nil and e.code == 3 and five % 3 == 1`
+local function make() local n = 0 return function() return function() n = n + 1 return n end end end
+local one, other = make()(), make()()
+return one() == other() and r == 'xaby!' and next(keys) == nil and e.code == 3 and five % 3 == 1`
 
 // selfTest refuses a machine on which string concatenation breaks metamethods,
-// tables cannot be cleared while they are traversed, or error values get lost.
+// tables cannot be cleared while they are traversed, error values get lost, or
+// functions share locals that are not theirs.
 func (vm *VM) selfTest() error {
 	passed := false
 	err := vm.enter(setup{}, func(c *Call) error {
