@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/luavalue"
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
@@ -189,8 +190,7 @@ func (p *policies) returnAction(c *script.Call, a *policy.Action) error {
 }
 
 func (p *policies) denyMessage(c *script.Call) error {
-	const blocked = 15 // RFC 8914, section 4.16
-	a, err := policy.DenyMessage(c.String(1), uint16(c.OptInt(2, 0, resolve.NoEDE, blocked)))
+	a, err := policy.DenyMessage(c.String(1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
@@ -40,7 +41,7 @@ func (w *rulesWorld) request(name string, qtype uint16) *resolve.Request {
 		w.t.Fatal(err)
 	}
 	return &resolve.Request{Question: resolve.Question{Name: n, Type: qtype, Class: wire.ClassIN}, RD: true, ID: 77,
-		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Result: resolve.Result{EDE: resolve.NoEDE}}
+		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Result: resolve.Result{EDE: ede.None}}
 }
 
 func (w *rulesWorld) begin(name string, qtype uint16) (*resolve.Request, resolve.State) {
@@ -148,7 +149,7 @@ func TestFunctionsAsActions(t *testing.T) {
 		rcode int
 	}{
 		{"x.deny.org", resolve.Done, 3}, {"rule.org", resolve.Done, 5}, {"fn.org", resolve.Fail, 0}, {"inner.org", resolve.Done, 3},
-		{"bad.org", resolve.Fail, 2}, {"made.org", resolve.Done, 0}, {"error.org", resolve.Fail, 0}, {"other.org", resolve.Produce, 0},
+		{"bad.org", resolve.Fail, 0}, {"made.org", resolve.Done, 0}, {"error.org", resolve.Fail, 0}, {"other.org", resolve.Produce, 0},
 		{"loop.org", resolve.Fail, 0},
 	} {
 		req, s := w.begin(c.name, wire.TypeA)

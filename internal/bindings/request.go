@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -119,7 +120,7 @@ func (v *views) requestClass() *script.Class {
 		})},
 		{Name: "ensure_answer", Min: 1, Max: 1, Fn: self(func(_ *script.Call, r *reqView) any { return &script.Handle{Class: v.packet, Value: r} })},
 		{Name: "set_extended_error", Args: "code, text", Min: 2, Max: 3, Fn: self(func(c *script.Call, r *reqView) any {
-			r.req.Result.EDE, r.req.Result.EDEText = uint16(c.Int(2, 0, 0xffff)), c.OptString(3, "")
+			r.req.Result.EDE, r.req.Result.EDEText = ede.Code(c.Int(2, 0, 0xffff)), c.OptString(3, "")
 			return nil
 		})},
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -27,7 +28,7 @@ func (r *fakeResolver) Resolve(req *resolve.Request) {
 	if r.hold != nil {
 		<-r.hold
 	}
-	req.Result.EDE = resolve.NoEDE
+	req.Result.EDE = ede.None
 	req.Result.Answer = []resolve.Set{{RRset: wire.RRset{Owner: req.Name, Type: wire.TypeA, Class: wire.ClassIN, TTL: 60, Data: [][]byte{{192, 0, 2, 1}}}}}
 	r.asked <- req
 }

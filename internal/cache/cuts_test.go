@@ -192,6 +192,7 @@ func TestFormerServersEndWithTheirDelegation(t *testing.T) {
 		w.looked(req)
 		query := &resolve.Query{Question: q, Asked: q, Cut: cut}
 		query.Outcome = positive(rrset(t, insecure, "moved.com.", wire.TypeNS, 86400, string(former)))
+		query.Outcome.Origin = resolve.FromServer
 		w.layer.Consume(req, query, &wire.Msg{})
 		return &query.Outcome.Answer[0]
 	}

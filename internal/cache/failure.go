@@ -4,16 +4,9 @@ import (
 	"errors"
 	"time"
 
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
-	"kresd/internal/wire"
-)
-
-// Extended errors (RFC 8914, section 4): of a failure that is told again, and of
-// a resolver that cannot work yet.
-const (
-	cachedError = 13
-	notReady    = 14
 )
 
 // maxReason bounds the text that is kept of a failure, in octets: as much as a
@@ -30,7 +23,7 @@ func (t *stash) failure(req *resolve.Request) {
 	}
 	text = text[:min(len(text), maxReason)]
 	failed := t.now + int64(req.Result.Took/time.Second)
-	if code == notReady || errors.Is(req.Result.Failure, resolve.ErrLocal) {
+	if code == ede.NotReady || errors.Is(req.Result.Failure, resolve.ErrLocal) {
 		return // that is about us
 	}
 	key := failureKey(req.Name, req.Type, req.Class, req.CD)
@@ -43,30 +36,31 @@ func (t *stash) failure(req *resolve.Request) {
 			ttl = min(2*old.ttl, limits.ServfailMax)
 		}
 	}
-	h := header{kind: kindFailure, made: failed, ttl: ttl, code: code}
+	h := header{kind: kindFailure, made: failed, ttl: ttl, code: uint16(code)}
 	t.store(key, h, append(newEntry(h, len(text)), text...))
 }
 
-// failedBefore answers a question that has just failed, unless there is
-// something to answer it from now. missing is what its name does not have.
-func (c *Cache) failedBefore(req *resolve.Request, missing kinds) bool {
+// failedBefore is the failure of a question that has just failed, unless there is
+// something to answer it from now; nil when it has not. missing is what its name
+// does not have.
+func (c *Cache) failedBefore(req *resolve.Request, missing kinds) error {
 	if missing&aFailure != 0 || !cacheable(req.Question) {
-		return false
+		return nil
 	}
 	e, ok := c.load(failureKey(req.Name, req.Type, req.Class, req.CD), req.Now)
 	if !ok || e.kind != kindFailure {
-		return false
+		return nil
 	}
 	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, census: census{missing: missing}}).find(); o.Kind != resolve.Pending {
-		return false
+		return nil
 	}
-	req.Result = resolve.Result{Rcode: wire.RcodeServFail, EDE: e.code, EDEText: string(e.body[:min(len(e.body), maxReason)]), Remembered: true, NoCache: true}
-	if e.code == resolve.NoEDE {
-		req.Result.EDE, req.Result.EDEText, req.Result.Remembered = cachedError, "it failed a moment ago", false
+	before := &resolve.Failure{EDE: ede.Code(e.code), Text: string(e.body[:min(len(e.body), maxReason)]), Remembered: true}
+	if before.EDE == ede.None {
+		before = &resolve.Failure{EDE: ede.CachedError, Text: "it failed a moment ago"}
 	}
 	if req.Tracef != nil {
-		req.Tracef(req.Root(), "cache", "=> %s failed %d seconds ago and is not tried again for %d more: %s", req.Question, e.age, e.left, req.Result.EDEText)
+		req.Tracef(req.Root(), "cache", "=> %s failed %d seconds ago and is not tried again for %d more: %s", req.Question, e.age, e.left, before.Text)
 	}
 	c.n.hit.Add(1)
-	return true
+	return before
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
@@ -66,7 +67,7 @@ func (g gen) result() (resolve.Question, resolve.Result) {
 	types := []uint16{wire.TypeA, wire.TypeAAAA, wire.TypeMX, wire.TypeTXT}
 	at := g.name()
 	q := question(g, at, types[g.IntN(len(types))])
-	res := resolve.Result{Rank: r, EDE: resolve.NoEDE, AA: g.IntN(9) == 0}
+	res := resolve.Result{Rank: r, EDE: ede.None, AA: g.IntN(9) == 0}
 	for range g.IntN(4) {
 		to := g.name()
 		res.Answer = append(res.Answer, g.maybeSigned(rrset(g, r, at, wire.TypeCNAME, g.ttl(), string(name(g, to)))))
@@ -88,7 +89,7 @@ func (g gen) result() (resolve.Question, resolve.Result) {
 		res.Additional = append(res.Additional, rrset(g, r, g.name(), wire.TypeA, g.ttl(), g.data(wire.TypeA)...))
 	}
 	if g.IntN(3) == 0 {
-		res.EDE, res.EDEText = uint16(g.IntN(30)), strings.Repeat("e", g.IntN(60))
+		res.EDE, res.EDEText = ede.Code(g.IntN(30)), strings.Repeat("e", g.IntN(60))
 	}
 	return q, res
 }
@@ -179,7 +180,7 @@ func TestColdAndWarm(t *testing.T) {
 		}
 		asked := client{size: 4096, do: true, tcp: true}.parse(t, string(q.Name), q.Type)
 		build := func(o resolve.Outcome) []byte {
-			res := resolve.Result{Rcode: o.Rcode, Answer: o.Answer, Authority: o.Authority, Rank: r, EDE: resolve.NoEDE}
+			res := resolve.Result{Rcode: o.Rcode, Answer: o.Answer, Authority: o.Authority, Rank: r, EDE: ede.None}
 			return reply.Build(nil, asked, &res, reply.Shape{Bufsize: 4096})
 		}
 		if a, b := build(warm), build(cold); !bytes.Equal(a, b) {

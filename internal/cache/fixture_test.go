@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -84,14 +85,14 @@ func (w *world) learn(q resolve.Question, o resolve.Outcome, qmod ...func(*resol
 	req := w.request(q, qmod...)
 	w.looked(req)
 	query := &resolve.Query{Question: q, Flags: req.Flags, Outcome: o}
-	query.Asked = q
+	query.Asked, query.Outcome.Origin = q, resolve.FromServer
 	w.layer.Consume(req, query, &wire.Msg{})
 	return query
 }
 
 func (w *world) request(q resolve.Question, qmod ...func(*resolve.Request)) *resolve.Request {
 	req := &resolve.Request{Question: q, RD: true, Now: w.now()}
-	req.Result.EDE = resolve.NoEDE
+	req.Result.EDE = ede.None
 	for _, f := range qmod {
 		f(req)
 	}
@@ -124,7 +125,14 @@ func (w *world) answered(q resolve.Question, res resolve.Result, qmod ...func(*r
 }
 
 // fails begins a request and tells whether it is known to fail.
-func (w *world) fails(req *resolve.Request) bool { return w.looked(req) == resolve.Fail }
+func (w *world) fails(req *resolve.Request) bool {
+	if w.looked(req) != resolve.Fail {
+		return false
+	}
+	req.Result = resolve.Result{EDE: ede.None}
+	req.Result.Fail(req.Failed())
+	return true
+}
 
 // looked begins a request and looks for its answer.
 func (w *world) looked(req *resolve.Request) resolve.State {
@@ -178,5 +186,5 @@ func positive(sets ...resolve.Set) resolve.Outcome {
 }
 
 func resultOf(r rank.Rank, sets ...resolve.Set) resolve.Result {
-	return resolve.Result{Rank: r, Answer: sets, EDE: resolve.NoEDE}
+	return resolve.Result{Rank: r, Answer: sets, EDE: ede.None}
 }

@@ -48,8 +48,10 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	if !req.Cache.Looked { // what it reads from now on may be as old as this
 		req.Cache.Looked, req.Cache.Clears = found.ok, found.clears
 	}
-	if q.Parent == nil && !noCache(req, q) && c.failedBefore(req, found.missing) {
-		return resolve.Fail
+	if q.Parent == nil && !noCache(req, q) {
+		if before := c.failedBefore(req, found.missing); before != nil {
+			return req.Fail(before)
+		}
 	}
 	if noCache(req, q) || c.current() == nil {
 		return resolve.Produce
@@ -83,10 +85,8 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	return resolve.Done
 }
 
-func (c *Cache) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
-	// Without a message it is what a layer knew or made up, unless iterate had held
-	// it back in the hope of something better.
-	if msg == nil && q.Iter.Fallback == nil || q.Outcome.Cached {
+func (c *Cache) consume(req *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
+	if !q.Outcome.Origin.Fresh() {
 		return resolve.Consume
 	}
 	if k := q.Outcome.Kind; k == resolve.Pending || k == resolve.Lame {

@@ -416,6 +416,7 @@ func TestQuestionsUnderWayTogether(t *testing.T) {
 	}
 	end := func(req *resolve.Request, q *resolve.Query) {
 		q.Outcome = positive(rrset(t, insecure, "many.example.", q.Type, 100, "\x01\x02\x03\x04"))
+		q.Outcome.Origin = resolve.FromServer
 		w.layer.Consume(req, q, &wire.Msg{})
 	}
 	req, query := begin(wire.TypeA)

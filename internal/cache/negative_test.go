@@ -148,6 +148,7 @@ func TestDenialOfMinimisedQuestion(t *testing.T) {
 	w.looked(req)
 	query := &resolve.Query{Question: q, Asked: question(t, "b.example.", wire.TypeNS)}
 	query.Outcome = denial(resolve.NXDomain, soa(t, secure, "example.", 60, 60))
+	query.Outcome.Origin = resolve.FromServer
 	w.layer.Consume(req, query, &wire.Msg{})
 	if o := w.peek(question(t, "b.example.", wire.TypeTXT)); o.Kind != resolve.NXDomain {
 		t.Errorf("%+v", o)

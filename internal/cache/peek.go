@@ -58,7 +58,7 @@ func (l look) find() resolve.Outcome {
 	}
 	for _, step := range l.steps() {
 		if o, ok := step(); ok {
-			o.Cached = true
+			o.Origin, o.Cached = resolve.FromCache, true
 			return o
 		}
 	}

@@ -92,7 +92,7 @@ func (c *cursor) set(age uint32) resolve.Set {
 	data, sigs := int(c.u16()), int(c.u16())
 	s.Data, s.Sigs = c.rdatas(data), c.rdatas(sigs)
 	for _, sig := range s.Sigs {
-		if len(sig) < sigFixed {
+		if len(sig) < wire.SigFixed {
 			c.bad = true
 		}
 	}
@@ -115,23 +115,4 @@ func (c *cursor) rdatas(n int) [][]byte {
 		out[i] = c.bytes(int(c.u16()))
 	}
 	return out
-}
-
-// sigFixed is the length of an RRSIG's RDATA before the signer's name (RFC 4034,
-// section 3.1).
-const sigFixed = 18
-
-// fromWildcard tells whether a signature says that a wildcard made the set: it
-// covers fewer labels than the owner has (RFC 4034, section 3.1.3).
-func fromWildcard(s *wire.RRset) bool {
-	labels := s.Owner.Labels()
-	if s.Owner.IsWildcard() {
-		labels--
-	}
-	for _, sig := range s.Sigs {
-		if len(sig) >= sigFixed && int(sig[3]) < labels {
-			return true
-		}
-	}
-	return false
 }

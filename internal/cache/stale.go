@@ -63,7 +63,7 @@ func (l look) expired(grace int64, allow Allow) (o resolve.Outcome) {
 	if !ok {
 		return resolve.Outcome{}
 	}
-	o.Cached = true
+	o.Origin, o.Cached = resolve.FromCache, true
 	for _, sets := range [][]resolve.Set{o.Answer, o.Authority} {
 		for i := range sets {
 			sets[i].TTL = ttl

@@ -91,7 +91,7 @@ func (t *stash) set(s *resolve.Set, authority []resolve.Set, at surroundings) {
 		return
 	}
 	sets := []resolve.Set{*s}
-	if fromWildcard(&s.RRset) {
+	if s.Expanded() {
 		sets = append(sets, proofs(authority)...)
 	}
 	h := header{kind: kindRRset, rank: s.Rank, made: t.now, ttl: shortest(sets)}
@@ -105,7 +105,7 @@ func storable(r rank.Rank) bool { return r.IsSecure() || r&^rank.Auth != rank.Om
 func proofs(sets []resolve.Set) []resolve.Set {
 	var out []resolve.Set
 	for i := range sets {
-		if t := sets[i].Type; t == wire.TypeNSEC || t == wire.TypeNSEC3 {
+		if wire.IsDenial(sets[i].Type) {
 			out = append(out, sets[i])
 		}
 	}
@@ -118,7 +118,7 @@ func proofs(sets []resolve.Set) []resolve.Set {
 func (c *Cache) tooMuchProof(sets []resolve.Set) bool {
 	n := 0
 	for i := range sets {
-		if t := sets[i].Type; t == wire.TypeNSEC || t == wire.TypeNSEC3 {
+		if wire.IsDenial(sets[i].Type) {
 			n += setSize(&sets[i].RRset)
 		}
 	}

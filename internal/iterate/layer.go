@@ -28,7 +28,7 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 		q.Iter.Fallback = before // a part of the name says nothing about the whole
 		return a.probed(o)
 	}
-	q.Outcome = o
+	q.Outcome, q.Outcome.Origin = o, resolve.FromServer
 	switch o.Kind {
 	case resolve.Pending:
 		return resolve.Produce

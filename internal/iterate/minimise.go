@@ -65,6 +65,7 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 	switch o.Kind {
 	case resolve.Referral:
 		q.Iter.Timeouts, q.Outcome = 0, o
+		q.Outcome.Origin = resolve.FromServer
 		return resolve.Consume
 	case resolve.Pending: // the same again, without EDNS
 		return resolve.Produce

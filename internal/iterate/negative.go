@@ -19,7 +19,7 @@ func (a *answer) soa() *wire.RRset {
 // proofs are the signed NSEC and NSEC3 sets of the authority section.
 func (a *answer) proofs() (sets []resolve.Set) {
 	for i := range a.auth {
-		if s := &a.auth[i]; (s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3) && len(s.Sigs) > 0 {
+		if s := &a.auth[i]; wire.IsDenial(s.Type) && len(s.Sigs) > 0 {
 			sets = append(sets, authoritative(*s))
 		}
 	}

@@ -1,6 +1,8 @@
 package iterate
 
 import (
+	"slices"
+
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -16,17 +18,9 @@ func (a *answer) positive(o resolve.Outcome) resolve.Outcome {
 	return o
 }
 
-// expanded tells whether a signature in the answer covers fewer labels than its
-// owner has: the set was made from a wildcard (RFC 4035, section 5.3.4).
+// expanded tells whether a set of the answer was made from a wildcard.
 func expanded(sets []resolve.Set) bool {
-	for i := range sets {
-		for _, sig := range sets[i].Sigs {
-			if int(sig[3]) < sets[i].Owner.Labels() {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(sets, func(s resolve.Set) bool { return s.Expanded() })
 }
 
 // hearsay sorts out answers of a server that recursed instead of knowing: they

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -46,10 +47,6 @@ const maxBody = 0xffff - wire.OPTLen
 // usual is the size of most answers, in octets.
 const usual = 256
 
-// edeCached is the extended error of a failure that is remembered (RFC 8914,
-// section 4.14).
-const edeCached = 13
-
 // maxEDEText bounds the text of an extended error, in octets.
 const maxEDEText = 255
 
@@ -63,7 +60,7 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 		Options: edeOption(res.EDE, res.EDEText),
 	}
 	if res.Remembered { // beside what it failed of; there may be several (RFC 8914, section 2)
-		b.Options = append(b.Options, edeOption(edeCached, "")...)
+		b.Options = append(b.Options, edeOption(ede.CachedError, "")...)
 	}
 	m := maker{Builder: wire.NewBuilder(make([]byte, 0, usual), maxBody, 0, 0), body: &b, do: do}
 	m.Question([]byte(q.Name), q.Type, q.Class)
@@ -113,26 +110,20 @@ func (m *maker) answer(set *resolve.Set, rotate uint32) {
 // rest adds a section behind the answer.
 func (m *maker) rest(s wire.Section, sets []resolve.Set) {
 	for i := range sets {
-		if t := sets[i].Type; m.do || !isProof(t) {
+		if t := sets[i].Type; m.do || !wire.IsProof(t) {
 			m.RRset(s, &sets[i].RRset, sets[i].TTL, m.do)
 		}
 	}
 }
 
-// isProof tells whether records of a type are for clients that understand
-// DNSSEC.
-func isProof(t uint16) bool {
-	return t == wire.TypeRRSIG || t == wire.TypeNSEC || t == wire.TypeNSEC3 || t == wire.TypeDS
-}
-
 // edeOption is the EDNS option of an extended error (RFC 8914, section 2), nil
 // when there is nothing to tell.
-func edeOption(code uint16, text string) []byte {
-	if code == resolve.NoEDE {
+func edeOption(code ede.Code, text string) []byte {
+	if code == ede.None {
 		return nil
 	}
 	text = text[:min(len(text), maxEDEText)]
-	data := append(binary.BigEndian.AppendUint16(nil, code), text...)
+	data := append(binary.BigEndian.AppendUint16(nil, uint16(code)), text...)
 	return wire.AppendOption(nil, wire.OptionEDE, data)
 }
 

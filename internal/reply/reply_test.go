@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -52,7 +53,7 @@ func signed(s resolve.Set) resolve.Set {
 }
 
 func result(sets ...resolve.Set) *resolve.Result {
-	return &resolve.Result{Answer: sets, Rank: rank.Secure | rank.Auth, EDE: resolve.NoEDE}
+	return &resolve.Result{Answer: sets, Rank: rank.Secure | rank.Auth, EDE: ede.None}
 }
 
 func build(t *testing.T, c query, res *resolve.Result, s Shape) *wire.Msg {

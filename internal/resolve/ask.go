@@ -97,7 +97,7 @@ func signed(q *Query) bool { return q.Cut.DS != nil && q.Cut.DS.Type == wire.Typ
 func (s *solver) checkout(q *Query) error {
 	for _, l := range s.layers {
 		if l.Checkout != nil && l.Checkout(s.r, q) == Fail {
-			return &layerError{l.Name}
+			return s.r.failedIn(l)
 		}
 	}
 	return nil

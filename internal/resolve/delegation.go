@@ -64,7 +64,7 @@ func (s *solver) descend(q *Query) error {
 // another one.
 func (s *solver) useless(q *Query) error {
 	if q.run.msg == nil {
-		return &layerError{"that answered"} // of its own data
+		return &layerError{name: "that answered"} // of its own data
 	}
 	s.tellUseless(q)
 	q.run.lame = true
@@ -92,6 +92,7 @@ func (s *solver) exhausted(q *Query) error {
 	}
 	if q.Iter.Fallback != nil {
 		q.Outcome = *q.Iter.Fallback
+		q.Outcome.Origin = HeldBack
 		q.run.msg = nil
 		q.enter(phaseConsume)
 		return nil

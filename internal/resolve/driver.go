@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/safe"
@@ -78,7 +79,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		r.Budget = NewBudget(d.cfg.Counters)
 	}
 	r.Plan.counters = d.cfg.Counters
-	r.Result = Result{EDE: NoEDE}
+	r.Result = Result{EDE: ede.None}
 	r.ctx = ctx
 	d.guard(r, func() {
 		if !begin(layers, r) {
@@ -122,7 +123,7 @@ func begin(layers []*Layer, r *Request) bool {
 			r.tellDecided(l)
 			return true
 		case Fail:
-			r.Result.fail(&layerError{l.Name})
+			r.Result.Fail(r.failedIn(l))
 			r.tellDecided(l)
 			return true
 		}
@@ -158,7 +159,7 @@ func (d *Driver) guard(r *Request, fn func()) {
 	if p == nil {
 		return
 	}
-	r.Result.fail(p)
+	r.Result.Fail(p)
 	if d.cfg.OnPanic != nil {
 		d.cfg.OnPanic(r, p)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -405,12 +406,12 @@ func TestExtendedErrors(t *testing.T) {
 	tests := []struct {
 		name string
 		set  func(*world)
-		ede  uint16
+		ede  ede.Code
 	}{
 		{"no root is known", func(w *world) { clear(w.cuts.m) }, 14},
 		{"the root is silent", func(w *world) { w.net.Host("198.51.100.1").Play(authority.Drop()) }, 22},
 		{"the root is lame", func(w *world) { w.net.Host("198.51.100.1").Play(authority.Rcode(dns.RcodeRefused)) }, 22},
-		{"all is well", func(*world) {}, resolve.NoEDE},
+		{"all is well", func(*world) {}, ede.None},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -422,7 +423,7 @@ func TestExtendedErrors(t *testing.T) {
 				if r.Result.EDE != tt.ede {
 					t.Errorf("got %d, want %d (%s)", r.Result.EDE, tt.ede, show(&r.Result))
 				}
-				if failed := tt.ede != resolve.NoEDE; r.Result.NoCache != failed {
+				if failed := tt.ede != ede.None; r.Result.NoCache != failed {
 					t.Errorf("kept: got %v, want %v", !r.Result.NoCache, !failed)
 				}
 			})

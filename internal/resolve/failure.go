@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/wire"
 )
 
@@ -35,13 +36,17 @@ var (
 	errJoined = errors.New("the joined request did not end")
 )
 
-// Extended DNS error codes (RFC 8914, section 4).
-const (
-	edeOther       = 0
-	edeNotReady    = 14
-	edeNoReachable = 22
-	edeNetwork     = 23
-)
+// A Failure is an error that says by itself what the client is told of it. Layers
+// fail with one where none of the errors above fits.
+type Failure struct {
+	// EDE and Text are the extended error.
+	EDE  ede.Code
+	Text string
+	// Remembered tells that it is a failure of a moment ago that is told again.
+	Remembered bool
+}
+
+func (e *Failure) Error() string { return ede.Text(e.EDE, e.Text) }
 
 // zoneError is a failure of all servers of a zone.
 type zoneError struct {
@@ -58,48 +63,87 @@ func (e *zoneError) Error() string {
 }
 func (e *zoneError) Unwrap() error { return e.err }
 
-// layerError is a layer that gave up.
-type layerError struct{ name string }
+// layerError is a layer that gave up, and why if it said so.
+type layerError struct {
+	name string
+	err  error
+}
 
 func (e *layerError) Error() string { return "the module " + e.name + " ends it" }
+func (e *layerError) Unwrap() error { return e.err }
 
-// outcome maps a failure to what the client sees: RCODE and extended error. It
-// is the only place where an error becomes DNS.
-func outcome(err error) (rcode int, ede uint16, text string) {
-	rcode = wire.RcodeServFail
+// Fail is what a hook returns that cannot go on: err says why, and what the client
+// is told if nothing else answers the request. The failure of a sub-query is told
+// to nobody but the query that waits for it.
+func (r *Request) Fail(err error) State {
+	r.failure = err
+	return Fail
+}
+
+// Failed is why a hook has returned Fail; nil when it did not say.
+func (r *Request) Failed() error { return r.failure }
+
+// failedIn is the failure of a layer's hook.
+func (r *Request) failedIn(l *Layer) error {
+	e := &layerError{l.Name, r.failure}
+	r.failure = nil
+	return e
+}
+
+// told is what a client sees of a failure.
+type told struct {
+	rcode      int
+	ede        ede.Code
+	text       string
+	remembered bool
+}
+
+// outcome maps a failure to what the client sees. It is the only place where an
+// error becomes DNS.
+func outcome(err error) told {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return told{wire.RcodeServFail, f.EDE, f.Text, f.Remembered}
+	}
+	code, text := reason(err)
+	return told{rcode: wire.RcodeServFail, ede: code, text: text}
+}
+
+// reason is the extended error of a failure that does not bring one, and a text
+// that may be empty.
+func reason(err error) (code ede.Code, text string) {
 	if z, ok := errors.AsType[*zoneError](err); ok && z.text != "" {
-		_, ede, _ = outcome(z.err)
-		return rcode, ede, z.text
+		code, _ = reason(z.err)
+		return code, z.text
 	}
 	switch {
 	case errors.Is(err, ErrLame):
-		return rcode, edeNoReachable, "lame delegation" + of(err)
+		return ede.NoReachableAuthority, "lame delegation" + of(err)
 	case errors.Is(err, ErrErring):
-		return rcode, edeNetwork, "the servers" + of(err) + " answer with errors"
+		return ede.NetworkError, "the servers" + of(err) + " answer with errors"
 	case errors.Is(err, ErrNoAddress):
-		return rcode, edeNoReachable, "no address of a server" + of(err) + " was found"
+		return ede.NoReachableAuthority, "no address of a server" + of(err) + " was found"
 	case errors.Is(err, ErrNoFamily):
-		return rcode, edeNotReady, "neither IPv4 nor IPv6 may be used"
+		return ede.NotReady, "neither IPv4 nor IPv6 may be used"
 	case errors.Is(err, ErrNoServer), errors.Is(err, ErrTimeout):
-		return rcode, edeNoReachable, "no server" + of(err) + " answers"
+		return ede.NoReachableAuthority, "no server" + of(err) + " answers"
 	case errors.Is(err, ErrDeadline), errors.Is(err, ErrPatience):
-		return rcode, edeNoReachable, "no answer in time"
+		return ede.NoReachableAuthority, "no answer in time"
 	case errors.Is(err, ErrUnreachable):
-		return rcode, edeNetwork, "no server" + of(err) + " can be reached"
+		return ede.NetworkError, "no server" + of(err) + " can be reached"
 	case errors.Is(err, ErrBusy):
-		return rcode, edeOther, "too many questions wait for the servers" + of(err)
+		return ede.Other, "too many questions wait for the servers" + of(err)
 	case errors.Is(err, ErrLocal):
-		return rcode, edeNetwork, "the resolver has no socket left"
+		return ede.NetworkError, "the resolver has no socket left"
 	case errors.Is(err, ErrNotReady):
-		return rcode, edeNotReady, "no root servers are known"
+		return ede.NotReady, "no root servers are known"
 	case errors.Is(err, ErrChain), errors.Is(err, ErrCycle):
-		return rcode, edeOther, "endless or too long chain of aliases"
+		return ede.Other, "endless or too long chain of aliases"
 	case errors.Is(err, ErrDepth):
-		return rcode, edeOther, "name servers depend on each other too deeply"
+		return ede.Other, "name servers depend on each other too deeply"
 	case errors.Is(err, ErrBudget):
-		return rcode, edeOther, "the question costs too much"
+		return ede.Other, "the question costs too much"
 	}
-	return rcode, edeOther, ""
+	return ede.Other, ""
 }
 
 // of names the zone of a failure.
@@ -111,9 +155,9 @@ func of(err error) string {
 }
 
 // Explain is the extended error of a failure and a text that may be empty.
-func Explain(err error) (ede uint16, text string) {
-	_, ede, text = outcome(err)
-	return ede, text
+func Explain(err error) (code ede.Code, text string) {
+	t := outcome(err)
+	return t.ede, t.text
 }
 
 // fatal tells whether a failure ends the whole request and not only the query
@@ -122,22 +166,22 @@ func fatal(err error) bool {
 	return errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || errors.Is(err, ErrPatience) || errors.Is(err, context.Canceled)
 }
 
-// fail makes a result of a failure, but for an extended error that a layer has
-// already given.
-func (res *Result) fail(err error) {
-	rcode, ede, text := outcome(err)
-	res.Rcode, res.Answer, res.Authority, res.Additional = rcode, nil, nil, nil
+// Fail makes a result of a failure. An extended error that a script has given for
+// the client's eyes stays.
+func (res *Result) Fail(err error) {
+	t := outcome(err)
+	res.Rcode, res.Answer, res.Authority, res.Additional = t.rcode, nil, nil, nil
 	res.NoCache, res.Rank, res.Cached = true, 0, false
 	res.Failure = err
-	if res.EDE == NoEDE {
-		res.EDE, res.EDEText = ede, text
+	if res.EDE == ede.None {
+		res.EDE, res.EDEText, res.Remembered = t.ede, t.text, t.remembered
 	}
 }
 
-// failWith is fail that leaves the client the chain of aliases that was too
+// failWith is Fail that leaves the client the chain of aliases that was too
 // long, so that it can see why.
 func (res *Result) failWith(q *Query, err error) {
-	res.fail(err)
+	res.Fail(err)
 	if q != nil && (errors.Is(err, ErrChain) || errors.Is(err, ErrCycle)) {
 		res.Answer = once(q.Outcome.Answer)
 	}

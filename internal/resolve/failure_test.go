@@ -2,6 +2,7 @@ package resolve_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -11,8 +12,10 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
 
@@ -36,7 +39,7 @@ func TestFailuresAreExplained(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		set  func(*world)
-		ede  uint16
+		ede  ede.Code
 		text string
 	}{
 		{"lame", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Lame()) }, 22, "lame delegation of example.com.: 1 of 1 address answered without authority"},
@@ -106,6 +109,78 @@ func TestServersThatWereNotAskedAreNotBlamed(t *testing.T) {
 			}
 			if strings.Contains(story.String(), "no zone cut at") {
 				t.Errorf("a refusal taken for the absence of a zone cut:\n%s", &story)
+			}
+		}
+	})
+}
+
+// A layer that cannot go on says why; the client is told that of its own question,
+// and nothing of why a question failed that was only asked on the way.
+func TestAFailureOfASubQueryIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\nhelp.example.com. TXT ready\n")))
+		help := mustName("help.example.com.")
+		refused := &resolve.Failure{EDE: ede.Prohibited, Text: "not that name"}
+		var sub *resolve.Query
+		w.layers = append(w.layers, &resolve.Layer{
+			Name: "strict",
+			Produce: func(r *resolve.Request, q *resolve.Query) resolve.State {
+				if q.Name == help {
+					return r.Fail(refused)
+				}
+				return resolve.Produce
+			},
+			Consume: func(r *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
+				if q != r.Root() || q.Outcome.Kind != resolve.Positive || sub != nil {
+					return resolve.Consume
+				}
+				sub, _ = r.Push(q, resolve.Question{Name: help, Type: wire.TypeTXT, Class: wire.ClassIN}, q.Flags)
+				return resolve.Yield
+			},
+		})
+		r := w.request("www.example.com.", "A")
+		w.driver.Resolve(t.Context(), r)
+		if r.Result.Rcode != wire.RcodeNoError || len(r.Result.Answer) != 1 || r.Result.EDE != ede.None || r.Result.EDEText != "" {
+			t.Errorf("got rcode %d, extended error %d %q", r.Result.Rcode, r.Result.EDE, r.Result.EDEText)
+		}
+		if !errors.Is(sub.Err, refused) {
+			t.Errorf("the query that waited is told %v, want %v", sub.Err, refused)
+		}
+		r = w.request("help.example.com.", "TXT")
+		w.driver.Resolve(t.Context(), r)
+		if r.Result.Rcode != wire.RcodeServFail || r.Result.EDE != ede.Prohibited || r.Result.EDEText != "not that name" {
+			t.Errorf("asked for itself: rcode %d, extended error %d %q", r.Result.Rcode, r.Result.EDE, r.Result.EDEText)
+		}
+	})
+}
+
+// Layers judge an Outcome by where it comes from. One that a module made after
+// iterate had held another back is still the module's.
+func TestOriginOfOutcomes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+		made := mustName("made.example.com.")
+		seen := map[string]resolve.Origin{}
+		w.layers = append(w.layers, &resolve.Layer{
+			Name: "observer",
+			Produce: func(r *resolve.Request, q *resolve.Query) resolve.State {
+				if q.Name != made {
+					return resolve.Produce
+				}
+				q.Outcome = resolve.Outcome{Kind: resolve.NoData}
+				q.Iter.Fallback = &resolve.Outcome{Kind: resolve.NXDomain}
+				return resolve.Done
+			},
+			Consume: func(_ *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
+				seen[q.Question.String()] = q.Outcome.Origin
+				return resolve.Consume
+			},
+		})
+		w.ask("www.example.com.", "A")
+		w.ask("made.example.com.", "A")
+		for q, want := range map[string]resolve.Origin{"www.example.com. A": resolve.FromServer, "made.example.com. A": resolve.FromModule} {
+			if got, ok := seen[q]; !ok || got != want {
+				t.Errorf("%s: got %d (seen: %v), want %d", q, got, ok, want)
 			}
 		}
 	})

@@ -48,7 +48,7 @@ func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
 	if len(set.Data) == 0 {
 		return false
 	}
-	q.Outcome = Outcome{Kind: Positive, Answer: []Set{{RRset: set}}}
+	q.Outcome = Outcome{Kind: Positive, Origin: FromServer, Answer: []Set{{RRset: set}}}
 	p.run.ns.byGlue(q.Name)
 	s.r.trace(q, "iter", "the referral has the address of %s", q.Name)
 	return true

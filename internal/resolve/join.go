@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
@@ -46,7 +47,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 	case full:
 		// A client that hears nothing asks again, and finds the answer in the cache.
 		d.cfg.Counters.Hit(limits.WaitersQuestion)
-		r.Result.fail(errJoined)
+		r.Result.Fail(errJoined)
 		r.Result.Drop = true
 	case leads:
 		d.lead(layers, r, key, f)
@@ -62,8 +63,8 @@ func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
 		if d.flights.land(key); f.done == nil {
 			return // nobody waits
 		}
-		res := Result{EDE: NoEDE}
-		if res.fail(errJoined); ended {
+		res := Result{EDE: ede.None}
+		if res.Fail(errJoined); ended {
 			res, f.do = r.Result.clone(), r.DO
 		}
 		f.result = &res
@@ -88,7 +89,7 @@ func (d *Driver) wait(ctx context.Context, f *flight, r *Request) {
 		if err == nil {
 			err = d.timeUp(r)
 		}
-		r.Result.fail(err)
+		r.Result.Fail(err)
 	}
 }
 

@@ -11,7 +11,7 @@ const (
 	Consume State = 1 << iota // an answer is awaited or at hand
 	Produce                   // a question must be sent
 	Done                      // this query is solved
-	Fail                      // this request has failed
+	Fail                      // this query has failed, or the request in Begin; Request.Fail says why
 	Yield                     // a sub-query was pushed; call the hook again after it
 )
 
@@ -29,8 +29,9 @@ type Layer struct {
 	Produce func(*Request, *Query) State
 	// Checkout is the last look at an outgoing question; q.Server is chosen.
 	Checkout func(*Request, *Query) State
-	// Consume sees each answer. msg is nil when the Outcome came from Produce.
-	// iterate makes the Outcome of a message; later layers judge and keep it.
+	// Consume sees each answer: the message of a server, of which iterate makes the
+	// Outcome and which later layers judge and keep, or an Outcome without a message.
+	// Outcome.Origin says which; msg is nil unless it is FromServer.
 	// Produce, or an Outcome that is Lame, means that another answer is wanted: the
 	// layers behind do not see this one.
 	Consume func(*Request, *Query, *wire.Msg) State

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
@@ -49,11 +50,35 @@ const (
 	Lame
 )
 
+// Origin says where an Outcome comes from. By it a layer judges what it may do
+// with one: what servers say has to be judged and is kept, what the cache held has
+// been through that, and a module vouches for what it makes up.
+type Origin uint8
+
+// Origins.
+const (
+	// FromModule: a module made it up, or made it of something that is not for the
+	// cache.
+	FromModule Origin = iota
+	// FromServer: iterate made it of the message at hand.
+	FromServer
+	// HeldBack: iterate made it of an earlier message, for which nobody vouches, and
+	// no other server had a better one.
+	HeldBack
+	// FromCache: the cache held it.
+	FromCache
+)
+
+// Fresh tells whether servers have just said it, so that it is still to be judged
+// and may be kept.
+func (o Origin) Fresh() bool { return o == FromServer || o == HeldBack }
+
 // Outcome is what one query came to: made by iterate from a message, or by the
 // cache or a module from what they hold.
 type Outcome struct {
-	Kind  Kind
-	Rcode int
+	Kind   Kind
+	Origin Origin
+	Rcode  int
 	// Answer holds the chain that starts at the query's name, in order, synthesised
 	// CNAMEs of a DNAME included right after it.
 	Answer []Set
@@ -75,7 +100,7 @@ type Outcome struct {
 func (res *Result) hideProofs() {
 	keep := res.Authority[:0:0]
 	for i := range res.Authority {
-		if t := res.Authority[i].Type; t != wire.TypeNSEC && t != wire.TypeNSEC3 && t != wire.TypeDS {
+		if !wire.IsProof(res.Authority[i].Type) {
 			keep = append(keep, res.Authority[i])
 		}
 	}
@@ -91,8 +116,8 @@ type Result struct {
 	Additional []Set
 	// Rank is the lowest rank of what the answer rests on.
 	Rank rank.Rank
-	// EDE is an extended error (RFC 8914); 0xffff when there is none.
-	EDE     uint16
+	// EDE is an extended error (RFC 8914); ede.None when there is none.
+	EDE     ede.Code
 	EDEText string
 	// Remembered tells that the failure is one of a moment ago that is told again
 	// (RFC 9520); the extended error is that of then.
@@ -116,7 +141,3 @@ type Result struct {
 	// Failure is why the resolution came to nothing; nil when it came to something.
 	Failure error
 }
-
-// NoEDE is the value of Result.EDE when there is nothing to tell: code 0 means
-// "other error".
-const NoEDE = 0xffff

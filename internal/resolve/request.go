@@ -60,6 +60,7 @@ type Request struct {
 	Patience time.Duration
 
 	ctx          context.Context
+	failure      error // why the last hook failed; see Fail
 	root         *Query
 	iterations   int
 	nsFetches    int // name servers whose addresses were looked up

@@ -131,7 +131,7 @@ func (s *solver) produce(q *Query) error {
 		case Yield:
 			return s.yielded(q)
 		case Fail:
-			return &layerError{s.layers[q.run.hook].Name}
+			return s.r.failedIn(s.layers[q.run.hook])
 		case Done:
 			if q.Outcome.Kind != Pending {
 				s.tellKnown(q, s.layers[q.run.hook])
@@ -165,7 +165,7 @@ func (s *solver) consume(q *Query) error {
 		case Yield:
 			return s.yielded(q)
 		case Fail:
-			return &layerError{s.layers[q.run.hook].Name}
+			return s.r.failedIn(s.layers[q.run.hook])
 		case Produce:
 			return s.decide(q)
 		}

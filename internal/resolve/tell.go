@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
@@ -62,7 +63,7 @@ func (r *Request) sketch() string {
 	if len(res.Answer) > 0 {
 		text += ", " + sets(res.Answer)
 	}
-	if res.EDE != NoEDE {
+	if res.EDE != ede.None {
 		text += fmt.Sprintf(", extended error %d", res.EDE)
 	}
 	return text

@@ -26,8 +26,8 @@ func Layer() *resolve.Layer {
 // what a module made up is the module's to vouch for. What a forwarder was asked
 // for with CD=1 it has not judged, and would perhaps not have told otherwise: it
 // stays as it is and is for clients that set CD too (RFC 4035, section 3.2.2).
-func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
-	if msg == nil && q.Iter.Fallback == nil || q.Forwards() && r.CD {
+func consume(r *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
+	if !q.Outcome.Origin.Fresh() || q.Forwards() && r.CD {
 		return resolve.Consume
 	}
 	o := &q.Outcome

@@ -11,7 +11,7 @@ import (
 
 func TestNothingIsSecureWithoutProof(t *testing.T) {
 	for r := range rank.Rank(255) {
-		q := &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.Positive, Answer: []resolve.Set{{Rank: r}}}}
+		q := &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.Positive, Origin: resolve.FromServer, Answer: []resolve.Set{{Rank: r}}}}
 		Layer().Consume(nil, q, &wire.Msg{})
 		got, want := q.Outcome.Answer[0].Rank, r
 		if r == rank.Initial|rank.Auth {
@@ -33,10 +33,22 @@ func TestNothingIsSecureWithoutProof(t *testing.T) {
 		if got := q.Outcome.Answer[0].Rank; got != want {
 			t.Errorf("from a forwarder: rank %d became %d, want %d", r, got, want)
 		}
-		q.Flags, q.Outcome.Answer[0].Rank = 0, r
+		q.Flags = 0
+		for _, known := range []resolve.Origin{resolve.FromCache, resolve.FromModule} {
+			q.Outcome.Origin, q.Outcome.Answer[0].Rank = known, r
+			Layer().Consume(nil, q, nil)
+			if got := q.Outcome.Answer[0].Rank; got != r {
+				t.Errorf("origin %d: rank %d became %d", known, r, got)
+			}
+		}
+		want = r
+		if r == rank.Initial|rank.Auth {
+			want = rank.Insecure | rank.Auth
+		}
+		q.Outcome.Origin, q.Outcome.Answer[0].Rank = resolve.HeldBack, r
 		Layer().Consume(nil, q, nil)
-		if got := q.Outcome.Answer[0].Rank; got != r {
-			t.Errorf("from the cache: rank %d became %d", r, got)
+		if got := q.Outcome.Answer[0].Rank; got != want {
+			t.Errorf("held back: rank %d became %d, want %d", r, got, want)
 		}
 	}
 }

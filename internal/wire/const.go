@@ -78,6 +78,14 @@ const (
 	OptionEDE    uint16 = 15
 )
 
+// IsDenial tells whether records of a type deny that names or types exist (RFC
+// 4034, section 4; RFC 5155, section 3).
+func IsDenial(t uint16) bool { return t == TypeNSEC || t == TypeNSEC3 }
+
+// IsProof tells whether records of a type stand beside an answer only for clients
+// that set DO (RFC 4035, section 3.2.1).
+func IsProof(t uint16) bool { return IsDenial(t) || t == TypeRRSIG || t == TypeDS }
+
 // IsMetaType tells whether a type exists in questions only, or in no message
 // that a resolver serves (RFC 6895, section 3.1). ANY counts too.
 func IsMetaType(t uint16) bool { return t == TypeOPT || t >= 128 && t <= 255 }

@@ -22,6 +22,30 @@ type RRset struct {
 // Covered is the type that the RRSIG in rdata covers (RFC 4034, section 3.1.1).
 func Covered(rdata []byte) uint16 { return binary.BigEndian.Uint16(rdata) }
 
+// SigFixed is the length in octets of an RRSIG's RDATA before the signer's name,
+// and so the least that one has (RFC 4034, section 3.1).
+const SigFixed = 18
+
+// SigLabels is the number of labels in the owner of the set as it was signed,
+// without the root and without a leading * (RFC 4034, section 3.1.3).
+func SigLabels(rdata []byte) int { return int(rdata[3]) }
+
+// Expanded tells whether a wildcard made the set: a signature covers fewer labels
+// than the owner has. The wildcard's own records, asked for by its name, are not
+// expanded (RFC 4035, section 5.3.4).
+func (s *RRset) Expanded() bool {
+	labels := s.Owner.Labels()
+	if s.Owner.IsWildcard() {
+		labels--
+	}
+	for _, sig := range s.Sigs {
+		if len(sig) >= SigFixed && SigLabels(sig) < labels {
+			return true
+		}
+	}
+	return false
+}
+
 // Group collects records into RRsets in the order of first appearance. RRSIGs
 // join the set that they cover; those that cover none are left out. Records
 // beyond limits.MaxRRsPerRRset are refused with ErrLargeSet.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/listen"
 	"kresd/internal/module"
 	"kresd/internal/rank"
@@ -94,7 +95,7 @@ const anyTTL = 3600
 // minimalANY answers ANY with one HINFO record, which says that nobody is told
 // everything (RFC 8482, section 4.2).
 func minimalANY(req *resolve.Request) {
-	req.Result = resolve.Result{EDE: resolve.NoEDE, NoCache: true, Rank: rank.Insecure}
+	req.Result = resolve.Result{EDE: ede.None, NoCache: true, Rank: rank.Insecure}
 	set := wire.RRset{Owner: req.Name, Type: wire.TypeHINFO, Class: wire.ClassIN, TTL: anyTTL, Data: [][]byte{[]byte("\x07RFC8482\x00")}}
 	req.Result.Answer = []resolve.Set{{RRset: set, Rank: rank.Auth | rank.Insecure}}
 }

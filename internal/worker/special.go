@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 
+	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
@@ -62,7 +63,7 @@ func (w *Worker) hostname() string {
 // say answers a question of class CH with one line of text.
 func say(dst []byte, q *wire.Question, text string, s reply.Shape) []byte {
 	text = text[:min(len(text), 255)]
-	res := resolve.Result{EDE: resolve.NoEDE, AA: true, Answer: []resolve.Set{{Rank: rank.Insecure, RRset: wire.RRset{
+	res := resolve.Result{EDE: ede.None, AA: true, Answer: []resolve.Set{{Rank: rank.Insecure, RRset: wire.RRset{
 		Owner: wire.Target(q.Name), Type: wire.TypeTXT, Class: wire.ClassCH,
 		Data: [][]byte{append([]byte{byte(len(text))}, text...)},
 	}}}}

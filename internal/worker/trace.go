@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -245,8 +246,8 @@ func results(res *resolve.Result) (out []string) {
 	case len(res.Answer) == 0:
 		say("%s", wire.RcodeText(res.Rcode))
 	}
-	if res.EDE != resolve.NoEDE {
-		out = append(out, extended(res.EDE, res.EDEText))
+	if res.EDE != ede.None {
+		out = append(out, ede.Text(res.EDE, res.EDEText))
 	}
 	return out
 }

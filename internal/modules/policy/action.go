@@ -2,6 +2,7 @@ package policy
 
 import (
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -68,6 +69,16 @@ type Meeting struct {
 	Post bool
 }
 
+// fail ends the request, whose client is told why.
+func (m *Meeting) fail(err error) {
+	if m.Post {
+		m.Req.Result = blank(ede.None)
+		m.Req.Result.Fail(err)
+		return
+	}
+	m.Req.Fail(err)
+}
+
 // Run is an action that a script decides by its function origin.
 func Run(origin any, fn func(m *Meeting) Decision) *Action {
 	return &Action{name: "function", fast: module.Driver, run: fn, origin: origin}
@@ -86,8 +97,7 @@ func Pass() *Action {
 // Drop makes a request fail.
 func Drop() *Action {
 	return &Action{name: "DROP", fast: module.Driver, run: func(m *Meeting) Decision {
-		m.Req.Result = blank(edeProhibited)
-		m.Req.Result.Rcode = wire.RcodeServFail
+		m.fail(&resolve.Failure{EDE: ede.Prohibited})
 		return Failed
 	}}
 }
@@ -95,7 +105,7 @@ func Drop() *Action {
 // NoAnswer says nothing to the client.
 func NoAnswer() *Action {
 	return &Action{name: "NO_ANSWER", fast: module.Drop, run: func(m *Meeting) Decision {
-		m.Req.Result = blank(resolve.NoEDE)
+		m.Req.Result = blank(ede.None)
 		m.Req.Result.Drop = true
 		return Answered
 	}}
@@ -104,7 +114,7 @@ func NoAnswer() *Action {
 // Refuse answers REFUSED.
 func Refuse() *Action {
 	return &Action{name: "REFUSE", fast: module.Driver, run: func(m *Meeting) Decision {
-		m.Req.Result = blank(edeProhibited)
+		m.Req.Result = blank(ede.Prohibited)
 		m.Req.Result.Rcode = wire.RcodeRefused
 		return Answered
 	}}
@@ -116,7 +126,7 @@ func Truncate() *Action {
 		if m.Req.Stream || !m.Req.Client.IsValid() {
 			return Stop
 		}
-		m.Req.Result = blank(resolve.NoEDE)
+		m.Req.Result = blank(ede.None)
 		m.Req.Result.TC = true
 		return Answered
 	}}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -23,7 +24,7 @@ func Answer(types map[uint16]Data, nodata bool) *Action {
 		if !ok && !nodata {
 			return GoOn
 		}
-		r := blank(edeForged)
+		r := blank(ede.ForgedAnswer)
 		r.AA = true
 		if ok {
 			r.Answer = []resolve.Set{record(m.Req.Name, m.Req.Type, data.TTL, data.Data...)}

@@ -5,19 +5,12 @@ import (
 	"fmt"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
-)
-
-// Extended errors (RFC 8914, section 4; IANA).
-const (
-	edeForged       = 4
-	edeBlocked      = 15
-	edeProhibited   = 18
-	edeNotSupported = 21
 )
 
 // madeUpTTL is how long clients may keep what is said about a denied name, in
@@ -28,23 +21,23 @@ const madeUpTTL = 10800
 const explanation dnsname.Name = "\x0bexplanation\x07invalid\x00"
 
 // blank is a Result that is for this client only.
-func blank(ede uint16) resolve.Result { return resolve.Result{EDE: ede, NoCache: true} }
+func blank(code ede.Code) resolve.Result { return resolve.Result{EDE: code, NoCache: true} }
 
 // Deny answers that the name does not exist.
 func Deny() *Action {
-	a, _ := DenyMessage("", edeBlocked)
+	a, _ := DenyMessage("", ede.Blocked)
 	a.name = "DENY"
 	return a
 }
 
 // DenyMessage is Deny with a text that tells the client why, and an extended
 // error code.
-func DenyMessage(text string, ede uint16) (*Action, error) {
+func DenyMessage(text string, code ede.Code) (*Action, error) {
 	if len(text) > limits.DenyMessage {
 		return nil, fmt.Errorf("a message of %d octets is too long; at most %d", len(text), limits.DenyMessage)
 	}
 	return &Action{name: "DENY_MSG", fast: module.Driver, run: func(m *Meeting) Decision {
-		m.Req.Result = denial(m.Req.Name, text, ede)
+		m.Req.Result = denial(m.Req.Name, text, code)
 		return Answered
 	}}, nil
 }
@@ -52,13 +45,13 @@ func DenyMessage(text string, ede uint16) (*Action, error) {
 // denySpecial is DenyMessage for a name that is special.
 func denySpecial(text string) *Action {
 	return &Action{name: "DENY_MSG", fast: module.Driver, run: func(m *Meeting) Decision {
-		m.Req.Result = denial(m.Req.Name, text, edeNotSupported)
+		m.Req.Result = denial(m.Req.Name, text, ede.NotSupported)
 		return Answered
 	}}
 }
 
-func denial(zone dnsname.Name, text string, ede uint16) resolve.Result {
-	r := blank(ede)
+func denial(zone dnsname.Name, text string, code ede.Code) resolve.Result {
+	r := blank(code)
 	r.Rcode, r.AA = wire.RcodeNXDomain, true
 	r.Authority = []resolve.Set{soa(zone, madeUpTTL)}
 	if text != "" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"kresd/internal/ede"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -49,7 +50,7 @@ func outcomeText(req *resolve.Request) string {
 	var b strings.Builder
 	res := &req.Result
 	fmt.Fprintf(&b, "[%05d] answer %s", req.ID, rcodeName(res.Rcode))
-	if res.EDE != resolve.NoEDE {
+	if res.EDE != ede.None {
 		fmt.Fprintf(&b, ", extended error %d %s", res.EDE, res.EDEText)
 	}
 	for _, section := range [][]resolve.Set{res.Answer, res.Authority, res.Additional} {

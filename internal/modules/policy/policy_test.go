@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -51,7 +52,7 @@ func (r *rules) on(f Filter, a *Action) *Entry { return r.Add(&Rule{Filter: f, A
 
 func (r *rules) ask(text string, qtype uint16) (*resolve.Request, resolve.State) {
 	req := &resolve.Request{Question: resolve.Question{Name: name(r.t, text), Type: qtype, Class: wire.ClassIN},
-		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Result: resolve.Result{EDE: resolve.NoEDE}}
+		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Result: resolve.Result{EDE: ede.None}}
 	return req, r.inst.Layer.Begin(req)
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -69,7 +70,7 @@ func mustParse(texts ...string) []dnsname.Name {
 // sets, or that the name does not exist.
 func answerLocally(name string, data func(q resolve.Question, zone dnsname.Name) (sets []resolve.Set, exists bool)) *Action {
 	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
-		r := blank(resolve.NoEDE)
+		r := blank(ede.None)
 		r.AA = true
 		sets, exists := data(m.Req.Question, m.Zone)
 		if r.Answer = sets; len(sets) == 0 {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"kresd/internal/resolve"
+	"kresd/internal/ede"
 	"kresd/internal/zonecut"
 )
 
@@ -62,7 +62,7 @@ func TestSlowServersBehindAnOldDelegation(t *testing.T) {
 	})
 	w.want("at first", w.ask("www.example.", 0), dns.RcodeServerFailure, 22, 0)
 	w.group.Wait()
-	w.want("then", w.ask("www.example.", 0), dns.RcodeSuccess, resolve.NoEDE, 30)
+	w.want("then", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
 }
 
 // What a client's question may cost is counted once, whoever is asked for it.

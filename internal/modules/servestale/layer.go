@@ -5,19 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
-)
-
-// Extended errors (RFC 8914, section 4).
-const (
-	edeStale         = 3
-	edeNotReady      = 14
-	edeStaleNXDomain = 19
-	edeNoReachable   = 22
-	edeNetwork       = 23
 )
 
 // concerned tells whether a request may be answered with old data: a client's, if
@@ -41,8 +33,7 @@ func (s *serveStale) begin(req *resolve.Request) resolve.State {
 // produce does not begin anew what is being tried already.
 func (s *serveStale) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	if q.Parent == nil && concerned(req) && s.isTried(question{req.Question, req.CD}, req.Now) {
-		req.Result.EDE = edeNoReachable
-		return resolve.Fail
+		return req.Fail(&resolve.Failure{EDE: ede.NoReachableAuthority})
 	}
 	return resolve.Produce
 }
@@ -69,10 +60,10 @@ func (s *serveStale) finalize(req *resolve.Request) {
 }
 
 // reasons are the failures in whose place an answer of old is in order.
-var reasons = map[uint16]string{
-	edeNotReady:    "no root server is known",
-	edeNoReachable: "no authority could be reached",
-	edeNetwork:     "the network failed",
+var reasons = map[ede.Code]string{
+	ede.NotReady:             "no root server is known",
+	ede.NoReachableAuthority: "no authority could be reached",
+	ede.NetworkError:         "the network failed",
 }
 
 // answer makes the result of what was known, and tells whether there was
@@ -84,12 +75,12 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 	}
 	res := resolve.Result{
 		Rcode: o.Rcode, Answer: o.Answer, Authority: o.Authority, Rank: rank.Auth | rank.Insecure,
-		EDE: resolve.NoEDE, NoCache: true, Stale: stale, Cached: true, Failure: req.Result.Failure,
+		EDE: ede.None, NoCache: true, Stale: stale, Cached: true, Failure: req.Result.Failure,
 	}
 	if stale {
-		res.EDE, res.EDEText = edeStale, why
+		res.EDE, res.EDEText = ede.StaleAnswer, why
 		if o.Rcode == wire.RcodeNXDomain {
-			res.EDE = edeStaleNXDomain
+			res.EDE = ede.StaleNXDomain
 		}
 	}
 	req.Result = res
@@ -129,7 +120,7 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	}
 	res.Answer, res.Authority = slices.Clone(res.Answer), slices.Clone(res.Authority) // layers after this one may change theirs
 	res.Failure, res.NoCache, res.Stale = req.Result.Failure, true, true
-	res.EDE, res.EDEText = edeStale, why+", the delegation is old"
+	res.EDE, res.EDEText = ede.StaleAnswer, why+", the delegation is old"
 	req.Result = res
 	return true
 }

@@ -9,6 +9,7 @@ import (
 
 	"kresd/internal/cache"
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/rank"
@@ -84,13 +85,13 @@ func (b *bench) stale(q resolve.Question, _ int64, _ bool, grace int64, allow ca
 func (b *bench) request() *resolve.Request {
 	return &resolve.Request{
 		Question: resolve.Question{Name: www(b), Type: wire.TypeA, Class: wire.ClassIN},
-		Client:   netip.MustParseAddrPort("192.0.2.9:1234"), Result: resolve.Result{EDE: resolve.NoEDE},
+		Client:   netip.MustParseAddrPort("192.0.2.9:1234"), Result: resolve.Result{EDE: ede.None},
 	}
 }
 
 // failed finalizes a request that came to nothing.
-func (b *bench) failed(req *resolve.Request, err error, ede uint16) *resolve.Result {
-	req.Result = resolve.Result{Rcode: wire.RcodeServFail, NoCache: true, EDE: ede, Failure: err}
+func (b *bench) failed(req *resolve.Request, err error, code ede.Code) *resolve.Result {
+	req.Result = resolve.Result{Rcode: wire.RcodeServFail, NoCache: true, EDE: code, Failure: err}
 	b.Layer.Finalize(req)
 	return &req.Result
 }
@@ -98,7 +99,7 @@ func (b *bench) failed(req *resolve.Request, err error, ede uint16) *resolve.Res
 func TestAnOldAnswerTakesThePlaceOfAFailureToReachAnybody(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		ede  uint16
+		ede  ede.Code
 		set  func(*bench, *resolve.Request)
 		told bool
 	}{
@@ -107,7 +108,7 @@ func TestAnOldAnswerTakesThePlaceOfAFailureToReachAnybody(t *testing.T) {
 		{"no root", 14, nil, true},
 		{"bogus", 6, nil, false},
 		{"a policy's failure", 15, nil, false},
-		{"a failure without a reason", resolve.NoEDE, nil, false},
+		{"a failure without a reason", ede.None, nil, false},
 		{"another error", 0, nil, false},
 		{"nothing is known", 22, func(b *bench, _ *resolve.Request) { b.known = resolve.Outcome{} }, false},
 		{"the client wants fresh data", 22, func(_ *bench, r *resolve.Request) { r.Flags |= resolve.NoCache }, false},
@@ -257,7 +258,7 @@ func TestADelegationThatIsOverLeadsToTheZonesServers(t *testing.T) {
 		if own.Cut != b.cut || own.Flags&resolve.NoCache == 0 || own.Client.IsValid() || own.Patience == 0 || !own.Alone {
 			t.Errorf("asked %+v", own)
 		}
-		own.Result = resolve.Result{Answer: known.Answer, EDE: resolve.NoEDE}
+		own.Result = resolve.Result{Answer: known.Answer, EDE: ede.None}
 		b.goOn <- struct{}{}
 	}()
 	if res := b.failed(b.request(), resolve.ErrNoServer, 22); len(res.Answer) != 1 || res.Rcode != 0 || !res.Stale || !res.NoCache || res.EDE != 3 {
@@ -292,7 +293,7 @@ func TestWhatWasGivenUpEarlyIsTriedFurther(t *testing.T) {
 	next := b.request()
 	next.CD = true
 	q := &resolve.Query{Question: next.Question}
-	if s := b.Layer.Produce(next, q); s != resolve.Fail || next.Result.EDE != 22 {
+	if s := b.Layer.Produce(next, q); s != resolve.Fail || why(next) != ede.NoReachableAuthority {
 		t.Errorf("while it is tried a client waits: state %d, %+v", s, next.Result)
 	}
 	if s := b.Layer.Produce(b.request(), q); s != resolve.Produce {
@@ -323,4 +324,10 @@ func TestNotTooManyAreTriedFurther(t *testing.T) {
 			t.Errorf("question %d: tried further %v", i, tried)
 		}
 	}
+}
+
+// why is the extended error of a request whose hook has failed.
+func why(req *resolve.Request) ede.Code {
+	code, _ := resolve.Explain(req.Failed())
+	return code
 }

@@ -13,6 +13,7 @@ import (
 	"kresd/internal/cache"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/iterate"
 	"kresd/internal/limits"
 	"kresd/internal/lmdbcache"
@@ -162,10 +163,10 @@ func (w *world) ask(qname string, flags resolve.Flags) resolve.Result {
 	return req.Result
 }
 
-func (w *world) want(what string, res resolve.Result, rcode int, ede uint16, ttl uint32) {
+func (w *world) want(what string, res resolve.Result, rcode int, code ede.Code, ttl uint32) {
 	w.Helper()
-	if res.Rcode != rcode || res.EDE != ede {
-		w.Errorf("%s: rcode %d, extended error %d (%s), want %d and %d", what, res.Rcode, res.EDE, res.EDEText, rcode, ede)
+	if res.Rcode != rcode || res.EDE != code {
+		w.Errorf("%s: rcode %d, extended error %d (%s), want %d and %d", what, res.Rcode, res.EDE, res.EDEText, rcode, code)
 	}
 	if ttl > 0 && (len(res.Answer) != 1 || res.Answer[0].TTL != ttl) {
 		w.Errorf("%s: answer %+v, want a TTL of %d", what, res.Answer, ttl)
@@ -174,11 +175,11 @@ func (w *world) want(what string, res resolve.Result, rcode int, ede uint16, ttl
 
 func TestServersThatRefuse(t *testing.T) {
 	w := newWorld(t)
-	w.want("at first", w.ask("www.example.", 0), dns.RcodeSuccess, resolve.NoEDE, 30)
-	w.want("at first", w.ask("nope.example.", 0), dns.RcodeNameError, resolve.NoEDE, 0)
+	w.want("at first", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
+	w.want("at first", w.ask("nope.example.", 0), dns.RcodeNameError, ede.None, 0)
 	w.plays(refusing)
 	w.now.Add(10)
-	w.want("while it is alive", w.ask("www.example.", 0), dns.RcodeSuccess, resolve.NoEDE, 20)
+	w.want("while it is alive", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 20)
 	w.now.Add(50)
 	w.want("NO_CACHE", w.ask("www.example.", resolve.NoCache), dns.RcodeServerFailure, 22, 0)
 	w.plays(refusing)
@@ -194,7 +195,7 @@ func TestServersThatRefuse(t *testing.T) {
 	w.want("what was never known", w.ask("new.example.", 0), dns.RcodeServerFailure, 22, 0)
 	w.plays(honest)
 	w.now.Add(10)
-	w.want("back again", w.ask("www.example.", 0), dns.RcodeSuccess, resolve.NoEDE, 30)
+	w.want("back again", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
 	w.plays(refusing)
 	w.now.Add(30 + 86400)
 	w.want("a day later", w.ask("www.example.", 0), dns.RcodeServerFailure, 22, 0)
@@ -229,7 +230,7 @@ func TestServersThatAreTooSlow(t *testing.T) {
 	close(answer)
 	w.group.Wait()
 	w.plays(silent)
-	w.want("then", w.ask("www.example.", 0), dns.RcodeSuccess, resolve.NoEDE, 30)
+	w.want("then", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
 }
 
 // Clients that ask the same together share the wait, and all are told.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -106,17 +107,17 @@ func by(a *module.Answered, res resolve.Result, took time.Duration, from module.
 func TestACachedAnswerCountsByItsMessage(t *testing.T) {
 	b := newBench(t)
 	tally := b.NewTally()
-	good := resolve.Result{EDE: resolve.NoEDE, Answer: oneRecord(t)}
+	good := resolve.Result{EDE: ede.None, Answer: oneRecord(t)}
 	tally.Answered(answered(t, wire.FlagRD, 0, false, good))
 	a := answered(t, wire.FlagRD|wire.FlagCD, 1232, true, good)
 	a.Transport = module.TCP6
 	tally.Answered(a)
-	tally.Answered(answered(t, 0, 1232, true, resolve.Result{EDE: resolve.NoEDE, Answer: oneRecord(t), Rank: rank.Secure | rank.Auth}))
-	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: resolve.NoEDE, Answer: oneRecord(t), AA: true}))
-	tally.Answered(answered(t, 0, 1232, false, resolve.Result{EDE: resolve.NoEDE}))
-	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: resolve.NoEDE, Rcode: wire.RcodeNXDomain}))
-	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: resolve.NoEDE, TC: true}))
-	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: resolve.NoEDE, Rcode: wire.RcodeNotImp}))
+	tally.Answered(answered(t, 0, 1232, true, resolve.Result{EDE: ede.None, Answer: oneRecord(t), Rank: rank.Secure | rank.Auth}))
+	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: ede.None, Answer: oneRecord(t), AA: true}))
+	tally.Answered(answered(t, 0, 1232, false, resolve.Result{EDE: ede.None}))
+	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: ede.None, Rcode: wire.RcodeNXDomain}))
+	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: ede.None, TC: true}))
+	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: ede.None, Rcode: wire.RcodeNotImp}))
 	want := map[string]float64{
 		"answer.total": 8, "answer.noerror": 5, "answer.nodata": 1, "answer.nxdomain": 1, "answer.cached": 7, "answer.1ms": 8,
 		"answer.ra": 8, "answer.rd": 2, "answer.cd": 1, "answer.do": 2, "answer.edns0": 3, "answer.tc": 1, "answer.ad": 1, "answer.aa": 1,
@@ -131,10 +132,10 @@ func TestACachedAnswerCountsByItsMessage(t *testing.T) {
 
 func TestTheDriversWayAddsTime(t *testing.T) {
 	b := newBench(t)
-	good := resolve.Result{EDE: resolve.NoEDE, Answer: oneRecord(t)}
+	good := resolve.Result{EDE: ede.None, Answer: oneRecord(t)}
 	cached, stale := good, good
 	cached.Cached, stale.Stale = true, true
-	fail := resolve.Result{EDE: resolve.NoEDE, Rcode: wire.RcodeServFail}
+	fail := resolve.Result{EDE: ede.None, Rcode: wire.RcodeServFail}
 	for _, a := range []*module.Answered{
 		by(answered(t, wire.FlagRD, 0, false, good), good, 30*time.Millisecond, module.UDP4),
 		by(answered(t, 0, 0, false, cached), cached, time.Millisecond, module.UDP6),
@@ -187,7 +188,7 @@ func TestScriptsHaveCountersOfTheirOwn(t *testing.T) {
 	}
 	b.call("set", "answer.total 100")
 	tally := b.NewTally()
-	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: resolve.NoEDE}))
+	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: ede.None}))
 	if v := b.call("get", "answer.total"); v != 101.0 {
 		t.Errorf("answer.total is %v after it was set to 100 and one answer", v)
 	}
@@ -261,7 +262,7 @@ func TestUpstreamsAreTheLatestRoundTrips(t *testing.T) {
 // Threads count while others come and go and somebody looks.
 func TestNoAnswerIsLostBetweenThreads(t *testing.T) {
 	b := newBench(t)
-	a := answered(t, 0, 0, false, resolve.Result{EDE: resolve.NoEDE})
+	a := answered(t, 0, 0, false, resolve.Result{EDE: ede.None})
 	const threads, rounds, each = 4, 20, 50
 	var all sync.WaitGroup
 	for range threads {
@@ -287,7 +288,7 @@ func TestNoAnswerIsLostBetweenThreads(t *testing.T) {
 func TestCountingAllocatesNothing(t *testing.T) {
 	b := newBench(t)
 	tally := b.NewTally()
-	a := answered(t, wire.FlagRD, 1232, true, resolve.Result{EDE: resolve.NoEDE, Answer: oneRecord(t)})
+	a := answered(t, wire.FlagRD, 1232, true, resolve.Result{EDE: ede.None, Answer: oneRecord(t)})
 	if n := testing.AllocsPerRun(100, func() { tally.Answered(a) }); n != 0 {
 		t.Errorf("%v allocations for one answer", n)
 	}
@@ -296,7 +297,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 func BenchmarkTally(b *testing.B) {
 	inst, _ := Open(Daemon{})
 	tally := inst.NewTally()
-	a := answered(b, wire.FlagRD, 1232, true, resolve.Result{EDE: resolve.NoEDE, Answer: oneRecord(b)})
+	a := answered(b, wire.FlagRD, 1232, true, resolve.Result{EDE: ede.None, Answer: oneRecord(b)})
 	for b.Loop() {
 		tally.Answered(a)
 	}
@@ -305,7 +306,7 @@ func BenchmarkTally(b *testing.B) {
 // An empty answer with TC is the work of a rule: it has no data. What did not fit
 // into a datagram has.
 func TestATruncatedAnswerByRule(t *testing.T) {
-	cut := resolve.Result{EDE: resolve.NoEDE, TC: true}
+	cut := resolve.Result{EDE: ede.None, TC: true}
 	if got := shapeOf(by(answered(t, 0, 0, false, cut), cut, 0, module.UDP4)).class(); got != noData {
 		t.Errorf("by a rule: class %d", got)
 	}
