@@ -48,11 +48,11 @@ func pause(t *testing.T, g *proctest.Group, id int) proctest.Worker {
 	return w
 }
 
-// guarded waits until each worker's sockets on the group's port are open
+// inCustody waits until each worker's sockets on the group's port are open
 // elsewhere too: in a sibling, or in the supervisor.
-func guarded(t *testing.T, g *proctest.Group) {
+func inCustody(t *testing.T, g *proctest.Group) {
 	t.Helper()
-	proctest.Eventually(t, 10*time.Second, "all sockets are guarded", func() bool {
+	proctest.Eventually(t, 10*time.Second, "all sockets are in custody", func() bool {
 		for _, inode := range sockets(t, g.Addr.Port()) {
 			if holders(inode, family(g)) < 2 {
 				return false
@@ -123,7 +123,7 @@ func TestQueueOfAKilledWorkerIsAnswered(t *testing.T) {
 	const rate = 2000
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 4))
 	warm(t, g)
-	guarded(t, g)
+	inCustody(t, g)
 	s := proctest.Load(t, g.Addr, rate, names...)
 	w := pause(t, g, 2)
 	var conns []*dns.Conn
@@ -153,7 +153,7 @@ func TestQueueOfAKilledWorkerIsAnswered(t *testing.T) {
 func TestKillUnderAFrozenSupervisorCostsNothing(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
 	warm(t, g)
-	guarded(t, g)
+	inCustody(t, g)
 	s := proctest.Load(t, g.Addr, 2000, names...)
 	w := pause(t, g, 1)
 	g.Signal(syscall.SIGSTOP)
@@ -162,14 +162,14 @@ func TestKillUnderAFrozenSupervisorCostsNothing(t *testing.T) {
 	lossless(t, "killed under a frozen supervisor", s.Stop(), inside)
 	g.Signal(syscall.SIGCONT)
 	proctest.Eventually(t, 10*time.Second, "the worker is back", func() bool { return len(g.Workers()) == 3 })
-	guarded(t, g)
+	inCustody(t, g)
 }
 
 // A worker that does not come back costs nothing: its share goes to the others.
 func TestWorkerThatDoesNotComeBackCostsNothing(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
 	warm(t, g)
-	guarded(t, g)
+	inCustody(t, g)
 	if err := os.WriteFile(filepath.Join(g.Dir, "config"), []byte("os.exit(7)\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestQueueOfALoneWorkerWaitsForItsSuccessor(t *testing.T) {
 	config.Program = "kresd-supervisor"
 	g := proctest.Start(t, config)
 	warm(t, g)
-	guarded(t, g)
+	inCustody(t, g)
 	s := proctest.Load(t, g.Addr, 500, names...)
 	w := pause(t, g, 0)
 	kill(t, w.PID)
@@ -201,7 +201,7 @@ func TestQueueOfALoneWorkerWaitsForItsSuccessor(t *testing.T) {
 	})
 	// Between the end of the one and the sockets of the other nothing is closed.
 	lossless(t, "the only worker was killed", s.Stop(), inside)
-	guarded(t, g)
+	inCustody(t, g)
 
 	if err := os.WriteFile(filepath.Join(g.Dir, "config"), []byte("os.exit(7)\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestQueueOfALoneWorkerWaitsForItsSuccessor(t *testing.T) {
 // Copies follow what is listened on, and none is left behind, in no process.
 func TestCopiesFollowTheSockets(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
-	guarded(t, g)
+	inCustody(t, g)
 	supervisor := openFiles(g.PID())
 	before := map[int]int{}
 	for _, w := range g.Workers() {
@@ -223,7 +223,7 @@ func TestCopiesFollowTheSockets(t *testing.T) {
 		at := proctest.FreePort(t)
 		w := g.Worker(t, i%3)
 		proctest.Eval(t, w.Socket, fmt.Sprintf("net.listen('%s', %d)", at.Addr(), at.Port()))
-		proctest.Eventually(t, 10*time.Second, "the new sockets are guarded", func() bool {
+		proctest.Eventually(t, 10*time.Second, "the new sockets are in custody", func() bool {
 			list := sockets(t, at.Port())
 			return len(list) == 2 && holders(list[0], family(g)) == 2 && holders(list[1], family(g)) == 2
 		})
@@ -240,12 +240,12 @@ func TestCopiesFollowTheSockets(t *testing.T) {
 			ws := g.Workers()
 			return len(ws) == 3 && ws[i%3].PID != old.PID
 		})
-		guarded(t, g)
+		inCustody(t, g)
 	}
 	proctest.Eventually(t, 10*time.Second, "the supervisor has as many files open as before", func() bool { return openFiles(g.PID()) <= supervisor })
 	proctest.Eventually(t, 10*time.Second, "the port has the sockets of three workers", func() bool { return len(sockets(t, g.Addr.Port())) == 6 })
 	for _, w := range g.Workers() {
-		// a guardian of two has three descriptors more than one of one
+		// a custodian of two owners has three descriptors more than one of one
 		proctest.Eventually(t, 10*time.Second, "a worker has not many more files open than before", func() bool { return openFiles(w.PID) <= before[w.ID]+6 })
 	}
 }

@@ -92,26 +92,26 @@ func TestDescriptorsOfALongMessage(t *testing.T) {
 	}
 }
 
-func TestGuardedKeepsTheNewest(t *testing.T) {
+func TestTheNewestOfEachOwnersSocketsIsEntrusted(t *testing.T) {
 	sup, link := linked(t)
 	_, out := pipes(t, 3)
 	defer out.Close()
 	before := copies(t, out[0])
 	for range 20 {
-		if err := sup.Send(Message{Kind: Guard, PID: 7, FDs: out}); err != nil {
+		if err := sup.Send(Message{Kind: Keep, PID: 7, FDs: out}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	sup.Send(Message{Kind: Guard, PID: 8, FDs: out})
+	sup.Send(Message{Kind: Keep, PID: 8, FDs: out})
 	sup.Send(Message{Kind: Roster, FDs: out}) // of a later version
 	sup.Send(Message{Kind: "later still", FDs: out})
-	sup.Send(Message{Kind: Guard, PID: 8})
+	sup.Send(Message{Kind: Keep, PID: 8})
 	sup.Send(Message{Kind: Give})
 	<-link.Give()
-	<-link.Guards()
-	list := link.Guarded()
+	<-link.Entrusted()
+	list := link.TakeEntrusted()
 	if len(list) != 2 || list[0].PID != 7 || len(list[0].FDs) != 3 || list[1].PID != 8 || len(list[1].FDs) != 0 {
-		t.Errorf("guarded are %+v", list)
+		t.Errorf("entrusted are %+v", list)
 	}
 	for _, m := range list {
 		m.FDs.Close()
@@ -119,7 +119,7 @@ func TestGuardedKeepsTheNewest(t *testing.T) {
 	if after := copies(t, out[0]); after != before {
 		t.Errorf("%d descriptors are open, %d were before", after, before)
 	}
-	if len(link.Guarded()) != 0 {
+	if len(link.TakeEntrusted()) != 0 {
 		t.Error("what was taken is still there")
 	}
 }

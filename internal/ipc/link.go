@@ -43,11 +43,11 @@ type Link struct {
 	drain   chan struct{}
 	closed  chan struct{}
 	give    chan struct{}
-	guards  chan struct{} // something is in guarded
 	sendMu  sync.Mutex
 
-	guardMu sync.Mutex
-	guarded []Message
+	entrusted chan struct{} // something is in keep
+	keepMu    sync.Mutex
+	keep      []Message
 }
 
 // FromEnv opens the link of a process that a supervisor started; it returns
@@ -80,7 +80,8 @@ func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
 		drain:  make(chan struct{}),
 		closed: make(chan struct{}),
 		give:   make(chan struct{}, 1),
-		guards: make(chan struct{}, 1),
+
+		entrusted: make(chan struct{}, 1),
 	}
 	if err := conn.Send(Message{Kind: Hello, PID: os.Getpid()}); err != nil {
 		return nil, fmt.Errorf("supervisor is gone: %w", err)
@@ -127,8 +128,8 @@ func (l *Link) listen() {
 			}
 		case Give:
 			wake(l.give)
-		case Guard:
-			l.setGuard(m)
+		case Keep:
+			l.setKeep(m)
 			continue // its descriptors are kept
 		}
 		m.FDs.Close()
@@ -143,18 +144,18 @@ func wake(c chan struct{}) {
 	}
 }
 
-// setGuard keeps the newest word on each process only.
-func (l *Link) setGuard(m Message) {
-	l.guardMu.Lock()
-	defer l.guardMu.Unlock()
-	l.guarded = slices.DeleteFunc(l.guarded, func(old Message) bool {
+// setKeep keeps the newest message about each process only.
+func (l *Link) setKeep(m Message) {
+	l.keepMu.Lock()
+	defer l.keepMu.Unlock()
+	l.keep = slices.DeleteFunc(l.keep, func(old Message) bool {
 		if old.PID == m.PID {
 			old.FDs.Close()
 		}
 		return old.PID == m.PID
 	})
-	l.guarded = append(l.guarded, m)
-	wake(l.guards)
+	l.keep = append(l.keep, m)
+	wake(l.entrusted)
 }
 
 // setRoster keeps the newest roster only: nobody needs an older one.
@@ -218,12 +219,12 @@ func (l *Link) Changed() { l.send(Message{Kind: Changed}) }
 // with this process, then the listening sockets.
 func (l *Link) Sockets(fds Descriptors) { l.send(Message{Kind: Sockets, FDs: fds}) }
 
-// Kept tells that what Guarded gave for process pid was heard.
+// Kept confirms what TakeEntrusted gave for process pid.
 func (l *Link) Kept(pid int) { l.send(Message{Kind: Kept, PID: pid}) }
 
-// Taken tells that process pid is dead and that what its sockets hold is
+// TookOver tells that process pid is dead and that what its sockets hold is
 // answered here.
-func (l *Link) Taken(pid int) { l.send(Message{Kind: Taken, PID: pid}) }
+func (l *Link) TookOver(pid int) { l.send(Message{Kind: TookOver, PID: pid}) }
 
 // Fatal hands over the one line that says why this worker cannot start. It
 // reports whether a supervisor took it and will show it; otherwise the caller
@@ -249,22 +250,23 @@ func (l *Link) Give() <-chan struct{} {
 	return l.give
 }
 
-// Guards tells that Guarded has something.
-func (l *Link) Guards() <-chan struct{} {
+// Entrusted tells that TakeEntrusted has something.
+func (l *Link) Entrusted() <-chan struct{} {
 	if l == nil {
 		return nil
 	}
-	return l.guards
+	return l.entrusted
 }
 
-// Guarded takes what has come of other workers' sockets, the newest of each
-// process: a message's FDs, now the caller's, belong to process PID; without
-// any they need no longer be kept.
-func (l *Link) Guarded() []Message {
-	l.guardMu.Lock()
-	defer l.guardMu.Unlock()
-	list := l.guarded
-	l.guarded = nil
+// TakeEntrusted takes the copies of other workers' sockets that have come since
+// it was last called, the newest of each process: a message's FDs are the
+// caller's from here on and have process PID as their owner; a message without
+// any ends the custody of that process's sockets.
+func (l *Link) TakeEntrusted() []Message {
+	l.keepMu.Lock()
+	defer l.keepMu.Unlock()
+	list := l.keep
+	l.keep = nil
 	return list
 }
 

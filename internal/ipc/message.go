@@ -24,18 +24,18 @@ const (
 	Ready    Kind = "ready"    // serving, with its control socket open
 	Fatal    Kind = "fatal"    // cannot start, or go on; Line says why
 	Stopping Kind = "stopping" // draining, of its own accord or when asked
-	Changed  Kind = "changed"  // listens elsewhere than when it last handed its sockets over
+	Changed  Kind = "changed"  // listens elsewhere than when it last handed copies of its sockets over
 	Sockets  Kind = "sockets"  // with FDs: its lifeline, then copies of its listening sockets
-	Kept     Kind = "kept"     // has heard what Guard said about PID
-	Taken    Kind = "taken"    // found process PID dead and answers what its sockets hold
+	Kept     Kind = "kept"     // has done what Keep said about process PID
+	TookOver Kind = "tookover" // found process PID dead and answers what its sockets hold
 )
 
 // What the supervisor tells a worker.
 const (
 	Roster Kind = "roster" // Members are those that are ready now
 	Drain  Kind = "drain"  // answer what was accepted, then end
-	Give   Kind = "give"   // hand over your sockets, as they are now
-	Guard  Kind = "guard"  // with FDs: keep these for process PID until it dies; without: no longer
+	Give   Kind = "give"   // hand over copies of your sockets, as they are now
+	Keep   Kind = "keep"   // with FDs: be the custodian of process PID, whose lifeline and sockets these are; without: no longer
 )
 
 // A Member is a worker that is ready.

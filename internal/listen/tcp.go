@@ -196,7 +196,7 @@ func (t *tcpSocket) stop(grace time.Duration) {
 }
 
 // stopListening takes the socket out of the port group: closing alone does not
-// while a guardian has a copy of it (Copies).
+// while another process has a copy of it (Copies).
 func (t *tcpSocket) stopListening() {
 	if raw, err := t.ln.SyscallConn(); err == nil {
 		_ = withFD(raw, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })

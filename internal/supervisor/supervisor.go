@@ -4,7 +4,7 @@
 // starts a worker again when it dies. Worker 0 starts alone, the others when
 // it is ready, so that what is wrong with the configuration is found once and
 // said once. It passes each worker's sockets on to a sibling, which answers what
-// is left in them should the worker be killed (guard.go). Workers write to the standard output and error that they
+// is left in them should the worker be killed (custody.go). Workers write to the standard output and error that they
 // inherit and answer queries without asking anybody: a supervisor that is
 // frozen costs nothing, and one that is dead ends its group, because its end
 // of each worker's socket pair closes (package ipc).
@@ -56,7 +56,7 @@ func Run(c Config) int {
 		faults: map[string][]time.Time{},
 		slots:  make([]*slot, c.Count),
 
-		orphans: map[int]ipc.Descriptors{},
+		orphaned: map[int]ipc.Descriptors{},
 	}
 	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", string(p.Stack)) }
 	for id := range s.slots {
@@ -83,8 +83,8 @@ type group struct {
 	// faults are the recent deaths by a memory fault, for each cache
 	// directory that was open then.
 	faults map[string][]time.Time
-	// orphans are the sockets of dead workers that no sibling could take.
-	orphans map[int]ipc.Descriptors
+	// orphaned are the sockets of dead workers that no sibling could take.
+	orphaned map[int]ipc.Descriptors
 }
 
 // A slot is a worker's number, which outlives its processes.
@@ -155,14 +155,14 @@ func (s *group) stop(status int) {
 	}
 	s.stopping, s.status = true, status
 	s.Notify.Stopping()
-	s.dropOrphans()
+	s.dropAllOrphaned()
 	for _, slot := range s.slots {
 		if slot.timer != nil {
 			slot.timer.Stop()
 		}
 		if slot.child != nil {
-			slot.child.dropHeld()
-			slot.child.out.drain()
+			slot.child.closeHere()
+			slot.child.orders.drain()
 		}
 	}
 	s.killer = time.AfterFunc(killAfter, func() { s.post(s.killAll) })
@@ -219,21 +219,20 @@ func (s *group) message(slot *slot, c *child, m ipc.Message) {
 		c.fatal = m.Line
 	case ipc.Stopping:
 		c.stopping = true
-		c.dropHeld()
+		c.closeHere()
 		s.tellRoster()
 	case ipc.Ready:
 		s.ready(slot, c)
 	case ipc.Changed:
 		c.asked = false
-		s.guard()
+		s.arrangeCustody()
 	case ipc.Sockets:
-		s.handOver(slot, c, m.FDs)
+		s.entrust(slot, c, m.FDs)
 		return // the descriptors are taken
 	case ipc.Kept:
-		delete(c.owes, m.PID)
-		s.guard()
-	case ipc.Taken:
-		s.taken(c, m.PID)
+		s.confirmed(c, m.PID)
+	case ipc.TookOver:
+		s.tookOver(c, m.PID)
 	}
 	m.FDs.Close()
 }
@@ -241,7 +240,7 @@ func (s *group) message(slot *slot, c *child, m ipc.Message) {
 func (s *group) ready(slot *slot, c *child) {
 	c.ready = true
 	slot.failures = 0
-	s.adopt(c)
+	s.entrustOrphaned(c)
 	s.tellRoster()
 	if s.complete || s.stopping {
 		return
@@ -271,14 +270,24 @@ func (s *group) roster() []ipc.Member {
 	return members
 }
 
-// tellRoster tells each worker who serves, and sees to it that all of those have
-// a guardian among them.
+// serving lists the workers that serve, in the order of their numbers.
+func (s *group) serving() (list []*child) {
+	for _, slot := range s.slots {
+		if c := slot.child; c != nil && c.ready && !c.stopping {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// tellRoster tells each worker who serves, and sees to it that each of those has
+// a custodian among them.
 func (s *group) tellRoster() {
-	s.guard()
+	s.arrangeCustody()
 	members := s.roster()
 	for _, slot := range s.slots {
 		if slot.child != nil {
-			slot.child.out.setRoster(members)
+			slot.child.orders.setRoster(members)
 		}
 	}
 }
@@ -286,12 +295,12 @@ func (s *group) tellRoster() {
 // ended handles the death of a worker.
 func (s *group) ended(slot *slot, c *child, how ending) {
 	slot.child = nil
-	c.out.close()
+	c.orders.close()
 	c.conn.Close()
 	if s.Died != nil {
 		s.Died(c.pid)
 	}
-	s.release(c, how.Success())
+	s.endCustody(c, how.Success())
 	if c.ready {
 		s.tellRoster()
 	}
@@ -337,7 +346,7 @@ func (s *group) unready(slot *slot, fatal, how string) {
 		s.fail(line)
 		return
 	}
-	s.dropOrphans()
+	s.dropAllOrphaned()
 	delay := backoff(slot.failures)
 	s.Log.Warn(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
 	s.startLater(slot, delay)

@@ -13,7 +13,7 @@ import (
 func (w *Worker) background() {
 	w.group.Go("cache collector", func() { w.storage.collect(w.ctx) })
 	w.group.Go("roster", w.followRoster)
-	w.group.Go("guard", w.guard.run)
+	w.group.Go("custody", w.custody.run)
 	if every := w.o.Notify.WatchdogInterval(); every > 0 {
 		w.group.Go("watchdog", func() { w.feedWatchdog(every / 2) })
 	}

@@ -42,7 +42,7 @@ type Worker struct {
 	server   *listen.Server
 	vm       *script.VM
 	siblings *siblings
-	guard    *guard
+	custody  *custody
 	consoles consoles
 	ids      requestIDs
 	local    localAddrs
@@ -76,9 +76,9 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	if err := w.makeDriver(); err != nil {
 		return nil, err
 	}
-	w.guard = newGuard(w)
+	w.custody = newCustody(w)
 	w.server = listen.New(&handler{w}, listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
-		Changed: w.guard.listensElsewhere})
+		Changed: w.custody.listensElsewhere})
 	return w, w.makeScript()
 }
 

@@ -15,16 +15,16 @@ import (
 
 // A child is one process of a worker. Its fields belong to the loop.
 type child struct {
-	cmd  *exec.Cmd
-	conn *ipc.Conn
-	out  *outbox
-	pid  int
+	cmd    *exec.Cmd
+	conn   *ipc.Conn
+	orders *orders
+	pid    int
 
 	ready    bool
 	stopping bool
 	fatal    string // why it cannot go on, in its own words
 	dir      string // its cache
-	guarding
+	custody
 }
 
 // spawn starts a slot's process. Its standard streams are the supervisor's
@@ -49,10 +49,10 @@ func (s *group) spawn(slot *slot) (*child, error) {
 		ipc.LastWords(crash)
 		return nil, err
 	}
-	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
+	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
 	read := make(chan struct{})
 	s.tasks.Go("worker messages", func() { defer close(read); s.listen(slot, c) })
-	s.tasks.Go("worker outbox", func() { c.out.carry(conn) })
+	s.tasks.Go("worker orders", func() { c.orders.carry(conn) })
 	s.tasks.Go("worker end", func() { s.wait(slot, c, read, crash) })
 	return c, nil
 }

@@ -12,9 +12,9 @@ import (
 
 // bench is a group of workers that are ready and of which no process exists.
 func bench(n int) *group {
-	s := &group{orphans: map[int]ipc.Descriptors{}}
+	s := &group{orphaned: map[int]ipc.Descriptors{}}
 	for id := range n {
-		c := &child{pid: 100 + id, ready: true, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
+		c := &child{pid: 100 + id, ready: true, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
 		s.slots = append(s.slots, &slot{id: id, child: c})
 	}
 	return s
@@ -22,11 +22,11 @@ func bench(n int) *group {
 
 func (s *group) worker(id int) *child { return s.slots[id].child }
 
-// settle has every worker that was asked hand something over, and every guardian
+// settle has every worker that was asked hand something over, and every custodian
 // but the frozen confirm, until nobody is asked any more.
 func settle(t *testing.T, s *group, frozen *child) {
 	t.Helper()
-	s.guard()
+	s.arrangeCustody()
 	for range 100 {
 		busy := false
 		for _, slot := range s.slots {
@@ -51,7 +51,7 @@ func heard(c, frozen *child) []ipc.Message {
 	if c == nil || c == frozen {
 		return nil
 	}
-	list, _ := c.out.take()
+	list, _ := c.orders.take()
 	for _, m := range list {
 		m.FDs.Close()
 	}
@@ -71,13 +71,13 @@ func descriptor(t *testing.T) ipc.Descriptors {
 func (s *group) die(id int) {
 	old := s.worker(id)
 	s.slots[id].child = nil
-	old.out.close()
-	s.release(old, false)
-	s.guard()
-	next := &child{pid: old.pid + 1000, ready: true, out: newOutbox(), guarding: guarding{owes: map[int]bool{}}}
+	old.orders.close()
+	s.endCustody(old, false)
+	s.arrangeCustody()
+	next := &child{pid: old.pid + 1000, ready: true, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
 	s.slots[id].child = next
-	s.adopt(next)
-	s.guard()
+	s.entrustOrphaned(next)
+	s.arrangeCustody()
 }
 
 // handed counts what descriptor made and nobody closed.
@@ -95,13 +95,13 @@ func handed(t *testing.T) (n int) {
 	return n
 }
 
-func TestEverybodyHasAGuardian(t *testing.T) {
+func TestEveryWorkerHasACustodian(t *testing.T) {
 	s := bench(4)
 	settle(t, s, nil)
 	for _, slot := range s.slots {
 		c := slot.child
-		if c.keeper == nil || c.keeper == c || c.keeper != c.guardian || c.held != nil {
-			t.Errorf("worker %d: guardian %p, keeper %p, held %v", slot.id, c.guardian, c.keeper, c.held)
+		if c.holder == nil || c.holder == c || c.holder != c.custodian || c.here != nil {
+			t.Errorf("worker %d: custodian %p, holder %p, here %v", slot.id, c.custodian, c.holder, c.here)
 		}
 	}
 	for range 50 {
@@ -112,7 +112,7 @@ func TestEverybodyHasAGuardian(t *testing.T) {
 		findDead(s, nil)
 		settle(t, s, nil)
 		for _, slot := range s.slots {
-			if c := slot.child; c.keeper == nil || c.keeper != c.guardian || c.keeper != s.slots[slotOf(s, c.keeper)].child {
+			if c := slot.child; c.holder == nil || c.holder != c.custodian || c.holder != s.slots[slotOf(s, c.holder)].child {
 				t.Fatalf("worker %d is in the hands of nobody, or of the dead", slot.id)
 			}
 		}
@@ -122,12 +122,12 @@ func TestEverybodyHasAGuardian(t *testing.T) {
 	}
 }
 
-// findDead has every guardian but the frozen say that it found its wards dead.
+// findDead has every custodian but the frozen say that it found its owners dead.
 func findDead(s *group, frozen *child) {
 	for _, slot := range s.slots {
-		for pid := range slot.child.owes {
+		for pid := range slot.child.unconfirmed {
 			if slot.child != frozen {
-				s.message(slot, slot.child, ipc.Message{Kind: ipc.Taken, PID: pid})
+				s.message(slot, slot.child, ipc.Message{Kind: ipc.TookOver, PID: pid})
 			}
 		}
 	}
@@ -142,33 +142,33 @@ func slotOf(s *group, c *child) int {
 	return 0
 }
 
-// A guardian that is frozen keeps what it has; what comes afterwards goes to
+// A custodian that is frozen keeps what it has; what comes afterwards goes to
 // those that confirm.
-func TestFrozenGuardianGetsNoMore(t *testing.T) {
+func TestFrozenCustodianGetsNoMore(t *testing.T) {
 	s := bench(3)
 	settle(t, s, nil)
-	frozen := s.worker(0).guardian
-	var ward int
+	frozen := s.worker(0).custodian
+	var owner int
 	for _, slot := range s.slots {
-		if slot.child != frozen && slot.child.guardian == frozen {
-			ward = slot.id
+		if slot.child != frozen && slot.child.custodian == frozen {
+			owner = slot.id
 		}
 	}
 	for range 20 {
-		s.die(ward)
+		s.die(owner)
 		findDead(s, frozen)
 		settle(t, s, frozen)
 	}
-	if len(frozen.owes) != 1 {
-		t.Errorf("the frozen guardian owes word of %d processes, want one", len(frozen.owes))
+	if len(frozen.unconfirmed) != 1 {
+		t.Errorf("the frozen custodian has not confirmed %d things, want one", len(frozen.unconfirmed))
 	}
-	if g := s.worker(ward).keeper; g == nil || g == frozen {
-		t.Error("the killed worker's successor has no guardian that is awake")
+	if g := s.worker(owner).holder; g == nil || g == frozen {
+		t.Error("the killed worker's successor has no custodian that is awake")
 	}
-	list, _ := frozen.out.take()
+	list, _ := frozen.orders.take()
 	for _, m := range list {
-		if m.Kind == ipc.Guard && len(m.FDs) > 0 {
-			t.Errorf("the frozen guardian was sent sockets of process %d", m.PID)
+		if m.Kind == ipc.Keep && len(m.FDs) > 0 {
+			t.Errorf("the frozen custodian was sent sockets of process %d", m.PID)
 		}
 		m.FDs.Close()
 	}
@@ -177,33 +177,33 @@ func TestFrozenGuardianGetsNoMore(t *testing.T) {
 func TestLoneWorkersSocketsWait(t *testing.T) {
 	s := bench(1)
 	settle(t, s, nil)
-	if c := s.worker(0); len(c.held) != 1 || c.keeper != nil {
-		t.Fatalf("held %v by the supervisor, keeper %p", c.held, c.keeper)
+	if c := s.worker(0); len(c.here) != 1 || c.holder != nil {
+		t.Fatalf("the supervisor has %v, holder %p", c.here, c.holder)
 	}
 	s.done = make(chan struct{})
 	old := s.worker(0)
 	s.slots[0].child = nil
-	s.release(old, true)
-	if len(s.orphans) != 0 {
+	s.endCustody(old, true)
+	if len(s.orphaned) != 0 {
 		t.Error("a worker that ended in good order has left something")
 	}
 	s.slots[0].child = old
-	s.handOver(s.slots[0], old, descriptor(t))
-	s.orphans[7] = descriptor(t)
-	s.dropOrphans()
-	old.dropHeld()
-	if n := handed(t); n != 0 || len(s.orphans) != 0 {
+	s.entrust(s.slots[0], old, descriptor(t))
+	s.orphaned[7] = descriptor(t)
+	s.dropAllOrphaned()
+	old.closeHere()
+	if n := handed(t); n != 0 || len(s.orphaned) != 0 {
 		t.Errorf("%d descriptors are open that nobody needs", n)
 	}
 }
 
-func TestOutboxThatIsClosedKeepsNothingOpen(t *testing.T) {
-	o := newOutbox()
-	o.guard(1, descriptor(t))
-	o.guard(1, descriptor(t))
-	o.guard(2, descriptor(t))
+func TestOrdersThatAreClosedKeepNothingOpen(t *testing.T) {
+	o := newOrders()
+	o.keep(1, descriptor(t))
+	o.keep(1, descriptor(t))
+	o.keep(2, descriptor(t))
 	o.close()
-	o.guard(3, descriptor(t))
+	o.keep(3, descriptor(t))
 	if n := handed(t); n != 0 {
 		t.Errorf("%d descriptors are open that nobody needs", n)
 	}

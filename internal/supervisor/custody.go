@@ -1,0 +1,173 @@
+package supervisor
+
+import (
+	"time"
+
+	"kresd/internal/ipc"
+	"kresd/internal/limits"
+)
+
+// Custody of sockets. A worker that is killed leaves queries behind in its
+// sockets. They are not lost as long as another process has the sockets open. So
+// each worker, as the owner of its sockets, hands copies of them to the
+// supervisor, which passes them on to a custodian: another worker that serves.
+// The custodian learns of the owner's death from the kernel (the lifeline, the
+// first of the descriptors, closes), takes the sockets out of the port group, so
+// that new queries go to the living, and answers what is in them.
+//
+// The supervisor has no part in that moment: frozen, it delays nothing, and no
+// copy is in its hands. Only a worker that serves alone has no sibling: the
+// supervisor is its custodian, its sockets stay in the port group when it dies,
+// orphaned, and go to the next worker that is ready, within limits.HandOverTime.
+//
+// A custodian confirms each thing it is told about an owner, and tells of the
+// owner's death. One that has not confirmed may be frozen, and gets nothing more
+// until it has: a socket that it has and does not read from would stay in the
+// port group after the owner's death.
+
+// custody is a worker's part in this, as an owner and as a custodian.
+type custody struct {
+	asked     bool            // the owner has been asked for copies
+	custodian *child          // is to have the copies; nil: the supervisor
+	holder    *child          // the worker that has them
+	here      ipc.Descriptors // those that the supervisor has
+
+	unconfirmed map[int]bool // owners, by process, of which it was told something that it has not confirmed
+}
+
+// arrangeCustody asks each worker that serves, and whose sockets are not in the
+// custody of the right process, for copies of them.
+func (s *group) arrangeCustody() {
+	if s.stopping {
+		return
+	}
+	serving := s.serving()
+	owners := map[*child]int{} // how many each custodian has
+	for _, c := range serving {
+		owners[c.custodian]++
+	}
+	for i, c := range serving {
+		chosen := chooseCustodian(serving, i, owners)
+		if chosen == nil && len(serving) > 1 || c.asked && chosen == c.custodian {
+			continue
+		}
+		owners[c.custodian]--
+		owners[chosen]++
+		c.asked, c.custodian = true, chosen
+		c.orders.give()
+	}
+}
+
+// chooseCustodian finds a custodian for the worker at place i: its present one,
+// if that serves, or, of those that have confirmed everything, the one with the
+// fewest owners.
+func chooseCustodian(serving []*child, i int, owners map[*child]int) *child {
+	c := serving[i]
+	var best *child
+	for n := 1; n < len(serving); n++ {
+		candidate := serving[(i+n)%len(serving)]
+		if candidate == c.custodian {
+			return candidate
+		}
+		if len(candidate.unconfirmed) == 0 && (best == nil || owners[candidate] < owners[best]) {
+			best = candidate
+		}
+	}
+	return best
+}
+
+// entrust passes copies of a worker's sockets on to its custodian, in place of
+// those that were handed over before.
+func (s *group) entrust(slot *slot, c *child, fds ipc.Descriptors) {
+	if s.stopping || c.stopping || slot.child != c {
+		fds.Close()
+		return
+	}
+	c.closeHere()
+	if c.custodian == nil {
+		c.here = fds
+	} else {
+		c.custodian.orders.keep(c.pid, fds)
+		c.custodian.unconfirmed[c.pid] = true
+	}
+	if old := c.holder; old != nil && old != c.custodian {
+		old.orders.keep(c.pid, nil)
+	}
+	c.holder = c.custodian
+}
+
+// closeHere closes the copies that the supervisor has.
+func (c *child) closeHere() {
+	c.here.Close()
+	c.here = nil
+}
+
+// confirmed notes that a custodian has done what it was told about an owner.
+func (s *group) confirmed(custodian *child, owner int) {
+	delete(custodian.unconfirmed, owner)
+	s.arrangeCustody()
+}
+
+// tookOver notes that a custodian has found an owner dead.
+func (s *group) tookOver(custodian *child, owner int) {
+	for _, slot := range s.slots {
+		if c := slot.child; c != nil && c.pid == owner && c.holder == custodian {
+			c.holder = nil // its end, which is still to come, asks for nothing more
+		}
+	}
+	s.confirmed(custodian, owner)
+}
+
+// endCustody forgets a worker that has ended, as an owner and as a custodian.
+// What the supervisor has of one that did not end in good order is orphaned: it
+// goes to a sibling that has become ready meanwhile, or waits for the next.
+func (s *group) endCustody(c *child, orderly bool) {
+	if c.holder != nil {
+		c.holder.unconfirmed[c.pid] = true // until it tells that it took over
+	}
+	for _, slot := range s.slots {
+		if other := slot.child; other != nil {
+			other.loseCustodian(c)
+		}
+	}
+	if len(c.here) == 0 || s.stopping || orderly {
+		c.closeHere()
+		return
+	}
+	s.orphaned[c.pid], c.here = c.here, nil
+	if serving := s.serving(); len(serving) > 0 {
+		s.entrustOrphaned(serving[0])
+		return
+	}
+	time.AfterFunc(limits.HandOverTime, func() { s.post(func() { s.dropOrphaned(c.pid) }) })
+}
+
+// loseCustodian makes c do without a custodian that has ended.
+func (c *child) loseCustodian(gone *child) {
+	if c.custodian == gone {
+		c.custodian, c.asked = nil, false
+	}
+	if c.holder == gone {
+		c.holder = nil
+	}
+}
+
+// entrustOrphaned gives all orphaned sockets to c.
+func (s *group) entrustOrphaned(c *child) {
+	for owner, fds := range s.orphaned {
+		c.orders.keep(owner, fds)
+		c.unconfirmed[owner] = true
+	}
+	clear(s.orphaned)
+}
+
+func (s *group) dropOrphaned(owner int) {
+	s.orphaned[owner].Close()
+	delete(s.orphaned, owner)
+}
+
+func (s *group) dropAllOrphaned() {
+	for owner := range s.orphaned {
+		s.dropOrphaned(owner)
+	}
+}
