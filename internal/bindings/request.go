@@ -186,7 +186,7 @@ func (v *views) qsourceClass() *script.Class {
 			}
 			return &script.Handle{Class: v.addr, Value: req.Client}, nil
 		case "tcp":
-			return req.Stream, nil
+			return req.Transport.Kind.Stream(), nil
 		case "flags":
 			return &script.Handle{Class: class, Value: r}, nil
 		}

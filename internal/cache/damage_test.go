@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -156,7 +157,7 @@ func FuzzEntries(f *testing.F) {
 			w.peek(q)
 			w.Addrs(q.Name, w.now())
 			w.layer.Begin(w.request(q))
-			out, ok := w.fast(client{size: 1232, do: true}.parse(t, string(q.Name), q.Type), false)
+			out, ok := w.fast(client{size: 1232, do: true}.parse(t, string(q.Name), q.Type), transport.UDP)
 			if ok && (len(out) < wire.HeaderLen || len(out) > 1232) {
 				t.Errorf("%d octets", len(out))
 			}

@@ -6,6 +6,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/lmdbcache"
+	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -54,7 +55,7 @@ func (w *onDisk) fast(q *wire.Question) bool {
 	defer f.Close()
 	f.Begin(w.now())
 	defer f.End()
-	_, ok := f.Answer(q, make([]byte, 4096), 1232, true)
+	_, ok := f.Answer(q, make([]byte, 4096), reply.Shape{Bufsize: 1232})
 	return ok
 }
 

@@ -100,12 +100,13 @@ func (f *Fast) End() {
 }
 
 // Answer words the cached answer to q in out's memory, or finds that the
-// driver's way has to be taken. bufsize is net.bufsize; udp tells whether it and
-// the client's size bound the answer. It never writes beyond out's capacity.
-func (f *Fast) Answer(q *wire.Question, out []byte, bufsize uint16, udp bool) (msg []byte, ok bool) {
+// driver's way has to be taken. The shape's age and rotation are the Fast's to
+// say. It never writes beyond out's capacity.
+func (f *Fast) Answer(q *wire.Question, out []byte, shape reply.Shape) (msg []byte, ok bool) {
 	if f.reading {
 		if age, found := f.find(q); found {
-			msg = f.word(age, q, out, bufsize, udp)
+			shape.Age = age
+			msg = f.word(q, out, shape)
 		}
 	}
 	if msg == nil {
@@ -172,8 +173,7 @@ func (f *Fast) damaged(key []byte) {
 }
 
 // word makes the message for q, nil when that is the driver's business.
-func (f *Fast) word(age uint32, q *wire.Question, out []byte, bufsize uint16, udp bool) []byte {
-	shape := reply.Shape{UDP: udp, Bufsize: bufsize, Age: age}
+func (f *Fast) word(q *wire.Question, out []byte, shape reply.Shape) []byte {
 	if f.reorder {
 		if f.body.Steady {
 			return nil

@@ -13,6 +13,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -136,8 +137,8 @@ func TestBothWaysSayTheSame(t *testing.T) {
 		asked := c.parse(t, g.spelling(q.Name), q.Type)
 		age := g.Uint32N(10)
 		w.pass(int(age))
-		want := reply.Build(nil, asked, aged(res, age), reply.Shape{UDP: !c.tcp, Bufsize: 4096})
-		got, ok := w.fast(asked, c.tcp)
+		want := reply.Build(nil, asked, aged(res, age), reply.Shape{Kind: c.kind(), Bufsize: 4096})
+		got, ok := w.fast(asked, c.kind())
 		if !ok {
 			t.Fatalf("seed %d: not in the cache", seed)
 		}
@@ -181,7 +182,7 @@ func TestColdAndWarm(t *testing.T) {
 		asked := client{size: 4096, do: true, tcp: true}.parse(t, string(q.Name), q.Type)
 		build := func(o resolve.Outcome) []byte {
 			res := resolve.Result{Rcode: o.Rcode, Answer: o.Answer, Authority: o.Authority, Rank: r, EDE: ede.None}
-			return reply.Build(nil, asked, &res, reply.Shape{Bufsize: 4096})
+			return reply.Build(nil, asked, &res, reply.Shape{Kind: transport.TCP, Bufsize: 4096})
 		}
 		if a, b := build(warm), build(cold); !bytes.Equal(a, b) {
 			t.Fatalf("seed %d:\n%x warm\n%x cold", seed, a, b)
@@ -202,7 +203,7 @@ func TestReorder(t *testing.T) {
 		f.Begin(w.now())
 		defer f.End()
 		for range 4 {
-			msg, ok := f.Answer(client{}.parse(t, string(q.Name), q.Type), make([]byte, 512), 1232, true)
+			msg, ok := f.Answer(client{}.parse(t, string(q.Name), q.Type), make([]byte, 512), reply.Shape{Bufsize: 1232})
 			if !ok {
 				t.Fatal("no answer")
 			}
@@ -353,7 +354,7 @@ func TestAnswerStaysInItsBuffer(t *testing.T) {
 	asked := client{}.parse(t, string(q.Name), q.Type)
 	for size := range 100 {
 		out := make([]byte, size)
-		msg, ok := f.Answer(asked, out[:0], 1232, true)
+		msg, ok := f.Answer(asked, out[:0], reply.Shape{Bufsize: 1232})
 		if ok && &msg[0] != &out[0] {
 			t.Errorf("room for %d octets: answer is elsewhere", size)
 		}
@@ -428,7 +429,7 @@ func TestSwapUnderLoad(t *testing.T) {
 				default:
 				}
 				f.Begin(w.now())
-				f.Answer(asked, out, 1232, true)
+				f.Answer(asked, out, reply.Shape{Bufsize: 1232})
 				f.End()
 				if n == 0 {
 					ran.Done()
@@ -458,7 +459,7 @@ func TestFastAllocatesNothing(t *testing.T) {
 	out := make([]byte, 4096)
 	for what, q := range asked {
 		f.Begin(w.now())
-		if n := testing.AllocsPerRun(100, func() { f.Answer(q, out, 1232, true) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { f.Answer(q, out, reply.Shape{Bufsize: 1232}) }); n != 0 {
 			t.Errorf("%s: %v allocations", what, n)
 		}
 		f.End()
@@ -492,7 +493,7 @@ func BenchmarkFast(b *testing.B) {
 			f.Begin(w.now())
 			defer f.End()
 			for b.Loop() {
-				f.Answer(q, out, 1232, true)
+				f.Answer(q, out, reply.Shape{Bufsize: 1232})
 			}
 		})
 	}

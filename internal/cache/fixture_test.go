@@ -10,7 +10,9 @@ import (
 	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
+	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -148,6 +150,13 @@ type client struct {
 	tcp   bool
 }
 
+func (c client) kind() transport.Kind {
+	if c.tcp {
+		return transport.TCP
+	}
+	return transport.UDP
+}
+
 func (c client) parse(t testing.TB, raw string, qtype uint16) *wire.Question {
 	t.Helper()
 	pkt := wire.AppendQuery(nil, 0xabcd, c.flags, []byte(raw), qtype, wire.ClassIN, c.size, c.do, nil)
@@ -159,18 +168,18 @@ func (c client) parse(t testing.TB, raw string, qtype uint16) *wire.Question {
 }
 
 // fast asks the cached answer's way.
-func (w *world) fast(q *wire.Question, tcp bool) ([]byte, bool) {
+func (w *world) fast(q *wire.Question, kind transport.Kind) ([]byte, bool) {
 	f := w.NewFast()
 	defer f.Close()
 	f.Begin(w.now())
 	defer f.End()
-	return f.Answer(q, make([]byte, 0xffff), 4096, !tcp)
+	return f.Answer(q, make([]byte, 0xffff), reply.Shape{Kind: kind, Bufsize: 4096})
 }
 
 // ask is fast for a plain question.
 func (w *world) ask(q resolve.Question, c client) (*wire.Msg, bool) {
 	w.Helper()
-	out, ok := w.fast(c.parse(w, string(q.Name), q.Type), c.tcp)
+	out, ok := w.fast(c.parse(w, string(q.Name), q.Type), c.kind())
 	if !ok {
 		return nil, false
 	}

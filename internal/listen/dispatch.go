@@ -53,7 +53,7 @@ func (s *Server) resolve(q *Query) {
 // whose context ends here.
 func (s *Server) evict(q *Query) {
 	s.driver.evicted.Add(1)
-	if q.Client.Proto == UDP {
+	if !q.Client.Kind.Stream() {
 		q.Drop()
 	}
 	q.cancel()

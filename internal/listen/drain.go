@@ -70,7 +70,7 @@ func (s *Server) end() {
 // time, so each of its queries is answered on its own.
 func (s *Server) failAll(which func(*Query) bool) {
 	for _, q := range s.pending.all(which) {
-		if q.Client.Proto == UDP {
+		if !q.Client.Kind.Stream() {
 			q.fail(s.handler)
 		} else {
 			s.panics.Go("servfail", func() { q.fail(s.handler) })

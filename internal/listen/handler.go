@@ -3,15 +3,8 @@ package listen
 import (
 	"context"
 	"net/netip"
-)
 
-// A Proto is the transport that a query came by.
-type Proto uint8
-
-// The transports.
-const (
-	UDP Proto = iota
-	TCP
+	"kresd/internal/transport"
 )
 
 // A Client tells who asks and which of our addresses was asked. Neither
@@ -19,7 +12,12 @@ const (
 type Client struct {
 	Addr  netip.AddrPort
 	Local netip.AddrPort
-	Proto Proto
+	Kind  transport.Kind
+}
+
+// Transport is how the client came.
+func (c *Client) Transport() transport.Transport {
+	return transport.Transport{Kind: c.Kind, Family: transport.FamilyOf(c.Addr.Addr())}
 }
 
 // A Verdict is what a Session decided about a query.
@@ -58,7 +56,7 @@ type Handler interface {
 	// either, the listener answers with Fail. ctx ends when nobody waits for
 	// the answer any more.
 	Resolve(ctx context.Context, q *Query)
-	// Fail builds SERVFAIL for query in out and returns it; nil for a query
-	// that deserves no answer. It may be called from any goroutine.
-	Fail(query, out []byte) []byte
+	// Fail builds SERVFAIL for a client's query in out and returns it; nil for a
+	// query that deserves no answer. It may be called from any goroutine.
+	Fail(query []byte, from *Client, out []byte) []byte
 }

@@ -95,7 +95,7 @@ func (h *echo) Resolve(ctx context.Context, q *Query) {
 	q.Reply(echoTo(q.Wire, &q.Client, out))
 }
 
-func (h *echo) Fail(query, out []byte) []byte {
+func (h *echo) Fail(query []byte, _ *Client, out []byte) []byte {
 	n := copy(out, query[:headerLen])
 	out[2] |= 0x80
 	out[3] = 2

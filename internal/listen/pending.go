@@ -133,7 +133,7 @@ func (p *pending) ended() {
 // has long asked again, and has so much waiting that stale answers would only
 // add to its load.
 func (p *pending) late(q *Query) bool {
-	if q.Client.Proto != UDP || p.clock.Mono()-q.Received <= limits.LateUDPReply || !q.key.IsValid() {
+	if q.Client.Kind.Stream() || p.clock.Mono()-q.Received <= limits.LateUDPReply || !q.key.IsValid() {
 		return false
 	}
 	p.mu.Lock()

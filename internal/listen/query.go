@@ -87,6 +87,6 @@ func (q *Query) finish() bool {
 func (q *Query) fail(h Handler) {
 	if q.Waiting() {
 		var out [limits.MinBufsize]byte
-		q.Reply(h.Fail(q.Wire, out[:]))
+		q.Reply(h.Fail(q.Wire, &q.Client, out[:]))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 // A tcpConn is one client's connection. One goroutine reads; answers are
@@ -45,7 +46,7 @@ var errGarbage = errors.New("not a query")
 
 func newTCPConn(s *Server, nc *net.TCPConn) *tcpConn {
 	c := &tcpConn{s: s, nc: nc, accepted: time.Now()}
-	c.client = Client{Proto: TCP, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
+	c.client = Client{Kind: transport.TCP, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
 	c.key = clientKey(c.client.Addr.Addr())
 	c.buf = c.small[:]
 	c.in = c.buf[:0]

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 // A udpSocket is one UDP socket and the thread that serves it.
@@ -116,7 +117,7 @@ const (
 func newUDPThread(u *udpSocket, session Session) *udpThread {
 	t := &udpThread{u: u, session: session, procs: int32(runtime.GOMAXPROCS(0))}
 	t.batch.init(u.wildcard)
-	t.client = Client{Local: u.bound, Proto: UDP}
+	t.client = Client{Local: u.bound, Kind: transport.UDP}
 	t.fds = [2]unix.PollFd{{Fd: int32(u.fd)}, {Fd: int32(u.wake)}}
 	return t
 }

@@ -4,19 +4,8 @@ import (
 	"time"
 
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
-)
-
-// Transport is how a question reached us.
-type Transport uint8
-
-// The transports, by address family.
-const (
-	UDP4 Transport = iota
-	TCP4
-	UDP6
-	TCP6
-	Transports // how many there are
 )
 
 // Answered is one question of a client that has been dealt with.
@@ -24,7 +13,7 @@ type Answered struct {
 	Question *wire.Question
 	// Msg is the answer in wire form, empty when the client gets none.
 	Msg       []byte
-	Transport Transport
+	Transport transport.Transport
 	// Request is nil on the cached answer's way.
 	Request *resolve.Request
 	// Took is the time since the question was received. On the cached answer's way

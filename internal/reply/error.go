@@ -9,8 +9,9 @@ import (
 // Error is an answer without records, in dst's memory where it is large enough:
 // FORMERR, NOTIMP, BADVERS, REFUSED or SERVFAIL to a message that was not asked
 // further. It repeats the question if the message's was readable, and has an
-// OPT record if the message had one that was readable.
-func Error(dst []byte, q *wire.Question, rcode int, bufsize uint16) []byte {
+// OPT record if the message had one that was readable. Age and rotation of the
+// Shape say nothing here.
+func Error(dst []byte, q *wire.Question, rcode int, s Shape) []byte {
 	const opcode = 0xf << 11
 	low := rcode & 0xf
 	if rcode > 0xf && !q.HasEDNS {
@@ -27,7 +28,7 @@ func Error(dst []byte, q *wire.Question, rcode int, bufsize uint16) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, q.Class)
 	}
 	if q.HasEDNS {
-		dst = appendOPT(dst, q, rcode, bufsize, nil, 0xffff)
+		dst = s.appendOPT(dst, q, rcode, nil)
 	}
 	return dst
 }

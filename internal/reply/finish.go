@@ -4,15 +4,25 @@ import (
 	"encoding/binary"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
 // Shape is how this server words its answers to one client.
 type Shape struct {
-	// UDP tells that the client's size and Bufsize limit the answer.
-	UDP bool
+	// Kind is the transport by which the answer goes. Where it is no stream, the
+	// client's size and Bufsize limit the answer.
+	Kind transport.Kind
 	// Bufsize is net.bufsize in octets: what an OPT record offers.
 	Bufsize uint16
+	// Block is of how many octets the length of an encrypted answer with an OPT
+	// record shall be a multiple (RFC 8467, section 4.1), by a Padding option as its
+	// last one; up to 1 is no padding.
+	Block uint16
+	// Options are EDNS options for this client alone, in wire form, such as a
+	// cookie, NSID or the time a connection may idle. A client without EDNS gets
+	// none of them.
+	Options []byte
 	// Age is how long ago the answer was made, in seconds. TTLs are that much
 	// lower.
 	Age uint32
@@ -23,7 +33,7 @@ type Shape struct {
 }
 
 func (s *Shape) limit(q *wire.Question) int {
-	if !s.UDP {
+	if s.Kind.Stream() {
 		return 0xffff
 	}
 	return int(max(min(q.UDPSize, s.Bufsize), limits.MinBufsize))
@@ -34,7 +44,9 @@ func (s *Shape) limit(q *wire.Question) int {
 //
 // What is too large loses the additional section, silently; if that is not
 // enough it loses everything and gets TC (RFC 2181, section 9): half a section
-// is of no use to anybody.
+// is of no use to anybody. The client's options are worth more than records,
+// because without its cookie an answer is thrown away (RFC 7873, section 5.3);
+// the Body's are worth less.
 func (b *Body) Finish(dst []byte, q *wire.Question, s Shape) []byte {
 	question := wire.HeaderLen + len(q.Name) + 4
 	if len(b.Octets) < question || b.Additional < question || b.Additional > len(b.Octets) {
@@ -42,7 +54,7 @@ func (b *Body) Finish(dst []byte, q *wire.Question, s Shape) []byte {
 	}
 	limit, opt := s.limit(q), 0
 	if q.HasEDNS {
-		opt = wire.OPTLen
+		opt = wire.OPTLen + len(s.Options)
 	}
 	keep := len(b.Octets)
 	if keep+opt > limit {
@@ -62,14 +74,14 @@ func (b *Body) Finish(dst []byte, q *wire.Question, s Shape) []byte {
 		age(dst[:keep], question, b.TTLs, s.Age)
 	}
 	if q.HasEDNS {
-		dst = appendOPT(dst, q, b.Rcode, s.Bufsize, b.Options, limit)
+		dst = s.appendOPT(dst, q, b.Rcode, b.Options)
 	}
 	return dst
 }
 
 // MaxLen is an upper bound of the length of Finish's message in octets.
 func (b *Body) MaxLen(q *wire.Question, s *Shape) int {
-	return min(len(b.Octets)+wire.OPTLen+len(b.Options), s.limit(q))
+	return min(len(b.Octets)+wire.OPTLen+len(s.Options)+len(b.Options)+s.maxPadding(), s.limit(q))
 }
 
 // header fills in everything before the question. less tells that the
@@ -109,13 +121,48 @@ func age(msg []byte, from int, ttls []byte, by uint32) {
 	}
 }
 
-// appendOPT appends an OPT record and counts it. Options are left out when they
-// do not fit.
-func appendOPT(msg []byte, q *wire.Question, rcode int, bufsize uint16, options []byte, limit int) []byte {
-	if len(msg)+wire.OPTLen+len(options) > limit {
-		options = nil
-	}
-	msg = wire.AppendOPT(msg, max(bufsize, limits.MinBufsize), rcode, q.DO, options)
+// optionHeader is the length of an option without its data: code and length
+// (RFC 6891, section 6.1.2).
+const optionHeader = 4
+
+// appendOPT appends an OPT record with the client's options, the Body's and
+// padding, in this order, and counts the record. Those of one origin that do not
+// fit are left out together.
+func (s *Shape) appendOPT(msg []byte, q *wire.Question, rcode int, fromBody []byte) []byte {
+	limit, start := s.limit(q), len(msg)
+	msg = wire.AppendOPT(msg, max(s.Bufsize, limits.MinBufsize), rcode, q.DO, nil)
 	binary.BigEndian.PutUint16(msg[10:], binary.BigEndian.Uint16(msg[10:])+1)
+	for _, options := range [...][]byte{s.Options, fromBody} {
+		if len(msg)+len(options) <= limit {
+			msg = append(msg, options...)
+		}
+	}
+	msg = s.pad(msg, limit)
+	binary.BigEndian.PutUint16(msg[start+wire.OPTLen-2:], uint16(len(msg)-start-wire.OPTLen))
 	return msg
+}
+
+// pads tells whether answers are padded.
+func (s *Shape) pads() bool { return s.Block > 1 && s.Kind.Encrypted() }
+
+// maxPadding is the length of the longest Padding option.
+func (s *Shape) maxPadding() int {
+	if !s.pads() {
+		return 0
+	}
+	return optionHeader + int(s.Block) - 1
+}
+
+// pad appends a Padding option of zeros (RFC 7830, section 3) that makes msg as
+// long as the next multiple of the block, or as long as it may be.
+func (s *Shape) pad(msg []byte, limit int) []byte {
+	least := len(msg) + optionHeader
+	if !s.pads() || least > limit {
+		return msg
+	}
+	block := int(s.Block)
+	n := min((least+block-1)/block*block, limit) - least
+	msg = binary.BigEndian.AppendUint16(msg, wire.OptionPadding)
+	msg = binary.BigEndian.AppendUint16(msg, uint16(n))
+	return append(msg, make([]byte, n)...)
 }

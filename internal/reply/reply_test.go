@@ -10,6 +10,7 @@ import (
 	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -66,7 +67,11 @@ func build(t *testing.T, c query, res *resolve.Result, s Shape) *wire.Msg {
 	return m
 }
 
-var udp = Shape{UDP: true, Bufsize: 4096}
+var (
+	udp = Shape{Bufsize: 4096}
+	tcp = Shape{Kind: transport.TCP, Bufsize: 4096}
+	tls = Shape{Kind: transport.TLS, Bufsize: 4096}
+)
 
 func TestHeaderBits(t *testing.T) {
 	always := wire.FlagQR | wire.FlagRA
@@ -153,8 +158,8 @@ func TestTooLarge(t *testing.T) {
 		{"additional section goes silently", few, lots, 512, udp, false, 20, 0},
 		{"client's size", lots, few, 512, udp, true, 0, 0},
 		{"without EDNS 512", lots, few, 0, udp, true, 0, 0},
-		{"our size", lots, few, 4096, Shape{UDP: true, Bufsize: 500}, true, 0, 0},
-		{"TCP takes all", lots, lots, 512, Shape{Bufsize: 4096}, false, 40, 40},
+		{"our size", lots, few, 4096, Shape{Bufsize: 500}, true, 0, 0},
+		{"TCP takes all", lots, lots, 512, tcp, false, 40, 40},
 	} {
 		res := result(c.answer)
 		res.Additional = []resolve.Set{c.additional}
@@ -208,8 +213,8 @@ func TestRotation(t *testing.T) {
 		t.Fatal("addresses cannot be rotated in place")
 	}
 	for by := range uint32(7) {
-		want := Build(nil, q, res, Shape{Bufsize: 4096, Rotate: by})
-		got := b.Finish(nil, q, Shape{Bufsize: 4096, Rotate: by})
+		want := Build(nil, q, res, Shape{Kind: transport.TCP, Bufsize: 4096, Rotate: by})
+		got := b.Finish(nil, q, Shape{Kind: transport.TCP, Bufsize: 4096, Rotate: by})
 		if !bytes.Equal(got, want) {
 			t.Errorf("rotated by %d in place:\n%x\nmade so:\n%x", by, got, want)
 		}
@@ -237,7 +242,7 @@ func TestWhatCannotBeRotatedInPlace(t *testing.T) {
 		t.Errorf("root, whose name is no pointer: steady %v, %d octets of runs", b.Steady, len(b.Runs))
 	}
 	q := query{"\x00", wire.TypeA, 0, 0, false}.parse(t)
-	if got, err := wire.Parse(b.Finish(nil, q, Shape{Rotate: 1})); err != nil || len(got.Answer) != 2 {
+	if got, err := wire.Parse(b.Finish(nil, q, Shape{Kind: transport.TCP, Rotate: 1})); err != nil || len(got.Answer) != 2 {
 		t.Errorf("root's addresses: %v, %v", got, err)
 	}
 	one := result(set(lower, wire.TypeMX, 60, "\x00\x01"+lower))
@@ -250,7 +255,7 @@ func TestAge(t *testing.T) {
 	res := result(set(lower, wire.TypeA, 60, "\x01\x01\x01\x01"), set(lower, wire.TypeTXT, 5, "\x00"))
 	q := query{lower, wire.TypeA, 0, 1232, true}.parse(t)
 	b := Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
-	msg := b.Finish(nil, q, Shape{Bufsize: 512, Age: 7})
+	msg := b.Finish(nil, q, Shape{Kind: transport.TCP, Bufsize: 512, Age: 7})
 	var got []uint32
 	for at := b.TTLs; len(at) > 0; at = at[2:] {
 		got = append(got, binary.BigEndian.Uint32(msg[binary.BigEndian.Uint16(at):]))
@@ -291,7 +296,7 @@ func TestError(t *testing.T) {
 		if p == wire.Fine {
 			rcode = c.rcode
 		}
-		out := Error(nil, &q, rcode, 4096)
+		out := Error(nil, &q, rcode, udp)
 		m, err := wire.Parse(out)
 		if err != nil {
 			t.Errorf("%s: %v: %x", c.what, err, out)
@@ -311,10 +316,10 @@ func TestNothingIsAllocated(t *testing.T) {
 	b := Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
 	q := query{mixed, wire.TypeA, wire.FlagRD, 1232, true}.parse(t)
 	out := make([]byte, 4096)
-	if n := testing.AllocsPerRun(100, func() { b.Finish(out, q, Shape{UDP: true, Bufsize: 1232, Age: 3, Rotate: 1}) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { b.Finish(out, q, Shape{Bufsize: 1232, Age: 3, Rotate: 1}) }); n != 0 {
 		t.Errorf("Finish: %v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { Error(out, q, wire.RcodeRefused, 1232) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { Error(out, q, wire.RcodeRefused, udp) }); n != 0 {
 		t.Errorf("Error: %v allocations", n)
 	}
 }
@@ -329,7 +334,10 @@ func FuzzFinish(f *testing.F) {
 	f.Fuzz(func(t *testing.T, octets, ttls, runs, options []byte, additional int, age, rotate uint32, isUDP bool) {
 		body := Body{Octets: octets, TTLs: ttls, Runs: runs, Options: options, Additional: additional}
 		q := query{mixed, wire.TypeA, 0, 1232, true}.parse(t)
-		s := Shape{UDP: isUDP, Bufsize: 1232, Age: age, Rotate: rotate}
+		s := Shape{Kind: transport.TLS, Bufsize: 1232, Age: age, Rotate: rotate, Options: options, Block: uint16(rotate)}
+		if isUDP {
+			s.Kind = transport.UDP
+		}
 		if got := body.Finish(nil, q, s); len(got) > max(body.MaxLen(q, &s), wire.HeaderLen+len(q.Name)+4+wire.OPTLen) {
 			t.Errorf("%d octets, at most %d promised", len(got), body.MaxLen(q, &s))
 		}

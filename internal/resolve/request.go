@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 	"kresd/internal/zonecut"
 )
 
@@ -16,8 +17,8 @@ type Request struct {
 	Question
 	// Client is where the question came from; invalid for an internal one.
 	Client netip.AddrPort
-	// Stream tells that the client came by TCP or what runs over it.
-	Stream bool
+	// Transport is how the question came.
+	Transport transport.Transport
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).
 	RD, CD, DO bool
 	// Flags are in force for every query of the request.

@@ -73,9 +73,10 @@ const OpcodeQuery = 0
 
 // EDNS option codes.
 const (
-	OptionNSID   uint16 = 3
-	OptionCookie uint16 = 10
-	OptionEDE    uint16 = 15
+	OptionNSID    uint16 = 3
+	OptionCookie  uint16 = 10
+	OptionPadding uint16 = 12
+	OptionEDE     uint16 = 15
 )
 
 // IsDenial tells whether records of a type deny that names or types exist (RFC

@@ -41,7 +41,7 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 	h.w.driver.Resolve(ctx, req)
 	followed()
 	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
-		UDP: lq.Client.Proto == listen.UDP, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(), Counters: h.w.counters,
+		Kind: lq.Client.Kind, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(), Counters: h.w.counters,
 	})
 	h.tell(&q, msg, lq, req)
 	if msg == nil {
@@ -58,7 +58,7 @@ func (h *handler) tell(q *wire.Question, msg []byte, lq *listen.Query, req *reso
 		return
 	}
 	took := h.w.clock.Mono() - lq.Received
-	told := module.Answered{Question: q, Msg: msg, Transport: transport(&lq.Client), Request: req, Took: took}
+	told := module.Answered{Question: q, Msg: msg, Transport: lq.Client.Transport(), Request: req, Took: took}
 	for _, observe := range observers {
 		observe(&told)
 	}
@@ -70,10 +70,10 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 		return nil
 	}
 	req := &resolve.Request{
-		Question: resolve.Question{Name: name, Type: q.Type, Class: q.Class},
-		Client:   netip.AddrPortFrom(lq.Client.Addr.Addr().Unmap(), lq.Client.Addr.Port()),
-		Stream:   lq.Client.Proto != listen.UDP,
-		RD:       q.RD(), CD: q.CD(), DO: q.DO,
+		Question:  resolve.Question{Name: name, Type: q.Type, Class: q.Class},
+		Client:    netip.AddrPortFrom(lq.Client.Addr.Addr().Unmap(), lq.Client.Addr.Port()),
+		Transport: lq.Client.Transport(),
+		RD:        q.RD(), CD: q.CD(), DO: q.DO,
 		Now: h.w.clock.Unix(),
 		ID:  h.w.ids.next(),
 	}
@@ -81,12 +81,12 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 }
 
 // Fail implements listen.Handler.
-func (h *handler) Fail(query, out []byte) []byte {
+func (h *handler) Fail(query []byte, from *listen.Client, out []byte) []byte {
 	var q wire.Question
 	if q.Parse(query) == wire.Silent {
 		return nil
 	}
-	return reply.Error(out[:0], &q, wire.RcodeServFail, uint16(h.w.settings.Bufsize.Load()))
+	return reply.Error(out[:0], &q, wire.RcodeServFail, reply.Shape{Kind: from.Kind, Bufsize: uint16(h.w.settings.Bufsize.Load())})
 }
 
 // anyTTL is how long clients may keep the answer to ANY, in seconds.

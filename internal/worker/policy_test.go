@@ -8,6 +8,7 @@ import (
 
 	"kresd/internal/listen"
 	"kresd/internal/script"
+	"kresd/internal/transport"
 )
 
 // lawful is a laboratory that is asked on both ways and configured by scripts.
@@ -35,10 +36,10 @@ func (l *lawful) configure(text string) {
 }
 
 // ask takes the driver's way.
-func (l *lawful) ask(name string, qtype uint16, proto listen.Proto) *dns.Msg {
+func (l *lawful) ask(name string, qtype uint16, kind transport.Kind) *dns.Msg {
 	l.t.Helper()
 	from := someone
-	from.Proto = proto
+	from.Kind = kind
 	m := new(dns.Msg)
 	if err := m.Unpack(byDriver(l.t, l.Worker, shapes[1].message(name, qtype), from)); err != nil {
 		l.t.Fatal(err)
@@ -56,7 +57,7 @@ func (l *lawful) cached(name string, qtype uint16) bool {
 func TestARuleHoldsOnBothWays(t *testing.T) {
 	l := newLawful(t)
 	for _, name := range []string{"www.example.com.", "www.example.net."} {
-		if l.ask(name, dns.TypeA, listen.UDP); !l.cached(name, dns.TypeA) {
+		if l.ask(name, dns.TypeA, transport.UDP); !l.cached(name, dns.TypeA) {
 			t.Fatalf("%s is not cached", name)
 		}
 	}
@@ -64,7 +65,7 @@ func TestARuleHoldsOnBothWays(t *testing.T) {
 	if l.cached("www.example.com.", dns.TypeA) || !l.cached("www.example.net.", dns.TypeA) {
 		t.Error("a denied name must take the driver's way, and only that")
 	}
-	if m := l.ask("www.example.com.", dns.TypeA, listen.UDP); m.Rcode != dns.RcodeNameError || !m.Authoritative || len(m.Answer) != 0 || len(m.Ns) != 1 {
+	if m := l.ask("www.example.com.", dns.TypeA, transport.UDP); m.Rcode != dns.RcodeNameError || !m.Authoritative || len(m.Answer) != 0 || len(m.Ns) != 1 {
 		t.Errorf("a denied name: %v", m)
 	}
 	if l.cached("www.example.com.", dns.TypeA) {
@@ -89,11 +90,11 @@ func TestARuleComesBeforeARememberedFailure(t *testing.T) {
 	l := newLawful(t)
 	l.configure(`
 		broken = policy.add(policy.suffix(policy.FORWARD('127.53.2.1'), policy.todnames{ 'www.example.net' }))`)
-	if m := l.ask("www.example.net.", dns.TypeA, listen.UDP); m.Rcode != dns.RcodeServerFailure {
+	if m := l.ask("www.example.net.", dns.TypeA, transport.UDP); m.Rcode != dns.RcodeServerFailure {
 		t.Fatalf("a server of example.com answered for example.net: %v", m)
 	}
 	l.configure(`policy.del(broken.id) policy.add(policy.suffix(policy.REFUSE, policy.todnames{ 'www.example.net' }))`)
-	if m := l.ask("www.example.net.", dns.TypeA, listen.UDP); m.Rcode != dns.RcodeRefused {
+	if m := l.ask("www.example.net.", dns.TypeA, transport.UDP); m.Rcode != dns.RcodeRefused {
 		t.Errorf("%v", m)
 	}
 }
@@ -101,7 +102,7 @@ func TestARuleComesBeforeARememberedFailure(t *testing.T) {
 // Answers are used only under the rules under which they were made.
 func TestForwardedAnswersAreCachedApart(t *testing.T) {
 	l := newLawful(t)
-	l.ask("www.example.org.", dns.TypeA, listen.UDP)
+	l.ask("www.example.org.", dns.TypeA, transport.UDP)
 	if !l.cached("www.example.org.", dns.TypeA) {
 		t.Fatal("not cached")
 	}
@@ -109,7 +110,7 @@ func TestForwardedAnswersAreCachedApart(t *testing.T) {
 	if l.cached("www.example.org.", dns.TypeA) {
 		t.Error("an answer made without forwarding is used with it")
 	}
-	if m := l.ask("www.example.org.", dns.TypeAAAA, listen.UDP); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+	if m := l.ask("www.example.org.", dns.TypeAAAA, transport.UDP); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
 		t.Errorf("the stub's server answered %v", m)
 	}
 	if !l.cached("www.example.org.", dns.TypeAAAA) {
@@ -124,10 +125,10 @@ func TestForwardedAnswersAreCachedApart(t *testing.T) {
 func TestTruncationByRule(t *testing.T) {
 	l := newLawful(t)
 	l.configure(`policy.add(policy.all(policy.TC))`)
-	if m := l.ask("www.example.com.", dns.TypeA, listen.UDP); !m.Truncated || len(m.Answer) != 0 {
+	if m := l.ask("www.example.com.", dns.TypeA, transport.UDP); !m.Truncated || len(m.Answer) != 0 {
 		t.Errorf("by UDP: %v", m)
 	}
-	if m := l.ask("www.example.com.", dns.TypeA, listen.TCP); m.Truncated || len(m.Answer) != 2 {
+	if m := l.ask("www.example.com.", dns.TypeA, transport.TCP); m.Truncated || len(m.Answer) != 2 {
 		t.Errorf("by TCP: %v", m)
 	}
 }
@@ -143,18 +144,18 @@ func TestAScriptThatIsBusyHoldsUpItsOwnNamesOnly(t *testing.T) {
 		_ = l.vm.Do(context.Background(), hold(started, release))
 	}()
 	<-started
-	if m := l.ask("www.example.com.", dns.TypeA, listen.UDP); len(m.Answer) != 2 {
+	if m := l.ask("www.example.com.", dns.TypeA, transport.UDP); len(m.Answer) != 2 {
 		t.Errorf("another name: %v", m)
 	}
 	close(release)
-	if m := l.ask("x.lua.example.", dns.TypeTXT, listen.UDP); len(m.Answer) != 1 || !m.Authoritative || m.Answer[0].(*dns.TXT).Txt[0] != "pass" {
+	if m := l.ask("x.lua.example.", dns.TypeTXT, transport.UDP); len(m.Answer) != 1 || !m.Authoritative || m.Answer[0].(*dns.TXT).Txt[0] != "pass" {
 		t.Errorf("the script's name: %v", m)
 	}
 }
 
 func TestPostrulesOnTheDriversWay(t *testing.T) {
 	l := newLawful(t)
-	l.ask("www.example.com.", dns.TypeA, listen.UDP)
+	l.ask("www.example.com.", dns.TypeA, transport.UDP)
 	l.configure(`
 		policy.add(policy.suffix(function (state, req)
 			for _, rr in ipairs(req.answer:section(kres.section.ANSWER)) do
@@ -164,10 +165,10 @@ func TestPostrulesOnTheDriversWay(t *testing.T) {
 	if l.cached("www.example.com.", dns.TypeA) {
 		t.Error("a name with a postrule was answered from the cache")
 	}
-	if m := l.ask("www.example.com.", dns.TypeA, listen.UDP); m.Rcode != dns.RcodeRefused || len(m.Answer) != 0 {
+	if m := l.ask("www.example.com.", dns.TypeA, transport.UDP); m.Rcode != dns.RcodeRefused || len(m.Answer) != 0 {
 		t.Errorf("the postrule's answer: %v", m)
 	}
-	if m := l.ask("mail.example.com.", dns.TypeA, listen.UDP); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+	if m := l.ask("mail.example.com.", dns.TypeA, transport.UDP); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
 		t.Errorf("an answer that the postrule lets go: %v", m)
 	}
 }
@@ -184,10 +185,10 @@ func hold(started, release chan struct{}) func(*script.Call) error {
 func TestRulesHoldForANY(t *testing.T) {
 	l := newLawful(t)
 	l.configure(`policy.add(policy.suffix(policy.REFUSE, policy.todnames{ 'example.com' }))`)
-	if m := l.ask("example.com.", dns.TypeANY, listen.UDP); m.Rcode != dns.RcodeRefused {
+	if m := l.ask("example.com.", dns.TypeANY, transport.UDP); m.Rcode != dns.RcodeRefused {
 		t.Errorf("a refused name: %v", m)
 	}
-	if m := l.ask("example.net.", dns.TypeANY, listen.UDP); len(m.Answer) != 1 || m.Answer[0].Header().Rrtype != dns.TypeHINFO {
+	if m := l.ask("example.net.", dns.TypeANY, transport.UDP); len(m.Answer) != 1 || m.Answer[0].Header().Rrtype != dns.TypeHINFO {
 		t.Errorf("another name: %v", m)
 	}
 }

@@ -78,7 +78,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 		return nil, listen.Drop
 	default:
 		s.w.counters.Hit(s.q.Over)
-		return s.refuse(reply.Problem(p), out)
+		return s.refuse(reply.Problem(p), from, out)
 	}
 	if !resolvable(&s.q) {
 		msg, v := s.special(from, out)
@@ -93,7 +93,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 			return nil, listen.Driver
 		}
 	}
-	if msg, ok := s.fast.Answer(&s.q, out, s.bufsize, from.Proto == listen.UDP); ok {
+	if msg, ok := s.fast.Answer(&s.q, out, s.shape(from)); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
 	}
@@ -105,9 +105,14 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Verdict) {
 	text, ok := s.w.about(&s.q)
 	if !ok {
-		return s.refuse(refusal(&s.q), out)
+		return s.refuse(refusal(&s.q), from, out)
 	}
-	return say(out[:0], &s.q, text, reply.Shape{UDP: from.Proto == listen.UDP, Bufsize: s.bufsize}), listen.Reply
+	return say(out[:0], &s.q, text, s.shape(from)), listen.Reply
+}
+
+// shape is how the answer to a client is worded.
+func (s *session) shape(from *listen.Client) reply.Shape {
+	return reply.Shape{Kind: from.Kind, Bufsize: s.bufsize}
 }
 
 // tell shows an answer to the modules that count.
@@ -115,31 +120,19 @@ func (s *session) tell(msg []byte, from *listen.Client) {
 	if len(s.tallies) == 0 {
 		return
 	}
-	s.told.Msg, s.told.Transport = msg, transport(from)
+	s.told.Msg, s.told.Transport = msg, from.Transport()
 	for _, t := range s.tallies {
 		t.Answered(&s.told)
 	}
 }
 
-// transport is how a client came.
-func transport(c *listen.Client) module.Transport {
-	t := module.UDP4
-	if c.Proto == listen.TCP {
-		t = module.TCP4
-	}
-	if a := c.Addr.Addr(); a.Is6() && !a.Is4In6() {
-		t += module.UDP6 - module.UDP4
-	}
-	return t
-}
-
 // refuse answers what is not served, so many times a second: an answer to
 // garbage is of little use, and its source may be forged.
-func (s *session) refuse(rcode int, out []byte) ([]byte, listen.Verdict) {
+func (s *session) refuse(rcode int, from *listen.Client, out []byte) ([]byte, listen.Verdict) {
 	s.formerr++
 	if s.formerr > limits.FormerrPerSecond {
 		s.w.counters.Hit(limits.Formerr)
 		return nil, listen.Drop
 	}
-	return reply.Error(out[:0], &s.q, rcode, s.bufsize), listen.Reply
+	return reply.Error(out[:0], &s.q, rcode, s.shape(from)), listen.Reply
 }

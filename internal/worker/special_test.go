@@ -5,6 +5,7 @@ import (
 
 	"kresd/internal/listen"
 	"kresd/internal/proctest"
+	"kresd/internal/transport"
 	"kresd/internal/version"
 	"kresd/internal/wire"
 )
@@ -16,15 +17,15 @@ func TestOddMessages(t *testing.T) {
 	host := "odd.host.example"
 	w.settings.Hostname.Store(&host)
 	for _, o := range proctest.Odds(version.String(), host) {
-		for _, proto := range []listen.Proto{listen.UDP, listen.TCP} {
+		for _, kind := range []transport.Kind{transport.UDP, transport.TCP} {
 			from := someone
-			from.Proto = proto
+			from.Kind = kind
 			s, err := (&handler{w}).NewSession() // each with a budget of errors of its own
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := reaction(t, w, s, &o, from); got != o.Want {
-				t.Errorf("%q over %d: %s, want %s", o.What, proto, got, o.Want)
+				t.Errorf("%q over %v: %s, want %s", o.What, kind, got, o.Want)
 			}
 			s.Close()
 		}
@@ -51,7 +52,7 @@ func reaction(t *testing.T, w *Worker, s listen.Session, o *proctest.Odd, from l
 func TestFailIsForQuestions(t *testing.T) {
 	h := &handler{laboratory(t)}
 	for _, o := range proctest.Odds("", "") {
-		if msg := h.Fail(o.Packet, nil); (msg == nil) != (o.Want == "silence") {
+		if msg := h.Fail(o.Packet, &someone, nil); (msg == nil) != (o.Want == "silence") {
 			t.Errorf("%q: Fail makes %x", o.What, msg)
 		}
 	}
@@ -94,14 +95,14 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, pkt []byte, tcp bool) {
 		from := someone
 		if tcp {
-			from.Proto = listen.TCP
+			from.Kind = transport.TCP
 		}
 		msg, v := byCache(t, s, pkt, from)
 		switch v {
 		case listen.Drop:
 			return
 		case listen.Driver:
-			msg = (&handler{w}).Fail(pkt, nil)
+			msg = (&handler{w}).Fail(pkt, &someone, nil)
 		}
 		m, err := wire.Parse(msg)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -61,7 +62,7 @@ func (r resolver) Resolve(req *resolve.Request) {
 func (r resolver) Trace(ctx context.Context, q resolve.Question) string {
 	w := r.w
 	req := &resolve.Request{
-		Question: q, Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), Stream: true,
+		Question: q, Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), Transport: transport.Transport{Kind: transport.TCP},
 		RD: true, Alone: true, Now: w.clock.Unix(), ID: w.ids.next(),
 	}
 	s := newStory(w.clock.Mono)
@@ -123,10 +124,8 @@ func askedBy(req *resolve.Request) string {
 		return ", asked by the resolver itself"
 	case req.Client.Port() == 0:
 		return ", traced"
-	case req.Stream:
-		return fmt.Sprintf(", asked by %s#%d by TCP", req.Client.Addr(), req.Client.Port())
 	}
-	return fmt.Sprintf(", asked by %s#%d by UDP", req.Client.Addr(), req.Client.Port())
+	return fmt.Sprintf(", asked by %s#%d by %v", req.Client.Addr(), req.Client.Port(), req.Transport.Kind)
 }
 
 // tell takes in a step; it is a Request's Tracef.

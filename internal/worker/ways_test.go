@@ -18,6 +18,7 @@ import (
 	"kresd/internal/logging"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -75,7 +76,7 @@ func byDriver(t testing.TB, w *Worker, pkt []byte, from listen.Client) []byte {
 	h := &handler{w}
 	req := h.request(&q, &listen.Query{Wire: pkt, Client: from})
 	w.driver.Resolve(context.Background(), req)
-	return reply.Build(nil, &q, &req.Result, reply.Shape{UDP: from.Proto == listen.UDP, Bufsize: uint16(w.settings.Bufsize.Load())})
+	return reply.Build(nil, &q, &req.Result, reply.Shape{Kind: from.Kind, Bufsize: uint16(w.settings.Bufsize.Load())})
 }
 
 // byCache is what the cached answer's way says.
@@ -143,7 +144,7 @@ func TestBothWaysSayTheSame(t *testing.T) {
 	for _, sh := range shapes {
 		from := someone
 		if sh.tcp {
-			from.Proto = listen.TCP
+			from.Kind = transport.TCP
 		}
 		for _, a := range asked {
 			pkt := sh.message(a.name, a.qtype)

@@ -16,6 +16,7 @@ import (
 	"kresd/internal/proctest"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -280,15 +281,15 @@ func replyCost(t *testing.T, res *resolve.Result, qname dnsname.Name) (worst tim
 		if p := q.Parse(pkt); p != wire.Fine {
 			t.Fatalf("problem %d", p)
 		}
-		for _, udp := range []bool{true, false} {
+		for _, kind := range []transport.Kind{transport.UDP, transport.TCP} {
 			var msg []byte
-			took, n := cost(mostReply, func() { msg = reply.Build(nil, &q, res, reply.Shape{UDP: udp, Bufsize: size}) })
+			took, n := cost(mostReply, func() { msg = reply.Build(nil, &q, res, reply.Shape{Kind: kind, Bufsize: size}) })
 			worst, octets, names = max(worst, took), max(octets, n), max(names, compressed(msg))
-			if udp && len(msg) > int(size) || len(msg) < 12 {
+			if kind == transport.UDP && len(msg) > int(size) || len(msg) < 12 {
 				t.Errorf("%d octets for a client of %d", len(msg), size)
 			}
 			if err := new(dns.Msg).Unpack(slices.Clone(msg)); err != nil {
-				t.Errorf("size %d, UDP %t: %v", size, udp, err)
+				t.Errorf("size %d, by %v: %v", size, kind, err)
 			}
 		}
 	}

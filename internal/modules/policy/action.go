@@ -120,10 +120,10 @@ func Refuse() *Action {
 	}}
 }
 
-// Truncate makes a client come again by TCP; there, the question passes.
+// Truncate makes a client that came by UDP come again by TCP; there, the question passes.
 func Truncate() *Action {
 	return &Action{name: "TC", fast: module.Driver, run: func(m *Meeting) Decision {
-		if m.Req.Stream || !m.Req.Client.IsValid() {
+		if m.Req.Transport.Kind.Stream() || !m.Req.Client.IsValid() {
 			return Stop
 		}
 		m.Req.Result = blank(ede.None)

@@ -26,11 +26,7 @@ func describe(req *resolve.Request, origin bool) string {
 	from := ""
 	if origin {
 		if from = "; internal"; req.Client.IsValid() {
-			proto := "UDP"
-			if req.Stream {
-				proto = "TCP"
-			}
-			from = fmt.Sprintf("; from %s by %s", req.Client, proto)
+			from = fmt.Sprintf("; from %s by %v", req.Client, req.Transport.Kind)
 		}
 	}
 	return fmt.Sprintf("[%05d] question %s %s; flags: %s%s", req.ID, req.Name, typeName(req.Type), strings.Join(flags, " "), from)

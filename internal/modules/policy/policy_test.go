@@ -10,6 +10,7 @@ import (
 	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -119,7 +120,7 @@ func TestTruncationIsForDatagrams(t *testing.T) {
 	r := newRules(t)
 	r.on(All(), Truncate())
 	req := &resolve.Request{Question: resolve.Question{Name: name(t, "a.b"), Type: wire.TypeA, Class: wire.ClassIN},
-		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Stream: true}
+		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Transport: transport.Transport{Kind: transport.TCP}}
 	if s := r.inst.Layer.Begin(req); s != resolve.Produce || req.Result.TC {
 		t.Errorf("a client by TCP was truncated: state %d", s)
 	}

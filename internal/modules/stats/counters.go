@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kresd/internal/module"
+	"kresd/internal/transport"
 )
 
 // A bucket is a range of latency.
@@ -27,7 +27,7 @@ var buckets = [...]bucket{
 // slowWay counts what only requests on the driver's way have.
 type slowWay struct {
 	clients, internal shapes
-	dropped           [module.Transports]atomic.Uint64
+	dropped           [transport.Count]atomic.Uint64
 	cached, stale     atomic.Uint64
 	took              atomic.Int64 // nanoseconds
 	latency           [len(buckets)]atomic.Uint64
@@ -44,7 +44,7 @@ func (s *stats) counted() values {
 	for i, n := range s.fast() {
 		if n > 0 {
 			m.add(shape(i), n)
-			m.client(shape(i).way(), n)
+			m.client(shape(i).transport(), n)
 			m["answer.1ms"] += float64(n)
 			if shape(i).class() != notImp {
 				m["answer.cached"] += float64(n)
@@ -79,8 +79,18 @@ var flagNames = [...]struct {
 	{shapeEDNS, "answer.edns0"}, {shapeEDNS, "query.edns"}, {shapeDO, "answer.do"}, {shapeDO, "query.dnssec"},
 }
 
-var wayNames = [module.Transports]string{
-	module.UDP4: "request.udp4", module.TCP4: "request.tcp4", module.UDP6: "request.udp6", module.TCP6: "request.tcp6",
+// kindNames are what the counters of a transport's requests are called, without
+// the family. What has no name counts in the total only.
+var kindNames = [transport.Kinds]string{transport.UDP: "request.udp", transport.TCP: "request.tcp"}
+
+var familyNames = [transport.Families]string{transport.IPv4: "4", transport.IPv6: "6"}
+
+// transportName is the counter of a transport's requests, empty for none.
+func transportName(t transport.Transport) string {
+	if kindNames[t.Kind] == "" {
+		return ""
+	}
+	return kindNames[t.Kind] + familyNames[t.Family]
 }
 
 func zeros() values {
@@ -97,8 +107,10 @@ func zeros() values {
 	for _, f := range flagNames {
 		m[f.name] = 0
 	}
-	for _, name := range wayNames {
-		m[name] = 0
+	for i := range transport.Count {
+		if name := transportName(transport.At(i)); name != "" {
+			m[name] = 0
+		}
 	}
 	return m
 }
@@ -119,16 +131,18 @@ func (m values) add(s shape, n uint64) {
 }
 
 // client counts n requests of clients.
-func (m values) client(t module.Transport, n uint64) {
+func (m values) client(t transport.Transport, n uint64) {
 	m["request.total"] += float64(n)
-	m[wayNames[t]] += float64(n)
+	if name := transportName(t); name != "" {
+		m[name] += float64(n)
+	}
 }
 
 func (w *slowWay) addTo(m values) {
 	for i := range shapeCount {
 		if n := w.clients[i].Load(); n > 0 {
 			m.add(shape(i), n)
-			m.client(shape(i).way(), n)
+			m.client(shape(i).transport(), n)
 		}
 		if n := w.internal[i].Load(); n > 0 {
 			m.add(shape(i), n)
@@ -137,7 +151,7 @@ func (w *slowWay) addTo(m values) {
 		}
 	}
 	for t := range w.dropped {
-		m.client(module.Transport(t), w.dropped[t].Load())
+		m.client(transport.At(t), w.dropped[t].Load())
 	}
 	m["answer.cached"] += float64(w.cached.Load())
 	m["answer.stale"] += float64(w.stale.Load())

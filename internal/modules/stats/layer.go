@@ -26,7 +26,7 @@ func (s *stats) layer() *resolve.Layer {
 // observe counts a client's request on the driver's way.
 func (s *stats) observe(a *module.Answered) {
 	if len(a.Msg) < wire.HeaderLen {
-		s.slow.dropped[a.Transport].Add(1)
+		s.slow.dropped[a.Transport.Index()].Add(1)
 		return
 	}
 	s.slow.clients[shapeOf(a)].Add(1)

@@ -17,6 +17,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -88,7 +89,7 @@ func answered(t testing.TB, flags uint16, edns uint16, do bool, res resolve.Resu
 	if p := q.Parse(pkt); p != wire.Fine {
 		t.Fatalf("problem %d", p)
 	}
-	return &module.Answered{Question: q, Msg: reply.Build(nil, q, &res, reply.Shape{UDP: true, Bufsize: 4096})}
+	return &module.Answered{Question: q, Msg: reply.Build(nil, q, &res, reply.Shape{Bufsize: 4096})}
 }
 
 func oneRecord(t testing.TB) []resolve.Set {
@@ -97,8 +98,15 @@ func oneRecord(t testing.TB) []resolve.Set {
 	return []resolve.Set{set}
 }
 
+var (
+	udp4 = transport.Transport{}
+	udp6 = transport.Transport{Family: transport.IPv6}
+	tcp4 = transport.Transport{Kind: transport.TCP}
+	tcp6 = transport.Transport{Kind: transport.TCP, Family: transport.IPv6}
+)
+
 // by returns how a request is told of on the driver's way.
-func by(a *module.Answered, res resolve.Result, took time.Duration, from module.Transport) *module.Answered {
+func by(a *module.Answered, res resolve.Result, took time.Duration, from transport.Transport) *module.Answered {
 	a.Request = &resolve.Request{Client: netip.MustParseAddrPort("192.0.2.7:53535"), Result: res}
 	a.Took, a.Transport = took, from
 	return a
@@ -110,7 +118,7 @@ func TestACachedAnswerCountsByItsMessage(t *testing.T) {
 	good := resolve.Result{EDE: ede.None, Answer: oneRecord(t)}
 	tally.Answered(answered(t, wire.FlagRD, 0, false, good))
 	a := answered(t, wire.FlagRD|wire.FlagCD, 1232, true, good)
-	a.Transport = module.TCP6
+	a.Transport = tcp6
 	tally.Answered(a)
 	tally.Answered(answered(t, 0, 1232, true, resolve.Result{EDE: ede.None, Answer: oneRecord(t), Rank: rank.Secure | rank.Auth}))
 	tally.Answered(answered(t, 0, 0, false, resolve.Result{EDE: ede.None, Answer: oneRecord(t), AA: true}))
@@ -137,14 +145,14 @@ func TestTheDriversWayAddsTime(t *testing.T) {
 	cached.Cached, stale.Stale = true, true
 	fail := resolve.Result{EDE: ede.None, Rcode: wire.RcodeServFail}
 	for _, a := range []*module.Answered{
-		by(answered(t, wire.FlagRD, 0, false, good), good, 30*time.Millisecond, module.UDP4),
-		by(answered(t, 0, 0, false, cached), cached, time.Millisecond, module.UDP6),
-		by(answered(t, 0, 0, false, stale), stale, 3*time.Second, module.TCP4),
-		by(answered(t, 0, 512, true, fail), fail, 1500*time.Millisecond, module.UDP4),
+		by(answered(t, wire.FlagRD, 0, false, good), good, 30*time.Millisecond, udp4),
+		by(answered(t, 0, 0, false, cached), cached, time.Millisecond, udp6),
+		by(answered(t, 0, 0, false, stale), stale, 3*time.Second, tcp4),
+		by(answered(t, 0, 512, true, fail), fail, 1500*time.Millisecond, udp4),
 	} {
 		b.Observe(a)
 	}
-	dropped := by(answered(t, 0, 0, false, good), good, time.Second, module.UDP4)
+	dropped := by(answered(t, 0, 0, false, good), good, time.Second, udp4)
 	dropped.Msg = nil
 	b.Observe(dropped)
 	b.want(map[string]float64{
@@ -307,10 +315,10 @@ func BenchmarkTally(b *testing.B) {
 // into a datagram has.
 func TestATruncatedAnswerByRule(t *testing.T) {
 	cut := resolve.Result{EDE: ede.None, TC: true}
-	if got := shapeOf(by(answered(t, 0, 0, false, cut), cut, 0, module.UDP4)).class(); got != noData {
+	if got := shapeOf(by(answered(t, 0, 0, false, cut), cut, 0, udp4)).class(); got != noData {
 		t.Errorf("by a rule: class %d", got)
 	}
-	if got := shapeOf(by(answered(t, 0, 0, false, cut), resolve.Result{Answer: oneRecord(t)}, 0, module.UDP4)).class(); got != noError {
+	if got := shapeOf(by(answered(t, 0, 0, false, cut), resolve.Result{Answer: oneRecord(t)}, 0, udp4)).class(); got != noError {
 		t.Errorf("for its size: class %d", got)
 	}
 }

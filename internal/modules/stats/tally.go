@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"kresd/internal/module"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -20,7 +21,7 @@ const (
 	other
 )
 
-// A shape is everything about an answer that is counted, in 12 bits: from below,
+// A shape is everything about an answer that is counted, in one number: from below,
 // class, flags, EDNS and transport.
 type shape uint16
 
@@ -36,13 +37,14 @@ const (
 )
 
 const (
-	classBits  = 3
-	wayShift   = classBits + 7
-	shapeCount = 1 << (wayShift + 2)
+	classBits      = 3
+	transportShift = classBits + 7
+	shapeCount     = transport.Count << transportShift
 )
 
-func (s shape) class() class          { return class(s & (1<<classBits - 1)) }
-func (s shape) way() module.Transport { return module.Transport(s >> wayShift) }
+func (s shape) class() class { return class(s & (1<<classBits - 1)) }
+
+func (s shape) transport() transport.Transport { return transport.At(int(s >> transportShift)) }
 
 // shapeOf reads the shape off a message and the question that it answers.
 func shapeOf(a *module.Answered) shape {
@@ -58,7 +60,7 @@ func shapeOf(a *module.Answered) shape {
 			s |= shapeDO
 		}
 	}
-	return s | shape(a.Transport)<<wayShift
+	return s | shape(a.Transport.Index())<<transportShift
 }
 
 // classOf judges an answer by its flags and the number of records in its answer
