@@ -58,8 +58,8 @@ func (c *Cache) failedBefore(req *resolve.Request, missing kinds) error {
 	if before.EDE == ede.None {
 		before = &resolve.Failure{EDE: ede.CachedError, Text: "it failed a moment ago"}
 	}
-	if req.Tracef != nil {
-		req.Tracef(req.Root(), "cache", "=> %s failed %d seconds ago and is not tried again for %d more: %s", req.Question, e.age, e.left, before.Text)
+	if req.Tell != nil {
+		req.Tell(req.Root(), resolve.FailureRemembered{Question: req.Question, Age: int64(e.age), Left: int64(e.left), Reason: before.Text})
 	}
 	c.n.hit.Add(1)
 	return before

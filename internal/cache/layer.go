@@ -63,8 +63,8 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	}
 	if o.Kind == resolve.Pending {
 		c.n.miss.Add(1)
-		if req.Tracef != nil {
-			req.Tracef(q, "cache", "=> not in the cache: %s", q.Question)
+		if req.Tell != nil {
+			req.Tell(q, resolve.CacheMiss{Question: q.Question})
 		}
 		if q.Cut == nil && cut != nil { // the driver would look for it next
 			q.Cut = cut
@@ -79,8 +79,8 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	}
 	q.Outcome = o
 	q.Flags |= resolve.Cached
-	if req.Tracef != nil {
-		req.Tracef(q, "cache", "=> satisfied from the cache: %s", o.String())
+	if req.Tell != nil {
+		req.Tell(q, resolve.CacheHit{Outcome: &q.Outcome})
 	}
 	return resolve.Done
 }

@@ -41,7 +41,9 @@ func (s *solver) follow(q *Query) error {
 	if err := s.r.Plan.Push(sub); err != nil {
 		return err
 	}
-	s.r.trace(q, "iter", "following the alias to %s", sub.Name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, AliasFollowed{sub.Name})
+	}
 	q.run.alias = sub
 	q.enter(phaseAlias)
 	return nil

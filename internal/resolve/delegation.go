@@ -66,7 +66,9 @@ func (s *solver) useless(q *Query) error {
 	if q.run.msg == nil {
 		return &layerError{name: "that answered"} // of its own data
 	}
-	s.tellUseless(q)
+	if s.r.Tell != nil {
+		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
+	}
 	q.run.lame = true
 	q.run.blame.useless(q.Server.Addr, q.run.msg.Rcode)
 	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
@@ -76,7 +78,9 @@ func (s *solver) useless(q *Query) error {
 	q.Outcome = Outcome{}
 	if q.run.useless++; q.run.useless >= limits.UselessInRow {
 		s.cfg.Counters.Hit(limits.UselessServers)
-		s.tellEnough(q)
+		if s.r.Tell != nil {
+			s.r.Tell(q, EnoughUseless{q.Cut.Name})
+		}
 		return s.exhausted(q)
 	}
 	q.enter(phaseAsk)
@@ -115,7 +119,9 @@ func (s *solver) askParent(q *Query) bool {
 		return false
 	}
 	s.failed.add(zone, s.r.Now)
-	s.r.trace(q, "zcut", "no server of %s that was asked is of use: asking %s whether there are others by now", zone, cut.Name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, ParentAsked{zone, cut.Name})
+	}
 	q.Cut = cut
 	s.moveTo(q)
 	return true

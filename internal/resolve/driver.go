@@ -90,9 +90,11 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		}
 		for _, l := range layers {
 			if l.Finalize != nil {
-				before := r.sketch()
+				before := r.snapshot()
 				l.Finalize(r)
-				r.tellChanged(l, before)
+				if r.Tell != nil {
+					r.Tell(nil, ModuleFinalized{l.Name, before, &r.Result})
+				}
 			}
 		}
 	})

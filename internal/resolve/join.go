@@ -78,7 +78,9 @@ func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
 func (d *Driver) wait(ctx context.Context, f *flight, r *Request) {
 	patience, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
-	r.trace(nil, "plan", "the same is being resolved already: waiting for that answer")
+	if r.Tell != nil {
+		r.Tell(nil, JoinedRequest{})
+	}
 	select {
 	case <-f.done:
 		r.Result = f.result.clone()

@@ -44,7 +44,9 @@ func (s *solver) leased(q *Query) bool {
 			return true
 		}
 		l.began = time.Now()
-		s.r.trace(q, "plan", "other workers ask the same: waiting for their answer")
+		if s.r.Tell != nil {
+			s.r.Tell(q, WaitsForWorkers{})
+		}
 	}
 	if time.Since(l.began) >= limits.LeaseLife {
 		l.asked = true

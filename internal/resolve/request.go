@@ -38,9 +38,10 @@ type Request struct {
 	Vars map[any]any
 	// Cache is the cache layer's own.
 	Cache CacheState
-	// Tracef is nil unless someone reads along: a step of query q, indented by its
-	// depth.
-	Tracef func(q *Query, component, format string, args ...any)
+	// Tell is nil unless someone reads along, who is told each step; q is the query
+	// that it belongs to, nil for the request itself. Nothing is put together for a
+	// step that nobody is told.
+	Tell func(q *Query, step Step)
 
 	// Cut, when a Begin hook sets it together with Stub or Forward in Flags, holds
 	// the servers that the request's own question goes to. It is compared by

@@ -163,7 +163,9 @@ func (s *solver) look(q *Query, f *fetch) bool {
 		flags := s.r.Flags &^ (Stub | Forward)
 		sub, err := s.r.pushAddress(q, Question{f.name, t, q.Class}, flags)
 		if err != nil {
-			s.r.trace(q, "plan", "cannot look up %s: %v", f.name, err)
+			if s.r.Tell != nil {
+				s.r.Tell(q, LookupRefused{f.name, err})
+			}
 			if fatal(err) {
 				f.types = nil
 			}
@@ -251,7 +253,9 @@ func (s *solver) unresolvable(q *Query, f *fetch) {
 	if f.denied || q.Depth == 0 {
 		s.failed.add(f.name, s.r.Now)
 	}
-	s.r.trace(q, "plan", "no address of the name server %s was found", f.name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, AddressNotFound{f.name})
+	}
 }
 
 func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/authority"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/explain"
 	"kresd/internal/iterate"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -233,9 +234,7 @@ func (w *world) request(name, qtype string) *resolve.Request {
 		RD:       true, Now: time.Now().Unix(),
 	}
 	if w.trace {
-		r.Tracef = func(q *resolve.Query, component, format string, args ...any) {
-			w.t.Logf("[%s] %*s%s", component, 2*q.Depth, "", fmt.Sprintf(format, args...))
-		}
+		r.Tell = func(_ *resolve.Query, step resolve.Step) { w.t.Log(explain.Words(step)) }
 	}
 	return r
 }

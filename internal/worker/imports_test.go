@@ -36,6 +36,7 @@ var allowed = map[string]string{
 	"roothints":   "dnsname zonecut rank wire limits",
 	"servertable": "clock limits",
 	"selection":   "dnsname zonecut limits clock servertable",
+	"explain":     "dnsname ede limits rank resolve wire zonecut",
 	"iterate":     "selection dnsname rank wire zonecut resolve limits",
 	"validate":    "dnsname rank wire zonecut resolve limits",
 	"reply":       "ede dnsname rank wire resolve limits transport",

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"kresd/internal/ede"
+	"kresd/internal/explain"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -114,7 +115,7 @@ func newStory(mono func() time.Duration) *story {
 
 // begin reads along from now on.
 func (s *story) begin(req *resolve.Request) {
-	req.Tracef = s.tell
+	req.Tell = s.tell
 	s.tellLog("plan", 0, req.Question.String()+askedBy(req))
 }
 
@@ -128,28 +129,37 @@ func askedBy(req *resolve.Request) string {
 	return fmt.Sprintf(", asked by %s#%d by %v", req.Client.Addr(), req.Client.Port(), req.Transport.Kind)
 }
 
-// tell takes in a step; it is a Request's Tracef.
-func (s *story) tell(q *resolve.Query, component, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+// tell takes in a step; it is a Request's Tell.
+func (s *story) tell(q *resolve.Query, st resolve.Step) {
+	words := explain.Words(st)
+	if words.Text == "" {
+		return
+	}
 	now := s.mono()
-	line := &step{text: text, took: now - s.last}
+	line := &step{text: words.Text, took: now - s.last}
 	s.last = now
 	p := s.part(q)
-	switch {
-	case strings.HasPrefix(text, "=> ") && component == "resl":
-		line.text = "asked " + strings.TrimPrefix(text, "=> ")
+	if _, begins := st.(resolve.Asking); begins {
+		line.text = "asked " + line.text
 		p.asking, p.answered = line, false
-		s.put(q, p.head, line, component, p.level)
-	case p.asking != nil:
-		line.text = strings.TrimPrefix(strings.TrimPrefix(text, "<= "), "=> ")
-		s.put(q, p.asking, line, component, p.level+1)
-		if p.answered || strings.HasPrefix(text, "<= nothing") {
+		s.put(q, p.head, line, words.Component, p.level)
+		return
+	}
+	if p.asking == nil {
+		line.who = words.Component + ": "
+		s.put(q, p.head, line, words.Component, p.level)
+		return
+	}
+	s.put(q, p.asking, line, words.Component, p.level+1)
+	switch st.(type) {
+	case resolve.Silent:
+		p.asking = nil
+	case resolve.Replied:
+		p.answered = true
+	default:
+		if p.answered { // this is what the answer means
 			p.asking = nil
 		}
-		p.answered = p.answered || strings.HasPrefix(text, "<= ")
-	default:
-		line.who, line.text = component+": ", strings.TrimPrefix(text, "=> ")
-		s.put(q, p.head, line, component, p.level)
 	}
 }
 

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -60,7 +61,7 @@ func TestTraceIsBounded(t *testing.T) {
 	s := newStory(w.clock.Mono)
 	s.keep = true
 	for range 100000 {
-		s.tell(nil, "iter", "%s", strings.Repeat("x", 100))
+		s.tell(nil, resolve.Failed{Err: errors.New(strings.Repeat("x", 100))})
 	}
 	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "x."), Type: 1, Class: 1}, Budget: resolve.NewBudget(nil)}
 	if text := s.over(req); len(text) > 200000 || !strings.Contains(text, "the rest is not told") {

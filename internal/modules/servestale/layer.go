@@ -84,8 +84,9 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 		}
 	}
 	req.Result = res
-	if req.Tracef != nil {
-		req.Tracef(req.Root(), "serve_stale", "=> %s, telling what was known: %s", why, o.String())
+	if req.Tell != nil {
+		known := o
+		req.Tell(req.Root(), resolve.StaleAnswered{Reason: why, Outcome: &known})
 	}
 	return true
 }
@@ -102,12 +103,12 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	q := question{req.Question, req.CD}
 	res, ok := s.toldLately(q, req.Now)
 	if !ok {
-		if req.Tracef != nil {
-			req.Tracef(req.Root(), "serve_stale", "=> %s, asking the servers that %s had", why, cut.Name)
+		if req.Tell != nil {
+			req.Tell(req.Root(), resolve.StaleServersAsked{Reason: why, Zone: cut.Name})
 		}
 		own := &resolve.Request{
 			Question: req.Question, RD: true, CD: req.CD, DO: true, Flags: req.Flags | resolve.NoCache,
-			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tracef: req.Tracef,
+			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
 		}
 		s.d.Resolve(own)
 		res = own.Result
