@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 
+	"kresd/internal/cache"
+	"kresd/internal/logging"
 	"kresd/internal/modules/policy"
 	"kresd/internal/trustanchor"
 )
@@ -17,17 +19,17 @@ type rulebook struct {
 	warned  sync.Once
 }
 
-func (w *Worker) newRulebook() *rulebook {
+func newRulebook(c *cache.Cache, log *logging.Logger, leader bool) *rulebook {
 	r := &rulebook{anchors: trustanchor.New()}
 	shaped := func() {
-		w.cache.SetFingerprint(r.policy.Fingerprint() + r.anchors.Snapshot().Fingerprint())
+		c.SetFingerprint(r.policy.Fingerprint() + r.anchors.Snapshot().Fingerprint())
 	}
-	r.policy = policy.New(w.logLines, func(uint64) { shaped() })
+	r.policy = policy.New(func(text string) { logLines(log, text) }, func(uint64) { shaped() })
 	r.anchors.Changed = func() {
 		shaped()
-		if len(r.anchors.Snapshot().Sets) > 0 && w.siblings.id == 0 {
+		if len(r.anchors.Snapshot().Sets) > 0 && leader {
 			r.warned.Do(func() {
-				w.log.Warn("[ ta ] trust anchors are kept, but nothing is validated in this version: answers are not secure, and AD is never set")
+				log.Warn("[ ta ] trust anchors are kept, but nothing is validated in this version: answers are not secure, and AD is never set")
 			})
 		}
 	}
@@ -35,8 +37,8 @@ func (w *Worker) newRulebook() *rulebook {
 }
 
 // logLines writes a text of several lines to the log.
-func (w *Worker) logLines(text string) {
+func logLines(log *logging.Logger, text string) {
 	for line := range strings.Lines(text) {
-		w.log.Notice(strings.TrimRight(line, "\n"))
+		log.Notice(strings.TrimRight(line, "\n"))
 	}
 }

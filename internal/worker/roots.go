@@ -66,7 +66,8 @@ func (w *Worker) openPriming() (*module.Instance, error) {
 		Clock: w.clock, Group: w.group, Context: w.ctx, Hints: w.roots.RootHints, Use: w.roots.use,
 		Log: func(line string) { w.log.Notice("priming: " + line) },
 		Resolve: func(ctx context.Context, q resolve.Question, flags resolve.Flags) resolve.Result {
-			req := &resolve.Request{Question: q, RD: true, DO: true, Flags: flags, Now: w.clock.Unix(), ID: w.ids.next()}
+			req := &resolve.Request{Question: q, RD: true, DO: true, Flags: flags}
+			w.requests.enter(req)
 			w.driver.Resolve(ctx, req)
 			return req.Result
 		},
