@@ -127,11 +127,11 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 }
 
 // teller is who tells the steps within an exchange of q; nil when nobody reads.
-func (s *solver) teller(q *Query) func(Step) {
-	if s.r.Tell == nil {
+func (s *solver) teller(q *Query) func(format string, args ...any) {
+	if s.r.Tracef == nil {
 		return nil
 	}
-	return func(step Step) { s.r.Tell(q, step) }
+	return func(format string, args ...any) { s.r.trace(q, "resl", format, args...) }
 }
 
 // answered takes the answer to an attempt, be it the last one or one before.
@@ -139,9 +139,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
 	s.cfg.Servers.Answered(a.server.Addr, learnt(a.server, a.choice, reply))
 	q.run.tried.Answered(a.choice.NS, a.server.Addr)
-	if s.r.Tell != nil {
-		s.r.Tell(q, Replied{q.Server.Addr, reply})
-	}
+	s.tellReply(q, &reply)
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
@@ -170,9 +168,7 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 
 // unanswered judges a failed attempt.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
-	if s.r.Tell != nil {
-		s.r.Tell(q, Silent{c.Addr, reply.TCP, err})
-	}
+	s.tellSilence(q, c, reply, err)
 	q.run.blame.failed(c.Addr, err)
 	switch {
 	case errors.Is(err, ErrBudget):

@@ -44,9 +44,7 @@ func (s *solver) leased(q *Query) bool {
 			return true
 		}
 		l.began = time.Now()
-		if s.r.Tell != nil {
-			s.r.Tell(q, WaitsForWorkers{})
-		}
+		s.r.trace(q, "plan", "other workers ask the same: waiting for their answer")
 	}
 	if time.Since(l.began) >= limits.LeaseLife {
 		l.asked = true
@@ -69,13 +67,11 @@ func (s *solver) returnLeases() {
 
 // leaseKey names all that the answer of servers depends on.
 func leaseKey(q *Query, cd bool) []byte {
-	key := make([]byte, 0, len(q.Name)+len(q.Cut.Name)+6)
+	key := make([]byte, 0, len(q.Name)+13)
 	key = append(key, q.Name...)
 	key = binary.BigEndian.AppendUint16(key, q.Type)
 	key = binary.BigEndian.AppendUint16(key, q.Class)
-	if q.Forwards() {
-		key = append(key, q.Cut.Name...)
-	}
+	key = binary.BigEndian.AppendUint64(key, uint64(q.Partition))
 	if cd {
 		key = append(key, 1)
 	}

@@ -11,7 +11,7 @@ import (
 // none when it is over: whoever reads along has gone on by then.
 type teller struct {
 	mu   sync.Mutex
-	told func(resolve.Step)
+	told func(format string, args ...any)
 }
 
 // tellTo puts a teller before the reader of x. The function it returns ends the
@@ -22,11 +22,11 @@ func tellTo(x *resolve.Exchange) (end func()) {
 	return t.end
 }
 
-func (t *teller) tell(step resolve.Step) {
+func (t *teller) tell(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.told != nil {
-		t.told(step)
+		t.told(format, args...)
 	}
 }
 
@@ -36,49 +36,49 @@ func (t *teller) end() {
 	t.told = nil
 }
 
-// change is what differs from a first attempt.
-func (m manner) change() resolve.RetryChange {
+// String is what differs from a first attempt.
+func (m manner) String() string {
 	switch {
 	case m.anew:
-		return resolve.RetryWithNewCookie
+		return ", with the server's new cookie"
 	case !m.cookie:
-		return resolve.RetryWithoutCookie
+		return ", whether or not there is a cookie in the answer"
 	case !m.mixed:
-		return resolve.RetryWithCaseAsItIs
+		return ", letter case as it is"
 	}
-	return resolve.RetrySame
+	return ""
 }
 
-// seen is a verdict as readers are told it.
-func (v verdict) seen() resolve.Datagram {
+// String says what a datagram is that is no answer.
+func (v verdict) String() string {
 	switch v {
 	case answer:
-		return resolve.DatagramAnswer
+		return "an answer"
 	case truncated:
-		return resolve.DatagramTruncated
+		return "a truncated answer"
 	case nearMiss:
-		return resolve.DatagramNearMiss
+		return "a message with another ID or question"
 	case caseLost:
-		return resolve.DatagramCaseLost
+		return "an answer in another letter case"
 	case cookieLost:
-		return resolve.DatagramCookieLost
+		return "an answer without our cookie"
 	case badCookie:
-		return resolve.DatagramBadCookie
+		return "a new cookie instead of an answer"
 	case bareError:
-		return resolve.DatagramBareError
+		return "an error without a question"
 	case drowned:
-		return resolve.DatagramsUnreadable
+		return "nothing but datagrams that cannot be read"
 	}
-	return resolve.DatagramIgnored
+	return "nothing"
 }
 
 // tellFirst tells of the datagram that made the doubt.
 func (d *doubt) tellFirst(v verdict, m manner) {
-	then := resolve.AsksTCPToo
+	also := "asked by TCP too"
 	if m.last {
-		then = resolve.WaitsForBetter
+		also = "waiting for a better one"
 	}
-	d.tellSeen(v, then)
+	d.x.Tell("by UDP %v after %v: %s", v, round(d.e.clock.Mono()-d.a.sent), also)
 }
 
 // tellGood tells of one that will count.
@@ -86,17 +86,25 @@ func (d *doubt) tellGood(v verdict) {
 	switch {
 	case d.x.Tell == nil:
 	case d.tcp != nil && v == answer:
-		d.tellSeen(v, resolve.TakenIfTCPFails)
+		d.x.Tell("by UDP %v after %v: it counts if TCP fails", v, round(d.e.clock.Mono()-d.a.sent))
 	default:
-		d.tellSeen(v, resolve.DatagramTaken)
+		d.x.Tell("by UDP %v after %v", v, round(d.e.clock.Mono()-d.a.sent))
 	}
 }
 
-func (d *doubt) tellSeen(v verdict, then resolve.AfterDatagram) {
-	d.x.Tell(resolve.DatagramSeen{What: v.seen(), After: d.e.clock.Mono() - d.a.sent, Then: then})
+// round leaves the digits that matter.
+func round(d time.Duration) time.Duration {
+	if d > time.Millisecond {
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(10 * time.Microsecond)
 }
 
 // tellOpened tells over which connection a question goes.
 func tellOpened(x *resolve.Exchange, reused bool, took time.Duration) {
-	x.Tell(resolve.AskedByTCP{Reused: reused, Took: took})
+	if reused {
+		x.Tell("asked by TCP, over an open connection")
+		return
+	}
+	x.Tell("asked by TCP, connected in %v", round(took))
 }

@@ -49,7 +49,7 @@ func TestStatsHaveTheirKeys(t *testing.T) {
 // A client that exceeds a limit of messages raises its counter.
 func TestClientsMessagesAreCounted(t *testing.T) {
 	w := laboratory(t)
-	s, err := w.newHandler().NewSession()
+	s, err := (&handler{w}).NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}

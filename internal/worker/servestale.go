@@ -13,7 +13,7 @@ func (w *Worker) openServeStale() (*module.Instance, error) {
 		Stale:    w.cache.Stale,
 		StaleCut: w.cache.StaleCut,
 		Resolve: func(req *resolve.Request) {
-			w.requests.enter(req)
+			req.Now, req.ID = w.clock.Unix(), w.ids.next()
 			w.driver.Resolve(w.ctx, req)
 		},
 		Group:  w.group,

@@ -24,17 +24,17 @@ const (
 	Failed
 )
 
-// then is what readers are told becomes of the request.
-func (d Decision) then() resolve.AfterRule {
+// String says what becomes of the request.
+func (d Decision) String() string {
 	switch d {
 	case Stop:
-		return resolve.NoMoreRules
+		return "no further rule, it is resolved"
 	case Answered:
-		return resolve.RuleAnswers
+		return "that is the answer"
 	case Failed:
-		return resolve.RuleFails
+		return "it fails"
 	}
-	return resolve.NextRule
+	return "the next rule is tried"
 }
 
 // An Action does something about a question that a rule is for. It is never

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"kresd/internal/explain"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
@@ -39,14 +38,12 @@ func newStory(req *resolve.Request) *story {
 // follow makes the story of a request from its steps, which go to where they
 // went before, too.
 func (s *story) follow(req *resolve.Request) {
-	before := req.Tell
-	req.Tell = func(q *resolve.Query, step resolve.Step) {
+	before := req.Tracef
+	req.Tracef = func(q *resolve.Query, component, format string, args ...any) {
 		if before != nil {
-			before(q, step)
+			before(q, component, format, args...)
 		}
-		if l := explain.Words(step); l.Text != "" {
-			s.step(req, q, l.Component, l.Mark+l.Text)
-		}
+		s.step(req, q, component, fmt.Sprintf(format, args...))
 	}
 }
 
