@@ -10,6 +10,7 @@ FUZZTIME ?= $(shell expr 300 / $$(nproc))s
 SCALE   ?= 1
 ROUNDS  ?= 5
 PKGS    ?= ./...
+TIME    ?= 10m
 # Where the specification and its test material lie, outside this repository.
 KRESD_SHARED ?= $(abspath ../shared)
 export KRESD_SHARED
@@ -24,7 +25,7 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 
 STATICCHECK := .build/bin/staticcheck
 
-.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy lua-vm install clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy mutants lua-vm install clean prereq testdeps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,10 @@ lint: lua-vm $(STATICCHECK) ## gofmt and staticcheck
 
 fuzz: lua-vm ## every fuzz target for FUZZTIME each (5 CPU-minutes by default)
 	@sh scripts/fuzz.sh $(FUZZTIME)
+
+mutants: lua-vm ## breaks PKG=./internal/… in small ways for TIME=10m and lists what no test of it, or of TESTS=, notices
+	@test "$(PKG)" || { echo "make mutants PKG=./internal/cache [TESTS=./internal/worker] [TIME=10m] [SEED=N]" >&2; exit 2; }
+	go run ./internal/house/mutants -time $(TIME) $(if $(SEED),-seed $(SEED)) $(if $(TESTS),-tests $(TESTS)) $(PKG)
 
 attack: lua-vm ## the attacks of test/attack and a table of their figures (SCALE=1)
 	KRESD_ATTACK_SCALE=$(SCALE) go test -count=1 -timeout 15m ./test/attack

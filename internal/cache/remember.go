@@ -3,6 +3,7 @@ package cache
 import (
 	"sync"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
@@ -17,26 +18,25 @@ import (
 // writes is forgotten here; what another one writes is seen a second later at most.
 type cuts struct {
 	mu     sync.Mutex
-	of     snapshot
+	of     view
 	forgot uint64 // how often something was forgotten
-	m      map[place]*zonecut.Cut
+	m      map[dnsname.Name]*zonecut.Cut
 }
 
-// A snapshot is when the Store was read, in wall seconds, and its clear number then.
-type snapshot struct {
+// A view is when the Store was read, in wall seconds, and its clear number then.
+type view struct {
 	now    int64
 	clears uint64
 }
 
-// at is the delegation of a name, nil when it has to be read. It must not be
-// changed.
-func (k *cuts) at(p place, s snapshot) *zonecut.Cut {
+// at is the delegation of n, nil when it has to be read. It must not be changed.
+func (k *cuts) at(n dnsname.Name, v view) *zonecut.Cut {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.of != s {
+	if k.of != v {
 		return nil
 	}
-	return k.m[p]
+	return k.m[n]
 }
 
 // mark tells what is read from now on apart from what was read before something
@@ -49,33 +49,33 @@ func (k *cuts) mark() uint64 {
 
 // put keeps a delegation that was read since mark. Requests that began some seconds
 // ago do not push out what belongs to the present one.
-func (k *cuts) put(p place, cut *zonecut.Cut, s snapshot, mark uint64) {
+func (k *cuts) put(cut *zonecut.Cut, v view, mark uint64) {
 	const slow = int64(limits.RequestDeadline / 1e9)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if ago := k.of.now - s.now; k.forgot != mark || ago > 0 && ago <= slow || s.now == k.of.now && s.clears < k.of.clears {
+	if ago := k.of.now - v.now; k.forgot != mark || ago > 0 && ago <= slow || v.now == k.of.now && v.clears < k.of.clears {
 		return
 	}
-	if k.of != s {
-		k.of, k.m = s, make(map[place]*zonecut.Cut, len(k.m))
+	if k.of != v {
+		k.of, k.m = v, make(map[dnsname.Name]*zonecut.Cut, len(k.m))
 	}
 	if len(k.m) < limits.CutsAtHand {
-		k.m[p] = cut
+		k.m[cut.Name] = cut
 	}
 }
 
-// forget makes what is known of a place be read again.
-func (k *cuts) forget(p place) {
+// forget makes what is known of n be read again.
+func (k *cuts) forget(n dnsname.Name) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forgot++
-	delete(k.m, p)
+	delete(k.m, n)
 }
 
-// forgetAll is forget for every place.
+// forgetAll is forget for every name.
 func (k *cuts) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forgot++
-	k.of, k.m = snapshot{}, nil
+	k.of, k.m = view{}, nil
 }

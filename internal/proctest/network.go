@@ -51,7 +51,8 @@ func SmallInternet(t testing.TB) *authority.Internet {
 }
 
 // On returns a Config for a group that listens on a free port and resolves from
-// n, with extra lines at the end of its configuration.
+// n, with extra lines at the end of its configuration. It asks no server only to
+// learn about it, so that a test knows what is asked.
 func On(t testing.TB, n *authority.Internet, workers int, extra ...string) Config {
 	t.Helper()
 	at := FreePort(t)
@@ -65,7 +66,7 @@ func On(t testing.TB, n *authority.Internet, workers int, extra ...string) Confi
 	return Config{
 		Workers: workers, Addr: at,
 		Lua: strings.Join(append(lines, extra...), "\n") + "\n",
-		Env: []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port())},
+		Env: []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port()), "KRESD_NO_EXPLORE=1"},
 	}
 }
 

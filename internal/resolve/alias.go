@@ -30,18 +30,20 @@ func (s *solver) follow(q *Query) error {
 	}
 	sub := &Query{
 		Question: Question{q.Outcome.Target, q.Type, q.Class},
-		Parent:   q, Flags: q.Flags, Partition: s.r.Partition.Data, Depth: q.Depth, Steps: steps,
+		Parent:   q, Flags: q.Flags, Depth: q.Depth, Steps: steps,
 	}
 	sub.Flags &^= Cached
 	if q.Forwards() && sub.Name.IsSubdomainOf(q.Cut.Name) {
-		sub.Cut, sub.Partition = q.Cut, s.r.PartitionOf(sub.Name)
+		sub.Cut = q.Cut
 	} else {
 		sub.Flags &^= Stub | Forward
 	}
 	if err := s.r.Plan.Push(sub); err != nil {
 		return err
 	}
-	s.r.trace(q, "iter", "following the alias to %s", sub.Name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, AliasFollowed{sub.Name})
+	}
 	q.run.alias = sub
 	q.enter(phaseAlias)
 	return nil

@@ -127,11 +127,11 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 }
 
 // teller is who tells the steps within an exchange of q; nil when nobody reads.
-func (s *solver) teller(q *Query) func(format string, args ...any) {
-	if s.r.Tracef == nil {
+func (s *solver) teller(q *Query) func(Step) {
+	if s.r.Tell == nil {
 		return nil
 	}
-	return func(format string, args ...any) { s.r.trace(q, "resl", format, args...) }
+	return func(step Step) { s.r.Tell(q, step) }
 }
 
 // answered takes the answer to an attempt, be it the last one or one before.
@@ -139,7 +139,9 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
 	s.cfg.Servers.Answered(a.server.Addr, learnt(a.server, a.choice, reply))
 	q.run.tried.Answered(a.choice.NS, a.server.Addr)
-	s.tellReply(q, &reply)
+	if s.r.Tell != nil {
+		s.r.Tell(q, Replied{q.Server.Addr, reply})
+	}
 	q.run.msg, q.RTT = reply.Msg, reply.RTT
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
@@ -168,7 +170,9 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 
 // unanswered judges a failed attempt.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
-	s.tellSilence(q, c, reply, err)
+	if s.r.Tell != nil {
+		s.r.Tell(q, Silent{c.Addr, reply.TCP, err})
+	}
 	q.run.blame.failed(c.Addr, err)
 	switch {
 	case errors.Is(err, ErrBudget):

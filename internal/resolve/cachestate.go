@@ -6,4 +6,6 @@ type CacheState struct {
 	// then: what the request reads may be as old as that.
 	Looked bool
 	Clears uint64
+	// Fingerprint is that of the configuration when the request began.
+	Fingerprint uint64
 }

@@ -10,7 +10,7 @@ import (
 // parent (RFC 4035, section 3.1.4.1).
 func (s *solver) findCut(q *Query) error {
 	if q.Cut == nil {
-		q.Cut = s.cfg.Cuts.Closest(s.r.Partition.Data, above(q.Question), s.r.Now)
+		q.Cut = s.cfg.Cuts.Closest(above(q.Question), s.r.Now)
 	}
 	if q.Cut == nil || q.Cut.Hints && len(q.Cut.NS) == 0 {
 		return ErrNotReady
@@ -50,9 +50,7 @@ func (s *solver) descend(q *Query) error {
 		q.Outcome.Kind = Lame
 		return s.useless(q)
 	}
-	if s.r.InForce() {
-		s.cfg.Cuts.Keep(s.r.Partition.Data, cut, s.r.Now)
-	}
+	s.cfg.Cuts.Keep(cut, s.r.Now)
 	s.tellReferral(q, cut)
 	if s.gluedHere(q, cut) {
 		return s.solved(q)
@@ -68,7 +66,9 @@ func (s *solver) useless(q *Query) error {
 	if q.run.msg == nil {
 		return &layerError{name: "that answered"} // of its own data
 	}
-	s.tellUseless(q)
+	if s.r.Tell != nil {
+		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
+	}
 	q.run.lame = true
 	q.run.blame.useless(q.Server.Addr, q.run.msg.Rcode)
 	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
@@ -78,7 +78,9 @@ func (s *solver) useless(q *Query) error {
 	q.Outcome = Outcome{}
 	if q.run.useless++; q.run.useless >= limits.UselessInRow {
 		s.cfg.Counters.Hit(limits.UselessServers)
-		s.tellEnough(q)
+		if s.r.Tell != nil {
+			s.r.Tell(q, EnoughUseless{q.Cut.Name})
+		}
 		return s.exhausted(q)
 	}
 	q.enter(phaseAsk)
@@ -108,16 +110,18 @@ func (s *solver) exhausted(q *Query) error {
 // askParent goes one cut up, once for a query and seldom for a zone.
 func (s *solver) askParent(q *Query) bool {
 	zone := q.Cut.Name
-	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(s.place(zone), s.r.Now) {
+	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(zone, s.r.Now) {
 		return false
 	}
 	q.run.reparented = true
-	cut := s.cfg.Cuts.Closest(s.r.Partition.Data, zone.Parent(), s.r.Now)
+	cut := s.cfg.Cuts.Closest(zone.Parent(), s.r.Now)
 	if cut == nil || len(cut.NS) == 0 || !zone.IsStrictlyBelow(cut.Name) {
 		return false
 	}
-	s.failed.add(s.place(zone), s.r.Now)
-	s.r.trace(q, "zcut", "no server of %s that was asked is of use: asking %s whether there are others by now", zone, cut.Name)
+	s.failed.add(zone, s.r.Now)
+	if s.r.Tell != nil {
+		s.r.Tell(q, ParentAsked{zone, cut.Name})
+	}
 	q.Cut = cut
 	s.moveTo(q)
 	return true

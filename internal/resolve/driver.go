@@ -26,8 +26,6 @@ type Config struct {
 	Counters  *limits.Counters
 	// Flags are in force for every request (option(), mode(), net.ipv6).
 	Flags func() Flags
-	// Partitions are those of the present configuration; nil: everybody's.
-	Partitions func() Partitions
 	// Everything answers questions of type ANY after the Begin hooks, instead of
 	// resolving them; nil: they are resolved.
 	Everything func(*Request)
@@ -81,12 +79,10 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		r.Budget = NewBudget(d.cfg.Counters)
 	}
 	r.Plan.counters = d.cfg.Counters
-	r.join(d.cfg.Partitions)
 	r.Result = Result{EDE: ede.None}
 	r.ctx = ctx
 	d.guard(r, func() {
 		if !begin(layers, r) {
-			accept(layers, r)
 			d.answer(ctx, layers, r)
 		}
 		if !r.DO {
@@ -94,9 +90,11 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		}
 		for _, l := range layers {
 			if l.Finalize != nil {
-				before := r.sketch()
+				before := r.snapshot()
 				l.Finalize(r)
-				r.tellChanged(l, before)
+				if r.Tell != nil {
+					r.Tell(nil, ModuleFinalized{l.Name, before, &r.Result})
+				}
 			}
 		}
 	})
@@ -133,16 +131,6 @@ func begin(layers []*Layer, r *Request) bool {
 		}
 	}
 	return false
-}
-
-// accept tells the layers that what the Begin hooks decided is final.
-func accept(layers []*Layer, r *Request) {
-	r.settle()
-	for _, l := range layers {
-		if l.Accept != nil {
-			l.Accept(r)
-		}
-	}
 }
 
 // resolve does the work of r.

@@ -34,10 +34,10 @@ type Exchange struct {
 	Infrastructure bool
 	// Budget is debited for every message that is sent.
 	Budget *Budget
-	// Tell, where somebody reads along, is told in words what happens within the
-	// exchange: by one goroutine at a time, and never after Exchange has returned.
-	// nil: nobody reads.
-	Tell func(format string, args ...any)
+	// Tell, where somebody reads along, is told what happens within the exchange: by
+	// one goroutine at a time, and never after Exchange has returned. nil: nobody
+	// reads.
+	Tell func(Step)
 	// Late takes the answer if it comes after Timeout. It may be nil.
 	Late Late
 }

@@ -24,8 +24,8 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 		s.zones.Leave(q.Cut.Name)
 		return
 	}
-	if s.r.Tracef != nil {
-		s.r.trace(q, "resl", "besides %s is asked, to learn about it", whom(q, c.NS, c.Addr))
+	if s.r.Tell != nil {
+		s.r.Tell(q, Explored{peer(q, c)})
 	}
 	zone, x := q.Cut.Name, s.exchangeOf(q, serverOf(q, c), c)
 	x.Timeout = limits.UDPMaxTimeout // nobody waits, and slow is not dead

@@ -13,6 +13,7 @@ import (
 
 	"kresd/internal/authority"
 	"kresd/internal/ede"
+	"kresd/internal/explain"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -95,7 +96,7 @@ func TestServersThatWereNotAskedAreNotBlamed(t *testing.T) {
 		for range 2 {
 			r := w.request("www.example.com.", "A")
 			var story strings.Builder
-			r.Tracef = func(_ *resolve.Query, _, format string, args ...any) { fmt.Fprintf(&story, format+"\n", args...) }
+			r.Tell = func(_ *resolve.Query, step resolve.Step) { fmt.Fprintln(&story, explain.Words(step).Text) }
 			w.driver.Resolve(context.Background(), r)
 			text := r.Result.EDEText
 			var refused, unasked int

@@ -50,6 +50,8 @@ func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
 	}
 	q.Outcome = Outcome{Kind: Positive, Origin: FromServer, Answer: []Set{{RRset: set}}}
 	p.run.ns.byGlue(q.Name)
-	s.r.trace(q, "iter", "the referral has the address of %s", q.Name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, AddressReferred{q.Name})
+	}
 	return true
 }

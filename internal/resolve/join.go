@@ -23,7 +23,6 @@ type flightKey struct {
 	flags  Flags
 	cut    *zonecut.Cut
 	join   string
-	in     Partitions
 	// hasty: those who wait longer get nothing from one who gives up early.
 	hasty bool
 }
@@ -42,7 +41,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		d.resolve(layers, r)
 		return
 	}
-	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join, r.Partition, r.impatient()}
+	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join, r.impatient()}
 	f, leads, full := d.flights.join(key, mayFollow(r))
 	switch {
 	case full:
@@ -79,7 +78,9 @@ func (d *Driver) lead(layers []*Layer, r *Request, key flightKey, f *flight) {
 func (d *Driver) wait(ctx context.Context, f *flight, r *Request) {
 	patience, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
-	r.trace(nil, "plan", "the same is being resolved already: waiting for that answer")
+	if r.Tell != nil {
+		r.Tell(nil, JoinedRequest{})
+	}
 	select {
 	case <-f.done:
 		r.Result = f.result.clone()

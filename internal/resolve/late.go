@@ -143,7 +143,9 @@ func (s *solver) await(q *Query) (answered bool) {
 		return false
 	}
 	defer s.zones.Leave(q.Cut.Name)
-	s.r.trace(q, "resl", "nobody is left to ask, waiting for late answers")
+	if s.r.Tell != nil {
+		s.r.Tell(q, WaitsForLate{})
+	}
 	r, ok := q.run.late.wait(s.r.ctx)
 	if ok {
 		s.answered(q, r.attempt, r.reply)

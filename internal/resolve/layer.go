@@ -24,9 +24,6 @@ type Layer struct {
 	// Begin is called once when a request is accepted. Done: the request's Result
 	// is set and nothing needs to be resolved.
 	Begin func(*Request) State
-	// Accept is called once when no Begin hook of any layer has answered the request:
-	// its flags, its Cut and its Partition are final, and it will be resolved.
-	Accept func(*Request)
 	// Produce may answer a query without the network by setting its Outcome and
 	// returning Done; any other state lets the next layer try.
 	Produce func(*Request, *Query) State

@@ -44,7 +44,9 @@ func (s *solver) leased(q *Query) bool {
 			return true
 		}
 		l.began = time.Now()
-		s.r.trace(q, "plan", "other workers ask the same: waiting for their answer")
+		if s.r.Tell != nil {
+			s.r.Tell(q, WaitsForWorkers{})
+		}
 	}
 	if time.Since(l.began) >= limits.LeaseLife {
 		l.asked = true
@@ -67,11 +69,13 @@ func (s *solver) returnLeases() {
 
 // leaseKey names all that the answer of servers depends on.
 func leaseKey(q *Query, cd bool) []byte {
-	key := make([]byte, 0, len(q.Name)+13)
+	key := make([]byte, 0, len(q.Name)+len(q.Cut.Name)+6)
 	key = append(key, q.Name...)
 	key = binary.BigEndian.AppendUint16(key, q.Type)
 	key = binary.BigEndian.AppendUint16(key, q.Class)
-	key = binary.BigEndian.AppendUint64(key, uint64(q.Partition))
+	if q.Forwards() {
+		key = append(key, q.Cut.Name...)
+	}
 	if cd {
 		key = append(key, 1)
 	}

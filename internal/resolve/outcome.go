@@ -17,6 +17,9 @@ type Question struct {
 	Class uint16
 }
 
+// String is the question as people write it; the class goes without saying.
+func (q Question) String() string { return q.Name.String() + " " + wire.TypeText(q.Type) }
+
 // Set is an RRset and how much it may be believed. TTL counts from the
 // request's Now.
 type Set struct {

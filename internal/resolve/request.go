@@ -38,9 +38,10 @@ type Request struct {
 	Vars map[any]any
 	// Cache is the cache layer's own.
 	Cache CacheState
-	// Tracef is nil unless someone reads along: a step of query q, indented by its
-	// depth.
-	Tracef func(q *Query, component, format string, args ...any)
+	// Tell is nil unless someone reads along, who is told each step; q is the query
+	// that it belongs to, nil for the request itself. Nothing is put together for a
+	// step that nobody is told.
+	Tell func(q *Query, step Step)
 
 	// Cut, when a Begin hook sets it together with Stub or Forward in Flags, holds
 	// the servers that the request's own question goes to. It is compared by
@@ -53,20 +54,12 @@ type Request struct {
 	// Join tells requests apart that ask the same but are treated differently by a
 	// module: only those with equal Join share one resolution.
 	Join string
-	// Partition is who shares what is remembered of the DNS. The driver sets it to
-	// that of the configuration; a Begin hook that treats some clients differently
-	// adds to it (Partition.With).
-	Partition Partitions
 	// Alone keeps the request from being joined with others at all.
 	Alone bool
 	// Patience is how long the request may take until it fails with ErrPatience. A
 	// Begin hook sets it that has something to tell the client then. 0: as long as
 	// any request may take.
 	Patience time.Duration
-
-	inForce   func() Partitions
-	began     Partitions // the configuration's then
-	forwarded Partition  // of what the servers of a forwarding rule say; 0: no such rule
 
 	ctx          context.Context
 	failure      error // why the last hook failed; see Fail
@@ -96,8 +89,6 @@ type Query struct {
 	ID     uint32
 	Parent *Query
 	Flags  Flags
-	// Partition is where data about the name are looked for and kept.
-	Partition Partition
 	// Cut is the zone whose servers are asked; nil until it is looked up.
 	Cut *zonecut.Cut
 	// Asked is the question that goes upstream: the query's own, or a minimised one
@@ -144,7 +135,7 @@ func (r *Request) Root() *Query { return r.root }
 // returns Yield, and finds Solved or Err set in the sub-query when its hook is
 // called again. flags replace those of q.
 func (r *Request) Push(q *Query, question Question, flags Flags) (*Query, error) {
-	sub := &Query{Question: question, Parent: q, Flags: flags, Partition: r.Partition.Data, Depth: q.Depth, Steps: q.Steps}
+	sub := &Query{Question: question, Parent: q, Flags: flags, Depth: q.Depth, Steps: q.Steps}
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}
@@ -166,7 +157,7 @@ func (r *Request) pushAddress(q *Query, question Question, flags Flags) (*Query,
 			return nil, ErrCycle
 		}
 	}
-	sub := &Query{Question: question, Parent: q, Flags: flags, Partition: r.Partition.Data, Depth: q.Depth + 1}
+	sub := &Query{Question: question, Parent: q, Flags: flags, Depth: q.Depth + 1}
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}

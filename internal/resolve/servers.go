@@ -43,7 +43,7 @@ func (s *solver) fill(q *Query) {
 		if len(ns.Addrs) > 0 || q.Cut.Hints {
 			continue
 		}
-		addrs, _, _ := s.cfg.Cuts.Addrs(s.r.Partition.Data, ns.Name, s.r.Now)
+		addrs, _, _ := s.cfg.Cuts.Addrs(ns.Name, s.r.Now)
 		for _, a := range addrs[:min(len(addrs), limits.MaxAddrsPerNS)] {
 			s.ownCut(q).AddAddr(ns.Name, a)
 		}
@@ -136,7 +136,7 @@ func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 
 // leftAlone tells whether a name server could not be looked up a moment ago.
 func (s *solver) leftAlone(ns dnsname.Name) bool {
-	if !s.failed.has(s.place(ns), s.r.Now) {
+	if !s.failed.has(ns, s.r.Now) {
 		return false
 	}
 	s.cfg.Counters.Hit(limits.Throttled)
@@ -145,7 +145,7 @@ func (s *solver) leftAlone(ns dnsname.Name) bool {
 
 // families are the types to look up, without what the cache knows already.
 func (s *solver) families(q *Query, name dnsname.Name) (types []uint16) {
-	_, known4, known6 := s.cfg.Cuts.Addrs(s.r.Partition.Data, name, s.r.Now)
+	_, known4, known6 := s.cfg.Cuts.Addrs(name, s.r.Now)
 	if q.Flags&NoIPv4 == 0 && !known4 {
 		types = append(types, wire.TypeA)
 	}
@@ -163,7 +163,9 @@ func (s *solver) look(q *Query, f *fetch) bool {
 		flags := s.r.Flags &^ (Stub | Forward)
 		sub, err := s.r.pushAddress(q, Question{f.name, t, q.Class}, flags)
 		if err != nil {
-			s.r.trace(q, "plan", "cannot look up %s: %v", f.name, err)
+			if s.r.Tell != nil {
+				s.r.Tell(q, LookupRefused{f.name, err})
+			}
 			if fatal(err) {
 				f.types = nil
 			}
@@ -205,7 +207,7 @@ func (s *solver) parentSide(q *Query, name dnsname.Name) (found bool) {
 	if q.Flags&Strict != 0 {
 		return false
 	}
-	cut := s.cfg.Cuts.Closest(s.r.Partition.Data, name, s.r.Now)
+	cut := s.cfg.Cuts.Closest(name, s.r.Now)
 	if cut == nil || cut.Hints {
 		return false
 	}
@@ -249,9 +251,11 @@ func (s *solver) unresolvable(q *Query, f *fetch) {
 	}
 	s.r.unresolvable++
 	if f.denied || q.Depth == 0 {
-		s.failed.add(s.place(f.name), s.r.Now)
+		s.failed.add(f.name, s.r.Now)
 	}
-	s.r.trace(q, "plan", "no address of the name server %s was found", f.name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, AddressNotFound{f.name})
+	}
 }
 
 func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }

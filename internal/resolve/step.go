@@ -53,18 +53,22 @@ type solver struct {
 func (s *solver) run() error {
 	defer s.returnLeases()
 	r := s.r
-	r.root = &Query{Question: r.Question, Flags: r.Flags, Partition: r.PartitionOf(r.Name), Cut: r.Cut}
+	r.root = &Query{Question: r.Question, Flags: r.Flags, Cut: r.Cut}
 	if err := r.Plan.Push(r.root); err != nil {
 		return err
 	}
 	for q := r.Plan.Current(); q != nil; q = r.Plan.Current() {
 		if err := s.mayGoOn(); err != nil {
 			err = s.inTime(q, err)
-			r.trace(q, "plan", "failed: %v", err)
+			if r.Tell != nil {
+				r.Tell(q, Failed{err})
+			}
 			return err
 		}
 		if err := s.step(q); err != nil {
-			r.trace(q, "plan", "failed: %v", err)
+			if r.Tell != nil {
+				r.Tell(q, Failed{err})
+			}
 			q.run.late.close()
 			if q.Err = err; fatal(err) {
 				return err
@@ -134,7 +138,7 @@ func (s *solver) produce(q *Query) error {
 			return s.r.failedIn(s.layers[q.run.hook])
 		case Done:
 			if q.Outcome.Kind != Pending {
-				s.tellKnown(q, s.layers[q.run.hook])
+				s.tellAnswered(q, s.layers[q.run.hook])
 				q.run.msg = nil
 				q.enter(phaseConsume)
 				return nil

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/authority"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/explain"
 	"kresd/internal/iterate"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -98,7 +99,7 @@ type memory struct {
 	kept  []string
 }
 
-func (c *memory) Closest(_ resolve.Partition, name dnsname.Name, now int64) *zonecut.Cut {
+func (c *memory) Closest(name dnsname.Name, now int64) *zonecut.Cut {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for n := name; ; n = n.Parent() {
@@ -111,14 +112,14 @@ func (c *memory) Closest(_ resolve.Partition, name dnsname.Name, now int64) *zon
 	}
 }
 
-func (c *memory) Addrs(_ resolve.Partition, ns dnsname.Name, _ int64) ([]netip.Addr, bool, bool) {
+func (c *memory) Addrs(ns dnsname.Name, _ int64) ([]netip.Addr, bool, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.addrs[ns]
 	return a, len(a) > 0, len(a) > 0
 }
 
-func (c *memory) Keep(_ resolve.Partition, cut *zonecut.Cut, _ int64) {
+func (c *memory) Keep(cut *zonecut.Cut, _ int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.m[cut.Name] = cut
@@ -233,9 +234,7 @@ func (w *world) request(name, qtype string) *resolve.Request {
 		RD:       true, Now: time.Now().Unix(),
 	}
 	if w.trace {
-		r.Tracef = func(q *resolve.Query, component, format string, args ...any) {
-			w.t.Logf("[%s] %*s%s", component, 2*q.Depth, "", fmt.Sprintf(format, args...))
-		}
+		r.Tell = func(_ *resolve.Query, step resolve.Step) { w.t.Log(explain.Words(step)) }
 	}
 	return r
 }

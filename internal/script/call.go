@@ -32,11 +32,11 @@ type Call struct {
 func (c *Call) VM() *VM { return c.vm }
 
 // Kind says in what sort of evaluation the call was made.
-func (c *Call) Kind() Kind { return c.vm.run.kind }
+func (c *Call) Kind() Kind { return c.vm.now.run.kind }
 
 // Within tells whether this evaluation, or one that waits for it, is of kind.
 func (c *Call) Within(kind Kind) bool {
-	for r := c.vm.run; r != nil; r = r.outer {
+	for r := c.vm.now.run; r != nil; r = r.outer {
 		if r.kind == kind {
 			return true
 		}
@@ -46,7 +46,7 @@ func (c *Call) Within(kind Kind) bool {
 
 // Context ends when the evaluation is given up.
 func (c *Call) Context() context.Context {
-	if r := c.vm.run; r != nil && r.ctx != nil {
+	if r := c.vm.now.run; r != nil && r.ctx != nil {
 		return r.ctx
 	}
 	return context.Background()
@@ -246,57 +246,6 @@ func (c *Call) prefix() string {
 
 // Position is "file:line: " of the code that calls, or "" on the console.
 func (c *Call) Position() string { return filePosition(c.l) }
-
-// Wait waits until done is closed or receives. Meanwhile this worker serves
-// expressions mapped from others and what requests wait for (VM.Hook), and
-// nothing else: no timer, no command (StepAside lets them). The time does not
-// count as running time.
-// It fails when the evaluation is given up; pass that error on.
-func (c *Call) Wait(done <-chan struct{}) error {
-	vm, r := c.vm, c.vm.run
-	r.pause()
-	defer r.resume()
-	mapped, hooks := vm.mapped.wake, vm.hooks.wake
-	if vm.depth() >= maxNesting {
-		mapped, hooks = nil, nil
-	}
-	for {
-		select {
-		case <-done:
-			return nil
-		case <-c.Context().Done():
-			return &Interrupt{c.Context().Err()}
-		case <-vm.closed:
-			return &Interrupt{ErrClosed}
-		case <-mapped:
-			vm.serveOne(vm.mapped)
-		case <-hooks:
-			vm.serveOne(vm.hooks)
-		}
-	}
-}
-
-// maxNesting bounds the evaluations that wait inside each other: each takes a
-// piece of the machine's stack of Go calls.
-const maxNesting = 16
-
-func (vm *VM) depth() (n int) {
-	for r := vm.run; r != nil; r = r.outer {
-		n++
-	}
-	return n
-}
-
-// serveUrgent runs a job that others wait for, if there is one.
-func (vm *VM) serveUrgent() bool { return vm.serveOne(vm.hooks) || vm.serveOne(vm.mapped) }
-
-func (vm *VM) serveOne(q *queue) bool {
-	job := q.take()
-	if job != nil {
-		job()
-	}
-	return job != nil
-}
 
 // tooLong raises an error when a string would be larger than the machine
 // allows.

@@ -123,7 +123,7 @@ func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
 func evalCmd(c *Call) error {
 	text, raw := c.String(1), c.NArgs() > 1 && c.l.ToBoolean(2)
 	var out any
-	err := c.vm.enter(c.vm.run.setup, func(inner *Call) error {
+	err := c.vm.enter(c.vm.now.run.setup, func(inner *Call) error {
 		r, err := c.vm.command(inner, text)
 		if err != nil {
 			return err

@@ -40,13 +40,13 @@ func (vm *VM) register(f Func) {
 		return
 	}
 	vm.document(entry{name: f.Name, usage: f.usage(), help: f.Help})
-	vm.pushFunc(vm.l, f)
+	vm.pushFunc(vm.now.l, f)
 	vm.setGlobal(f.Name)
 }
 
 // setGlobal pops a value and makes it global, past the guard.
 func (vm *VM) setGlobal(name string) {
-	l := vm.l
+	l := vm.now.l
 	l.PushGlobalTable()
 	l.Insert(-2)
 	l.PushString(name)
@@ -57,7 +57,7 @@ func (vm *VM) setGlobal(name string) {
 
 // SetGlobal makes v global. For the owner goroutine.
 func (vm *VM) SetGlobal(name string, v any) {
-	vm.push(vm.l, v)
+	vm.push(vm.now.l, v)
 	vm.setGlobal(name)
 }
 

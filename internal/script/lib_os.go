@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	lua "github.com/Shopify/go-lua"
-
 	"kresd/internal/luavalue"
 )
 
@@ -81,36 +79,4 @@ func dateTable(t time.Time) *luavalue.Table {
 	return (&luavalue.Table{}).Add("year", t.Year()).Add("month", int(t.Month())).Add("day", t.Day()).
 		Add("hour", t.Hour()).Add("min", t.Minute()).Add("sec", t.Second()).
 		Add("wday", int(t.Weekday())+1).Add("yday", t.YearDay()).Add("isdst", t.IsDST())
-}
-
-// fixDebug removes what the machine cannot do.
-func (vm *VM) fixDebug(l *lua.State) {
-	l.Global("debug")
-	for _, name := range []string{"sethook", "gethook"} {
-		l.PushNil()
-		l.SetField(-2, name)
-	}
-	l.Pop(1)
-	vm.extend(l, "debug", []Func{{Name: "getinfo", Args: "[level or function]", Max: 2, Fn: debugGetinfo}})
-}
-
-// debugGetinfo tells where a level of the stack stands: source, short_src,
-// currentline, linedefined, what. Others of its fields are absent.
-func debugGetinfo(c *Call) error {
-	l := c.l
-	var d lua.Debug
-	if c.NArgs() > 0 && l.TypeOf(1) == lua.TypeFunction {
-		l.PushValue(1)
-		d, _ = lua.Info(l, ">S", nil)
-		d.CurrentLine = -1
-	} else {
-		f, ok := lua.Stack(l, c.OptInt(1, 0, math.MaxInt32, 1))
-		if !ok {
-			return c.Return(nil)
-		}
-		d, _ = lua.Info(l, "Sl", f)
-	}
-	t := (&luavalue.Table{}).Add("source", d.Source).Add("short_src", d.ShortSource).
-		Add("currentline", d.CurrentLine).Add("linedefined", d.LineDefined).Add("what", d.What)
-	return c.Return(t)
 }

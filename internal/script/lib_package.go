@@ -64,7 +64,7 @@ func searchLua(c *Call) error {
 // SetModuleDir puts dir/?.lua and dir/?/init.lua in front of the path of
 // require; a second call replaces the first. For the owner goroutine.
 func (vm *VM) SetModuleDir(dir string) {
-	l := vm.l
+	l := vm.now.l
 	l.Global("package")
 	l.Field(-1, "path")
 	path, _ := l.ToValue(-1).(string)

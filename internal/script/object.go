@@ -86,12 +86,12 @@ func (vm *VM) Unregister(name string) {
 func (o *object) addFunc(vm *VM, f Func) {
 	short := strings.TrimPrefix(f.Name, o.Name+".")
 	f.Name, f.object = o.Name+"."+short, true
-	vm.pushFunc(vm.l, f)
+	vm.pushFunc(vm.now.l, f)
 	if _, known := o.funcs[short]; !known {
 		o.names = append(o.names, short)
 	}
-	o.funcs[short] = vm.l.ToValue(-1)
-	vm.l.Pop(1)
+	o.funcs[short] = vm.now.l.ToValue(-1)
+	vm.now.l.Pop(1)
 	o.docs = append(o.docs, entry{name: f.Name, usage: f.usage(), help: f.Help})
 }
 
@@ -106,7 +106,7 @@ func (vm *VM) objectOf(name string) (o *object, rest string) {
 
 // install makes the object's table and its metatable.
 func (o *object) install(vm *VM) {
-	l := vm.l
+	l := vm.now.l
 	l.NewTable()
 	l.NewTable()
 	o.setMeta(vm, "__index", func(c *Call) int { return o.index(c) })
@@ -126,10 +126,10 @@ func (o *object) install(vm *VM) {
 }
 
 func (o *object) setMeta(vm *VM, event string, fn func(c *Call) int) {
-	vm.l.PushGoFunction(vm.guarded(o.Name, func(l *lua.State) int {
+	vm.now.l.PushGoFunction(vm.guarded(o.Name, func(l *lua.State) int {
 		return fn(&Call{vm: vm, l: l, args: l.Top()})
 	}))
-	vm.l.SetField(-2, event)
+	vm.now.l.SetField(-2, event)
 }
 
 // objectAt returns the object whose table is at i, or nil.
@@ -282,8 +282,7 @@ func (o *object) keys() []string {
 // NumberIndex makes the functions of an object methods of numbers, so that
 // e.cancel(e) works where e is the number of an event. For the owner goroutine.
 func (vm *VM) NumberIndex(name string) {
-	l := vm.l
-	l.PushNumber(0)
+	l := vm.now.l
 	l.NewTable()
 	l.PushGoFunction(vm.guarded("number", func(l *lua.State) int {
 		key, _ := l.ToValue(2).(string)
@@ -294,6 +293,6 @@ func (vm *VM) NumberIndex(name string) {
 		return 0
 	}))
 	l.SetField(-2, "__index")
-	l.SetMetaTable(-2)
+	vm.setBasicMetaTable(0.0, l.ToValue(-1))
 	l.Pop(1)
 }

@@ -53,7 +53,7 @@ func (r *Ref) push(l *lua.State) {
 // Call calls the value with args and returns its results as Arg would.
 // A Lua error comes back as an *Error.
 func (r *Ref) Call(args ...any) ([]any, error) {
-	l := r.vm.l
+	l := r.vm.now.l
 	if r.kind != lua.TypeFunction {
 		return nil, errors.New("not a function")
 	}

@@ -29,19 +29,12 @@ type setup struct {
 	budget time.Duration // running time; 0: unlimited
 }
 
-// A run is one evaluation in progress. Runs nest when a Call waits.
+// A run is one evaluation in progress.
 type run struct {
 	setup
-	outer *run
-	left  time.Duration // of the budget, when since began
-	since time.Time     // zero while the run waits
+	outer *run      // the evaluation that waits until this one is done, or nil
+	since time.Time // when it began, later by what it has waited since
 }
-
-func (r *run) pause() {
-	r.left -= time.Since(r.since)
-}
-
-func (r *run) resume() { r.since = time.Now() }
 
 // An Interrupt ends an evaluation. pcall does not catch it.
 type Interrupt struct{ Reason error }
@@ -66,11 +59,11 @@ func (vm *VM) watch(*lua.State, lua.Debug) {
 }
 
 func (vm *VM) overdue() error {
-	r := vm.run
+	r := vm.now.run
 	if r == nil {
 		return nil
 	}
-	if r.budget > 0 && time.Since(r.since) > r.left {
+	if r.budget > 0 && time.Since(r.since) > r.budget {
 		return fmt.Errorf("ran longer than %v", r.budget)
 	}
 	select {
@@ -87,11 +80,12 @@ func (vm *VM) overdue() error {
 // enter runs body as an evaluation and returns its error, or the Lua error
 // that was raised inside.
 func (vm *VM) enter(s setup, body func(c *Call) error) error {
-	r := &run{setup: s, outer: vm.run, left: s.budget, since: time.Now()}
-	l, top := vm.l, vm.l.Top()
-	vm.run = r
+	t := vm.now
+	r := &run{setup: s, outer: t.run, since: time.Now()}
+	l, top := t.l, t.l.Top()
+	t.run = r
 	defer func() {
-		vm.run = r.outer
+		t.run = r.outer
 		l.SetTop(top)
 	}()
 	if !l.CheckStack(lua.MinStack) {
@@ -110,7 +104,21 @@ func (vm *VM) enter(s setup, body func(c *Call) error) error {
 
 // protectedCall calls like lua.State.ProtectedCall, but leaves nothing on the
 // stack when it fails; the error is an *Interrupt or an *Error.
-func (vm *VM) protectedCall(l *lua.State, args, results, handler int) (err error) {
+func (vm *VM) protectedCall(l *lua.State, args, results, handler int) error {
+	err := vm.tryCall(l, args, results, handler)
+	if err == errRaised {
+		return popError(l)
+	}
+	return err
+}
+
+// errRaised says that a Lua error was raised, and that its value is on the stack.
+var errRaised = errors.New("a Lua error was raised")
+
+// tryCall calls like lua.State.ProtectedCall. Its error is errRaised; or an
+// *Interrupt or, for a fault of the machine itself, an *Error, and then nothing is
+// on the stack.
+func (vm *VM) tryCall(l *lua.State, args, results, handler int) (err error) {
 	// What the machine itself panics with, when it is no error, passes one
 	// protected call; there may be none further out.
 	defer func() {
@@ -133,7 +141,7 @@ func (vm *VM) protectedCall(l *lua.State, args, results, handler int) (err error
 		return i
 	}
 	vm.cleanError(l, e)
-	return popError(l)
+	return errRaised
 }
 
 // cleanError puts a message in place of what the machine leaves as the error

@@ -4,52 +4,90 @@ import (
 	"context"
 	"time"
 
-	lua "github.com/Shopify/go-lua"
-
 	"kresd/internal/limits"
 )
 
-// The machine belongs to one goroutine at a time, not to the same one for ever. A
-// command that waits can hand it on: it keeps its goroutine and the stack with
-// what it has computed so far, and a new owner with a stack of its own serves
-// everybody else. When what it waits for is there, it queues for its turn like a
-// job, goes on where it was, and is the owner from then on. The table of globals
-// and all else but the stack is common to all.
+// Who has the machine, when its code waits for something outside
+//
+// A thread serves jobs (serve). When the code of a job waits, the thread keeps its
+// goroutine and its stack with all that was computed so far, and a fresh thread
+// serves instead: everything, or only what is urgent, as the waiting code allows.
+// When what was waited for is there, the thread queues for its return; the one that
+// serves ends between two jobs and hands it the machine.
+
+// Wait waits until done is closed or receives. Meanwhile this worker serves
+// expressions mapped from others and what requests wait for (VM.Hook), and
+// nothing else: no timer, no command (StepAside lets them). The time does not
+// count as running time.
+// It fails when the evaluation is given up; pass that error on.
+func (c *Call) Wait(done <-chan struct{}) error {
+	if c.vm.depth() >= maxNesting {
+		return c.vm.countingNoTime(func() error { return c.vm.await(c.Context(), done) })
+	}
+	return c.vm.leave(c.Context(), done, true)
+}
 
 // StepAside is Wait for a command that may take long: while it waits, the machine
 // serves everything, further commands, timers and callbacks included, so what the
 // command saw before may have changed. Only what people typed or mapped steps
 // aside; a configuration file or a callback, which nothing may overtake, waits.
 func (c *Call) StepAside(done <-chan struct{}) error {
-	vm, start := c.vm, time.Now()
-	if !vm.mayStepAside() {
+	if !c.vm.mayStepAside() {
 		return c.Wait(done)
 	}
-	r, l, ctx := vm.run, vm.l, c.Context()
-	vm.away++
-	vm.run, vm.l = nil, vm.beside(l)
-	vm.opts.Goroutines.Go("lua", vm.own)
-	err := vm.await(ctx, done)
-
-	back := make(chan struct{})
-	vm.returns.put(func() { close(back) })
-	<-back
-	vm.away--
-	vm.run, vm.l = r, l
-	for waited := time.Since(start); r != nil; r = r.outer { // no running time of anybody's
-		r.since = r.since.Add(waited)
-	}
-	return err
+	return c.vm.leave(c.Context(), done, false)
 }
 
 // mayStepAside tells whether all that waits for the running code is commands.
 func (vm *VM) mayStepAside() bool {
-	for r := vm.run; r != nil; r = r.outer {
+	for r := vm.now.run; r != nil; r = r.outer {
 		if r.kind != Console && r.kind != Mapped {
 			return false
 		}
 	}
-	return vm.run != nil && vm.away < limits.ConsoleClients
+	return vm.now.run != nil && vm.away-vm.held < limits.ConsoleClients
+}
+
+// maxNesting bounds the evaluations that wait for each other.
+const maxNesting = 16
+
+func (vm *VM) depth() (n int) {
+	for r := vm.now.run; r != nil; r = r.outer {
+		n++
+	}
+	return n
+}
+
+// leave leaves the machine to others until done. What holds the machine lets only
+// urgent work overtake it.
+func (vm *VM) leave(ctx context.Context, done <-chan struct{}, holds bool) error {
+	me, returns, held := vm.now, vm.aside, 0
+	other := vm.newThread()
+	if holds {
+		returns, held = vm.waited, 1
+		other.run, other.outside = me.run, me.run
+	}
+	vm.away, vm.held = vm.away+1, vm.held+held
+	err := vm.countingNoTime(func() error {
+		vm.serveOn(other)
+		err := vm.await(ctx, done)
+		returns.put(func() { vm.now = me; me.turn <- struct{}{} })
+		<-me.turn
+		return err
+	})
+	vm.away, vm.held = vm.away-1, vm.held-held
+	return err
+}
+
+// countingNoTime calls fn, whose time is no running time of anybody's on this
+// thread.
+func (vm *VM) countingNoTime(fn func() error) error {
+	me, start := vm.now, time.Now()
+	err := fn()
+	for r, waited := me.run, time.Since(start); r != me.outside; r = r.outer {
+		r.since = r.since.Add(waited)
+	}
+	return err
 }
 
 // await waits without the machine.
@@ -64,35 +102,93 @@ func (vm *VM) await(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// beside makes another stack for the machine of l: what is registered there, the
-// globals first of all, and the metatables of the basic types are the same.
-func (vm *VM) beside(l *lua.State) *lua.State {
-	other := lua.NewState()
-	top := l.Top()
-	defer l.SetTop(top)
-	l.PushValue(lua.RegistryIndex)
-	for l.PushNil(); l.Next(-2); l.Pop(1) {
-		switch key := l.ToValue(-2).(type) {
-		case string:
-			other.PushLightUserData(l.ToValue(-1))
-			other.SetField(lua.RegistryIndex, key)
-		case float64:
-			if key == lua.RegistryIndexMainThread {
-				continue
-			}
-			other.PushLightUserData(l.ToValue(-1))
-			other.RawSetInt(lua.RegistryIndex, int(key))
+// serveOn hands the machine to a thread that serves jobs, on a goroutine of its
+// own.
+func (vm *VM) serveOn(t *thread) {
+	t.status = running
+	vm.now = t
+	vm.opts.Goroutines.Go("lua", t.serve)
+}
+
+// serve does the machine's work until a thread that has waited takes the machine
+// back, or until the machine ends.
+func (t *thread) serve() {
+	vm := t.vm
+	for {
+		if giveBack := vm.nextReturn(); giveBack != nil {
+			t.end()
+			giveBack()
+			return
 		}
-	}
-	for _, basic := range []any{nil, false, 0.0, ""} { // all values of such a type have one metatable
-		l.PushLightUserData(basic)
-		if l.MetaTable(-1) {
-			other.PushLightUserData(basic)
-			other.PushLightUserData(l.ToValue(-1))
-			other.SetMetaTable(-2)
-			other.Pop(1)
+		if vm.isClosed() && vm.away == 0 {
+			vm.endThreads()
+			close(vm.ended)
+			return
 		}
+		if vm.serveNext() {
+			continue
+		}
+		vm.awaitWork()
 	}
-	lua.SetDebugHook(other, vm.watch, lua.MaskCount, hookInterval)
-	return other
+}
+
+// nextReturn is the return of a thread that has waited, or nil. A command that had
+// stepped aside does not overtake one that waits, unless the machine ends.
+func (vm *VM) nextReturn() func() {
+	if giveBack := vm.waited.take(); giveBack != nil {
+		return giveBack
+	}
+	if vm.held > 0 && !vm.isClosed() {
+		return nil
+	}
+	return vm.aside.take()
+}
+
+// serveNext runs the job whose turn it is, if there is one.
+func (vm *VM) serveNext() bool {
+	switch {
+	case vm.serveOne(vm.abandoned):
+	case vm.isClosed():
+		return false
+	case vm.serveOne(vm.hooks), vm.serveOne(vm.mapped):
+	case vm.held == 0 && vm.serveOne(vm.jobs):
+	default:
+		return false
+	}
+	return true
+}
+
+func (vm *VM) serveOne(q *queue) bool {
+	job := q.take()
+	if job != nil {
+		job()
+	}
+	return job != nil
+}
+
+// awaitWork waits until one of the queues that are served may have a job.
+func (vm *VM) awaitWork() {
+	jobs, aside, closed := vm.jobs.wake, vm.aside.wake, vm.closed
+	if vm.held > 0 {
+		jobs, aside = nil, nil
+	}
+	if vm.isClosed() {
+		aside, closed = vm.aside.wake, nil // all that are away come back, to end
+	}
+	select {
+	case <-closed:
+	case <-vm.waited.wake:
+	case <-aside:
+	case <-vm.abandoned.wake:
+	case <-vm.hooks.wake:
+	case <-vm.mapped.wake:
+	case <-jobs:
+	}
+}
+
+// endThreads ends those that are suspended. Nobody will resume them.
+func (vm *VM) endThreads() {
+	for t := range vm.threads {
+		t.abandon()
+	}
 }

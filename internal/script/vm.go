@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	lua "github.com/Shopify/go-lua"
-
 	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/safe"
@@ -54,27 +52,33 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// A VM is a Lua machine and its owner goroutine, which may be another one after
-// each job. Its methods may be called from anywhere unless they say otherwise.
+// A VM is a Lua machine. The goroutine that has it changes (thread); what is said
+// of the owner goroutine is meant of that one. Its methods may be called from
+// anywhere unless they say otherwise.
 type VM struct {
 	opts   Options
 	jobs   *queue // in order, one at a time
 	mapped *queue // mapped expressions: served while a Call waits, too
 	hooks  *queue // what requests wait for: likewise
-	// returns are the commands that stepped aside and want the machine back.
-	returns *queue
-	closed  chan struct{}
-	ended   chan struct{}
-	once    sync.Once
+
+	waited    *queue // threads in Call.Wait that want the machine back
+	aside     *queue // threads in Call.StepAside that do
+	abandoned *queue // threads to be ended
+
+	closed chan struct{}
+	ended  chan struct{}
+	once   sync.Once
 
 	checker *checker // compiles only; has a state of its own
 
 	eventBudget time.Duration // running time of what is posted
 
 	// What follows belongs to the owner goroutine.
-	l         *lua.State
-	run       *run // the innermost evaluation
-	away      int  // commands that stepped aside
+	now       *thread // who that is
+	threads   map[*thread]struct{}
+	basic     []any // basicValues
+	away      int   // threads that wait for something outside
+	held      int   // of these, those that only urgent work may overtake
 	objects   map[string]*object
 	protected map[string]*object // assigned tables are merged into these
 	classes   map[*Class]*Ref    // their metatables
@@ -89,23 +93,28 @@ type VM struct {
 func New(o Options) (*VM, error) {
 	o.setDefaults()
 	vm := &VM{
-		opts:    o,
-		jobs:    newQueue(),
-		mapped:  newQueue(),
-		hooks:   newQueue(),
-		returns: newQueue(),
+		opts:   o,
+		jobs:   newQueue(),
+		mapped: newQueue(),
+		hooks:  newQueue(),
+
+		waited:    newQueue(),
+		aside:     newQueue(),
+		abandoned: newQueue(),
+
 		closed:  make(chan struct{}),
 		ended:   make(chan struct{}),
 		checker: newChecker(),
 
 		eventBudget: limits.EventRunTime,
 
-		l:         lua.NewState(),
+		threads:   map[*thread]struct{}{},
 		objects:   map[string]*object{},
 		protected: map[string]*object{},
 		classes:   map[*Class]*Ref{},
 		sources:   newSources(),
 	}
+	vm.now = vm.newThread()
 	if err := vm.enter(setup{}, func(c *Call) error {
 		vm.openLibraries(c.l)
 		return nil
@@ -115,47 +124,8 @@ func New(o Options) (*VM, error) {
 	if err := vm.selfTest(); err != nil {
 		return nil, err
 	}
-	o.Goroutines.Go("lua", vm.own)
+	vm.serveOn(vm.now)
 	return vm, nil
-}
-
-// own is the owner goroutine. It ends when a command takes the machine back, and
-// with the machine.
-func (vm *VM) own() {
-	handedOver := false
-	defer func() {
-		if !handedOver {
-			close(vm.ended)
-		}
-	}()
-	for {
-		if give := vm.returns.take(); give != nil {
-			handedOver = true
-			give()
-			return
-		}
-		if vm.isClosed() {
-			if vm.away == 0 {
-				return
-			}
-			<-vm.returns.wake // all of them come back, to end
-			continue
-		}
-		if vm.serveUrgent() {
-			continue
-		}
-		if job := vm.jobs.take(); job != nil {
-			job()
-			continue
-		}
-		select {
-		case <-vm.closed:
-		case <-vm.returns.wake:
-		case <-vm.mapped.wake:
-		case <-vm.hooks.wake:
-		case <-vm.jobs.wake:
-		}
-	}
 }
 
 func (vm *VM) isClosed() bool {
@@ -167,8 +137,8 @@ func (vm *VM) isClosed() bool {
 	}
 }
 
-// Close ends the owner goroutine after the job that is running, which is
-// interrupted. What is still queued fails with ErrClosed.
+// Close ends the machine and its goroutines after the job that is running, which
+// is interrupted. What is still queued fails with ErrClosed.
 func (vm *VM) Close() {
 	vm.once.Do(func() { close(vm.closed) })
 	<-vm.ended

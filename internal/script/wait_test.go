@@ -85,7 +85,7 @@ func TestHooksAreServedWhileACallWaits(t *testing.T) {
 	go func() { result <- eval(vm, "v = 1 wait() return v") }()
 	<-entered
 	for range 3 {
-		if err := vm.Hook(context.Background(), func(c *Call) error { return c.VM().run.setup.ctx.Err() }); err != nil {
+		if err := vm.Hook(context.Background(), func(c *Call) error { return c.VM().now.run.setup.ctx.Err() }); err != nil {
 			t.Error(err)
 		}
 	}

@@ -148,7 +148,7 @@ func (d *doubt) withoutTCP(r tcpReply) {
 // over is what it all came to.
 func (d *doubt) over() (resolve.Reply, verdict, error) {
 	if d.tcp != nil && d.x.Tell != nil {
-		d.x.Tell("no answer by TCP within %v", 2*attemptTime(d.x.Timeout))
+		d.x.Tell(resolve.TCPOverdue{Within: 2 * attemptTime(d.x.Timeout)})
 	}
 	switch {
 	case d.good.Msg != nil:
@@ -181,7 +181,7 @@ func (e *Exchanger) settle(ctx context.Context, x *resolve.Exchange, m manner, r
 		return e.again(ctx, x, m)
 	}
 	if x.Tell != nil {
-		x.Tell("by UDP %v after %v: asked by TCP", v, round(reply.RTT))
+		x.Tell(resolve.DatagramSeen{What: v.seen(), After: reply.RTT, Then: resolve.AsksTCP})
 	}
 	return e.askTCP(ctx, x, false)
 }
@@ -189,7 +189,7 @@ func (e *Exchanger) settle(ctx context.Context, x *resolve.Exchange, m manner, r
 // again asks once more over UDP, in another manner.
 func (e *Exchanger) again(ctx context.Context, x *resolve.Exchange, m manner) (resolve.Reply, error) {
 	if x.Tell != nil {
-		x.Tell("asked again by UDP%s", m)
+		x.Tell(resolve.AskedAgain{Change: m.change()})
 	}
 	reply, v, err := e.askUDP(ctx, x, m)
 	return e.settle(ctx, x, m, reply, v, err)

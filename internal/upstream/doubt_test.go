@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"kresd/internal/explain"
 	"kresd/internal/resolve"
 )
 
@@ -190,7 +190,7 @@ func TestStepsAreTold(t *testing.T) {
 			x := question(t, s.addr, letters)
 			x.Timeout = 500 * time.Millisecond
 			var told []string
-			x.Tell = func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+			x.Tell = func(step resolve.Step) { told = append(told, explain.Words(step).Text) }
 			r, err := e.Exchange(background, x)
 			if got := address(t, r, err); got != truth {
 				t.Errorf("got %x", got)

@@ -98,7 +98,7 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 		}
 		e.stats.joined.Add(1)
 		if x.Tell != nil {
-			x.Tell("an equal question is in flight: its answer is waited for")
+			x.Tell(resolve.ExchangeJoined{})
 		}
 		select {
 		case <-f.done:

@@ -61,12 +61,12 @@ func (e *Exchanger) askTCP(ctx context.Context, x *resolve.Exchange, mixed bool)
 	reply, err := e.tryTCP(ctx, x, mixed, false)
 	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
 		if x.Tell != nil {
-			x.Tell("the TCP connection ended: asked on a new one")
+			x.Tell(resolve.ConnectionEnded{})
 		}
 		reply, err = e.tryTCP(ctx, x, mixed, true)
 	}
 	if x.Tell != nil && err != nil && ctx.Err() == nil {
-		x.Tell("TCP failed after %v: %v", round(e.clock.Mono()-began), err)
+		x.Tell(resolve.TCPFailed{After: e.clock.Mono() - began, Err: err})
 	}
 	if err != nil && e.closed.Load() {
 		err = ErrClosed

@@ -11,7 +11,7 @@ import (
 // none when it is over: whoever reads along has gone on by then.
 type teller struct {
 	mu   sync.Mutex
-	told func(format string, args ...any)
+	told func(resolve.Step)
 }
 
 // tellTo puts a teller before the reader of x. The function it returns ends the
@@ -22,11 +22,11 @@ func tellTo(x *resolve.Exchange) (end func()) {
 	return t.end
 }
 
-func (t *teller) tell(format string, args ...any) {
+func (t *teller) tell(step resolve.Step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.told != nil {
-		t.told(format, args...)
+		t.told(step)
 	}
 }
 
@@ -36,49 +36,49 @@ func (t *teller) end() {
 	t.told = nil
 }
 
-// String is what differs from a first attempt.
-func (m manner) String() string {
+// change is what differs from a first attempt.
+func (m manner) change() resolve.RetryChange {
 	switch {
 	case m.anew:
-		return ", with the server's new cookie"
+		return resolve.RetryWithNewCookie
 	case !m.cookie:
-		return ", whether or not there is a cookie in the answer"
+		return resolve.RetryWithoutCookie
 	case !m.mixed:
-		return ", letter case as it is"
+		return resolve.RetryWithCaseAsItIs
 	}
-	return ""
+	return resolve.RetrySame
 }
 
-// String says what a datagram is that is no answer.
-func (v verdict) String() string {
+// seen is a verdict as readers are told it.
+func (v verdict) seen() resolve.Datagram {
 	switch v {
 	case answer:
-		return "an answer"
+		return resolve.DatagramAnswer
 	case truncated:
-		return "a truncated answer"
+		return resolve.DatagramTruncated
 	case nearMiss:
-		return "a message with another ID or question"
+		return resolve.DatagramNearMiss
 	case caseLost:
-		return "an answer in another letter case"
+		return resolve.DatagramCaseLost
 	case cookieLost:
-		return "an answer without our cookie"
+		return resolve.DatagramCookieLost
 	case badCookie:
-		return "a new cookie instead of an answer"
+		return resolve.DatagramBadCookie
 	case bareError:
-		return "an error without a question"
+		return resolve.DatagramBareError
 	case drowned:
-		return "nothing but datagrams that cannot be read"
+		return resolve.DatagramsUnreadable
 	}
-	return "nothing"
+	return resolve.DatagramIgnored
 }
 
 // tellFirst tells of the datagram that made the doubt.
 func (d *doubt) tellFirst(v verdict, m manner) {
-	also := "asked by TCP too"
+	then := resolve.AsksTCPToo
 	if m.last {
-		also = "waiting for a better one"
+		then = resolve.WaitsForBetter
 	}
-	d.x.Tell("by UDP %v after %v: %s", v, round(d.e.clock.Mono()-d.a.sent), also)
+	d.tellSeen(v, then)
 }
 
 // tellGood tells of one that will count.
@@ -86,25 +86,17 @@ func (d *doubt) tellGood(v verdict) {
 	switch {
 	case d.x.Tell == nil:
 	case d.tcp != nil && v == answer:
-		d.x.Tell("by UDP %v after %v: it counts if TCP fails", v, round(d.e.clock.Mono()-d.a.sent))
+		d.tellSeen(v, resolve.TakenIfTCPFails)
 	default:
-		d.x.Tell("by UDP %v after %v", v, round(d.e.clock.Mono()-d.a.sent))
+		d.tellSeen(v, resolve.DatagramTaken)
 	}
 }
 
-// round leaves the digits that matter.
-func round(d time.Duration) time.Duration {
-	if d > time.Millisecond {
-		return d.Round(100 * time.Microsecond)
-	}
-	return d.Round(10 * time.Microsecond)
+func (d *doubt) tellSeen(v verdict, then resolve.AfterDatagram) {
+	d.x.Tell(resolve.DatagramSeen{What: v.seen(), After: d.e.clock.Mono() - d.a.sent, Then: then})
 }
 
 // tellOpened tells over which connection a question goes.
 func tellOpened(x *resolve.Exchange, reused bool, took time.Duration) {
-	if reused {
-		x.Tell("asked by TCP, over an open connection")
-		return
-	}
-	x.Tell("asked by TCP, connected in %v", round(took))
+	x.Tell(resolve.AskedByTCP{Reused: reused, Took: took})
 }

@@ -1,42 +1,53 @@
 package worker
 
 import (
+	"context"
 	"net"
 	"os"
 
 	"kresd/internal/console"
 	"kresd/internal/forkmap"
+	"kresd/internal/limits"
+	"kresd/internal/logging"
 	"kresd/internal/rundir"
+	"kresd/internal/script"
 	"kresd/internal/systemd"
 )
 
 // consoles are where commands come in.
 type consoles struct {
-	server *console.Server
-	path   bool // the control socket has a file of ours
+	vm       *script.VM
+	out, err *logging.Ring // what commands print is copied there
+	quiet    bool
+	log      *logging.Logger
+	counters *limits.Counters
+
+	server  *console.Server
+	hasFile bool // the control socket has a file of ours
 }
 
-// local starts the console on the terminal or pipe.
-func (c *consoles) local(w *Worker) {
-	l := &console.Local{Eval: w.vm, In: w.o.Stdin, Out: w.out, Err: w.err, Quiet: w.o.CLI.Quiet}
-	w.group.Go("console", func() { l.Run(w.ctx) })
+// local runs the console on the terminal or pipe until it is left or ctx ends.
+func (c *consoles) local(ctx context.Context, in *os.File) {
+	l := &console.Local{Eval: c.vm, In: in, Out: c.out, Err: c.err, Quiet: c.quiet}
+	l.Run(ctx)
 }
 
-// serve opens the control socket: the one that was handed over, or tty/PID.
-func (c *consoles) serve(w *Worker) error {
-	l, err := c.listener(w)
+// serve opens the control socket: the one among those that were handed over, or
+// tty/PID. On it relay serves map().
+func (c *consoles) serve(handed []systemd.Socket, relay *forkmap.Relay) error {
+	l, err := c.listener(handed)
 	if err != nil {
 		return err
 	}
 	c.server = console.Serve(l, console.Options{
-		Eval: w.vm, Quiet: w.o.CLI.Quiet, Record: console.RecordText(w.out), Log: w.log, Limits: w.counters,
-		Protocols: map[string]console.Protocol{forkmap.Greeting: w.siblings.relay.Serve},
+		Eval: c.vm, Quiet: c.quiet, Record: console.RecordText(c.out), Log: c.log, Limits: c.counters,
+		Protocols: map[string]console.Protocol{forkmap.Greeting: relay.Serve},
 	})
 	return nil
 }
 
-func (c *consoles) listener(w *Worker) (net.Listener, error) {
-	for _, s := range w.o.Sockets {
+func (c *consoles) listener(handed []systemd.Socket) (net.Listener, error) {
+	for _, s := range handed {
 		if s.Kind == systemd.Control {
 			return net.FileListener(s.File)
 		}
@@ -44,13 +55,13 @@ func (c *consoles) listener(w *Worker) (net.Listener, error) {
 	if _, err := rundir.PrepareTTY(); err != nil {
 		return nil, err
 	}
-	c.path = true
+	c.hasFile = true
 	return rundir.Listen(os.Getpid())
 }
 
 // close removes the control socket, then ends its connections.
 func (c *consoles) close() {
-	if c.path {
+	if c.hasFile {
 		rundir.Forget(os.Getpid())
 	}
 	if c.server != nil {

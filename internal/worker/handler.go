@@ -3,27 +3,31 @@ package worker
 import (
 	"context"
 	"net/netip"
-	"sync/atomic"
 
+	"kresd/internal/cache"
+	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
+	"kresd/internal/limits"
 	"kresd/internal/listen"
 	"kresd/internal/module"
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/settings"
 	"kresd/internal/wire"
 )
 
 // handler is the driver's way: it makes a Request of a query and a message of
-// its Result.
-type handler struct{ w *Worker }
-
-// requestIDs numbers the requests of this process for its log.
-type requestIDs struct{ last atomic.Uint32 }
-
-// next is from 1 to 99999, five digits as the log shows them.
-func (r *requestIDs) next() uint32 { return (r.last.Add(1)-1)%99999 + 1 }
+// its Result. It makes the sessions of the cached answer's way, too.
+type handler struct {
+	requests *requests
+	clock    *clock.Clock
+	settings *settings.Settings
+	cache    *cache.Cache
+	chain    *module.Chain
+	counters *limits.Counters
+}
 
 // Resolve implements listen.Handler.
 func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
@@ -37,11 +41,9 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 		lq.Drop()
 		return
 	}
-	followed := h.w.follow(req)
-	h.w.driver.Resolve(ctx, req)
-	followed()
+	h.requests.resolve(ctx, req)
 	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
-		Kind: lq.Client.Kind, Bufsize: uint16(h.w.settings.Bufsize.Load()), Rotate: h.w.cache.Rotation(), Counters: h.w.counters,
+		Kind: lq.Client.Kind, Bufsize: uint16(h.settings.Bufsize.Load()), Rotate: h.cache.Rotation(), Counters: h.counters,
 	})
 	h.tell(&q, msg, lq, req)
 	if msg == nil {
@@ -53,11 +55,11 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 
 // tell shows an answer to the modules that count.
 func (h *handler) tell(q *wire.Question, msg []byte, lq *listen.Query, req *resolve.Request) {
-	observers := h.w.chain.Snapshot().Observe
+	observers := h.chain.Snapshot().Observe
 	if len(observers) == 0 {
 		return
 	}
-	took := h.w.clock.Mono() - lq.Received
+	took := h.clock.Mono() - lq.Received
 	told := module.Answered{Question: q, Msg: msg, Transport: lq.Client.Transport(), Request: req, Took: took}
 	for _, observe := range observers {
 		observe(&told)
@@ -74,9 +76,8 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 		Client:    netip.AddrPortFrom(lq.Client.Addr.Addr().Unmap(), lq.Client.Addr.Port()),
 		Transport: lq.Client.Transport(),
 		RD:        q.RD(), CD: q.CD(), DO: q.DO,
-		Now: h.w.clock.Unix(),
-		ID:  h.w.ids.next(),
 	}
+	h.requests.enter(req)
 	return req
 }
 
@@ -86,7 +87,7 @@ func (h *handler) Fail(query []byte, from *listen.Client, out []byte) []byte {
 	if q.Parse(query) == wire.Silent {
 		return nil
 	}
-	return reply.Error(out[:0], &q, wire.RcodeServFail, reply.Shape{Kind: from.Kind, Bufsize: uint16(h.w.settings.Bufsize.Load())})
+	return reply.Error(out[:0], &q, wire.RcodeServFail, reply.Shape{Kind: from.Kind, Bufsize: uint16(h.settings.Bufsize.Load())})
 }
 
 // anyTTL is how long clients may keep the answer to ANY, in seconds.

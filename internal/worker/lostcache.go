@@ -22,18 +22,18 @@ func (s *storage) reopen(epoch int) {
 	if !open {
 		return
 	}
-	log, said := s.w.log.Group("cache"), ""
+	said := ""
 	for wait := limits.CacheReopenMin; ; wait = min(2*wait, limits.CacheReopenMax) {
 		done, err := s.replace(epoch, size, uri, dir, lo, hi)
 		if done {
 			return
 		}
 		if line := err.Error(); line != said {
-			log.Error(line + ": answering without a cache and trying again")
+			s.log.Error(line + ": answering without a cache and trying again")
 			said = line
 		}
 		select {
-		case <-s.w.ctx.Done():
+		case <-s.ctx.Done():
 			return
 		case <-time.After(wait):
 		}
@@ -62,28 +62,27 @@ func (s *storage) replace(epoch int, size int64, uri, dir string, lo, hi uint32)
 // file, and the child decides. All of this is done once: what is opened later in
 // the life of this process did not kill the predecessor.
 func (s *storage) examine(dir string) {
-	suspect := s.w.o.Link.Suspect()
+	suspect := s.link.Suspect()
 	if suspect == nil || suspect.Dir != dir || s.examined {
 		return
 	}
 	s.examined = true
-	now := s.w.clock.Now()
+	now := s.clock.Now()
 	condemned := suspect.Deaths >= limits.QuarantineDeaths && !lmdbcache.PutAsideSince(dir, now.Add(-limits.QuarantineWindow))
 	if !condemned && s.canBeRead(dir) {
 		return
 	}
-	log := s.w.log.Group("cache")
 	aside, err := lmdbcache.Quarantine(dir, now)
 	if err != nil {
-		log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, err))
+		s.log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, err))
 		return
 	}
-	log.Warn(fmt.Sprintf("a worker died reading the cache in %s: put aside as %s", dir, aside))
+	s.log.Warn(fmt.Sprintf("a worker died reading the cache in %s: put aside as %s", dir, aside))
 }
 
 // canBeRead lets a child read all of dir's cache.
 func (s *storage) canBeRead(dir string) bool {
-	ctx, cancel := context.WithTimeout(s.w.ctx, limits.CacheCheckTime)
+	ctx, cancel := context.WithTimeout(s.ctx, limits.CacheCheckTime)
 	defer cancel()
 	child := exec.CommandContext(ctx, "/proc/self/exe")
 	child.Env = append(os.Environ(), CheckCacheVar+"="+dir)

@@ -30,7 +30,7 @@ func byHandler(t testing.TB, w *Worker, pkt []byte) *resolve.Request {
 	t.Helper()
 	var q wire.Question
 	q.Parse(pkt)
-	h, lq := &handler{w}, &listen.Query{Wire: pkt, Client: someone, Received: w.clock.Mono()}
+	h, lq := w.newHandler(), &listen.Query{Wire: pkt, Client: someone, Received: w.clock.Mono()}
 	req := h.request(&q, lq)
 	msg := byDriver(t, w, pkt, someone)
 	h.tell(&q, msg, lq, req)
@@ -43,7 +43,7 @@ func TestStatsCountBothWays(t *testing.T) {
 	pkt := shapes[1].message("www.example.com.", dns.TypeA)
 	byHandler(t, w, pkt)
 	flush(t, w)
-	s, err := (&handler{w}).NewSession()
+	s, err := w.newHandler().NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,26 +7,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kresd/internal/clock"
 	"kresd/internal/listen"
 )
 
-// isOwn tells whether an address is one of ours, which must not be asked: a
+// own knows the addresses at which clients ask this worker.
+type own struct {
+	clock *clock.Clock
+	// any tells whether fn says yes to an endpoint at which this worker listens.
+	any   func(fn func(listen.Endpoint) bool) bool
+	local localAddrs
+}
+
+// is tells whether an address is one of ours, which must not be asked: a
 // stranger who names it as a name server would make us ask ourselves.
-func (w *Worker) isOwn(a netip.AddrPort) bool {
+func (o *own) is(a netip.AddrPort) bool {
 	wildcard := false
-	if w.server.Any(func(e listen.Endpoint) bool {
+	if o.any(func(e listen.Endpoint) bool {
 		wildcard = wildcard || e.Addr.Port() == a.Port() && e.Addr.Addr().IsUnspecified() && e.Addr.Addr().Is4() == a.Addr().Is4()
 		return e.Addr == a
 	}) {
 		return true
 	}
-	return wildcard && (a.Addr().IsLoopback() || slices.Contains(w.local.addrs(w.clock.Mono()), a.Addr()))
+	return wildcard && (a.Addr().IsLoopback() || slices.Contains(o.local.addrs(o.clock.Mono()), a.Addr()))
 }
 
-// isListening tells whether a port is one that clients ask, so that no question
-// leaves from it.
-func (w *Worker) isListening(port uint16) bool {
-	return w.server.Any(func(e listen.Endpoint) bool { return e.Addr.Port() == port })
+// hasPort tells whether clients ask at a port, so that no question leaves from it.
+func (o *own) hasPort(port uint16) bool {
+	return o.any(func(e listen.Endpoint) bool { return e.Addr.Port() == port })
 }
 
 // localAddrs are the addresses of this machine, looked up now and then: a

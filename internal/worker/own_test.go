@@ -17,8 +17,8 @@ func TestOwnAddressesOfAWildcardSocket(t *testing.T) {
 	for text, want := range map[string]bool{
 		"127.0.0.1:5399": true, "0.0.0.0:5399": true, "127.0.0.1:53": false, "192.0.2.200:5399": false, "[::1]:5399": false,
 	} {
-		if got := w.isOwn(netip.MustParseAddrPort(text)); got != want {
-			t.Errorf("isOwn(%s) = %v, want %v", text, got, want)
+		if got := w.own.is(netip.MustParseAddrPort(text)); got != want {
+			t.Errorf("own.is(%s) = %v, want %v", text, got, want)
 		}
 	}
 }

@@ -3,29 +3,33 @@ package worker
 import (
 	"strings"
 	"sync"
-	"sync/atomic"
 
+	"kresd/internal/cache"
+	"kresd/internal/logging"
 	"kresd/internal/modules/policy"
 	"kresd/internal/trustanchor"
 )
 
 // rulebook is what shapes answers besides the DNS itself: policy rules and trust
-// anchors.
+// anchors. Its fingerprint keeps answers that were made under other rules out of
+// use.
 type rulebook struct {
 	policy  *policy.Policy
 	anchors *trustanchor.Store
-	// fingerprint is that of the policy rules in force.
-	fingerprint atomic.Uint64
-	warned      sync.Once
+	warned  sync.Once
 }
 
-func (w *Worker) newRulebook() *rulebook {
+func newRulebook(c *cache.Cache, log *logging.Logger, leader bool) *rulebook {
 	r := &rulebook{anchors: trustanchor.New()}
-	r.policy = policy.New(w.logLines, r.fingerprint.Store)
+	shaped := func() {
+		c.SetFingerprint(r.policy.Fingerprint() + r.anchors.Snapshot().Fingerprint())
+	}
+	r.policy = policy.New(func(text string) { logLines(log, text) }, func(uint64) { shaped() })
 	r.anchors.Changed = func() {
-		if len(r.anchors.Snapshot().Sets) > 0 && w.siblings.id == 0 {
+		shaped()
+		if len(r.anchors.Snapshot().Sets) > 0 && leader {
 			r.warned.Do(func() {
-				w.log.Warn("[ ta ] trust anchors are kept, but nothing is validated in this version: answers are not secure, and AD is never set")
+				log.Warn("[ ta ] trust anchors are kept, but nothing is validated in this version: answers are not secure, and AD is never set")
 			})
 		}
 	}
@@ -33,8 +37,8 @@ func (w *Worker) newRulebook() *rulebook {
 }
 
 // logLines writes a text of several lines to the log.
-func (w *Worker) logLines(text string) {
+func logLines(log *logging.Logger, text string) {
 	for line := range strings.Lines(text) {
-		w.log.Notice(strings.TrimRight(line, "\n"))
+		log.Notice(strings.TrimRight(line, "\n"))
 	}
 }

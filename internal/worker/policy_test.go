@@ -21,7 +21,7 @@ type lawful struct {
 func newLawful(t testing.TB) *lawful {
 	l := &lawful{Worker: laboratory(t), t: t}
 	var err error
-	if l.s, err = (&handler{l.Worker}).NewSession(); err != nil {
+	if l.s, err = l.newHandler().NewSession(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.s.Close)

@@ -5,32 +5,42 @@ import (
 	"syscall"
 
 	"kresd/internal/bindings"
+	"kresd/internal/ipc"
 	"kresd/internal/limits"
+	"kresd/internal/listen"
 	"kresd/internal/rundir"
+	"kresd/internal/selection"
 	"kresd/internal/upstream"
 )
 
 // process lets scripts see and end this process.
-type process struct{ w *Worker }
+type process struct {
+	link     *ipc.Link
+	server   *listen.Server
+	servers  *selection.Selector
+	upstream *upstream.Exchanger
+	counters *limits.Counters
+	quit     func()
+}
 
 // ID implements bindings.Process.
-func (p process) ID() int { return p.w.o.Link.ID() }
+func (p process) ID() int { return p.link.ID() }
 
 // Count implements bindings.Process.
-func (p process) Count() int { return p.w.o.Link.Count() }
+func (p process) Count() int { return p.link.Count() }
 
 // PID implements bindings.Process.
 func (p process) PID() int { return os.Getpid() }
 
 // Quit implements bindings.Process.
-func (p process) Quit() { p.w.wantEnd() }
+func (p process) Quit() { p.quit() }
 
 // BeforeUser implements bindings.Process.
 func (p process) BeforeUser(uid int, gids []int) error {
 	if err := rundir.UsableBy(uid, gids); err != nil {
 		return err
 	}
-	if err := p.w.server.Open(); err != nil {
+	if err := p.server.Open(); err != nil {
 		return bindReason(err)
 	}
 	if os.Geteuid() != 0 || uid == 0 {
@@ -42,7 +52,7 @@ func (p process) BeforeUser(uid int, gids []int) error {
 
 // Stats implements bindings.Process.
 func (p process) Stats() []bindings.Counter {
-	up, in := p.w.upstream.Stats(), p.w.server.Stats()
+	up, in := p.upstream.Stats(), p.server.Stats()
 	out := []bindings.Counter{
 		{Name: "udp", Value: float64(up.UDP)},
 		{Name: "tcp", Value: float64(up.TCP)},
@@ -73,7 +83,7 @@ func suspicious(up *upstream.Stats) []bindings.Counter {
 // Limits implements bindings.Process.
 func (p process) Limits() (list []bindings.Limit) {
 	limits.Each(func(id limits.ID) {
-		list = append(list, bindings.Limit{Name: id.String(), Hits: p.w.counters.Get(id), Means: id.Means()})
+		list = append(list, bindings.Limit{Name: id.String(), Hits: p.counters.Get(id), Means: id.Means()})
 	})
 	return list
 }

@@ -49,7 +49,7 @@ func TestStatsHaveTheirKeys(t *testing.T) {
 // A client that exceeds a limit of messages raises its counter.
 func TestClientsMessagesAreCounted(t *testing.T) {
 	w := laboratory(t)
-	s, err := (&handler{w}).NewSession()
+	s, err := w.newHandler().NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,10 @@ import (
 	"sync/atomic"
 
 	"kresd/internal/cache"
-	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/modules/priming"
 	"kresd/internal/resolve"
 	"kresd/internal/roothints"
-	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
 
@@ -20,9 +18,7 @@ import (
 type roots struct {
 	cache *cache.Cache
 	hints atomic.Pointer[zonecut.Cut]
-	// fingerprint tells the operator's own from others: 0 for those built in.
-	fingerprint atomic.Uint64
-	mu          sync.Mutex // held while they are changed
+	mu    sync.Mutex // held while they are changed
 }
 
 func newRoots(c *cache.Cache) *roots {
@@ -39,7 +35,6 @@ func (r *roots) SetRootHints(cut *zonecut.Cut) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hints.Store(cut)
-	r.fingerprint.Store(fingerprint(cut))
 	r.cache.SetHints(cut)
 }
 
@@ -71,14 +66,9 @@ func (w *Worker) openPriming() (*module.Instance, error) {
 		Clock: w.clock, Group: w.group, Context: w.ctx, Hints: w.roots.RootHints, Use: w.roots.use,
 		Log: func(line string) { w.log.Notice("priming: " + line) },
 		Resolve: func(ctx context.Context, q resolve.Question, flags resolve.Flags) resolve.Result {
-			req := &resolve.Request{Question: q, RD: true, DO: true, Flags: flags, Now: w.clock.Unix(), ID: w.ids.next()}
+			req := &resolve.Request{Question: q, RD: true, DO: true, Flags: flags}
+			w.requests.enter(req)
 			w.driver.Resolve(ctx, req)
-			// By a rule that forwards, others than the root's servers say who those are. What
-			// is not forwarded is asked of the servers that the hints name, and kept for all
-			// who have the same hints: nothing is learnt for it here.
-			if req.Flags&(resolve.Forward|resolve.Stub) != 0 {
-				return resolve.Result{Rcode: wire.RcodeServFail, EDE: ede.None}
-			}
 			return req.Result
 		},
 	})

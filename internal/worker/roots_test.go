@@ -23,7 +23,7 @@ func TestWithoutRootHints(t *testing.T) {
 	resolved := func(when string) {
 		t.Helper()
 		req := &resolve.Request{Question: resolve.Question{Name: parse(t, "www.example.com."), Type: wire.TypeA, Class: wire.ClassIN}, RD: true}
-		resolver{w}.Resolve(req)
+		resolver{w.requests, w.ctx}.Resolve(req)
 		if r := &req.Result; r.Rcode != wire.RcodeServFail || r.EDE != 14 || r.EDEText == "" || req.Budget.Sent() != 0 {
 			t.Errorf("%s: rcode %d, extended error %d %q, %d questions", when, r.Rcode, r.EDE, r.EDEText, req.Budget.Sent())
 		}
@@ -36,7 +36,7 @@ func TestWithoutRootHints(t *testing.T) {
 	}
 	w.roots.SetRootHints(old)
 	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "www.example.com."), Type: wire.TypeA, Class: wire.ClassIN}, RD: true}
-	if (resolver{w}).Resolve(req); req.Result.Rcode != wire.RcodeNoError {
+	if (resolver{w.requests, w.ctx}).Resolve(req); req.Result.Rcode != wire.RcodeNoError {
 		t.Errorf("with hints again: rcode %d, %q", req.Result.Rcode, req.Result.EDEText)
 	}
 }

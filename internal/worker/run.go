@@ -71,7 +71,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	for _, line := range w.o.Warnings {
 		w.log.Warn(line)
 	}
-	w.siblings.serve(w)
+	w.siblings.serve(w.group, w.vm)
 	w.shareServers()
 	if err := w.takeSockets(); err != nil {
 		return err
@@ -241,10 +241,10 @@ func (w *Worker) openConsole() error {
 		if err := console.Usable(w.o.Stdin); err != nil {
 			return err
 		}
-		w.consoles.local(w)
+		w.group.Go("console", func() { w.consoles.local(w.ctx, w.o.Stdin) })
 		return nil
 	}
-	return w.consoles.serve(w)
+	return w.consoles.serve(w.o.Sockets, w.siblings.relay)
 }
 
 // announce says what a person who started this wants to know; on a console they

@@ -30,7 +30,7 @@ func handOverServers(uid int) { _ = os.Lchown(servertable.Name, uid, -1) }
 
 // Upstreams implements bindings.Process.
 func (p process) Upstreams(n int) (list []bindings.Upstream) {
-	for _, k := range p.w.servers.Latest(n) {
+	for _, k := range p.servers.Latest(n) {
 		list = append(list, bindings.Upstream{
 			Addr: fmt.Sprintf("%s@%d", k.Addr.Addr(), k.Addr.Port()),
 			RTT:  k.SRTT, Timeouts: int(k.Timeouts), Dead: k.Dead,

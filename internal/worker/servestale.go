@@ -13,7 +13,7 @@ func (w *Worker) openServeStale() (*module.Instance, error) {
 		Stale:    w.cache.Stale,
 		StaleCut: w.cache.StaleCut,
 		Resolve: func(req *resolve.Request) {
-			req.Now, req.ID = w.clock.Unix(), w.ids.next()
+			w.requests.enter(req)
 			w.driver.Resolve(w.ctx, req)
 		},
 		Group:  w.group,

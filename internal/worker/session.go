@@ -2,11 +2,12 @@ package worker
 
 import (
 	"kresd/internal/cache"
+	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
 	"kresd/internal/module"
 	"kresd/internal/reply"
-	"kresd/internal/resolve"
+	"kresd/internal/settings"
 	"kresd/internal/wire"
 )
 
@@ -14,34 +15,40 @@ import (
 // answered without the driver is answered here, on that thread, without
 // allocating.
 type session struct {
-	w       *Worker
-	fast    *cache.Fast
-	q       wire.Question
-	now     int64
+	fast     *cache.Fast
+	chain    *module.Chain
+	clock    *clock.Clock
+	settings *settings.Settings
+	counters *limits.Counters
+
+	// These are for one batch of queries.
+	now     int64 // Unix seconds
 	bufsize uint16
-	in      resolve.Partition
 	modules *module.Snapshot
+	// These are for one query.
+	q    wire.Question
+	told module.Answered
+
 	tallies []module.Tally
-	told    module.Answered
 	// formerr counts answers to garbage within the second now.
 	formerr int
 }
 
 // NewSession implements listen.Handler.
 func (h *handler) NewSession() (listen.Session, error) {
-	s := &session{w: h.w, fast: h.w.cache.NewFast()}
+	s := &session{fast: h.cache.NewFast(), chain: h.chain, clock: h.clock, settings: h.settings, counters: h.counters}
 	s.told.Question = &s.q
 	return s, nil
 }
 
 // Begin implements listen.Session.
 func (s *session) Begin() {
-	now := s.w.clock.Unix()
+	now := s.clock.Unix()
 	if now != s.now {
 		s.now, s.formerr = now, 0
 	}
-	s.bufsize, s.in = uint16(s.w.settings.Bufsize.Load()), s.w.partitions().Answers
-	if modules := s.w.chain.Snapshot(); modules != s.modules {
+	s.bufsize = uint16(s.settings.Bufsize.Load())
+	if modules := s.chain.Snapshot(); modules != s.modules {
 		s.adopt(modules)
 	}
 	s.fast.Begin(now)
@@ -79,7 +86,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	case wire.Silent:
 		return nil, listen.Drop
 	default:
-		s.w.counters.Hit(s.q.Over)
+		s.counters.Hit(s.q.Over)
 		return s.refuse(reply.Problem(p), from, out)
 	}
 	if !resolvable(&s.q) {
@@ -95,7 +102,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 			return nil, listen.Driver
 		}
 	}
-	if msg, ok := s.fast.Answer(s.in, &s.q, out, s.shape(from)); ok {
+	if msg, ok := s.fast.Answer(&s.q, out, s.shape(from)); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
 	}
@@ -105,7 +112,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 // special answers what is not asked of the DNS, but of this daemon, or what
 // nobody is told.
 func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Verdict) {
-	text, ok := s.w.about(&s.q)
+	text, ok := about(&s.q, s.settings)
 	if !ok {
 		return s.refuse(refusal(&s.q), from, out)
 	}
@@ -133,7 +140,7 @@ func (s *session) tell(msg []byte, from *listen.Client) {
 func (s *session) refuse(rcode int, from *listen.Client, out []byte) ([]byte, listen.Verdict) {
 	s.formerr++
 	if s.formerr > limits.FormerrPerSecond {
-		s.w.counters.Hit(limits.Formerr)
+		s.counters.Hit(limits.Formerr)
 		return nil, listen.Drop
 	}
 	return reply.Error(out[:0], &s.q, rcode, s.shape(from)), listen.Reply

@@ -8,6 +8,7 @@ import (
 	"kresd/internal/forkmap"
 	"kresd/internal/ipc"
 	"kresd/internal/luavalue"
+	"kresd/internal/safe"
 	"kresd/internal/script"
 )
 
@@ -28,10 +29,11 @@ func newSiblings(l *ipc.Link) *siblings {
 	return s
 }
 
-// serve makes the relay of map() over this worker's machine.
-func (s *siblings) serve(w *Worker) {
-	s.relay = forkmap.New(forkmap.Options{ID: s.id, Count: s.count, Tasks: w.group, Eval: func(ctx context.Context, expr string) forkmap.Result {
-		switch r := w.vm.MapEval(ctx, expr); r.Kind {
+// serve makes the relay of map(), which evaluates expressions on this worker's
+// machine.
+func (s *siblings) serve(group *safe.Group, vm *script.VM) {
+	s.relay = forkmap.New(forkmap.Options{ID: s.id, Count: s.count, Tasks: group, Eval: func(ctx context.Context, expr string) forkmap.Result {
+		switch r := vm.MapEval(ctx, expr); r.Kind {
 		case script.ResultError:
 			return forkmap.ErrorOf(r.Text)
 		case script.ResultNothing:
@@ -70,7 +72,7 @@ func (s *siblings) leads() bool {
 }
 
 // mapper is map() for scripts.
-type mapper struct{ w *Worker }
+type mapper struct{ siblings *siblings }
 
 // assembly is how long map() waits for a group that is still starting.
 const assembly = time.Second
@@ -78,10 +80,10 @@ const assembly = time.Second
 // Map implements bindings.Mapper.
 func (m mapper) Map(ctx context.Context, expr string) (*luavalue.Table, error) {
 	select {
-	case <-m.w.siblings.complete:
+	case <-m.siblings.complete:
 	case <-time.After(assembly):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return m.w.siblings.relay.Map(ctx, expr)
+	return m.siblings.relay.Map(ctx, expr)
 }

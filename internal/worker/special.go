@@ -8,6 +8,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/settings"
 	"kresd/internal/version"
 	"kresd/internal/wire"
 )
@@ -31,7 +32,7 @@ func refusal(q *wire.Question) int {
 
 // about is what a question of class CH asks about this daemon (RFC 4892, section
 // 2): its version or its host's name; ok is false for all other questions.
-func (w *Worker) about(q *wire.Question) (text string, ok bool) {
+func about(q *wire.Question, s *settings.Settings) (text string, ok bool) {
 	if q.Class != wire.ClassCH || q.Type != wire.TypeTXT && q.Type != wire.TypeANY {
 		return "", false
 	}
@@ -42,15 +43,15 @@ func (w *Worker) about(q *wire.Question) (text string, ok bool) {
 	}
 	for _, name := range [...]string{"\x02id\x06server\x00", "\x08hostname\x04bind\x00"} {
 		if bytes.EqualFold(q.Name, []byte(name)) {
-			return w.hostname(), true
+			return hostname(s), true
 		}
 	}
 	return "", false
 }
 
 // hostname is what hostname() says.
-func (w *Worker) hostname() string {
-	if name := w.settings.Hostname.Load(); name != nil && *name != "" {
+func hostname(s *settings.Settings) string {
+	if name := s.Hostname.Load(); name != nil && *name != "" {
 		return *name
 	}
 	name, err := os.Hostname()

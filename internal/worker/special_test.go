@@ -20,7 +20,7 @@ func TestOddMessages(t *testing.T) {
 		for _, kind := range []transport.Kind{transport.UDP, transport.TCP} {
 			from := someone
 			from.Kind = kind
-			s, err := (&handler{w}).NewSession() // each with a budget of errors of its own
+			s, err := w.newHandler().NewSession() // each with a budget of errors of its own
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func reaction(t *testing.T, w *Worker, s listen.Session, o *proctest.Odd, from l
 
 // Where nothing else can be said SERVFAIL is, but not to what deserves silence.
 func TestFailIsForQuestions(t *testing.T) {
-	h := &handler{laboratory(t)}
+	h := laboratory(t).newHandler()
 	for _, o := range proctest.Odds("", "") {
 		if msg := h.Fail(o.Packet, &someone, nil); (msg == nil) != (o.Want == "silence") {
 			t.Errorf("%q: Fail makes %x", o.What, msg)
@@ -61,7 +61,7 @@ func TestFailIsForQuestions(t *testing.T) {
 // Garbage is answered so many times a second and no more.
 func TestGarbageIsAnsweredSparingly(t *testing.T) {
 	w := laboratory(t)
-	s, err := (&handler{w}).NewSession()
+	s, err := w.newHandler().NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func FuzzSession(f *testing.F) {
 	w := laboratory(f)
 	warmed, _ := warm(f, w)
 	warmed.Close()
-	s, err := (&handler{w}).NewSession()
+	s, err := w.newHandler().NewSession()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func FuzzSession(f *testing.F) {
 		case listen.Drop:
 			return
 		case listen.Driver:
-			msg = (&handler{w}).Fail(pkt, &someone, nil)
+			msg = w.newHandler().Fail(pkt, &someone, nil)
 		}
 		m, err := wire.Parse(msg)
 		if err != nil {

@@ -12,14 +12,27 @@ import (
 
 	"kresd/internal/bindings"
 	"kresd/internal/cache"
+	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/ipc"
 	"kresd/internal/lmdbcache"
+	"kresd/internal/logging"
+	"kresd/internal/safe"
 )
 
 // storage is the cache's file as an operator handles it, and the one who keeps
 // it from filling up.
 type storage struct {
-	w *Worker
+	cache *cache.Cache
+	link  *ipc.Link // hears which cache is in use, and knows which one killed a predecessor
+	clock *clock.Clock
+	log   *logging.Logger
+	group *safe.Group
+	ctx   context.Context // of the work in the background
+	// forget drops what is known about servers.
+	forget func()
+	// leads tells whether this worker collects for its group.
+	leads func() bool
 
 	mu      sync.Mutex
 	store   *lmdbcache.Store
@@ -48,7 +61,7 @@ func (s *storage) Open(size int64, uri, dir string) error {
 
 func (s *storage) openLocked(size int64, uri, dir string) error {
 	s.closeLocked()
-	s.w.o.Link.CacheDir(dir)
+	s.link.CacheDir(dir)
 	s.examine(dir)
 	store, err := lmdbcache.Open(dir, s.options(size))
 	if err != nil {
@@ -56,7 +69,7 @@ func (s *storage) openLocked(size int64, uri, dir string) error {
 		return fmt.Errorf("cache in '%s' (working directory %s): %w", dir, cwd, withoutPath(err, dir))
 	}
 	s.store, s.uri, s.dir, s.size = store, uri, dir, size
-	s.w.cache.Swap(cache.Disk{Store: store})
+	s.cache.Swap(cache.Disk{Store: store})
 	return nil
 }
 
@@ -70,14 +83,13 @@ func withoutPath(err error, dir string) error {
 }
 
 func (s *storage) options(size int64) lmdbcache.Options {
-	log := s.w.log.Group("cache")
 	s.full = make(chan struct{}, 1)
 	full, epoch := s.full, s.epoch
 	return lmdbcache.Options{
 		MaxSize: size,
 		Schema:  cache.Schema,
-		Info:    func(line string) { log.Notice(line) },
-		Warn:    func(line string) { log.Warn(line) },
+		Info:    func(line string) { s.log.Notice(line) },
+		Warn:    func(line string) { s.log.Warn(line) },
 		OnFull: func() {
 			select {
 			case full <- struct{}{}:
@@ -85,11 +97,11 @@ func (s *storage) options(size int64) lmdbcache.Options {
 			}
 		},
 		OnLost: func(reason string) {
-			log.Warn(fmt.Sprintf("%s: opening the cache again", reason))
-			s.w.group.Go("cache reopen", func() { s.reopen(epoch) })
+			s.log.Warn(fmt.Sprintf("%s: opening the cache again", reason))
+			s.group.Go("cache reopen", func() { s.reopen(epoch) })
 		},
-		Clock:      s.w.clock,
-		Goroutines: s.w.group,
+		Clock:      s.clock,
+		Goroutines: s.group,
 	}
 }
 
@@ -106,9 +118,9 @@ func (s *storage) closeLocked() bool {
 	if s.store == nil {
 		return false
 	}
-	s.w.cache.Swap(nil)
+	s.cache.Swap(nil)
 	if err := s.store.Close(); err != nil {
-		s.w.log.Group("cache").Warn(err.Error())
+		s.log.Warn(err.Error())
 	}
 	s.store, s.size = nil, 0
 	return true
@@ -138,40 +150,40 @@ func (s *storage) URI() string {
 }
 
 // Count implements bindings.Cache.
-func (s *storage) Count() (int, error) { return s.w.cache.Count() }
+func (s *storage) Count() (int, error) { return s.cache.Count() }
 
 // TTLs implements bindings.Cache.
-func (s *storage) TTLs() (lo, hi uint32) { return s.w.cache.MinTTL(), s.w.cache.MaxTTL() }
+func (s *storage) TTLs() (lo, hi uint32) { return s.cache.MinTTL(), s.cache.MaxTTL() }
 
 // SetTTLs implements bindings.Cache; lo is not above hi.
 func (s *storage) SetTTLs(lo, hi uint32) {
-	_ = s.w.cache.SetMaxTTL(max(hi, s.w.cache.MinTTL()))
-	_ = s.w.cache.SetMinTTL(lo)
-	_ = s.w.cache.SetMaxTTL(hi)
+	_ = s.cache.SetMaxTTL(max(hi, s.cache.MinTTL()))
+	_ = s.cache.SetMinTTL(lo)
+	_ = s.cache.SetMaxTTL(hi)
 }
 
 // Clear implements bindings.Cache: also what is known about servers goes.
 func (s *storage) Clear() (int, error) {
-	s.w.servers.Forget()
-	return s.w.cache.Clear()
+	s.forget()
+	return s.cache.Clear()
 }
 
 // Remove implements bindings.Cache.
 func (s *storage) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit int) (int, error) {
 	if rrtype != nil {
-		return s.w.cache.RemoveType(name, *rrtype)
+		return s.cache.RemoveType(name, *rrtype)
 	}
-	return s.w.cache.Remove(name, exact, limit)
+	return s.cache.Remove(name, exact, limit)
 }
 
 // Apex implements bindings.Cache.
 func (s *storage) Apex(name dnsname.Name) dnsname.Name {
-	return s.w.cache.ClosestApex(s.w.partitions().Data, name, s.w.clock.Unix())
+	return s.cache.ClosestApex(name, s.clock.Unix())
 }
 
 // Prune implements bindings.Cache.
 func (s *storage) Prune(limit int) (int, error) {
-	return s.w.cache.Prune(s.w.ctx, s.w.clock.Unix(), limit)
+	return s.cache.Prune(s.ctx, s.clock.Unix(), limit)
 }
 
 // wasTouched tells whether somebody decided about the cache.
@@ -197,7 +209,7 @@ func (s *storage) finish() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
 		if err := store.Flush(ctx); err != nil {
-			s.w.log.Group("cache").Warn(fmt.Sprintf("the last writes: %v", err))
+			s.log.Warn(fmt.Sprintf("the last writes: %v", err))
 		}
 	}
 	s.mu.Lock()
@@ -220,17 +232,17 @@ func (s *storage) collect(ctx context.Context) {
 			return
 		case <-full:
 		case <-tick.C:
-			if !s.w.siblings.leads() {
+			if !s.leads() {
 				continue
 			}
 		}
 		if store == nil {
 			continue
 		}
-		now := s.w.clock.Unix()
+		now := s.clock.Unix()
 		_, err := store.Collect(ctx, func(key, val []byte) lmdbcache.Worth { return cache.Worth(key, val, now) })
 		if err != nil && !errors.Is(err, context.Canceled) {
-			s.w.log.Group("cache").Warn(fmt.Sprintf("making room: %v", err))
+			s.log.Warn(fmt.Sprintf("making room: %v", err))
 		}
 	}
 }
@@ -242,7 +254,7 @@ func (s *storage) Stats() []bindings.Counter {
 	if store != nil {
 		b = store.Stats()
 	}
-	q := s.w.cache.Stats()
+	q := s.cache.Stats()
 	n := func(name string, v uint64) bindings.Counter { return bindings.Counter{Name: name, Value: float64(v)} }
 	return []bindings.Counter{
 		n("hit", b.Hit), n("miss", b.Miss), n("insert", b.Insert), n("delete", b.Delete),

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"kresd/internal/ede"
+	"kresd/internal/explain"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -18,12 +19,12 @@ import (
 
 // follow has what a request does written to the log, when that is wanted. done
 // is to be called when the request has its result.
-func (w *Worker) follow(req *resolve.Request) (done func()) {
-	if !w.log.DebugOn() {
+func (r *requests) follow(req *resolve.Request) (done func()) {
+	if !r.log.DebugOn() {
 		return func() {}
 	}
-	s := newStory(w.clock.Mono)
-	s.log = w.storyLog(req)
+	s := newStory(r.clock.Mono)
+	s.log = r.storyLog(req)
 	s.begin(req)
 	return func() { s.over(req) }
 }
@@ -31,7 +32,7 @@ func (w *Worker) follow(req *resolve.Request) (done func()) {
 // storyLog writes the steps of a request to the log, in the columns that readers of
 // kresd know: request and query, component, what happened; how far that is indented
 // shows what it belongs to.
-func (w *Worker) storyLog(req *resolve.Request) func(*resolve.Query, string, int, *step) {
+func (r *requests) storyLog(req *resolve.Request) func(*resolve.Query, string, int, *step) {
 	return func(q *resolve.Query, component string, level int, l *step) {
 		id := uint32(0)
 		if q != nil {
@@ -41,37 +42,39 @@ func (w *Worker) storyLog(req *resolve.Request) func(*resolve.Query, string, int
 		if t := l.time(); t != "" {
 			took = "   " + t
 		}
-		w.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(fmt.Sprintf("[%-4.4s] %s%s%s", component, strings.Repeat("  ", level), l.text, took))
+		r.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(fmt.Sprintf("[%-4.4s] %s%s%s", component, strings.Repeat("  ", level), l.text, took))
 	}
 }
 
 // resolver resolves what scripts ask.
-type resolver struct{ w *Worker }
+type resolver struct {
+	*requests
+	ctx context.Context // ends with the worker
+}
 
 // Resolve resolves a request of a script, which must not be used elsewhere
 // meanwhile.
 func (r resolver) Resolve(req *resolve.Request) {
-	req.Now, req.ID = r.w.clock.Unix(), r.w.ids.next()
-	defer r.w.follow(req)()
-	r.w.driver.Resolve(r.w.ctx, req)
+	r.enter(req)
+	r.resolve(r.ctx, req)
 }
 
 // Trace resolves a question as that of a client on this machine that came by TCP,
 // and tells how, as a tree with a line for each step. Nobody shares its resolution,
 // so that all of it is there to be told.
 func (r resolver) Trace(ctx context.Context, q resolve.Question) string {
-	w := r.w
 	req := &resolve.Request{
 		Question: q, Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), Transport: transport.Transport{Kind: transport.TCP},
-		RD: true, Alone: true, Now: w.clock.Unix(), ID: w.ids.next(),
+		RD: true, Alone: true,
 	}
-	s := newStory(w.clock.Mono)
+	r.enter(req)
+	s := newStory(r.clock.Mono)
 	s.keep = true
-	if w.log.DebugOn() {
-		s.log = w.storyLog(req)
+	if r.log.DebugOn() {
+		s.log = r.storyLog(req)
 	}
 	s.begin(req)
-	w.driver.Resolve(ctx, req)
+	r.driver.Resolve(ctx, req)
 	return s.over(req)
 }
 
@@ -114,7 +117,7 @@ func newStory(mono func() time.Duration) *story {
 
 // begin reads along from now on.
 func (s *story) begin(req *resolve.Request) {
-	req.Tracef = s.tell
+	req.Tell = s.tell
 	s.tellLog("plan", 0, req.Question.String()+askedBy(req))
 }
 
@@ -128,28 +131,37 @@ func askedBy(req *resolve.Request) string {
 	return fmt.Sprintf(", asked by %s#%d by %v", req.Client.Addr(), req.Client.Port(), req.Transport.Kind)
 }
 
-// tell takes in a step; it is a Request's Tracef.
-func (s *story) tell(q *resolve.Query, component, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+// tell takes in a step; it is a Request's Tell.
+func (s *story) tell(q *resolve.Query, st resolve.Step) {
+	words := explain.Words(st)
+	if words.Text == "" {
+		return
+	}
 	now := s.mono()
-	line := &step{text: text, took: now - s.last}
+	line := &step{text: words.Text, took: now - s.last}
 	s.last = now
 	p := s.part(q)
-	switch {
-	case strings.HasPrefix(text, "=> ") && component == "resl":
-		line.text = "asked " + strings.TrimPrefix(text, "=> ")
+	if _, begins := st.(resolve.Asking); begins {
+		line.text = "asked " + line.text
 		p.asking, p.answered = line, false
-		s.put(q, p.head, line, component, p.level)
-	case p.asking != nil:
-		line.text = strings.TrimPrefix(strings.TrimPrefix(text, "<= "), "=> ")
-		s.put(q, p.asking, line, component, p.level+1)
-		if p.answered || strings.HasPrefix(text, "<= nothing") {
+		s.put(q, p.head, line, words.Component, p.level)
+		return
+	}
+	if p.asking == nil {
+		line.who = words.Component + ": "
+		s.put(q, p.head, line, words.Component, p.level)
+		return
+	}
+	s.put(q, p.asking, line, words.Component, p.level+1)
+	switch st.(type) {
+	case resolve.Silent:
+		p.asking = nil
+	case resolve.Replied:
+		p.answered = true
+	default:
+		if p.answered { // this is what the answer means
 			p.asking = nil
 		}
-		p.answered = p.answered || strings.HasPrefix(text, "<= ")
-	default:
-		line.who, line.text = component+": ", strings.TrimPrefix(text, "=> ")
-		s.put(q, p.head, line, component, p.level)
 	}
 }
 

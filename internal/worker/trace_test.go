@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -18,7 +19,7 @@ import (
 func TestTrace(t *testing.T) {
 	w := laboratory(t)
 	trace := func(name string, qtype uint16) string {
-		return resolver{w}.Trace(context.Background(), resolve.Question{Name: parse(t, name), Type: qtype, Class: wire.ClassIN})
+		return resolver{w.requests, w.ctx}.Trace(context.Background(), resolve.Question{Name: parse(t, name), Type: qtype, Class: wire.ClassIN})
 	}
 	cold := trace("www.example.com.", dns.TypeA)
 	inOrder(t, cold,
@@ -60,7 +61,7 @@ func TestTraceIsBounded(t *testing.T) {
 	s := newStory(w.clock.Mono)
 	s.keep = true
 	for range 100000 {
-		s.tell(nil, "iter", "%s", strings.Repeat("x", 100))
+		s.tell(nil, resolve.Failed{Err: errors.New(strings.Repeat("x", 100))})
 	}
 	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "x."), Type: 1, Class: 1}, Budget: resolve.NewBudget(nil)}
 	if text := s.over(req); len(text) > 200000 || !strings.Contains(text, "the rest is not told") {
@@ -84,7 +85,7 @@ func TestTraceTellsWhoDecides(t *testing.T) {
 		policy.add(policy.suffix(policy.DENY, policy.todnames({ 'mail.example.com' })), true)
 	`)
 	trace := func(name string) string {
-		text := resolver{l.Worker}.Trace(context.Background(), resolve.Question{Name: parse(t, name), Type: dns.TypeA, Class: wire.ClassIN})
+		text := resolver{l.requests, l.ctx}.Trace(context.Background(), resolve.Question{Name: parse(t, name), Type: dns.TypeA, Class: wire.ClassIN})
 		flush(t, l.Worker)
 		return text
 	}
@@ -119,7 +120,7 @@ func TestTraceTellsStaleAnswers(t *testing.T) {
 	flush(t, w)
 	w.settings.SetFlag(resolve.NoIPv4, true)
 	w.settings.SetFlag(resolve.NoIPv6, true)
-	text := resolver{w}.Trace(context.Background(), q)
+	text := resolver{w.requests, w.ctx}.Trace(context.Background(), q)
 	inOrder(t, text, `^\S+ A +NOERROR stale \d`, `serve_stale: neither IPv4 nor IPv6 may be used, telling what was known: NOERROR, www`, `the module serve_stale changes the answer`, `extended error 3 \(stale answer\): neither`)
 }
 

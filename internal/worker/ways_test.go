@@ -73,7 +73,7 @@ func byDriver(t testing.TB, w *Worker, pkt []byte, from listen.Client) []byte {
 	if p := q.Parse(pkt); p != wire.Fine {
 		t.Fatalf("not a question: %v", p)
 	}
-	h := &handler{w}
+	h := w.newHandler()
 	req := h.request(&q, &listen.Query{Wire: pkt, Client: from})
 	w.driver.Resolve(context.Background(), req)
 	return reply.Build(nil, &q, &req.Result, reply.Shape{Kind: from.Kind, Bufsize: uint16(w.settings.Bufsize.Load())})
@@ -135,7 +135,7 @@ var asked = []struct {
 // header, same records, apart from their order and compression.
 func TestBothWaysSayTheSame(t *testing.T) {
 	w := laboratory(t)
-	s, err := (&handler{w}).NewSession()
+	s, err := w.newHandler().NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func warm(t testing.TB, w *Worker) (listen.Session, []byte) {
 	pkt := shapes[1].message("www.example.com.", dns.TypeA)
 	byDriver(t, w, pkt, someone)
 	flush(t, w)
-	s, err := (&handler{w}).NewSession()
+	s, err := w.newHandler().NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}

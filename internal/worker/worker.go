@@ -21,7 +21,8 @@ import (
 	"kresd/internal/upstream"
 )
 
-// Worker is one process's parts.
+// Worker is one process's parts. No part holds a Worker: newWorker gives each the
+// parts that it needs.
 type Worker struct {
 	o        Options
 	log      *logging.Logger
@@ -31,6 +32,7 @@ type Worker struct {
 	counters *limits.Counters
 	settings *settings.Settings
 
+	vm       *script.VM
 	cache    *cache.Cache
 	storage  *storage
 	roots    *roots
@@ -38,14 +40,13 @@ type Worker struct {
 	servers  *selection.Selector
 	upstream *upstream.Exchanger
 	driver   *resolve.Driver
+	requests *requests
 	chain    *module.Chain
 	server   *listen.Server
-	vm       *script.VM
+	own      *own
 	siblings *siblings
 	custody  *custody
-	consoles consoles
-	ids      requestIDs
-	local    localAddrs
+	consoles *consoles
 	ballast  []byte
 
 	ctx    context.Context // of the work in the background
@@ -54,95 +55,117 @@ type Worker struct {
 	once   sync.Once
 }
 
-// newWorker makes the parts; nothing listens and nothing is stored yet.
+// newWorker makes the parts, each after those that it is given; nothing listens
+// and nothing is stored yet.
 func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker, error) {
 	w := &Worker{o: o, log: log, out: out, err: errs, counters: &limits.Counters{}, settings: settings.New(), quit: make(chan struct{})}
 	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", string(p.Stack)) }}
 	w.ballast = newBallast()
 	twoProcessors(o.Getenv)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	var err error
+	lab, err := laboratoryOf(o.Getenv, log)
+	if err != nil {
+		return nil, err
+	}
 	if w.clock, err = clock.FromEnv(o.Getenv); err != nil {
 		return nil, err
 	}
 	if w.clock.Shifted() {
 		log.Warn(fmt.Sprintf("the clock is shifted by the file in %s: for tests only", clock.OffsetFileVar))
 	}
+	if w.vm, err = w.newMachine(); err != nil {
+		return nil, err
+	}
 	w.siblings = newSiblings(o.Link)
 	w.cache = cache.New(w.counters)
-	w.storage = &storage{w: w}
+	w.storage = &storage{
+		cache: w.cache, link: o.Link, clock: w.clock, log: log.Group("cache"), group: w.group, ctx: w.ctx,
+		forget: func() { w.servers.Forget() }, leads: w.siblings.leads,
+	}
 	w.roots = newRoots(w.cache)
-	w.rules = w.newRulebook()
-	if err := w.makeDriver(); err != nil {
+	w.rules = newRulebook(w.cache, log, w.siblings.id == 0)
+	w.own = &own{clock: w.clock, any: func(fn func(listen.Endpoint) bool) bool { return w.server.Any(fn) }}
+	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, Own: w.own.is})
+	if w.upstream, err = w.newUpstream(); err != nil {
+		return nil, err
+	}
+	w.driver = w.newDriver(!lab.noExplore)
+	w.requests = &requests{driver: w.driver, clock: w.clock, log: log}
+	if w.chain, err = w.newChain(); err != nil {
 		return nil, err
 	}
 	w.custody = newCustody(w)
-	w.server = listen.New(&handler{w}, listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
+	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
 		Changed: w.custody.listensElsewhere})
-	return w, w.makeScript()
+	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, counters: w.counters}
+	return w, w.installGlobals()
 }
 
-// makeDriver makes what resolves.
-func (w *Worker) makeDriver() error {
-	port, err := upstreamPort(w.o.Getenv)
-	if err != nil {
-		return err
-	}
-	if port != 0 {
-		w.log.Warn(fmt.Sprintf("other servers are asked on port %d by %s: for laboratories only", port, upstreamPortVar))
-	}
-	w.servers = selection.New(selection.Config{Clock: w.clock, Port: port, Own: w.isOwn})
-	w.upstream, err = upstream.New(upstream.Config{
+// newMachine makes the Lua machine, still without the globals of the core.
+func (w *Worker) newMachine() (*script.VM, error) {
+	return script.New(script.Options{
+		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
+		OnPanic: func(name string, v any, stack []byte) {
+			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
+		},
+	})
+}
+
+// newUpstream makes what asks other servers.
+func (w *Worker) newUpstream() (*upstream.Exchanger, error) {
+	return upstream.New(upstream.Config{
 		Outgoing:  w.settings.Outgoing,
 		Bufsize:   func() uint16 { return uint16(w.settings.UpstreamBufsize.Load()) },
-		AvoidPort: w.isListening,
+		AvoidPort: w.own.hasPort,
 		Clock:     w.clock,
 		Counters:  w.counters,
 		OnPanic:   w.group.OnPanic,
 	})
-	if err != nil {
-		return err
-	}
-	w.driver = resolve.NewDriver(resolve.Config{
+}
+
+// newDriver makes what resolves, with the layers of the modules that are loaded
+// when a request begins.
+func (w *Worker) newDriver(explore bool) *resolve.Driver {
+	return resolve.NewDriver(resolve.Config{
 		Layers:     func() []*resolve.Layer { return w.chain.Snapshot().Layers },
 		Exchanger:  w.upstream,
 		Cuts:       w.cache,
 		Servers:    w.servers,
 		Counters:   w.counters,
 		Flags:      w.settings.RequestFlags,
-		Partitions: w.partitions,
 		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
 			w.log.Error(p.Error(), "question", r.Name.String(), "type", r.Type, "stack", string(p.Stack))
 		},
 		Context: w.ctx,
-		Explore: true,
+		Explore: explore,
 	})
-	w.chain = module.NewChain(w.modules())
-	for _, name := range builtin {
-		if _, err := w.chain.Load(name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
-// makeScript makes the Lua machine with its globals.
-func (w *Worker) makeScript() error {
-	var err error
-	w.vm, err = script.New(script.Options{
-		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
-		OnPanic: func(name string, v any, stack []byte) {
-			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
-		},
-	})
-	if err != nil {
-		return err
+// newChain makes the chain of modules and loads those that are always there.
+func (w *Worker) newChain() (*module.Chain, error) {
+	chain := module.NewChain(w.modules())
+	for _, name := range builtin {
+		if _, err := chain.Load(name); err != nil {
+			return nil, err
+		}
 	}
+	return chain, nil
+}
+
+// newHandler makes both ways of a query.
+func (w *Worker) newHandler() *handler {
+	return &handler{requests: w.requests, clock: w.clock, settings: w.settings, cache: w.cache, chain: w.chain, counters: w.counters}
+}
+
+// installGlobals gives scripts the globals of the core.
+func (w *Worker) installGlobals() error {
+	process := process{link: w.o.Link, server: w.server, servers: w.servers, upstream: w.upstream, counters: w.counters, quit: w.wantEnd}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(&bindings.Daemon{
-			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w}, Cache: w.storage, Process: process{w}, Resolver: resolver{w},
-			Mapper: mapper{w}, Policy: w.rules.policy, Anchors: w.rules.anchors, Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
+			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w.server}, Cache: w.storage, Process: process,
+			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
+			Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
 		})
 		w.vm.SetModuleDir(w.moduleDir())
 		return nil

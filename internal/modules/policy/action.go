@@ -24,17 +24,17 @@ const (
 	Failed
 )
 
-// String says what becomes of the request.
-func (d Decision) String() string {
+// then is what readers are told becomes of the request.
+func (d Decision) then() resolve.AfterRule {
 	switch d {
 	case Stop:
-		return "no further rule, it is resolved"
+		return resolve.NoMoreRules
 	case Answered:
-		return "that is the answer"
+		return resolve.RuleAnswers
 	case Failed:
-		return "it fails"
+		return resolve.RuleFails
 	}
-	return "the next rule is tried"
+	return resolve.NextRule
 }
 
 // An Action does something about a question that a rule is for. It is never

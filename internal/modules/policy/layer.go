@@ -52,8 +52,8 @@ func try(rules []*Entry, req *resolve.Request, post bool) Decision {
 		}
 		e.hits.Add(1)
 		d := a.run(m)
-		if req.Tracef != nil {
-			req.Tracef(nil, "poli", "%s says %s: %s", e, a, d)
+		if req.Tell != nil {
+			req.Tell(nil, resolve.RuleMatched{Rule: e, Action: a, Then: d.then()})
 		}
 		if d != GoOn {
 			return d

@@ -381,12 +381,12 @@ func TestDebugRulesWriteTheStory(t *testing.T) {
 	r.on(Suffix(names(t, "asked.example"), ""), r.RequestTrace("IPTRACE", true))
 	for _, text := range []string{"loud.example", "miss.example", "quiet.example", "asked.example"} {
 		req, _ := r.ask(text, wire.TypeA)
-		if req.Tracef != nil {
-			req.Tracef(nil, "iter", "step for %s", text)
+		if req.Tell != nil {
+			req.Tell(nil, resolve.AliasFollowed{Target: name(t, text)})
 		}
 		r.inst.Layer.Finish(req)
 	}
-	if len(r.logged) != 2 || !strings.Contains(r.logged[0], "step for loud.example.") && !strings.Contains(r.logged[0], "step for loud.example") || !strings.Contains(r.logged[1], "192.0.2.9:5353") {
+	if len(r.logged) != 2 || !strings.Contains(r.logged[0], "][iter]   following the alias to loud.example.\n") || !strings.Contains(r.logged[1], "192.0.2.9:5353") {
 		t.Errorf("logged %q", r.logged)
 	}
 }

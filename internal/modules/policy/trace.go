@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kresd/internal/explain"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
@@ -38,12 +39,14 @@ func newStory(req *resolve.Request) *story {
 // follow makes the story of a request from its steps, which go to where they
 // went before, too.
 func (s *story) follow(req *resolve.Request) {
-	before := req.Tracef
-	req.Tracef = func(q *resolve.Query, component, format string, args ...any) {
+	before := req.Tell
+	req.Tell = func(q *resolve.Query, step resolve.Step) {
 		if before != nil {
-			before(q, component, format, args...)
+			before(q, step)
 		}
-		s.step(req, q, component, fmt.Sprintf(format, args...))
+		if l := explain.Words(step); l.Text != "" {
+			s.step(req, q, l.Component, l.Mark+l.Text)
+		}
 	}
 }
 

@@ -18,15 +18,16 @@ func concerned(req *resolve.Request) bool {
 	return req.Client.IsValid() && req.Flags&resolve.NoCache == 0
 }
 
-// accept cuts the time of a request for which there is an answer of old, or a way
+// begin cuts the time of a request for which there is an answer of old, or a way
 // of old to those who know.
-func (s *serveStale) accept(req *resolve.Request) {
+func (s *serveStale) begin(req *resolve.Request) resolve.State {
 	if !concerned(req) {
-		return
+		return resolve.Produce
 	}
 	if o, stale := s.old(req, anyAge); stale && o.Kind != resolve.Pending || o.Kind == resolve.Pending && s.oldCut(req) != nil {
 		req.Patience = max(time.Duration(s.timeout.Load()), time.Nanosecond)
 	}
+	return resolve.Produce
 }
 
 // produce does not begin anew what is being tried already.
@@ -83,8 +84,9 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 		}
 	}
 	req.Result = res
-	if req.Tracef != nil {
-		req.Tracef(req.Root(), "serve_stale", "=> %s, telling what was known: %s", why, o.String())
+	if req.Tell != nil {
+		known := o
+		req.Tell(req.Root(), resolve.StaleAnswered{Reason: why, Outcome: &known})
 	}
 	return true
 }
@@ -101,12 +103,12 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	q := question{req.Question, req.CD}
 	res, ok := s.toldLately(q, req.Now)
 	if !ok {
-		if req.Tracef != nil {
-			req.Tracef(req.Root(), "serve_stale", "=> %s, asking the servers that %s had", why, cut.Name)
+		if req.Tell != nil {
+			req.Tell(req.Root(), resolve.StaleServersAsked{Reason: why, Zone: cut.Name})
 		}
 		own := &resolve.Request{
 			Question: req.Question, RD: true, CD: req.CD, DO: true, Flags: req.Flags | resolve.NoCache,
-			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tracef: req.Tracef,
+			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
 		}
 		s.d.Resolve(own)
 		res = own.Result

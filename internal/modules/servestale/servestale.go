@@ -20,10 +20,10 @@ import (
 // Daemon is what the module needs of the worker.
 type Daemon struct {
 	// Stale looks for an answer of old (cache.Cache).
-	Stale func(req *resolve.Request, grace int64, allow cache.Allow) (resolve.Outcome, bool)
+	Stale func(q resolve.Question, now int64, cd bool, grace int64, allow cache.Allow) (resolve.Outcome, bool)
 	// StaleCut is the delegation that led to a name until less than grace seconds
 	// ago (cache.Cache).
-	StaleCut func(in resolve.Partition, name dnsname.Name, now, grace int64) *zonecut.Cut
+	StaleCut func(name dnsname.Name, now, grace int64) *zonecut.Cut
 	// Resolve resolves a request of the module's own; Group runs it.
 	Resolve func(*resolve.Request)
 	Group   *safe.Group
@@ -70,7 +70,7 @@ func Open(d Daemon) (*module.Instance, error) {
 	s := &serveStale{d: d, further: map[question]int64{}, told: map[question]told{}}
 	s.timeout.Store(int64(limits.StaleTimeout))
 	return &module.Instance{
-		Layer: &resolve.Layer{Name: "serve_stale", Accept: s.accept, Produce: s.produce, Finalize: s.finalize},
+		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},
 		Get:   s.get, Set: s.set,
 	}, nil
 }
@@ -113,7 +113,7 @@ func (s *serveStale) set(key string, v any) error {
 
 // old looks for what can be told instead of a failure.
 func (s *serveStale) old(req *resolve.Request, allow cache.Allow) (o resolve.Outcome, stale bool) {
-	return s.d.Stale(req, s.grace(), allow)
+	return s.d.Stale(req.Question, req.Now, req.CD, s.grace(), allow)
 }
 
 // grace is for how many seconds what has ended is looked for.
@@ -131,7 +131,7 @@ func (s *serveStale) oldCut(req *resolve.Request) *zonecut.Cut {
 	if req.Type == wire.TypeDS { // it belongs to the parent
 		name = name.Parent()
 	}
-	return s.d.StaleCut(req.Partition.Data, name, req.Now, int64(limits.StaleAge/time.Second))
+	return s.d.StaleCut(name, req.Now, int64(limits.StaleAge/time.Second))
 }
 
 // anyAge allows everything: whether it may be told is asked when it is.

@@ -39,7 +39,7 @@ func newBench(t *testing.T) *bench {
 	set.Owner, set.Type, set.Class, set.Data = www(t), wire.TypeA, wire.ClassIN, [][]byte{{192, 0, 2, 1}}
 	b.known, b.over = resolve.Outcome{Kind: resolve.Positive, Answer: []resolve.Set{set}}, 60
 	inst, err := Open(Daemon{
-		Stale: b.stale, StaleCut: func(resolve.Partition, dnsname.Name, int64, int64) *zonecut.Cut { return b.cut }, Group: &b.group,
+		Stale: b.stale, StaleCut: func(dnsname.Name, int64, int64) *zonecut.Cut { return b.cut }, Group: &b.group,
 		Resolve: func(req *resolve.Request) { b.asked <- req; <-b.goOn },
 		Script: func(v any) (Callback, bool) {
 			fn, ok := v.(func(req *resolve.Request, args ...any) ([]any, error))
@@ -65,13 +65,13 @@ func www(t testing.TB) dnsname.Name {
 }
 
 // stale plays cache.Cache.
-func (b *bench) stale(req *resolve.Request, grace int64, allow cache.Allow) (resolve.Outcome, bool) {
+func (b *bench) stale(q resolve.Question, _ int64, _ bool, grace int64, allow cache.Allow) (resolve.Outcome, bool) {
 	b.grace = grace
 	o := b.known
 	if o.Kind == resolve.Pending || b.over == 0 {
 		return o, false
 	}
-	ttl, ok := allow(req.Question, b.over)
+	ttl, ok := allow(q, b.over)
 	if !ok {
 		return resolve.Outcome{}, false
 	}
@@ -155,7 +155,9 @@ func TestOnlyWhoCanBeToldSomethingHasLessPatience(t *testing.T) {
 		if change != nil {
 			change(req)
 		}
-		b.Layer.Accept(req)
+		if s := b.Layer.Begin(req); s != resolve.Produce {
+			t.Errorf("state %d", s)
+		}
 		return req.Patience
 	}
 	if p := begin(nil); p != 3*time.Second {
@@ -248,8 +250,7 @@ func TestADelegationThatIsOverLeadsToTheZonesServers(t *testing.T) {
 	b := newBench(t)
 	known := b.known
 	b.known, b.cut = resolve.Outcome{}, &zonecut.Cut{Name: "\x07example\x00"}
-	req := b.request()
-	if b.Layer.Accept(req); req.Patience != 3*time.Second {
+	if req := b.request(); b.Layer.Begin(req) != resolve.Produce || req.Patience != 3*time.Second {
 		t.Errorf("patience %v", req.Patience)
 	}
 	go func() {

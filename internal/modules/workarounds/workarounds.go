@@ -72,8 +72,8 @@ func (w *workarounds) produce(req *resolve.Request, q *resolve.Query) resolve.St
 	}
 	if flags := r.of(q.Name); flags != 0 {
 		q.Flags |= flags
-		if req.Tracef != nil {
-			req.Tracef(q, "workarounds", "asking with %s", strings.Join(flags.Names(), ", "))
+		if req.Tell != nil {
+			req.Tell(q, resolve.OptionsSet{Names: flags.Names()})
 		}
 	}
 	return resolve.Produce

@@ -1,0 +1,139 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// exchanged says the steps of one question to a server.
+func exchanged(step resolve.Step) Line {
+	switch s := step.(type) {
+	case resolve.Asking:
+		return Line{"resl", out, asking(s)}
+	case resolve.Chosen:
+		return Line{"nsre", "", "chosen: " + s.Why}
+	case resolve.Left:
+		return Line{"nsre", "", "left: " + s.Why}
+	case resolve.Replied:
+		return Line{"resl", in, replied(s)}
+	case resolve.Silent:
+		return Line{"resl", in, silent(s)}
+	}
+	if text := within(step); text != "" {
+		return Line{"resl", "", text}
+	}
+	return Line{}
+}
+
+func asking(s resolve.Asking) string {
+	lacks, waiting := "", ""
+	if s.How.NoEDNS {
+		lacks += ", without EDNS"
+	}
+	if s.How.NoCase {
+		lacks += ", letter case as it is"
+	}
+	if !s.How.TCP { // which takes its own time
+		waiting = fmt.Sprintf(", waiting %v", s.Timeout.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%s%s%s: %s%s", peer(s.To), by(s.How.TCP), lacks, s.Question, waiting)
+}
+
+func replied(s resolve.Replied) string {
+	m := s.Reply.Msg
+	return fmt.Sprintf("answer from %s%s: %s, %d answer, %d authority, %d additional, %d octets in %v", address(s.From), by(s.Reply.TCP),
+		wire.RcodeText(m.Rcode), len(m.Answer), len(m.Authority), len(m.Additional), s.Reply.Size, short(s.Reply.RTT))
+}
+
+func silent(s resolve.Silent) string {
+	from := "nothing from " + address(s.From) + by(s.TCP)
+	switch {
+	case errors.Is(s.Err, resolve.ErrOverdue):
+		return from + " yet; a late answer will be taken"
+	case errors.Is(s.Err, resolve.ErrTimeout):
+		return from + " in time"
+	case errors.Is(s.Err, resolve.ErrUnreachable):
+		return from + ": it cannot be reached"
+	}
+	return fmt.Sprintf("%s: %v", from, s.Err)
+}
+
+// within says what happens between a question and its end.
+func within(step resolve.Step) string {
+	switch s := step.(type) {
+	case resolve.Explored:
+		return fmt.Sprintf("besides %s is asked, to learn about it", peer(s.To))
+	case resolve.WaitsForLate:
+		return "nobody is left to ask, waiting for late answers"
+	case resolve.ExchangeJoined:
+		return "an equal question is in flight: its answer is waited for"
+	case resolve.DatagramSeen:
+		return fmt.Sprintf("by UDP %s after %v%s", datagram(s.What), short(s.After), afterDatagram(s.Then))
+	case resolve.AskedAgain:
+		return "asked again by UDP" + change(s.Change)
+	case resolve.AskedByTCP:
+		if s.Reused {
+			return "asked by TCP, over an open connection"
+		}
+		return fmt.Sprintf("asked by TCP, connected in %v", short(s.Took))
+	case resolve.ConnectionEnded:
+		return "the TCP connection ended: asked on a new one"
+	case resolve.TCPFailed:
+		return fmt.Sprintf("TCP failed after %v: %v", short(s.After), s.Err)
+	case resolve.TCPOverdue:
+		return fmt.Sprintf("no answer by TCP within %v", s.Within)
+	}
+	return ""
+}
+
+func datagram(d resolve.Datagram) string {
+	switch d {
+	case resolve.DatagramAnswer:
+		return "an answer"
+	case resolve.DatagramTruncated:
+		return "a truncated answer"
+	case resolve.DatagramNearMiss:
+		return "a message with another ID or question"
+	case resolve.DatagramCaseLost:
+		return "an answer in another letter case"
+	case resolve.DatagramCookieLost:
+		return "an answer without our cookie"
+	case resolve.DatagramBadCookie:
+		return "a new cookie instead of an answer"
+	case resolve.DatagramBareError:
+		return "an error without a question"
+	case resolve.DatagramsUnreadable:
+		return "nothing but datagrams that cannot be read"
+	}
+	return "nothing"
+}
+
+func afterDatagram(then resolve.AfterDatagram) string {
+	switch then {
+	case resolve.AsksTCP:
+		return ": asked by TCP"
+	case resolve.AsksTCPToo:
+		return ": asked by TCP too"
+	case resolve.WaitsForBetter:
+		return ": waiting for a better one"
+	case resolve.TakenIfTCPFails:
+		return ": it counts if TCP fails"
+	}
+	return ""
+}
+
+func change(c resolve.RetryChange) string {
+	switch c {
+	case resolve.RetryWithNewCookie:
+		return ", with the server's new cookie"
+	case resolve.RetryWithoutCookie:
+		return ", whether or not there is a cookie in the answer"
+	case resolve.RetryWithCaseAsItIs:
+		return ", letter case as it is"
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+package limits
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// counts says which constants are behind which counter.
+var counts = map[ID]string{
+	UpstreamPerRequest: "MaxUpstreamPerRequest",
+	UpstreamPerFetch:   "MaxUpstreamPerFetch",
+	UpstreamBytes:      "MaxUpstreamBytesPerRequest",
+	TCPConnsRequest:    "MaxTCPConnsPerRequest",
+	RecursionDepth:     "MaxRecursionDepth",
+	CNAMEChain:         "MaxCNAMEChain",
+	PlanQueries:        "MaxQueriesPerPlan",
+	Iterations:         "MaxIterationsPerRequest",
+	QnameSteps:         "QnameMinSteps QnameMinOneLabelSteps",
+	NSPerDelegation:    "MaxNSPerDelegation",
+	AddrsPerNS:         "MaxAddrsPerNS ExtraAddrsPerCut",
+	NSAddrFetch:        "NSAddrFetchPerReferral NSAddrFetchPerRequest",
+	UnresolvableNS:     "UnresolvableNSPerRequest",
+	Throttled:          "UnresolvableNSThrottle",
+	UselessServers:     "UselessInRow",
+	Deadline:           "RequestDeadline DeadlineStep",
+	RRsPerMessage:      "MaxRRsPerMessage",
+	RRsFromClient:      "MaxRRsFromClient",
+	RRsPerRRset:        "MaxRRsPerRRset",
+	NameBytes:          "PointerHopsPerName PointerHopsPerMessage ExpandedNameBytes",
+	EDNSOptions:        "EDNSOptionsPerMessage",
+	CompressedNames:    "CompressedNamesInReply CompressionOctets",
+	TypesPerName:       "MaxTypesPerName",
+	CacheEntryBytes:    "MaxCacheEntryBytes",
+	ProofBytes:         "MaxProofBytes",
+	Pending:            "PendingPerWorker PendingYoung",
+	WaitersClient:      "WaitersPerClient",
+	WaitersQuestion:    "WaitersPerQuestion",
+	LateReply:          "LateUDPReply LateUDPWaiters",
+	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient",
+	TCPPipeline:        "DefaultTCPPipeline",
+	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",
+	Formerr:            "FormerrPerSecond",
+	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer OutstandingInfrastructure",
+	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",
+	UpstreamSocket:     "UpstreamSockets",
+	UpstreamTCP:        "UpstreamTCPConns UpstreamTCPPerServer UpstreamTCPInFlight",
+	Console:            "ConsoleClients ConsoleLine ConsoleOutput ConsoleRelays ConsoleProbation ConsoleWrite",
+}
+
+// uncounted are the other constants, by why nobody counts what they keep away.
+var uncounted = map[string]string{
+	"defaults and ranges of what an operator sets": `DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize DefaultMinTTL DefaultMaxTTL
+		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
+	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime ConsoleRunTime EventRunTime MapPerWorker
+		MapConnect MapAccept MapSilence HostsLine ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
+	"when something is tried, given up, closed or forgotten": `RetriesPerServer FailuresInRow UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry LateAnswer
+		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
+		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
+		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause ReaderCheckInterval CacheCheckTime
+		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap OrphanTime
+		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait`,
+	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamDoubtBuffer ServersKept
+		Leases ExploringAtOnce ServersAlone CutsAtHand WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
+		UDPReceiveBuffer FrequentNames UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
+}
+
+// Every limit has a counter that an operator can read, or a reason why not.
+func TestEveryLimitIsCountedOrSaysWhyNot(t *testing.T) {
+	accounted := map[string]bool{}
+	Each(func(id ID) {
+		if id != Cycle && counts[id] == "" { // that is no number
+			t.Errorf("no constant is behind the counter %s", id)
+		}
+		for _, name := range strings.Fields(counts[id]) {
+			accounted[name] = true
+		}
+	})
+	for _, names := range uncounted {
+		for _, name := range strings.Fields(names) {
+			if accounted[name] {
+				t.Errorf("%s is counted, and is not", name)
+			}
+			accounted[name] = true
+		}
+	}
+	there := constants(t)
+	for _, name := range there {
+		if !accounted[name] {
+			t.Errorf("%s has no counter, and no reason why not", name)
+		}
+	}
+	for name := range accounted {
+		if !slices.Contains(there, name) {
+			t.Errorf("%s is no limit any more", name)
+		}
+	}
+}
+
+// constants are the exported ones of this package that are no IDs.
+func constants(t *testing.T) (names []string) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") || f.Name() == "counters.go" {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.CONST {
+				for _, s := range g.Specs {
+					for _, n := range s.(*ast.ValueSpec).Names {
+						if n.IsExported() {
+							names = append(names, n.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return names
+}

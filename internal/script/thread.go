@@ -1,0 +1,316 @@
+package script
+
+import (
+	"errors"
+	"iter"
+	"runtime"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/limits"
+)
+
+// A thread is a Lua stack of its own, and the goroutine that runs on it. All
+// threads of a machine have everything else in common: the table of globals, the
+// registry and the metatables of the basic types. The machine cannot do that by
+// itself; here each thread is one of its states, to which the common parts were
+// handed.
+//
+// VM.now is the thread that has the machine. No other goroutine touches any Lua
+// value, also not those on its own stack, until the machine is handed to it. There
+// are two ways to hand it over:
+//
+//   - resume and yield go from one thread to a certain other one and back
+//     (this file). The one that resumed waits meanwhile, and what the resumed thread
+//     does counts as its running time.
+//   - A thread whose code waits for something outside leaves the machine to whoever
+//     has work for it, and queues for its return (turn.go).
+type thread struct {
+	vm *VM
+	l  *lua.State
+
+	run     *run // the innermost evaluation in progress here
+	outside *run // the innermost of those that wait until this thread's are done, or nil
+
+	// turn says to a thread that waits for something outside that it has the
+	// machine again.
+	turn chan struct{}
+
+	// What follows is used for threads that are resumed, not for those that
+	// serve jobs.
+
+	status  threadStatus
+	resumer *thread // who gets the machine back
+	within  *run    // the evaluation in which it was resumed
+	nested  int     // resumers above, of which each waits for the next
+
+	// The goroutine is one of iter.Pull's, which hands over several times as fast
+	// as a channel; what panics there comes out where it was resumed, under the
+	// recover of that goroutine.
+	proceed func() (struct{}, bool)
+	stop    func()
+	suspend func(struct{}) bool
+
+	moved     int    // values that the last hand-over put on the receiver's stack
+	err       error  // what ended the thread: an *Interrupt or errRaised
+	traceback string // of the place where the error was raised
+}
+
+type threadStatus int
+
+const (
+	suspended threadStatus = iota // not begun, or in yield
+	running                       // has the machine, or has it again after waiting
+	normal                        // has resumed another thread
+	dead
+)
+
+func (s threadStatus) String() string {
+	return [...]string{"suspended", "running", "normal", "dead"}[s]
+}
+
+// errAbandoned ends the code of a thread that nobody resumes any more.
+var errAbandoned = errors.New("the thread was abandoned")
+
+// newThread makes a thread. It has no goroutine yet.
+func (vm *VM) newThread() *thread {
+	t := &thread{vm: vm, l: lua.NewState(), turn: make(chan struct{})}
+	lua.SetDebugHook(t.l, vm.watch, lua.MaskCount, hookInterval)
+	if vm.now != nil {
+		t.share(vm.now.l)
+	} else { // the first
+		vm.basic = basicValues(t.l)
+	}
+	vm.threads[t] = struct{}{}
+	return t
+}
+
+// share gives the thread the registry, in which the globals are, and the
+// metatables of the basic types.
+func (t *thread) share(from *lua.State) {
+	from.CheckStack(lua.MinStack)
+	from.PushValue(lua.RegistryIndex)
+	t.l.PushLightUserData(from.ToValue(-1))
+	t.l.Replace(lua.RegistryIndex)
+	from.Pop(1)
+	for _, basic := range t.vm.basic {
+		from.PushLightUserData(basic)
+		if from.MetaTable(-1) {
+			setMetaTable(t.l, basic, from.ToValue(-1))
+			from.Pop(1)
+		}
+		from.Pop(1)
+	}
+}
+
+// basicValues are one of each type whose values all have one metatable.
+func basicValues(l *lua.State) []any {
+	l.PushGoFunction(func(*lua.State) int { return 0 })
+	defer l.Pop(1)
+	return []any{nil, false, 0.0, "", l.ToValue(-1), new(lua.State)}
+}
+
+// setBasicMetaTable gives the type of a basic value a metatable, or none, in all
+// threads.
+func (vm *VM) setBasicMetaTable(basic, meta any) {
+	for t := range vm.threads {
+		setMetaTable(t.l, basic, meta)
+	}
+}
+
+func setMetaTable(l *lua.State, value, meta any) {
+	l.CheckStack(lua.MinStack)
+	l.PushLightUserData(value)
+	l.PushLightUserData(meta)
+	l.SetMetaTable(-2)
+	l.Pop(1)
+}
+
+// begin makes a thread that will call the function at index i of l when it is
+// resumed first. It fails when there are too many threads.
+func (vm *VM) begin(l *lua.State, i int) (*thread, error) {
+	for vm.serveOne(vm.abandoned) { // make room first
+	}
+	if len(vm.threads) >= limits.LuaThreads {
+		return nil, errors.New("too many coroutines")
+	}
+	t := vm.newThread()
+	l.PushValue(i)
+	vm.move(l, t.l, 1)
+	return t, nil
+}
+
+// move takes the n topmost values from one stack to another. Both belong to the
+// thread that has the machine: the other one waits.
+func (vm *VM) move(from, to *lua.State, n int) bool {
+	if !to.CheckStack(n+lua.MinStack) || !from.CheckStack(lua.MinStack) {
+		from.Pop(n)
+		return false
+	}
+	for i := from.Top() - n + 1; i <= from.Top(); i++ {
+		if from.TypeOf(i) != lua.TypeUserData {
+			to.PushLightUserData(from.ToValue(i)) // the value itself, whatever it is
+			continue
+		}
+		// Of a userdata a state lets only the contents out. In a table that both
+		// states know it passes whole.
+		from.PushValue(i)
+		from.SetField(lua.RegistryIndex, inTransit)
+		to.Field(lua.RegistryIndex, inTransit)
+	}
+	from.PushNil()
+	from.SetField(lua.RegistryIndex, inTransit)
+	from.Pop(n)
+	return true
+}
+
+// inTransit is the key of the registry under which a value passes from thread to
+// thread.
+const inTransit = "kresd.transit"
+
+// resume lets t go on with the n topmost values of the running thread's stack,
+// until it yields, returns, or fails. What it gives back is on the stack then, as
+// many values as resume says: those yielded or returned, or the error's value with
+// errRaised. An *Interrupt ends the evaluation in which t ran, and so that of the
+// caller.
+func (t *thread) resume(n int) (results int, err error) {
+	vm, me := t.vm, t.vm.now
+	if t.status != suspended {
+		me.l.Pop(n)
+		return 0, errors.New("cannot resume " + t.status.describe() + " coroutine")
+	}
+	if me.nested >= maxNestedThreads {
+		me.l.Pop(n)
+		return 0, errors.New("too many coroutines that resume each other")
+	}
+	if !vm.move(me.l, t.l, n) {
+		return 0, errors.New("too many arguments to resume")
+	}
+	t.moved = n
+	t.run, t.within, t.outside, t.nested = me.run, me.run, me.outside, me.nested+1
+	t.handOver(me)
+	return t.moved, t.err
+}
+
+// describe names the state of a coroutine that cannot be resumed in the words of
+// Lua 5.1.
+func (s threadStatus) describe() string {
+	if s == normal {
+		return "non-suspended"
+	}
+	return s.String()
+}
+
+// maxNestedThreads bounds threads that resume each other, as Lua 5.1 does.
+const maxNestedThreads = 190
+
+// handOver gives the machine to t until it is given back to me.
+func (t *thread) handOver(me *thread) {
+	if t.proceed == nil {
+		t.proceed, t.stop = iter.Pull(func(suspend func(struct{}) bool) {
+			t.suspend = suspend
+			t.body()
+		})
+	}
+	before := me.status
+	me.status, t.status, t.resumer = normal, running, me
+	t.vm.now = t
+	t.proceed()
+	t.vm.now = me
+	me.status, t.resumer = before, nil
+}
+
+// body is what the thread's goroutine does: it calls the function at the bottom of
+// the stack with the arguments above it.
+func (t *thread) body() {
+	l := t.l
+	l.PushGoFunction(t.noteTraceback)
+	l.Insert(1)
+	switch err := t.vm.tryCall(l, t.moved, lua.MultipleReturns, 1).(type) {
+	case nil:
+		t.moved = l.Top() - 1 // above the handler
+	case *Error:
+		l.PushString(err.Message)
+		t.moved, t.err = 1, errRaised
+	case *Interrupt:
+		t.moved, t.err = 0, err
+	default:
+		t.moved, t.err = 1, errRaised
+	}
+	if !t.vm.move(l, t.resumer.l, t.moved) {
+		t.moved, t.err = 0, &Interrupt{errors.New("too many results of a coroutine")}
+	}
+	t.end()
+}
+
+// noteTraceback is the message handler: it sees the stack before it unwinds.
+func (t *thread) noteTraceback(l *lua.State) int {
+	lua.Traceback(l, l, "", 1)
+	t.traceback, _ = l.ToString(-1)
+	l.Pop(1)
+	return 1
+}
+
+// yield gives the n topmost values of the running thread's stack to the one that
+// resumed it, and waits until it is resumed again: then so many values as yield
+// says are on the stack. It does not return in a thread that is abandoned.
+func (vm *VM) yield(n int) (args int, err error) {
+	t := vm.now
+	if err := t.mayYield(); err != nil {
+		t.l.Pop(n)
+		return 0, err
+	}
+	if !vm.move(t.l, t.resumer.l, n) {
+		return 0, errors.New("too many values to yield")
+	}
+	t.moved = n
+	t.status = suspended
+	t.run, t.within, t.outside = nil, nil, nil
+	if !t.suspend(struct{}{}) {
+		panic(&Interrupt{errAbandoned})
+	}
+	return t.moved, nil
+}
+
+// mayYield tells why the thread cannot yield, if so.
+func (t *thread) mayYield() error {
+	switch {
+	case t.resumer == nil:
+		return errors.New("attempt to yield from outside a coroutine")
+	case t.run != t.within:
+		return errors.New("attempt to yield across eval_cmd")
+	}
+	return nil
+}
+
+// abandon ends a thread that is suspended: its code does not go on, its goroutine
+// ends.
+func (t *thread) abandon() {
+	if t.status != suspended {
+		return
+	}
+	if t.proceed == nil {
+		t.end()
+		return
+	}
+	me := t.vm.now
+	t.status, t.resumer = running, me
+	t.vm.now = t
+	t.stop()
+	t.vm.now = me
+	t.resumer = nil
+	me.l.Pop(t.moved)
+	t.moved = 0
+}
+
+// end takes a thread that will not run again off the machine's list.
+func (t *thread) end() {
+	t.status = dead
+	delete(t.vm.threads, t)
+}
+
+// abandonedWith lets t end some time after nothing refers to owner any more, which
+// t must not do itself.
+func abandonedWith[T any](owner *T, t *thread) {
+	runtime.AddCleanup(owner, func(t *thread) { t.vm.abandoned.put(t.abandon) }, t)
+}
