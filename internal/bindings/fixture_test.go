@@ -21,6 +21,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/settings"
+	"kresd/internal/transport"
 	"kresd/internal/zonecut"
 )
 
@@ -196,14 +197,21 @@ type fakeListener struct {
 	list  []Endpoint
 	fail  map[string]error // by address and port
 	loose []bool           // the freebind flags, in order
+	also  []transport.Kind // served beside UDP and TCP
 }
 
-func (l *fakeListener) Listen(a netip.AddrPort, freebind bool) error {
+func (l *fakeListener) Serves(k transport.Kind) bool {
+	return k == transport.UDP || k == transport.TCP || slices.Contains(l.also, k)
+}
+
+func (l *fakeListener) Listen(a netip.AddrPort, kinds []transport.Kind, freebind bool) error {
 	if err := l.fail[a.String()]; err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(l.list, func(e Endpoint) bool { return e.Addr == a }) {
-		l.list = append(l.list, Endpoint{Addr: a, UDP: true, TCP: true})
+		for _, k := range kinds {
+			l.list = append(l.list, Endpoint{Addr: a, Kind: k})
+		}
 		l.loose = append(l.loose, freebind)
 	}
 	return nil
@@ -220,8 +228,8 @@ func (l *fakeListener) Endpoints() []Endpoint { return l.list }
 // bound are the addresses in order, and forgets them.
 func (l *fakeListener) bound() string {
 	var all []string
-	for _, e := range l.list {
-		all = append(all, e.Addr.String())
+	for _, b := range boundAddrs(l.list) {
+		all = append(all, b.addr.String())
 	}
 	l.list, l.loose = nil, nil
 	return strings.Join(all, " ")

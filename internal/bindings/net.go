@@ -4,37 +4,43 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
+	"kresd/internal/transport"
 )
 
 // Listener opens and closes the addresses that clients ask.
 type Listener interface {
-	// Listen binds an address for UDP and TCP. While the configuration loads it
+	// Serves tells whether there is a way to serve a kind of transport.
+	Serves(transport.Kind) bool
+	// Listen binds an address for the given kinds. While the configuration loads it
 	// only makes sure that it could. An address that is bound already is fine.
-	Listen(addr netip.AddrPort, freebind bool) error
+	Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool) error
 	// Close tells whether the address was bound.
 	Close(addr netip.AddrPort) bool
 	// Endpoints lists what is bound, in the order in which it was.
 	Endpoints() []Endpoint
 }
 
-// Endpoint is one bound address.
+// Endpoint is an address that is bound for one kind of transport.
 type Endpoint struct {
-	Addr     netip.AddrPort
-	UDP, TCP bool
+	Addr netip.AddrPort
+	Kind transport.Kind
 }
 
 // errNoTLS is the answer to everything that would need TLS.
 var errNoTLS = errors.New("DNS over TLS is not part of this version: listen without tls, or put a TLS proxy in front")
 
-// The ports that are meant when none, or no transport, is said.
+// The services of net.listen that a port or a flag stands for, and their ports.
 const (
-	dnsPort = 53
-	tlsPort = 853
+	plainDNS   = "dns"
+	dnsOverTLS = "tls"
+	dnsPort    = 53
+	tlsPort    = 853
 )
 
 func installNet(d *Daemon) {
@@ -77,7 +83,7 @@ func (n *network) assign(c *script.Call, key any) (bool, error) {
 	value := c.Arg(1)
 	switch value.(type) {
 	case string, *luavalue.Table:
-		n.listenOn(c, value, dnsPort, false)
+		n.listenOn(c, value, dnsPort, listenFlags{service: plainDNS})
 		return true, nil
 	}
 	if _, isIndex := key.(float64); isIndex {
@@ -93,34 +99,45 @@ func (n *network) listen(c *script.Call) error {
 		c.TypeError(1, "address, interface or list of them")
 	}
 	port := c.OptInt(2, 0, 65535, dnsPort)
-	f := listenFlags{tls: port == tlsPort}
+	f := listenFlags{service: plainDNS}
+	if port == tlsPort {
+		f.service = dnsOverTLS
+	}
 	if !c.IsNil(3) {
 		for _, p := range c.Table(3).Pairs {
-			if err := f.set(p.Key, p.Value); err != nil {
+			if err := n.setFlag(&f, p.Key, p.Value); err != nil {
 				return err
 			}
 		}
 	}
-	if f.tls {
+	if !n.serves(f.service) {
 		return errNoTLS
 	}
-	return c.Return(n.listenOn(c, c.Arg(1), uint16(port), f.freebind))
+	return c.Return(n.listenOn(c, c.Arg(1), uint16(port), f))
+}
+
+// serves tells whether there is a service of this name and a way to serve it.
+func (n *network) serves(service string) bool {
+	return slices.ContainsFunc(transport.Offering(service), n.d.Listener.Serves)
 }
 
 // listenFlags is the third argument of net.listen.
-type listenFlags struct{ tls, freebind bool }
+type listenFlags struct {
+	service  string
+	freebind bool
+}
 
-func (f *listenFlags) set(key, value any) error {
+func (n *network) setFlag(f *listenFlags, key, value any) error {
 	switch key {
 	case "kind":
 		kind, ok := value.(string)
 		switch {
 		case !ok:
 			return fmt.Errorf("flag 'kind': string expected, got %s", typeName(value))
-		case kind != "dns":
+		case !n.serves(kind):
 			return fmt.Errorf("flag 'kind': only 'dns' is part of this version, not '%s'", kind)
 		}
-		f.tls = false
+		f.service = kind
 		return nil
 	case "tls", "freebind":
 	default:
@@ -130,17 +147,20 @@ func (f *listenFlags) set(key, value any) error {
 	if !ok {
 		return fmt.Errorf("flag '%s': boolean expected, got %s", key, typeName(value))
 	}
-	if key == "tls" {
-		f.tls = on
-	} else {
+	switch {
+	case key == "freebind":
 		f.freebind = on
+	case on:
+		f.service = dnsOverTLS
+	default:
+		f.service = plainDNS
 	}
 	return nil
 }
 
 // listenOn binds everything that value names and stops at the first failure,
 // which it logs.
-func (n *network) listenOn(c *script.Call, value any, port uint16, freebind bool) bool {
+func (n *network) listenOn(c *script.Call, value any, port uint16, f listenFlags) bool {
 	addrs, err := n.addresses(value)
 	if err != nil {
 		c.Raise(err)
@@ -151,7 +171,7 @@ func (n *network) listenOn(c *script.Call, value any, port uint16, freebind bool
 			err = errors.New("port 0 cannot be asked")
 		}
 		if err == nil {
-			err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), freebind)
+			err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), transport.Offering(f.service), f.freebind)
 		}
 		if err != nil {
 			n.d.Log.Error(fmt.Sprintf("bind to '%s@%d' %v", a, port, err))
@@ -165,50 +185,6 @@ func (n *network) close(c *script.Call) error {
 	addr, err := parseAddr(text(c, 1))
 	port := c.OptInt(2, 0, 65535, dnsPort)
 	return c.Return(err == nil && n.d.Listener.Close(netip.AddrPortFrom(addr, uint16(port))))
-}
-
-// list shows the first endpoint of each address as the manual does, and further
-// ones under "more".
-func (n *network) list(c *script.Call) error {
-	out := &luavalue.Table{}
-	for _, e := range n.d.Listener.Endpoints() {
-		key := e.Addr.Addr().String()
-		entry := (&luavalue.Table{}).Add("port", float64(e.Addr.Port())).Add("tcp", e.TCP).Add("udp", e.UDP)
-		first, _ := out.Get(key).(*luavalue.Table)
-		if first == nil {
-			out.Add(key, entry)
-			continue
-		}
-		more, _ := first.Get("more").(*luavalue.Table)
-		if more == nil {
-			more = &luavalue.Table{}
-			first.Add("more", more)
-		}
-		more.Add(float64(len(more.Pairs)+1), entry)
-	}
-	return c.Return(out)
-}
-
-// endpoints is what later versions of the manual return from net.list().
-func (n *network) endpoints(c *script.Call) error {
-	out := &luavalue.Table{}
-	for _, e := range n.d.Listener.Endpoints() {
-		family := "inet6"
-		if e.Addr.Addr().Is4() {
-			family = "inet4"
-		}
-		for _, t := range []struct {
-			protocol string
-			on       bool
-		}{{"udp", e.UDP}, {"tcp", e.TCP}} {
-			if t.on {
-				transport := (&luavalue.Table{}).Add("family", family).Add("ip", e.Addr.Addr().String()).
-					Add("port", float64(e.Addr.Port())).Add("protocol", t.protocol)
-				out.Add(float64(len(out.Pairs)+1), (&luavalue.Table{}).Add("kind", "dns").Add("transport", transport))
-			}
-		}
-	}
-	return c.Return(out)
 }
 
 // parseAddr reads an IP address, or an IPv6 one with a zone.

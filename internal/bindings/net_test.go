@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"kresd/internal/transport"
 	"time"
 )
 
@@ -158,8 +160,35 @@ func TestCloseListAndEndpoints(t *testing.T) {
 		step{"net.close('::1', 65536)", "ERROR error: bad argument #2…"},
 		step{"net.list(1)", "ERROR error: wrong number of arguments to 'net.list'; usage: net.list()"},
 	)
-	w.listener.list = []Endpoint{{Addr: netip.MustParseAddrPort("127.0.0.1:53"), UDP: true}}
+	w.listener.list = []Endpoint{{Addr: netip.MustParseAddrPort("127.0.0.1:53"), Kind: transport.UDP}}
 	w.expect(step{"net.list()", "[127.0.0.1] => {\n    [port] => 53\n    [tcp] => false\n    [udp] => true\n}\n"}, step{"#net.endpoints()", "1\n"})
+}
+
+// What can be served is known to the listener alone: DNS over TLS and over QUIC
+// are told apart by kind at one port, and closed together.
+func TestServicesAreEndpointsByKind(t *testing.T) {
+	w := newWorld(t)
+	w.listener.also = []transport.Kind{transport.TLS}
+	w.expect(
+		step{"net.listen('127.0.0.1', 853)", "true\n"},
+		step{"net.listen('127.0.0.2', 443, {tls = true})", "true\n"},
+		step{"net.listen('127.0.0.3', 53, {kind = 'tls'})", "true\n"},
+		step{"net.listen('127.0.0.4', 53, {kind = 'doq'})", "ERROR error: flag 'kind': only 'dns' is part of this version, not 'doq'"},
+		step{"net.endpoints()[1]", "[kind] => tls\n[transport] => {\n    [family] => inet4\n    [ip] => 127.0.0.1\n    [port] => 853\n    [protocol] => tcp\n}\n"},
+	)
+	for i, e := range w.listener.list {
+		if e.Kind != transport.TLS {
+			t.Errorf("endpoint %d is by %v", i, e.Kind)
+		}
+	}
+	at := netip.MustParseAddrPort("[::1]:853")
+	w.listener.list = []Endpoint{{Addr: at, Kind: transport.TLS}, {Addr: at, Kind: transport.QUIC}}
+	w.expect(
+		step{"net.list()", "[::1] => {\n    [doq] => true\n    [port] => 853\n    [tcp] => true\n    [tls] => true\n    [udp] => true\n}\n"},
+		step{"net.endpoints()[2].kind .. net.endpoints()[2].transport.protocol", "doqudp\n"},
+		step{"net.close('::1', 853)", "true\n"},
+		step{"net.list()", ""},
+	)
 }
 
 func TestInterfaces(t *testing.T) {

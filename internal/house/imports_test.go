@@ -49,7 +49,7 @@ var allowed = map[string]string{
 	"supervisor":  "ipc limits safe logging systemd rundir cli",
 	"script":      "clock limits luapattern luavalue safe",
 	"trustanchor": "dnsname wire",
-	"bindings":    "ede clock dnsname limits logging luavalue module modules/policy rank resolve safe script settings trustanchor version wire",
+	"bindings":    "ede clock dnsname limits logging luavalue module modules/policy rank resolve safe script settings trustanchor version wire transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 }

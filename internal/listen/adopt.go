@@ -6,8 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/transport"
 )
 
 // ErrNotASocket is returned by Adopt for what is neither a bound UDP nor a
@@ -15,10 +18,11 @@ import (
 var ErrNotASocket = errors.New("neither a bound UDP nor a listening TCP socket")
 
 // Adopt serves a socket that another process has bound (option -S, socket
-// activation). Such a socket is served at once, before Open too: its queries
-// wait in it anyway. It may be shared with other processes, so leaving does not
-// change its state. Adopt takes f, whatever it returns.
-func (s *Server) Adopt(f *os.File) error {
+// activation) by that one of the kinds that lives in such sockets. The socket is
+// served at once, before Open too: its queries wait in it anyway. It may be
+// shared with other processes, so leaving does not change its state. Adopt takes
+// f, whatever it returns.
+func (s *Server) Adopt(f *os.File, kinds []transport.Kind) error {
 	defer f.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,83 +33,73 @@ func (s *Server) Adopt(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	var kind int
+	var network string
 	var bound netip.AddrPort
 	err = withFD(raw, func(fd int) (err error) {
-		kind, bound, err = identify(fd)
+		network, bound, err = identify(fd)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("inherited socket %s: %w", f.Name(), err)
 	}
-	e := &endpoint{Endpoint: Endpoint{Addr: bound, Inherited: true}}
-	if kind == unix.SOCK_DGRAM {
-		e.Flags.UDP = true
-		err = s.adoptUDP(e, f)
+	i := slices.IndexFunc(kinds, func(k transport.Kind) bool { return k.Network() == network && s.Serves(k) })
+	if i < 0 {
+		return fmt.Errorf("inherited socket %v: %w", bound, ErrNotServed)
+	}
+	e := &endpoint{Endpoint: Endpoint{Addr: bound, Kind: kinds[i], Inherited: true}}
+	at := place{addr: bound, wildcard: bound.Addr().IsUnspecified(), shared: true}
+	if network == "udp" {
+		err = s.adoptUDP(e, f, at)
 	} else {
-		e.Flags.TCP = true
-		err = s.takeTCP(e, f, true)
+		err = s.takeListener(e, f, at)
 	}
 	if err != nil {
 		return fmt.Errorf("inherited socket %v: %w", bound, err)
 	}
-	s.merge(e)
+	s.endpoints = append(s.endpoints, e)
 	return nil
 }
 
-// merge adds e to the list, as the other transport of an address that is
-// there if its own is missing.
-func (s *Server) merge(e *endpoint) {
-	if i := s.find(e.Addr); i >= 0 {
-		there := s.endpoints[i]
-		if there.Inherited && e.udp != nil && there.udp == nil && there.tcp != nil {
-			there.udp, there.Flags.UDP = e.udp, true
-			return
-		}
-		if there.Inherited && e.tcp != nil && there.tcp == nil && there.udp != nil {
-			there.tcp, there.Flags.TCP = e.tcp, true
-			return
-		}
-	}
-	s.endpoints = append(s.endpoints, e)
-}
-
-// identify tells what kind of socket fd is and where it is bound.
-func identify(fd int) (kind int, bound netip.AddrPort, err error) {
-	if kind, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
-		return 0, bound, ErrNotASocket
+// identify tells the network of a socket and where it is bound.
+func identify(fd int) (network string, bound netip.AddrPort, err error) {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return "", bound, ErrNotASocket
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
-		return 0, bound, err
+		return "", bound, err
 	}
 	bound = canonical(fromSockaddr(sa))
 	listening, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	usable := kind == unix.SOCK_DGRAM || kind == unix.SOCK_STREAM && listening == 1
-	if !usable || !bound.IsValid() || bound.Port() == 0 {
-		return 0, bound, ErrNotASocket
+	if !bound.IsValid() || bound.Port() == 0 {
+		return "", bound, ErrNotASocket
 	}
-	return kind, bound, nil
+	switch {
+	case kind == unix.SOCK_DGRAM:
+		return "udp", bound, nil
+	case kind == unix.SOCK_STREAM && listening == 1:
+		return "tcp", bound, nil
+	}
+	return "", bound, ErrNotASocket
 }
 
-func (s *Server) adoptUDP(e *endpoint, f *os.File) error {
+func (s *Server) adoptUDP(e *endpoint, f *os.File, at place) error {
 	fd, err := detach(f)
 	if err != nil {
 		return err
 	}
 	v6 := familyOf(fd) == unix.AF_INET6
 	setReceiveBuffer(fd)
-	wildcard := e.Addr.Addr().IsUnspecified()
 	err = setFragments(fd, v6)
-	if err == nil && wildcard {
+	if err == nil && at.wildcard {
 		err = setPktinfo(fd, v6)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return err
 	}
-	e.udp, err = s.startUDP(fd, e.Addr, wildcard, true)
-	return err
+	return s.serve(e, boundSocket{fd: fd}, at)
 }
 
 func familyOf(fd int) int {
@@ -113,17 +107,16 @@ func familyOf(fd int) int {
 	return family
 }
 
-// takeTCP accepts from a copy of f.
-func (s *Server) takeTCP(e *endpoint, f *os.File, shared bool) error {
+// takeListener accepts from a copy of f.
+func (s *Server) takeListener(e *endpoint, f *os.File, at place) error {
 	ln, err := net.FileListener(f)
 	if err != nil {
 		return err
 	}
-	tcp, ok := ln.(*net.TCPListener)
+	listener, ok := ln.(streamListener)
 	if !ok {
 		ln.Close()
 		return ErrNotASocket
 	}
-	e.tcp = s.startTCP(tcp, e.Addr, shared)
-	return nil
+	return s.serve(e, boundSocket{listener: listener}, at)
 }

@@ -1,5 +1,13 @@
-// Package listen is where queries come in and answers go out: UDP and TCP
-// sockets of one worker, shared with the other workers by SO_REUSEPORT.
+// Package listen is where queries come in and answers go out: the sockets of one
+// worker, shared with the other workers by SO_REUSEPORT.
+//
+// An endpoint is an address and a kind of transport. How a kind is served is its
+// protocol, one file and one line in the list (kinds.go): for what lives in UDP
+// sockets a thread or whatever else reads them; for what lives on connections,
+// which one acceptor takes in for all (accept.go) and one registry keeps within
+// the limits (connections.go), what is spoken on them, such as messages behind
+// their length on a stream that may be encrypted (framed.go). Listening, closing,
+// leaving and handing over know sockets and connections by what they can do.
 //
 // Two ways lead through it. The cached answer's way stays on the thread that
 // received the query: one locked thread a UDP socket, batches in, a [Session]

@@ -18,7 +18,7 @@ import (
 // A UDP socket leaves by being connected to itself: a connected socket of a port
 // group is passed over, and the others go on as they are (closing it instead
 // would throw away what is queued in it). What is queued is received and
-// answered as before. A TCP socket leaves as tcpSocket.stop says.
+// answered as before. A TCP socket leaves as acceptor.stop says.
 func (s *Server) Drain(ctx context.Context) {
 	s.mu.Lock()
 	if s.left {
@@ -28,7 +28,9 @@ func (s *Server) Drain(ctx context.Context) {
 	s.left = true
 	by := s.clock.Mono() + timeLeft(ctx)
 	for _, e := range s.endpoints {
-		e.leaveGroup()
+		if e.socket != nil {
+			e.socket.leaveGroup()
+		}
 	}
 	for _, e := range s.endpoints {
 		s.retireLocked(e, by)
@@ -37,7 +39,7 @@ func (s *Server) Drain(ctx context.Context) {
 	s.mu.Unlock()
 
 	s.drain.Store(true)
-	s.conns.each((*tcpConn).hurry)
+	s.conns.each((*connection).hurry)
 	if s.waitFor(ctx, "drain", s.retiring.Wait, s.connGroup.Wait) != nil {
 		s.end()
 	}
@@ -58,11 +60,11 @@ func timeLeft(ctx context.Context) time.Duration {
 func (s *Server) end() {
 	s.ending.Do(func() { close(s.hurry) })
 	s.failAll(func(*Query) bool { return true })
-	s.conns.each((*tcpConn).hurry)
+	s.conns.each((*connection).hurry)
 	ctx, cancel := context.WithTimeout(context.Background(), limits.LeaveFlush)
 	defer cancel()
 	if s.waitFor(ctx, "last answers", s.connGroup.Wait, s.retiring.Wait) != nil {
-		s.conns.each((*tcpConn).close)
+		s.conns.each((*connection).kill)
 	}
 }
 
@@ -79,15 +81,15 @@ func (s *Server) failAll(which func(*Query) bool) {
 	}
 }
 
-// retireLocked closes e's sockets in the background, without loss. by is when
-// UDP queries that wait lose their answers, on the clock's monotonic scale.
+// retireLocked closes e's socket in the background, without loss. by is when
+// datagrams that wait lose their answers, on the clock's monotonic scale.
 func (s *Server) retireLocked(e *endpoint, by time.Duration) {
-	if e.udp == nil && e.tcp == nil {
+	if e.socket == nil {
 		return // only planned
 	}
 	s.leaving[e] = struct{}{}
 	s.retiring.Add(1)
-	if e.udp != nil && !e.leaveGroup() {
+	if !e.socket.leaveGroup() {
 		by = min(by, s.clock.Mono()+limits.LeaveStuck)
 	}
 	s.panics.Go("close", func() {
@@ -97,46 +99,27 @@ func (s *Server) retireLocked(e *endpoint, by time.Duration) {
 }
 
 func (s *Server) retire(e *endpoint, by time.Duration) {
-	if e.udp != nil {
-		e.udp.stop(by)
-	}
-	if e.tcp != nil {
-		e.tcp.stop(e.handshakeGrace())
-	}
-	if e.udp != nil {
-		e.udp.close()
-	}
+	e.socket.stop(by, e.handshakeGrace())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.leaving, e)
-	if e.udp != nil {
-		e.udp.stats.addTo(&s.gone)
-	}
+	e.socket.addTo(&s.gone)
 }
 
 // handshakeGrace is how long a TCP socket stays for the handshakes that it has
 // begun, while clients that begin one wait for a second. For the few of a dead
 // worker, which has broken all its connections, that is too dear.
 func (e *endpoint) handshakeGrace() time.Duration {
-	if e.left {
+	if e.orphaned {
 		return 0
 	}
 	return limits.HandshakeGrace
 }
 
-// leaveGroup takes the UDP socket out of the kernel's choice. It returns false
-// when that is not possible, or not ours to do.
-func (e *endpoint) leaveGroup() bool {
-	if e.udp == nil || e.udp.shared {
-		return false
-	}
-	return e.udp.connectToItself() == nil
-}
-
-// connectToItself connects the socket to its own address and port, from which
-// nobody but its own group could send.
-func (u *udpSocket) connectToItself() error {
-	addr, port := u.bound.Addr(), u.bound.Port()
+// connectToItself connects a UDP socket to the address and port that it is bound
+// to, from which nobody but its own group could send.
+func connectToItself(fd int, bound netip.AddrPort) error {
+	addr, port := bound.Addr(), bound.Port()
 	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if addr.Is6() {
 		loopback = netip.IPv6Loopback()
@@ -144,9 +127,9 @@ func (u *udpSocket) connectToItself() error {
 	if addr.IsUnspecified() {
 		addr = loopback
 	}
-	err := unix.Connect(u.fd, toSockaddr(netip.AddrPortFrom(addr, port), zoneIndex(addr)))
+	err := unix.Connect(fd, toSockaddr(netip.AddrPortFrom(addr, port), zoneIndex(addr)))
 	if err != nil && addr != loopback {
-		err = unix.Connect(u.fd, toSockaddr(netip.AddrPortFrom(loopback, port), 0))
+		err = unix.Connect(fd, toSockaddr(netip.AddrPortFrom(loopback, port), 0))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 var drainQueries = flag.Int("drain.queries", 40000, "UDP queries that the test of restarts asks at least")
@@ -50,7 +51,7 @@ func restarts(t *testing.T, at netip.AddrPort, flags Flags, stop <-chan struct{}
 // hadWork waits until s had queries to answer, or leaving it proves nothing.
 func hadWork(s *Server, flags Flags, stop <-chan struct{}) bool {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && !ended(stop); time.Sleep(time.Millisecond) {
-		if st := s.Stats(); st.UDP > 20 && (st.TCP > 0 || !flags.TCP) {
+		if st := s.Stats(); st.UDP > 20 && (st.TCP > 0 || !flags.uses("tcp")) {
 			return true
 		}
 	}
@@ -131,7 +132,7 @@ func testRestarts(t *testing.T, listenOn string, ask netip.Addr, flags Flags) {
 	var rounds int
 	side.Go(func() { rounds = restarts(t, bound, flags, stop) })
 	for range 2 {
-		if !flags.TCP {
+		if !flags.uses("tcp") {
 			break
 		}
 		side.Go(func() {
@@ -152,7 +153,7 @@ func testRestarts(t *testing.T, listenOn string, ask netip.Addr, flags Flags) {
 	side.Wait()
 	// A server that does not get out of the kernel's choice is kept busy until the
 	// askers end, which makes a single round.
-	if want := 2; !flags.TCP && rounds < want {
+	if want := 2; !flags.uses("tcp") && rounds < want {
 		t.Errorf("%d restarts, want at least %d: leaving takes too long", rounds, want)
 	}
 	t.Logf("%d UDP and %d TCP queries over %d restarts", *drainQueries, tcpAsked.Load(), rounds)
@@ -183,7 +184,7 @@ func TestDrainAnswersWhatWaits(t *testing.T) {
 		t.Errorf("after its last answer the connection ends with %v, want EOF", err)
 	}
 	<-drained
-	if err := s.Listen(at, Flags{UDP: true}); err != ErrLeaving {
+	if err := s.Listen(at, udpOnly); err != ErrLeaving {
 		t.Errorf("Listen after Drain: %v, want %v", err, ErrLeaving)
 	}
 }
@@ -249,8 +250,8 @@ func TestRestartsLoseNothing(t *testing.T) {
 		{"all IPv6 addresses", "[::]:0", "::1"},
 	}
 	for _, c := range cases {
-		for _, flags := range []Flags{{UDP: true, TCP: true}, {UDP: true}} {
-			t.Run(fmt.Sprintf("%s, TCP %v", c.name, flags.TCP), func(t *testing.T) {
+		for _, flags := range []Flags{both, udpOnly} {
+			t.Run(fmt.Sprintf("%s, TCP %v", c.name, flags.uses("tcp")), func(t *testing.T) {
 				testRestarts(t, c.listenOn, netip.MustParseAddr(c.ask), flags)
 			})
 		}
@@ -280,7 +281,7 @@ func TestDrainWaitsForTheFirstQuery(t *testing.T) {
 
 // A query that came in time is no silence, though its reader was late for it.
 func TestReadThatIsLateFindsTheQuery(t *testing.T) {
-	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), Flags{})
+	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestReadThatIsLateFindsTheQuery(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	c := newTCPConn(New(newEcho(), Options{}), nc)
+	c := newFramedConn(New(newEcho(), Options{}), transport.TCP, nc, nc)
 	if c.patient(os.ErrDeadlineExceeded) {
 		t.Error("silence is waited for")
 	}

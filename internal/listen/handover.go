@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 // Copies duplicates the sockets that are served, UDP before TCP, at most that
@@ -30,18 +31,11 @@ func (s *Server) Copies(most int) (fds []int) {
 		}
 		return err
 	}
-	// Without a descriptor to spare there is no copy, and no harm.
-	for _, e := range s.endpoints {
-		if e.udp != nil && !e.Inherited {
-			_ = add(e.udp.fd)
-		}
-	}
-	for _, e := range s.endpoints {
-		if e.tcp == nil || e.Inherited {
-			continue
-		}
-		if raw, err := e.tcp.ln.SyscallConn(); err == nil {
-			_ = withFD(raw, add)
+	for _, network := range []string{"udp", "tcp"} {
+		for _, e := range s.endpoints {
+			if e.socket != nil && !e.Inherited && e.Kind.Network() == network {
+				_ = e.socket.withFD(add) // without a descriptor to spare there is no copy, and no harm
+			}
 		}
 	}
 	return fds
@@ -50,9 +44,11 @@ func (s *Server) Copies(most int) (fds []int) {
 // Finish takes a listening socket of a process that is dead, answers what has
 // come to it, and closes it. It leaves its port group at once, so that what
 // comes from now on goes to those that live, and is no endpoint of this server.
-// Finish takes fd, whatever it returns.
+// A descriptor does not tell by which kind of transport its owner served it: that
+// is the kind by which this server listens there. Finish takes fd, whatever it
+// returns.
 func (s *Server) Finish(fd int) error {
-	kind, bound, err := identify(fd)
+	network, bound, err := identify(fd)
 	if err != nil {
 		unix.Close(fd)
 		return err
@@ -63,13 +59,13 @@ func (s *Server) Finish(fd int) error {
 		unix.Close(fd)
 		return ErrLeaving
 	}
-	e := &endpoint{Endpoint: Endpoint{Addr: bound}, left: true}
-	if kind == unix.SOCK_DGRAM {
+	e := &endpoint{Endpoint: Endpoint{Addr: bound, Kind: s.kindAt(bound, network)}, orphaned: true}
+	if network == "udp" {
 		err = s.finishUDP(e, fd)
 	} else {
 		f := os.NewFile(uintptr(fd), "")
 		defer f.Close()
-		err = s.takeTCP(e, f, false)
+		err = s.takeListener(e, f, place{addr: bound})
 	}
 	if err == nil {
 		s.retireLocked(e, s.clock.Mono()+limits.DrainAnswerTime)
@@ -77,19 +73,36 @@ func (s *Server) Finish(fd int) error {
 	return err
 }
 
+// kindAt is by which kind of transport this server serves a network's socket
+// that is bound at addr: as the one of its own there; as one of the same port,
+// because a socket that has begun to leave may have another address than it had;
+// or else as plain DNS.
+func (s *Server) kindAt(addr netip.AddrPort, network string) transport.Kind {
+	kind := transport.UDP
+	if network == "tcp" {
+		kind = transport.TCP
+	}
+	for _, e := range s.endpoints {
+		if e.Kind.Network() != network || e.Addr.Port() != addr.Port() {
+			continue
+		}
+		if kind = e.Kind; e.Addr == addr {
+			break
+		}
+	}
+	return kind
+}
+
 // finishUDP leaves the group before anything else. That a socket belongs to all
 // addresses is known from what it tells of each datagram: if its owner had begun
 // to leave, it is connected, and has an address.
 func (s *Server) finishUDP(e *endpoint, fd int) error {
-	u := &udpSocket{fd: fd, bound: e.Addr}
-	_ = u.connectToItself()
+	_ = connectToItself(fd, e.Addr)
 	wildcard := tellsLocal(fd)
 	if wildcard && !e.Addr.Addr().IsUnspecified() {
 		e.Addr = netip.AddrPortFrom(unspecified(e.Addr.Addr()), e.Addr.Port())
 	}
-	var err error
-	e.udp, err = s.startUDP(fd, e.Addr, wildcard, false)
-	return err
+	return s.serve(e, boundSocket{fd: fd}, place{addr: e.Addr, wildcard: wildcard})
 }
 
 func unspecified(a netip.Addr) netip.Addr {

@@ -18,7 +18,7 @@ import (
 // those of a server.
 func orphan(t *testing.T, at netip.AddrPort) int {
 	t.Helper()
-	fd, err := bindUDP(at, Flags{})
+	fd, err := bindUDP(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestFinishAnswersWhatIsLeft(t *testing.T) {
 				}
 			}
 			if c.leaving {
-				if err := (&udpSocket{fd: fd, bound: bound}).connectToItself(); err != nil {
+				if err := connectToItself(fd, bound); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -62,8 +62,8 @@ func TestFinishAnswersWhatIsLeft(t *testing.T) {
 					t.Errorf("client %d: %v", i, err)
 				}
 			}
-			if n := len(s.Endpoints()); n != 1 {
-				t.Errorf("%d endpoints, want the server's own alone", n)
+			if n := len(s.Endpoints()); n != 2 {
+				t.Errorf("%d endpoints, want the server's own two alone", n)
 			}
 			// From now on everybody is answered, also by a server that had no part in this.
 			for i := range 50 {
@@ -75,7 +75,7 @@ func TestFinishAnswersWhatIsLeft(t *testing.T) {
 
 func TestFinishAcceptsWhoWaits(t *testing.T) {
 	s := serve(t, newEcho())
-	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), Flags{})
+	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestFinishResetsHardlyAnybody(t *testing.T) {
 	}
 	const rounds = 30
 	for range rounds {
-		ln, err := bindTCP(at, Flags{})
+		ln, err := bindTCP(at, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,15 +202,15 @@ func TestCopiesHoldNothingBack(t *testing.T) {
 	for _, fd := range fds {
 		defer unix.Close(fd)
 	}
-	if kind, _, err := identify(fds[0]); err != nil || kind != unix.SOCK_DGRAM {
-		t.Errorf("the first copy is of kind %d, %v; want UDP", kind, err)
+	if network, _, err := identify(fds[0]); err != nil || network != "udp" {
+		t.Errorf("the first copy is one of %q, %v; want UDP", network, err)
 	}
 	other := New(newEcho(), Options{})
 	if err := other.Open(); err != nil {
 		t.Fatal(err)
 	}
 	defer other.Drain(context.Background())
-	if err := other.Listen(at, Flags{UDP: true, TCP: true}); err != nil {
+	if err := other.Listen(at, both); err != nil {
 		t.Fatal(err)
 	}
 	s.Close(at)
@@ -233,9 +233,9 @@ func TestChangesOfSocketsAreTold(t *testing.T) {
 		do   func() error
 		want int
 	}{
-		{func() error { return s.Listen(at, Flags{UDP: true}) }, 0}, // only planned
+		{func() error { return s.Listen(at, udpOnly) }, 0}, // only planned
 		{s.Open, 1},
-		{func() error { return s.Listen(at, Flags{UDP: true}) }, 2},
+		{func() error { return s.Listen(at, udpOnly) }, 2},
 		{func() error { s.Close(s.Endpoints()[0].Addr); return nil }, 3},
 	} {
 		if err := step.do(); err != nil || told != step.want {

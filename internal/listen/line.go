@@ -12,19 +12,19 @@ type line[T any, P placed[T]] struct {
 	clients map[netip.Addr]int
 }
 
-// A place is where an element stands in a line. The element embeds it.
-type place[T any] struct {
+// A position is where an element stands in a line. The element embeds it.
+type position[T any] struct {
 	prev, next *T
 	in         bool
 	key        netip.Addr // the client that it is counted for; invalid: none
 }
 
-func (p *place[T]) at() *place[T] { return p }
+func (p *position[T]) at() *position[T] { return p }
 
-// placed is an element that embeds its place.
+// placed is an element that embeds its position.
 type placed[T any] interface {
 	*T
-	at() *place[T]
+	at() *position[T]
 }
 
 // join puts e, which is in no line, at the end.

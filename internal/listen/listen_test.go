@@ -116,7 +116,7 @@ func serve(t testing.TB, h Handler, addrs ...string) *Server {
 	t.Helper()
 	s := New(h, Options{Limits: &limits.Counters{}, Panics: quietPanics()})
 	for _, a := range addrs {
-		if err := s.Listen(netip.MustParseAddrPort(a), Flags{UDP: true, TCP: true}); err != nil {
+		if err := s.Listen(netip.MustParseAddrPort(a), both); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestBothWaysAnswer(t *testing.T) {
 
 func TestWildcardAnswersFromTheAddressAsked(t *testing.T) {
 	s := serve(t, newEcho(), "0.0.0.0:0", "[::]:0")
-	v4, v6 := s.Endpoints()[0].Addr.Port(), s.Endpoints()[1].Addr.Port()
+	v4, v6 := s.Endpoints()[0].Addr.Port(), s.Endpoints()[2].Addr.Port()
 	for last := byte(1); last <= 9; last++ {
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, last}), v4)
 		checkLocal(t, at, last)
@@ -343,7 +343,7 @@ func TestFakeClockServes(t *testing.T) {
 	if err := s.Open(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), Flags{UDP: true}); err != nil {
+	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), udpOnly); err != nil {
 		t.Fatal(err)
 	}
 	exchange(t, udpClient(t, s.Endpoints()[0].Addr), ask(1, 'd'))

@@ -6,10 +6,13 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/transport"
 )
 
 // probe tells whether addr can be bound, without disturbing who is there.
@@ -26,10 +29,15 @@ func probe(addr netip.AddrPort, flags Flags) error {
 	if err := probeTCP(addr, flags); err != nil {
 		return bindError(addr, err)
 	}
-	if flags.UDP && foreignUDP(addr, os.Getuid()) {
+	if flags.uses("udp") && foreignUDP(addr, os.Getuid()) {
 		return bindError(addr, unix.EADDRINUSE)
 	}
 	return nil
+}
+
+// uses tells whether one of the kinds lives in a network's sockets.
+func (f *Flags) uses(network string) bool {
+	return slices.ContainsFunc(f.Kinds, func(k transport.Kind) bool { return k.Network() == network })
 }
 
 func probeTCP(addr netip.AddrPort, flags Flags) error {
@@ -59,7 +67,7 @@ func probeTCP(addr netip.AddrPort, flags Flags) error {
 		}
 	}
 	bindTo := addr
-	if !flags.TCP { // only the address and the privilege matter; its port may be another's
+	if !flags.uses("tcp") { // only the address and the privilege matter; its port may be another's
 		bindTo = netip.AddrPortFrom(addr.Addr(), 0)
 	}
 	return unix.Bind(fd, toSockaddr(bindTo, zoneIndex(addr.Addr())))

@@ -28,7 +28,7 @@ type Query struct {
 	path   answerPath
 
 	// The table's own fields, under its lock.
-	place[Query]
+	position[Query]
 	old bool
 
 	// A datagram's way back.

@@ -17,6 +17,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/safe"
+	"kresd/internal/transport"
 )
 
 // ErrLeaving is returned by Listen, Adopt and Open once Drain was called.
@@ -24,14 +25,18 @@ var ErrLeaving = errors.New("the server is leaving")
 
 // Flags say what to open on an address.
 type Flags struct {
-	UDP, TCP bool
-	FreeBind bool // also if the machine does not have the address (yet)
+	// Kinds are opened all or none. Two of one network exclude each other.
+	Kinds []transport.Kind
+	// FreeBind opens also what the machine does not have (yet).
+	FreeBind bool
 }
 
-// An Endpoint is an address that is listened on, or will be from Open on.
+// An Endpoint is where questions come in by one kind of transport, or will from
+// Open on. Its address and kind are its name.
 type Endpoint struct {
-	Addr  netip.AddrPort
-	Flags Flags
+	Addr     netip.AddrPort
+	Kind     transport.Kind
+	FreeBind bool
 	// Inherited sockets were handed over by another process (Adopt).
 	Inherited bool
 }
@@ -60,9 +65,11 @@ type Server struct {
 
 	pending  *pending
 	crew     crew
-	sessions *sessions // of TCP
+	sessions *sessions // of connections
 	conns    *registry
-	buffers  sync.Pool // of *[]byte: answers on their way to a connection
+
+	protocols [transport.Kinds]protocol
+	buffers   sync.Pool // of *[]byte: answers on their way to a connection
 
 	holders  atomic.Int32  // threads that sleep without the scheduler's knowledge
 	pipeline atomic.Int32  // net.tcp_pipeline
@@ -86,12 +93,11 @@ type Server struct {
 	ending    sync.Once
 }
 
-// An endpoint is a planned or opened Endpoint.
+// An endpoint is an Endpoint and what serves it.
 type endpoint struct {
 	Endpoint
-	udp  *udpSocket
-	tcp  *tcpSocket
-	left bool // by a process that is dead (Finish)
+	socket   socket // nil: only planned
+	orphaned bool   // its process is dead (Finish)
 }
 
 // New makes a server without sockets. It opens none before Open.
@@ -111,6 +117,7 @@ func New(h Handler, o Options) *Server {
 	s.pending = newPending(limits.PendingPerWorker, s.clock, s.limits)
 	s.sessions = newSessions(h, s.panics, 2*runtime.GOMAXPROCS(0))
 	s.conns = newConns()
+	s.protocols = protocols()
 	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
 	s.leaving = map[*endpoint]struct{}{}
 	s.hurry = make(chan struct{})
@@ -128,9 +135,10 @@ func (s *Server) readMaxFiles() {
 	s.maxFiles.Store(rl.Cur)
 }
 
-// Listen opens addr. Before Open it only finds out whether addr can be bound
-// (see probe) and remembers it. An address that is listened on already is no
-// error, whatever its flags. The error is a *BindError.
+// Listen opens addr for some kinds of transport. Before Open it only finds out
+// whether addr can be bound (see probe) and remembers it. An address at which one
+// of the kinds, of its service or of its network is there already is no error,
+// and nothing is done. The error is ErrNotServed, ErrLeaving or a *BindError.
 func (s *Server) Listen(addr netip.AddrPort, flags Flags) error {
 	addr = canonical(addr)
 	s.mu.Lock()
@@ -138,21 +146,35 @@ func (s *Server) Listen(addr netip.AddrPort, flags Flags) error {
 	if s.left {
 		return ErrLeaving
 	}
-	if s.find(addr) >= 0 {
-		return nil
+	var group []*endpoint
+	for _, k := range flags.Kinds {
+		if !s.Serves(k) {
+			return ErrNotServed
+		}
+		if s.taken(addr, k) {
+			return nil
+		}
+		group = append(group, &endpoint{Endpoint: Endpoint{Addr: addr, Kind: k, FreeBind: flags.FreeBind}})
 	}
-	e := &endpoint{Endpoint: Endpoint{Addr: addr, Flags: flags}}
 	if !s.open {
 		if err := probe(addr, flags); err != nil {
 			return err
 		}
-	} else if err := s.start(e); err != nil {
+	} else if err := s.start(group); err != nil {
 		return err
 	} else {
 		s.changed()
 	}
-	s.endpoints = append(s.endpoints, e)
+	s.endpoints = append(s.endpoints, group...)
 	return nil
+}
+
+// taken tells whether nothing is to be done for a kind at an address: its
+// service is there, or another one in its place.
+func (s *Server) taken(addr netip.AddrPort, k transport.Kind) bool {
+	return slices.ContainsFunc(s.endpoints, func(e *endpoint) bool {
+		return e.Addr == addr && (e.Kind.Service() == k.Service() || e.Kind.Network() == k.Network())
+	})
 }
 
 // Open binds what Listen was told so far; from here on Listen binds at once. At
@@ -168,14 +190,25 @@ func (s *Server) Open() error {
 	defer s.changed()
 	s.readMaxFiles()
 	for _, e := range s.endpoints {
-		if e.udp != nil || e.tcp != nil {
+		if e.socket != nil {
 			continue
 		}
-		if err := s.start(e); err != nil {
+		if err := s.start(s.planned(e.Addr)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// planned are the endpoints at an address that are not bound yet.
+func (s *Server) planned(addr netip.AddrPort) []*endpoint {
+	var group []*endpoint
+	for _, e := range s.endpoints {
+		if e.socket == nil && e.Addr == addr {
+			group = append(group, e)
+		}
+	}
+	return group
 }
 
 // canonical is an address in the one form in which addresses are compared.
@@ -183,73 +216,26 @@ func canonical(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-func (s *Server) find(addr netip.AddrPort) int {
-	return slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.Addr == addr })
-}
-
-// start binds e. Port 0 becomes a port that is free on all transports asked for.
-func (s *Server) start(e *endpoint) error {
-	err := s.startOnce(e)
-	for tries := 0; err != nil && e.Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < 16; tries++ {
-		err = s.startOnce(e)
-	}
-	return err
-}
-
-// startOnce binds TCP first: a TCP socket that is closed again because UDP
-// failed has lost nothing that it could keep.
-func (s *Server) startOnce(e *endpoint) error {
-	addr := e.Addr
-	if e.Flags.TCP {
-		ln, err := bindTCP(addr, e.Flags)
-		if err != nil {
-			return bindError(addr, err)
-		}
-		addr = netip.AddrPortFrom(addr.Addr(), plainAddr(ln.Addr()).Port())
-		if e.Flags.UDP {
-			if e.udp, err = s.bindAndStartUDP(addr, e.Flags); err != nil {
-				ln.Close()
-				return bindError(addr, err)
-			}
-		}
-		e.tcp = s.startTCP(ln, addr, false)
-	} else if e.Flags.UDP {
-		u, err := s.bindAndStartUDP(addr, e.Flags)
-		if err != nil {
-			return bindError(addr, err)
-		}
-		e.udp, addr = u, u.bound
-	}
-	e.Addr = addr
-	return nil
-}
-
-func (s *Server) bindAndStartUDP(addr netip.AddrPort, flags Flags) (*udpSocket, error) {
-	fd, err := bindUDP(addr, flags)
-	if err != nil {
-		return nil, err
-	}
-	if sa, err := unix.Getsockname(fd); err == nil {
-		addr = netip.AddrPortFrom(addr.Addr(), fromSockaddr(sa).Port())
-	}
-	return s.startUDP(fd, addr, addr.Addr().IsUnspecified(), false)
-}
-
-// Close stops listening on addr and tells whether it was listened on. It returns
-// at once; what the kernel has taken in for this address is still answered, and
-// established connections go on.
+// Close stops listening on addr by every kind of transport and tells whether it
+// was listened on. It returns at once; what the kernel has taken in for this
+// address is still answered, and established connections go on.
 func (s *Server) Close(addr netip.AddrPort) bool {
+	addr = canonical(addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.find(canonical(addr))
-	if i < 0 {
-		return false
+	by, found := s.clock.Mono()+limits.DrainAnswerTime, false
+	s.endpoints = slices.DeleteFunc(s.endpoints, func(e *endpoint) bool {
+		if e.Addr != addr {
+			return false
+		}
+		found = true
+		s.retireLocked(e, by)
+		return true
+	})
+	if found {
+		s.changed()
 	}
-	e := s.endpoints[i]
-	s.endpoints = slices.Delete(s.endpoints, i, i+1)
-	s.retireLocked(e, s.clock.Mono()+limits.DrainAnswerTime)
-	s.changed()
-	return true
+	return found
 }
 
 // Endpoints lists what is listened on, in the order in which it was asked for.

@@ -9,9 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/transport"
 )
 
-var both = Flags{UDP: true, TCP: true}
+var (
+	both    = Flags{Kinds: []transport.Kind{transport.UDP, transport.TCP}}
+	udpOnly = Flags{Kinds: []transport.Kind{transport.UDP}}
+	tcpOnly = Flags{Kinds: []transport.Kind{transport.TCP}}
+)
 
 func TestListenNamesTheAddressThatFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0") // without SO_REUSEPORT
@@ -40,7 +46,7 @@ func TestListenNamesTheAddressThatFails(t *testing.T) {
 		if got := s.Endpoints(); len(got) != 0 {
 			t.Errorf("opened %v: endpoints after failures: %v", opened, got)
 		}
-		if err := s.Listen(netip.MustParseAddrPort("192.0.2.1:5353"), Flags{UDP: true, TCP: true, FreeBind: true}); err != nil {
+		if err := s.Listen(netip.MustParseAddrPort("192.0.2.1:5353"), Flags{Kinds: both.Kinds, FreeBind: true}); err != nil {
 			t.Errorf("opened %v: with FreeBind: %v", opened, err)
 		}
 		s.Drain(t.Context())
@@ -124,11 +130,15 @@ func TestEndpointsKeepTheirOrder(t *testing.T) {
 	s := serve(t, newEcho(), "127.0.0.3:0", "127.0.0.1:0", "[::1]:0")
 	list := s.Endpoints()
 	for i, want := range []string{"127.0.0.3", "127.0.0.1", "::1"} {
-		if got := list[i].Addr.Addr().String(); got != want || list[i].Addr.Port() == 0 {
-			t.Errorf("endpoint %d is %v, want %s with a port", i, list[i].Addr, want)
+		udp, tcp := list[2*i], list[2*i+1]
+		if got := udp.Addr.Addr().String(); got != want || udp.Addr.Port() == 0 || udp.Kind != transport.UDP {
+			t.Errorf("endpoint %d is %v, want %s with a port by UDP", 2*i, udp, want)
+		}
+		if tcp.Addr != udp.Addr || tcp.Kind != transport.TCP {
+			t.Errorf("endpoint %d is %v, want TCP at %v", 2*i+1, tcp, udp.Addr)
 		}
 	}
-	if err := s.Listen(list[1].Addr, Flags{TCP: true}); err != nil || len(s.Endpoints()) != 3 {
+	if err := s.Listen(list[2].Addr, tcpOnly); err != nil || len(s.Endpoints()) != 6 {
 		t.Errorf("listening again: %v, endpoints %v", err, s.Endpoints())
 	}
 }
@@ -192,12 +202,12 @@ func TestAdoptedSocketsServe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Adopt(f); err != nil {
+			if err := s.Adopt(f, both.Kinds); err != nil {
 				t.Fatalf("%s: %v", addr, err)
 			}
 		}
-		if list := s.Endpoints(); len(list) != 1 || !list[0].Inherited || !list[0].Flags.UDP || !list[0].Flags.TCP {
-			t.Errorf("%s: endpoints %+v, want one of both transports, inherited", addr, list)
+		if list := s.Endpoints(); len(list) != 2 || list[0] != (Endpoint{Addr: list[1].Addr, Kind: transport.UDP, Inherited: true}) || list[1].Kind != transport.TCP || !list[1].Inherited {
+			t.Errorf("%s: endpoints %+v, want one by each transport, inherited", addr, list)
 		}
 		asked := netip.MustParseAddrPort(net.JoinHostPort("127.0.0.1", "1"))
 		if strings.Contains(addr, ":") {
@@ -229,14 +239,14 @@ func TestAdoptRefusesWhatIsNoSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := New(newEcho(), Options{}).Adopt(f); !errors.Is(err, ErrNotASocket) {
+	if err := New(newEcho(), Options{}).Adopt(f, both.Kinds); !errors.Is(err, ErrNotASocket) {
 		t.Errorf("Adopt(/dev/null) = %v, want %v", err, ErrNotASocket)
 	}
 	r, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := New(newEcho(), Options{}).Adopt(os.NewFile(uintptr(r), "unbound")); !errors.Is(err, ErrNotASocket) {
+	if err := New(newEcho(), Options{}).Adopt(os.NewFile(uintptr(r), "unbound"), both.Kinds); !errors.Is(err, ErrNotASocket) {
 		t.Errorf("Adopt(unbound socket) = %v, want %v", err, ErrNotASocket)
 	}
 }

@@ -47,7 +47,7 @@ func network(proto string, addr netip.Addr) string {
 }
 
 // listenConfig prepares sockets that share their port with the other workers'.
-func listenConfig(flags Flags, also func(fd int) error) *net.ListenConfig {
+func listenConfig(freeBind bool, also func(fd int) error) *net.ListenConfig {
 	lc := &net.ListenConfig{KeepAlive: -1}
 	lc.SetMultipathTCP(false)
 	lc.Control = func(network, address string, c syscall.RawConn) error {
@@ -55,7 +55,7 @@ func listenConfig(flags Flags, also func(fd int) error) *net.ListenConfig {
 			return err
 		}
 		return withFD(c, func(fd int) error {
-			if flags.FreeBind {
+			if freeBind {
 				if err := setFreeBind(fd, network[len(network)-1] == '6'); err != nil {
 					return err
 				}
@@ -85,8 +85,8 @@ func setFreeBind(fd int, v6 bool) error {
 }
 
 // bindUDP makes a bound UDP socket. It is in the port group from here on.
-func bindUDP(addr netip.AddrPort, flags Flags) (fd int, err error) {
-	lc := listenConfig(flags, func(fd int) error { return setUDP(fd, addr.Addr()) })
+func bindUDP(addr netip.AddrPort, freeBind bool) (fd int, err error) {
+	lc := listenConfig(freeBind, func(fd int) error { return setUDP(fd, addr.Addr()) })
 	pc, err := lc.ListenPacket(context.Background(), network("udp", addr.Addr()), addr.String())
 	if err != nil {
 		return -1, err
@@ -151,8 +151,8 @@ func setPktinfo(fd int, v6 bool) error {
 }
 
 // bindTCP makes a listening TCP socket.
-func bindTCP(addr netip.AddrPort, flags Flags) (*net.TCPListener, error) {
-	lc := listenConfig(flags, func(int) error { return nil })
+func bindTCP(addr netip.AddrPort, freeBind bool) (*net.TCPListener, error) {
+	lc := listenConfig(freeBind, func(int) error { return nil })
 	ln, err := lc.Listen(context.Background(), network("tcp", addr.Addr()), addr.String())
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 // Stats are the sums over a Server's sockets since it was made.
 type Stats struct {
 	UDP      uint64 // queries by UDP that were looked at
-	TCP      uint64 // and by TCP
+	TCP      uint64 // and on connections
 	Answered uint64 // answered on the listener's own thread
 	Dropped  uint64 // dropped by a Session's verdict
 	Driver   uint64 // sent the driver's way
@@ -29,7 +29,7 @@ type Stats struct {
 
 	Waiting    int // queries on the driver's way now
 	Goroutines int // and the goroutines that work on them
-	Conns      int // open TCP connections
+	Conns      int // open connections
 }
 
 // threadStats are the counters of one thread. Only it writes them, once a batch,
@@ -89,14 +89,12 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	c := s.gone
 	for _, e := range s.endpoints {
-		if e.udp != nil {
-			e.udp.stats.addTo(&c)
+		if e.socket != nil {
+			e.socket.addTo(&c)
 		}
 	}
 	for e := range s.leaving {
-		if e.udp != nil {
-			e.udp.stats.addTo(&c)
-		}
+		e.socket.addTo(&c)
 	}
 	s.mu.Unlock()
 	st := Stats{

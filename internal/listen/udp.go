@@ -2,7 +2,6 @@ package listen
 
 import (
 	"fmt"
-	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -16,11 +15,9 @@ import (
 
 // A udpSocket is one UDP socket and the thread that serves it.
 type udpSocket struct {
-	fd       int
-	wake     int // an eventfd: readable when the thread shall look at leave
-	bound    netip.AddrPort
-	wildcard bool // answers must name their source
-	shared   bool // inherited: other processes may hold the same socket
+	fd   int
+	wake int // an eventfd: readable when the thread shall look at leave
+	at   place
 
 	s     *Server
 	stats threadStats
@@ -32,13 +29,13 @@ type udpSocket struct {
 	out     outbox
 }
 
-// startUDP serves fd from a thread of its own. On error fd is closed.
-func (s *Server) startUDP(fd int, bound netip.AddrPort, wildcard, shared bool) (*udpSocket, error) {
-	u := &udpSocket{s: s, fd: fd, bound: bound, wildcard: wildcard, shared: shared, ended: make(chan struct{})}
+// startUDP serves fd from a thread of its own; it is the protocol of plain UDP.
+func (s *Server) startUDP(fd int, at place) (socket, error) {
+	u := &udpSocket{s: s, fd: fd, at: at, ended: make(chan struct{})}
 	session, err := s.handler.NewSession()
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("session for %v: %w", bound, err)
+		return nil, fmt.Errorf("session for %v: %w", at.addr, err)
 	}
 	if u.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		session.Close()
@@ -57,24 +54,34 @@ func (s *Server) startUDP(fd int, bound netip.AddrPort, wildcard, shared bool) (
 	return u, nil
 }
 
-// stop makes the thread end when what is queued is answered, at the latest at
+// leaveGroup implements socket.
+func (u *udpSocket) leaveGroup() bool { return !u.at.shared && connectToItself(u.fd, u.at.addr) == nil }
+
+// withFD implements socket.
+func (u *udpSocket) withFD(fn func(fd int) error) error { return fn(u.fd) }
+
+// addTo implements socket.
+func (u *udpSocket) addTo(sum *counts) { u.stats.addTo(sum) }
+
+// stop implements socket: the thread ends when what is queued is answered, and
+// the descriptors go when the last answer has left.
+func (u *udpSocket) stop(by, _ time.Duration) {
+	u.endBy(by)
+	<-u.ended
+	u.users.Wait()
+	unix.Close(u.fd)
+	unix.Close(u.wake)
+}
+
+// endBy makes the thread end when what is queued is answered, at the latest at
 // by on the clock's monotonic scale.
-func (u *udpSocket) stop(by time.Duration) {
+func (u *udpSocket) endBy(by time.Duration) {
 	u.leaveBy.Store(int64(by))
 	if u.leave.CompareAndSwap(false, true) {
 		one := [8]byte{}
 		one[0], one[7] = 1, 1 // not zero in either byte order
 		_, _ = unix.Write(u.wake, one[:])
 	}
-}
-
-// close gives the descriptors back when the thread has ended and the last
-// answer has left.
-func (u *udpSocket) close() {
-	<-u.ended
-	u.users.Wait()
-	unix.Close(u.fd)
-	unix.Close(u.wake)
 }
 
 // answer sends the answer to a query that took the driver's way.
@@ -116,8 +123,8 @@ const (
 
 func newUDPThread(u *udpSocket, session Session) *udpThread {
 	t := &udpThread{u: u, session: session, procs: int32(runtime.GOMAXPROCS(0))}
-	t.batch.init(u.wildcard)
-	t.client = Client{Local: u.bound, Kind: transport.UDP}
+	t.batch.init(u.at.wildcard)
+	t.client = Client{Local: u.at.addr, Kind: transport.UDP}
 	t.fds = [2]unix.PollFd{{Fd: int32(u.fd)}, {Fd: int32(u.wake)}}
 	return t
 }
@@ -200,7 +207,7 @@ func (t *udpThread) sleep() bool {
 		_, _ = pollIn(t.fds[:], -1)
 		return true
 	}
-	if t.u.shared || t.overdue() {
+	if t.u.at.shared || t.overdue() {
 		return false
 	}
 	// Lookups in the kernel that began before the socket left its group take
@@ -234,7 +241,7 @@ func (t *udpThread) afterPanic() {
 			t.session = s
 			return
 		}
-		t.u.s.log.Error("a listener has no session", "address", t.u.bound, "error", err)
+		t.u.s.log.Error("a listener has no session", "address", t.u.at.addr, "error", err)
 		time.Sleep(time.Second)
 	}
 }

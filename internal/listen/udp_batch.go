@@ -144,9 +144,9 @@ func (t *udpThread) identify(i int) {
 	t.client.Addr = t.names[i].addrPort()
 	if t.control != nil {
 		if addr := local(t.controlOf(i)); addr.IsValid() {
-			t.client.Local = netip.AddrPortFrom(addr, t.u.bound.Port())
+			t.client.Local = netip.AddrPortFrom(addr, t.u.at.addr.Port())
 		} else {
-			t.client.Local = t.u.bound
+			t.client.Local = t.u.at.addr
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (t *udpThread) put(i int, reply []byte) {
 	m.Iov.SetLen(len(reply))
 	if t.control != nil {
 		m.Control, m.Controllen = nil, 0
-		if c := t.controlOf(i); t.client.Local != t.u.bound && len(c) > 0 {
+		if c := t.controlOf(i); t.client.Local != t.u.at.addr && len(c) > 0 {
 			m.Control = &c[0]
 			m.SetControllen(len(c))
 		}
@@ -182,7 +182,7 @@ func (t *udpThread) end(reply []byte) int {
 func (t *udpThread) query(i int, msg []byte) *Query {
 	q := newQuery(msg, &t.client, t.u)
 	q.name, q.nameLen = t.names[i], t.recv[i].hdr.Namelen
-	if t.control != nil && t.client.Local != t.u.bound {
+	if t.control != nil && t.client.Local != t.u.at.addr {
 		q.control.len = copy(q.control.buf[:], t.controlOf(i))
 	}
 	t.u.users.Add(1)

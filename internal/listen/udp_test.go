@@ -15,7 +15,7 @@ func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
 	t.Helper()
 	s := New(newEcho(), Options{})
 	at := netip.MustParseAddrPort(addr)
-	fd, err := bindUDP(at, both)
+	fd, err := bindUDP(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,9 +26,9 @@ func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
 	}
 	bound := netip.AddrPortFrom(at.Addr(), fromSockaddr(sa).Port())
 	session, _ := s.handler.NewSession()
-	u := &udpSocket{s: s, fd: fd, bound: bound, wildcard: at.Addr().IsUnspecified(), ended: make(chan struct{})}
+	u := &udpSocket{s: s, fd: fd, at: place{addr: bound, wildcard: at.Addr().IsUnspecified()}, ended: make(chan struct{})}
 	to := bound
-	if u.wildcard {
+	if u.at.wildcard {
 		to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), bound.Port())
 	}
 	return newUDPThread(u, session), udpClient(t, to)

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"kresd/internal/listen"
+	"kresd/internal/transport"
 )
 
 // A wildcard socket listens on every address of the machine; whoever names one
 // of them as a name server would make us ask ourselves.
 func TestOwnAddressesOfAWildcardSocket(t *testing.T) {
 	w := laboratory(t)
-	if err := w.server.Listen(netip.MustParseAddrPort("0.0.0.0:5399"), listen.Flags{UDP: true}); err != nil {
+	if err := w.server.Listen(netip.MustParseAddrPort("0.0.0.0:5399"), listen.Flags{Kinds: []transport.Kind{transport.UDP}}); err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]bool{

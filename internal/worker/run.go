@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"kresd/internal/cli"
@@ -16,6 +17,7 @@ import (
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
 	"kresd/internal/systemd"
+	"kresd/internal/transport"
 )
 
 // Run is a worker's whole life. It returns the exit status: 0 after a normal
@@ -100,21 +102,25 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 func (w *Worker) takeSockets() error {
 	var failed []error
 	for _, s := range w.o.Sockets {
-		if s.Kind != systemd.DNS {
+		kinds := transport.Offering(s.Kind) // none for the control socket
+		if !slices.ContainsFunc(kinds, w.server.Serves) {
 			continue
 		}
-		if err := w.server.Adopt(s.File); err != nil {
+		if err := w.server.Adopt(s.File, kinds); err != nil {
 			failed = append(failed, err)
 		}
 	}
 	for _, a := range w.o.CLI.Addrs {
-		err := w.server.Listen(a.AddrPort, listen.Flags{UDP: true, TCP: true})
+		err := w.server.Listen(a.AddrPort, plainDNS())
 		if err != nil && !a.Optional {
 			failed = append(failed, hint(err))
 		}
 	}
 	return oneLine(failed)
 }
+
+// plainDNS is to listen by UDP and TCP.
+func plainDNS() listen.Flags { return listen.Flags{Kinds: transport.Offering(systemd.DNS)} }
 
 // oneLine joins errors into one that stays on one line.
 func oneLine(list []error) error {
@@ -223,9 +229,8 @@ func (w *Worker) applyDefaults() error {
 
 // listenLocally listens on the loopback addresses; IPv6 may be absent.
 func (w *Worker) listenLocally() error {
-	both := listen.Flags{UDP: true, TCP: true}
-	err4 := w.server.Listen(netip.MustParseAddrPort("127.0.0.1:53"), both)
-	err6 := w.server.Listen(netip.MustParseAddrPort("[::1]:53"), both)
+	err4 := w.server.Listen(netip.MustParseAddrPort("127.0.0.1:53"), plainDNS())
+	err6 := w.server.Listen(netip.MustParseAddrPort("[::1]:53"), plainDNS())
 	if err4 != nil && err6 != nil {
 		return fmt.Errorf("not listening: %w", hint(err4))
 	}
@@ -253,8 +258,12 @@ func (w *Worker) announce() {
 	if w.o.Link.ID() != 0 || w.o.CLI.Interactive {
 		return
 	}
+	var told []netip.AddrPort
 	for _, e := range w.server.Endpoints() {
-		w.log.Notice(fmt.Sprintf("listening on %s@%d", e.Addr.Addr(), e.Addr.Port()))
+		if !slices.Contains(told, e.Addr) {
+			told = append(told, e.Addr)
+			w.log.Notice(fmt.Sprintf("listening on %s@%d", e.Addr.Addr(), e.Addr.Port()))
+		}
 	}
 	if w.storage.IsOpen() {
 		w.log.Notice(fmt.Sprintf("cache of %d MB in %s", w.storage.Size()>>20, w.storage.where()))

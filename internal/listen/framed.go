@@ -15,22 +15,22 @@ import (
 	"kresd/internal/transport"
 )
 
-// A tcpConn is one client's connection. One goroutine reads; answers are
-// written by whoever has one, in the order in which they are ready (RFC 7766,
-// section 6.2.1.1).
-type tcpConn struct {
-	s      *Server
-	nc     *net.TCPConn
-	client Client
+// A framedConn is one client's connection on which each message stands behind
+// its length, as over TCP and TLS. One goroutine reads; answers are written by
+// whoever has one, in the order in which they are ready (RFC 7766, section
+// 6.2.1.1).
+type framedConn struct {
+	connection
 
-	place[tcpConn] // the registry's own, under its lock
+	s      *Server
+	nc     accepted // beneath the stream
+	stream stream
+	client Client
 
 	accepted time.Time
 	asked    atomic.Bool // at least once
 
-	outstanding atomic.Int32 // queries on the driver's way
-
-	tcpWriter
+	frameWriter
 
 	whole time.Time // until when the message that in begins with must be here
 
@@ -44,17 +44,26 @@ const frameMax = 2 + maxMessage
 
 var errGarbage = errors.New("not a query")
 
-func newTCPConn(s *Server, nc *net.TCPConn) *tcpConn {
-	c := &tcpConn{s: s, nc: nc, accepted: time.Now()}
-	c.client = Client{Kind: transport.TCP, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
+// newTCP is the protocol of plain TCP.
+func newTCP(s *Server, nc accepted) *connection {
+	return &newFramedConn(s, transport.TCP, nc, nc).connection
+}
+
+// newFramedConn makes a connection whose octets come and go by a stream on what
+// was accepted, or by that itself.
+func newFramedConn(s *Server, kind transport.Kind, nc accepted, on stream) *framedConn {
+	c := &framedConn{s: s, nc: nc, stream: on, accepted: time.Now()}
+	c.connHandler = c
+	c.client = Client{Kind: kind, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
 	c.key = clientKey(c.client.Addr.Addr())
 	c.buf = c.small[:]
 	c.in = c.buf[:0]
-	c.tcpWriter.init(c)
+	c.frameWriter.init(c)
 	return c
 }
 
-// plainAddr is a TCP address without zone, IPv4 as IPv4.
+// plainAddr is a TCP address without zone, IPv4 as IPv4; of another kind it is
+// none.
 func plainAddr(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()
@@ -63,10 +72,8 @@ func plainAddr(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// run serves the connection until one of both sides ends it.
-func (c *tcpConn) run() {
-	defer c.s.connGroup.Done()
-	defer c.close()
+// run implements connHandler.
+func (c *framedConn) run() {
 	for {
 		if err := c.answerAll(); err != nil {
 			return
@@ -75,13 +82,13 @@ func (c *tcpConn) run() {
 			c.finish(err)
 			return
 		}
-		c.s.conns.touch(c)
+		c.s.conns.touch(&c.connection)
 	}
 }
 
 // answerAll answers the complete messages that have been read, pausing while the
 // pipeline is full.
-func (c *tcpConn) answerAll() error {
+func (c *framedConn) answerAll() error {
 	for {
 		c.waitForRoom()
 		more, err := c.answerSome()
@@ -102,7 +109,7 @@ func (c *tcpConn) answerAll() error {
 // answerSome looks at complete messages with one session, until there is none,
 // the pipeline is full or the answers should be sent; more tells that another is
 // there.
-func (c *tcpConn) answerSome() (more bool, err error) {
+func (c *framedConn) answerSome() (more bool, err error) {
 	if _, _, ok := nextFrame(c.in); !ok {
 		return false, nil
 	}
@@ -129,13 +136,13 @@ func (c *tcpConn) answerSome() (more bool, err error) {
 }
 
 // failOne answers SERVFAIL to a query that found no place or no session.
-func (c *tcpConn) failOne(q *Query) {
+func (c *framedConn) failOne(q *Query) {
 	q.table = c.s.pending
 	c.s.panics.Run("servfail", func() { q.fail(c.s.handler) })
 	q.Drop()
 }
 
-func (c *tcpConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err error) {
+func (c *framedConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err error) {
 	for {
 		msg, rest, ok := nextFrame(c.in)
 		if !ok {
@@ -157,7 +164,7 @@ func (c *tcpConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err er
 }
 
 // answerOne asks the session about one message.
-func (c *tcpConn) answerOne(sess *tcpSession, msg []byte) {
+func (c *framedConn) answerOne(sess *tcpSession, msg []byte) {
 	c.s.tcp.queries.Add(1)
 	reply, verdict := sess.Answer(msg, &c.client, sess.out)
 	switch {
@@ -176,16 +183,16 @@ func (c *tcpConn) answerOne(sess *tcpSession, msg []byte) {
 }
 
 // pipelineFull tells whether so many queries wait that reading pauses.
-func (c *tcpConn) pipelineFull() bool {
+func (c *framedConn) pipelineFull() bool {
 	return c.outstanding.Load() >= max(c.s.pipeline.Load(), 1)
 }
 
 // read reads until there is a complete message or a full buffer.
-func (c *tcpConn) read() error {
+func (c *framedConn) read() error {
 	c.grow()
 	for {
 		c.setDeadline()
-		n, err := c.nc.Read(c.buf[len(c.in):])
+		n, err := c.stream.Read(c.buf[len(c.in):])
 		if n > 0 {
 			c.in = c.buf[:len(c.in)+n]
 			if len(c.in) >= frameLen(c.in) || len(c.in) == len(c.buf) {
@@ -202,7 +209,7 @@ func (c *tcpConn) read() error {
 // has begun has its own time, silence is no reason to end a connection on which
 // answers are awaited, and there was no silence if something has come meanwhile,
 // which a read whose deadline is over does not look for.
-func (c *tcpConn) patient(err error) bool {
+func (c *framedConn) patient(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || c.s.ended() {
 		return false
 	}
@@ -217,7 +224,7 @@ func (c *tcpConn) patient(err error) bool {
 }
 
 // readable tells whether the kernel holds octets that were not read.
-func (c *tcpConn) readable() bool {
+func (c *framedConn) readable() bool {
 	raw, err := c.nc.SyscallConn()
 	if err != nil {
 		return false
@@ -232,14 +239,14 @@ func (c *tcpConn) readable() bool {
 
 // setDeadline sets when reading ends: the idle time while nothing has been read,
 // else what a message may take from its first octet on.
-func (c *tcpConn) setDeadline() {
+func (c *framedConn) setDeadline() {
 	if len(c.in) > 0 {
 		if c.whole.IsZero() {
 			c.whole = time.Now().Add(limits.TCPWholeMessage)
 		}
-		_ = c.nc.SetReadDeadline(c.whole)
+		_ = c.stream.SetReadDeadline(c.whole)
 	} else {
-		_ = c.nc.SetReadDeadline(time.Now().Add(c.s.conns.idleTime(c.s.idleTime())))
+		_ = c.stream.SetReadDeadline(time.Now().Add(c.s.conns.idleTime(c.s.idleTime())))
 	}
 	// Drain sets its flag first and the deadlines then; here it is the reverse,
 	// so one of both sees the other.
@@ -248,9 +255,8 @@ func (c *tcpConn) setDeadline() {
 	}
 }
 
-// hurry makes a connection of a leaving worker end as soon as it is silent. Who
-// has just connected is about to ask.
-func (c *tcpConn) hurry() {
+// hurry implements connHandler. A client that has just connected is about to ask.
+func (c *framedConn) hurry() {
 	wait := limits.LeaveQuietTCP
 	if !c.asked.Load() {
 		wait = max(wait, time.Until(c.accepted.Add(limits.LeaveFirstTCP)))
@@ -258,11 +264,11 @@ func (c *tcpConn) hurry() {
 	if c.s.ended() {
 		wait = time.Millisecond
 	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(wait))
+	_ = c.stream.SetReadDeadline(time.Now().Add(wait))
 }
 
 // compact moves an incomplete message to the front of the buffer.
-func (c *tcpConn) compact() {
+func (c *framedConn) compact() {
 	n := copy(c.buf, c.in)
 	if n == 0 && len(c.buf) > len(c.small) {
 		c.buf = c.small[:]
@@ -272,7 +278,7 @@ func (c *tcpConn) compact() {
 
 // grow makes room for an incomplete message, as much as has come of it already:
 // a length that was only announced costs nothing.
-func (c *tcpConn) grow() {
+func (c *framedConn) grow() {
 	if len(c.in) < len(c.buf) {
 		return
 	}
@@ -283,7 +289,7 @@ func (c *tcpConn) grow() {
 
 // finish ends the connection after the last read: what waits is answered, unless
 // the client is gone.
-func (c *tcpConn) finish(err error) {
+func (c *framedConn) finish(err error) {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return
 	}
@@ -295,26 +301,20 @@ func (c *tcpConn) finish(err error) {
 
 // linger closes our side and reads on until the client closes its own, for a
 // while: data that nobody reads would make the kernel send a reset.
-func (c *tcpConn) linger() {
-	if c.nc.CloseWrite() != nil {
+func (c *framedConn) linger() {
+	if c.stream.CloseWrite() != nil {
 		return
 	}
-	_ = c.nc.SetReadDeadline(time.Now().Add(limits.TCPLinger))
+	_ = c.stream.SetReadDeadline(time.Now().Add(limits.TCPLinger))
 	for {
-		if _, err := c.nc.Read(c.small[:]); err != nil {
+		if _, err := c.stream.Read(c.small[:]); err != nil {
 			return
 		}
 	}
 }
 
-// close forgets the connection.
-func (c *tcpConn) close() {
-	c.s.conns.remove(c)
-	c.kill()
-}
-
-// kill ends the connection from outside: its goroutine's next step fails.
-func (c *tcpConn) kill() {
+// kill implements connHandler.
+func (c *framedConn) kill() {
 	c.abort()
 	c.nc.Close()
 }

@@ -3,7 +3,6 @@ package listen
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -12,14 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
-// A tcpSocket is one listening TCP socket.
-type tcpSocket struct {
-	s      *Server
-	ln     *net.TCPListener
-	bound  netip.AddrPort
-	shared bool // inherited: other processes may hold the same socket
+// An acceptor is a listening socket whose connections are served by one
+// protocol.
+type acceptor struct {
+	s    *Server
+	kind transport.Kind
+	ln   streamListener
+	at   place
 
 	leave atomic.Bool
 	ended chan struct{} // closed when nobody accepts any more
@@ -28,9 +29,9 @@ type tcpSocket struct {
 	spare *os.File // a descriptor to give away when there is no other
 }
 
-// startTCP accepts connections of ln.
-func (s *Server) startTCP(ln *net.TCPListener, bound netip.AddrPort, shared bool) *tcpSocket {
-	t := &tcpSocket{s: s, ln: ln, bound: bound, shared: shared, ended: make(chan struct{})}
+// startAccepting accepts connections of ln.
+func (s *Server) startAccepting(kind transport.Kind, ln streamListener, at place) *acceptor {
+	t := &acceptor{s: s, kind: kind, ln: ln, at: at, ended: make(chan struct{})}
 	t.keepSpare()
 	s.panics.Go("tcp listener", func() {
 		defer close(t.ended)
@@ -42,14 +43,14 @@ func (s *Server) startTCP(ln *net.TCPListener, bound netip.AddrPort, shared bool
 }
 
 // accept takes connections in until the socket is told to leave.
-func (t *tcpSocket) accept() {
+func (t *acceptor) accept() {
 	var pause time.Duration
 	for !t.leave.Load() {
-		c, err := t.ln.AcceptTCP()
+		c, err := t.ln.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			t.s.admit(c)
+			t.admit(c)
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -73,7 +74,7 @@ func backoff(pause time.Duration) time.Duration {
 // relieve makes room when the process has no descriptor left: the idlest
 // connection gives its own; if all are busy, the spare one serves to tell the
 // next client at once that it cannot be served.
-func (t *tcpSocket) relieve() {
+func (t *acceptor) relieve() {
 	t.s.limits.Hit(limits.TCPConns)
 	if c := t.s.conns.shed(); c != nil {
 		t.s.tcp.shed.Add(1)
@@ -86,7 +87,7 @@ func (t *tcpSocket) relieve() {
 		t.spare.Close()
 		t.spare = nil
 		_ = t.ln.SetDeadline(time.Now().Add(limits.AcceptBackoffMin))
-		if c, err := t.ln.AcceptTCP(); err == nil {
+		if c, err := t.ln.Accept(); err == nil {
 			c.Close()
 			t.s.tcp.refused.Add(1)
 		}
@@ -97,14 +98,14 @@ func (t *tcpSocket) relieve() {
 	t.keepSpareLocked()
 }
 
-func (t *tcpSocket) keepSpare() {
+func (t *acceptor) keepSpare() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.keepSpareLocked()
 }
 
 // keepSpareLocked does without a spare descriptor where there is none.
-func (t *tcpSocket) keepSpareLocked() {
+func (t *acceptor) keepSpareLocked() {
 	if f, err := os.Open(os.DevNull); t.spare == nil && err == nil {
 		t.spare = f
 	} else if err == nil {
@@ -112,9 +113,11 @@ func (t *tcpSocket) keepSpareLocked() {
 	}
 }
 
-// admit begins to serve a connection, if there is room for it.
-func (s *Server) admit(nc *net.TCPConn) {
-	c := newTCPConn(s, nc)
+// admit begins to serve what a streamListener has accepted, if there is room for
+// it.
+func (t *acceptor) admit(conn net.Conn) {
+	s, nc := t.s, conn.(accepted)
+	c := s.protocols[t.kind].connection(s, nc)
 	if s.nearlyOutOfFiles(nc) {
 		if idle := s.conns.shed(); idle != nil {
 			s.tcp.shed.Add(1)
@@ -136,10 +139,18 @@ func (s *Server) admit(nc *net.TCPConn) {
 	}
 	s.tcp.accepted.Add(1)
 	s.connGroup.Add(1)
-	s.panics.Go("tcp client", c.run)
+	s.panics.Go("tcp client", func() { s.converse(c) })
 }
 
-func (s *Server) refuse(nc *net.TCPConn) {
+// converse serves a connection to its end.
+func (s *Server) converse(c *connection) {
+	defer s.connGroup.Done()
+	defer c.kill()
+	defer s.conns.remove(c)
+	c.run()
+}
+
+func (s *Server) refuse(nc accepted) {
 	s.limits.Hit(limits.TCPConns)
 	s.tcp.refused.Add(1)
 	nc.Close()
@@ -148,7 +159,7 @@ func (s *Server) refuse(nc *net.TCPConn) {
 // nearlyOutOfFiles tells whether nine tenths of the descriptors that the process
 // may have are in use. The kernel gives out the lowest free number, so a new
 // connection's own tells.
-func (s *Server) nearlyOutOfFiles(nc *net.TCPConn) bool {
+func (s *Server) nearlyOutOfFiles(nc accepted) bool {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return false
@@ -161,8 +172,23 @@ func (s *Server) nearlyOutOfFiles(nc *net.TCPConn) bool {
 	return near
 }
 
-// stop ends accepting, but not before everything that the kernel has accepted
-// for this socket is accepted here. It returns when the socket is closed.
+// leaveGroup implements socket: stop does it, in its order.
+func (t *acceptor) leaveGroup() bool { return false }
+
+// addTo implements socket: connections are counted by the Server.
+func (t *acceptor) addTo(*counts) {}
+
+// withFD implements socket.
+func (t *acceptor) withFD(fn func(fd int) error) error {
+	raw, err := t.ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return withFD(raw, fn)
+}
+
+// stop implements socket: it ends accepting, but not before everything that the
+// kernel has accepted for this socket is accepted here.
 //
 // A listening socket takes with it, when it is closed, the connections that wait
 // in its queue and the handshakes that are half done; the kernel hands them to
@@ -170,14 +196,14 @@ func (s *Server) nearlyOutOfFiles(nc *net.TCPConn) bool {
 // Without it, the socket first stops answering new handshakes, which their
 // clients repeat after a second and then find another worker, and stays until
 // those that it has begun are complete.
-func (t *tcpSocket) stop(grace time.Duration) {
-	if !t.shared && grace > 0 && !migrates() && t.ignoreHandshakes() == nil {
+func (t *acceptor) stop(_, grace time.Duration) {
+	if !t.at.shared && grace > 0 && !migrates() && t.ignoreHandshakes() == nil {
 		sleepUntil(t.s.hurry, grace)
 	}
 	t.leave.Store(true)
 	_ = t.ln.SetDeadline(time.Now())
 	<-t.ended
-	if !t.shared {
+	if !t.at.shared {
 		t.acceptRest()
 		if !migrates() {
 			_ = t.ignoreHandshakes() // lest a connection be complete between the last look and the end
@@ -197,37 +223,31 @@ func (t *tcpSocket) stop(grace time.Duration) {
 
 // stopListening takes the socket out of the port group: closing alone does not
 // while another process has a copy of it (Copies).
-func (t *tcpSocket) stopListening() {
-	if raw, err := t.ln.SyscallConn(); err == nil {
-		_ = withFD(raw, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
-	}
+func (t *acceptor) stopListening() {
+	_ = t.withFD(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
 }
 
 // acceptRest accepts what is complete in the kernel's queue. Clients that keep
 // coming do not hold the end up.
-func (t *tcpSocket) acceptRest() {
+func (t *acceptor) acceptRest() {
 	for end := time.Now().Add(limits.LeaveQuietTCP); t.acceptOne() && time.Now().Before(end); {
 	}
 }
 
 // acceptOne accepts a connection that is there, or will be in a moment.
-func (t *tcpSocket) acceptOne() bool {
+func (t *acceptor) acceptOne() bool {
 	_ = t.ln.SetDeadline(time.Now().Add(limits.AcceptBackoffMin))
-	c, err := t.ln.AcceptTCP()
+	c, err := t.ln.Accept()
 	if err == nil {
-		t.s.admit(c)
+		t.admit(c)
 	}
 	return err == nil
 }
 
 // someoneWaits tells whether a connection is complete and not accepted.
-func (t *tcpSocket) someoneWaits() bool {
-	raw, err := t.ln.SyscallConn()
-	if err != nil {
-		return false
-	}
+func (t *acceptor) someoneWaits() bool {
 	n := 0
-	_ = withFD(raw, func(fd int) (err error) {
+	_ = t.withFD(func(fd int) (err error) {
 		n, err = pollIn([]unix.PollFd{{Fd: int32(fd)}}, 0)
 		return err
 	})
@@ -253,7 +273,7 @@ func migrates() bool {
 
 // ignoreHandshakes drops the segments that would open a connection (SYN without
 // ACK) before the socket sees them. What completes a handshake passes.
-func (t *tcpSocket) ignoreHandshakes() error {
+func (t *acceptor) ignoreHandshakes() error {
 	const flags, syn, synAck = 13, 0x02, 0x12 // RFC 9293, section 3.1
 	prog := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
@@ -262,11 +282,7 @@ func (t *tcpSocket) ignoreHandshakes() error {
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
 	}
-	raw, err := t.ln.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return withFD(raw, func(fd int) error {
+	return t.withFD(func(fd int) error {
 		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
 	})

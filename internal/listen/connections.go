@@ -3,10 +3,18 @@ package listen
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kresd/internal/limits"
 )
+
+// A connection is one client's, whatever is spoken on it.
+type connection struct {
+	position[connection]              // the registry's own, under its lock
+	outstanding          atomic.Int32 // queries that wait for their answers
+	connHandler
+}
 
 // registry holds all open connections of a worker in the order of their last
 // activity, and keeps them within the limits.
@@ -14,7 +22,7 @@ type registry struct {
 	max, perClient int
 
 	mu   sync.Mutex
-	line line[tcpConn, *tcpConn] // the idlest first
+	line line[connection, *connection] // the idlest first
 }
 
 func newRegistry(max, perClient int) *registry {
@@ -24,7 +32,7 @@ func newRegistry(max, perClient int) *registry {
 // add takes c in. At a limit an idle connection gives way (shed, to be closed by
 // the caller): one of the same client if it has too many, else the idlest of
 // all. When all are busy c is refused.
-func (r *registry) add(c *tcpConn) (shed *tcpConn, ok bool) {
+func (r *registry) add(c *connection) (shed *connection, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -46,7 +54,7 @@ func (r *registry) add(c *tcpConn) (shed *tcpConn, ok bool) {
 
 // shed takes the idlest connection out, to be closed by the caller; nil if all
 // are busy.
-func (r *registry) shed() *tcpConn {
+func (r *registry) shed() *connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.idlest(netip.Addr{})
@@ -58,7 +66,7 @@ func (r *registry) shed() *tcpConn {
 
 // idlest finds the connection that has been silent the longest and waits for
 // nothing; a valid key restricts the search to that client's.
-func (r *registry) idlest(key netip.Addr) *tcpConn {
+func (r *registry) idlest(key netip.Addr) *connection {
 	for c := r.line.head; c != nil; c = c.next {
 		if (!key.IsValid() || c.key == key) && c.outstanding.Load() == 0 {
 			return c
@@ -68,7 +76,7 @@ func (r *registry) idlest(key netip.Addr) *tcpConn {
 }
 
 // touch notes that c is active.
-func (r *registry) touch(c *tcpConn) {
+func (r *registry) touch(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.line.tail != c && r.line.leave(c) {
@@ -77,7 +85,7 @@ func (r *registry) touch(c *tcpConn) {
 }
 
 // remove takes c out, if it still is in.
-func (r *registry) remove(c *tcpConn) {
+func (r *registry) remove(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.line.leave(c)
@@ -90,9 +98,9 @@ func (r *registry) len() int {
 }
 
 // each calls fn for every connection, under no lock.
-func (r *registry) each(fn func(*tcpConn)) {
+func (r *registry) each(fn func(*connection)) {
 	r.mu.Lock()
-	list := r.line.all(func(*tcpConn) bool { return true })
+	list := r.line.all(func(*connection) bool { return true })
 	r.mu.Unlock()
 	for _, c := range list {
 		fn(c)

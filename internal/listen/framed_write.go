@@ -7,12 +7,12 @@ import (
 	"kresd/internal/limits"
 )
 
-// A tcpWriter gathers the answers of one connection and sends them. Whoever adds
+// A frameWriter gathers the answers of one connection and sends them. Whoever adds
 // an answer while nobody writes becomes the writer, and takes along what others
 // add meanwhile; so no connection needs a second goroutine, and answers that are
 // ready together leave together.
-type tcpWriter struct {
-	conn *tcpConn
+type frameWriter struct {
+	conn *framedConn
 
 	mu      sync.Mutex
 	change  sync.Cond // room in out, an answer gone, or an end
@@ -21,19 +21,19 @@ type tcpWriter struct {
 	dead    bool
 }
 
-func (w *tcpWriter) init(c *tcpConn) {
+func (w *frameWriter) init(c *framedConn) {
 	w.conn = c
 	w.change.L = &w.mu
 }
 
 // put adds a frame, to be sent by the next flush.
-func (w *tcpWriter) put(msg []byte) {
+func (w *frameWriter) put(msg []byte) {
 	w.mu.Lock()
 	w.putLocked(msg)
 	w.mu.Unlock()
 }
 
-func (w *tcpWriter) putLocked(msg []byte) {
+func (w *frameWriter) putLocked(msg []byte) {
 	if w.dead {
 		return
 	}
@@ -44,13 +44,13 @@ func (w *tcpWriter) putLocked(msg []byte) {
 }
 
 // buffered is how much waits to be written.
-func (w *tcpWriter) buffered() int {
+func (w *frameWriter) buffered() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.bufferedLocked()
 }
 
-func (w *tcpWriter) bufferedLocked() int {
+func (w *frameWriter) bufferedLocked() int {
 	if w.out == nil {
 		return 0
 	}
@@ -59,7 +59,7 @@ func (w *tcpWriter) bufferedLocked() int {
 
 // flush writes what has been added. If another goroutine is writing it leaves
 // that to it, and waits only while more than the bound is buffered.
-func (w *tcpWriter) flush() bool {
+func (w *frameWriter) flush() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.writing && !w.dead && w.bufferedLocked() >= limits.TCPSendBuffer {
@@ -69,7 +69,7 @@ func (w *tcpWriter) flush() bool {
 	return !w.dead
 }
 
-func (w *tcpWriter) flushLocked() {
+func (w *frameWriter) flushLocked() {
 	if w.writing || w.dead {
 		return
 	}
@@ -95,15 +95,15 @@ func (w *tcpWriter) flushLocked() {
 
 // write sends b. A client that does not take a chunk within
 // limits.TCPSendStall is not waited for and loses its connection.
-func (w *tcpWriter) write(b []byte) bool {
-	nc := w.conn.nc
+func (w *frameWriter) write(b []byte) bool {
+	nc := w.conn.stream
 	for len(b) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
 		n, err := nc.Write(b[:min(len(b), limits.TCPWriteChunk)])
 		if err != nil {
 			w.conn.s.tcp.stalled.Add(1)
 			w.conn.s.limits.Hit(limits.TCPTime)
-			nc.Close()
+			w.conn.nc.Close()
 			return false
 		}
 		b = b[n:]
@@ -113,8 +113,8 @@ func (w *tcpWriter) write(b []byte) bool {
 
 // answer sends the answer to a query that took the driver's way. It waits while
 // the client does not read.
-func (c *tcpConn) answer(_ *Query, msg []byte) {
-	w := &c.tcpWriter
+func (c *framedConn) answer(_ *Query, msg []byte) {
+	w := &c.frameWriter
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for !w.dead && w.bufferedLocked() >= limits.TCPSendBuffer {
@@ -130,7 +130,7 @@ func (c *tcpConn) answer(_ *Query, msg []byte) {
 
 // waitForRoom returns at once while the pipeline has room; once full, it waits
 // until less than half of it is taken.
-func (c *tcpConn) waitForRoom() {
+func (c *framedConn) waitForRoom() {
 	if !c.pipelineFull() {
 		return
 	}
@@ -139,12 +139,12 @@ func (c *tcpConn) waitForRoom() {
 }
 
 // waitForAnswers waits until nothing is on the driver's way and all is written.
-func (c *tcpConn) waitForAnswers() {
+func (c *framedConn) waitForAnswers() {
 	c.waitFor(func() bool { return c.outstanding.Load() == 0 && !c.writing && c.out == nil })
 }
 
-func (c *tcpConn) waitFor(cond func() bool) {
-	w := &c.tcpWriter
+func (c *framedConn) waitFor(cond func() bool) {
+	w := &c.frameWriter
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for !w.dead && !cond() {
@@ -153,7 +153,7 @@ func (c *tcpConn) waitFor(cond func() bool) {
 }
 
 // abort makes everybody who waits for the connection give up.
-func (w *tcpWriter) abort() {
+func (w *frameWriter) abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dead, w.out = true, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 func TestTCPAnswersOutOfOrder(t *testing.T) {
@@ -193,8 +194,8 @@ func TestClientThatNeverReadsFromTheDriver(t *testing.T) {
 	})
 }
 
-func registered(r *registry, key string) (*tcpConn, *tcpConn, bool) {
-	c := &tcpConn{}
+func registered(r *registry, key string) (*connection, *connection, bool) {
+	c := &connection{}
 	if key != "" {
 		c.key = netip.MustParseAddr(key)
 	}
@@ -218,7 +219,7 @@ func TestRegistryShedsTheIdlest(t *testing.T) {
 	if _, shed, ok := registered(r, ""); !ok || shed != c {
 		t.Errorf("fifth of all: admitted %v, shed the idlest %v", ok, shed == c)
 	}
-	r.each(func(c *tcpConn) { c.outstanding.Store(1) })
+	r.each(func(c *connection) { c.outstanding.Store(1) })
 	if _, shed, ok := registered(r, ""); ok || shed != nil {
 		t.Errorf("when all are busy: admitted %v, shed %v, want refused", ok, shed)
 	}
@@ -306,12 +307,12 @@ func TestBackoffGrows(t *testing.T) {
 func TestConnectionsInTheBacklogAreServed(t *testing.T) {
 	s := New(newEcho(), Options{})
 	at := netip.MustParseAddrPort("127.0.0.1:0")
-	ln, err := bindTCP(at, both)
+	ln, err := bindTCP(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at = plainAddr(ln.Addr())
-	sock := &tcpSocket{s: s, ln: ln, bound: at, ended: make(chan struct{})}
+	sock := &acceptor{s: s, kind: transport.TCP, ln: ln, at: place{addr: at}, ended: make(chan struct{})}
 	close(sock.ended) // nobody accepts
 	var conns []*net.TCPConn
 	for i := range 20 {
@@ -319,7 +320,7 @@ func TestConnectionsInTheBacklogAreServed(t *testing.T) {
 		sendFrames(t, c, ask(uint16(i), 'd'))
 		conns = append(conns, c)
 	}
-	sock.stop(0)
+	sock.stop(0, 0)
 	for i, c := range conns {
 		if got := readFrame(t, c); int(id(got)) != i {
 			t.Errorf("connection %d: ID %d", i, id(got))

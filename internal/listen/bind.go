@@ -1,0 +1,114 @@
+package listen
+
+import (
+	"errors"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// start binds a group of endpoints, which have one address, and serves them, all
+// or none. Port 0 becomes a port that is free for all of them.
+func (s *Server) start(group []*endpoint) error {
+	err := s.startOnce(group)
+	for tries := 0; err != nil && group[0].Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < 16; tries++ {
+		err = s.startOnce(group)
+	}
+	return err
+}
+
+// startOnce binds what listens for streams first: such a socket that is closed
+// again because the other kind failed has lost nothing that it could keep. They
+// are served in the reverse order, because accepting cannot fail.
+func (s *Server) startOnce(group []*endpoint) error {
+	if len(group) == 0 {
+		return nil
+	}
+	addr := group[0].Addr
+	group = streamsFirst(group)
+	var sockets []boundSocket
+	abandon := func(err error) error {
+		for _, b := range sockets {
+			b.close()
+		}
+		return bindError(addr, err)
+	}
+	for _, e := range group {
+		b, err := bind(addr, e.Endpoint)
+		if err != nil {
+			return abandon(err)
+		}
+		sockets = append(sockets, b)
+		addr = netip.AddrPortFrom(addr.Addr(), b.port)
+	}
+	for len(sockets) > 0 {
+		last := len(sockets) - 1
+		e, b := group[last], sockets[last]
+		sockets = sockets[:last]
+		if err := s.serve(e, b, place{addr: addr, wildcard: addr.Addr().IsUnspecified()}); err != nil {
+			return abandon(err)
+		}
+	}
+	for _, e := range group {
+		e.Addr = addr
+	}
+	return nil
+}
+
+// serve begins to serve e on a socket, and takes the socket, whatever it returns.
+func (s *Server) serve(e *endpoint, b boundSocket, at place) (err error) {
+	if b.listener != nil {
+		e.socket = s.startAccepting(e.Kind, b.listener, at)
+		return nil
+	}
+	e.socket, err = s.protocols[e.Kind].datagrams(s, b.fd, at)
+	return err
+}
+
+// streamsFirst orders endpoints by their network.
+func streamsFirst(group []*endpoint) []*endpoint {
+	var streams, datagrams []*endpoint
+	for _, e := range group {
+		if e.Kind.Network() == "udp" {
+			datagrams = append(datagrams, e)
+		} else {
+			streams = append(streams, e)
+		}
+	}
+	return append(streams, datagrams...)
+}
+
+// A boundSocket is bound and not served yet.
+type boundSocket struct {
+	port     uint16
+	listener streamListener // nil: a UDP socket
+	fd       int            // of a UDP socket
+}
+
+func (b boundSocket) close() {
+	if b.listener != nil {
+		b.listener.Close()
+	} else {
+		unix.Close(b.fd)
+	}
+}
+
+// bind makes the socket of one endpoint, at the given address.
+func bind(addr netip.AddrPort, e Endpoint) (boundSocket, error) {
+	if e.Kind.Network() == "tcp" {
+		ln, err := bindTCP(addr, e.FreeBind)
+		if err != nil {
+			return boundSocket{}, err
+		}
+		return boundSocket{listener: ln, port: plainAddr(ln.Addr()).Port()}, nil
+	}
+	fd, err := bindUDP(addr, e.FreeBind)
+	if err != nil {
+		return boundSocket{}, err
+	}
+	b := boundSocket{fd: fd, port: addr.Port()}
+	if sa, err := unix.Getsockname(fd); err == nil {
+		b.port = fromSockaddr(sa).Port()
+	}
+	return b, nil
+}

@@ -1,0 +1,102 @@
+package listen
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"kresd/internal/transport"
+)
+
+// ErrNotServed is returned for a kind of transport that this package has no
+// protocol for.
+var ErrNotServed = errors.New("this transport is not served")
+
+// A protocol is how one kind of transport is served. Of the two functions it
+// has the one for its network.
+type protocol struct {
+	// datagrams serves a UDP socket that is bound. On error fd is closed.
+	datagrams func(s *Server, fd int, at place) (socket, error)
+	// connection makes of what was accepted a connection that is not served yet.
+	connection func(s *Server, nc accepted) *connection
+}
+
+// protocols are the kinds that are served: the one list to which a transport's
+// file is added.
+func protocols() [transport.Kinds]protocol {
+	return [transport.Kinds]protocol{
+		transport.UDP: {datagrams: (*Server).startUDP},
+		transport.TCP: {connection: newTCP},
+	}
+}
+
+func (p *protocol) exists() bool { return p.datagrams != nil || p.connection != nil }
+
+// Serves tells whether there is a protocol for a kind of transport.
+func (s *Server) Serves(k transport.Kind) bool { return k < transport.Kinds && s.protocols[k].exists() }
+
+// A place is where a socket is bound, and how.
+type place struct {
+	addr netip.AddrPort
+	// wildcard tells that answers must name the address that was asked.
+	wildcard bool
+	// shared tells that other processes may hold the same socket, so that leaving
+	// must not change its state.
+	shared bool
+}
+
+// A socket serves one endpoint.
+type socket interface {
+	// leaveGroup takes the socket out of the kernel's choice at once. What is
+	// queued in it is still served. It returns false where that is not possible, or
+	// not ours to do.
+	leaveGroup() bool
+	// stop takes no more in, serves what has come and returns when the socket is
+	// closed. Datagrams that wait for an answer have time until by, on the clock's
+	// monotonic scale; handshakes that have begun have the given time.
+	stop(by, handshakes time.Duration)
+	// withFD calls fn with the descriptor, which fn must not keep.
+	withFD(fn func(fd int) error) error
+	// addTo adds to a sum what the socket's own thread has counted.
+	addTo(*counts)
+}
+
+// A streamListener is a listening socket of streams, as net.TCPListener and
+// net.UnixListener are.
+type streamListener interface {
+	net.Listener
+	syscall.Conn
+	SetDeadline(time.Time) error
+}
+
+// accepted is what a streamListener accepts: a net.TCPConn or net.UnixConn.
+type accepted interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
+// A stream is how octets of one client come and go, perhaps encrypted: what was
+// accepted itself, or a tls.Conn on it.
+type stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	// CloseWrite tells the client that no more comes; it may go on sending.
+	CloseWrite() error
+}
+
+// A connHandler is what is spoken on a connection.
+type connHandler interface {
+	// run serves the connection until one of both sides ends it. It ends queries
+	// that wait, and closes what was accepted.
+	run()
+	// hurry makes the connection end as soon as it is silent, because the server
+	// leaves.
+	hurry()
+	// kill ends the connection from outside: run's next step fails.
+	kill()
+}
