@@ -31,6 +31,7 @@ var allowed = map[string]string{
 	"cli":         "limits logging version",
 	"lmdbcache":   "clock limits safe",
 	"listen":      "clock limits safe logging transport",
+	"dnssec":      "dnsname ede limits wire",
 	"zonecut":     "dnsname rank wire",
 	"resolve":     "ede dnsname rank wire zonecut selection limits safe transport",
 	"roothints":   "dnsname zonecut",
@@ -60,6 +61,7 @@ var owned = map[string]string{
 	"github.com/PowerDNS/lmdb-go/lmdb":        "kresd/internal/lmdbcache",
 	"github.com/libp2p/go-reuseport":          "kresd/internal/listen",
 	"github.com/hashicorp/go-hclog":           "kresd/internal/logging",
+	"github.com/cloudflare/circl/sign/ed448":  "kresd/internal/dnssec",
 	"github.com/spf13/pflag":                  "kresd/internal/cli",
 	"github.com/coreos/go-systemd/v22/daemon": "kresd/internal/systemd",
 }

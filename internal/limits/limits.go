@@ -44,6 +44,19 @@ const (
 	QueuedPerServer           = 200
 )
 
+// Proofs (DNSSEC).
+const (
+	MaxVerifyPerRRset = 4  // signatures and keys tried for one set
+	MaxKeysSameTag    = 2  // keys of a zone with one tag and algorithm
+	MaxKeysPerSet     = 20 // DNSKEY records of a zone
+	MaxDSPerZone      = 8
+	RSAMinBits        = 512
+	RSAMaxBits        = 4096
+	RSAMaxExponent    = 1<<32 + 1
+	NSEC3Iterations   = 50 // above, a zone's denials are insecure (RFC 9276, section 3.2)
+	NSEC3PerResponse  = 8
+)
+
 // Time of one client query and of one attempt upstream.
 const (
 	RequestDeadline   = 10 * time.Second

@@ -6,12 +6,12 @@ import "kresd/internal/dnsname"
 // records of a type (RFC 4034, section 4.1). It is false for what is no NSEC.
 func NSECHas(rdata []byte, t uint16) bool {
 	next, err := dnsname.FromWire(rdata)
-	return err == nil && inBitmap(rdata[next.Len():], t)
+	return err == nil && InBitmap(rdata[next.Len():], t)
 }
 
-// inBitmap looks for a type in a type bit map (RFC 4034, section 4.1.2): blocks
+// InBitmap looks for a type in a type bit map (RFC 4034, section 4.1.2): blocks
 // of a window number, a length from 1 to 32 and that many octets.
-func inBitmap(m []byte, t uint16) bool {
+func InBitmap(m []byte, t uint16) bool {
 	for len(m) > 2 {
 		n := int(m[1])
 		if n == 0 || n > 32 || len(m) < 2+n {

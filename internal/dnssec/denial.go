@@ -1,0 +1,117 @@
+package dnssec
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/wire"
+)
+
+// A Proof is what denials amount to for a claim.
+type Proof uint8
+
+// Proofs.
+const (
+	// Unproven: they do not show it.
+	Unproven Proof = iota
+	// Proven: the zone has signed that it is so.
+	Proven
+	// Unsigned: it may be so: what is there is not signed, since an opt-out range lies
+	// over it (RFC 5155, section 6), or the zone's hashes cost too much (RFC 9276,
+	// section 3.2). Insecure, not bogus.
+	Unsigned
+)
+
+// Denials are the NSEC or NSEC3 sets of one zone in one answer, each verified by
+// that zone's keys. A zone has one of the two.
+type Denials struct {
+	zone  dnsname.Name
+	plain []nsec
+	hash  *hashes
+}
+
+// NewDenials reads denials of a zone. What is none, or speaks of names outside the
+// zone, is left out: it proves nothing (HARDENING A2). Sets that a wildcard made
+// must not be among them (Verify refuses those).
+func NewDenials(zone dnsname.Name, sets []*wire.RRset, m Meter) *Denials {
+	d := &Denials{zone: zone}
+	for _, s := range sets {
+		switch s.Type {
+		case wire.TypeNSEC:
+			if n, ok := parseNSEC(zone, s); ok {
+				d.plain = append(d.plain, n)
+			}
+		case wire.TypeNSEC3:
+			d.addHashed(s, m)
+		}
+	}
+	return d
+}
+
+// Costly tells that the zone asks for more rounds of hashing than are done, so that
+// whatever it denies is insecure.
+func (d *Denials) Costly() bool { return d.hash != nil && d.hash.costly }
+
+// NameError judges the claim that a name does not exist, and no wildcard that would
+// stand for it (RFC 4035, section 5.4; RFC 5155, section 8.4).
+func (d *Denials) NameError(name dnsname.Name) (Proof, error) {
+	if d.hash != nil {
+		return d.hash.nameError(name)
+	}
+	return d.nameError(name), nil
+}
+
+// NoData judges the claim that a name, or the wildcard that stands for it, has no
+// records of a type (RFC 4035, section 5.4; RFC 5155, sections 8.5 to 8.7). For DS
+// the denial must be the parent's (RFC 6840, section 4.1).
+func (d *Denials) NoData(name dnsname.Name, qtype uint16) (Proof, error) {
+	if d.hash != nil {
+		return d.hash.noData(name, qtype)
+	}
+	return d.noData(name, qtype), nil
+}
+
+// Expanded judges the claim that a name does not exist and that the wildcard at
+// encloser is the one to stand for it (RFC 4035, section 5.3.4; RFC 5155, section
+// 8.8).
+func (d *Denials) Expanded(name, encloser dnsname.Name) (Proof, error) {
+	if d.hash != nil {
+		return d.hash.expanded(name, encloser)
+	}
+	return d.expanded(name, encloser), nil
+}
+
+// Cut judges the claim of a zone that a name below its apex is delegated without a
+// DS set (RFC 4035, section 5.2; RFC 5155, section 8.9). cut tells that the denial
+// itself says that the name is a delegation; Proven without it means that there is
+// no zone cut at the name.
+func (d *Denials) Cut(name dnsname.Name) (p Proof, cut bool, err error) {
+	if d.hash != nil {
+		return d.hash.cut(name)
+	}
+	p, cut = d.plainCut(name)
+	return p, cut, nil
+}
+
+// types are the type bits of a denial.
+type types []byte
+
+func (t types) has(rrtype uint16) bool { return wire.InBitmap(t, rrtype) }
+
+// delegates tells whether the owner is a zone cut, seen from above.
+func (t types) delegates() bool { return t.has(wire.TypeNS) && !t.has(wire.TypeSOA) }
+
+// below tells whether the denial says anything about names below its owner: these
+// are another zone's, or redirected (RFC 6840, section 4.1).
+func (t types) below() bool { return !t.delegates() && !t.has(wire.TypeDNAME) }
+
+// lacks tells whether the denial shows that its owner has no records of a type. A
+// CNAME would have been the answer (RFC 6840, section 4.3), and the two sides of a
+// zone cut know different types: the parent knows DS, the child everything else.
+func (t types) lacks(rrtype uint16, atApexOfRoot bool) bool {
+	if t.has(rrtype) || t.has(wire.TypeCNAME) {
+		return false
+	}
+	if rrtype == wire.TypeDS {
+		return atApexOfRoot || !t.has(wire.TypeSOA)
+	}
+	return !t.delegates()
+}

@@ -1,0 +1,279 @@
+package dnssec
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"strings"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/wire"
+)
+
+// hash is a hashed name, or the next one (RFC 5155, section 5).
+type hash [sha1.Size]byte
+
+// nsec3 is one NSEC3 record.
+type nsec3 struct {
+	owner, next hash
+	optOut      bool
+	types       types
+}
+
+// parameters are what all NSEC3 records of one chain share (RFC 5155, section 3.1).
+type parameters struct {
+	iterations uint16
+	salt       string
+}
+
+// hashes are the NSEC3 records of a zone in one answer.
+type hashes struct {
+	zone   dnsname.Name
+	of     parameters
+	list   []nsec3
+	costly bool
+	meter  Meter
+	known  map[dnsname.Name]hash
+}
+
+// addHashed takes in an NSEC3 set. Records of another chain than the first one's
+// are left out, as are those with an algorithm or a flag that means nothing here
+// (RFC 5155, sections 8.1 and 8.2).
+func (d *Denials) addHashed(set *wire.RRset, m Meter) {
+	n, of, ok := parseNSEC3(d.zone, set)
+	if !ok {
+		return
+	}
+	if d.hash == nil {
+		d.hash = &hashes{zone: d.zone, of: of, meter: m, known: map[dnsname.Name]hash{}}
+		d.hash.costly = of.iterations > limits.NSEC3Iterations
+	}
+	if of == d.hash.of && len(d.hash.list) < limits.NSEC3PerResponse {
+		d.hash.list = append(d.hash.list, n)
+	}
+}
+
+const (
+	nsec3SHA1   = 1 // the only hash algorithm
+	nsec3OptOut = 1 // the only flag
+	nsec3Fixed  = 5 // octets of RDATA before the salt
+	hashedLabel = 32
+)
+
+func parseNSEC3(zone dnsname.Name, set *wire.RRset) (n nsec3, of parameters, ok bool) {
+	if len(set.Data) != 1 || set.Owner.IsRoot() || set.Owner.Parent() != zone {
+		return n, of, false
+	}
+	b := set.Data[0]
+	if len(b) < nsec3Fixed || b[0] != nsec3SHA1 || b[1]&^nsec3OptOut != 0 || len(b) < nsec3Fixed+int(b[4])+1+sha1.Size {
+		return n, of, false
+	}
+	salt, rest := b[nsec3Fixed:nsec3Fixed+int(b[4])], b[nsec3Fixed+int(b[4]):]
+	owner, known := unhashLabel(set.Owner.Label())
+	if !known || rest[0] != sha1.Size {
+		return n, of, false
+	}
+	n = nsec3{owner: owner, next: hash(rest[1 : 1+sha1.Size]), optOut: b[1]&nsec3OptOut != 0, types: types(rest[1+sha1.Size:])}
+	return n, parameters{binary.BigEndian.Uint16(b[2:]), string(salt)}, true
+}
+
+// unhashLabel reads the first label of an NSEC3 record's owner (RFC 5155, section
+// 3.3).
+func unhashLabel(label string) (h hash, ok bool) {
+	if len(label) != hashedLabel {
+		return h, false
+	}
+	n, err := base32.HexEncoding.Decode(h[:], []byte(strings.ToUpper(label)))
+	return h, err == nil && n == len(h)
+}
+
+// hashLabel is the first label of the NSEC3 record of a name.
+func hashLabel(h hash) string { return strings.ToLower(base32.HexEncoding.EncodeToString(h[:])) }
+
+// hashed is the hash of a name (RFC 5155, section 5), computed once.
+func (hs *hashes) hashed(name dnsname.Name) (hash, error) {
+	if h, ok := hs.known[name]; ok {
+		return h, nil
+	}
+	if err := hs.meter.Hash(hs.of.blocks(name)); err != nil {
+		return hash{}, err
+	}
+	h := hs.of.hash(name)
+	hs.known[name] = h
+	return h, nil
+}
+
+// blocks is what hashing a name costs, in blocks of SHA-1.
+func (p parameters) blocks(name dnsname.Name) int {
+	const block, end = sha1.BlockSize, 9
+	blocks := func(octets int) int { return (octets + len(p.salt) + end + block - 1) / block }
+	return blocks(name.Len()) + int(p.iterations)*blocks(sha1.Size)
+}
+
+func (p parameters) hash(name dnsname.Name) hash {
+	h := hash(sha1.Sum(append([]byte(name), p.salt...)))
+	buf := make([]byte, 0, sha1.Size+len(p.salt))
+	for range p.iterations {
+		h = sha1.Sum(append(append(buf[:0], h[:]...), p.salt...))
+	}
+	return h
+}
+
+// covers tells whether a hash lies strictly between the owner's and the next one:
+// equal is a match, and no name without records.
+func (n *nsec3) covers(h hash) bool {
+	after, before := bytes.Compare(n.owner[:], h[:]) < 0, bytes.Compare(h[:], n.next[:]) < 0
+	if bytes.Compare(n.owner[:], n.next[:]) < 0 {
+		return after && before
+	}
+	return after || before // the last of the chain, which leads back to the first
+}
+
+func (hs *hashes) match(name dnsname.Name) (*nsec3, error) {
+	h, err := hs.hashed(name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range hs.list {
+		if hs.list[i].owner == h {
+			return &hs.list[i], nil
+		}
+	}
+	return nil, nil
+}
+
+func (hs *hashes) cover(name dnsname.Name) (*nsec3, error) {
+	h, err := hs.hashed(name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range hs.list {
+		if hs.list[i].covers(h) {
+			return &hs.list[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// enclosed is the closest encloser proof of a name (RFC 5155, section 8.3): an
+// ancestor that exists, and the name one label longer that does not.
+type enclosed struct {
+	encloser dnsname.Name
+	next     *nsec3 // covers the next closer name
+}
+
+// enclose looks for the closest encloser of a name that itself has no record; nil
+// when it is not proven. It goes up from the name, and hashes each ancestor at most
+// once for all proofs of an answer.
+func (hs *hashes) enclose(name dnsname.Name) (*enclosed, error) {
+	if !name.IsStrictlyBelow(hs.zone) {
+		return nil, nil
+	}
+	closer := name
+	for n := name.Parent(); ; n = n.Parent() {
+		at, err := hs.match(n)
+		switch {
+		case err != nil:
+			return nil, err
+		case at == nil && n == hs.zone:
+			return nil, nil
+		case at == nil:
+			closer = n
+			continue
+		case !at.types.below(): // the name is not this zone's (RFC 5155, section 8.3)
+			return nil, nil
+		}
+		next, err := hs.cover(closer)
+		if next == nil || err != nil {
+			return nil, err
+		}
+		return &enclosed{n, next}, nil
+	}
+}
+
+// worth is what a proof by a closest encloser is worth: below an opt-out range
+// there may be delegations without a signature (RFC 5155, section 9.2).
+func (e *enclosed) worth() Proof {
+	if e.next.optOut {
+		return Unsigned
+	}
+	return Proven
+}
+
+func (hs *hashes) nameError(name dnsname.Name) (Proof, error) {
+	if hs.costly {
+		return Unsigned, nil
+	}
+	if at, err := hs.match(name); at != nil || err != nil {
+		return Unproven, err // it exists
+	}
+	e, err := hs.enclose(name)
+	if e == nil || err != nil {
+		return Unproven, err
+	}
+	if w, err := hs.cover(wildcard(e.encloser)); w == nil || err != nil {
+		return Unproven, err
+	}
+	return e.worth(), nil
+}
+
+func (hs *hashes) noData(name dnsname.Name, qtype uint16) (Proof, error) {
+	if hs.costly {
+		return Unsigned, nil
+	}
+	at, err := hs.match(name)
+	if err != nil {
+		return Unproven, err
+	}
+	if at != nil {
+		return proven(at.types.lacks(qtype, name.IsRoot())), nil
+	}
+	e, err := hs.enclose(name)
+	if e == nil || err != nil {
+		return Unproven, err
+	}
+	w, err := hs.match(wildcard(e.encloser))
+	switch {
+	case err != nil:
+		return Unproven, err
+	case w != nil && w.types.lacks(qtype, false):
+		return e.worth(), nil
+	case w == nil && e.next.optOut: // an unsigned delegation, or only names below one
+		return Unsigned, nil
+	}
+	return Unproven, nil
+}
+
+func (hs *hashes) expanded(name, encloser dnsname.Name) (Proof, error) {
+	if hs.costly {
+		return Unsigned, nil
+	}
+	if !name.IsStrictlyBelow(encloser) || !encloser.IsSubdomainOf(hs.zone) {
+		return Unproven, nil
+	}
+	next, err := hs.cover(name.Suffix(encloser.Labels() + 1))
+	if next == nil || err != nil {
+		return Unproven, err
+	}
+	return (&enclosed{encloser, next}).worth(), nil
+}
+
+func (hs *hashes) cut(name dnsname.Name) (p Proof, cut bool, err error) {
+	if hs.costly {
+		return Unsigned, true, nil
+	}
+	at, err := hs.match(name)
+	if err != nil {
+		return Unproven, false, err
+	}
+	if at != nil {
+		return proven(at.types.lacks(wire.TypeDS, false)), at.types.delegates(), nil
+	}
+	e, err := hs.enclose(name)
+	if e == nil || err != nil {
+		return Unproven, false, err
+	}
+	return e.worth(), e.next.optOut, nil
+}
