@@ -177,8 +177,8 @@ func kresFuncs(v *views) []script.Func {
 			if set, ok := c.HandleOf(1, v.flags); ok {
 				return c.Return(&script.Handle{Class: v.flags, Value: set})
 			}
-			f := flagSet(c, 1, v.flags)
-			return c.Return(&script.Handle{Class: v.flags, Value: flagsView{flags: &f}})
+			o := flagSet(c, 1, v.flags)
+			return c.Return(&script.Handle{Class: v.flags, Value: flagsView{options: &o}})
 		}},
 		same("pkt_t"), same("request_t"), same("sockaddr_t"),
 	)

@@ -26,7 +26,7 @@ func installOptions(d *Daemon) {
 		script.Func{Name: "option", Args: "name[, true | false]", Min: 1, Max: 2, Help: "a switch of resolution for all requests, such as NO_MINIMIZE", Fn: option(d)},
 		script.Func{Name: "mode", Args: "['strict' | 'normal' | 'permissive']", Max: 1, Help: "how strictly referrals are checked", Fn: mode(d)},
 		script.Func{Name: "reorder_RR", Args: "[true | false]", Max: 1, Help: "whether records of a set are rotated in answers",
-			Fn: func(c *script.Call) error { return flag(d, c, resolve.ReorderRR, 1) }},
+			Fn: func(c *script.Call) error { return optionOfAll(d, c, resolve.Options{VaryOrder: true}, 1) }},
 	)
 }
 
@@ -75,24 +75,25 @@ func setVerbose(d *Daemon, on bool) {
 
 func option(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
-		f, ok := resolve.FlagByName(text(c, 1))
+		o, ok := OptionByName(text(c, 1))
 		if !ok {
 			return fmt.Errorf("option: unknown option '%s'", c.String(1))
 		}
-		return flag(d, c, f, 2)
+		return optionOfAll(d, c, o, 2)
 	}
 }
 
-// flag gets a flag, or sets it from argument i.
-func flag(d *Daemon, c *script.Call, f resolve.Flags, i int) error {
+// optionOfAll gets an option of all requests, or sets it from argument i.
+func optionOfAll(d *Daemon, c *script.Call, o resolve.Options, i int) error {
 	if !c.IsNil(i) {
 		if v := c.Arg(i); c.Type(i) == "number" || c.Type(i) == "string" {
 			c.ArgError(i, "boolean expected, got '%v'", v)
 		}
-		d.Settings.SetFlag(f, c.Bool(i))
+		on := c.Bool(i)
+		d.Settings.Change(func(all *resolve.Options) { turn(all, o, on) })
 		d.changed()
 	}
-	return c.Return(d.Settings.Flag(f))
+	return c.Return(o.Within(d.Settings.Options()))
 }
 
 func mode(d *Daemon) func(c *script.Call) error {
@@ -106,8 +107,7 @@ func mode(d *Daemon) func(c *script.Call) error {
 		default:
 			return fmt.Errorf("mode: '%s' is not one of strict, normal, permissive", name)
 		}
-		d.Settings.SetFlag(resolve.Strict, name == "strict")
-		d.Settings.SetFlag(resolve.Permissive, name == "permissive")
+		d.Settings.Change(func(all *resolve.Options) { all.Strict, all.Permissive = name == "strict", name == "permissive" })
 		d.changed()
 		return c.Return(true)
 	}
@@ -116,10 +116,10 @@ func mode(d *Daemon) func(c *script.Call) error {
 // currentMode is the mode's name. Both flags can be set by option(); strict is
 // what such requests are then.
 func currentMode(d *Daemon) string {
-	switch {
-	case d.Settings.Flag(resolve.Strict):
+	switch all := d.Settings.Options(); {
+	case all.Strict:
 		return "strict"
-	case d.Settings.Flag(resolve.Permissive):
+	case all.Permissive:
 		return "permissive"
 	}
 	return "normal"

@@ -233,29 +233,29 @@ func textList(v any) (list []string, err error) {
 
 func (p *policies) flags(c *script.Call) error {
 	set, clear := flagSet(c, 1, p.views.flags), flagSet(c, 2, p.views.flags)
-	return p.returnAction(c, policy.SetFlags(set, clear))
+	return p.returnAction(c, policy.SetOptions(set, clear))
 }
 
 // flagSet reads nothing, 0, a name, a list of names, or a set of flags.
-func flagSet(c *script.Call, i int, class *script.Class) (f resolve.Flags) {
+func flagSet(c *script.Call, i int, class *script.Class) (o resolve.Options) {
 	if c.IsNil(i) || c.Type(i) == "number" && c.Number(i) == 0 {
-		return 0
+		return o
 	}
 	if v, ok := c.HandleOf(i, class); ok {
-		return *v.(flagsView).flags
+		return *v.(flagsView).options
 	}
 	list, err := textList(c.Arg(i))
 	if err != nil {
 		c.ArgError(i, "a flag's name or a list of them expected")
 	}
 	for _, name := range list {
-		one, ok := resolve.FlagByName(name)
+		one, ok := OptionByName(name)
 		if !ok {
 			c.ArgError(i, "unknown flag '%s'", name)
 		}
-		f |= one
+		o = o.With(one)
 	}
-	return f
+	return o
 }
 
 func (p *policies) answer(c *script.Call) error {

@@ -138,8 +138,8 @@ func TestFunctionsAsActions(t *testing.T) {
 		policy.add(policy.suffix(policy.FORWARD('192.0.2.53'), policy.todnames{ 'last.org' }))
 	`, "")
 	req, s := w.begin("twice.org", wire.TypeMX)
-	if s != resolve.Produce || !req.Flags.Has(resolve.NoCache) || !req.Alone {
-		t.Errorf("twice.org: state %d, flags %b, alone %v", s, req.Flags, req.Alone)
+	if s != resolve.Produce || !req.Options.BypassCache || !req.Alone {
+		t.Errorf("twice.org: state %d, options %+v, alone %v", s, req.Options, req.Alone)
 	}
 	w.expect(step{"seen", "[addr] => 192.0.2.9#5353\n[answer] => 15\n[n] => 2\n[name] => twice.org.\n[state] => 1\n[tcp] => false\n[type] => 15\n"},
 		step{"kept.uid", "ERROR error: this request is over…"})

@@ -23,11 +23,11 @@ func (v queryView) question() resolve.Question {
 	return v.q.Question
 }
 
-func (v queryView) flags() *resolve.Flags {
+func (v queryView) options() *resolve.Options {
 	if v.q == nil {
-		return &v.r.req.Flags
+		return &v.r.req.Options
 	}
-	return &v.q.Flags
+	return &v.q.Options
 }
 
 func (v *views) queryClass() *script.Class {
@@ -48,7 +48,7 @@ func (v *views) queryClass() *script.Class {
 		case "sclass":
 			return q.question().Class, nil
 		case "flags":
-			return &script.Handle{Class: v.flags, Value: flagsView{q.r, q.flags()}}, nil
+			return &script.Handle{Class: v.flags, Value: flagsView{q.r, q.options()}}, nil
 		case "id", "uid":
 			if q.q == nil {
 				return 0, nil
@@ -92,31 +92,31 @@ func cutClass() *script.Class {
 
 // flagsView is a set of flags that a script reads and changes by name.
 type flagsView struct {
-	r     *reqView // nil for a set that belongs to no request
-	flags *resolve.Flags
+	r       *reqView // nil for a set that belongs to no request
+	options *resolve.Options
 }
 
 func flagsClass() *script.Class {
 	class := &script.Class{Name: "flag set"}
-	flag := func(c *script.Call, value any, key any) (flagsView, resolve.Flags) {
+	flag := func(c *script.Call, value any, key any) (flagsView, resolve.Options) {
 		v := value.(flagsView)
 		if v.r != nil {
 			v.r.must(c)
 		}
 		name, _ := key.(string)
-		f, ok := resolve.FlagByName(name)
+		o, ok := OptionByName(name)
 		if !ok {
 			c.Raise(script.Usage(fmt.Sprintf("unknown flag '%v'", key)))
 		}
-		return v, f
+		return v, o
 	}
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
-		v, f := flag(c, value, key)
-		return v.flags.Has(f), nil
+		v, o := flag(c, value, key)
+		return o.Within(*v.options), nil
 	}
 	class.Set = func(c *script.Call, value any, key any) error {
-		v, f := flag(c, value, key)
-		*v.flags = v.flags.With(f, c.Bool(1))
+		v, o := flag(c, value, key)
+		turn(v.options, o, c.Bool(1))
 		return nil
 	}
 	return class

@@ -134,7 +134,7 @@ func (v *views) requestClass() *script.Class {
 		case "current_query":
 			return v.initial(r), nil
 		case "options":
-			return &script.Handle{Class: v.flags, Value: flagsView{r, &req.Flags}}, nil
+			return &script.Handle{Class: v.flags, Value: flagsView{r, &req.Options}}, nil
 		case "qsource":
 			return &script.Handle{Class: v.qsource, Value: r}, nil
 		case "rank":

@@ -68,7 +68,7 @@ func (a *asker) trace(c *script.Call) error {
 // question is what resolve() was called with.
 type question struct {
 	resolve.Question
-	flags        resolve.Flags
+	options      resolve.Options
 	finish, init *script.Ref
 }
 
@@ -86,8 +86,8 @@ func (a *asker) resolve(c *script.Call) error {
 		return c.Return(false)
 	}
 	req := &resolve.Request{
-		Question: q.Question, RD: true, Flags: q.flags,
-		DO: q.flags.Has(resolve.DNSSECWant), CD: q.flags.Has(resolve.DNSSECCD),
+		Question: q.Question, RD: true, Options: q.options,
+		DO: q.options.AsksDO, CD: q.options.AsksCD,
 	}
 	view := a.views.of(req)
 	if q.init != nil {
@@ -125,7 +125,7 @@ func (a *asker) fromArgs(c *script.Call) question {
 	if !c.IsNil(3) {
 		q.Class = uint16(c.Int(3, 1, 0xffff))
 	}
-	q.flags = flagSet(c, 4, a.views.flags)
+	q.options = flagSet(c, 4, a.views.flags)
 	q.finish, q.init = optFunction(c, 5), optFunction(c, 6)
 	return q
 }
@@ -154,7 +154,7 @@ func (a *asker) fromTable(c *script.Call) question {
 			}
 			q.Class = uint16(n)
 		case "options":
-			q.flags = flagValue(c, pair.Value)
+			q.options = flagValue(c, pair.Value)
 		case "finish":
 			q.finish = functionValue(c, key, pair.Value)
 		case "init":
@@ -178,13 +178,13 @@ func functionValue(c *script.Call, key string, v any) *script.Ref {
 }
 
 // flagValue is flagSet for a value of a table.
-func flagValue(c *script.Call, v any) (f resolve.Flags) {
+func flagValue(c *script.Call, v any) (o resolve.Options) {
 	if v == 0.0 {
-		return 0
+		return o
 	}
 	if h, ok := v.(*script.Handle); ok {
 		if set, ok := h.Value.(flagsView); ok {
-			return *set.flags
+			return *set.options
 		}
 	}
 	list, err := textList(v)
@@ -192,13 +192,13 @@ func flagValue(c *script.Call, v any) (f resolve.Flags) {
 		c.ArgError(1, "options: a flag's name or a list of them expected")
 	}
 	for _, name := range list {
-		one, ok := resolve.FlagByName(name)
+		one, ok := OptionByName(name)
 		if !ok {
 			c.ArgError(1, "unknown flag '%s'", name)
 		}
-		f |= one
+		o = o.With(one)
 	}
-	return f
+	return o
 }
 
 // nameArg is a name as text.

@@ -104,11 +104,11 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	w.expect(step{"resolve('www.example.com', kres.type.AAAA, kres.class.IN, {'NO_CACHE', 'DNSSEC_WANT'})", "true\n"})
-	if req := next(); req.Name.String() != "www.example.com." || req.Type != wire.TypeAAAA || !req.RD || !req.DO || req.CD || !req.Flags.Has(resolve.NoCache) {
+	if req := next(); req.Name.String() != "www.example.com." || req.Type != wire.TypeAAAA || !req.RD || !req.DO || req.CD || !req.Options.BypassCache {
 		t.Errorf("%+v", req)
 	}
 	w.expect(step{"worker.resolve{ name = 'x.example', type = 'MX', class = 3, options = kres.mk_qflags('DNSSEC_CD'), init = function(req) req.options.TCP = true end }", "true\n"})
-	if req := next(); req.Name.String() != "x.example." || req.Type != 15 || req.Class != 3 || !req.CD || !req.Flags.Has(resolve.TCP) {
+	if req := next(); req.Name.String() != "x.example." || req.Type != 15 || req.Class != 3 || !req.CD || !req.Options.TCPOnly {
 		t.Errorf("%+v", req)
 	}
 	// finish runs on the machine, with the answer and the request, and only then.

@@ -12,7 +12,6 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/logging"
-	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/version"
 )
@@ -123,7 +122,7 @@ func TestModeOptionAndReorder(t *testing.T) {
 		step{"option(5)", "ERROR …"},
 		step{"option()", "ERROR …"},
 	)
-	if !w.d.Settings.Flag(resolve.NoMinimize) || w.changes == 0 {
+	if !w.d.Settings.Options().WholeName || w.changes == 0 {
 		t.Errorf("the settings do not know; told of %d changes", w.changes)
 	}
 	w.expectFile("\nmode('lax')", "config:2: mode: 'lax' is not one of strict, normal, permissive")

@@ -24,16 +24,12 @@ func (c *Cache) Layer() *resolve.Layer {
 // noCache tells whether a query is to be answered from the network, and nothing
 // of it to be kept.
 func noCache(req *resolve.Request, q *resolve.Query) bool {
-	f := req.Flags
-	if q != nil {
-		f |= q.Flags
-	}
-	return f&resolve.NoCache != 0
+	return req.Options.BypassCache || q != nil && q.Options.BypassCache
 }
 
 // wantsCD tells whether data that failed validation may be used.
 func wantsCD(req *resolve.Request, q *resolve.Query) bool {
-	return req.CD || (req.Flags|q.Flags)&resolve.DNSSECCD != 0
+	return req.CD || req.Options.AsksCD || q.Options.AsksCD
 }
 
 func (c *Cache) begin(req *resolve.Request) resolve.State {
@@ -58,7 +54,7 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	}
 	var cut *zonecut.Cut
 	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), census: found, cut: &cut}.find()
-	if o.Kind == resolve.Alias && q.Forwards() && q.Flags&resolve.Stub != 0 { // a chain whose end the server tells
+	if o.Kind == resolve.Alias && q.Forwards() && q.Options.Stub { // a chain whose end the server tells
 		o, _ = c.Stale(q.Question, req.Now, wantsCD(req, q), 0, nil)
 	}
 	if o.Kind == resolve.Pending {
@@ -72,13 +68,13 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Produce
 	}
 	c.n.hit.Add(1)
-	if q.Cut == nil && (req.Flags|q.Flags)&resolve.AlwaysCut != 0 { // for scripts: nobody is asked
+	if q.Cut == nil && (req.Options.FindCut || q.Options.FindCut) { // for scripts: nobody is asked
 		if q.Cut = cut; cut == nil {
 			q.Cut = c.Closest(q.Name, req.Now)
 		}
 	}
 	q.Outcome = o
-	q.Flags |= resolve.Cached
+	q.Options.FromCache = true
 	if req.Tell != nil {
 		req.Tell(q, resolve.CacheHit{Outcome: &q.Outcome})
 	}

@@ -207,7 +207,7 @@ func TestLowerRankDoesNotReplace(t *testing.T) {
 
 func TestNoCacheFlag(t *testing.T) {
 	w := newWorld(t)
-	no := func(r *resolve.Request) { r.Flags |= resolve.NoCache }
+	no := func(r *resolve.Request) { r.Options.BypassCache = true }
 	q := question(t, "www.example.", wire.TypeA)
 	a := rrset(t, insecure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04")
 	w.learn(q, positive(a), no)
@@ -367,9 +367,9 @@ func TestAStubsChainIsWholeOrUnknown(t *testing.T) {
 	alias := rrset(t, insecure, "www.example.", wire.TypeCNAME, 100, string(name(t, "a.example.")))
 	w.learn(q, resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{alias}, Target: name(t, "a.example.")})
 	stub := func() (resolve.State, resolve.Outcome) {
-		req := w.request(q, func(r *resolve.Request) { r.Flags = resolve.Stub })
+		req := w.request(q, func(r *resolve.Request) { r.Options = resolve.Options{Stub: true} })
 		w.layer.Begin(req)
-		query := &resolve.Query{Question: q, Flags: resolve.Stub, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}}
+		query := &resolve.Query{Question: q, Options: resolve.Options{Stub: true}, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}}
 		return w.layer.Produce(req, query), query.Outcome
 	}
 	if s, o := stub(); s != resolve.Produce {
@@ -387,15 +387,15 @@ func TestTheCutOfACachedAnswer(t *testing.T) {
 	q := question(t, "www.example.", wire.TypeA)
 	w.learn(q, positive(rrset(t, insecure, "www.example.", wire.TypeA, 100, "\x01\x02\x03\x04")))
 	w.Keep(cut(t, "example.", w.now()+100), w.now())
-	for flags, want := range map[resolve.Flags]bool{0: false, resolve.AlwaysCut: true} {
-		req := w.request(q, func(r *resolve.Request) { r.Flags = flags })
+	for options, want := range map[resolve.Options]bool{{}: false, {FindCut: true}: true} {
+		req := w.request(q, func(r *resolve.Request) { r.Options = options })
 		w.layer.Begin(req)
-		query := &resolve.Query{Question: q, Flags: flags}
+		query := &resolve.Query{Question: q, Options: options}
 		if w.layer.Produce(req, query) != resolve.Done {
 			t.Fatal("not found")
 		}
 		if known := query.Cut != nil && query.Cut.Name == name(t, "example."); known != want {
-			t.Errorf("flags %v: cut %+v", flags.Names(), query.Cut)
+			t.Errorf("options %+v: cut %+v", options, query.Cut)
 		}
 	}
 }

@@ -211,20 +211,20 @@ func TestWildcardProofIsKept(t *testing.T) {
 // node and counts the questions (RFC 9156, section 2.3).
 func TestMinimisation(t *testing.T) {
 	tests := []struct {
-		qname string
-		flags resolve.Flags
-		want  string // the names shown, up to the whole one
+		qname   string
+		options resolve.Options
+		want    string // the names shown, up to the whole one
 	}{
-		{"www.example.com.", 0, "com. example.com. www.example.com."},
-		{"com.", 0, "com."},
-		{".", 0, "."},
-		{"www.example.com.", resolve.NoMinimize, "www.example.com."},
-		{"_443._tcp.www.example.com.", 0, "com. example.com. www.example.com. _443._tcp.www.example.com."},
-		{"a.b.c.d.e.f.g.h.i.j.k.l.m.n.example.com.", 0, "com. example.com. n.example.com. m.n.example.com. k.l.m.n.example.com. i.j.k.l.m.n.example.com. g.h.i.j.k.l.m.n.example.com. e.f.g.h.i.j.k.l.m.n.example.com. c.d.e.f.g.h.i.j.k.l.m.n.example.com. a.b.c.d.e.f.g.h.i.j.k.l.m.n.example.com."},
+		{"www.example.com.", resolve.Options{}, "com. example.com. www.example.com."},
+		{"com.", resolve.Options{}, "com."},
+		{".", resolve.Options{}, "."},
+		{"www.example.com.", resolve.Options{WholeName: true}, "www.example.com."},
+		{"_443._tcp.www.example.com.", resolve.Options{}, "com. example.com. www.example.com. _443._tcp.www.example.com."},
+		{"a.b.c.d.e.f.g.h.i.j.k.l.m.n.example.com.", resolve.Options{}, "com. example.com. n.example.com. m.n.example.com. k.l.m.n.example.com. i.j.k.l.m.n.example.com. g.h.i.j.k.l.m.n.example.com. e.f.g.h.i.j.k.l.m.n.example.com. c.d.e.f.g.h.i.j.k.l.m.n.example.com. a.b.c.d.e.f.g.h.i.j.k.l.m.n.example.com."},
 	}
 	for _, tt := range tests {
 		r, q := query(tt.qname, wire.TypeA, ".")
-		q.Flags = tt.flags
+		q.Options = tt.options
 		var shown []string
 		for range 30 {
 			checkout(r, q)
@@ -317,7 +317,7 @@ func TestChainInOneMessage(t *testing.T) {
 		if got := kind(q.Outcome.Kind); got != tt.want {
 			t.Errorf("%s to %s: got %s, want %s", tt.from, tt.to, got, tt.want)
 		}
-		q.Iter, q.Outcome, q.Cut.Hints, q.Flags = resolve.IterState{}, resolve.Outcome{}, true, resolve.Forward
+		q.Iter, q.Outcome, q.Cut.Hints, q.Options = resolve.IterState{}, resolve.Outcome{}, true, resolve.Options{Forward: true}
 		q.Cut.Name = name(".")
 		consume(r, q, message(t, q.Asked, "ra NOERROR", records...))
 		if got := kind(q.Outcome.Kind); got != "positive" {
@@ -357,12 +357,12 @@ func FuzzConsume(f *testing.F) {
 		if err != nil || err2 != nil {
 			return
 		}
-		for _, mode := range []resolve.Flags{0, resolve.Strict, resolve.Permissive} {
+		for _, mode := range []resolve.Options{{}, {Strict: true}, {Permissive: true}} {
 			r, q := query("www.example.com.", qtype, "example.com.")
 			if n.IsSubdomainOf(q.Cut.Name) {
 				q.Name = n
 			}
-			q.Flags = mode
+			q.Options = mode
 			keepsToItsZone(t, r, q, m)
 		}
 	})
@@ -395,10 +395,10 @@ func glueBelongs(t *testing.T, q *resolve.Query, c *zonecut.Cut, m *wire.Msg) {
 	}
 	for _, ns := range c.NS {
 		may := ns.Name.IsSubdomainOf(q.Cut.Name)
-		switch q.Flags {
-		case resolve.Strict:
+		switch {
+		case q.Options.Strict:
 			may = ns.Name.IsSubdomainOf(c.Name)
-		case resolve.Permissive:
+		case q.Options.Permissive:
 			may = true
 		}
 		if !may && len(ns.Addrs) > 0 || len(ns.Addrs) > limits.MaxAddrsPerNS {

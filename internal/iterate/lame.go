@@ -18,7 +18,7 @@ func (a *answer) refused() resolve.Outcome {
 			return resolve.Outcome{}
 		}
 	case wire.RcodeRefused: // by the operator's own server: the client is told, if none does better
-		if q.Forwards() && q.Flags&resolve.Stub != 0 {
+		if q.Forwards() && q.Options.Stub {
 			return a.keep(a.denial())
 		}
 	}

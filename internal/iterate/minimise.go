@@ -15,7 +15,7 @@ import (
 // makes referrals and denials plainest.
 func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 	it := &q.Iter
-	if it.Whole || it.Timeouts > 1 || q.Flags&resolve.NoMinimize != 0 || q.Forwards() || it.Probes >= limits.QnameMinSteps {
+	if it.Whole || it.Timeouts > 1 || q.Options.WholeName || q.Forwards() || it.Probes >= limits.QnameMinSteps {
 		return q.Question
 	}
 	known := q.Cut.Name.Labels()

@@ -58,7 +58,7 @@ func (a *answer) unsupported() resolve.Outcome {
 		return a.keep(a.denial())
 	case a.msg.AA():
 		return a.denial()
-	case a.q.Flags&resolve.Permissive == 0 && a.q.Asked.Name != a.cut():
+	case !a.q.Options.Permissive && a.q.Asked.Name != a.cut():
 		return lame
 	case a.msg.Rcode == wire.RcodeNXDomain, find(a.auth, a.cut(), wire.TypeNS) == nil && len(a.msg.Answer) == 0:
 		return a.keep(a.denial())

@@ -116,10 +116,10 @@ func (a *answer) glue(zone, ns dnsname.Name) (addrs []netip.Addr) {
 // mayGlue is the table of the three modes: strict takes glue only where there is
 // no other way, normal what the delegating zone may know, permissive anything.
 func (a *answer) mayGlue(zone, ns dnsname.Name) bool {
-	switch f := a.q.Flags; {
-	case f&resolve.Permissive != 0:
+	switch {
+	case a.q.Options.Permissive:
 		return true
-	case f&resolve.Strict != 0:
+	case a.q.Options.Strict:
 		return ns.IsSubdomainOf(zone)
 	}
 	return ns.IsSubdomainOf(a.cut())

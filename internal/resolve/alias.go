@@ -20,7 +20,7 @@ func aliases(chain []Set) int {
 // follow pushes a query for the target of an alias. What the server of a stub
 // rule told is final: it knows the chain as far as it is to be told.
 func (s *solver) follow(q *Query) error {
-	if q.Forwards() && q.Flags&Stub != 0 && q.run.msg != nil {
+	if q.Forwards() && q.Options.Stub && q.run.msg != nil {
 		q.Outcome.Kind = Positive
 		return s.solved(q)
 	}
@@ -30,13 +30,13 @@ func (s *solver) follow(q *Query) error {
 	}
 	sub := &Query{
 		Question: Question{q.Outcome.Target, q.Type, q.Class},
-		Parent:   q, Flags: q.Flags, Depth: q.Depth, Steps: steps,
+		Parent:   q, Options: q.Options, Depth: q.Depth, Steps: steps,
 	}
-	sub.Flags &^= Cached
+	sub.Options.FromCache = false
 	if q.Forwards() && sub.Name.IsSubdomainOf(q.Cut.Name) {
 		sub.Cut = q.Cut
 	} else {
-		sub.Flags &^= Stub | Forward
+		sub.Options = sub.Options.withoutRule()
 	}
 	if err := s.r.Plan.Push(sub); err != nil {
 		return err

@@ -65,8 +65,8 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 func want(q *Query) selection.Want {
 	return selection.Want{
 		Cut: q.Cut, Tried: &q.run.tried,
-		NoIPv4: q.Flags&NoIPv4 != 0, NoIPv6: q.Flags&NoIPv6 != 0,
-		AnyAddress: q.Flags&AllowLocal != 0, AskDead: q.Flags&NoThrottle != 0,
+		NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
+		AnyAddress: q.Options.AnyAddress, AskDead: q.Options.AskSilent,
 	}
 }
 
@@ -84,9 +84,9 @@ func (s *solver) aim(q *Query, c selection.Choice) {
 func serverOf(q *Query, c selection.Choice) Server {
 	return Server{
 		Addr:   c.Addr,
-		TCP:    q.Flags&TCP != 0 || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
-		NoEDNS: q.Flags&SafeMode != 0 || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.Iter.Plain == c.Addr,
-		NoCase: q.Flags&No0x20 != 0 || c.Cannot&selection.NoCase != 0,
+		TCP:    q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
+		NoEDNS: q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.Iter.Plain == c.Addr,
+		NoCase: q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
 	}
 }
 
@@ -207,8 +207,8 @@ func (s *solver) timedOut(q *Query, c selection.Choice) {
 func (s *solver) withoutTCP(q *Query, c selection.Choice) {
 	s.cfg.Servers.TCPFailed(c.Addr)
 	switch {
-	case c.Confirm && !c.Resort && q.Flags&TCP == 0:
-	case c.Resort, c.Cannot&selection.NeedTCP != 0 && q.Flags&TCP == 0:
+	case c.Confirm && !c.Resort && !q.Options.TCPOnly:
+	case c.Resort, c.Cannot&selection.NeedTCP != 0 && !q.Options.TCPOnly:
 		s.timedOut(q, c)
 	default:
 		q.run.tried.Reject(c.NS, c.Addr)

@@ -96,18 +96,18 @@ func TestGlueModes(t *testing.T) {
 		"d.com.": "d.com. NS ns.e.net.\nwww.d.com. A 192.0.2.103\n",
 	})
 	tests := []struct {
-		mode   resolve.Flags
+		mode   resolve.Options
 		name   string
 		direct bool // the glue was used: no look-up of the name server
 	}{
-		{resolve.Strict, "www.a.com.", true}, {0, "www.a.com.", true}, {resolve.Permissive, "www.a.com.", true},
-		{resolve.Strict, "www.b.com.", false}, {0, "www.b.com.", true}, {resolve.Permissive, "www.b.com.", true},
-		{resolve.Strict, "www.d.com.", false}, {0, "www.d.com.", false}, {resolve.Permissive, "www.d.com.", true},
+		{resolve.Options{Strict: true}, "www.a.com.", true}, {resolve.Options{}, "www.a.com.", true}, {resolve.Options{Permissive: true}, "www.a.com.", true},
+		{resolve.Options{Strict: true}, "www.b.com.", false}, {resolve.Options{}, "www.b.com.", true}, {resolve.Options{Permissive: true}, "www.b.com.", true},
+		{resolve.Options{Strict: true}, "www.d.com.", false}, {resolve.Options{}, "www.d.com.", false}, {resolve.Options{Permissive: true}, "www.d.com.", true},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, zs)
-			w.flags = tt.mode
+			w.options = tt.mode
 			w.reply = func(to netip.Addr, q resolve.Question, m *dns.Msg) {
 				if to == netip.MustParseAddr("198.51.100.2") && q.Name == mustName("d.com.") {
 					rr, _ := dns.NewRR("ns.e.net. 3600 A 192.0.2.3")
@@ -117,7 +117,7 @@ func TestGlueModes(t *testing.T) {
 			got := w.ask(tt.name, "A")
 			sent := w.asked()
 			if !strings.HasPrefix(got, "NOERROR") || (len(sent) == 3) != tt.direct {
-				t.Errorf("flags %b, %s: got %s with %d questions, want glue used: %v", tt.mode, tt.name, got, len(sent), tt.direct)
+				t.Errorf("options %+v, %s: got %s with %d questions, want glue used: %v", tt.mode, tt.name, got, len(sent), tt.direct)
 			}
 		})
 	}

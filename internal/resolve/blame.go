@@ -74,10 +74,10 @@ func (s *solver) verdict(q *Query) (v verdict) {
 
 func (v *verdict) count(q *Query, a netip.Addr, b *blamed) {
 	switch {
-	case a.Is4() && q.Flags&NoIPv4 != 0, a.Is6() && q.Flags&NoIPv6 != 0:
+	case a.Is4() && q.Options.NoIPv4, a.Is6() && q.Options.NoIPv6:
 		v.off++
 		return
-	case !q.Cut.Hints && q.Flags&AllowLocal == 0 && selection.Forbidden(a):
+	case !q.Cut.Hints && !q.Options.AnyAddress && selection.Forbidden(a):
 		v.forbidden++
 		return
 	}
@@ -126,12 +126,12 @@ func (s *solver) gaveUp(q *Query) error {
 		e.err, e.text = ErrUnreachable, whose+" can be reached"
 	case v.busy > 0:
 		e.err, e.text = ErrBusy, "too many questions wait for the servers of "+q.Cut.Name.String()
-	case q.Flags.Has(NoIPv4 | NoIPv6):
+	case q.Options.NoIPv4 && q.Options.NoIPv6:
 		e.err, e.text = ErrNoFamily, "neither IPv4 nor IPv6 may be used"
 	case v.all > 0:
 		e.err, e.text = ErrNoServer, whose+" could be asked"
 	case v.off > 0:
-		e.err, e.text = ErrNoAddress, whose+" has an address of IPv"+family(q.Flags)+", and no other may be used"
+		e.err, e.text = ErrNoAddress, whose+" has an address of IPv"+family(q)+", and no other may be used"
 	case v.forbidden > 0:
 		e.err, e.text = ErrNoAddress, whose+" has an address that may be asked"
 	default:
@@ -154,8 +154,9 @@ func (s *solver) inTime(q *Query, err error) error {
 	return &zoneError{zone: q.Cut.Name, err: err, text: noneOf(q) + " answered in time"}
 }
 
-func family(f Flags) string {
-	if f&NoIPv4 != 0 {
+// family is the one that may be used.
+func family(q *Query) string {
+	if q.Options.NoIPv4 {
 		return "6"
 	}
 	return "4"
@@ -164,7 +165,7 @@ func family(f Flags) string {
 // noneOf begins a sentence about all servers that q could ask.
 func noneOf(q *Query) string {
 	switch {
-	case q.Forwards() && q.Flags&Stub != 0:
+	case q.Forwards() && q.Options.Stub:
 		return "no server of the stub rule"
 	case q.Forwards():
 		return "no forwarder"

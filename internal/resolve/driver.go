@@ -24,8 +24,8 @@ type Config struct {
 	Cuts      Cuts
 	Servers   *selection.Selector
 	Counters  *limits.Counters
-	// Flags are in force for every request (option(), mode(), net.ipv6).
-	Flags func() Flags
+	// Options are in force for every request (option(), mode(), net.ipv6). nil: none.
+	Options func() Options
 	// Everything answers questions of type ANY after the Begin hooks, instead of
 	// resolving them; nil: they are resolved.
 	Everything func(*Request)
@@ -52,8 +52,8 @@ type Driver struct {
 
 // NewDriver makes a Driver.
 func NewDriver(cfg Config) *Driver {
-	if cfg.Flags == nil {
-		cfg.Flags = func() Flags { return 0 }
+	if cfg.Options == nil {
+		cfg.Options = func() Options { return Options{} }
 	}
 	if cfg.Context == nil {
 		cfg.Context = context.Background()
@@ -74,7 +74,7 @@ func (d *Driver) Panics() uint64 { return d.panics.Panics() }
 // records must put a new slice in their place.
 func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	layers := d.cfg.Layers()
-	r.Flags |= d.cfg.Flags()
+	r.Options = r.Options.With(d.cfg.Options())
 	if r.Budget == nil {
 		r.Budget = NewBudget(d.cfg.Counters)
 	}

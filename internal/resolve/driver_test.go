@@ -88,7 +88,7 @@ func TestDifferentRequestsAreNotJoined(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, change := range []func(*resolve.Request){
 			func(*resolve.Request) {}, func(r *resolve.Request) { r.CD = true }, func(r *resolve.Request) { r.Join = "rule 1" },
-			func(r *resolve.Request) { r.Flags = resolve.NoCache }, func(r *resolve.Request) { r.Alone = true },
+			func(r *resolve.Request) { r.Options = resolve.Options{BypassCache: true} }, func(r *resolve.Request) { r.Alone = true },
 		} {
 			wg.Go(func() {
 				r := w.request("www.example.com.", "A")
@@ -279,7 +279,7 @@ func TestYield(t *testing.T) {
 			calls++
 			if sub == nil {
 				var err error
-				sub, err = r.Push(q, resolve.Question{Name: mustName("help.example.com."), Type: wire.TypeTXT, Class: wire.ClassIN}, q.Flags)
+				sub, err = r.Push(q, resolve.Question{Name: mustName("help.example.com."), Type: wire.TypeTXT, Class: wire.ClassIN}, q.Options)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -330,7 +330,7 @@ func TestForwarding(t *testing.T) {
 		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\nalias.example.com. CNAME www.example.com.\n")))
 		cut := &zonecut.Cut{Name: mustName("."), Hints: true, NS: []zonecut.NameServer{{Name: mustName("forwarder."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
 		r := w.request("alias.example.com.", "A")
-		r.Cut, r.Flags = cut, resolve.Forward
+		r.Cut, r.Options = cut, resolve.Options{Forward: true}
 		w.driver.Resolve(t.Context(), r)
 		if got := show(&r.Result); got != "NOERROR; alias.example.com. CNAME www.example.com.; www.example.com. A 192.0.2.10" {
 			t.Errorf("got %s", got)

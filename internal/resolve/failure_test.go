@@ -51,13 +51,13 @@ func TestFailuresAreExplained(t *testing.T) {
 			w.cuts.m["\x03com\x00"] = &zonecut.Cut{Name: "\x03com\x00", Expires: 1 << 40, NS: []zonecut.NameServer{{Name: mustName("ns.com.")}}}
 		}, 22, "no address of a server of com. was found"},
 		{"on loopback", servers(1, "127.0.0.%d"), 22, "no server of example.com. has an address that may be asked"},
-		{"IPv6 only without IPv6", func(w *world) { servers(1, "2001:db8::%d")(w); w.flags |= resolve.NoIPv6 }, 22, "no server of example.com. has an address of IPv4, and no other may be used"},
-		{"no family of addresses", func(w *world) { w.flags |= resolve.NoIPv4 | resolve.NoIPv6 }, 14, "neither IPv4 nor IPv6 may be used"},
+		{"IPv6 only without IPv6", func(w *world) { servers(1, "2001:db8::%d")(w); w.options.NoIPv6 = true }, 22, "no server of example.com. has an address of IPv4, and no other may be used"},
+		{"no family of addresses", func(w *world) { w.options.NoIPv4 = true; w.options.NoIPv6 = true }, 14, "neither IPv4 nor IPv6 may be used"},
 		{"a forwarder that refuses", func(w *world) {
 			cut := &zonecut.Cut{Name: "\x00", Hints: true, NS: []zonecut.NameServer{{Name: mustName("192\\.0\\.2\\.1."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
 			w.net.Host("192.0.2.1").Play(refuse)
 			w.layers = append(w.layers, &resolve.Layer{Begin: func(r *resolve.Request) resolve.State {
-				r.Flags, r.Cut = r.Flags|resolve.Forward, cut
+				r.Options.Forward, r.Cut = true, cut
 				return resolve.Produce
 			}})
 		}, 22, "no forwarder gives an answer: 1 of 1 address answered REFUSED"},
@@ -135,7 +135,7 @@ func TestAFailureOfASubQueryIsNotTold(t *testing.T) {
 				if q != r.Root() || q.Outcome.Kind != resolve.Positive || sub != nil {
 					return resolve.Consume
 				}
-				sub, _ = r.Push(q, resolve.Question{Name: help, Type: wire.TypeTXT, Class: wire.ClassIN}, q.Flags)
+				sub, _ = r.Push(q, resolve.Question{Name: help, Type: wire.TypeTXT, Class: wire.ClassIN}, q.Options)
 				return resolve.Yield
 			},
 		})

@@ -32,7 +32,7 @@ func (ns *servers) byGlue(name dnsname.Name) {
 // sees it.
 func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
 	p := q.Parent
-	if q.Flags&Strict != 0 || p == nil || p.run.ns.fetch == nil || p.run.ns.fetch.sub != q || slices.Contains(p.run.ns.glued, q.Name) {
+	if q.Options.Strict || p == nil || p.run.ns.fetch == nil || p.run.ns.fetch.sub != q || slices.Contains(p.run.ns.glued, q.Name) {
 		return false
 	}
 	ns := cut.Find(q.Name)

@@ -25,17 +25,17 @@ func TestAddressOfANameServerFromGlue(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, glue string
-		mode       resolve.Flags
+		mode       resolve.Options
 		lookups    bool
 	}{
-		{"right glue", "192.0.2.1", 0, false},
-		{"glue of a server without the zone", "192.0.2.3", 0, true},
-		{"strict", "192.0.2.1", resolve.Strict, true},
+		{"right glue", "192.0.2.1", resolve.Options{}, false},
+		{"glue of a server without the zone", "192.0.2.3", resolve.Options{}, true},
+		{"strict", "192.0.2.1", resolve.Options{Strict: true}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, zs(tt.glue))
-				w.flags = tt.mode
+				w.options = tt.mode
 				w.reply = func(to netip.Addr, _ resolve.Question, m *dns.Msg) {
 					if to == netip.MustParseAddr("192.0.2.3") {
 						m.Rcode, m.Answer, m.Ns, m.Extra = dns.RcodeRefused, nil, nil, nil

@@ -19,10 +19,10 @@ type flights struct {
 // flightKey holds all that one answer depends on.
 type flightKey struct {
 	Question
-	cd, rd bool
-	flags  Flags
-	cut    *zonecut.Cut
-	join   string
+	cd, rd  bool
+	options Options
+	cut     *zonecut.Cut
+	join    string
 	// hasty: those who wait longer get nothing from one who gives up early.
 	hasty bool
 }
@@ -41,7 +41,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		d.resolve(layers, r)
 		return
 	}
-	key := flightKey{r.Question, r.CD, r.RD, r.Flags, r.Cut, r.Join, r.impatient()}
+	key := flightKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.impatient()}
 	f, leads, full := d.flights.join(key, mayFollow(r))
 	switch {
 	case full:

@@ -33,7 +33,7 @@ type lease struct {
 func (s *solver) leased(q *Query) bool {
 	l := &q.run.lease
 	leases := s.leases.Load()
-	if leases == nil || l.asked || q.Parent != nil || q.Flags&NoCache != 0 {
+	if leases == nil || l.asked || q.Parent != nil || q.Options.BypassCache {
 		return true
 	}
 	if l.began.IsZero() {

@@ -63,17 +63,3 @@ func TestThrottleForgets(t *testing.T) {
 		t.Errorf("got %d names, want at most %d", len(th.m), limits.ThrottledNames)
 	}
 }
-
-func TestFlagsHaveTheirNames(t *testing.T) {
-	if 1<<len(flagNames) != flagsEnd {
-		t.Fatalf("%d names for flags up to %b", len(flagNames), flagsEnd)
-	}
-	for name, want := range map[string]Flags{"NO_MINIMIZE": NoMinimize, "forward": Forward, "NO_EDNS": SafeMode, "DNS64_DISABLE": DNS64Disable} {
-		if got, ok := FlagByName(name); !ok || got != want {
-			t.Errorf("%s: got %b, want %b", name, got, want)
-		}
-	}
-	if _, ok := FlagByName("NO_SUCH"); ok {
-		t.Error("NO_SUCH is a flag")
-	}
-}

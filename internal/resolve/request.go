@@ -21,8 +21,8 @@ type Request struct {
 	Transport transport.Transport
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).
 	RD, CD, DO bool
-	// Flags are in force for every query of the request.
-	Flags Flags
+	// Options are in force for every query of the request.
+	Options Options
 	// Now is the wall time of acceptance in seconds since 1970; every TTL of the
 	// request is judged by it.
 	Now int64
@@ -43,7 +43,7 @@ type Request struct {
 	// step that nobody is told.
 	Tell func(q *Query, step Step)
 
-	// Cut, when a Begin hook sets it together with Stub or Forward in Flags, holds
+	// Cut, when a Begin hook sets it together with Stub or Forward in Options, holds
 	// the servers that the request's own question goes to. It is compared by
 	// identity: one rule, one Cut.
 	Cut *zonecut.Cut
@@ -86,9 +86,9 @@ func (r *Request) impatient() bool { return r.Patience > 0 && r.Patience < limit
 // Query is one question on the plan of a request.
 type Query struct {
 	Question
-	ID     uint32
-	Parent *Query
-	Flags  Flags
+	ID      uint32
+	Parent  *Query
+	Options Options
 	// Cut is the zone whose servers are asked; nil until it is looked up.
 	Cut *zonecut.Cut
 	// Asked is the question that goes upstream: the query's own, or a minimised one
@@ -117,7 +117,9 @@ type Query struct {
 
 // Forwards tells whether the query's servers were chosen by the operator, so
 // that what they say is final: nothing is iterated from there.
-func (q *Query) Forwards() bool { return q.Flags&(Stub|Forward) != 0 && q.Cut != nil && q.Cut.Hints }
+func (q *Query) Forwards() bool {
+	return (q.Options.Stub || q.Options.Forward) && q.Cut != nil && q.Cut.Hints
+}
 
 // Server is one address of a name server and how to speak to it.
 type Server struct {
@@ -133,9 +135,9 @@ func (r *Request) Root() *Query { return r.root }
 
 // Push makes question a sub-query of q and returns it. A layer that pushes
 // returns Yield, and finds Solved or Err set in the sub-query when its hook is
-// called again. flags replace those of q.
-func (r *Request) Push(q *Query, question Question, flags Flags) (*Query, error) {
-	sub := &Query{Question: question, Parent: q, Flags: flags, Depth: q.Depth, Steps: q.Steps}
+// called again. options replace those of q.
+func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
+	sub := &Query{Question: question, Parent: q, Options: options, Depth: q.Depth, Steps: q.Steps}
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func (r *Request) Push(q *Query, question Question, flags Flags) (*Query, error)
 func (r *Request) Hit(id limits.ID) { r.Plan.counters.Hit(id) }
 
 // pushAddress makes the address of a name server a sub-query of q.
-func (r *Request) pushAddress(q *Query, question Question, flags Flags) (*Query, error) {
+func (r *Request) pushAddress(q *Query, question Question, options Options) (*Query, error) {
 	if q.Depth >= limits.MaxRecursionDepth {
 		r.Plan.counters.Hit(limits.RecursionDepth)
 		return nil, ErrDepth
@@ -157,7 +159,7 @@ func (r *Request) pushAddress(q *Query, question Question, flags Flags) (*Query,
 			return nil, ErrCycle
 		}
 	}
-	sub := &Query{Question: question, Parent: q, Flags: flags, Depth: q.Depth + 1}
+	sub := &Query{Question: question, Parent: q, Options: options, Depth: q.Depth + 1}
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}

@@ -146,10 +146,10 @@ func (s *solver) leftAlone(ns dnsname.Name) bool {
 // families are the types to look up, without what the cache knows already.
 func (s *solver) families(q *Query, name dnsname.Name) (types []uint16) {
 	_, known4, known6 := s.cfg.Cuts.Addrs(name, s.r.Now)
-	if q.Flags&NoIPv4 == 0 && !known4 {
+	if !q.Options.NoIPv4 && !known4 {
 		types = append(types, wire.TypeA)
 	}
-	if q.Flags&NoIPv6 == 0 && !known6 {
+	if !q.Options.NoIPv6 && !known6 {
 		types = append(types, wire.TypeAAAA)
 	}
 	return types
@@ -160,8 +160,7 @@ func (s *solver) look(q *Query, f *fetch) bool {
 	for len(f.types) > 0 {
 		t := f.types[0]
 		f.types = f.types[1:]
-		flags := s.r.Flags &^ (Stub | Forward)
-		sub, err := s.r.pushAddress(q, Question{f.name, t, q.Class}, flags)
+		sub, err := s.r.pushAddress(q, Question{f.name, t, q.Class}, s.r.Options.withoutRule())
 		if err != nil {
 			if s.r.Tell != nil {
 				s.r.Tell(q, LookupRefused{f.name, err})
@@ -204,7 +203,7 @@ func (s *solver) collect(q *Query, f *fetch) bool {
 // where they differ: a name server whose zone has a wrong address of it, or none,
 // still answers at the one by which that zone is reached.
 func (s *solver) parentSide(q *Query, name dnsname.Name) (found bool) {
-	if q.Flags&Strict != 0 {
+	if q.Options.Strict {
 		return false
 	}
 	cut := s.cfg.Cuts.Closest(name, s.r.Now)

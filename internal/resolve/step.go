@@ -53,7 +53,7 @@ type solver struct {
 func (s *solver) run() error {
 	defer s.returnLeases()
 	r := s.r
-	r.root = &Query{Question: r.Question, Flags: r.Flags, Cut: r.Cut}
+	r.root = &Query{Question: r.Question, Options: r.Options, Cut: r.Cut}
 	if err := r.Plan.Push(r.root); err != nil {
 		return err
 	}

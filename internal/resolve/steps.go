@@ -82,7 +82,8 @@ type (
 		Reason string
 		Zone   dnsname.Name
 	}
-	// OptionsSet tells which options (Flags by name) a module set for the query.
+	// OptionsSet tells which options, by their names in scripts, a module set for the
+	// query.
 	OptionsSet struct{ Names []string }
 )
 

@@ -10,7 +10,6 @@ import (
 
 	"kresd/internal/authority"
 	"kresd/internal/limits"
-	"kresd/internal/resolve"
 )
 
 // chainZone is a chain of n aliases c1 → c2 → … that ends at an address.
@@ -112,7 +111,7 @@ func TestStories(t *testing.T) {
 		{"all root servers are silent", nil, play("198.51.100.1", authority.Drop()), "www.example.com.", "A", "SERVFAIL", 4},
 		{"a minimised question is refused", example("www.a.b.example.com. A 192.0.2.40\n"), play("192.0.2.1", authority.Only(dns.TypeNS, authority.Rcode(dns.RcodeRefused))), "www.a.b.example.com.", "A", "NOERROR; www.a.b.example.com. A 192.0.2.40", 4},
 		{"an empty non-terminal is denied", example("www.a.b.example.com. A 192.0.2.40\n"), play("192.0.2.1", authority.Only(dns.TypeNS, authority.Rcode(dns.RcodeNameError))), "www.a.b.example.com.", "A", "NOERROR; www.a.b.example.com. A 192.0.2.40", 4},
-		{"without minimisation", example("www.a.b.example.com. A 192.0.2.40\n"), func(w *world) { w.flags |= resolve.NoMinimize }, "www.a.b.example.com.", "A", "NOERROR; www.a.b.example.com. A 192.0.2.40", 3},
+		{"without minimisation", example("www.a.b.example.com. A 192.0.2.40\n"), func(w *world) { w.options.WholeName = true }, "www.a.b.example.com.", "A", "NOERROR; www.a.b.example.com. A 192.0.2.40", 3},
 		{"name servers that need each other", zones{
 			"com.": "a.com. NS ns.b.net.\n", "net.": "b.net. NS ns.a.com.\n",
 		}, nil, "www.a.com.", "A", "SERVFAIL", 30},
@@ -122,7 +121,7 @@ func TestStories(t *testing.T) {
 		}, nil, "www.a.com.", "A", "NOERROR; www.a.com. A 192.0.2.13", 7},
 		{"glue on loopback", zones{"com.": "example.com. NS ns.example.com.\nns.example.com. A 127.0.0.1\n"}, nil, "www.example.com.", "A", "SERVFAIL", 2},
 		{"IPv6 only, and IPv6 is off", zones{"com.": "example.com. NS ns.example.com.\nns.example.com. AAAA 2001:db8::1\n"},
-			func(w *world) { w.flags |= resolve.NoIPv6 }, "www.example.com.", "A", "SERVFAIL", 2},
+			func(w *world) { w.options.NoIPv6 = true }, "www.example.com.", "A", "SERVFAIL", 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func (q *Query) authority() Authority {
 	switch {
 	case !q.Forwards():
 		return ByDelegation
-	case q.Flags&Stub != 0:
+	case q.Options.Stub:
 		return ByStubRule
 	}
 	return ByForwardRule

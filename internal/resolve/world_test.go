@@ -31,7 +31,7 @@ type world struct {
 	cuts     *memory
 	driver   *resolve.Driver
 	counters limits.Counters
-	flags    resolve.Flags
+	options  resolve.Options
 	layers   []*resolve.Layer
 	trace    bool
 	noTCP    bool                // connections are refused
@@ -74,7 +74,7 @@ func newResolver(t *testing.T, n *authority.Internet) *world {
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return w.layers }, Exchanger: w, Cuts: w.cuts,
 		Servers:  selection.New(selection.Config{Clock: clock.Real()}),
-		Counters: &w.counters, Flags: func() resolve.Flags { return w.flags },
+		Counters: &w.counters, Options: func() resolve.Options { return w.options },
 	})
 	return w
 }

@@ -31,8 +31,8 @@ type Settings struct {
 	// Outgoing4 and Outgoing6 are source addresses towards other servers; nil for
 	// any.
 	Outgoing4, Outgoing6 atomic.Pointer[netip.Addr]
-	// Flags are set for every request (option, mode, reorder_RR).
-	Flags atomic.Uint64
+	// options are in force for every request (option, mode, reorder_RR).
+	options atomic.Pointer[resolve.Options]
 	// Hostname is the name that the operator gave this host; nil: the system's.
 	Hostname atomic.Pointer[string]
 	// NSTimeout is how long a silent address is left alone (cache.ns_tout).
@@ -42,6 +42,7 @@ type Settings struct {
 // New is the manual's defaults.
 func New() *Settings {
 	s := &Settings{}
+	s.options.Store(&resolve.Options{})
 	s.Bufsize.Store(limits.DefaultBufsize)
 	s.UpstreamBufsize.Store(limits.UDPPayload)
 	s.TCPPipeline.Store(limits.DefaultTCPPipeline)
@@ -52,20 +53,25 @@ func New() *Settings {
 	return s
 }
 
-// RequestFlags are the flags that a new request starts with; a family that is
-// switched off is among them.
-func (s *Settings) RequestFlags() resolve.Flags {
-	return resolve.Flags(s.Flags.Load()).With(resolve.NoIPv4, s.Flag(resolve.NoIPv4) || !s.IPv4.Load()).With(resolve.NoIPv6, s.Flag(resolve.NoIPv6) || !s.IPv6.Load())
+// Options are those that the operator set for every request.
+func (s *Settings) Options() resolve.Options { return *s.options.Load() }
+
+// RequestOptions are the options that are in force for a new request; a family that
+// is switched off is among them.
+func (s *Settings) RequestOptions() resolve.Options {
+	o := s.Options()
+	o.NoIPv4 = o.NoIPv4 || !s.IPv4.Load()
+	o.NoIPv6 = o.NoIPv6 || !s.IPv6.Load()
+	return o
 }
 
-// Flag tells whether a flag is set for every request.
-func (s *Settings) Flag(f resolve.Flags) bool { return resolve.Flags(s.Flags.Load()).Has(f) }
-
-// SetFlag sets or clears a flag for every request that comes.
-func (s *Settings) SetFlag(f resolve.Flags, on bool) {
+// Change changes the options of every request that comes. fn may be called more
+// than once, with the options as they are.
+func (s *Settings) Change(fn func(*resolve.Options)) {
 	for {
-		old := s.Flags.Load()
-		if s.Flags.CompareAndSwap(old, uint64(resolve.Flags(old).With(f, on))) {
+		old := s.options.Load()
+		changed := *old
+		if fn(&changed); s.options.CompareAndSwap(old, &changed) {
 			return
 		}
 	}

@@ -17,59 +17,55 @@ func TestDefaultsAreTheManuals(t *testing.T) {
 	if time.Duration(s.TCPIdle.Load()) != 10*time.Second || s.NSTimeoutDuration() != time.Minute {
 		t.Errorf("times %v and %v", time.Duration(s.TCPIdle.Load()), s.NSTimeoutDuration())
 	}
-	if !s.IPv4.Load() || !s.IPv6.Load() || s.RequestFlags() != 0 {
-		t.Errorf("families %v and %v, flags %x", s.IPv4.Load(), s.IPv6.Load(), s.RequestFlags())
+	if !s.IPv4.Load() || !s.IPv6.Load() || s.RequestOptions() != (resolve.Options{}) {
+		t.Errorf("families %v and %v, options %+v", s.IPv4.Load(), s.IPv6.Load(), s.RequestOptions())
 	}
 	if a, b := s.Outgoing(); a.IsValid() || b.IsValid() {
 		t.Errorf("source addresses %v and %v", a, b)
 	}
 }
 
-func TestAFamilyThatIsOffIsAFlagOfEveryRequest(t *testing.T) {
+func TestAFamilyThatIsOffIsAnOptionOfEveryRequest(t *testing.T) {
 	for _, c := range []struct {
-		v4, v6, flag4, flag6 bool
-		want                 resolve.Flags
+		v4, v6, not4, not6 bool
+		want               resolve.Options
 	}{
-		{true, true, false, false, 0},
-		{false, true, false, false, resolve.NoIPv4},
-		{true, false, false, false, resolve.NoIPv6},
-		{false, false, false, false, resolve.NoIPv4 | resolve.NoIPv6},
-		{true, true, true, false, resolve.NoIPv4},
-		{true, true, false, true, resolve.NoIPv6},
-		{false, true, true, true, resolve.NoIPv4 | resolve.NoIPv6},
+		{true, true, false, false, resolve.Options{}},
+		{false, true, false, false, resolve.Options{NoIPv4: true}},
+		{true, false, false, false, resolve.Options{NoIPv6: true}},
+		{false, false, false, false, resolve.Options{NoIPv4: true, NoIPv6: true}},
+		{true, true, true, false, resolve.Options{NoIPv4: true}},
+		{true, true, false, true, resolve.Options{NoIPv6: true}},
+		{false, true, true, true, resolve.Options{NoIPv4: true, NoIPv6: true}},
 	} {
 		s := New()
 		s.IPv4.Store(c.v4)
 		s.IPv6.Store(c.v6)
-		s.SetFlag(resolve.NoIPv4, c.flag4)
-		s.SetFlag(resolve.NoIPv6, c.flag6)
-		s.SetFlag(resolve.Strict, true)
-		if got := s.RequestFlags(); got != c.want|resolve.Strict {
-			t.Errorf("%+v: flags %x", c, got)
+		s.Change(func(o *resolve.Options) { o.NoIPv4, o.NoIPv6, o.Strict = c.not4, c.not6, true })
+		if got, want := s.RequestOptions(), c.want.With(resolve.Options{Strict: true}); got != want {
+			t.Errorf("%+v: options %+v", c, got)
 		}
 	}
 }
 
-func TestFlagsAreSetAndClearedBesideEachOther(t *testing.T) {
+func TestOptionsAreChangedBesideEachOther(t *testing.T) {
 	s := New()
 	var wg sync.WaitGroup
-	flags := []resolve.Flags{resolve.NoMinimize, resolve.Strict, resolve.ReorderRR, resolve.DNS64Disable}
-	for _, f := range flags {
+	options := []func(*resolve.Options) *bool{
+		func(o *resolve.Options) *bool { return &o.WholeName },
+		func(o *resolve.Options) *bool { return &o.Strict },
+		func(o *resolve.Options) *bool { return &o.VaryOrder },
+	}
+	for _, option := range options {
 		wg.Go(func() {
 			for i := range 1001 {
-				s.SetFlag(f, i%2 == 0)
+				s.Change(func(o *resolve.Options) { *option(o) = i%2 == 0 })
 			}
 		})
 	}
 	wg.Wait()
-	for _, f := range flags {
-		if !s.Flag(f) {
-			t.Errorf("flag %x was lost", f)
-		}
-	}
-	s.SetFlag(resolve.Strict, false)
-	if s.Flag(resolve.Strict) || !s.Flag(resolve.ReorderRR) {
-		t.Error("clearing one flag did not leave just the others")
+	if got, want := s.Options(), (resolve.Options{WholeName: true, Strict: true, VaryOrder: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestNothingIsSecureWithoutProof(t *testing.T) {
 		if got != want {
 			t.Errorf("rank %d became %d, want %d", r, got, want)
 		}
-		q.Flags, q.Cut, q.Outcome.Answer[0].Rank = resolve.Forward, &zonecut.Cut{Hints: true}, r
+		q.Options, q.Cut, q.Outcome.Answer[0].Rank = resolve.Options{Forward: true}, &zonecut.Cut{Hints: true}, r
 		Layer().Consume(&resolve.Request{CD: true}, q, &wire.Msg{})
 		if got := q.Outcome.Answer[0].Rank; got != r {
 			t.Errorf("from a forwarder that was asked with CD: rank %d became %d", r, got)
@@ -33,7 +33,7 @@ func TestNothingIsSecureWithoutProof(t *testing.T) {
 		if got := q.Outcome.Answer[0].Rank; got != want {
 			t.Errorf("from a forwarder: rank %d became %d, want %d", r, got, want)
 		}
-		q.Flags = 0
+		q.Options = resolve.Options{}
 		for _, known := range []resolve.Origin{resolve.FromCache, resolve.FromModule} {
 			q.Outcome.Origin, q.Outcome.Answer[0].Rank = known, r
 			Layer().Consume(nil, q, nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"kresd/internal/bindings"
 	"kresd/internal/cache"
 	"kresd/internal/iterate"
 	"kresd/internal/module"
@@ -44,7 +45,9 @@ func (w *Worker) modules() []module.Module {
 		{Name: "detect_time_jump", Help: "clears the cache when the clock was set back", Open: w.openTimeJump},
 		{Name: "hints", Help: "names and addresses of the operator's", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
 		{Name: "serve_stale", Help: "answers with what was known where nobody can be reached (load as 'serve_stale < cache')", Open: w.openServeStale},
-		{Name: "workarounds", Help: "asks known broken servers differently (load as 'workarounds < iterate')", Open: workarounds.Open},
+		{Name: "workarounds", Help: "asks known broken servers differently (load as 'workarounds < iterate')", Open: func() (*module.Instance, error) {
+			return workarounds.Open(workarounds.Names{Option: bindings.OptionByName, Of: bindings.OptionNames})
+		}},
 		{Name: "stats", Help: "counts answers, samples questions and round trips", Open: func() (*module.Instance, error) {
 			return stats.Open(stats.Daemon{Mono: w.clock.Mono, Intn: rand.IntN})
 		}},

@@ -65,8 +65,8 @@ func (w *Worker) openPriming() (*module.Instance, error) {
 	return priming.Open(priming.Daemon{
 		Clock: w.clock, Group: w.group, Context: w.ctx, Hints: w.roots.RootHints, Use: w.roots.use,
 		Log: func(line string) { w.log.Notice("priming: " + line) },
-		Resolve: func(ctx context.Context, q resolve.Question, flags resolve.Flags) resolve.Result {
-			req := &resolve.Request{Question: q, RD: true, DO: true, Flags: flags}
+		Resolve: func(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result {
+			req := &resolve.Request{Question: q, RD: true, DO: true, Options: options}
 			w.requests.enter(req)
 			w.driver.Resolve(ctx, req)
 			return req.Result

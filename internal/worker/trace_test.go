@@ -118,8 +118,7 @@ func TestTraceTellsStaleAnswers(t *testing.T) {
 	// It was known an hour and a half ago; since then nobody can be asked.
 	w.driver.Resolve(context.Background(), &resolve.Request{Question: q, RD: true, Now: w.clock.Unix() - 5400})
 	flush(t, w)
-	w.settings.SetFlag(resolve.NoIPv4, true)
-	w.settings.SetFlag(resolve.NoIPv6, true)
+	w.settings.Change(func(o *resolve.Options) { o.NoIPv4, o.NoIPv6 = true, true })
 	text := resolver{w.requests, w.ctx}.Trace(context.Background(), q)
 	inOrder(t, text, `^\S+ A +NOERROR stale \d`, `serve_stale: neither IPv4 nor IPv6 may be used, telling what was known: NOERROR, www`, `the module serve_stale changes the answer`, `extended error 3 \(stale answer\): neither`)
 }

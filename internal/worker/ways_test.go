@@ -48,7 +48,7 @@ func laboratory(t testing.TB) *Worker {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.abandon)
-	w.settings.SetFlag(resolve.AllowLocal, true)
+	w.settings.Change(func(o *resolve.Options) { o.AnyAddress = true })
 	w.roots.SetRootHints(hintsOf(t, internet))
 	if err := w.storage.Open(16<<20, "lmdb://", t.TempDir()); err != nil {
 		t.Fatal(err)

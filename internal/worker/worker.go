@@ -132,7 +132,7 @@ func (w *Worker) newDriver(explore bool) *resolve.Driver {
 		Cuts:       w.cache,
 		Servers:    w.servers,
 		Counters:   w.counters,
-		Flags:      w.settings.RequestFlags,
+		Options:    w.settings.RequestOptions,
 		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
 			w.log.Error(p.Error(), "question", r.Name.String(), "type", r.Type, "stack", string(p.Stack))
@@ -187,7 +187,7 @@ func (w *Worker) applySettings() {
 	w.server.SetTCPPipeline(int(w.settings.TCPPipeline.Load()))
 	w.server.SetTCPIdle(time.Duration(w.settings.TCPIdle.Load()))
 	w.servers.SetDeadTime(w.settings.NSTimeoutDuration())
-	w.cache.SetReorder(w.settings.Flag(resolve.ReorderRR))
+	w.cache.SetReorder(w.settings.Options().VaryOrder)
 }
 
 // wantEnd asks the worker to end; the first of several counts.

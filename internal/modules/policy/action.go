@@ -132,10 +132,10 @@ func Truncate() *Action {
 	}}
 }
 
-// SetFlags changes the flags of a request.
-func SetFlags(set, clear resolve.Flags) *Action {
+// SetOptions changes the options of a request.
+func SetOptions(set, clear resolve.Options) *Action {
 	return &Action{name: "FLAGS", fast: module.Driver, run: func(m *Meeting) Decision {
-		m.Req.Flags = m.Req.Flags&^clear | set
+		m.Req.Options = m.Req.Options.Without(clear).With(set)
 		return GoOn
 	}}
 }

@@ -16,23 +16,23 @@ import (
 
 // Forward sends questions, and what they lead to, to other resolvers.
 func Forward(targets []string) (*Action, error) {
-	return elsewhere("FORWARD", targets, resolve.Forward|resolve.NoMinimize, resolve.Stub)
+	return elsewhere("FORWARD", targets, resolve.Options{Forward: true, WholeName: true}, resolve.Options{Stub: true})
 }
 
 // Stub sends questions to servers whose answers are final: nothing is
 // validated.
 func Stub(targets []string) (*Action, error) {
-	return elsewhere("STUB", targets, resolve.Stub|resolve.NoMinimize, resolve.Forward)
+	return elsewhere("STUB", targets, resolve.Options{Stub: true, WholeName: true}, resolve.Options{Forward: true})
 }
 
-func elsewhere(name string, targets []string, set, clear resolve.Flags) (*Action, error) {
+func elsewhere(name string, targets []string, set, clear resolve.Options) (*Action, error) {
 	cut, err := targetCut(targets)
 	if err != nil {
 		return nil, fmt.Errorf("policy.%s: %w", name, err)
 	}
 	return &Action{name: name, fast: module.Pass, cut: cut, run: func(m *Meeting) Decision {
 		if !m.Post {
-			m.Req.Flags = m.Req.Flags&^clear | set
+			m.Req.Options = m.Req.Options.Without(clear).With(set)
 			m.Req.Cut, m.Req.Scope = cut, m.Scope
 		}
 		return Stop

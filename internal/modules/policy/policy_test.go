@@ -184,12 +184,12 @@ func TestABrokenPatternIsRefused(t *testing.T) {
 
 func TestTheFirstRuleThatDecidesEndsTheSearch(t *testing.T) {
 	r := newRules(t)
-	flags := r.on(All(), SetFlags(resolve.NoCache, resolve.NoMinimize))
+	flags := r.on(All(), SetOptions(resolve.Options{BypassCache: true}, resolve.Options{WholeName: true}))
 	pass := r.on(Suffix(names(t, "good.example"), ""), Pass())
 	deny := r.on(Suffix(names(t, "example"), ""), Deny())
 	req, s := r.ask("www.good.example", wire.TypeA)
-	if told(req, s) != "resolve" || req.Flags != resolve.NoCache {
-		t.Errorf("good.example: %s with flags %b", told(req, s), req.Flags)
+	if told(req, s) != "resolve" || req.Options != (resolve.Options{BypassCache: true}) {
+		t.Errorf("good.example: %s with options %+v", told(req, s), req.Options)
 	}
 	r.expect("bad.example", wire.TypeA, "rcode 3, 0/1/0 aa")
 	deny.Suspend(true)
@@ -287,8 +287,8 @@ func TestForwardingSetsTheServers(t *testing.T) {
 	}
 	r.on(All(), fwd)
 	req, s := r.ask("www.example.com", wire.TypeA)
-	if s != resolve.Produce || !req.Flags.Has(resolve.Forward|resolve.NoMinimize) || req.Cut == nil || !req.Cut.Hints || req.Cut.Name != dnsname.Root {
-		t.Fatalf("not forwarded: state %d, flags %b, cut %v", s, req.Flags, req.Cut)
+	if s != resolve.Produce || !(resolve.Options{Forward: true, WholeName: true}).Within(req.Options) || req.Cut == nil || !req.Cut.Hints || req.Cut.Name != dnsname.Root {
+		t.Fatalf("not forwarded: state %d, options %+v, cut %v", s, req.Options, req.Cut)
 	}
 	if ns := req.Cut.NS; len(ns) != 2 || ns[0].Port != 0 || ns[1].Port != 5353 || ns[1].Addrs[0] != netip.MustParseAddr("2001:db8::1") {
 		t.Errorf("servers are %v", req.Cut.NS)

@@ -37,7 +37,7 @@ type Daemon struct {
 	// Hints are the root hints of the operator, or the built-in ones.
 	Hints func() *zonecut.Cut
 	// Resolve resolves a question of the module's own.
-	Resolve func(ctx context.Context, q resolve.Question, flags resolve.Flags) resolve.Result
+	Resolve func(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result
 	// Use takes the servers that the root named when it was found by hints.
 	Use func(hints, cut *zonecut.Cut)
 	Log func(line string)
@@ -94,7 +94,7 @@ func (p *priming) run() {
 
 // prime asks for the root's NS set and the addresses that the hints lack.
 func (p *priming) prime(ctx context.Context, hints *zonecut.Cut) (cut *zonecut.Cut, ttl uint32) {
-	res := p.d.Resolve(ctx, resolve.Question{Name: dnsname.Root, Type: wire.TypeNS, Class: wire.ClassIN}, resolve.NoCache)
+	res := p.d.Resolve(ctx, resolve.Question{Name: dnsname.Root, Type: wire.TypeNS, Class: wire.ClassIN}, resolve.Options{BypassCache: true})
 	for i := range res.Answer {
 		set := &res.Answer[i]
 		if set.Type != wire.TypeNS || !set.Owner.IsRoot() {
@@ -121,7 +121,7 @@ func (p *priming) add(ctx context.Context, cut, hints *zonecut.Cut, name dnsname
 	}
 	ns := zonecut.NameServer{Name: name}
 	for _, t := range []uint16{wire.TypeA, wire.TypeAAAA} {
-		res := p.d.Resolve(ctx, resolve.Question{Name: name, Type: t, Class: wire.ClassIN}, 0)
+		res := p.d.Resolve(ctx, resolve.Question{Name: name, Type: t, Class: wire.ClassIN}, resolve.Options{})
 		for i := range res.Answer {
 			if set := &res.Answer[i]; set.Type == t {
 				ns.Addrs = append(ns.Addrs, addrs(set.Data)...)

@@ -42,7 +42,7 @@ func newFixture(t *testing.T) *fixture {
 				t.Error("learnt by other hints")
 			}
 		}, Log: func(string) {},
-		Resolve: func(_ context.Context, q resolve.Question, _ resolve.Flags) resolve.Result {
+		Resolve: func(_ context.Context, q resolve.Question, _ resolve.Options) resolve.Result {
 			f.asked = append(f.asked, q)
 			set := wire.RRset{Owner: q.Name, Type: q.Type, Class: q.Class, TTL: 100}
 			switch {
@@ -75,7 +75,7 @@ func TestTheFirstQuestionToTheRootStartsPriming(t *testing.T) {
 		t.Fatal("a question to another zone started priming")
 	}
 	f.layer.Checkout(&resolve.Request{}, &resolve.Query{Question: resolve.Question{Name: name("www.example."), Type: wire.TypeA},
-		Flags: resolve.Forward, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}})
+		Options: resolve.Options{Forward: true}, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}})
 	f.group.Wait()
 	if len(f.asked) != 0 {
 		t.Fatal("a question to a forwarder started priming")

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/ede"
+	"kresd/internal/resolve"
 	"kresd/internal/zonecut"
 )
 
@@ -27,18 +28,18 @@ func TestServersOfOldAreNotAskedAtOnceAgain(t *testing.T) {
 	w := newWorld(t)
 	w.formerly("example.")
 	w.plays(refusing)
-	w.want("at first", w.ask("new.example.", 0), dns.RcodeServerFailure, 22, 0)
+	w.want("at first", w.ask("new.example.", resolve.Options{}), dns.RcodeServerFailure, 22, 0)
 	if n := w.plays(refusing); n == 0 {
 		t.Error("nobody was asked")
 	}
 	for range 5 {
-		w.want("again", w.ask("new.example.", 0), dns.RcodeServerFailure, 22, 0)
+		w.want("again", w.ask("new.example.", resolve.Options{}), dns.RcodeServerFailure, 22, 0)
 	}
 	if n := w.plays(refusing); n > 0 {
 		t.Errorf("%d questions for 5 of a client about what had failed a moment ago", n)
 	}
 	w.now.Add(6)
-	w.want("later", w.ask("new.example.", 0), dns.RcodeServerFailure, 22, 0)
+	w.want("later", w.ask("new.example.", resolve.Options{}), dns.RcodeServerFailure, 22, 0)
 	if n := w.plays(honest); n < 2 {
 		t.Errorf("%d questions later", n)
 	}
@@ -60,9 +61,9 @@ func TestSlowServersBehindAnOldDelegation(t *testing.T) {
 			return honest(ctx, q)
 		}
 	})
-	w.want("at first", w.ask("www.example.", 0), dns.RcodeServerFailure, 22, 0)
+	w.want("at first", w.ask("www.example.", resolve.Options{}), dns.RcodeServerFailure, 22, 0)
 	w.group.Wait()
-	w.want("then", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
+	w.want("then", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, ede.None, 30)
 }
 
 // What a client's question may cost is counted once, whoever is asked for it.
@@ -70,7 +71,7 @@ func TestTheBudgetIsOne(t *testing.T) {
 	w := newWorld(t)
 	w.formerly("example.")
 	w.plays(refusing)
-	req := w.request("new.example.", 0)
+	req := w.request("new.example.", resolve.Options{})
 	w.driver.Resolve(t.Context(), req)
 	if n := w.plays(refusing); req.Budget.Sent() != n {
 		t.Errorf("%d questions were sent, %d are counted", n, req.Budget.Sent())
@@ -85,16 +86,16 @@ func TestWhatServersOfOldSayIsAtHandForAMoment(t *testing.T) {
 	w.good = netip.MustParseAddr("198.51.100.2")
 	w.plays(refusing)
 	for range 5 {
-		w.want("www", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 5)
+		w.want("www", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 5)
 	}
 	first := w.plays(refusing)
 	w.now.Add(3)
-	w.want("a moment later", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 5)
+	w.want("a moment later", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 5)
 	if n := w.plays(refusing); first == 0 || n > 0 {
 		t.Errorf("%d questions at first, %d a moment later", first, n)
 	}
 	w.now.Add(6)
-	w.want("later", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 5)
+	w.want("later", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 5)
 	if n := w.plays(refusing); n == 0 {
 		t.Error("nobody was asked later")
 	}

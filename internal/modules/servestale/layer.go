@@ -15,7 +15,7 @@ import (
 // concerned tells whether a request may be answered with old data: a client's, if
 // it does not insist on fresh ones.
 func concerned(req *resolve.Request) bool {
-	return req.Client.IsValid() && req.Flags&resolve.NoCache == 0
+	return req.Client.IsValid() && !req.Options.BypassCache
 }
 
 // begin cuts the time of a request for which there is an answer of old, or a way
@@ -107,7 +107,7 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 			req.Tell(req.Root(), resolve.StaleServersAsked{Reason: why, Zone: cut.Name})
 		}
 		own := &resolve.Request{
-			Question: req.Question, RD: true, CD: req.CD, DO: true, Flags: req.Flags | resolve.NoCache,
+			Question: req.Question, RD: true, CD: req.CD, DO: true, Options: req.Options.With(resolve.Options{BypassCache: true}),
 			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
 		}
 		s.d.Resolve(own)
@@ -178,7 +178,7 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 	s.further[q] = req.Now
 	own := &resolve.Request{
 		Question: req.Question, RD: true, CD: req.CD, DO: true,
-		Flags: req.Flags, Cut: req.Cut, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
+		Options: req.Options, Cut: req.Cut, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
 	}
 	since := req.Now
 	s.d.Group.Go("serve_stale", func() {

@@ -111,7 +111,7 @@ func TestAnOldAnswerTakesThePlaceOfAFailureToReachAnybody(t *testing.T) {
 		{"a failure without a reason", ede.None, nil, false},
 		{"another error", 0, nil, false},
 		{"nothing is known", 22, func(b *bench, _ *resolve.Request) { b.known = resolve.Outcome{} }, false},
-		{"the client wants fresh data", 22, func(_ *bench, r *resolve.Request) { r.Flags |= resolve.NoCache }, false},
+		{"the client wants fresh data", 22, func(_ *bench, r *resolve.Request) { r.Options.BypassCache = true }, false},
 		{"a request of our own", 22, func(_ *bench, r *resolve.Request) { r.Client = netip.AddrPort{} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestOnlyWhoCanBeToldSomethingHasLessPatience(t *testing.T) {
 	if p := begin(nil); p != 1800*time.Millisecond {
 		t.Errorf("patience %v, want 1.8 s", p)
 	}
-	if p := begin(func(r *resolve.Request) { r.Flags |= resolve.NoCache }); p != 0 {
+	if p := begin(func(r *resolve.Request) { r.Options.BypassCache = true }); p != 0 {
 		t.Errorf("patience %v for NO_CACHE", p)
 	}
 	if p := begin(func(r *resolve.Request) { r.Client = netip.AddrPort{} }); p != 0 {
@@ -255,7 +255,7 @@ func TestADelegationThatIsOverLeadsToTheZonesServers(t *testing.T) {
 	}
 	go func() {
 		own := <-b.asked
-		if own.Cut != b.cut || own.Flags&resolve.NoCache == 0 || own.Client.IsValid() || own.Patience == 0 || !own.Alone {
+		if own.Cut != b.cut || !own.Options.BypassCache || own.Client.IsValid() || own.Patience == 0 || !own.Alone {
 			t.Errorf("asked %+v", own)
 		}
 		own.Result = resolve.Result{Answer: known.Answer, EDE: ede.None}
@@ -275,13 +275,13 @@ func TestADelegationThatIsOverLeadsToTheZonesServers(t *testing.T) {
 func TestWhatWasGivenUpEarlyIsTriedFurther(t *testing.T) {
 	b := newBench(t)
 	req := b.request()
-	req.CD, req.Flags = true, resolve.NoIPv6
+	req.CD, req.Options = true, resolve.Options{NoIPv6: true}
 	res := b.failed(req, resolve.ErrPatience, 22)
 	if !res.Stale || !errors.Is(res.Failure, resolve.ErrPatience) {
 		t.Errorf("%+v", res)
 	}
 	own := <-b.asked
-	if own.Question != req.Question || !own.CD || own.Flags != req.Flags || own.Client.IsValid() || own.Patience != 0 {
+	if own.Question != req.Question || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience != 0 {
 		t.Errorf("tried further: %+v", own)
 	}
 	again := b.request()

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return layers }, Exchanger: w, Cuts: w.cache,
 		Servers:  selection.New(selection.Config{Clock: clock.Real()}),
-		Counters: &w.count, Flags: func() resolve.Flags { return resolve.NoMinimize | resolve.NoThrottle },
+		Counters: &w.count, Options: func() resolve.Options { return resolve.Options{WholeName: true, AskSilent: true} },
 	})
 	t.Cleanup(w.group.Wait)
 	return w
@@ -149,16 +149,16 @@ func silent(ctx context.Context, _ *dns.Msg) (*dns.Msg, error) {
 	return nil, ctx.Err()
 }
 
-func (w *world) request(qname string, flags resolve.Flags) *resolve.Request {
+func (w *world) request(qname string, options resolve.Options) *resolve.Request {
 	return &resolve.Request{
-		Question: resolve.Question{Name: name(w, qname), Type: wire.TypeA, Class: wire.ClassIN}, Flags: flags,
+		Question: resolve.Question{Name: name(w, qname), Type: wire.TypeA, Class: wire.ClassIN}, Options: options,
 		RD: true, Now: w.now.Load(), Client: netip.MustParseAddrPort("192.0.2.9:1234"), ID: w.ids.Add(1),
 	}
 }
 
-func (w *world) ask(qname string, flags resolve.Flags) resolve.Result {
+func (w *world) ask(qname string, options resolve.Options) resolve.Result {
 	w.Helper()
-	req := w.request(qname, flags)
+	req := w.request(qname, options)
 	w.driver.Resolve(context.Background(), req)
 	return req.Result
 }
@@ -175,37 +175,37 @@ func (w *world) want(what string, res resolve.Result, rcode int, code ede.Code, 
 
 func TestServersThatRefuse(t *testing.T) {
 	w := newWorld(t)
-	w.want("at first", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
-	w.want("at first", w.ask("nope.example.", 0), dns.RcodeNameError, ede.None, 0)
+	w.want("at first", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, ede.None, 30)
+	w.want("at first", w.ask("nope.example.", resolve.Options{}), dns.RcodeNameError, ede.None, 0)
 	w.plays(refusing)
 	w.now.Add(10)
-	w.want("while it is alive", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 20)
+	w.want("while it is alive", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, ede.None, 20)
 	w.now.Add(50)
-	w.want("NO_CACHE", w.ask("www.example.", resolve.NoCache), dns.RcodeServerFailure, 22, 0)
+	w.want("NO_CACHE", w.ask("www.example.", resolve.Options{BypassCache: true}), dns.RcodeServerFailure, 22, 0)
 	w.plays(refusing)
-	w.want("when it is over", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 1)
-	w.want("a denial", w.ask("nope.example.", 0), dns.RcodeNameError, 19, 0)
+	w.want("when it is over", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 1)
+	w.want("a denial", w.ask("nope.example.", resolve.Options{}), dns.RcodeNameError, 19, 0)
 	if n := w.plays(refusing); n == 0 {
 		t.Error("nobody was asked whether it is still so")
 	}
-	w.want("again, soon after", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 1)
+	w.want("again, soon after", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 1)
 	if n := w.plays(refusing); n != 0 {
 		t.Errorf("a failure was not remembered: %d questions", n)
 	}
-	w.want("what was never known", w.ask("new.example.", 0), dns.RcodeServerFailure, 22, 0)
+	w.want("what was never known", w.ask("new.example.", resolve.Options{}), dns.RcodeServerFailure, 22, 0)
 	w.plays(honest)
 	w.now.Add(10)
-	w.want("back again", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
+	w.want("back again", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, ede.None, 30)
 	w.plays(refusing)
 	w.now.Add(30 + 86400)
-	w.want("a day later", w.ask("www.example.", 0), dns.RcodeServerFailure, 22, 0)
+	w.want("a day later", w.ask("www.example.", resolve.Options{}), dns.RcodeServerFailure, 22, 0)
 }
 
 // A server that says nothing costs the client no more than the timeout; behind
 // the answer the question stays open, and what comes then is kept.
 func TestServersThatAreTooSlow(t *testing.T) {
 	w := newWorld(t)
-	w.ask("www.example.", 0)
+	w.ask("www.example.", resolve.Options{})
 	w.now.Add(60)
 	if err := w.set("timeout", 20.0); err != nil {
 		t.Fatal(err)
@@ -220,23 +220,23 @@ func TestServersThatAreTooSlow(t *testing.T) {
 			return honest(ctx, q)
 		}
 	})
-	w.want("after the timeout", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 1)
+	w.want("after the timeout", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 1)
 	<-asked // for the client
 	<-asked // behind the answer
-	w.want("meanwhile", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 1)
+	w.want("meanwhile", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 1)
 	if len(asked) != 0 {
 		t.Error("the question was sent a third time")
 	}
 	close(answer)
 	w.group.Wait()
 	w.plays(silent)
-	w.want("then", w.ask("www.example.", 0), dns.RcodeSuccess, ede.None, 30)
+	w.want("then", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, ede.None, 30)
 }
 
 // Clients that ask the same together share the wait, and all are told.
 func TestManyWaitTogether(t *testing.T) {
 	w := newWorld(t)
-	w.ask("www.example.", 0)
+	w.ask("www.example.", resolve.Options{})
 	w.now.Add(60)
 	if err := w.set("timeout", 50.0); err != nil {
 		t.Fatal(err)
@@ -252,7 +252,7 @@ func TestManyWaitTogether(t *testing.T) {
 	})
 	var all sync.WaitGroup
 	for range 20 {
-		all.Go(func() { w.want("together", w.ask("www.example.", 0), dns.RcodeSuccess, 3, 1) })
+		all.Go(func() { w.want("together", w.ask("www.example.", resolve.Options{}), dns.RcodeSuccess, 3, 1) })
 	}
 	all.Wait()
 	close(answer)

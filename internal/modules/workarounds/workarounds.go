@@ -3,7 +3,7 @@
 //
 // Much is learnt by itself, per address: who cannot EDNS, who destroys letter
 // case. This is for what cannot be learnt in time, because the answer looks like
-// one (a denial for every name that is not in lower case). A rule gives flags to
+// one (a denial for every name that is not in lower case). A rule gives options to
 // all names at and below its own; the closest rule counts. The built-in ones are
 // few, since each makes somebody easier to spoof; operators add their own.
 //
@@ -26,31 +26,44 @@ import (
 
 // builtin are names whose servers take part in a protocol of their own over DNS
 // and know only names in lower case.
-var builtin = map[string]resolve.Flags{
-	"avqs.mcafee.com.": resolve.No0x20,
-	"avts.mcafee.com.": resolve.No0x20,
+var builtin = map[string]resolve.Options{
+	"avqs.mcafee.com.": resolve.Options{KeepCase: true},
+	"avts.mcafee.com.": resolve.Options{KeepCase: true},
 }
 
-// useful are the flags that a rule may give: those about how servers are asked.
+// useful are the options that a rule may give: those about how servers are asked.
 // Others would change what clients get.
-const useful = resolve.No0x20 | resolve.SafeMode | resolve.NoMinimize | resolve.TCP | resolve.NoIPv4 | resolve.NoIPv6 | resolve.NoThrottle
+func useful() resolve.Options {
+	return resolve.Options{KeepCase: true, NoEDNS: true, WholeName: true, TCPOnly: true, NoIPv4: true, NoIPv6: true, AskSilent: true}
+}
 
 // rules are never changed, only replaced.
-type rules map[dnsname.Name]resolve.Flags
+type rules map[dnsname.Name]resolve.Options
 
-type workarounds struct{ rules atomic.Pointer[rules] }
+// Names are how scripts call options.
+type Names struct {
+	// Option is the option of a name.
+	Option func(name string) (o resolve.Options, ok bool)
+	// Of are the names of options, in the order of the manual.
+	Of func(resolve.Options) []string
+}
+
+type workarounds struct {
+	names Names
+	rules atomic.Pointer[rules]
+}
 
 // Open makes an instance with the built-in rules.
-func Open() (*module.Instance, error) {
+func Open(names Names) (*module.Instance, error) {
 	r := rules{}
-	for text, flags := range builtin {
+	for text, o := range builtin {
 		name, err := dnsname.Parse(text)
 		if err != nil {
 			return nil, err
 		}
-		r[name] = flags
+		r[name] = o
 	}
-	w := &workarounds{}
+	w := &workarounds{names: names}
 	w.rules.Store(&r)
 	return &module.Instance{
 		Layer:  &resolve.Layer{Name: "workarounds", Produce: w.produce},
@@ -63,30 +76,30 @@ func Open() (*module.Instance, error) {
 	}, nil
 }
 
-// produce gives a question the flags of its name. A question that follows an
-// alias has inherited flags; those that were a rule's for the alias end there.
+// produce gives a question the options of its name. A question that follows an
+// alias has inherited options; those that were a rule's for the alias end there.
 func (w *workarounds) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	r := *w.rules.Load()
 	if q.Parent != nil {
-		q.Flags &^= r.of(q.Parent.Name) &^ req.Flags
+		q.Options = q.Options.Without(r.of(q.Parent.Name).Without(req.Options))
 	}
-	if flags := r.of(q.Name); flags != 0 {
-		q.Flags |= flags
+	if o := r.of(q.Name); o != (resolve.Options{}) {
+		q.Options = q.Options.With(o)
 		if req.Tell != nil {
-			req.Tell(q, resolve.OptionsSet{Names: flags.Names()})
+			req.Tell(q, resolve.OptionsSet{Names: w.names.Of(o)})
 		}
 	}
 	return resolve.Produce
 }
 
-// of is the closest rule's flags.
-func (r rules) of(name dnsname.Name) resolve.Flags {
+// of are the closest rule's options.
+func (r rules) of(name dnsname.Name) resolve.Options {
 	for n := name; ; n = n.Parent() {
-		if flags, ok := r[n]; ok {
-			return flags
+		if o, ok := r[n]; ok {
+			return o
 		}
 		if n.IsRoot() {
-			return 0
+			return resolve.Options{}
 		}
 	}
 }
@@ -103,11 +116,11 @@ func (w *workarounds) add(args []any) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	flags, err := flagsOf(args[1])
+	o, err := w.optionsOf(args[1])
 	if err != nil {
 		return nil, err
 	}
-	w.change(func(r rules) { r[name] = flags })
+	w.change(func(r rules) { r[name] = o })
 	return []any{true}, nil
 }
 
@@ -136,7 +149,7 @@ func (w *workarounds) config(value any) error {
 		if err != nil {
 			return err
 		}
-		if more[name], err = flagsOf(p.Value); err != nil {
+		if more[name], err = w.optionsOf(p.Value); err != nil {
 			return err
 		}
 	}
@@ -146,8 +159,8 @@ func (w *workarounds) config(value any) error {
 
 func (w *workarounds) list([]any) ([]any, error) {
 	t := &luavalue.Table{}
-	for name, flags := range *w.rules.Load() {
-		t.Add(name.String(), strings.Join(flags.Names(), " "))
+	for name, o := range *w.rules.Load() {
+		t.Add(name.String(), strings.Join(w.names.Of(o), " "))
 	}
 	t.Sort()
 	return []any{t}, nil
@@ -165,22 +178,22 @@ func nameOf(v any) (dnsname.Name, error) {
 	return name, nil
 }
 
-// flagsOf takes one flag's name or a list of them.
-func flagsOf(v any) (flags resolve.Flags, err error) {
+// optionsOf takes one flag's name or a list of them.
+func (w *workarounds) optionsOf(v any) (o resolve.Options, err error) {
 	words := []any{v}
 	if t, ok := v.(*luavalue.Table); ok {
 		words = t.Values()
 	}
 	for _, word := range words {
 		text, ok := word.(string)
-		f, known := resolve.FlagByName(text)
-		if !ok || !known || !useful.Has(f) {
-			return 0, fmt.Errorf("workarounds: '%v' is no flag for this; there are %s", word, strings.Join(useful.Names(), ", "))
+		one, known := w.names.Option(text)
+		if !ok || !known || !one.Within(useful()) {
+			return resolve.Options{}, fmt.Errorf("workarounds: '%v' is no flag for this; there are %s", word, strings.Join(w.names.Of(useful()), ", "))
 		}
-		flags |= f
+		o = o.With(one)
 	}
-	if flags == 0 {
-		return 0, errors.New("workarounds: flag expected")
+	if o == (resolve.Options{}) {
+		return o, errors.New("workarounds: flag expected")
 	}
-	return flags, nil
+	return o, nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"kresd/internal/bindings"
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -12,7 +13,7 @@ import (
 
 func open(t *testing.T) *module.Instance {
 	t.Helper()
-	inst, err := Open()
+	inst, err := Open(Names{Option: bindings.OptionByName, Of: bindings.OptionNames})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,15 +29,15 @@ func name(t *testing.T, text string) dnsname.Name {
 	return n
 }
 
-// produced are the flags of a question after the layer saw it.
-func produced(t *testing.T, inst *module.Instance, qname string, req resolve.Flags, parent *resolve.Query) *resolve.Query {
+// produced are the options of a question after the layer saw it.
+func produced(t *testing.T, inst *module.Instance, qname string, req resolve.Options, parent *resolve.Query) *resolve.Query {
 	t.Helper()
-	q := &resolve.Query{Parent: parent, Flags: req}
+	q := &resolve.Query{Parent: parent, Options: req}
 	if parent != nil {
-		q.Flags = parent.Flags
+		q.Options = parent.Options
 	}
 	q.Name = name(t, qname)
-	if s := inst.Layer.Produce(&resolve.Request{Flags: req}, q); s != resolve.Produce {
+	if s := inst.Layer.Produce(&resolve.Request{Options: req}, q); s != resolve.Produce {
 		t.Errorf("%s: state %d", qname, s)
 	}
 	return q
@@ -62,20 +63,20 @@ func TestRulesHoldForTheirSubtree(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		want resolve.Flags
+		want resolve.Options
 	}{
-		{"a.b.avqs.mcafee.com.", resolve.No0x20},
-		{"AVQS.mcafee.COM.", resolve.No0x20},
-		{"mcafee.com.", 0},
-		{"xavqs.mcafee.com.", 0},
-		{"broken.example.", resolve.SafeMode | resolve.NoMinimize},
-		{"www.broken.example.", resolve.SafeMode | resolve.NoMinimize},
-		{"www.fine.broken.example.", resolve.TCP},
-		{"example.", 0},
-		{".", 0},
+		{"a.b.avqs.mcafee.com.", resolve.Options{KeepCase: true}},
+		{"AVQS.mcafee.COM.", resolve.Options{KeepCase: true}},
+		{"mcafee.com.", resolve.Options{}},
+		{"xavqs.mcafee.com.", resolve.Options{}},
+		{"broken.example.", resolve.Options{NoEDNS: true, WholeName: true}},
+		{"www.broken.example.", resolve.Options{NoEDNS: true, WholeName: true}},
+		{"www.fine.broken.example.", resolve.Options{TCPOnly: true}},
+		{"example.", resolve.Options{}},
+		{".", resolve.Options{}},
 	} {
-		if got := produced(t, inst, tt.name, 0, nil).Flags; got != tt.want {
-			t.Errorf("%s is asked with %v, want %v", tt.name, got.Names(), tt.want.Names())
+		if got := produced(t, inst, tt.name, resolve.Options{}, nil).Options; got != tt.want {
+			t.Errorf("%s is asked with %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
 	if gone, _ := call(t, inst, "del", "broken.example."); gone != true {
@@ -84,8 +85,8 @@ func TestRulesHoldForTheirSubtree(t *testing.T) {
 	if gone, _ := call(t, inst, "del", "broken.example."); gone != false {
 		t.Error("the rule is still there")
 	}
-	if got := produced(t, inst, "broken.example.", 0, nil).Flags; got != 0 {
-		t.Errorf("without its rule broken.example. is asked with %v", got.Names())
+	if got := produced(t, inst, "broken.example.", resolve.Options{}, nil).Options; got != (resolve.Options{}) {
+		t.Errorf("without its rule broken.example. is asked with %+v", got)
 	}
 }
 
@@ -93,13 +94,13 @@ func TestRulesHoldForTheirSubtree(t *testing.T) {
 // what the request itself wants.
 func TestAnAliasDoesNotCarryARuleAlong(t *testing.T) {
 	inst := open(t)
-	alias := produced(t, inst, "www.avqs.mcafee.com.", resolve.NoIPv6, nil)
-	if got := produced(t, inst, "cdn.example.", resolve.NoIPv6, alias).Flags; got != resolve.NoIPv6 {
-		t.Errorf("the target is asked with %v", got.Names())
+	alias := produced(t, inst, "www.avqs.mcafee.com.", resolve.Options{NoIPv6: true}, nil)
+	if got := produced(t, inst, "cdn.example.", resolve.Options{NoIPv6: true}, alias).Options; got != (resolve.Options{NoIPv6: true}) {
+		t.Errorf("the target is asked with %+v", got)
 	}
-	alias = produced(t, inst, "www.avqs.mcafee.com.", resolve.No0x20, nil)
-	if got := produced(t, inst, "cdn.example.", resolve.No0x20, alias).Flags; got != resolve.No0x20 {
-		t.Errorf("the target is asked with %v, the request wants NO_0X20", got.Names())
+	alias = produced(t, inst, "www.avqs.mcafee.com.", resolve.Options{KeepCase: true}, nil)
+	if got := produced(t, inst, "cdn.example.", resolve.Options{KeepCase: true}, alias).Options; got != (resolve.Options{KeepCase: true}) {
+		t.Errorf("the target is asked with %+v, the request wants KeepCase", got)
 	}
 }
 
