@@ -147,8 +147,6 @@ func inconclusive(s resolve.Inconclusive) string {
 	switch s.Why {
 	case resolve.EDNSDoubted:
 		return rcode + ", perhaps because of EDNS: asked again without"
-	case resolve.NoCutHere:
-		return "no zone cut at " + s.Asked.Name.String()
 	case resolve.DenialDoubted:
 		return fmt.Sprintf("no name %s, which servers often get wrong: the whole name is asked", s.Asked.Name)
 	case resolve.PartUseless:
@@ -157,7 +155,7 @@ func inconclusive(s resolve.Inconclusive) string {
 		}
 		return fmt.Sprintf("%s is of no use for %s: the whole name is asked", rcode, s.Asked.Name)
 	}
-	return "this says nothing about it yet"
+	return "no zone cut at " + s.Asked.Name.String()
 }
 
 // cutFound says whose servers are asked, and since when that is known.

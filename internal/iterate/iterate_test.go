@@ -148,7 +148,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			if got := kind(q.Outcome.Kind); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if got := q.Iter.Fallback != nil; got != tt.fallback {
+			if got := q.HoldsBack(); got != tt.fallback {
 				t.Errorf("kept in reserve: got %v, want %v", got, tt.fallback)
 			}
 			for _, s := range q.Outcome.Answer {
@@ -292,8 +292,8 @@ func TestProbes(t *testing.T) {
 				t.Fatalf("asked for %s", q.Asked.Name)
 			}
 			consume(r, q, message(t, q.Asked, tt.flags, tt.records...))
-			if q.Iter.Whole != tt.whole || q.Outcome.Kind != tt.outcome || q.Iter.Fallback != nil {
-				t.Errorf("got whole %v and %s, fallback %v", q.Iter.Whole, kind(q.Outcome.Kind), q.Iter.Fallback)
+			if stateOf(q).whole != tt.whole || q.Outcome.Kind != tt.outcome || q.HoldsBack() {
+				t.Errorf("got whole %v and %s, held back %v", stateOf(q).whole, kind(q.Outcome.Kind), q.HoldsBack())
 			}
 		})
 	}
@@ -317,7 +317,7 @@ func TestChainInOneMessage(t *testing.T) {
 		if got := kind(q.Outcome.Kind); got != tt.want {
 			t.Errorf("%s to %s: got %s, want %s", tt.from, tt.to, got, tt.want)
 		}
-		q.Iter, q.Outcome, q.Cut.Hints, q.Options = resolve.IterState{}, resolve.Outcome{}, true, resolve.Options{Forward: true}
+		q.Outcome, q.Cut.Hints, q.Options = resolve.Outcome{}, true, resolve.Options{Forward: true}
 		q.Cut.Name = name(".")
 		consume(r, q, message(t, q.Asked, "ra NOERROR", records...))
 		if got := kind(q.Outcome.Kind); got != "positive" {

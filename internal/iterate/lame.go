@@ -14,7 +14,7 @@ func (a *answer) refused() resolve.Outcome {
 	case wire.RcodeFormErr, wire.RcodeNotImp, wire.RcodeServFail:
 		mute := !a.msg.HasEDNS && !q.Server.NoEDNS
 		if mute && (a.msg.Rcode != wire.RcodeServFail || q.Asked == q.Question) {
-			q.Iter.Again, q.Iter.Plain = q.Server.Addr, q.Server.Addr
+			q.RetryWithoutEDNS()
 			return resolve.Outcome{}
 		}
 	case wire.RcodeRefused: // by the operator's own server: the client is told, if none does better

@@ -22,19 +22,25 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 		return resolve.Consume
 	}
 	a := answer{r: r, q: q, msg: msg}
-	before := q.Iter.Fallback
 	o := a.judge()
 	if q.Asked != q.Question {
-		q.Iter.Fallback = before // a part of the name says nothing about the whole
 		return a.probed(o)
 	}
 	q.Outcome, q.Outcome.Origin = o, resolve.FromServer
 	switch o.Kind {
-	case resolve.Pending:
+	case resolve.Pending: // the same again, without EDNS
+		a.tell(resolve.EDNSDoubted)
 		return resolve.Produce
 	case resolve.Lame:
 	default:
-		q.Iter.Timeouts = 0
+		q.Helped()
 	}
 	return resolve.Consume
+}
+
+// tell tells a reader why the answer leads to another question.
+func (a *answer) tell(why resolve.Inconclusion) {
+	if a.r.Tell != nil {
+		a.r.Tell(a.q, resolve.Inconclusive{Rcode: a.msg.Rcode, Asked: a.q.Asked, Why: why})
+	}
 }

@@ -14,13 +14,13 @@ import (
 // NS is asked for. RFC 9156 leaves the type open; a type that every zone cut has
 // makes referrals and denials plainest.
 func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
-	it := &q.Iter
-	if it.Whole || it.Timeouts > 1 || q.Options.WholeName || q.Forwards() || it.Probes >= limits.QnameMinSteps {
+	it := stateOf(q)
+	if it.whole || q.Timeouts() > 1 || q.Options.WholeName || q.Forwards() || it.probes >= limits.QnameMinSteps {
 		return q.Question
 	}
 	known := q.Cut.Name.Labels()
 	all := q.Name.Labels()
-	more := stride(it.Probes, all-known)
+	more := stride(it.probes, all-known)
 	if more > 1 {
 		r.Hit(limits.QnameSteps)
 	}
@@ -32,7 +32,7 @@ func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 	if labels >= all {
 		return q.Question
 	}
-	it.Probes++
+	it.probes++
 	return resolve.Question{Name: q.Name.Suffix(labels), Type: wire.TypeNS, Class: q.Class}
 }
 
@@ -57,23 +57,37 @@ func underscored(n dnsname.Name) bool {
 // section 2.3, leaves the number of steps to the resolver).
 func (a *answer) probed(o resolve.Outcome) resolve.State {
 	q := a.q
-	q.Iter.Useless = o.Kind == resolve.Lame
 	q.Outcome = resolve.Outcome{}
 	if o.Kind == resolve.Positive {
 		o = a.servedHere(o)
 	}
 	switch o.Kind {
 	case resolve.Referral:
-		q.Iter.Timeouts, q.Outcome = 0, o
+		q.Helped()
+		q.Outcome = o
 		q.Outcome.Origin = resolve.FromServer
 		return resolve.Consume
 	case resolve.Pending: // the same again, without EDNS
+		a.tell(resolve.EDNSDoubted)
 		return resolve.Produce
 	case resolve.Positive, resolve.NoData, resolve.Alias:
-		q.Iter.Timeouts = 0
+		q.Helped()
 	}
-	q.Iter.Whole = true
+	a.tell(inconclusion(o, a.msg))
+	stateOf(q).whole = true
 	return resolve.Produce
+}
+
+// inconclusion is why the answer to a minimised question, judged to be o, leads to
+// the whole one.
+func inconclusion(o resolve.Outcome, msg *wire.Msg) resolve.Inconclusion {
+	switch {
+	case o.Kind == resolve.Lame:
+		return resolve.PartUseless
+	case msg.Rcode == wire.RcodeNXDomain:
+		return resolve.DenialDoubted
+	}
+	return resolve.NoCutHere
 }
 
 // servedHere makes a referral of the NS set of a child zone whose parent's

@@ -32,10 +32,11 @@ func (a *answer) hearsay(o resolve.Outcome) resolve.Outcome {
 	return a.keep(o)
 }
 
-// keep remembers an outcome that another server may better.
+// keep holds back an outcome that another server may better. The answer to a
+// minimised question says nothing about the whole one.
 func (a *answer) keep(o resolve.Outcome) resolve.Outcome {
-	if a.q.Iter.Fallback == nil {
-		a.q.Iter.Fallback = &o
+	if a.q.Asked == a.q.Question {
+		a.q.HoldBack(o)
 	}
 	return lame
 }

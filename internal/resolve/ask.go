@@ -27,7 +27,7 @@ func (s *solver) ask(q *Query) error {
 		s.cfg.Counters.Hit(limits.UpstreamPerFetch)
 		return s.gaveUp(q)
 	}
-	again := q.Iter.Again
+	again := q.run.retry.again
 	c, ok := s.choose(q)
 	if !ok {
 		return s.moreServers(q)
@@ -38,7 +38,7 @@ func (s *solver) ask(q *Query) error {
 	}
 	defer s.zones.Leave(q.Cut.Name)
 	if waited { // the server may be known to be dead by now
-		q.Iter.Again = again
+		q.run.retry.again = again
 		if c, ok = s.choose(q); !ok {
 			return nil
 		}
@@ -52,8 +52,8 @@ func (s *solver) ask(q *Query) error {
 
 // choose picks the server to ask, or the one that a layer wants to ask again.
 func (s *solver) choose(q *Query) (selection.Choice, bool) {
-	if again := q.Iter.Again; again.IsValid() {
-		q.Iter.Again = netip.AddrPort{}
+	if again := q.run.retry.again; again.IsValid() {
+		q.run.retry.again = netip.AddrPort{}
 		if again == q.Server.Addr {
 			return s.cfg.Servers.Again(q.run.ns.asked, again), true
 		}
@@ -85,7 +85,7 @@ func serverOf(q *Query, c selection.Choice) Server {
 	return Server{
 		Addr:   c.Addr,
 		TCP:    q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
-		NoEDNS: q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.Iter.Plain == c.Addr,
+		NoEDNS: q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
 		NoCase: q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
 	}
 }
@@ -197,7 +197,7 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 }
 
 func (s *solver) timedOut(q *Query, c selection.Choice) {
-	q.Iter.Timeouts++
+	q.run.retry.timeouts++
 	s.cfg.Servers.TimedOut(c.Addr)
 	q.run.tried.TimedOut(c.NS, c.Addr)
 }

@@ -36,7 +36,7 @@ func (s *solver) moveTo(q *Query) {
 	q.run.late.close()
 	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame = false
-	q.Iter.Timeouts, q.Iter.Fallback = 0, nil
+	q.run.retry.timeouts, q.run.retry.reserve = 0, nil
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 }
@@ -72,7 +72,7 @@ func (s *solver) useless(q *Query) error {
 	q.run.lame = true
 	q.run.blame.useless(q.Server.Addr, q.run.msg.Rcode)
 	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
-	if q.Iter.Fallback == nil {
+	if !q.HoldsBack() {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Addr)
 	}
 	q.Outcome = Outcome{}
@@ -94,8 +94,8 @@ func (s *solver) exhausted(q *Query) error {
 	if s.await(q) || s.r.ctx.Err() != nil {
 		return nil // the loop goes on, or says why it ends
 	}
-	if q.Iter.Fallback != nil {
-		q.Outcome = *q.Iter.Fallback
+	if q.HoldsBack() {
+		q.Outcome = *q.run.retry.reserve
 		q.Outcome.Origin = HeldBack
 		q.run.msg = nil
 		q.enter(phaseConsume)

@@ -169,7 +169,7 @@ func TestOriginOfOutcomes(t *testing.T) {
 					return resolve.Produce
 				}
 				q.Outcome = resolve.Outcome{Kind: resolve.NoData}
-				q.Iter.Fallback = &resolve.Outcome{Kind: resolve.NXDomain}
+				q.HoldBack(resolve.Outcome{Kind: resolve.NXDomain})
 				return resolve.Done
 			},
 			Consume: func(_ *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {

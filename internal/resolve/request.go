@@ -109,8 +109,8 @@ type Query struct {
 	// what its aliases led to; Err why it left the plan without one.
 	Solved bool
 	Err    error
-	// Iter is the iterate layer's own.
-	Iter IterState
+	// Iterate is the iterate layer's own, which alone knows its type.
+	Iterate any
 
 	run progress
 }

@@ -39,6 +39,7 @@ type progress struct {
 	late  late
 	lease lease
 	queue bool
+	retry retry
 }
 
 // solver carries one request.

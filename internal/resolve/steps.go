@@ -271,8 +271,7 @@ type Inconclusion uint8
 
 // Reasons to ask on.
 const (
-	NothingYet    Inconclusion = iota // it says nothing about the question
-	EDNSDoubted                       // it may be wrong because of EDNS: asked again without
+	EDNSDoubted   Inconclusion = iota // it may be wrong because of EDNS: asked again without
 	NoCutHere                         // the minimised name is no zone cut
 	DenialDoubted                     // the minimised name is denied, which servers often get wrong
 	PartUseless                       // it is of no use for the minimised name

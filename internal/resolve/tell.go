@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"kresd/internal/selection"
-	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
 
@@ -61,16 +60,14 @@ func (s *solver) tellAsking(q *Query, c selection.Choice) {
 	}
 }
 
-// tellOutcome tells what a query came to.
+// tellOutcome tells what a query came to. Why an answer concludes nothing is told by
+// the layer that finds it so.
 func (s *solver) tellOutcome(q *Query) {
 	if s.r.Tell == nil || q.Outcome.Cached {
 		return
 	}
-	switch q.Outcome.Kind {
-	case Positive, Alias, NoData, NXDomain:
+	if k := q.Outcome.Kind; k == Positive || k == Alias || k == NoData || k == NXDomain {
 		s.r.Tell(q, Concluded{&q.Outcome})
-	case Pending:
-		s.tellPending(q)
 	}
 }
 
@@ -91,25 +88,4 @@ func (s *solver) tellCut(q *Query) {
 		scope = s.r.Name
 	}
 	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: scope, Now: s.r.Now})
-}
-
-// tellPending tells what an answer means that is none yet.
-func (s *solver) tellPending(q *Query) {
-	step := Inconclusive{Asked: q.Asked}
-	if q.run.msg != nil {
-		step.Rcode = q.run.msg.Rcode
-	}
-	switch {
-	case q.Iter.Again.IsValid() && q.Iter.Plain == q.Iter.Again:
-		step.Why = EDNSDoubted
-	case q.Asked == q.Question:
-		step.Why = NothingYet
-	case q.Iter.Useless:
-		step.Why = PartUseless
-	case step.Rcode == wire.RcodeNXDomain:
-		step.Why = DenialDoubted
-	default:
-		step.Why = NoCutHere
-	}
-	s.r.Tell(q, step)
 }
