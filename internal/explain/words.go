@@ -49,6 +49,8 @@ func Words(step resolve.Step) Line {
 		return Line{"zcut", "", cutFound(s)}
 	case resolve.ParentAsked:
 		return Line{"zcut", "", fmt.Sprintf("no server of %s that was asked is of use: asking %s whether there are others by now", s.Zone, s.Parent)}
+	case resolve.NotProved:
+		return Line{"vldr", "", fmt.Sprintf("the trust anchor of %s vouches for it; nothing is proved in this version", s.Anchor)}
 	case resolve.EnoughUseless:
 		return Line{"nsre", "", fmt.Sprintf("%d useless answers in a row are enough: no more servers of %s are asked", limits.UselessInRow, s.Zone)}
 	}

@@ -117,6 +117,7 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.Inconclusive{Asked: question, Why: resolve.PartUseless}, "iter no authority, and so of no use for www.example.: the whole name is asked"},
 		{resolve.Inconclusive{Rcode: wire.RcodeRefused, Asked: question, Why: resolve.PartUseless}, "iter REFUSED is of no use for www.example.: the whole name is asked"},
 		{resolve.Referred{Cut: cut}, "iter referral to example. with 2 servers: ns.example. (192.0.2.1, 2001:db8::1), far.test."},
+		{resolve.NotProved{Anchor: example}, "vldr the trust anchor of example. vouches for it; nothing is proved in this version"},
 		{resolve.AliasFollowed{Target: example}, "iter following the alias to example."},
 		{resolve.Useless{From: ns.Addr, Zone: example}, "iter the answer of 192.0.2.1 is of no use: it has no authority for example."},
 		{resolve.Useless{From: ns.Addr, Zone: example, Rcode: wire.RcodeRefused}, "iter the answer of 192.0.2.1 is of no use: REFUSED"},

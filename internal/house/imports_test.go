@@ -39,7 +39,7 @@ var allowed = map[string]string{
 	"selection":   "dnsname zonecut limits clock servertable",
 	"explain":     "dnsname ede limits resolve wire zonecut",
 	"iterate":     "dnsname rank wire zonecut resolve limits",
-	"validate":    "rank wire resolve",
+	"validate":    "dnsname trustanchor rank wire resolve",
 	"reply":       "ede dnsname wire resolve limits transport",
 	"settings":    "limits resolve",
 	"upstream":    "dnsname wire resolve limits safe clock",

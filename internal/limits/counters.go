@@ -16,6 +16,9 @@ const (
 	UpstreamPerFetch
 	UpstreamBytes
 	TCPConnsRequest
+	SignatureChecks
+	FailedChecks
+	HashUnits
 	RecursionDepth
 	CNAMEChain
 	PlanQueries
@@ -72,6 +75,9 @@ var known = [ids]text{
 	UpstreamPerFetch:   counted("upstream_per_fetch", "a look-up of one name and type ended after %d questions to servers", MaxUpstreamPerFetch),
 	UpstreamBytes:      counted("upstream_bytes", "a client's question ended because its answers from servers exceeded %d KiB", MaxUpstreamBytesPerRequest>>10),
 	TCPConnsRequest:    counted("tcp_conns_per_request", "a client's question wanted more than %d connections to servers", MaxTCPConnsPerRequest),
+	SignatureChecks:    counted("signature_checks", "a proof ended after %d signature checks of a response, or %d of a client's question", MaxVerifyPerResponse, MaxVerifyPerRequest),
+	FailedChecks:       counted("failed_checks", "a proof ended after %d wrong signatures of a response, or %d of a client's question", MaxFailedPerResponse, MaxFailedPerRequest),
+	HashUnits:          counted("hash_units", "a proof wanted more than %d blocks hashed for a response, or %d for a client's question", MaxHashPerResponse, MaxHashPerRequest),
 	RecursionDepth:     counted("recursion_depth", "an address of a name server depended on more than %d others", MaxRecursionDepth),
 	CNAMEChain:         counted("cname_chain", "a chain of aliases had more than %d steps", MaxCNAMEChain),
 	PlanQueries:        counted("plan_queries", "a client's question led to more than %d others", MaxQueriesPerPlan),

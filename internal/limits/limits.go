@@ -24,6 +24,17 @@ const (
 	MaxIterationsPerRequest    = 400
 )
 
+// Work to prove answers (KeyTrap, CVE-2023-50387; NSEC3, CVE-2023-50868), counted
+// before it is spent. A unit of hashing is one block of SHA-1.
+const (
+	MaxVerifyPerResponse = 16
+	MaxVerifyPerRequest  = 64
+	MaxFailedPerResponse = 2 // signatures that are checked and wrong
+	MaxFailedPerRequest  = 6
+	MaxHashPerResponse   = 2048
+	MaxHashPerRequest    = 8192
+)
+
 // Delegations.
 const (
 	MaxNSPerDelegation        = 13

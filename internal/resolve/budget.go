@@ -12,6 +12,9 @@ type Budget struct {
 	sent     atomic.Int32
 	octets   atomic.Int32
 	tcp      atomic.Int32
+	checked  atomic.Int32 // signatures
+	failed   atomic.Int32 // of these, wrong
+	hashed   atomic.Int32 // units
 	counters *limits.Counters
 }
 
@@ -47,3 +50,45 @@ func (b *Budget) Received(octets int) { b.octets.Add(int32(octets)) }
 
 // Sent is how many messages were sent so far.
 func (b *Budget) Sent() int { return int(b.sent.Load()) }
+
+// Proof bounds what the proof of one response may cost, within the budget of its
+// request. One goroutine uses it. Whoever proves debits first and does the work
+// only without an error, which is ErrProof: that response is not proved, and the
+// request may go on with another one.
+type Proof struct {
+	budget                  *Budget
+	checked, failed, hashed int32
+}
+
+// Proof begins the proof of a response.
+func (b *Budget) Proof() Proof { return Proof{budget: b} }
+
+// Check debits one check of a signature.
+func (p *Proof) Check() error {
+	p.checked++
+	return p.within(limits.SignatureChecks, p.checked <= limits.MaxVerifyPerResponse, p.budget.checked.Add(1) <= limits.MaxVerifyPerRequest)
+}
+
+// Wrong notes that a signature which was checked is wrong. It fails when no further
+// one may be tried.
+func (p *Proof) Wrong() error {
+	p.failed++
+	return p.within(limits.FailedChecks, p.failed < limits.MaxFailedPerResponse, p.budget.failed.Add(1) < limits.MaxFailedPerRequest)
+}
+
+// Hash debits units of hashing.
+func (p *Proof) Hash(units int) error {
+	if units < 0 || units > limits.MaxHashPerResponse { // more at once than all: no sum can overflow
+		units = limits.MaxHashPerResponse + 1
+	}
+	p.hashed += int32(units)
+	return p.within(limits.HashUnits, p.hashed <= limits.MaxHashPerResponse, p.budget.hashed.Add(int32(units)) <= limits.MaxHashPerRequest)
+}
+
+func (p *Proof) within(id limits.ID, response, request bool) error {
+	if response && request {
+		return nil
+	}
+	p.budget.counters.Hit(id)
+	return ErrProof
+}

@@ -26,6 +26,8 @@ var (
 	ErrNotReady = errors.New("no root servers are known")
 	// ErrChain: the chain of aliases is too long.
 	ErrChain = errors.New("chain of aliases is too long")
+	// ErrProof: to prove an answer costs too much.
+	ErrProof = errors.New("the proof costs too much")
 	// ErrDeadline: the time of the request is over.
 	ErrDeadline = errors.New("request took too long")
 	// ErrPatience: the request's Patience is over, which says little about the
@@ -140,6 +142,8 @@ func reason(err error) (code ede.Code, text string) {
 		return ede.Other, "endless or too long chain of aliases"
 	case errors.Is(err, ErrDepth):
 		return ede.Other, "name servers depend on each other too deeply"
+	case errors.Is(err, ErrProof):
+		return ede.Indeterminate, "the proof" + of(err) + " costs too much"
 	case errors.Is(err, ErrBudget):
 		return ede.Other, "the question costs too much"
 	}

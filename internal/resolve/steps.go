@@ -249,6 +249,9 @@ type (
 		Cut *zonecut.Cut
 		By  Authority
 	}
+	// NotProved tells that a trust anchor vouches for the answer and that it is not
+	// proved all the same.
+	NotProved struct{ Anchor dnsname.Name }
 	// AliasFollowed tells which name is resolved next.
 	AliasFollowed struct{ Target dnsname.Name }
 	// Useless tells that a server's answer does not help the zone: it has an error of
@@ -311,6 +314,7 @@ func (TCPOverdue) step()        {}
 func (Concluded) step()         {}
 func (Inconclusive) step()      {}
 func (Referred) step()          {}
+func (NotProved) step()         {}
 func (AliasFollowed) step()     {}
 func (Useless) step()           {}
 func (EnoughUseless) step()     {}

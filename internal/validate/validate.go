@@ -6,29 +6,45 @@
 // iterate, which says where a record stood, and cache, which keeps the rank; it
 // is the only one that may raise a rank. A proof goes here: a set's signatures,
 // the delegation's DS set and the denial's NSEC records are in the Outcome
-// already, and keys are fetched by Request.Push and Yield.
+// already, as is the signer's zone; keys are fetched by Request.Push and Yield, and
+// what a proof costs is debited to Request.Budget (resolve.Proof).
 //
-// It never sends a message and never reads the clock.
+// It never sends a message and never reads the clock: signatures are judged at the
+// Request's Now, by the anchors that Layer was given, as they are when an answer
+// comes.
 package validate
 
 import (
+	"kresd/internal/dnsname"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
+	"kresd/internal/trustanchor"
 	"kresd/internal/wire"
 )
 
-// Layer is the validate layer.
-func Layer() *resolve.Layer {
-	return &resolve.Layer{Name: "validate", Consume: consume}
+// validator judges answers from the anchors that there are.
+type validator struct {
+	anchors func() *trustanchor.Snapshot
+}
+
+// Layer is the validate layer with the trust anchors that anchors returns.
+func Layer(anchors func() *trustanchor.Snapshot) *resolve.Layer {
+	v := &validator{anchors}
+	return &resolve.Layer{Name: "validate", Consume: v.consume}
 }
 
 // consume judges a fresh answer. What the cache held was judged when it came,
 // what a module made up is the module's to vouch for. What a forwarder was asked
 // for with CD=1 it has not judged, and would perhaps not have told otherwise: it
 // stays as it is and is for clients that set CD too (RFC 4035, section 3.2.2).
-func consume(r *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
+func (v *validator) consume(r *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
 	if !q.Outcome.Origin.Fresh() || q.Forwards() && r.CD {
 		return resolve.Consume
+	}
+	if r.Tell != nil {
+		if anchor := v.anchors().Closest(subject(q)); anchor != nil {
+			r.Tell(q, resolve.NotProved{Anchor: anchor.Owner})
+		}
 	}
 	o := &q.Outcome
 	for _, sets := range [2][]resolve.Set{o.Answer, o.Authority} {
@@ -42,7 +58,19 @@ func consume(r *resolve.Request, q *resolve.Query, _ *wire.Msg) resolve.State {
 	return resolve.Consume
 }
 
-// judged is the rank of records that nothing can prove. A forwarder's are as good
+// subject is the name whose closest anchor is where a proof of the answer begins: the
+// zone that signed it, or else the name asked. The DS set of a name is its parent's.
+func subject(q *resolve.Query) dnsname.Name {
+	switch {
+	case q.Outcome.Signer != "":
+		return q.Outcome.Signer
+	case q.Type == wire.TypeDS:
+		return q.Name.Parent()
+	}
+	return q.Name
+}
+
+// judged is the rank of records that nothing has proved. A forwarder's are as good
 // for a client, but replace none that were learnt from the zone's own servers, and
 // lead to no server (HARDENING A5).
 func judged(r rank.Rank, forwarded bool) rank.Rank {

@@ -30,6 +30,15 @@ const SigFixed = 18
 // without the root and without a leading * (RFC 4034, section 3.1.3).
 func SigLabels(rdata []byte) int { return int(rdata[3]) }
 
+// Signer is the zone that made a signature, from the RDATA of an RRSIG (RFC 4034,
+// section 3.1.7); "" when it has no such name.
+func Signer(rdata []byte) dnsname.Name {
+	if len(rdata) < SigFixed {
+		return ""
+	}
+	return Target(rdata[SigFixed:])
+}
+
 // Expanded tells whether a wildcard made the set: a signature covers fewer labels
 // than the owner has. The wildcard's own records, asked for by its name, are not
 // expanded (RFC 4035, section 5.3.4).

@@ -38,7 +38,7 @@ func (w *Worker) modules() []module.Module {
 	}
 	return []module.Module{
 		layer("iterate", "asks and understands other servers", iterate.Layer),
-		layer("validate", "judges how far answers can be believed", validate.Layer),
+		layer("validate", "judges how far answers can be believed", func() *resolve.Layer { return validate.Layer(w.rules.anchors.Snapshot) }),
 		layer("cache", "answers what is known, keeps what comes", w.cache.Layer),
 		{Name: "policy", Help: "rules about questions by their names", Open: w.rules.policy.Open},
 		{Name: "priming", Help: "learns the root's servers from themselves", Open: w.openPriming},

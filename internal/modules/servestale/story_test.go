@@ -21,6 +21,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
 	"kresd/internal/selection"
+	"kresd/internal/trustanchor"
 	"kresd/internal/validate"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
@@ -68,7 +69,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.set = inst.Set
-	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(), inst.Layer, w.cache.Layer()}
+	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(trustanchor.New().Snapshot), inst.Layer, w.cache.Layer()}
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return layers }, Exchanger: w, Cuts: w.cache,
 		Servers:  selection.New(selection.Config{Clock: clock.Real()}),
