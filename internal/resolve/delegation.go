@@ -1,9 +1,12 @@
 package resolve
 
 import (
+	"slices"
+
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // findCut looks up whose servers are asked. The DS set of a name belongs to its
@@ -70,7 +73,7 @@ func (s *solver) useless(q *Query) error {
 		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
 	}
 	q.run.lame = true
-	q.run.blame.useless(q.Server.Addr, q.run.msg.Rcode)
+	q.run.faults.useless(q.Server.Addr, q.run.msg.Rcode)
 	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
 	if !q.HoldsBack() {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Addr)
@@ -125,4 +128,52 @@ func (s *solver) askParent(q *Query) bool {
 	q.Cut = cut
 	s.moveTo(q)
 	return true
+}
+
+// gluedHere ends the look-up of a name server's address at a referral that
+// already tells it, in the way of glued. The address is for asking only: no layer
+// sees it.
+func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
+	p := q.Parent
+	if q.Options.Strict || p == nil || p.run.ns.fetch == nil || p.run.ns.fetch.sub != q || slices.Contains(p.run.ns.glued, q.Name) {
+		return false
+	}
+	ns := cut.Find(q.Name)
+	if ns == nil {
+		return false
+	}
+	set := wire.RRset{Owner: q.Name, Type: q.Type, Class: q.Class}
+	for _, a := range ns.Addrs {
+		if a.Is4() == (q.Type == wire.TypeA) {
+			set.Data = append(set.Data, a.AsSlice())
+		}
+	}
+	if len(set.Data) == 0 {
+		return false
+	}
+	q.Outcome = Outcome{Kind: Positive, Origin: FromServer, Answer: []Set{{RRset: set}}}
+	p.run.ns.byGlue(q.Name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, AddressReferred{q.Name})
+	}
+	return true
+}
+
+// tellReferral tells where a referral leads.
+func (s *solver) tellReferral(q *Query, cut *zonecut.Cut) {
+	if s.r.Tell != nil {
+		s.r.Tell(q, Referred{cut, q.authority()})
+	}
+}
+
+// tellCut tells whose servers will be asked, and since when that is known.
+func (s *solver) tellCut(q *Query) {
+	if s.r.Tell == nil {
+		return
+	}
+	scope := s.r.Scope
+	if scope == "" {
+		scope = s.r.Name
+	}
+	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: scope, Now: s.r.Now})
 }

@@ -1,11 +1,54 @@
 // Package resolve drives a client's question to its answer.
 //
-// The Driver decides when to do what, never how: it takes the top query off the
-// request's Plan, lets the layers produce an answer (cache, hints, policy),
-// finds the zone cut and a server, sends through an Exchanger, and lets the
-// layers consume what came back. What an answer means is known by the iterate
-// layer, whether it is genuine by validate, what to keep by cache.
+// The Driver decides when to do what, never how. What an answer means is known by
+// the iterate layer, whether it is genuine by validate, what to keep by cache; which
+// server is asked is selection's choice, and how it is asked the Exchanger's. The
+// package opens no socket, touches no database, runs no Lua, writes no prose and
+// never reads the clock: the Request says when it is.
 //
-// The package opens no socket, touches no database, runs no Lua and never reads
-// the clock: the Request says when it is.
+// # The way of a question
+//
+// Resolve lets the layers' Begin hooks decide about the request. If none does, the
+// request joins an equal one that is under way, or is resolved on its own: its
+// question becomes the first Query on the Plan, a stack. The query on top is taken
+// one step further, again and again, until the stack is empty, a failure ends the
+// request, or its time or its Budget is over. Then the Finalize hooks have the last
+// touch on the Result.
+//
+// A query is in one of five phases:
+//
+//   - Produce: each layer may answer without the network (cache, hints, policy). With
+//     an outcome, the next phase is Consume; without, Cut.
+//   - Cut: the closest known zone cut at or above the name is looked up, unless a rule
+//     named the servers. The next phase is Ask.
+//   - Ask: a server of the cut is chosen, iterate decides how much of the question it
+//     is shown, and the question is sent. With an answer, be it a late one to an
+//     earlier attempt, the next phase is Consume; without, Ask once more. Where no
+//     address is left, a name server's address becomes a query of its own on top of
+//     the plan, and this one goes on in Ask when that has left it. Where many others
+//     ask the same, the query waits for them and goes back to Produce.
+//   - Consume: each layer sees the answer or the produced outcome, and then the kind of
+//     outcome decides. An answer or a denial ends the query. A referral leads to Ask,
+//     with the servers of the new cut. What concludes nothing, or comes from a server
+//     that is of no use, leads to Ask, for another question or another server; when
+//     none is left, to Consume with an outcome that was held back, or, once, to Ask
+//     with the servers of the parent, which may have changed the delegation; or the
+//     query fails. An alias leads to Alias.
+//   - Alias: the target is a query of its own on top of the plan. When that has left
+//     the plan, its outcome is joined to the chain, which ends this query.
+//
+// A layer that needs to know more pushes a query, too, and returns Yield: its phase
+// goes on with the same hook when that query has left the plan.
+//
+// # Reading this package
+//
+// A file uses only what stands below it here. From the top: resolve.go (one request
+// from Begin to Finish, and those that join it), phases.go (the phases Produce,
+// Consume and Alias, and what follows from an outcome), ask.go (the phase Ask),
+// servers.go (addresses for the cut's servers), delegation.go (the phase Cut,
+// referrals, useless servers, the parent), attempt.go (one question to one server),
+// gaveup.go (what is said of servers that were of no use), driver.go (what outlives a
+// request), failure.go (errors and what clients see of them), request.go (Request and
+// Layer), query.go (Query, what it still waits for, and Plan), and the values: steps.go,
+// exchange.go, options.go, budget.go, outcome.go.
 package resolve

@@ -4,14 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"kresd/internal/wire"
 )
 
+// Server is one address of a name server and how to speak to it.
+type Server struct {
+	Addr netip.AddrPort
+	TCP  bool
+	// NoEDNS and NoCase are set for servers that cannot EDNS or destroy the letter
+	// case of questions.
+	NoEDNS, NoCase bool
+}
+
 // An Exchanger asks one server one question and waits for the answer that
 // belongs to it. TCP after truncation, letter case, ports and the joining of
-// equal questions in flight hide behind it.
+// equal questions in resolution hide behind it.
 type Exchanger interface {
 	Exchange(ctx context.Context, x Exchange) (Reply, error)
 }
@@ -52,7 +62,7 @@ type Late interface {
 	Overdue() (ctx context.Context, d time.Duration, done func(Reply, error))
 }
 
-// Reply is the answer and what it took. Equal exchanges in flight share one
+// Reply is the answer and what it took. Equal exchanges in resolution share one
 // Msg: it must not be changed.
 type Reply struct {
 	Msg *wire.Msg

@@ -63,6 +63,7 @@ func (e *zoneError) Error() string {
 	}
 	return fmt.Sprintf("zone %s: %v", e.zone, e.err)
 }
+
 func (e *zoneError) Unwrap() error { return e.err }
 
 // layerError is a layer that gave up, and why if it said so.
@@ -72,6 +73,7 @@ type layerError struct {
 }
 
 func (e *layerError) Error() string { return "the module " + e.name + " ends it" }
+
 func (e *layerError) Unwrap() error { return e.err }
 
 // Fail is what a hook returns that cannot go on: err says why, and what the client

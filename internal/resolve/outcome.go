@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"time"
 
 	"kresd/internal/dnsname"
@@ -147,4 +148,75 @@ type Result struct {
 	Took time.Duration
 	// Failure is why the resolution came to nothing; nil when it came to something.
 	Failure error
+}
+
+// take makes the result of what the request's query came to. What a module put
+// into the Result for the client's eyes (an extended error) stays.
+func (res *Result) take(o *Outcome) {
+	res.Rcode = o.Rcode
+	res.Answer, res.Authority = once(o.Answer), once(o.Authority)
+	res.Rank = lowestRank(o)
+	res.Cached = o.Cached
+}
+
+// once leaves out sets that are there already: a chain can pass the same DNAME
+// twice and end with proofs that an earlier step gave, but a message holds each
+// RRset once (RFC 2181, section 5). sets itself is not changed.
+func once(sets []Set) []Set {
+	for i := range sets {
+		if !among(sets[:i], &sets[i]) {
+			continue
+		}
+		kept := append([]Set(nil), sets[:i]...)
+		for k := i + 1; k < len(sets); k++ {
+			if !among(kept, &sets[k]) {
+				kept = append(kept, sets[k])
+			}
+		}
+		return kept
+	}
+	return sets
+}
+
+func among(sets []Set, s *Set) bool {
+	for i := range sets {
+		if o := &sets[i]; o.Type == s.Type && o.Owner == s.Owner && o.Class == s.Class {
+			return true
+		}
+	}
+	return false
+}
+
+func lowestRank(o *Outcome) rank.Rank {
+	low, any := rank.Rank(255), false
+	for _, sets := range [2][]Set{o.Answer, o.Authority} {
+		for i := range sets {
+			low, any = min(low, sets[i].Rank), true
+		}
+	}
+	if !any {
+		return rank.Initial
+	}
+	return low
+}
+
+// clone copies the lists, so that two requests may reorder their answers.
+func (res *Result) clone() Result {
+	c := *res
+	c.Answer = slices.Clone(res.Answer)
+	c.Authority = slices.Clone(res.Authority)
+	c.Additional = slices.Clone(res.Additional)
+	return c
+}
+
+// aliases counts the steps of a chain. A DNAME counts by the CNAME that it
+// synthesised.
+func aliases(chain []Set) int {
+	n := 0
+	for i := range chain {
+		if chain[i].Type == wire.TypeCNAME {
+			n++
+		}
+	}
+	return n
 }

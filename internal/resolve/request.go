@@ -8,6 +8,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/transport"
+	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
 
@@ -83,53 +84,6 @@ func (r *Request) patience() time.Duration {
 // impatient tells whether the request ends before its time.
 func (r *Request) impatient() bool { return r.Patience > 0 && r.Patience < limits.RequestDeadline }
 
-// Query is one question on the plan of a request.
-type Query struct {
-	Question
-	ID      uint32
-	Parent  *Query
-	Options Options
-	// Cut is the zone whose servers are asked; nil until it is looked up.
-	Cut *zonecut.Cut
-	// Asked is the question that goes upstream: the query's own, or a minimised one
-	// (RFC 9156).
-	Asked Question
-	// Server is the one that is asked now, and RTT how long the answer that layers
-	// look at was under way.
-	Server Server
-	RTT    time.Duration
-	// Outcome is what is known so far.
-	Outcome Outcome
-	// Depth counts the name-server addresses that wait for each other above this
-	// query.
-	Depth int
-	// Steps counts the aliases between the request's question and this one.
-	Steps int
-	// Solved tells that the query has left the plan with an Outcome that includes
-	// what its aliases led to; Err why it left the plan without one.
-	Solved bool
-	Err    error
-	// Iterate is the iterate layer's own, which alone knows its type.
-	Iterate any
-
-	run progress
-}
-
-// Forwards tells whether the query's servers were chosen by the operator, so
-// that what they say is final: nothing is iterated from there.
-func (q *Query) Forwards() bool {
-	return (q.Options.Stub || q.Options.Forward) && q.Cut != nil && q.Cut.Hints
-}
-
-// Server is one address of a name server and how to speak to it.
-type Server struct {
-	Addr netip.AddrPort
-	TCP  bool
-	// NoEDNS and NoCase are set for servers that cannot EDNS or destroy the letter
-	// case of questions.
-	NoEDNS, NoCase bool
-}
-
 // Root is the query for the request's own question; nil before resolution.
 func (r *Request) Root() *Query { return r.root }
 
@@ -164,4 +118,67 @@ func (r *Request) pushAddress(q *Query, question Question, options Options) (*Qu
 		return nil, err
 	}
 	return sub, nil
+}
+
+// State is what a hook says about the work at hand. The numbers are those that
+// scripts see as kres.CONSUME and so on.
+type State uint8
+
+// States.
+const (
+	Consume State = 1 << iota // an answer is awaited or at hand
+	Produce                   // a question must be sent
+	Done                      // this query is solved
+	Fail                      // this query has failed, or the request in Begin; Request.Fail says why
+	Yield                     // a sub-query was pushed; call the hook again after it
+)
+
+// A Layer is a set of hooks into a resolution. Any hook may be nil: not
+// interested. A hook never blocks; to learn more it pushes a query on the plan
+// and returns Yield. Hooks of one request are called by one goroutine; hooks of
+// different requests run at the same time.
+type Layer struct {
+	Name string
+	// Begin is called once when a request is accepted. Done: the request's Result
+	// is set and nothing needs to be resolved.
+	Begin func(*Request) State
+	// Produce may answer a query without the network by setting its Outcome and
+	// returning Done; any other state lets the next layer try.
+	Produce func(*Request, *Query) State
+	// Checkout is the last look at an outgoing question; q.Server is chosen.
+	Checkout func(*Request, *Query) State
+	// Consume sees each answer: the message of a server, of which iterate makes the
+	// Outcome and which later layers judge and keep, or an Outcome without a message.
+	// Outcome.Origin says which; msg is nil unless it is FromServer.
+	// Produce, or an Outcome that is Lame, means that another answer is wanted: the
+	// layers behind do not see this one.
+	Consume func(*Request, *Query, *wire.Msg) State
+	// Finalize is the last touch on the request's Result.
+	Finalize func(*Request)
+	// Finish is called once at the end, also after failure.
+	Finish func(*Request)
+}
+
+// Cuts knows delegations and the addresses of name servers: the cache does, with
+// the root hints below it.
+type Cuts interface {
+	// Closest is the closest live delegation at or above name, or nil when not
+	// even the root's is known. The Cut may be shared: Clone it before changing it.
+	Closest(name dnsname.Name, now int64) *zonecut.Cut
+	// Addrs are the addresses of a name server that may be used for asking it,
+	// whatever their rank. known tells for each family whether the cache holds an
+	// answer (which may be a negative one).
+	Addrs(ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool)
+	// Keep stores a delegation that a referral of its parent told.
+	Keep(cut *zonecut.Cut, now int64)
+}
+
+// CacheState is what the cache layer remembers about one request between steps.
+type CacheState struct {
+	// Looked tells that the cache was looked into, and Clears is its clear number
+	// then: what the request reads may be as old as that.
+	Looked bool
+	Clears uint64
+	// Fingerprint is that of the configuration when the request began.
+	Fingerprint uint64
 }

@@ -10,31 +10,6 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// servers is what a query did to find addresses for its present zone cut.
-type servers struct {
-	filled  bool // the cache was asked
-	own     bool // q.Cut is a copy that may be changed
-	fetches int  // names looked up
-	extra   int  // addresses gained by that
-	looked  []dnsname.Name
-	glued   []dnsname.Name // had from glue, once
-	fetch   *fetch         // the look-up that is under way
-	asked   dnsname.Name   // the name server that q.Server belongs to
-}
-
-// fetch is one name server's look-up: first one family, then, if that gave no
-// address, the other. Never both at once, which would double an attacker's gain.
-type fetch struct {
-	name  dnsname.Name
-	types []uint16 // still to be asked
-	sub   *Query
-	// pushed tells that a query was made at all.
-	pushed bool
-	// denied tells that an answer said there is no address, and not merely that
-	// none could be had.
-	denied bool
-}
-
 // fill takes addresses from the cache for the servers that came without.
 func (s *solver) fill(q *Query) {
 	q.run.ns.filled = true
@@ -257,4 +232,15 @@ func (s *solver) unresolvable(q *Query, f *fetch) {
 	}
 }
 
-func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }
+// glued takes the address of a name server that the cache knows as glue of the
+// zone in which the name server lies, once. It saves a question to that zone and
+// believes nobody but servers above the name; RFC 2181, section 5.4.1, keeps glue
+// from answers, not from use. If nobody helpful is at that address, the name is
+// looked up in earnest.
+func (s *solver) glued(q *Query, name dnsname.Name) bool {
+	if slices.Contains(q.run.ns.glued, name) || !s.parentSide(q, name) {
+		return false
+	}
+	q.run.ns.byGlue(name)
+	return true
+}

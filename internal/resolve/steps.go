@@ -165,7 +165,7 @@ const (
 
 // Steps within one question to a server, told by the Exchanger.
 type (
-	// ExchangeJoined tells that an equal question is in flight, whose answer is
+	// ExchangeJoined tells that an equal question is in resolution, whose answer is
 	// waited for.
 	ExchangeJoined struct{}
 	// DatagramSeen tells what came by UDP, when, and what is done about it.
@@ -280,42 +280,80 @@ const (
 	PartUseless                       // it is of no use for the minimised name
 )
 
-func (RuleMatched) step()       {}
-func (ModuleDecided) step()     {}
-func (ModuleFinalized) step()   {}
-func (JoinedRequest) step()     {}
-func (CacheHit) step()          {}
-func (CacheMiss) step()         {}
+func (RuleMatched) step() {}
+
+func (ModuleDecided) step() {}
+
+func (ModuleFinalized) step() {}
+
+func (JoinedRequest) step() {}
+
+func (CacheHit) step() {}
+
+func (CacheMiss) step() {}
+
 func (FailureRemembered) step() {}
-func (ModuleAnswered) step()    {}
-func (StaleAnswered) step()     {}
+
+func (ModuleAnswered) step() {}
+
+func (StaleAnswered) step() {}
+
 func (StaleServersAsked) step() {}
-func (OptionsSet) step()        {}
-func (CutFound) step()          {}
-func (LookupRefused) step()     {}
-func (AddressNotFound) step()   {}
-func (AddressReferred) step()   {}
-func (ParentAsked) step()       {}
-func (WaitsForWorkers) step()   {}
-func (WaitsForLate) step()      {}
-func (Asking) step()            {}
-func (Chosen) step()            {}
-func (Left) step()              {}
-func (Explored) step()          {}
-func (Replied) step()           {}
-func (Silent) step()            {}
-func (ExchangeJoined) step()    {}
-func (DatagramSeen) step()      {}
-func (AskedAgain) step()        {}
-func (AskedByTCP) step()        {}
-func (ConnectionEnded) step()   {}
-func (TCPFailed) step()         {}
-func (TCPOverdue) step()        {}
-func (Concluded) step()         {}
-func (Inconclusive) step()      {}
-func (Referred) step()          {}
-func (NotProved) step()         {}
-func (AliasFollowed) step()     {}
-func (Useless) step()           {}
-func (EnoughUseless) step()     {}
-func (Failed) step()            {}
+
+func (OptionsSet) step() {}
+
+func (CutFound) step() {}
+
+func (LookupRefused) step() {}
+
+func (AddressNotFound) step() {}
+
+func (AddressReferred) step() {}
+
+func (ParentAsked) step() {}
+
+func (WaitsForWorkers) step() {}
+
+func (WaitsForLate) step() {}
+
+func (Asking) step() {}
+
+func (Chosen) step() {}
+
+func (Left) step() {}
+
+func (Explored) step() {}
+
+func (Replied) step() {}
+
+func (Silent) step() {}
+
+func (ExchangeJoined) step() {}
+
+func (DatagramSeen) step() {}
+
+func (AskedAgain) step() {}
+
+func (AskedByTCP) step() {}
+
+func (ConnectionEnded) step() {}
+
+func (TCPFailed) step() {}
+
+func (TCPOverdue) step() {}
+
+func (Concluded) step() {}
+
+func (Inconclusive) step() {}
+
+func (Referred) step() {}
+
+func (NotProved) step() {}
+
+func (AliasFollowed) step() {}
+
+func (Useless) step() {}
+
+func (EnoughUseless) step() {}
+
+func (Failed) step() {}

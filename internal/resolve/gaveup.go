@@ -8,47 +8,10 @@ import (
 
 	"kresd/internal/selection"
 	"kresd/internal/wire"
-	"kresd/internal/zonecut"
 )
 
-// blame is what servers did to be of no use to a query, the last word of each.
-// It outlives a change of the zone cut, as what was tried does: when the parent
-// names the same servers again, it is still known why they do not help.
-type blame []blamed
-
-type blamed struct {
-	addr netip.AddrPort
-	// err is that of an exchange; nil where there was an answer, with rcode.
-	err   error
-	rcode int
-}
-
-func (b *blame) failed(addr netip.AddrPort, err error) { b.note(blamed{addr: addr, err: err}) }
-
-func (b *blame) useless(addr netip.AddrPort, rcode int) { b.note(blamed{addr: addr, rcode: rcode}) }
-
-func (b *blame) note(one blamed) {
-	for i := range *b {
-		if (*b)[i].addr == one.addr {
-			(*b)[i] = one
-			return
-		}
-	}
-	*b = append(*b, one)
-}
-
-// of finds what an address of ns did; nil when it was not asked.
-func (b blame) of(ns *zonecut.NameServer, a netip.Addr) *blamed {
-	for i := range b {
-		if at := b[i].addr; at.Addr() == a.Unmap() && (ns.Port == 0 || ns.Port == at.Port()) {
-			return &b[i]
-		}
-	}
-	return nil
-}
-
-// verdict counts the addresses of a zone's servers by what they did.
-type verdict struct {
+// summary counts the addresses of a zone's servers by what they did.
+type summary struct {
 	all               int // addresses that may be asked
 	off               int // of a family that is switched off
 	forbidden         int // that nobody may be sent to
@@ -58,21 +21,21 @@ type verdict struct {
 	rcodes            [16]int
 }
 
-func (s *solver) verdict(q *Query) (v verdict) {
+func (s *solver) summary(q *Query) (v summary) {
 	seen := make(map[netip.AddrPort]bool)
 	for i := range q.Cut.NS {
 		ns := &q.Cut.NS[i]
 		for _, a := range ns.Addrs {
 			if at := netip.AddrPortFrom(a.Unmap(), ns.Port); !seen[at] {
 				seen[at] = true
-				v.count(q, a.Unmap(), q.run.blame.of(ns, a))
+				v.count(q, a.Unmap(), q.run.faults.of(ns, a))
 			}
 		}
 	}
 	return v
 }
 
-func (v *verdict) count(q *Query, a netip.Addr, b *blamed) {
+func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 	switch {
 	case a.Is4() && q.Options.NoIPv4, a.Is6() && q.Options.NoIPv6:
 		v.off++
@@ -110,7 +73,7 @@ func erring(rcode int) bool {
 // gaveUp is the failure of a query for which no server of its cut is left, or for
 // which more are not asked.
 func (s *solver) gaveUp(q *Query) error {
-	v := s.verdict(q)
+	v := s.summary(q)
 	e := &zoneError{zone: q.Cut.Name}
 	whose := noneOf(q)
 	switch {
@@ -148,7 +111,7 @@ func (s *solver) inTime(q *Query, err error) error {
 	if !errors.Is(err, ErrDeadline) && !errors.Is(err, ErrPatience) || q.Cut == nil {
 		return err
 	}
-	if v := s.verdict(q); v.silent == 0 || v.lame > 0 {
+	if v := s.summary(q); v.silent == 0 || v.lame > 0 {
 		return err
 	}
 	return &zoneError{zone: q.Cut.Name, err: err, text: noneOf(q) + " answered in time"}
@@ -175,7 +138,7 @@ func noneOf(q *Query) string {
 
 // String says what each did where they did not all do the one thing that the
 // failure names.
-func (v *verdict) String() string {
+func (v *summary) String() string {
 	if v.lame == 0 && v.unasked == 0 && (v.silent == 0 || v.cut == 0) {
 		return ""
 	}

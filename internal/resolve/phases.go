@@ -2,53 +2,8 @@ package resolve
 
 import (
 	"kresd/internal/limits"
-	"kresd/internal/selection"
 	"kresd/internal/wire"
 )
-
-// phase is what a query on top of the plan needs next.
-type phase uint8
-
-const (
-	phaseProduce phase = iota // can a layer answer without the network?
-	phaseCut                  // which zone's servers?
-	phaseAsk                  // choose a server and ask it
-	phaseConsume              // let the layers see what came
-	phaseAlias                // a sub-query for the alias's target was pushed
-)
-
-// progress is where the driver is with one query.
-type progress struct {
-	phase phase
-	hook  int       // the layer whose hook is called next in this phase
-	msg   *wire.Msg // what phaseConsume looks at; nil for a produced outcome
-	// sends counts what was sent for the query, whatever the zone cut.
-	sends int
-	tried selection.Tried
-	ns    servers
-	alias *Query
-	// fresh tells that the cut was learnt by this query; reparented that the parent
-	// was asked for a newer one.
-	fresh, reparented bool
-	lame              bool  // some server of the cut answered, uselessly
-	useless           int   // how many did
-	noSocket          bool  // ErrLocal happened once
-	blame             blame // of servers
-	// late are attempts that may still be answered; queue tells to wait where many
-	// wait for a server.
-	late  late
-	lease lease
-	queue bool
-	retry retry
-}
-
-// solver carries one request.
-type solver struct {
-	*Driver
-	layers []*Layer
-	r      *Request
-	held   [][]byte // keys of leases
-}
 
 // run solves the request's question.
 func (s *solver) run() error {
@@ -92,15 +47,6 @@ func (s *solver) mayGoOn() error {
 	return nil
 }
 
-// timeUp is why a request ends whose time is over.
-func (d *Driver) timeUp(r *Request) error {
-	if r.impatient() {
-		return ErrPatience
-	}
-	d.cfg.Counters.Hit(limits.Deadline)
-	return ErrDeadline
-}
-
 func (s *solver) step(q *Query) error {
 	switch q.run.phase {
 	case phaseProduce:
@@ -113,16 +59,6 @@ func (s *solver) step(q *Query) error {
 		return s.consume(q)
 	}
 	return s.aliased(q)
-}
-
-// enter starts a phase with its first hook.
-func (q *Query) enter(p phase) { q.run.phase, q.run.hook = p, 0 }
-
-// solved takes q off the plan; whoever pushed it reads its Outcome.
-func (s *solver) solved(q *Query) error {
-	q.Solved = true
-	s.r.Plan.Pop(q)
-	return nil
 }
 
 // produce asks the layers for an answer without the network.
@@ -203,4 +139,84 @@ func (s *solver) decide(q *Query) error {
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 	return nil
+}
+
+// follow pushes a query for the target of an alias. What the server of a stub
+// rule told is final: it knows the chain as far as it is to be told.
+func (s *solver) follow(q *Query) error {
+	if q.Forwards() && q.Options.Stub && q.run.msg != nil {
+		q.Outcome.Kind = Positive
+		return s.solved(q)
+	}
+	steps := q.Steps + aliases(q.Outcome.Answer)
+	if steps > limits.MaxCNAMEChain {
+		return s.tooLong(q)
+	}
+	sub := &Query{
+		Question: Question{q.Outcome.Target, q.Type, q.Class},
+		Parent:   q, Options: q.Options, Depth: q.Depth, Steps: steps,
+	}
+	sub.Options.FromCache = false
+	if q.Forwards() && sub.Name.IsSubdomainOf(q.Cut.Name) {
+		sub.Cut = q.Cut
+	} else {
+		sub.Options = sub.Options.withoutRule()
+	}
+	if err := s.r.Plan.Push(sub); err != nil {
+		return err
+	}
+	if s.r.Tell != nil {
+		s.r.Tell(q, AliasFollowed{sub.Name})
+	}
+	q.run.alias = sub
+	q.enter(phaseAlias)
+	return nil
+}
+
+// aliased joins what the target came to with the chain that led to it.
+func (s *solver) aliased(q *Query) error {
+	sub, o := q.run.alias, &q.Outcome
+	o.Answer = append(o.Answer[:len(o.Answer):len(o.Answer)], sub.Outcome.Answer...)
+	if sub.Err != nil {
+		return sub.Err
+	}
+	o.Kind, o.Rcode, o.Zone, o.Signer = sub.Outcome.Kind, sub.Outcome.Rcode, sub.Outcome.Zone, sub.Outcome.Signer
+	o.Authority = append(o.Authority[:len(o.Authority):len(o.Authority)], sub.Outcome.Authority...)
+	o.Cached = o.Cached && sub.Outcome.Cached
+	return s.solved(q)
+}
+
+// tooLong ends a chain with the steps that were seen, the one too many included.
+func (s *solver) tooLong(q *Query) error {
+	s.cfg.Counters.Hit(limits.CNAMEChain)
+	left := limits.MaxCNAMEChain + 1 - q.Steps
+	for i := range q.Outcome.Answer {
+		if q.Outcome.Answer[i].Type != wire.TypeCNAME {
+			continue
+		}
+		if left--; left <= 0 {
+			q.Outcome.Answer = q.Outcome.Answer[:i+1]
+			break
+		}
+	}
+	return ErrChain
+}
+
+// tellAnswered tells which layer answers without the network; the cache has said
+// so itself.
+func (s *solver) tellAnswered(q *Query, l *Layer) {
+	if s.r.Tell != nil && (!q.Outcome.Cached || l.Name != "cache") {
+		s.r.Tell(q, ModuleAnswered{l.Name, &q.Outcome})
+	}
+}
+
+// tellOutcome tells what a query came to. Why an answer concludes nothing is told by
+// the layer that finds it so.
+func (s *solver) tellOutcome(q *Query) {
+	if s.r.Tell == nil || q.Outcome.Cached {
+		return
+	}
+	if k := q.Outcome.Kind; k == Positive || k == Alias || k == NoData || k == NXDomain {
+		s.r.Tell(q, Concluded{&q.Outcome})
+	}
 }

@@ -1,0 +1,286 @@
+package resolve
+
+import (
+	"errors"
+
+	"kresd/internal/limits"
+	"kresd/internal/selection"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// await waits for late answers when there is nobody else to ask. While it waits,
+// it has a place of the zone like any question that is not answered.
+func (s *solver) await(q *Query) (answered bool) {
+	if q.run.late.open == 0 || !s.enter(q.Cut) {
+		return false
+	}
+	defer s.zones.Leave(q.Cut.Name)
+	if s.r.Tell != nil {
+		s.r.Tell(q, WaitsForLate{})
+	}
+	r, ok := q.run.late.wait(s.r.ctx)
+	if ok {
+		s.answered(q, r.attempt, r.reply)
+	}
+	return ok
+}
+
+// want says among which servers to choose for q.
+func want(q *Query) selection.Want {
+	return selection.Want{
+		Cut: q.Cut, Tried: &q.run.tried,
+		NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
+		AnyAddress: q.Options.AnyAddress, AskDead: q.Options.AskSilent,
+	}
+}
+
+// aim fills in whom q asks, and how.
+func (s *solver) aim(q *Query, c selection.Choice) {
+	q.run.ns.asked = c.NS
+	if c.Resort {
+		q.run.tried.Resorted()
+	}
+	q.Server = serverOf(q, c)
+	q.Asked = q.Question
+}
+
+// serverOf is how the chosen server is asked.
+func serverOf(q *Query, c selection.Choice) Server {
+	return Server{
+		Addr:   c.Addr,
+		TCP:    q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
+		NoEDNS: q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
+		NoCase: q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
+	}
+}
+
+// signed tells whether the parent said that the zone has keys. What was learnt of
+// its servers does not keep EDNS, and with it signatures, from such a zone.
+func signed(q *Query) bool { return q.Cut.DS != nil && q.Cut.DS.Type == wire.TypeDS }
+
+func (s *solver) checkout(q *Query) error {
+	for _, l := range s.layers {
+		if l.Checkout != nil && l.Checkout(s.r, q) == Fail {
+			return s.r.failedIn(l)
+		}
+	}
+	return nil
+}
+
+// exchange sends the question. What fails here is the server's or the network's
+// doing; the query goes on with another attempt.
+func (s *solver) exchange(q *Query, c selection.Choice) error {
+	q.run.sends++
+	s.tellAsking(q, c)
+	s.explore(q, c)
+	a := attempt{q.Server, q.Asked, c}
+	x := s.exchangeOf(q, q.Server, c)
+	x.Tell = s.teller(q)
+	if x.Queue = q.run.queue; !c.Silent { // a dead server's answer is not worth a longer wait
+		x.Late = &q.run.late
+	}
+	reply, err := s.cfg.Exchanger.Exchange(q.run.late.begin(s.r.ctx, a), x)
+	earlier, ok := q.run.late.finish()
+	switch {
+	case err == nil:
+		return s.answered(q, a, reply)
+	case ok:
+		return s.answered(q, earlier.attempt, earlier.reply)
+	}
+	return s.unanswered(q, c, reply, err)
+}
+
+// teller is who tells the steps within an exchange of q; nil when nobody reads.
+func (s *solver) teller(q *Query) func(Step) {
+	if s.r.Tell == nil {
+		return nil
+	}
+	return func(step Step) { s.r.Tell(q, step) }
+}
+
+// answered takes the answer to an attempt, be it the last one or one before.
+func (s *solver) answered(q *Query, a attempt, reply Reply) error {
+	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
+	s.cfg.Servers.Answered(a.server.Addr, learnt(a.server, a.choice, reply))
+	q.run.tried.Answered(a.choice.NS, a.server.Addr)
+	if s.r.Tell != nil {
+		s.r.Tell(q, Replied{q.Server.Addr, reply})
+	}
+	q.run.msg, q.RTT = reply.Msg, reply.RTT
+	q.Outcome = Outcome{}
+	q.enter(phaseConsume)
+	return nil
+}
+
+// exchangeOf is q as a question to a server.
+func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
+	return Exchange{
+		Server: to, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
+		Timeout: c.Timeout, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
+	}
+}
+
+// learnt is what an answer tells about its server, which was asked like this.
+func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
+	a := selection.Answer{RTT: reply.RTT, First: !c.Known, TCP: reply.TCP, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
+	switch {
+	case reply.Msg.HasEDNS:
+		a.EDNS = selection.EDNSWorks
+	case reply.Msg.Rcode == wire.RcodeFormErr && !to.NoEDNS:
+		a.EDNS = selection.EDNSRefused
+	}
+	return a
+}
+
+// unanswered judges a failed attempt.
+func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
+	if s.r.Tell != nil {
+		s.r.Tell(q, Silent{c.Addr, reply.TCP, err})
+	}
+	q.run.faults.failed(c.Addr, err)
+	switch {
+	case errors.Is(err, ErrBudget):
+		return err
+	case s.r.ctx.Err() != nil:
+		return nil // the loop says why it ends
+	case errors.Is(err, ErrBusy) && !q.run.queue: // another server may have room
+		q.run.tried.Busy(c.Addr)
+	case errors.Is(err, ErrLocal):
+		return s.noSocket(q)
+	case reply.TCP:
+		s.withoutTCP(q, c)
+	case errors.Is(err, ErrTimeout):
+		s.timedOut(q, c)
+	case errors.Is(err, ErrUnreachable):
+		s.cfg.Servers.Unreachable(c.Addr)
+		q.run.tried.Reject(c.NS, c.Addr)
+	default:
+		q.run.tried.Reject(c.NS, c.Addr)
+	}
+	return nil
+}
+
+func (s *solver) timedOut(q *Query, c selection.Choice) {
+	q.run.retry.timeouts++
+	s.cfg.Servers.TimedOut(c.Addr)
+	q.run.tried.TimedOut(c.NS, c.Addr)
+}
+
+// withoutTCP judges an attempt that failed over TCP. That says little about the
+// server's UDP, which is asked next where TCP was our choice.
+func (s *solver) withoutTCP(q *Query, c selection.Choice) {
+	s.cfg.Servers.TCPFailed(c.Addr)
+	switch {
+	case c.Confirm && !c.Resort && !q.Options.TCPOnly:
+	case c.Resort, c.Cannot&selection.NeedTCP != 0 && !q.Options.TCPOnly:
+		s.timedOut(q, c)
+	default:
+		q.run.tried.Reject(c.NS, c.Addr)
+	}
+}
+
+// noSocket tries once more: what was lacking may be there again.
+func (s *solver) noSocket(q *Query) error {
+	if q.run.noSocket {
+		return ErrLocal
+	}
+	q.run.noSocket = true
+	return nil
+}
+
+// explore shows a question to one more server, of which little is known, besides
+// the good one that is asked for the client. So nobody waits for a server that
+// may be dead or far away in order that others learn about it. The answer is
+// used for nothing else: who can forge it has gained nothing.
+func (s *solver) explore(q *Query, asked selection.Choice) {
+	if !s.cfg.Explore {
+		return
+	}
+	c, ok := s.cfg.Servers.Beside(want(q), asked)
+	if !ok || !s.enter(q.Cut) {
+		return
+	}
+	if s.exploring.Add(1) > limits.ExploringAtOnce {
+		s.exploring.Add(-1)
+		s.zones.Leave(q.Cut.Name)
+		return
+	}
+	if s.r.Tell != nil {
+		s.r.Tell(q, Explored{peer(q, c)})
+	}
+	zone, x := q.Cut.Name, s.exchangeOf(q, serverOf(q, c), c)
+	x.Timeout = limits.UDPMaxTimeout // nobody waits, and slow is not dead
+	s.panics.Go("explore", func() {
+		defer s.zones.Leave(zone)
+		defer s.exploring.Add(-1)
+		reply, err := s.cfg.Exchanger.Exchange(s.cfg.Context, x)
+		s.found(x.Server, c, reply, err)
+	})
+}
+
+// found takes note of what exploring showed.
+func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
+	switch {
+	case err == nil:
+		d.cfg.Servers.Answered(c.Addr, learnt(to, c, reply))
+	case d.cfg.Context.Err() != nil, errors.Is(err, ErrBudget), errors.Is(err, ErrLocal):
+	case reply.TCP:
+		d.cfg.Servers.TCPFailed(c.Addr)
+	case errors.Is(err, ErrTimeout):
+		d.cfg.Servers.TimedOut(c.Addr)
+	case errors.Is(err, ErrUnreachable):
+		d.cfg.Servers.Unreachable(c.Addr)
+	}
+}
+
+// One zone may have only so many questions that wait for its servers: names made
+// up below a zone whose servers are slow or silent would otherwise take the room
+// of everybody's questions (HARDENING B6). More wait in order for a place, for on
+// a busy machine there may be more for a moment though the servers are quick; only
+// where many wait already a question fails.
+
+// enter takes one of the zone's places if one is free.
+func (d *Driver) enter(cut *zonecut.Cut) bool { return d.zones.Try(cut.Name, mayWait(cut)) }
+
+// queue takes one of the zone's places for q, and waits for it if it must.
+func (s *solver) queue(q *Query) (waited bool, err error) {
+	waited, ok := s.zones.Enter(s.r.ctx, q.Cut.Name, mayWait(q.Cut), limits.QueuedPerZone)
+	switch {
+	case ok:
+		return waited, nil
+	case waited:
+		return true, s.timeUp(s.r)
+	}
+	s.cfg.Counters.Hit(limits.OutstandingZone)
+	return false, &zoneError{zone: q.Cut.Name, err: ErrBusy}
+}
+
+// mayWait is how many questions may wait for a zone's answers at a time.
+func mayWait(cut *zonecut.Cut) int {
+	if infrastructure(cut) {
+		return limits.MaxOutstandingPerZone * limits.OutstandingInfrastructure
+	}
+	return limits.MaxOutstandingPerZone
+}
+
+// infrastructure tells whether everybody's questions pass a zone's servers: the
+// root's, a top level's, or those that the operator named.
+func infrastructure(cut *zonecut.Cut) bool { return cut.Hints || cut.Name.Labels() <= 1 }
+
+// peer is the server of a choice for q.
+func peer(q *Query, c selection.Choice) Peer {
+	return Peer{By: q.authority(), NS: c.NS, Zone: q.Cut.Name, Addr: c.Addr}
+}
+
+// tellAsking tells which server is asked what, how, and why this one.
+func (s *solver) tellAsking(q *Query, c selection.Choice) {
+	if s.r.Tell != nil {
+		why, left := s.cfg.Servers.Explain(want(q), c)
+		s.r.Tell(q, Asking{To: peer(q, c), How: q.Server, Question: q.Asked, Timeout: c.Timeout})
+		s.r.Tell(q, Chosen{why})
+		if left != "" {
+			s.r.Tell(q, Left{left})
+		}
+	}
+}

@@ -1,0 +1,406 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/selection"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// Query is one question on the plan of a request.
+type Query struct {
+	Question
+	ID      uint32
+	Parent  *Query
+	Options Options
+	// Cut is the zone whose servers are asked; nil until it is looked up.
+	Cut *zonecut.Cut
+	// Asked is the question that goes upstream: the query's own, or a minimised one
+	// (RFC 9156).
+	Asked Question
+	// Server is the one that is asked now, and RTT how long the answer that layers
+	// look at was under way.
+	Server Server
+	RTT    time.Duration
+	// Outcome is what is known so far.
+	Outcome Outcome
+	// Depth counts the name-server addresses that wait for each other above this
+	// query.
+	Depth int
+	// Steps counts the aliases between the request's question and this one.
+	Steps int
+	// Solved tells that the query has left the plan with an Outcome that includes
+	// what its aliases led to; Err why it left the plan without one.
+	Solved bool
+	Err    error
+	// Iterate is the iterate layer's own, which alone knows its type.
+	Iterate any
+
+	run progress
+}
+
+// Forwards tells whether the query's servers were chosen by the operator, so
+// that what they say is final: nothing is iterated from there.
+func (q *Query) Forwards() bool {
+	return (q.Options.Stub || q.Options.Forward) && q.Cut != nil && q.Cut.Hints
+}
+
+// Refusals of Push.
+var (
+	// ErrCycle: an equal question already waits in the plan.
+	ErrCycle = errors.New("the question waits for itself")
+	// ErrDepth: too many addresses of name servers wait for each other.
+	ErrDepth = errors.New("addresses of name servers depend on each other too deeply")
+)
+
+// Plan is a stack of questions. Every limit on how much a request may ask is
+// enforced here, where work enters.
+type Plan struct {
+	stack    []*Query
+	pushed   uint32
+	counters *limits.Counters
+}
+
+// Push makes q the next question to solve; the current one waits for it. It
+// fails with ErrCycle when an equal question is among q's ancestors, and with
+// ErrBudget when the client's query has asked enough.
+func (p *Plan) Push(q *Query) error {
+	for a := q.Parent; a != nil; a = a.Parent {
+		if a.Question == q.Question {
+			p.counters.Hit(limits.Cycle)
+			return ErrCycle
+		}
+	}
+	if p.pushed >= limits.MaxQueriesPerPlan {
+		p.counters.Hit(limits.PlanQueries)
+		return ErrBudget
+	}
+	p.pushed++
+	q.ID = p.pushed
+	p.stack = append(p.stack, q)
+	return nil
+}
+
+// Current is the question to solve next, nil when all are solved.
+func (p *Plan) Current() *Query {
+	if len(p.stack) == 0 {
+		return nil
+	}
+	return p.stack[len(p.stack)-1]
+}
+
+// Pop takes q and everything above it off the plan.
+func (p *Plan) Pop(q *Query) {
+	for i := len(p.stack) - 1; i >= 0; i-- {
+		if p.stack[i] == q {
+			p.stack = p.stack[:i]
+			return
+		}
+	}
+}
+
+// abandon ends what unsolved queries still wait for.
+func (p *Plan) abandon() {
+	for _, q := range p.stack {
+		q.run.late.close()
+	}
+}
+
+// Empty tells whether nothing is left to solve.
+func (p *Plan) Empty() bool { return len(p.stack) == 0 }
+
+// retry is what the driver knows of a query's attempts at the servers of one zone
+// cut. Layers have a say in it by the verbs below.
+type retry struct {
+	// timeouts counts timeouts since a server was last of help.
+	timeouts int
+	// again is a server to be asked once more, and plain one that is asked without
+	// EDNS.
+	again, plain netip.AddrPort
+	// reserve is an outcome that nobody vouches for; it is taken when no server has a
+	// better one.
+	reserve *Outcome
+}
+
+// RetryWithoutEDNS has the server that answered asked once more, without EDNS.
+func (q *Query) RetryWithoutEDNS() {
+	q.run.retry.again, q.run.retry.plain = q.Server.Addr, q.Server.Addr
+}
+
+// HoldBack keeps an outcome of the server that answered in reserve: it is taken when
+// no other server of the zone has a better one. The first one that is held back
+// counts.
+func (q *Query) HoldBack(o Outcome) {
+	if q.run.retry.reserve == nil {
+		q.run.retry.reserve = &o
+	}
+}
+
+// HoldsBack tells whether an outcome is held back.
+func (q *Query) HoldsBack() bool { return q.run.retry.reserve != nil }
+
+// Timeouts is how many timeouts there were since a server was last of help.
+func (q *Query) Timeouts() int { return q.run.retry.timeouts }
+
+// Helped tells that the server that answered was of help.
+func (q *Query) Helped() { q.run.retry.timeouts = 0 }
+
+// attempt is one question to one server.
+type attempt struct {
+	server Server
+	asked  Question
+	choice selection.Choice
+}
+
+// late is what a query still waits for of attempts whose time is over, while it
+// makes others. The zero value waits for nothing.
+type late struct {
+	now  attempt         // the one under way
+	all  context.Context // of the request
+	ctx  context.Context // of those that are waited for
+	end  context.CancelFunc
+	open int // attempts that got has not heard of
+
+	mu  sync.Mutex
+	got chan lateReply
+	// interrupt ends the exchange under way, because an earlier one was answered
+	// that asked the same.
+	interrupt context.CancelFunc
+	asking    Question
+}
+
+// lateReply is how an attempt ended after its time.
+type lateReply struct {
+	attempt
+	reply Reply
+	err   error
+}
+
+// begin starts an attempt. The context it returns ends when an earlier attempt
+// that asks the same is answered.
+func (l *late) begin(ctx context.Context, a attempt) context.Context {
+	l.now, l.all = a, ctx
+	if l.open == 0 {
+		return ctx
+	}
+	ctx, stop := context.WithCancel(ctx)
+	l.mu.Lock()
+	l.interrupt, l.asking = stop, a.asked
+	l.mu.Unlock()
+	return ctx
+}
+
+// finish ends what begin started, and returns the answer to an earlier attempt if
+// one came.
+func (l *late) finish() (r lateReply, ok bool) {
+	if l.open == 0 {
+		return r, false
+	}
+	l.mu.Lock()
+	if l.interrupt != nil {
+		l.interrupt()
+		l.interrupt = nil
+	}
+	l.mu.Unlock()
+	return l.poll()
+}
+
+// Overdue implements Late.
+func (l *late) Overdue() (context.Context, time.Duration, func(Reply, error)) {
+	if l.end == nil {
+		l.ctx, l.end = context.WithCancel(l.all)
+		l.mu.Lock()
+		l.got = make(chan lateReply, limits.MaxUpstreamPerFetch)
+		l.mu.Unlock()
+	}
+	l.open++
+	a, got := l.now, l.got
+	return l.ctx, limits.LateAnswer, func(reply Reply, err error) {
+		l.tell(got, lateReply{a, reply, err})
+	}
+}
+
+// tell hands over how an attempt ended, and ends the exchange under way if that
+// asks the same. Both at once: an exchange that begins after the answer was taken
+// is not meant.
+func (l *late) tell(got chan lateReply, r lateReply) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	got <- r // a query has no more attempts than there is room
+	if r.err == nil && l.interrupt != nil && l.got == got && l.asking == r.asked {
+		l.interrupt()
+	}
+}
+
+// poll returns an answer that has come late, if there is one.
+func (l *late) poll() (r lateReply, ok bool) {
+	for l.open > 0 {
+		select {
+		case r = <-l.got:
+			l.open--
+			if r.err == nil {
+				return r, true
+			}
+		default:
+			return r, false
+		}
+	}
+	return r, false
+}
+
+// wait returns the next answer that comes late; none comes when ok is false.
+func (l *late) wait(ctx context.Context) (r lateReply, ok bool) {
+	for l.open > 0 {
+		select {
+		case r = <-l.got:
+			l.open--
+			if r.err == nil {
+				return r, true
+			}
+		case <-ctx.Done():
+			return r, false
+		}
+	}
+	return r, false
+}
+
+// close waits for nothing more.
+func (l *late) close() {
+	if l.end != nil {
+		l.end()
+		l.end, l.open = nil, 0
+	}
+}
+
+// phase is what a query on top of the plan needs next.
+type phase uint8
+
+const (
+	phaseProduce phase = iota // can a layer answer without the network?
+	phaseCut                  // which zone's servers?
+	phaseAsk                  // choose a server and ask it
+	phaseConsume              // let the layers see what came
+	phaseAlias                // a sub-query for the alias's target was pushed
+)
+
+// progress is where the driver is with one query.
+type progress struct {
+	phase phase
+	hook  int       // the layer whose hook is called next in this phase
+	msg   *wire.Msg // what phaseConsume looks at; nil for a produced outcome
+	// sends counts what was sent for the query, whatever the zone cut.
+	sends int
+	tried selection.Tried
+	ns    servers
+	alias *Query
+	// fresh tells that the cut was learnt by this query; reparented that the parent
+	// was asked for a newer one.
+	fresh, reparented bool
+	lame              bool   // some server of the cut answered, uselessly
+	useless           int    // how many did
+	noSocket          bool   // ErrLocal happened once
+	faults            faults // of servers
+	// late are attempts that may still be answered; queue tells to wait where many
+	// wait for a server.
+	late  late
+	lease lease
+	queue bool
+	retry retry
+}
+
+// enter starts a phase with its first hook.
+func (q *Query) enter(p phase) { q.run.phase, q.run.hook = p, 0 }
+
+// lease is what a query has to do with those who ask the same.
+type lease struct {
+	asked bool      // it may ask, with a lease or after a wait
+	began time.Time // the wait
+}
+
+// servers is what a query did to find addresses for its present zone cut.
+type servers struct {
+	filled  bool // the cache was asked
+	own     bool // q.Cut is a copy that may be changed
+	fetches int  // names looked up
+	extra   int  // addresses gained by that
+	looked  []dnsname.Name
+	glued   []dnsname.Name // had from glue, once
+	fetch   *fetch         // the look-up that is under way
+	asked   dnsname.Name   // the name server that q.Server belongs to
+}
+
+// fetch is one name server's look-up: first one family, then, if that gave no
+// address, the other. Never both at once, which would double an attacker's gain.
+type fetch struct {
+	name  dnsname.Name
+	types []uint16 // still to be asked
+	sub   *Query
+	// pushed tells that a query was made at all.
+	pushed bool
+	// denied tells that an answer said there is no address, and not merely that
+	// none could be had.
+	denied bool
+}
+
+func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }
+
+// byGlue notes that name has been had from glue, and may still be looked up.
+func (ns *servers) byGlue(name dnsname.Name) {
+	ns.glued = append(ns.glued, name)
+	ns.looked = slices.DeleteFunc(ns.looked, func(n dnsname.Name) bool { return n == name })
+}
+
+// authority says who named the servers of q.
+func (q *Query) authority() Authority {
+	switch {
+	case !q.Forwards():
+		return ByDelegation
+	case q.Options.Stub:
+		return ByStubRule
+	}
+	return ByForwardRule
+}
+
+// faults are what servers did to be of no use to a query, the last fault of each.
+// They outlive a change of the zone cut, as what was tried does: when the parent
+// names the same servers again, it is still known why they do not help.
+type faults []fault
+
+type fault struct {
+	addr netip.AddrPort
+	// err is that of an exchange; nil where there was an answer, with rcode.
+	err   error
+	rcode int
+}
+
+func (b *faults) failed(addr netip.AddrPort, err error) { b.note(fault{addr: addr, err: err}) }
+
+func (b *faults) useless(addr netip.AddrPort, rcode int) { b.note(fault{addr: addr, rcode: rcode}) }
+
+func (b *faults) note(one fault) {
+	for i := range *b {
+		if (*b)[i].addr == one.addr {
+			(*b)[i] = one
+			return
+		}
+	}
+	*b = append(*b, one)
+}
+
+// of finds what an address of ns did; nil when it was not asked.
+func (b faults) of(ns *zonecut.NameServer, a netip.Addr) *fault {
+	for i := range b {
+		if at := b[i].addr; at.Addr() == a.Unmap() && (ns.Port == 0 || ns.Port == at.Port()) {
+			return &b[i]
+		}
+	}
+	return nil
+}

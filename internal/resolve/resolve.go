@@ -1,0 +1,278 @@
+package resolve
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kresd/internal/ede"
+	"kresd/internal/limits"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// Resolve resolves r on the calling goroutine and fills its Result. It always
+// returns with one. ctx ends the wait of this caller only: work that others
+// share goes on without it.
+//
+// Sets in the Result may be shared with other requests: a hook that changes
+// records must put a new slice in their place.
+func (d *Driver) Resolve(ctx context.Context, r *Request) {
+	layers := d.cfg.Layers()
+	r.Options = r.Options.With(d.cfg.Options())
+	if r.Budget == nil {
+		r.Budget = NewBudget(d.cfg.Counters)
+	}
+	r.Plan.counters = d.cfg.Counters
+	r.Result = Result{EDE: ede.None}
+	r.ctx = ctx
+	d.guard(r, func() {
+		if !begin(layers, r) {
+			d.answer(ctx, layers, r)
+		}
+		if !r.DO {
+			r.Result.hideProofs()
+		}
+		for _, l := range layers {
+			if l.Finalize != nil {
+				before := r.snapshot()
+				l.Finalize(r)
+				if r.Tell != nil {
+					r.Tell(nil, ModuleFinalized{l.Name, before, &r.Result})
+				}
+			}
+		}
+	})
+	for _, l := range layers {
+		if l.Finish != nil {
+			d.guard(r, func() { l.Finish(r) })
+		}
+	}
+}
+
+// answer resolves r, or has a question for everything answered without.
+func (d *Driver) answer(ctx context.Context, layers []*Layer, r *Request) {
+	if r.Type == wire.TypeANY && d.cfg.Everything != nil {
+		d.cfg.Everything(r)
+		return
+	}
+	d.shared(ctx, layers, r)
+}
+
+// begin runs the Begin hooks and tells whether the request is answered.
+func begin(layers []*Layer, r *Request) bool {
+	for _, l := range layers {
+		if l.Begin == nil {
+			continue
+		}
+		switch l.Begin(r) {
+		case Done:
+			r.tellDecided(l)
+			return true
+		case Fail:
+			r.Result.Fail(r.failedIn(l))
+			r.tellDecided(l)
+			return true
+		}
+	}
+	return false
+}
+
+// resolve does the work of r.
+func (d *Driver) resolve(layers []*Layer, r *Request) {
+	ctx := d.deadlines.next(d.cfg.Context)
+	if r.impatient() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(d.cfg.Context, r.patience())
+		defer cancel()
+	}
+	r.ctx = ctx
+	defer r.Plan.abandon()
+	s := solver{Driver: d, layers: layers, r: r}
+	if err := s.run(); err != nil {
+		r.Result.failWith(r.root, err)
+		if deadline, ok := ctx.Deadline(); ok {
+			r.Result.Took = r.patience() - time.Until(deadline)
+		}
+		return
+	}
+	r.Result.take(&r.root.Outcome)
+}
+
+// guard runs fn and answers SERVFAIL when it panics, so that a bug costs one
+// answer and not the process.
+func (d *Driver) guard(r *Request, fn func()) {
+	p := d.panics.Run("request", fn)
+	if p == nil {
+		return
+	}
+	r.Result.Fail(p)
+	if d.cfg.OnPanic != nil {
+		d.cfg.OnPanic(r, p)
+	}
+}
+
+// resolutions are those under way that others may join.
+type resolutions struct {
+	mu sync.Mutex
+	m  map[resolutionKey]*resolution
+}
+
+// resolutionKey holds all that one answer depends on.
+type resolutionKey struct {
+	Question
+	cd, rd  bool
+	options Options
+	cut     *zonecut.Cut
+	join    string
+	// impatient: those who wait longer get nothing from one who gives up early.
+	impatient bool
+}
+
+// resolution is one that equal requests follow. result is valid when done is closed.
+type resolution struct {
+	done    chan struct{} // made by the first who waits
+	waiters int
+	do      bool // what the leader's client wants to see
+	result  *Result
+}
+
+// shared resolves r, or waits for an equal request that is being resolved.
+func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
+	if r.Alone {
+		d.resolve(layers, r)
+		return
+	}
+	key := resolutionKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.impatient()}
+	f, leads, full := d.resolutions.join(key, mayFollow(r))
+	switch {
+	case full:
+		// A client that hears nothing asks again, and finds the answer in the cache.
+		d.cfg.Counters.Hit(limits.WaitersQuestion)
+		r.Result.Fail(errJoined)
+		r.Result.Drop = true
+	case leads:
+		d.lead(layers, r, key, f)
+	default:
+		d.wait(ctx, f, r)
+	}
+}
+
+// lead resolves for all who joined. They get a result even when it panics.
+func (d *Driver) lead(layers []*Layer, r *Request, key resolutionKey, f *resolution) {
+	ended := false
+	defer func() {
+		if d.resolutions.end(key); f.done == nil {
+			return // nobody waits
+		}
+		res := Result{EDE: ede.None}
+		if res.Fail(errJoined); ended {
+			res, f.do = r.Result.clone(), r.DO
+		}
+		f.result = &res
+		close(f.done)
+	}()
+	d.resolve(layers, r)
+	ended = true
+}
+
+// wait waits for a leader, at most as long as r would have taken by itself.
+func (d *Driver) wait(ctx context.Context, f *resolution, r *Request) {
+	patience, cancel := context.WithTimeout(ctx, r.patience())
+	defer cancel()
+	if r.Tell != nil {
+		r.Tell(nil, JoinedRequest{})
+	}
+	select {
+	case <-f.done:
+		r.Result = f.result.clone()
+		// The leader keeps the answer; a hundred copies of it need not be kept.
+		r.Result.NoCache = r.Result.NoCache || r.DO == f.do
+	case <-patience.Done():
+		err := context.Cause(ctx)
+		if err == nil {
+			err = d.timeUp(r)
+		}
+		r.Result.Fail(err)
+	}
+}
+
+// mayFollow is how many may wait for the resolution that r is about to join. Loopback
+// is exempt, as it is from limits.WaitersPerClient: there may be a whole forwarder
+// behind it, whose clients all ask for one name when its time in the cache is over.
+func mayFollow(r *Request) int {
+	if r.Client.Addr().IsLoopback() {
+		return limits.PendingPerWorker
+	}
+	return limits.WaitersPerQuestion
+}
+
+// join finds the resolution of key and follows it, unless as many as may do that
+// already (full), or starts it (leads).
+func (fs *resolutions) join(key resolutionKey, most int) (f *resolution, leads, full bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f = fs.m[key]; f == nil {
+		if fs.m == nil {
+			fs.m = make(map[resolutionKey]*resolution)
+		}
+		f = &resolution{}
+		fs.m[key] = f
+		return f, true, false
+	}
+	if f.waiters >= most {
+		return nil, false, true
+	}
+	if f.waiters++; f.done == nil {
+		f.done = make(chan struct{})
+	}
+	return f, false, false
+}
+
+// end ends a resolution: nobody joins it any more.
+func (fs *resolutions) end(key resolutionKey) {
+	fs.mu.Lock()
+	delete(fs.m, key)
+	fs.mu.Unlock()
+}
+
+// deadlines are the contexts that end when the time of a request is over. Requests
+// that begin together share one: a context of its own, with its timer and its
+// place among the worker's, is dear for who is answered in a millisecond. It does not
+// end with the request, so what a request leaves behind is ended by Plan.abandon.
+type deadlines struct {
+	mu   sync.Mutex
+	last context.Context
+	at   time.Time // when it ends
+	// end is not needed: at comes by itself, or the worker ends before.
+	end context.CancelFunc
+}
+
+// next is the context of a request that begins now. It ends when the time is over,
+// at most limits.DeadlineStep before.
+func (d *deadlines) next(worker context.Context) context.Context {
+	at := time.Now().Add(limits.RequestDeadline)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last == nil || at.Sub(d.at) > limits.DeadlineStep {
+		d.at = at
+		d.last, d.end = context.WithDeadline(worker, at)
+	}
+	return d.last
+}
+
+// snapshot is the result as it is, for a reader; nil when nobody reads.
+func (r *Request) snapshot() *Result {
+	if r.Tell == nil {
+		return nil
+	}
+	res := r.Result.clone()
+	return &res
+}
+
+// tellDecided tells which module made the result before anything was resolved.
+func (r *Request) tellDecided(l *Layer) {
+	if r.Tell != nil {
+		r.Tell(nil, ModuleDecided{l.Name, &r.Result})
+	}
+}
