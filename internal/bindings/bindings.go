@@ -1,49 +1,33 @@
 // Package bindings gives scripts the globals of the core: net, cache, worker,
-// event, modules, map and the single functions beside them, a file each.
+// event, modules, map and the single functions beside them.
 //
 // A binding checks what the operator wrote, says what is wrong in one sentence
 // that names it, and passes values on; what it controls stands behind a narrow
 // interface of this package that the worker implements. Nothing here runs on
-// the way of a query.
+// the way of a query but functions of scripts that judge requests.
+//
+// # Rooms
+//
+// From the ground up: a file stands on those before it.
+//
+//   - What the globals stand on: daemon.go (the worker as they see it: its parts and
+//     their interfaces), args.go (arguments that many functions take).
+//   - Values: numbers.go (what DNS calls its numbers), rdata.go, view.go (a request
+//     while a script may look at it), query.go, packet.go, request.go.
+//   - The globals: interfaces.go, netparam.go, netlist.go and net.go; cache.go; event.go and
+//     clear.go (cache.clear goes on by a timer); map.go; modules.go; options.go.
+//   - Rules in Lua: policy.go and policyfunc.go; callback.go (functions that modules
+//     call).
+//   - Globals that take names, types and flags as those do: kres.go;
+//     trustanchors.go; user.go and system.go; resolve.go; limits.go, upstreams.go
+//     and worker.go.
+//
+// Install, in this file, stands on all of them.
 package bindings
 
 import (
-	"kresd/internal/clock"
-	"kresd/internal/logging"
-	"kresd/internal/module"
-	"kresd/internal/safe"
 	"kresd/internal/script"
-	"kresd/internal/settings"
 )
-
-// Daemon is what the globals control: one worker.
-type Daemon struct {
-	VM       *script.VM
-	Settings *settings.Settings
-	Chain    *module.Chain
-	Listener Listener
-	Cache    Cache
-	Process  Process
-	Resolver Resolver
-	Mapper   Mapper
-	Policy   *Policy
-	Anchors  Anchors
-	Clock    *clock.Clock
-	Log      *logging.Logger
-	Group    *safe.Group
-	// Interfaces are the network interfaces; nil: this machine's.
-	Interfaces func() []Interface
-	// ModuleDir is where modules are looked for at first.
-	ModuleDir string
-	// Changed is called after a setting was changed; it may be nil.
-	Changed func()
-}
-
-func (d *Daemon) changed() {
-	if d.Changed != nil {
-		d.Changed()
-	}
-}
 
 // Install makes the globals. It runs once, on the machine's owner goroutine.
 func Install(d *Daemon) {
@@ -65,15 +49,3 @@ func Install(d *Daemon) {
 	installMap(d)
 	clearer{d, timers}.install()
 }
-
-// text is a string argument. A number does not count as its text: what these
-// functions take is a name, an address or a path.
-func text(c *script.Call, i int) string {
-	if c.Type(i) != "string" {
-		c.TypeError(i, "string")
-	}
-	return c.String(i)
-}
-
-// funcs reads better than a slice literal where functions are listed.
-func funcs(list ...script.Func) []script.Func { return list }

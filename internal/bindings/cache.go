@@ -6,45 +6,10 @@ import (
 	"math"
 	"strings"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
-
-// Cache is the worker's cache as an operator handles it. TTLs are in seconds,
-// sizes in octets.
-type Cache interface {
-	// Open closes an open cache, then opens the one in dir, which uri named.
-	Open(size int64, uri, dir string) error
-	// Close tells whether a cache was open.
-	Close() bool
-	// IsOpen and Size tell of the open cache; Size is 0 when none is. URI is that
-	// of the cache opened last, "" before the first.
-	IsOpen() bool
-	Size() int64
-	URI() string
-	Count() (int, error)
-	// Stats are counters of this process by name, the manual's four first.
-	Stats() []Counter
-	TTLs() (lo, hi uint32)
-	SetTTLs(lo, hi uint32)
-	// Clear forgets everything, the knowledge of servers included.
-	Clear() (int, error)
-	// Remove forgets at most limit entries at a name and, unless exact, below it;
-	// of one type when rrtype is not nil.
-	Remove(name dnsname.Name, exact bool, rrtype *uint16, limit int) (int, error)
-	// Apex is the closest zone apex at or above name that the cache knows.
-	Apex(name dnsname.Name) dnsname.Name
-	// Prune forgets what has expired, at most limit entries (0: all).
-	Prune(limit int) (int, error)
-}
-
-// Counter is one figure of cache.stats().
-type Counter struct {
-	Name  string
-	Value float64
-}
 
 // manualCounters is how many counters cache.stats() shows without being asked.
 const manualCounters = 4

@@ -8,13 +8,6 @@ import (
 	"kresd/internal/luavalue"
 )
 
-// An Interface is a network interface that has addresses.
-type Interface struct {
-	Name  string
-	MAC   net.HardwareAddr
-	Addrs []netip.Addr
-}
-
 // noMAC is shown for interfaces that have none, such as the loopback.
 const noMAC = "00:00:00:00:00:00"
 
@@ -49,17 +42,17 @@ func withZone(a netip.Addr, name string) netip.Addr {
 }
 
 // interfaces is the table of net.interfaces().
-func (n *network) interfaces() *luavalue.Table {
+func (d *Daemon) interfaces() *luavalue.Table {
 	out := &luavalue.Table{}
-	for _, i := range n.d.Interfaces() {
+	for _, i := range d.Interfaces() {
 		out.Add(i.Name, i.table())
 	}
 	return out
 }
 
 // device is the entry of one interface, or nil.
-func (n *network) device(name string) any {
-	for _, i := range n.d.Interfaces() {
+func (d *Daemon) device(name string) any {
+	for _, i := range d.Interfaces() {
 		if i.Name == name {
 			return i.table()
 		}
@@ -81,22 +74,22 @@ func (i Interface) table() *luavalue.Table {
 
 // addresses flattens what net.listen takes: an address, an interface's name, a
 // table with the field addr (then only that counts), or a list of these.
-func (n *network) addresses(value any) ([]string, error) {
+func (d *Daemon) addresses(value any) ([]string, error) {
 	switch v := value.(type) {
 	case string:
 		if _, err := netip.ParseAddr(v); err != nil {
-			if t := n.device(v); t != nil {
-				return n.addresses(t)
+			if t := d.device(v); t != nil {
+				return d.addresses(t)
 			}
 		}
 		return []string{v}, nil
 	case *luavalue.Table:
 		if inner := v.Get("addr"); inner != nil {
-			return n.addresses(inner)
+			return d.addresses(inner)
 		}
 		var all []string
 		for _, item := range v.Pairs {
-			list, err := n.addresses(item.Value)
+			list, err := d.addresses(item.Value)
 			if err != nil {
 				return nil, err
 			}
@@ -105,21 +98,4 @@ func (n *network) addresses(value any) ([]string, error) {
 		return all, nil
 	}
 	return nil, fmt.Errorf("bad type of address: string or table expected, got %s", typeName(value))
-}
-
-// typeName is the type of a value by its name in scripts.
-func typeName(v any) string {
-	switch v.(type) {
-	case nil:
-		return "nil"
-	case bool:
-		return "boolean"
-	case float64:
-		return "number"
-	case string:
-		return "string"
-	case *luavalue.Table:
-		return "table"
-	}
-	return "function"
 }

@@ -7,13 +7,6 @@ import (
 	"kresd/internal/script"
 )
 
-// A Limit is what a client, a server or the process can use up.
-type Limit struct {
-	Name  string
-	Hits  uint64
-	Means string // what counts as a hit
-}
-
 // limitsFunc is worker.limits(): a table of hits by name, or in words what one of
 // them counts.
 func limitsFunc(d *Daemon) script.Func {

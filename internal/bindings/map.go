@@ -1,20 +1,11 @@
 package bindings
 
 import (
-	"context"
 	"errors"
 
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
-
-// Mapper runs an expression in every worker of the group.
-type Mapper interface {
-	// Map returns a table with one entry a worker, ordered by id from 1: its
-	// value, the message of its error, an empty string where there was no value, or
-	// false where there was no answer. It fails when the outcome is unknown.
-	Map(ctx context.Context, expr string) (*luavalue.Table, error)
-}
 
 var (
 	errMapNested  = errors.New("map() cannot be used inside a mapped expression")

@@ -13,25 +13,6 @@ import (
 	"kresd/internal/transport"
 )
 
-// Listener opens and closes the addresses that clients ask.
-type Listener interface {
-	// Serves tells whether there is a way to serve a kind of transport.
-	Serves(transport.Kind) bool
-	// Listen binds an address for the given kinds. While the configuration loads it
-	// only makes sure that it could. An address that is bound already is fine.
-	Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool) error
-	// Close tells whether the address was bound.
-	Close(addr netip.AddrPort) bool
-	// Endpoints lists what is bound, in the order in which it was.
-	Endpoints() []Endpoint
-}
-
-// Endpoint is an address that is bound for one kind of transport.
-type Endpoint struct {
-	Addr netip.AddrPort
-	Kind transport.Kind
-}
-
 // errNoTLS is the answer to everything that would need TLS.
 var errNoTLS = errors.New("DNS over TLS is not part of this version: listen without tls, or put a TLS proxy in front")
 
@@ -56,7 +37,7 @@ func installNet(d *Daemon) {
 		Funcs: append(n.listening(), netParameters(d)...),
 		Index: func(_ *script.Call, key any) any {
 			name, _ := key.(string)
-			return n.device(name)
+			return n.d.device(name)
 		},
 		Assign: n.assign,
 	})
@@ -73,7 +54,7 @@ func (n *network) listening() []script.Func {
 		script.Func{Name: "list", Max: 0, Fn: n.list, Help: "bound addresses"},
 		script.Func{Name: "endpoints", Max: 0, Fn: n.endpoints, Help: "bound addresses as a list, one entry for each transport"},
 		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses",
-			Fn: func(c *script.Call) error { return c.Return(n.interfaces()) }},
+			Fn: func(c *script.Call) error { return c.Return(n.d.interfaces()) }},
 	)
 }
 
@@ -161,7 +142,7 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 // listenOn binds everything that value names and stops at the first failure,
 // which it logs.
 func (n *network) listenOn(c *script.Call, value any, port uint16, f listenFlags) bool {
-	addrs, err := n.addresses(value)
+	addrs, err := n.d.addresses(value)
 	if err != nil {
 		c.Raise(err)
 	}

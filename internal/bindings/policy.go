@@ -3,7 +3,6 @@ package bindings
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
@@ -157,12 +156,6 @@ func optName(c *script.Call, i int) dnsname.Name {
 		c.ArgError(i, "%v", err)
 	}
 	return n
-}
-
-// printable shows octets that are no text by their numbers.
-func printable(text string) string {
-	quoted := strconv.QuoteToASCII(text[:min(len(text), 80)])
-	return quoted[1 : len(quoted)-1]
 }
 
 func todnames(c *script.Call) error {

@@ -1,26 +1,15 @@
 package bindings
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
 )
-
-// Resolver resolves what scripts ask. Both of its methods take as long as a
-// resolution takes.
-type Resolver interface {
-	// Resolve fills the request's Result, and its ID and time before that.
-	Resolve(req *resolve.Request)
-	// Trace tells how a question was resolved, as an indented tree.
-	Trace(ctx context.Context, q resolve.Question) string
-}
 
 // asker makes the globals trace and resolve.
 type asker struct {
@@ -130,13 +119,6 @@ func (a *asker) fromArgs(c *script.Call) question {
 	return q
 }
 
-func optFunction(c *script.Call, i int) *script.Ref {
-	if c.IsNil(i) {
-		return nil
-	}
-	return c.Function(i)
-}
-
 // fromTable reads resolve{ name = …, type = …, class = …, options = …, finish =
 // …, init = … }.
 func (a *asker) fromTable(c *script.Call) question {
@@ -169,14 +151,6 @@ func (a *asker) fromTable(c *script.Call) question {
 	return q
 }
 
-func functionValue(c *script.Call, key string, v any) *script.Ref {
-	fn, ok := v.(*script.Ref)
-	if !ok || fn.Type() != "function" {
-		c.ArgError(1, "%s: a function expected", key)
-	}
-	return fn
-}
-
 // flagValue is flagSet for a value of a table.
 func flagValue(c *script.Call, v any) (o resolve.Options) {
 	if v == 0.0 {
@@ -199,19 +173,6 @@ func flagValue(c *script.Call, v any) (o resolve.Options) {
 		o = o.With(one)
 	}
 	return o
-}
-
-// nameArg is a name as text.
-func nameArg(c *script.Call, i int, v any) dnsname.Name {
-	text, ok := v.(string)
-	if !ok {
-		c.ArgError(i, "a name expected, got %s", typeName(v))
-	}
-	name, err := dnsname.Parse(text)
-	if err != nil {
-		c.ArgError(i, "'%s' is no name: %v", printable(text), err)
-	}
-	return name
 }
 
 // typeArg is a type of records by number or name.

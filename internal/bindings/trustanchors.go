@@ -11,15 +11,6 @@ import (
 	"kresd/internal/trustanchor"
 )
 
-// Anchors are the trust anchors of the worker.
-type Anchors interface {
-	Snapshot() *trustanchor.Snapshot
-	Add(text string) error
-	AddFile(path string, readonly bool) (set *trustanchor.KeySet, replaced bool, err error)
-	Remove(owner dnsname.Name) bool
-	SetInsecure(names []dnsname.Name)
-}
-
 // anchorOptions are the fields of trust_anchors that only say how keys are to be
 // followed.
 type anchorOptions struct {

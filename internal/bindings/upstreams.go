@@ -8,24 +8,6 @@ import (
 	"kresd/internal/script"
 )
 
-// An Upstream is what is known of one address of other servers.
-type Upstream struct {
-	Addr string // address@port
-	// RTT is the smoothed round-trip time; 0 when it never answered.
-	RTT      time.Duration
-	Timeouts int  // in a row
-	Dead     bool // left alone for now
-	EDNS     bool // not known to lack EDNS
-	Case     bool // not known to destroy the letter case of questions
-	NeedsTCP bool // is asked over TCP, since nothing came over UDP
-	NoTCP    bool // did not answer over TCP lately
-	// Age is how long ago something was last learnt of it.
-	Age time.Duration
-	// Until is how much longer what it is known not to do counts, by the name of the
-	// field; 0 and less: it does not.
-	Until map[string]time.Duration
-}
-
 // shownByDefault is how many servers are shown to who does not say.
 const shownByDefault = 100
 

@@ -8,25 +8,6 @@ import (
 	"kresd/internal/script"
 )
 
-// Process is the worker as a process.
-type Process interface {
-	// ID is the worker's number in its group, from 0; Count the group's size.
-	ID() int
-	Count() int
-	PID() int
-	// Stats are the figures of worker.stats() by name.
-	Stats() []Counter
-	// Limits are how often each limit was hit.
-	Limits() []Limit
-	// Upstreams are the n servers that something was last learnt of.
-	Upstreams(n int) []Upstream
-	// Quit ends this process as SIGTERM does.
-	Quit()
-	// BeforeUser opens what needs the privileges that user() gives up, and gives
-	// the user what it will need.
-	BeforeUser(uid int, gids []int) error
-}
-
 func installWorker(d *Daemon, a *asker) {
 	number := func(fn func() int) func(*script.Call) (any, error) {
 		return func(*script.Call) (any, error) { return float64(fn()), nil }

@@ -254,3 +254,22 @@ func (c *Call) tooLong(size int) {
 		c.Raise(Usage("resulting string too large"))
 	}
 }
+
+// A Func is a function that scripts can call.
+type Func struct {
+	Name string // as it is called: "hostname", "cache.clear"
+	Args string // its parameters as help() shows them: "name[, type]"
+	Help string // one line
+
+	// Min and Max bound the number of arguments; a Max below Min means any.
+	Min, Max int
+
+	// Fn does the work. Results go to Call.Return; an error becomes a Lua
+	// error (see Usage for what stands before its text). A panic becomes a Lua
+	// error too.
+	Fn func(c *Call) error
+
+	object bool // belongs to an object of the resolver
+}
+
+func (f *Func) usage() string { return f.Name + "(" + f.Args + ")" }

@@ -21,4 +21,29 @@
 // in package bindings. Coroutines are absent. Configuration compiles to Go
 // values, so that queries do without Lua unless a script's function is to judge
 // them.
+//
+// # Rooms
+//
+// From the ground up: a file stands on those before it.
+//
+//   - Text and work: queue.go (jobs), sources.go and suggest.go; readings.go and
+//     checker.go (what a text can mean, and whether more of it is needed).
+//   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
+//     value kept), value.go (values in and out), errors.go, keyorder.go (in which
+//     order a table was written), call.go (a function of ours, and one call of it).
+//   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
+//     each other), turn.go (who has the machine while code waits), jobs.go (work from
+//     outside), callback.go (a kept function is called).
+//   - What bindings give to scripts: func.go, object.go, handle.go, guard.go (the
+//     table of globals).
+//   - Console and files: print.go, help.go, json.go, eval.go (commands), input.go
+//     (lines that belong together), file.go.
+//   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
+//     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, lib_os.go, lib_debug.go,
+//     lib_load.go, lib_package.go.
+//   - The whole: globals.go (what this package adds), libraries.go, selftest.go and
+//     new.go.
+//
+// Three kinds of values know each other in a circle: what the machine remembers
+// (vm.go) and turns into Lua values (value.go) are objects, handles and refs too.
 package script

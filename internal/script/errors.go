@@ -119,3 +119,12 @@ func readError(path string, err error) *FileError {
 	}
 	return &FileError{File: path, Msg: err.Error()}
 }
+
+// An Interrupt ends an evaluation. pcall does not catch it.
+type Interrupt struct{ Reason error }
+
+// Error tells why the evaluation ended.
+func (i *Interrupt) Error() string { return i.Reason.Error() }
+
+// Unwrap returns the reason.
+func (i *Interrupt) Unwrap() error { return i.Reason }

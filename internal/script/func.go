@@ -6,44 +6,6 @@ import (
 	lua "github.com/Shopify/go-lua"
 )
 
-// A Func is a function that scripts can call.
-type Func struct {
-	Name string // as it is called: "hostname", "cache.clear"
-	Args string // its parameters as help() shows them: "name[, type]"
-	Help string // one line
-
-	// Min and Max bound the number of arguments; a Max below Min means any.
-	Min, Max int
-
-	// Fn does the work. Results go to Call.Return; an error becomes a Lua
-	// error (see Usage for what stands before its text). A panic becomes a Lua
-	// error too.
-	Fn func(c *Call) error
-
-	object bool // belongs to an object of the resolver
-}
-
-func (f *Func) usage() string { return f.Name + "(" + f.Args + ")" }
-
-// Register makes functions global and adds them to help(). A name with a dot
-// belongs to the object before it, which must be registered. For the owner
-// goroutine.
-func (vm *VM) Register(funcs ...Func) {
-	for _, f := range funcs {
-		vm.register(f)
-	}
-}
-
-func (vm *VM) register(f Func) {
-	if o, _ := vm.objectOf(f.Name); o != nil {
-		o.addFunc(vm, f)
-		return
-	}
-	vm.document(entry{name: f.Name, usage: f.usage(), help: f.Help})
-	vm.pushFunc(vm.now.l, f)
-	vm.setGlobal(f.Name)
-}
-
 // setGlobal pops a value and makes it global, past the guard.
 func (vm *VM) setGlobal(name string) {
 	l := vm.now.l
@@ -87,4 +49,28 @@ func (c *Call) pushResults() int {
 		c.vm.push(c.l, v)
 	}
 	return len(c.results)
+}
+
+// extend puts functions into a library, which is made if it is absent.
+func (vm *VM) extend(l *lua.State, library string, funcs []Func) {
+	if library == "_G" {
+		l.PushGlobalTable()
+	} else if lua.SubTable(l, globals(l), library); true {
+		l.Remove(-2)
+	}
+	for _, f := range funcs {
+		short := f.Name
+		if library != "_G" {
+			f.Name = library + "." + short
+		}
+		vm.pushFunc(l, f)
+		l.SetField(-2, short)
+	}
+	l.Pop(1)
+}
+
+// globals pushes the global table and returns its index.
+func globals(l *lua.State) int {
+	l.PushGlobalTable()
+	return l.Top()
 }

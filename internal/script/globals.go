@@ -3,8 +3,6 @@ package script
 import (
 	"fmt"
 	"strings"
-
-	lua "github.com/Shopify/go-lua"
 )
 
 // addGlobals defines what this package gives to scripts by itself.
@@ -108,16 +106,6 @@ func printValues(c *Call) error {
 	b.WriteByte('\n')
 	_, err := c.vm.opts.Stdout.Write([]byte(b.String()))
 	return err
-}
-
-// displayed is tostring(argument i).
-func displayed(l *lua.State, i int) string {
-	if n, ok := l.ToValue(i).(float64); ok {
-		return formatNumber(n)
-	}
-	text, _ := lua.ToStringMeta(l, i)
-	l.Pop(1)
-	return text
 }
 
 func logLine(c *Call) error {

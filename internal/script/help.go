@@ -1,26 +1,8 @@
 package script
 
 import (
-	"slices"
 	"strings"
 )
-
-// entry is what help() knows of a function, object or option.
-type entry struct {
-	name, usage, help string
-	parts             *object // for objects
-}
-
-func (vm *VM) document(e entry) {
-	vm.undocument(e.name)
-	if e.help != "" {
-		vm.manual = append(vm.manual, e)
-	}
-}
-
-func (vm *VM) undocument(name string) {
-	vm.manual = slices.DeleteFunc(vm.manual, func(e entry) bool { return e.name == name })
-}
 
 // write appends the usage on one line and the explanation, indented, below.
 func (e entry) write(b *strings.Builder) {

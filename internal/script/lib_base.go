@@ -113,3 +113,13 @@ func baseUnpack(c *Call) error {
 	}
 	return c.multi(first)
 }
+
+// displayed is tostring(argument i).
+func displayed(l *lua.State, i int) string {
+	if n, ok := l.ToValue(i).(float64); ok {
+		return formatNumber(n)
+	}
+	text, _ := lua.ToStringMeta(l, i)
+	l.Pop(1)
+	return text
+}

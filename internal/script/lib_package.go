@@ -1,6 +1,7 @@
 package script
 
 import (
+	"os"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
@@ -93,4 +94,15 @@ func (vm *VM) withoutCoroutines(l *lua.State) {
 		}})
 	}
 	vm.extend(l, "coroutine", funcs)
+}
+
+// readable tells whether path names a file that can be opened.
+func readable(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && !info.IsDir()
 }

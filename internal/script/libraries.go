@@ -67,27 +67,3 @@ func hasUpvalues(l *lua.State) bool {
 	}
 	return false
 }
-
-// extend puts functions into a library, which is made if it is absent.
-func (vm *VM) extend(l *lua.State, library string, funcs []Func) {
-	if library == "_G" {
-		l.PushGlobalTable()
-	} else if lua.SubTable(l, globals(l), library); true {
-		l.Remove(-2)
-	}
-	for _, f := range funcs {
-		short := f.Name
-		if library != "_G" {
-			f.Name = library + "." + short
-		}
-		vm.pushFunc(l, f)
-		l.SetField(-2, short)
-	}
-	l.Pop(1)
-}
-
-// globals pushes the global table and returns its index.
-func globals(l *lua.State) int {
-	l.PushGlobalTable()
-	return l.Top()
-}

@@ -2,6 +2,7 @@ package script
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
@@ -295,4 +296,40 @@ func (vm *VM) NumberIndex(name string) {
 	l.SetField(-2, "__index")
 	vm.setBasicMetaTable(0.0, l.ToValue(-1))
 	l.Pop(1)
+}
+
+// Register makes functions global and adds them to help(). A name with a dot
+// belongs to the object before it, which must be registered. For the owner
+// goroutine.
+func (vm *VM) Register(funcs ...Func) {
+	for _, f := range funcs {
+		vm.register(f)
+	}
+}
+
+func (vm *VM) register(f Func) {
+	if o, _ := vm.objectOf(f.Name); o != nil {
+		o.addFunc(vm, f)
+		return
+	}
+	vm.document(entry{name: f.Name, usage: f.usage(), help: f.Help})
+	vm.pushFunc(vm.now.l, f)
+	vm.setGlobal(f.Name)
+}
+
+// entry is what help() knows of a function, object or option.
+type entry struct {
+	name, usage, help string
+	parts             *object // for objects
+}
+
+func (vm *VM) document(e entry) {
+	vm.undocument(e.name)
+	if e.help != "" {
+		vm.manual = append(vm.manual, e)
+	}
+}
+
+func (vm *VM) undocument(name string) {
+	vm.manual = slices.DeleteFunc(vm.manual, func(e entry) bool { return e.name == name })
 }

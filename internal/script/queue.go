@@ -41,3 +41,12 @@ func (q *queue) take() func() {
 	}
 	return job
 }
+
+// serve runs the oldest job, if there is one.
+func (q *queue) serve() bool {
+	job := q.take()
+	if job != nil {
+		job()
+	}
+	return job != nil
+}

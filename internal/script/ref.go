@@ -1,8 +1,6 @@
 package script
 
 import (
-	"errors"
-
 	lua "github.com/Shopify/go-lua"
 )
 
@@ -48,34 +46,4 @@ func (r *Ref) push(l *lua.State) {
 		l.RawGetInt(-1, 1)
 		l.Remove(-2)
 	}
-}
-
-// Call calls the value with args and returns its results as Arg would.
-// A Lua error comes back as an *Error.
-func (r *Ref) Call(args ...any) ([]any, error) {
-	l := r.vm.now.l
-	if r.kind != lua.TypeFunction {
-		return nil, errors.New("not a function")
-	}
-	if !l.CheckStack(len(args) + lua.MinStack) {
-		return nil, errors.New("stack overflow")
-	}
-	top := l.Top()
-	defer func() { l.SetTop(top) }()
-	r.push(l)
-	for _, a := range args {
-		r.vm.push(l, a)
-	}
-	if err := r.vm.protectedCall(l, len(args), lua.MultipleReturns, 0); err != nil {
-		return nil, err
-	}
-	var results []any
-	for i := top + 1; i <= l.Top(); i++ {
-		v, err := r.vm.toGo(l, i)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, v)
-	}
-	return results, nil
 }

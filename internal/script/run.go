@@ -1,7 +1,6 @@
 package script
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -9,41 +8,6 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 )
-
-// A Kind says why Lua code runs.
-type Kind int
-
-// The kinds of evaluation.
-const (
-	Internal Kind = iota // the program's own
-	Config               // a configuration file
-	Console              // a command
-	Mapped               // an expression relayed by map()
-	Event                // a timer or another callback
-)
-
-// setup describes an evaluation.
-type setup struct {
-	ctx    context.Context // nil: never ends
-	kind   Kind
-	budget time.Duration // running time; 0: unlimited
-}
-
-// A run is one evaluation in progress.
-type run struct {
-	setup
-	outer *run      // the evaluation that waits until this one is done, or nil
-	since time.Time // when it began, later by what it has waited since
-}
-
-// An Interrupt ends an evaluation. pcall does not catch it.
-type Interrupt struct{ Reason error }
-
-// Error tells why the evaluation ended.
-func (i *Interrupt) Error() string { return i.Reason.Error() }
-
-// Unwrap returns the reason.
-func (i *Interrupt) Unwrap() error { return i.Reason }
 
 // hookInterval is how many instructions pass between two looks at the clock:
 // some ten microseconds.

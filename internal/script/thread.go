@@ -10,65 +10,6 @@ import (
 	"kresd/internal/limits"
 )
 
-// A thread is a Lua stack of its own, and the goroutine that runs on it. All
-// threads of a machine have everything else in common: the table of globals, the
-// registry and the metatables of the basic types. The machine cannot do that by
-// itself; here each thread is one of its states, to which the common parts were
-// handed.
-//
-// VM.now is the thread that has the machine. No other goroutine touches any Lua
-// value, also not those on its own stack, until the machine is handed to it. There
-// are two ways to hand it over:
-//
-//   - resume and yield go from one thread to a certain other one and back
-//     (this file). The one that resumed waits meanwhile, and what the resumed thread
-//     does counts as its running time.
-//   - A thread whose code waits for something outside leaves the machine to whoever
-//     has work for it, and queues for its return (turn.go).
-type thread struct {
-	vm *VM
-	l  *lua.State
-
-	run     *run // the innermost evaluation in progress here
-	outside *run // the innermost of those that wait until this thread's are done, or nil
-
-	// turn says to a thread that waits for something outside that it has the
-	// machine again.
-	turn chan struct{}
-
-	// What follows is used for threads that are resumed, not for those that
-	// serve jobs.
-
-	status  threadStatus
-	resumer *thread // who gets the machine back
-	within  *run    // the evaluation in which it was resumed
-	nested  int     // resumers above, of which each waits for the next
-
-	// The goroutine is one of iter.Pull's, which hands over several times as fast
-	// as a channel; what panics there comes out where it was resumed, under the
-	// recover of that goroutine.
-	proceed func() (struct{}, bool)
-	stop    func()
-	suspend func(struct{}) bool
-
-	moved     int    // values that the last hand-over put on the receiver's stack
-	err       error  // what ended the thread: an *Interrupt or errRaised
-	traceback string // of the place where the error was raised
-}
-
-type threadStatus int
-
-const (
-	suspended threadStatus = iota // not begun, or in yield
-	running                       // has the machine, or has it again after waiting
-	normal                        // has resumed another thread
-	dead
-)
-
-func (s threadStatus) String() string {
-	return [...]string{"suspended", "running", "normal", "dead"}[s]
-}
-
 // errAbandoned ends the code of a thread that nobody resumes any more.
 var errAbandoned = errors.New("the thread was abandoned")
 
@@ -129,7 +70,7 @@ func setMetaTable(l *lua.State, value, meta any) {
 // begin makes a thread that will call the function at index i of l when it is
 // resumed first. It fails when there are too many threads.
 func (vm *VM) begin(l *lua.State, i int) (*thread, error) {
-	for vm.serveOne(vm.abandoned) { // make room first
+	for vm.abandoned.serve() { // make room first
 	}
 	if len(vm.threads) >= limits.LuaThreads {
 		return nil, errors.New("too many coroutines")

@@ -147,23 +147,15 @@ func (vm *VM) nextReturn() func() {
 // serveNext runs the job whose turn it is, if there is one.
 func (vm *VM) serveNext() bool {
 	switch {
-	case vm.serveOne(vm.abandoned):
+	case vm.abandoned.serve():
 	case vm.isClosed():
 		return false
-	case vm.serveOne(vm.hooks), vm.serveOne(vm.mapped):
-	case vm.held == 0 && vm.serveOne(vm.jobs):
+	case vm.hooks.serve(), vm.mapped.serve():
+	case vm.held == 0 && vm.jobs.serve():
 	default:
 		return false
 	}
 	return true
-}
-
-func (vm *VM) serveOne(q *queue) bool {
-	job := q.take()
-	if job != nil {
-		job()
-	}
-	return job != nil
 }
 
 // awaitWork waits until one of the queues that are served may have a job.

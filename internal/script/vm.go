@@ -6,11 +6,11 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	lua "github.com/Shopify/go-lua"
+
 	"kresd/internal/clock"
-	"kresd/internal/limits"
 	"kresd/internal/safe"
 )
 
@@ -87,47 +87,6 @@ type VM struct {
 	moduleDir string
 }
 
-// New makes a machine with the standard libraries and the globals of this
-// package, and starts its owner goroutine. It fails on a machine that was
-// built without the patch.
-func New(o Options) (*VM, error) {
-	o.setDefaults()
-	vm := &VM{
-		opts:   o,
-		jobs:   newQueue(),
-		mapped: newQueue(),
-		hooks:  newQueue(),
-
-		waited:    newQueue(),
-		aside:     newQueue(),
-		abandoned: newQueue(),
-
-		closed:  make(chan struct{}),
-		ended:   make(chan struct{}),
-		checker: newChecker(),
-
-		eventBudget: limits.EventRunTime,
-
-		threads:   map[*thread]struct{}{},
-		objects:   map[string]*object{},
-		protected: map[string]*object{},
-		classes:   map[*Class]*Ref{},
-		sources:   newSources(),
-	}
-	vm.now = vm.newThread()
-	if err := vm.enter(setup{}, func(c *Call) error {
-		vm.openLibraries(c.l)
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	if err := vm.selfTest(); err != nil {
-		return nil, err
-	}
-	vm.serveOn(vm.now)
-	return vm, nil
-}
-
 func (vm *VM) isClosed() bool {
 	select {
 	case <-vm.closed:
@@ -137,68 +96,87 @@ func (vm *VM) isClosed() bool {
 	}
 }
 
-// Close ends the machine and its goroutines after the job that is running, which
-// is interrupted. What is still queued fails with ErrClosed.
-func (vm *VM) Close() {
-	vm.once.Do(func() { close(vm.closed) })
-	<-vm.ended
+// A thread is a Lua stack of its own, and the goroutine that runs on it. All
+// threads of a machine have everything else in common: the table of globals, the
+// registry and the metatables of the basic types. The machine cannot do that by
+// itself; here each thread is one of its states, to which the common parts were
+// handed.
+//
+// VM.now is the thread that has the machine. No other goroutine touches any Lua
+// value, also not those on its own stack, until the machine is handed to it. There
+// are two ways to hand it over:
+//
+//   - resume and yield go from one thread to a certain other one and back
+//     (thread.go). The one that resumed waits meanwhile, and what the resumed thread
+//     does counts as its running time.
+//   - A thread whose code waits for something outside leaves the machine to whoever
+//     has work for it, and queues for its return (turn.go).
+type thread struct {
+	vm *VM
+	l  *lua.State
+
+	run     *run // the innermost evaluation in progress here
+	outside *run // the innermost of those that wait until this thread's are done, or nil
+
+	// turn says to a thread that waits for something outside that it has the
+	// machine again.
+	turn chan struct{}
+
+	// What follows is used for threads that are resumed, not for those that
+	// serve jobs.
+
+	status  threadStatus
+	resumer *thread // who gets the machine back
+	within  *run    // the evaluation in which it was resumed
+	nested  int     // resumers above, of which each waits for the next
+
+	// The goroutine is one of iter.Pull's, which hands over several times as fast
+	// as a channel; what panics there comes out where it was resumed, under the
+	// recover of that goroutine.
+	proceed func() (struct{}, bool)
+	stop    func()
+	suspend func(struct{}) bool
+
+	moved     int    // values that the last hand-over put on the receiver's stack
+	err       error  // what ended the thread: an *Interrupt or errRaised
+	traceback string // of the place where the error was raised
 }
 
-// Do runs fn on the owner goroutine and returns its error. Lua errors and
-// panics inside fn become errors too. When ctx ends before fn started, fn
-// never runs; when it ends later, Lua code that fn runs is interrupted. There
-// is no limit of time. Never call it on the owner goroutine.
-func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
-	return vm.submit(ctx, vm.jobs, func() error {
-		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
-	})
+type threadStatus int
+
+const (
+	suspended threadStatus = iota // not begun, or in yield
+	running                       // has the machine, or has it again after waiting
+	normal                        // has resumed another thread
+	dead
+)
+
+func (s threadStatus) String() string {
+	return [...]string{"suspended", "running", "normal", "dead"}[s]
 }
 
-// Hook is Do for what a request waits for: it comes before other jobs, and is
-// served while a Call waits, which may be for that very request.
-func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
-	return vm.submit(ctx, vm.hooks, func() error {
-		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
-	})
+// A run is one evaluation in progress.
+type run struct {
+	setup
+	outer *run      // the evaluation that waits until this one is done, or nil
+	since time.Time // when it began, later by what it has waited since
 }
 
-// Post queues fn for the owner goroutine and returns at once; it may be called
-// on the owner goroutine. Lua code that fn runs is interrupted after
-// limits.EventRunTime, or nobody else would get a turn for good. An error is
-// written to Stderr as "error: …".
-func (vm *VM) Post(fn func(c *Call) error) {
-	vm.jobs.put(func() {
-		if err := vm.enter(setup{kind: Event, budget: vm.eventBudget}, fn); err != nil && !errors.Is(err, ErrClosed) {
-			vm.warnf("error: %v", err)
-		}
-	})
+// setup describes an evaluation.
+type setup struct {
+	ctx    context.Context // nil: never ends
+	kind   Kind
+	budget time.Duration // running time; 0: unlimited
 }
 
-// submit queues job and waits for it.
-func (vm *VM) submit(ctx context.Context, q *queue, job func() error) error {
-	const (
-		waiting = iota
-		started
-		given // up
-	)
-	var state atomic.Int32
-	result := make(chan error, 1)
-	q.put(func() {
-		if state.CompareAndSwap(waiting, started) {
-			result <- job()
-		}
-	})
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		if state.CompareAndSwap(waiting, given) {
-			return ctx.Err()
-		}
-	case <-vm.ended:
-		if state.CompareAndSwap(waiting, given) {
-			return ErrClosed
-		}
-	}
-	return <-result
-}
+// A Kind says why Lua code runs.
+type Kind int
+
+// The kinds of evaluation.
+const (
+	Internal Kind = iota // the program's own
+	Config               // a configuration file
+	Console              // a command
+	Mapped               // an expression relayed by map()
+	Event                // a timer or another callback
+)

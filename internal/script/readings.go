@@ -1,6 +1,9 @@
 package script
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // A command that is no Lua but plainly meant as a call (net.bufsize 4096).
 var callWithoutParentheses = regexp.MustCompile(
@@ -30,4 +33,39 @@ func readings(text string) []reading {
 		list = append(list, reading{text: "return " + m[1] + "(" + m[2] + ")", value: true, quiet: true})
 	}
 	return list
+}
+
+// blank tells whether a text is only space and whole comments. (As an
+// expression it would compile and print nil.)
+func blank(text string) bool {
+	for {
+		text = strings.TrimLeft(text, " \t\r\n\f\v")
+		comment, ok := strings.CutPrefix(text, "--")
+		if !ok {
+			return text == ""
+		}
+		if level := longBracket(comment); level >= 0 {
+			_, after, closed := strings.Cut(comment, "]"+strings.Repeat("=", level)+"]")
+			if !closed {
+				return false
+			}
+			text = after
+			continue
+		}
+		_, text, _ = strings.Cut(comment, "\n")
+	}
+}
+
+// longBracket returns the number of equal signs of a long bracket ("[==[") at
+// the start of text, or -1.
+func longBracket(text string) int {
+	rest, ok := strings.CutPrefix(text, "[")
+	if !ok {
+		return -1
+	}
+	inner := strings.TrimLeft(rest, "=")
+	if !strings.HasPrefix(inner, "[") {
+		return -1
+	}
+	return len(rest) - len(inner)
 }

@@ -1,0 +1,179 @@
+package bindings
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/logging"
+	"kresd/internal/luavalue"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+	"kresd/internal/safe"
+	"kresd/internal/script"
+	"kresd/internal/settings"
+	"kresd/internal/transport"
+	"kresd/internal/trustanchor"
+)
+
+// Daemon is what the globals control: one worker.
+type Daemon struct {
+	VM       *script.VM
+	Settings *settings.Settings
+	Chain    *module.Chain
+	Listener Listener
+	Cache    Cache
+	Process  Process
+	Resolver Resolver
+	Mapper   Mapper
+	Policy   *Policy
+	Anchors  Anchors
+	Clock    *clock.Clock
+	Log      *logging.Logger
+	Group    *safe.Group
+	// Interfaces are the network interfaces; nil: this machine's.
+	Interfaces func() []Interface
+	// ModuleDir is where modules are looked for at first.
+	ModuleDir string
+	// Changed is called after a setting was changed; it may be nil.
+	Changed func()
+}
+
+func (d *Daemon) changed() {
+	if d.Changed != nil {
+		d.Changed()
+	}
+}
+
+// Listener opens and closes the addresses that clients ask.
+type Listener interface {
+	// Serves tells whether there is a way to serve a kind of transport.
+	Serves(transport.Kind) bool
+	// Listen binds an address for the given kinds. While the configuration loads it
+	// only makes sure that it could. An address that is bound already is fine.
+	Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool) error
+	// Close tells whether the address was bound.
+	Close(addr netip.AddrPort) bool
+	// Endpoints lists what is bound, in the order in which it was.
+	Endpoints() []Endpoint
+}
+
+// Endpoint is an address that is bound for one kind of transport.
+type Endpoint struct {
+	Addr netip.AddrPort
+	Kind transport.Kind
+}
+
+// Cache is the worker's cache as an operator handles it. TTLs are in seconds,
+// sizes in octets.
+type Cache interface {
+	// Open closes an open cache, then opens the one in dir, which uri named.
+	Open(size int64, uri, dir string) error
+	// Close tells whether a cache was open.
+	Close() bool
+	// IsOpen and Size tell of the open cache; Size is 0 when none is. URI is that
+	// of the cache opened last, "" before the first.
+	IsOpen() bool
+	Size() int64
+	URI() string
+	Count() (int, error)
+	// Stats are counters of this process by name, the manual's four first.
+	Stats() []Counter
+	TTLs() (lo, hi uint32)
+	SetTTLs(lo, hi uint32)
+	// Clear forgets everything, the knowledge of servers included.
+	Clear() (int, error)
+	// Remove forgets at most limit entries at a name and, unless exact, below it;
+	// of one type when rrtype is not nil.
+	Remove(name dnsname.Name, exact bool, rrtype *uint16, limit int) (int, error)
+	// Apex is the closest zone apex at or above name that the cache knows.
+	Apex(name dnsname.Name) dnsname.Name
+	// Prune forgets what has expired, at most limit entries (0: all).
+	Prune(limit int) (int, error)
+}
+
+// Counter is one figure of cache.stats().
+type Counter struct {
+	Name  string
+	Value float64
+}
+
+// Process is the worker as a process.
+type Process interface {
+	// ID is the worker's number in its group, from 0; Count the group's size.
+	ID() int
+	Count() int
+	PID() int
+	// Stats are the figures of worker.stats() by name.
+	Stats() []Counter
+	// Limits are how often each limit was hit.
+	Limits() []Limit
+	// Upstreams are the n servers that something was last learnt of.
+	Upstreams(n int) []Upstream
+	// Quit ends this process as SIGTERM does.
+	Quit()
+	// BeforeUser opens what needs the privileges that user() gives up, and gives
+	// the user what it will need.
+	BeforeUser(uid int, gids []int) error
+}
+
+// A Limit is what a client, a server or the process can use up.
+type Limit struct {
+	Name  string
+	Hits  uint64
+	Means string // what counts as a hit
+}
+
+// An Upstream is what is known of one address of other servers.
+type Upstream struct {
+	Addr string // address@port
+	// RTT is the smoothed round-trip time; 0 when it never answered.
+	RTT      time.Duration
+	Timeouts int  // in a row
+	Dead     bool // left alone for now
+	EDNS     bool // not known to lack EDNS
+	Case     bool // not known to destroy the letter case of questions
+	NeedsTCP bool // is asked over TCP, since nothing came over UDP
+	NoTCP    bool // did not answer over TCP lately
+	// Age is how long ago something was last learnt of it.
+	Age time.Duration
+	// Until is how much longer what it is known not to do counts, by the name of the
+	// field; 0 and less: it does not.
+	Until map[string]time.Duration
+}
+
+// Resolver resolves what scripts ask. Both of its methods take as long as a
+// resolution takes.
+type Resolver interface {
+	// Resolve fills the request's Result, and its ID and time before that.
+	Resolve(req *resolve.Request)
+	// Trace tells how a question was resolved, as an indented tree.
+	Trace(ctx context.Context, q resolve.Question) string
+}
+
+// Mapper runs an expression in every worker of the group.
+type Mapper interface {
+	// Map returns a table with one entry a worker, ordered by id from 1: its
+	// value, the message of its error, an empty string where there was no value, or
+	// false where there was no answer. It fails when the outcome is unknown.
+	Map(ctx context.Context, expr string) (*luavalue.Table, error)
+}
+
+// Anchors are the trust anchors of the worker.
+type Anchors interface {
+	Snapshot() *trustanchor.Snapshot
+	Add(text string) error
+	AddFile(path string, readonly bool) (set *trustanchor.KeySet, replaced bool, err error)
+	Remove(owner dnsname.Name) bool
+	SetInsecure(names []dnsname.Name)
+}
+
+// An Interface is a network interface that has addresses.
+type Interface struct {
+	Name  string
+	MAC   net.HardwareAddr
+	Addrs []netip.Addr
+}

@@ -1,0 +1,66 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// Do runs fn on the owner goroutine and returns its error. Lua errors and
+// panics inside fn become errors too. When ctx ends before fn started, fn
+// never runs; when it ends later, Lua code that fn runs is interrupted. There
+// is no limit of time. Never call it on the owner goroutine.
+func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
+	return vm.submit(ctx, vm.jobs, func() error {
+		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
+	})
+}
+
+// Hook is Do for what a request waits for: it comes before other jobs, and is
+// served while a Call waits, which may be for that very request.
+func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
+	return vm.submit(ctx, vm.hooks, func() error {
+		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
+	})
+}
+
+// Post queues fn for the owner goroutine and returns at once; it may be called
+// on the owner goroutine. Lua code that fn runs is interrupted after
+// limits.EventRunTime, or nobody else would get a turn for good. An error is
+// written to Stderr as "error: …".
+func (vm *VM) Post(fn func(c *Call) error) {
+	vm.jobs.put(func() {
+		if err := vm.enter(setup{kind: Event, budget: vm.eventBudget}, fn); err != nil && !errors.Is(err, ErrClosed) {
+			vm.warnf("error: %v", err)
+		}
+	})
+}
+
+// submit queues job and waits for it.
+func (vm *VM) submit(ctx context.Context, q *queue, job func() error) error {
+	const (
+		waiting = iota
+		started
+		given // up
+	)
+	var state atomic.Int32
+	result := make(chan error, 1)
+	q.put(func() {
+		if state.CompareAndSwap(waiting, started) {
+			result <- job()
+		}
+	})
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		if state.CompareAndSwap(waiting, given) {
+			return ctx.Err()
+		}
+	case <-vm.ended:
+		if state.CompareAndSwap(waiting, given) {
+			return ErrClosed
+		}
+	}
+	return <-result
+}
