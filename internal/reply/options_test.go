@@ -100,10 +100,10 @@ func TestOptionsAtTheSizeBound(t *testing.T) {
 		}
 	}
 	res := result(set(lower, wire.TypeTXT, 60, "\x00"))
-	res.Additional = []resolve.Set{set(lower, wire.TypeTXT, 60, "\xff"+strings.Repeat("x", 255), "\xb0"+strings.Repeat("x", 0xb0))}
+	res.Additional = []resolve.Set{set(lower, wire.TypeTXT, 60, "\xff"+strings.Repeat("x", 255), "\xb2"+strings.Repeat("x", 0xb2))}
 	b := Make(resolve.Question{Name: lower, Type: wire.TypeTXT, Class: wire.ClassIN}, res, false, 0)
-	if m, _ := finish(t, &b, limits.MinBufsize, udp); len(m.Additional) != 2 {
-		t.Fatalf("%d additional records without options, want 2", len(m.Additional))
+	if m, pkt := finish(t, &b, limits.MinBufsize, udp); len(m.Additional) != 2 || len(pkt) != limits.MinBufsize {
+		t.Fatalf("%d additional records in %d octets without options, want 2 that just fit", len(m.Additional), len(pkt))
 	}
 	if m, _ := finish(t, &b, limits.MinBufsize, s); m.TC() || len(m.Answer) != 1 || len(m.Additional) != 0 || string(m.Options) != string(nsid) {
 		t.Errorf("with options: TC %v, %d and %d records, options %q", m.TC(), len(m.Answer), len(m.Additional), m.Options)
@@ -169,6 +169,11 @@ func TestWhatIsNotPadded(t *testing.T) {
 		if _, pkt := finish(t, b, 1232, Shape{Kind: kind, Bufsize: 1232, Block: 468}); len(pkt) != 100+wire.OPTLen {
 			t.Errorf("%v: %d octets", kind, len(pkt))
 		}
+	}
+	odd := tls
+	odd.Block = 2
+	if _, pkt := finish(t, text(t, 101), 1232, odd); len(pkt) != 101+wire.OPTLen+4 {
+		t.Errorf("an even length in blocks of 2: %d octets", len(pkt))
 	}
 	for _, block := range []uint16{0, 1} {
 		s := tls

@@ -140,6 +140,17 @@ func TestOPTOnlyForOPT(t *testing.T) {
 	}
 }
 
+// No smaller size than every client must take is offered (RFC 6891, section
+// 6.2.3).
+func TestOfferedSize(t *testing.T) {
+	res := result(set(lower, wire.TypeA, 60, "\x01\x02\x03\x04"))
+	for _, c := range []struct{ bufsize, want uint16 }{{0, 512}, {511, 512}, {512, 512}, {4096, 4096}} {
+		if m := build(t, query{lower, wire.TypeA, 0, 1232, false}, res, Shape{Bufsize: c.bufsize}); m.UDPSize != c.want {
+			t.Errorf("size %d offers %d, want %d", c.bufsize, m.UDPSize, c.want)
+		}
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	var many []string
 	for i := range 40 {

@@ -138,6 +138,25 @@ func TestACachedAnswerCountsByItsMessage(t *testing.T) {
 	b.want(want)
 }
 
+// A transport's requests count in the total before its counters have a name.
+func TestEveryTransportCounts(t *testing.T) {
+	b := newBench(t)
+	tally := b.NewTally()
+	good := resolve.Result{EDE: ede.None, Answer: oneRecord(t)}
+	for i := range transport.Count {
+		a := answered(t, 0, 0, false, good)
+		a.Transport = transport.At(i)
+		tally.Answered(a)
+		b.Observe(by(answered(t, 0, 0, false, good), good, 0, transport.At(i)))
+	}
+	tally.Close()
+	n := float64(2 * transport.Count)
+	b.want(map[string]float64{
+		"answer.total": n, "answer.noerror": n, "answer.cached": n / 2, "answer.1ms": n, "answer.ra": n, "request.total": n,
+		"request.udp4": 2, "request.udp6": 2, "request.tcp4": 2, "request.tcp6": 2,
+	})
+}
+
 func TestTheDriversWayAddsTime(t *testing.T) {
 	b := newBench(t)
 	good := resolve.Result{EDE: ede.None, Answer: oneRecord(t)}
