@@ -198,7 +198,7 @@ func (t *acceptor) withFD(fn func(fd int) error) error {
 // those that it has begun are complete.
 func (t *acceptor) stop(_, grace time.Duration) {
 	if !t.at.shared && grace > 0 && !migrates() && t.ignoreHandshakes() == nil {
-		sleepUntil(t.s.hurry, grace)
+		sleepUntil(t.s.over, grace)
 	}
 	t.leave.Store(true)
 	_ = t.ln.SetDeadline(time.Now())
@@ -254,13 +254,13 @@ func (t *acceptor) someoneWaits() bool {
 	return n > 0
 }
 
-// sleepUntil waits for d, or shorter when hurry is closed.
-func sleepUntil(hurry <-chan struct{}, d time.Duration) {
+// sleepUntil waits for d, or until over is closed.
+func sleepUntil(over <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-hurry:
+	case <-over:
 	}
 }
 

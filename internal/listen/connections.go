@@ -21,8 +21,8 @@ type connection struct {
 type registry struct {
 	max, perClient int
 
-	mu   sync.Mutex
-	line line[connection, *connection] // the idlest first
+	mu    sync.Mutex
+	queue queue[connection, *connection] // the idlest first
 }
 
 func newRegistry(max, perClient int) *registry {
@@ -36,19 +36,19 @@ func (r *registry) add(c *connection) (shed *connection, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case c.key.IsValid() && r.line.of(c.key) >= r.perClient:
+	case c.key.IsValid() && r.queue.countOf(c.key) >= r.perClient:
 		shed = r.idlest(c.key)
-	case r.line.n >= r.max:
+	case r.queue.n >= r.max:
 		shed = r.idlest(netip.Addr{})
 	default:
-		r.line.join(c)
+		r.queue.push(c)
 		return nil, true
 	}
 	if shed == nil {
 		return nil, false
 	}
-	r.line.leave(shed)
-	r.line.join(c)
+	r.queue.remove(shed)
+	r.queue.push(c)
 	return shed, true
 }
 
@@ -59,7 +59,7 @@ func (r *registry) shed() *connection {
 	defer r.mu.Unlock()
 	c := r.idlest(netip.Addr{})
 	if c != nil {
-		r.line.leave(c)
+		r.queue.remove(c)
 	}
 	return c
 }
@@ -67,7 +67,7 @@ func (r *registry) shed() *connection {
 // idlest finds the connection that has been silent the longest and waits for
 // nothing; a valid key restricts the search to that client's.
 func (r *registry) idlest(key netip.Addr) *connection {
-	for c := r.line.head; c != nil; c = c.next {
+	for c := r.queue.head; c != nil; c = c.next {
 		if (!key.IsValid() || c.key == key) && c.outstanding.Load() == 0 {
 			return c
 		}
@@ -79,8 +79,8 @@ func (r *registry) idlest(key netip.Addr) *connection {
 func (r *registry) touch(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.line.tail != c && r.line.leave(c) {
-		r.line.join(c)
+	if r.queue.tail != c && r.queue.remove(c) {
+		r.queue.push(c)
 	}
 }
 
@@ -88,19 +88,19 @@ func (r *registry) touch(c *connection) {
 func (r *registry) remove(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.line.leave(c)
+	r.queue.remove(c)
 }
 
 func (r *registry) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.line.n
+	return r.queue.n
 }
 
 // each calls fn for every connection, under no lock.
 func (r *registry) each(fn func(*connection)) {
 	r.mu.Lock()
-	list := r.line.all(func(*connection) bool { return true })
+	list := r.queue.all(func(*connection) bool { return true })
 	r.mu.Unlock()
 	for _, c := range list {
 		fn(c)

@@ -18,19 +18,19 @@ func (s *Server) dispatch(q *Query) bool {
 		return false
 	}
 	s.driver.started.Add(1)
-	if !s.crew.take(q) {
+	if !s.idlePool.take(q) {
 		s.panics.Go("query", func() { s.work(q) })
 	}
 	return true
 }
 
-// work carries q and then other queries, as long as the crew has use for it.
+// work resolves q and then other queries, until there are idle goroutines enough.
 func (s *Server) work(q *Query) {
 	next := make(chan *Query, 1)
 	for q != nil {
 		s.resolve(q)
-		q = nil // so that it is not kept while there is nothing to do
-		if !s.crew.rest(next) {
+		q = nil // so that the query is not kept in memory meanwhile
+		if !s.idlePool.add(next) {
 			return
 		}
 		q = <-next

@@ -44,7 +44,7 @@ func (s *Server) Drain(ctx context.Context) {
 		s.end()
 	}
 	s.sessions.close()
-	s.crew.close()
+	s.idlePool.close()
 }
 
 // timeLeft is how long ctx lasts; one without an end lasts as long as a worker
@@ -58,7 +58,7 @@ func timeLeft(ctx context.Context) time.Duration {
 
 // end answers SERVFAIL where nothing better came, and closes what is open.
 func (s *Server) end() {
-	s.ending.Do(func() { close(s.hurry) })
+	s.ending.Do(func() { close(s.over) })
 	s.failAll(func(*Query) bool { return true })
 	s.conns.each((*connection).hurry)
 	ctx, cancel := context.WithTimeout(context.Background(), limits.LeaveFlush)

@@ -27,12 +27,12 @@ type framedConn struct {
 	stream stream
 	client Client
 
-	accepted time.Time
-	asked    atomic.Bool // at least once
+	begun time.Time
+	asked atomic.Bool // at least once
 
 	frameWriter
 
-	whole time.Time // until when the message that in begins with must be here
+	messageDue time.Time // when all of the message that in begins with must be here
 
 	in    []byte // what was read and is not answered yet
 	buf   []byte // where in lies
@@ -52,7 +52,7 @@ func newTCP(s *Server, nc accepted) *connection {
 // newFramedConn makes a connection whose octets come and go by a stream on what
 // was accepted, or by that itself.
 func newFramedConn(s *Server, kind transport.Kind, nc accepted, on stream) *framedConn {
-	c := &framedConn{s: s, nc: nc, stream: on, accepted: time.Now()}
+	c := &framedConn{s: s, nc: nc, stream: on, begun: time.Now()}
 	c.connHandler = c
 	c.client = Client{Kind: kind, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
 	c.key = clientKey(c.client.Addr.Addr())
@@ -151,7 +151,7 @@ func (c *framedConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err
 		if c.pipelineFull() || c.buffered() >= limits.TCPSendBuffer {
 			return true, nil
 		}
-		c.in, c.whole = rest, time.Time{}
+		c.in, c.messageDue = rest, time.Time{}
 		c.asked.Store(true)
 		if !isQuery(msg) {
 			c.s.tcp.ignored.Add(1)
@@ -166,12 +166,12 @@ func (c *framedConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err
 // answerOne asks the session about one message.
 func (c *framedConn) answerOne(sess *tcpSession, msg []byte) {
 	c.s.tcp.queries.Add(1)
-	reply, verdict := sess.Answer(msg, &c.client, sess.out)
+	reply, handling := sess.Answer(msg, &c.client, sess.out)
 	switch {
-	case verdict == Reply && len(reply) > 0:
+	case handling == Reply && len(reply) > 0:
 		c.s.tcp.answered.Add(1)
 		c.put(reply)
-	case verdict == Driver:
+	case handling == Driver:
 		c.s.tcp.driver.Add(1)
 		c.outstanding.Add(1)
 		if q := newQuery(msg, &c.client, c); !c.s.dispatch(q) {
@@ -214,7 +214,7 @@ func (c *framedConn) patient(err error) bool {
 		return false
 	}
 	if len(c.in) > 0 {
-		if time.Now().Before(c.whole) {
+		if time.Now().Before(c.messageDue) {
 			return true
 		}
 		c.s.limits.Hit(limits.TCPTime)
@@ -241,10 +241,10 @@ func (c *framedConn) readable() bool {
 // else what a message may take from its first octet on.
 func (c *framedConn) setDeadline() {
 	if len(c.in) > 0 {
-		if c.whole.IsZero() {
-			c.whole = time.Now().Add(limits.TCPWholeMessage)
+		if c.messageDue.IsZero() {
+			c.messageDue = time.Now().Add(limits.TCPWholeMessage)
 		}
-		_ = c.stream.SetReadDeadline(c.whole)
+		_ = c.stream.SetReadDeadline(c.messageDue)
 	} else {
 		_ = c.stream.SetReadDeadline(time.Now().Add(c.s.conns.idleTime(c.s.idleTime())))
 	}
@@ -259,7 +259,7 @@ func (c *framedConn) setDeadline() {
 func (c *framedConn) hurry() {
 	wait := limits.LeaveQuietTCP
 	if !c.asked.Load() {
-		wait = max(wait, time.Until(c.accepted.Add(limits.LeaveFirstTCP)))
+		wait = max(wait, time.Until(c.begun.Add(limits.LeaveFirstTCP)))
 	}
 	if c.s.ended() {
 		wait = time.Millisecond

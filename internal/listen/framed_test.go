@@ -139,7 +139,7 @@ func TestSlowMessageEndsAConnection(t *testing.T) {
 
 func TestIdleConnectionEnds(t *testing.T) {
 	s := serve(t, newEcho(), "127.0.0.1:0")
-	s.SetTCPIdle(50 * time.Millisecond)
+	s.SetTCPIdle(300 * time.Millisecond)
 	c := tcpClient(t, s.Endpoints()[0].Addr)
 	sendFrames(t, c, ask(1, 'f'))
 	readFrame(t, c)
@@ -152,12 +152,17 @@ func TestIdleConnectionEnds(t *testing.T) {
 func TestIdleConnectionThatWaitsForAnAnswerStays(t *testing.T) {
 	h := newEcho()
 	s := serve(t, h, "127.0.0.1:0")
-	s.SetTCPIdle(20 * time.Millisecond)
 	c := tcpClient(t, s.Endpoints()[0].Addr)
+	s.SetTCPIdle(20 * time.Millisecond)
 	sendFrames(t, c, ask(1, 'w'))
+	time.AfterFunc(200*time.Millisecond, func() { s.SetTCPIdle(limits.TCPIdle) })
 	time.AfterFunc(300*time.Millisecond, func() { close(h.release) })
 	if got := readFrame(t, c); id(got) != 1 || got[3] != 0 {
 		t.Errorf("got %q, want the answer", got)
+	}
+	sendFrames(t, c, ask(2, 'f')) // not only was the answer sent: the connection goes on
+	if got := readFrame(t, c); id(got) != 2 {
+		t.Errorf("got %q, want the next answer", got)
 	}
 }
 
@@ -229,8 +234,8 @@ func TestRegistryShedsTheIdlest(t *testing.T) {
 		t.Error("what was shed was removed again")
 	}
 	r.each(r.remove)
-	if r.len() != 0 || r.line.head != nil || r.line.tail != nil || len(r.line.clients) != 0 {
-		t.Errorf("after all are removed %d remain, clients %v", r.len(), r.line.clients)
+	if r.len() != 0 || r.queue.head != nil || r.queue.tail != nil || len(r.queue.clients) != 0 {
+		t.Errorf("after all are removed %d remain, clients %v", r.len(), r.queue.clients)
 	}
 }
 
@@ -285,6 +290,9 @@ func TestFewFilesShedConnections(t *testing.T) {
 	readFrame(t, other)
 	if _, err := nextMessage(c); err == nil {
 		t.Error("the idle connection was kept although descriptors are short")
+	}
+	if st := s.Stats(); st.TCPShed != 1 || st.Conns != 1 {
+		t.Errorf("%d connections shed and %d open, want 1 and 1", st.TCPShed, st.Conns)
 	}
 	exchange(t, udpClient(t, at), ask(1, 'f'))
 }

@@ -20,12 +20,12 @@ func (c *Client) Transport() transport.Transport {
 	return transport.Transport{Kind: c.Kind, Family: transport.FamilyOf(c.Addr.Addr())}
 }
 
-// A Verdict is what a Session decided about a query.
-type Verdict uint8
+// A Handling is what becomes of a query, as its Session has decided.
+type Handling uint8
 
-// The verdicts. Driver sends the query the driver's way: Handler.Resolve.
+// The handlings. Driver sends the query the driver's way: Handler.Resolve.
 const (
-	Reply Verdict = iota
+	Reply Handling = iota
 	Drop
 	Driver
 )
@@ -40,7 +40,7 @@ type Session interface {
 	// datagram that was too long for the listener comes as its header alone.
 	// out has room for the longest message; with Reply the answer is a part of
 	// it.
-	Answer(query []byte, from *Client, out []byte) (reply []byte, v Verdict)
+	Answer(query []byte, from *Client, out []byte) (reply []byte, h Handling)
 	// End is called after the last Answer, before answers are sent and before
 	// the thread sleeps.
 	End()

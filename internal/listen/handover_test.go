@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -168,7 +169,7 @@ func refused(at netip.AddrPort) bool {
 	if err == nil {
 		c.Close()
 	}
-	return err != nil
+	return errors.Is(err, unix.ECONNREFUSED)
 }
 
 func TestFinishRefusesWhatIsNoSocket(t *testing.T) {
@@ -220,6 +221,7 @@ func TestCopiesHoldNothingBack(t *testing.T) {
 	for i := range 50 {
 		exchange(t, udpClient(t, at), ask(uint16(i), 'f'))
 	}
+	eventually(t, "the copy does not listen", func() bool { _, _, err := identify(fds[1]); return err == ErrNotASocket })
 	other.Close(at)
 	eventually(t, "nobody listens", func() bool { return refused(at) })
 }

@@ -18,7 +18,7 @@ import (
 
 // An echo answers each message with itself, the QR bit set and the asked
 // address's last octet appended. The octet behind the header says how: 'f' on
-// the thread, 'd' on the driver's way, 'w' there when release is closed, 'h' not
+// the thread, 's' there when release is closed, 'd' on the driver's way, 'w' there when release is closed, 'h' not
 // before its context ends and then not at all, 'x' never, 'p' and 'P' with a
 // panic in the session and in the handler, 'n' by returning without an answer.
 type echo struct {
@@ -50,14 +50,20 @@ func (s *echoSession) Close() {
 	s.h.sessions--
 }
 
-func (s *echoSession) Answer(query []byte, from *Client, out []byte) ([]byte, Verdict) {
+func (s *echoSession) Answer(query []byte, from *Client, out []byte) ([]byte, Handling) {
 	if !s.open {
 		panic("Answer outside Begin and End")
+	}
+	if len(out) < maxMessage {
+		panic("no room for the longest answer")
 	}
 	if len(query) == headerLen {
 		return echoTo(query, from, out), Reply
 	}
 	switch query[headerLen] {
+	case 's':
+		<-s.h.release
+		return echoTo(query, from, out), Reply
 	case 'f':
 		return echoTo(query, from, out), Reply
 	case 'x':

@@ -27,7 +27,7 @@ type pending struct {
 
 	mu       sync.Mutex
 	max      int
-	line     line[Query, *Query]
+	queue    queue[Query, *Query]
 	young    *Query // the oldest that is not marked old; nil: none
 	oldCount int
 	running  int // goroutines, also those whose query lost its place
@@ -63,7 +63,7 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 	q.table, q.Received, q.key = p, now, clientKey(q.Client.Addr.Addr())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if q.key.IsValid() && p.line.of(q.key) >= limits.WaitersPerClient {
+	if q.key.IsValid() && p.queue.countOf(q.key) >= limits.WaitersPerClient {
 		p.counters.Hit(limits.WaitersClient)
 		return nil, false
 	}
@@ -71,13 +71,13 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 		p.counters.Hit(limits.Pending)
 		return nil, false
 	}
-	if p.line.n >= p.max {
+	if p.queue.n >= p.max {
 		p.counters.Hit(limits.Pending)
 		p.age(now)
 		if p.oldCount <= p.max/2 {
 			return nil, false
 		}
-		evicted = p.line.head
+		evicted = p.queue.head
 		p.unlink(evicted)
 	}
 	p.link(q)
@@ -98,7 +98,7 @@ func (p *pending) age(now time.Duration) {
 }
 
 func (p *pending) link(q *Query) {
-	p.line.join(q)
+	p.queue.push(q)
 	if p.young == nil {
 		p.young = q
 	}
@@ -108,7 +108,7 @@ func (p *pending) unlink(q *Query) {
 	if p.young == q {
 		p.young = q.next
 	}
-	if p.line.leave(q) && q.old {
+	if p.queue.remove(q) && q.old {
 		p.oldCount--
 	}
 }
@@ -138,7 +138,7 @@ func (p *pending) late(q *Query) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.line.of(q.key) <= limits.LateUDPWaiters {
+	if p.queue.countOf(q.key) <= limits.LateUDPWaiters {
 		return false
 	}
 	p.counters.Hit(limits.LateReply)
@@ -149,12 +149,12 @@ func (p *pending) late(q *Query) bool {
 func (p *pending) sizes() (waiting, running int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.line.n, p.running
+	return p.queue.n, p.running
 }
 
 // all returns the queries that wait, for which keep is true.
 func (p *pending) all(keep func(*Query) bool) []*Query {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.line.all(keep)
+	return p.queue.all(keep)
 }

@@ -58,7 +58,7 @@ func TestFullTableGivesWayToTheYoung(t *testing.T) {
 	for _, q := range list {
 		p.leave(q)
 	}
-	if waiting, running := p.sizes(); waiting != 0 || running != 0 || p.oldCount != 0 || p.line.head != nil || p.young != nil || !p.quiet.Load() {
+	if waiting, running := p.sizes(); waiting != 0 || running != 0 || p.oldCount != 0 || p.queue.head != nil || p.young != nil || !p.quiet.Load() {
 		t.Errorf("after all left: waiting %d, running %d, old %d", waiting, running, p.oldCount)
 	}
 }

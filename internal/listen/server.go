@@ -64,17 +64,17 @@ type Server struct {
 	changed func()
 
 	pending  *pending
-	crew     crew
+	idlePool idlePool
 	sessions *sessions // of connections
 	conns    *registry
 
 	protocols [transport.Kinds]protocol
 	buffers   sync.Pool // of *[]byte: answers on their way to a connection
 
-	holders  atomic.Int32  // threads that sleep without the scheduler's knowledge
-	pipeline atomic.Int32  // net.tcp_pipeline
-	idle     atomic.Int64  // net.tcp_in_idle, nanoseconds
-	maxFiles atomic.Uint64 // RLIMIT_NOFILE
+	unscheduled atomic.Int32  // threads that sleep without the scheduler's knowledge
+	pipeline    atomic.Int32  // net.tcp_pipeline
+	idle        atomic.Int64  // net.tcp_in_idle, nanoseconds
+	maxFiles    atomic.Uint64 // RLIMIT_NOFILE
 
 	driver driverStats
 	tcp    tcpStats
@@ -89,7 +89,7 @@ type Server struct {
 	connGroup sync.WaitGroup
 	retiring  sync.WaitGroup
 	drain     atomic.Bool   // connections end when they are silent
-	hurry     chan struct{} // closed when connections must end
+	over      chan struct{} // closed when nothing is waited for any more
 	ending    sync.Once
 }
 
@@ -120,7 +120,7 @@ func New(h Handler, o Options) *Server {
 	s.protocols = protocols()
 	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
 	s.leaving = map[*endpoint]struct{}{}
-	s.hurry = make(chan struct{})
+	s.over = make(chan struct{})
 	s.pipeline.Store(limits.DefaultTCPPipeline)
 	s.idle.Store(int64(limits.TCPIdle))
 	s.readMaxFiles()
@@ -283,7 +283,7 @@ func (s *Server) draining() bool { return s.drain.Load() }
 // ended tells whether nothing is waited for any more.
 func (s *Server) ended() bool {
 	select {
-	case <-s.hurry:
+	case <-s.over:
 		return true
 	default:
 		return false

@@ -185,19 +185,32 @@ func TestCloseKeepsConnections(t *testing.T) {
 	})
 }
 
-func TestAdoptedSocketsServe(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
+// boundPair is a UDP and a TCP socket of one port, which others may have for one
+// of the two.
+func boundPair(t *testing.T, addr string) (*net.UDPConn, *net.TCPListener) {
+	t.Helper()
+	for {
 		pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(addr)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		bound := pc.LocalAddr().(*net.UDPAddr).AddrPort()
-		ln, err := net.Listen("tcp", bound.String())
-		if err != nil {
+		ln, err := net.Listen("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, ln.(*net.TCPListener)
+		}
+		pc.Close()
+		if !errors.Is(err, unix.EADDRINUSE) {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAdoptedSocketsServe(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
+		pc, ln := boundPair(t, addr)
+		bound := pc.LocalAddr().(*net.UDPAddr).AddrPort()
 		s := New(newEcho(), Options{})
-		for _, c := range []interface{ File() (*os.File, error) }{pc, ln.(*net.TCPListener)} {
+		for _, c := range []interface{ File() (*os.File, error) }{pc, ln} {
 			f, err := c.File()
 			if err != nil {
 				t.Fatal(err)
@@ -216,11 +229,14 @@ func TestAdoptedSocketsServe(t *testing.T) {
 		asked = netip.AddrPortFrom(asked.Addr(), bound.Port())
 		exchange(t, udpClient(t, asked), ask(1, 'f'))
 		exchange(t, udpClient(t, asked), ask(1, 'd'))
+		if n := len(s.Copies(9)); n != 0 {
+			t.Errorf("%s: %d copies of what others have too", addr, n)
+		}
 		c := tcpClient(t, asked)
 		sendFrames(t, c, ask(2, 'd'))
 		readFrame(t, c)
 		s.Drain(t.Context())
-		// Leaving must not have changed the socket for its other holders.
+		// Leaving must not have changed the socket for its other unscheduled.
 		u := udpClient(t, asked)
 		if _, err := u.Write(ask(5, 'f')); err != nil {
 			t.Fatal(err)
@@ -231,6 +247,38 @@ func TestAdoptedSocketsServe(t *testing.T) {
 		}
 		pc.Close()
 		ln.Close()
+	}
+}
+
+// Who was given one socket of a service has it whole: nothing is bound beside.
+func TestAnInheritedServiceIsThere(t *testing.T) {
+	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	f, err := pc.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, newEcho())
+	if err := s.Adopt(f, both.Kinds); err != nil {
+		t.Fatal(err)
+	}
+	at := s.Endpoints()[0].Addr
+	if err := s.Listen(at, both); err != nil || len(s.Endpoints()) != 1 || !refused(at) {
+		t.Errorf("%v, endpoints %+v, want the inherited one alone", err, s.Endpoints())
+	}
+	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if f, err = ln.File(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Adopt(f, udpOnly.Kinds); !errors.Is(err, ErrNotServed) {
+		t.Errorf("a TCP socket for a service by UDP: %v, want %v", err, ErrNotServed)
 	}
 }
 

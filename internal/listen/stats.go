@@ -9,7 +9,7 @@ type Stats struct {
 	UDP      uint64 // queries by UDP that were looked at
 	TCP      uint64 // and on connections
 	Answered uint64 // answered on the listener's own thread
-	Dropped  uint64 // dropped by a Session's verdict
+	Dropped  uint64 // dropped by a Session
 	Driver   uint64 // sent the driver's way
 
 	Ignored uint64 // not a query: too short, a response, or from port 0

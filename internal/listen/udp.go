@@ -26,7 +26,7 @@ type udpSocket struct {
 	leaveBy atomic.Int64 // at the latest then, in clock.Mono nanoseconds
 	ended   chan struct{}
 	users   sync.WaitGroup // queries whose answers go out by fd
-	out     outbox
+	sender  udpSender
 }
 
 // startUDP serves fd from a thread of its own; it is the protocol of plain UDP.
@@ -90,11 +90,11 @@ func (u *udpSocket) answer(q *Query, msg []byte) {
 		u.users.Done()
 		return
 	}
-	u.out.post(u.fd, q, msg, u.posted)
+	u.sender.send(u.fd, q, msg, u.posted)
 }
 
 // posted notes that answers have left.
-func (u *udpSocket) posted(l letters, failed int) {
+func (u *udpSocket) posted(l answerBatch, failed int) {
 	u.s.driver.sendErrors.Add(uint64(failed))
 	u.users.Add(-len(l.to))
 }
@@ -183,7 +183,7 @@ func (t *udpThread) receiveBatch() (n int, e unix.Errno) {
 		return recvmmsg(t.u.fd, t.recv[:], unix.MSG_DONTWAIT)
 	}
 	n, e = recvmmsg(t.u.fd, t.recv[:], unix.MSG_WAITFORONE)
-	t.u.s.holders.Add(-1)
+	t.u.s.unscheduled.Add(-1)
 	return n, e
 }
 
@@ -193,10 +193,10 @@ func (t *udpThread) holdProcessor() bool {
 	if most == 0 && t.u.s.pending.quiet.Load() {
 		most = 1
 	}
-	if t.u.s.holders.Add(1) <= most {
+	if t.u.s.unscheduled.Add(1) <= most {
 		return true
 	}
-	t.u.s.holders.Add(-1)
+	t.u.s.unscheduled.Add(-1)
 	return false
 }
 

@@ -122,8 +122,8 @@ func (t *udpThread) answerOne(i int) {
 		t.flush()
 	}
 	out := t.out[t.used:]
-	reply, verdict := t.session.Answer(msg, &t.client, out)
-	switch verdict {
+	reply, handling := t.session.Answer(msg, &t.client, out)
+	switch handling {
 	case Reply:
 		if len(reply) == 0 {
 			t.n[nDropped]++

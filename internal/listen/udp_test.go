@@ -162,7 +162,35 @@ func TestAnIdleThreadSleeps(t *testing.T) {
 	if spent > 250*time.Millisecond {
 		t.Errorf("half a second of idling took %v of processor time", spent)
 	}
-	if n := s.holders.Load(); n != 0 {
+	if n := s.unscheduled.Load(); n != 0 {
 		t.Errorf("%d threads hold a processor while idle", n)
+	}
+}
+
+// However long the answers of a batch are, each has room for the longest.
+func TestBatchOfLongAnswers(t *testing.T) {
+	h := newEcho()
+	s := serve(t, h, "127.0.0.1:0")
+	u := udpClient(t, s.Endpoints()[0].Addr)
+	long := make([]byte, datagramMax-headerLen-1)
+	if _, err := u.Write(ask(0, 's')); err != nil {
+		t.Fatal(err)
+	}
+	const n = 20       // more than fill the memory for ordinary answers, few enough for the client's socket
+	for i := range n { // they wait together while the thread is busy
+		if _, err := u.Write(ask(uint16(i+1), 'f', long...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(h.release)
+	buf := make([]byte, maxMessage)
+	for i := range n + 1 {
+		size, err := u.Read(buf)
+		if err != nil || int(id(buf)) != i || buf[3] != 0 || i > 0 && size != datagramMax+1 {
+			t.Fatalf("answer %d: ID %d, RCODE %d, %d octets, %v", i, id(buf), buf[3], size, err)
+		}
+	}
+	if p := s.Stats().Panics; p != 0 {
+		t.Errorf("%d panics", p)
 	}
 }

@@ -80,7 +80,7 @@ func (s *session) Close() {
 }
 
 // Answer implements listen.Session.
-func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte, listen.Verdict) {
+func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte, listen.Handling) {
 	switch p := s.q.Parse(query); p {
 	case wire.Fine:
 	case wire.Silent:
@@ -111,7 +111,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 
 // special answers what is not asked of the DNS, but of this daemon, or what
 // nobody is told.
-func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Verdict) {
+func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Handling) {
 	text, ok := about(&s.q, s.settings)
 	if !ok {
 		return s.refuse(refusal(&s.q), from, out)
@@ -137,7 +137,7 @@ func (s *session) tell(msg []byte, from *listen.Client) {
 
 // refuse answers what is not served, so many times a second: an answer to
 // garbage is of little use, and its source may be forged.
-func (s *session) refuse(rcode int, from *listen.Client, out []byte) ([]byte, listen.Verdict) {
+func (s *session) refuse(rcode int, from *listen.Client, out []byte) ([]byte, listen.Handling) {
 	s.formerr++
 	if s.formerr > limits.FormerrPerSecond {
 		s.counters.Hit(limits.Formerr)

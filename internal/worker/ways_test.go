@@ -80,7 +80,7 @@ func byDriver(t testing.TB, w *Worker, pkt []byte, from listen.Client) []byte {
 }
 
 // byCache is what the cached answer's way says.
-func byCache(t testing.TB, s listen.Session, pkt []byte, from listen.Client) ([]byte, listen.Verdict) {
+func byCache(t testing.TB, s listen.Session, pkt []byte, from listen.Client) ([]byte, listen.Handling) {
 	t.Helper()
 	s.Begin()
 	defer s.End()

@@ -9,48 +9,48 @@ import (
 	"kresd/internal/limits"
 )
 
-// An outbox sends what the driver's way answers on one UDP socket.
+// A udpSender sends what the driver's way answers on one UDP socket.
 //
 // When many queries end together, each sending its own answer would be a
-// system call, and would wake the client, once for each. So the first of them
-// lets the others that can run go ahead, and then sends for all; when there are
-// none, it sends at once.
-type outbox struct {
+// system call, and would wake the client, once for each. So the goroutine that
+// has the first answer lets the other goroutines that can run go ahead, and then
+// sends for all of them; when there are none, it sends at once.
+type udpSender struct {
 	mu      sync.Mutex
-	waiting letters
-	busy    bool // somebody is about to send
+	waiting answerBatch
+	busy    bool // a goroutine is about to send
 
-	// Of whoever is busy.
-	leaving letters
+	// The rest belongs to that goroutine.
+	leaving answerBatch
 	headers []mmsghdr
 	iov     []unix.Iovec
 }
 
-// letters are answers in one piece of memory.
-type letters struct {
+// An answerBatch is answers in one piece of memory.
+type answerBatch struct {
 	to   []*Query
 	ends []int // where each ends in text
 	text []byte
 }
 
-func (l *letters) add(q *Query, msg []byte) {
+func (l *answerBatch) add(q *Query, msg []byte) {
 	l.text = append(l.text, msg...)
 	l.to, l.ends = append(l.to, q), append(l.ends, len(l.text))
 }
 
-// clear forgets the letters and keeps room for the next, unless it is unusually
-// much.
-func (l *letters) clear() {
+// clear forgets the answers and keeps their memory for the next ones, unless it
+// is unusually much.
+func (l *answerBatch) clear() {
 	clear(l.to)
 	l.to, l.ends, l.text = l.to[:0], l.ends[:0], l.text[:0]
 	if cap(l.text) > outSize {
-		*l = letters{}
+		*l = answerBatch{}
 	}
 }
 
-// post sends msg to q's client now or soon; msg is copied. sent is called when
+// send sends msg to q's client now or soon; msg is copied. sent is called when
 // the answers of a batch have left, or could not, which is how many failed.
-func (o *outbox) post(fd int, q *Query, msg []byte, sent func(letters, int)) {
+func (o *udpSender) send(fd int, q *Query, msg []byte, sent func(answerBatch, int)) {
 	o.mu.Lock()
 	o.waiting.add(q, msg)
 	first := !o.busy
@@ -61,15 +61,15 @@ func (o *outbox) post(fd int, q *Query, msg []byte, sent func(letters, int)) {
 	}
 	runtime.Gosched()
 	for o.take() {
-		failed := o.send(fd)
+		failed := o.flush(fd)
 		sent(o.leaving, failed)
 		o.leaving.clear()
 	}
 }
 
-// take moves what waits to what leaves; with nothing to do the outbox is free
+// take moves what waits to what leaves; with nothing to do the sender is free
 // again.
-func (o *outbox) take() bool {
+func (o *udpSender) take() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.waiting.to) == 0 {
@@ -80,8 +80,8 @@ func (o *outbox) take() bool {
 	return true
 }
 
-// send sends what leaves and counts what could not be sent.
-func (o *outbox) send(fd int) (failed int) {
+// flush sends what leaves and counts what could not be sent.
+func (o *udpSender) flush(fd int) (failed int) {
 	if o.headers == nil {
 		o.headers, o.iov = make([]mmsghdr, limits.UDPBatch), make([]unix.Iovec, limits.UDPBatch)
 	}
@@ -99,7 +99,7 @@ func (o *outbox) send(fd int) (failed int) {
 }
 
 // address writes header j for an answer to q.
-func (o *outbox) address(j int, q *Query, msg []byte) {
+func (o *udpSender) address(j int, q *Query, msg []byte) {
 	o.iov[j].Base = &msg[0]
 	o.iov[j].SetLen(len(msg))
 	h := &o.headers[j].hdr

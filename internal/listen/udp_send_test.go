@@ -17,9 +17,9 @@ import (
 func TestOutboxSendsEachAnswerOnce(t *testing.T) {
 	rfd, to := boundUDP(t)
 	sfd, _ := boundUDP(t)
-	var o outbox
+	var o udpSender
 	var done, failed atomic.Int64
-	sent := func(l letters, n int) {
+	sent := func(l answerBatch, n int) {
 		done.Add(int64(len(l.to)))
 		failed.Add(int64(n))
 	}
@@ -33,7 +33,7 @@ func TestOutboxSendsEachAnswerOnce(t *testing.T) {
 				if i == each/2 {
 					q.nameLen = 3 // no address
 				}
-				o.post(sfd, q, fmt.Appendf(nil, "%d/%d", p, i), sent)
+				o.send(sfd, q, fmt.Appendf(nil, "%d/%d", p, i), sent)
 			}
 		})
 	}
