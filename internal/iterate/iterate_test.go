@@ -280,6 +280,9 @@ func TestProbes(t *testing.T) {
 		{"refused", "REFUSED", nil, true, resolve.Pending},
 		{"upward", "NOERROR", []string{"ns . 60 NS a."}, true, resolve.Pending},
 		{"empty", "NOERROR", nil, true, resolve.Pending},
+		{"hearsay", "ra NOERROR", []string{"an b.example.com. 60 NS ns.net."}, true, resolve.Pending},
+		{"SERVFAIL of a server without EDNS", "SERVFAIL", nil, true, resolve.Pending},
+		{"FORMERR of a server without EDNS", "FORMERR", nil, false, resolve.Pending},
 		{"a referral", "NOERROR", []string{"ns b.example.com. 60 NS ns.b.example.com."}, false, resolve.Referral},
 		{"the child is served here, at hand", "aa NOERROR", []string{"an b.example.com. 60 NS ns.b.example.com.", "ar ns.b.example.com. 60 A 192.0.2.8"}, false, resolve.Referral},
 		{"the child is served here, by names unknown", "aa NOERROR", []string{"an b.example.com. 60 NS ns.net."}, true, resolve.Pending},
@@ -447,6 +450,37 @@ func TestTheSignersZone(t *testing.T) {
 		}
 		if got := q.Outcome.Signer; got != want {
 			t.Errorf("%s: signed by %q, want %q", c.name, got, want)
+		}
+	}
+}
+
+// Readers are told why an answer concludes nothing, and which question it was to.
+func TestWhyAnAnswerConcludesNothing(t *testing.T) {
+	for _, c := range []struct {
+		flags string
+		whole bool // the whole question was asked
+		want  resolve.Inconclusive
+	}{
+		{"FORMERR", false, resolve.Inconclusive{Rcode: wire.RcodeFormErr, Why: resolve.EDNSDoubted}},
+		{"FORMERR", true, resolve.Inconclusive{Rcode: wire.RcodeFormErr, Why: resolve.EDNSDoubted}},
+		{"REFUSED", false, resolve.Inconclusive{Rcode: wire.RcodeRefused, Why: resolve.PartUseless}},
+		{"aa NXDOMAIN", false, resolve.Inconclusive{Rcode: wire.RcodeNXDomain, Why: resolve.DenialDoubted}},
+		{"aa NOERROR", false, resolve.Inconclusive{Why: resolve.NoCutHere}},
+	} {
+		r, q := query("a.b.example.com.", wire.TypeA, "example.com.")
+		var told []resolve.Step
+		r.Tell = func(of *resolve.Query, step resolve.Step) {
+			if of == q {
+				told = append(told, step)
+			}
+		}
+		if checkout(r, q); c.whole {
+			q.Asked = q.Question
+		}
+		c.want.Asked = q.Asked
+		consume(r, q, message(t, q.Asked, c.flags, "ns example.com. 60 SOA ns. host. 1 2 3 4 5"))
+		if len(told) != 1 || told[0] != c.want {
+			t.Errorf("%s: told %+v, want %+v", c.flags, told, c.want)
 		}
 	}
 }

@@ -28,13 +28,9 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 		return a.probed(o)
 	}
 	q.Outcome, q.Outcome.Origin = o, resolve.FromServer
-	switch o.Kind {
-	case resolve.Pending: // the same again, without EDNS
+	if o.Kind == resolve.Pending { // the same again, without EDNS
 		a.tell(resolve.EDNSDoubted)
 		return resolve.Produce
-	case resolve.Lame:
-	default:
-		q.Helped()
 	}
 	return resolve.Consume
 }

@@ -63,15 +63,12 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 	}
 	switch o.Kind {
 	case resolve.Referral:
-		q.Helped()
 		q.Outcome = o
 		q.Outcome.Origin = resolve.FromServer
 		return resolve.Consume
 	case resolve.Pending: // the same again, without EDNS
 		a.tell(resolve.EDNSDoubted)
 		return resolve.Produce
-	case resolve.Positive, resolve.NoData, resolve.Alias:
-		q.Helped()
 	}
 	a.tell(inconclusion(o, a.msg))
 	stateOf(q).whole = true

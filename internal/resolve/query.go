@@ -120,7 +120,7 @@ func (p *Plan) Empty() bool { return len(p.stack) == 0 }
 // retry is what the driver knows of a query's attempts at the servers of one zone
 // cut. Layers have a say in it by the verbs below.
 type retry struct {
-	// timeouts counts timeouts since a server was last of help.
+	// timeouts counts timeouts since the servers of this zone cut are asked.
 	timeouts int
 	// again is a server to be asked once more, and plain one that is asked without
 	// EDNS.
@@ -147,11 +147,8 @@ func (q *Query) HoldBack(o Outcome) {
 // HoldsBack tells whether an outcome is held back.
 func (q *Query) HoldsBack() bool { return q.run.retry.reserve != nil }
 
-// Timeouts is how many timeouts there were since a server was last of help.
+// Timeouts is how many timeouts there were since servers of this zone cut are asked.
 func (q *Query) Timeouts() int { return q.run.retry.timeouts }
-
-// Helped tells that the server that answered was of help.
-func (q *Query) Helped() { q.run.retry.timeouts = 0 }
 
 // attempt is one question to one server.
 type attempt struct {

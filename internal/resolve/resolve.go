@@ -143,7 +143,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		d.resolve(layers, r)
 		return
 	}
-	key := resolutionKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.impatient()}
+	key := resolutionOf(r)
 	f, leads, full := d.resolutions.join(key, mayFollow(r))
 	switch {
 	case full:
@@ -156,6 +156,11 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 	default:
 		d.wait(ctx, f, r)
 	}
+}
+
+// resolutionOf is the key of the resolution that r may share.
+func resolutionOf(r *Request) resolutionKey {
+	return resolutionKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.impatient()}
 }
 
 // lead resolves for all who joined. They get a result even when it panics.

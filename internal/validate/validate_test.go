@@ -95,3 +95,16 @@ func TestAnchorsAreThoseOfTheMoment(t *testing.T) {
 		}
 	}
 }
+
+// A delegation's DS set is judged like any set that its parent told.
+func TestTheRankOfDS(t *testing.T) {
+	layer := Layer(trustanchor.New().Snapshot)
+	for _, c := range []struct{ before, want rank.Rank }{{rank.Initial | rank.Auth, rank.Insecure | rank.Auth}, {rank.Secure | rank.Auth, rank.Secure | rank.Auth}} {
+		cut := &zonecut.Cut{DS: &wire.RRset{Type: wire.TypeDS}, DSRank: c.before}
+		q := &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.Referral, Origin: resolve.FromServer, Cut: cut}}
+		layer.Consume(&resolve.Request{}, q, &wire.Msg{})
+		if cut.DSRank != c.want {
+			t.Errorf("rank %d became %d, want %d", c.before, cut.DSRank, c.want)
+		}
+	}
+}

@@ -1,0 +1,461 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/selection"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// nothing is a Cuts that knows nothing.
+type nothing struct{}
+
+func (nothing) Closest(dnsname.Name, int64) *zonecut.Cut { return nil }
+func (nothing) Addrs(dnsname.Name, int64) ([]netip.Addr, bool, bool) {
+	return nil, false, false
+}
+func (nothing) Keep(*zonecut.Cut, int64) {}
+
+const (
+	example = dnsname.Name("\x07example\x00")
+	www     = dnsname.Name("\x03www\x07example\x00")
+	far     = dnsname.Name("\x03far\x04test\x00")
+)
+
+// alone is a solver of a request for www.example. A, whose query is past the
+// cache and asks the servers of example.
+func alone() (*solver, *Query, *limits.Counters) {
+	counters := &limits.Counters{}
+	d := NewDriver(Config{Counters: counters, Cuts: nothing{}, Servers: selection.New(selection.Config{Clock: clock.Real()})})
+	r := &Request{Question: Question{www, wire.TypeA, wire.ClassIN}, Budget: NewBudget(counters), ctx: context.Background()}
+	r.Plan.counters = counters
+	s := &solver{Driver: d, r: r}
+	q := &Query{Question: r.Question, Cut: &zonecut.Cut{Name: example}}
+	if err := r.Plan.Push(q); err != nil {
+		panic(err)
+	}
+	r.root = q
+	q.enter(phaseAsk)
+	return s, q, counters
+}
+
+func server(n byte) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, n}), 53)
+}
+
+// CD and RD are for forwarders: an authority has nothing to validate and does not
+// recurse.
+func TestOnlyForwardersAreAskedToRecurse(t *testing.T) {
+	s, q, _ := alone()
+	s.r.CD = true
+	if x := s.exchangeOf(q, Server{}, selection.Choice{}); x.CD || x.RD {
+		t.Errorf("an authority is asked with CD %v, RD %v", x.CD, x.RD)
+	}
+	q.Cut, q.Options.Forward = &zonecut.Cut{Name: dnsname.Root, Hints: true}, true
+	if x := s.exchangeOf(q, Server{}, selection.Choice{}); !x.CD || !x.RD {
+		t.Errorf("a forwarder is asked with CD %v, RD %v", x.CD, x.RD)
+	}
+	s.r.CD = false
+	if x := s.exchangeOf(q, Server{}, selection.Choice{}); x.CD {
+		t.Error("a forwarder is asked with CD that nobody set")
+	}
+}
+
+func TestHowAServerIsAsked(t *testing.T) {
+	ds := &wire.RRset{Type: wire.TypeDS}
+	for _, c := range []struct {
+		name    string
+		options Options
+		ds      *wire.RRset
+		plain   bool
+		choice  selection.Choice
+		want    Server
+	}{
+		{"as usual", Options{}, nil, false, selection.Choice{}, Server{}},
+		{"it cannot EDNS", Options{}, nil, false, selection.Choice{Cannot: selection.NoEDNS}, Server{NoEDNS: true}},
+		{"it cannot EDNS, and its zone has keys", Options{}, ds, false, selection.Choice{Cannot: selection.NoEDNS}, Server{}},
+		{"as it asked for", Options{}, ds, true, selection.Choice{}, Server{NoEDNS: true}},
+		{"it destroys case", Options{}, nil, false, selection.Choice{Cannot: selection.NoCase}, Server{NoCase: true}},
+		{"it needs TCP", Options{}, nil, false, selection.Choice{Cannot: selection.NeedTCP}, Server{TCP: true}},
+		{"to confirm", Options{}, nil, false, selection.Choice{Confirm: true}, Server{TCP: true}},
+		{"as a last resort", Options{}, nil, false, selection.Choice{Resort: true}, Server{TCP: true}},
+		{"as options say", Options{TCPOnly: true, NoEDNS: true, KeepCase: true}, ds, false, selection.Choice{}, Server{TCP: true, NoEDNS: true, NoCase: true}},
+	} {
+		_, q, _ := alone()
+		q.Options, q.Cut.DS = c.options, c.ds
+		c.choice.Addr = server(1)
+		if q.Server.Addr = server(1); c.plain {
+			q.RetryWithoutEDNS()
+		}
+		c.want.Addr = server(1)
+		if got := serverOf(q, c.choice); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+// A server that is to be asked again is the one that answered last, or none.
+func TestTheServerThatAnsweredIsAskedAgain(t *testing.T) {
+	s, q, _ := alone()
+	q.Server.Addr = server(1)
+	q.RetryWithoutEDNS()
+	if c, ok := s.choose(q); !ok || c.Addr != server(1) {
+		t.Errorf("chosen: %v %v", c.Addr, ok)
+	}
+	if c, ok := s.choose(q); ok {
+		t.Errorf("asked a third time: %v", c.Addr)
+	}
+	q.RetryWithoutEDNS()
+	q.Server.Addr = server(2) // whose late answer was taken meanwhile
+	if c, ok := s.choose(q); ok {
+		t.Errorf("asked again though another one answered: %v", c.Addr)
+	}
+}
+
+func TestTheFirstOutcomeThatIsHeldBackCounts(t *testing.T) {
+	s, q, _ := alone()
+	q.HoldBack(Outcome{Kind: NXDomain})
+	q.HoldBack(Outcome{Kind: NoData})
+	if err := s.exhausted(q); err != nil || q.Outcome.Kind != NXDomain || q.Outcome.Origin != HeldBack || q.run.phase != phaseConsume {
+		t.Errorf("%v: kind %d, origin %d, phase %d", err, q.Outcome.Kind, q.Outcome.Origin, q.run.phase)
+	}
+	s.moveTo(q)
+	if q.HoldsBack() {
+		t.Error("servers of another cut inherit it")
+	}
+}
+
+func TestTimeoutsAreThoseOfOneZoneCut(t *testing.T) {
+	s, q, _ := alone()
+	s.timedOut(q, selection.Choice{Addr: server(1)})
+	s.timedOut(q, selection.Choice{Addr: server(2)})
+	if q.Timeouts() != 2 {
+		t.Errorf("%d timeouts", q.Timeouts())
+	}
+	if s.moveTo(q); q.Timeouts() != 0 {
+		t.Errorf("%d timeouts of servers that were not asked", q.Timeouts())
+	}
+}
+
+// A failure over TCP says nothing about a server's UDP, unless TCP is all that the
+// query may use.
+func TestWithoutTCP(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		only     bool
+		choice   selection.Choice
+		rejected bool
+	}{
+		{"to confirm", false, selection.Choice{Confirm: true}, false},
+		{"to confirm, and TCP is all", true, selection.Choice{Confirm: true}, true},
+		{"after truncation", false, selection.Choice{}, true},
+	} {
+		s, q, _ := alone()
+		q.Options.TCPOnly, c.choice.Addr = c.only, server(1)
+		q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: []netip.Addr{server(1).Addr()}}}
+		s.withoutTCP(q, c.choice)
+		if got := q.run.tried.Any(); got != c.rejected {
+			t.Errorf("%s: tried %v, want %v", c.name, got, c.rejected)
+		}
+	}
+}
+
+func TestNoSocketIsForgivenOnce(t *testing.T) {
+	s, q, _ := alone()
+	if err := s.noSocket(q); err != nil {
+		t.Errorf("the first time: %v", err)
+	}
+	if err := s.noSocket(q); !errors.Is(err, ErrLocal) {
+		t.Errorf("the second time: %v", err)
+	}
+}
+
+// A lease is for all that the answer depends on, and for nothing else.
+func TestLeasesTellQuestionsApart(t *testing.T) {
+	_, q, _ := alone()
+	keys := map[string]string{}
+	note := func(what string, q *Query, cd bool) {
+		k := string(leaseKey(q, cd))
+		if other := keys[k]; other != "" {
+			t.Errorf("%s and %s have one lease", what, other)
+		}
+		keys[k] = what
+	}
+	note("the question", q, false)
+	note("with CD", q, true)
+	other := func(change func(*Query)) *Query {
+		_, q, _ := alone()
+		change(q)
+		return q
+	}
+	note("another name", other(func(q *Query) { q.Name = far }), false)
+	note("another type", other(func(q *Query) { q.Type = wire.TypeAAAA }), false)
+	note("another class", other(func(q *Query) { q.Class = 3 }), false)
+	note("forwarded", other(func(q *Query) { q.Options.Forward, q.Cut.Hints = true, true }), false)
+	if again := string(leaseKey(other(func(q *Query) { q.Cut.Name = dnsname.Root }), false)); keys[again] != "the question" {
+		t.Error("one question has two leases")
+	}
+}
+
+type neverLeases struct{ asked int }
+
+func (l *neverLeases) Take([]byte, int) bool { l.asked++; return false }
+func (l *neverLeases) Return([]byte)         {}
+
+func TestWhoWantsFreshDataTakesNoLease(t *testing.T) {
+	s, q, _ := alone()
+	leases := &neverLeases{}
+	s.Share(leases)
+	q.Options.BypassCache = true
+	if !s.leased(q) || leases.asked != 0 {
+		t.Errorf("asked for %d leases", leases.asked)
+	}
+	q.Options.BypassCache, q.Parent = false, &Query{}
+	if !s.leased(q) || leases.asked != 0 {
+		t.Errorf("a sub-query asked for %d leases", leases.asked)
+	}
+}
+
+// The target of an alias inherits what the client wants, and nothing of where the
+// alias came from.
+func TestWhatTheTargetOfAnAliasInherits(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		forward bool
+		target  dnsname.Name
+		want    Options
+	}{
+		{"by iteration", false, far, Options{NoIPv4: true}},
+		{"below the rule's cut", true, www, Options{NoIPv4: true, Forward: true}},
+		{"outside of it", true, far, Options{NoIPv4: true}},
+	} {
+		s, q, _ := alone()
+		q.Name = example
+		q.Options = Options{NoIPv4: true, FromCache: true, Forward: c.forward}
+		q.Cut.Hints = c.forward
+		q.Outcome = Outcome{Kind: Alias, Target: c.target}
+		if err := s.follow(q); err != nil {
+			t.Fatal(err)
+		}
+		sub := q.run.alias
+		if sub.Options != c.want || (sub.Cut != nil) != c.want.Forward {
+			t.Errorf("%s: options %+v, cut %v; want %+v", c.name, sub.Options, sub.Cut, c.want)
+		}
+	}
+}
+
+// A chain is known to the cache only if all of it is, and it is signed by whoever
+// signed its end.
+func TestWhatAChainComesTo(t *testing.T) {
+	for _, c := range []struct{ first, second, want bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
+		s, q, _ := alone()
+		q.Outcome = Outcome{Kind: Alias, Cached: c.first, Signer: example, Zone: example}
+		q.run.alias = &Query{Outcome: Outcome{Kind: NXDomain, Rcode: wire.RcodeNXDomain, Cached: c.second, Zone: far, Signer: far}}
+		if err := s.aliased(q); err != nil {
+			t.Fatal(err)
+		}
+		if o := &q.Outcome; o.Cached != c.want || o.Kind != NXDomain || o.Rcode != wire.RcodeNXDomain || o.Zone != far || o.Signer != far {
+			t.Errorf("%+v: %+v", c, o)
+		}
+	}
+}
+
+// What ends the whole request, and what only one query of it.
+func TestFatalFailures(t *testing.T) {
+	for err, want := range map[error]bool{
+		ErrBudget: true, ErrDeadline: true, ErrPatience: true, context.Canceled: true, &zoneError{err: ErrDeadline, text: "x"}: true,
+		ErrNoServer: false, ErrLame: false, ErrProof: false, ErrCycle: false, ErrBusy: false, ErrLocal: false,
+	} {
+		if got := fatal(err); got != want {
+			t.Errorf("%v: fatal %v, want %v", err, got, want)
+		}
+	}
+}
+
+// Limits of one request, each met and counted.
+func TestLimitsOfARequest(t *testing.T) {
+	for _, c := range []struct {
+		id    limits.ID
+		spend func(*solver, *Query) error
+		want  error
+	}{
+		{limits.Iterations, func(s *solver, _ *Query) error {
+			s.r.iterations = limits.MaxIterationsPerRequest
+			return s.mayGoOn()
+		}, ErrBudget},
+		{limits.UpstreamPerFetch, func(s *solver, q *Query) error {
+			q.run.sends = limits.MaxUpstreamPerFetch
+			return s.ask(q)
+		}, ErrNoAddress},
+		{limits.UnresolvableNS, func(s *solver, q *Query) error {
+			q.Cut.NS = []zonecut.NameServer{{Name: far}}
+			s.r.unresolvable = limits.UnresolvableNSPerRequest
+			return s.ask(q)
+		}, ErrNoAddress},
+		{limits.NSAddrFetch, func(s *solver, q *Query) error {
+			q.Cut.NS = []zonecut.NameServer{{Name: far}}
+			s.r.nsFetches = limits.NSAddrFetchPerRequest
+			return s.ask(q)
+		}, ErrNoAddress},
+		{limits.NSAddrFetch, func(s *solver, q *Query) error {
+			q.Cut.NS = []zonecut.NameServer{{Name: far}}
+			q.run.ns.fetches = limits.NSAddrFetchPerReferral
+			return s.ask(q)
+		}, ErrNoAddress},
+	} {
+		s, q, counters := alone()
+		if err := c.spend(s, q); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.id, err, c.want)
+		}
+		if counters.Get(c.id) != 1 {
+			t.Errorf("%s: counted %d times", c.id, counters.Get(c.id))
+		}
+	}
+	s, q, counters := alone()
+	s.r.iterations = limits.MaxIterationsPerRequest - 1
+	if err := s.mayGoOn(); err != nil || counters.Get(limits.Iterations) != 0 {
+		t.Errorf("the last step: %v", err)
+	}
+	for i := range byte(limits.ExtraAddrsPerCut + 3) {
+		if got, want := s.addExtra(q, far, server(i).Addr()), int(i) < limits.ExtraAddrsPerCut; got != want {
+			t.Errorf("extra address %d is taken: %v", i, got)
+		}
+	}
+}
+
+// A name server is left alone by others only where its look-up cannot have failed
+// because of this request.
+func TestWhoseLookUpIsRemembered(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		depth  int
+		denied bool
+		want   bool
+	}{{"at the top", 0, false, true}, {"further down", 1, false, false}, {"further down, and denied", 1, true, true}} {
+		s, q, _ := alone()
+		q.Depth = c.depth
+		s.unresolvable(q, &fetch{name: far, pushed: true, denied: c.denied})
+		if got := s.leftAlone(far); got != c.want {
+			t.Errorf("%s: left alone %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// A name server that does not exist has no address of the other family either.
+func TestANameServerThatDoesNotExistIsLookedUpOnce(t *testing.T) {
+	for kind, want := range map[Kind]int{NXDomain: 0, NoData: 1} {
+		s, q, _ := alone()
+		f := &fetch{name: far, types: []uint16{wire.TypeAAAA}, sub: &Query{Outcome: Outcome{Kind: kind}}}
+		s.collect(q, f)
+		if len(f.types) != want || !f.denied {
+			t.Errorf("kind %d: %d types are left, denied %v", kind, len(f.types), f.denied)
+		}
+	}
+}
+
+// The parent is asked once for a zone, and only where that may help.
+func TestWhenTheParentIsAsked(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*solver, *Query)
+		want bool
+	}{
+		{"servers of an old delegation answered uselessly", func(*solver, *Query) {}, true},
+		{"nobody answered", func(_ *solver, q *Query) { q.run.lame = false }, false},
+		{"the delegation is new", func(_ *solver, q *Query) { q.run.fresh = true }, false},
+		{"it was asked already", func(_ *solver, q *Query) { q.run.reparented = true }, false},
+		{"the operator named the servers", func(_ *solver, q *Query) { q.Cut.Hints = true }, false},
+		{"another query asked a moment ago", func(s *solver, q *Query) { s.askParent(&Query{Cut: q.Cut, run: progress{lame: true}}) }, false},
+	} {
+		s, q, _ := alone()
+		s.cfg.Cuts = parents{&zonecut.Cut{Name: dnsname.Root, NS: []zonecut.NameServer{{Name: far}}}}
+		q.run.lame = true
+		q.run.tried.Reject(far, server(1))
+		c.set(s, q)
+		if got := s.askParent(q); got != c.want {
+			t.Errorf("%s: asked %v, want %v", c.name, got, c.want)
+		} else if got && (q.Cut.Name != dnsname.Root || !q.run.tried.Any()) {
+			t.Errorf("%s: cut %s; what was tried is forgotten: %v", c.name, q.Cut.Name, !q.run.tried.Any())
+		}
+	}
+}
+
+// parents know one cut.
+type parents struct{ cut *zonecut.Cut }
+
+func (p parents) Closest(dnsname.Name, int64) *zonecut.Cut { return p.cut }
+func (parents) Addrs(dnsname.Name, int64) ([]netip.Addr, bool, bool) {
+	return nil, false, false
+}
+func (parents) Keep(*zonecut.Cut, int64) {}
+
+// An answer that is held back does not make its server lame for others.
+func TestWhoIsCalledLame(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		s, q, _ := alone()
+		q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: []netip.Addr{server(1).Addr(), server(2).Addr()}}}
+		q.Server.Addr, q.run.msg, q.run.ns.asked = server(1), &wire.Msg{}, far
+		if held {
+			q.HoldBack(Outcome{Kind: NoData})
+		}
+		if err := s.useless(q); err != nil {
+			t.Fatal(err)
+		}
+		other := selection.Want{Cut: q.Cut, Tried: &selection.Tried{}}
+		lame := true
+		for range 50 { // another request would choose it now and then
+			c, ok := s.cfg.Servers.Choose(other)
+			lame = lame && ok && c.Addr != server(1)
+		}
+		if lame == held {
+			t.Errorf("held back %v: lame for others %v", held, lame)
+		}
+	}
+}
+
+// What failed waits for nothing more.
+func TestAFailedQueryWaitsForNoLateAnswer(t *testing.T) {
+	s, q, _ := alone()
+	s.r.Plan.Pop(q)
+	ended := false
+	s.layers = []*Layer{{Name: "fails", Produce: func(r *Request, q *Query) State {
+		q.run.late.end = func() { ended = true }
+		q.run.late.open = 1
+		return r.Fail(ErrLame)
+	}}}
+	if err := s.run(); !errors.Is(err, ErrLame) || !ended {
+		t.Errorf("%v, ended %v", err, ended)
+	}
+}
+
+// Of equal requests one keeps the answer; one that wants to see more keeps its own.
+// Who has less patience is joined by nobody who has more.
+func TestWhatFollowersKeep(t *testing.T) {
+	for _, c := range []struct{ leader, follower, keeps bool }{{true, true, false}, {false, false, false}, {false, true, true}} {
+		s, _, _ := alone()
+		done := make(chan struct{})
+		close(done)
+		f := &resolution{done: done, do: c.leader, result: &Result{}}
+		r := &Request{DO: c.follower}
+		s.wait(context.Background(), f, r)
+		if got := !r.Result.NoCache; got != c.keeps {
+			t.Errorf("leader with DO %v, follower with %v: keeps %v", c.leader, c.follower, got)
+		}
+	}
+	keys := map[resolutionKey]bool{}
+	for _, patience := range []time.Duration{0, limits.RequestDeadline, time.Second, 2 * time.Second} {
+		r := &Request{Patience: patience}
+		keys[resolutionOf(r)] = true
+	}
+	if len(keys) != 2 {
+		t.Errorf("%d kinds of patience, want 2", len(keys))
+	}
+}
