@@ -250,8 +250,9 @@ const (
 	RestartBackoffMax = 5 * time.Second
 	RestartGap        = 100 * time.Millisecond // between two starts of one worker
 	MaxForks          = 1024
-	LogRing           = 1 << 20 // octets of log that wait for a slow reader before lines are dropped
-	StartAttempts     = 5       // deaths before READY until a group gives up
+	LogRing           = 1 << 20          // octets of log that wait for a slow reader before lines are dropped
+	StartAttempts     = 5                // deaths before READY until a group gives up
+	ReadyTime         = 60 * time.Second // that a worker's successor may take to be ready while the worker serves on
 	OrphanTime        = 5 * time.Second
 	QuarantineDeaths  = 2 // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second

@@ -28,8 +28,8 @@ import (
 // custody is a worker's part in this, as an owner and as a custodian.
 type custody struct {
 	asked     bool            // the owner has been asked for copies
-	custodian *child          // is to have the copies; nil: the supervisor
-	holder    *child          // the worker that has them
+	custodian *worker         // is to have the copies; nil: the supervisor
+	holder    *worker         // the worker that has them
 	here      ipc.Descriptors // those that the supervisor has
 
 	unconfirmed map[int]bool // owners, by process, of which it was told something that it has not confirmed
@@ -42,31 +42,31 @@ func (s *group) arrangeCustody() {
 		return
 	}
 	serving := s.serving()
-	owners := map[*child]int{} // how many each custodian has
-	for _, c := range serving {
-		owners[c.custodian]++
+	owners := map[*worker]int{} // how many each custodian has
+	for _, w := range serving {
+		owners[w.custodian]++
 	}
-	for i, c := range serving {
+	for i, w := range serving {
 		chosen := chooseCustodian(serving, i, owners)
-		if chosen == nil && len(serving) > 1 || c.asked && chosen == c.custodian {
+		if chosen == nil && len(serving) > 1 || w.asked && chosen == w.custodian {
 			continue
 		}
-		owners[c.custodian]--
+		owners[w.custodian]--
 		owners[chosen]++
-		c.asked, c.custodian = true, chosen
-		c.orders.give()
+		w.asked, w.custodian = true, chosen
+		w.orders.give()
 	}
 }
 
 // chooseCustodian finds a custodian for the worker at place i: its present one,
 // if that serves, or, of those that have confirmed everything, the one with the
 // fewest owners.
-func chooseCustodian(serving []*child, i int, owners map[*child]int) *child {
-	c := serving[i]
-	var best *child
+func chooseCustodian(serving []*worker, i int, owners map[*worker]int) *worker {
+	w := serving[i]
+	var best *worker
 	for n := 1; n < len(serving); n++ {
 		candidate := serving[(i+n)%len(serving)]
-		if candidate == c.custodian {
+		if candidate == w.custodian {
 			return candidate
 		}
 		if len(candidate.unconfirmed) == 0 && (best == nil || owners[candidate] < owners[best]) {
@@ -78,41 +78,41 @@ func chooseCustodian(serving []*child, i int, owners map[*child]int) *child {
 
 // entrust passes copies of a worker's sockets on to its custodian, in place of
 // those that were handed over before.
-func (s *group) entrust(slot *slot, c *child, fds ipc.Descriptors) {
-	if s.stopping || c.stopping || slot.child != c {
+func (s *group) entrust(w *worker, fds ipc.Descriptors) {
+	if s.stopping || w.state != ready {
 		fds.Close()
 		return
 	}
-	c.closeHere()
-	if c.custodian == nil {
-		c.here = fds
+	w.closeHere()
+	if w.custodian == nil {
+		w.here = fds
 	} else {
-		c.custodian.orders.keep(c.pid, fds)
-		c.custodian.unconfirmed[c.pid] = true
+		w.custodian.orders.keep(w.pid, fds)
+		w.custodian.unconfirmed[w.pid] = true
 	}
-	if old := c.holder; old != nil && old != c.custodian {
-		old.orders.keep(c.pid, nil)
+	if old := w.holder; old != nil && old != w.custodian {
+		old.orders.keep(w.pid, nil)
 	}
-	c.holder = c.custodian
+	w.holder = w.custodian
 }
 
 // closeHere closes the copies that the supervisor has.
-func (c *child) closeHere() {
-	c.here.Close()
-	c.here = nil
+func (w *worker) closeHere() {
+	w.here.Close()
+	w.here = nil
 }
 
 // confirmed notes that a custodian has done what it was told about an owner.
-func (s *group) confirmed(custodian *child, owner int) {
+func (s *group) confirmed(custodian *worker, owner int) {
 	delete(custodian.unconfirmed, owner)
 	s.arrangeCustody()
 }
 
 // tookOver notes that a custodian has found an owner dead.
-func (s *group) tookOver(custodian *child, owner int) {
-	for _, slot := range s.slots {
-		if c := slot.child; c != nil && c.pid == owner && c.holder == custodian {
-			c.holder = nil // its end, which is still to come, asks for nothing more
+func (s *group) tookOver(custodian *worker, owner int) {
+	for _, w := range s.workers() {
+		if w.pid == owner && w.holder == custodian {
+			w.holder = nil // its end, which is still to come, asks for nothing more
 		}
 	}
 	s.confirmed(custodian, owner)
@@ -121,42 +121,40 @@ func (s *group) tookOver(custodian *child, owner int) {
 // endCustody forgets a worker that has ended, as an owner and as a custodian.
 // What the supervisor has of one that did not end in good order is orphaned: it
 // goes to a sibling that has become ready meanwhile, or waits for the next.
-func (s *group) endCustody(c *child, orderly bool) {
-	if c.holder != nil {
-		c.holder.unconfirmed[c.pid] = true // until it tells that it took over
+func (s *group) endCustody(w *worker, orderly bool) {
+	if w.holder != nil {
+		w.holder.unconfirmed[w.pid] = true // until it tells that it took over
 	}
-	for _, slot := range s.slots {
-		if other := slot.child; other != nil {
-			other.loseCustodian(c)
-		}
+	for _, other := range s.workers() {
+		other.loseCustodian(w)
 	}
-	if len(c.here) == 0 || s.stopping || orderly {
-		c.closeHere()
+	if len(w.here) == 0 || s.stopping || orderly {
+		w.closeHere()
 		return
 	}
-	s.orphaned[c.pid], c.here = c.here, nil
+	s.orphaned[w.pid], w.here = w.here, nil
 	if serving := s.serving(); len(serving) > 0 {
 		s.entrustOrphaned(serving[0])
 		return
 	}
-	time.AfterFunc(limits.HandOverTime, func() { s.post(func() { s.dropOrphaned(c.pid) }) })
+	time.AfterFunc(limits.HandOverTime, func() { s.post(func() { s.dropOrphaned(w.pid) }) })
 }
 
-// loseCustodian makes c do without a custodian that has ended.
-func (c *child) loseCustodian(gone *child) {
-	if c.custodian == gone {
-		c.custodian, c.asked = nil, false
+// loseCustodian makes w do without a custodian that has ended.
+func (w *worker) loseCustodian(gone *worker) {
+	if w.custodian == gone {
+		w.custodian, w.asked = nil, false
 	}
-	if c.holder == gone {
-		c.holder = nil
+	if w.holder == gone {
+		w.holder = nil
 	}
 }
 
-// entrustOrphaned gives all orphaned sockets to c.
-func (s *group) entrustOrphaned(c *child) {
+// entrustOrphaned gives all orphaned sockets to w.
+func (s *group) entrustOrphaned(w *worker) {
 	for owner, fds := range s.orphaned {
-		c.orders.keep(owner, fds)
-		c.unconfirmed[owner] = true
+		w.orders.keep(owner, fds)
+		w.unconfirmed[owner] = true
 	}
 	clear(s.orphaned)
 }

@@ -12,30 +12,38 @@ import (
 
 // bench is a group of workers that are ready and of which no process exists.
 func bench(n int) *group {
-	s := &group{orphaned: map[int]ipc.Descriptors{}}
+	s := &group{orphaned: map[int]ipc.Descriptors{}, done: make(chan struct{})}
 	for id := range n {
-		c := &child{pid: 100 + id, ready: true, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
-		s.slots = append(s.slots, &slot{id: id, child: c})
+		s.slots = append(s.slots, &slot{id: id})
+		s.arrive(id, 100+id)
 	}
 	return s
 }
 
-func (s *group) worker(id int) *child { return s.slots[id].child }
+// arrive adds a worker that is ready.
+func (s *group) arrive(id, pid int) *worker {
+	w := newWorker(s.slots[id], pid)
+	w.become(ready)
+	s.slots[id].workers = append(s.slots[id].workers, w)
+	return w
+}
+
+func (s *group) worker(id int) *worker { return s.slots[id].in(ready) }
 
 // settle has every worker that was asked hand something over, and every custodian
 // but the frozen confirm, until nobody is asked any more.
-func settle(t *testing.T, s *group, frozen *child) {
+func settle(t *testing.T, s *group, frozen *worker) {
 	t.Helper()
 	s.arrangeCustody()
 	for range 100 {
 		busy := false
 		for _, slot := range s.slots {
-			for _, m := range heard(slot.child, frozen) {
+			for _, m := range heard(slot.in(ready), frozen) {
 				busy = true
 				if m.Kind == ipc.Give {
-					s.message(slot, slot.child, ipc.Message{Kind: ipc.Sockets, FDs: descriptor(t)})
+					s.message(slot.in(ready), ipc.Message{Kind: ipc.Sockets, FDs: descriptor(t)})
 				} else {
-					s.message(slot, slot.child, ipc.Message{Kind: ipc.Kept, PID: m.PID})
+					s.message(slot.in(ready), ipc.Message{Kind: ipc.Kept, PID: m.PID})
 				}
 			}
 		}
@@ -47,7 +55,7 @@ func settle(t *testing.T, s *group, frozen *child) {
 }
 
 // heard is what a worker has heard now.
-func heard(c, frozen *child) []ipc.Message {
+func heard(c, frozen *worker) []ipc.Message {
 	if c == nil || c == frozen {
 		return nil
 	}
@@ -70,12 +78,11 @@ func descriptor(t *testing.T) ipc.Descriptors {
 // die ends a worker's process and starts the next one.
 func (s *group) die(id int) {
 	old := s.worker(id)
-	s.slots[id].child = nil
+	s.slots[id].workers = nil
 	old.orders.close()
 	s.endCustody(old, false)
 	s.arrangeCustody()
-	next := &child{pid: old.pid + 1000, ready: true, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
-	s.slots[id].child = next
+	next := s.arrive(id, old.pid+1000)
 	s.entrustOrphaned(next)
 	s.arrangeCustody()
 }
@@ -99,7 +106,7 @@ func TestEveryWorkerHasACustodian(t *testing.T) {
 	s := bench(4)
 	settle(t, s, nil)
 	for _, slot := range s.slots {
-		c := slot.child
+		c := slot.in(ready)
 		if c.holder == nil || c.holder == c || c.holder != c.custodian || c.here != nil {
 			t.Errorf("worker %d: custodian %p, holder %p, here %v", slot.id, c.custodian, c.holder, c.here)
 		}
@@ -112,7 +119,7 @@ func TestEveryWorkerHasACustodian(t *testing.T) {
 		findDead(s, nil)
 		settle(t, s, nil)
 		for _, slot := range s.slots {
-			if c := slot.child; c.holder == nil || c.holder != c.custodian || c.holder != s.slots[slotOf(s, c.holder)].child {
+			if c := slot.in(ready); c.holder == nil || c.holder != c.custodian || c.holder != s.slots[slotOf(s, c.holder)].in(ready) {
 				t.Fatalf("worker %d is in the hands of nobody, or of the dead", slot.id)
 			}
 		}
@@ -123,19 +130,19 @@ func TestEveryWorkerHasACustodian(t *testing.T) {
 }
 
 // findDead has every custodian but the frozen say that it found its owners dead.
-func findDead(s *group, frozen *child) {
+func findDead(s *group, frozen *worker) {
 	for _, slot := range s.slots {
-		for pid := range slot.child.unconfirmed {
-			if slot.child != frozen {
-				s.message(slot, slot.child, ipc.Message{Kind: ipc.TookOver, PID: pid})
+		for pid := range slot.in(ready).unconfirmed {
+			if slot.in(ready) != frozen {
+				s.message(slot.in(ready), ipc.Message{Kind: ipc.TookOver, PID: pid})
 			}
 		}
 	}
 }
 
-func slotOf(s *group, c *child) int {
+func slotOf(s *group, c *worker) int {
 	for _, slot := range s.slots {
-		if slot.child == c {
+		if slot.in(ready) == c {
 			return slot.id
 		}
 	}
@@ -150,7 +157,7 @@ func TestFrozenCustodianGetsNoMore(t *testing.T) {
 	frozen := s.worker(0).custodian
 	var owner int
 	for _, slot := range s.slots {
-		if slot.child != frozen && slot.child.custodian == frozen {
+		if slot.in(ready) != frozen && slot.in(ready).custodian == frozen {
 			owner = slot.id
 		}
 	}
@@ -180,15 +187,14 @@ func TestLoneWorkersSocketsWait(t *testing.T) {
 	if c := s.worker(0); len(c.here) != 1 || c.holder != nil {
 		t.Fatalf("the supervisor has %v, holder %p", c.here, c.holder)
 	}
-	s.done = make(chan struct{})
 	old := s.worker(0)
-	s.slots[0].child = nil
+	s.slots[0].workers = nil
 	s.endCustody(old, true)
 	if len(s.orphaned) != 0 {
 		t.Error("a worker that ended in good order has left something")
 	}
-	s.slots[0].child = old
-	s.entrust(s.slots[0], old, descriptor(t))
+	s.slots[0].workers = []*worker{old}
+	s.entrust(old, descriptor(t))
 	s.orphaned[7] = descriptor(t)
 	s.dropAllOrphaned()
 	old.closeHere()

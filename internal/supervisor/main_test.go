@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"kresd/internal/ipc"
@@ -18,6 +19,9 @@ import (
 // and a worker (a supervisor's child). What a worker does is read from files
 // in its working directory, so that tests can change it while a group runs.
 const roleCount = "SUPERVISOR_TEST_COUNT"
+
+// roleReadyTime is the supervisor's ReadyTime, if not the usual.
+const roleReadyTime = "SUPERVISOR_TEST_READY_TIME"
 
 func TestMain(m *testing.M) {
 	switch {
@@ -32,6 +36,7 @@ func TestMain(m *testing.M) {
 func playSupervisor() int {
 	var count int
 	fmt.Sscan(os.Getenv(roleCount), &count)
+	readyTime, _ := time.ParseDuration(os.Getenv(roleReadyTime))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	if err := OwnGroup(); err != nil {
@@ -43,6 +48,8 @@ func playSupervisor() int {
 		Log:  logging.New(logging.Options{Out: os.Stdout}),
 		Fail: func(line string) { fmt.Fprintln(os.Stderr, line) },
 		Died: func(pid int) { fmt.Println("died", pid) },
+
+		ReadyTime: readyTime,
 	})
 }
 
@@ -51,6 +58,8 @@ func told(name string) string {
 	b, _ := os.ReadFile(name)
 	return strings.TrimSpace(string(b))
 }
+
+func memoryFault() { *(*int)(unsafe.Add(unsafe.Pointer(nil), 4096*len(os.Args))) = 1 }
 
 func playWorker() int {
 	link, err := ipc.FromEnv()
@@ -69,7 +78,23 @@ func playWorker() int {
 	}
 	link.CacheDir("/cache")
 	id := fmt.Sprint(link.ID())
+	for told("hang") == id {
+		select {
+		case <-link.Drain():
+			if told("stubborn") == id {
+				select {}
+			}
+			say("drain")
+			return 0
+		case <-link.Closed():
+			return 0
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 	switch {
+	case told("startfault") == id:
+		os.Remove("startfault")
+		memoryFault()
 	case told("fatal") == id:
 		link.Fatal("config:3: bad option")
 		return 1
@@ -90,7 +115,7 @@ func playWorker() int {
 			}
 			if told("fault") == id {
 				os.Remove("fault")
-				*(*int)(unsafe.Add(unsafe.Pointer(nil), 4096*len(id))) = 1
+				memoryFault()
 			}
 			if told("exit") == id {
 				os.Remove("exit")

@@ -3,21 +3,22 @@
 // It re-executes a program N times, tells each worker who else is ready, and
 // starts a worker again when it dies. Worker 0 starts alone, the others when
 // it is ready, so that what is wrong with the configuration is found once and
-// said once. It passes each worker's sockets on to a sibling, which answers what
-// is left in them should the worker be killed (custody.go). Workers write to the standard output and error that they
-// inherit and answer queries without asking anybody: a supervisor that is
-// frozen costs nothing, and one that is dead ends its group, because its end
-// of each worker's socket pair closes (package ipc).
+// said once. SIGHUP replaces all workers, one after the other, each by a
+// successor that is ready before its predecessor leaves (slot.go, rolling.go).
+// The supervisor passes copies of each worker's sockets on to a sibling, which
+// answers what is left in them should the worker be killed (custody.go).
+// Workers write to the standard output and error that they inherit and answer
+// queries without asking anybody: a supervisor that is frozen costs nothing, and
+// one that is dead ends its group, because its end of each worker's socket pair
+// closes (package ipc).
 //
 // All state belongs to the one goroutine that runs the loop; others only send
 // it events. The supervisor knows no DNS, opens no cache, runs no Lua, binds no
-// socket and reads from none. Rolling restarts are absent.
+// socket and reads from none.
 package supervisor
 
 import (
-	"fmt"
 	"os"
-	"slices"
 	"syscall"
 	"time"
 
@@ -35,12 +36,14 @@ type Config struct {
 	Env   []string // its environment, to which the worker's number is added
 	Count int
 
-	Signals <-chan os.Signal  // SIGTERM, SIGINT: end; a second one: at once; SIGHUP: logged
+	Signals <-chan os.Signal  // SIGTERM, SIGINT: end; a second one: at once; SIGHUP: replace all workers
 	Notify  *systemd.Notifier // nil: nobody to tell
 	Log     *logging.Logger   // nil: silent
 	Fail    func(line string) // shows the one line of a group that cannot start
 	Died    func(pid int)     // after a worker has ended, however it did; may be nil
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
+
+	ReadyTime time.Duration // that a successor may take to be ready; 0: limits.ReadyTime
 }
 
 // killAfter leaves a worker all but a little of the time that a stop may take.
@@ -49,6 +52,9 @@ const killAfter = limits.DrainTime - 200*time.Millisecond
 // Run keeps the group running until it is told to end, or cannot start, and
 // returns the exit status. No worker is left when it returns.
 func Run(c Config) int {
+	if c.ReadyTime == 0 {
+		c.ReadyTime = limits.ReadyTime
+	}
 	s := &group{
 		Config: c,
 		events: make(chan func()),
@@ -79,22 +85,12 @@ type group struct {
 	complete bool // every worker has been ready once
 	stopping bool
 	status   int
-	killer   *time.Timer
+	rolling  rolling
 	// faults are the recent deaths by a memory fault, for each cache
 	// directory that was open then.
 	faults map[string][]time.Time
 	// orphaned are the sockets of dead workers that no sibling could take.
 	orphaned map[int]ipc.Descriptors
-}
-
-// A slot is a worker's number, which outlives its processes.
-type slot struct {
-	id       int
-	child    *child // nil while there is none
-	failures int    // deaths before READY in a row
-	begun    time.Time
-	timer    *time.Timer // a start to come
-	suspect  *ipc.Suspect
 }
 
 func (s *group) loop() {
@@ -104,7 +100,7 @@ func (s *group) loop() {
 		defer t.Stop()
 		tick = t.C
 	}
-	for !s.stopping || s.alive() > 0 {
+	for !s.stopping || len(s.workers()) > 0 {
 		select {
 		case event := <-s.events:
 			event()
@@ -124,19 +120,19 @@ func (s *group) post(event func()) {
 	}
 }
 
-func (s *group) alive() (n int) {
+// workers lists all that are not gone, slot by slot.
+func (s *group) workers() (list []*worker) {
 	for _, slot := range s.slots {
-		if slot.child != nil {
-			n++
-		}
+		list = append(list, slot.workers...)
 	}
-	return n
+	return list
 }
 
 func (s *group) signal(sig os.Signal) {
 	switch {
+	case s.stopping && sig == syscall.SIGHUP:
 	case sig == syscall.SIGHUP:
-		s.Log.Notice("SIGHUP is ignored by the supervisor")
+		s.replaceAll()
 	case sig != syscall.SIGTERM && sig != syscall.SIGINT:
 	case s.stopping:
 		s.Log.Warn("second signal, killing all workers", "signal", sig)
@@ -148,7 +144,8 @@ func (s *group) signal(sig os.Signal) {
 	}
 }
 
-// stop asks all workers to end and kills those that have not in time.
+// stop asks all workers to end, those too that are starting, and kills those
+// that have not ended in time.
 func (s *group) stop(status int) {
 	if s.stopping {
 		return
@@ -160,12 +157,11 @@ func (s *group) stop(status int) {
 		if slot.timer != nil {
 			slot.timer.Stop()
 		}
-		if slot.child != nil {
-			slot.child.closeHere()
-			slot.child.orders.drain()
-		}
 	}
-	s.killer = time.AfterFunc(killAfter, func() { s.post(s.killAll) })
+	for _, w := range s.workers() {
+		s.drain(w)
+	}
+	time.AfterFunc(killAfter, func() { s.post(s.killAll) })
 }
 
 // fail ends a group that cannot start, with the one line that says why.
@@ -178,197 +174,63 @@ func (s *group) fail(line string) {
 }
 
 func (s *group) killAll() {
-	for _, slot := range s.slots {
-		if slot.child != nil {
-			s.Log.Warn("killing a worker", "worker", slot.id, "pid", slot.child.pid)
-			slot.child.kill()
-		}
+	for _, w := range s.workers() {
+		s.kill(w)
 	}
 }
 
-// start starts a slot's worker, after a death before READY or not.
-func (s *group) start(slot *slot) {
-	if s.stopping || slot.child != nil {
-		return
-	}
-	slot.timer, slot.begun = nil, time.Now()
-	c, err := s.spawn(slot)
-	if err != nil {
-		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", err))
-		return
-	}
-	slot.child, slot.suspect = c, nil
-}
-
-// startLater starts a slot's worker after a delay. Two starts have a gap
-// between them in any case, so that a worker that dies right after being ready
-// does not take a core for itself.
-func (s *group) startLater(slot *slot, delay time.Duration) {
-	if gap := limits.RestartGap - time.Since(slot.begun); delay < gap {
-		delay = gap
-	}
-	slot.timer = time.AfterFunc(delay, func() { s.post(func() { s.start(slot) }) })
+func (s *group) kill(w *worker) {
+	s.Log.Warn("killing a worker", "worker", w.slot.id, "pid", w.pid)
+	w.kill()
 }
 
 // message handles what a worker says.
-func (s *group) message(slot *slot, c *child, m ipc.Message) {
+func (s *group) message(w *worker, m ipc.Message) {
 	switch m.Kind {
 	case ipc.Cache:
-		c.dir = m.Dir
+		w.dir = m.Dir
 	case ipc.Fatal:
-		c.fatal = m.Line
+		w.fatal = m.Line
 	case ipc.Stopping:
-		c.stopping = true
-		c.closeHere()
-		s.tellRoster()
+		s.drains(w)
 	case ipc.Ready:
-		s.ready(slot, c)
+		s.ready(w)
 	case ipc.Changed:
-		c.asked = false
+		w.asked = false
 		s.arrangeCustody()
 	case ipc.Sockets:
-		s.entrust(slot, c, m.FDs)
+		s.entrust(w, m.FDs)
 		return // the descriptors are taken
 	case ipc.Kept:
-		s.confirmed(c, m.PID)
+		s.confirmed(w, m.PID)
 	case ipc.TookOver:
-		s.tookOver(c, m.PID)
+		s.tookOver(w, m.PID)
 	}
 	m.FDs.Close()
 }
 
-func (s *group) ready(slot *slot, c *child) {
-	c.ready = true
-	slot.failures = 0
-	s.entrustOrphaned(c)
-	s.tellRoster()
-	if s.complete || s.stopping {
-		return
-	}
-	if slot.id == 0 {
-		for _, other := range s.slots[1:] {
-			if other.timer == nil {
-				s.start(other)
-			}
-		}
-	}
-	if len(s.roster()) == s.Count {
-		s.complete = true
-		s.Notify.Ready()
-		s.Log.Notice("all workers are ready", "workers", s.Count)
-	}
-}
-
-// roster lists the workers that serve, in the order of their numbers.
-func (s *group) roster() []ipc.Member {
-	members := []ipc.Member{}
-	for _, slot := range s.slots {
-		if c := slot.child; c != nil && c.ready && !c.stopping {
-			members = append(members, ipc.Member{ID: slot.id, PID: c.pid})
-		}
-	}
-	return members
-}
-
 // serving lists the workers that serve, in the order of their numbers.
-func (s *group) serving() (list []*child) {
-	for _, slot := range s.slots {
-		if c := slot.child; c != nil && c.ready && !c.stopping {
-			list = append(list, c)
+func (s *group) serving() (list []*worker) {
+	for _, w := range s.workers() {
+		if w.state == ready {
+			list = append(list, w)
 		}
 	}
 	return list
 }
 
 // tellRoster tells each worker who serves, and sees to it that each of those has
-// a custodian among them.
+// a custodian among them. A group that is stopping ends with its last roster.
 func (s *group) tellRoster() {
+	if s.stopping {
+		return
+	}
 	s.arrangeCustody()
-	members := s.roster()
-	for _, slot := range s.slots {
-		if slot.child != nil {
-			slot.child.orders.setRoster(members)
-		}
+	members := []ipc.Member{}
+	for _, w := range s.serving() {
+		members = append(members, ipc.Member{ID: w.slot.id, PID: w.pid})
 	}
-}
-
-// ended handles the death of a worker.
-func (s *group) ended(slot *slot, c *child, how ending) {
-	slot.child = nil
-	c.orders.close()
-	c.conn.Close()
-	if s.Died != nil {
-		s.Died(c.pid)
+	for _, w := range s.workers() {
+		w.orders.setRoster(members)
 	}
-	s.endCustody(c, how.Success())
-	if c.ready {
-		s.tellRoster()
-	}
-	s.noteFault(slot, c, how)
-	switch {
-	case s.stopping:
-	case c.ready:
-		s.Log.Warn(fmt.Sprintf("worker %d (pid %d) %s; it is started again and runs the configuration file again",
-			slot.id, c.pid, describe(c, how)))
-		s.startLater(slot, afterSignal(how))
-	case !s.complete && c.fatal == "" && how.Success():
-		s.Log.Notice("the configuration ended the worker, and so the group", "worker", slot.id)
-		s.stop(0)
-	default:
-		s.unready(slot, c.fatal, describe(c, how))
-	}
-}
-
-// afterSignal is the wait before a worker that ended in good order is started
-// again: the signal that ended it may have been for the whole process group,
-// and then reaches the supervisor, too, in a moment.
-func afterSignal(how ending) time.Duration {
-	if how.Success() {
-		return limits.RestartGap
-	}
-	return 0
-}
-
-// unready handles a worker that ended, or never began, before it was ready. A
-// reason that the worker gave itself is final for a group that has not been
-// complete; otherwise it is tried again, later each time, while others serve.
-func (s *group) unready(slot *slot, fatal, how string) {
-	slot.failures++
-	if fatal != "" && !s.complete {
-		s.fail(fatal)
-		return
-	}
-	if slot.failures >= limits.StartAttempts && (!s.complete || len(s.roster()) == 0) {
-		line := fmt.Sprintf("worker %d was started %d times and never became ready; the last time it %s", slot.id, slot.failures, how)
-		if fatal != "" {
-			line = fatal
-		}
-		s.fail(line)
-		return
-	}
-	s.dropAllOrphaned()
-	delay := backoff(slot.failures)
-	s.Log.Warn(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
-	s.startLater(slot, delay)
-}
-
-// backoff is the wait after n deaths before READY in a row.
-func backoff(n int) time.Duration {
-	d := limits.RestartBackoffMin
-	for ; n > 1 && d < limits.RestartBackoffMax; n-- {
-		d *= 2
-	}
-	return min(d, limits.RestartBackoffMax)
-}
-
-// noteFault remembers a death by a memory fault while a cache was open, and
-// has the slot's next process told of it.
-func (s *group) noteFault(slot *slot, c *child, how ending) {
-	if c.dir == "" || !how.isFault() {
-		return
-	}
-	now := time.Now()
-	recent := slices.DeleteFunc(s.faults[c.dir], func(t time.Time) bool { return now.Sub(t) > limits.QuarantineWindow })
-	s.faults[c.dir] = append(recent, now)
-	slot.suspect = &ipc.Suspect{Dir: c.dir, Deaths: len(s.faults[c.dir])}
 }

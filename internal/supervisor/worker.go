@@ -13,24 +13,28 @@ import (
 	"kresd/internal/ipc"
 )
 
-// A child is one process of a worker. Its fields belong to the loop.
-type child struct {
+// A worker is one process that serves under its slot's number, is about to, or
+// did. Its fields belong to the loop.
+type worker struct {
+	slot   *slot
 	cmd    *exec.Cmd
 	conn   *ipc.Conn
 	orders *orders
 	pid    int
 
-	ready    bool
-	stopping bool
+	state    state
+	served   bool   // has been ready
+	outdated bool   // began before the group was told to replace its workers
+	late     bool   // was not ready in time
 	fatal    string // why it cannot go on, in its own words
 	dir      string // its cache
 	custody
 }
 
-// spawn starts a slot's process. Its standard streams are the supervisor's
+// spawn starts a process for a slot. Its standard streams are the supervisor's
 // own, not pipes to it, so that nothing that the supervisor does or fails to
 // do can hold a worker up.
-func (s *group) spawn(slot *slot) (*child, error) {
+func (s *group) spawn(slot *slot) (*worker, error) {
 	conn, file, err := ipc.Pair()
 	if err != nil {
 		return nil, err
@@ -42,19 +46,25 @@ func (s *group) spawn(slot *slot) (*child, error) {
 		return nil, err
 	}
 	defer crashFile.Close()
-	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.childEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
+	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.workerEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
 	if err := cmd.Start(); err != nil {
 		conn.Close()
 		ipc.LastWords(crash)
 		return nil, err
 	}
-	c := &child{cmd: cmd, conn: conn, pid: cmd.Process.Pid, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
+	w := newWorker(slot, cmd.Process.Pid)
+	w.cmd, w.conn = cmd, conn
 	read := make(chan struct{})
-	s.tasks.Go("worker messages", func() { defer close(read); s.listen(slot, c) })
-	s.tasks.Go("worker orders", func() { c.orders.carry(conn) })
-	s.tasks.Go("worker end", func() { s.wait(slot, c, read, crash) })
-	return c, nil
+	s.tasks.Go("worker messages", func() { defer close(read); s.listen(w) })
+	s.tasks.Go("worker orders", func() { w.orders.carry(conn) })
+	s.tasks.Go("worker end", func() { s.wait(w, read, crash) })
+	return w, nil
+}
+
+// newWorker is a worker that is starting.
+func newWorker(slot *slot, pid int) *worker {
+	return &worker{slot: slot, pid: pid, orders: newOrders(), custody: custody{unconfirmed: map[int]bool{}}}
 }
 
 func stream(f, otherwise *os.File) *os.File {
@@ -64,22 +74,22 @@ func stream(f, otherwise *os.File) *os.File {
 	return f
 }
 
-func (s *group) childEnv(slot *slot) []string {
+func (s *group) workerEnv(slot *slot) []string {
 	env := append([]string{}, s.Env...)
 	env = append(env, fmt.Sprintf("%s=%d/%d", ipc.EnvWorker, slot.id, s.Count), ipc.EnvCrash+"=1")
-	if slot.suspect != nil {
-		env = append(env, fmt.Sprintf("%s=%d:%s", ipc.EnvSuspect, slot.suspect.Deaths, slot.suspect.Dir))
+	if dir := slot.suspectDir; dir != "" {
+		env = append(env, fmt.Sprintf("%s=%d:%s", ipc.EnvSuspect, max(1, len(s.recentFaults(dir))), dir))
 	}
 	return env
 }
 
-func (s *group) listen(slot *slot, c *child) {
+func (s *group) listen(w *worker) {
 	for {
-		m, err := c.conn.Receive()
+		m, err := w.conn.Receive()
 		if err != nil {
 			return
 		}
-		s.post(func() { s.message(slot, c, m) })
+		s.post(func() { s.message(w, m) })
 	}
 }
 
@@ -89,20 +99,20 @@ const lastWords = 500 * time.Millisecond
 
 // wait reaps one worker, and only that: other children of this process, if it
 // runs as the first of a container, are not ours to wait for.
-func (s *group) wait(slot *slot, c *child, read <-chan struct{}, crash int) {
+func (s *group) wait(w *worker, read <-chan struct{}, crash int) {
 	// The error repeats what the state says.
-	_ = c.cmd.Wait()
+	_ = w.cmd.Wait()
 	select {
 	case <-read:
 	case <-time.After(lastWords):
 	}
 	words := ipc.LastWords(crash)
-	s.post(func() { s.ended(slot, c, ending{c.cmd.ProcessState, words}) })
+	s.post(func() { s.ended(w, ending{w.cmd.ProcessState, words}) })
 }
 
 // kill cannot hit another process: until Wait has reaped it, the number stays
 // the worker's, and after that Kill is an error.
-func (c *child) kill() { _ = c.cmd.Process.Kill() }
+func (w *worker) kill() { _ = w.cmd.Process.Kill() }
 
 // An ending is how a process ended, and what the Go runtime said if it crashed.
 type ending struct {
@@ -128,12 +138,14 @@ func (e ending) isFault() bool {
 var signalNamed = regexp.MustCompile(`(?m)^(\[signal )?SIG(BUS|SEGV|ABRT): `)
 
 // describe says how a worker ended, to follow its name.
-func describe(c *child, e ending) string {
+func describe(w *worker, e ending) string {
 	ws, ok := e.Sys().(syscall.WaitStatus)
 	first, _, _ := strings.Cut(e.words, "\n")
 	switch {
-	case c.fatal != "":
-		return "gave up: " + c.fatal
+	case w.late:
+		return "was not ready in time"
+	case w.fatal != "":
+		return "gave up: " + w.fatal
 	case ok && ws.Signaled():
 		return fmt.Sprintf("was ended by a signal (%v)", ws.Signal())
 	case first != "":

@@ -1,0 +1,306 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// A slot is a worker's number, which outlives its processes. It has room for two
+// of them, so that a worker is replaced without a gap: its successor starts
+// beside it, and it leaves when the successor is ready.
+//
+// A worker is in one of four states, and only goes forward; it may leave out any
+// but the last:
+//
+//	starting   it runs its configuration, and may have begun to listen
+//	ready      it serves and its control socket is open: it has said Ready
+//	draining   it leaves the port group, answers what it has accepted, and ends: it
+//	           was told Drain, or has said Stopping of its own accord
+//	gone       its process has ended and was waited for; it is in no slot any more
+//
+// At most one worker of a slot is ready. That one stands in the roster under the
+// slot's number, has a custodian for its sockets and may be one; a successor that
+// is starting hears the roster and does not stand in it. What the changes mean
+// for a slot, by the workers that it has:
+//
+//	none                a start is to come, unless worker 0 has yet to be ready once
+//	starting            its end before it is ready delays the next start, longer each time
+//	ready               its end is followed by the next start at once
+//	draining            as ready: the next start comes after its end
+//	ready, starting     a replacement. When the successor is ready the predecessor is
+//	                    told to drain. When the successor ends before, or is not
+//	                    ready in time and so told to drain, the predecessor serves
+//	                    on. When the predecessor ends or drains by itself, the
+//	                    successor is a worker like any that starts
+//	draining, ready     a replacement that has succeeded: the end of the predecessor
+//	                    is followed by nothing
+//	draining, starting  as starting
+//	ready, draining     a successor that was not ready in time: see above
+//
+// In a group that is stopping every worker is draining, and no end is followed by
+// a start.
+type slot struct {
+	id         int
+	workers    []*worker   // at most two, in the order of their starts
+	failures   int         // ends before READY in a row, of workers that had no predecessor to serve on
+	begun      time.Time   // the last start
+	timer      *time.Timer // a start to come
+	suspectDir string      // the cache that was open when a worker died by a memory fault
+}
+
+// A state is how far a worker has come in its life; see slot.
+type state uint8
+
+const (
+	starting state = iota
+	ready
+	draining
+	gone
+)
+
+// become takes a worker forward to a state and tells whether it was a step. No
+// step is what comes too late, such as Ready from a worker that was told to drain
+// meanwhile.
+func (w *worker) become(next state) bool {
+	if next <= w.state {
+		return false
+	}
+	w.state = next
+	w.served = w.served || next == ready
+	return true
+}
+
+// in is the slot's worker in a state, nil without one.
+func (slot *slot) in(wanted state) *worker {
+	for _, w := range slot.workers {
+		if w.state == wanted {
+			return w
+		}
+	}
+	return nil
+}
+
+// provided tells whether the slot has a worker that serves or will.
+func (slot *slot) provided() bool { return slot.in(ready) != nil || slot.in(starting) != nil }
+
+// start starts a slot's worker, after a death before READY or not.
+func (s *group) start(slot *slot) {
+	slot.timer = nil
+	if s.stopping || slot.provided() {
+		return
+	}
+	if _, err := s.launch(slot); err != nil {
+		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", err))
+	}
+}
+
+// launch adds a process to a slot.
+func (s *group) launch(slot *slot) (*worker, error) {
+	slot.begun = time.Now()
+	w, err := s.spawn(slot)
+	if err != nil {
+		return nil, err
+	}
+	slot.workers = append(slot.workers, w)
+	slot.suspectDir = ""
+	return w, nil
+}
+
+// startLater starts a slot's worker after a delay. Two starts have a gap
+// between them in any case, so that a worker that dies right after being ready
+// does not take a core for itself.
+func (s *group) startLater(slot *slot, delay time.Duration) {
+	if gap := limits.RestartGap - time.Since(slot.begun); delay < gap {
+		delay = gap
+	}
+	slot.timer = time.AfterFunc(delay, func() { s.post(func() { s.start(slot) }) })
+}
+
+// replace starts a successor beside the worker that serves. The rest follows
+// from what becomes of the successor: ready, ended, late.
+func (s *group) replace(slot *slot) {
+	successor, err := s.launch(slot)
+	if err != nil {
+		s.notReplaced(slot.in(ready), nil, fmt.Sprintf("cannot be started: %v", err))
+		return
+	}
+	time.AfterFunc(s.ReadyTime, func() { s.post(func() { s.late(successor) }) })
+}
+
+// late gives up a successor that is not ready in time. One that has lost its
+// predecessor has as much time as any worker that starts.
+func (s *group) late(successor *worker) {
+	if successor.state == starting && successor.slot.in(ready) != nil {
+		successor.late = true
+		s.drain(successor)
+	}
+}
+
+// drain tells a worker to drain.
+func (s *group) drain(w *worker) {
+	s.drains(w)
+	w.orders.drain()
+}
+
+// drains handles that a worker drains, told to or of its own accord: it is in the
+// roster no more, and is killed if it has not ended in time.
+func (s *group) drains(w *worker) {
+	if !w.become(draining) {
+		return
+	}
+	w.closeHere()
+	s.tellRoster()
+	time.AfterFunc(limits.DrainTime, func() {
+		s.post(func() {
+			if w.state != gone {
+				s.kill(w)
+			}
+		})
+	})
+}
+
+// ready handles that a worker serves. Its predecessor leaves.
+func (s *group) ready(w *worker) {
+	predecessor := w.slot.in(ready)
+	if !w.become(ready) {
+		return
+	}
+	w.slot.failures, w.slot.suspectDir = 0, ""
+	s.entrustOrphaned(w)
+	if predecessor != nil {
+		s.Log.Notice("a worker is replaced", "worker", w.slot.id, "pid", w.pid, "predecessor", predecessor.pid)
+		s.rolling.replaced++
+		s.drain(predecessor)
+		return
+	}
+	s.tellRoster()
+	if !s.complete {
+		s.completes(w.slot)
+	}
+	s.roll()
+}
+
+// completes handles the first time that a slot of a group that is starting has a
+// worker that is ready.
+func (s *group) completes(slot *slot) {
+	if slot.id == 0 {
+		for _, other := range s.slots[1:] {
+			if other.timer == nil {
+				s.start(other)
+			}
+		}
+	}
+	if len(s.serving()) == s.Count {
+		s.complete = true
+		s.Notify.Ready()
+		s.Log.Notice("all workers are ready", "workers", s.Count)
+	}
+}
+
+// ended handles the end of a worker's process.
+func (s *group) ended(w *worker, how ending) {
+	slot := w.slot
+	w.become(gone)
+	slot.workers = slices.DeleteFunc(slot.workers, func(other *worker) bool { return other == w })
+	w.orders.close()
+	w.conn.Close()
+	if s.Died != nil {
+		s.Died(w.pid)
+	}
+	s.endCustody(w, how.Success())
+	if w.served {
+		s.tellRoster()
+	}
+	s.noteFault(w, how)
+	if !s.stopping {
+		s.follow(w, how)
+	}
+	s.roll()
+}
+
+// follow sees to it that a slot has a worker after one of its workers has ended.
+func (s *group) follow(w *worker, how ending) {
+	slot := w.slot
+	name := fmt.Sprintf("worker %d (pid %d) %s", slot.id, w.pid, describe(w, how))
+	switch {
+	case !w.served && slot.in(ready) != nil:
+		s.notReplaced(slot.in(ready), w, describe(w, how))
+	case slot.provided() || slot.timer != nil:
+		if !how.Success() {
+			s.Log.Warn(name + "; its successor is there or on its way")
+		}
+	case w.served:
+		s.Log.Warn(name + "; it is started again and runs the configuration file again")
+		s.startLater(slot, afterSignal(how))
+	case !s.complete && w.fatal == "" && how.Success():
+		s.Log.Notice("the configuration ended the worker, and so the group", "worker", slot.id)
+		s.stop(0)
+	default:
+		s.unready(slot, w.fatal, describe(w, how))
+	}
+}
+
+// afterSignal is the wait before a worker that ended in good order is started
+// again: the signal that ended it may have been for the whole process group,
+// and then reaches the supervisor, too, in a moment.
+func afterSignal(how ending) time.Duration {
+	if how.Success() {
+		return limits.RestartGap
+	}
+	return 0
+}
+
+// unready handles a worker that ended, or never began, before it was ready. A
+// reason that the worker gave itself is final for a group that has not been
+// complete; otherwise it is tried again, later each time, while others serve.
+func (s *group) unready(slot *slot, fatal, how string) {
+	slot.failures++
+	if fatal != "" && !s.complete {
+		s.fail(fatal)
+		return
+	}
+	if slot.failures >= limits.StartAttempts && (!s.complete || len(s.serving()) == 0) {
+		line := fmt.Sprintf("worker %d was started %d times and never became ready; the last time it %s", slot.id, slot.failures, how)
+		if fatal != "" {
+			line = fatal
+		}
+		s.fail(line)
+		return
+	}
+	s.dropAllOrphaned()
+	delay := backoff(slot.failures)
+	s.Log.Warn(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
+	s.startLater(slot, delay)
+}
+
+// backoff is the wait after n deaths before READY in a row.
+func backoff(n int) time.Duration {
+	d := limits.RestartBackoffMin
+	for ; n > 1 && d < limits.RestartBackoffMax; n-- {
+		d *= 2
+	}
+	return min(d, limits.RestartBackoffMax)
+}
+
+// noteFault remembers a death by a memory fault while a cache was open, and has
+// the slot's next process told of it, unless a successor serves from that cache
+// already.
+func (s *group) noteFault(w *worker, how ending) {
+	if w.dir == "" || !how.isFault() {
+		return
+	}
+	s.faults[w.dir] = append(s.recentFaults(w.dir), time.Now())
+	if !w.served || w.slot.in(ready) == nil {
+		w.slot.suspectDir = w.dir
+	}
+}
+
+// recentFaults are the deaths by a memory fault within limits.QuarantineWindow
+// while a cache was open.
+func (s *group) recentFaults(dir string) []time.Time {
+	now := time.Now()
+	return slices.DeleteFunc(s.faults[dir], func(t time.Time) bool { return now.Sub(t) > limits.QuarantineWindow })
+}
