@@ -277,7 +277,7 @@ func TestGroupThatIsToldToEndInAReplacement(t *testing.T) {
 			t.Errorf("no line %q", line)
 		}
 	}
-	if n := strings.Count(strings.Join(r.seen, "\n"), " start"); n != 3 {
+	if n := strings.Count(strings.Join(r.seen, "\n"), " start\n"); n != 3 {
 		t.Errorf("%d processes were started, want 3", n)
 	}
 }

@@ -48,7 +48,7 @@ type slot struct {
 	failures   int         // ends before READY in a row, of workers that had no predecessor to serve on
 	begun      time.Time   // the last start
 	timer      *time.Timer // a start to come
-	suspectDir string      // the cache that was open when a worker died by a memory fault
+	suspectDir string      // the cache that was open when a worker died by a memory fault, until another is ready
 }
 
 // A state is how far a worker has come in its life; see slot.
@@ -105,7 +105,6 @@ func (s *group) launch(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	slot.workers = append(slot.workers, w)
-	slot.suspectDir = ""
 	return w, nil
 }
 

@@ -457,3 +457,21 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// Worker 0 that is ready once more, before the group is complete, starts the
+// others only where none is under way.
+func TestFirstWorkerThatIsReadyAgainStartsNobodyTwice(t *testing.T) {
+	dir := t.TempDir()
+	play(t, dir, "hang", "1")
+	r := start(t, dir, 2)
+	first := r.event(0, "ready")
+	r.event(1, "start")
+	r.kill(first, syscall.SIGKILL)
+	r.event(0, "ready")
+	os.Remove(filepath.Join(dir, "hang"))
+	r.expect("all workers are ready")
+	r.settled(2)
+	if n := strings.Count(strings.Join(r.seen, "\n"), " start\n"); n != 3 {
+		t.Errorf("%d processes were started, want 3", n)
+	}
+}
