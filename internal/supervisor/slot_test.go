@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"os/exec"
 	"testing"
 
 	"kresd/internal/ipc"
@@ -138,5 +139,30 @@ func TestCustodyOfALoneWorkerFollowsItsReplacement(t *testing.T) {
 	successor.closeHere()
 	if n := handed(t); n != 0 {
 		t.Errorf("%d descriptors are open that nobody needs", n)
+	}
+}
+
+// A worker that ends is nobody's custodian any more, and what its own custodian
+// has yet to say about it is waited for.
+func TestEndOfAWorkerEndsItsCustody(t *testing.T) {
+	s := bench(2)
+	defer close(s.done)
+	s.complete = true
+	settle(t, s, nil)
+	old, sibling := s.worker(0), s.worker(1)
+	conn, file, err := ipc.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	old.conn = conn
+	killed := exec.Command("false")
+	_ = killed.Run()
+	s.ended(old, ending{ProcessState: killed.ProcessState})
+	if sibling.custodian != nil || sibling.holder != nil || !sibling.unconfirmed[old.pid] {
+		t.Errorf("the sibling has custodian %p, holder %p, and is to confirm %v", sibling.custodian, sibling.holder, sibling.unconfirmed)
+	}
+	if len(s.slots[0].workers) != 0 || s.slots[0].timer == nil || old.state != gone {
+		t.Errorf("the slot has workers %v and timer %v, the old one state %d", s.slots[0].workers, s.slots[0].timer, old.state)
 	}
 }

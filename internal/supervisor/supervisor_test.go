@@ -312,7 +312,10 @@ func TestBrokenRestartLeavesTheOthersServing(t *testing.T) {
 	r.kill(pids[0], syscall.SIGUSR1)
 	r.expect("0 ", "pong")
 	os.Remove(filepath.Join(dir, "fatal"))
-	r.expect("1 ", "ready")
+	pid := r.event(1, "ready")
+	play(t, dir, "fatal", "1")
+	r.kill(pid, syscall.SIGKILL)
+	r.expect("worker 1 gave up", fmt.Sprintf("next try in %v", backoff(1))) // it was ready since
 	if got := r.stderr.String(); got != "" {
 		t.Errorf("errors %q", got)
 	}
