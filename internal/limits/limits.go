@@ -230,7 +230,7 @@ const (
 	ConsoleRelays    = 64                     // connections of map() beside those of clients
 	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
 	LuaString        = 16 << 20
-	LuaThreads       = 1 << 15 // coroutines that have not ended
+	LuaThreads       = 1 << 14 // coroutines that have not ended; one takes some 8 KiB
 	LuaPatternSteps  = 1 << 22
 	NamePatternSteps = 1 << 14         // of a pattern over a question's name
 	ScriptRequests   = 256             // questions of resolve() under way at once

@@ -18,9 +18,8 @@
 // methods and fields.
 //
 // The package knows no DNS: the globals that mean something to a resolver are
-// in package bindings. Coroutines are absent. Configuration compiles to Go
-// values, so that queries do without Lua unless a script's function is to judge
-// them.
+// in package bindings. Configuration compiles to Go values, so that queries do
+// without Lua unless a script's function is to judge them.
 //
 // # Rooms
 //
@@ -39,8 +38,8 @@
 //   - Console and files: print.go, help.go, json.go, eval.go (commands), input.go
 //     (lines that belong together), file.go.
 //   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
-//     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, lib_os.go, lib_debug.go,
-//     lib_load.go, lib_package.go.
+//     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, lib_os.go,
+//     lib_coroutine.go, lib_debug.go, lib_load.go, lib_package.go.
 //   - The whole: globals.go (what this package adds), libraries.go, selftest.go and
 //     new.go.
 //

@@ -24,6 +24,7 @@ func (vm *VM) fixPackage(l *lua.State) {
 	l.SetField(-2, "ffi")
 	l.Pop(2)
 	vm.preload(l, "bit")
+	vm.preload(l, "coroutine")
 }
 
 // preload makes require(name) return the global library of that name.
@@ -83,17 +84,6 @@ func modulePath(dir string) string {
 	}
 	dir = strings.TrimSuffix(dir, "/")
 	return dir + "/?.lua;" + dir + "/?/init.lua;"
-}
-
-// withoutCoroutines makes the functions of the absent library say so.
-func (vm *VM) withoutCoroutines(l *lua.State) {
-	var funcs []Func
-	for _, name := range []string{"create", "resume", "running", "status", "wrap", "yield"} {
-		funcs = append(funcs, Func{Name: name, Max: -1, Fn: func(*Call) error {
-			return Usage("'coroutine." + name + "': this version has no coroutines")
-		}})
-	}
-	vm.extend(l, "coroutine", funcs)
 }
 
 // readable tells whether path names a file that can be opened.

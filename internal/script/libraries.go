@@ -25,13 +25,14 @@ func (vm *VM) openLibraries(l *lua.State) {
 		{"math", mathFuncs},
 		{"os", osFuncs},
 		{"bit", bitFuncs},
+		{"coroutine", coroutineFuncs},
+		{"debug", debugFuncs},
 	} {
 		vm.extend(l, lib.name, lib.funcs)
 	}
 	vm.fixMath(l)
 	vm.fixDebug(l)
 	vm.fixPackage(l)
-	vm.withoutCoroutines(l)
 	vm.addGlobals()
 	vm.installGuard(l)
 }

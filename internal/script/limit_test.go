@@ -34,6 +34,9 @@ func TestEndlessCommandsAreInterrupted(t *testing.T) {
 		"repeat local ok = pcall(string.find, ('a'):rep(10000), ('.-'):rep(20) .. 'b') until false",
 		"for k in pairs(setmetatable({}, {__pairs = function() while true do end end})) do end",
 		"goto a ::a:: goto a",
+		"coroutine.wrap(function() while true do end end)()",
+		"while true do pcall(coroutine.wrap(function() while true do pcall(coroutine.yield) end end)) end",
+		"local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
 	} {
 		err := evalWithin(vm, 30*time.Millisecond, chunk)
 		if err == nil || !strings.Contains(err.Error(), "ran longer than") {
@@ -88,7 +91,11 @@ func TestHostileScriptsLeaveTheMachineWhole(t *testing.T) {
 		("return " + strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000)),
 		("return " + strings.Repeat("{", 5000) + strings.Repeat("}", 5000)),
 		"return " + strings.Repeat("-", 100001) + "1",
-		"coroutine.create(print)",
+		"coroutine.create(print)", "coroutine.resume({})", "coroutine.yield()", "coroutine.wrap(coroutine.yield)() coroutine.running()",
+		"local co co = coroutine.wrap(function() co() end) co()", "local function f() return coroutine.wrap(f)() end f()",
+		"coroutine.wrap(function() error(setmetatable({}, {__tostring = error})) end)()", "debug.traceback(coroutine.create(print))", "debug.getinfo(coroutine.create(print), 5)",
+		"coroutine.wrap(function() local function f() return 1 + f() end f() end)()", "coroutine.wrap(unpack)({}, 1, 7999)", "setmetatable(_G, coroutine.create(print))",
+		"debug.getlocal(coroutine.create(print), 1)", "debug.getmetatable(coroutine.create(print))", "debug.setmetatable(coroutine.create(print), {__index = 5}) return coroutine.create(print).x",
 		"os.time({})", "os.date('*t', 1/0)",
 		"fromjson('" + strings.Repeat("[", 20000) + "')",
 		"local t = {} t[1] = t return tojson(t)",

@@ -1,6 +1,12 @@
 package script
 
-import "kresd/internal/limits"
+import (
+	"weak"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/limits"
+)
 
 // New makes a machine with the standard libraries and the globals of this
 // package, and starts its owner goroutine. It fails on a machine that was
@@ -23,11 +29,12 @@ func New(o Options) (*VM, error) {
 
 		eventBudget: limits.EventRunTime,
 
-		threads:   map[*thread]struct{}{},
-		objects:   map[string]*object{},
-		protected: map[string]*object{},
-		classes:   map[*Class]*Ref{},
-		sources:   newSources(),
+		threads:    map[*thread]struct{}{},
+		coroutines: map[weak.Pointer[lua.State]]*thread{},
+		objects:    map[string]*object{},
+		protected:  map[string]*object{},
+		classes:    map[*Class]*Ref{},
+		sources:    newSources(),
 	}
 	vm.now = vm.newThread()
 	if err := vm.enter(setup{}, func(c *Call) error {

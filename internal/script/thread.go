@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"runtime"
+	"time"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -70,7 +71,10 @@ func setMetaTable(l *lua.State, value, meta any) {
 // begin makes a thread that will call the function at index i of l when it is
 // resumed first. It fails when there are too many threads.
 func (vm *VM) begin(l *lua.State, i int) (*thread, error) {
-	for vm.abandoned.serve() { // make room first
+	for vm.abandoned.serve() {
+	}
+	if len(vm.threads) >= limits.LuaThreads {
+		vm.reclaim()
 	}
 	if len(vm.threads) >= limits.LuaThreads {
 		return nil, errors.New("too many coroutines")
@@ -79,6 +83,24 @@ func (vm *VM) begin(l *lua.State, i int) (*thread, error) {
 	l.PushValue(i)
 	vm.move(l, t.l, 1)
 	return t, nil
+}
+
+// reclaim ends the threads that scripts have forgotten, without waiting until memory
+// is short. Where nothing was found it does not look again for a while, since that
+// slows down the whole process.
+func (vm *VM) reclaim() {
+	const pause, patience = time.Second, 20 * time.Millisecond
+	if time.Since(vm.fruitless) < pause {
+		return
+	}
+	runtime.GC()
+	select {
+	case <-vm.abandoned.wake:
+	case <-time.After(patience):
+		vm.fruitless = time.Now()
+	}
+	for vm.abandoned.serve() {
+	}
 }
 
 // move takes the n topmost values from one stack to another. Both belong to the
@@ -118,7 +140,7 @@ func (t *thread) resume(n int) (results int, err error) {
 	vm, me := t.vm, t.vm.now
 	if t.status != suspended {
 		me.l.Pop(n)
-		return 0, errors.New("cannot resume " + t.status.describe() + " coroutine")
+		return 0, errors.New("cannot resume " + t.status.String() + " coroutine")
 	}
 	if me.nested >= maxNestedThreads {
 		me.l.Pop(n)
@@ -131,15 +153,6 @@ func (t *thread) resume(n int) (results int, err error) {
 	t.run, t.within, t.outside, t.nested = me.run, me.run, me.outside, me.nested+1
 	t.handOver(me)
 	return t.moved, t.err
-}
-
-// describe names the state of a coroutine that cannot be resumed in the words of
-// Lua 5.1.
-func (s threadStatus) describe() string {
-	if s == normal {
-		return "non-suspended"
-	}
-	return s.String()
 }
 
 // maxNestedThreads bounds threads that resume each other, as Lua 5.1 does.
@@ -159,6 +172,9 @@ func (t *thread) handOver(me *thread) {
 	t.proceed()
 	t.vm.now = me
 	me.status, t.resumer = before, nil
+	if t.status == dead {
+		t.proceed, t.stop, t.suspend = nil, nil, nil
+	}
 }
 
 // body is what the thread's goroutine does: it calls the function at the bottom of
@@ -172,16 +188,22 @@ func (t *thread) body() {
 		t.moved = l.Top() - 1 // above the handler
 	case *Error:
 		l.PushString(err.Message)
-		t.moved, t.err = 1, errRaised
+		t.fail()
 	case *Interrupt:
 		t.moved, t.err = 0, err
 	default:
-		t.moved, t.err = 1, errRaised
+		t.fail()
 	}
 	if !t.vm.move(l, t.resumer.l, t.moved) {
 		t.moved, t.err = 0, &Interrupt{errors.New("too many results of a coroutine")}
 	}
 	t.end()
+}
+
+// fail notes the error whose value is on top of the stack.
+func (t *thread) fail() {
+	t.moved, t.err = 1, errRaised
+	t.raised = refTo(t.vm, t.l, -1)
 }
 
 // noteTraceback is the message handler: it sees the stack before it unwinds.
@@ -239,19 +261,12 @@ func (t *thread) abandon() {
 	t.vm.now = t
 	t.stop()
 	t.vm.now = me
-	t.resumer = nil
-	me.l.Pop(t.moved)
-	t.moved = 0
+	t.resumer, t.proceed, t.stop, t.suspend = nil, nil, nil, nil
 }
 
-// end takes a thread that will not run again off the machine's list.
+// end takes a thread that will not run again off the machine's list, and lets go
+// of its stack.
 func (t *thread) end() {
-	t.status = dead
+	t.status, t.l = dead, nil
 	delete(t.vm.threads, t)
-}
-
-// abandonedWith lets t end some time after nothing refers to owner any more, which
-// t must not do itself.
-func abandonedWith[T any](owner *T, t *thread) {
-	runtime.AddCleanup(owner, func(t *thread) { t.vm.abandoned.put(t.abandon) }, t)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"time"
+	"weak"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -74,17 +75,20 @@ type VM struct {
 	eventBudget time.Duration // running time of what is posted
 
 	// What follows belongs to the owner goroutine.
-	now       *thread // who that is
-	threads   map[*thread]struct{}
-	basic     []any // basicValues
-	away      int   // threads that wait for something outside
-	held      int   // of these, those that only urgent work may overtake
-	objects   map[string]*object
-	protected map[string]*object // assigned tables are merged into these
-	classes   map[*Class]*Ref    // their metatables
-	manual    []entry
-	sources   *sources
-	moduleDir string
+	now     *thread // who that is
+	threads map[*thread]struct{}
+	basic   []any // basicValues
+	// coroutines are the threads that scripts have, by what stands for them there.
+	coroutines map[weak.Pointer[lua.State]]*thread
+	fruitless  time.Time // when reclaim found nothing
+	away       int       // threads that wait for something outside
+	held       int       // of these, those that only urgent work may overtake
+	objects    map[string]*object
+	protected  map[string]*object // assigned tables are merged into these
+	classes    map[*Class]*Ref    // their metatables
+	manual     []entry
+	sources    *sources
+	moduleDir  string
 }
 
 func (vm *VM) isClosed() bool {
@@ -137,8 +141,11 @@ type thread struct {
 	stop    func()
 	suspend func(struct{}) bool
 
+	seen weak.Pointer[lua.State] // what stands for it in scripts: a coroutine
+
 	moved     int    // values that the last hand-over put on the receiver's stack
 	err       error  // what ended the thread: an *Interrupt or errRaised
+	raised    *Ref   // the error's value
 	traceback string // of the place where the error was raised
 }
 
