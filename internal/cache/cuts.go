@@ -83,7 +83,7 @@ func (c *Cache) addChildServers(cut *zonecut.Cut, now int64) {
 // operator configured are not stored.
 func (c *Cache) Keep(cut *zonecut.Cut, now int64) {
 	s := c.current()
-	if s == nil || cut.Hints || len(cut.NS) == 0 {
+	if s == nil || cut.Hints || !cut.Plain() || len(cut.NS) == 0 {
 		return
 	}
 	expires := min(cut.Expires, c.deadlineAbove(cut.Name, now), now+int64(c.MaxTTL()))

@@ -230,3 +230,19 @@ func TestForwardersNameNoServers(t *testing.T) {
 		}
 	}
 }
+
+// A delegation whose servers must be spoken to over TLS came from the operator. Kept
+// without that, it would have them asked in the clear.
+func TestServersWithAPeerAreNotKept(t *testing.T) {
+	w := newWorld(t)
+	c := cut(t, "example.", w.now()+100)
+	peer, err := zonecut.NewPeer(zonecut.PeerConfig{Protocol: zonecut.DoT, Insecure: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.NS[1].Peer = peer
+	w.Keep(c, w.now())
+	if got := w.Closest(name(t, "www.example."), w.now()); got != nil {
+		t.Errorf("kept: %+v", got)
+	}
+}

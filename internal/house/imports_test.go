@@ -42,7 +42,7 @@ var allowed = map[string]string{
 	"validate":    "dnsname trustanchor rank wire resolve",
 	"reply":       "ede dnsname wire resolve limits transport",
 	"settings":    "limits resolve",
-	"upstream":    "dnsname wire resolve limits safe clock",
+	"upstream":    "dnsname wire zonecut resolve limits safe clock",
 	"cache":       "ede dnsname rank wire zonecut resolve reply limits lmdbcache",
 	"module":      "resolve wire transport",
 	"console":     "limits safe logging",

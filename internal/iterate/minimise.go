@@ -99,7 +99,7 @@ func (a *answer) servedHere(o resolve.Outcome) resolve.Outcome {
 	for i := range cut.NS {
 		s := &cut.NS[i]
 		if same := a.q.Cut.Find(s.Name); same != nil && len(s.Addrs) == 0 {
-			s.Addrs, s.Port = same.Addrs, same.Port
+			s.Addrs, s.Port, s.Peer = same.Addrs, same.Port, same.Peer
 		}
 		reachable = reachable || len(s.Addrs) > 0
 	}

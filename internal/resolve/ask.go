@@ -55,7 +55,7 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 	if again := q.run.retry.again; again.IsValid() {
 		q.run.retry.again = netip.AddrPort{}
 		if again == q.Server.Addr {
-			return s.cfg.Servers.Again(q.run.ns.asked, again), true
+			return s.cfg.Servers.Again(q.run.ns.asked, q.Server.Endpoint), true
 		}
 	}
 	return s.cfg.Servers.Choose(want(q))
@@ -109,7 +109,7 @@ func leaseKey(q *Query, cd bool) []byte {
 	key = binary.BigEndian.AppendUint16(key, q.Type)
 	key = binary.BigEndian.AppendUint16(key, q.Class)
 	if q.Forwards() {
-		key = append(key, q.Cut.Name...)
+		key = q.Cut.AppendEndpoints(append(key, q.Cut.Name...))
 	}
 	if cd {
 		key = append(key, 1)

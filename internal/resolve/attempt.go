@@ -48,10 +48,10 @@ func (s *solver) aim(q *Query, c selection.Choice) {
 // serverOf is how the chosen server is asked.
 func serverOf(q *Query, c selection.Choice) Server {
 	return Server{
-		Addr:   c.Addr,
-		TCP:    q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
-		NoEDNS: q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
-		NoCase: q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
+		Endpoint: c.Endpoint,
+		TCP:      q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
+		NoEDNS:   q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
+		NoCase:   q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
 	}
 }
 
@@ -102,8 +102,8 @@ func (s *solver) teller(q *Query) func(Step) {
 // answered takes the answer to an attempt, be it the last one or one before.
 func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
-	s.cfg.Servers.Answered(a.server.Addr, learnt(a.server, a.choice, reply))
-	q.run.tried.Answered(a.choice.NS, a.server.Addr)
+	s.cfg.Servers.Answered(a.server.Endpoint, learnt(a.server, a.choice, reply))
+	q.run.tried.Answered(a.choice.NS, a.server.Endpoint)
 	if s.r.Tell != nil {
 		s.r.Tell(q, Replied{q.Server.Addr, reply})
 	}
@@ -145,7 +145,7 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 	case s.r.ctx.Err() != nil:
 		return nil // the loop says why it ends
 	case errors.Is(err, ErrBusy) && !q.run.queue: // another server may have room
-		q.run.tried.Busy(c.Addr)
+		q.run.tried.Busy(c.Endpoint)
 	case errors.Is(err, ErrLocal):
 		return s.noSocket(q)
 	case reply.TCP:
@@ -153,30 +153,30 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 	case errors.Is(err, ErrTimeout):
 		s.timedOut(q, c)
 	case errors.Is(err, ErrUnreachable):
-		s.cfg.Servers.Unreachable(c.Addr)
-		q.run.tried.Reject(c.NS, c.Addr)
+		s.cfg.Servers.Unreachable(c.Endpoint)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	default:
-		q.run.tried.Reject(c.NS, c.Addr)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	}
 	return nil
 }
 
 func (s *solver) timedOut(q *Query, c selection.Choice) {
 	q.run.retry.timeouts++
-	s.cfg.Servers.TimedOut(c.Addr)
-	q.run.tried.TimedOut(c.NS, c.Addr)
+	s.cfg.Servers.TimedOut(c.Endpoint)
+	q.run.tried.TimedOut(c.NS, c.Endpoint)
 }
 
 // withoutTCP judges an attempt that failed over TCP. That says little about the
 // server's UDP, which is asked next where TCP was our choice.
 func (s *solver) withoutTCP(q *Query, c selection.Choice) {
-	s.cfg.Servers.TCPFailed(c.Addr)
+	s.cfg.Servers.TCPFailed(c.Endpoint)
 	switch {
 	case c.Confirm && !c.Resort && !q.Options.TCPOnly:
 	case c.Resort, c.Cannot&selection.NeedTCP != 0 && !q.Options.TCPOnly:
 		s.timedOut(q, c)
 	default:
-		q.run.tried.Reject(c.NS, c.Addr)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	}
 }
 
@@ -223,14 +223,14 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
 	switch {
 	case err == nil:
-		d.cfg.Servers.Answered(c.Addr, learnt(to, c, reply))
+		d.cfg.Servers.Answered(c.Endpoint, learnt(to, c, reply))
 	case d.cfg.Context.Err() != nil, errors.Is(err, ErrBudget), errors.Is(err, ErrLocal):
 	case reply.TCP:
-		d.cfg.Servers.TCPFailed(c.Addr)
+		d.cfg.Servers.TCPFailed(c.Endpoint)
 	case errors.Is(err, ErrTimeout):
-		d.cfg.Servers.TimedOut(c.Addr)
+		d.cfg.Servers.TimedOut(c.Endpoint)
 	case errors.Is(err, ErrUnreachable):
-		d.cfg.Servers.Unreachable(c.Addr)
+		d.cfg.Servers.Unreachable(c.Endpoint)
 	}
 }
 

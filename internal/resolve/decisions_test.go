@@ -135,8 +135,8 @@ func TestTheFirstOutcomeThatIsHeldBackCounts(t *testing.T) {
 
 func TestTimeoutsAreThoseOfOneZoneCut(t *testing.T) {
 	s, q, _ := alone()
-	s.timedOut(q, selection.Choice{Addr: server(1)})
-	s.timedOut(q, selection.Choice{Addr: server(2)})
+	s.timedOut(q, selection.Choice{Endpoint: zonecut.Endpoint{Addr: server(1)}})
+	s.timedOut(q, selection.Choice{Endpoint: zonecut.Endpoint{Addr: server(2)}})
 	if q.Timeouts() != 2 {
 		t.Errorf("%d timeouts", q.Timeouts())
 	}
@@ -378,7 +378,7 @@ func TestWhenTheParentIsAsked(t *testing.T) {
 		s, q, _ := alone()
 		s.cfg.Cuts = parents{&zonecut.Cut{Name: dnsname.Root, NS: []zonecut.NameServer{{Name: far}}}}
 		q.run.lame = true
-		q.run.tried.Reject(far, server(1))
+		q.run.tried.Reject(far, zonecut.Endpoint{Addr: server(1)})
 		c.set(s, q)
 		if got := s.askParent(q); got != c.want {
 			t.Errorf("%s: asked %v, want %v", c.name, got, c.want)

@@ -74,9 +74,9 @@ func (s *solver) useless(q *Query) error {
 	}
 	q.run.lame = true
 	q.run.faults.useless(q.Server.Addr, q.run.msg.Rcode)
-	q.run.tried.Reject(q.run.ns.asked, q.Server.Addr)
+	q.run.tried.Reject(q.run.ns.asked, q.Server.Endpoint)
 	if !q.HoldsBack() {
-		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Addr)
+		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Endpoint)
 	}
 	q.Outcome = Outcome{}
 	if q.run.useless++; q.run.useless >= limits.UselessInRow {

@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // Server is one address of a name server and how to speak to it.
 type Server struct {
-	Addr netip.AddrPort
-	TCP  bool
+	zonecut.Endpoint
+	TCP bool
 	// NoEDNS and NoCase are set for servers that cannot EDNS or destroy the letter
 	// case of questions.
 	NoEDNS, NoCase bool
@@ -69,8 +69,8 @@ type Reply struct {
 	// RTT is the time from sending the question to its answer; opening a
 	// connection is not part of it.
 	RTT time.Duration
-	// TCP tells that the answer came over TCP; after a failure, that it was TCP
-	// that failed.
+	// TCP tells that the answer came over a connection; after a failure, that it was
+	// TCP that failed, and UDP may do.
 	TCP bool
 	// CaseLost tells that the server does not echo the letter case of questions:
 	// ask it with NoCase from now on.

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/resolve"
 	"kresd/internal/selection"
+	"kresd/internal/zonecut"
 )
 
 // exploring gives w a driver that explores, and a zone with a good server and
@@ -29,13 +30,18 @@ func exploring(t *testing.T, rule authority.Rule) (w *world, servers *selection.
 		Servers: servers, Counters: &w.counters, Explore: true,
 	})
 	w.net.Host("198.51.100.12").Play(rule)
-	servers.Answered(netip.MustParseAddrPort("198.51.100.11:53"), selection.Answer{RTT: time.Millisecond})
+	servers.Answered(endpoint("198.51.100.11"), selection.Answer{RTT: time.Millisecond})
 	return w, servers
+}
+
+// endpoint is a server that is asked in plain DNS.
+func endpoint(addr string) zonecut.Endpoint {
+	return zonecut.Endpoint{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 53)}
 }
 
 func TestExploringCostsNoClientTime(t *testing.T) {
 	w, servers := exploring(t, authority.Drop())
-	silent := netip.MustParseAddrPort("198.51.100.12:53")
+	silent := endpoint("198.51.100.12")
 	start, asked := time.Now(), 0
 	for ; servers.Host(silent).Timeouts == 0 && asked < 100000; asked++ {
 		if got, want := w.ask(fmt.Sprintf("n%d.two.com.", asked), "A"), fmt.Sprintf("NOERROR; n%d.two.com. A 192.0.2.1", asked); got != want {
@@ -68,7 +74,7 @@ func TestWhatExploringBringsIsNotUsed(t *testing.T) {
 			}
 		}
 	}
-	other := netip.MustParseAddrPort("198.51.100.12:53")
+	other := endpoint("198.51.100.12")
 	sent := 0
 	for i := 0; !func() bool { h := servers.Host(other); return h.Known() }(); i++ {
 		r := w.request(fmt.Sprintf("n%d.two.com.", i), "A")

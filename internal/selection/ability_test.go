@@ -144,10 +144,10 @@ func TestOneConnectionForSilentServers(t *testing.T) {
 		if c.Resort {
 			resorts++
 			tried.Resorted()
-			s.TCPFailed(c.Addr)
+			s.TCPFailed(c.Endpoint)
 		}
-		tried.TimedOut(c.NS, c.Addr)
-		s.TimedOut(c.Addr)
+		tried.TimedOut(c.NS, c.Endpoint)
+		s.TimedOut(c.Endpoint)
 		ck.Advance(time.Second)
 	}
 	if resorts > 1 || asked > 3*(1+limits.RetriesPerServer) {

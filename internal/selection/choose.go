@@ -24,8 +24,9 @@ type Want struct {
 
 // Choice is the server to ask next.
 type Choice struct {
-	NS      dnsname.Name
-	Addr    netip.AddrPort
+	NS dnsname.Name
+	// Endpoint is where the server is asked and how it must be spoken to.
+	zonecut.Endpoint
 	Timeout time.Duration
 	Cannot  Ability
 	// Known tells that the server has answered before; Silent that it does not at
@@ -84,34 +85,34 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 	for i := range w.Cut.NS {
 		ns := &w.Cut.NS[i]
 		for _, a := range ns.Addrs {
-			addr := netip.AddrPortFrom(a.Unmap(), s.port(ns.Port))
-			if !s.allowed(w, addr) || contains(out, addr) {
+			e := zonecut.Endpoint{Addr: netip.AddrPortFrom(a.Unmap(), s.port(ns)), Peer: ns.Peer}
+			if !s.allowed(w, e.Addr) || contains(out, e) {
 				continue
 			}
-			timeouts, ok := w.Tried.timeouts(addr)
+			timeouts, ok := w.Tried.timeouts(e)
 			if !ok {
 				continue
 			}
-			out = append(out, s.judge(w, ns.Name, addr, timeouts, now))
+			out = append(out, s.judge(w, ns.Name, e, timeouts, now))
 		}
 	}
 	return out
 }
 
-func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts int, now time.Duration) candidate {
-	h := s.known().Load(addr).faded(now)
+func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts int, now time.Duration) candidate {
+	h := s.known().Load(keyOf(e)).faded(now)
 	c := candidate{fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
-	c.Choice = Choice{NS: ns, Addr: addr, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known()}
-	c.Confirm = h.doubted(now)
-	// The last attempt tries the other transport, once in a query: a dead server
+	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known()}
+	c.Confirm = e.Peer.Plain() && h.doubted(now)
+	// The last attempt tries TCP where UDP is usual, once in a query: a dead server
 	// should not cost connections.
-	c.Resort = timeouts == limits.RetriesPerServer && c.Cannot&(NoTCP|NeedTCP) == 0 && !w.Tried.resorted
+	c.Resort = e.Peer.Plain() && timeouts == limits.RetriesPerServer && c.Cannot&(NoTCP|NeedTCP) == 0 && !w.Tried.resorted
 	switch {
 	case now < h.DeadUntil:
 		c.class, c.Silent = silent, true
-	case now < time.Duration(s.familyOf(addr).until.Load()):
+	case now < time.Duration(s.familyOf(e.Addr).until.Load()):
 		c.class = avoid
-	case s.isLame(w.Cut.Name, addr, now):
+	case s.isLame(w.Cut.Name, e, now):
 		c.class = lame
 	case w.Tried.worn(ns):
 		c.class = worn
@@ -119,9 +120,13 @@ func (s *Selector) judge(w Want, ns dnsname.Name, addr netip.AddrPort, timeouts 
 	return c
 }
 
-func (s *Selector) port(configured uint16) uint16 {
-	if configured != 0 {
-		return configured
+// port is where a name server listens.
+func (s *Selector) port(ns *zonecut.NameServer) uint16 {
+	switch {
+	case ns.Port != 0:
+		return ns.Port
+	case !ns.Peer.Plain():
+		return ns.Peer.Protocol().Port()
 	}
 	return s.cfg.Port
 }
@@ -137,9 +142,9 @@ func (s *Selector) allowed(w Want, addr netip.AddrPort) bool {
 	return (w.AnyAddress || !Forbidden(a)) && !s.cfg.Own(addr)
 }
 
-func contains(cs []candidate, addr netip.AddrPort) bool {
+func contains(cs []candidate, e zonecut.Endpoint) bool {
 	for i := range cs {
-		if cs[i].Addr == addr {
+		if cs[i].Endpoint == e {
 			return true
 		}
 	}
@@ -192,15 +197,15 @@ func (s *Selector) Beside(w Want, chosen Choice) (Choice, bool) {
 	}
 	var room [16]candidate
 	all := s.candidates(w, room[:0])
-	good := s.oneOf(all, func(c candidate) bool { return c.Addr == chosen.Addr && c.Known && c.class == fit })
+	good := s.oneOf(all, func(c candidate) bool { return c.Endpoint == chosen.Endpoint && c.Known && c.class == fit })
 	if good < 0 {
 		return Choice{}, false
 	}
 	i := s.oneOf(all, func(c candidate) bool { return c.fresh && c.class == fit })
 	if i < 0 && s.Intn(otherOneIn) == 0 {
-		i = s.oneOf(all, func(c candidate) bool { return c.Addr != chosen.Addr && c.class == fit })
+		i = s.oneOf(all, func(c candidate) bool { return c.Endpoint != chosen.Endpoint && c.class == fit })
 	}
-	if i < 0 || !s.known().Update(all[i].Addr, Event{kind: probed, now: s.now()}) {
+	if i < 0 || !s.known().Update(keyOf(all[i].Endpoint), Event{kind: probed, now: s.now()}) {
 		return Choice{}, false // or somebody else is finding out
 	}
 	return all[i].Choice, true
@@ -241,7 +246,7 @@ func (s *Selector) probe(w Want, dead []candidate) (Choice, bool) {
 	now := s.now()
 	for i := range dead {
 		c := dead[(start+i)%len(dead)]
-		if s.known().Update(c.Addr, Event{kind: probed, now: now}) {
+		if s.known().Update(keyOf(c.Endpoint), Event{kind: probed, now: now}) {
 			return c.Choice, true
 		}
 	}

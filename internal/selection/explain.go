@@ -16,7 +16,7 @@ func (s *Selector) Explain(w Want, c Choice) (why, left string) {
 	equals, known, least := 0, 0, time.Duration(0)
 	var chosen *candidate
 	for i := range all {
-		if all[i].Addr == c.Addr {
+		if all[i].Endpoint == c.Endpoint {
 			chosen = &all[i]
 		}
 	}

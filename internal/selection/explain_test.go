@@ -14,7 +14,7 @@ func TestExplain(t *testing.T) {
 	w := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2", "192.0.2.3"), Tried: &Tried{}}
 	expect := func(addr string, why, left string) {
 		t.Helper()
-		gotWhy, gotLeft := s.Explain(w, Choice{Addr: at(addr)})
+		gotWhy, gotLeft := s.Explain(w, Choice{Endpoint: at(addr)})
 		if !strings.HasPrefix(gotWhy, why) || gotLeft != left {
 			t.Errorf("%s: %q, left %q; want %q, left %q", addr, gotWhy, gotLeft, why, left)
 		}
@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 	expect("192.0.2.99", "asked again", "")
 	w.Tried.Reject("\x02ns\x00", at("192.0.2.3"))
 	expect("192.0.2.1", "the only one that is left; it is expected in", "192.0.2.2 is silent")
-	why, _ := s.Explain(w, Choice{Addr: at("192.0.2.1"), Resort: true})
+	why, _ := s.Explain(w, Choice{Endpoint: at("192.0.2.1"), Resort: true})
 	if !strings.Contains(why, "by TCP since nothing came by UDP") {
 		t.Error(why)
 	}

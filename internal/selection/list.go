@@ -5,11 +5,15 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"kresd/internal/servertable"
+	"kresd/internal/zonecut"
 )
 
-// Known is one address and what is known of it.
+// Known is one server and what is known of it.
 type Known struct {
-	Addr netip.AddrPort
+	Addr     netip.AddrPort
+	Protocol zonecut.Protocol
 	Host
 	Dead   bool
 	Cannot Ability
@@ -35,18 +39,18 @@ func (k *Known) CannotFor(a Ability) (left time.Duration) {
 // touched is when something was last learnt.
 func (h *Host) touched() time.Duration { return max(h.Seen, h.Counted) }
 
-// Latest are the addresses that something was last learnt of, at most n, the
+// Latest are the servers that something was last learnt of, at most n, the
 // newest first.
 func (s *Selector) Latest(n int) []Known {
 	var all []Known
 	now := s.now()
-	s.known().Each(func(addr netip.AddrPort, h Host) bool {
+	s.known().Each(func(key servertable.Key, h Host) bool {
 		h = h.faded(now)
-		all = append(all, Known{addr, h, now < h.DeadUntil, h.Cannot(now), now})
+		all = append(all, Known{key.Addr, zonecut.ProtocolOfKind(key.Kind), h, now < h.DeadUntil, h.Cannot(now), now})
 		return true
 	})
 	slices.SortFunc(all, func(a, b Known) int {
-		return cmp.Or(cmp.Compare(b.touched(), a.touched()), a.Addr.Compare(b.Addr))
+		return cmp.Or(cmp.Compare(b.touched(), a.touched()), a.Addr.Compare(b.Addr), cmp.Compare(a.Protocol, b.Protocol))
 	})
 	return all[:min(n, len(all))]
 }

@@ -3,23 +3,31 @@ package selection
 import (
 	"container/list"
 	"hash/maphash"
-	"net/netip"
 	"sync"
 
 	"kresd/internal/limits"
+	"kresd/internal/servertable"
+	"kresd/internal/zonecut"
 )
 
 // Memory keeps Hosts. It may forget any of them at any time.
 type Memory interface {
-	// Load is what is known of addr; the zero Host when nothing is.
-	Load(addr netip.AddrPort) Host
-	// Update applies an event to what is known of addr and returns its ok; false,
-	// too, when that could not be done.
-	Update(addr netip.AddrPort, e Event) bool
+	// Load is what is known of a server; the zero Host when nothing is.
+	Load(key servertable.Key) Host
+	// Update applies an event to what is known of a server and returns its ok;
+	// false, too, when that could not be done.
+	Update(key servertable.Key, e Event) bool
 	// Each shows all there is, in no order, until fn is false.
-	Each(fn func(netip.AddrPort, Host) bool)
+	Each(fn func(servertable.Key, Host) bool)
 	// Clear forgets everything.
 	Clear()
+}
+
+// keyOf is the key under which an endpoint is remembered. Endpoints of one address
+// whose peers happen to have one Kind share what is known of them, which is no more
+// than how fast they are and what they can do.
+func keyOf(e zonecut.Endpoint) servertable.Key {
+	return servertable.Key{Addr: e.Addr, Kind: e.Peer.Kind()}
 }
 
 const (
@@ -110,21 +118,21 @@ func (l *lru[K, V]) clear() {
 }
 
 // hosts is the Memory of one worker.
-type hosts struct{ *lru[netip.AddrPort, Host] }
+type hosts struct{ *lru[servertable.Key, Host] }
 
 // NewMemory is a bounded Memory in this process.
-func NewMemory() Memory { return hosts{newLRU[netip.AddrPort, Host]()} }
+func NewMemory() Memory { return hosts{newLRU[servertable.Key, Host]()} }
 
-func (h hosts) Load(addr netip.AddrPort) Host {
-	v, _ := h.load(addr)
+func (h hosts) Load(key servertable.Key) Host {
+	v, _ := h.load(key)
 	return v
 }
 
-func (h hosts) Update(addr netip.AddrPort, e Event) (ok bool) {
-	h.update(addr, func(v *Host) { *v, ok = e.Apply(*v) })
+func (h hosts) Update(key servertable.Key, e Event) (ok bool) {
+	h.update(key, func(v *Host) { *v, ok = e.Apply(*v) })
 	return ok
 }
 
-func (h hosts) Each(fn func(netip.AddrPort, Host) bool) { h.each(fn) }
+func (h hosts) Each(fn func(servertable.Key, Host) bool) { h.each(fn) }
 
 func (h hosts) Clear() { h.clear() }

@@ -29,7 +29,9 @@ func name(t *testing.T, text string) dnsname.Name {
 	return n
 }
 
-func at(a string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(a), 53) }
+func at(a string) zonecut.Endpoint {
+	return zonecut.Endpoint{Addr: netip.AddrPortFrom(netip.MustParseAddr(a), 53)}
+}
 
 // share is how often each address was chosen out of n times.
 func share(s *Selector, w Want, n int) map[string]int {
@@ -112,8 +114,8 @@ func TestAfterALoss(t *testing.T) {
 	for range 3 {
 		c, _ := s.Choose(w)
 		got = append(got, fmt.Sprint(c.Addr.Addr(), " ", c.Timeout))
-		w.Tried.TimedOut(c.NS, c.Addr)
-		s.TimedOut(c.Addr)
+		w.Tried.TimedOut(c.NS, c.Endpoint)
+		s.TimedOut(c.Endpoint)
 	}
 	if want := "[192.0.2.1 50ms 192.0.2.1 400ms 192.0.2.2 400ms]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
@@ -131,7 +133,7 @@ func TestTimeouts(t *testing.T) {
 			break
 		}
 		got = append(got, c.Timeout)
-		tried.TimedOut(c.NS, c.Addr)
+		tried.TimedOut(c.NS, c.Endpoint)
 	}
 	if want := fmt.Sprint([]time.Duration{400e6, 800e6, 1600e6}); fmt.Sprint(got) != want {
 		t.Errorf("waits for a server that never answers: got %v, want %v", got, want)
@@ -234,7 +236,7 @@ func TestForbiddenTargets(t *testing.T) {
 		"::", "::1", "ff02::1", "ff05::fb", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255",
 		"::ffff:0.9.9.9", "127.1.2.3", "ff0e::1", "198.51.100.7", "2001:db8::7",
 	}
-	own := func(a netip.AddrPort) bool { return a == at("198.51.100.7") || a == at("2001:db8::7") }
+	own := func(a netip.AddrPort) bool { return a == at("198.51.100.7").Addr || a == at("2001:db8::7").Addr }
 	s := New(Config{Clock: clock.Real(), Own: own})
 	asked := 0
 	for _, a := range special {

@@ -11,6 +11,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/zonecut"
 )
 
 // Config is what a Selector is made of.
@@ -39,8 +40,8 @@ type Selector struct {
 }
 
 type lameKey struct {
-	zone dnsname.Name
-	addr netip.AddrPort
+	zone   dnsname.Name
+	server zonecut.Endpoint
 }
 
 // familyState notices that an address family does not work on this host.
@@ -88,24 +89,24 @@ func (s *Selector) Use(m Memory) { s.memory.Store(&m) }
 
 func (s *Selector) known() Memory { return *s.memory.Load() }
 
-// Answered reports that addr answered.
-func (s *Selector) Answered(addr netip.AddrPort, a Answer) {
-	s.known().Update(addr, Event{kind: answered, now: s.now(), answer: a})
-	s.familyOf(addr).failures.Store(0)
+// Answered reports that a server answered.
+func (s *Selector) Answered(e zonecut.Endpoint, a Answer) {
+	s.known().Update(keyOf(e), Event{kind: answered, now: s.now(), answer: a})
+	s.familyOf(e.Addr).failures.Store(0)
 	if a.First && !a.TCP {
 		s.usual.measured(a.RTT)
 	}
 }
 
-// TimedOut reports that addr did not answer in time.
-func (s *Selector) TimedOut(addr netip.AddrPort) {
-	s.known().Update(addr, Event{kind: timedOut, now: s.now(), deadFor: s.DeadTime()})
+// TimedOut reports that a server did not answer in time.
+func (s *Selector) TimedOut(e zonecut.Endpoint) {
+	s.known().Update(keyOf(e), Event{kind: timedOut, now: s.now(), deadFor: s.DeadTime()})
 }
 
-// TCPFailed reports that addr could not be asked over TCP, or did not answer
-// there.
-func (s *Selector) TCPFailed(addr netip.AddrPort) {
-	s.known().Update(addr, Event{kind: tcpFailed, now: s.now()})
+// TCPFailed reports that a server that is otherwise asked over UDP could not be
+// asked over TCP, or did not answer there.
+func (s *Selector) TCPFailed(e zonecut.Endpoint) {
+	s.known().Update(keyOf(e), Event{kind: tcpFailed, now: s.now()})
 }
 
 // now is the time in which Hosts count.
@@ -115,26 +116,26 @@ func (s *Selector) now() time.Duration { return s.cfg.Clock.Boot() }
 // until the family is avoided for a while.
 const familyPatience = limits.FamilyPatience
 
-// Unreachable reports that nothing could be sent to addr.
-func (s *Selector) Unreachable(addr netip.AddrPort) {
+// Unreachable reports that nothing could be sent to a server.
+func (s *Selector) Unreachable(e zonecut.Endpoint) {
 	now, dead := s.now(), s.DeadTime()
-	s.known().Update(addr, Event{kind: unreachable, now: now, deadFor: dead})
-	f := s.familyOf(addr)
+	s.known().Update(keyOf(e), Event{kind: unreachable, now: now, deadFor: dead})
+	f := s.familyOf(e.Addr)
 	if f.failures.Add(1) >= familyPatience {
 		f.until.Store(int64(now + dead))
 	}
 }
 
-// Lame reports that addr is of no use for zone. It is asked last for a while.
-func (s *Selector) Lame(zone dnsname.Name, addr netip.AddrPort) {
+// Lame reports that a server is of no use for zone. It is asked last for a while.
+func (s *Selector) Lame(zone dnsname.Name, e zonecut.Endpoint) {
 	until := s.now() + s.DeadTime()
-	s.lame.update(lameKey{zone, addr}, func(v *time.Duration) { *v = until })
+	s.lame.update(lameKey{zone, e}, func(v *time.Duration) { *v = until })
 	s.anyLame.Store(int64(until))
 }
 
-// Learn reports what addr cannot do.
-func (s *Selector) Learn(addr netip.AddrPort, a Ability) {
-	s.known().Update(addr, Event{kind: learnt, now: s.now(), ability: a})
+// Learn reports what a server cannot do.
+func (s *Selector) Learn(e zonecut.Endpoint, a Ability) {
+	s.known().Update(keyOf(e), Event{kind: learnt, now: s.now(), ability: a})
 }
 
 // Forget forgets what was learnt of all servers, for all who share the Memory.
@@ -148,13 +149,13 @@ func (s *Selector) Forget() {
 	}
 }
 
-// Host is what is known of addr.
-func (s *Selector) Host(addr netip.AddrPort) Host { return s.known().Load(addr).faded(s.now()) }
+// Host is what is known of a server.
+func (s *Selector) Host(e zonecut.Endpoint) Host { return s.known().Load(keyOf(e)).faded(s.now()) }
 
 // Again is the choice of a server that was chosen before.
-func (s *Selector) Again(ns dnsname.Name, addr netip.AddrPort) Choice {
-	h := s.Host(addr)
-	return Choice{NS: ns, Addr: addr, Timeout: h.Timeout(0), Cannot: h.Cannot(s.now()), Known: h.Known()}
+func (s *Selector) Again(ns dnsname.Name, e zonecut.Endpoint) Choice {
+	h := s.Host(e)
+	return Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(0), Cannot: h.Cannot(s.now()), Known: h.Known()}
 }
 
 func (s *Selector) familyOf(addr netip.AddrPort) *familyState {
@@ -164,10 +165,10 @@ func (s *Selector) familyOf(addr netip.AddrPort) *familyState {
 	return &s.family[1]
 }
 
-func (s *Selector) isLame(zone dnsname.Name, addr netip.AddrPort, now time.Duration) bool {
+func (s *Selector) isLame(zone dnsname.Name, e zonecut.Endpoint, now time.Duration) bool {
 	if int64(now) >= s.anyLame.Load() {
 		return false // the common case, without a look-up
 	}
-	until, ok := s.lame.load(lameKey{zone, addr})
+	until, ok := s.lame.load(lameKey{zone, e})
 	return ok && now < until
 }

@@ -2,7 +2,6 @@ package selection
 
 import (
 	"math"
-	"net/netip"
 	"time"
 
 	"kresd/internal/clock"
@@ -24,22 +23,22 @@ func NewShared(table *servertable.Table, ck *clock.Clock) Memory {
 	return &shared{table, ck, NewMemory()}
 }
 
-func (s *shared) Load(addr netip.AddrPort) Host {
-	if addr.Addr().Zone() != "" {
-		return s.local.Load(addr)
+func (s *shared) Load(key servertable.Key) Host {
+	if key.Addr.Addr().Zone() != "" {
+		return s.local.Load(key)
 	}
-	r, ok := s.table.Load(addr)
+	r, ok := s.table.Load(key)
 	if !ok {
 		return Host{}
 	}
 	return fromRecord(r, s.clock.Boot())
 }
 
-func (s *shared) Update(addr netip.AddrPort, e Event) (ok bool) {
-	if addr.Addr().Zone() != "" {
-		return s.local.Update(addr, e)
+func (s *shared) Update(key servertable.Key, e Event) (ok bool) {
+	if key.Addr.Addr().Zone() != "" {
+		return s.local.Update(key, e)
 	}
-	stored := s.table.Update(addr, func(r servertable.Record) servertable.Record {
+	stored := s.table.Update(key, func(r servertable.Record) servertable.Record {
 		var h Host
 		h, ok = e.Apply(fromRecord(r, e.now))
 		return toRecord(h)
@@ -47,10 +46,10 @@ func (s *shared) Update(addr netip.AddrPort, e Event) (ok bool) {
 	return stored && ok
 }
 
-func (s *shared) Each(fn func(netip.AddrPort, Host) bool) {
+func (s *shared) Each(fn func(servertable.Key, Host) bool) {
 	now, more := s.clock.Boot(), true
-	s.table.Each(func(addr netip.AddrPort, r servertable.Record) bool {
-		more = fn(addr, fromRecord(r, now))
+	s.table.Each(func(key servertable.Key, r servertable.Record) bool {
+		more = fn(key, fromRecord(r, now))
 		return more
 	})
 	if more {

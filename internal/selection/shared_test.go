@@ -8,6 +8,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/servertable"
+	"kresd/internal/zonecut"
 )
 
 // sharing is a Selector over the table in dir.
@@ -47,7 +48,7 @@ func TestWorkersLearnOnce(t *testing.T) {
 		t.Errorf("%d probes, want one", n)
 	}
 	list := b.Latest(10)
-	if len(list) != 3 || list[0].Addr != at("192.0.2.2") || !list[0].Dead || list[0].Timeouts != 4 || list[1].SRTT != 20*time.Millisecond {
+	if len(list) != 3 || list[0].Addr != at("192.0.2.2").Addr || !list[0].Dead || list[0].Timeouts != 4 || list[1].SRTT != 20*time.Millisecond {
 		t.Errorf("Latest: %+v", list)
 	}
 	if d := list[0].DeadFor(); d <= 0 || d > limits.DeadAtMost || list[1].DeadFor() != 0 || list[0].CannotFor(NoEDNS) != 0 {
@@ -62,12 +63,12 @@ func TestWorkersLearnOnce(t *testing.T) {
 func TestAddressesWithZonesStayHere(t *testing.T) {
 	dir := t.TempDir()
 	a, b := sharing(t, dir, clock.Real()), sharing(t, dir, clock.Real())
-	zoned := netip.MustParseAddrPort("[fe80::1%eth7]:53")
+	zoned := zonecut.Endpoint{Addr: netip.MustParseAddrPort("[fe80::1%eth7]:53")}
 	a.Answered(zoned, Answer{RTT: time.Millisecond})
 	if h := a.Host(zoned); !h.Known() {
 		t.Error("nothing was learnt")
 	}
-	if b.Host(zoned) != (Host{}) || b.Host(netip.MustParseAddrPort("[fe80::1]:53")) != (Host{}) {
+	if b.Host(zoned) != (Host{}) || b.Host(zonecut.Endpoint{Addr: netip.MustParseAddrPort("[fe80::1]:53")}) != (Host{}) {
 		t.Error("an address of one interface is taken for another's")
 	}
 	if n := len(a.Latest(9)); n != 1 {
@@ -80,8 +81,8 @@ func TestSharedMemoryAllocatesNothing(t *testing.T) {
 	want := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2"), Tried: &Tried{}}
 	if n := testing.AllocsPerRun(100, func() {
 		c, _ := s.Choose(want)
-		s.Answered(c.Addr, Answer{RTT: time.Millisecond})
-		s.TimedOut(c.Addr)
+		s.Answered(c.Endpoint, Answer{RTT: time.Millisecond})
+		s.TimedOut(c.Endpoint)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

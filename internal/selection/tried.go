@@ -1,10 +1,9 @@
 package selection
 
 import (
-	"net/netip"
-
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/zonecut"
 )
 
 // Tried is what one query did with the servers of its present zone cut. The
@@ -17,7 +16,7 @@ type Tried struct {
 }
 
 type attempt struct {
-	addr     netip.AddrPort
+	server   zonecut.Endpoint
 	timeouts int
 	rejected bool
 	busy     bool
@@ -29,17 +28,17 @@ type row struct {
 	failures int
 }
 
-// TimedOut notes a timeout of an address of name server ns.
-func (t *Tried) TimedOut(ns dnsname.Name, addr netip.AddrPort) {
-	t.host(addr).timeouts++
+// TimedOut notes a timeout of e, which belongs to name server ns.
+func (t *Tried) TimedOut(ns dnsname.Name, e zonecut.Endpoint) {
+	t.host(e).timeouts++
 	t.server(ns).failures++
 }
 
-// Answered notes that addr of name server ns answers after all: what it is asked
+// Answered notes that e of name server ns answers after all: what it is asked
 // next may take as many tries as the first question.
-func (t *Tried) Answered(ns dnsname.Name, addr netip.AddrPort) {
+func (t *Tried) Answered(ns dnsname.Name, e zonecut.Endpoint) {
 	for i := range t.hosts {
-		if t.hosts[i].addr == addr {
+		if t.hosts[i].server == e {
 			t.hosts[i].timeouts = 0
 			t.server(ns).failures = 0
 		}
@@ -49,8 +48,8 @@ func (t *Tried) Answered(ns dnsname.Name, addr netip.AddrPort) {
 // Resorted notes that TCP was tried because UDP brought nothing.
 func (t *Tried) Resorted() { t.resorted = true }
 
-// Busy notes that too many questions wait for addr.
-func (t *Tried) Busy(addr netip.AddrPort) { t.host(addr).busy = true }
+// Busy notes that too many questions wait for e.
+func (t *Tried) Busy(e zonecut.Endpoint) { t.host(e).busy = true }
 
 // Pardon lets those be asked again that were merely busy, and tells whether there
 // are any.
@@ -62,19 +61,19 @@ func (t *Tried) Pardon() (any bool) {
 	return any
 }
 
-// Reject notes that addr is of no use to the query.
-func (t *Tried) Reject(ns dnsname.Name, addr netip.AddrPort) {
-	t.host(addr).rejected = true
+// Reject notes that e is of no use to the query.
+func (t *Tried) Reject(ns dnsname.Name, e zonecut.Endpoint) {
+	t.host(e).rejected = true
 	t.server(ns).failures++
 }
 
-func (t *Tried) host(addr netip.AddrPort) *attempt {
+func (t *Tried) host(e zonecut.Endpoint) *attempt {
 	for i := range t.hosts {
-		if t.hosts[i].addr == addr {
+		if t.hosts[i].server == e {
 			return &t.hosts[i]
 		}
 	}
-	t.hosts = append(t.hosts, attempt{addr: addr})
+	t.hosts = append(t.hosts, attempt{server: e})
 	return &t.hosts[len(t.hosts)-1]
 }
 
@@ -88,10 +87,10 @@ func (t *Tried) server(ns dnsname.Name) *row {
 	return &t.ns[len(t.ns)-1]
 }
 
-// timeouts of addr so far; ok is false when it must not be asked again.
-func (t *Tried) timeouts(addr netip.AddrPort) (n int, ok bool) {
+// timeouts of e so far; ok is false when it must not be asked again.
+func (t *Tried) timeouts(e zonecut.Endpoint) (n int, ok bool) {
 	for i := range t.hosts {
-		if h := &t.hosts[i]; h.addr == addr {
+		if h := &t.hosts[i]; h.server == e {
 			return h.timeouts, !h.rejected && !h.busy && h.timeouts <= limits.RetriesPerServer
 		}
 	}

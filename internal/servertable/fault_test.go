@@ -1,7 +1,6 @@
 package servertable
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +14,7 @@ func TestAFileThatIsCutOffIsForgotten(t *testing.T) {
 	for name, use := range map[string]func(*Table){
 		"Load":   func(tab *Table) { tab.Load(address(1)) },
 		"Update": func(tab *Table) { tab.Update(address(1), func(r Record) Record { return r }) },
-		"Each":   func(tab *Table) { tab.Each(func(netip.AddrPort, Record) bool { return true }) },
+		"Each":   func(tab *Table) { tab.Each(func(Key, Record) bool { return true }) },
 		"Clear":  (*Table).Clear,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -93,9 +92,9 @@ func (h *helper) kill() {
 
 func wantCoherent(t *testing.T, tab *Table) {
 	t.Helper()
-	tab.Each(func(addr netip.AddrPort, r Record) bool {
+	tab.Each(func(key Key, r Record) bool {
 		if r != coherent(r.Worth) {
-			t.Errorf("%s holds %v", addr, r)
+			t.Errorf("%v holds %v", key, r)
 		}
 		return true
 	})
@@ -128,12 +127,12 @@ func TestKilledAndFrozenProcessesHurtNobody(t *testing.T) {
 		for i := range 50 {
 			n := uint64(round*100 + i)
 			if !tab.Update(address(i), func(Record) Record { return coherent(n) }) {
-				t.Errorf("round %d: %s cannot be changed any more", round, address(i))
+				t.Errorf("round %d: %v cannot be changed any more", round, address(i))
 			}
 			if r, ok := tab.Load(address(i)); !ok || r != coherent(n) {
 				lost++ // beside a frozen writer that may be right once
 				if !frozen {
-					t.Errorf("round %d: %s holds %v", round, address(i), r)
+					t.Errorf("round %d: %v holds %v", round, address(i), r)
 				}
 			}
 		}
@@ -175,7 +174,7 @@ func TestProcessesThatOpenAtOnceShare(t *testing.T) {
 	}
 	tab := open(t, dir)
 	n := 0
-	tab.Each(func(netip.AddrPort, Record) bool { n++; return true })
+	tab.Each(func(Key, Record) bool { n++; return true })
 	if n == 0 {
 		t.Error("the file under the name is not the one that was used")
 	}

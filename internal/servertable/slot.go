@@ -9,9 +9,9 @@ import (
 // Words of a Record.
 const words = 10
 
-// A Record is what is kept for one address.
+// A Record is what is kept for one server.
 type Record struct {
-	// Worth decides who makes room for a new address: of some that come in
+	// Worth decides who makes room for a new server: of some that come in
 	// question, the record with the least.
 	Worth uint64
 	Data  [words]uint64
@@ -20,24 +20,17 @@ type Record struct {
 // slot is the place of one record, two cache lines. The words are:
 //
 //	0      the turn: how many there were, twice, plus 1 while one lasts; below it when it began
-//	1, 2   the address
-//	3      the port, and a mark
+//	1…3    the key (key.go)
 //	4…14   the record
 //	15     checksum of 1 to 14 and the epoch
 type slot [slotWords]atomic.Uint64
 
 const slotWords = 16
 
-// mark is in word 3 of every slot that was ever used.
-const mark = 1 << 16
-
-// key is an address as it stands in words 1 to 3.
-type key [3]uint64
-
 // image is words 1 to 14.
 type image [slotWords - 2]uint64
 
-func imageOf(k key, r Record) (im image) {
+func imageOf(k keyWords, r Record) (im image) {
 	copy(im[:], k[:])
 	im[len(k)] = r.Worth
 	copy(im[len(k)+1:], r.Data[:])
@@ -51,7 +44,7 @@ func (im *image) record() (r Record) {
 }
 
 // has tells whether the slot claims to be that of k.
-func (s *slot) has(k key) bool {
+func (s *slot) has(k keyWords) bool {
 	return s[3].Load() == k[2] && s[2].Load() == k[1] && s[1].Load() == k[0]
 }
 

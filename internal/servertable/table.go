@@ -2,7 +2,6 @@ package servertable
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -69,10 +68,10 @@ func mapped(f *os.File, h *header, ck *clock.Clock, warn func(string)) (*Table, 
 // Close unmaps the table. Nobody may use it any more.
 func (t *Table) Close() error { return unix.Munmap(t.memory) }
 
-// Load is what is kept for addr. Zones of addresses are not part of them.
-func (t *Table) Load(addr netip.AddrPort) (r Record, ok bool) {
+// Load is what is kept for the server of key.
+func (t *Table) Load(key Key) (r Record, ok bool) {
 	defer t.faulted(debug.SetPanicOnFault(true))
-	k := keyOf(addr)
+	k := wordsOf(key)
 	epoch := t.epoch.Load()
 	set := t.set(k)
 	for i := range set {
@@ -87,22 +86,22 @@ func (t *Table) Load(addr netip.AddrPort) (r Record, ok bool) {
 }
 
 // settled is read, again and again while somebody writes.
-func (s *slot) settled(k key, epoch uint64) (im image, ok bool) {
+func (s *slot) settled(k keyWords, epoch uint64) (im image, ok bool) {
 	for range limits.ServersTries {
 		im, ok = s.read(epoch)
 		if ok || !taken(s[0].Load()) {
 			break
 		}
 	}
-	return im, ok && key(im[:3]) == k
+	return im, ok && keyWords(im[:3]) == k
 }
 
-// Update changes what is kept for addr; change gets a zero Record where nothing
+// Update changes what is kept for the server of key; change gets a zero Record where nothing
 // is and returns what to keep. It is called again when somebody else was faster,
 // and must not use the table. Update gives up, and is false, when the others are too many.
-func (t *Table) Update(addr netip.AddrPort, change func(Record) Record) (stored bool) {
+func (t *Table) Update(key Key, change func(Record) Record) (stored bool) {
 	defer t.faulted(debug.SetPanicOnFault(true))
-	k := keyOf(addr)
+	k := wordsOf(key)
 	set := t.set(k)
 	for try := range limits.ServersTries {
 		if try%8 == 7 {
@@ -115,7 +114,7 @@ func (t *Table) Update(addr netip.AddrPort, change func(Record) Record) (stored 
 			continue
 		}
 		var r Record
-		if im, ok := s.read(epoch); ok && key(im[:3]) == k {
+		if im, ok := s.read(epoch); ok && keyWords(im[:3]) == k {
 			r = im.record()
 		}
 		im := imageOf(k, change(r))
@@ -129,7 +128,7 @@ func (t *Table) Update(addr netip.AddrPort, change func(Record) Record) (stored 
 // choose finds the place of k, or the one that it may take: where nothing is,
 // else that of the record with the least worth. before is the place's first word
 // from before it was looked at, so that a write can tell whether this still holds.
-func choose(set *[ways]slot, k key, epoch uint64) (best *slot, before uint64) {
+func choose(set *[ways]slot, k keyWords, epoch uint64) (best *slot, before uint64) {
 	least := ^uint64(0)
 	for i := range set {
 		word := set[i][0].Load()
@@ -157,12 +156,12 @@ func (t *Table) Clear() {
 }
 
 // Each shows all records, in no order, until fn is false.
-func (t *Table) Each(fn func(netip.AddrPort, Record) bool) {
+func (t *Table) Each(fn func(Key, Record) bool) {
 	defer t.faulted(debug.SetPanicOnFault(true))
 	epoch := t.epoch.Load()
 	for i := range t.slots {
 		im, ok := t.slots[i].read(epoch)
-		if ok && !fn(addrOf(key(im[:3])), im.record()) {
+		if ok && !fn(keyOf(keyWords(im[:3])), im.record()) {
 			return
 		}
 	}
@@ -170,7 +169,7 @@ func (t *Table) Each(fn func(netip.AddrPort, Record) bool) {
 
 // set are the places that k may have. The hash is seeded by a secret of the file,
 // because the addresses come from strangers.
-func (t *Table) set(k key) *[ways]slot {
+func (t *Table) set(k keyWords) *[ways]slot {
 	h := mix(mix(mix(t.seed[0], k[0]), k[1]), k[2]^t.seed[1])
 	h = mix(h, t.seed[1])
 	first := h % (limits.ServersKept / ways) * ways

@@ -24,26 +24,26 @@ func open(t testing.TB, dir string) *Table {
 }
 
 // address makes the nth of many addresses, IPv4 and IPv6.
-func address(n int) netip.AddrPort {
+func address(n int) Key {
 	if n%2 == 0 {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 53)
+		return Key{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 53)}
 	}
 	b := [16]byte{0x20, 1, 0xd, 0xb8}
 	binary.BigEndian.PutUint32(b[12:], uint32(n))
-	return netip.AddrPortFrom(netip.AddrFrom16(b), 53)
+	return Key{Addr: netip.AddrPortFrom(netip.AddrFrom16(b), 53)}
 }
 
-func put(t *testing.T, tab *Table, addr netip.AddrPort, worth, data uint64) {
+func put(t *testing.T, tab *Table, key Key, worth, data uint64) {
 	t.Helper()
-	if !tab.Update(addr, func(r Record) Record { r.Worth, r.Data[0] = worth, data; return r }) {
-		t.Fatalf("%s was not updated", addr)
+	if !tab.Update(key, func(r Record) Record { r.Worth, r.Data[0] = worth, data; return r }) {
+		t.Fatalf("%v was not updated", key)
 	}
 }
 
-func wantData(t *testing.T, tab *Table, addr netip.AddrPort, want uint64) {
+func wantData(t *testing.T, tab *Table, key Key, want uint64) {
 	t.Helper()
-	if r, ok := tab.Load(addr); !ok || r.Data[0] != want {
-		t.Errorf("%s: got %d, %v; want %d", addr, r.Data[0], ok, want)
+	if r, ok := tab.Load(key); !ok || r.Data[0] != want {
+		t.Errorf("%v: got %d, %v; want %d", key, r.Data[0], ok, want)
 	}
 }
 
@@ -56,13 +56,22 @@ func TestMappingsShareRecords(t *testing.T) {
 	for i := range 100 {
 		wantData(t, b, address(i), uint64(i))
 	}
-	other := netip.AddrPortFrom(address(4).Addr(), 5353)
+	other := Key{Addr: netip.AddrPortFrom(address(4).Addr.Addr(), 5353)}
 	if _, ok := b.Load(other); ok {
 		t.Error("another port of the same address is known")
 	}
-	seen := map[netip.AddrPort]uint64{}
-	b.Each(func(addr netip.AddrPort, r Record) bool { seen[addr] = r.Data[0]; return true })
-	if len(seen) != 100 || seen[address(7)] != 7 || seen[address(8)] != 8 {
+	for _, kind := range []uint32{1, 1 << 31, ^uint32(0)} { // of one address: servers that are spoken to differently
+		other := Key{address(4).Addr, kind}
+		if _, ok := b.Load(other); ok {
+			t.Errorf("kind %d of the same address is known", kind)
+		}
+		put(t, a, other, 1, uint64(kind))
+		wantData(t, b, other, uint64(kind))
+		wantData(t, b, address(4), 4)
+	}
+	seen := map[Key]uint64{}
+	b.Each(func(key Key, r Record) bool { seen[key] = r.Data[0]; return true })
+	if len(seen) != 103 || seen[Key{address(4).Addr, 1 << 31}] != 1<<31 || seen[address(7)] != 7 || seen[address(8)] != 8 {
 		t.Errorf("Each showed %d records, %d and %d", len(seen), seen[address(7)], seen[address(8)])
 	}
 	b.Clear()
@@ -129,10 +138,10 @@ func TestUpdatesAtOnceAllCount(t *testing.T) {
 }
 
 // neighbours are n addresses that have the same places.
-func neighbours(tab *Table, n int) (list []netip.AddrPort) {
-	first := tab.set(keyOf(address(0)))
+func neighbours(tab *Table, n int) (list []Key) {
+	first := tab.set(wordsOf(address(0)))
 	for i := 0; len(list) < n; i++ {
-		if a := address(i); tab.set(keyOf(a)) == first {
+		if a := address(i); tab.set(wordsOf(a)) == first {
 			list = append(list, a)
 		}
 	}
@@ -161,7 +170,7 @@ func TestBounded(t *testing.T) {
 		put(t, tab, address(i), uint64(i), uint64(i))
 	}
 	n := 0
-	tab.Each(func(netip.AddrPort, Record) bool { n++; return true })
+	tab.Each(func(Key, Record) bool { n++; return true })
 	if n < limits.ServersKept*9/10 || n > limits.ServersKept {
 		t.Errorf("%d records are kept, want nearly %d", n, limits.ServersKept)
 	}
@@ -176,7 +185,7 @@ func TestATurnThatLastsTooLongIsTakenOver(t *testing.T) {
 	}
 	defer tab.Close()
 	put(t, tab, address(1), 1, 1)
-	s, before := choose(tab.set(keyOf(address(1))), keyOf(address(1)), tab.epoch.Load())
+	s, before := choose(tab.set(wordsOf(address(1))), wordsOf(address(1)), tab.epoch.Load())
 	s[0].Store(begun(before, ck.Boot())) // and its owner is killed before it wrote
 	wantData(t, tab, address(1), 1)
 	if tab.Update(address(1), func(r Record) Record { r.Data[0] = 2; return r }) {

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
-	"kresd/internal/resolve"
 )
 
 func TestMixedCaseIsRandomAndTheSameName(t *testing.T) {
@@ -90,7 +89,7 @@ func TestNoCaseSendsPlainLettersAndTakesAny(t *testing.T) {
 	}}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
 	x := question(t, s.addr, text)
-	x.Server = resolve.Server{Addr: s.addr, NoCase: true}
+	x.NoCase = true
 	r, err := e.Exchange(background, x)
 	if address(t, r, err) != truth || r.TCP || r.CaseLost {
 		t.Errorf("reply %+v, want a plain one over UDP", r)

@@ -197,10 +197,11 @@ func (j *jar) forget(from netip.AddrPort) {
 // cookieRoom is enough for the option.
 const cookieRoom = 4 + 8 + maxServerCookie
 
-// bake appends the options of a question that leaves by UDP in this manner.
+// bake appends the options of a question that is asked in this manner. Cookies are
+// for plain DNS: another protocol authenticates more than they do.
 func (e *Exchanger) bake(dst []byte, w *expectation, x *resolve.Exchange, m manner) []byte {
 	w.cookies = cookieNone
-	if x.NoEDNS {
+	if x.NoEDNS || !x.Peer.Plain() {
 		return dst
 	}
 	dst = e.jar.option(dst, w, x.Addr, e.source(x.Addr.Addr()))

@@ -97,7 +97,7 @@ func (d *doubt) askTCP(ctx context.Context, mixed bool) {
 	d.e.group.Go("tcp beside udp", func() {
 		r := tcpReply{err: ErrClosed} // what a panic leaves
 		defer func() { got <- r }()
-		r.reply, r.err = d.e.askTCP(ctx, d.x, mixed)
+		r.reply, r.err = d.e.askConnected(ctx, d.x, mixed)
 	})
 }
 
@@ -183,7 +183,7 @@ func (e *Exchanger) settle(ctx context.Context, x *resolve.Exchange, m manner, r
 	if x.Tell != nil {
 		x.Tell(resolve.DatagramSeen{What: v.seen(), After: reply.RTT, Then: resolve.AsksTCP})
 	}
-	return e.askTCP(ctx, x, false)
+	return e.askConnected(ctx, x, false)
 }
 
 // again asks once more over UDP, in another manner.

@@ -10,6 +10,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
+	"kresd/internal/zonecut"
 )
 
 // Failures beyond those of package resolve, each a kind of one there.
@@ -57,7 +58,7 @@ type Exchanger struct {
 	joint   *joint
 	lates   *lates
 	jar     *jar
-	servers limits.Gate[netip.AddrPort] // questions that wait for each
+	servers limits.Gate[zonecut.Endpoint] // questions that wait for each
 	stats   counters
 	closed  atomic.Bool
 }
@@ -111,6 +112,9 @@ func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.R
 		return resolve.Reply{}, fmt.Errorf("no address or no name: %w", resolve.ErrUnreachable)
 	}
 	x.Addr = netip.AddrPortFrom(x.Addr.Addr().Unmap(), x.Addr.Port())
+	if err := e.speaks(x.Endpoint); err != nil {
+		return resolve.Reply{}, err
+	}
 	if x.Budget == nil {
 		x.Budget = resolve.NewBudget(e.counters)
 	}
@@ -121,10 +125,11 @@ func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.R
 }
 
 // run asks in the ways that are left: UDP first, then TCP where UDP was not
-// enough or not to be trusted.
+// enough or not to be trusted. A server whose peer demands a protocol is asked in
+// that one only.
 func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
-	if x.TCP {
-		return e.askTCP(ctx, x, false)
+	if x.TCP || !x.Peer.Plain() {
+		return e.askConnected(ctx, x, false)
 	}
 	m := strict(x)
 	reply, v, err := e.askUDP(ctx, x, m)

@@ -19,7 +19,8 @@ type joint struct {
 	closed  bool
 }
 
-// flightKey is all that makes two exchanges equal.
+// flightKey is all that makes two exchanges equal. The server's peer is a part of
+// it: an answer that came in plain DNS is never that to a question which demands TLS.
 type flightKey struct {
 	resolve.Server
 	resolve.Question
@@ -121,7 +122,7 @@ func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k flightKey, 
 	if err := e.place(ctx, x); err != nil {
 		return resolve.Reply{}, err // who joined asks for a place itself
 	}
-	defer e.servers.Leave(k.Addr)
+	defer e.servers.Leave(k.Endpoint)
 	reply, err := e.run(ctx, x)
 	f.reply, f.err = reply, err
 	f.abandoned = err != nil && (ctx.Err() != nil || errors.Is(err, resolve.ErrBudget))
@@ -134,7 +135,7 @@ func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) error {
 	if x.Queue {
 		queue = limits.QueuedPerServer
 	}
-	waited, ok := e.servers.Enter(ctx, x.Addr, maxWaiting(x), queue)
+	waited, ok := e.servers.Enter(ctx, x.Endpoint, maxWaiting(x), queue)
 	switch {
 	case ok:
 		return nil

@@ -19,6 +19,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -185,7 +186,7 @@ func name(t testing.TB, text string) dnsname.Name {
 // question is an exchange for the A record of text.
 func question(t testing.TB, to netip.AddrPort, text string) resolve.Exchange {
 	return resolve.Exchange{
-		Server:   resolve.Server{Addr: to},
+		Server:   resolve.Server{Endpoint: zonecut.Endpoint{Addr: to}},
 		Question: resolve.Question{Name: name(t, text), Type: wire.TypeA, Class: wire.ClassIN},
 		Timeout:  limits.UDPMaxTimeout,
 		Budget:   resolve.NewBudget(nil),

@@ -10,6 +10,7 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // playedConn is a connection on which everything has already been said.
@@ -37,11 +38,11 @@ func FuzzStream(f *testing.F) {
 		f.Add(framed(g.make(q), reply(q, truth)))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		w := &tcpWaiter{want: *want, got: make(chan tcpAnswer, 1)}
-		c := &tcpConn{pool: newPool(&Exchanger{}), waiting: map[uint16]*tcpWaiter{want.id: w}}
+		w := &waiter{want: *want, got: make(chan delivery, 1)}
+		c := &connection{pool: newPool(&Exchanger{}), waiting: map[uint16]*waiter{want.id: w}}
 		conn := &playedConn{}
 		conn.said.Reset(stream)
-		c.conn = conn
+		c.link = newStream(conn, zonecut.Do53)
 		c.read()
 		if c.strays > limits.UpstreamTCPStrays {
 			t.Errorf("%d messages that nobody asked for were read", c.strays)

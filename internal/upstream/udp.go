@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -37,7 +36,7 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, m manner) (
 	}
 	e.compose(a, x, m)
 	a.sent = e.clock.Mono()
-	if err := e.send(x.Budget, x.Addr.Addr(), outlet{fd: a.fd}, a.query); err != nil {
+	if err := e.send(x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
 		return resolve.Reply{}, ignored, sendError(err)
 	}
 	limit := attemptTime(x.Timeout)
@@ -249,11 +248,4 @@ func sendError(err error) error {
 		return fmt.Errorf("send: %w: %w", errno, resolve.ErrLocal)
 	}
 	return socketError("send", errno)
-}
-
-// frame puts the two octets of length before a message (RFC 1035, section
-// 4.2.2) that begins at msg[2].
-func frame(msg []byte) []byte {
-	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
-	return msg
 }

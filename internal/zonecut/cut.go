@@ -2,12 +2,22 @@
 // name, the servers that its parent named, and their addresses (RFC 1034,
 // section 4.2.1).
 //
-// A Cut is what a referral told, or what the cache or the root hints kept of
-// one. The package sends nothing and stores nothing; whether to believe a
-// referral is iterate's business, which server to ask next is selection's.
+// A Cut is what a referral told, what the cache or the root hints kept of one, or
+// what the operator configured (FORWARD, STUB).
+//
+// Reading this package:
+//
+//   - cut.go: the delegation and its name servers
+//   - peer.go: how a name server must be spoken to where that is not plain DNS, and
+//     what identifies a server by that (Endpoint)
+//
+// The package sends nothing and stores nothing; whether to believe a referral is
+// iterate's business, which server to ask next is selection's, and how a protocol
+// is spoken is upstream's.
 package zonecut
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"kresd/internal/dnsname"
@@ -42,6 +52,9 @@ type NameServer struct {
 	// Port is the port of a server that the operator configured; 0 stands for the
 	// usual one.
 	Port uint16
+	// Peer is how a server that the operator configured must be spoken to; the zero
+	// Peer stands for plain DNS. It is the same at all addresses.
+	Peer Peer
 }
 
 // Clone is a copy whose list of servers may be changed.
@@ -50,6 +63,31 @@ func (c *Cut) Clone() *Cut {
 	d.NS = make([]NameServer, len(c.NS))
 	copy(d.NS, c.NS)
 	return &d
+}
+
+// Plain tells whether all servers are spoken to in plain DNS. A cut of which this is
+// not true is the operator's and must not be stored without its peers.
+func (c *Cut) Plain() bool {
+	for i := range c.NS {
+		if !c.NS[i].Peer.Plain() {
+			return false
+		}
+	}
+	return true
+}
+
+// AppendEndpoints appends what tells the servers of one cut from those of another:
+// addresses, ports and the kinds of their peers.
+func (c *Cut) AppendEndpoints(b []byte) []byte {
+	for i := range c.NS {
+		ns := &c.NS[i]
+		for _, a := range ns.Addrs {
+			raw := a.As16()
+			b = binary.BigEndian.AppendUint16(append(b, raw[:]...), ns.Port)
+			b = binary.BigEndian.AppendUint32(b, ns.Peer.Kind())
+		}
+	}
+	return b
 }
 
 // Find returns the name server called name, or nil.

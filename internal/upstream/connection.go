@@ -1,14 +1,10 @@
 package upstream
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -16,54 +12,55 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // errConnEnded says that a connection ended before the answer came, by no fault
 // of the question: it may be asked again on a fresh one (RFC 7766, section 6.2.4).
 var errConnEnded = fmt.Errorf("connection ended: %w", resolve.ErrUnreachable)
 
-// tcpConn is one connection with many questions in flight, whose answers come
-// in any order (RFC 7766, section 6.2.1.1). Its own goroutine dials, then reads.
-type tcpConn struct {
+// connection is a link to one server with many questions in flight, whose answers
+// come in any order (RFC 7766, section 6.2.1.1). Its own goroutine dials, then reads.
+type connection struct {
 	pool *pool
-	to   netip.AddrPort
+	to   zonecut.Endpoint
 
-	dialed chan struct{} // closed when conn or dialErr is set
-	conn   net.Conn
-	fail   error // why there is no conn
+	dialed chan struct{} // closed when link or fail is set
+	link   link
+	fail   error // why there is no link
 
 	writing sync.Mutex // held while a message is written
 
 	mu      sync.Mutex
-	waiting map[uint16]*tcpWaiter
+	waiting map[uint16]*waiter
 	alone   bool // serves one question only, until its first answer
 	doomed  bool // takes no new questions
 	strays  int
 }
 
-// tcpWaiter waits for one answer.
-type tcpWaiter struct {
+// waiter waits for one answer.
+type waiter struct {
 	want expectation
-	got  chan tcpAnswer // room for the one answer
+	got  chan delivery // room for the one answer
 }
 
-// tcpAnswer is a message that matched, or why there will be none.
-type tcpAnswer struct {
+// delivery is a message that matched, or why there will be none.
+type delivery struct {
 	pkt []byte
 	err error
 }
 
-// askTCP asks over a connection that is open, or opens one. A connection that
-// ends without an answer costs one more try on a fresh one; servers close idle
-// connections while we write.
-func (e *Exchanger) askTCP(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, error) {
+// askConnected asks over a connection that is open, or opens one: TCP, or whatever
+// the server's peer demands. A connection that ends without an answer costs one more
+// try on a fresh one; servers close idle connections while we write.
+func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, error) {
 	began := e.clock.Mono()
-	reply, err := e.tryTCP(ctx, x, mixed, false)
+	reply, err := e.tryConnected(ctx, x, mixed, false)
 	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
 		if x.Tell != nil {
 			x.Tell(resolve.ConnectionEnded{})
 		}
-		reply, err = e.tryTCP(ctx, x, mixed, true)
+		reply, err = e.tryConnected(ctx, x, mixed, true)
 	}
 	if x.Tell != nil && err != nil && ctx.Err() == nil {
 		x.Tell(resolve.TCPFailed{After: e.clock.Mono() - began, Err: err})
@@ -71,11 +68,13 @@ func (e *Exchanger) askTCP(ctx context.Context, x *resolve.Exchange, mixed bool)
 	if err != nil && e.closed.Load() {
 		err = ErrClosed
 	}
-	reply.TCP = true
+	// Where a server is always asked over a connection, its failure is the server's
+	// and not that of TCP.
+	reply.TCP = err == nil || x.Peer.Plain()
 	return reply, err
 }
 
-func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fresh bool) (resolve.Reply, error) {
+func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed, fresh bool) (resolve.Reply, error) {
 	c, w, err := e.pool.get(x, fresh)
 	if err != nil {
 		return resolve.Reply{}, err
@@ -116,7 +115,7 @@ func (e *Exchanger) tryTCP(ctx context.Context, x *resolve.Exchange, mixed, fres
 }
 
 // isOpen tells whether dialling is over.
-func (c *tcpConn) isOpen() bool {
+func (c *connection) isOpen() bool {
 	select {
 	case <-c.dialed:
 		return true
@@ -126,7 +125,7 @@ func (c *tcpConn) isOpen() bool {
 }
 
 // ask writes the question. The waiter's ID is its own already.
-func (c *tcpConn) ask(x *resolve.Exchange, w *tcpWaiter, mixed bool) error {
+func (c *connection) ask(x *resolve.Exchange, w *waiter, mixed bool) error {
 	e := c.pool.e
 	offer := uint16(0)
 	if !x.NoEDNS {
@@ -144,10 +143,10 @@ func (c *tcpConn) ask(x *resolve.Exchange, w *tcpWaiter, mixed bool) error {
 	c.mu.Unlock()
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	err := e.send(x.Budget, x.Addr.Addr(), outlet{conn: c.conn}, frame(msg))
-	if err != nil && !errors.Is(err, resolve.ErrBudget) {
+	err := e.send(x.Budget, x.Endpoint, outlet{link: c.link}, msg)
+	if err != nil && !errors.Is(err, resolve.ErrBudget) && !errors.Is(err, ErrNoTransport) {
 		c.doom() // half a message may be on its way
-		_ = c.conn.Close()
+		_ = c.link.close()
 		return errConnEnded
 	}
 	return err
@@ -155,7 +154,7 @@ func (c *tcpConn) ask(x *resolve.Exchange, w *tcpWaiter, mixed bool) error {
 
 // await waits for the answer. A connection on which one did not come gets no
 // further questions: it may be dead without having told.
-func (c *tcpConn) await(ctx context.Context, w *tcpWaiter) ([]byte, error) {
+func (c *connection) await(ctx context.Context, w *waiter) ([]byte, error) {
 	timer := time.NewTimer(limits.TCPAnswerTimeout)
 	defer timer.Stop()
 	select {
@@ -171,7 +170,7 @@ func (c *tcpConn) await(ctx context.Context, w *tcpWaiter) ([]byte, error) {
 }
 
 // doom stops new questions on the connection.
-func (c *tcpConn) doom() {
+func (c *connection) doom() {
 	c.pool.drop(c)
 	c.mu.Lock()
 	c.doomed = true
@@ -179,7 +178,7 @@ func (c *tcpConn) doom() {
 }
 
 // forget takes a waiter off. The last one of a doomed connection closes it.
-func (c *tcpConn) forget(w *tcpWaiter) {
+func (c *connection) forget(w *waiter) {
 	c.mu.Lock()
 	delete(c.waiting, w.want.id)
 	over := c.doomed && len(c.waiting) == 0
@@ -190,18 +189,18 @@ func (c *tcpConn) forget(w *tcpWaiter) {
 }
 
 // shut closes the connection if there is one by now; its goroutine ends by that.
-func (c *tcpConn) shut() {
+func (c *connection) shut() {
 	select {
 	case <-c.dialed:
-		if c.conn != nil {
-			_ = c.conn.Close()
+		if c.link != nil {
+			_ = c.link.close()
 		}
 	default: // dialling; nothing dooms a connection before that is over
 	}
 }
 
 // run is the connection's goroutine.
-func (c *tcpConn) run(ctx context.Context) {
+func (c *connection) run(ctx context.Context) {
 	defer c.end()
 	c.dial(ctx)
 	if c.fail == nil {
@@ -210,27 +209,27 @@ func (c *tcpConn) run(ctx context.Context) {
 }
 
 // dial ends the wait of all who need the connection, whatever happens.
-func (c *tcpConn) dial(ctx context.Context) {
+func (c *connection) dial(ctx context.Context) {
 	defer close(c.dialed)
 	c.fail = errConnEnded
-	if c.conn, c.fail = c.pool.dial(ctx, c.to); c.fail != nil {
+	if c.link, c.fail = c.pool.dialers[c.to.Peer.Protocol()](ctx, c.to); c.fail != nil {
 		c.doom() // before anybody hears of it: who asks again is not to find it in the pool
 	}
 }
 
 // end tells all who wait that nothing more will come.
-func (c *tcpConn) end() {
+func (c *connection) end() {
 	c.doom()
 	c.shut()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.waiting {
-		w.tell(tcpAnswer{err: errConnEnded})
+		w.tell(delivery{err: errConnEnded})
 	}
 }
 
 // tell hands over an answer; a second one finds no room and is dropped.
-func (w *tcpWaiter) tell(a tcpAnswer) {
+func (w *waiter) tell(a delivery) {
 	select {
 	case w.got <- a:
 	default:
@@ -239,50 +238,17 @@ func (w *tcpWaiter) tell(a tcpAnswer) {
 
 // read takes messages until the connection ends, is idle for too long, or
 // brings too much that nobody asked for.
-func (c *tcpConn) read() {
-	r := bufio.NewReader(c.conn)
+func (c *connection) read() {
 	for {
-		pkt, err := c.message(r)
+		pkt, err := c.link.read(c.busy)
 		if err != nil || !c.deliver(pkt) {
 			return
 		}
 	}
 }
 
-// message reads one message. Between messages the connection may idle; one that
-// began must end soon, however slowly its octets drip.
-func (c *tcpConn) message(r *bufio.Reader) ([]byte, error) {
-	if err := c.idleUntilData(r); err != nil {
-		return nil, err
-	}
-	if err := c.conn.SetReadDeadline(time.Now().Add(limits.TCPWholeMessage)); err != nil {
-		return nil, err
-	}
-	var head [2]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
-	}
-	pkt := make([]byte, binary.BigEndian.Uint16(head[:]))
-	_, err := io.ReadFull(r, pkt)
-	return pkt, err
-}
-
-// idleUntilData waits for the next message. Idle time counts only while nobody
-// waits for an answer.
-func (c *tcpConn) idleUntilData(r *bufio.Reader) error {
-	for {
-		if err := c.conn.SetReadDeadline(time.Now().Add(limits.UpstreamTCPIdle)); err != nil {
-			return err
-		}
-		_, err := r.Peek(1)
-		if err == nil || !isTimeout(err) || !c.busy() {
-			return err
-		}
-	}
-}
-
 // busy tells whether somebody waits; if not, nobody will.
-func (c *tcpConn) busy() bool {
+func (c *connection) busy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) == 0 {
@@ -294,21 +260,21 @@ func (c *tcpConn) busy() bool {
 // deliver gives a message to whoever it answers and tells whether to go on. A
 // message for nobody may answer a question that was given up; a stream of them
 // is somebody's joke.
-func (c *tcpConn) deliver(pkt []byte) bool {
+func (c *connection) deliver(pkt []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(pkt) >= wire.HeaderLen {
 		w := c.waiting[binary.BigEndian.Uint16(pkt)]
 		if w != nil && w.matches(pkt) {
 			c.alone, c.strays = false, 0
-			w.tell(tcpAnswer{pkt: pkt})
+			w.tell(delivery{pkt: pkt})
 			delete(c.waiting, w.want.id)
 			return true
 		}
 		// With our ID and another question it is the server itself that answers
 		// something else: no better answer will follow on this connection.
 		if w != nil && w.want.question != nil {
-			w.tell(tcpAnswer{err: errOtherQuestion})
+			w.tell(delivery{err: errOtherQuestion})
 			delete(c.waiting, w.want.id)
 		}
 	}
@@ -322,7 +288,7 @@ var errOtherQuestion = fmt.Errorf("another question's answer: %w", ErrMalformed)
 
 // matches judges what cannot be forged from off the path: an error without a
 // question counts, and so does an answer that is marked truncated.
-func (w *tcpWaiter) matches(pkt []byte) bool {
+func (w *waiter) matches(pkt []byte) bool {
 	if w.want.question == nil {
 		return false // not asked yet
 	}
@@ -351,9 +317,4 @@ func dialError(err error) error {
 		blame = resolve.ErrTimeout
 	}
 	return fmt.Errorf("%w: %w", err, blame)
-}
-
-func isTimeout(err error) bool {
-	var n net.Error
-	return errors.As(err, &n) && n.Timeout()
 }

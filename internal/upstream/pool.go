@@ -4,12 +4,12 @@ import (
 	"context"
 	"maps"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/zonecut"
 )
 
 // pool holds the connections that take questions, by server. A connection
@@ -19,14 +19,19 @@ type pool struct {
 	ctx    context.Context // ends dialling when the pool is closed
 	cancel context.CancelFunc
 
+	// dialers open links, by the protocol of the server's peer. A protocol without
+	// one cannot be spoken.
+	dialers map[zonecut.Protocol]dialer
+
 	mu     sync.Mutex
-	conns  map[netip.AddrPort][]*tcpConn
-	live   map[*tcpConn]struct{} // every connection whose goroutine runs
+	conns  map[zonecut.Endpoint][]*connection
+	live   map[*connection]struct{} // every connection whose goroutine runs
 	closed bool
 }
 
 func newPool(e *Exchanger) *pool {
-	p := &pool{e: e, conns: map[netip.AddrPort][]*tcpConn{}, live: map[*tcpConn]struct{}{}}
+	p := &pool{e: e, conns: map[zonecut.Endpoint][]*connection{}, live: map[*connection]struct{}{}}
+	p.dialers = map[zonecut.Protocol]dialer{zonecut.Do53: p.dialTCP}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -35,30 +40,30 @@ func newPool(e *Exchanger) *pool {
 // which is debited. A fresh connection is opened in any case and serves this
 // question alone until it has answered: there are servers that close after each
 // answer.
-func (p *pool) get(x *resolve.Exchange, fresh bool) (*tcpConn, *tcpWaiter, error) {
+func (p *pool) get(x *resolve.Exchange, fresh bool) (*connection, *waiter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, nil, ErrClosed
 	}
 	if !fresh {
-		for _, c := range p.conns[x.Addr] {
+		for _, c := range p.conns[x.Endpoint] {
 			if w := c.enter(); w != nil {
 				return c, w, nil
 			}
 		}
 	}
-	if !p.room(x.Addr) {
+	if !p.room(x.Endpoint) {
 		p.e.counters.Hit(limits.UpstreamTCP)
 		return nil, nil, ErrBusy
 	}
 	if err := x.Budget.Connect(); err != nil {
 		return nil, nil, err
 	}
-	c := &tcpConn{pool: p, to: x.Addr, dialed: make(chan struct{}), waiting: map[uint16]*tcpWaiter{}}
+	c := &connection{pool: p, to: x.Endpoint, dialed: make(chan struct{}), waiting: map[uint16]*waiter{}}
 	w := c.enter()
 	c.alone = fresh
-	p.conns[x.Addr] = append(p.conns[x.Addr], c)
+	p.conns[x.Endpoint] = append(p.conns[x.Endpoint], c)
 	p.live[c] = struct{}{}
 	p.e.group.Go("upstream tcp", func() {
 		defer p.gone(c)
@@ -69,7 +74,7 @@ func (p *pool) get(x *resolve.Exchange, fresh bool) (*tcpConn, *tcpWaiter, error
 
 // room tells whether one more connection may be opened. When there are many, one
 // that idles gives way.
-func (p *pool) room(to netip.AddrPort) bool {
+func (p *pool) room(to zonecut.Endpoint) bool {
 	if len(p.conns[to]) >= limits.UpstreamTCPPerServer {
 		return false
 	}
@@ -87,13 +92,13 @@ func (p *pool) room(to netip.AddrPort) bool {
 }
 
 // enter reserves room for one question, nil when there is none.
-func (c *tcpConn) enter() *tcpWaiter {
+func (c *connection) enter() *waiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.doomed || c.alone || len(c.waiting) >= limits.UpstreamTCPInFlight {
 		return nil
 	}
-	w := &tcpWaiter{got: make(chan tcpAnswer, 1)}
+	w := &waiter{got: make(chan delivery, 1)}
 	w.want = expectation{anyCase: true, size: 0xffff, id: c.pool.e.entropy.uint16()}
 	for c.waiting[w.want.id] != nil {
 		w.want.id = c.pool.e.entropy.uint16()
@@ -103,7 +108,7 @@ func (c *tcpConn) enter() *tcpWaiter {
 }
 
 // idle closes a connection without questions and tells whether it was one.
-func (c *tcpConn) idle() bool {
+func (c *connection) idle() bool {
 	select {
 	case <-c.dialed:
 	default:
@@ -111,22 +116,22 @@ func (c *tcpConn) idle() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.waiting) > 0 || c.conn == nil {
+	if len(c.waiting) > 0 || c.link == nil {
 		return false
 	}
 	c.doomed = true
-	_ = c.conn.Close()
+	_ = c.link.close()
 	return true
 }
 
 // drop takes a connection out of the choice.
-func (p *pool) drop(c *tcpConn) {
+func (p *pool) drop(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.remove(c)
 }
 
-func (p *pool) remove(c *tcpConn) {
+func (p *pool) remove(c *connection) {
 	list := p.conns[c.to]
 	if i := slices.Index(list, c); i >= 0 {
 		list = slices.Delete(list, i, i+1)
@@ -139,23 +144,23 @@ func (p *pool) remove(c *tcpConn) {
 }
 
 // gone notes that a connection's goroutine ends.
-func (p *pool) gone(c *tcpConn) {
+func (p *pool) gone(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.live, c)
 }
 
-// dial connects from the configured address.
-func (p *pool) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+// dialTCP connects from the configured address.
+func (p *pool) dialTCP(ctx context.Context, to zonecut.Endpoint) (link, error) {
 	d := net.Dialer{Timeout: limits.TCPConnectTimeout, KeepAlive: -1}
-	if from := p.e.source(to.Addr()); !from.IsUnspecified() {
+	if from := p.e.source(to.Addr.Addr()); !from.IsUnspecified() {
 		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
 	}
-	conn, err := d.DialContext(ctx, "tcp", to.String())
+	conn, err := d.DialContext(ctx, "tcp", to.Addr.String())
 	if err != nil {
 		return nil, dialError(err)
 	}
-	return conn, nil
+	return newStream(conn, zonecut.Do53), nil
 }
 
 // close ends every connection and refuses new ones. Dialling ends by the

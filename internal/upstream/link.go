@@ -1,0 +1,101 @@
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/zonecut"
+)
+
+// A link carries whole messages to one server and back: all that a connection
+// needs of TCP, and of any protocol that is added. What a protocol does with a
+// message on its way (its length in front, a stream of its own) stays behind the
+// link.
+type link interface {
+	// protocol is what the link speaks.
+	protocol() zonecut.Protocol
+	// write sends the message that begins at msg[2]; the two octets before it are
+	// room for its length. One goroutine at a time writes.
+	write(msg []byte) error
+	// read returns the next message, in new memory. Each time that nothing came for
+	// limits.UpstreamTCPIdle it calls wait, and ends when that is false; a message
+	// that has begun must end soon, however slowly its octets drip. One goroutine
+	// reads.
+	read(wait func() bool) ([]byte, error)
+	// close ends the link, and read by that.
+	close() error
+}
+
+// A dialer opens a link to a server, which it has authenticated where the server's
+// peer demands that. Its errors are kinds of resolve's.
+type dialer func(ctx context.Context, to zonecut.Endpoint) (link, error)
+
+// ErrNoTransport: the server must be spoken to in a protocol that cannot be spoken
+// here. Nothing was sent, and nothing is learnt about the server by that.
+var ErrNoTransport = errors.New("no transport for this protocol")
+
+// speaks says why a server cannot be asked in the protocol of its peer; nil: it can.
+// A question that demands another protocol is never sent in plain DNS instead.
+func (e *Exchanger) speaks(to zonecut.Endpoint) error {
+	if e.pool.dialers[to.Peer.Protocol()] == nil {
+		return fmt.Errorf("%s: %w", to, ErrNoTransport)
+	}
+	return nil
+}
+
+// stream is a link over a stream of octets, where each message follows its length
+// in two octets (RFC 1035, section 4.2.2): TCP, and TLS over it.
+type stream struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	speaks zonecut.Protocol
+}
+
+func newStream(conn net.Conn, speaks zonecut.Protocol) *stream {
+	return &stream{conn, bufio.NewReader(conn), speaks}
+}
+
+func (s *stream) protocol() zonecut.Protocol { return s.speaks }
+
+func (s *stream) close() error { return s.conn.Close() }
+
+func (s *stream) read(wait func() bool) ([]byte, error) {
+	if err := s.idle(wait); err != nil {
+		return nil, err
+	}
+	if err := s.conn.SetReadDeadline(time.Now().Add(limits.TCPWholeMessage)); err != nil {
+		return nil, err
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(s.in, head[:]); err != nil {
+		return nil, err
+	}
+	pkt := make([]byte, binary.BigEndian.Uint16(head[:]))
+	_, err := io.ReadFull(s.in, pkt)
+	return pkt, err
+}
+
+// idle waits for the first octet of a message.
+func (s *stream) idle(wait func() bool) error {
+	for {
+		if err := s.conn.SetReadDeadline(time.Now().Add(limits.UpstreamTCPIdle)); err != nil {
+			return err
+		}
+		_, err := s.in.Peek(1)
+		if err == nil || !isTimeout(err) || !wait() {
+			return err
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}

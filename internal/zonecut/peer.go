@@ -1,0 +1,208 @@
+package zonecut
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"unique"
+)
+
+// Protocol is what carries questions to a server and its answers back (RFC 9499,
+// section 6).
+type Protocol uint8
+
+// The protocols, under the names that RFC 9499 gives them.
+const (
+	Do53 Protocol = iota // plain DNS over UDP, and over TCP where UDP is not enough
+	DoT                  // DNS over TLS (RFC 7858)
+	DoH                  // DNS over HTTPS (RFC 8484)
+	DoQ                  // DNS over QUIC (RFC 9250)
+)
+
+// String is the protocol's name in sentences.
+func (p Protocol) String() string {
+	switch p {
+	case Do53:
+		return "plain DNS"
+	case DoT:
+		return "DNS over TLS"
+	case DoH:
+		return "DNS over HTTPS"
+	case DoQ:
+		return "DNS over QUIC"
+	}
+	return fmt.Sprintf("protocol %d", uint8(p))
+}
+
+// Port is where servers usually listen for the protocol.
+func (p Protocol) Port() uint16 {
+	switch p {
+	case DoT, DoQ:
+		return 853
+	case DoH:
+		return 443
+	}
+	return 53
+}
+
+// A Pin is the SHA-256 of a certificate's public key information (RFC 7858,
+// section 4.2).
+type Pin = [sha256.Size]byte
+
+// PeerConfig says in which protocol a server has to be spoken to and how it shows
+// that it is the server that was meant. There is one way to show that: Pins, Names
+// or Insecure.
+type PeerConfig struct {
+	Protocol Protocol // not Do53
+	// Names are those of which the server's certificate must have one. The first
+	// is sent as the server's name (SNI).
+	Names []string
+	// Authorities are the certificates, in DER, of which one must vouch for a
+	// server with Names; none stands for those that the system trusts.
+	Authorities [][]byte
+	// Pins are the keys of which the server must have one.
+	Pins []Pin
+	// Insecure encrypts and takes any server for the right one.
+	Insecure bool
+	// Path is where a DoH server takes questions; it begins with a slash.
+	Path string
+}
+
+// A Peer is how a server must be spoken to, beside its address. The zero Peer is
+// plain DNS. A Peer never changes and is as small as a pointer; two are equal (==)
+// exactly when all that their configurations say is equal, so that a Peer can be a
+// part of what identifies a server.
+type Peer struct{ handle unique.Handle[peer] }
+
+// peer is a PeerConfig in a form that can be compared. Lists of which the order
+// means nothing are sorted.
+type peer struct {
+	protocol          Protocol
+	insecure          bool
+	names, path       string // names: each behind a zero octet
+	pins, authorities string // authorities: each behind its length in four octets
+	kind              uint32
+}
+
+// NewPeer checks a configuration and makes it a Peer. The errors are sentences
+// about the configuration, without its place.
+func NewPeer(c PeerConfig) (Peer, error) {
+	if err := c.check(); err != nil {
+		return Peer{}, err
+	}
+	p := peer{protocol: c.Protocol, insecure: c.Insecure, path: c.Path}
+	for _, name := range c.Names {
+		p.names += "\x00" + strings.ToLower(name)
+	}
+	pins := slices.Clone(c.Pins)
+	slices.SortFunc(pins, func(a, b Pin) int { return bytes.Compare(a[:], b[:]) })
+	for _, pin := range slices.Compact(pins) {
+		p.pins += string(pin[:])
+	}
+	authorities := slices.SortedFunc(slices.Values(c.Authorities), bytes.Compare)
+	for _, der := range slices.CompactFunc(authorities, bytes.Equal) {
+		p.authorities += string(binary.BigEndian.AppendUint32(nil, uint32(len(der)))) + string(der)
+	}
+	p.kind = p.hash()
+	return Peer{unique.Make(p)}, nil
+}
+
+func (c *PeerConfig) check() error {
+	ways := 0
+	for _, way := range []bool{len(c.Names) > 0, len(c.Pins) > 0, c.Insecure} {
+		if way {
+			ways++
+		}
+	}
+	switch {
+	case c.Protocol == Do53 || c.Protocol > DoQ:
+		return fmt.Errorf("%v has nothing to authenticate", c.Protocol)
+	case ways == 0:
+		return errors.New("nothing says how the server is authenticated: a name, a pin or insecure")
+	case ways > 1:
+		return errors.New("a server is authenticated by one of names, pins and insecure, not by several")
+	case len(c.Authorities) > 0 && len(c.Names) == 0:
+		return errors.New("certificate authorities are of no use without a name")
+	case slices.Contains(c.Names, ""):
+		return errors.New("the name of the server is empty")
+	case (c.Protocol == DoH) != strings.HasPrefix(c.Path, "/"):
+		return errors.New("a path is for DNS over HTTPS, and begins with a slash")
+	}
+	return nil
+}
+
+// hash is a number that is the same in every process. The protocol is in its
+// highest four bits, and it is never 0.
+func (p *peer) hash() uint32 {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %t %q %q %q %q", p.protocol, p.insecure, p.names, p.path, p.pins, p.authorities))
+	return uint32(p.protocol)<<28 | binary.BigEndian.Uint32(sum[:])>>4
+}
+
+// Plain tells whether the server is spoken to in plain DNS.
+func (p Peer) Plain() bool { return p == Peer{} }
+
+// Protocol is the one in which the server must be spoken to.
+func (p Peer) Protocol() Protocol {
+	if p.Plain() {
+		return Do53
+	}
+	return p.handle.Value().protocol
+}
+
+// Config is what the Peer was made of, in new memory; the zero PeerConfig for plain
+// DNS.
+func (p Peer) Config() (c PeerConfig) {
+	if p.Plain() {
+		return c
+	}
+	v := p.handle.Value()
+	c = PeerConfig{Protocol: v.protocol, Insecure: v.insecure, Path: v.path}
+	if v.names != "" {
+		c.Names = strings.Split(v.names[1:], "\x00")
+	}
+	for pins := v.pins; pins != ""; pins = pins[sha256.Size:] {
+		c.Pins = append(c.Pins, Pin([]byte(pins[:sha256.Size])))
+	}
+	for b := []byte(v.authorities); len(b) > 0; {
+		end := 4 + int(binary.BigEndian.Uint32(b))
+		c.Authorities = append(c.Authorities, b[4:end:end])
+		b = b[end:]
+	}
+	return c
+}
+
+// Kind tells Peers of one address apart by a number that is the same in every
+// process, where there is no room for a Peer: 0 for plain DNS. Two Peers may have
+// one Kind, so that nothing on which security rests is decided by it.
+func (p Peer) Kind() uint32 {
+	if p.Plain() {
+		return 0
+	}
+	return p.handle.Value().kind
+}
+
+// ProtocolOfKind is the Protocol of all Peers with this Kind.
+func ProtocolOfKind(kind uint32) Protocol { return Protocol(kind >> 28) }
+
+// An Endpoint identifies a server: where it listens and how it must be spoken to.
+// What is true of one endpoint says nothing about another with the same address: DoT
+// and DoQ share a port, and two rules may trust different keys. Endpoints can be
+// compared.
+type Endpoint struct {
+	Addr netip.AddrPort
+	Peer Peer
+}
+
+// String is the address and, but for plain DNS, the protocol.
+func (e Endpoint) String() string {
+	text := fmt.Sprintf("%s@%d", e.Addr.Addr(), e.Addr.Port())
+	if !e.Peer.Plain() {
+		text += " by " + e.Peer.Protocol().String()
+	}
+	return text
+}
