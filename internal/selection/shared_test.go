@@ -76,6 +76,27 @@ func TestAddressesWithZonesStayHere(t *testing.T) {
 	}
 }
 
+// A record holds all that is known of a host, and one of a host that answered is
+// worth more: strangers can name many addresses that never will.
+func TestRecordsHoldAllOfAHost(t *testing.T) {
+	now := 10 * time.Hour
+	h := Host{
+		SRTT: 20 * time.Millisecond, RTTVar: 3 * time.Millisecond, Seen: now - 5, Timeouts: 3, Counted: now - 4, Silent: 100 * silentUnit,
+		DeadUntil: now + time.Minute, Probe: now + probeInterval,
+		cannot: [abilities]time.Duration{now + 1, now + 2, now + 3, now + 4}, signs: signs{1, 2, 1},
+	}
+	if got := fromRecord(toRecord(h), now); got != h {
+		t.Errorf("%+v became %+v", h, got)
+	}
+	never := Host{Timeouts: 1, Counted: now}
+	if lately := (Host{SRTT: 1, Seen: now - knownWorth/2}); toRecord(lately).Worth <= toRecord(never).Worth {
+		t.Error("a server that answered makes room for one that never did")
+	}
+	if before := (Host{SRTT: 1, Seen: now - 2*knownWorth}); toRecord(before).Worth >= toRecord(never).Worth {
+		t.Error("a server that answered long ago stays for ever")
+	}
+}
+
 func TestSharedMemoryAllocatesNothing(t *testing.T) {
 	s := sharing(t, t.TempDir(), clock.Real())
 	want := Want{Cut: cutOf(t, "192.0.2.1", "192.0.2.2"), Tried: &Tried{}}
@@ -101,7 +122,9 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, clock, a, b, c, d, e, g uint64) {
 		now := time.Duration(clock >> 2)
 		h := fromRecord(servertable.Record{Data: [10]uint64{a, b, c, d, e, g, a, b, c, d}}, now)
-		if h.SRTT < 0 || h.RTTVar < 0 || h.Seen > now+skew || h.Counted > now+skew || h.DeadUntil > now+limits.DeadAtMost {
+		if h.SRTT < 0 || h.RTTVar < 0 || h.Seen > now+skew || h.Counted > now+skew || h.DeadUntil > now+limits.DeadAtMost ||
+			h.Probe > now+probeInterval+skew || h.Silent > now+skew ||
+			max(h.signs.FormErrUDP, h.signs.FormErrTCP, h.signs.OnlyTCP) > signsNeeded {
 			t.Errorf("at %v: %+v", now, h)
 		}
 		for i, until := range h.cannot {
