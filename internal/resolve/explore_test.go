@@ -6,14 +6,17 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
 	"kresd/internal/clock"
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/selection"
+	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
 
@@ -83,8 +86,91 @@ func TestWhatExploringBringsIsNotUsed(t *testing.T) {
 			t.Fatalf("got %s, want %s", got, want)
 		}
 		sent += r.Budget.Sent()
+		if i > 10000 {
+			t.Fatal("nothing is known of the other server")
+		}
 	}
 	if n := len(w.asked()); sent > n {
 		t.Errorf("%d questions were debited, %d sent", sent, n)
+	}
+}
+
+// failing fails towards one server, after a call of meanwhile.
+type failing struct {
+	*world
+	addr      netip.Addr
+	reply     resolve.Reply
+	err       error
+	meanwhile func()
+	waits     chan time.Duration // how long an answer of the server is waited for
+}
+
+func (f *failing) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
+	if x.Addr.Addr() != f.addr {
+		return f.world.Exchange(ctx, x)
+	}
+	if f.meanwhile != nil {
+		f.meanwhile()
+	}
+	f.waits <- x.Timeout
+	return f.reply, f.err
+}
+
+// What exploring finds out is reported for what it is: that is all that it is for.
+func TestWhatExploringFindsIsReported(t *testing.T) {
+	timedOut := func(h selection.Host) bool { return h.Timeouts == 1 && h.DeadUntil == 0 }
+	dead := func(h selection.Host) bool { return h.DeadUntil > 0 }
+	withoutTCP := func(h selection.Host) bool {
+		return h.Cannot(clock.Real().Boot()) == selection.NoTCP && h.Timeouts == 0 && h.DeadUntil == 0
+	}
+	nothing := func(h selection.Host) bool {
+		return h.Timeouts == 0 && h.DeadUntil == 0 && h.Cannot(clock.Real().Boot()) == 0 && !h.Known()
+	}
+	for what, tt := range map[string]struct {
+		reply resolve.Reply
+		err   error
+		ended bool // the worker ends meanwhile
+		want  func(selection.Host) bool
+	}{
+		"an answer":         {resolve.Reply{RTT: time.Millisecond, Msg: new(wire.Msg)}, nil, false, func(h selection.Host) bool { return h.SRTT == time.Millisecond }},
+		"silence":           {resolve.Reply{}, resolve.ErrTimeout, false, timedOut},
+		"unreachable":       {resolve.Reply{}, resolve.ErrUnreachable, false, dead},
+		"silence over TCP":  {resolve.Reply{TCP: true}, resolve.ErrTimeout, false, withoutTCP},
+		"no TCP":            {resolve.Reply{TCP: true}, resolve.ErrUnreachable, false, withoutTCP},
+		"no socket":         {resolve.Reply{}, resolve.ErrLocal, false, nothing},
+		"no socket for TCP": {resolve.Reply{TCP: true}, resolve.ErrLocal, false, nothing},
+		"busy":              {resolve.Reply{}, resolve.ErrBusy, false, nothing},
+		"no budget":         {resolve.Reply{TCP: true}, resolve.ErrBudget, false, nothing},
+		"the worker's end":  {resolve.Reply{}, resolve.ErrTimeout, true, nothing},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, servers := exploring(t, authority.Drop())
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				other := endpoint("198.51.100.12")
+				f := &failing{world: w, addr: other.Addr.Addr(), reply: tt.reply, err: tt.err, waits: make(chan time.Duration, 1)}
+				if tt.ended {
+					f.meanwhile = cancel
+				}
+				w.driver = resolve.NewDriver(resolve.Config{
+					Layers: func() []*resolve.Layer { return w.layers }, Exchanger: f, Cuts: w.cuts,
+					Servers: servers, Counters: &w.counters, Explore: true, Context: ctx,
+				})
+				for i := range 1000 {
+					w.ask(fmt.Sprintf("n%d.two.com.", i), "A")
+					synctest.Wait()
+					if len(f.waits) > 0 {
+						break
+					}
+				}
+				if got := <-f.waits; got != limits.UDPMaxTimeout { // nobody waits, and slow is not dead
+					t.Errorf("waited %v, want %v", got, limits.UDPMaxTimeout)
+				}
+				if h := servers.Host(other); !tt.want(h) {
+					t.Errorf("learnt: %+v", h)
+				}
+			})
+		})
 	}
 }

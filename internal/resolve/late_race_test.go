@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/wire"
 )
 
@@ -33,6 +34,55 @@ func TestALateAnswerEndsNoExchangeThatBeginsAfterIt(t *testing.T) {
 		}
 		l.finish()
 		second(Reply{}, ErrTimeout)
+		l.close()
+	}
+}
+
+// A late answer ends the exchange under way only where that asks the same, and of the
+// same servers: an answer to a minimised question, or of the zone above, is no answer
+// to what is asked by now.
+func TestALateAnswerEndsOnlyWhatAsksTheSame(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	attemptAt := func(name dnsname.Name, qtype uint16) attempt {
+		return attempt{asked: Question{Name: name, Type: qtype, Class: wire.ClassIN}}
+	}
+	const whole, short = "\x03www\x07example\x00", "\x07example\x00"
+	same := attemptAt(whole, wire.TypeA)
+	for what, tt := range map[string]struct {
+		earlier attempt
+		err     error
+		closed  bool // what is waited for was given up meanwhile, with its zone cut
+		ends    bool
+	}{
+		"the same":         {same, nil, false, true},
+		"no answer":        {same, ErrTimeout, false, false},
+		"a shorter name":   {attemptAt(short, wire.TypeA), nil, false, false},
+		"another type":     {attemptAt(whole, wire.TypeNS), nil, false, false},
+		"another zone cut": {same, nil, true, false},
+	} {
+		var l late
+		l.begin(ctx, tt.earlier)
+		_, _, done := l.Overdue()
+		l.finish()
+		if tt.closed {
+			l.close()
+			l.begin(ctx, attemptAt(short, wire.TypeNS))
+			l.Overdue()
+			l.finish()
+		}
+		next := l.begin(ctx, same)
+		if next == ctx {
+			t.Fatalf("%s: what is under way cannot be ended", what)
+		}
+		done(Reply{}, tt.err)
+		if ended := next.Err() != nil; ended != tt.ends {
+			t.Errorf("%s: ended %v, want %v", what, ended, tt.ends)
+		}
+		l.finish()
+		if next.Err() == nil {
+			t.Errorf("%s: finish leaves what begin started", what)
+		}
 		l.close()
 	}
 }
