@@ -7,8 +7,8 @@ import (
 
 // A Gate gives each key a number of places and lets those who find none wait in
 // the order in which they came, so that a moment with more work than places
-// costs time and not failures. Who waits has no goroutine and no timer besides
-// its own. The zero Gate is ready for use, by many goroutines at once.
+// costs time and not failures. To wait takes no goroutine and no timer beside the
+// caller's own. The zero Gate is ready for use, by many goroutines at once.
 type Gate[K comparable] struct {
 	mu     sync.Mutex
 	places map[K]places
@@ -18,13 +18,13 @@ type Gate[K comparable] struct {
 type places struct {
 	taken       int
 	queued      int
-	first, last *turn // who waits
+	first, last *waiter // the queue, in the order of coming
 }
 
-// turn is the wait of one.
-type turn struct {
+// waiter is one caller that waits for a place.
+type waiter struct {
 	come       chan struct{} // closed when the place is given
-	prev, next *turn
+	prev, next *waiter
 }
 
 // Try takes one of at most max places, if one is free.
@@ -47,9 +47,9 @@ func (g *Gate[K]) try(key K, max int) bool {
 	return true
 }
 
-// Enter takes one of at most max places and waits for it, if it must, until ctx
-// ends. It fails at once where queue others wait already. waited tells whether
-// the caller may have to look at the world anew.
+// Enter takes one of at most max places. Where none is free it waits for one until
+// ctx ends; it fails at once if as many as queue others wait already. waited tells
+// that time has passed, so that what the caller knew may no longer be so.
 func (g *Gate[K]) Enter(ctx context.Context, key K, max, queue int) (waited, ok bool) {
 	g.mu.Lock()
 	if g.try(key, max) {
@@ -61,31 +61,31 @@ func (g *Gate[K]) Enter(ctx context.Context, key K, max, queue int) (waited, ok 
 		g.mu.Unlock()
 		return false, false
 	}
-	t := p.join()
+	w := p.join()
 	g.places[key] = p
 	g.mu.Unlock()
 	select {
-	case <-t.come:
+	case <-w.come:
 		return true, true
 	case <-ctx.Done():
-		g.giveUp(key, t)
+		g.giveUp(key, w)
 		return true, false
 	}
 }
 
-// giveUp takes t out of the queue, or passes its place on if it was given
+// giveUp takes w out of the queue, or passes its place on if it was given
 // meanwhile.
-func (g *Gate[K]) giveUp(key K, t *turn) {
+func (g *Gate[K]) giveUp(key K, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
-	case <-t.come:
+	case <-w.come:
 		g.leave(key)
 		return
 	default:
 	}
 	p := g.places[key]
-	p.take(t)
+	p.remove(w)
 	g.places[key] = p
 }
 
@@ -105,9 +105,9 @@ func (g *Gate[K]) Leave(key K) {
 
 func (g *Gate[K]) leave(key K) {
 	p := g.places[key]
-	if t := p.first; t != nil {
-		p.take(t)
-		close(t.come)
+	if w := p.first; w != nil {
+		p.remove(w)
+		close(w.come)
 	} else {
 		p.taken--
 	}
@@ -118,30 +118,30 @@ func (g *Gate[K]) leave(key K) {
 	g.places[key] = p
 }
 
-// join is a new turn behind all others.
-func (p *places) join() *turn {
-	t := &turn{come: make(chan struct{}), prev: p.last}
+// join puts a waiter behind all others.
+func (p *places) join() *waiter {
+	w := &waiter{come: make(chan struct{}), prev: p.last}
 	if p.last != nil {
-		p.last.next = t
+		p.last.next = w
 	} else {
-		p.first = t
+		p.first = w
 	}
-	p.last = t
+	p.last = w
 	p.queued++
-	return t
+	return w
 }
 
-// take takes t out of the queue.
-func (p *places) take(t *turn) {
-	if t.prev != nil {
-		t.prev.next = t.next
+// remove takes w out of the queue.
+func (p *places) remove(w *waiter) {
+	if w.prev != nil {
+		w.prev.next = w.next
 	} else {
-		p.first = t.next
+		p.first = w.next
 	}
-	if t.next != nil {
-		t.next.prev = t.prev
+	if w.next != nil {
+		w.next.prev = w.prev
 	} else {
-		p.last = t.prev
+		p.last = w.prev
 	}
 	p.queued--
 }

@@ -3,6 +3,7 @@ package limits
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,5 +99,83 @@ func BenchmarkGate(b *testing.B) {
 	for b.Loop() {
 		g.Try("example.com.", 200)
 		g.Leave("example.com.")
+	}
+}
+
+// Callers that give up, at the front, in the middle and at the end of the queue, change
+// nothing for the others: neither their order nor how many may wait.
+func TestTheQueueKeepsItsOrderWhenSomeGiveUp(t *testing.T) {
+	for what, leaving := range map[string][]int{
+		"the first": {0}, "the middle": {2}, "the last": {4}, "two beside each other": {1, 2},
+		"the last two": {4, 3}, "all but one": {0, 1, 3, 4}, "all": {0, 1, 2, 3, 4},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const queue = 5
+				var g Gate[string]
+				g.Try("a", 1)
+				var mu sync.Mutex
+				var order []int
+				enter := func(i int) context.CancelFunc {
+					ctx, cancel := context.WithCancel(t.Context())
+					go func() {
+						if _, ok := g.Enter(ctx, "a", 1, queue); ok {
+							mu.Lock()
+							order = append(order, i)
+							mu.Unlock()
+						}
+					}()
+					synctest.Wait()
+					return cancel
+				}
+				var cancels []context.CancelFunc
+				for i := range queue {
+					cancels = append(cancels, enter(i))
+				}
+				want := []int{0, 1, 2, 3, 4}
+				for _, i := range leaving {
+					cancels[i]()
+					want = slices.DeleteFunc(want, func(j int) bool { return j == i })
+					synctest.Wait()
+				}
+				for i := range leaving { // whose places in the queue are free again
+					defer enter(queue + i)()
+					want = append(want, queue+i)
+				}
+				if waited, ok := g.Enter(t.Context(), "a", 1, queue); waited || ok {
+					t.Error("more wait than may")
+				}
+				for range want {
+					g.Leave("a")
+					synctest.Wait()
+				}
+				if !slices.Equal(order, want) {
+					t.Errorf("places were given to %v, want %v", order, want)
+				}
+				if g.Leave("a"); g.Keys() != 0 {
+					t.Errorf("left: %v", g.places)
+				}
+				for _, cancel := range cancels {
+					cancel()
+				}
+			})
+		})
+	}
+}
+
+// A place that is given at the moment when its caller gives up is passed on.
+func TestAPlaceGivenTooLateIsPassedOn(t *testing.T) {
+	var g Gate[string]
+	g.Try("a", 1)
+	p := g.places["a"]
+	w := p.join()
+	g.places["a"] = p
+	g.Leave("a") // gives the place to w
+	g.giveUp("a", w)
+	if !g.Try("a", 1) {
+		t.Error("the place is lost")
+	}
+	if g.Leave("a"); g.Keys() != 0 {
+		t.Errorf("left: %v", g.places)
 	}
 }

@@ -20,7 +20,7 @@ const (
 	abilities = iota
 )
 
-// life is for how long a lack is believed.
+// life is for how long it is believed that a server lacks the ability.
 func (a Ability) life() time.Duration {
 	switch a {
 	case NoEDNS, NoTCP:
@@ -29,7 +29,7 @@ func (a Ability) life() time.Duration {
 	return limits.AbilityLife
 }
 
-// signs are observations that prove nothing alone.
+// signs are observations that prove nothing when they are made once.
 type signs struct {
 	FormErrUDP, FormErrTCP uint8 // answers to EDNS that a server without it gives
 	OnlyTCP                uint8 // answers over TCP after silence over UDP
@@ -64,9 +64,9 @@ func (h *Host) has(a Ability) {
 	}
 }
 
-// doubted tells whether the address has to show over TCP whether it knows EDNS:
+// unconfirmed tells whether the server has to show over TCP whether it knows EDNS:
 // an answer over UDP could be forged, to get rid of DNSSEC (HARDENING A9).
-func (h *Host) doubted(now time.Duration) bool {
+func (h *Host) unconfirmed(now time.Duration) bool {
 	return h.signs.FormErrUDP >= signsNeeded && h.Cannot(now)&(NoEDNS|NoTCP) == 0
 }
 
@@ -99,7 +99,8 @@ func (h *Host) learnEDNS(a Answer, now time.Duration) {
 	case a.EDNS == EDNSRefused && !a.TCP:
 		h.signs.FormErrUDP = min(h.signs.FormErrUDP+1, signsNeeded)
 	case a.EDNS == EDNSRefused:
-		// The doubt stays when the belief ends: then TCP is asked first.
+		// FormErrUDP stays as it is, so that the server has to confirm over TCP again
+		// when NoEDNS is no longer believed.
 		if h.signs.FormErrTCP++; h.signs.FormErrTCP >= signsNeeded {
 			h.signs.FormErrTCP = 0
 			h.lacks(NoEDNS, now)

@@ -37,13 +37,14 @@ type Choice struct {
 	Confirm, Resort bool
 }
 
-// How good a candidate is; the score decides between equals.
+// The classes of candidates, from the best to the worst. Among candidates of one
+// class the score decides.
 const (
-	fit    = iota
-	worn   // its name server has failed this query several times
-	lame   // was useless for this zone before
-	avoid  // its address family does not work
-	silent // does not answer at present
+	fit          = iota
+	failing      // its name server has failed this query several times
+	lame         // was useless for this zone before
+	brokenFamily // its address family does not work
+	silent       // does not answer at present
 )
 
 type candidate struct {
@@ -65,16 +66,17 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 	if best[0].class == silent && !w.AskDead {
 		return s.probe(w, best)
 	}
-	return s.hurried(w, s.pick(best), len(best)), true
+	return s.shortened(w, s.pick(best), len(best)), true
 }
 
-// hurried shortens the time after which a server is asked beside one of which
-// nothing is known, where there is another: when servers mostly answer sooner, this
-// one may be dead. Its answer is taken all the same when it comes. It is done once
-// in a query: a zone whose servers are all silent gets no more questions by it.
-func (s *Selector) hurried(w Want, c candidate, equals int) Choice {
-	if usual := s.usual.timeout(); !c.Known && equals > 1 && usual > 0 && !w.Tried.Any() {
-		c.Timeout = min(c.Timeout, max(usual, limits.UDPHurry))
+// shortened is the choice of c with less time to wait, if nothing is known of c and
+// there is another server to ask. When servers mostly answer sooner, this one may be
+// dead, and its answer is taken all the same when it comes late. The time is shortened
+// once in a query, so that a zone whose servers are all silent gets no more questions
+// by it.
+func (s *Selector) shortened(w Want, c candidate, equals int) Choice {
+	if expected := s.firstAnswers.timeout(); !c.Known && equals > 1 && expected > 0 && !w.Tried.Any() {
+		c.Timeout = min(c.Timeout, max(expected, limits.UDPHurry))
 	}
 	return c.Choice
 }
@@ -103,7 +105,7 @@ func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts i
 	h := s.known().Load(keyOf(e)).faded(now)
 	c := candidate{fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
 	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known()}
-	c.Confirm = e.Peer.Plain() && h.doubted(now)
+	c.Confirm = e.Peer.Plain() && h.unconfirmed(now)
 	// The last attempt tries TCP where UDP is usual, once in a query: a dead server
 	// should not cost connections.
 	c.Resort = e.Peer.Plain() && timeouts == limits.RetriesPerServer && c.Cannot&(NoTCP|NeedTCP) == 0 && !w.Tried.resorted
@@ -111,11 +113,11 @@ func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts i
 	case now < h.DeadUntil:
 		c.class, c.Silent = silent, true
 	case now < time.Duration(s.familyOf(e.Addr).until.Load()):
-		c.class = avoid
+		c.class = brokenFamily
 	case s.isLame(w.Cut.Name, e, now):
 		c.class = lame
-	case w.Tried.worn(ns):
-		c.class = worn
+	case w.Tried.failing(ns):
+		c.class = failing
 	}
 	return c
 }
@@ -189,8 +191,8 @@ const (
 	otherOneIn = 5
 )
 
-// Beside picks a server to find out about while the chosen one, which is known
-// to answer, is asked for the client; seldom there is one.
+// Beside picks a server to find out about while the chosen one, which is known to
+// answer, is asked for the client. Most of the time there is none.
 func (s *Selector) Beside(w Want, chosen Choice) (Choice, bool) {
 	if w.Tried.Any() || s.Intn(newOneIn) != 0 || chosen.Confirm {
 		return Choice{}, false
@@ -206,7 +208,7 @@ func (s *Selector) Beside(w Want, chosen Choice) (Choice, bool) {
 		i = s.oneOf(all, func(c candidate) bool { return c.Endpoint != chosen.Endpoint && c.class == fit })
 	}
 	if i < 0 || !s.known().Update(keyOf(all[i].Endpoint), Event{kind: probed, now: s.now()}) {
-		return Choice{}, false // or somebody else is finding out
+		return Choice{}, false // there is none, or another query is finding out about it
 	}
 	return all[i].Choice, true
 }

@@ -6,8 +6,23 @@
 // dead or unable gets another chance. Hosts live behind the Memory interface, in
 // a table that all workers share (shared.go) or, failing that, in a map.
 // How long an answer is waited for is how long until another try is made: what
-// comes later is taken all the same (resolve.Late), so the wait may be short. Dead
-// is an address only that was silent for limits.SilentTime.
+// comes later is taken all the same (resolve.Late), so the wait may be short. A
+// server counts as dead only after it was silent for limits.SilentTime.
+//
+// A server is an endpoint (zonecut.Endpoint): an address, and how it must be spoken
+// to. What one endpoint of an address did is not held against another.
+//
+// Reading this package:
+//
+//   - choose.go: which server is asked, and which one is explored beside it
+//   - tried.go: what the present query did with the servers so far
+//   - selector.go: what callers report, lame servers, address families
+//   - host.go, ability.go: what is known of one server, and what it implies
+//   - event.go: how a report changes what is known
+//   - memory.go, shared.go: where that is kept, here or for all workers
+//   - first_answers.go: what to expect of servers of which nothing is known
+//   - target.go: addresses that nobody but the operator may name
+//   - explain.go, list.go: for people
 //
 // Whether an answer was useful is iterate's judgement; the driver reports it.
 //

@@ -92,11 +92,11 @@ func leave(all []candidate, chosen *candidate) string {
 // reason is what a class says about a server.
 func reason(class int) string {
 	switch class {
-	case worn:
+	case failing:
 		return "failed this question several times"
 	case lame:
 		return "is of no use for the zone"
-	case avoid:
+	case brokenFamily:
 		return "is of a family that does not work here"
 	}
 	return "is silent"

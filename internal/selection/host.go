@@ -29,11 +29,12 @@ type Host struct {
 // Known tells whether the address ever answered.
 func (h *Host) Known() bool { return h.SRTT > 0 }
 
-// Timeout is how long an answer is waited for until the question is asked again:
-// from the round-trip time at first, after a timeout (be it this query's own or
-// another's) as if nothing were known, and twice as long after each further one.
-// So one lost datagram of a fast server costs little, and one that has become slow
-// is not pressed. What it answers late is taken all the same.
+// Timeout is how long an answer is waited for until the question is asked again.
+// At first this comes from the round-trip time; after one timeout, be it of this
+// query or of another, it is as long as if nothing were known, and twice as long
+// after each further one. So one lost datagram of a fast server costs little, and a
+// server that has become slow does not get ever more questions. own is how often the
+// server timed out in this query. What the server answers late is taken all the same.
 func (h *Host) Timeout(own int) time.Duration {
 	lost := max(int(h.Timeouts), own)
 	if !h.Known() {
@@ -46,9 +47,9 @@ func (h *Host) Timeout(own int) time.Duration {
 	return min(t, limits.UDPMaxTimeout)
 }
 
-// spent is how long a query has waited for the host that timed out so often. It
-// counts against it: so a good server is asked again after one loss, before
-// others of which nothing is known, and after two it is their turn.
+// spent is how long a query has waited for a host that timed out so often in it. The
+// host's score is worse by that time, so that a good server is asked again after one
+// loss, before others of which nothing is known, and these come after two losses.
 func (h *Host) spent(timeouts int) (sum time.Duration) {
 	fresh := *h
 	fresh.Timeouts = 0
@@ -70,11 +71,12 @@ func (h *Host) measured(rtt, now time.Duration) {
 	h.Seen, h.Timeouts, h.Silent, h.DeadUntil = now, 0, 0, 0
 }
 
-// timedOut counts one timeout, and many questions that were lost together as
-// one. As many in a row as one query may cause, over limits.SilentTime, put an
-// address aside that never answered; so what is slow is not taken for dead before
-// it could answer. One that did answer gets more: a server that merely ignores
-// some questions must not be silenced for all others by whoever asks those.
+// timedOut counts one timeout; questions that were lost together count as one. A
+// server that never answered is left alone after as many timeouts in a row as one
+// query may cause, if limits.SilentTime has passed since the first of them, so that
+// a slow server is not taken for dead before it could answer. A server that did
+// answer before is given one timeout more: it may merely ignore some questions, and
+// whoever asks those must not silence it for all others.
 func (h *Host) timedOut(now, deadFor time.Duration) {
 	if h.Timeouts > 0 && now-h.Counted < lostTogether {
 		return

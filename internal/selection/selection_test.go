@@ -379,7 +379,7 @@ func TestUnknownServersAreNotWaitedForLong(t *testing.T) {
 		t.Errorf("others take up to 300 ms: %v, want %v", got, limits.UDPFirstTimeout)
 	}
 	s.Forget()
-	if got := s.usual.timeout(); got != 0 {
+	if got := s.firstAnswers.timeout(); got != 0 {
 		t.Errorf("after Forget: %v", got)
 	}
 }

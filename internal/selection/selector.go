@@ -27,13 +27,13 @@ type Config struct {
 
 // Selector chooses servers. It is safe for concurrent use.
 type Selector struct {
-	cfg     Config
-	memory  atomic.Pointer[Memory]
-	deadFor atomic.Int64
-	lame    *lru[lameKey, time.Duration] // until when
-	anyLame atomic.Int64                 // when the last of them ends
-	family  [2]familyState               // IPv4, IPv6
-	usual   usual
+	cfg          Config
+	memory       atomic.Pointer[Memory]
+	deadFor      atomic.Int64
+	lame         *lru[lameKey, time.Duration] // until when
+	anyLame      atomic.Int64                 // when the last of them ends
+	family       [2]familyState               // IPv4, IPv6
+	firstAnswers firstAnswers
 
 	mu  sync.Mutex
 	rng *rand.Rand
@@ -94,7 +94,7 @@ func (s *Selector) Answered(e zonecut.Endpoint, a Answer) {
 	s.known().Update(keyOf(e), Event{kind: answered, now: s.now(), answer: a})
 	s.familyOf(e.Addr).failures.Store(0)
 	if a.First && !a.TCP {
-		s.usual.measured(a.RTT)
+		s.firstAnswers.measured(a.RTT)
 	}
 }
 
@@ -142,7 +142,7 @@ func (s *Selector) Learn(e zonecut.Endpoint, a Ability) {
 func (s *Selector) Forget() {
 	s.known().Clear()
 	s.lame.clear()
-	s.usual.forget()
+	s.firstAnswers.forget()
 	for i := range s.family {
 		s.family[i].failures.Store(0)
 		s.family[i].until.Store(0)

@@ -9,8 +9,8 @@ import (
 	"kresd/internal/servertable"
 )
 
-// shared is a Memory in a table that other processes use too. What it reads may
-// be of any origin, so nothing is believed that could not have been written now.
+// shared is a Memory in a table that other processes use too. A record may be of any
+// origin, so nothing is believed that a worker could not have learnt by now.
 type shared struct {
 	table *servertable.Table
 	clock *clock.Clock
@@ -62,16 +62,16 @@ func (s *shared) Clear() {
 	s.local.Clear()
 }
 
-// knownWorth is how much older an address that answered may be than one that
-// never did, until it makes room: strangers can name many that never will.
-const knownWorth = 10 * time.Minute
+// answeredPriority is by how much longer the record of a server that answered is kept
+// than that of one that never did: strangers can name many addresses that never will.
+const answeredPriority = 10 * time.Minute
 
 func toRecord(h Host) (r servertable.Record) {
-	worth := max(h.Seen, h.Counted)
+	priority := max(h.Seen, h.Counted)
 	if h.Known() {
-		worth += knownWorth
+		priority += answeredPriority
 	}
-	r.Worth = uint64(worth)
+	r.Priority = uint64(priority)
 	r.Data = [...]uint64{
 		short(h.SRTT)<<32 | short(h.RTTVar),
 		uint64(h.Seen), uint64(h.Counted), uint64(h.DeadUntil), uint64(h.Probe),

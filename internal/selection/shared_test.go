@@ -77,7 +77,7 @@ func TestAddressesWithZonesStayHere(t *testing.T) {
 }
 
 // A record holds all that is known of a host, and one of a host that answered is
-// worth more: strangers can name many addresses that never will.
+// kept for longer: strangers can name many addresses that never will.
 func TestRecordsHoldAllOfAHost(t *testing.T) {
 	now := 10 * time.Hour
 	h := Host{
@@ -89,10 +89,10 @@ func TestRecordsHoldAllOfAHost(t *testing.T) {
 		t.Errorf("%+v became %+v", h, got)
 	}
 	never := Host{Timeouts: 1, Counted: now}
-	if lately := (Host{SRTT: 1, Seen: now - knownWorth/2}); toRecord(lately).Worth <= toRecord(never).Worth {
+	if lately := (Host{SRTT: 1, Seen: now - answeredPriority/2}); toRecord(lately).Priority <= toRecord(never).Priority {
 		t.Error("a server that answered makes room for one that never did")
 	}
-	if before := (Host{SRTT: 1, Seen: now - 2*knownWorth}); toRecord(before).Worth >= toRecord(never).Worth {
+	if before := (Host{SRTT: 1, Seen: now - 2*answeredPriority}); toRecord(before).Priority >= toRecord(never).Priority {
 		t.Error("a server that answered long ago stays for ever")
 	}
 }

@@ -9,21 +9,21 @@ import (
 // Tried is what one query did with the servers of its present zone cut. The
 // zero value has tried nothing.
 type Tried struct {
-	hosts []attempt
-	ns    []row
+	hosts []triedServer
+	ns    []triedName
 	// resorted tells that TCP was tried where UDP brought nothing.
 	resorted bool
 }
 
-type attempt struct {
+type triedServer struct {
 	server   zonecut.Endpoint
 	timeouts int
 	rejected bool
 	busy     bool
 }
 
-// row counts the failures in a row of one name server, whatever its addresses.
-type row struct {
+// triedName counts the failures in a row of one name server, at all its addresses.
+type triedName struct {
 	name     dnsname.Name
 	failures int
 }
@@ -34,8 +34,8 @@ func (t *Tried) TimedOut(ns dnsname.Name, e zonecut.Endpoint) {
 	t.server(ns).failures++
 }
 
-// Answered notes that e of name server ns answers after all: what it is asked
-// next may take as many tries as the first question.
+// Answered notes that e, which belongs to name server ns, answers after all: the next
+// question to it may take as many tries as the first one.
 func (t *Tried) Answered(ns dnsname.Name, e zonecut.Endpoint) {
 	for i := range t.hosts {
 		if t.hosts[i].server == e {
@@ -48,11 +48,11 @@ func (t *Tried) Answered(ns dnsname.Name, e zonecut.Endpoint) {
 // Resorted notes that TCP was tried because UDP brought nothing.
 func (t *Tried) Resorted() { t.resorted = true }
 
-// Busy notes that too many questions wait for e.
+// Busy notes that too many questions wait for e, so that it was not asked.
 func (t *Tried) Busy(e zonecut.Endpoint) { t.host(e).busy = true }
 
-// Pardon lets those be asked again that were merely busy, and tells whether there
-// are any.
+// Pardon lets the servers be asked again that were merely busy, and tells whether
+// there are any.
 func (t *Tried) Pardon() (any bool) {
 	for i := range t.hosts {
 		any = any || t.hosts[i].busy
@@ -67,23 +67,23 @@ func (t *Tried) Reject(ns dnsname.Name, e zonecut.Endpoint) {
 	t.server(ns).failures++
 }
 
-func (t *Tried) host(e zonecut.Endpoint) *attempt {
+func (t *Tried) host(e zonecut.Endpoint) *triedServer {
 	for i := range t.hosts {
 		if t.hosts[i].server == e {
 			return &t.hosts[i]
 		}
 	}
-	t.hosts = append(t.hosts, attempt{server: e})
+	t.hosts = append(t.hosts, triedServer{server: e})
 	return &t.hosts[len(t.hosts)-1]
 }
 
-func (t *Tried) server(ns dnsname.Name) *row {
+func (t *Tried) server(ns dnsname.Name) *triedName {
 	for i := range t.ns {
 		if t.ns[i].name == ns {
 			return &t.ns[i]
 		}
 	}
-	t.ns = append(t.ns, row{name: ns})
+	t.ns = append(t.ns, triedName{name: ns})
 	return &t.ns[len(t.ns)-1]
 }
 
@@ -97,9 +97,9 @@ func (t *Tried) timeouts(e zonecut.Endpoint) (n int, ok bool) {
 	return 0, true
 }
 
-// worn tells whether ns failed so often that another name server's turn has
+// failing tells whether ns failed so often that another name server's turn has
 // come.
-func (t *Tried) worn(ns dnsname.Name) bool {
+func (t *Tried) failing(ns dnsname.Name) bool {
 	for i := range t.ns {
 		if t.ns[i].name == ns {
 			return t.ns[i].failures >= limits.FailuresInRow

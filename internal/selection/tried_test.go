@@ -16,16 +16,16 @@ func TestAnAnswerRestoresAllTries(t *testing.T) {
 	for range limits.FailuresInRow {
 		tried.TimedOut(ns, e)
 	}
-	if n, ok := tried.timeouts(e); n != limits.FailuresInRow || ok != (n <= limits.RetriesPerServer) || !tried.worn(ns) {
+	if n, ok := tried.timeouts(e); n != limits.FailuresInRow || ok != (n <= limits.RetriesPerServer) || !tried.failing(ns) {
 		t.Fatalf("%d timeouts, %v: the test proves nothing", n, ok)
 	}
 	tried.Answered(ns, at("198.51.100.1")) // which was never asked
-	if !tried.worn(ns) {
+	if !tried.failing(ns) {
 		t.Error("the answer of another server counts")
 	}
 	tried.Answered(ns, e)
-	if n, ok := tried.timeouts(e); n != 0 || !ok || tried.worn(ns) {
-		t.Errorf("%d timeouts, %v, worn %v", n, ok, tried.worn(ns))
+	if n, ok := tried.timeouts(e); n != 0 || !ok || tried.failing(ns) {
+		t.Errorf("%d timeouts, %v, failing %v", n, ok, tried.failing(ns))
 	}
 	if _, ok := s.Choose(Want{Cut: cutOf(t, server), Tried: tried}); !ok {
 		t.Error("it is not asked again")
@@ -78,7 +78,7 @@ func TestResetForgetsAll(t *testing.T) {
 		t.Error("TCP is tried twice")
 	}
 	tried.Reset()
-	if tried.Any() || tried.worn(ns) {
+	if tried.Any() || tried.failing(ns) {
 		t.Error("something is remembered")
 	}
 	if c := timeOut(); !c.Resort {

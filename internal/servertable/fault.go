@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// faulted is deferred by whoever touches the mapping; before is what
-// debug.SetPanicOnFault was. Memory of a file that somebody cut off is a fault,
-// which would end the process, and which nothing in a table that may forget is
-// worth: the call finds nothing, and later ones use memory of this process alone.
+// faulted is deferred by every function that touches the mapping; before is what
+// debug.SetPanicOnFault was. When somebody cuts the file off, touching the memory
+// behind its end is a fault, which would end the process. A table that may forget is
+// not worth that: the call finds nothing, and later calls use memory of this process
+// alone.
 func (t *Table) faulted(before bool) {
 	debug.SetPanicOnFault(before)
 	v := recover()

@@ -103,11 +103,11 @@ func bootID() (id [16]byte, err error) {
 // openFile opens the table in dir, or makes one. Processes that do so go one
 // after the other, so that all get the same.
 func openFile(dir string, boot [16]byte, warn func(string)) (*os.File, header, error) {
-	leave, err := gate(dir)
+	unlock, err := lock(dir)
 	if err != nil {
 		return nil, header{}, err
 	}
-	defer leave()
+	defer unlock()
 	path := filepath.Join(dir, Name)
 	f, h, err := existing(path, boot)
 	if err == nil {
@@ -119,9 +119,10 @@ func openFile(dir string, boot [16]byte, warn func(string)) (*os.File, header, e
 	return create(path, boot)
 }
 
-// gate lets one process at a time through. The lock is on the directory and
-// dies with its process; one that is frozen inside does not keep others for long.
-func gate(dir string) (leave func(), err error) {
+// lock keeps other processes from opening or making the file until unlock. The lock is
+// on the directory and dies with its process. A process that is frozen while it has
+// the lock keeps others for limits.ServersGate only.
+func lock(dir string) (unlock func(), err error) {
 	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err

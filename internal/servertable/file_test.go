@@ -7,8 +7,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"kresd/internal/clock"
+	"kresd/internal/limits"
 )
 
 func TestUnusableFilesAreReplaced(t *testing.T) {
@@ -98,6 +100,43 @@ func TestNoTable(t *testing.T) {
 	}
 }
 
+// Processes that start together open one table after the other, so that all get the
+// same; one that is frozen in the middle keeps the others for a while only.
+func TestProcessesOpenOneAfterTheOther(t *testing.T) {
+	dir := t.TempDir()
+	for _, frozen := range []bool{false, true} {
+		unlock, err := lock(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := make(chan time.Duration)
+		began := time.Now()
+		go func() {
+			unlock, err := lock(dir)
+			if err != nil {
+				t.Error(err)
+				unlock = func() {}
+			}
+			defer unlock()
+			next <- time.Since(began)
+		}()
+		if !frozen {
+			time.Sleep(limits.ServersGate / 10)
+			unlock()
+		}
+		took := <-next
+		if least := limits.ServersGate / 10; took < least {
+			t.Errorf("two at once, after %v", took)
+		}
+		if frozen && took < limits.ServersGate {
+			t.Errorf("given up on after %v, want %v", took, limits.ServersGate)
+		}
+		if frozen {
+			unlock()
+		}
+	}
+}
+
 // FuzzFile puts octets at the start of a file, over the header and the first
 // records. Whatever they are, Open gives a table that works.
 func FuzzFile(f *testing.F) {
@@ -106,7 +145,7 @@ func FuzzFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	tab.Update(address(1), func(r Record) Record { r.Worth = 1; return r })
+	tab.Update(address(1), func(r Record) Record { r.Priority = 1; return r })
 	tab.Close()
 	whole, err := os.ReadFile(filepath.Join(seedDir, Name))
 	if err != nil {
@@ -131,7 +170,7 @@ func FuzzFile(f *testing.F) {
 		tab := open(t, dir)
 		for i := range 20 {
 			tab.Load(address(i))
-			tab.Update(address(i), func(r Record) Record { r.Worth, r.Data[0] = 9, uint64(i); return r })
+			tab.Update(address(i), func(r Record) Record { r.Priority, r.Data[0] = 9, uint64(i); return r })
 			if r, ok := tab.Load(address(i)); ok && r.Data[0] != uint64(i) {
 				t.Errorf("got %v", r)
 			}

@@ -22,7 +22,7 @@ const (
 
 const leaseBytes = limits.Leases * 8
 
-// Take takes a lease for what key names, unless most processes have one.
+// Take takes a lease for what key names, unless as many as most are taken already.
 func (t *Table) Take(key []byte, most int) bool {
 	defer t.faulted(debug.SetPanicOnFault(true))
 	word, tag := t.lease(key)
@@ -39,7 +39,7 @@ func (t *Table) Take(key []byte, most int) bool {
 			return true
 		}
 	}
-	return true // who is in doubt may do it
+	return true // others change the word all the time: rather one process too many
 }
 
 // Return gives a lease back.

@@ -1,6 +1,9 @@
 package servertable
 
 import (
+	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +41,57 @@ func TestLeases(t *testing.T) {
 			t.Fatal("a lease that was returned twice is there twice")
 		}
 	})
+}
+
+// Two things that share a word are two things: the later one takes the word over, and
+// the earlier one gives back nothing of it.
+func TestLeasesThatShareAWord(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		tab := open(t, dir)
+		one := []byte("www.example.com A")
+		word, tag := tab.lease(one)
+		other := []byte(nil)
+		for i := 0; other == nil; i++ {
+			key := fmt.Appendf(nil, "n%d.example.com A", i)
+			if w, g := tab.lease(key); w == word && g != tag {
+				other = key
+			}
+		}
+		if !tab.Take(one, 1) || !tab.Take(other, 1) {
+			t.Fatal("one thing keeps the lease of another")
+		}
+		tab.Return(one)
+		if tab.Take(other, 1) {
+			t.Error("a lease was given back by who had another")
+		}
+	})
+}
+
+// Keys that differ in any octet are different things.
+func TestLeasesDependOnAllOfTheKey(t *testing.T) {
+	tab := open(t, t.TempDir())
+	type place struct {
+		word *atomic.Uint64
+		tag  uint64
+	}
+	seen := map[place]string{}
+	key := []byte("\x03www\x07example\x03com\x00\x00\x01\x00\x01")
+	keys := [][]byte{key, append(slices.Clone(key), 0), key[:len(key)-1]}
+	for i := range key {
+		for bit := range 8 {
+			k := slices.Clone(key)
+			k[i] ^= 1 << bit
+			keys = append(keys, k)
+		}
+	}
+	for _, k := range keys {
+		word, tag := tab.lease(k)
+		if twin, ok := seen[place{word, tag}]; ok {
+			t.Errorf("%q and %q are one thing", k, twin)
+		}
+		seen[place{word, tag}] = string(k)
+	}
 }
 
 func BenchmarkLease(b *testing.B) {

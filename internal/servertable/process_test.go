@@ -47,7 +47,7 @@ func runHelper(role, dir string) int {
 
 // coherent is a record of which each part tells the others.
 func coherent(n uint64) (r Record) {
-	r.Worth = n
+	r.Priority = n
 	for i := range r.Data {
 		r.Data[i] = n * uint64(i+3)
 	}
@@ -93,7 +93,7 @@ func (h *helper) kill() {
 func wantCoherent(t *testing.T, tab *Table) {
 	t.Helper()
 	tab.Each(func(key Key, r Record) bool {
-		if r != coherent(r.Worth) {
+		if r != coherent(r.Priority) {
 			t.Errorf("%v holds %v", key, r)
 		}
 		return true

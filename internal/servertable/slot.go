@@ -11,10 +11,10 @@ const words = 10
 
 // A Record is what is kept for one server.
 type Record struct {
-	// Worth decides who makes room for a new server: of some that come in
-	// question, the record with the least.
-	Worth uint64
-	Data  [words]uint64
+	// Priority decides which record makes room for that of another server: of the
+	// places that the other may have, the one whose record has the least.
+	Priority uint64
+	Data     [words]uint64
 }
 
 // slot is the place of one record, two cache lines. The words are:
@@ -32,13 +32,13 @@ type image [slotWords - 2]uint64
 
 func imageOf(k keyWords, r Record) (im image) {
 	copy(im[:], k[:])
-	im[len(k)] = r.Worth
+	im[len(k)] = r.Priority
 	copy(im[len(k)+1:], r.Data[:])
 	return im
 }
 
 func (im *image) record() (r Record) {
-	r.Worth = im[3]
+	r.Priority = im[3]
 	copy(r.Data[:], im[4:])
 	return r
 }
@@ -78,11 +78,17 @@ func (s *slot) write(before uint64, now time.Duration, im *image, epoch uint64) 
 		s[i+1].Store(w)
 	}
 	s[slotWords-1].Store(im.sum(epoch))
-	s[0].CompareAndSwap(mine, mine+1<<32) // fails where the turn was taken over
+	s.finish(mine)
 	return true
 }
 
-// begun is the first word for a turn that begins now, after before.
+// finish ends the turn that began with the first word mine, unless somebody has taken
+// it over: then the turn is that one's to end.
+func (s *slot) finish(mine uint64) { s[0].CompareAndSwap(mine, mine+1<<32) }
+
+// begun is the first word for a turn that begins now, when the first word was before.
+// A turn that is taken over gets a number of its own, so that whoever began it can
+// neither write nor end it any more.
 func begun(before uint64, now time.Duration) uint64 {
 	turn := before >> 32 &^ 1
 	if taken(before) {
@@ -97,8 +103,8 @@ func taken(word uint64) bool { return word>>32&1 != 0 }
 // stamp is the time in milliseconds, as much of it as has room.
 func stamp(now time.Duration) uint32 { return uint32(now.Milliseconds()) }
 
-// since is how long ago a turn began. Clocks of processes differ a little: a
-// beginning in the near future is now.
+// since is how long ago a turn began. Clocks of processes differ a little: a turn that
+// seems to begin within the next second begins now.
 func since(word uint64, now time.Duration) time.Duration {
 	d := int32(stamp(now) - uint32(word))
 	if d < 0 && d > -1000 {

@@ -15,7 +15,7 @@ import (
 	"kresd/internal/limits"
 )
 
-// ways is how many places an address may have; they lie beside each other.
+// ways is how many places a server may have; they lie beside each other.
 const ways = 8
 
 // A Table is one mapping of the file. It is safe for concurrent use.
@@ -126,7 +126,7 @@ func (t *Table) Update(key Key, change func(Record) Record) (stored bool) {
 }
 
 // choose finds the place of k, or the one that it may take: where nothing is,
-// else that of the record with the least worth. before is the place's first word
+// else that of the record with the least priority. before is the place's first word
 // from before it was looked at, so that a write can tell whether this still holds.
 func choose(set *[ways]slot, k keyWords, epoch uint64) (best *slot, before uint64) {
 	least := ^uint64(0)
@@ -138,12 +138,12 @@ func choose(set *[ways]slot, k keyWords, epoch uint64) (best *slot, before uint6
 		if least == 0 {
 			continue
 		}
-		worth := uint64(0)
+		priority := uint64(0)
 		if im, ok := set[i].read(epoch); ok {
-			worth = max(im[3], 1)
+			priority = max(im[3], 1) // an empty place comes first
 		}
-		if best == nil || worth < least {
-			best, before, least = &set[i], word, worth
+		if best == nil || priority < least {
+			best, before, least = &set[i], word, priority
 		}
 	}
 	return best, before

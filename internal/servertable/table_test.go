@@ -33,9 +33,9 @@ func address(n int) Key {
 	return Key{Addr: netip.AddrPortFrom(netip.AddrFrom16(b), 53)}
 }
 
-func put(t *testing.T, tab *Table, key Key, worth, data uint64) {
+func put(t *testing.T, tab *Table, key Key, priority, data uint64) {
 	t.Helper()
-	if !tab.Update(key, func(r Record) Record { r.Worth, r.Data[0] = worth, data; return r }) {
+	if !tab.Update(key, func(r Record) Record { r.Priority, r.Data[0] = priority, data; return r }) {
 		t.Fatalf("%v was not updated", key)
 	}
 }
@@ -159,7 +159,7 @@ func TestTheLeastWorthMakesRoom(t *testing.T) {
 	for i, a := range list[:ways] {
 		_, ok := tab.Load(a)
 		if gone := (i+3)%ways < 2; ok == gone {
-			t.Errorf("record of worth %d: kept %v", 10+(i+3)%ways, ok)
+			t.Errorf("record of priority %d: kept %v", 10+(i+3)%ways, ok)
 		}
 	}
 }
@@ -221,7 +221,7 @@ func TestNothingIsAllocated(t *testing.T) {
 func BenchmarkLoad(b *testing.B) {
 	tab := open(b, b.TempDir())
 	for i := range 5000 {
-		tab.Update(address(i), func(r Record) Record { r.Worth = 1; return r })
+		tab.Update(address(i), func(r Record) Record { r.Priority = 1; return r })
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -233,6 +233,6 @@ func BenchmarkUpdate(b *testing.B) {
 	tab := open(b, b.TempDir())
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		tab.Update(address(i%5000), func(r Record) Record { r.Worth++; return r })
+		tab.Update(address(i%5000), func(r Record) Record { r.Priority++; return r })
 	}
 }

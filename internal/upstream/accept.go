@@ -7,13 +7,14 @@ import (
 	"kresd/internal/wire"
 )
 
-// verdict is what a received message means for the question that waits.
-type verdict uint8
+// match says how a received message fits the question that waits for its answer (the
+// query matching rules of RFC 5452, section 9.1).
+type match uint8
 
 const (
 	// ignored: not an answer at all, or not one that can be read. The wait goes
 	// on as if it had not come.
-	ignored verdict = iota
+	ignored match = iota
 	// answer: everything matches.
 	answer
 	// truncated: everything matches, but the answer is not complete, or it is
@@ -31,14 +32,14 @@ const (
 	// badCookie: everything matches, and the server wants the question again with
 	// the cookie it sent.
 	badCookie
-	// drowned: no answer in time, but datagrams that could not be read.
-	drowned
+	// flooded: no answer came in time, but datagrams that could not be read did.
+	flooded
 )
 
-// doubtful tells that somebody may be guessing, or hiding the answer.
-func (v verdict) doubtful() bool {
+// suspicious tells that somebody may be forging answers, or hiding the true one.
+func (v match) suspicious() bool {
 	switch v {
-	case nearMiss, caseLost, cookieLost, bareError, drowned:
+	case nearMiss, caseLost, cookieLost, bareError, flooded:
 		return true
 	}
 	return false
@@ -59,7 +60,7 @@ type expectation struct {
 // judge decides about a message of which pkt is the received part and size the
 // whole length in octets. It reads the header and the question only: an answer
 // may still turn out to be malformed behind them.
-func (x *expectation) judge(pkt []byte, size int) verdict {
+func (x *expectation) judge(pkt []byte, size int) match {
 	if len(pkt) < wire.HeaderLen {
 		return ignored
 	}
@@ -102,7 +103,7 @@ func errorRcode(flags uint16) bool {
 
 // judgeQuestion compares the octets behind the header with our question. A name
 // that is cut off or compressed cannot be read and makes the message ignored.
-func (x *expectation) judgeQuestion(b []byte) verdict {
+func (x *expectation) judgeQuestion(b []byte) match {
 	if bytes.HasPrefix(b, x.question) {
 		return answer
 	}

@@ -18,7 +18,7 @@ import (
 type forgery struct {
 	name string
 	make func(q []byte) []byte
-	want verdict
+	want match
 }
 
 // patched is a wrong answer with some octets changed.
@@ -120,7 +120,7 @@ func TestJudge(t *testing.T) {
 	for _, f := range slices.Concat(forgeries, malformed) {
 		pkt := f.make(q)
 		if got := want.judge(pkt, len(pkt)); got != f.want {
-			t.Errorf("%s: verdict %d, want %d", f.name, got, f.want)
+			t.Errorf("%s: match %d, want %d", f.name, got, f.want)
 		}
 		if _, err := wire.Parse(pkt); f.want == answer && err == nil {
 			t.Errorf("%s: is a message, and should not be", f.name)
@@ -139,7 +139,7 @@ func TestJudgeWithoutCase(t *testing.T) {
 		r := reply(q, truth)
 		recase(r[12:questionEnd(q)-4], fold)
 		if got := want.judge(r, len(r)); got != answer {
-			t.Errorf("% x: verdict %d, want %d", r, got, answer)
+			t.Errorf("% x: match %d, want %d", r, got, answer)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func TestEveryOctetCounts(t *testing.T) {
 			r[at] ^= 1 << bit
 			free := at == 2 && bit <= 2 && bit != 1 || at == 3 || at >= 6 && at < 12 // RD AA, RA Z AD CD RCODE, counts
 			if got := want.judge(r, len(r)); (got == answer) != free {
-				t.Errorf("octet %d bit %d changed: verdict %d", at, bit, got)
+				t.Errorf("octet %d bit %d changed: match %d", at, bit, got)
 			}
 		}
 	}
@@ -173,10 +173,10 @@ func FuzzJudge(f *testing.F) {
 		matches := len(pkt) >= end && string(pkt[:2]) == "\x12\x34" && pkt[2]&0xf8 == 0x80 && string(pkt[4:6]) == "\x00\x01" &&
 			string(pkt[12:end]) == string(q[12:end])
 		if want := matches && pkt[2]&2 == 0 && len(pkt) <= limits.UDPPayload; (got == answer) != want {
-			t.Errorf("% x: verdict %d, accepted should be %v", pkt, got, want)
+			t.Errorf("% x: match %d, accepted should be %v", pkt, got, want)
 		}
 		if (got == truncated) != (matches && got != answer) {
-			t.Errorf("% x: verdict %d, matches %v", pkt, got, matches)
+			t.Errorf("% x: match %d, matches %v", pkt, got, matches)
 		}
 	})
 }

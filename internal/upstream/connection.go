@@ -34,7 +34,7 @@ type connection struct {
 	mu      sync.Mutex
 	waiting map[uint16]*waiter
 	alone   bool // serves one question only, until its first answer
-	doomed  bool // takes no new questions
+	retired bool // takes no new questions
 	strays  int
 }
 
@@ -53,14 +53,14 @@ type delivery struct {
 // askConnected asks over a connection that is open, or opens one: TCP, or whatever
 // the server's peer demands. A connection that ends without an answer costs one more
 // try on a fresh one; servers close idle connections while we write.
-func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixed bool) (resolve.Reply, error) {
+func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixedCase bool) (resolve.Reply, error) {
 	began := e.clock.Mono()
-	reply, err := e.tryConnected(ctx, x, mixed, false)
+	reply, err := e.tryConnected(ctx, x, mixedCase, false)
 	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
 		if x.Tell != nil {
 			x.Tell(resolve.ConnectionEnded{})
 		}
-		reply, err = e.tryConnected(ctx, x, mixed, true)
+		reply, err = e.tryConnected(ctx, x, mixedCase, true)
 	}
 	if x.Tell != nil && err != nil && ctx.Err() == nil {
 		x.Tell(resolve.TCPFailed{After: e.clock.Mono() - began, Err: err})
@@ -74,7 +74,7 @@ func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixed
 	return reply, err
 }
 
-func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed, fresh bool) (resolve.Reply, error) {
+func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixedCase, fresh bool) (resolve.Reply, error) {
 	c, w, err := e.pool.get(x, fresh)
 	if err != nil {
 		return resolve.Reply{}, err
@@ -96,7 +96,7 @@ func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed
 	if x.Tell != nil {
 		tellOpened(x, reused, sent-began)
 	}
-	if err := c.ask(x, w, mixed); err != nil {
+	if err := c.ask(x, w, mixedCase); err != nil {
 		return resolve.Reply{}, err
 	}
 	pkt, err := c.await(ctx, w)
@@ -109,8 +109,8 @@ func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed
 		e.counters.Hit(wire.LimitOf(err))
 		return resolve.Reply{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	e.jar.judge(x.Addr, &w.want, msg)
-	lost := mixed && string(msg.RawName) != string(w.want.question[:x.Name.Len()])
+	e.cookies.judge(x.Addr, &w.want, msg)
+	lost := mixedCase && string(msg.RawName) != string(w.want.question[:x.Name.Len()])
 	return resolve.Reply{Msg: msg, Size: len(pkt), RTT: e.clock.Mono() - sent, CaseLost: lost && msg.Question != ""}, nil
 }
 
@@ -125,19 +125,19 @@ func (c *connection) isOpen() bool {
 }
 
 // ask writes the question. The waiter's ID is its own already.
-func (c *connection) ask(x *resolve.Exchange, w *waiter, mixed bool) error {
+func (c *connection) ask(x *resolve.Exchange, w *waiter, mixedCase bool) error {
 	e := c.pool.e
 	offer := uint16(0)
 	if !x.NoEDNS {
 		offer = e.bufsize()
 	}
 	var room [cookieRoom]byte
-	var baked expectation
-	options := e.bake(room[:0], &baked, x, manner{cookie: true})
-	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixed, options)
+	var expected expectation
+	options := e.appendCookie(room[:0], &expected, x, requirements{cookie: true})
+	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixedCase, options)
 	c.mu.Lock()
 	w.want.question = msg[2+wire.HeaderLen : 2+wire.HeaderLen+x.Name.Len()+4]
-	if w.want.cookie = baked.cookie; baked.cookies != cookieNone {
+	if w.want.cookie = expected.cookie; expected.cookies != cookieNone {
 		w.want.cookies = cookieTCP
 	}
 	c.mu.Unlock()
@@ -145,7 +145,7 @@ func (c *connection) ask(x *resolve.Exchange, w *waiter, mixed bool) error {
 	defer c.writing.Unlock()
 	err := e.send(x.Budget, x.Endpoint, outlet{link: c.link}, msg)
 	if err != nil && !errors.Is(err, resolve.ErrBudget) && !errors.Is(err, ErrNoTransport) {
-		c.doom() // half a message may be on its way
+		c.retire() // half a message may be on its way
 		_ = c.link.close()
 		return errConnEnded
 	}
@@ -162,26 +162,26 @@ func (c *connection) await(ctx context.Context, w *waiter) ([]byte, error) {
 		return a.pkt, a.err
 	case <-timer.C:
 		c.pool.e.stats.timeout.Add(1)
-		c.doom()
+		c.retire()
 		return nil, resolve.ErrTimeout
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// doom stops new questions on the connection.
-func (c *connection) doom() {
+// retire stops new questions on the connection.
+func (c *connection) retire() {
 	c.pool.drop(c)
 	c.mu.Lock()
-	c.doomed = true
+	c.retired = true
 	c.mu.Unlock()
 }
 
-// forget takes a waiter off. The last one of a doomed connection closes it.
+// forget takes a waiter off. The last one of a retired connection closes it.
 func (c *connection) forget(w *waiter) {
 	c.mu.Lock()
 	delete(c.waiting, w.want.id)
-	over := c.doomed && len(c.waiting) == 0
+	over := c.retired && len(c.waiting) == 0
 	c.mu.Unlock()
 	if over {
 		c.shut()
@@ -213,13 +213,13 @@ func (c *connection) dial(ctx context.Context) {
 	defer close(c.dialed)
 	c.fail = errConnEnded
 	if c.link, c.fail = c.pool.dialers[c.to.Peer.Protocol()](ctx, c.to); c.fail != nil {
-		c.doom() // before anybody hears of it: who asks again is not to find it in the pool
+		c.retire() // before anybody hears of it: who asks again is not to find it in the pool
 	}
 }
 
 // end tells all who wait that nothing more will come.
 func (c *connection) end() {
-	c.doom()
+	c.retire()
 	c.shut()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -252,9 +252,9 @@ func (c *connection) busy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) == 0 {
-		c.doomed = true
+		c.retired = true
 	}
-	return !c.doomed
+	return !c.retired
 }
 
 // deliver gives a message to whoever it answers and tells whether to go on. A

@@ -333,3 +333,80 @@ func TestTooManyConnections(t *testing.T) {
 	e.Close()
 	eventually(t, "closing of all", func() bool { return open.Load() == 0 })
 }
+
+// A few messages that nobody asked for, now and then, are no reason to give up a
+// connection that answers: they may belong to questions that were given up.
+func TestStraysAreForgivenWithEachAnswer(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		for q := s.readFrame(c); q != nil; q = s.readFrame(c) {
+			stray := reply(q, evil)
+			stray[0] ^= 1
+			for range limits.UpstreamTCPStrays - 1 {
+				writeFrame(c, stray)
+			}
+			writeFrame(c, reply(q, truth))
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range 4 {
+		r, err := e.Exchange(background, tcpQuestion(t, s.addr, itoa(i)+".example."))
+		if got := address(t, r, err); got != truth {
+			t.Errorf("got %x", got)
+		}
+	}
+	if n := s.tcpConns.Load(); n != 1 {
+		t.Errorf("%d connections, want one", n)
+	}
+}
+
+// A connection that replaces one which ended serves one question alone until its
+// first answer, and then any.
+func TestAFreshConnectionServesOthersOnceItHasAnswered(t *testing.T) {
+	first := make(chan struct{}, 1)
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		select {
+		case first <- struct{}{}:
+			s.readFrame(c) // and ends without an answer
+		default:
+			truthTCP(s, c)
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range 3 {
+		r, err := e.Exchange(background, tcpQuestion(t, s.addr, itoa(i)+".example."))
+		address(t, r, err)
+	}
+	if n := s.tcpConns.Load(); n != 2 {
+		t.Errorf("%d connections, want the one that ended and one for all questions", n)
+	}
+}
+
+// A connection carries so many questions at once, and a server has so many
+// connections; what exceeds that is refused and counted.
+func TestQuestionsFillConnections(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		for s.readFrame(c) != nil {
+		}
+	}}).start(t, "127.0.0.1")
+	var counters limits.Counters
+	e := newExchanger(t, Config{Counters: &counters})
+	x := tcpQuestion(t, s.addr, "www.example.")
+	const most = limits.UpstreamTCPPerServer * limits.UpstreamTCPInFlight
+	for i := range most {
+		x.Budget = resolve.NewBudget(nil)
+		if _, _, err := e.pool.get(&x, false); err != nil {
+			t.Fatalf("question %d: %v", i+1, err)
+		}
+		if n := len(e.pool.conns[x.Endpoint]); n != 1+i/limits.UpstreamTCPInFlight {
+			t.Fatalf("%d connections for %d questions", n, i+1)
+		}
+	}
+	for _, fresh := range []bool{false, true} {
+		if _, _, err := e.pool.get(&x, fresh); err != ErrBusy {
+			t.Errorf("one too many, fresh %v: %v", fresh, err)
+		}
+	}
+	if n := counters.Get(limits.UpstreamTCP); n != 2 {
+		t.Errorf("counted %d times, want 2", n)
+	}
+}

@@ -19,8 +19,9 @@ import (
 // own. From then on, an answer over UDP from there without ours is none. Servers
 // that know nothing of cookies leave the option out, and are believed as before.
 //
-// Each worker has secrets and a jar of its own: what a server gave is for the
-// client cookie that it came with, and learning it costs no question.
+// Each worker has a secret and a store of server cookies of its own: what a server
+// gave goes with the client cookie that it was sent, and learning it costs no
+// question.
 
 // clientCookie is ours for one server (RFC 7873, section 4.1).
 type clientCookie [8]byte
@@ -43,8 +44,9 @@ const (
 	cookieTCP                      // nobody off the path can forge the answer
 )
 
-// jar keeps the secret that client cookies are made of, and what servers gave.
-type jar struct {
+// cookieStore keeps the secret that client cookies are made of, and the server
+// cookies that servers gave.
+type cookieStore struct {
 	clock *clock.Clock
 
 	mu     sync.Mutex
@@ -61,11 +63,13 @@ type serverCookie struct {
 	until time.Duration
 }
 
-func newJar(c *clock.Clock) *jar { return &jar{clock: c, known: map[netip.AddrPort]serverCookie{}} }
+func newCookieStore(c *clock.Clock) *cookieStore {
+	return &cookieStore{clock: c, known: map[netip.AddrPort]serverCookie{}}
+}
 
 // look returns the secret and what is known of a server. A new secret makes what
 // servers gave for the old one worthless (RFC 7873, section 7.1).
-func (j *jar) look(to netip.AddrPort) (secret [32]byte, s serverCookie, known bool) {
+func (j *cookieStore) look(to netip.AddrPort) (secret [32]byte, s serverCookie, known bool) {
 	now := j.clock.Mono()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -85,7 +89,7 @@ func (j *jar) look(to netip.AddrPort) (secret [32]byte, s serverCookie, known bo
 // option appends the option for a question to a server, and notes in w what the
 // answer has to show. Our cookie depends on both addresses, so that it tells nobody
 // that two sources are one resolver.
-func (j *jar) option(dst []byte, w *expectation, to netip.AddrPort, source netip.Addr) []byte {
+func (j *cookieStore) option(dst []byte, w *expectation, to netip.AddrPort, source netip.Addr) []byte {
 	secret, s, known := j.look(to)
 	if known && s.n == 0 {
 		w.cookies = cookieNone
@@ -116,7 +120,7 @@ func makeCookie(secret *[32]byte, to netip.AddrPort, source netip.Addr) clientCo
 
 // judge looks for our cookie in an answer that matches otherwise, and learns what
 // the server gave.
-func (j *jar) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) verdict {
+func (j *cookieStore) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) match {
 	if w.cookies == cookieNone {
 		return answer
 	}
@@ -161,18 +165,18 @@ func cookieOf(options []byte) (client clientCookie, server []byte, has bool) {
 
 // keep keeps what a server gave. Where there are too many, some other is asked as
 // if it were new.
-func (j *jar) keep(from netip.AddrPort, server []byte) {
+func (j *cookieStore) keep(from netip.AddrPort, server []byte) {
 	s := serverCookie{n: uint8(len(server))}
 	copy(s.data[:], server)
 	j.set(from, s)
 }
 
 // leaveAlone keeps cookies from a server that does not get on with them.
-func (j *jar) leaveAlone(from netip.AddrPort) {
+func (j *cookieStore) leaveAlone(from netip.AddrPort) {
 	j.set(from, serverCookie{until: j.clock.Mono() + limits.AbilityLife})
 }
 
-func (j *jar) set(from netip.AddrPort, s serverCookie) {
+func (j *cookieStore) set(from netip.AddrPort, s serverCookie) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.known[from] == s {
@@ -188,7 +192,7 @@ func (j *jar) set(from netip.AddrPort, s serverCookie) {
 }
 
 // forget makes a server one of which nothing is known.
-func (j *jar) forget(from netip.AddrPort) {
+func (j *cookieStore) forget(from netip.AddrPort) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.known, from)
@@ -197,15 +201,16 @@ func (j *jar) forget(from netip.AddrPort) {
 // cookieRoom is enough for the option.
 const cookieRoom = 4 + 8 + maxServerCookie
 
-// bake appends the options of a question that is asked in this manner. Cookies are
-// for plain DNS: another protocol authenticates more than they do.
-func (e *Exchanger) bake(dst []byte, w *expectation, x *resolve.Exchange, m manner) []byte {
+// appendCookie appends the cookie option of a question with these requirements, and
+// notes in w what the answer has to show. Cookies are for plain DNS: every other
+// protocol proves more than they do.
+func (e *Exchanger) appendCookie(dst []byte, w *expectation, x *resolve.Exchange, must requirements) []byte {
 	w.cookies = cookieNone
 	if x.NoEDNS || !x.Peer.Plain() {
 		return dst
 	}
-	dst = e.jar.option(dst, w, x.Addr, e.source(x.Addr.Addr()))
-	if !m.cookie && w.cookies != cookieNone {
+	dst = e.cookies.option(dst, w, x.Addr, e.source(x.Addr.Addr()))
+	if !must.cookie && w.cookies != cookieNone {
 		w.cookies = cookieWaived
 	}
 	return dst

@@ -234,8 +234,8 @@ func TestAServerGivesUpCookies(t *testing.T) {
 // Our cookie is one for each server and each address of ours, and changes in time.
 func TestClientCookies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newJar(clock.Real())
-		at := func(j *jar, to, source string) clientCookie {
+		j := newCookieStore(clock.Real())
+		at := func(j *cookieStore, to, source string) clientCookie {
 			var w expectation
 			j.option(nil, &w, netip.MustParseAddrPort(to), netip.MustParseAddr(source))
 			return w.cookie
@@ -246,7 +246,7 @@ func TestClientCookies(t *testing.T) {
 		}
 		for what, other := range map[string]clientCookie{
 			"another server": at(j, "192.0.2.2:53", "0.0.0.0"), "another port": at(j, "192.0.2.1:54", "0.0.0.0"),
-			"another source": at(j, "192.0.2.1:53", "192.0.2.9"), "another process": at(newJar(clock.Real()), "192.0.2.1:53", "0.0.0.0"),
+			"another source": at(j, "192.0.2.1:53", "192.0.2.9"), "another process": at(newCookieStore(clock.Real()), "192.0.2.1:53", "0.0.0.0"),
 		} {
 			if other == one {
 				t.Errorf("the same for %s", what)
@@ -260,15 +260,69 @@ func TestClientCookies(t *testing.T) {
 	})
 }
 
-// The jar has a size.
-func TestTheJarIsBounded(t *testing.T) {
-	j := newJar(clock.Real())
+// Server cookies are kept for so many servers.
+func TestCookiesKeptAreBounded(t *testing.T) {
+	j := newCookieStore(clock.Real())
 	var w expectation
 	j.option(nil, &w, netip.MustParseAddrPort("192.0.2.1:53"), netip.IPv4Unspecified())
 	for i := range limits.CookiesKept + 100 {
 		j.keep(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 53), []byte(first))
 	}
 	if n := len(j.known); n != limits.CookiesKept {
-		t.Errorf("%d in the jar", n)
+		t.Errorf("%d are kept", n)
+	}
+}
+
+// Over TCP nothing is asked again for the sake of a cookie: BADCOOKIE is an answer
+// there like any other, and the cookie is learnt.
+func TestBadCookieOverTCPIsTheAnswer(t *testing.T) {
+	store := newCookieStore(clock.Real())
+	to := netip.MustParseAddrPort("192.0.2.1:53")
+	msg := &wire.Msg{Rcode: rcodeBadCookie, Options: wire.AppendOption(nil, wire.OptionCookie, []byte("12345678"+second))}
+	for rule, want := range map[cookieRule]match{cookieTCP: answer, cookieAsked: badCookie, cookieMust: badCookie} {
+		w := &expectation{cookies: rule, cookie: clientCookie([]byte("12345678"))}
+		if got := store.judge(to, w, msg); got != want {
+			t.Errorf("rule %d: match %d, want %d", rule, got, want)
+		}
+		if s := store.known[to]; string(s.data[:s.n]) != second {
+			t.Errorf("rule %d: learnt %q", rule, s.data[:s.n])
+		}
+	}
+}
+
+// A server that does not get on with cookies is shown them again some day, and is one
+// of which nothing is known then.
+func TestCookiesAreTriedAgain(t *testing.T) {
+	ck := clock.NewFake(time.Unix(1e9, 0))
+	store := newCookieStore(&ck.Clock)
+	to, from := netip.MustParseAddrPort("192.0.2.1:53"), netip.IPv4Unspecified()
+	rule := func() cookieRule {
+		var w expectation
+		if option := store.option(nil, &w, to, from); (len(option) == 0) != (w.cookies == cookieNone) {
+			t.Errorf("option %x with rule %d", option, w.cookies)
+		}
+		return w.cookies
+	}
+	if got := rule(); got != cookieAsked {
+		t.Errorf("rule %d for a server of which nothing is known", got)
+	}
+	store.leaveAlone(to)
+	if got := rule(); got != cookieNone {
+		t.Errorf("rule %d, want no cookie", got)
+	}
+	ck.Advance(limits.AbilityLife - 1)
+	if got := rule(); got != cookieNone {
+		t.Errorf("shortly before its time is over: rule %d", got)
+	}
+	if ck.Advance(1); rule() != cookieAsked {
+		t.Error("it is never shown a cookie again")
+	}
+	// What was given for a client cookie ends with the secret of that.
+	store.keep(to, []byte(first))
+	if got := rule(); got != cookieMust {
+		t.Errorf("rule %d for a server that gave a cookie", got)
+	}
+	if ck.Advance(limits.CookieSecretLife); rule() != cookieAsked {
+		t.Error("a server cookie outlives the client cookie that it was given for")
 	}
 }

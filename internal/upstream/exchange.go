@@ -51,26 +51,26 @@ type Exchanger struct {
 	clock     *clock.Clock
 	counters  *limits.Counters
 
-	group   safe.Group
-	entropy entropy
-	poller  *poller
-	pool    *pool
-	joint   *joint
-	lates   *lates
-	jar     *jar
-	servers limits.Gate[zonecut.Endpoint] // questions that wait for each
-	stats   counters
-	closed  atomic.Bool
+	group       safe.Group
+	entropy     entropy
+	poller      *poller
+	pool        *pool
+	outstanding *outstanding
+	late        *lateAnswers
+	cookies     *cookieStore
+	servers     limits.Gate[zonecut.Endpoint] // questions that wait for each
+	stats       counters
+	closed      atomic.Bool
 }
 
 // New starts an Exchanger. It fails when the system gives it no epoll set.
 func New(c Config) (*Exchanger, error) {
 	e := &Exchanger{
 		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
-		clock: c.Clock, counters: c.Counters, joint: newJoint(), lates: newLates(),
+		clock: c.Clock, counters: c.Counters, outstanding: newOutstanding(), late: newLateAnswers(),
 	}
 	e.defaults()
-	e.jar = newJar(e.clock)
+	e.cookies = newCookieStore(e.clock)
 	p, err := newPoller(e.clock)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (e *Exchanger) defaults() {
 }
 
 // Exchange asks one server one question and waits for its answer. Equal
-// exchanges in flight share one answer; only the one that sends is debited.
+// exchanges that are under way share one answer; only the one that sends is debited.
 //
 // Errors are those of package resolve, wrapped, and the context's own. An
 // answer over TCP may still be marked truncated: there is no further way to ask.
@@ -131,9 +131,9 @@ func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply
 	if x.TCP || !x.Peer.Plain() {
 		return e.askConnected(ctx, x, false)
 	}
-	m := strict(x)
-	reply, v, err := e.askUDP(ctx, x, m)
-	return e.settle(ctx, x, m, reply, v, err)
+	must := strict(x)
+	reply, v, err := e.askUDP(ctx, x, must)
+	return e.settle(ctx, x, must, reply, v, err)
 }
 
 // source is the address that questions to a server leave from, with the
@@ -155,14 +155,14 @@ func (e *Exchanger) source(to netip.Addr) netip.Addr {
 // Close ends all exchanges with ErrClosed and waits until every socket is
 // closed and every goroutine gone.
 func (e *Exchanger) Close() {
-	e.joint.close()
+	e.outstanding.close()
 	if e.closed.Swap(true) {
 		e.group.Wait()
 		return
 	}
 	e.poller.wakeAll()
 	e.pool.close()
-	e.joint.leaders.Wait()
+	e.outstanding.leaders.Wait()
 	e.poller.close()
 	e.group.Wait()
 }

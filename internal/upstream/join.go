@@ -9,88 +9,90 @@ import (
 	"kresd/internal/resolve"
 )
 
-// joint holds the exchanges in flight. Equal ones share one: many equal
-// questions at once would multiply the chances of guessing an answer (the
-// birthday attacks of HARDENING A8), besides costing the server.
-type joint struct {
-	mu      sync.Mutex
-	flights map[flightKey]*flight
-	leaders sync.WaitGroup
-	closed  bool
+// outstanding holds the exchanges that are under way. Equal ones are joined to one:
+// many outstanding copies of a question would multiply the chances of guessing an
+// answer to it (birthday attacks: RFC 5452, section 5; HARDENING A8), besides what
+// they cost the server.
+type outstanding struct {
+	mu        sync.Mutex
+	exchanges map[exchangeKey]*sharedExchange
+	leaders   sync.WaitGroup
+	closed    bool
 }
 
-// flightKey is all that makes two exchanges equal. The server's peer is a part of
+// exchangeKey is all that makes two exchanges equal. The server's peer is a part of
 // it: an answer that came in plain DNS is never that to a question which demands TLS.
-type flightKey struct {
+type exchangeKey struct {
 	resolve.Server
 	resolve.Question
 	cd, rd bool
 }
 
-func keyOf(x *resolve.Exchange) flightKey {
-	return flightKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
+func keyOf(x *resolve.Exchange) exchangeKey {
+	return exchangeKey{Server: x.Server, Question: x.Question, cd: x.CD, rd: x.RD}
 }
 
-// flight is one exchange that is under way. reply, err and abandoned are
-// written before done is closed.
-type flight struct {
-	done  chan struct{} // made by the first who follows, as hardly anybody does
+// sharedExchange is one exchange that is under way. One caller, the leader, asks the
+// server; the others, its followers, wait for what the leader gets. reply, err and
+// abandoned are written before done is closed.
+type sharedExchange struct {
+	done  chan struct{} // made by the first follower, as hardly any exchange has one
 	reply resolve.Reply
 	err   error
-	// abandoned: the leader ended for a reason of its own; whoever waits asks
-	// again.
+	// abandoned: the leader ended for a reason of its own, which says nothing about
+	// the server. The followers ask again.
 	abandoned bool
 }
 
-func newJoint() *joint {
-	return &joint{flights: map[flightKey]*flight{}}
+func newOutstanding() *outstanding {
+	return &outstanding{exchanges: map[exchangeKey]*sharedExchange{}}
 }
 
-// enter finds the flight of k or starts one, which the caller then leads and
+// enter finds the exchange of k or starts one, which the caller then leads and
 // must leave.
-func (j *joint) enter(k flightKey) (f *flight, leader bool, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closed {
+func (o *outstanding) enter(k exchangeKey) (f *sharedExchange, leader bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
 		return nil, false, ErrClosed
 	}
-	if f := j.flights[k]; f != nil {
+	if f := o.exchanges[k]; f != nil {
 		if f.done == nil {
 			f.done = make(chan struct{})
 		}
 		return f, false, nil
 	}
-	f = &flight{abandoned: true}
-	j.flights[k] = f
-	j.leaders.Add(1)
+	f = &sharedExchange{abandoned: true}
+	o.exchanges[k] = f
+	o.leaders.Add(1)
 	return f, true, nil
 }
 
-// leave ends a flight and lets its followers go.
-func (j *joint) leave(k flightKey, f *flight) {
-	j.mu.Lock()
-	delete(j.flights, k)
-	j.mu.Unlock() // from here on nobody joins
+// leave ends an exchange and lets its followers go.
+func (o *outstanding) leave(k exchangeKey, f *sharedExchange) {
+	o.mu.Lock()
+	delete(o.exchanges, k)
+	o.mu.Unlock() // from here on nobody joins
 	if f.done != nil {
 		close(f.done)
 	}
-	j.leaders.Done()
+	o.leaders.Done()
 }
 
-// close refuses new flights.
-func (j *joint) close() {
-	j.mu.Lock()
-	j.closed = true
-	j.mu.Unlock()
+// close refuses new exchanges.
+func (o *outstanding) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
 }
 
-// join leads or follows the flight of x. A leader that is cancelled, or whose
-// request has no budget left, says nothing about the server: its followers
+// join leads or follows the exchange that equals x. A leader that is cancelled, or
+// whose request has no budget left, says nothing about the server: its followers
 // start again, and the first of them leads.
 func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
 	k := keyOf(x)
 	for {
-		f, leader, err := e.joint.enter(k)
+		f, leader, err := e.outstanding.enter(k)
 		if err != nil {
 			return resolve.Reply{}, err
 		}
@@ -117,8 +119,8 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 }
 
 // lead runs the exchange for all who joined. A panic leaves it abandoned.
-func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k flightKey, f *flight) (resolve.Reply, error) {
-	defer e.joint.leave(k, f)
+func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k exchangeKey, f *sharedExchange) (resolve.Reply, error) {
+	defer e.outstanding.leave(k, f)
 	if err := e.place(ctx, x); err != nil {
 		return resolve.Reply{}, err // who joined asks for a place itself
 	}

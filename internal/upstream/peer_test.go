@@ -133,9 +133,9 @@ func TestConnectionsBelongToAPeer(t *testing.T) {
 	if n := s.udpQueries.Load(); n != 0 {
 		t.Errorf("%d questions went over UDP", n)
 	}
-	e.jar.mu.Lock()
-	defer e.jar.mu.Unlock()
-	if len(e.jar.known) != 0 {
+	e.cookies.mu.Lock()
+	defer e.cookies.mu.Unlock()
+	if len(e.cookies.known) != 0 {
 		t.Error("cookies were learnt")
 	}
 }

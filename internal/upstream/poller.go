@@ -29,10 +29,10 @@ type poller struct {
 	file  *os.File
 	raw   syscall.RawConn
 	ep    int
-	slots [limits.UpstreamSockets]atomic.Pointer[attempt]
+	slots [limits.UpstreamSockets]atomic.Pointer[udpQuery]
 
 	mu   sync.Mutex
-	free []*attempt // without a socket; a stack: the one used last is warm
+	free []*udpQuery // without a socket; a stack: the one used last is warm
 	made int
 	idle idleSockets
 	// timed tells that run will call expire.
@@ -40,12 +40,13 @@ type poller struct {
 	clock *clock.Clock
 }
 
-// attempt is one UDP question and the room it needs. Attempts are reused.
-type attempt struct {
+// udpQuery is one question over UDP, its socket and the memory that it needs. When
+// the question is over, its udpQuery is used for another one.
+type udpQuery struct {
 	slot  int32
 	ready chan struct{}
 	timer *time.Timer
-	tie
+	udpSocket
 
 	peer, local, from sockaddr
 	query             []byte
@@ -107,7 +108,7 @@ func (p *poller) notify(slot int32) {
 	}
 }
 
-func (a *attempt) wake() {
+func (a *udpQuery) wake() {
 	select {
 	case a.ready <- struct{}{}:
 	default: // already told
@@ -125,24 +126,24 @@ func (p *poller) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for a := p.idle.any(); a != nil; a = p.idle.any() {
-		a.hangUp()
+		a.disconnect()
 	}
 	p.file.Close()
 }
 
 // watch begins to notify a about its socket. Edge-triggered: the reader has to
 // read until there is nothing left before it waits.
-func (p *poller) watch(a *attempt) syscall.Errno {
+func (p *poller) watch(a *udpQuery) syscall.Errno {
 	const edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: a.slot}
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.ep), syscall.EPOLL_CTL_ADD, uintptr(a.fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return errno
 }
 
-// take returns an attempt for a question to a server that leaves from source: one
-// whose socket may carry it if there is one, else one without a socket; nil when
-// too many are in use.
-func (p *poller) take(to netip.AddrPort, source netip.Addr) *attempt {
+// take returns a udpQuery for a question to a server that leaves from source: one
+// whose socket may carry the question if there is one, else one without a socket;
+// nil when too many are in use.
+func (p *poller) take(to netip.AddrPort, source netip.Addr) *udpQuery {
 	p.mu.Lock()
 	a := p.idle.take(to)
 	if a == nil {
@@ -150,13 +151,13 @@ func (p *poller) take(to netip.AddrPort, source netip.Addr) *attempt {
 	}
 	p.mu.Unlock()
 	if a != nil && !a.fits(to, source, p.clock.Mono()) {
-		a.hangUp()
+		a.disconnect()
 	}
 	return a
 }
 
-// blank is an attempt that nobody uses.
-func (p *poller) blank() *attempt {
+// blank is a udpQuery that nobody uses.
+func (p *poller) blank() *udpQuery {
 	if n := len(p.free); n > 0 {
 		a := p.free[n-1]
 		p.free = p.free[:n-1]
@@ -165,7 +166,7 @@ func (p *poller) blank() *attempt {
 	if p.made == len(p.slots) {
 		return p.idle.any()
 	}
-	a := &attempt{slot: int32(p.made), ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	a := &udpQuery{slot: int32(p.made), ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	a.fd = -1
 	a.timer.Stop()
 	p.slots[p.made].Store(a)
@@ -173,20 +174,21 @@ func (p *poller) blank() *attempt {
 	return a
 }
 
-// give takes the attempt back, and closes its socket unless that may stay.
-func (p *poller) give(a *attempt) {
+// give takes a udpQuery back, and closes its socket unless that may carry another
+// question.
+func (p *poller) give(a *udpQuery) {
 	a.timer.Stop()
 	if a.stay && p.keep(a) {
 		return
 	}
-	a.hangUp()
+	a.disconnect()
 	p.mu.Lock()
 	p.free = append(p.free, a)
 	p.mu.Unlock()
 }
 
-// keep makes the attempt's socket idle, if there are not too many.
-func (p *poller) keep(a *attempt) bool {
+// keep leaves the socket of a open for another question, if not too many are.
+func (p *poller) keep(a *udpQuery) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.idle.put(a) {

@@ -13,7 +13,7 @@ import (
 )
 
 // pool holds the connections that take questions, by server. A connection
-// leaves it when it ends or is doomed; questions on it go on.
+// leaves it when it ends or is retired; questions on it go on.
 type pool struct {
 	e      *Exchanger
 	ctx    context.Context // ends dialling when the pool is closed
@@ -95,7 +95,7 @@ func (p *pool) room(to zonecut.Endpoint) bool {
 func (c *connection) enter() *waiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.doomed || c.alone || len(c.waiting) >= limits.UpstreamTCPInFlight {
+	if c.retired || c.alone || len(c.waiting) >= limits.UpstreamTCPInFlight {
 		return nil
 	}
 	w := &waiter{got: make(chan delivery, 1)}
@@ -119,7 +119,7 @@ func (c *connection) idle() bool {
 	if len(c.waiting) > 0 || c.link == nil {
 		return false
 	}
-	c.doomed = true
+	c.retired = true
 	_ = c.link.close()
 	return true
 }

@@ -53,7 +53,7 @@ func FuzzStream(f *testing.F) {
 				return
 			}
 			if v := want.judge(a.pkt, len(a.pkt)); v != answer && v != truncated && v != bareError {
-				t.Errorf("%x was handed on, verdict %d", a.pkt, v)
+				t.Errorf("%x was handed on, match %d", a.pkt, v)
 			}
 			_, _ = wire.Parse(a.pkt)
 		default:

@@ -36,21 +36,21 @@ func (t *teller) end() {
 	t.told = nil
 }
 
-// change is what differs from a first attempt.
-func (m manner) change() resolve.RetryChange {
+// change is what differs from the first time that the question was asked.
+func (must requirements) change() resolve.RetryChange {
 	switch {
-	case m.anew:
+	case must.newCookie:
 		return resolve.RetryWithNewCookie
-	case !m.cookie:
+	case !must.cookie:
 		return resolve.RetryWithoutCookie
-	case !m.mixed:
+	case !must.mixedCase:
 		return resolve.RetryWithCaseAsItIs
 	}
 	return resolve.RetrySame
 }
 
-// seen is a verdict as readers are told it.
-func (v verdict) seen() resolve.Datagram {
+// seen is a match as readers are told it.
+func (v match) seen() resolve.Datagram {
 	switch v {
 	case answer:
 		return resolve.DatagramAnswer
@@ -66,23 +66,23 @@ func (v verdict) seen() resolve.Datagram {
 		return resolve.DatagramBadCookie
 	case bareError:
 		return resolve.DatagramBareError
-	case drowned:
+	case flooded:
 		return resolve.DatagramsUnreadable
 	}
 	return resolve.DatagramIgnored
 }
 
-// tellFirst tells of the datagram that made the doubt.
-func (d *doubt) tellFirst(v verdict, m manner) {
+// tellFirst tells of the datagram that began the confirmation.
+func (d *confirmation) tellFirst(v match, must requirements) {
 	then := resolve.AsksTCPToo
-	if m.last {
+	if must.udpOnly {
 		then = resolve.WaitsForBetter
 	}
 	d.tellSeen(v, then)
 }
 
-// tellGood tells of one that will count.
-func (d *doubt) tellGood(v verdict) {
+// tellGood tells of a datagram that will count.
+func (d *confirmation) tellGood(v match) {
 	switch {
 	case d.x.Tell == nil:
 	case d.tcp != nil && v == answer:
@@ -92,7 +92,7 @@ func (d *doubt) tellGood(v verdict) {
 	}
 }
 
-func (d *doubt) tellSeen(v verdict, then resolve.AfterDatagram) {
+func (d *confirmation) tellSeen(v match, then resolve.AfterDatagram) {
 	d.x.Tell(resolve.DatagramSeen{What: v.seen(), After: d.e.clock.Mono() - d.a.sent, Then: then})
 }
 

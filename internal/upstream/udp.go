@@ -14,10 +14,10 @@ import (
 )
 
 // askUDP asks once over UDP, from a socket that waits for nothing else, and waits
-// until something counts or the time is over. The reply is complete when the
-// verdict is answer; with truncated, caseLost, cookieLost and badCookie
-// there is no reply and the question should be asked in another way.
-func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, m manner) (resolve.Reply, verdict, error) {
+// until a datagram decides the question or the time is over. The reply is complete
+// when the match is answer; with truncated, caseLost, cookieLost and badCookie there
+// is no reply, and the question should be asked in another way (settle).
+func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requirements) (resolve.Reply, match, error) {
 	source := e.source(x.Addr.Addr())
 	a := e.poller.take(x.Addr, source)
 	if a == nil {
@@ -34,37 +34,38 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, m manner) (
 	if err := e.open(a, x.Addr, source); err != nil {
 		return resolve.Reply{}, ignored, err
 	}
-	e.compose(a, x, m)
+	e.compose(a, x, must)
 	a.sent = e.clock.Mono()
 	if err := e.send(x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
 		return resolve.Reply{}, ignored, sendError(err)
 	}
-	limit := attemptTime(x.Timeout)
+	limit := waitTime(x.Timeout)
 	a.timer.Reset(limit)
 	reply, v, err := e.await(ctx, a, x.Budget, a.sent)
-	if err == resolve.ErrTimeout || v == drowned {
+	if err == resolve.ErrTimeout || v == flooded {
 		e.stats.timeout.Add(1)
 	}
-	if v.doubtful() {
-		reply, v, err = e.doubt(ctx, a, x, m, reply, v, a.sent+limit)
+	if v.suspicious() {
+		reply, v, err = e.confirm(ctx, a, x, must, reply, v, a.sent+limit)
 	}
-	if err == resolve.ErrTimeout && e.keep(a, x, m) {
+	if err == resolve.ErrTimeout && e.keep(a, x, must) {
 		kept, err = true, resolve.ErrOverdue
 	}
 	return reply, v, err
 }
 
-// attemptTime bounds what the caller asked for.
-func attemptTime(t time.Duration) time.Duration {
+// waitTime is how long an answer over UDP is waited for: what the caller asked for,
+// within bounds.
+func waitTime(t time.Duration) time.Duration {
 	if t <= 0 {
 		return limits.UDPFirstTimeout
 	}
 	return min(t, limits.UDPMaxTimeout)
 }
 
-// open gives the attempt, unless it has one, a socket that is connected to the
+// open gives a, unless it has one, a socket that is connected to the
 // server, bound to a random port, and watched.
-func (e *Exchanger) open(a *attempt, to netip.AddrPort, source netip.Addr) error {
+func (e *Exchanger) open(a *udpQuery, to netip.AddrPort, source netip.Addr) error {
 	if a.fd >= 0 {
 		a.uses++
 		return nil
@@ -74,7 +75,7 @@ func (e *Exchanger) open(a *attempt, to netip.AddrPort, source netip.Addr) error
 	if errno != 0 {
 		return socketError("socket", errno)
 	}
-	a.tie = tie{fd: fd, to: to, source: source, opened: e.clock.Mono(), uses: 1}
+	a.udpSocket = udpSocket{fd: fd, to: to, source: source, opened: e.clock.Mono(), uses: 1}
 	if errno := e.bind(a); errno != 0 {
 		return fmt.Errorf("bind: %w: %w", errno, resolve.ErrLocal)
 	}
@@ -89,7 +90,7 @@ func (e *Exchanger) open(a *attempt, to netip.AddrPort, source netip.Addr) error
 
 // bind binds to a port that nobody could guess. A port in use, or one that the
 // system reserves, is drawn again.
-func (e *Exchanger) bind(a *attempt) (errno syscall.Errno) {
+func (e *Exchanger) bind(a *udpQuery) (errno syscall.Errno) {
 	errno = syscall.EADDRINUSE
 	for range limits.UpstreamPortTries {
 		port := e.entropy.port()
@@ -106,7 +107,7 @@ func (e *Exchanger) bind(a *attempt) (errno syscall.Errno) {
 }
 
 // compose writes the question and what its answer has to look like.
-func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, m manner) {
+func (e *Exchanger) compose(a *udpQuery, x *resolve.Exchange, must requirements) {
 	a.want.size = limits.UDPPayload
 	offer := uint16(0)
 	if !x.NoEDNS {
@@ -115,18 +116,18 @@ func (e *Exchanger) compose(a *attempt, x *resolve.Exchange, m manner) {
 	}
 	a.want.before, a.want.again = a.want.id, a.uses > 1
 	a.want.id = e.entropy.uint16()
-	a.want.anyCase = !m.mixed
+	a.want.anyCase = !must.mixedCase
 	a.junk = 0
 	var room [cookieRoom]byte
-	options := e.bake(room[:0], &a.want, x, m)
-	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, m.mixed, options)
+	options := e.appendCookie(room[:0], &a.want, x, must)
+	a.query = e.appendQuery(a.query[:0], x, a.want.id, offer, must.mixedCase, options)
 	a.want.question = a.query[wire.HeaderLen : wire.HeaderLen+x.Name.Len()+4]
 	a.buf = slices.Grow(a.buf[:0], a.want.size)[:a.want.size]
 }
 
 // appendQuery appends the message that asks x. DO is always set (RFC 4035,
 // section 3.2.1): signatures are kept even while nothing is validated.
-func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint16, mixed bool, options []byte) []byte {
+func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint16, mixedCase bool, options []byte) []byte {
 	var flags uint16
 	if x.RD {
 		flags |= wire.FlagRD
@@ -136,14 +137,14 @@ func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint1
 	}
 	var room [256]byte
 	name := append(room[:0], x.Name...)
-	if mixed {
+	if mixedCase {
 		name = appendMixed(room[:0], x.Name, &e.entropy)
 	}
 	return wire.AppendQuery(dst, id, flags, name, x.Type, x.Class, offer, true, options)
 }
 
-// await waits for something that counts.
-func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, sent time.Duration) (resolve.Reply, verdict, error) {
+// await waits for a datagram that decides the question.
+func (e *Exchanger) await(ctx context.Context, a *udpQuery, b *resolve.Budget, sent time.Duration) (resolve.Reply, match, error) {
 	for {
 		if e.closed.Load() {
 			return resolve.Reply{}, ignored, ErrClosed
@@ -151,8 +152,8 @@ func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, se
 		select {
 		case <-a.ready:
 		case <-a.timer.C:
-			if a.junk > 0 { // somebody may be drowning the answer
-				return resolve.Reply{}, drowned, nil
+			if a.junk > 0 { // a flood may have pushed the answer out of the socket's buffer
+				return resolve.Reply{}, flooded, nil
 			}
 			return resolve.Reply{}, ignored, resolve.ErrTimeout
 		case <-ctx.Done():
@@ -171,9 +172,9 @@ func (e *Exchanger) await(ctx context.Context, a *attempt, b *resolve.Budget, se
 	}
 }
 
-// drain reads datagrams until one counts or there is none. A flood does not
-// hold it: after some datagrams the waiter looks at its clock.
-func (e *Exchanger) drain(a *attempt) (*wire.Msg, int, verdict) {
+// drain reads datagrams until one decides the question or none is left. A flood does
+// not hold it: after limits.UDPBatch datagrams whoever waits looks at its timer.
+func (e *Exchanger) drain(a *udpQuery) (*wire.Msg, int, match) {
 	for range limits.UDPBatch {
 		size, errno := receive(a.fd, a.buf, &a.from)
 		switch {
@@ -199,10 +200,10 @@ func (e *Exchanger) drain(a *attempt) (*wire.Msg, int, verdict) {
 	return nil, 0, ignored
 }
 
-// read judges the datagram in the attempt's buffer. The kernel delivers only
+// read judges the datagram in the buffer of a. The kernel delivers only
 // what comes from the peer; but what came between bind and connect it did not
 // check, so the sender is compared here.
-func (e *Exchanger) read(a *attempt, size int) (*wire.Msg, verdict) {
+func (e *Exchanger) read(a *udpQuery, size int) (*wire.Msg, match) {
 	if !a.from.same(&a.peer) {
 		return nil, ignored
 	}
@@ -219,7 +220,7 @@ func (e *Exchanger) read(a *attempt, size int) (*wire.Msg, verdict) {
 			e.counters.Hit(wire.LimitOf(err))
 			return nil, ignored
 		}
-		v = e.jar.judge(a.to, &a.want, msg)
+		v = e.cookies.judge(a.to, &a.want, msg)
 		if v == cookieLost {
 			e.stats.cookieLost.Add(1)
 		}

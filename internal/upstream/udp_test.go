@@ -343,8 +343,8 @@ func TestTooManyForOneServer(t *testing.T) {
 	if c.Get(limits.OutstandingServer) != 1 {
 		t.Errorf("limit counted %d times, want 1", c.Get(limits.OutstandingServer))
 	}
-	if e.servers.Keys() != 0 || len(e.joint.flights) != 0 {
-		t.Errorf("%d servers and %d flights are left, want none", e.servers.Keys(), len(e.joint.flights))
+	if e.servers.Keys() != 0 || len(e.outstanding.exchanges) != 0 {
+		t.Errorf("%d servers and %d exchanges are left, want none", e.servers.Keys(), len(e.outstanding.exchanges))
 	}
 }
 

@@ -127,11 +127,11 @@ func TestDoubledAnswerIsIgnored(t *testing.T) {
 	next := *want
 	next.id, next.before, next.again = want.id+1, want.id, true
 	if v := next.judge(pkt, len(pkt)); v != ignored {
-		t.Errorf("the last answer: verdict %d, want ignored", v)
+		t.Errorf("the last answer: match %d, want ignored", v)
 	}
 	next.again = false
 	if v := next.judge(pkt, len(pkt)); v != nearMiss {
-		t.Errorf("that ID on a fresh socket: verdict %d, want a near miss", v)
+		t.Errorf("that ID on a fresh socket: match %d, want a near miss", v)
 	}
 }
 
@@ -185,5 +185,44 @@ func TestOldSocketIsNotUsed(t *testing.T) {
 	}
 	if a.mayStay(truncated, a.opened) || a.mayStay(nearMiss, a.opened) {
 		t.Error("a socket is used on after a bad end")
+	}
+}
+
+// Datagrams that cannot be read, before the answer, end a socket as others do that
+// come behind it: somebody knows its port.
+func TestJunkBeforeTheAnswerEndsASocket(t *testing.T) {
+	for what, junk := range map[string]func(q []byte) []byte{
+		"one octet":        func([]byte) []byte { return []byte{0} },
+		"our own question": func(q []byte) []byte { return q },
+	} {
+		var p fromPorts
+		s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+			s.send(from, junk(q))
+			p.answer(s, from, q)
+		}}).start(t, "127.0.0.1")
+		ask(t, newExchanger(t, Config{}), s.addr, 20, 1)
+		if n := len(p.uses()); n < 19 { // one may be drawn twice
+			t.Errorf("%s: %d ports for 20 questions, want one for each", what, n)
+		}
+	}
+}
+
+// Only an ID that the same socket had before is the network's doubling. That of
+// another socket's question is a guess.
+func TestTheIDBeforeBelongsToTheSocket(t *testing.T) {
+	s := (&testServer{}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	a := e.poller.take(s.addr, netip.IPv4Unspecified())
+	defer e.poller.give(a)
+	a.uses = 1
+	e.compose(a, &x, strict(&x))
+	id := a.want.id
+	if e.compose(a, &x, strict(&x)); a.want.again {
+		t.Error("a fresh socket had a question before")
+	}
+	a.want.id, a.uses = id, 2
+	if e.compose(a, &x, strict(&x)); !a.want.again || a.want.before != id {
+		t.Errorf("the ID before is %d, %v; want %d", a.want.before, a.want.again, id)
 	}
 }

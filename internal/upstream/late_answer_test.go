@@ -80,7 +80,7 @@ func TestAnAnswerAfterItsTimeIsTaken(t *testing.T) {
 }
 
 // What a late answer makes necessary is not handed over once more: who waits has
-// been told of one attempt.
+// been told of one question.
 func TestALateAnswerIsWaitedForOnce(t *testing.T) {
 	release := make(chan struct{})
 	first := true
@@ -128,14 +128,14 @@ func TestLateAnswersAreBounded(t *testing.T) {
 	wantErr(t, (<-limited.got).err, resolve.ErrTimeout)
 	cancel()
 	wantErr(t, (<-cancelled.got).err, context.Canceled)
-	eventually(t, "one left", func() bool { return e.lates.open() == 1 })
-	e.lates.max = 1
+	eventually(t, "one left", func() bool { return e.late.open() == 1 })
+	e.late.max = 1
 	if err := ask(4, waitOverdue(background, time.Hour)); err != resolve.ErrTimeout {
 		t.Errorf("one too many: %v", err)
 	}
 	e.Close()
 	wantErr(t, (<-closed.got).err, ErrClosed)
-	if n := newLates().max; n < 1 || n > limits.LateAnswers {
+	if n := newLateAnswers().max; n < 1 || n > limits.LateAnswers {
 		t.Errorf("%d may wait", n)
 	}
 }
@@ -185,9 +185,9 @@ func TestQuestionsQueueForAServer(t *testing.T) {
 		}()
 	}
 	eventually(t, "all have come", func() bool {
-		e.joint.mu.Lock()
-		defer e.joint.mu.Unlock()
-		return len(e.joint.flights) == all
+		e.outstanding.mu.Lock()
+		defer e.outstanding.mu.Unlock()
+		return len(e.outstanding.exchanges) == all
 	})
 	close(release)
 	for range all {
@@ -225,12 +225,32 @@ func TestEqualLateAnswersAreFew(t *testing.T) {
 	}
 	cancel()
 	eventually(t, "no question waits", func() bool {
-		return e.lates.open() == 0 && len(e.lates.equal) == 0
+		return e.late.open() == 0 && len(e.late.equal) == 0
 	})
 }
 
-func (l *lates) open() int {
+func (l *lateAnswers) open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.n
+}
+
+// Nothing is waited for by an Exchanger that is being closed: it would wait for that
+// in turn.
+func TestNothingIsWaitedForAfterTheEnd(t *testing.T) {
+	e := newExchanger(t, Config{})
+	e.closed.Store(true)
+	defer e.closed.Store(false)
+	x := question(t, netip.MustParseAddrPort("127.0.0.1:53"), "www.example.")
+	late := waitOverdue(background, 0)
+	x.Late = late
+	a := e.poller.take(x.Addr, netip.IPv4Unspecified())
+	if e.keep(a, &x, strict(&x)) {
+		t.Error("an answer is waited for")
+		return
+	}
+	e.poller.give(a)
+	if late.asked.Load() != 0 || e.late.open() != 0 {
+		t.Error("the caller was told that it is")
+	}
 }

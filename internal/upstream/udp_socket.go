@@ -14,8 +14,8 @@ import (
 //
 // What a forger has to guess stays what it was (HARDENING A3): for each question
 // the port is one of 64512 and the ID one of 65536, both from crypto/rand, and
-// nothing tells the port of the next question but having guessed or seen that of
-// an earlier one. Therefore
+// the only way to know the port of the next question is to have guessed or seen it
+// with an earlier one. Therefore
 //
 //   - a socket is connected to one server and never asks another, so that who runs
 //     one server learns nothing about the ports towards others;
@@ -27,35 +27,34 @@ import (
 //     answer, during the question or after it, shows that somebody may know the
 //     port, and closes it.
 
-// A tie is the socket of an attempt and what it belongs to.
-type tie struct {
+// udpSocket is the socket of a udpQuery, and the server and address that it belongs to.
+type udpSocket struct {
 	fd     int // -1: no socket
 	to     netip.AddrPort
 	source netip.Addr
 	opened time.Duration // on the clock's monotonic scale
 	uses   int           // questions that it was used for
-	stay   bool          // the last one ended well
+	stay   bool          // the last question ended well: the socket may carry another
 }
 
-// fits tells whether the attempt's socket may carry a question from source to
-// the server.
-func (a *attempt) fits(to netip.AddrPort, source netip.Addr, now time.Duration) bool {
+// fits tells whether the socket of a may carry a question from source to the server.
+func (a *udpQuery) fits(to netip.AddrPort, source netip.Addr, now time.Duration) bool {
 	return a.fd >= 0 && a.to == to && a.source == source && now-a.opened < limits.UpstreamSocketLife && a.silent()
 }
 
 // silent tells whether nothing has come since the answer, no ICMP error either.
-func (a *attempt) silent() bool {
+func (a *udpQuery) silent() bool {
 	_, errno := receive(a.fd, a.buf, &a.from)
 	return errno == syscall.EAGAIN
 }
 
 // mayStay tells at the end of a question whether there may be a next one.
-func (a *attempt) mayStay(v verdict, now time.Duration) bool {
+func (a *udpQuery) mayStay(v match, now time.Duration) bool {
 	return v == answer && a.junk == 0 && a.uses < limits.UpstreamSocketUses && now-a.opened < limits.UpstreamSocketLife
 }
 
-// hangUp closes the attempt's socket, if it has one.
-func (a *attempt) hangUp() {
+// disconnect closes the socket of a, if there is one.
+func (a *udpQuery) disconnect() {
 	if a.fd >= 0 {
 		closeSocket(a.fd) // leaves the epoll set by that
 		a.fd = -1
@@ -66,9 +65,9 @@ func (a *attempt) hangUp() {
 	}
 }
 
-// idleSockets are attempts whose sockets wait for another question.
+// idleSockets are the udpQuerys whose sockets wait for another question.
 type idleSockets struct {
-	byServer map[netip.AddrPort][]*attempt // stacks; an empty one is forgotten by expired
+	byServer map[netip.AddrPort][]*udpQuery // stacks; an empty one is forgotten by expired
 	n, max   int
 }
 
@@ -80,11 +79,11 @@ func newIdleSockets() idleSockets {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil && files.Cur/share < uint64(most) {
 		most = int(files.Cur / share)
 	}
-	return idleSockets{byServer: map[netip.AddrPort][]*attempt{}, max: most}
+	return idleSockets{byServer: map[netip.AddrPort][]*udpQuery{}, max: most}
 }
 
-// put adds an attempt if there is room.
-func (s *idleSockets) put(a *attempt) bool {
+// put adds one if there is room.
+func (s *idleSockets) put(a *udpQuery) bool {
 	if s.n >= s.max {
 		return false
 	}
@@ -93,8 +92,8 @@ func (s *idleSockets) put(a *attempt) bool {
 	return true
 }
 
-// take removes the attempt for a server that was used last; nil: none.
-func (s *idleSockets) take(to netip.AddrPort) *attempt {
+// take removes the one for a server that was used last; nil: there is none.
+func (s *idleSockets) take(to netip.AddrPort) *udpQuery {
 	list := s.byServer[to]
 	if len(list) == 0 {
 		return nil
@@ -105,8 +104,8 @@ func (s *idleSockets) take(to netip.AddrPort) *attempt {
 	return a
 }
 
-// any removes some attempt; nil: there is none.
-func (s *idleSockets) any() *attempt {
+// any removes any one of them; nil: there is none.
+func (s *idleSockets) any() *udpQuery {
 	for to := range s.byServer {
 		if a := s.take(to); a != nil {
 			return a
@@ -115,8 +114,8 @@ func (s *idleSockets) any() *attempt {
 	return nil
 }
 
-// expired removes the attempts whose sockets are too old.
-func (s *idleSockets) expired(now time.Duration) (old []*attempt) {
+// expired removes those whose sockets are too old.
+func (s *idleSockets) expired(now time.Duration) (old []*udpQuery) {
 	for to, list := range s.byServer {
 		young := list[:0]
 		for _, a := range list {

@@ -12,7 +12,7 @@ import (
 // An answer that was lost among datagrams that cannot be read is fetched over
 // TCP when its time is over, not before (HARDENING A7); a server without TCP
 // has then not answered in time, no more.
-func TestADrownedAnswerIsFetchedOverTCP(t *testing.T) {
+func TestAnAnswerLostInAFloodIsFetchedOverTCP(t *testing.T) {
 	junk := func(s *testServer, from netip.AddrPort, q []byte) {
 		for range 2000 {
 			s.send(from, bytes.Repeat([]byte{0xff}, 100)) // QR, and no opcode that exists

@@ -64,7 +64,7 @@ func TestWrongDatagramsDoNotEndTheWait(t *testing.T) {
 // While TCP works, guesses over UDP are worth nothing, even one that is right.
 func TestAGuessBeforeTCPAnswersIsNotRewarded(t *testing.T) {
 	for _, f := range forgeries {
-		if !f.want.doubtful() {
+		if !f.want.suspicious() {
 			continue
 		}
 		guessed := make(chan struct{})
@@ -132,14 +132,14 @@ func TestTruncatedAfterAWrongDatagram(t *testing.T) {
 	}
 }
 
-// Whoever gives up, and the Exchanger's end, end a doubt too.
+// Whoever gives up, and the Exchanger's end, end a confirmation too.
 func TestDoubtsEnd(t *testing.T) {
-	doubted := make(chan struct{}, 2)
+	asking := make(chan struct{}, 2)
 	s := (&testServer{onTCP: withoutTCP["silent"], onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
 		a := reply(q, truth)
 		a[0] ^= 1
 		s.send(from, a)
-		doubted <- struct{}{}
+		asking <- struct{}{}
 	}}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
 	errs := make(chan error, 2)
@@ -149,13 +149,13 @@ func TestDoubtsEnd(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(background)
 	go ask(ctx, "a.example.")
-	<-doubted
+	<-asking
 	eventually(t, "TCP is asked", func() bool { return s.tcpConns.Load() == 1 })
 	cancel()
 	wantErr(t, <-errs, context.Canceled)
 	go ask(background, "b.example.")
-	<-doubted
-	eventually(t, "it is in doubt", func() bool { return e.Stats().NearMiss == 2 })
+	<-asking
+	eventually(t, "it is being confirmed", func() bool { return e.Stats().NearMiss == 2 })
 	e.Close()
 	wantErr(t, <-errs, ErrClosed)
 }
@@ -204,5 +204,26 @@ func TestStepsAreTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TCP needs two round trips, and so has twice the time of UDP when it is asked beside.
+func TestTCPHasTwiceTheTimeOfUDP(t *testing.T) {
+	const timeout = 500 * time.Millisecond
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		a := reply(q, evil)
+		a[0] ^= 1
+		s.send(from, a)
+	}, onTCP: func(s *testServer, c net.Conn) {
+		if q := s.readFrame(c); q != nil {
+			time.Sleep(timeout * 5 / 4)
+			writeFrame(c, reply(q, truth))
+		}
+	}}).start(t, "127.0.0.1")
+	x := question(t, s.addr, "www.example.")
+	x.Timeout = timeout
+	r, err := newExchanger(t, Config{}).Exchange(background, x)
+	if got := address(t, r, err); got != truth || !r.TCP {
+		t.Errorf("got %x over TCP %v", got, r.TCP)
 	}
 }

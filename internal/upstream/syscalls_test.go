@@ -101,14 +101,14 @@ func TestForeignSenderIsIgnored(t *testing.T) {
 	e := newExchanger(t, Config{})
 	q, want := aQuestion()
 	server := netip.MustParseAddrPort("192.0.2.1:53")
-	for from, verdict := range map[string]verdict{
+	for from, match := range map[string]match{
 		"192.0.2.1:53": answer, "192.0.2.1:54": ignored, "192.0.2.2:53": ignored, "[2001:db8::1]:53": ignored,
 	} {
-		a := &attempt{want: *want, buf: reply(q, truth)}
+		a := &udpQuery{want: *want, buf: reply(q, truth)}
 		a.peer.set(server)
 		a.from.set(netip.MustParseAddrPort(from))
-		if _, got := e.read(a, len(a.buf)); got != verdict {
-			t.Errorf("from %s: verdict %d, want %d", from, got, verdict)
+		if _, got := e.read(a, len(a.buf)); got != match {
+			t.Errorf("from %s: match %d, want %d", from, got, match)
 		}
 	}
 	six := netip.MustParseAddrPort("[2001:db8::1]:53")
