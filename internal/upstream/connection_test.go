@@ -2,11 +2,14 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -408,5 +411,82 @@ func TestQuestionsFillConnections(t *testing.T) {
 	}
 	if n := counters.Get(limits.UpstreamTCP); n != 2 {
 		t.Errorf("counted %d times, want 2", n)
+	}
+}
+
+// What is received is debited over each transport, so that large answers end a
+// request that causes them (limits.MaxUpstreamBytesPerRequest).
+func TestOctetsAreDebited(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP, onTCP: truthTCP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for _, tcp := range []bool{false, true} {
+		x := question(t, s.addr, "www.example.")
+		x.TCP = tcp
+		x.Budget.Received(limits.MaxUpstreamBytesPerRequest - 1)
+		r, err := e.Exchange(background, x) // the answer that crosses the limit counts
+		address(t, r, err)
+		_, err = e.Exchange(background, x)
+		wantErr(t, err, resolve.ErrBudget)
+	}
+}
+
+// A connection that is found idle takes no further question, which would meet its end;
+// one with questions is not closed to make room for others.
+func TestIdleMeansWithoutQuestions(t *testing.T) {
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		for s.readFrame(c) != nil {
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := tcpQuestion(t, s.addr, "www.example.")
+	c, w, err := e.pool.get(&x, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-c.dialed
+	if !c.busy() || c.idle() {
+		t.Error("a connection with a question is idle")
+	}
+	c.forget(w)
+	if w := c.enter(); w == nil {
+		t.Error("a connection without questions takes none")
+	} else {
+		c.forget(w)
+	}
+	if c.busy() || c.enter() != nil {
+		t.Error("a connection that is about to be closed takes a question")
+	}
+}
+
+// A connection that replaces one which ended is not shared before it has answered:
+// the server may close it after one answer too.
+func TestAFreshConnectionIsNotSharedAtFirst(t *testing.T) {
+	s := (&testServer{onTCP: truthTCP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := tcpQuestion(t, s.addr, "www.example.")
+	fresh, _, err := e.pool.get(&x, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, _, err := e.pool.get(&x, false); err != nil || other == fresh {
+		t.Errorf("shared at once; error %v", err)
+	}
+}
+
+// Whose fault it is that there is no connection decides what is learnt about the
+// server.
+func TestDialErrors(t *testing.T) {
+	for err, want := range map[error]error{
+		syscall.ECONNREFUSED: resolve.ErrUnreachable, syscall.ENETUNREACH: resolve.ErrUnreachable, syscall.EHOSTUNREACH: resolve.ErrUnreachable,
+		syscall.ETIMEDOUT: resolve.ErrTimeout, context.DeadlineExceeded: resolve.ErrTimeout, os.ErrDeadlineExceeded: resolve.ErrTimeout,
+		syscall.EMFILE: resolve.ErrLocal, syscall.ENFILE: resolve.ErrLocal, syscall.ENOBUFS: resolve.ErrLocal, syscall.ENOMEM: resolve.ErrLocal,
+		syscall.EADDRINUSE: resolve.ErrLocal, syscall.EADDRNOTAVAIL: resolve.ErrLocal,
+	} {
+		got := dialError(&net.OpError{Op: "dial", Err: err})
+		for _, kind := range []error{resolve.ErrUnreachable, resolve.ErrTimeout, resolve.ErrLocal} {
+			if errors.Is(got, kind) != (kind == want) {
+				t.Errorf("%v is %v, want a kind of %v only", err, got, want)
+			}
+		}
 	}
 }

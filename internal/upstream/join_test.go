@@ -170,3 +170,32 @@ func TestLeaderPanics(t *testing.T) {
 	r, err := e.Exchange(background, question(t, s.addr, "www.example."))
 	address(t, r, err)
 }
+
+// A leader whose request has no budget left sends nothing, which is no failure of the
+// server: a follower asks instead.
+func TestFollowersOfALeaderWithoutBudgetAsk(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	var e *Exchanger
+	e = newExchanger(t, Config{AvoidPort: func(uint16) bool { // called before anything is sent
+		eventually(t, "the follower", func() bool { return e.Stats().Joined == 1 })
+		return false
+	}})
+	poor := question(t, s.addr, "www.example.")
+	for poor.Budget.Send() == nil {
+	}
+	errs := make(chan error, 1)
+	go func() {
+		_, err := e.Exchange(background, poor)
+		errs <- err
+	}()
+	eventually(t, "the leader", func() bool {
+		e.outstanding.mu.Lock()
+		defer e.outstanding.mu.Unlock()
+		return len(e.outstanding.exchanges) == 1
+	})
+	r, err := e.Exchange(background, question(t, s.addr, "www.example."))
+	if got := address(t, r, err); got != truth {
+		t.Errorf("got %x", got)
+	}
+	wantErr(t, <-errs, resolve.ErrBudget)
+}

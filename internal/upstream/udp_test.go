@@ -363,3 +363,73 @@ func TestBudgetIsAskedBeforeSending(t *testing.T) {
 		t.Errorf("%d questions arrived, want none", n)
 	}
 }
+
+// The time that a caller gives is used within bounds.
+func TestWaitTime(t *testing.T) {
+	for given, want := range map[time.Duration]time.Duration{
+		-1: limits.UDPFirstTimeout, 0: limits.UDPFirstTimeout, 1: 1,
+		limits.UDPMaxTimeout: limits.UDPMaxTimeout, limits.UDPMaxTimeout + 1: limits.UDPMaxTimeout, time.Hour: limits.UDPMaxTimeout,
+	} {
+		if got := waitTime(given); got != want {
+			t.Errorf("%v: %v, want %v", given, got, want)
+		}
+	}
+}
+
+// A flood does not hold who reads it, and the answer behind it is not forgotten: the
+// kernel tells of datagrams once, so the reader has to come back by itself.
+func TestTheAnswerBehindAFloodIsRead(t *testing.T) {
+	s := (&testServer{}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	source := netip.IPv4Unspecified()
+	a := e.poller.take(s.addr, source)
+	defer e.poller.give(a)
+	if err := e.open(a, s.addr, source); err != nil {
+		t.Fatal(err)
+	}
+	e.poller.slots[a.slot].Store(nil) // nobody notifies
+	defer e.poller.slots[a.slot].Store(a)
+	e.compose(a, &x, strict(&x))
+	local, err := syscall.Getsockname(a.fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(local.(*syscall.SockaddrInet4).Port))
+	for range limits.UDPBatch {
+		s.send(to, []byte{0})
+	}
+	s.send(to, reply(a.query, truth))
+	time.Sleep(10 * time.Millisecond) // a notification that was under way
+	select {
+	case <-a.ready:
+	default:
+	}
+	if _, _, v := e.drain(a); v != ignored || len(a.ready) != 1 {
+		t.Fatalf("after %d datagrams: match %d, woken %d times", limits.UDPBatch, v, len(a.ready))
+	}
+	if msg, _, v := e.drain(a); v != answer || string(msg.Answer[0].RData) != truth {
+		t.Errorf("then: match %d", v)
+	}
+}
+
+// EDNS cannot offer less than plain DNS takes (RFC 6891, section 6.2.3).
+func TestBufsizeHasALeast(t *testing.T) {
+	offered := make(chan uint16, 1)
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		if size := q[questionEnd(q):]; len(size) >= 5 { // the class of the OPT record
+			offered <- binary.BigEndian.Uint16(size[3:])
+		} else {
+			offered <- 0 // there is none
+		}
+		truthUDP(s, from, q)
+	}}).start(t, "127.0.0.1")
+	for size, want := range map[uint16]uint16{0: limits.MinBufsize, limits.MinBufsize - 1: limits.MinBufsize, 4096: 4096} {
+		e := newExchanger(t, Config{Bufsize: func() uint16 { return size }})
+		r, err := e.Exchange(background, question(t, s.addr, "www.example."))
+		address(t, r, err)
+		if got := <-offered; got != want {
+			t.Errorf("%d configured: %d offered, want %d", size, got, want)
+		}
+	}
+}
