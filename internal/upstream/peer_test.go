@@ -194,3 +194,26 @@ func TestFailureOfAPeerIsTheServers(t *testing.T) {
 		t.Errorf("TCP %v, %d questions over UDP", r.TCP, s.udpQueries.Load())
 	}
 }
+
+// Cookies are neither shown to a server with a peer nor learnt from it: what proves
+// who it is is better than they are.
+func TestPeersGetNoCookies(t *testing.T) {
+	shown := make(chan []byte, 1)
+	s := (&testServer{onTCP: func(s *testServer, c net.Conn) {
+		for q := s.readFrame(c); q != nil; q = s.readFrame(c) {
+			shown <- cookieIn(q)
+			writeFrame(c, withCookie(reply(q, truth), 0, "12345678"+first))
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	dialAs(e, zonecut.DoT)
+	for _, peer := range []zonecut.Peer{peer(t, zonecut.DoT, 1), {}} {
+		x := tcpQuestion(t, s.addr, "www.example.")
+		x.Peer = peer
+		r, err := e.Exchange(background, x)
+		address(t, r, err)
+		if got := <-shown; (len(got) > 0) != peer.Plain() {
+			t.Errorf("%v: cookie %x was shown", peer.Protocol(), got)
+		}
+	}
+}
