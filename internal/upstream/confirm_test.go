@@ -227,3 +227,21 @@ func TestTCPHasTwiceTheTimeOfUDP(t *testing.T) {
 		t.Errorf("got %x over TCP %v", got, r.TCP)
 	}
 }
+
+// When TCP has failed, the question over UDP has the rest of its own time, and no more.
+func TestFailedTCPGivesUDPNoMoreTime(t *testing.T) {
+	const timeout = time.Second
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		a := reply(q, evil)
+		a[0] ^= 1
+		s.send(from, a)
+	}}).start(t, "127.0.0.1") // its TCP port refuses
+	x := question(t, s.addr, "www.example.")
+	x.Timeout = timeout
+	began := time.Now()
+	_, err := newExchanger(t, Config{}).Exchange(background, x)
+	wantErr(t, err, resolve.ErrTimeout)
+	if took := time.Since(began); took < timeout || took > 3*timeout/2 {
+		t.Errorf("took %v, want %v", took, timeout)
+	}
+}

@@ -254,3 +254,30 @@ func TestNothingIsWaitedForAfterTheEnd(t *testing.T) {
 		t.Error("the caller was told that it is")
 	}
 }
+
+// A late answer tells, as one in time does, that the server had to be asked without a
+// letter case of our own.
+func TestALateAnswerTellsOfLostLetterCase(t *testing.T) {
+	for _, mixed := range []bool{true, false} {
+		s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		x := question(t, s.addr, "a-name-of-many-letters.www.example.")
+		late := waitOverdue(background, 10*time.Second)
+		x.Late = late
+		must, source := requirements{mixedCase: mixed, cookie: true}, netip.IPv4Unspecified()
+		a := e.poller.take(s.addr, source)
+		if err := e.open(a, s.addr, source); err != nil {
+			t.Fatal(err)
+		}
+		e.compose(a, &x, must)
+		if !e.keep(a, &x, must) {
+			t.Fatal("nothing is waited for")
+		}
+		if err := e.send(x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-late.got; got.err != nil || got.reply.CaseLost == mixed {
+			t.Errorf("case of our own %v: %+v, %v", mixed, got.reply, got.err)
+		}
+	}
+}

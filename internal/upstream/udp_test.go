@@ -433,3 +433,13 @@ func TestBufsizeHasALeast(t *testing.T) {
 		}
 	}
 }
+
+// A server that is given as an IPv4-mapped address is asked over IPv4.
+func TestMappedAddressesAreIPv4(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	r, err := e.Exchange(background, question(t, netip.AddrPortFrom(netip.MustParseAddr("::ffff:127.0.0.1"), s.addr.Port()), "www.example."))
+	if got, st := address(t, r, err), e.Stats(); got != truth || st.IPv4 != 1 || st.IPv6 != 0 {
+		t.Errorf("got %x; %+v", got, st)
+	}
+}
