@@ -12,9 +12,9 @@
 //
 //   - What the globals stand on: daemon.go (the worker as they see it: its parts and
 //     their interfaces), args.go (arguments that many functions take).
-//   - Values: numbers.go (what DNS calls its numbers), rdata.go, view.go (a request
-//     while a script may look at it), query.go, packet.go, request.go.
-//   - The globals: interfaces.go, netparam.go, netlist.go and net.go; cache.go; event.go and
+//   - Values: numbers.go (what DNS calls its numbers), flags.go, rdata.go, view.go (a
+//     request while a script may look at it), query.go, packet.go, request.go.
+//   - The globals: interfaces.go, netparam.go, net.go and netlist.go; cache.go; event.go and
 //     clear.go (cache.clear goes on by a timer); map.go; modules.go; options.go.
 //   - Rules in Lua: policy.go and policyfunc.go; callback.go (functions that modules
 //     call).
