@@ -211,8 +211,16 @@ func TestStreamsAreAnsweredLate(t *testing.T) {
 		if got := p.late(q); got == k.Stream() {
 			t.Errorf("%v: an answer comes too late: %v", k, got)
 		}
+		if q.Reply(ask(1, 'f')); path.sent > 0 != k.Stream() {
+			t.Errorf("%v: %d late answers were sent", k, path.sent)
+		}
+		q = newQuery(ask(2, 'f'), &Client{Kind: k, Addr: netip.MustParseAddrPort("192.0.2.2:5")}, path)
+		q.ctx, q.cancel = context.WithCancel(context.Background())
+		if _, ok := p.admit(q); !ok {
+			t.Fatal("no place")
+		}
 		s.evict(q)
-		if errors.Is(q.ctx.Err(), context.Canceled) != true {
+		if !errors.Is(q.ctx.Err(), context.Canceled) {
 			t.Errorf("%v: the query goes on", k)
 		}
 		if q.Waiting() != k.Stream() {
@@ -221,6 +229,11 @@ func TestStreamsAreAnsweredLate(t *testing.T) {
 	}
 }
 
-type countedPath struct{ n int }
+// A countedPath counts the answers that are sent by it.
+type countedPath struct{ sent int }
 
-func (p *countedPath) answer(*Query, []byte) { p.n++ }
+func (p *countedPath) answer(_ *Query, msg []byte) {
+	if len(msg) > 0 {
+		p.sent++
+	}
+}
