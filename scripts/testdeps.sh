@@ -19,12 +19,10 @@ need pstree psmisc
 need luajit luajit
 need lua5.1 lua5.1
 need python3 python3
-# The runner of the scenarios.
-python() { python3 -c "import $1" 2>/dev/null || /usr/bin/python3 -c "import $1" 2>/dev/null || want="$want $2"; }
-python dns python3-dnspython
-python jinja2 python3-jinja2
-python yaml python3-yaml
-python cryptography python3-cryptography
+# The runner of the scenarios wants all of these of one Python.
+modules='dns jinja2 yaml cryptography'
+has() { for m in $modules; do "$1" -c "import $m" 2>/dev/null || return 1; done; }
+has python3 || has /usr/bin/python3 || want="$want python3-dnspython python3-jinja2 python3-yaml python3-cryptography"
 [ -n "$want" ] || exit 0
 want=${want# }
 
