@@ -390,6 +390,9 @@ func TestFaultOfAPredecessorThatItsSuccessorSurvives(t *testing.T) {
 	r.kill(successor, syscall.SIGKILL)
 	r.event(0, "ready")
 	r.stop()
+	if n := strings.Count(strings.Join(r.seen, "\n"), "rolling restart is complete"); n != 1 {
+		t.Errorf("the rolling restart was complete %d times", n)
+	}
 	if strings.Contains(strings.Join(r.seen, "\n"), "suspect") {
 		t.Errorf("a process was warned of the cache:\n%s", strings.Join(r.seen, "\n"))
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os/exec"
 	"testing"
+	"time"
 
 	"kresd/internal/ipc"
 )
@@ -164,5 +165,45 @@ func TestEndOfAWorkerEndsItsCustody(t *testing.T) {
 	}
 	if len(s.slots[0].workers) != 0 || s.slots[0].timer == nil || old.state != gone {
 		t.Errorf("the slot has workers %v and timer %v, the old one state %d", s.slots[0].workers, s.slots[0].timer, old.state)
+	}
+}
+
+// The time of a successor that was ready in it has no meaning any more.
+func TestTimeOfASuccessorThatIsReadyRunsOut(t *testing.T) {
+	s := bench(1)
+	w := s.worker(0)
+	s.late(w)
+	if _, drain := heardOf(w); drain || w.state != ready {
+		t.Errorf("drain %t, state %d; want a worker that serves on", drain, w.state)
+	}
+}
+
+// A cache is suspect by the death of a worker that nobody follows yet, and by
+// that of a successor; not by a predecessor's whose successor serves from it.
+func TestWhoseFaultsMakeACacheSuspect(t *testing.T) {
+	crash := exec.Command("sh", "-c", "exit 2")
+	_ = crash.Run()
+	how := ending{crash.ProcessState, "SIGSEGV: segmentation violation\n"}
+	for _, c := range []struct {
+		what           string
+		served, beside bool
+		want           string
+	}{
+		{"a worker alone", true, false, "/cache"},
+		{"a worker that starts alone", false, false, "/cache"},
+		{"a successor", false, true, "/cache"},
+		{"a predecessor", true, true, ""},
+	} {
+		s := bench(1)
+		s.faults = map[string][]time.Time{}
+		if !c.beside {
+			s.slots[0].workers = nil
+		}
+		w := newWorker(s.slots[0], 900)
+		w.state, w.served, w.dir = gone, c.served, "/cache"
+		s.noteFault(w, how)
+		if got := s.slots[0].suspectDir; got != c.want || len(s.faults["/cache"]) != 1 {
+			t.Errorf("%s: suspect is %q after %d faults, want %q after one", c.what, got, len(s.faults["/cache"]), c.want)
+		}
 	}
 }

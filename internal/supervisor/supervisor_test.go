@@ -474,6 +474,7 @@ func TestFirstWorkerThatIsReadyAgainStartsNobodyTwice(t *testing.T) {
 	os.Remove(filepath.Join(dir, "hang"))
 	r.expect("all workers are ready")
 	r.settled(2)
+	r.stop()
 	if n := strings.Count(strings.Join(r.seen, "\n"), " start\n"); n != 3 {
 		t.Errorf("%d processes were started, want 3", n)
 	}
