@@ -9,6 +9,7 @@ import (
 	"kresd/internal/luavalue"
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
+	"kresd/internal/rules"
 	"kresd/internal/script"
 )
 
@@ -27,10 +28,10 @@ type policies struct {
 func newPolicies(d *Daemon, v *views) *policies {
 	p := &policies{d: d, views: v}
 	p.action = &script.Class{Name: "policy action", Call: p.callAction,
-		Text: func(v any) string { return "policy." + v.(*policy.Action).String() }}
+		Text: func(v any) string { return "policy." + v.(*rules.Action).String() }}
 	p.rule = &script.Class{Name: "policy rule", Call: p.callRule,
 		Text: func(v any) string {
-			r := v.(*policy.Rule)
+			r := v.(*rules.Rule)
 			return fmt.Sprintf("policy.%s(policy.%s)", &r.Filter, r.Action)
 		}}
 	p.entry = p.entryClass()
@@ -39,21 +40,21 @@ func newPolicies(d *Daemon, v *views) *policies {
 
 // object is the global policy.
 func (p *policies) object() script.Object {
-	constant := func(a *policy.Action, help string) script.Field {
+	constant := func(a *rules.Action, help string) script.Field {
 		h := &script.Handle{Class: p.action, Value: a}
 		return script.Field{Name: a.String(), Help: help, Get: func(*script.Call) (any, error) { return h, nil }}
 	}
-	list := func(name, help string, of func() []*policy.Entry) script.Field {
+	list := func(name, help string, of func() []*rules.Entry) script.Field {
 		return script.Field{Name: name, Help: help, Get: func(*script.Call) (any, error) { return p.entries(of()), nil }}
 	}
 	pol := p.d.Policy
 	fields := []script.Field{
-		constant(policy.Pass(), "resolve the question; no further rules"),
-		constant(policy.Deny(), "answer that the name does not exist"),
-		constant(policy.Drop(), "fail"),
-		constant(policy.Refuse(), "answer REFUSED"),
-		constant(policy.Truncate(), "make the client come by TCP"),
-		constant(policy.NoAnswer(), "do not answer"),
+		constant(rules.Pass(), "resolve the question; no further rules"),
+		constant(rules.Deny(), "answer that the name does not exist"),
+		constant(rules.Drop(), "fail"),
+		constant(rules.Refuse(), "answer REFUSED"),
+		constant(rules.Truncate(), "make the client come by TCP"),
+		constant(rules.NoAnswer(), "do not answer"),
 		constant(policy.QueryTrace(), "write the answers of other servers to the log"),
 		constant(pol.RequestTrace("REQTRACE", false), "write the question to the log"),
 		constant(pol.RequestTrace("IPTRACE", true), "write the question and who asks it to the log"),
@@ -90,18 +91,18 @@ func (p *policies) functions() []script.Func {
 		script.Func{Name: "add", Args: "rule[, postrule]", Min: 1, Max: 2, Help: "add a rule behind the others, for answers if postrule is true", Fn: p.add},
 		script.Func{Name: "del", Args: "id", Min: 1, Max: 1, Help: "take out a rule", Fn: p.del},
 		script.Func{Name: "all", Args: "action", Min: 1, Max: 1, Help: "rule for every question",
-			Fn: func(c *script.Call) error { return p.newRule(c, policy.All()) }},
+			Fn: func(c *script.Call) error { return p.newRule(c, rules.All()) }},
 		script.Func{Name: "suffix", Args: "action, { name }", Min: 2, Max: 2, Help: "rule for names in wire form and all below them",
-			Fn: func(c *script.Call) error { return p.newRule(c, policy.Suffix(names(c, 2), "")) }},
+			Fn: func(c *script.Call) error { return p.newRule(c, rules.Suffix(names(c, 2), "")) }},
 		script.Func{Name: "suffix_common", Args: "action, { name }[, common]", Min: 2, Max: 3, Help: "suffix with a name that all have in common, looked at first",
-			Fn: func(c *script.Call) error { return p.newRule(c, policy.Suffix(names(c, 2), optName(c, 3))) }},
+			Fn: func(c *script.Call) error { return p.newRule(c, rules.Suffix(names(c, 2), optName(c, 3))) }},
 		script.Func{Name: "domains", Args: "action, { name }", Min: 2, Max: 2, Help: "rule for exactly these names in wire form",
-			Fn: func(c *script.Call) error { return p.newRule(c, policy.Domains(names(c, 2))) }},
+			Fn: func(c *script.Call) error { return p.newRule(c, rules.Domains(names(c, 2))) }},
 		script.Func{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Help: "rule for names whose wire form matches a Lua pattern", Fn: p.pattern},
 		script.Func{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Help: "make wire names of the names in a table", Fn: todnames},
 		script.Func{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Help: "DENY with a text for the client", Fn: p.denyMessage},
-		script.Func{Name: "FORWARD", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other resolvers", Fn: p.elsewhere(policy.Forward)},
-		script.Func{Name: "STUB", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other servers and believe them", Fn: p.elsewhere(policy.Stub)},
+		script.Func{Name: "FORWARD", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other resolvers", Fn: p.elsewhere(rules.Forward)},
+		script.Func{Name: "STUB", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other servers and believe them", Fn: p.elsewhere(rules.Stub)},
 		script.Func{Name: "FLAGS", Args: "names[, names to clear]", Min: 1, Max: 2, Help: "change flags of the request", Fn: p.flags},
 		script.Func{Name: "ANSWER", Args: "{ [type] = { rdata = wire, ttl = seconds } }[, nodata]", Min: 1, Max: 2, Help: "answer with this data", Fn: p.answer},
 		script.Func{Name: "DEBUG_IF", Args: "function(req)", Min: 1, Max: 1, Help: "write every step to the log if the function says so at the end", Fn: p.debugIf},
@@ -117,12 +118,12 @@ func (p *policies) absent() (list []script.Func) {
 	return list
 }
 
-func (p *policies) newRule(c *script.Call, f policy.Filter) error {
-	return c.Return(&script.Handle{Class: p.rule, Value: &policy.Rule{Filter: f, Action: p.actionArg(c, 1)}})
+func (p *policies) newRule(c *script.Call, f rules.Filter) error {
+	return c.Return(&script.Handle{Class: p.rule, Value: &rules.Rule{Filter: f, Action: p.actionArg(c, 1)}})
 }
 
 func (p *policies) pattern(c *script.Call) error {
-	f, err := policy.Pattern(c.String(2))
+	f, err := rules.Pattern(c.String(2))
 	if err != nil {
 		c.ArgError(2, "%v", err)
 	}
@@ -178,19 +179,19 @@ func todnames(c *script.Call) error {
 	return c.Return(c.Ref(1))
 }
 
-func (p *policies) returnAction(c *script.Call, a *policy.Action) error {
+func (p *policies) returnAction(c *script.Call, a *rules.Action) error {
 	return c.Return(&script.Handle{Class: p.action, Value: a})
 }
 
 func (p *policies) denyMessage(c *script.Call) error {
-	a, err := policy.DenyMessage(c.String(1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
+	a, err := rules.DenyMessage(c.String(1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}
 	return p.returnAction(c, a)
 }
 
-func (p *policies) elsewhere(kind func([]string) (*policy.Action, error)) func(c *script.Call) error {
+func (p *policies) elsewhere(kind func([]string) (*rules.Action, error)) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		targets, err := textList(c.Arg(1))
 		if err != nil {
@@ -226,7 +227,7 @@ func textList(v any) (list []string, err error) {
 
 func (p *policies) flags(c *script.Call) error {
 	set, clear := flagSet(c, 1, p.views.flags), flagSet(c, 2, p.views.flags)
-	return p.returnAction(c, policy.SetOptions(set, clear))
+	return p.returnAction(c, rules.SetOptions(set, clear))
 }
 
 // flagSet reads nothing, 0, a name, a list of names, or a set of flags.
@@ -252,7 +253,7 @@ func flagSet(c *script.Call, i int, class *script.Class) (o resolve.Options) {
 }
 
 func (p *policies) answer(c *script.Call) error {
-	types := map[uint16]policy.Data{}
+	types := map[uint16]rules.Data{}
 	for _, pair := range c.Table(1).Pairs {
 		t, ok := pair.Key.(float64)
 		if !ok || t < 1 || t > 0xffff || t != float64(uint16(t)) {
@@ -264,10 +265,10 @@ func (p *policies) answer(c *script.Call) error {
 		}
 		types[uint16(t)] = data
 	}
-	return p.returnAction(c, policy.Answer(types, c.OptBool(2, false)))
+	return p.returnAction(c, rules.Answer(types, c.OptBool(2, false)))
 }
 
-func answerData(v any) (d policy.Data, err error) {
+func answerData(v any) (d rules.Data, err error) {
 	t, ok := v.(*luavalue.Table)
 	if !ok {
 		return d, errors.New("{ rdata = wire, ttl = seconds } expected")
@@ -292,16 +293,16 @@ func answerData(v any) (d policy.Data, err error) {
 		}
 		data = append(data, []byte(text))
 	}
-	return policy.NewData(data, ttl), nil
+	return rules.NewData(data, ttl), nil
 }
 
 // add puts a rule of ours, or a function, in force.
 func (p *policies) add(c *script.Call) error {
 	post := c.OptBool(2, false)
-	var r *policy.Rule
+	var r *rules.Rule
 	switch v := c.Arg(1).(type) {
 	case *script.Handle:
-		r = c.Handle(1, p.rule).(*policy.Rule)
+		r = c.Handle(1, p.rule).(*rules.Rule)
 	case *script.Ref:
 		r = p.scripted(c.Function(1), post)
 		_ = v
@@ -314,18 +315,18 @@ func (p *policies) add(c *script.Call) error {
 func (p *policies) del(c *script.Call) error {
 	id := -1
 	if v, ok := c.HandleOf(1, p.entry); ok {
-		id = v.(*policy.Entry).ID
+		id = v.(*rules.Entry).ID
 	} else {
 		id = c.Int(1, 0, 1<<31)
 	}
 	return c.Return(p.d.Policy.Delete(id))
 }
 
-func (p *policies) entryHandle(e *policy.Entry) *script.Handle {
+func (p *policies) entryHandle(e *rules.Entry) *script.Handle {
 	return &script.Handle{Class: p.entry, Value: e}
 }
 
-func (p *policies) entries(list []*policy.Entry) any {
+func (p *policies) entries(list []*rules.Entry) any {
 	out := make([]any, len(list))
 	for i, e := range list {
 		out[i] = p.entryHandle(e)
@@ -336,14 +337,14 @@ func (p *policies) entries(list []*policy.Entry) any {
 // entryClass is what policy.add returns.
 func (p *policies) entryClass() *script.Class {
 	class := &script.Class{Name: "rule in force"}
-	rule := func(e *policy.Entry) any {
+	rule := func(e *rules.Entry) any {
 		if e.Rule.Pick != nil {
 			return nil
 		}
 		return &script.Handle{Class: p.rule, Value: e.Rule}
 	}
 	class.Get = func(_ *script.Call, v any, key any) (any, error) {
-		e := v.(*policy.Entry)
+		e := v.(*rules.Entry)
 		switch key {
 		case "id":
 			return e.ID, nil
@@ -363,11 +364,11 @@ func (p *policies) entryClass() *script.Class {
 		if key != "suspended" {
 			return script.Usage(fmt.Sprintf("'%v' of a rule cannot be assigned; suspended can", key))
 		}
-		v.(*policy.Entry).Suspend(!c.IsNil(1) && c.Bool(1))
+		v.(*rules.Entry).Suspend(!c.IsNil(1) && c.Bool(1))
 		return nil
 	}
 	class.Entries = func(v any) []script.Entry {
-		e := v.(*policy.Entry)
+		e := v.(*rules.Entry)
 		list := []script.Entry{{Key: "id", Value: e.ID}, {Key: "count", Value: e.Count()}, {Key: "cb", Value: rule(e)}}
 		if e.Suspended() {
 			list = append(list, script.Entry{Key: "suspended", Value: true})

@@ -5,13 +5,14 @@ import (
 
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
+	"kresd/internal/rules"
 	"kresd/internal/script"
 )
 
 // actionArg is an action of ours, or a function of the script's as one.
-func (p *policies) actionArg(c *script.Call, i int) *policy.Action {
+func (p *policies) actionArg(c *script.Call, i int) *rules.Action {
 	if v, ok := c.HandleOf(i, p.action); ok {
-		return v.(*policy.Action)
+		return v.(*rules.Action)
 	}
 	if c.Type(i) != "function" {
 		c.TypeError(i, "policy action or function(state, req)")
@@ -21,8 +22,8 @@ func (p *policies) actionArg(c *script.Call, i int) *policy.Action {
 
 // scriptedAction is a function(state, req) as an action. Only requests that
 // meet it wait for the machine.
-func (p *policies) scriptedAction(fn *script.Ref) *policy.Action {
-	return policy.Run(fn, func(m *policy.Meeting) (d policy.Decision) {
+func (p *policies) scriptedAction(fn *script.Ref) *rules.Action {
+	return rules.Run("function", fn, func(m *rules.Hit) (d rules.Decision) {
 		m.Req.Alone = true
 		before := m.Req.Result
 		err := p.views.show(m.Req, m.Post, func(c *script.Call, req *script.Handle) error {
@@ -35,9 +36,9 @@ func (p *policies) scriptedAction(fn *script.Ref) *policy.Action {
 		if err != nil {
 			p.warn(m.Req, err)
 			m.Req.Result = before
-			return policy.Failed
+			return rules.Failed
 		}
-		if !m.Post && (d == policy.GoOn || d == policy.Stop) {
+		if !m.Post && (d == rules.GoOn || d == rules.Stop) {
 			m.Req.Result = resolve.Result{EDE: m.Req.Result.EDE, EDEText: m.Req.Result.EDEText}
 		}
 		return d
@@ -45,26 +46,26 @@ func (p *policies) scriptedAction(fn *script.Ref) *policy.Action {
 }
 
 // decision is what an action's results mean: nothing, or a state.
-func decision(results []any) (policy.Decision, error) {
+func decision(results []any) (rules.Decision, error) {
 	if len(results) == 0 || results[0] == nil {
-		return policy.GoOn, nil
+		return rules.GoOn, nil
 	}
 	n, ok := results[0].(float64)
 	if !ok {
-		return policy.Failed, fmt.Errorf("an action must return a state such as kres.DONE, or nil")
+		return rules.Failed, fmt.Errorf("an action must return a state such as kres.DONE, or nil")
 	}
 	switch state := resolve.State(n); {
 	case state&resolve.Fail != 0:
-		return policy.Failed, nil
+		return rules.Failed, nil
 	case state&resolve.Done != 0:
-		return policy.Answered, nil
+		return rules.Answered, nil
 	}
-	return policy.Stop, nil
+	return rules.Stop, nil
 }
 
 // scripted is a function(req, query) as a rule: it returns an action or nil.
-func (p *policies) scripted(fn *script.Ref, post bool) *policy.Rule {
-	return &policy.Rule{Pick: func(req *resolve.Request) (a *policy.Action) {
+func (p *policies) scripted(fn *script.Ref, post bool) *rules.Rule {
+	return &rules.Rule{Pick: func(req *resolve.Request) (a *rules.Action) {
 		err := p.views.show(req, post, func(c *script.Call, h *script.Handle) error {
 			results, err := fn.Call(h, p.views.initial(h.Value.(*reqView)))
 			if err != nil || len(results) == 0 {
@@ -75,7 +76,7 @@ func (p *policies) scripted(fn *script.Ref, post bool) *policy.Rule {
 		})
 		if err != nil {
 			p.warn(req, err)
-			return policy.Drop()
+			return rules.Drop()
 		}
 		if a != nil {
 			req.Alone = true
@@ -85,7 +86,7 @@ func (p *policies) scripted(fn *script.Ref, post bool) *policy.Rule {
 }
 
 // picked is the action that a rule of the script's chose.
-func (p *policies) picked(v any) (*policy.Action, error) {
+func (p *policies) picked(v any) (*rules.Action, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
@@ -94,7 +95,7 @@ func (p *policies) picked(v any) (*policy.Action, error) {
 			return p.scriptedAction(v), nil
 		}
 	case *script.Handle:
-		if a, ok := v.Value.(*policy.Action); ok {
+		if a, ok := v.Value.(*rules.Action); ok {
 			return a, nil
 		}
 	}
@@ -103,18 +104,18 @@ func (p *policies) picked(v any) (*policy.Action, error) {
 
 // callAction is action(state, req).
 func (p *policies) callAction(c *script.Call, v any) error {
-	a := v.(*policy.Action)
+	a := v.(*rules.Action)
 	if c.NArgs() != 2 {
 		return script.Usage(fmt.Sprintf("an action is called as policy.%s(state, req)", a))
 	}
 	view := p.views.arg(c, 2)
-	m := policy.Meeting{Req: view.req, Zone: "\x00", Post: view.post}
+	m := rules.Hit{Req: view.req, Zone: "\x00", Post: view.post}
 	switch a.Do(&m) {
-	case policy.Stop:
+	case rules.Stop:
 		return c.Return(c.Number(1))
-	case policy.Answered:
+	case rules.Answered:
 		return c.Return(int(resolve.Done))
-	case policy.Failed:
+	case rules.Failed:
 		return c.Return(int(resolve.Fail))
 	}
 	return c.Return(nil)
@@ -125,7 +126,7 @@ func (p *policies) callRule(c *script.Call, v any) error {
 	if c.NArgs() < 1 {
 		return script.Usage("a rule is called as rule(req, query)")
 	}
-	a, _ := v.(*policy.Rule).Choose(p.views.arg(c, 1).req)
+	a := v.(*rules.Rule).Choose(p.views.arg(c, 1).req)
 	if a == nil {
 		return c.Return(nil)
 	}

@@ -12,10 +12,11 @@ import (
 
 // Snapshot is the loaded modules as the paths of queries see them.
 type Snapshot struct {
-	Layers  []*resolve.Layer
-	Fast    []Fast
-	Observe []func(*Answered)
-	Tallies []func() Tally
+	Layers []*resolve.Layer
+	// Begin and Produce are the hooks of Fast.
+	Begin, Produce []func(*Query) Disposition
+	Observe        []func(*Answered)
+	Tallies        []func() Tally
 }
 
 // Chain is the loaded modules in order. Its methods that change it are for one
@@ -154,15 +155,25 @@ func (c *Chain) remove(name string) {
 	c.loaded = slices.Delete(c.loaded, i, i+1)
 }
 
+func (s *Snapshot) addFast(f *Fast) {
+	if f == nil {
+		return
+	}
+	if f.Begin != nil {
+		s.Begin = append(s.Begin, f.Begin)
+	}
+	if f.Produce != nil {
+		s.Produce = append(s.Produce, f.Produce)
+	}
+}
+
 func (c *Chain) publish() {
 	s := &Snapshot{}
 	for _, e := range c.loaded {
 		if e.inst.Layer != nil {
 			s.Layers = append(s.Layers, e.inst.Layer)
 		}
-		if e.inst.Fast != nil {
-			s.Fast = append(s.Fast, e.inst.Fast)
-		}
+		s.addFast(e.inst.Fast)
 		if e.inst.Observe != nil {
 			s.Observe = append(s.Observe, e.inst.Observe)
 		}

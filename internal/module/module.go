@@ -1,9 +1,9 @@
 // Package module says what a module is and keeps the modules of a worker in
 // order.
 //
-// A module brings up to five things: a layer that takes part in resolutions, a
-// fast verdict for the listeners' threads, an eye on the answers that clients get,
-// functions for scripts, and a configuration. The Chain (chain.go) holds those that are loaded, in the order
+// A module brings up to five things: a layer that takes part in resolutions, what
+// of it can be done on the listeners' threads (fast.go), an eye on the answers that
+// clients get, functions for scripts, and a configuration. The Chain (chain.go) holds those that are loaded, in the order
 // in which every hook runs, and publishes that order as an immutable snapshot
 // that the paths of queries read without a lock.
 //
@@ -11,10 +11,7 @@
 // them. Which modules exist is one list in package worker.
 package module
 
-import (
-	"kresd/internal/resolve"
-	"kresd/internal/wire"
-)
+import "kresd/internal/resolve"
 
 // A Module can be loaded by its name.
 type Module struct {
@@ -28,7 +25,7 @@ type Module struct {
 // An Instance is a loaded module. Every field may be nil.
 type Instance struct {
 	Layer *resolve.Layer
-	Fast  Fast
+	Fast  *Fast
 	// Observe is told of each answer on the driver's way, by many goroutines at
 	// once; NewTally makes what a listener's thread tells of its own answers.
 	Observe  func(*Answered)
@@ -53,21 +50,3 @@ type Function struct {
 	Min, Max         int
 	Fn               func(args []any) ([]any, error)
 }
-
-// Verdict is what a fast verdict says about a question.
-type Verdict uint8
-
-// Verdicts.
-const (
-	// Pass: this module has no say in it.
-	Pass Verdict = iota
-	// Driver: the question must take the driver's way.
-	Driver
-	// Drop: no answer at all.
-	Drop
-)
-
-// Fast judges a question on the listener's thread before the cached answer is
-// looked up. It must not allocate, wait, log or take a lock that another query
-// holds.
-type Fast func(q *wire.Question) Verdict

@@ -16,12 +16,15 @@ type Answered struct {
 	Transport transport.Transport
 	// Request is nil on the cached answer's way.
 	Request *resolve.Request
+	// Decided tells that a module decided about the question on that way before
+	// anybody looked for an answer (Fast.Begin).
+	Decided bool
 	// Took is the time since the question was received. On the cached answer's way
 	// nothing is waited for and nothing measured: it is 0.
 	Took time.Duration
 }
 
-// A Tally is told of the answers that one listener's thread gives by itself. It
+// A Tally is told of what one listener's thread does with questions by itself. It
 // belongs to that thread. Answered must not allocate, wait, log, take a lock that
 // another query holds, or keep what it is shown.
 type Tally interface {

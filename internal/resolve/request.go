@@ -16,8 +16,9 @@ import (
 // needs no lock.
 type Request struct {
 	Question
-	// Client is where the question came from; invalid for an internal one.
-	Client netip.AddrPort
+	// Client is where the question came from, and Local where it was received;
+	// invalid for an internal one.
+	Client, Local netip.AddrPort
 	// Transport is how the question came.
 	Transport transport.Transport
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).

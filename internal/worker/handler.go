@@ -73,13 +73,18 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 	}
 	req := &resolve.Request{
 		Question:  resolve.Question{Name: name, Type: q.Type, Class: q.Class},
-		Client:    netip.AddrPortFrom(lq.Client.Addr.Addr().Unmap(), lq.Client.Addr.Port()),
+		Client:    unmapped(lq.Client.Addr),
+		Local:     unmapped(lq.Client.Local),
 		Transport: lq.Client.Transport(),
 		RD:        q.RD(), CD: q.CD(), DO: q.DO,
 	}
 	h.requests.enter(req)
 	return req
 }
+
+// unmapped is an IPv4 address as such, also where it came by a socket for both
+// families.
+func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // Fail implements listen.Handler.
 func (h *handler) Fail(query []byte, from *listen.Client, out []byte) []byte {

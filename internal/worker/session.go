@@ -5,6 +5,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
+	"kresd/internal/logging"
 	"kresd/internal/module"
 	"kresd/internal/reply"
 	"kresd/internal/settings"
@@ -16,28 +17,36 @@ import (
 // allocating.
 type session struct {
 	fast     *cache.Fast
+	cache    *cache.Cache
 	chain    *module.Chain
 	clock    *clock.Clock
 	settings *settings.Settings
 	counters *limits.Counters
+	log      *logging.Logger // nothing is written to it here
 
 	// These are for one batch of queries.
 	now     int64 // Unix seconds
 	bufsize uint16
 	modules *module.Snapshot
+	// followed tells that requests are followed in the log, reorder that the records
+	// of a set are rotated.
+	followed, reorder bool
 	// These are for one query.
-	q    wire.Question
-	told module.Answered
+	q       wire.Question
+	query   module.Query
+	decided bool // a module decided what becomes of it, before anybody looked for an answer
+	told    module.Answered
 
-	tallies []module.Tally
+	tallies  []module.Tally
+	rotation uint32 // by how many places the latest answer of a module was rotated
 	// formerr counts answers to garbage within the second now.
 	formerr int
 }
 
 // NewSession implements listen.Handler.
 func (h *handler) NewSession() (listen.Session, error) {
-	s := &session{fast: h.cache.NewFast(), chain: h.chain, clock: h.clock, settings: h.settings, counters: h.counters}
-	s.told.Question = &s.q
+	s := &session{fast: h.cache.NewFast(), cache: h.cache, chain: h.chain, clock: h.clock, settings: h.settings, counters: h.counters, log: h.requests.log}
+	s.told.Question, s.query.Question = &s.q, &s.q
 	return s, nil
 }
 
@@ -48,6 +57,7 @@ func (s *session) Begin() {
 		s.now, s.formerr = now, 0
 	}
 	s.bufsize = uint16(s.settings.Bufsize.Load())
+	s.followed, s.reorder = s.log.DebugOn(), s.cache.Reorder()
 	if modules := s.chain.Snapshot(); modules != s.modules {
 		s.adopt(modules)
 	}
@@ -94,19 +104,73 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 		s.tell(msg, from)
 		return msg, v
 	}
-	for _, fast := range s.modules.Fast {
-		switch fast(&s.q) {
-		case module.Drop:
-			return nil, listen.Drop
-		case module.Driver:
-			return nil, listen.Driver
-		}
+	switch s.ask(from) {
+	case module.Drop:
+		s.query.Hit()
+		s.tell(nil, from)
+		return nil, listen.Drop
+	case module.Answer:
+		return s.give(from, out)
+	case module.Driver:
+		return nil, listen.Driver
 	}
 	if msg, ok := s.fast.Answer(&s.q, out, s.shape(from)); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
 	}
 	return nil, listen.Driver
+}
+
+// ask asks the modules what becomes of the question.
+func (s *session) ask(from *listen.Client) module.Disposition {
+	q, m := &s.query, s.modules
+	if len(m.Begin)+len(m.Produce) == 0 {
+		return module.Pass
+	}
+	q.Reset()
+	q.Subject.Type, q.Subject.Transport = s.q.Type, from.Transport()
+	q.Subject.Client, q.Subject.Local = unmapped(from.Addr), unmapped(from.Local)
+	if !q.Subject.SetName(s.q.Name) {
+		return module.Driver
+	}
+	for _, begin := range m.Begin {
+		if d := begin(q); d != module.Pass {
+			s.decided = true
+			return d
+		}
+	}
+	s.decided = false
+	if s.q.Type == wire.TypeANY {
+		return module.Driver
+	}
+	for _, produce := range m.Produce {
+		if d := produce(q); d != module.Pass {
+			return d
+		}
+	}
+	return module.Pass
+}
+
+// give words the answer of a module. While every step of a request is written to
+// the log the driver does it, so that this request is not missing there.
+func (s *session) give(from *listen.Client, out []byte) ([]byte, listen.Handling) {
+	if s.followed {
+		return nil, listen.Driver
+	}
+	shape := s.shape(from)
+	if s.reorder {
+		s.rotation++
+		shape.Rotate = s.rotation
+	}
+	msg := s.query.Answered().Finish(out, &s.q, shape)
+	if msg == nil {
+		return nil, listen.Driver
+	}
+	s.query.Hit()
+	s.told.Decided = s.decided
+	s.tell(msg, from)
+	s.told.Decided = false
+	return msg, listen.Reply
 }
 
 // special answers what is not asked of the DNS, but of this daemon, or what

@@ -171,7 +171,7 @@ func TestBothWaysSayTheSame(t *testing.T) {
 
 // difference compares two messages apart from order and compression; TTLs may
 // be a second apart.
-func difference(t *testing.T, a, b []byte) string {
+func difference(t testing.TB, a, b []byte) string {
 	t.Helper()
 	var ma, mb dns.Msg
 	if err := ma.Unpack(a); err != nil {

@@ -38,7 +38,7 @@ func Open(roots Roots) (*module.Instance, error) {
 	h.table.Store(newTable())
 	h.nodata.Store(true)
 	return &module.Instance{
-		Layer: h.layer(), Fast: h.fast, Config: h.config, Functions: h.functions(),
+		Layer: h.layer(), Fast: &module.Fast{Produce: h.fast}, Config: h.config, Functions: h.functions(),
 		Get: func(name string) (any, error) { return h.get(name) },
 		Set: func(name string, v any) error {
 			addr, ok := v.(string)

@@ -1,6 +1,7 @@
 package hints
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
+	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
@@ -157,18 +159,57 @@ func TestRootReplacesTheRootHints(t *testing.T) {
 	}
 }
 
-func TestFastVerdictAllocatesNothingAndSendsHintsTheDriversWay(t *testing.T) {
+// The listener's thread answers what the table says, as produce does, and
+// allocates nothing for it.
+func TestTheListenersThreadAnswersHints(t *testing.T) {
 	i, _ := open(t)
-	q := &wire.Question{Name: []byte("\x01A\x07Example\x00"), Type: wire.TypeA}
-	if v := i.Fast(q); v != module.Pass {
-		t.Errorf("an empty table says %v", v)
+	query := func(text string, qtype uint16) *module.Query {
+		n, err := dnsname.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := &module.Query{Question: &wire.Question{Name: []byte(n), Type: qtype, Class: wire.ClassIN, UDPSize: 512}}
+		q.Subject.Type = qtype
+		q.Subject.SetName(q.Question.Name)
+		return q
+	}
+	if d := i.Fast.Produce(query("a.example", wire.TypeA)); d != module.Pass {
+		t.Errorf("an empty table: disposition %d", d)
 	}
 	fn(t, i, "set", "a.example 192.0.2.7")
-	if v := i.Fast(q); v != module.Driver {
-		t.Errorf("a hinted name says %v, want the driver's way", v)
+	fn(t, i, "set", "a.example 192.0.2.8")
+	fn(t, i, "set", "a.example 2001:db8::7")
+	fn(t, i, "ttl", 7.0)
+	for _, c := range []struct {
+		name    string
+		qtype   uint16
+		answers int
+	}{
+		{"a.example", wire.TypeA, 2}, {"a.example", wire.TypeAAAA, 1}, {"a.example", wire.TypeMX, 0},
+		{"7.2.0.192.in-addr.arpa", wire.TypePTR, 1}, {"7.2.0.192.in-addr.arpa", wire.TypeA, 0}, {"b.example", wire.TypeA, -1},
+	} {
+		q := query(c.name, c.qtype)
+		var msg []byte
+		out := make([]byte, 0, 512)
+		give := func() {
+			if msg = nil; i.Fast.Produce(q) == module.Answer {
+				msg = q.Answered().Finish(out, q.Question, reply.Shape{Bufsize: 1232})
+			}
+		}
+		if n := testing.AllocsPerRun(100, give); n != 0 {
+			t.Errorf("%s %d: %v allocations", c.name, c.qtype, n)
+		}
+		got := -1
+		if msg != nil {
+			got = int(binary.BigEndian.Uint16(msg[6:]))
+		}
+		if got != c.answers {
+			t.Errorf("%s %d: %d records, want %d", c.name, c.qtype, got, c.answers)
+		}
 	}
-	if n := testing.AllocsPerRun(100, func() { i.Fast(q) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	fn(t, i, "use_nodata", false)
+	if d := i.Fast.Produce(query("a.example", wire.TypeMX)); d != module.Pass {
+		t.Errorf("a type that is asked of the DNS: disposition %d", d)
 	}
 }
 

@@ -1,9 +1,12 @@
 package hints
 
 import (
-	"kresd/internal/dnsname"
+	"net/netip"
+
+	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/rank"
+	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -12,16 +15,36 @@ import (
 type answered struct{}
 
 func (h *hints) layer() *resolve.Layer {
-	return &resolve.Layer{Name: "hints", Produce: h.produce, Finalize: h.finalize}
+	return &resolve.Layer{Name: "hints", Begin: h.begin, Produce: h.produce, Finalize: h.finalize}
+}
+
+// begin keeps the cache from answering what the table answers, also where the
+// module stands behind it: what the operator says about a name comes before what
+// was learnt of it.
+func (h *hints) begin(req *resolve.Request) resolve.State {
+	if _, ok := h.says(req.Question); ok {
+		req.Options.BypassCache = true
+	}
+	return resolve.Produce
+}
+
+// says is the RDATA that the table has for a question, none for a name that has no
+// data of this type; ok is false where the table does not answer.
+func (h *hints) says(q resolve.Question) (data [][]byte, ok bool) {
+	t := h.table.Load()
+	if t.empty() || q.Class != wire.ClassIN {
+		return nil, false
+	}
+	data, known := t.lookup(q)
+	return data, known && (len(data) > 0 || h.nodata.Load())
 }
 
 func (h *hints) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	t := h.table.Load()
-	if t.empty() || q.Class != wire.ClassIN || q.Outcome.Kind != resolve.Pending {
+	if q.Outcome.Kind != resolve.Pending {
 		return resolve.Produce
 	}
-	data, known := t.lookup(q.Question)
-	if !known || len(data) == 0 && (!h.nodata.Load() || q.Parent != nil && ofZone(q.Type)) {
+	data, ok := h.says(q.Question)
+	if !ok || len(data) == 0 && q.Parent != nil && ofZone(q.Type) {
 		return resolve.Produce
 	}
 	q.Outcome = resolve.Outcome{Kind: resolve.NoData, Cached: true, Zone: q.Name}
@@ -57,11 +80,16 @@ func (t *table) lookup(q resolve.Question) (data [][]byte, known bool) {
 	}
 	for _, a := range t.addrs(q.Name) {
 		known = true
-		if q.Type == wire.TypeA && a.Is4() || q.Type == wire.TypeAAAA && !a.Is4() {
+		if isOf(a, q.Type) {
 			data = append(data, a.AsSlice())
 		}
 	}
 	return data, known
+}
+
+// isOf tells whether an address is what records of a type hold.
+func isOf(a netip.Addr, t uint16) bool {
+	return t == wire.TypeA && a.Is4() || t == wire.TypeAAAA && !a.Is4()
 }
 
 // ofZone tells whether a type belongs to the zone that a name is the apex of. The
@@ -70,22 +98,41 @@ func ofZone(t uint16) bool {
 	return t == wire.TypeNS || t == wire.TypeDS || t == wire.TypeDNSKEY || t == wire.TypeSOA
 }
 
-// fast sends the names of the table the driver's way.
-func (h *hints) fast(q *wire.Question) module.Verdict {
+// fast answers a client's question as produce does.
+func (h *hints) fast(q *module.Query) module.Disposition {
 	t := h.table.Load()
 	if t.empty() {
 		return module.Pass
 	}
-	var buf [dnsname.MaxLen]byte
-	if len(q.Name) > len(buf) {
-		return module.Driver
+	host, addrs, known := t.about(q.Subject.Name())
+	if !known {
+		return module.Pass
 	}
-	name := buf[:len(q.Name)]
-	for i, c := range q.Name {
-		name[i] = dnsname.Lower(c)
+	answer, ttl, found := q.Room(), h.ttl.Load(), false
+	answer.Begin(wire.RcodeNoError, false, false, ede.None, "")
+	switch q.Subject.Type {
+	case wire.TypePTR:
+		if host != "" {
+			answer.Record(wire.Answer, reply.Asked, wire.TypePTR, ttl, []byte(host))
+			found = true
+		}
+	case wire.TypeA, wire.TypeAAAA:
+		if len(addrs) > manyAddresses {
+			return module.Driver
+		}
+		for _, a := range addrs {
+			if isOf(a, q.Subject.Type) {
+				octets := a.As16()
+				answer.Record(wire.Answer, reply.Asked, q.Subject.Type, ttl, octets[len(octets)-a.BitLen()/8:])
+				found = true
+			}
+		}
 	}
-	if t.has(name) {
-		return module.Driver
+	if !found && !h.nodata.Load() {
+		return module.Pass
 	}
-	return module.Pass
+	return q.Answer(answer, nil)
 }
+
+// manyAddresses are so many that the answer is long, which is the driver's to word.
+const manyAddresses = 64

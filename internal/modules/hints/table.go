@@ -56,13 +56,16 @@ func (t *table) host(owner dnsname.Name) (name dnsname.Name, known bool) {
 	return names[len(names)-1], true
 }
 
-// has tells whether the table has anything about a name in wire form and lower
-// case. It allocates nothing.
-func (t *table) has(name []byte) bool {
+// about is what the table has about a name in wire form and lower case: its
+// addresses, and the host whose address it is the reverse of. It allocates
+// nothing.
+func (t *table) about(name []byte) (host dnsname.Name, addrs []netip.Addr, known bool) {
 	s := shard(name)
-	_, forward := t.forward[s][dnsname.Name(name)]
-	_, reverse := t.reverse[s][dnsname.Name(name)]
-	return forward || reverse
+	if hosts := t.reverse[s][dnsname.Name(name)]; len(hosts) > 0 {
+		host = hosts[len(hosts)-1]
+	}
+	addrs = t.forward[s][dnsname.Name(name)]
+	return host, addrs, host != "" || len(addrs) > 0
 }
 
 func (t *table) each(fn func(name dnsname.Name, addrs []netip.Addr)) {

@@ -33,7 +33,7 @@ func TestAPublishedTableDoesNotChange(t *testing.T) {
 			t.Errorf("table %d: a %v, b %v, %d names, host %q", i+1, c.t.addrs("\x01a\x00"), c.t.addrs("\x01b\x00"), c.t.names, host)
 		}
 	}
-	if three.has([]byte(reverseName(b))) || !three.has([]byte(reverseName(a))) {
+	if has(three, reverseName(b)) || !has(three, reverseName(a)) {
 		t.Error("the address that went is known, or the one that stayed is not")
 	}
 }

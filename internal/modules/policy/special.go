@@ -6,8 +6,8 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
-	"kresd/internal/module"
 	"kresd/internal/resolve"
+	"kresd/internal/rules"
 	"kresd/internal/wire"
 )
 
@@ -16,17 +16,20 @@ const localTTL = 900
 
 // specialRules are about names that mean nothing, or something local, in the
 // public DNS (IANA, Special-Use Domain Names and Locally-Served DNS Zones).
-func specialRules() []*Rule {
-	rule := func(names []dnsname.Name, a *Action) *Rule { return &Rule{Filter: Suffix(names, ""), Action: a} }
-	localhost := mustParse("localhost.")
-	return []*Rule{
-		rule(localhost, answerLocally("localhost", localhostData)),
-		rule(mustParse("127.in-addr.arpa."), answerLocally("localhost reverse", loopback("1.0.0.127.in-addr.arpa."))),
-		rule(mustParse(loopback6), answerLocally("localhost reverse", loopback(loopback6))),
-		rule(mustParse(privateZones()...), denySpecial("Blocking is mandated by standards, see references on "+
-			"https://www.iana.org/assignments/locally-served-dns-zones/locally-served-dns-zones.xhtml")),
-		rule(mustParse(specialNames...), denySpecial("Blocking is mandated by standards, see references on "+
-			"https://www.iana.org/assignments/special-use-domain-names/special-use-domain-names.xhtml")),
+func specialRules() []*rules.Rule {
+	denied := func(list, registry string) *rules.Action {
+		a, err := rules.DenyMessage("Blocking is mandated by standards, see references on https://www.iana.org/assignments/"+list+"/"+registry+".xhtml", ede.NotSupported)
+		if err != nil {
+			panic(fmt.Sprintf("built-in message: %v", err))
+		}
+		return a
+	}
+	return []*rules.Rule{
+		localhostRule(),
+		loopbackRule("127.in-addr.arpa.", "1.0.0.127.in-addr.arpa."),
+		loopbackRule(loopback6, loopback6),
+		{Filter: rules.Suffix(mustParse(privateZones()...), ""), Action: denied("locally-served-dns-zones", "locally-served-dns-zones")},
+		{Filter: rules.Suffix(mustParse(specialNames...), ""), Action: denied("special-use-domain-names", "special-use-domain-names")},
 	}
 }
 
@@ -66,66 +69,98 @@ func mustParse(texts ...string) []dnsname.Name {
 	return names
 }
 
-// answerLocally answers with authority from what data says about a name in zone:
-// sets, or that the name does not exist.
-func answerLocally(name string, data func(q resolve.Question, zone dnsname.Name) (sets []resolve.Set, exists bool)) *Action {
-	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
-		r := blank(ede.None)
-		r.AA = true
-		sets, exists := data(m.Req.Question, m.Zone)
-		if r.Answer = sets; len(sets) == 0 {
-			r.Authority = []resolve.Set{localSOA(m.Zone)}
-		}
-		if !exists {
-			r.Rcode = wire.RcodeNXDomain
-		}
-		m.Req.Result = r
-		return Answered
-	}}
+// A zone is what this host itself says about a name of special use: the records
+// of its apex, one more name or all names in it, and nothing else.
+type zone struct {
+	apex dnsname.Name
+	name string
+
+	soa, ns, nodata, nxdomain *rules.Saying
 }
 
-// localSOA is the SOA of a zone that this host itself serves.
-func localSOA(zone dnsname.Name) resolve.Set {
-	return record(zone, wire.TypeSOA, madeUpTTL, soaData("\x09localhost\x00"))
+func newZone(name string, apex dnsname.Name) *zone {
+	soa := rules.SOA(apex, localhost, rules.MadeUpTTL)
+	return &zone{
+		apex: apex, name: name,
+		soa:    answering(func(dnsname.Name) resolve.Set { return soa }),
+		ns:     answering(func(dnsname.Name) resolve.Set { return rules.Record(apex, wire.TypeNS, localTTL, []byte(localhost)) }),
+		nodata: denying(wire.RcodeNoError, soa), nxdomain: denying(wire.RcodeNXDomain, soa),
+	}
 }
 
-// apex is what every zone has at its top.
-func apex(q resolve.Question, zone dnsname.Name) []resolve.Set {
-	if q.Name != zone {
-		return nil
-	}
-	switch q.Type {
-	case wire.TypeSOA:
-		return []resolve.Set{localSOA(zone)}
-	case wire.TypeNS:
-		return []resolve.Set{record(zone, wire.TypeNS, localTTL, []byte("\x09localhost\x00"))}
-	}
-	return nil
+const localhost dnsname.Name = "\x09localhost\x00"
+
+// answering is an answer with authority that holds one set.
+func answering(set func(qname dnsname.Name) resolve.Set) *rules.Saying {
+	return rules.NewSaying(func(qname dnsname.Name) resolve.Result {
+		return resolve.Result{EDE: ede.None, NoCache: true, AA: true, Answer: []resolve.Set{set(qname)}}
+	})
 }
 
-// localhostData is the zone of localhost (RFC 6761, section 6.3): every name in
-// it is this host.
-func localhostData(q resolve.Question, zone dnsname.Name) ([]resolve.Set, bool) {
-	switch q.Type {
-	case wire.TypeA:
-		return []resolve.Set{record(q.Name, q.Type, localTTL, []byte{127, 0, 0, 1})}, true
-	case wire.TypeAAAA:
-		return []resolve.Set{record(q.Name, q.Type, localTTL, netip.IPv6Loopback().AsSlice())}, true
-	}
-	return apex(q, zone), true
+// denying is an answer with authority that holds no data.
+func denying(rcode int, soa resolve.Set) *rules.Saying {
+	return rules.NewSaying(func(dnsname.Name) resolve.Result {
+		return resolve.Result{EDE: ede.None, NoCache: true, AA: true, Rcode: rcode, Authority: []resolve.Set{soa}}
+	})
 }
 
-// loopback is the reverse zone of this host's own address: the zone, the name
-// with the PTR record, and nothing but what lies between them.
-func loopback(ptr string) func(q resolve.Question, zone dnsname.Name) ([]resolve.Set, bool) {
-	owner := mustParse(ptr)[0]
-	return func(q resolve.Question, zone dnsname.Name) ([]resolve.Set, bool) {
-		if sets := apex(q, zone); sets != nil {
-			return sets, true
+// rule is the rule about the zone. data is what it holds for a subject; nil: no
+// more than at every apex.
+func (z *zone) rule(data func(s *rules.Subject) *rules.Saying) *rules.Rule {
+	pick := func(s *rules.Subject, at int) (*rules.Saying, rules.Decision) {
+		if at == 0 { // the subject is the apex
+			switch s.Type {
+			case wire.TypeSOA:
+				return z.soa, rules.Answered
+			case wire.TypeNS:
+				return z.ns, rules.Answered
+			}
 		}
-		if q.Name == owner && q.Type == wire.TypePTR {
-			return []resolve.Set{record(q.Name, q.Type, localTTL, []byte("\x09localhost\x00"))}, true
-		}
-		return nil, owner.IsSubdomainOf(q.Name)
+		return data(s), rules.Answered
 	}
+	return &rules.Rule{Filter: rules.Suffix([]dnsname.Name{z.apex}, ""), Action: rules.Choose(z.name, pick)}
+}
+
+// localhostRule is about the zone of localhost (RFC 6761, section 6.3): every name
+// in it is this host.
+func localhostRule() *rules.Rule {
+	z := newZone("localhost", localhost)
+	address := func(t uint16, addr netip.Addr) *rules.Saying {
+		return answering(func(qname dnsname.Name) resolve.Set { return rules.Record(qname, t, localTTL, addr.AsSlice()) })
+	}
+	a, aaaa := address(wire.TypeA, netip.AddrFrom4([4]byte{127, 0, 0, 1})), address(wire.TypeAAAA, netip.IPv6Loopback())
+	return z.rule(func(s *rules.Subject) *rules.Saying {
+		switch s.Type {
+		case wire.TypeA:
+			return a
+		case wire.TypeAAAA:
+			return aaaa
+		}
+		return z.nodata
+	})
+}
+
+// loopbackRule is about a reverse zone of this host's own address: the zone, the
+// name with the PTR record, and nothing but what lies between them.
+func loopbackRule(apex, ptr string) *rules.Rule {
+	z, owner := newZone("localhost reverse", mustParse(apex)[0]), mustParse(ptr)[0]
+	back := answering(func(qname dnsname.Name) resolve.Set {
+		return rules.Record(qname, wire.TypePTR, localTTL, []byte(localhost))
+	})
+	return z.rule(func(s *rules.Subject) *rules.Saying {
+		switch name := s.Name(); {
+		case s.Type == wire.TypePTR && string(name) == string(owner):
+			return back
+		case isAncestor(name, owner):
+			return z.nodata
+		}
+		return z.nxdomain
+	})
+}
+
+// isAncestor tells whether a name is owner or an ancestor of it.
+func isAncestor(name []byte, owner dnsname.Name) bool {
+	for ; len(owner) > len(name); owner = owner.Parent() {
+	}
+	return string(name) == string(owner)
 }

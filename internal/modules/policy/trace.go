@@ -6,8 +6,8 @@ import (
 
 	"kresd/internal/explain"
 	"kresd/internal/limits"
-	"kresd/internal/module"
 	"kresd/internal/resolve"
+	"kresd/internal/rules"
 )
 
 // record of one request that DEBUG_ALWAYS and its like read along.
@@ -66,16 +66,16 @@ func (s *story) step(req *resolve.Request, q *resolve.Query, component, text str
 
 // Debug collects the steps of a request and writes them to the log at its end if
 // want says so.
-func Debug(name string, want func(*resolve.Request) bool) *Action {
-	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
-		s := newStory(m.Req)
+func Debug(name string, want func(*resolve.Request) bool) *rules.Action {
+	return rules.Run(name, nil, func(h *rules.Hit) rules.Decision {
+		s := newStory(h.Req)
 		if s.want == nil {
-			m.Req.Alone = true // what others do for it would not be told
-			s.follow(m.Req)
+			h.Req.Alone = true // what others do for it would not be told
+			s.follow(h.Req)
 		}
 		s.want = append(s.want, want)
-		return GoOn
-	}}
+		return rules.GoOn
+	})
 }
 
 // Always writes every request's steps to the log.
@@ -88,20 +88,20 @@ func CacheMiss(req *resolve.Request) bool {
 }
 
 // QueryTrace writes the answers of other servers to the log.
-func QueryTrace() *Action {
-	return &Action{name: "QTRACE", fast: module.Driver, run: func(m *Meeting) Decision {
-		newStory(m.Req).dump = true
-		return GoOn
-	}}
+func QueryTrace() *rules.Action {
+	return rules.Run("QTRACE", nil, func(h *rules.Hit) rules.Decision {
+		newStory(h.Req).dump = true
+		return rules.GoOn
+	})
 }
 
 // RequestTrace writes the client's question to the log, with its address if
 // origin is set.
-func (p *Policy) RequestTrace(name string, origin bool) *Action {
-	return &Action{name: name, fast: module.Driver, run: func(m *Meeting) Decision {
-		p.Log(describe(m.Req, origin))
-		return GoOn
-	}}
+func (p *Policy) RequestTrace(name string, origin bool) *rules.Action {
+	return rules.Run(name, nil, func(h *rules.Hit) rules.Decision {
+		p.Log(describe(h.Req, origin))
+		return rules.GoOn
+	})
 }
 
 // finish writes the story of a request to the log if somebody wants to read it.

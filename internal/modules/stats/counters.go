@@ -41,7 +41,8 @@ func (w *slowWay) duration(d time.Duration) {
 // counted are the values of all counters that are always there.
 func (s *stats) counted() values {
 	m := zeros()
-	for i, n := range s.fast() {
+	fast := s.fast()
+	for i, n := range fast.shapes {
 		if n > 0 {
 			m.add(shape(i), n)
 			m.client(shape(i).transport(), n)
@@ -51,17 +52,21 @@ func (s *stats) counted() values {
 			}
 		}
 	}
+	m["answer.cached"] -= float64(fast.decided)
+	for i, n := range fast.dropped {
+		m.client(transport.At(i), n)
+	}
 	s.slow.addTo(m)
 	return m
 }
 
 // fast sums what the listeners' threads counted.
-func (s *stats) fast() [shapeCount]uint64 {
+func (s *stats) fast() sums {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := s.gone
 	for t := range s.tallies {
-		t.shapes.addTo(&sum)
+		t.addTo(&sum)
 	}
 	return sum
 }

@@ -21,8 +21,8 @@ type stats struct {
 
 	mu      sync.Mutex
 	tallies map[*tally]struct{}
-	gone    [shapeCount]uint64 // of threads that ended
-	set     values             // what scripts added to each counter
+	gone    sums   // of threads that ended
+	set     values // what scripts added to each counter
 }
 
 // Open makes an instance.

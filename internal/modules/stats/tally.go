@@ -50,7 +50,8 @@ func (s shape) transport() transport.Transport { return transport.At(int(s >> tr
 func shapeOf(a *module.Answered) shape {
 	flags := binary.BigEndian.Uint16(a.Msg[2:])
 	s := shape(classOf(flags, binary.BigEndian.Uint16(a.Msg[6:])))
-	if s == shape(noError) && a.Request != nil && a.Request.Result.TC { // a module's: nobody looked for data
+	byModule := a.Decided || a.Request != nil && a.Request.Result.TC
+	if s == shape(noError) && byModule && flags&wire.FlagTC != 0 { // nobody looked for data
 		s = shape(noData)
 	}
 	s |= shape(flags/wire.FlagRD%8)*shapeRD | shape(flags/wire.FlagCD%4)*shapeCD
@@ -95,7 +96,24 @@ func (s *shapes) addTo(sum *[shapeCount]uint64) {
 // lines stay with that thread's processor.
 type tally struct {
 	shapes
-	s *stats
+	decided atomic.Uint64 // answers that a module decided about, without a look at the cache
+	dropped [transport.Count]atomic.Uint64
+	s       *stats
+}
+
+// sums are what several tallies count.
+type sums struct {
+	shapes  [shapeCount]uint64
+	decided uint64
+	dropped [transport.Count]uint64
+}
+
+func (t *tally) addTo(sum *sums) {
+	t.shapes.addTo(&sum.shapes)
+	sum.decided += t.decided.Load()
+	for i := range t.dropped {
+		sum.dropped[i] += t.dropped[i].Load()
+	}
 }
 
 // newTally implements module.Instance.
@@ -109,8 +127,13 @@ func (s *stats) newTally() module.Tally {
 
 // Answered implements module.Tally.
 func (t *tally) Answered(a *module.Answered) {
-	if len(a.Msg) >= wire.HeaderLen {
-		t.shapes[shapeOf(a)].Add(1)
+	if len(a.Msg) < wire.HeaderLen {
+		t.dropped[a.Transport.Index()].Add(1)
+		return
+	}
+	t.shapes[shapeOf(a)].Add(1)
+	if a.Decided {
+		t.decided.Add(1)
 	}
 }
 
@@ -120,6 +143,6 @@ func (t *tally) Close() {
 	defer t.s.mu.Unlock()
 	if _, open := t.s.tallies[t]; open {
 		delete(t.s.tallies, t)
-		t.shapes.addTo(&t.s.gone)
+		t.addTo(&t.s.gone)
 	}
 }

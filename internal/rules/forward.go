@@ -1,4 +1,4 @@
-package policy
+package rules
 
 import (
 	"errors"
@@ -9,7 +9,6 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
-	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/zonecut"
 )
@@ -30,10 +29,10 @@ func elsewhere(name string, targets []string, set, clear resolve.Options) (*Acti
 	if err != nil {
 		return nil, fmt.Errorf("policy.%s: %w", name, err)
 	}
-	return &Action{name: name, fast: module.Pass, cut: cut, run: func(m *Meeting) Decision {
-		if !m.Post {
-			m.Req.Options = m.Req.Options.Without(clear).With(set)
-			m.Req.Cut, m.Req.Scope = cut, m.Scope
+	return &Action{name: name, cut: cut, foresee: resolved, run: func(h *Hit) Decision {
+		if !h.Post {
+			h.Req.Options = h.Req.Options.Without(clear).With(set)
+			h.Req.Cut, h.Req.Scope = cut, h.Scope
 		}
 		return Stop
 	}}, nil

@@ -1,0 +1,85 @@
+package module
+
+import (
+	"kresd/internal/reply"
+	"kresd/internal/rules"
+	"kresd/internal/wire"
+)
+
+// Fast is what a module does with a question on the thread that received it,
+// before any request is made of it: the same as its Layer would do, or less. The
+// hooks are called in the order of modules as those of layers are, all Begin
+// hooks before the first Produce hook. Any may be nil: not interested.
+//
+// A hook must not allocate, wait, log or take a lock that another query holds.
+// What it answers its Layer must answer too.
+type Fast struct {
+	// Begin speaks for the hook Layer.Begin.
+	Begin func(*Query) Disposition
+	// Produce speaks for the hook Layer.Produce. It is asked before the cache,
+	// wherever the module stands, so the Layer must come before the cache with what is
+	// answered here. It is not called for questions of type ANY, which no layer
+	// produces an answer to.
+	Produce func(*Query) Disposition
+}
+
+// Disposition is what becomes of a question on the thread that received it.
+type Disposition uint8
+
+// Dispositions.
+const (
+	// Pass: the next module is asked, and after the last the cache.
+	Pass Disposition = iota
+	// Driver: the question must take the driver's way.
+	Driver
+	// Drop: no answer at all.
+	Drop
+	// Answer: the client gets what Query.Answer was given.
+	Answer
+)
+
+// A Query is a client's question as modules see it on the thread that received
+// it. Each thread has one, for one question at a time.
+type Query struct {
+	// Question is the message as it came.
+	Question *wire.Question
+	// Subject is its name in canonical form, and the client.
+	Subject rules.Subject
+
+	answer  *reply.Prepared
+	counter Counter
+	room    reply.Prepared
+}
+
+// A Counter counts what came of a Disposition.
+type Counter interface{ Hit() }
+
+// Reset forgets the question before.
+func (q *Query) Reset() { q.answer, q.counter = nil, nil }
+
+// Answer answers the question. by, unless it is nil, is told if the client gets
+// this answer: where it does not fit, the driver has to word it.
+func (q *Query) Answer(a *reply.Prepared, by Counter) Disposition {
+	q.answer, q.counter = a, by
+	return Answer
+}
+
+// Drop gives the client no answer. by, unless it is nil, is told.
+func (q *Query) Drop(by Counter) Disposition {
+	q.counter = by
+	return Drop
+}
+
+// Room is an answer that a hook may fill and give to Answer, in the thread's
+// memory.
+func (q *Query) Room() *reply.Prepared { return &q.room }
+
+// Answered is what Answer was given.
+func (q *Query) Answered() *reply.Prepared { return q.answer }
+
+// Hit counts that the Disposition was carried out.
+func (q *Query) Hit() {
+	if q.counter != nil {
+		q.counter.Hit()
+	}
+}

@@ -1,0 +1,74 @@
+package rules
+
+// fingerprint is that of a table. It is carried on when a rule is added. Only
+// when a rule leaves or comes back it has to be made anew, and then not while
+// nothing is forwarded.
+type fingerprint struct {
+	sum      uint64 // of all rules in force, in their order
+	last     uint64 // sum as of the last rule that forwards
+	forwards int    // rules in force that forward
+	stale    bool   // sum and last are those of other rules
+
+	mixed int // rules that were looked at: what keeping it costs
+}
+
+// add notes that a rule in force stands behind the others.
+func (f *fingerprint) add(e *Entry) {
+	if e.Rule.forwards() {
+		f.forwards++
+	}
+	if !f.stale {
+		f.mix(e)
+	}
+}
+
+func (f *fingerprint) mix(e *Entry) {
+	f.mixed++
+	if f.sum = mix(f.sum, e.digest); e.Rule.forwards() {
+		f.last = f.sum
+	}
+}
+
+// leave notes that a rule is no longer in force, or comes back.
+func (f *fingerprint) leave(e *Entry, gone bool) {
+	f.stale = true
+	switch {
+	case !e.Rule.forwards():
+	case gone:
+		f.forwards--
+	default:
+		f.forwards++
+	}
+}
+
+func (f *fingerprint) value(entries []*Entry) uint64 {
+	if f.forwards == 0 {
+		return 0
+	}
+	if f.stale {
+		f.sum, f.last, f.stale = digest("policy"), 0, false
+		for _, e := range entries {
+			if !e.Suspended() && !e.deleted.Load() {
+				f.mix(e)
+			}
+		}
+	}
+	return f.last
+}
+
+func (r *Rule) forwards() bool { return r.Pick != nil || r.Action.cut != nil }
+
+// digest is equal for equal rules in all processes, and different for those that
+// send a question to different servers.
+func (r *Rule) digest() uint64 {
+	if r.Pick != nil {
+		return digest("function")
+	}
+	h := mix(r.Filter.digest, digest(r.Action.name))
+	if r.Action.cut != nil {
+		for _, ns := range r.Action.cut.NS {
+			h = mix(h, digest(string(ns.Name)))
+		}
+	}
+	return h
+}
