@@ -144,6 +144,7 @@ func (t *Table) Delete(id int) bool {
 func (t *Table) sweep() {
 	if old := t.state.Load(); 2*t.deleted >= len(old.entries) {
 		s := &state{index: newIndex()}
+		s.index.handled = old.index.handled
 		for _, e := range t.Entries() {
 			s.add(e)
 		}

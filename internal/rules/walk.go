@@ -17,7 +17,9 @@ type cursor struct {
 
 // walk starts at the first rule. Only one walk of a subject may be under way.
 func (t *state) walk(s *Subject) walk {
-	s.cursors = s.few[:0]
+	if s.cursors = s.cursors[:0]; cap(s.cursors) == 0 {
+		s.cursors = s.few[:0]
+	}
 	if len(t.index.nodes) > 0 {
 		t.look(s)
 	}
