@@ -9,7 +9,8 @@
 //
 // Reading this package: words.go has a sentence for each step; exchange.go those
 // for steps within one question to a server; names.go how servers, sets and times
-// are written.
+// are written; story.go makes a tree of the steps of a request and the lines of the
+// log.
 //
 // The package decides nothing and keeps nothing of a request. The texts of
 // extended errors (RFC 8914), which clients see, are made where failures become

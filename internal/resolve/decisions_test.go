@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kresd/internal/clock"
@@ -457,5 +460,92 @@ func TestWhatFollowersKeep(t *testing.T) {
 	}
 	if len(keys) != 2 {
 		t.Errorf("%d kinds of patience, want 2", len(keys))
+	}
+}
+
+// Steps cost nothing unless somebody is told.
+func TestNothingIsPutTogetherForNobody(t *testing.T) {
+	s, q, _ := alone()
+	q.Outcome, q.run.msg = Outcome{Kind: NoData}, &wire.Msg{}
+	layer, choice := &Layer{Name: "hints"}, selection.Choice{Endpoint: zonecut.Endpoint{Addr: server(1)}}
+	all := func() {
+		s.tellCut(q)
+		s.tellReferral(q, q.Cut)
+		s.tellAsking(q, choice)
+		s.tellOutcome(q)
+		s.tellAnswered(q, layer)
+		s.r.tellDecided(layer)
+		if s.teller(q) != nil || s.r.snapshot() != nil {
+			t.Fatal("somebody is told")
+		}
+	}
+	if n := testing.AllocsPerRun(100, all); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	steps := 0
+	s.r.Tell = func(*Query, Step) { steps++ }
+	s.tellCut(q)
+	s.tellReferral(q, q.Cut)
+	s.tellAsking(q, choice)
+	s.tellOutcome(q)
+	s.tellAnswered(q, layer)
+	s.r.tellDecided(layer)
+	s.teller(q)(AskedAgain{})
+	if steps != 8 { // why a server was chosen is a step of its own
+		t.Errorf("%d steps were told, want 8", steps)
+	}
+}
+
+// deaf is an Exchanger whose servers say nothing.
+type deaf struct{ asked []Server }
+
+func (d *deaf) Exchange(_ context.Context, x Exchange) (Reply, error) {
+	d.asked = append(d.asked, x.Server)
+	return Reply{}, ErrTimeout
+}
+
+// Who had to wait for a place looks again whom to ask, for much may have been
+// learnt meanwhile; that a server was to be asked again is not forgotten by it.
+func TestWhomToAskBehindAWait(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		before    func(*Query)
+		meanwhile func(*Query)
+		want      []Server
+	}{
+		{"nothing has changed", func(*Query) {}, func(*Query) {}, []Server{{Endpoint: zonecut.Endpoint{Addr: server(1)}}}},
+		{"the server is out of the question", func(*Query) {}, func(q *Query) { q.run.tried.Reject(far, zonecut.Endpoint{Addr: server(1)}) }, nil},
+		{"asked again", func(q *Query) {
+			q.run.tried.Reject(far, zonecut.Endpoint{Addr: server(1)})
+			q.Server.Addr = server(1)
+			q.RetryWithoutEDNS()
+		}, func(*Query) {}, []Server{{Endpoint: zonecut.Endpoint{Addr: server(1)}, NoEDNS: true}}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, q, _ := alone()
+			servers := &deaf{}
+			s.cfg.Exchanger = servers
+			q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: []netip.Addr{server(1).Addr()}}}
+			c.before(q)
+			for range mayWait(q.Cut) {
+				s.enter(q.Cut)
+			}
+			var asking sync.WaitGroup
+			asking.Go(func() {
+				if err := s.ask(q); err != nil {
+					t.Errorf("%s: %v", c.name, err)
+				}
+			})
+			synctest.Wait()
+			if len(servers.asked) != 0 {
+				t.Errorf("%s: asked without a place", c.name)
+			}
+			c.meanwhile(q)
+			s.zones.Leave(example)
+			asking.Wait()
+			if !slices.Equal(servers.asked, c.want) {
+				t.Errorf("%s: asked %+v, want %+v", c.name, servers.asked, c.want)
+			}
+		})
 	}
 }

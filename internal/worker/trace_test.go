@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"kresd/internal/explain"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -52,20 +52,6 @@ func inOrder(t *testing.T, text string, patterns ...string) {
 			return
 		}
 		rest = rest[max(at[0], at[1]-1):] // line ends may be shared
-	}
-}
-
-// A request that does very much is told in part.
-func TestTraceIsBounded(t *testing.T) {
-	w := laboratory(t)
-	s := newStory(w.clock.Mono)
-	s.keep = true
-	for range 100000 {
-		s.tell(nil, resolve.Failed{Err: errors.New(strings.Repeat("x", 100))})
-	}
-	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "x."), Type: 1, Class: 1}, Budget: resolve.NewBudget(nil)}
-	if text := s.over(req); len(text) > 200000 || !strings.Contains(text, "the rest is not told") {
-		t.Errorf("%d octets", len(text))
 	}
 }
 
@@ -127,14 +113,14 @@ func TestTraceTellsStaleAnswers(t *testing.T) {
 func TestTheLogIsATree(t *testing.T) {
 	w := laboratory(t)
 	var lines []string
-	s := newStory(w.clock.Mono)
+	s := explain.NewStory(w.clock.Mono)
 	req := &resolve.Request{Question: resolve.Question{Name: parse(t, "www.example.com."), Type: dns.TypeA, Class: wire.ClassIN}, RD: true, Client: netip.MustParseAddrPort("192.0.2.9:4711")}
-	s.log = func(_ *resolve.Query, component string, level int, l *step) {
-		lines = append(lines, strings.Repeat("  ", level)+l.text+" "+l.time())
+	s.Log = func(_ *resolve.Query, component string, level int, text string) {
+		lines = append(lines, strings.Repeat("  ", level)+text)
 	}
-	s.begin(req)
+	s.Begin(req)
 	w.driver.Resolve(context.Background(), req)
-	if text := s.over(req); text != "" || len(s.root.below) > 3 {
+	if text := s.End(req); text != "" {
 		t.Errorf("a tree was kept: %q", text)
 	}
 	inOrder(t, strings.Join(lines, "\n"),
