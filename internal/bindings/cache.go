@@ -218,7 +218,7 @@ func (k *caching) stats(c *script.Call) error {
 		return err
 	}
 	out := script.Shadowed{Shown: &luavalue.Table{}, Hidden: &luavalue.Table{}}
-	for i, s := range k.d.Cache.Stats() {
+	for i, s := range k.d.Metrics.Read(CacheFigures) {
 		if i < manualCounters {
 			out.Shown.Add(s.Name, s.Value)
 		} else {

@@ -10,6 +10,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/logging"
 	"kresd/internal/luavalue"
+	"kresd/internal/metrics"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
@@ -27,6 +28,8 @@ type Daemon struct {
 	Listener Listener
 	Cache    Cache
 	Process  Process
+	// Metrics have the groups that are named below.
+	Metrics  *metrics.Registry
 	Resolver Resolver
 	Mapper   Mapper
 	Policy   *Policy
@@ -41,6 +44,13 @@ type Daemon struct {
 	// Changed is called after a setting was changed; it may be nil.
 	Changed func()
 }
+
+// The groups of figures that the core's globals show.
+const (
+	WorkerFigures = "worker" // worker.stats()
+	CacheFigures  = "cache"  // cache.stats(), the manual's four first
+	LimitFigures  = "limits" // worker.limits(): hits by name; the help says what is counted
+)
 
 func (d *Daemon) changed() {
 	if d.Changed != nil {
@@ -80,8 +90,6 @@ type Cache interface {
 	Size() int64
 	URI() string
 	Count() (int, error)
-	// Stats are counters of this process by name, the manual's four first.
-	Stats() []Counter
 	TTLs() (lo, hi uint32)
 	SetTTLs(lo, hi uint32)
 	// Clear forgets everything, the knowledge of servers included.
@@ -95,22 +103,12 @@ type Cache interface {
 	Prune(limit int) (int, error)
 }
 
-// Counter is one figure of cache.stats().
-type Counter struct {
-	Name  string
-	Value float64
-}
-
 // Process is the worker as a process.
 type Process interface {
 	// ID is the worker's number in its group, from 0; Count the group's size.
 	ID() int
 	Count() int
 	PID() int
-	// Stats are the figures of worker.stats() by name.
-	Stats() []Counter
-	// Limits are how often each limit was hit.
-	Limits() []Limit
 	// Upstreams are the n servers that something was last learnt of.
 	Upstreams(n int) []Upstream
 	// Quit ends this process as SIGTERM does.
@@ -118,13 +116,6 @@ type Process interface {
 	// BeforeUser opens what needs the privileges that user() gives up, and gives
 	// the user what it will need.
 	BeforeUser(uid int, gids []int) error
-}
-
-// A Limit is what a client, a server or the process can use up.
-type Limit struct {
-	Name  string
-	Hits  uint64
-	Means string // what counts as a hit
 }
 
 // An Upstream is what is known of one address of other servers.

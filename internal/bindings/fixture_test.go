@@ -16,6 +16,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/logging"
 	"kresd/internal/luavalue"
+	"kresd/internal/metrics"
 	"kresd/internal/module"
 	"kresd/internal/modules/hints"
 	"kresd/internal/resolve"
@@ -55,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.vm.Close)
 	w.mapper = &fakeMapper{vm: w.vm}
 	w.d = &Daemon{
-		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(w.modules()), Listener: w.listener, Cache: w.cache,
+		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(nil, w.modules()), Listener: w.listener, Cache: w.cache, Metrics: figuresOf(),
 		Process: w.process, Mapper: w.mapper, Clock: clock.Real(), Log: logging.New(logging.Options{Out: &w.log}),
 		Interfaces: fakeInterfaces, ModuleDir: "/modules", Changed: func() { w.changes++ },
 	}
@@ -71,7 +72,7 @@ func newWorld(t *testing.T) *world {
 // modules are those of the core, the hints, and a few that only play a part.
 func (w *world) modules() []module.Module {
 	plain := func(name string, inst module.Instance) module.Module {
-		return module.Module{Name: name, Help: "the module " + name, Open: func() (*module.Instance, error) { return &inst, nil }}
+		return module.Module{Name: name, Help: "the module " + name, Open: func(*module.Host) (*module.Instance, error) { return &inst, nil }}
 	}
 	tally := module.Instance{Config: func(v any) error {
 		w.configured = append(w.configured, v)
@@ -87,13 +88,13 @@ func (w *world) modules() []module.Module {
 		plain("iterate", module.Instance{Layer: &resolve.Layer{Name: "iterate"}}),
 		plain("validate", module.Instance{}), plain("cache", module.Instance{}),
 		plain("policy", module.Instance{}), plain("view", module.Instance{}), plain("stats", stats), plain("tally", tally),
-		{Name: "fragile", Open: func() (*module.Instance, error) {
+		{Name: "fragile", Open: func(*module.Host) (*module.Instance, error) {
 			if w.broken {
 				return nil, errors.New("out of glue")
 			}
 			return &module.Instance{}, nil
 		}},
-		{Name: "hints", Help: "names and addresses", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
+		{Name: "hints", Help: "names and addresses", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots) }},
 	}
 }
 
@@ -272,10 +273,6 @@ func (c *fakeCache) Count() (int, error)   { return len(c.names), nil }
 func (c *fakeCache) TTLs() (lo, hi uint32) { return c.lo, c.hi }
 func (c *fakeCache) SetTTLs(lo, hi uint32) { c.lo, c.hi = lo, hi }
 
-func (c *fakeCache) Stats() []Counter {
-	return []Counter{{"hit", 1}, {"miss", 2}, {"insert", 3}, {"delete", 4}, {"usage_percent", 5.5}}
-}
-
 func (c *fakeCache) Clear() (int, error) {
 	n := len(c.names)
 	c.names = nil
@@ -346,14 +343,6 @@ func (p *fakeProcess) ID() int    { return 0 }
 func (p *fakeProcess) Count() int { return p.count }
 func (p *fakeProcess) PID() int   { return 3008 }
 func (p *fakeProcess) Quit()      { p.quits++ }
-func (p *fakeProcess) Stats() []Counter {
-	return []Counter{{"udp", 7}, {"concurrent", 3}, {"rss", 1e6}}
-}
-
-func (p *fakeProcess) Limits() []Limit {
-	return []Limit{{"cname_chain", 5, "a chain was too long"}, {"cycle", 0, "it waited for itself"}}
-}
-
 func (p *fakeProcess) BeforeUser(int, []int) error {
 	p.before++
 	return p.failing
@@ -399,4 +388,19 @@ func (r *fakeRoots) ReadRootHints(path string) (*zonecut.Cut, error) {
 		return nil, nil
 	}
 	return nil, errors.New("open " + path + ": no such file or directory")
+}
+
+// figuresOf are some figures of each group.
+func figuresOf() *metrics.Registry {
+	r := &metrics.Registry{}
+	add := func(group string, list ...metrics.Sample) {
+		r.Add(metrics.NewGroup(group, func() []metrics.Sample { return list }))
+	}
+	of := func(name string, value float64, help string) metrics.Sample {
+		return metrics.Sample{Desc: metrics.Desc{Name: name, Help: help}, Value: value}
+	}
+	add(CacheFigures, of("hit", 1, ""), of("miss", 2, ""), of("insert", 3, ""), of("delete", 4, ""), of("usage_percent", 5.5, ""))
+	add(WorkerFigures, of("udp", 7, ""), of("concurrent", 3, ""), of("rss", 1e6, ""))
+	add(LimitFigures, of("cname_chain", 5, "a chain was too long"), of("cycle", 0, "it waited for itself"))
+	return r
 }

@@ -3,7 +3,6 @@ package bindings
 import (
 	"fmt"
 
-	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
@@ -15,16 +14,12 @@ func limitsFunc(d *Daemon) script.Func {
 		Help: "how often each limit was hit, by name; with a name, what is counted there",
 		Fn: func(c *script.Call) error {
 			if c.IsNil(1) {
-				t := &luavalue.Table{}
-				for _, l := range d.Process.Limits() {
-					t.Add(l.Name, float64(l.Hits))
-				}
-				return c.Return(t)
+				return c.Return(figures(d, LimitFigures))
 			}
 			name := c.String(1)
-			for _, l := range d.Process.Limits() {
+			for _, l := range d.Metrics.Read(LimitFigures) {
 				if l.Name == name {
-					return c.Return(l.Means)
+					return c.Return(l.Help)
 				}
 			}
 			return fmt.Errorf("there is no limit '%s'", name)

@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"errors"
 	"fmt"
 
 	"kresd/internal/module"
@@ -118,7 +119,7 @@ func (m *modules) expose(name string) {
 	}
 	o := script.Object{Name: name, Help: m.d.Chain.Help(name), Index: index(inst), Assign: set(inst)}
 	for _, f := range inst.Functions {
-		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: call(f)})
+		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: call(name, f)})
 	}
 	if inst.Config != nil {
 		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1, Help: "configure the module",
@@ -128,14 +129,16 @@ func (m *modules) expose(name string) {
 	m.shown[name] = true
 }
 
-func call(f module.Function) func(c *script.Call) error {
+func call(of string, f module.Function) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		args := make([]any, c.NArgs())
 		for i := range args {
 			args[i] = c.Arg(i + 1)
 		}
 		results, err := f.Fn(args)
-		if err != nil {
+		if bad := new(module.ArgError); errors.As(err, &bad) {
+			return fmt.Errorf("%s.%s: %w", of, f.Name, err)
+		} else if err != nil {
 			return err
 		}
 		return c.Return(results...)

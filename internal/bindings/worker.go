@@ -23,10 +23,10 @@ func installWorker(d *Daemon, a *asker) {
 		},
 		Funcs: funcs(
 			script.Func{Name: "stats", Max: 0, Help: "queries in and out, signs of forgery, and figures of the process",
-				Fn: func(c *script.Call) error { return c.Return(counters(d.Process.Stats())) }},
+				Fn: func(c *script.Call) error { return c.Return(figures(d, WorkerFigures)) }},
 			script.Func{Name: "info", Max: 0, Help: "stats and the process id",
 				Fn: func(c *script.Call) error {
-					return c.Return(counters(d.Process.Stats()).Add("pid", float64(d.Process.PID())))
+					return c.Return(figures(d, WorkerFigures).Add("pid", float64(d.Process.PID())))
 				}},
 			limitsFunc(d),
 			upstreamsFunc(d),
@@ -36,9 +36,10 @@ func installWorker(d *Daemon, a *asker) {
 	})
 }
 
-func counters(list []Counter) *luavalue.Table {
+// figures is a table of a group's values by name.
+func figures(d *Daemon, group string) *luavalue.Table {
 	t := &luavalue.Table{}
-	for _, s := range list {
+	for _, s := range d.Metrics.Read(group) {
 		t.Add(s.Name, s.Value)
 	}
 	return t

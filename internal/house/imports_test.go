@@ -15,6 +15,7 @@ import (
 var allowed = map[string]string{
 	"safe":        "",
 	"limits":      "",
+	"metrics":     "",
 	"dnsname":     "",
 	"ede":         "",
 	"rank":        "",
@@ -45,13 +46,13 @@ var allowed = map[string]string{
 	"upstream":    "dnsname wire zonecut resolve limits safe clock",
 	"cache":       "ede dnsname rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "dnsname ede limits luapattern rank reply resolve transport wire zonecut",
-	"module":      "reply resolve rules wire transport",
+	"module":      "cache clock dnsname luavalue metrics reply resolve rules safe transport wire zonecut",
 	"console":     "limits safe logging",
 	"forkmap":     "ipc limits safe luavalue rundir",
 	"supervisor":  "ipc limits safe logging systemd rundir cli",
 	"script":      "clock limits luapattern luavalue safe",
 	"trustanchor": "dnsname wire",
-	"bindings":    "ede clock dnsname limits logging luavalue module modules/policy rank resolve rules safe script settings trustanchor version wire transport",
+	"bindings":    "ede clock dnsname limits logging luavalue metrics module modules/policy rank resolve rules safe script settings trustanchor version wire transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 }

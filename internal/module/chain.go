@@ -22,6 +22,7 @@ type Snapshot struct {
 // Chain is the loaded modules in order. Its methods that change it are for one
 // goroutine at a time; Snapshot is for any.
 type Chain struct {
+	host   *Host
 	known  map[string]Module
 	loaded []entry
 	snap   atomic.Pointer[Snapshot]
@@ -32,9 +33,10 @@ type entry struct {
 	inst *Instance
 }
 
-// NewChain is an empty chain over the modules that may be loaded.
-func NewChain(known []Module) *Chain {
-	c := &Chain{known: map[string]Module{}}
+// NewChain is an empty chain over the modules that may be loaded, which are given
+// host.
+func NewChain(host *Host, known []Module) *Chain {
+	c := &Chain{host: host, known: map[string]Module{}}
 	for _, m := range known {
 		c.known[m.Name] = m
 	}
@@ -108,7 +110,7 @@ func (c *Chain) Load(declaration string) (name string, err error) {
 	if c.index(name) >= 0 {
 		c.remove(name)
 	}
-	inst, err := m.Open()
+	inst, err := m.Open(c.host)
 	if err != nil {
 		c.publish()
 		return name, fmt.Errorf("module '%s': %w", name, err)

@@ -13,12 +13,12 @@ func chain(t *testing.T, load ...string) *Chain {
 	t.Helper()
 	var known []Module
 	for _, n := range []string{"iterate", "validate", "cache", "hints", "policy", "view"} {
-		known = append(known, Module{Name: n, Open: func() (*Instance, error) {
+		known = append(known, Module{Name: n, Open: func(*Host) (*Instance, error) {
 			return &Instance{Layer: &resolve.Layer{Name: n}}, nil
 		}})
 	}
-	known = append(known, Module{Name: "broken", Open: func() (*Instance, error) { return nil, errors.New("will not") }})
-	c := NewChain(known)
+	known = append(known, Module{Name: "broken", Open: func(*Host) (*Instance, error) { return nil, errors.New("will not") }})
+	c := NewChain(nil, known)
 	for _, l := range append([]string{"iterate", "validate", "cache"}, load...) {
 		if _, err := c.Load(l); err != nil {
 			t.Fatalf("Load(%q): %v", l, err)
@@ -75,7 +75,7 @@ func TestFailuresChangeNothing(t *testing.T) {
 
 func TestUnloadClosesAndASnapshotStays(t *testing.T) {
 	closed := 0
-	c := NewChain([]Module{{Name: "a", Open: func() (*Instance, error) {
+	c := NewChain(nil, []Module{{Name: "a", Open: func(*Host) (*Instance, error) {
 		return &Instance{Layer: &resolve.Layer{Name: "a"}, Close: func() { closed++ }}, nil
 	}}})
 	if _, err := c.Load("a"); err != nil {

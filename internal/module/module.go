@@ -19,7 +19,7 @@ type Module struct {
 	// Help is one line for help().
 	Help string
 	// Open makes an instance; loading the module again makes another one.
-	Open func() (*Instance, error)
+	Open func(*Host) (*Instance, error)
 }
 
 // An Instance is a loaded module. Every field may be nil.
@@ -48,5 +48,6 @@ type Instance struct {
 type Function struct {
 	Name, Args, Help string
 	Min, Max         int
-	Fn               func(args []any) ([]any, error)
+	// Fn is made by Call0, Call1 and Call2, which decode the arguments.
+	Fn func(args []any) ([]any, error)
 }

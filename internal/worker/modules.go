@@ -1,68 +1,100 @@
 package worker
 
 import (
-	"errors"
-	"fmt"
-	"math/rand/v2"
+	"context"
 
 	"kresd/internal/bindings"
-	"kresd/internal/cache"
 	"kresd/internal/iterate"
 	"kresd/internal/module"
 	"kresd/internal/modules/hints"
+	"kresd/internal/modules/priming"
+	"kresd/internal/modules/servestale"
 	"kresd/internal/modules/stats"
 	"kresd/internal/modules/timejump"
 	"kresd/internal/modules/workarounds"
 	"kresd/internal/resolve"
+	"kresd/internal/script"
 	"kresd/internal/validate"
 )
 
-// builtin is what is loaded before the configuration runs, in order:
-//
-//	iterate   first, because every later layer judges or keeps what it made of a message
-//	validate  before the cache, so that nothing is kept with a rank that was not judged
-//	cache     last of the three: it keeps what the others agreed on
-//	policy    behind the cache, as the manual has it: its rules are asked before any
-//	          layer produces, and its rules for answers after the answer was kept
-//	priming, detect_time_jump
-//	          they watch the root's servers and the clock
-//	hints     so that hints.root() is there for every configuration; its table is empty
-var builtin = []string{"iterate", "validate", "cache", "policy", "priming", "detect_time_jump", "hints"}
+// A listed module stands in the list of modules.
+type listed struct {
+	module.Module
+	always bool // loaded before the configuration runs, in the order of the list
+}
 
-// modules are all that can be loaded.
-func (w *Worker) modules() []module.Module {
-	layer := func(name, help string, l func() *resolve.Layer) module.Module {
-		return module.Module{Name: name, Help: help, Open: func() (*module.Instance, error) {
-			return &module.Instance{Layer: l()}, nil
-		}}
-	}
-	return []module.Module{
-		layer("iterate", "asks and understands other servers", iterate.Layer),
-		layer("validate", "judges how far answers can be believed", func() *resolve.Layer { return validate.Layer(w.rules.anchors.Snapshot) }),
-		layer("cache", "answers what is known, keeps what comes", w.cache.Layer),
-		{Name: "policy", Help: "rules about questions by their names", Open: w.rules.policy.Open},
-		{Name: "priming", Help: "learns the root's servers from themselves", Open: w.openPriming},
-		{Name: "detect_time_jump", Help: "clears the cache when the clock was set back", Open: w.openTimeJump},
-		{Name: "hints", Help: "names and addresses of the operator's", Open: func() (*module.Instance, error) { return hints.Open(w.roots) }},
-		{Name: "serve_stale", Help: "answers with what was known where nobody can be reached (load as 'serve_stale < cache')", Open: w.openServeStale},
-		{Name: "workarounds", Help: "asks known broken servers differently (load as 'workarounds < iterate')", Open: func() (*module.Instance, error) {
-			return workarounds.Open(workarounds.Names{Option: bindings.OptionByName, Of: bindings.OptionNames})
-		}},
-		{Name: "stats", Help: "counts answers, samples questions and round trips", Open: func() (*module.Instance, error) {
-			return stats.Open(stats.Daemon{Mono: w.clock.Mono, Intn: rand.IntN})
-		}},
+// modules are all that can be loaded, those that are always loaded first and in
+// their order.
+func (w *Worker) modules() []listed {
+	return []listed{
+		// First, because every later layer judges or keeps what it made of a message.
+		{layer("iterate", "asks and understands other servers", iterate.Layer), true},
+		// Before the cache, so that nothing is kept with a rank that was not judged.
+		{layer("validate", "judges how far answers can be believed", func() *resolve.Layer { return validate.Layer(w.rules.anchors.Snapshot) }), true},
+		// Last of the three: it keeps what the others agreed on.
+		{layer("cache", "answers what is known, keeps what comes", w.cache.Layer), true},
+		// Behind the cache, as the manual has it: its rules are asked before any layer
+		// produces, and its rules for answers after the answer was kept.
+		{w.rules.policy.Module(), true},
+		// These two watch the root's servers and the clock; they may stand anywhere.
+		{priming.Module(), true},
+		{timejump.Module(), true},
+		// So that hints.root() is there for every configuration; its table is empty.
+		{hints.Module(), true},
+		// The others stand where the operator loads them; their help says where that is.
+		{servestale.Module(), false},
+		{workarounds.Module(workarounds.Names{Option: bindings.OptionByName, Of: bindings.OptionNames}), false},
+		{stats.Module(), false},
 	}
 }
 
-func (w *Worker) openTimeJump() (*module.Instance, error) {
-	return timejump.Open(timejump.Daemon{
-		Clock: w.clock,
-		Clear: func() error {
-			if _, err := w.cache.Clear(); err != nil && !errors.Is(err, cache.ErrClosed) {
-				return err
-			}
-			return nil
+// layer is a module that is a layer and nothing else.
+func layer(name, help string, make func() *resolve.Layer) module.Module {
+	return module.Module{Name: name, Help: help, Open: func(*module.Host) (*module.Instance, error) {
+		return &module.Instance{Layer: make()}, nil
+	}}
+}
+
+// newChain makes the chain of modules and loads those that are always there.
+func newChain(host *module.Host, list []listed) (*module.Chain, error) {
+	var known []module.Module
+	for _, m := range list {
+		known = append(known, m.Module)
+	}
+	chain := module.NewChain(host, known)
+	for _, m := range list {
+		if !m.always {
+			continue
+		}
+		if _, err := chain.Load(m.Name); err != nil {
+			return nil, err
+		}
+	}
+	return chain, nil
+}
+
+// host is what modules may use of this worker.
+func (w *Worker) host() *module.Host {
+	return &module.Host{
+		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm),
+		Notice: func(line string) { w.log.Notice(line) },
+		Warn:   func(line string) { w.log.Warn(line) },
+		Resolve: func(ctx context.Context, req *resolve.Request) {
+			w.requests.enter(req)
+			w.driver.Resolve(ctx, req)
 		},
-		Warn: func(line string) { w.log.Warn(fmt.Sprintf("detect_time_jump: %s", line)) },
-	})
+	}
+}
+
+// scripted makes functions of scripts callable from any goroutine: the caller
+// waits for the machine, for so long as a script may take over one request.
+func scripted(vm *script.VM) func(value any) (module.Callback, bool) {
+	return func(value any) (module.Callback, bool) {
+		fn, ok := value.(*script.Ref)
+		if !ok || fn.Type() != "function" {
+			return nil, false
+		}
+		queries := bindings.NewQueries(vm)
+		return func(req *resolve.Request, args ...any) ([]any, error) { return queries.Call(fn, req, args...) }, true
+	}
 }

@@ -113,7 +113,7 @@ func TestServeStaleBelongsToScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, ok := w.scripted(v)
+	call, ok := scripted(w.vm)(v)
 	if !ok {
 		t.Fatalf("the callback is %T", v)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/limits"
+	"kresd/internal/metrics"
 	"kresd/internal/wire"
 )
 
@@ -62,5 +63,42 @@ func TestClientsMessagesAreCounted(t *testing.T) {
 		if n := w.counters.Get(id); n != 1 {
 			t.Errorf("%s is counted %d times, want 1", id, n)
 		}
+	}
+}
+
+// Whoever walks the registry finds each figure described, under the names that
+// scripts know.
+func TestFiguresAreDescribed(t *testing.T) {
+	w := laboratory(t)
+	w.console(t, "modules.load('stats')")
+	groups := map[string]int{}
+	w.figures.Each(func(group string, s metrics.Sample) {
+		groups[group]++
+		if s.Name == "" || s.Help == "" {
+			t.Errorf("%s has the figure %q with the help %q", group, s.Name, s.Help)
+		}
+	})
+	for group, least := range map[string]int{"worker": 21, "cache": 25, "limits": 30, "stats": 20} {
+		if groups[group] < least {
+			t.Errorf("%s has %d figures, want at least %d", group, groups[group], least)
+		}
+	}
+}
+
+// Each figure of the cache counts what its name says.
+func TestFiguresOfTheCache(t *testing.T) {
+	w := laboratory(t)
+	s, pkt := warm(t, w)
+	defer s.Close()
+	byCache(t, s, pkt, someone)
+	byCache(t, s, shapes[0].message("absent.example.com.", dns.TypeA), someone)
+	w.console(t, "cache.count() cache.clear('nothing.example.')")
+	for name, least := range map[string]string{"answer_hit": "1", "answer_miss": "1", "count": "1", "open": "1", "insert": "3", "write": "3", "commit": "1", "read": "5", "read_miss": "1"} {
+		if got := w.console(t, "cache.stats()."+name+" >= "+least); got != "true" {
+			t.Errorf("cache.stats().%s is %s, want at least %s", name, w.console(t, "cache.stats()."+name), least)
+		}
+	}
+	if got := w.console(t, "cache.stats().damaged + cache.stats().evicted + cache.stats().dropped + cache.stats().write_errors"); got != "0" {
+		t.Errorf("%s entries were damaged, evicted, dropped or not written", got)
 	}
 }

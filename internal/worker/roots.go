@@ -1,15 +1,11 @@
 package worker
 
 import (
-	"context"
 	"os"
 	"sync"
 	"sync/atomic"
 
 	"kresd/internal/cache"
-	"kresd/internal/module"
-	"kresd/internal/modules/priming"
-	"kresd/internal/resolve"
 	"kresd/internal/roothints"
 	"kresd/internal/zonecut"
 )
@@ -27,10 +23,10 @@ func newRoots(c *cache.Cache) *roots {
 	return r
 }
 
-// RootHints implements hints.Roots.
+// RootHints implements module.Roots.
 func (r *roots) RootHints() *zonecut.Cut { return r.hints.Load() }
 
-// SetRootHints implements hints.Roots.
+// SetRootHints implements module.Roots.
 func (r *roots) SetRootHints(cut *zonecut.Cut) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -38,7 +34,7 @@ func (r *roots) SetRootHints(cut *zonecut.Cut) {
 	r.cache.SetHints(cut)
 }
 
-// ReadRootHints implements hints.Roots.
+// ReadRootHints implements module.Roots.
 func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	if path == "" {
 		return roothints.Builtin(), nil
@@ -51,25 +47,11 @@ func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	return roothints.Parse(f, path)
 }
 
-// use takes servers that were learnt by means of hints, unless the operator has
-// put others in their place meanwhile.
-func (r *roots) use(hints, cut *zonecut.Cut) {
+// UseLearnt implements module.Roots.
+func (r *roots) UseLearnt(hints, cut *zonecut.Cut) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.hints.Load() == hints {
 		r.cache.SetHints(cut)
 	}
-}
-
-func (w *Worker) openPriming() (*module.Instance, error) {
-	return priming.Open(priming.Daemon{
-		Clock: w.clock, Group: w.group, Context: w.ctx, Hints: w.roots.RootHints, Use: w.roots.use,
-		Log: func(line string) { w.log.Notice("priming: " + line) },
-		Resolve: func(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result {
-			req := &resolve.Request{Question: q, RD: true, DO: true, Options: options}
-			w.requests.enter(req)
-			w.driver.Resolve(ctx, req)
-			return req.Result
-		},
-	})
 }

@@ -29,7 +29,7 @@ func TestWithoutRootHints(t *testing.T) {
 		}
 	}
 	resolved("without hints")
-	w.roots.use(old, old) // priming that was under way
+	w.roots.UseLearnt(old, old) // priming that was under way
 	resolved("after priming")
 	if out, _ := w.vm.Eval(context.Background(), "hints.root()"); strings.Contains(out, "=>") {
 		t.Errorf("hints.root() shows %q", out)

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"kresd/internal/bindings"
 	"kresd/internal/cache"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
@@ -244,25 +243,5 @@ func (s *storage) collect(ctx context.Context) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			s.log.Warn(fmt.Sprintf("making room: %v", err))
 		}
-	}
-}
-
-// Stats implements bindings.Cache.
-func (s *storage) Stats() []bindings.Counter {
-	store := s.current()
-	var b lmdbcache.Stats
-	if store != nil {
-		b = store.Stats()
-	}
-	q := s.cache.Stats()
-	n := func(name string, v uint64) bindings.Counter { return bindings.Counter{Name: name, Value: float64(v)} }
-	return []bindings.Counter{
-		n("hit", b.Hit), n("miss", b.Miss), n("insert", b.Insert), n("delete", b.Delete),
-		n("open", b.Open), n("close", b.Close), n("count", b.Count), n("clear", b.Clear), n("commit", b.Commit),
-		n("read", b.Read), n("read_miss", b.ReadMiss), n("read_leq", b.ReadLeq), n("read_leq_miss", b.ReadLeqMiss),
-		n("match", b.Match), n("match_miss", b.MatchMiss), n("write", b.Write), n("remove", b.Remove), n("remove_miss", b.RemoveMiss),
-		n("evicted", b.Evicted), n("write_errors", b.WriteErrors), n("dropped", b.QueueDrops+b.FullDrops+b.PauseDrops),
-		n("answer_hit", q.AnswerHit), n("answer_miss", q.AnswerMiss), n("damaged", q.Damaged+b.Damaged),
-		{Name: "usage_percent", Value: b.UsagePercent},
 	}
 }

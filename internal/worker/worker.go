@@ -12,6 +12,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/listen"
 	"kresd/internal/logging"
+	"kresd/internal/metrics"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
@@ -44,6 +45,7 @@ type Worker struct {
 	chain    *module.Chain
 	server   *listen.Server
 	own      *own
+	figures  *metrics.Registry
 	siblings *siblings
 	custody  *custody
 	consoles *consoles
@@ -91,7 +93,8 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	}
 	w.driver = w.newDriver(!lab.noExplore)
 	w.requests = &requests{driver: w.driver, clock: w.clock, log: log}
-	if w.chain, err = w.newChain(); err != nil {
+	w.figures = w.newFigures()
+	if w.chain, err = newChain(w.host(), w.modules()); err != nil {
 		return nil, err
 	}
 	w.custody = newCustody(w)
@@ -142,17 +145,6 @@ func (w *Worker) newDriver(explore bool) *resolve.Driver {
 	})
 }
 
-// newChain makes the chain of modules and loads those that are always there.
-func (w *Worker) newChain() (*module.Chain, error) {
-	chain := module.NewChain(w.modules())
-	for _, name := range builtin {
-		if _, err := chain.Load(name); err != nil {
-			return nil, err
-		}
-	}
-	return chain, nil
-}
-
 // newHandler makes both ways of a query.
 func (w *Worker) newHandler() *handler {
 	return &handler{requests: w.requests, clock: w.clock, settings: w.settings, cache: w.cache, chain: w.chain, counters: w.counters}
@@ -160,10 +152,11 @@ func (w *Worker) newHandler() *handler {
 
 // installGlobals gives scripts the globals of the core.
 func (w *Worker) installGlobals() error {
-	process := process{link: w.o.Link, server: w.server, servers: w.servers, upstream: w.upstream, counters: w.counters, quit: w.wantEnd}
+	process := process{link: w.o.Link, server: w.server, servers: w.servers, quit: w.wantEnd}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(&bindings.Daemon{
 			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w.server}, Cache: w.storage, Process: process,
+			Metrics:  w.figures,
 			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
 			Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
 		})

@@ -15,12 +15,10 @@ import (
 	"sync"
 	"time"
 
-	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
-	"kresd/internal/safe"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -28,33 +26,12 @@ import (
 // retry is how long a failure holds off the next attempt.
 const retry = 10 * time.Second
 
-// Daemon is what the module needs of the worker.
-type Daemon struct {
-	Clock *clock.Clock
-	Group *safe.Group
-	// Context ends the background work.
-	Context context.Context
-	// Hints are the root hints of the operator, or the built-in ones.
-	Hints func() *zonecut.Cut
-	// Resolve resolves a question of the module's own.
-	Resolve func(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result
-	// Use takes the servers that the root named when it was found by hints.
-	Use func(hints, cut *zonecut.Cut)
-	Log func(line string)
-}
-
 type priming struct {
-	d Daemon
+	host *module.Host
 
 	mu      sync.Mutex
 	running bool
 	next    time.Duration // monotonic time before which nothing is started
-}
-
-// Open makes an instance; it starts nothing yet.
-func Open(d Daemon) (*module.Instance, error) {
-	p := &priming{d: d}
-	return &module.Instance{Layer: &resolve.Layer{Name: "priming", Checkout: p.checkout}}, nil
 }
 
 // checkout sees each question that goes out and starts priming behind the first
@@ -65,11 +42,11 @@ func (p *priming) checkout(_ *resolve.Request, q *resolve.Query) resolve.State {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running || p.d.Clock.Mono() < p.next {
+	if p.running || p.host.Clock.Mono() < p.next {
 		return resolve.Produce
 	}
 	p.running = true
-	p.d.Group.Go("priming", p.run)
+	p.host.Tasks.Go("priming", p.run)
 	return resolve.Produce
 }
 
@@ -78,23 +55,23 @@ func (p *priming) run() {
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.running, p.next = false, p.d.Clock.Mono()+again
+		p.running, p.next = false, p.host.Clock.Mono()+again
 	}()
-	ctx, cancel := context.WithTimeout(p.d.Context, 2*limits.RequestDeadline)
+	ctx, cancel := context.WithTimeout(p.host.Context, 2*limits.RequestDeadline)
 	defer cancel()
-	hints := p.d.Hints()
+	hints := p.host.Roots.RootHints()
 	cut, ttl := p.prime(ctx, hints)
 	if cut == nil {
-		p.d.Log("the root's name servers could not be learnt; the root hints stay in use")
+		p.host.Notice("priming: the root's name servers could not be learnt; the root hints stay in use")
 		return
 	}
-	p.d.Use(hints, cut)
+	p.host.Roots.UseLearnt(hints, cut)
 	again = time.Duration(ttl) * time.Second
 }
 
 // prime asks for the root's NS set and the addresses that the hints lack.
 func (p *priming) prime(ctx context.Context, hints *zonecut.Cut) (cut *zonecut.Cut, ttl uint32) {
-	res := p.d.Resolve(ctx, resolve.Question{Name: dnsname.Root, Type: wire.TypeNS, Class: wire.ClassIN}, resolve.Options{BypassCache: true})
+	res := p.resolve(ctx, resolve.Question{Name: dnsname.Root, Type: wire.TypeNS, Class: wire.ClassIN}, resolve.Options{BypassCache: true})
 	for i := range res.Answer {
 		set := &res.Answer[i]
 		if set.Type != wire.TypeNS || !set.Owner.IsRoot() {
@@ -112,6 +89,13 @@ func (p *priming) prime(ctx context.Context, hints *zonecut.Cut) (cut *zonecut.C
 	return cut, ttl
 }
 
+// resolve asks a question of the module's own.
+func (p *priming) resolve(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result {
+	req := &resolve.Request{Question: q, RD: true, DO: true, Options: options}
+	p.host.Resolve(ctx, req)
+	return req.Result
+}
+
 // add takes over one name server. The operator's addresses of a known one are
 // kept: they lead where the operator wants.
 func (p *priming) add(ctx context.Context, cut, hints *zonecut.Cut, name dnsname.Name) {
@@ -121,7 +105,7 @@ func (p *priming) add(ctx context.Context, cut, hints *zonecut.Cut, name dnsname
 	}
 	ns := zonecut.NameServer{Name: name}
 	for _, t := range []uint16{wire.TypeA, wire.TypeAAAA} {
-		res := p.d.Resolve(ctx, resolve.Question{Name: name, Type: t, Class: wire.ClassIN}, resolve.Options{})
+		res := p.resolve(ctx, resolve.Question{Name: name, Type: t, Class: wire.ClassIN}, resolve.Options{})
 		for i := range res.Answer {
 			if set := &res.Answer[i]; set.Type == t {
 				ns.Addrs = append(ns.Addrs, addrs(set.Data)...)
@@ -130,7 +114,7 @@ func (p *priming) add(ctx context.Context, cut, hints *zonecut.Cut, name dnsname
 	}
 	if len(ns.Addrs) > 0 {
 		cut.NS = append(cut.NS, ns)
-		p.d.Log(fmt.Sprintf("the root names %s, which the root hints do not know", name))
+		p.host.Notice(fmt.Sprintf("priming: the root names %s, which the root hints do not know", name))
 	}
 }
 

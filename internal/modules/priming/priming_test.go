@@ -8,6 +8,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
 	"kresd/internal/wire"
@@ -18,9 +19,24 @@ type fixture struct {
 	layer *resolve.Layer
 	clock *clock.Fake
 	group safe.Group
-	used  *zonecut.Cut
+	fakeRoots
 	asked []resolve.Question
 	fail  bool
+}
+
+// fakeRoots are root hints, and the servers that were learnt by them.
+type fakeRoots struct {
+	module.Roots
+	hints, used *zonecut.Cut
+}
+
+func (r *fakeRoots) RootHints() *zonecut.Cut { return r.hints }
+
+func (r *fakeRoots) UseLearnt(by, servers *zonecut.Cut) {
+	if by != r.hints {
+		panic("learnt by other hints")
+	}
+	r.used = servers
 }
 
 func name(text string) dnsname.Name {
@@ -35,25 +51,23 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{clock: clock.NewFake(time.Unix(1e9, 0))}
 	hints := &zonecut.Cut{Name: dnsname.Root, Hints: true, NS: []zonecut.NameServer{{Name: name("a.root."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
-	inst, err := Open(Daemon{
-		Clock: &f.clock.Clock, Group: &f.group, Context: t.Context(), Hints: func() *zonecut.Cut { return hints },
-		Use: func(by, c *zonecut.Cut) {
-			if f.used = c; by != hints {
-				t.Error("learnt by other hints")
-			}
-		}, Log: func(string) {},
-		Resolve: func(_ context.Context, q resolve.Question, _ resolve.Options) resolve.Result {
+	f.hints = hints
+	inst, err := Module().Open(&module.Host{
+		Clock: &f.clock.Clock, Tasks: &f.group, Context: t.Context(), Roots: &f.fakeRoots, Notice: func(string) {},
+		Resolve: func(_ context.Context, req *resolve.Request) {
+			q := req.Question
 			f.asked = append(f.asked, q)
 			set := wire.RRset{Owner: q.Name, Type: q.Type, Class: q.Class, TTL: 100}
 			switch {
 			case f.fail:
-				return resolve.Result{Rcode: wire.RcodeServFail}
+				req.Result.Rcode = wire.RcodeServFail
+				return
 			case q.Type == wire.TypeNS:
 				set.Data = [][]byte{[]byte(name("a.root.")), []byte(name("b.root."))}
 			case q.Type == wire.TypeA:
 				set.Data = [][]byte{{192, 0, 2, 2}}
 			}
-			return resolve.Result{Answer: []resolve.Set{{RRset: set}}}
+			req.Result.Answer = []resolve.Set{{RRset: set}}
 		},
 	})
 	if err != nil {

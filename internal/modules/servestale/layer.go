@@ -110,7 +110,7 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 			Question: req.Question, RD: true, CD: req.CD, DO: true, Options: req.Options.With(resolve.Options{BypassCache: true}),
 			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
 		}
-		s.d.Resolve(own)
+		s.host.Resolve(s.host.Context, own)
 		res = own.Result
 		brief(res.Answer)
 		brief(res.Authority)
@@ -181,7 +181,7 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 		Options: req.Options, Cut: req.Cut, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
 	}
 	since := req.Now
-	s.d.Group.Go("serve_stale", func() {
+	s.host.Tasks.Go("serve_stale", func() {
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -189,7 +189,7 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 				delete(s.further, q)
 			}
 		}()
-		s.d.Resolve(own)
+		s.host.Resolve(s.host.Context, own)
 	})
 	return true
 }

@@ -2,43 +2,22 @@ package servestale
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"kresd/internal/cache"
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
-	"kresd/internal/safe"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
 
-// Daemon is what the module needs of the worker.
-type Daemon struct {
-	// Stale looks for an answer of old (cache.Cache).
-	Stale func(q resolve.Question, now int64, cd bool, grace int64, allow cache.Allow) (resolve.Outcome, bool)
-	// StaleCut is the delegation that led to a name until less than grace seconds
-	// ago (cache.Cache).
-	StaleCut func(name dnsname.Name, now, grace int64) *zonecut.Cut
-	// Resolve resolves a request of the module's own; Group runs it.
-	Resolve func(*resolve.Request)
-	Group   *safe.Group
-	// Script makes a function of a script's callable; false for anything else.
-	Script func(v any) (Callback, bool)
-	// Warn is told when a callback fails.
-	Warn func(line string)
-}
-
-// A Callback is a function of a script's. After args it is shown the query of a
-// request. It may be called by any goroutine that has the request.
-type Callback func(req *resolve.Request, args ...any) ([]any, error)
-
 type serveStale struct {
-	d        Daemon
+	host     *module.Host
 	timeout  atomic.Int64 // a time.Duration
 	callback atomic.Pointer[callback]
 
@@ -50,7 +29,7 @@ type serveStale struct {
 // callback decides which entries may still be told.
 type callback struct {
 	value any // as scripts see it
-	call  Callback
+	call  module.Callback
 }
 
 // question is one that may be tried further once at a time.
@@ -63,16 +42,6 @@ type question struct {
 type told struct {
 	until  int64
 	result resolve.Result // SERVFAIL: nothing
-}
-
-// Open makes an instance.
-func Open(d Daemon) (*module.Instance, error) {
-	s := &serveStale{d: d, further: map[question]int64{}, told: map[question]told{}}
-	s.timeout.Store(int64(limits.StaleTimeout))
-	return &module.Instance{
-		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},
-		Get:   s.get, Set: s.set,
-	}, nil
 }
 
 func (s *serveStale) get(key string) (any, error) {
@@ -90,9 +59,10 @@ func (s *serveStale) get(key string) (any, error) {
 func (s *serveStale) set(key string, v any) error {
 	switch key {
 	case "timeout":
-		ms, ok := v.(float64)
-		if most := float64(limits.RequestDeadline / time.Millisecond); !ok || !(ms >= 0 && ms <= most) {
-			return errors.New("serve_stale.timeout: milliseconds from 0 to 10000 expected")
+		most := limits.RequestDeadline.Milliseconds()
+		ms, err := module.Number("timeout", fmt.Sprintf("milliseconds from 0 to %d", most), 0, float64(most)).Value(v)
+		if err != nil {
+			return fmt.Errorf("serve_stale.timeout: %w", err)
 		}
 		s.timeout.Store(int64(ms * float64(time.Millisecond)))
 		return nil
@@ -101,7 +71,7 @@ func (s *serveStale) set(key string, v any) error {
 			s.callback.Store(nil)
 			return nil
 		}
-		call, ok := s.d.Script(v)
+		call, ok := s.host.Callback(v)
 		if !ok {
 			return errors.New("serve_stale.callback: function(ttl, name, type, query) expected")
 		}
@@ -113,7 +83,7 @@ func (s *serveStale) set(key string, v any) error {
 
 // old looks for what can be told instead of a failure.
 func (s *serveStale) old(req *resolve.Request, allow cache.Allow) (o resolve.Outcome, stale bool) {
-	return s.d.Stale(req.Question, req.Now, req.CD, s.grace(), allow)
+	return s.host.Cache.Stale(req.Question, req.Now, req.CD, s.grace(), allow)
 }
 
 // grace is for how many seconds what has ended is looked for.
@@ -131,7 +101,7 @@ func (s *serveStale) oldCut(req *resolve.Request) *zonecut.Cut {
 	if req.Type == wire.TypeDS { // it belongs to the parent
 		name = name.Parent()
 	}
-	return s.d.StaleCut(name, req.Now, int64(limits.StaleAge/time.Second))
+	return s.host.Cache.StaleCut(name, req.Now, int64(limits.StaleAge/time.Second))
 }
 
 // anyAge allows everything: whether it may be told is asked when it is.
@@ -147,7 +117,7 @@ func (s *serveStale) allow(req *resolve.Request) cache.Allow {
 	return func(q resolve.Question, over uint32) (ttl uint32, ok bool) {
 		results, err := c.call(req, -float64(over), string(q.Name), float64(q.Type))
 		if err != nil {
-			s.d.Warn("serve_stale.callback: " + err.Error())
+			s.host.Warn("serve_stale.callback: " + err.Error())
 			return 0, false
 		}
 		if len(results) == 0 {

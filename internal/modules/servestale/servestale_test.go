@@ -1,6 +1,7 @@
 package servestale
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"sync"
@@ -38,10 +39,10 @@ func newBench(t *testing.T) *bench {
 	set := resolve.Set{Rank: rank.Auth | rank.Secure}
 	set.Owner, set.Type, set.Class, set.Data = www(t), wire.TypeA, wire.ClassIN, [][]byte{{192, 0, 2, 1}}
 	b.known, b.over = resolve.Outcome{Kind: resolve.Positive, Answer: []resolve.Set{set}}, 60
-	inst, err := Open(Daemon{
-		Stale: b.stale, StaleCut: func(dnsname.Name, int64, int64) *zonecut.Cut { return b.cut }, Group: &b.group,
-		Resolve: func(req *resolve.Request) { b.asked <- req; <-b.goOn },
-		Script: func(v any) (Callback, bool) {
+	inst, err := Module().Open(&module.Host{
+		Cache: b, Tasks: &b.group, Context: t.Context(),
+		Resolve: func(_ context.Context, req *resolve.Request) { b.asked <- req; <-b.goOn },
+		Callback: func(v any) (module.Callback, bool) {
 			fn, ok := v.(func(req *resolve.Request, args ...any) ([]any, error))
 			return fn, ok
 		},
@@ -56,6 +57,10 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+func (b *bench) StaleCut(dnsname.Name, int64, int64) *zonecut.Cut { return b.cut }
+
+func (b *bench) Clear() (int, error) { return 0, nil }
+
 func www(t testing.TB) dnsname.Name {
 	n, err := dnsname.Parse("www.example.com.")
 	if err != nil {
@@ -65,7 +70,8 @@ func www(t testing.TB) dnsname.Name {
 }
 
 // stale plays cache.Cache.
-func (b *bench) stale(q resolve.Question, _ int64, _ bool, grace int64, allow cache.Allow) (resolve.Outcome, bool) {
+// Stale and StaleCut make b a module's cache.
+func (b *bench) Stale(q resolve.Question, _ int64, _ bool, grace int64, allow cache.Allow) (resolve.Outcome, bool) {
 	b.grace = grace
 	o := b.known
 	if o.Kind == resolve.Pending || b.over == 0 {

@@ -17,6 +17,7 @@ import (
 	"kresd/internal/iterate"
 	"kresd/internal/limits"
 	"kresd/internal/lmdbcache"
+	"kresd/internal/module"
 	"kresd/internal/modules/servestale"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
@@ -58,9 +59,9 @@ func newWorld(t *testing.T) *world {
 	w.cache.SetHints(&zonecut.Cut{Name: dnsname.Root, Hints: true, NS: []zonecut.NameServer{
 		{Name: name(t, "ns.root."), Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.1")}},
 	}})
-	inst, err := servestale.Open(servestale.Daemon{
-		Stale: w.cache.Stale, StaleCut: w.cache.StaleCut, Group: &w.group, Warn: func(line string) { t.Error(line) },
-		Resolve: func(req *resolve.Request) {
+	inst, err := servestale.Module().Open(&module.Host{
+		Cache: w.cache, Tasks: &w.group, Context: t.Context(), Warn: func(line string) { t.Error(line) },
+		Resolve: func(_ context.Context, req *resolve.Request) {
 			req.Now = w.now.Load()
 			w.driver.Resolve(context.Background(), req)
 		},

@@ -7,21 +7,28 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kresd/internal/metrics"
 	"kresd/internal/transport"
 )
 
-// A bucket is a range of latency.
-type bucket struct {
+// latencies are the ranges of latency in ascending order: a request counts in the
+// first that reaches as far as it took. The last one has no bound.
+var latencies = [...]struct {
 	name string
 	most time.Duration
+}{
+	{"answer.1ms", time.Millisecond}, {"answer.10ms", 10 * time.Millisecond}, {"answer.50ms", 50 * time.Millisecond},
+	{"answer.100ms", 100 * time.Millisecond}, {"answer.250ms", 250 * time.Millisecond}, {"answer.500ms", 500 * time.Millisecond},
+	{"answer.1000ms", time.Second}, {"answer.1500ms", 1500 * time.Millisecond}, {name: "answer.slow"},
 }
 
-// buckets in ascending order: a request counts in the first that reaches as far
-// as it took.
-var buckets = [...]bucket{
-	{"1ms", time.Millisecond}, {"10ms", 10 * time.Millisecond}, {"50ms", 50 * time.Millisecond}, {"100ms", 100 * time.Millisecond},
-	{"250ms", 250 * time.Millisecond}, {"500ms", 500 * time.Millisecond}, {"1000ms", time.Second}, {"1500ms", 1500 * time.Millisecond},
-	{"slow", 1<<63 - 1},
+// newLatency makes the histogram over latencies.
+func newLatency() *metrics.Durations {
+	var bounds []time.Duration
+	for _, l := range latencies[:len(latencies)-1] {
+		bounds = append(bounds, l.most)
+	}
+	return metrics.NewDurations(bounds...)
 }
 
 // slowWay counts what only requests on the driver's way have.
@@ -29,24 +36,50 @@ type slowWay struct {
 	clients, internal shapes
 	dropped           [transport.Count]atomic.Uint64
 	cached, stale     atomic.Uint64
-	took              atomic.Int64 // nanoseconds
-	latency           [len(buckets)]atomic.Uint64
+	latency           *metrics.Durations
 }
 
-func (w *slowWay) duration(d time.Duration) {
-	w.took.Add(int64(d))
-	w.latency[slices.IndexFunc(buckets[:], func(b bucket) bool { return d <= b.most })].Add(1)
+// read takes the figures for the worker's registry: the counters by name, and the
+// latency of answers as one histogram.
+func (s *stats) read() []metrics.Sample {
+	m, latency := s.counted()
+	var out []metrics.Sample
+	for name, v := range m {
+		out = append(out, metrics.Sample{Desc: metrics.Desc{Name: name, Kind: metrics.Counter, Help: means(name)}, Value: v})
+	}
+	slices.SortFunc(out, func(a, b metrics.Sample) int { return strings.Compare(a.Name, b.Name) })
+	return append(out, metrics.Sample{
+		Desc:   metrics.Desc{Name: "answer.latency", Kind: metrics.Histogram, Unit: metrics.Seconds, Help: "time from question to answer"},
+		Spread: &latency,
+	})
 }
 
-// counted are the values of all counters that are always there.
-func (s *stats) counted() values {
-	m := zeros()
+// listed are the figures as scripts see them: a counter for each range of latency.
+func (s *stats) listed() values {
+	m := values{}
+	for _, f := range s.group.Read() {
+		if f.Spread == nil {
+			m[f.Name] = f.Value
+			continue
+		}
+		for i, n := range f.Spread.Counts {
+			m[latencies[i].name] = float64(n)
+		}
+		m["answer.sum_ms"] = float64(f.Spread.Sum.Milliseconds())
+	}
+	return m
+}
+
+// counted are the values of all counters that are always there, and how long the
+// answers took.
+func (s *stats) counted() (values, metrics.Spread) {
+	m, latency := zeros(), s.slow.latency.Spread()
 	fast := s.fast()
 	for i, n := range fast.shapes {
 		if n > 0 {
 			m.add(shape(i), n)
 			m.client(shape(i).transport(), n)
-			m["answer.1ms"] += float64(n)
+			latency.Counts[0] += n
 			if shape(i).class() != notImp {
 				m["answer.cached"] += float64(n)
 			}
@@ -57,7 +90,7 @@ func (s *stats) counted() values {
 		m.client(transport.At(i), n)
 	}
 	s.slow.addTo(m)
-	return m
+	return m, latency
 }
 
 // fast sums what the listeners' threads counted.
@@ -100,11 +133,7 @@ func transportName(t transport.Transport) string {
 
 func zeros() values {
 	m := values{
-		"answer.total": 0, "answer.cached": 0, "answer.stale": 0, "answer.ra": 0, "answer.sum_ms": 0,
-		"request.total": 0, "request.internal": 0,
-	}
-	for _, b := range buckets {
-		m["answer."+b.name] = 0
+		"answer.total": 0, "answer.cached": 0, "answer.stale": 0, "answer.ra": 0, "request.total": 0, "request.internal": 0,
 	}
 	for _, name := range classNames {
 		m[name] = 0
@@ -160,16 +189,12 @@ func (w *slowWay) addTo(m values) {
 	}
 	m["answer.cached"] += float64(w.cached.Load())
 	m["answer.stale"] += float64(w.stale.Load())
-	m["answer.sum_ms"] += float64(w.took.Load() / int64(time.Millisecond))
-	for i := range buckets {
-		m["answer."+buckets[i].name] += float64(w.latency[i].Load())
-	}
 }
 
 // current are all counters that begin with prefix, with what scripts made of
 // them.
 func (s *stats) current(prefix string) values {
-	m := s.counted()
+	m := s.listed()
 	s.mu.Lock()
 	for name, v := range s.set {
 		m[name] += v
@@ -181,7 +206,7 @@ func (s *stats) current(prefix string) values {
 
 // assign gives a counter the value v; a built-in one goes on counting from it.
 func (s *stats) assign(name string, v float64) {
-	v -= s.counted()[name]
+	v -= s.listed()[name]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set[name] = v

@@ -8,14 +8,6 @@ import (
 	"kresd/internal/wire"
 )
 
-// Daemon is what the module needs of the worker.
-type Daemon struct {
-	// Mono is the monotonic time.
-	Mono func() time.Duration
-	// Intn is a random number below n.
-	Intn func(n int) int
-}
-
 // began is when an internal request began.
 type began struct{}
 
@@ -30,7 +22,7 @@ func (s *stats) observe(a *module.Answered) {
 		return
 	}
 	s.slow.clients[shapeOf(a)].Add(1)
-	s.slow.duration(a.Took)
+	s.slow.latency.Observe(a.Took)
 	s.result(&a.Request.Result)
 }
 
@@ -50,7 +42,7 @@ func (s *stats) begin(req *resolve.Request) resolve.State {
 		if req.Vars == nil {
 			req.Vars = map[any]any{}
 		}
-		req.Vars[began{}] = s.d.Mono()
+		req.Vars[began{}] = s.mono()
 	}
 	return resolve.Produce
 }
@@ -61,10 +53,10 @@ func (s *stats) finish(req *resolve.Request) {
 	}
 	took := time.Duration(0)
 	if at, ok := req.Vars[began{}].(time.Duration); ok {
-		took = s.d.Mono() - at
+		took = s.mono() - at
 	}
 	s.slow.internal[internalShape(req)].Add(1)
-	s.slow.duration(took)
+	s.slow.latency.Observe(took)
 	s.result(&req.Result)
 }
 
@@ -93,7 +85,7 @@ func (s *stats) consume(_ *resolve.Request, q *resolve.Query, msg *wire.Msg) res
 	s.up.add(q.Server.Addr.Addr(), q.RTT)
 	switch q.Outcome.Kind {
 	case resolve.Positive, resolve.Alias, resolve.NoData, resolve.NXDomain:
-		if s.d.Intn(sampleOneIn) == 0 {
+		if s.intn(sampleOneIn) == 0 {
 			s.freq.add(q.Question)
 		}
 	}

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
+	"kresd/internal/metrics"
 	"kresd/internal/module"
 	"kresd/internal/rank"
 	"kresd/internal/reply"
@@ -31,11 +33,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	b := &bench{T: t}
-	inst, err := Open(Daemon{Mono: func() time.Duration { return b.mono }, Intn: func(int) int { return b.dice }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Instance = inst
+	b.Instance = instance(&stats{mono: func() time.Duration { return b.mono }, intn: func(int) int { return b.dice }})
 	return b
 }
 
@@ -322,7 +320,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkTally(b *testing.B) {
-	inst, _ := Open(Daemon{})
+	inst := instance(&stats{})
 	tally := inst.NewTally()
 	a := answered(b, wire.FlagRD, 1232, true, resolve.Result{EDE: ede.None, Answer: oneRecord(b)})
 	for b.Loop() {
@@ -339,5 +337,42 @@ func TestATruncatedAnswerByRule(t *testing.T) {
 	}
 	if got := shapeOf(by(answered(t, 0, 0, false, cut), resolve.Result{Answer: oneRecord(t)}, 0, udp4)).class(); got != noError {
 		t.Errorf("for its size: class %d", got)
+	}
+}
+
+// A page of metrics has the counters of the list, but for the latency, which is
+// one histogram, until the module is unloaded.
+func TestTheRegistryHasTheCounters(t *testing.T) {
+	registry := &metrics.Registry{}
+	fake := clock.NewFake(time.Unix(1e9, 0))
+	inst, err := Module().Open(&module.Host{Clock: &fake.Clock, Metrics: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{T: t, Instance: inst}
+	good := resolve.Result{EDE: ede.None, Answer: oneRecord(t)}
+	b.Observe(by(answered(t, wire.FlagRD, 0, false, good), good, 30*time.Millisecond, udp4))
+	tally := b.NewTally()
+	tally.Answered(answered(t, 0, 0, false, good))
+	list, seen := b.call("list").(*luavalue.Table), 0
+	for _, s := range registry.Read("stats") {
+		if s.Help == "" {
+			t.Errorf("%s has no help", s.Name)
+		}
+		if s.Spread == nil {
+			if seen++; list.Get(s.Name) != s.Value {
+				t.Errorf("%s is %v, in the list %v", s.Name, s.Value, list.Get(s.Name))
+			}
+			continue
+		}
+		if s.Kind != metrics.Histogram || !slices.Equal(s.Spread.Counts, []uint64{1, 0, 1, 0, 0, 0, 0, 0, 0}) || s.Spread.Sum != 30*time.Millisecond {
+			t.Errorf("%s: %+v", s.Name, s.Spread)
+		}
+	}
+	if want := len(list.Pairs) - len(latencies) - 1; seen != want { // and the sum
+		t.Errorf("%d counters, want %d", seen, want)
+	}
+	if inst.Close(); registry.Read("stats") != nil {
+		t.Error("an unloaded module has figures")
 	}
 }

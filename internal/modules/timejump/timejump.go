@@ -8,10 +8,12 @@
 package timejump
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"kresd/internal/cache"
 	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/module"
@@ -20,16 +22,8 @@ import (
 // interval is the time between two looks.
 const interval = time.Minute
 
-// Daemon is what the module needs of the worker.
-type Daemon struct {
-	Clock *clock.Clock
-	// Clear forgets the whole cache.
-	Clear func() error
-	Warn  func(line string)
-}
-
 type watch struct {
-	d     Daemon
+	host  *module.Host
 	mu    sync.Mutex
 	wall  time.Time
 	mono  time.Duration
@@ -37,21 +31,13 @@ type watch struct {
 	ended bool
 }
 
-// Open starts watching.
-func Open(d Daemon) (*module.Instance, error) {
-	w := &watch{d: d}
-	w.checkpoint()
-	w.arm()
-	return &module.Instance{Close: w.close}, nil
-}
-
-func (w *watch) checkpoint() { w.wall, w.mono = w.d.Clock.Now(), w.d.Clock.Mono() }
+func (w *watch) checkpoint() { w.wall, w.mono = w.host.Clock.Now(), w.host.Clock.Mono() }
 
 func (w *watch) arm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.ended {
-		w.timer = w.d.Clock.AfterFunc(interval, func() { w.look(); w.arm() })
+		w.timer = w.host.Clock.AfterFunc(interval, func() { w.look(); w.arm() })
 	}
 }
 
@@ -64,16 +50,16 @@ func (w *watch) close() {
 
 // look judges how far the two clocks have drifted apart since the checkpoint.
 func (w *watch) look() {
-	drift := w.d.Clock.Now().Sub(w.wall).Round(0) - (w.d.Clock.Mono() - w.mono)
+	drift := w.host.Clock.Now().Sub(w.wall).Round(0) - (w.host.Clock.Mono() - w.mono)
 	switch {
 	case drift < -limits.ClockJump:
 		line := fmt.Sprintf("the clock was set back by %v: the cache is cleared", (-drift).Round(time.Second))
-		if err := w.d.Clear(); err != nil {
+		if _, err := w.host.Cache.Clear(); err != nil && !errors.Is(err, cache.ErrClosed) {
 			line = fmt.Sprintf("the clock was set back by %v, but the cache could not be cleared: %v", (-drift).Round(time.Second), err)
 		}
-		w.d.Warn(line)
+		w.host.Warn("detect_time_jump: " + line)
 	case drift > limits.ClockJump:
-		w.d.Warn(fmt.Sprintf("the clock jumped ahead by %v", drift.Round(time.Second)))
+		w.host.Warn(fmt.Sprintf("detect_time_jump: the clock jumped ahead by %v", drift.Round(time.Second)))
 	default:
 		return
 	}

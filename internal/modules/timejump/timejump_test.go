@@ -1,12 +1,15 @@
 package timejump
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"kresd/internal/cache"
 	"kresd/internal/clock"
+	"kresd/internal/module"
 )
 
 // shifted is a clock whose wall time a test moves while monotonic time flows.
@@ -39,10 +42,19 @@ func shifted(t *testing.T) (*clock.Clock, func(seconds string)) {
 	}
 }
 
+// forgetful is a cache that counts how often it is cleared.
+type forgetful struct {
+	module.Cache
+	times int
+	err   error
+}
+
+func (c *forgetful) Clear() (int, error) { c.times++; return 0, c.err }
+
 func TestOnlyALongJumpBackClearsTheCache(t *testing.T) {
 	c, shift := shifted(t)
-	cleared, lines := 0, []string{}
-	w := &watch{d: Daemon{Clock: c, Clear: func() error { cleared++; return nil }, Warn: func(l string) { lines = append(lines, l) }}}
+	cleared, lines := &forgetful{}, []string{}
+	w := &watch{host: &module.Host{Clock: c, Cache: cleared, Warn: func(l string) { lines = append(lines, l) }}}
 	w.checkpoint()
 	for _, step := range []struct {
 		offset  string
@@ -57,11 +69,32 @@ func TestOnlyALongJumpBackClearsTheCache(t *testing.T) {
 		lines = nil
 		shift(step.offset)
 		w.look()
-		if cleared != step.cleared {
-			t.Errorf("offset %s: cleared %d times, want %d", step.offset, cleared, step.cleared)
+		if cleared.times != step.cleared {
+			t.Errorf("offset %s: cleared %d times, want %d", step.offset, cleared.times, step.cleared)
 		}
 		if got := strings.Join(lines, "\n"); !strings.Contains(got, step.says) || (step.says == "") != (got == "") {
 			t.Errorf("offset %s: log %q, want %q in it", step.offset, got, step.says)
+		}
+	}
+}
+
+// Where no cache is open there is nothing to clear; any other failure is told.
+func TestACacheThatCannotBeClearedIsTold(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		says string
+	}{
+		{cache.ErrClosed, "back by 1h0m0s: the cache is cleared"},
+		{errors.New("disk on fire"), "could not be cleared: disk on fire"},
+	} {
+		c, shift := shifted(t)
+		said := ""
+		w := &watch{host: &module.Host{Clock: c, Cache: &forgetful{err: tc.err}, Warn: func(l string) { said = l }}}
+		w.checkpoint()
+		shift("-3600")
+		w.look()
+		if !strings.HasPrefix(said, "detect_time_jump: ") || !strings.Contains(said, tc.says) {
+			t.Errorf("%v: the log says %q, want %q in it", tc.err, said, tc.says)
 		}
 	}
 }

@@ -53,8 +53,7 @@ type workarounds struct {
 	rules atomic.Pointer[rules]
 }
 
-// Open makes an instance with the built-in rules.
-func Open(names Names) (*module.Instance, error) {
+func builtinRules() (rules, error) {
 	r := rules{}
 	for text, o := range builtin {
 		name, err := dnsname.Parse(text)
@@ -63,17 +62,7 @@ func Open(names Names) (*module.Instance, error) {
 		}
 		r[name] = o
 	}
-	w := &workarounds{names: names}
-	w.rules.Store(&r)
-	return &module.Instance{
-		Layer:  &resolve.Layer{Name: "workarounds", Produce: w.produce},
-		Config: w.config,
-		Functions: []module.Function{
-			{Name: "add", Args: "name, flag | { flag, … }", Min: 2, Max: 2, Help: "ask differently about a name and all below it", Fn: w.add},
-			{Name: "del", Args: "name", Min: 1, Max: 1, Help: "remove a rule; false if there is none", Fn: w.del},
-			{Name: "list", Help: "rules: name and flags", Fn: w.list},
-		},
-	}, nil
+	return r, nil
 }
 
 // produce gives a question the options of its name. A question that follows an
@@ -111,24 +100,12 @@ func (w *workarounds) change(fn func(rules)) {
 	w.rules.Store(&r)
 }
 
-func (w *workarounds) add(args []any) ([]any, error) {
-	name, err := nameOf(args[0])
-	if err != nil {
-		return nil, err
-	}
-	o, err := w.optionsOf(args[1])
-	if err != nil {
-		return nil, err
-	}
+func (w *workarounds) add(name dnsname.Name, o resolve.Options) ([]any, error) {
 	w.change(func(r rules) { r[name] = o })
 	return []any{true}, nil
 }
 
-func (w *workarounds) del(args []any) ([]any, error) {
-	name, err := nameOf(args[0])
-	if err != nil {
-		return nil, err
-	}
+func (w *workarounds) del(name dnsname.Name) ([]any, error) {
 	_, known := (*w.rules.Load())[name]
 	w.change(func(r rules) { delete(r, name) })
 	return []any{known}, nil
@@ -136,20 +113,17 @@ func (w *workarounds) del(args []any) ([]any, error) {
 
 // config takes { name = flags, … }, all or nothing.
 func (w *workarounds) config(value any) error {
-	if value == nil {
-		return nil
-	}
-	t, ok := value.(*luavalue.Table)
-	if !ok {
-		return errors.New("{ ['name'] = flag or { flags } } expected")
+	t, err := module.Table("options", "{ ['name'] = flag or { flags } }").Or(&luavalue.Table{}).Value(value)
+	if err != nil {
+		return err
 	}
 	more := rules{}
 	for _, p := range t.Pairs {
-		name, err := nameOf(p.Key)
+		name, err := nameParam().Value(p.Key)
 		if err != nil {
 			return err
 		}
-		if more[name], err = w.optionsOf(p.Value); err != nil {
+		if more[name], err = w.optionsParam().Value(p.Value); err != nil {
 			return err
 		}
 	}
@@ -157,7 +131,7 @@ func (w *workarounds) config(value any) error {
 	return nil
 }
 
-func (w *workarounds) list([]any) ([]any, error) {
+func (w *workarounds) list() ([]any, error) {
 	t := &luavalue.Table{}
 	for name, o := range *w.rules.Load() {
 		t.Add(name.String(), strings.Join(w.names.Of(o), " "))
@@ -166,16 +140,11 @@ func (w *workarounds) list([]any) ([]any, error) {
 	return []any{t}, nil
 }
 
-func nameOf(v any) (dnsname.Name, error) {
-	text, ok := v.(string)
-	if !ok {
-		return "", errors.New("workarounds: name expected")
-	}
-	name, err := dnsname.Parse(text)
-	if err != nil {
-		return "", fmt.Errorf("workarounds: '%s': %w", text, err)
-	}
-	return name, nil
+func nameParam() module.Param[dnsname.Name] { return module.DomainName("name", "name") }
+
+// optionsParam is one flag's name or a list of them.
+func (w *workarounds) optionsParam() module.Param[resolve.Options] {
+	return module.Custom("flag | { flag, … }", w.optionsOf)
 }
 
 // optionsOf takes one flag's name or a list of them.
@@ -188,12 +157,12 @@ func (w *workarounds) optionsOf(v any) (o resolve.Options, err error) {
 		text, ok := word.(string)
 		one, known := w.names.Option(text)
 		if !ok || !known || !one.Within(useful()) {
-			return resolve.Options{}, fmt.Errorf("workarounds: '%v' is no flag for this; there are %s", word, strings.Join(w.names.Of(useful()), ", "))
+			return resolve.Options{}, fmt.Errorf("'%v' is no flag for this; there are %s", word, strings.Join(w.names.Of(useful()), ", "))
 		}
 		o = o.With(one)
 	}
 	if o == (resolve.Options{}) {
-		return o, errors.New("workarounds: flag expected")
+		return o, errors.New("flag expected")
 	}
 	return o, nil
 }

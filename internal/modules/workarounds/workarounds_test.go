@@ -11,9 +11,9 @@ import (
 	"kresd/internal/resolve"
 )
 
-func open(t *testing.T) *module.Instance {
+func load(t *testing.T) *module.Instance {
 	t.Helper()
-	inst, err := Open(Names{Option: bindings.OptionByName, Of: bindings.OptionNames})
+	inst, err := Module(Names{Option: bindings.OptionByName, Of: bindings.OptionNames}).Open(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func call(t *testing.T, inst *module.Instance, fn string, args ...any) (any, err
 }
 
 func TestRulesHoldForTheirSubtree(t *testing.T) {
-	inst := open(t)
+	inst := load(t)
 	if _, err := call(t, inst, "add", "broken.example", luavalue.List("NO_EDNS", "no_minimize")); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestRulesHoldForTheirSubtree(t *testing.T) {
 // An alias that leads out of a rule's subtree leads out of the rule, but keeps
 // what the request itself wants.
 func TestAnAliasDoesNotCarryARuleAlong(t *testing.T) {
-	inst := open(t)
+	inst := load(t)
 	alias := produced(t, inst, "www.avqs.mcafee.com.", resolve.Options{NoIPv6: true}, nil)
 	if got := produced(t, inst, "cdn.example.", resolve.Options{NoIPv6: true}, alias).Options; got != (resolve.Options{NoIPv6: true}) {
 		t.Errorf("the target is asked with %+v", got)
@@ -105,7 +105,7 @@ func TestAnAliasDoesNotCarryARuleAlong(t *testing.T) {
 }
 
 func TestOptionsAreTakenWholeOrNot(t *testing.T) {
-	inst := open(t)
+	inst := load(t)
 	good := new(luavalue.Table).Add("a.example", "NO_0X20")
 	if err := inst.Config(good); err != nil {
 		t.Fatal(err)

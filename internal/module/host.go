@@ -1,0 +1,66 @@
+package module
+
+import (
+	"context"
+
+	"kresd/internal/cache"
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/metrics"
+	"kresd/internal/resolve"
+	"kresd/internal/safe"
+	"kresd/internal/zonecut"
+)
+
+// Host is all that a worker lets its modules use. Each module has one file,
+// module.go, whose function Module says what the module is; its Open is given the
+// Host. What a module does not use may be nil in its tests.
+type Host struct {
+	Clock *clock.Clock
+	// Tasks runs what a module does in the background, until Context ends.
+	Tasks   *safe.Group
+	Context context.Context
+	// Notice and Warn write a line to the worker's log.
+	Notice, Warn func(line string)
+	// Resolve resolves a request of a module's own and fills in its Result. The
+	// driver numbers the request and gives it the present time.
+	Resolve func(context.Context, *resolve.Request)
+	Cache   Cache
+	Roots   Roots
+	// Metrics are the worker's figures; a module adds a group of its own, and removes
+	// it when it is closed.
+	Metrics *metrics.Registry
+	// Callback makes a function of a script's callable; ok is false for a value that
+	// is no such function. It is the only door to the Lua machine.
+	Callback func(value any) (call Callback, ok bool)
+}
+
+// Cache is the worker's cache as modules may use it.
+type Cache interface {
+	// Stale looks for an answer that ended less than grace seconds ago.
+	Stale(q resolve.Question, now int64, cd bool, grace int64, allow cache.Allow) (o resolve.Outcome, stale bool)
+	// StaleCut is the delegation that led to a name until less than grace seconds
+	// ago; nil if there was none, or one that is alive is as close.
+	StaleCut(name dnsname.Name, now, grace int64) *zonecut.Cut
+	// Clear forgets everything, in every worker, and returns how many entries there
+	// were. It fails with cache.ErrClosed where no cache is open.
+	Clear() (int, error)
+}
+
+// Roots are the root hints of a worker.
+type Roots interface {
+	RootHints() *zonecut.Cut
+	// SetRootHints replaces them. Without any server nothing is resolved below a
+	// root that nobody knows.
+	SetRootHints(*zonecut.Cut)
+	// ReadRootHints reads a zone file; "" is the built-in list.
+	ReadRootHints(path string) (*zonecut.Cut, error)
+	// UseLearnt takes the root's servers that were learnt by means of hints, unless
+	// other hints have been set meanwhile.
+	UseLearnt(hints, servers *zonecut.Cut)
+}
+
+// A Callback is a function of a script's. After args it is shown the query of a
+// request. It may be called by any goroutine that has the request, and waits for
+// the Lua machine for so long as a script may take over one request.
+type Callback func(req *resolve.Request, args ...any) ([]any, error)

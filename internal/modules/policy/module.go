@@ -1,0 +1,12 @@
+package policy
+
+import "kresd/internal/module"
+
+// Module is the module policy over these rules, which outlive its loading and
+// unloading. It uses nothing of the worker.
+func (p *Policy) Module() module.Module {
+	return module.Module{
+		Name: "policy", Help: "rules about questions by their names",
+		Open: func(*module.Host) (*module.Instance, error) { return p.Open() },
+	}
+}

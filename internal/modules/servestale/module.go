@@ -1,0 +1,25 @@
+package servestale
+
+import (
+	"kresd/internal/limits"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+)
+
+// Module is the module serve_stale. It uses what the cache knew, the driver,
+// background tasks, the log, and functions of scripts.
+func Module() module.Module {
+	return module.Module{
+		Name: "serve_stale", Help: "answers with what was known where nobody can be reached (load as 'serve_stale < cache')", Open: open,
+	}
+}
+
+// open makes an instance.
+func open(h *module.Host) (*module.Instance, error) {
+	s := &serveStale{host: h, further: map[question]int64{}, told: map[question]told{}}
+	s.timeout.Store(int64(limits.StaleTimeout))
+	return &module.Instance{
+		Layer: &resolve.Layer{Name: "serve_stale", Begin: s.begin, Produce: s.produce, Finalize: s.finalize},
+		Get:   s.get, Set: s.set,
+	}, nil
+}

@@ -1,0 +1,57 @@
+package stats
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"kresd/internal/metrics"
+	"kresd/internal/module"
+)
+
+// Module is the module stats. It uses the clock and the worker's registry of
+// figures.
+func Module() module.Module {
+	return module.Module{Name: "stats", Help: "counts answers, samples questions and round trips", Open: func(h *module.Host) (*module.Instance, error) {
+		s := &stats{mono: h.Clock.Mono, intn: rand.IntN}
+		inst := instance(s)
+		h.Metrics.Add(s.group)
+		inst.Close = func() { h.Metrics.Remove(s.group) }
+		return inst, nil
+	}}
+}
+
+func instance(s *stats) *module.Instance {
+	s.tallies, s.set, s.slow.latency = map[*tally]struct{}{}, values{}, newLatency()
+	s.group = metrics.NewGroup("stats", s.read)
+	return &module.Instance{
+		Layer: s.layer(), Observe: s.observe, NewTally: s.newTally, Functions: s.functions(),
+		Get: func(name string) (any, error) { return s.get(name), nil },
+		Set: func(name string, value any) error {
+			v, err := module.Finite("value", "number").Value(value)
+			if err != nil {
+				return fmt.Errorf("stats['%s']: %w", name, err)
+			}
+			s.assign(name, v)
+			return nil
+		},
+	}
+}
+
+func (s *stats) functions() []module.Function {
+	one := func(v any) ([]any, error) { return []any{v}, nil }
+	return []module.Function{
+		module.Call1("get", module.Text("name", "name of a counter"), "value of a counter, nil if there is none",
+			func(name string) ([]any, error) { return one(s.get(name)) }),
+		module.Call1("set", module.Text("'name value'", "'name value'"), "give a counter a value; a new name makes a counter", s.setText),
+		module.Call1("list", module.Text("prefix", "beginning of names").Or(""), "counters, or those that begin so",
+			func(prefix string) ([]any, error) { return one(s.list(prefix)) }),
+		module.Call0("frequent", "what was asked of other servers most often: one question in 10 is counted",
+			func() ([]any, error) { return one(s.freq.table()) }),
+		module.Call0("clear_frequent", "forget what was asked often", func() ([]any, error) {
+			s.freq.clear()
+			return nil, nil
+		}),
+		module.Call0("upstreams", "latest round trips to other servers by address, in milliseconds",
+			func() ([]any, error) { return one(s.up.table()) }),
+	}
+}

@@ -1,0 +1,34 @@
+package workarounds
+
+import (
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+)
+
+// Module is the module workarounds, whose options scripts call by names. It uses
+// nothing of the worker.
+func Module(names Names) module.Module {
+	return module.Module{
+		Name: "workarounds", Help: "asks known broken servers differently (load as 'workarounds < iterate')",
+		Open: func(*module.Host) (*module.Instance, error) { return open(names) },
+	}
+}
+
+// open makes an instance with the built-in rules.
+func open(names Names) (*module.Instance, error) {
+	r, err := builtinRules()
+	if err != nil {
+		return nil, err
+	}
+	w := &workarounds{names: names}
+	w.rules.Store(&r)
+	return &module.Instance{
+		Layer:  &resolve.Layer{Name: "workarounds", Produce: w.produce},
+		Config: w.config,
+		Functions: []module.Function{
+			module.Call2("add", nameParam(), w.optionsParam(), "ask differently about a name and all below it", w.add),
+			module.Call1("del", nameParam(), "remove a rule; false if there is none", w.del),
+			module.Call0("list", "rules: name and flags", w.list),
+		},
+	}, nil
+}

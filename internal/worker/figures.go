@@ -1,0 +1,137 @@
+package worker
+
+import (
+	"syscall"
+
+	"kresd/internal/bindings"
+	"kresd/internal/cache"
+	"kresd/internal/limits"
+	"kresd/internal/listen"
+	"kresd/internal/lmdbcache"
+	"kresd/internal/metrics"
+	"kresd/internal/upstream"
+)
+
+// newFigures makes the registry with the figures of the worker's own parts:
+// worker.stats(), cache.stats() and worker.limits(). Modules add theirs.
+func (w *Worker) newFigures() *metrics.Registry {
+	r := &metrics.Registry{}
+	r.Add(metrics.Of(bindings.WorkerFigures, w.processNow, processFigures()))
+	r.Add(metrics.Of(bindings.CacheFigures, w.storage.now, cacheFigures()))
+	r.Add(limitFigures(w.counters))
+	return r
+}
+
+// processState is what worker.stats() tells of.
+type processState struct {
+	up  upstream.Stats
+	in  listen.Stats
+	use syscall.Rusage
+}
+
+func (w *Worker) processNow() processState {
+	s := processState{up: w.upstream.Stats(), in: w.server.Stats()}
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.use) // it fails for other arguments only
+	return s
+}
+
+// processFigures lists the figures of worker.stats(). Those from "mismatched" to
+// "joined" rise when somebody forges answers, or a server is broken in a way that
+// looks like it.
+func processFigures() []metrics.Figure[processState] {
+	of := func(name string, kind metrics.Kind, unit metrics.Unit, help string, fn func(*processState) float64) metrics.Figure[processState] {
+		return metrics.Figure[processState]{Desc: metrics.Desc{Name: name, Kind: kind, Unit: unit, Help: help}, Of: fn}
+	}
+	count := func(name, help string, fn func(*processState) uint64) metrics.Figure[processState] {
+		return of(name, metrics.Counter, metrics.Number, help, func(s *processState) float64 { return float64(fn(s)) })
+	}
+	return []metrics.Figure[processState]{
+		count("udp", "questions sent to servers by UDP", func(s *processState) uint64 { return s.up.UDP }),
+		count("tcp", "questions sent to servers by TCP", func(s *processState) uint64 { return s.up.TCP }),
+		count("tls", "questions sent to servers by TLS", func(*processState) uint64 { return 0 }),
+		count("ipv4", "questions sent to servers by IPv4", func(s *processState) uint64 { return s.up.IPv4 }),
+		count("ipv6", "questions sent to servers by IPv6", func(s *processState) uint64 { return s.up.IPv6 }),
+		count("timeout", "questions to servers without an answer in time", func(s *processState) uint64 { return s.up.Timeout }),
+		of("concurrent", metrics.Gauge, metrics.Number, "clients' queries being resolved", func(s *processState) float64 { return float64(s.in.Waiting) }),
+		count("queries", "queries of clients", func(s *processState) uint64 { return s.in.UDP + s.in.TCP }),
+		count("dropped", "queries of clients that got no answer on purpose", func(s *processState) uint64 { return s.in.Ignored + s.in.Dropped }),
+
+		count("mismatched", "answers from the right address to another question", func(s *processState) uint64 { return s.up.NearMiss }),
+		count("caselost", "answers that did not echo the letter case", func(s *processState) uint64 { return s.up.CaseLost }),
+		count("cookielost", "answers without our cookie from servers that know cookies", func(s *processState) uint64 { return s.up.CookieLost }),
+		count("ignored", "datagrams that could not be an answer", func(s *processState) uint64 { return s.up.Ignored }),
+		count("icmp", "errors that the network reported while an answer was awaited", func(s *processState) uint64 { return s.up.ICMP }),
+		count("joined", "times that a question waited for an equal one instead of being sent", func(s *processState) uint64 { return s.up.Joined }),
+
+		of("usertime", metrics.Counter, metrics.Seconds, "processor time of the program", func(s *processState) float64 { return seconds(s.use.Utime) }),
+		of("systime", metrics.Counter, metrics.Seconds, "processor time of the system for the program", func(s *processState) float64 { return seconds(s.use.Stime) }),
+		count("pagefaults", "pages that had to be read", func(s *processState) uint64 { return uint64(s.use.Majflt) }),
+		count("swaps", "times that the process was swapped out", func(s *processState) uint64 { return uint64(s.use.Nswap) }),
+		count("csw", "context switches", func(s *processState) uint64 { return uint64(s.use.Nvcsw + s.use.Nivcsw) }),
+		of("rss", metrics.Gauge, metrics.Octets, "most memory ever resident", func(s *processState) float64 { return float64(s.use.Maxrss) * 1024 }),
+	}
+}
+
+func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
+
+// cacheState is what cache.stats() tells of.
+type cacheState struct {
+	file    lmdbcache.Stats // zero where no cache is open
+	answers cache.Stats
+}
+
+// now takes the figures of the cache.
+func (s *storage) now() cacheState {
+	st := cacheState{answers: s.cache.Stats()}
+	if store := s.current(); store != nil {
+		st.file = store.Stats()
+	}
+	return st
+}
+
+// cacheFigures lists the figures of cache.stats(), the manual's four first.
+func cacheFigures() []metrics.Figure[cacheState] {
+	count := func(name, help string, fn func(*cacheState) uint64) metrics.Figure[cacheState] {
+		return metrics.Figure[cacheState]{Desc: metrics.Desc{Name: name, Help: help}, Of: func(s *cacheState) float64 { return float64(fn(s)) }}
+	}
+	return []metrics.Figure[cacheState]{
+		count("hit", "entries that were found", func(s *cacheState) uint64 { return s.file.Hit }),
+		count("miss", "entries that were not found", func(s *cacheState) uint64 { return s.file.Miss }),
+		count("insert", "entries that were written", func(s *cacheState) uint64 { return s.file.Insert }),
+		count("delete", "entries that were removed", func(s *cacheState) uint64 { return s.file.Delete }),
+		count("open", "times that the file was opened", func(s *cacheState) uint64 { return s.file.Open }),
+		count("close", "times that the file was closed", func(s *cacheState) uint64 { return s.file.Close }),
+		count("count", "times that entries were counted", func(s *cacheState) uint64 { return s.file.Count }),
+		count("clear", "times that the cache was cleared", func(s *cacheState) uint64 { return s.file.Clear }),
+		count("commit", "write transactions", func(s *cacheState) uint64 { return s.file.Commit }),
+		count("read", "look-ups of one key", func(s *cacheState) uint64 { return s.file.Read }),
+		count("read_miss", "look-ups of one key that found nothing", func(s *cacheState) uint64 { return s.file.ReadMiss }),
+		count("read_leq", "look-ups of the greatest key that is not above one", func(s *cacheState) uint64 { return s.file.ReadLeq }),
+		count("read_leq_miss", "look-ups of the greatest key that is not above one that found nothing", func(s *cacheState) uint64 { return s.file.ReadLeqMiss }),
+		count("match", "look-ups of a range", func(s *cacheState) uint64 { return s.file.Match }),
+		count("match_miss", "look-ups of a range that found nothing", func(s *cacheState) uint64 { return s.file.MatchMiss }),
+		count("write", "writes", func(s *cacheState) uint64 { return s.file.Write }),
+		count("remove", "removals", func(s *cacheState) uint64 { return s.file.Remove }),
+		count("remove_miss", "removals of what was not there", func(s *cacheState) uint64 { return s.file.RemoveMiss }),
+		count("evicted", "entries removed to make room", func(s *cacheState) uint64 { return s.file.Evicted }),
+		count("write_errors", "write transactions that failed", func(s *cacheState) uint64 { return s.file.WriteErrors }),
+		count("dropped", "writes given up because too many waited, the map was full or writing failed", func(s *cacheState) uint64 {
+			return s.file.QueueDrops + s.file.FullDrops + s.file.PauseDrops
+		}),
+		count("answer_hit", "whole answers that were found", func(s *cacheState) uint64 { return s.answers.AnswerHit }),
+		count("answer_miss", "whole answers that were not found", func(s *cacheState) uint64 { return s.answers.AnswerMiss }),
+		count("damaged", "damaged entries and pages that were met", func(s *cacheState) uint64 { return s.answers.Damaged + s.file.Damaged }),
+		{Desc: metrics.Desc{Name: "usage_percent", Kind: metrics.Gauge, Unit: metrics.Percent, Help: "how full the map is"},
+			Of: func(s *cacheState) float64 { return s.file.UsagePercent }},
+	}
+}
+
+// limitFigures are the hits of each limit; the help says what counts as a hit.
+func limitFigures(c *limits.Counters) *metrics.Group {
+	return metrics.NewGroup(bindings.LimitFigures, func() (out []metrics.Sample) {
+		limits.Each(func(id limits.ID) {
+			out = append(out, metrics.Sample{Desc: metrics.Desc{Name: id.String(), Help: id.Means()}, Value: float64(c.Get(id))})
+		})
+		return out
+	})
+}
