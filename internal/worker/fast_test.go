@@ -92,14 +92,14 @@ func (l *lawful) agrees(sh shape, name string, qtype uint16) bool {
 		from.Kind = transport.TCP
 	}
 	pkt := sh.message(name, qtype)
-	msg, verdict := byCache(l.t, l.s, pkt, from)
-	if verdict == listen.Driver {
+	msg, handling := byCache(l.t, l.s, pkt, from)
+	if handling == listen.Driver {
 		return false
 	}
 	driver := byDriver(l.t, l.Worker, pkt, from)
 	about := fmt.Sprintf("%s: %s %s", sh.name, name, dns.TypeToString[qtype])
-	if verdict == listen.Drop || driver == nil {
-		if verdict != listen.Drop || driver != nil {
+	if handling == listen.Drop || driver == nil {
+		if handling != listen.Drop || driver != nil {
 			l.t.Errorf("%s: one way says nothing: %x, %x", about, msg, driver)
 		}
 		return true
@@ -227,7 +227,7 @@ func TestAVerboseLogHasWhatModulesAnswer(t *testing.T) {
 	l := newLawful(t)
 	l.configure(decisions + "verbose(true)")
 	if _, v := byCache(t, l.s, shapes[1].message("deny.example.", dns.TypeA), someone); v != listen.Driver {
-		t.Errorf("verdict %v, want the driver's way", v)
+		t.Errorf("handling %v, want the driver's way", v)
 	}
 }
 

@@ -62,7 +62,7 @@ func outcomeText(req *resolve.Request) string {
 
 // consume writes an answer that a server gave to the log for QTRACE.
 func (p *Policy) consume(req *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
-	if s := storyOf(req); s != nil && s.dump && msg != nil {
+	if s := transcriptOf(req); s != nil && s.dump && msg != nil {
 		p.Log(messageText(req, q, msg))
 	}
 	return resolve.Consume

@@ -385,7 +385,7 @@ func TestPostrulesSeeTheAnswer(t *testing.T) {
 	}
 }
 
-func TestDebugRulesWriteTheStory(t *testing.T) {
+func TestDebugRulesWriteATranscript(t *testing.T) {
 	r := newRules(t)
 	r.on(rules.Suffix(names(t, "loud.example"), ""), Debug("DEBUG_ALWAYS", Always))
 	r.on(rules.Suffix(names(t, "miss.example"), ""), Debug("DEBUG_CACHE_MISS", CacheMiss))
@@ -436,7 +436,7 @@ func TestWhatNeedsARequestTakesTheDriversWay(t *testing.T) {
 	none := rules.Answer(map[uint16]rules.Data{wire.TypeTXT: {Data: [][]byte{{0}}}}, false)
 	for what, first := range map[string]*rules.Rule{
 		"flags":               {Action: rules.SetOptions(resolve.Options{BypassCache: true}, resolve.Options{})},
-		"a story":             {Action: Debug("DEBUG_ALWAYS", Always)},
+		"a transcript":        {Action: Debug("DEBUG_ALWAYS", Always)},
 		"messages":            {Action: QueryTrace()},
 		"a function":          {Pick: func(*resolve.Request) *rules.Action { return nil }},
 		"a function's action": {Action: rules.Run("function", nil, func(*rules.Hit) rules.Decision { return rules.GoOn })},

@@ -10,35 +10,36 @@ import (
 	"kresd/internal/rules"
 )
 
-// record of one request that DEBUG_ALWAYS and its like read along.
-type story struct {
+// A transcript is the steps of one request, which the DEBUG actions collect, and who
+// decides at its end whether they are written to the log.
+type transcript struct {
 	text strings.Builder
 	want []func(*resolve.Request) bool // any of them: it is printed at the end
 	dump bool                          // print messages from servers
 }
 
-type storyKey struct{}
+type transcriptKey struct{}
 
-func storyOf(req *resolve.Request) *story {
-	s, _ := req.Vars[storyKey{}].(*story)
+func transcriptOf(req *resolve.Request) *transcript {
+	s, _ := req.Vars[transcriptKey{}].(*transcript)
 	return s
 }
 
-func newStory(req *resolve.Request) *story {
-	if s := storyOf(req); s != nil {
+func newTranscript(req *resolve.Request) *transcript {
+	if s := transcriptOf(req); s != nil {
 		return s
 	}
 	if req.Vars == nil {
 		req.Vars = map[any]any{}
 	}
-	s := &story{}
-	req.Vars[storyKey{}] = s
+	s := &transcript{}
+	req.Vars[transcriptKey{}] = s
 	return s
 }
 
-// follow makes the story of a request from its steps, which go to where they
+// follow writes the transcript of a request from its steps, which go to where they
 // went before, too.
-func (s *story) follow(req *resolve.Request) {
+func (s *transcript) follow(req *resolve.Request) {
 	before := req.Tell
 	req.Tell = func(q *resolve.Query, step resolve.Step) {
 		if before != nil {
@@ -50,7 +51,7 @@ func (s *story) follow(req *resolve.Request) {
 	}
 }
 
-func (s *story) step(req *resolve.Request, q *resolve.Query, component, text string) {
+func (s *transcript) step(req *resolve.Request, q *resolve.Query, component, text string) {
 	id, depth := uint32(0), 0
 	if q != nil {
 		id = q.ID
@@ -68,7 +69,7 @@ func (s *story) step(req *resolve.Request, q *resolve.Query, component, text str
 // want says so.
 func Debug(name string, want func(*resolve.Request) bool) *rules.Action {
 	return rules.Run(name, nil, func(h *rules.Hit) rules.Decision {
-		s := newStory(h.Req)
+		s := newTranscript(h.Req)
 		if s.want == nil {
 			h.Req.Alone = true // what others do for it would not be told
 			s.follow(h.Req)
@@ -90,7 +91,7 @@ func CacheMiss(req *resolve.Request) bool {
 // QueryTrace writes the answers of other servers to the log.
 func QueryTrace() *rules.Action {
 	return rules.Run("QTRACE", nil, func(h *rules.Hit) rules.Decision {
-		newStory(h.Req).dump = true
+		newTranscript(h.Req).dump = true
 		return rules.GoOn
 	})
 }
@@ -104,9 +105,9 @@ func (p *Policy) RequestTrace(name string, origin bool) *rules.Action {
 	})
 }
 
-// finish writes the story of a request to the log if somebody wants to read it.
+// finish writes the transcript of a request to the log if somebody wants to read it.
 func (p *Policy) finish(req *resolve.Request) {
-	s := storyOf(req)
+	s := transcriptOf(req)
 	if s == nil {
 		return
 	}
