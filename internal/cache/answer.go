@@ -15,7 +15,7 @@ func (t *stash) answer(req *resolve.Request) {
 	res := &req.Result
 	ttl, ok := answerTTL(req)
 	// A request that may not be joined with others is answered in a way of its own.
-	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) || req.Cache.Fingerprint != t.c.fingerprint.Load() {
+	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) {
 		return
 	}
 	if t.c.tooMuchProof(res.Authority) {
@@ -25,7 +25,7 @@ func (t *stash) answer(req *resolve.Request) {
 	if body.TC {
 		return
 	}
-	key := answerKey(req.Name, req.Type, req.Class, variant(req.DO, req.CD), req.Cache.Fingerprint)
+	key := t.at(req.Name).answer(req.Type, req.Class, variant(req.DO, req.CD))
 	others, known := t.answers(req.Name, key)
 	const perType = 4 // with and without DO and CD
 	if others >= perType*limits.MaxTypesPerName && !known {
@@ -33,19 +33,18 @@ func (t *stash) answer(req *resolve.Request) {
 		return
 	}
 	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}
-	v := vintage{req.Cache.Fingerprint, t.seen}
-	entry := seal(key, encodeAnswer(h, v, &body))
-	if entry == nil || len(key) > maxKey || known && t.hasAnswer(key, h, v) {
+	entry := seal(key, encodeAnswer(h, t.seen, &body))
+	if entry == nil || len(key) > maxKey || known && t.hasAnswer(key, h) {
 		return
 	}
 	t.c.n.answers.Add(1)
-	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !betterAnswer(key, old, h, v) })
+	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !t.betterAnswer(key, old, h) })
 }
 
 // answers counts the answers stored under a name and tells whether key's is one
 // of them.
 func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
-	t.s.Range(familyKey(n, familyAnswer), func(k, _ []byte) bool {
+	t.s.Range(t.at(n).key(familyAnswer), func(k, _ []byte) bool {
 		count++
 		known = known || bytes.Equal(k, key)
 		return true
@@ -108,20 +107,20 @@ func hasSOA(res *resolve.Result) bool {
 }
 
 // hasAnswer tells whether nothing would be gained by writing.
-func (t *stash) hasAnswer(key []byte, h header, v vintage) (yes bool) {
-	t.s.Get(key, func(old []byte) { yes = betterAnswer(key, old, h, v) })
+func (t *stash) hasAnswer(key []byte, h header) (yes bool) {
+	t.s.Get(key, func(old []byte) { yes = t.betterAnswer(key, old, h) })
 	return yes
 }
 
-// betterAnswer tells whether a stored answer is as fit for use as the new one,
-// ranks no lower and lives as long.
-func betterAnswer(key, old []byte, h header, v vintage) bool {
+// betterAnswer tells whether a stored answer has seen the same clears as the one of
+// header h, ranks no lower and lives as long.
+func (t *stash) betterAnswer(key, old []byte, h header) bool {
 	oh, body, ok := open(key, old)
 	if !ok || oh.rank < h.rank {
 		return false
 	}
 	var a reply.Body
-	if ov, ok := decodeAnswer(oh, body, &a); !ok || ov != v {
+	if clears, ok := decodeAnswer(oh, body, &a); !ok || clears != t.seen {
 		return false
 	}
 	_, left, alive := oh.age(h.made)

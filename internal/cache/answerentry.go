@@ -8,7 +8,6 @@ import (
 
 // The body of an answer:
 //
-//	8  fingerprint of the configuration that shaped it
 //	8  number of the last clear that its parts have seen
 //	2  where its additional section begins
 //	2  octets of TTL offsets
@@ -22,12 +21,9 @@ const (
 	flagSteady
 )
 
-const answerFixed = 26
+const answerFixed = 18
 
-// vintage is what an answer must share with the present to be used.
-type vintage struct{ fingerprint, clears uint64 }
-
-func encodeAnswer(h header, v vintage, a *reply.Body) []byte {
+func encodeAnswer(h header, clears uint64, a *reply.Body) []byte {
 	h.kind, h.code = kindAnswer, uint16(a.Rcode)
 	for _, f := range []struct {
 		on  bool
@@ -38,8 +34,7 @@ func encodeAnswer(h header, v vintage, a *reply.Body) []byte {
 		}
 	}
 	b := newEntry(h, answerFixed+len(a.TTLs)+len(a.Runs)+len(a.Options)+len(a.Octets))
-	b = binary.BigEndian.AppendUint64(b, v.fingerprint)
-	b = binary.BigEndian.AppendUint64(b, v.clears)
+	b = binary.BigEndian.AppendUint64(b, clears)
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Additional))
 	parts := [][]byte{a.TTLs, a.Runs, a.Options, a.Octets}
 	for _, p := range parts {
@@ -51,11 +46,11 @@ func encodeAnswer(h header, v vintage, a *reply.Body) []byte {
 	return b
 }
 
-// decodeAnswer reads the body of an answer. What it returns points into b; it
-// allocates nothing.
-func decodeAnswer(h header, b []byte, a *reply.Body) (v vintage, ok bool) {
+// decodeAnswer reads the body of an answer and the clear number of its parts. What
+// it puts into a points into b; it allocates nothing.
+func decodeAnswer(h header, b []byte, a *reply.Body) (clears uint64, ok bool) {
 	c := cursor{b: b}
-	v.fingerprint, v.clears = c.u64(), c.u64()
+	clears = c.u64()
 	a.Additional = int(c.u16())
 	ttls, runs, options, octets := int(c.u16()), int(c.u16()), int(c.u16()), int(c.u16())
 	a.TTLs, a.Runs, a.Options, a.Octets = c.bytes(ttls), c.bytes(runs), c.bytes(options), c.bytes(octets)
@@ -64,5 +59,5 @@ func decodeAnswer(h header, b []byte, a *reply.Body) (v vintage, ok bool) {
 	a.Secure = h.flags&flagSecure != 0 && h.rank.IsSecure()
 	a.Steady = h.flags&flagSteady != 0
 	a.TC = false
-	return v, c.end() && h.kind == kindAnswer
+	return clears, c.end() && h.kind == kindAnswer
 }

@@ -14,17 +14,16 @@ import (
 // Cache is one worker's view of the Store. Its methods may be called from any
 // goroutine.
 type Cache struct {
-	store       atomic.Pointer[Store] // nil: closed, everything misses
-	ttls        atomic.Uint64         // maximum above minimum, 32 bits each
-	fingerprint atomic.Uint64
-	reorder     atomic.Bool
-	rotation    atomic.Uint32
-	hints       atomic.Pointer[zonecut.Cut]
-	judges      atomic.Pointer[[]Judge]
-	counters    *limits.Counters
-	n           counts
-	cuts        cuts
-	walks       sync.Pool // of *walk
+	store    atomic.Pointer[Store] // nil: closed, everything misses
+	ttls     atomic.Uint64         // maximum above minimum, 32 bits each
+	reorder  atomic.Bool
+	rotation atomic.Uint32
+	hints    atomic.Pointer[zonecut.Cut]
+	judges   atomic.Pointer[[]Judge]
+	counters *limits.Counters
+	n        counts
+	cuts     cuts
+	scans    sync.Pool // of *scan
 
 	mu    sync.Mutex
 	fasts map[*Fast]struct{}
@@ -103,11 +102,6 @@ func (c *Cache) SetMaxTTL(s uint32) error {
 	c.ttls.Store(uint64(s)<<32 | uint64(low))
 	return nil
 }
-
-// SetFingerprint says of which configuration answers are made and used from now
-// on: a number that differs where trust anchors, forwarding or anything else
-// that shapes answers differs.
-func (c *Cache) SetFingerprint(f uint64) { c.fingerprint.Store(f) }
 
 // SetHints gives the delegation of the root that is used while the cache knows
 // none.

@@ -14,10 +14,10 @@ var _ resolve.Cuts = (*Cache)(nil)
 
 // Closest is the closest live delegation at or above name; the root hints when
 // none is known.
-func (c *Cache) Closest(name dnsname.Name, now int64) *zonecut.Cut {
+func (c *Cache) Closest(in resolve.Partition, name dnsname.Name, now int64) *zonecut.Cut {
 	for n := name; ; n = n.Parent() {
-		if cut := c.loadCut(n, now); cut != nil {
-			c.addChildServers(cut, now)
+		if cut := c.loadCut(place{in, n}, now); cut != nil {
+			c.addChildServers(in, cut, now)
 			return cut
 		}
 		if n.IsRoot() {
@@ -26,18 +26,18 @@ func (c *Cache) Closest(name dnsname.Name, now int64) *zonecut.Cut {
 	}
 }
 
-func (c *Cache) loadCut(n dnsname.Name, now int64) *zonecut.Cut {
-	key := cutKey(n)
-	e, ok := c.load(key, now)
+func (c *Cache) loadCut(at place, now int64) *zonecut.Cut {
+	key := at.cut()
+	e, ok := c.load(key, when{now: now})
 	if !ok {
 		return nil
 	}
-	return c.cutOf(n, key, &e, now)
+	return c.cutOf(at.name, key, &e, now)
 }
 
 // openCut is loadCut for a copy of the entry.
-func (c *Cache) openCut(n dnsname.Name, raw []byte, now int64) *zonecut.Cut {
-	key := cutKey(n)
+func (c *Cache) openCut(at place, raw []byte, now int64) *zonecut.Cut {
+	key := at.cut()
 	e, ok := c.check(key, raw)
 	if ok {
 		e.age, e.left, ok = e.header.age(now)
@@ -45,7 +45,7 @@ func (c *Cache) openCut(n dnsname.Name, raw []byte, now int64) *zonecut.Cut {
 	if !ok {
 		return nil
 	}
-	return c.cutOf(n, key, &e, now)
+	return c.cutOf(at.name, key, &e, now)
 }
 
 func (c *Cache) cutOf(n dnsname.Name, key []byte, e *entry, now int64) *zonecut.Cut {
@@ -62,8 +62,8 @@ func (c *Cache) cutOf(n dnsname.Name, key []byte, e *entry, now int64) *zonecut.
 // asked for them, which its parent may not know (RFC 2181, section 5.4.1). They
 // serve while the parent's delegation lives, and their addresses have to be known
 // or looked up: what stood beside their names is not believed.
-func (c *Cache) addChildServers(cut *zonecut.Cut, now int64) {
-	e, sets, ok := c.loadRRset(cut.Name, wire.TypeNS, wire.ClassIN, now)
+func (c *Cache) addChildServers(in resolve.Partition, cut *zonecut.Cut, now int64) {
+	e, sets, ok := c.loadRRset(place{in, cut.Name}, wire.TypeNS, wire.ClassIN, when{now: now})
 	if !ok || e.kind != kindRRset || !addressRank(e.rank) || !e.rank.IsAuth() {
 		return
 	}
@@ -81,16 +81,17 @@ func (c *Cache) addChildServers(cut *zonecut.Cut, now int64) {
 // than the closest delegation above it, or a name that was withdrawn there could
 // keep itself alive by renewing what hangs below it. Delegations that the
 // operator configured are not stored.
-func (c *Cache) Keep(cut *zonecut.Cut, now int64) {
+func (c *Cache) Keep(in resolve.Partition, cut *zonecut.Cut, now int64) {
 	s := c.current()
 	if s == nil || cut.Hints || !cut.Plain() || len(cut.NS) == 0 {
 		return
 	}
-	expires := min(cut.Expires, c.deadlineAbove(cut.Name, now), now+int64(c.MaxTTL()))
+	expires := min(cut.Expires, c.deadlineAbove(place{in, cut.Name}, now), now+int64(c.MaxTTL()))
 	if expires <= now {
 		return
 	}
-	key := cutKey(cut.Name)
+	at := place{in, cut.Name}
+	key := at.cut()
 	h := header{kind: kindCut, rank: cut.DSRank, made: now, ttl: uint32(expires - now)}
 	entry := seal(key, encodeCut(h, cut))
 	if entry == nil || len(key) > maxKey {
@@ -99,16 +100,16 @@ func (c *Cache) Keep(cut *zonecut.Cut, now int64) {
 	}
 	c.n.stashed.Add(1)
 	s.PutSince(s.ClearNumber(), key, entry, nil)
-	c.cuts.forget(cut.Name)
+	c.cuts.forget(at)
 }
 
-// deadlineAbove is when the closest delegation above name ends. One that has
+// deadlineAbove is when the closest delegation above a place ends. One that has
 // just ended counts too: the referral may be its last words.
-func (c *Cache) deadlineAbove(name dnsname.Name, now int64) int64 {
+func (c *Cache) deadlineAbove(at place, now int64) int64 {
 	const justEnded = int64(limits.RequestDeadline / 1e9)
-	for n := name; !n.IsRoot(); {
-		n = n.Parent()
-		e, ok := c.read(cutKey(n))
+	for !at.name.IsRoot() {
+		at.name = at.name.Parent()
+		e, ok := c.read(at.cut())
 		if !ok || e.kind != kindCut {
 			continue
 		}
@@ -124,18 +125,19 @@ func (c *Cache) deadlineAbove(name dnsname.Name, now int64) int64 {
 
 // Addrs are the addresses of a name server, and whether something is known for
 // each family.
-func (c *Cache) Addrs(ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool) {
-	if _, _, denied := c.loadNXDomain(ns, wire.ClassIN, now); denied {
+func (c *Cache) Addrs(in resolve.Partition, ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool) {
+	at, t := place{in, ns}, when{now: now}
+	if _, _, denied := c.loadNXDomain(at, wire.ClassIN, t); denied {
 		known4, known6 = true, true
 	}
 	var more []netip.Addr
-	addrs, found4 := c.addresses(ns, wire.TypeA, now)
-	more, found6 := c.addresses(ns, wire.TypeAAAA, now)
+	addrs, found4 := c.addresses(at, wire.TypeA, t)
+	more, found6 := c.addresses(at, wire.TypeAAAA, t)
 	return append(addrs, more...), known4 || found4, known6 || found6
 }
 
-func (c *Cache) addresses(ns dnsname.Name, t uint16, now int64) (addrs []netip.Addr, known bool) {
-	e, sets, ok := c.loadRRset(ns, t, wire.ClassIN, now)
+func (c *Cache) addresses(at place, rrtype uint16, t when) (addrs []netip.Addr, known bool) {
+	e, sets, ok := c.loadRRset(at, rrtype, wire.ClassIN, t)
 	if !ok || !addressRank(e.rank) {
 		return nil, false
 	}

@@ -115,7 +115,7 @@ func TestEntriesOfAnotherSchema(t *testing.T) {
 func TestForgedEntries(t *testing.T) {
 	w, qs := filled(t)
 	q := qs[0]
-	key := string(answerKey(q.Name, q.Type, q.Class, variant(true, false), 0))
+	key := string(place{0, q.Name}.answer(q.Type, q.Class, variant(true, false)))
 	answer := w.mem.m[key]
 	answer[12] = byte(bogus)
 	sealAgain([]byte(key), answer)
@@ -126,7 +126,7 @@ func TestForgedEntries(t *testing.T) {
 		"owner": rrset(t, secure, "evil.example.", wire.TypeA, 60, "\x06\x06\x06\x06"),
 		"type":  rrset(t, secure, "www.example.", wire.TypeAAAA, 60, "\x06\x06\x06\x06"),
 	} {
-		key := rrsetKey(q.Name, q.Type, q.Class)
+		key := place{0, q.Name}.rrset(q.Type, q.Class)
 		h := header{kind: kindRRset, rank: secure, made: w.now(), ttl: 60}
 		w.mem.m[string(key)] = seal(key, appendSets(newEntry(h, 0), []resolve.Set{s}))
 		if o := w.peek(q); o.Kind != resolve.Pending {
@@ -164,7 +164,7 @@ func FuzzEntries(f *testing.F) {
 			w.Worth([]byte(key), entry)
 		}
 		w.Closest(qs[0].Name, w.now())
-		w.ClosestApex(qs[0].Name, w.now())
+		w.ClosestApex(0, qs[0].Name, w.now())
 	})
 }
 

@@ -55,7 +55,7 @@ func (w *onDisk) fast(q *wire.Question) bool {
 	defer f.Close()
 	f.Begin(w.now())
 	defer f.End()
-	_, ok := f.Answer(q, make([]byte, 4096), reply.Shape{Bufsize: 1232})
+	_, ok := f.Answer(0, q, make([]byte, 4096), reply.Shape{Bufsize: 1232})
 	return ok
 }
 
@@ -66,9 +66,9 @@ func TestOnDisk(t *testing.T) {
 	asked := client{}.parse(t, string(q.Name), q.Type)
 	res := resultOf(insecure, rrset(t, insecure, "www.example.", wire.TypeA, 600, "\x01\x02\x03\x04"))
 	w.answer(q, res)
-	w.Keep(cut(t, "example.", w.now()+600), w.now())
+	w.Keep(0, cut(t, "example.", w.now()+600), w.now())
 	w.flush()
-	if !w.fast(asked) || w.Closest(q.Name, w.now()) == nil {
+	if !w.fast(asked) || w.Closest(0, q.Name, w.now()) == nil {
 		t.Fatal("not found")
 	}
 	other := &onDisk{TB: t, Cache: New(nil), clk: w.clk} // another reader of the file
@@ -90,7 +90,7 @@ func TestOnDisk(t *testing.T) {
 	if err := w.disk.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if w.fast(asked) || w.Closest(q.Name, w.now()) != nil {
+	if w.fast(asked) || w.Closest(0, q.Name, w.now()) != nil {
 		t.Error("found in a closed store")
 	}
 	again := openDisk(t, dir)

@@ -26,7 +26,7 @@ func (t *stash) failure(req *resolve.Request) {
 	if code == ede.NotReady || errors.Is(req.Result.Failure, resolve.ErrLocal) {
 		return // that is about us
 	}
-	key := failureKey(req.Name, req.Type, req.Class, req.CD)
+	key := failureKey(req)
 	ttl := uint32(limits.ServfailTTL)
 	if old, ok := t.c.read(key); ok && old.kind == kindFailure {
 		if _, _, alive := old.header.age(failed); alive {
@@ -40,18 +40,20 @@ func (t *stash) failure(req *resolve.Request) {
 	t.store(key, h, append(newEntry(h, len(text)), text...))
 }
 
-// failedBefore is the failure of a question that has just failed, unless there is
-// something to answer it from now; nil when it has not. missing is what its name
-// does not have.
-func (c *Cache) failedBefore(req *resolve.Request, missing kinds) error {
-	if missing&aFailure != 0 || !cacheable(req.Question) {
+// failureKey is where it is kept that a request failed.
+func failureKey(req *resolve.Request) []byte {
+	return place{req.Failures(), req.Name}.failure(req.Question, req.CD)
+}
+
+// failedBefore is the failure of a client's question that has just failed; nil when
+// it has not. has is the inventory of q's place, which failures share where neither
+// rules nor flags make a difference.
+func (c *Cache) failedBefore(req *resolve.Request, q *resolve.Query, has inventory) error {
+	if q.Parent != nil || !cacheable(req.Question) || q.Partition == req.Failures() && has.lacks(aFailure) {
 		return nil
 	}
-	e, ok := c.load(failureKey(req.Name, req.Type, req.Class, req.CD), req.Now)
+	e, ok := c.load(failureKey(req), when{now: req.Now})
 	if !ok || e.kind != kindFailure {
-		return nil
-	}
-	if o := (look{c: c, q: req.Question, now: req.Now, cd: req.CD, census: census{missing: missing}}).find(); o.Kind != resolve.Pending {
 		return nil
 	}
 	before := &resolve.Failure{EDE: ede.Code(e.code), Text: string(e.body[:min(len(e.body), maxReason)]), Remembered: true}

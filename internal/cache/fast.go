@@ -6,6 +6,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/reply"
+	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
 
@@ -21,7 +22,7 @@ type Fast struct {
 	reader   Reader
 	reading  bool
 	now      int64
-	vintage  vintage
+	clears   uint64 // the clear number of what is read
 	reorder  bool
 	rotation uint32
 	body     reply.Body
@@ -72,7 +73,7 @@ func (f *Fast) Begin(now int64) {
 	}
 	f.reading = f.reader != nil && f.reader.Begin() == nil
 	if f.reading {
-		f.vintage = vintage{f.c.fingerprint.Load(), f.reader.ClearNumber()}
+		f.clears = f.reader.ClearNumber()
 		f.reorder = f.c.Reorder()
 	}
 }
@@ -99,12 +100,12 @@ func (f *Fast) End() {
 	f.mu.Unlock()
 }
 
-// Answer words the cached answer to q in out's memory, or finds that the
-// driver's way has to be taken. The shape's age and rotation are the Fast's to
-// say. It never writes beyond out's capacity.
-func (f *Fast) Answer(q *wire.Question, out []byte, shape reply.Shape) (msg []byte, ok bool) {
+// Answer words the answer to q that a partition holds in out's memory, or finds
+// that the driver's way has to be taken. The shape's age and rotation are the
+// Fast's to say. It never writes beyond out's capacity.
+func (f *Fast) Answer(in resolve.Partition, q *wire.Question, out []byte, shape reply.Shape) (msg []byte, ok bool) {
 	if f.reading {
-		if age, found := f.find(q); found {
+		if age, found := f.find(in, q); found {
 			shape.Age = age
 			msg = f.word(q, out, shape)
 		}
@@ -119,12 +120,12 @@ func (f *Fast) Answer(q *wire.Question, out []byte, shape reply.Shape) (msg []by
 
 // find copies the entry for q out of the map and checks the copy; f.body points
 // into it.
-func (f *Fast) find(q *wire.Question) (age uint32, ok bool) {
+func (f *Fast) find(in resolve.Partition, q *wire.Question) (age uint32, ok bool) {
 	key, ok := dnsname.AppendWireKey(f.key[:0], q.Name)
 	if !ok {
 		return 0, false
 	}
-	key = appendAnswerKey(key, q.Type, q.Class, variant(q.DO, q.CD()), f.vintage.fingerprint)
+	key = appendAnswer(appendPartition(key, in), q.Type, q.Class, variant(q.DO, q.CD()))
 	if len(key) > maxKey {
 		return 0, false
 	}
@@ -133,16 +134,16 @@ func (f *Fast) find(q *wire.Question) (age uint32, ok bool) {
 		return 0, false
 	}
 	h, body, ok := open(key, f.copied[:n])
-	var v vintage
+	var clears uint64
 	if ok {
-		v, ok = decodeAnswer(h, body, &f.body)
+		clears, ok = decodeAnswer(h, body, &f.body)
 	}
 	if !ok {
 		f.damaged(key)
 		return 0, false
 	}
 	age, _, ok = h.age(f.now)
-	return age, ok && v == f.vintage && mayAnswer(h.rank, q.CD())
+	return age, ok && clears == f.clears && mayAnswer(h.rank, q.CD())
 }
 
 // fetch copies the value under key. The bytes belong to a file that may be cut

@@ -203,7 +203,7 @@ func TestReorder(t *testing.T) {
 		f.Begin(w.now())
 		defer f.End()
 		for range 4 {
-			msg, ok := f.Answer(client{}.parse(t, string(q.Name), q.Type), make([]byte, 512), reply.Shape{Bufsize: 1232})
+			msg, ok := f.Answer(0, client{}.parse(t, string(q.Name), q.Type), make([]byte, 512), reply.Shape{Bufsize: 1232})
 			if !ok {
 				t.Fatal("no answer")
 			}
@@ -234,36 +234,27 @@ func TestReorder(t *testing.T) {
 	}
 }
 
-func TestAnswersKnowTheirConfiguration(t *testing.T) {
+func TestAnswersKnowTheirPartition(t *testing.T) {
 	w := newWorld(t)
 	q := question(t, "www.example.", wire.TypeA)
 	res := resultOf(insecure, rrset(t, insecure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04"))
-	w.SetFingerprint(1)
-	w.answered(q, res)
-	for f, want := range map[uint64]bool{1: true, 2: false, 1 | 1<<32: false} {
-		w.SetFingerprint(f)
-		if _, ok := w.ask(q, client{}); ok != want {
-			t.Errorf("fingerprint %x: answered %v", f, ok)
+	for _, own := range []resolve.Partition{0, 1, 1 << 40} {
+		w.Swap(newMemStore())
+		w.in = own
+		w.answered(q, res)
+		for _, in := range []resolve.Partition{0, 1, 2, 1 << 32, 1 << 40, 1<<40 | 1} {
+			w.in = in
+			if _, ok := w.ask(q, client{}); ok != (in == own) {
+				t.Errorf("kept in %x, asked in %x: answered %v", own, in, ok)
+			}
 		}
 	}
 	// Two groups do not take each other's answers away.
-	w.SetFingerprint(2)
+	w.in = 2
 	w.answered(q, res)
-	w.SetFingerprint(1)
+	w.in = 1 << 40
 	if _, ok := w.ask(q, client{}); !ok {
-		t.Error("overwritten by another configuration")
-	}
-	req := w.request(question(t, "late.example.", wire.TypeA))
-	w.looked(req)
-	w.SetFingerprint(3)
-	req.Result = resultOf(insecure, rrset(t, insecure, "late.example.", wire.TypeA, 60, "\x01\x02\x03\x04"))
-	w.layer.Finalize(req)
-	if _, ok := w.ask(req.Question, client{}); ok {
-		t.Error("an answer made under the old configuration is used under the new one")
-	}
-	w.SetFingerprint(1)
-	if _, ok := w.ask(req.Question, client{}); ok {
-		t.Error("an answer made under two configurations is used")
+		t.Error("overwritten in another partition")
 	}
 }
 
@@ -315,7 +306,7 @@ func TestAnswersAreNotWrittenTwice(t *testing.T) {
 	}
 }
 
-func TestLongNamesTakeTheDriversWay(t *testing.T) {
+func TestLongNamesAreKeptWhereTheirKeysFit(t *testing.T) {
 	w := newWorld(t)
 	n := dnsname.Root
 	for n.Len() < dnsname.MaxLen {
@@ -328,13 +319,16 @@ func TestLongNamesTakeTheDriversWay(t *testing.T) {
 	q := resolve.Question{Name: n, Type: wire.TypeA, Class: wire.ClassIN}
 	a := rrset(t, insecure, "x.", wire.TypeA, 60, "\x01\x02\x03\x04")
 	a.Owner = n
-	w.learn(q, positive(a))
-	w.answered(q, resultOf(insecure, a))
-	if o := w.peek(q); o.Kind != resolve.Positive {
-		t.Error("the RRset's key is just short enough")
-	}
-	if _, ok := w.ask(q, client{}); ok {
-		t.Error("answered")
+	for in, want := range map[resolve.Partition]bool{0: true, 1: false} {
+		w.in = in
+		w.learn(q, positive(a))
+		w.answered(q, resultOf(insecure, a))
+		if o := w.peek(q); (o.Kind == resolve.Positive) != want {
+			t.Errorf("partition %d: found %v, want %v: the key is just short enough without a partition", in, !want, want)
+		}
+		if _, ok := w.ask(q, client{}); ok != want {
+			t.Errorf("partition %d: answered %v, want %v", in, ok, want)
+		}
 	}
 	for _, k := range w.mem.keys() {
 		if len(k) > maxKey {
@@ -354,7 +348,7 @@ func TestAnswerStaysInItsBuffer(t *testing.T) {
 	asked := client{}.parse(t, string(q.Name), q.Type)
 	for size := range 100 {
 		out := make([]byte, size)
-		msg, ok := f.Answer(asked, out[:0], reply.Shape{Bufsize: 1232})
+		msg, ok := f.Answer(0, asked, out[:0], reply.Shape{Bufsize: 1232})
 		if ok && &msg[0] != &out[0] {
 			t.Errorf("room for %d octets: answer is elsewhere", size)
 		}
@@ -429,7 +423,7 @@ func TestSwapUnderLoad(t *testing.T) {
 				default:
 				}
 				f.Begin(w.now())
-				f.Answer(asked, out, reply.Shape{Bufsize: 1232})
+				f.Answer(0, asked, out, reply.Shape{Bufsize: 1232})
 				f.End()
 				if n == 0 {
 					ran.Done()
@@ -459,7 +453,7 @@ func TestFastAllocatesNothing(t *testing.T) {
 	out := make([]byte, 4096)
 	for what, q := range asked {
 		f.Begin(w.now())
-		if n := testing.AllocsPerRun(100, func() { f.Answer(q, out, reply.Shape{Bufsize: 1232}) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { f.Answer(0, q, out, reply.Shape{Bufsize: 1232}) }); n != 0 {
 			t.Errorf("%s: %v allocations", what, n)
 		}
 		f.End()
@@ -493,7 +487,7 @@ func BenchmarkFast(b *testing.B) {
 			f.Begin(w.now())
 			defer f.End()
 			for b.Loop() {
-				f.Answer(q, out, reply.Shape{Bufsize: 1232})
+				f.Answer(0, q, out, reply.Shape{Bufsize: 1232})
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/transport"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 const (
@@ -30,6 +32,7 @@ type world struct {
 	clk   *clock.Fake
 	count *limits.Counters
 	layer *resolve.Layer
+	in    resolve.Partition // of all that is asked and kept
 }
 
 func newWorld(t *testing.T) *world {
@@ -41,6 +44,15 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) now() int64 { return w.clk.Unix() }
+
+// Keep, Closest and Addrs are the Cache's in the partition at hand.
+func (w *world) Keep(cut *zonecut.Cut, now int64) { w.Cache.Keep(w.in, cut, now) }
+
+func (w *world) Closest(n dnsname.Name, now int64) *zonecut.Cut { return w.Cache.Closest(w.in, n, now) }
+
+func (w *world) Addrs(ns dnsname.Name, now int64) ([]netip.Addr, bool, bool) {
+	return w.Cache.Addrs(w.in, ns, now)
+}
 
 func (w *world) pass(seconds int) { w.clk.Advance(time.Duration(seconds) * time.Second) }
 
@@ -86,14 +98,14 @@ func sign(s resolve.Set, labels int) resolve.Set {
 func (w *world) learn(q resolve.Question, o resolve.Outcome, qmod ...func(*resolve.Request)) *resolve.Query {
 	req := w.request(q, qmod...)
 	w.looked(req)
-	query := &resolve.Query{Question: q, Options: req.Options, Outcome: o}
+	query := &resolve.Query{Question: q, Partition: req.PartitionOf(q.Name), Options: req.Options, Outcome: o}
 	query.Asked, query.Outcome.Origin = q, resolve.FromServer
 	w.layer.Consume(req, query, &wire.Msg{})
 	return query
 }
 
 func (w *world) request(q resolve.Question, qmod ...func(*resolve.Request)) *resolve.Request {
-	req := &resolve.Request{Question: q, RD: true, Now: w.now()}
+	req := &resolve.Request{Question: q, RD: true, Now: w.now(), Partition: resolve.Partitions{Data: w.in, Answers: w.in}}
 	req.Result.EDE = ede.None
 	for _, f := range qmod {
 		f(req)
@@ -108,7 +120,7 @@ func withDO(r *resolve.Request) { r.DO = true }
 func (w *world) peek(q resolve.Question, qmod ...func(*resolve.Request)) resolve.Outcome {
 	req := w.request(q, qmod...)
 	w.layer.Begin(req)
-	query := &resolve.Query{Question: q, Options: req.Options}
+	query := &resolve.Query{Question: q, Partition: req.PartitionOf(q.Name), Options: req.Options}
 	if w.layer.Produce(req, query) != resolve.Done {
 		return resolve.Outcome{}
 	}
@@ -139,7 +151,7 @@ func (w *world) fails(req *resolve.Request) bool {
 // looked begins a request and looks for its answer.
 func (w *world) looked(req *resolve.Request) resolve.State {
 	w.layer.Begin(req)
-	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Options: req.Options})
+	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Partition: req.PartitionOf(req.Name), Options: req.Options})
 }
 
 // client is a client's message.
@@ -173,7 +185,7 @@ func (w *world) fast(q *wire.Question, kind transport.Kind) ([]byte, bool) {
 	defer f.Close()
 	f.Begin(w.now())
 	defer f.End()
-	return f.Answer(q, make([]byte, 0xffff), reply.Shape{Kind: kind, Bufsize: 4096})
+	return f.Answer(w.in, q, make([]byte, 0xffff), reply.Shape{Kind: kind, Bufsize: 4096})
 }
 
 // ask is fast for a plain question.

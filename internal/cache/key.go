@@ -4,27 +4,31 @@ import (
 	"encoding/binary"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/resolve"
 )
 
 // A key is the name's (dnsname.AppendKey: labels from the root, a zero octet
-// after each), a zero octet that no label begins with, the family, and what
-// tells entries of one family and name apart. So the keys of a name are
-// contiguous, and so are those of a subtree.
+// after each), a zero octet that no label begins with, the partition unless it is
+// everybody's, the family, and what tells entries of one family and name apart. So
+// the keys of a subtree are contiguous in all partitions together, and those of a
+// name in each.
 //
 //	C  delegation       nothing
 //	R  RRset or NODATA  type, class
 //	X  NXDOMAIN         class
 //	F  failure          type, class, bits
-//	A  answer           type, class, bits, half of the fingerprint
-//
-// The fingerprint stands in the key too, so that groups with different
-// configurations do not overwrite each other's answers.
+//	A  answer           type, class, bits
+//	p  (before one of these) a partition, in 8 octets
 const (
 	familyAnswer   = 'A'
 	familyCut      = 'C'
 	familyFailure  = 'F'
 	familyRRset    = 'R'
 	familyNXDomain = 'X'
+
+	// markPartition stands behind all families, so that who reads everybody's
+	// entries of a name in order may end there.
+	markPartition = 'p'
 )
 
 // Bits of a question that change its answer.
@@ -37,8 +41,11 @@ const (
 // would be longer are not cached.
 const maxKey = 511
 
+// afterName is the most that stands behind the name in a key of a fixed length.
+const afterName = 32
+
 // scratchKey has room for any key, storable or not.
-const scratchKey = dnsname.MaxKeyLen + 16
+const scratchKey = dnsname.MaxKeyLen + afterName
 
 func variant(do, cd bool) byte {
 	var b byte
@@ -51,48 +58,66 @@ func variant(do, cd bool) byte {
 	return b
 }
 
-// nameKey is the prefix of all keys of a name.
-func nameKey(n dnsname.Name) []byte {
-	return append(n.AppendKey(make([]byte, 0, 2*len(n)+16)), 0)
+// A place is a name in a partition: where all that is known about the name lies.
+type place struct {
+	in   resolve.Partition
+	name dnsname.Name
 }
 
-func familyKey(n dnsname.Name, family byte) []byte {
-	return append(nameKey(n), family)
+// appendPartition appends what stands between a name's own key and a family.
+func appendPartition(key []byte, in resolve.Partition) []byte {
+	key = append(key, 0)
+	if in != 0 {
+		key = binary.BigEndian.AppendUint64(append(key, markPartition), uint64(in))
+	}
+	return key
 }
 
-func cutKey(n dnsname.Name) []byte { return familyKey(n, familyCut) }
+// prefix begins all keys of a place. Where the place is everybody's, keys of other
+// partitions that begin with it stand behind.
+func (p place) prefix() []byte { return p.appendPrefix(make([]byte, 0, 2*len(p.name)+afterName)) }
 
-func rrsetKey(n dnsname.Name, t, class uint16) []byte {
-	return appendType(familyKey(n, familyRRset), t, class)
+func (p place) appendPrefix(dst []byte) []byte { return appendPartition(p.name.AppendKey(dst), p.in) }
+
+func (p place) key(family byte) []byte { return append(p.prefix(), family) }
+
+func (p place) cut() []byte { return p.key(familyCut) }
+
+func (p place) rrset(t, class uint16) []byte { return appendType(p.key(familyRRset), t, class) }
+
+func (p place) nxdomain(class uint16) []byte {
+	return binary.BigEndian.AppendUint16(p.key(familyNXDomain), class)
 }
 
-func nxdomainKey(n dnsname.Name, class uint16) []byte {
-	return binary.BigEndian.AppendUint16(familyKey(n, familyNXDomain), class)
+func (p place) failure(q resolve.Question, cd bool) []byte {
+	return append(appendType(p.key(familyFailure), q.Type, q.Class), variant(false, cd))
 }
 
-func failureKey(n dnsname.Name, t, class uint16, cd bool) []byte {
-	return append(appendType(familyKey(n, familyFailure), t, class), variant(false, cd))
+func (p place) answer(t, class uint16, b byte) []byte {
+	return appendAnswer(p.prefix(), t, class, b)
 }
 
-func answerKey(n dnsname.Name, t, class uint16, b byte, fingerprint uint64) []byte {
-	return appendAnswerKey(n.AppendKey(make([]byte, 0, 2*len(n)+24)), t, class, b, fingerprint)
-}
-
-// appendAnswerKey appends what follows the name's part of the key.
-func appendAnswerKey(key []byte, t, class uint16, b byte, fingerprint uint64) []byte {
-	key = append(appendType(append(key, 0, familyAnswer), t, class), b)
-	return binary.BigEndian.AppendUint32(key, uint32(fingerprint))
+// appendAnswer ends the key of an answer, whose beginning stands in key.
+func appendAnswer(key []byte, t, class uint16, b byte) []byte {
+	return append(appendType(append(key, familyAnswer), t, class), b)
 }
 
 func appendType(key []byte, t, class uint16) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(key, t), class)
 }
 
-// splitKey takes a key apart: the family and what follows it.
-func splitKey(key []byte) (n dnsname.Name, family byte, rest []byte, ok bool) {
+// splitKey takes a key apart: where it lies, the family, and what follows it.
+func splitKey(key []byte) (at place, family byte, rest []byte, ok bool) {
 	n, rest, err := dnsname.FromKey(key)
 	if err != nil || len(rest) < 2 || rest[0] != 0 {
-		return "", 0, nil, false
+		return at, 0, nil, false
 	}
-	return n, rest[1], rest[2:], true
+	at.name, rest = n, rest[1:]
+	if rest[0] == markPartition {
+		if len(rest) < 10 {
+			return at, 0, nil, false
+		}
+		at.in, rest = resolve.Partition(binary.BigEndian.Uint64(rest[1:])), rest[9:]
+	}
+	return at, rest[0], rest[1:], true
 }

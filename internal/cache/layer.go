@@ -6,7 +6,6 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
-	"kresd/internal/zonecut"
 )
 
 // Layer is the cache as a step of a resolution: it answers what it knows, keeps
@@ -27,53 +26,59 @@ func noCache(req *resolve.Request, q *resolve.Query) bool {
 	return req.Options.BypassCache || q != nil && q.Options.BypassCache
 }
 
-// wantsCD tells whether data that failed validation may be used.
-func wantsCD(req *resolve.Request, q *resolve.Query) bool {
-	return req.CD || req.Options.AsksCD || q.Options.AsksCD
-}
-
 func (c *Cache) begin(req *resolve.Request) resolve.State {
-	req.Cache = resolve.CacheState{Fingerprint: c.fingerprint.Load()}
+	req.Cache = resolve.CacheState{}
 	return resolve.Produce
 }
 
+// produce answers a query with what is known. It is here and not in begin that the
+// cache is looked into: what the operator decides about a name comes before what is
+// remembered of it.
 func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	// Not in begin: what the operator decides about a name comes before what is
-	// remembered of it.
-	found := c.survey(q.Name)
-	if !req.Cache.Looked { // what it reads from now on may be as old as this
-		req.Cache.Looked, req.Cache.Clears = found.ok, found.clears
+	has := c.inventory(place{q.Partition, q.Name})
+	if !req.Cache.Looked { // what the request reads from now on may be as old as this
+		req.Cache.Looked, req.Cache.Clears = has.ok, has.clears
 	}
-	if q.Parent == nil && !noCache(req, q) {
-		if before := c.failedBefore(req, found.missing); before != nil {
-			return req.Fail(before)
-		}
-	}
-	if noCache(req, q) || c.current() == nil {
+	if noCache(req, q) || !has.ok {
 		return resolve.Produce
 	}
-	var cut *zonecut.Cut
-	o := look{c: c, q: q.Question, now: req.Now, cd: wantsCD(req, q), census: found, cut: &cut}.find()
-	if o.Kind == resolve.Alias && q.Forwards() && q.Options.Stub { // a chain whose end the server tells
-		o, _ = c.Stale(q.Question, req.Now, wantsCD(req, q), 0, nil)
+	f := c.find(asked(req, q), has)
+	if f.Kind == resolve.Alias && q.Forwards() && q.Options.Stub { // a chain whose end the server tells
+		f = c.chain(req, q.Question, when{now: req.Now}, nil)
 	}
-	if o.Kind == resolve.Pending {
-		c.n.miss.Add(1)
-		if req.Tell != nil {
-			req.Tell(q, resolve.CacheMiss{Question: q.Question})
-		}
-		if q.Cut == nil && cut != nil { // the driver would look for it next
-			q.Cut = cut
-		}
-		return resolve.Produce
+	if !f.nothing() {
+		return c.satisfied(req, q, f)
 	}
+	if before := c.failedBefore(req, q, has); before != nil {
+		return req.Fail(before)
+	}
+	c.n.miss.Add(1)
+	if req.Tell != nil {
+		req.Tell(q, resolve.CacheMiss{Question: q.Question})
+	}
+	if q.Cut == nil { // the driver would look for it next
+		q.Cut = f.cut
+	}
+	return resolve.Produce
+}
+
+// asked is what a query looks for.
+func asked(req *resolve.Request, q *resolve.Query) wanted {
+	return wanted{
+		Question: q.Question, in: q.Partition, when: when{now: req.Now},
+		cd: req.CD || req.Options.AsksCD || q.Options.AsksCD,
+	}
+}
+
+// satisfied ends a query with what was found.
+func (c *Cache) satisfied(req *resolve.Request, q *resolve.Query, f found) resolve.State {
 	c.n.hit.Add(1)
 	if q.Cut == nil && (req.Options.FindCut || q.Options.FindCut) { // for scripts: nobody is asked
-		if q.Cut = cut; cut == nil {
-			q.Cut = c.Closest(q.Name, req.Now)
+		if q.Cut = f.cut; f.cut == nil {
+			q.Cut = c.Closest(q.Partition, q.Name, req.Now)
 		}
 	}
-	q.Outcome = o
+	q.Outcome = f.Outcome
 	q.Options.FromCache = true
 	if req.Tell != nil {
 		req.Tell(q, resolve.CacheHit{Outcome: &q.Outcome})
@@ -90,17 +95,21 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, _ *wire.Msg) res
 	}
 	c.adjust(q, req.Now)
 	s, p := c.current(), &req.Cache
-	if s == nil || !p.Looked || noCache(req, q) || q.Type == wire.TypeANY {
+	if s == nil || !p.Looked || noCache(req, q) || q.Type == wire.TypeANY || !req.InForce() {
 		return resolve.Consume
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.Clears, scope: scope(req, q)}
-	t.keep(q)
+	t := stash{c: c, s: s, in: q.Partition, now: req.Now, seen: p.Clears, scope: scope(req, q)}
+	if q.Name.IsSubdomainOf(t.scope) {
+		t.keep(q)
+	}
 	return resolve.Consume
 }
 
 // scope is the name at and below which the answer to a query may be kept. The
 // servers of a zone cut have been held to their zone by iterate; forwarders, whose
-// cut is the root, are held to what they were configured for.
+// cut is the root, are held to what they were configured for: of what they say
+// about a name that an alias led to, which is looked for in another partition,
+// nothing is kept.
 func scope(req *resolve.Request, q *resolve.Query) dnsname.Name {
 	switch {
 	case !q.Forwards():
@@ -115,10 +124,10 @@ func (c *Cache) finalize(req *resolve.Request) {
 	// What was answered without a look says nothing about the DNS: it is a policy's,
 	// or another request's, which keeps it.
 	s, p := c.current(), &req.Cache
-	if s == nil || !p.Looked || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) {
+	if s == nil || !p.Looked || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) || !req.InForce() {
 		return
 	}
-	t := stash{c: c, s: s, now: req.Now, seen: p.Clears}
+	t := stash{c: c, s: s, in: req.Partition.Answers, now: req.Now, seen: p.Clears}
 	if res := &req.Result; res.Rcode == wire.RcodeServFail || res.Stale {
 		if !errors.Is(res.Failure, resolve.ErrPatience) {
 			t.failure(req)

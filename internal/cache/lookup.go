@@ -3,11 +3,14 @@ package cache
 import (
 	"bytes"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 )
+
+// when is the time for which something is looked for, in wall seconds, and how
+// long before it an entry may have ended.
+type when struct{ now, grace int64 }
 
 // entry is a checked copy of what stands under a key.
 type entry struct {
@@ -17,19 +20,11 @@ type entry struct {
 	body []byte
 }
 
-// A moment is when something is looked for, in wall seconds, and how long before
-// an entry may have ended.
-type moment struct{ now, grace int64 }
-
-// load finds a live entry. One that is damaged is deleted.
-func (c *Cache) load(key []byte, now int64) (e entry, ok bool) {
-	return c.loadAt(key, moment{now: now})
-}
-
-func (c *Cache) loadAt(key []byte, m moment) (e entry, ok bool) {
+// load finds an entry that may be used. One that is damaged is deleted.
+func (c *Cache) load(key []byte, t when) (e entry, ok bool) {
 	e, ok = c.read(key)
 	if ok {
-		e.age, e.left, ok = e.header.ageWithin(m.now, m.grace)
+		e.age, e.left, ok = e.header.ageWithin(t.now, t.grace)
 	}
 	return e, ok
 }
@@ -69,8 +64,8 @@ func (c *Cache) drop(key []byte) {
 }
 
 // loadSets is load for entries that hold sets.
-func (c *Cache) loadSets(key []byte, m moment) (e entry, sets []resolve.Set, ok bool) {
-	if e, ok = c.loadAt(key, m); !ok {
+func (c *Cache) loadSets(key []byte, t when) (e entry, sets []resolve.Set, ok bool) {
+	if e, ok = c.load(key, t); !ok {
 		return e, nil, false
 	}
 	cur := cursor{b: e.body}
@@ -82,22 +77,18 @@ func (c *Cache) loadSets(key []byte, m moment) (e entry, sets []resolve.Set, ok 
 	return e, sets, true
 }
 
-// loadRRset finds what is known about a name and type: its set, or that there is
+// loadRRset finds what is known about a type at a place: its set, or that there is
 // none.
-func (c *Cache) loadRRset(n dnsname.Name, t, class uint16, now int64) (e entry, sets []resolve.Set, ok bool) {
-	return c.loadRRsetAt(n, t, class, moment{now: now})
-}
-
-func (c *Cache) loadRRsetAt(n dnsname.Name, t, class uint16, m moment) (e entry, sets []resolve.Set, ok bool) {
-	key := rrsetKey(n, t, class)
-	e, sets, ok = c.loadSets(key, m)
+func (c *Cache) loadRRset(at place, rrtype, class uint16, t when) (e entry, sets []resolve.Set, ok bool) {
+	key := at.rrset(rrtype, class)
+	e, sets, ok = c.loadSets(key, t)
 	if !ok {
 		return e, nil, false
 	}
 	s := &sets[0]
 	switch {
-	case e.kind == kindRRset && s.Owner == n && s.Type == t && s.Class == class:
-	case e.kind == kindNoData && n.IsSubdomainOf(s.Owner):
+	case e.kind == kindRRset && s.Owner == at.name && s.Type == rrtype && s.Class == class:
+	case e.kind == kindNoData && at.name.IsSubdomainOf(s.Owner):
 	default:
 		c.drop(key)
 		return e, nil, false
@@ -105,14 +96,10 @@ func (c *Cache) loadRRsetAt(n dnsname.Name, t, class uint16, m moment) (e entry,
 	return e, sets, true
 }
 
-// loadNXDomain finds the proof that a name does not exist.
-func (c *Cache) loadNXDomain(n dnsname.Name, class uint16, now int64) (e entry, sets []resolve.Set, ok bool) {
-	return c.loadNXDomainAt(n, class, moment{now: now})
-}
-
-func (c *Cache) loadNXDomainAt(n dnsname.Name, class uint16, m moment) (e entry, sets []resolve.Set, ok bool) {
-	e, sets, ok = c.loadSets(nxdomainKey(n, class), m)
-	ok = ok && e.kind == kindNXDomain && n.IsSubdomainOf(sets[0].Owner)
+// loadNXDomain finds the denial of a name.
+func (c *Cache) loadNXDomain(at place, class uint16, t when) (e entry, sets []resolve.Set, ok bool) {
+	e, sets, ok = c.loadSets(at.nxdomain(class), t)
+	ok = ok && e.kind == kindNXDomain && at.name.IsSubdomainOf(sets[0].Owner)
 	return e, sets, ok
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/lmdbcache"
+	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
 
@@ -62,19 +63,20 @@ func (c *Cache) RemoveType(name dnsname.Name, rrtype uint16) (int, error) {
 	})
 }
 
-// ClosestApex is the closest name at or above the given one where the cache has
+// ClosestApex is the closest name at or above the given one where one partition has
 // seen the apex of a zone; the root if nowhere.
-func (c *Cache) ClosestApex(name dnsname.Name, now int64) dnsname.Name {
+func (c *Cache) ClosestApex(in resolve.Partition, name dnsname.Name, now int64) dnsname.Name {
 	for n := name; !n.IsRoot(); n = n.Parent() {
-		if c.loadCut(n, now) != nil || c.hasSet(n, wire.TypeSOA, now) || c.hasSet(n, wire.TypeNS, now) {
+		at := place{in, n}
+		if c.loadCut(at, now) != nil || c.hasSet(at, wire.TypeSOA, now) || c.hasSet(at, wire.TypeNS, now) {
 			return n
 		}
 	}
 	return dnsname.Root
 }
 
-func (c *Cache) hasSet(n dnsname.Name, t uint16, now int64) bool {
-	e, _, ok := c.loadRRset(n, t, wire.ClassIN, now)
+func (c *Cache) hasSet(at place, rrtype uint16, now int64) bool {
+	e, _, ok := c.loadRRset(at, rrtype, wire.ClassIN, when{now: now})
 	return ok && e.kind == kindRRset
 }
 

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -105,7 +106,7 @@ func TestClosestApex(t *testing.T) {
 	for n, want := range map[string]string{
 		"example.": "example.", "b.example.": "example.", "a.www.example.": "www.example.", "example.net.": ".", ".": ".",
 	} {
-		if got := w.ClosestApex(name(t, n), w.now()); got != name(t, want) {
+		if got := w.ClosestApex(0, name(t, n), w.now()); got != name(t, want) {
 			t.Errorf("%s: %s, want %s", n, got, want)
 		}
 	}
@@ -189,14 +190,18 @@ func TestWorthIsInOrder(t *testing.T) {
 }
 
 func TestKeysOfASubtreeAreOneRange(t *testing.T) {
-	keys := [][]byte{
-		cutKey(name(t, "example.")), rrsetKey(name(t, "example."), 1, 1), nxdomainKey(name(t, "example."), 1),
-		answerKey(name(t, "example."), 1, 1, 3, 9), failureKey(name(t, "example."), 1, 1, true),
-	}
-	for _, k := range keys {
-		n, family, _, ok := splitKey(k)
-		if !ok || n != name(t, "example.") || family == 0 {
-			t.Errorf("%q: %s %c %v", k, n, family, ok)
+	q := question(t, "example.", 1)
+	for _, in := range []resolve.Partition{0, 1, 1<<64 - 1} {
+		at := place{in, q.Name}
+		keys := [][]byte{at.cut(), at.rrset(1, 1), at.nxdomain(1), at.answer(1, 1, 3), at.failure(q, true)}
+		for _, k := range keys {
+			got, family, _, ok := splitKey(k)
+			if !ok || got != at || family == 0 || family >= markPartition {
+				t.Errorf("%q: %v %c %v", k, got, family, ok)
+			}
+			if !bytes.HasPrefix(k, at.prefix()) || !bytes.HasPrefix(k, q.Name.AppendKey(nil)) {
+				t.Errorf("%q is not among the keys of its place, or of its name", k)
+			}
 		}
 	}
 }

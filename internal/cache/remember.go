@@ -3,7 +3,6 @@ package cache
 import (
 	"sync"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
@@ -18,25 +17,26 @@ import (
 // writes is forgotten here; what another one writes is seen a second later at most.
 type cuts struct {
 	mu     sync.Mutex
-	of     view
+	of     snapshot
 	forgot uint64 // how often something was forgotten
-	m      map[dnsname.Name]*zonecut.Cut
+	m      map[place]*zonecut.Cut
 }
 
-// A view is when the Store was read, in wall seconds, and its clear number then.
-type view struct {
+// A snapshot is when the Store was read, in wall seconds, and its clear number then.
+type snapshot struct {
 	now    int64
 	clears uint64
 }
 
-// at is the delegation of n, nil when it has to be read. It must not be changed.
-func (k *cuts) at(n dnsname.Name, v view) *zonecut.Cut {
+// at is the delegation of a name, nil when it has to be read. It must not be
+// changed.
+func (k *cuts) at(p place, s snapshot) *zonecut.Cut {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.of != v {
+	if k.of != s {
 		return nil
 	}
-	return k.m[n]
+	return k.m[p]
 }
 
 // mark tells what is read from now on apart from what was read before something
@@ -49,33 +49,33 @@ func (k *cuts) mark() uint64 {
 
 // put keeps a delegation that was read since mark. Requests that began some seconds
 // ago do not push out what belongs to the present one.
-func (k *cuts) put(cut *zonecut.Cut, v view, mark uint64) {
+func (k *cuts) put(p place, cut *zonecut.Cut, s snapshot, mark uint64) {
 	const slow = int64(limits.RequestDeadline / 1e9)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if ago := k.of.now - v.now; k.forgot != mark || ago > 0 && ago <= slow || v.now == k.of.now && v.clears < k.of.clears {
+	if ago := k.of.now - s.now; k.forgot != mark || ago > 0 && ago <= slow || s.now == k.of.now && s.clears < k.of.clears {
 		return
 	}
-	if k.of != v {
-		k.of, k.m = v, make(map[dnsname.Name]*zonecut.Cut, len(k.m))
+	if k.of != s {
+		k.of, k.m = s, make(map[place]*zonecut.Cut, len(k.m))
 	}
 	if len(k.m) < limits.CutsAtHand {
-		k.m[cut.Name] = cut
+		k.m[p] = cut
 	}
 }
 
-// forget makes what is known of n be read again.
-func (k *cuts) forget(n dnsname.Name) {
+// forget makes what is known of a place be read again.
+func (k *cuts) forget(p place) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forgot++
-	delete(k.m, n)
+	delete(k.m, p)
 }
 
-// forgetAll is forget for every name.
+// forgetAll is forget for every place.
 func (k *cuts) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forgot++
-	k.of, k.m = view{}, nil
+	k.of, k.m = snapshot{}, nil
 }

@@ -76,30 +76,35 @@ func TestRememberedDelegationsFollowTheStore(t *testing.T) {
 
 func TestWhatIsRememberedOfDelegations(t *testing.T) {
 	var k cuts
-	now := view{now: 1000, clears: 1}
+	now := snapshot{now: 1000, clears: 1}
 	a, b := cut(t, "a.", 2000), cut(t, "b.", 2000)
+	put := func(c *zonecut.Cut, s snapshot, mark uint64) { k.put(place{0, c.Name}, c, s, mark) }
+	at := func(c *zonecut.Cut, s snapshot) *zonecut.Cut { return k.at(place{0, c.Name}, s) }
 	mark := k.mark()
-	k.forget(b.Name)
-	k.put(b, now, mark)
-	if k.at(b.Name, now) != nil {
+	k.forget(place{0, b.Name})
+	put(b, now, mark)
+	if at(b, now) != nil {
 		t.Error("what was read before it changed is remembered")
 	}
-	k.put(a, now, k.mark())
-	for what, v := range map[string]view{
+	put(a, now, k.mark())
+	for what, v := range map[string]snapshot{
 		"a request of a second ago": {now: 999, clears: 1},
 		"before a clear":            {now: 1000, clears: 0},
 	} {
-		k.put(b, v, k.mark())
-		if k.at(a.Name, now) != a || k.at(b.Name, v) != nil {
+		put(b, v, k.mark())
+		if at(a, now) != a || at(b, v) != nil {
 			t.Errorf("%s pushes out the present", what)
 		}
 	}
-	past := view{now: 10, clears: 1} // the clock was set back
-	if k.put(b, past, k.mark()); k.at(b.Name, past) != b || k.at(a.Name, past) != nil {
+	past := snapshot{now: 10, clears: 1} // the clock was set back
+	if put(b, past, k.mark()); at(b, past) != b || at(a, past) != nil {
 		t.Error("nothing is remembered after the clock was set back")
 	}
+	if k.at(place{1, b.Name}, past) != nil {
+		t.Error("remembered in another partition")
+	}
 	for i := range 2 * limits.CutsAtHand {
-		k.put(cut(t, fmt.Sprintf("z%d.", i), 2000), now, k.mark())
+		put(cut(t, fmt.Sprintf("z%d.", i), 2000), now, k.mark())
 	}
 	if len(k.m) != limits.CutsAtHand {
 		t.Errorf("%d are remembered, want %d", len(k.m), limits.CutsAtHand)

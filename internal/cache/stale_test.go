@@ -15,7 +15,7 @@ const aDay = 86400
 
 // stale asks for what is known and was known; what is over gets a TTL of 1.
 func (w *world) stale(q resolve.Question, cd bool) (o resolve.Outcome, stale bool, judged []string) {
-	o, stale = w.Stale(q, w.now(), cd, aDay, func(q resolve.Question, over uint32) (uint32, bool) {
+	o, stale = w.Stale(w.request(q, func(r *resolve.Request) { r.CD = cd }), aDay, func(q resolve.Question, over uint32) (uint32, bool) {
 		judged = append(judged, fmt.Sprintf("%s %d over %d", q.Name, q.Type, over))
 		return 1, true
 	})
@@ -41,7 +41,7 @@ func TestWhatIsOverIsFoundOnDemand(t *testing.T) {
 		t.Errorf("judged %q", got)
 	}
 	refuse := func(resolve.Question, uint32) (uint32, bool) { return 0, false }
-	if o, _ := w.Stale(q, w.now(), false, aDay, refuse); o.Kind != resolve.Pending {
+	if o, _ := w.Stale(w.request(q), aDay, refuse); o.Kind != resolve.Pending {
 		t.Errorf("refused and told all the same: %+v", o)
 	}
 	w.pass(aDay - 61)
@@ -157,19 +157,19 @@ func TestADelegationThatIsOverIsFoundOnDemand(t *testing.T) {
 	w.Keep(&zonecut.Cut{Name: name(t, "example."), Expires: w.now() + 60, NS: []zonecut.NameServer{{Name: name(t, "ns.test.")}}}, w.now())
 	q := question(t, "ns.test.", wire.TypeA)
 	w.learn(q, positive(rrset(t, insecure, "ns.test.", wire.TypeA, 30, "\xc0\x00\x02\x01")))
-	if cut := w.StaleCut(www, w.now(), aDay); cut != nil {
+	if cut := w.StaleCut(0, www, w.now(), aDay); cut != nil {
 		t.Errorf("alive: %+v", cut)
 	}
 	w.pass(61)
-	cut := w.StaleCut(www, w.now(), aDay)
+	cut := w.StaleCut(0, www, w.now(), aDay)
 	if cut == nil || cut.Name != name(t, "example.") || len(cut.NS) != 1 || len(cut.NS[0].Addrs) != 1 || cut.Expires != w.now() {
 		t.Errorf("over: %+v", cut)
 	}
-	if cut := w.StaleCut(name(t, "www.test."), w.now(), aDay); cut != nil {
+	if cut := w.StaleCut(0, name(t, "www.test."), w.now(), aDay); cut != nil {
 		t.Errorf("for another zone: %+v", cut)
 	}
 	w.pass(aDay)
-	if cut := w.StaleCut(www, w.now(), aDay); cut != nil {
+	if cut := w.StaleCut(0, www, w.now(), aDay); cut != nil {
 		t.Errorf("after its time of grace: %+v", cut)
 	}
 }

@@ -14,11 +14,15 @@ import (
 type stash struct {
 	c    *Cache
 	s    Store
+	in   resolve.Partition
 	now  int64
 	seen uint64 // the clear number when the question was asked
 	// scope is the name at and below which the answer may be kept.
 	scope dnsname.Name
 }
+
+// at is where what is known about a name is kept.
+func (t *stash) at(n dnsname.Name) place { return place{t.in, n} }
 
 // keep stores what an outcome tells.
 func (t *stash) keep(q *resolve.Query) {
@@ -69,16 +73,17 @@ type surroundings struct {
 // added. What was there before the servers were asked does not count: equal names
 // are asked for together.
 func (t *stash) around(n dnsname.Name, qtype uint16) (at surroundings) {
-	prefix, key := nameKey(n), rrsetKey(n, qtype, wire.ClassIN)
+	prefix, key := t.at(n).prefix(), t.at(n).rrset(qtype, wire.ClassIN)
 	t.s.Range(prefix, func(k, _ []byte) bool {
-		switch kind := kindOf(k[len(prefix):]); {
+		kind, ours := kindOf(k[len(prefix):])
+		switch {
 		case kind&anRRset != 0:
 			at.rrsets++
 			at.known = at.known || bytes.Equal(k, key)
 		case kind&anNXDomain != 0:
 			at.denied = true
 		}
-		return true
+		return ours
 	})
 	return at
 }
@@ -161,8 +166,8 @@ func (t *stash) denial(q *resolve.Query) {
 	}
 	if o.Kind == resolve.NXDomain {
 		h.kind = kindNXDomain
-		t.put(nxdomainKey(name, wire.ClassIN), h, sets)
-		t.c.cuts.forget(name)
+		t.put(t.at(name).nxdomain(wire.ClassIN), h, sets)
+		t.c.cuts.forget(t.at(name))
 		return
 	}
 	at := t.around(name, qtype)
@@ -179,7 +184,7 @@ func (t *stash) exists(n dnsname.Name, r rank.Rank, at surroundings) {
 	if !at.denied {
 		return
 	}
-	key := nxdomainKey(n, wire.ClassIN)
+	key := t.at(n).nxdomain(wire.ClassIN)
 	if e, ok := t.c.read(key); ok && e.rank <= r {
 		t.s.Delete(key)
 	}
@@ -211,9 +216,9 @@ func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set
 		t.c.counters.Hit(limits.TypesPerName)
 		return
 	}
-	t.put(rrsetKey(n, qtype, wire.ClassIN), h, sets)
+	t.put(t.at(n).rrset(qtype, wire.ClassIN), h, sets)
 	if qtype == wire.TypeNS || qtype == wire.TypeDNAME {
-		t.c.cuts.forget(n)
+		t.c.cuts.forget(t.at(n))
 	}
 }
 

@@ -38,10 +38,10 @@ type Host struct {
 // Cache is the worker's cache as modules may use it.
 type Cache interface {
 	// Stale looks for an answer that ended less than grace seconds ago.
-	Stale(q resolve.Question, now int64, cd bool, grace int64, allow cache.Allow) (o resolve.Outcome, stale bool)
+	Stale(req *resolve.Request, grace int64, allow cache.Allow) (o resolve.Outcome, stale bool)
 	// StaleCut is the delegation that led to a name until less than grace seconds
 	// ago; nil if there was none, or one that is alive is as close.
-	StaleCut(name dnsname.Name, now, grace int64) *zonecut.Cut
+	StaleCut(in resolve.Partition, name dnsname.Name, now, grace int64) *zonecut.Cut
 	// Clear forgets everything, in every worker, and returns how many entries there
 	// were. It fails with cache.ErrClosed where no cache is open.
 	Clear() (int, error)

@@ -104,13 +104,14 @@ func (s *solver) returnLeases() {
 
 // leaseKey names all that the answer of servers depends on.
 func leaseKey(q *Query, cd bool) []byte {
-	key := make([]byte, 0, len(q.Name)+len(q.Cut.Name)+6)
+	key := make([]byte, 0, len(q.Name)+13)
 	key = append(key, q.Name...)
 	key = binary.BigEndian.AppendUint16(key, q.Type)
 	key = binary.BigEndian.AppendUint16(key, q.Class)
 	if q.Forwards() {
 		key = q.Cut.AppendEndpoints(append(key, q.Cut.Name...))
 	}
+	key = binary.BigEndian.AppendUint64(key, uint64(q.Partition))
 	if cd {
 		key = append(key, 1)
 	}

@@ -21,11 +21,11 @@ import (
 // nothing is a Cuts that knows nothing.
 type nothing struct{}
 
-func (nothing) Closest(dnsname.Name, int64) *zonecut.Cut { return nil }
-func (nothing) Addrs(dnsname.Name, int64) ([]netip.Addr, bool, bool) {
+func (nothing) Closest(Partition, dnsname.Name, int64) *zonecut.Cut { return nil }
+func (nothing) Addrs(Partition, dnsname.Name, int64) ([]netip.Addr, bool, bool) {
 	return nil, false, false
 }
-func (nothing) Keep(*zonecut.Cut, int64) {}
+func (nothing) Keep(Partition, *zonecut.Cut, int64) {}
 
 const (
 	example = dnsname.Name("\x07example\x00")
@@ -394,11 +394,11 @@ func TestWhenTheParentIsAsked(t *testing.T) {
 // parents know one cut.
 type parents struct{ cut *zonecut.Cut }
 
-func (p parents) Closest(dnsname.Name, int64) *zonecut.Cut { return p.cut }
-func (parents) Addrs(dnsname.Name, int64) ([]netip.Addr, bool, bool) {
+func (p parents) Closest(Partition, dnsname.Name, int64) *zonecut.Cut { return p.cut }
+func (parents) Addrs(Partition, dnsname.Name, int64) ([]netip.Addr, bool, bool) {
 	return nil, false, false
 }
-func (parents) Keep(*zonecut.Cut, int64) {}
+func (parents) Keep(Partition, *zonecut.Cut, int64) {}
 
 // An answer that is held back does not make its server lame for others.
 func TestWhoIsCalledLame(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // parent (RFC 4035, section 3.1.4.1).
 func (s *solver) findCut(q *Query) error {
 	if q.Cut == nil {
-		q.Cut = s.cfg.Cuts.Closest(above(q.Question), s.r.Now)
+		q.Cut = s.cfg.Cuts.Closest(s.r.Partition.Data, above(q.Question), s.r.Now)
 	}
 	if q.Cut == nil || q.Cut.Hints && len(q.Cut.NS) == 0 {
 		return ErrNotReady
@@ -53,7 +53,9 @@ func (s *solver) descend(q *Query) error {
 		q.Outcome.Kind = Lame
 		return s.useless(q)
 	}
-	s.cfg.Cuts.Keep(cut, s.r.Now)
+	if s.r.InForce() {
+		s.cfg.Cuts.Keep(s.r.Partition.Data, cut, s.r.Now)
+	}
 	s.tellReferral(q, cut)
 	if s.gluedHere(q, cut) {
 		return s.solved(q)
@@ -113,15 +115,15 @@ func (s *solver) exhausted(q *Query) error {
 // askParent goes one cut up, once for a query and seldom for a zone.
 func (s *solver) askParent(q *Query) bool {
 	zone := q.Cut.Name
-	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(zone, s.r.Now) {
+	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(s.place(zone), s.r.Now) {
 		return false
 	}
 	q.run.reparented = true
-	cut := s.cfg.Cuts.Closest(zone.Parent(), s.r.Now)
+	cut := s.cfg.Cuts.Closest(s.r.Partition.Data, zone.Parent(), s.r.Now)
 	if cut == nil || len(cut.NS) == 0 || !zone.IsStrictlyBelow(cut.Name) {
 		return false
 	}
-	s.failed.add(zone, s.r.Now)
+	s.failed.add(s.place(zone), s.r.Now)
 	if s.r.Tell != nil {
 		s.r.Tell(q, ParentAsked{zone, cut.Name})
 	}
@@ -171,9 +173,5 @@ func (s *solver) tellCut(q *Query) {
 	if s.r.Tell == nil {
 		return
 	}
-	scope := s.r.Scope
-	if scope == "" {
-		scope = s.r.Name
-	}
-	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: scope, Now: s.r.Now})
+	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: s.r.scope(), Now: s.r.Now})
 }

@@ -23,6 +23,8 @@ type Config struct {
 	Counters  *limits.Counters
 	// Options are in force for every request (option(), mode(), net.ipv6). nil: none.
 	Options func() Options
+	// Partitions are those of the present configuration; nil: everybody's.
+	Partitions func() Partitions
 	// Everything answers questions of type ANY after the Begin hooks, instead of
 	// resolving them; nil: they are resolved.
 	Everything func(*Request)
@@ -92,15 +94,24 @@ func (s *solver) solved(q *Query) error {
 // alone for a while.
 type throttle struct {
 	mu sync.Mutex
-	m  map[dnsname.Name]int64 // until when, wall seconds
+	m  map[place]int64 // until when, wall seconds
 }
 
+// place is a name as those of one partition know it.
+type place struct {
+	in   Partition
+	name dnsname.Name
+}
+
+// place is a name as the request's iteration knows it.
+func (s *solver) place(name dnsname.Name) place { return place{s.r.Partition.Data, name} }
+
 // add leaves name alone from now on.
-func (t *throttle) add(name dnsname.Name, now int64) {
+func (t *throttle) add(name place, now int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.m == nil {
-		t.m = make(map[dnsname.Name]int64)
+		t.m = make(map[place]int64)
 	}
 	if len(t.m) >= limits.ThrottledNames {
 		t.forget()
@@ -122,7 +133,7 @@ func (t *throttle) forget() {
 
 // has tells whether name is to be left alone. A clock that went backwards
 // cannot keep a name for ever.
-func (t *throttle) has(name dnsname.Name, now int64) bool {
+func (t *throttle) has(name place, now int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	until, ok := t.m[name]

@@ -9,7 +9,7 @@ import (
 func (s *solver) run() error {
 	defer s.returnLeases()
 	r := s.r
-	r.root = &Query{Question: r.Question, Options: r.Options, Cut: r.Cut}
+	r.root = &Query{Question: r.Question, Options: r.Options, Partition: r.PartitionOf(r.Name), Cut: r.Cut}
 	if err := r.Plan.Push(r.root); err != nil {
 		return err
 	}
@@ -153,12 +153,13 @@ func (s *solver) follow(q *Query) error {
 		return s.tooLong(q)
 	}
 	sub := &Query{
-		Question: Question{q.Outcome.Target, q.Type, q.Class},
-		Parent:   q, Options: q.Options, Depth: q.Depth, Steps: steps,
+		Question:  Question{q.Outcome.Target, q.Type, q.Class},
+		Partition: s.r.Partition.Data,
+		Parent:    q, Options: q.Options, Depth: q.Depth, Steps: steps,
 	}
 	sub.Options.FromCache = false
 	if q.Forwards() && sub.Name.IsSubdomainOf(q.Cut.Name) {
-		sub.Cut = q.Cut
+		sub.Cut, sub.Partition = q.Cut, s.r.PartitionOf(sub.Name)
 	} else {
 		sub.Options = sub.Options.withoutRule()
 	}

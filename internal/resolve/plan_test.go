@@ -50,14 +50,18 @@ func TestPlanIsBounded(t *testing.T) {
 
 func TestThrottleForgets(t *testing.T) {
 	var th throttle
-	th.add("\x01a\x00", 1000)
+	a := place{1, "\x01a\x00"}
+	th.add(a, 1000)
 	for now, want := range map[int64]bool{1000: true, 1059: true, 1060: false, 900: false} {
-		if got := th.has("\x01a\x00", now); got != want {
+		if got := th.has(a, now); got != want {
 			t.Errorf("at %d: got %v, want %v", now, got, want)
 		}
 	}
+	if th.has(place{0, a.name}, 1000) {
+		t.Error("what one partition could not resolve is left alone in another")
+	}
 	for i := range 3 * limits.ThrottledNames {
-		th.add(dnsname.Name([]byte{3, byte(i), byte(i >> 8), byte(i >> 16), 0}), 1000)
+		th.add(place{name: dnsname.Name([]byte{3, byte(i), byte(i >> 8), byte(i >> 16), 0})}, 1000)
 	}
 	if len(th.m) > limits.ThrottledNames {
 		t.Errorf("got %d names, want at most %d", len(th.m), limits.ThrottledNames)

@@ -21,6 +21,8 @@ type Query struct {
 	ID      uint32
 	Parent  *Query
 	Options Options
+	// Partition is where data about the name are looked for and kept.
+	Partition Partition
 	// Cut is the zone whose servers are asked; nil until it is looked up.
 	Cut *zonecut.Cut
 	// Asked is the question that goes upstream: the query's own, or a minimised one

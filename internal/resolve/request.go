@@ -56,12 +56,20 @@ type Request struct {
 	// Join tells requests apart that ask the same but are treated differently by a
 	// module: only those with equal Join share one resolution.
 	Join string
+	// Partition is who shares what is remembered of the DNS. The driver sets it to
+	// that of the configuration; a Begin hook that treats some clients differently
+	// adds to it (Partition.With).
+	Partition Partitions
 	// Alone keeps the request from being joined with others at all.
 	Alone bool
-	// Patience is how long the request may take until it fails with ErrPatience. A
-	// Begin hook sets it that has something to tell the client then. 0: as long as
+	// Patience is how long the request may take until it fails with ErrPatience. An
+	// Accept hook sets it that has something to tell the client then. 0: as long as
 	// any request may take.
 	Patience time.Duration
+
+	inForce   func() Partitions
+	began     Partitions // the configuration's then
+	forwarded Partition  // of what the servers of a forwarding rule say; 0: no such rule
 
 	ctx          context.Context
 	failure      error // why the last hook failed; see Fail
@@ -92,7 +100,7 @@ func (r *Request) Root() *Query { return r.root }
 // returns Yield, and finds Solved or Err set in the sub-query when its hook is
 // called again. options replace those of q.
 func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
-	sub := &Query{Question: question, Parent: q, Options: options, Depth: q.Depth, Steps: q.Steps}
+	sub := &Query{Question: question, Parent: q, Options: options, Partition: r.Partition.Data, Depth: q.Depth, Steps: q.Steps}
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}
@@ -114,7 +122,7 @@ func (r *Request) pushAddress(q *Query, question Question, options Options) (*Qu
 			return nil, ErrCycle
 		}
 	}
-	sub := &Query{Question: question, Parent: q, Options: options, Depth: q.Depth + 1}
+	sub := &Query{Question: question, Parent: q, Options: options, Partition: r.Partition.Data, Depth: q.Depth + 1}
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}
@@ -143,6 +151,9 @@ type Layer struct {
 	// Begin is called once when a request is accepted. Done: the request's Result
 	// is set and nothing needs to be resolved.
 	Begin func(*Request) State
+	// Accept is called once when no Begin hook of any layer has answered the request:
+	// its Options, its Cut and its Partition are final, and it will be resolved.
+	Accept func(*Request)
 	// Produce may answer a query without the network by setting its Outcome and
 	// returning Done; any other state lets the next layer try.
 	Produce func(*Request, *Query) State
@@ -163,15 +174,15 @@ type Layer struct {
 // Cuts knows delegations and the addresses of name servers: the cache does, with
 // the root hints below it.
 type Cuts interface {
-	// Closest is the closest live delegation at or above name, or nil when not
+	// Closest is, in one partition, the closest live delegation at or above name, or nil when not
 	// even the root's is known. The Cut may be shared: Clone it before changing it.
-	Closest(name dnsname.Name, now int64) *zonecut.Cut
+	Closest(in Partition, name dnsname.Name, now int64) *zonecut.Cut
 	// Addrs are the addresses of a name server that may be used for asking it,
 	// whatever their rank. known tells for each family whether the cache holds an
 	// answer (which may be a negative one).
-	Addrs(ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool)
+	Addrs(in Partition, ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool)
 	// Keep stores a delegation that a referral of its parent told.
-	Keep(cut *zonecut.Cut, now int64)
+	Keep(in Partition, cut *zonecut.Cut, now int64)
 }
 
 // CacheState is what the cache layer remembers about one request between steps.
@@ -180,6 +191,4 @@ type CacheState struct {
 	// then: what the request reads may be as old as that.
 	Looked bool
 	Clears uint64
-	// Fingerprint is that of the configuration when the request began.
-	Fingerprint uint64
 }

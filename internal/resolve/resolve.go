@@ -24,10 +24,12 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		r.Budget = NewBudget(d.cfg.Counters)
 	}
 	r.Plan.counters = d.cfg.Counters
+	r.join(d.cfg.Partitions)
 	r.Result = Result{EDE: ede.None}
 	r.ctx = ctx
 	d.guard(r, func() {
 		if !begin(layers, r) {
+			accept(layers, r)
 			d.answer(ctx, layers, r)
 		}
 		if !r.DO {
@@ -78,6 +80,16 @@ func begin(layers []*Layer, r *Request) bool {
 	return false
 }
 
+// accept tells the layers that what the Begin hooks decided is final.
+func accept(layers []*Layer, r *Request) {
+	r.settle()
+	for _, l := range layers {
+		if l.Accept != nil {
+			l.Accept(r)
+		}
+	}
+}
+
 // resolve does the work of r.
 func (d *Driver) resolve(layers []*Layer, r *Request) {
 	ctx := d.deadlines.next(d.cfg.Context)
@@ -125,6 +137,7 @@ type resolutionKey struct {
 	options Options
 	cut     *zonecut.Cut
 	join    string
+	in      Partitions
 	// impatient: those who wait longer get nothing from one who gives up early.
 	impatient bool
 }
@@ -160,7 +173,7 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 
 // resolutionOf is the key of the resolution that r may share.
 func resolutionOf(r *Request) resolutionKey {
-	return resolutionKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.impatient()}
+	return resolutionKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.Partition, r.impatient()}
 }
 
 // lead resolves for all who joined. They get a result even when it panics.

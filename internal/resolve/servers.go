@@ -18,7 +18,7 @@ func (s *solver) fill(q *Query) {
 		if len(ns.Addrs) > 0 || q.Cut.Hints {
 			continue
 		}
-		addrs, _, _ := s.cfg.Cuts.Addrs(ns.Name, s.r.Now)
+		addrs, _, _ := s.cfg.Cuts.Addrs(s.r.Partition.Data, ns.Name, s.r.Now)
 		for _, a := range addrs[:min(len(addrs), limits.MaxAddrsPerNS)] {
 			s.ownCut(q).AddAddr(ns.Name, a)
 		}
@@ -111,7 +111,7 @@ func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 
 // leftAlone tells whether a name server could not be looked up a moment ago.
 func (s *solver) leftAlone(ns dnsname.Name) bool {
-	if !s.failed.has(ns, s.r.Now) {
+	if !s.failed.has(s.place(ns), s.r.Now) {
 		return false
 	}
 	s.cfg.Counters.Hit(limits.Throttled)
@@ -120,7 +120,7 @@ func (s *solver) leftAlone(ns dnsname.Name) bool {
 
 // families are the types to look up, without what the cache knows already.
 func (s *solver) families(q *Query, name dnsname.Name) (types []uint16) {
-	_, known4, known6 := s.cfg.Cuts.Addrs(name, s.r.Now)
+	_, known4, known6 := s.cfg.Cuts.Addrs(s.r.Partition.Data, name, s.r.Now)
 	if !q.Options.NoIPv4 && !known4 {
 		types = append(types, wire.TypeA)
 	}
@@ -181,7 +181,7 @@ func (s *solver) parentSide(q *Query, name dnsname.Name) (found bool) {
 	if q.Options.Strict {
 		return false
 	}
-	cut := s.cfg.Cuts.Closest(name, s.r.Now)
+	cut := s.cfg.Cuts.Closest(s.r.Partition.Data, name, s.r.Now)
 	if cut == nil || cut.Hints {
 		return false
 	}
@@ -225,7 +225,7 @@ func (s *solver) unresolvable(q *Query, f *fetch) {
 	}
 	s.r.unresolvable++
 	if f.denied || q.Depth == 0 {
-		s.failed.add(f.name, s.r.Now)
+		s.failed.add(s.place(f.name), s.r.Now)
 	}
 	if s.r.Tell != nil {
 		s.r.Tell(q, AddressNotFound{f.name})

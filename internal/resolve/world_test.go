@@ -100,7 +100,7 @@ type memory struct {
 	kept  []string
 }
 
-func (c *memory) Closest(name dnsname.Name, now int64) *zonecut.Cut {
+func (c *memory) Closest(_ resolve.Partition, name dnsname.Name, now int64) *zonecut.Cut {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for n := name; ; n = n.Parent() {
@@ -113,14 +113,14 @@ func (c *memory) Closest(name dnsname.Name, now int64) *zonecut.Cut {
 	}
 }
 
-func (c *memory) Addrs(ns dnsname.Name, _ int64) ([]netip.Addr, bool, bool) {
+func (c *memory) Addrs(_ resolve.Partition, ns dnsname.Name, _ int64) ([]netip.Addr, bool, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.addrs[ns]
 	return a, len(a) > 0, len(a) > 0
 }
 
-func (c *memory) Keep(cut *zonecut.Cut, _ int64) {
+func (c *memory) Keep(_ resolve.Partition, cut *zonecut.Cut, _ int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.m[cut.Name] = cut

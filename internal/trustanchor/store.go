@@ -84,6 +84,8 @@ func (k *KeySet) Trusted() (n int) {
 type Snapshot struct {
 	Sets     map[dnsname.Name]*KeySet
 	Insecure map[dnsname.Name]bool
+
+	fingerprint uint64
 }
 
 // Closest is the set of keys whose zone a name lies in, the deepest one; nil when
@@ -129,6 +131,7 @@ func (s *Store) change(fn func(*Snapshot)) {
 		next.Sets = map[dnsname.Name]*KeySet{}
 	}
 	fn(next)
+	next.fingerprint = next.sum()
 	s.snap.Store(next)
 	if s.Changed != nil {
 		s.Changed()
@@ -210,12 +213,14 @@ func (k *KeySet) Summary() string {
 }
 
 // Fingerprint is equal for equal anchors in all processes, and 0 without any.
-func (s *Snapshot) Fingerprint() uint64 {
+func (s *Snapshot) Fingerprint() uint64 { return s.fingerprint }
+
+func (s *Snapshot) sum() uint64 {
 	var total uint64
 	for owner, k := range s.Sets {
 		for i := range k.Keys {
 			if key := &k.Keys[i]; key.State.Trusted() {
-				total += digest(string(owner), string(key.RData))
+				total += digest(string(owner), wire.TypeText(key.Type), string(key.RData))
 			}
 		}
 	}

@@ -27,6 +27,8 @@ type handler struct {
 	cache    *cache.Cache
 	chain    *module.Chain
 	counters *limits.Counters
+	// partitions are those of the present configuration.
+	partitions func() resolve.Partitions
 }
 
 // Resolve implements listen.Handler.

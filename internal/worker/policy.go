@@ -3,30 +3,27 @@ package worker
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 
-	"kresd/internal/cache"
 	"kresd/internal/logging"
 	"kresd/internal/modules/policy"
 	"kresd/internal/trustanchor"
 )
 
 // rulebook is what shapes answers besides the DNS itself: policy rules and trust
-// anchors. Its fingerprint keeps answers that were made under other rules out of
-// use.
+// anchors.
 type rulebook struct {
 	policy  *policy.Policy
 	anchors *trustanchor.Store
-	warned  sync.Once
+	// fingerprint is that of the policy rules in force.
+	fingerprint atomic.Uint64
+	warned      sync.Once
 }
 
-func newRulebook(c *cache.Cache, log *logging.Logger, leader bool) *rulebook {
+func newRulebook(log *logging.Logger, leader bool) *rulebook {
 	r := &rulebook{anchors: trustanchor.New()}
-	shaped := func() {
-		c.SetFingerprint(r.policy.Fingerprint() + r.anchors.Snapshot().Fingerprint())
-	}
-	r.policy = policy.New(func(text string) { logLines(log, text) }, func(uint64) { shaped() })
+	r.policy = policy.New(func(text string) { logLines(log, text) }, r.fingerprint.Store)
 	r.anchors.Changed = func() {
-		shaped()
 		if len(r.anchors.Snapshot().Sets) > 0 && leader {
 			r.warned.Do(func() {
 				log.Warn("[ ta ] trust anchors are kept, but nothing is validated in this version: answers are not secure, and AD is never set")

@@ -14,7 +14,9 @@ import (
 type roots struct {
 	cache *cache.Cache
 	hints atomic.Pointer[zonecut.Cut]
-	mu    sync.Mutex // held while they are changed
+	// fingerprint tells the operator's own from others: 0 for those built in.
+	fingerprint atomic.Uint64
+	mu          sync.Mutex // held while they are changed
 }
 
 func newRoots(c *cache.Cache) *roots {
@@ -31,6 +33,7 @@ func (r *roots) SetRootHints(cut *zonecut.Cut) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hints.Store(cut)
+	r.fingerprint.Store(fingerprint(cut))
 	r.cache.SetHints(cut)
 }
 

@@ -8,6 +8,7 @@ import (
 	"kresd/internal/logging"
 	"kresd/internal/module"
 	"kresd/internal/reply"
+	"kresd/internal/resolve"
 	"kresd/internal/settings"
 	"kresd/internal/wire"
 )
@@ -23,10 +24,13 @@ type session struct {
 	settings *settings.Settings
 	counters *limits.Counters
 	log      *logging.Logger // nothing is written to it here
+	// partitions are those of the present configuration.
+	partitions func() resolve.Partitions
 
 	// These are for one batch of queries.
 	now     int64 // Unix seconds
 	bufsize uint16
+	in      resolve.Partition
 	modules *module.Snapshot
 	// followed tells that requests are followed in the log, reorder that the records
 	// of a set are rotated.
@@ -45,7 +49,7 @@ type session struct {
 
 // NewSession implements listen.Handler.
 func (h *handler) NewSession() (listen.Session, error) {
-	s := &session{fast: h.cache.NewFast(), cache: h.cache, chain: h.chain, clock: h.clock, settings: h.settings, counters: h.counters, log: h.requests.log}
+	s := &session{fast: h.cache.NewFast(), cache: h.cache, chain: h.chain, clock: h.clock, settings: h.settings, counters: h.counters, log: h.requests.log, partitions: h.partitions}
 	s.told.Question, s.query.Question = &s.q, &s.q
 	return s, nil
 }
@@ -56,7 +60,7 @@ func (s *session) Begin() {
 	if now != s.now {
 		s.now, s.formerr = now, 0
 	}
-	s.bufsize = uint16(s.settings.Bufsize.Load())
+	s.bufsize, s.in = uint16(s.settings.Bufsize.Load()), s.partitions().Answers
 	s.followed, s.reorder = s.log.DebugOn(), s.cache.Reorder()
 	if modules := s.chain.Snapshot(); modules != s.modules {
 		s.adopt(modules)
@@ -114,7 +118,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	case module.Driver:
 		return nil, listen.Driver
 	}
-	if msg, ok := s.fast.Answer(&s.q, out, s.shape(from)); ok {
+	if msg, ok := s.fast.Answer(s.in, &s.q, out, s.shape(from)); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
 	}

@@ -16,6 +16,7 @@ import (
 	"kresd/internal/ipc"
 	"kresd/internal/lmdbcache"
 	"kresd/internal/logging"
+	"kresd/internal/resolve"
 	"kresd/internal/safe"
 )
 
@@ -32,6 +33,8 @@ type storage struct {
 	forget func()
 	// leads tells whether this worker collects for its group.
 	leads func() bool
+	// partitions are those of the present configuration.
+	partitions func() resolve.Partitions
 
 	mu      sync.Mutex
 	store   *lmdbcache.Store
@@ -177,7 +180,7 @@ func (s *storage) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit in
 
 // Apex implements bindings.Cache.
 func (s *storage) Apex(name dnsname.Name) dnsname.Name {
-	return s.cache.ClosestApex(name, s.clock.Unix())
+	return s.cache.ClosestApex(s.partitions().Data, name, s.clock.Unix())
 }
 
 // Prune implements bindings.Cache.

@@ -82,10 +82,10 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w.cache = cache.New(w.counters)
 	w.storage = &storage{
 		cache: w.cache, link: o.Link, clock: w.clock, log: log.Group("cache"), group: w.group, ctx: w.ctx,
-		forget: func() { w.servers.Forget() }, leads: w.siblings.leads,
+		forget: func() { w.servers.Forget() }, leads: w.siblings.leads, partitions: w.partitions,
 	}
 	w.roots = newRoots(w.cache)
-	w.rules = newRulebook(w.cache, log, w.siblings.id == 0)
+	w.rules = newRulebook(log, w.siblings.id == 0)
 	w.own = &own{clock: w.clock, any: func(fn func(listen.Endpoint) bool) bool { return w.server.Any(fn) }}
 	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, Own: w.own.is})
 	if w.upstream, err = w.newUpstream(); err != nil {
@@ -136,6 +136,7 @@ func (w *Worker) newDriver(explore bool) *resolve.Driver {
 		Servers:    w.servers,
 		Counters:   w.counters,
 		Options:    w.settings.RequestOptions,
+		Partitions: w.partitions,
 		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
 			w.log.Error(p.Error(), "question", r.Name.String(), "type", r.Type, "stack", string(p.Stack))
@@ -147,7 +148,7 @@ func (w *Worker) newDriver(explore bool) *resolve.Driver {
 
 // newHandler makes both ways of a query.
 func (w *Worker) newHandler() *handler {
-	return &handler{requests: w.requests, clock: w.clock, settings: w.settings, cache: w.cache, chain: w.chain, counters: w.counters}
+	return &handler{requests: w.requests, clock: w.clock, settings: w.settings, cache: w.cache, chain: w.chain, counters: w.counters, partitions: w.partitions}
 }
 
 // installGlobals gives scripts the globals of the core.

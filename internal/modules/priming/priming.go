@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
@@ -93,6 +94,12 @@ func (p *priming) prime(ctx context.Context, hints *zonecut.Cut) (cut *zonecut.C
 func (p *priming) resolve(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result {
 	req := &resolve.Request{Question: q, RD: true, DO: true, Options: options}
 	p.host.Resolve(ctx, req)
+	// By a rule that forwards, others than the root's servers say who those are. What
+	// is not forwarded is asked of the servers that the hints name, and kept for all
+	// who have the same hints: nothing is learnt for it here.
+	if req.Options.Forward || req.Options.Stub {
+		return resolve.Result{Rcode: wire.RcodeServFail, EDE: ede.None}
+	}
 	return req.Result
 }
 

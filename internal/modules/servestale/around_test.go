@@ -16,7 +16,7 @@ import (
 // formerly has the cache know a delegation that is over.
 func (w *world) formerly(zone string) {
 	now := w.now.Load()
-	w.cache.Keep(&zonecut.Cut{Name: name(w, zone), Expires: now + 10, NS: []zonecut.NameServer{
+	w.cache.Keep(0, &zonecut.Cut{Name: name(w, zone), Expires: now + 10, NS: []zonecut.NameServer{
 		{Name: name(w, "ns."+zone), Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.2")}},
 	}}, now)
 	w.now.Add(20)

@@ -1,7 +1,7 @@
 // Package servestale is the module serve_stale: where no server of a zone can be
 // reached, it answers with what the cache knew (RFC 8767).
 //
-// It decides at two moments. When a request begins for which there is something
+// It decides at two moments. When a request is accepted for which there is something
 // old to tell, its time is cut to the timeout: clients do not wait long. And when
 // the resolution has failed, because no server answered in that time, all are
 // known not to, or none was of use, the old answer takes the failure's place, with

@@ -18,16 +18,15 @@ func concerned(req *resolve.Request) bool {
 	return req.Client.IsValid() && !req.Options.BypassCache
 }
 
-// begin cuts the time of a request for which there is an answer of old, or a way
+// accept cuts the time of a request for which there is an answer of old, or a way
 // of old to those who know.
-func (s *serveStale) begin(req *resolve.Request) resolve.State {
+func (s *serveStale) accept(req *resolve.Request) {
 	if !concerned(req) {
-		return resolve.Produce
+		return
 	}
 	if o, stale := s.old(req, anyAge); stale && o.Kind != resolve.Pending || o.Kind == resolve.Pending && s.oldCut(req) != nil {
 		req.Patience = max(time.Duration(s.timeout.Load()), time.Nanosecond)
 	}
-	return resolve.Produce
 }
 
 // produce does not begin anew what is being tried already.

@@ -83,7 +83,7 @@ func (s *serveStale) set(key string, v any) error {
 
 // old looks for what can be told instead of a failure.
 func (s *serveStale) old(req *resolve.Request, allow cache.Allow) (o resolve.Outcome, stale bool) {
-	return s.host.Cache.Stale(req.Question, req.Now, req.CD, s.grace(), allow)
+	return s.host.Cache.Stale(req, s.grace(), allow)
 }
 
 // grace is for how many seconds what has ended is looked for.
@@ -101,7 +101,7 @@ func (s *serveStale) oldCut(req *resolve.Request) *zonecut.Cut {
 	if req.Type == wire.TypeDS { // it belongs to the parent
 		name = name.Parent()
 	}
-	return s.host.Cache.StaleCut(name, req.Now, int64(limits.StaleAge/time.Second))
+	return s.host.Cache.StaleCut(req.Partition.Data, name, req.Now, int64(limits.StaleAge/time.Second))
 }
 
 // anyAge allows everything: whether it may be told is asked when it is.

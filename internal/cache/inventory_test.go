@@ -8,36 +8,34 @@ import (
 	"kresd/internal/wire"
 )
 
-// What a look leaves out because it is missing would not have been found.
+// What a search leaves out because it is missing would not have been found.
 func TestWhatIsMissingWouldNotBeFound(t *testing.T) {
 	w, qs := filled(t)
-	for i := range censusMost + 2 { // more than are looked at
+	for i := range inventoryMost + 2 { // more than are looked at
 		w.learn(resolve.Question{Name: name(t, "many.example."), Type: uint16(1000 + i), Class: wire.ClassIN},
 			denial(resolve.NoData, soa(t, secure, "example.", 60, 60)))
 	}
 	for _, q := range qs {
 		for _, n := range []string{"", "www.", "a.b."} {
-			for _, qtype := range []uint16{q.Type, wire.TypeA, wire.TypeDS, wire.TypeCNAME, 1000, 1000 + censusMost} {
+			for _, qtype := range []uint16{q.Type, wire.TypeA, wire.TypeDS, wire.TypeCNAME, 1000, 1000 + inventoryMost} {
 				ask := resolve.Question{Name: name(t, n+q.Name.String()), Type: qtype, Class: wire.ClassIN}
-				all := look{c: w.Cache, q: ask, now: w.now()}
-				some := all
-				some.missing = w.missing(ask.Name)
-				if a, b := all.find(), some.find(); !reflect.DeepEqual(a, b) {
+				want := wanted{Question: ask, when: when{now: w.now()}, final: true}
+				if a, b := w.find(want, inventory{}), w.find(want, w.inventory(place{0, ask.Name})); !reflect.DeepEqual(a, b) {
 					t.Errorf("%s type %d: %+v, but with what is missing known %+v", ask.Name, qtype, a, b)
 				}
 			}
 		}
 	}
-	if m := w.missing(name(t, "many.example.")); m != 0 {
-		t.Errorf("a name with more than %d entries is said to lack some: %b", censusMost, m)
+	if m := w.inventory(place{0, name(t, "many.example.")}).missing; m != 0 {
+		t.Errorf("a name with more than %d entries is said to lack some: %b", inventoryMost, m)
 	}
-	if m := w.missing(name(t, "nothing.example.")); m != allKinds {
+	if m := w.inventory(place{0, name(t, "nothing.example.")}).missing; m != allKinds {
 		t.Errorf("a name without entries is said to have some: %b", m)
 	}
 }
 
-// A look gives the driver the same delegation that it would look for next.
-func TestALookFindsTheClosestDelegation(t *testing.T) {
+// A search gives the driver the same delegation that it would look for next.
+func TestASearchFindsTheClosestDelegation(t *testing.T) {
 	w, _ := filled(t)
 	w.Keep(cut(t, "sub.example.", w.now()+50), w.now())
 	for _, c := range []struct {
