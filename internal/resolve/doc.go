@@ -50,5 +50,5 @@
 // gaveup.go (what is said of servers that were of no use), driver.go (what outlives a
 // request), failure.go (errors and what clients see of them), request.go (Request and
 // Layer), query.go (Query, what it still waits for, and Plan), and the values: steps.go,
-// exchange.go, options.go, budget.go, outcome.go.
+// partition.go, exchange.go, options.go, budget.go, outcome.go.
 package resolve

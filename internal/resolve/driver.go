@@ -58,7 +58,7 @@ func NewDriver(cfg Config) *Driver {
 		cfg.Context = context.Background()
 	}
 	d := &Driver{cfg: cfg}
-	d.panics.OnPanic = func(*safe.Panic) {} // told with its request by guard
+	d.panics.OnPanic = func(*safe.Panic) {} // told with its request by contain
 	return d
 }
 

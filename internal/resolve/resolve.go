@@ -27,7 +27,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	r.join(d.cfg.Partitions)
 	r.Result = Result{EDE: ede.None}
 	r.ctx = ctx
-	d.guard(r, func() {
+	d.contain(r, func() {
 		if !begin(layers, r) {
 			accept(layers, r)
 			d.answer(ctx, layers, r)
@@ -47,7 +47,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	})
 	for _, l := range layers {
 		if l.Finish != nil {
-			d.guard(r, func() { l.Finish(r) })
+			d.contain(r, func() { l.Finish(r) })
 		}
 	}
 }
@@ -111,9 +111,9 @@ func (d *Driver) resolve(layers []*Layer, r *Request) {
 	r.Result.take(&r.root.Outcome)
 }
 
-// guard runs fn and answers SERVFAIL when it panics, so that a bug costs one
+// contain runs fn and answers SERVFAIL when it panics, so that a bug costs one
 // answer and not the process.
-func (d *Driver) guard(r *Request, fn func()) {
+func (d *Driver) contain(r *Request, fn func()) {
 	p := d.panics.Run("request", fn)
 	if p == nil {
 		return
