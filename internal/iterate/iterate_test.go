@@ -137,6 +137,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"FORMERR of a server with EDNS", "www.example.com.", wire.TypeA, "opt FORMERR", nil, "lame", false},
 		{"NOTIMP of a server without EDNS", "www.example.com.", wire.TypeA, "NOTIMP", nil, "pending", false},
 		{"truncated over TCP too", "www.example.com.", wire.TypeA, "aa tc NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "lame", false},
+		{"class CHAOS, of the type that was asked for", "www.example.com.", wire.TypeTXT, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
 		{"class CHAOS", "www.example.com.", wire.TypeA, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
 		{"signatures were asked for", "www.example.com.", wire.TypeRRSIG, "aa NOERROR", []string{"an www.example.com. 60 RRSIG A 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"}, "positive", false},
 		{"a DNAME made the CNAME that was asked for", "x.old.example.com.", wire.TypeCNAME, "aa NOERROR", []string{"an old.example.com. 60 DNAME new.example.com."}, "positive", false},
@@ -482,5 +483,14 @@ func TestWhyAnAnswerConcludesNothing(t *testing.T) {
 		if len(told) != 1 || told[0] != c.want {
 			t.Errorf("%s: told %+v, want %+v", c.flags, told, c.want)
 		}
+	}
+}
+
+// What is not signed proves nothing, and is not kept beside a denial.
+func TestUnsignedProofsAreDropped(t *testing.T) {
+	r, q := query("no.example.com.", wire.TypeA, "example.com.")
+	consume(r, q, message(t, q.Asked, "aa NXDOMAIN", "ns example.com. 60 SOA ns. host. 1 2 3 4 5", "ns example.com. 60 NSEC www.example.com. A"))
+	if a := q.Outcome.Authority; len(a) != 1 || a[0].Type != wire.TypeSOA {
+		t.Errorf("got %+v", a)
 	}
 }
