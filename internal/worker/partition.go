@@ -26,6 +26,12 @@ func (w *Worker) partitions() resolve.Partitions {
 	return p
 }
 
+// dataPartition is where what servers tell is kept for a request that no rule
+// changes.
+func (w *Worker) dataPartition() resolve.Partition {
+	return w.partitions().WithOptions(w.settings.RequestOptions()).Data
+}
+
 // fingerprint tells root servers of the operator's own apart; it is 0 for the
 // built-in ones, wherever they were read.
 func fingerprint(roots *zonecut.Cut) uint64 {

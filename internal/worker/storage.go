@@ -33,8 +33,9 @@ type storage struct {
 	forget func()
 	// leads tells whether this worker collects for its group.
 	leads func() bool
-	// partitions are those of the present configuration.
-	partitions func() resolve.Partitions
+	// partition is the one in which what servers tell is kept for requests that no
+	// rule changes.
+	partition func() resolve.Partition
 
 	mu      sync.Mutex
 	store   *lmdbcache.Store
@@ -180,7 +181,7 @@ func (s *storage) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit in
 
 // Apex implements bindings.Cache.
 func (s *storage) Apex(name dnsname.Name) dnsname.Name {
-	return s.cache.ClosestApex(s.partitions().Data, name, s.clock.Unix())
+	return s.cache.ClosestApex(s.partition(), name, s.clock.Unix())
 }
 
 // Prune implements bindings.Cache.

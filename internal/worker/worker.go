@@ -82,7 +82,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w.cache = cache.New(w.counters)
 	w.storage = &storage{
 		cache: w.cache, link: o.Link, clock: w.clock, log: log.Group("cache"), group: w.group, ctx: w.ctx,
-		forget: func() { w.servers.Forget() }, leads: w.siblings.leads, partitions: w.partitions,
+		forget: func() { w.servers.Forget() }, leads: w.siblings.leads, partition: w.dataPartition,
 	}
 	w.roots = newRoots(w.cache)
 	w.rules = newRulebook(log, w.siblings.id == 0)
