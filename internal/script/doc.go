@@ -38,8 +38,9 @@
 //   - Console and files: print.go, help.go, json.go, eval.go (commands), input.go
 //     (lines that belong together), file.go.
 //   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
-//     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, lib_os.go,
-//     lib_coroutine.go, lib_debug.go, lib_load.go, lib_package.go.
+//     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
+//     (commands of the shell), stream.go and stream_read.go (open files), lib_io.go,
+//     lib_os.go, lib_coroutine.go, lib_debug.go, lib_load.go, lib_package.go.
 //   - The whole: globals.go (what this package adds), libraries.go, selftest.go and
 //     new.go.
 //

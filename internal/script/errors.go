@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -128,3 +129,6 @@ func (i *Interrupt) Error() string { return i.Reason.Error() }
 
 // Unwrap returns the reason.
 func (i *Interrupt) Unwrap() error { return i.Reason }
+
+// errExit ends the evaluation that called os.exit.
+var errExit = errors.New("the process ends")

@@ -24,7 +24,7 @@ func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
 			return nil
 		})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errExit) {
 		return err.Error(), true
 	}
 	return out, false
@@ -98,6 +98,7 @@ const (
 // other evaluations wait (Call.Wait). Functions and userdata in the value
 // become nil.
 func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
+	res.Kind = ResultNothing
 	s := setup{ctx: ctx, kind: Mapped, budget: limits.MapPerWorker}
 	err := vm.submit(ctx, vm.mapped, func() error {
 		return vm.enter(s, func(c *Call) error {
@@ -113,7 +114,7 @@ func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
 			return err
 		})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errExit) {
 		return Result{Kind: ResultError, Text: err.Error()}
 	}
 	return res

@@ -104,13 +104,11 @@ func printValues(c *Call) error {
 		b.WriteString(displayed(c.l, i))
 	}
 	b.WriteByte('\n')
-	_, err := c.vm.opts.Stdout.Write([]byte(b.String()))
-	return err
+	return c.vm.print(b.String())
 }
 
 func logLine(c *Call) error {
-	_, err := fmt.Fprintln(c.vm.opts.Stdout, format(c))
-	return err
+	return c.vm.print(format(c) + "\n")
 }
 
 func warnLine(c *Call) error {

@@ -1,8 +1,11 @@
 package script
 
 import (
+	"errors"
 	"math"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"kresd/internal/luavalue"
@@ -13,6 +16,13 @@ var osFuncs = []Func{
 	{Name: "time", Args: "[table]", Max: 1, Fn: osTime},
 	{Name: "getenv", Args: "name", Min: 1, Max: 1, Fn: osGetenv},
 	{Name: "difftime", Args: "later, earlier", Min: 1, Max: 2, Fn: osDifftime},
+	{Name: "execute", Args: "[command]", Max: 1, Fn: osExecute},
+	{Name: "exit", Args: "[status]", Max: 1, Fn: osExit},
+	{Name: "remove", Args: "path", Min: 1, Max: 1, Fn: func(c *Call) error { return c.done(os.Remove(c.String(1)), c.String(1)) }},
+	{Name: "rename", Args: "from, to", Min: 2, Max: 2, Fn: func(c *Call) error {
+		return c.done(os.Rename(c.String(1), c.String(2)), c.String(1))
+	}},
+	{Name: "tmpname", Max: 0, Fn: osTmpname},
 }
 
 func osGetenv(c *Call) error {
@@ -79,4 +89,61 @@ func dateTable(t time.Time) *luavalue.Table {
 	return (&luavalue.Table{}).Add("year", t.Year()).Add("month", int(t.Month())).Add("day", t.Day()).
 		Add("hour", t.Hour()).Add("min", t.Minute()).Add("sec", t.Second()).
 		Add("wday", int(t.Weekday())+1).Add("yday", t.YearDay()).Add("isdst", t.IsDST())
+}
+
+// osExecute is C's system: the status of a command, or 1 for the question whether
+// there is a shell.
+func osExecute(c *Call) error {
+	if c.IsNil(1) {
+		return c.Return(1)
+	}
+	child, err := c.vm.startCommand(c.String(1), nil, nil)
+	if errors.Is(err, syscall.ENOENT) {
+		return c.Return(127 << 8)
+	}
+	if err != nil {
+		return c.Return(-1)
+	}
+	if err := c.awaitChild(child); err != nil {
+		return err
+	}
+	return c.Return(child.status())
+}
+
+// osExit ends the process, in order: what was written before is out, sockets and the
+// cache are closed. No code runs after it.
+func osExit(c *Call) error {
+	status := 0
+	switch v := c.l.ToValue(1).(type) {
+	case bool: // of LuaJIT
+		if !v {
+			status = 1
+		}
+	default:
+		if !c.IsNil(1) {
+			status = int(c.Number(1))
+		}
+	}
+	if c.vm.opts.Exit == nil {
+		return Usage("there is no process to end here")
+	}
+	c.vm.opts.Exit(status & 0xff)
+	return &Interrupt{errExit}
+}
+
+// done returns true, or what prevented a change of the named file.
+func (c *Call) done(err error, name string) error {
+	if err != nil {
+		return c.failed(err, name)
+	}
+	return c.Return(true)
+}
+
+func osTmpname(c *Call) error {
+	f, err := os.CreateTemp("", "lua_")
+	if err != nil {
+		return Usage("unable to generate a unique filename")
+	}
+	defer f.Close()
+	return c.Return(f.Name())
 }

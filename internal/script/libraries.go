@@ -32,6 +32,7 @@ func (vm *VM) openLibraries(l *lua.State) {
 	}
 	vm.fixMath(l)
 	vm.fixDebug(l)
+	vm.openIO(l)
 	vm.fixPackage(l)
 	vm.addGlobals()
 	vm.installGuard(l)

@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"time"
 
@@ -160,6 +161,16 @@ func (vm *VM) panicked(name string, v any) {
 		return
 	}
 	vm.warnf("panic in %s: %v\n%s", name, v, debug.Stack())
+}
+
+// print writes what a script prints: to the standard output, and to the console on
+// which the command was typed that runs.
+func (vm *VM) print(text string) error {
+	if r := vm.now.run; r != nil && r.echo != nil {
+		_, _ = io.WriteString(r.echo, text)
+	}
+	_, err := io.WriteString(vm.opts.Stdout, text)
+	return err
 }
 
 func (vm *VM) warnf(format string, args ...any) {

@@ -20,12 +20,17 @@ var ErrClosed = errors.New("the Lua machine is closed")
 
 // Options are what a machine needs from outside. The zero value works.
 type Options struct {
+	Stdin  *os.File  // io.stdin; nil: nothing comes from there
 	Stdout io.Writer // print() and log(); default os.Stdout
 	Stderr io.Writer // warn() and errors in callbacks; default os.Stderr
 
 	// Getenv reads the environment for env and os.getenv; default
 	// os.LookupEnv.
 	Getenv func(name string) (string, bool)
+
+	// Exit is told the status that os.exit() wants; it makes the process end soon
+	// and returns. nil: os.exit is an error.
+	Exit func(status int)
 
 	// Clock is what os.time() and os.date() show; default clock.Real().
 	Clock *clock.Clock
@@ -174,6 +179,7 @@ type setup struct {
 	ctx    context.Context // nil: never ends
 	kind   Kind
 	budget time.Duration // running time; 0: unlimited
+	echo   io.Writer     // where what it prints is shown as well; may be nil
 }
 
 // A Kind says why Lua code runs.

@@ -172,6 +172,28 @@ func TestQuitInTheConfiguration(t *testing.T) {
 	}
 }
 
+// os.exit ends a worker in order, also while the configuration runs: what was printed
+// before is written, the control socket is gone.
+func TestExitInAScript(t *testing.T) {
+	l := begin(t, "print('before') io.write('as well') os.exit(7) print('after')", Options{Getenv: noListening})
+	l.ends(7)
+	until(t, "what was printed is written", func() bool { return l.log.String() == "before\nas well" })
+	l = begin(t, "", Options{Getenv: noListening}).running()
+	c, err := proctest.Dial(l.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Send("print('bye') os.exit(3)"); err != nil {
+		t.Fatal(err)
+	}
+	l.ends(3)
+	until(t, "what was printed is written", func() bool { return strings.Contains(l.log.String(), "bye\n") })
+	if _, err := os.Stat(l.socket); err == nil {
+		t.Error("the control socket is still there")
+	}
+}
+
 func noListening(name string) string {
 	if name == noListenVar {
 		return "1"

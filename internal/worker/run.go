@@ -21,7 +21,7 @@ import (
 )
 
 // Run is a worker's whole life. It returns the exit status: 0 after a normal
-// end. It takes SIGTERM and SIGINT, a lost supervisor and quit() as the wish to
+// end, or what os.exit() said. It takes SIGTERM and SIGINT, a lost supervisor and quit() as the wish to
 // end.
 func Run(o Options) int {
 	o.fill()
@@ -43,7 +43,7 @@ func Run(o Options) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	if err := w.start(signals); err != nil {
-		status := 0
+		status := int(w.status.Load())
 		if !errors.Is(err, errEnded) {
 			status = complain(&o, err)
 		}
@@ -51,7 +51,10 @@ func Run(o Options) int {
 		return status
 	}
 	w.wait(signals)
-	return w.stop(signals)
+	if status := w.stop(signals); status != 0 {
+		return status
+	}
+	return int(w.status.Load())
 }
 
 // errEnded says that the worker was told to end before it had begun, by a

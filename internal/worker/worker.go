@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kresd/internal/bindings"
@@ -55,6 +56,7 @@ type Worker struct {
 	cancel context.CancelFunc
 	quit   chan struct{}
 	once   sync.Once
+	status atomic.Int32 // that a script wants the process to end with
 }
 
 // newWorker makes the parts, each after those that it is given; nothing listens
@@ -106,7 +108,12 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 
 // newMachine makes the Lua machine, still without the globals of the core.
 func (w *Worker) newMachine() (*script.VM, error) {
+	in := w.o.Stdin
+	if w.o.CLI.Interactive {
+		in = nil // what comes from there is commands
+	}
 	return script.New(script.Options{
+		Stdin: in, Exit: w.exit,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnPanic: func(name string, v any, stack []byte) {
 			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
@@ -185,4 +192,10 @@ func (w *Worker) applySettings() {
 }
 
 // wantEnd asks the worker to end; the first of several counts.
+// exit is os.exit.
+func (w *Worker) exit(status int) {
+	w.status.Store(int32(status))
+	w.wantEnd()
+}
+
 func (w *Worker) wantEnd() { w.once.Do(func() { close(w.quit) }) }
