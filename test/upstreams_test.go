@@ -31,7 +31,7 @@ type upstreams struct {
 
 func newUpstreams(t *testing.T) *upstreams {
 	n := proctest.SmallInternet(t)
-	return &upstreams{t: t, net: n, g: proctest.Start(t, proctest.On(t, n, 2))}
+	return &upstreams{t: t, net: n, g: proctest.Start(t, proctest.On(t, n, 2).Exploring())}
 }
 
 // field is what a worker knows of a server: "nil" when nothing.

@@ -66,9 +66,17 @@ func On(t testing.TB, n *authority.Internet, workers int, extra ...string) Confi
 	return Config{
 		Workers: workers, Addr: at,
 		Lua: strings.Join(append(lines, extra...), "\n") + "\n",
-		Env: []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port()), "KRESD_NO_EXPLORE=1"},
+		Env: []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port()), noExplore},
 	}
 }
+
+// Exploring is c for a group that also asks servers only to learn about them.
+func (c Config) Exploring() Config {
+	c.Env = slices.DeleteFunc(slices.Clone(c.Env), func(v string) bool { return v == noExplore })
+	return c
+}
+
+const noExplore = "KRESD_NO_EXPLORE=1"
 
 // roots writes the root servers as the inside of a Lua table.
 func roots(n *authority.Internet) string {
