@@ -3,13 +3,14 @@
 //
 // It is the supervisor of "kresd -f N" as a program of its own. It differs in
 // two points: one worker (the default) has a supervisor too, and the workers
-// execute the kresd beside this program, or in PATH.
+// execute the kresd of this version that is beside this program, or in PATH.
 package main
 
 import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"kresd/internal/cli"
@@ -38,7 +39,7 @@ func run(args []string) int {
 	case len(o.FDs) > 0:
 		return fail(fmt.Errorf("inherited sockets (-S) need one process: use kresd -f 1"))
 	}
-	kresd, err := supervisor.Beside("kresd")
+	kresd, err := supervisor.Beside("kresd", strings.TrimSpace(cli.VersionLine()))
 	if err != nil {
 		return fail(err)
 	}

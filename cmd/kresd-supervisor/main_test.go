@@ -62,9 +62,13 @@ type group struct {
 	lines *bufio.Scanner
 }
 
-func startGroup(t *testing.T, dir string, count int) *group {
+func startGroup(t *testing.T, dir string, count int, before ...string) *group {
 	t.Helper()
 	g := &group{t: t, cmd: command(t, true, "-f", fmt.Sprint(count), dir)}
+	for _, dir := range before { // in PATH
+		last := g.cmd.Env[len(g.cmd.Env)-1]
+		g.cmd.Env = append(g.cmd.Env, "PATH="+dir+":"+strings.TrimPrefix(last, "PATH="))
+	}
 	out, err := g.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

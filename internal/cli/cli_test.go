@@ -23,7 +23,6 @@ func TestParse(t *testing.T) {
 	for args, want := range map[string]Options{
 		"":                                 with(func(o *Options) { o.Interactive = true }),
 		"rundir":                           with(func(o *Options) { o.Interactive, o.RunDir = true, "rundir" }),
-		"a b c":                            with(func(o *Options) { o.Interactive, o.RunDir = true, "a" }),
 		"-f4":                              with(func(o *Options) { o.Forks = 4 }),
 		"-f 4 rundir":                      with(func(o *Options) { o.Forks, o.RunDir = 4, "rundir" }),
 		"rundir -f 4":                      with(func(o *Options) { o.Forks, o.RunDir = 4, "rundir" }),
@@ -92,6 +91,9 @@ func TestParseErrors(t *testing.T) {
 		{"-S 3 -f 2", 1, "exclude each other"},
 		{"--forks=", 1, "a positive number"},
 		{"--log-format=xml", 1, "'xml'"},
+		{"--log-format=", 1, "'text' or 'json' is required, not ''"},
+		{"a b c", 2, "'b' is one argument too many"},
+		{"-f 2 a -n b", 2, "'b' is one argument too many"},
 	} {
 		_, err := Parse(strings.Fields(c.args))
 		if err == nil || Status(err) != c.status || !strings.Contains(err.Error(), c.says) {

@@ -108,6 +108,9 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 		return Options{}, err
 	}
 	o := Options{ModuleDir: r.moduledir, RunDir: ".", Forks: 1, Quiet: r.quiet, Verbose: r.verbose}
+	if len(positional) > 1 {
+		return Options{}, usagef("one run directory is taken, '%s', and '%s' is one argument too many", positional[0], positional[1])
+	}
 	if len(positional) > 0 && positional[0] != "" {
 		o.RunDir = positional[0]
 	}
@@ -195,7 +198,7 @@ func (r *raw) parseConfigs(o *Options) error {
 
 func (r *raw) parseLog(o *Options) error {
 	format, ok := logging.ParseFormat(r.logFormat)
-	if !ok {
+	if !ok || r.logFormat == "" {
 		return fmt.Errorf("--log-format: 'text' or 'json' is required, not '%s'", r.logFormat)
 	}
 	o.LogFormat = format

@@ -116,12 +116,14 @@ func (c *Call) Number(i int) float64 {
 	return 0
 }
 
-// Int returns a number argument without its fraction, which must lie in
-// [lo, hi].
+// Int returns a number argument that must be whole and lie in [lo, hi].
 func (c *Call) Int(i, lo, hi int) int {
-	n := math.Trunc(c.Number(i))
-	if !(n >= float64(lo) && n <= float64(hi)) {
+	n := c.Number(i)
+	switch {
+	case !(n >= float64(lo) && n <= float64(hi)):
 		c.ArgError(i, "a number from %d to %d expected, got %s", lo, hi, formatNumber(n))
+	case n != math.Trunc(n):
+		c.ArgError(i, "a whole number expected, got %s", formatNumber(n))
 	}
 	return int(n)
 }

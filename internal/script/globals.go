@@ -37,6 +37,7 @@ var units = []struct {
 // assign, which the process does not see.
 func (vm *VM) environment() Object {
 	assigned := map[string]*Ref{}
+	vm.assignedEnv = map[string]string{}
 	return Object{
 		Name:      "env",
 		Help:      "variables of the environment: env.NAME; assigning sets one for scripts only",
@@ -58,6 +59,7 @@ func (vm *VM) environment() Object {
 			name, ok := key.(string)
 			if ok {
 				assigned[name] = c.Ref(1)
+				vm.assignedEnv[name] = envText(c.Arg(1))
 			}
 			return ok, nil
 		},
@@ -68,6 +70,24 @@ func (vm *VM) environment() Object {
 			return list
 		},
 	}
+}
+
+// envText is a value as a variable of the environment: nil and false are none.
+func envText(v any) string {
+	if v == nil || v == false {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// Env is a variable of the environment as scripts see it: what they assigned to
+// env.NAME, else the process's own.
+func (c *Call) Env(name string) string {
+	if text, ok := c.vm.assignedEnv[name]; ok {
+		return text
+	}
+	text, _ := c.vm.opts.Getenv(name)
+	return text
 }
 
 func help(c *Call) error {

@@ -83,6 +83,8 @@ type VM struct {
 	now     *thread // who that is
 	threads map[*thread]struct{}
 	basic   []any // basicValues
+	// assignedEnv is what scripts assigned to env, as text.
+	assignedEnv map[string]string
 	// coroutines are the threads that scripts have, by what stands for them there.
 	coroutines map[weak.Pointer[lua.State]]*thread
 	fruitless  time.Time // when reclaim found nothing

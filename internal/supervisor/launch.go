@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"kresd/internal/cli"
@@ -21,7 +20,7 @@ const flushTime = 500 * time.Millisecond
 // args. It returns the exit status.
 func Launch(program, path string, args []string, o cli.Options) int {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, cli.Signals(os.Getenv)...)
 	out, errOut := logging.NewRing(os.Stdout, 0), logging.NewRing(os.Stderr, 0)
 	defer errOut.Close(flushTime)
 	defer out.Close(flushTime)

@@ -36,7 +36,7 @@ type Config struct {
 	Env   []string // its environment, to which the worker's number is added
 	Count int
 
-	Signals <-chan os.Signal  // SIGTERM, SIGINT: end; a second one: at once; SIGHUP: replace all workers
+	Signals <-chan os.Signal  // SIGTERM, SIGINT, SIGQUIT: end; a second one: at once; SIGHUP: replace all workers
 	Notify  *systemd.Notifier // nil: nobody to tell
 	Log     *logging.Logger   // nil: silent
 	Fail    func(line string) // shows the one line of a group that cannot start
@@ -133,7 +133,7 @@ func (s *group) signal(sig os.Signal) {
 	case s.stopping && sig == syscall.SIGHUP:
 	case sig == syscall.SIGHUP:
 		s.replaceAll()
-	case sig != syscall.SIGTERM && sig != syscall.SIGINT:
+	case sig != syscall.SIGTERM && sig != syscall.SIGINT && sig != syscall.SIGQUIT:
 	case s.stopping:
 		s.Log.Warn("second signal, killing all workers", "signal", sig)
 		s.killAll()

@@ -9,6 +9,7 @@ package systemd
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -32,12 +33,16 @@ type Socket struct {
 
 // Inherited takes the sockets that the service manager passed. Their kind
 // follows from their name in any case of letters: "control", "tls", and plain
-// DNS for every other. The variables are removed from the environment, so that
+// DNS for every other, but that the names of kinds that are not served are an
+// error. The variables are removed from the environment, so that
 // programs started from here do not claim them too.
 func Inherited() ([]Socket, error) {
 	var sockets []Socket
 	controls := 0
 	for _, f := range activation.Files(true) {
+		if notServed(f.Name()) {
+			return nil, fmt.Errorf("inherited socket %d is named '%s': sockets of this kind are not supported by this version", f.Fd(), f.Name())
+		}
 		s, err := adopt(f, kindOf(f.Name()))
 		if err != nil {
 			return nil, err
@@ -51,6 +56,13 @@ func Inherited() ([]Socket, error) {
 		return nil, fmt.Errorf("%d inherited sockets are named 'control'; one is the most", controls)
 	}
 	return sockets, nil
+}
+
+// notServed tells whether a socket's name is one that the manual of the resolver
+// gives to a kind that is not served here. Plain DNS spoken there would be
+// understood by no client.
+func notServed(name string) bool {
+	return slices.Contains([]string{"doh", "doh2", "doq", "https", "quic", "webmgmt", "xdp"}, strings.ToLower(name))
 }
 
 // Adopt takes one inherited descriptor, as option -S names it.
@@ -76,6 +88,10 @@ func adopt(f *os.File, kind string) (Socket, error) {
 	typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
 		return Socket{}, fmt.Errorf("inherited socket %d: %w", fd, err)
+	}
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err == nil && kind != Control && domain != unix.AF_INET && domain != unix.AF_INET6 {
+		return Socket{}, fmt.Errorf("inherited socket %d is of address family %d: only IPv4 and IPv6 sockets can serve as '%s'", fd, domain, kind)
 	}
 	if typ != unix.SOCK_STREAM && (typ != unix.SOCK_DGRAM || kind != DNS) {
 		return Socket{}, fmt.Errorf("inherited socket %d: a socket of this type cannot serve as '%s'", fd, kind)

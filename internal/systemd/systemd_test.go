@@ -52,6 +52,12 @@ func TestInherited(t *testing.T) {
 	u, _ := udp.File()
 	s, _ := tcp.File()
 	null, _ := os.Open(os.DevNull)
+	unixSocket, err := net.ListenUnix("unix", &net.UnixAddr{Name: t.TempDir() + "/socket", Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unixSocket.Close()
+	local, _ := unixSocket.File()
 	for _, c := range []struct {
 		names string
 		files []*os.File
@@ -61,6 +67,10 @@ func TestInherited(t *testing.T) {
 		{"", []*os.File{u}, `dns/2 err=<nil> left=""`},
 		{"tls", []*os.File{u}, `err=inherited socket 3: a socket of this type cannot serve as 'tls' left=""`},
 		{"control:control", []*os.File{s, s}, `err=2 inherited sockets are named 'control'; one is the most left=""`},
+		{"dns:DoH", []*os.File{u, s}, `err=inherited socket 4 is named 'DoH': sockets of this kind are not supported by this version left=""`},
+		{"webmgmt", []*os.File{s}, `err=inherited socket 3 is named 'webmgmt': sockets of this kind are not supported by this version left=""`},
+		{"dns", []*os.File{local}, `err=inherited socket 3 is of address family 1: only IPv4 and IPv6 sockets can serve as 'dns' left=""`},
+		{"control", []*os.File{local}, `control/1 err=<nil> left=""`},
 		{"dns", []*os.File{null}, `err=inherited socket 3: socket operation on non-socket left=""`},
 	} {
 		if got := inherit(t, c.names, c.files...); got != c.want {

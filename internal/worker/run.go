@@ -16,13 +16,14 @@ import (
 	"kresd/internal/listen"
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
+	"kresd/internal/script"
 	"kresd/internal/systemd"
 	"kresd/internal/transport"
 )
 
 // Run is a worker's whole life. It returns the exit status: 0 after a normal
-// end, or what os.exit() said. It takes SIGTERM and SIGINT, a lost supervisor and quit() as the wish to
-// end.
+// end, or what os.exit() said. It takes SIGTERM, SIGINT and SIGQUIT, a lost
+// supervisor and quit() as the wish to end.
 func Run(o Options) int {
 	o.fill()
 	out, errs := logging.NewRing(o.Stdout, limits.LogRing), logging.NewRing(o.Stderr, limits.LogRing)
@@ -41,7 +42,7 @@ func Run(o Options) int {
 		return complain(&o, err)
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, cli.Signals(o.Getenv)...)
 	if err := w.start(signals); err != nil {
 		status := int(w.status.Load())
 		if !errors.Is(err, errEnded) {
@@ -219,7 +220,7 @@ func (w *Worker) applyDefaults() error {
 	if w.o.CLI.NoDefaults {
 		return nil
 	}
-	if len(w.server.Endpoints()) == 0 && w.o.Getenv(noListenVar) == "" {
+	if len(w.server.Endpoints()) == 0 && !w.noListen() {
 		if err := w.listenLocally(); err != nil {
 			return err
 		}
@@ -228,6 +229,17 @@ func (w *Worker) applyDefaults() error {
 		return w.storage.Open(limits.DefaultCacheSize, "lmdb://", ".")
 	}
 	return nil
+}
+
+// noListen tells whether noListenVar is set, in the environment or by the
+// configuration (env.KRESD_NO_LISTEN).
+func (w *Worker) noListen() bool {
+	set := w.o.Getenv(noListenVar) != ""
+	_ = w.vm.Do(w.ctx, func(c *script.Call) error {
+		set = set || c.Env(noListenVar) != ""
+		return nil
+	})
+	return set
 }
 
 // listenLocally listens on the loopback addresses; IPv6 may be absent.
