@@ -279,3 +279,23 @@ func TestPutSinceAClear(t *testing.T) {
 		t.Errorf("StaleDrops = %d, want 2", st.StaleDrops)
 	}
 }
+
+// What tells of more than lies under its key is dropped after a clear of any range,
+// and takes the place of an older write with all that it is.
+func TestPutUnlessCleared(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	before := s.ClearNumber()
+	if _, err := s.RemoveRange([]byte("com."), 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.PutUnlessCleared(before, []byte("org.a"), []byte("1"), nil)
+	s.PutUnlessCleared(s.ClearNumber(), []byte("org.b"), []byte("1"), nil)
+	s.PutSince(before, []byte("org.c"), []byte("1"), nil)
+	s.PutUnlessCleared(before, []byte("org.c"), []byte("2"), nil)
+	flush(t, s)
+	wantMiss(t, s, "org.a")
+	wantGet(t, s, "org.b", "1")
+	if v, ok := get(s, "org.c"); ok && v != "1" {
+		t.Errorf("org.c = %q, written after a clear", v)
+	}
+}

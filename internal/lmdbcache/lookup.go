@@ -65,8 +65,9 @@ func (s *Store) Get(key []byte, fn func(val []byte)) bool {
 	return found
 }
 
-// Floor is Get for the greatest key that is not above key.
-func (s *Store) Floor(key []byte, fn func(key, val []byte)) bool {
+// Floor is Get for the greatest key that is not above key, among those that start
+// with prefix.
+func (s *Store) Floor(prefix, key []byte, fn func(key, val []byte)) bool {
 	found := false
 	s.queue.mu.Lock()
 	r := s.borrow() // a snapshot of the same moment as the queue
@@ -75,7 +76,7 @@ func (s *Store) Floor(key []byte, fn func(key, val []byte)) bool {
 		return false
 	}
 	defer s.giveBack(r)
-	k, val, found := s.floorOfBoth(r, key)
+	k, val, found := s.floorOfBoth(r, prefix, key)
 	s.queue.mu.Unlock()
 	if found {
 		fn(k, val)
@@ -86,12 +87,12 @@ func (s *Store) Floor(key []byte, fn func(key, val []byte)) bool {
 // floorOfBoth finds the floor among queued and stored entries: the greater of
 // both, the queued one where they are equal. Below a queued removal the search
 // goes on; after limit of them it is given up.
-func (s *Store) floorOfBoth(r *Reader, key []byte) (k, val []byte, ok bool) {
+func (s *Store) floorOfBoth(r *Reader, prefix, key []byte) (k, val []byte, ok bool) {
 	const limit = 64
 	for range limit {
 		o := s.queue.floor(key)
-		k, val, ok = r.Floor(key)
-		if o == nil || ok && bytes.Compare(k, o.key) > 0 {
+		k, val, ok = r.Floor(prefix, key)
+		if o == nil || !bytes.HasPrefix(o.key, prefix) || ok && bytes.Compare(k, o.key) > 0 {
 			return k, val, ok
 		}
 		if o.val != nil {

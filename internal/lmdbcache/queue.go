@@ -12,6 +12,7 @@ type op struct {
 	key, val []byte // never changed in place; val nil: remove
 	replace  func(old []byte) bool
 	seen     uint64 // the clear number when it was queued
+	wide     bool   // it tells of more than lies under its key
 	taken    bool   // the writer has it in its transaction
 	gone     bool   // the writer is done with it
 	job      *job
@@ -68,7 +69,7 @@ func (q *queue) add(o *op, hurryAt int) (accepted, outranked bool) {
 		if old.val == nil {
 			o.replace = nil // what is stored is on its way out
 		}
-		old.val, old.replace, old.seen = o.val, o.replace, o.seen
+		old.val, old.replace, old.seen, old.wide = o.val, o.replace, o.seen, o.wide
 		return true, false
 	}
 	if len(q.fifo) >= q.maxEntries || q.bytes+o.size() > q.maxBytes {

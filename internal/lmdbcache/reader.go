@@ -1,6 +1,7 @@
 package lmdbcache
 
 import (
+	"bytes"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -173,9 +174,9 @@ func (r *Reader) Get(key []byte) (val []byte, ok bool) {
 	return val, ok
 }
 
-// Floor returns the entry with the greatest key that is not above key. The
-// store's own entries do not count.
-func (r *Reader) Floor(key []byte) (k, val []byte, ok bool) {
+// Floor returns the entry with the greatest key that is not above key, among those
+// whose keys start with prefix. The store's own entries do not count.
+func (r *Reader) Floor(prefix, key []byte) (k, val []byte, ok bool) {
 	if r.m == nil || len(key) == 0 {
 		return nil, nil, false
 	}
@@ -183,7 +184,7 @@ func (r *Reader) Floor(key []byte) (k, val []byte, ok bool) {
 	r.n.floor++
 	r.cur.reset(r.m)
 	if r.cur.floor(r.snap.root, key) {
-		if k, val, ok = r.cur.entry(); ok && !isOwn(k) {
+		if k, val, ok = r.cur.entry(); ok && !isOwn(k) && bytes.HasPrefix(k, prefix) {
 			return k, val, true
 		}
 	}

@@ -89,8 +89,11 @@ func TestReadingAllocatesNothing(t *testing.T) {
 		if _, ok := r.Get(miss); ok {
 			t.Fatal("hit")
 		}
-		if k, _, ok := r.Floor(above); !ok || string(k) != string(hit) {
+		if k, _, ok := r.Floor(hit[:5], above); !ok || string(k) != string(hit) {
 			t.Fatal("wrong floor")
+		}
+		if _, _, ok := r.Floor(above, above); ok {
+			t.Fatal("a floor outside of its prefix")
 		}
 		if r.ClearNumber() == 0 {
 			t.Fatal("no clear number")

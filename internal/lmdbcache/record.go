@@ -57,6 +57,11 @@ func (r record) cleared(prefix []byte) record {
 	return next
 }
 
+// drops tells whether a write must not appear any more.
+func (r record) drops(o *op) bool {
+	return o.wide && o.seen < r.clears || r.dropped(o.key, o.seen)
+}
+
 // dropped tells whether a write of key that was queued at clear number seen must
 // not appear any more. Nothing cleared may come back, so where the record does
 // not tell what the clears since then removed, it is dropped: a cache may

@@ -66,7 +66,7 @@ func TestReopeningUnderLoad(t *testing.T) {
 				t.Errorf("%s holds %q", key, v[:4])
 			}
 		})
-		s.Floor(key, func(k, v []byte) {})
+		s.Floor(nil, key, func(k, v []byte) {})
 		if i%100 == 0 {
 			s.Range([]byte("k1"), func(k, v []byte) bool { return string(v[:4]) == string(k) })
 			s.Stats()

@@ -113,7 +113,7 @@ func TestKeysThatCannotBeStoredAreMisses(t *testing.T) {
 	if _, ok := r.Get([]byte(long)); ok {
 		t.Error("a key of 512 octets was found")
 	}
-	if k, _, ok := r.Floor([]byte(long)); !ok || string(k) != longest {
+	if k, _, ok := r.Floor(nil, []byte(long)); !ok || string(k) != longest {
 		t.Errorf("Floor of a key of 512 octets = %q, %v", k, ok)
 	}
 }
@@ -265,7 +265,8 @@ func TestAgainstAMap(t *testing.T) {
 			if got, found := get(s, k); found != ok || got != want {
 				t.Fatalf("step %d: Get(%q) = %.20q, %v; want %.20q, %v", n, k, got, found, want, ok)
 			}
-			compareFloor(t, s, model, k)
+			compareFloor(t, s, model, "", k)
+			compareFloor(t, s, model, k[:3], k)
 		}
 	}
 	flush(t, s)
@@ -317,21 +318,21 @@ func compareRange(t *testing.T, s *Store, model map[string]string, prefix string
 	}
 }
 
-func compareFloor(t *testing.T, s *Store, model map[string]string, key string) {
+func compareFloor(t *testing.T, s *Store, model map[string]string, prefix, key string) {
 	t.Helper()
 	want := ""
 	for k := range model {
-		if k <= key && k > want {
+		if k <= key && k > want && strings.HasPrefix(k, prefix) {
 			want = k
 		}
 	}
 	got := ""
-	ok := s.Floor([]byte(key), func(k, v []byte) {
+	ok := s.Floor([]byte(prefix), []byte(key), func(k, v []byte) {
 		if got = string(k); model[got] != string(v) {
-			t.Fatalf("Floor(%q): value of %q is %.20q, want %.20q", key, got, v, model[got])
+			t.Fatalf("Floor(%q, %q): value of %q is %.20q, want %.20q", prefix, key, got, v, model[got])
 		}
 	})
 	if got != want || ok != (want != "") {
-		t.Fatalf("Floor(%q) = %q, %v; want %q", key, got, ok, want)
+		t.Fatalf("Floor(%q, %q) = %q, %v; want %q", prefix, key, got, ok, want)
 	}
 }

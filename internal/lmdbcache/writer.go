@@ -25,28 +25,33 @@ func (s *Store) Put(key, val []byte) { s.PutIf(key, val, nil) }
 // the write. The old value may be damaged; replace must not keep it, block, or
 // call the Store.
 func (s *Store) PutIf(key, val []byte, replace func(old []byte) bool) {
-	s.put(bytes.Clone(key), bytes.Clone(val), replace, s.ClearNumber())
+	s.put(&op{key: bytes.Clone(key), val: bytes.Clone(val), replace: replace, seen: s.ClearNumber()})
 }
 
 // PutSince is PutIf for what was learned while the clear number was seen: when a
 // clear that concerns the key came since, it is not stored. A nil replace
 // always agrees. Key and val belong to the Store from then on.
 func (s *Store) PutSince(seen uint64, key, val []byte, replace func(old []byte) bool) {
-	s.put(key, val, replace, seen)
+	s.put(&op{key: key, val: val, replace: replace, seen: seen})
+}
+
+// PutUnlessCleared is PutSince for what tells of more than lies under its key: a
+// clear of any range since then concerns it.
+func (s *Store) PutUnlessCleared(seen uint64, key, val []byte, replace func(old []byte) bool) {
+	s.put(&op{key: key, val: val, replace: replace, seen: seen, wide: true})
 }
 
 // Delete queues the removal of an entry.
-func (s *Store) Delete(key []byte) { s.put(bytes.Clone(key), nil, nil, s.ClearNumber()) }
+func (s *Store) Delete(key []byte) { s.put(&op{key: bytes.Clone(key), seen: s.ClearNumber()}) }
 
-func (s *Store) put(key, val []byte, replace func([]byte) bool, seen uint64) {
-	if len(key) == 0 || len(key) > maxKey || isOwn(key) || s.closed.Load() {
+func (s *Store) put(o *op) {
+	if len(o.key) == 0 || len(o.key) > maxKey || isOwn(o.key) || s.closed.Load() {
 		return
 	}
-	if val != nil && s.health.paused() {
+	if o.val != nil && s.health.paused() {
 		s.stats.pauseDrops.Add(1)
 		return
 	}
-	o := &op{key: key, val: val, replace: replace, seen: seen}
 	switch accepted, outranked := s.queue.add(o, s.batchSize()); {
 	case outranked:
 		s.stats.rankDrops.Add(1)
@@ -200,7 +205,7 @@ func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op, b *tally) error {
 
 func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, room int64, b *tally) error {
 	switch {
-	case rec.dropped(o.key, o.seen):
+	case rec.drops(o):
 		s.stats.staleDrops.Add(1)
 		return nil
 	case o.val == nil:
