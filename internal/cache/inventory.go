@@ -87,7 +87,8 @@ func (w *scan) see(key, val []byte) bool {
 }
 
 // kindOf tells what a key is of; rest is what follows the prefix of its place.
-// ours is false where the entries of another partition begin.
+// ours is false where the denials of a zone or the entries of another partition
+// begin.
 func kindOf(rest []byte) (k kinds, ours bool) {
 	if len(rest) == 0 {
 		return 0, true
@@ -106,7 +107,7 @@ func kindOf(rest []byte) (k kinds, ours bool) {
 		if len(rest) >= 3 && binary.BigEndian.Uint16(rest[1:]) == wire.TypeDNAME {
 			k |= aDNAME
 		}
-	case markPartition:
+	case familyNSEC3, familyNSEC, markPartition:
 		return 0, false
 	}
 	return k, true

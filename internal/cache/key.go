@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
 	"kresd/internal/resolve"
 )
 
@@ -18,13 +19,21 @@ import (
 //	X  NXDOMAIN         class
 //	F  failure          type, class, bits
 //	A  answer           type, class, bits
+//	h  NSEC3        its chain (algorithm, iterations, salt), hash
+//	n  NSEC         its owner relative to the apex (dnsname.AppendKey)
 //	p  (before one of these) a partition, in 8 octets
+//
+// Denials lie under the apex of their zone in the order of its chain. There may be
+// very many of them, so that they stand behind the other families: who reads what
+// is known of the apex itself ends where they begin.
 const (
 	familyAnswer   = 'A'
 	familyCut      = 'C'
 	familyFailure  = 'F'
 	familyRRset    = 'R'
 	familyNXDomain = 'X'
+	familyNSEC3    = 'h'
+	familyNSEC     = 'n'
 
 	// markPartition stands behind all families, so that who reads everybody's
 	// entries of a name in order may end there.
@@ -105,6 +114,27 @@ func appendAnswer(key []byte, t, class uint16, b byte) []byte {
 func appendType(key []byte, t, class uint16) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(key, t), class)
 }
+
+// nsec is the key of the NSEC set of a name, in the zone whose apex is the place.
+// The keys of a name and of those below it are one range.
+func (p place) nsec(owner dnsname.Name) []byte {
+	relative := owner[:len(owner)-len(p.name)] + dnsname.Root
+	return relative.AppendKey(p.key(familyNSEC))
+}
+
+// chain begins the keys of all NSEC3 sets of a chain, in the zone whose apex is the
+// place.
+func (p place) chain(c dnssec.Chain) []byte {
+	key := append(p.key(familyNSEC3), hashSHA1)
+	key = binary.BigEndian.AppendUint16(key, c.Iterations)
+	return append(append(key, byte(len(c.Salt))), c.Salt...)
+}
+
+// hashSHA1 is the only hash algorithm of NSEC3 (RFC 5155, section 11).
+const hashSHA1 = 1
+
+// isDenial tells whether a family holds denials of a zone's names.
+func isDenial(family byte) bool { return family == familyNSEC || family == familyNSEC3 }
 
 // splitKey takes a key apart: where it lies, the family, and what follows it.
 func splitKey(key []byte) (at place, family byte, rest []byte, ok bool) {

@@ -30,7 +30,8 @@ func (c *Cache) Clear() (int, error) {
 }
 
 // Remove forgets at most limit entries at name and, unless exact, below it, and
-// returns how many. Answers that other names lead to are forgotten by all
+// returns how many. With a subtree go the denials in the zones above that speak of
+// it; where only a name's own entries go, all denials stay. Answers that other names lead to are forgotten by all
 // workers at the same moment, wherever they are stored.
 func (c *Cache) Remove(name dnsname.Name, exact bool, limit int) (int, error) {
 	s := c.current()
@@ -39,9 +40,20 @@ func (c *Cache) Remove(name dnsname.Name, exact bool, limit int) (int, error) {
 	}
 	prefix := name.AppendKey(nil)
 	if exact {
-		prefix = append(prefix, 0)
+		return s.RemoveRange(append(prefix, 0), limit, func(key []byte) bool {
+			_, family, _, ok := splitKey(key)
+			return !ok || !isDenial(family)
+		})
 	}
-	return s.RemoveRange(prefix, limit, nil)
+	// What was asked for before the clear can only be written until here
+	// (PutUnlessCleared), so that nothing comes behind the cut.
+	n, err := s.RemoveRange(prefix, limit, nil)
+	if err != nil || n == limit {
+		return n, err
+	}
+	cut := denialCut{c: c, s: s, name: name, left: limit - n}
+	err = cut.above()
+	return limit - cut.left, err
 }
 
 // RemoveType forgets the RRset of one type at name with all that was made of it.

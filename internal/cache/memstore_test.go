@@ -41,6 +41,25 @@ func (s *memStore) Get(key []byte, fn func([]byte)) bool {
 	return ok
 }
 
+func (s *memStore) Floor(prefix, key []byte, fn func(k, v []byte)) bool {
+	k, v, ok := s.floor(prefix, key)
+	if ok {
+		fn(k, v)
+	}
+	return ok
+}
+
+func (s *memStore) floor(prefix, key []byte) (k, v []byte, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := s.keys()
+	i := sort.SearchStrings(keys, string(key)+"\x00") - 1
+	if i < 0 || !bytes.HasPrefix([]byte(keys[i]), prefix) {
+		return nil, nil, false
+	}
+	return []byte(keys[i]), s.m[keys[i]], true
+}
+
 func (s *memStore) Range(prefix []byte, fn func(k, v []byte) bool) (clears uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,6 +84,12 @@ func (s *memStore) PutSince(seen uint64, key, val []byte, replace func([]byte) b
 	}
 	s.writes++
 	s.m[string(key)] = slices.Clone(val)
+}
+
+func (s *memStore) PutUnlessCleared(seen uint64, key, val []byte, replace func([]byte) bool) {
+	if seen >= s.ClearNumber() {
+		s.PutSince(seen, key, val, replace)
+	}
 }
 
 func (s *memStore) Delete(key []byte) {
@@ -145,6 +170,8 @@ func (r *memReader) Get(key []byte) ([]byte, bool) {
 	v, ok := r.s.m[string(key)]
 	return v, ok
 }
+
+func (r *memReader) Floor(prefix, key []byte) (k, v []byte, ok bool) { return r.s.floor(prefix, key) }
 
 func (r *memReader) ClearNumber() uint64 { return r.s.ClearNumber() }
 func (r *memReader) End()                {}

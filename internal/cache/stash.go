@@ -27,6 +27,7 @@ func (t *stash) at(n dnsname.Name) place { return place{t.in, n} }
 // keep stores what an outcome tells.
 func (t *stash) keep(q *resolve.Query) {
 	o := &q.Outcome
+	t.denials(o.Authority)
 	for i := range o.Answer {
 		if !o.Answer[i].Owner.IsSubdomainOf(t.scope) {
 			continue

@@ -11,8 +11,10 @@ import (
 // finds and keeps nothing.
 type Store interface {
 	Get(key []byte, fn func(val []byte)) bool
+	Floor(prefix, key []byte, fn func(key, val []byte)) bool
 	Range(prefix []byte, fn func(key, val []byte) bool) (clears uint64, ok bool)
 	PutSince(seen uint64, key, val []byte, replace func(old []byte) bool)
+	PutUnlessCleared(seen uint64, key, val []byte, replace func(old []byte) bool)
 	Delete(key []byte)
 	RemoveRange(prefix []byte, limit int, match func(key []byte) bool) (int, error)
 	Prune(ctx context.Context, judge func(key, val []byte) lmdbcache.Worth) (int, error)
@@ -26,6 +28,7 @@ type Store interface {
 type Reader interface {
 	Begin() error
 	Get(key []byte) (val []byte, ok bool)
+	Floor(prefix, key []byte) (k, val []byte, ok bool)
 	ClearNumber() uint64
 	End()
 	Close()

@@ -4,8 +4,8 @@ package dnsname
 // lower case, a zero octet after each. Octets 0 and 1 inside a label are
 // escaped with a leading 1, so a zero octet always ends a label and a subtree
 // is exactly the keys that have its own key as a prefix. The order of keys is
-// the canonical order of names, apart from labels that hold octets 0 and 1,
-// where it is still a total order with contiguous subtrees.
+// the canonical order of names (RFC 4034, section 6.1), since escapes stand below
+// all other octets in the order of what they stand for.
 
 // MaxKeyLen bounds the key of any name: each octet may be escaped.
 const MaxKeyLen = 2 * MaxLen

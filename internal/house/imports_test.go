@@ -44,7 +44,7 @@ var allowed = map[string]string{
 	"reply":       "ede dnsname wire resolve limits transport",
 	"settings":    "limits resolve",
 	"upstream":    "dnsname wire zonecut resolve limits safe clock",
-	"cache":       "ede dnsname rank wire zonecut resolve reply limits lmdbcache",
+	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "dnsname ede limits luapattern rank reply resolve transport wire zonecut",
 	"module":      "cache clock dnsname luavalue metrics reply resolve rules safe transport wire zonecut",
 	"console":     "limits safe logging",
