@@ -83,8 +83,9 @@ func appendPartition(key []byte, in resolve.Partition) []byte {
 }
 
 // prefix begins all keys of a place. Where the place is everybody's, keys of other
-// partitions that begin with it stand behind.
-func (p place) prefix() []byte { return p.appendPrefix(make([]byte, 0, 2*len(p.name)+afterName)) }
+// partitions that begin with it stand behind. The room is for names without octets
+// that have to be escaped, as nearly all are; others make it grow.
+func (p place) prefix() []byte { return p.appendPrefix(make([]byte, 0, len(p.name)+afterName)) }
 
 func (p place) appendPrefix(dst []byte) []byte { return appendPartition(p.name.AppendKey(dst), p.in) }
 

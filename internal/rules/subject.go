@@ -26,17 +26,26 @@ type Subject struct {
 	len    int                  // of the name in buf; 0: none is set
 	labels int
 
+	shown   bool      // to an action, which may have kept it
 	cursors []cursor  // of the walk that is under way
 	few     [8]cursor // room for as many as nearly all questions need
 }
 
 // SubjectOf is a request as filters look at it.
 func SubjectOf(req *resolve.Request) *Subject {
-	s := &Subject{Type: req.Type, Client: req.Client, Local: req.Local, Transport: req.Transport}
-	s.labels = req.Name.Labels()
-	s.len = copy(s.buf[:], req.Name)
+	s := &Subject{}
+	s.Become(req)
 	return s
 }
+
+// Become makes s a request as filters look at it, in the place of what it was.
+func (s *Subject) Become(req *resolve.Request) {
+	s.Type, s.Client, s.Local, s.Transport, s.Result = req.Type, req.Client, req.Local, req.Transport, nil
+	s.labels, s.len, s.shown = req.Name.Labels(), copy(s.buf[:], req.Name), false
+}
+
+// Shown tells whether an action has seen s since Become and may have kept it.
+func (s *Subject) Shown() bool { return s.shown }
 
 // SetName takes the name of a question in wire form and any case; false for what
 // is none.

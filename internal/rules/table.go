@@ -174,6 +174,7 @@ func (t *Table) Try(req *resolve.Request, s *Subject, post bool) Decision {
 			return GoOn
 		}
 		h := &Hit{Req: req, Subject: s, Zone: req.Name[at:], Scope: req.Name[at:], Post: post}
+		s.shown = true
 		a := e.Rule.choose(h, sure)
 		if a == nil {
 			continue

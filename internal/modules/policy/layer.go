@@ -9,10 +9,17 @@ import (
 
 // begin tries the rules, then the special names.
 func (p *Policy) begin(req *resolve.Request) resolve.State {
-	s := rules.SubjectOf(req)
+	s, _ := p.subjects.Get().(*rules.Subject)
+	if s == nil {
+		s = new(rules.Subject)
+	}
+	s.Become(req)
 	d := p.rules.Try(req, s, false)
 	if d == rules.GoOn {
 		d = p.special.Try(req, s, false)
+	}
+	if !s.Shown() {
+		p.subjects.Put(s)
 	}
 	switch d {
 	case rules.Answered:

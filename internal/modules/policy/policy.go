@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"sync"
 
 	"kresd/internal/module"
 	"kresd/internal/resolve"
@@ -20,6 +21,8 @@ type Policy struct {
 	loaded bool
 	// special is about names of special use. It is tried when no rule has decided.
 	rules, post, special *rules.Table
+	// subjects are used again by requests that no rule is for, as most are.
+	subjects sync.Pool // of *rules.Subject
 }
 
 // New makes a Policy with the special names only.
