@@ -24,14 +24,14 @@ import (
 	"kresd/internal/safe"
 )
 
-// An Evaluator runs commands.
+// An Evaluator runs the commands of one client.
 type Evaluator interface {
 	// Eval runs one command and returns what the client is shown: the printed
-	// form of its value, or the error's text.
-	Eval(ctx context.Context, chunk string) (out string, isErr bool)
-	// Split cuts the first command off text: the shortest prefix of whole
-	// lines that compiles. With wait it is nothing yet, because text only
-	// ends too early.
+	// form of its value, or the error's text. What the command itself prints also
+	// goes to echo, if that is not nil.
+	Eval(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool)
+	// Split cuts the first command off text, whole lines. With wait it is nothing
+	// yet, because text only ends too early.
 	Split(text string) (chunk, rest string, wait bool)
 }
 
@@ -46,7 +46,7 @@ var errTooLong = fmt.Errorf("a command is longer than %d octets", limits.Console
 
 // Usable says whether a console can be had on f, the standard input.
 func Usable(f *os.File) error {
-	if term.IsTerminal(int(f.Fd())) {
+	if isTerminal(f) {
 		return nil
 	}
 	var st unix.Stat_t
@@ -59,6 +59,11 @@ func Usable(f *os.File) error {
 	return errors.New("standard input is neither a terminal nor a pipe; use -f 1 to run without a console")
 }
 
+func isTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // A Local is the console on a process's own streams.
 type Local struct {
 	Eval  Evaluator
@@ -68,16 +73,22 @@ type Local struct {
 	Quiet bool
 }
 
+// farewell is said at the end of a terminal's input, which ends no process.
+const farewell = "\n[system] this console is closed, the resolver goes on; Ctrl-C or SIGTERM ends it\n"
+
 // Run reads commands until the end of the input or of ctx. The end of the
 // input is not that of the daemon.
 func (l *Local) Run(ctx context.Context) {
-	s := &session{eval: l.Eval, quiet: l.Quiet, out: l.Out, errOut: l.Err}
+	s := &session{eval: l.Eval, quiet: l.Quiet, out: l.Out, errOut: l.Err, local: true}
 	if !l.Quiet && write(l.Out, "[system] "+Greeting+"\n") != nil || s.greet() != nil {
 		return
 	}
 	in := newInput(ctx, &safe.Group{}, l.In)
 	for {
 		err := in.serve(ctx, s)
+		if errors.Is(err, io.EOF) && isTerminal(l.In) && !l.Quiet {
+			_ = write(l.Out, farewell)
+		}
 		if !errors.Is(err, errTooLong) {
 			return
 		}

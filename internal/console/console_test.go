@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kresd/internal/limits"
 )
 
@@ -21,7 +23,7 @@ const patience = 30 * time.Second
 
 // toy is an evaluator with a language of its own: "(" opens and ")" closes, a
 // command is complete when all are closed. Its value is its text; "!" makes an
-// error, "@n" a result of n octets, "hang" waits for its context.
+// error, "print x" prints x, "@n" a result of n octets, "hang" waits for its context.
 type toy struct{}
 
 func (toy) Split(text string) (chunk, rest string, wait bool) {
@@ -38,7 +40,7 @@ func (toy) Split(text string) (chunk, rest string, wait bool) {
 	return "", text, text != ""
 }
 
-func (toy) Eval(ctx context.Context, chunk string) (string, bool) {
+func (toy) Eval(ctx context.Context, chunk string, echo io.Writer) (string, bool) {
 	var n int
 	switch {
 	case strings.HasPrefix(chunk, "!"):
@@ -46,6 +48,9 @@ func (toy) Eval(ctx context.Context, chunk string) (string, bool) {
 	case chunk == "hang":
 		<-ctx.Done()
 		return "gone", true
+	case strings.HasPrefix(chunk, "print "):
+		_, _ = io.WriteString(echo, chunk[6:]+"\n")
+		return "nil\n", false
 	case strings.HasPrefix(chunk, "statement"):
 		return "", false
 	}
@@ -58,7 +63,7 @@ func (toy) Eval(ctx context.Context, chunk string) (string, bool) {
 func serve(t *testing.T, o Options) (dial func() net.Conn, s *Server) {
 	t.Helper()
 	if o.Eval == nil {
-		o.Eval = toy{}
+		o.Eval = func() Evaluator { return toy{} }
 	}
 	path := t.TempDir() + "/s"
 	l, err := net.Listen("unix", path)
@@ -118,6 +123,65 @@ func TestDialogue(t *testing.T) {
 	expect(t, other, "> ") // the switch was for the first connection only
 	send(t, other, "1\n")
 	expect(t, other, "<1>\n\n> ")
+}
+
+// What a command prints stands before its value, on its own connection only, and not in
+// binary frames, which hold values. The log has it already.
+func TestPrintedTextIsShown(t *testing.T) {
+	var log syncBuffer
+	dial, _ := serve(t, Options{Record: RecordText(&log)})
+	c, other := dial(), dial()
+	expect(t, c, "> ")
+	expect(t, other, "> ")
+	send(t, c, "print hello\n")
+	expect(t, c, "hello\nnil\n\n> ")
+	send(t, other, "1\n")
+	expect(t, other, "<1>\n\n> ")
+	send(t, c, "__binary\nprint hello\n")
+	expect(t, c, "\x00\x00\x00\x04nil\n")
+	if want := "print hello\nnil\n1\n<1>\n"; log.b.String() != want {
+		t.Errorf("recorded %q, want %q", log.b.String(), want)
+	}
+}
+
+func TestPrintedTextIsBounded(t *testing.T) {
+	var e echo
+	for range 3 {
+		_, _ = e.Write(make([]byte, limits.ConsoleOutput-1))
+	}
+	if len(e) != limits.ConsoleOutput+1 || !strings.HasSuffix(bounded(string(e)), "cut at 1 MiB)\n") {
+		t.Errorf("%d octets are kept", len(e))
+	}
+}
+
+// A client that closes its connection without waiting for results has all its
+// commands run.
+func TestCommandsOfAClientThatClosesAtOnceAreRun(t *testing.T) {
+	for range 20 {
+		var log syncBuffer
+		dial, s := serve(t, Options{Record: RecordText(&log)})
+		c := dial()
+		send(t, c, "1\n2\n(\n3)\nlast")
+		c.Close()
+		want := "1\n<1>\n2\n<2>\n(\n3)\n<(\n3)>\nlast\n<last>\n"
+		for end := time.Now().Add(patience); log.text() != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("recorded %q, want %q", log.text(), want)
+			}
+		}
+		s.Close()
+	}
+}
+
+// A line that comes in two pieces, some time apart, is one line.
+func TestALineInTwoPiecesIsOneLine(t *testing.T) {
+	dial, _ := serve(t, Options{})
+	c := dial()
+	expect(t, c, "> ")
+	send(t, c, "com")
+	time.Sleep(quietTime / 2) // the rule under test is about time
+	send(t, c, "mand\n")
+	expect(t, c, "<command>\n\n> ")
 }
 
 func TestQuiet(t *testing.T) {
@@ -250,7 +314,7 @@ func TestCloseEndsWaitingCommands(t *testing.T) {
 }
 
 func TestEvaluatorThatPanicsEndsOneClient(t *testing.T) {
-	dial, s := serve(t, Options{Eval: bomb{}})
+	dial, s := serve(t, Options{Eval: func() Evaluator { return bomb{} }})
 	a, b := dial(), dial()
 	expect(t, a, "> ")
 	expect(t, b, "> ")
@@ -270,11 +334,11 @@ func TestEvaluatorThatPanicsEndsOneClient(t *testing.T) {
 
 type bomb struct{ toy }
 
-func (b bomb) Eval(ctx context.Context, chunk string) (string, bool) {
+func (b bomb) Eval(ctx context.Context, chunk string, echo io.Writer) (string, bool) {
 	if chunk == "boom" {
 		panic(chunk)
 	}
-	return b.toy.Eval(ctx, chunk)
+	return b.toy.Eval(ctx, chunk, echo)
 }
 
 type syncBuffer struct {
@@ -286,6 +350,40 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
+}
+
+func (s *syncBuffer) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// A slow writer writes later, as rings do.
+type slowWriter struct {
+	to    *syncBuffer
+	queue []byte
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	w.queue = append(w.queue, p...)
+	return len(p), nil
+}
+
+func (w *slowWriter) Flush(time.Duration) bool {
+	_, _ = w.to.Write(w.queue)
+	w.queue = nil
+	return true
+}
+
+// On one terminal the text of an error stands between its command and the next prompt.
+func TestErrorsStandBeforeThePrompt(t *testing.T) {
+	var terminal syncBuffer
+	out, errOut := &slowWriter{to: &terminal}, &slowWriter{to: &terminal}
+	(&Local{Eval: toy{}, In: strings.NewReader("1\n!e\n2\n"), Out: out, Err: errOut}).Run(context.Background())
+	out.Flush(0)
+	if want := "[system] " + Greeting + "\n> <1>\n\n> e\n\n> <2>\n\n> "; terminal.text() != want {
+		t.Errorf("the terminal shows %q, want %q", terminal.text(), want)
+	}
 }
 
 func TestLocal(t *testing.T) {
@@ -385,5 +483,41 @@ func TestProtocolGivesTheClientsPlaceBack(t *testing.T) {
 		expect(t, c, "> ")
 		send(t, c, "__stay\n")
 		expect(t, c, "here\n")
+	}
+}
+
+// pty opens a terminal: what is written to the first is typed on the second.
+func pty(t *testing.T) (typist, terminal *os.File) {
+	t.Helper()
+	typist, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { typist.Close() })
+	n, err := unix.IoctlGetInt(int(typist.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(typist.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	return typist, terminal
+}
+
+// Ctrl-D on a terminal closes the console, not the resolver, which is said.
+func TestEndOfATerminalSaysWhatGoesOn(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		typist, terminal := pty(t)
+		var out syncBuffer
+		send(t, typist, "1\n\x04")
+		(&Local{Eval: toy{}, In: terminal, Out: &out, Err: &out, Quiet: quiet}).Run(context.Background())
+		if got := out.text(); !strings.Contains(got, "<1>\n") || strings.HasSuffix(got, farewell) == quiet {
+			t.Errorf("quiet %v: %q", quiet, got)
+		}
 	}
 }

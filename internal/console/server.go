@@ -16,7 +16,7 @@ import (
 
 // Options of a server. Eval is needed.
 type Options struct {
-	Eval  Evaluator
+	Eval  func() Evaluator // for a new connection
 	Quiet bool
 	// Record is told of each command and its result, for accountability; it
 	// must not block. Binary connections are not recorded.
@@ -127,7 +127,7 @@ func (s *Server) serve(conn net.Conn, client bool) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	w := timely{conn}
-	se := &session{eval: s.Eval, quiet: s.Quiet, record: s.Record, out: w, errOut: w, protocols: s.Protocols}
+	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, out: w, errOut: w, protocols: s.Protocols}
 	in := newInput(ctx, &s.tasks, conn)
 	var err error
 	if client {

@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
+	"syscall"
 	"time"
 
 	"kresd/internal/limits"
 )
 
 // quietTime ends a last line without a newline: a client that sent a command
-// so and now waits would otherwise wait for ever, and a command that arrives
+// so and now waits would otherwise wait for ever, and a line that arrives
 // in pieces has its pieces closer together.
-const quietTime = 250 * time.Millisecond
+const quietTime = 3 * time.Second
 
 // evalTime bounds one command with its wait for its turn and for map().
 // The time that it runs is bounded by the evaluator.
@@ -32,6 +34,8 @@ type session struct {
 	record func(cmd, out string, isErr bool) // may be nil
 	out    io.Writer
 	errOut io.Writer // of error texts in text mode
+	local  bool      // what commands print goes to out without us
+	gone   bool      // nobody reads results any more
 
 	pending []byte
 	// protocols take a connection over when their name is sent as a line.
@@ -44,7 +48,7 @@ func (s *session) greet() error {
 	if s.quiet {
 		return nil
 	}
-	return write(s.out, "> ")
+	return s.show(s.out, "> ")
 }
 
 // feed takes what was read and runs what is complete. Lines behind a switch of
@@ -129,32 +133,74 @@ func (s *session) runFirst(ctx context.Context, end int) (more bool, err error) 
 }
 
 func (s *session) run(ctx context.Context, chunk string) error {
+	var printed echo
 	out, isErr := "", false
 	if strings.TrimSpace(chunk) != "" {
 		ctx, cancel := context.WithTimeout(ctx, evalTime)
 		defer cancel()
-		out, isErr = s.eval.Eval(ctx, chunk)
+		out, isErr = s.eval.Eval(ctx, chunk, &printed)
 	}
-	if len(out) > limits.ConsoleOutput {
-		out = out[:limits.ConsoleOutput] + "\n... (output is cut at 1 MiB)\n"
-	}
+	out = bounded(out)
 	if s.binary {
 		frame := binary.BigEndian.AppendUint32(nil, uint32(len(out)))
-		return write(s.out, string(frame)+out)
+		return s.show(s.out, string(frame)+out)
 	}
 	if s.record != nil {
 		s.record(chunk, out, isErr)
 	}
 	if isErr && s.errOut != s.out {
-		if err := write(s.errOut, strings.TrimSuffix(out, "\n")+"\n"); err != nil {
+		settle(s.out)
+		if err := s.show(s.errOut, strings.TrimSuffix(out, "\n")+"\n"); err != nil {
 			return err
 		}
 		out = ""
 	}
+	if !s.local {
+		out = bounded(string(printed)) + out
+	}
 	if !s.quiet {
+		settle(s.errOut)
 		out += "\n> "
 	}
-	return write(s.out, out)
+	return s.show(s.out, out)
+}
+
+func bounded(text string) string {
+	if len(text) > limits.ConsoleOutput {
+		return text[:limits.ConsoleOutput] + "\n... (output is cut at 1 MiB)\n"
+	}
+	return text
+}
+
+// An echo collects what a command prints, a little more than is shown.
+type echo []byte
+
+func (e *echo) Write(p []byte) (int, error) {
+	room := limits.ConsoleOutput + 1 - len(*e)
+	*e = append(*e, p[:min(len(p), max(0, room))]...)
+	return len(p), nil
+}
+
+// settle waits, for a while, until what was written to w is on its way, where w
+// writes later: an error on one stream stands before the prompt on another.
+func settle(w io.Writer) {
+	if f, ok := w.(interface{ Flush(time.Duration) bool }); ok {
+		f.Flush(limits.ConsoleWrite)
+	}
+}
+
+// show writes to the client. That it has closed its connection is no error: what it
+// sent before is run nevertheless.
+func (s *session) show(w io.Writer, text string) error {
+	if s.gone {
+		return nil
+	}
+	err := write(w, text)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		s.gone = true
+		return nil
+	}
+	return err
 }
 
 func write(w io.Writer, text string) error {

@@ -22,8 +22,8 @@ import (
 // noLua is the console's evaluator in these tests; nobody types there.
 type noLua struct{}
 
-func (noLua) Eval(context.Context, string) (string, bool) { return "", false }
-func (noLua) Split(text string) (string, string, bool)    { return text, "", false }
+func (noLua) Eval(context.Context, string, io.Writer) (string, bool) { return "", false }
+func (noLua) Split(text string) (string, string, bool)               { return text, "", false }
 
 // evaluate is the expression language of the tests.
 func evaluate(id int) func(context.Context, string) Result {
@@ -81,7 +81,7 @@ func listen(t *testing.T, path string, r *Relay) *console.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := console.Serve(l, console.Options{Eval: noLua{}, Protocols: map[string]console.Protocol{Greeting: r.Serve}})
+	s := console.Serve(l, console.Options{Eval: func() console.Evaluator { return noLua{} }, Protocols: map[string]console.Protocol{Greeting: r.Serve}})
 	t.Cleanup(s.Close)
 	return s
 }

@@ -41,7 +41,7 @@ func playWorker(role string) {
 		fmt.Println(err)
 		return
 	}
-	console.Serve(l, console.Options{Eval: noLua{}, Protocols: map[string]console.Protocol{Greeting: r.Serve}})
+	console.Serve(l, console.Options{Eval: func() console.Evaluator { return noLua{} }, Protocols: map[string]console.Protocol{Greeting: r.Serve}})
 	fmt.Println("ready")
 	for sc := bufio.NewScanner(os.Stdin); sc.Scan(); {
 		var roster []ipc.Member

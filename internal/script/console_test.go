@@ -103,6 +103,16 @@ func TestSplitRunsTheShortestPrefixThatCompiles(t *testing.T) {
 		{"function f()\n  x = = 1\n  return 2\nend\n", "function f()\n  x = = 1\n  return 2\nend", "", false},
 		{"x = \"abc\ny = 1", "x = \"abc", "y = 1", false},
 		{"net.bufsize 4096\nhelp\n", "net.bufsize 4096", "help\n", false},
+		{"resolve\n{ name = 'x' }\nb = 1\n", "resolve\n{ name = 'x' }\nb = 1", "", false},
+		{"local x = foo\n  :bar()\n  .field\n", "local x = foo\n  :bar()\n  .field", "", false},
+		{"x = 1\n  -- more\n  + 2\n", "x = 1\n  -- more\n  + 2", "", false},
+		{"x = 'a'\n.. 'b'", "x = 'a'\n.. 'b'", "", false},
+		{"x = a\nor b\n", "x = a\nor b", "", false},
+		{"foo\n'text'\n", "foo\n'text'", "", false},
+		{"'a'\n'b'\n", "'a'", "'b'\n", false},
+		{"f()\ng()\n", "f()", "g()\n", false},
+		{"x = 1\n::label::\n", "x = 1", "::label::\n", false},
+		{"1\n#t\n", "1", "#t\n", false},
 	} {
 		chunk, rest, wait := vm.Split(c.text)
 		if chunk != c.chunk || rest != c.rest || wait != c.wait {

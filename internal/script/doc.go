@@ -35,8 +35,8 @@
 //     outside), callback.go (a kept function is called).
 //   - What bindings give to scripts: func.go, object.go, handle.go, guard.go (the
 //     table of globals).
-//   - Console and files: print.go, help.go, json.go, eval.go (commands), input.go
-//     (lines that belong together), file.go.
+//   - Console and files: print.go, help.go, json.go, input.go (lines that
+//     belong together), locals.go (commands that share them), eval.go (commands), file.go.
 //   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
 //     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
 //     (commands of the shell), stream.go and stream_read.go (open files), lib_io.go,

@@ -3,20 +3,28 @@ package script
 import (
 	"context"
 	"errors"
+	"io"
 
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
 )
 
+// Eval runs a console command outside of any session, as Session.Eval does.
+func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
+	return vm.NewSession().Eval(ctx, chunk, nil)
+}
+
 // Eval runs a console command and returns what the client is shown, or the
 // error's text. A value is printed and ends with a newline; what statements
-// return is shown as it is, and nothing is empty text.
-func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
-	s := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime}
+// return is shown as it is, and nothing is empty text. What the command itself prints
+// goes to echo as well, if there is one, until Eval returns.
+func (s *Session) Eval(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool) {
+	vm := s.vm
+	run := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime, echo: echo}
 	err := vm.submit(ctx, vm.jobs, func() error {
-		return vm.enter(s, func(c *Call) error {
-			value, err := vm.command(c, chunk)
+		return vm.enter(run, func(c *Call) error {
+			value, err := s.command(c, chunk)
 			if err != nil {
 				return err
 			}
@@ -30,20 +38,26 @@ func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
 	return out, false
 }
 
+// Split is VM.Split.
+func (s *Session) Split(text string) (chunk, rest string, wait bool) { return s.vm.Split(text) }
+
 // command runs a text. Its results lie on the stack; the reading that compiled
 // comes back.
-func (vm *VM) command(c *Call, text string) (reading, error) {
+func (s *Session) command(c *Call, text string) (reading, error) {
 	var wrong error
 	for _, r := range readings(text) {
-		err := vm.load(c.l, r.text, commandName(text))
+		keeps, err := s.compile(c.l, r.text, commandName(text))
 		if err != nil {
 			if wrong == nil || !r.value {
 				wrong = err
 			}
 			continue
 		}
-		vm.sources.add(commandName(text), text)
+		s.vm.sources.add(commandName(text), text)
 		c.l.Call(0, lua.MultipleReturns)
+		if keeps {
+			s.keep(c.l)
+		}
 		return r, nil
 	}
 	return reading{}, wrong
@@ -67,14 +81,6 @@ func (vm *VM) show(l *lua.State, r reading) string {
 		return formatNumber(v)
 	}
 	return ""
-}
-
-// load compiles text and pushes the function. Bytecode is refused.
-func (vm *VM) load(l *lua.State, text, chunk string) error {
-	if err := lua.LoadBuffer(l, text, chunk, "t"); err != nil {
-		return popError(l)
-	}
-	return nil
 }
 
 // A Result is what a mapped expression gave in this process.
@@ -102,7 +108,7 @@ func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
 	s := setup{ctx: ctx, kind: Mapped, budget: limits.MapPerWorker}
 	err := vm.submit(ctx, vm.mapped, func() error {
 		return vm.enter(s, func(c *Call) error {
-			if _, err := vm.command(c, expr); err != nil {
+			if _, err := vm.NewSession().command(c, expr); err != nil {
 				return err
 			}
 			if c.l.Top() == 0 {
@@ -125,7 +131,7 @@ func evalCmd(c *Call) error {
 	text, raw := c.String(1), c.NArgs() > 1 && c.l.ToBoolean(2)
 	var out any
 	err := c.vm.enter(c.vm.now.run.setup, func(inner *Call) error {
-		r, err := c.vm.command(inner, text)
+		r, err := c.vm.NewSession().command(inner, text)
 		if err != nil {
 			return err
 		}

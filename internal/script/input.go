@@ -11,7 +11,9 @@ import (
 const splitBudget = 64 * limits.ConsoleLine
 
 // Split cuts console input. It returns the shortest prefix of whole lines that
-// compiles and what follows it. wait means that nothing can be run before more
+// compiles and what follows it; or all, where all is one chunk of which the next line
+// goes on with what the prefix ends with (resolve, then { … } on a line of its own). So a
+// text means the same in one chunk and in several, and each line shows its value. wait means that nothing can be run before more
 // input comes, because the text only ends too early. A text with an error is
 // given back so that running it shows the error: its first line if that is
 // wrong already, else all of it, since the lines after a wrong one in the
@@ -24,6 +26,9 @@ func (vm *VM) Split(text string) (chunk, rest string, wait bool) {
 		}
 		switch vm.checker.judge(text[:end]) {
 		case complete:
+			if goesOn(text[end:]) && vm.checker.judge(text) == complete {
+				return strings.TrimSuffix(text, "\n"), "", false
+			}
 			return strings.TrimSuffix(text[:end], "\n"), text[end:], false
 		case wrong:
 			if i > 0 {
@@ -70,4 +75,24 @@ func boundaries(text string) (ends []int) {
 var nesting = map[string]int{
 	"function": 1, "do": 1, "if": 1, "repeat": 1, "(": 1, "[": 1, "{": 1,
 	"end": -1, "until": -1, ")": -1, "]": -1, "}": -1,
+}
+
+// goesOn tells whether text begins with what can follow an expression, but begin no
+// statement.
+func goesOn(text string) bool {
+	for at := 0; at < len(text); {
+		n, kind := scanToken(text[at:])
+		token := text[at : at+n]
+		at += n
+		switch kind {
+		case space:
+		case quoted:
+			return true
+		case word:
+			return token == "and" || token == "or"
+		default:
+			return token != "#" && token != ";" && !strings.HasPrefix(text[at-n:], "::")
+		}
+	}
+	return false
 }

@@ -119,7 +119,7 @@ func TestForgottenCoroutinesLeaveNothing(t *testing.T) {
 func TestManyForgottenCoroutinesInOneCommand(t *testing.T) {
 	vm, _ := newVM(t)
 	do(t, vm, func(c *Call) error {
-		_, err := vm.command(c, "for i = 1, "+strconv.Itoa(3*limits.LuaThreads)+" do coroutine.wrap(function() coroutine.yield() end)() end")
+		_, err := vm.NewSession().command(c, "for i = 1, "+strconv.Itoa(3*limits.LuaThreads)+" do coroutine.wrap(function() coroutine.yield() end)() end")
 		return err
 	})
 }

@@ -11,7 +11,7 @@ import (
 func evalWithin(vm *VM, budget time.Duration, chunk string) error {
 	return vm.submit(context.Background(), vm.jobs, func() error {
 		return vm.enter(setup{kind: Console, budget: budget}, func(c *Call) error {
-			_, err := vm.command(c, chunk)
+			_, err := vm.NewSession().command(c, chunk)
 			return err
 		})
 	})
@@ -52,7 +52,7 @@ func TestEndlessEventsAreInterrupted(t *testing.T) {
 	vm, out := newVM(t)
 	do(t, vm, func(*Call) error { vm.eventBudget = 30 * time.Millisecond; return nil })
 	vm.Post(func(c *Call) error {
-		_, err := vm.command(c, "while true do pcall(function() while true do end end) end")
+		_, err := vm.NewSession().command(c, "while true do pcall(function() while true do end end) end")
 		return err
 	})
 	expect(t, vm, [2]string{"1", "1\n"}) // waits for what was posted

@@ -28,7 +28,7 @@ type consoles struct {
 
 // local runs the console on the terminal or pipe until it is left or ctx ends.
 func (c *consoles) local(ctx context.Context, in *os.File) {
-	l := &console.Local{Eval: c.vm, In: in, Out: c.out, Err: c.err, Quiet: c.quiet}
+	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet}
 	l.Run(ctx)
 }
 
@@ -40,7 +40,7 @@ func (c *consoles) serve(handed []systemd.Socket, relay *forkmap.Relay) error {
 		return err
 	}
 	c.server = console.Serve(l, console.Options{
-		Eval: c.vm, Quiet: c.quiet, Record: console.RecordText(c.out), Log: c.log, Limits: c.counters,
+		Eval: func() console.Evaluator { return c.vm.NewSession() }, Quiet: c.quiet, Record: console.RecordText(c.out), Log: c.log, Limits: c.counters,
 		Protocols: map[string]console.Protocol{forkmap.Greeting: relay.Serve},
 	})
 	return nil

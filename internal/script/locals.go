@@ -1,0 +1,184 @@
+package script
+
+import (
+	"slices"
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// A Session is a dialogue whose commands share their top-level locals. The zero
+// value is not usable: NewSession makes one.
+//
+// To Lua each command is a chunk of its own, and a local ends with its chunk. Here a
+// command that declares locals also returns a function that has them as its upvalues,
+// and one that uses them is compiled inside of declarations of the same names, whose
+// places are then joined with those upvalues. So the variable itself is shared: closures
+// of earlier commands see what later ones assign.
+type Session struct {
+	vm     *VM
+	locals map[string]upvalue // for the owner goroutine
+}
+
+// An upvalue is a variable: the one numbered i of a function.
+type upvalue struct {
+	fn *Ref
+	i  int
+}
+
+// NewSession begins a dialogue.
+func (vm *VM) NewSession() *Session { return &Session{vm: vm, locals: map[string]upvalue{}} }
+
+// compile pushes the function of a command. keeps says that its first result is the
+// keeper of its locals.
+func (s *Session) compile(l *lua.State, text, name string) (keeps bool, err error) {
+	if err := s.vm.load(l, text, name); err != nil {
+		return false, err // about the text as it was typed
+	}
+	found := scanLocals(text)
+	known := s.mentioned(found)
+	if len(known) == 0 && len(found.declared) == 0 {
+		return false, nil
+	}
+	for _, keeping := range []bool{true, false} { // a label at the end allows no keeper behind it
+		body := text
+		if keeping = keeping && len(found.declared) > 0; keeping {
+			body = found.withKeeper(text)
+		}
+		if err := s.vm.load(l, within(known, body), name); err == nil {
+			l.Remove(-2)
+			l.Call(0, 1)
+			s.join(l)
+			return keeping, nil
+		}
+	}
+	return false, nil // as a chunk of its own it compiles
+}
+
+// mentioned are the locals of the session that a command may use.
+func (s *Session) mentioned(f foundLocals) (names []string) {
+	for _, w := range f.words {
+		if s.locals[w].fn != nil {
+			names = append(names, w)
+		}
+	}
+	return names
+}
+
+// within puts a command inside of declarations of names, on one line with its first.
+func within(names []string, body string) string {
+	text := "return function(...) " + body + "\nend"
+	if len(names) > 0 {
+		text = "local " + strings.Join(names, ", ") + " " + text
+	}
+	return text
+}
+
+// join makes the upvalues of the function on top of the stack those of the session.
+func (s *Session) join(l *lua.State) {
+	fn := l.Top()
+	for i, name := range upvalueNames(l) {
+		if v := s.locals[name]; v.fn != nil {
+			v.fn.push(l)
+			lua.UpValueJoin(l, fn, i+1, l.Top(), v.i)
+			l.Pop(1)
+		}
+	}
+}
+
+// keep takes the keeper, which is result number 1, and its locals.
+func (s *Session) keep(l *lua.State) {
+	l.PushValue(1)
+	keeper := refTo(s.vm, l, -1)
+	for i, name := range upvalueNames(l) {
+		s.locals[name] = upvalue{keeper, i + 1}
+	}
+	l.Pop(1)
+	l.Remove(1)
+}
+
+// upvalueNames are the names of the upvalues of the function on top of the stack.
+func upvalueNames(l *lua.State) (names []string) {
+	for i := 1; ; i++ {
+		name, ok := lua.UpValue(l, l.Top(), i)
+		if !ok {
+			return names
+		}
+		l.Pop(1)
+		names = append(names, name)
+	}
+}
+
+// load compiles text and pushes the function. Bytecode is refused.
+func (vm *VM) load(l *lua.State, text, chunk string) error {
+	if err := lua.LoadBuffer(l, text, chunk, "t"); err != nil {
+		return popError(l)
+	}
+	return nil
+}
+
+// foundLocals is what the words of a chunk tell about its locals.
+type foundLocals struct {
+	declared []string // at the top level, each once
+	words    []string // all, each once
+	returns  int      // where the word return ends that ends the chunk; 0: there is none
+	values   bool     // that returns something
+}
+
+// scanLocals reads a chunk that compiles.
+func scanLocals(text string) (f foundLocals) {
+	var (
+		depth        int
+		declaring    bool // in the names behind a local of the top level
+		before, last string
+	)
+	for at := 0; at < len(text); {
+		n, kind := scanToken(text[at:])
+		token := text[at : at+n]
+		at += n
+		if kind == space {
+			continue
+		}
+		f.values = f.values || f.returns > 0 && token != ";"
+		if kind == word {
+			f.words = appendNew(f.words, token)
+		}
+		switch {
+		case depth == 1 && before == "local" && last == "function":
+			f.declared = appendNew(f.declared, token)
+		case depth > 0 || token == "function":
+		case token == "return":
+			f.returns = at
+		case last == "local" || declaring && last == ",":
+			declaring = true
+			f.declared = appendNew(f.declared, token)
+		case token != ",":
+			declaring = false
+		}
+		if kind == word || kind == mark {
+			depth += nesting[token]
+		}
+		before, last = last, token
+	}
+	return f
+}
+
+func appendNew(list []string, word string) []string {
+	if slices.Contains(list, word) {
+		return list
+	}
+	return append(list, word)
+}
+
+// withKeeper lets a chunk return a function with its locals as upvalues, before what
+// it returns itself.
+func (f foundLocals) withKeeper(text string) string {
+	keeper := " function() return " + strings.Join(f.declared, ", ") + " end"
+	if f.returns == 0 {
+		return text + "\nreturn" + keeper
+	}
+	if f.values {
+		keeper += ","
+	}
+	return text[:f.returns] + keeper + text[f.returns:]
+}
