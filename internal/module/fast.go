@@ -2,6 +2,7 @@ package module
 
 import (
 	"kresd/internal/reply"
+	"kresd/internal/resolve"
 	"kresd/internal/rules"
 	"kresd/internal/wire"
 )
@@ -45,6 +46,10 @@ type Query struct {
 	Question *wire.Question
 	// Subject is its name in canonical form, and the client.
 	Subject rules.Subject
+	// Partition is the one that the cached answer is looked for in: that of the
+	// configuration, unless a Begin hook puts another in its place, as its Layer does
+	// with the request's (a view with forwarders of its own).
+	Partition resolve.Partition
 
 	answer  *reply.Prepared
 	counter Counter
@@ -54,8 +59,8 @@ type Query struct {
 // A Counter counts what came of a Disposition.
 type Counter interface{ Hit() }
 
-// Reset forgets the question before.
-func (q *Query) Reset() { q.answer, q.counter = nil, nil }
+// Reset forgets the question before. in is the partition of the configuration.
+func (q *Query) Reset(in resolve.Partition) { q.answer, q.counter, q.Partition = nil, nil, in }
 
 // Answer answers the question. by, unless it is nil, is told if the client gets
 // this answer: where it does not fit, the driver has to word it.

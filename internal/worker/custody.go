@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
+	"kresd/internal/logging"
+	"kresd/internal/safe"
 )
 
 // custody is this worker's part in the custody of sockets, on both sides. As an
@@ -19,7 +22,12 @@ import (
 // one of those siblings dies, answers what is left in them. Which sibling is the
 // custodian of which is the supervisor's choice (supervisor/custody.go).
 type custody struct {
-	w       *Worker
+	link   *ipc.Link
+	server *listen.Server
+	log    *logging.Logger
+	group  *safe.Group
+	ctx    context.Context // ends with the worker
+
 	changed chan struct{} // this worker listens elsewhere than before
 
 	lifeline    [2]int                  // a pipe: the end that the custodian reads closes with this process
@@ -36,8 +44,13 @@ type siblingSockets struct {
 	sockets  ipc.Descriptors
 }
 
-func newCustody(w *Worker) *custody {
-	return &custody{w: w, changed: make(chan struct{}, 1), kept: map[int]*siblingSockets{}, ownerDied: make(chan *siblingSockets)}
+// newCustody makes a worker's part of the custody; run may begin when it has its
+// server.
+func newCustody(ctx context.Context, link *ipc.Link, log *logging.Logger, group *safe.Group) *custody {
+	return &custody{
+		link: link, log: log, group: group, ctx: ctx,
+		changed: make(chan struct{}, 1), kept: map[int]*siblingSockets{}, ownerDied: make(chan *siblingSockets),
+	}
 }
 
 // listensElsewhere takes note of a change, and does not wait.
@@ -50,12 +63,12 @@ func (c *custody) listensElsewhere() {
 
 // run returns when the worker ends.
 func (c *custody) run() {
-	if c.w.o.Link == nil {
+	if c.link == nil {
 		return
 	}
 	if err := unix.Pipe2(c.lifeline[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		// It is still a custodian: the supervisor counts on it.
-		c.w.log.Warn(fmt.Sprintf("should this worker be killed, what waits in its sockets is lost: %v", err))
+		c.log.Warn(fmt.Sprintf("should this worker be killed, what waits in its sockets is lost: %v", err))
 		c.withoutCopy = true
 	}
 	for {
@@ -63,18 +76,18 @@ func (c *custody) run() {
 		case <-c.changed:
 			if !c.changeTold {
 				c.changeTold = true
-				c.w.o.Link.Changed()
+				c.link.Changed()
 			}
-		case <-c.w.o.Link.Give():
+		case <-c.link.Give():
 			c.changeTold = false
 			c.give()
-		case <-c.w.o.Link.Entrusted():
-			for _, m := range c.w.o.Link.TakeEntrusted() {
+		case <-c.link.Entrusted():
+			for _, m := range c.link.TakeEntrusted() {
 				c.keep(m)
 			}
 		case s := <-c.ownerDied:
 			c.takeOver(s)
-		case <-c.w.ctx.Done():
+		case <-c.ctx.Done():
 			for _, s := range c.kept {
 				c.drop(s)
 			}
@@ -88,9 +101,9 @@ func (c *custody) give() {
 	if c.withoutCopy {
 		return
 	}
-	copies := ipc.Descriptors(c.w.server.Copies(limits.HandedSockets - 1))
+	copies := ipc.Descriptors(c.server.Copies(limits.HandedSockets - 1))
 	defer copies.Close()
-	c.w.o.Link.Sockets(append(ipc.Descriptors{c.lifeline[0]}, copies...))
+	c.link.Sockets(append(ipc.Descriptors{c.lifeline[0]}, copies...))
 }
 
 // keep does what the supervisor says about one owner: it keeps the owner's
@@ -102,9 +115,9 @@ func (c *custody) keep(m ipc.Message) {
 	if len(m.FDs) > 0 {
 		s := &siblingSockets{owner: m.PID, lifeline: os.NewFile(uintptr(m.FDs[0]), "lifeline"), sockets: m.FDs[1:]}
 		c.kept[m.PID] = s
-		c.w.group.Go("lifeline", func() { c.follow(s) })
+		c.group.Go("lifeline", func() { c.follow(s) })
 	}
-	c.w.o.Link.Kept(m.PID)
+	c.link.Kept(m.PID)
 }
 
 func (c *custody) drop(s *siblingSockets) {
@@ -122,7 +135,7 @@ func (c *custody) follow(s *siblingSockets) {
 	}
 	select {
 	case c.ownerDied <- s:
-	case <-c.w.ctx.Done():
+	case <-c.ctx.Done():
 	}
 }
 
@@ -133,12 +146,12 @@ func (c *custody) takeOver(s *siblingSockets) {
 		return
 	}
 	for _, fd := range s.sockets {
-		err := c.w.server.Finish(fd)
+		err := c.server.Finish(fd)
 		if err != nil && !errors.Is(err, listen.ErrNotASocket) && !errors.Is(err, listen.ErrLeaving) {
-			c.w.log.Warn(fmt.Sprintf("queries left by worker process %d: %v", s.owner, err))
+			c.log.Warn(fmt.Sprintf("queries left by worker process %d: %v", s.owner, err))
 		}
 	}
 	s.sockets = nil
 	c.drop(s)
-	c.w.o.Link.TookOver(s.owner)
+	c.link.TookOver(s.owner)
 }

@@ -118,7 +118,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	case module.Driver:
 		return nil, listen.Driver
 	}
-	if msg, ok := s.fast.Answer(s.in, &s.q, out, s.shape(from)); ok {
+	if msg, ok := s.fast.Answer(s.query.Partition, &s.q, out, s.shape(from)); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
 	}
@@ -128,10 +128,10 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 // ask asks the modules what becomes of the question.
 func (s *session) ask(from *listen.Client) module.Disposition {
 	q, m := &s.query, s.modules
+	q.Reset(s.in)
 	if len(m.Begin)+len(m.Produce) == 0 {
 		return module.Pass
 	}
-	q.Reset()
 	q.Subject.Type, q.Subject.Transport = s.q.Type, from.Transport()
 	q.Subject.Client, q.Subject.Local = unmapped(from.Addr), unmapped(from.Local)
 	if !q.Subject.SetName(s.q.Name) {

@@ -99,9 +99,10 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	if w.chain, err = newChain(w.host(), w.modules()); err != nil {
 		return nil, err
 	}
-	w.custody = newCustody(w)
+	w.custody = newCustody(w.ctx, o.Link, log, w.group)
 	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
 		Changed: w.custody.listensElsewhere})
+	w.custody.server = w.server
 	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, counters: w.counters}
 	return w, w.installGlobals()
 }
