@@ -151,12 +151,13 @@ func installKres(d *Daemon, v *views) {
 	}
 	slices.SortFunc(fields, func(a, b script.Field) int { return strings.Compare(a.Name, b.Name) })
 	d.VM.RegisterObject(script.Object{Name: "kres", Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v), Index: missing})
+	d.VM.Preload("kres")
 }
 
 // missing explains members of kres that do not exist yet.
 func missing(c *script.Call, key any) any {
 	switch key {
-	case "rr2str", "context", "packet", "rrset", "lru", "current_pkt", "kr_pkt_make_auth_header":
+	case "context", "packet", "rrset", "lru", "current_pkt", "kr_pkt_make_auth_header":
 		c.Raise(script.Usage(fmt.Sprintf("kres.%v is not available in this version", key)))
 	}
 	return nil
@@ -172,6 +173,7 @@ func kresFuncs(v *views) []script.Func {
 		script.Func{Name: "dname2str", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form as text; nil for nil", Fn: fromWire},
 		script.Func{Name: "dname2wire", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form", Fn: func(c *script.Call) error { return c.Return(c.String(1)) }},
 		script.Func{Name: "str2ip", Args: "address", Min: 1, Max: 1, Help: "the 4 or 16 octets of an IP address; nil for what is none", Fn: toIP},
+		script.Func{Name: "rr2str", Args: "record", Min: 1, Max: 2, Help: "a record of packet:section() as in a zone file", Fn: recordText},
 		script.Func{Name: "parse_rdata", Args: "{ 'TYPE data' }", Min: 1, Max: 1, Help: "RDATA in wire form", Fn: parseRData},
 		script.Func{Name: "mk_qflags", Args: "names", Max: 1, Help: "a set of flags", Fn: func(c *script.Call) error {
 			if set, ok := c.HandleOf(1, v.flags); ok {

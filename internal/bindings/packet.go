@@ -47,6 +47,12 @@ func packetClass() *script.Class {
 		read("rd", func(req *resolve.Request) any { return req.RD }),
 		read("cd", func(req *resolve.Request) any { return req.CD }),
 		read("dobit", func(req *resolve.Request) any { return req.DO }),
+		read("opcode", func(*resolve.Request) any { return 0 }),
+		read("qr", func(*resolve.Request) any { return true }),
+		read("ra", func(*resolve.Request) any { return true }),
+		read("empty", func(req *resolve.Request) any {
+			return len(req.Result.Answer)+len(req.Result.Authority)+len(req.Result.Additional) == 0
+		}),
 		read("ad", func(req *resolve.Request) any { return req.Result.Rank.IsSecure() }),
 		bit("aa", func(res *resolve.Result) *bool { return &res.AA }),
 		bit("tc", func(res *resolve.Result) *bool { return &res.TC }),

@@ -203,7 +203,6 @@ func TestKres(t *testing.T) {
 		step{"kres.parse_rdata({'A 192.0.2.1', 'TXT a b'})[2] == '\\1a\\1b'", "true\n"},
 		step{"kres.parse_rdata({'A nonsense'})", "ERROR error: bad argument #1 to 'kres.parse_rdata' ('A nonsense': …"},
 		step{"kres.parse_rdata({''})", "ERROR error: bad argument #1…"}, step{"kres.parse_rdata({5})", "ERROR error: bad argument #1…"},
-		step{"kres.rr2str({})", "ERROR error: kres.rr2str is not available in this version"},
 	)
 }
 

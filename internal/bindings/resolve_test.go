@@ -153,3 +153,53 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+// The example of the manual, as it is printed there.
+func TestTheManualsExampleOfResolve(t *testing.T) {
+	w, _ := withResolver(t)
+	example := `
+resolve('example.com', kres.type.A, kres.class.IN, 0,
+function (answer, req)
+   -- Check answer RCODE
+   local pkt = kres.pkt_t(answer)
+   if pkt:rcode() == kres.rcode.NOERROR then
+      -- Print matching records
+      local records = pkt:section(kres.section.ANSWER)
+      for i = 1, #records do
+         local rr = records[i]
+         if rr.type == kres.type.A then
+            print ('record:', kres.rr2str(rr))
+         end
+      end
+   else
+      print ('rcode: ', pkt:rcode())
+   end
+end)`
+	w.expect(step{example, "true\n"})
+	want := "record:\texample.com.\t60\tA\t192.0.2.1\n"
+	eventually(t, "the callback prints "+want, func() bool { return w.out.String() == want })
+}
+
+func TestAskingAPacket(t *testing.T) {
+	w, _ := withResolver(t)
+	w.expect(step{`resolve('www.example', 'A', 1, {}, function(p) print(todname('www.example') == p:qname(), p:qtype(), p:qclass(), p:rcode(), p:opcode(), p:qr(), p:rd(), p:ra(), p:aa(), p:tc(), p:ad(), p:cd(), p:dobit(), p:empty()) end)`, "true\n"})
+	want := "true\t1\t1\t0\t0\ttrue\ttrue\ttrue\tfalse\tfalse\tfalse\tfalse\tfalse\tfalse\n"
+	eventually(t, "the callback prints "+want, func() bool { return w.out.String() == want })
+}
+
+func TestRecordsAsText(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"require('kres') == kres, require('kres').type.A", "true\n"},
+		step{"kres.rr2str({owner = todname('a.example'), ttl = 5, class = 1, type = kres.type.MX, rdata = kres.parse_rdata({'MX 10 mail.example.'})[1]})", "a.example.\t5\tMX\t10 mail.example.\n"},
+		step{"kres.rr2str({owner = todname('.'), type = kres.type.TXT, rdata = kres.parse_rdata({'TXT \"a b\" \"c\"'})[1]})", ".\t0\tTXT\t\"a b\" \"c\"\n"},
+		step{"kres.rr2str({owner = todname('x'), type = 65280, rdata = '\\1\\255'})", "x.\t0\tTYPE65280\t\\# 2 01ff\n"},
+		step{"kres.rr2str({owner = todname('x'), type = kres.type.A, rdata = 'abc'})", "x.\t0\tTYPE1\t\\# 3 616263\n"},
+		step{"kres.rr2str({owner = todname('x'), type = kres.type.A, rdata = ''})", "x.\t0\tA\t…"},
+		step{"kres.rr2str({owner = 'x', type = 1, rdata = 'abcd'})", "ERROR …"},
+		step{"kres.rr2str({owner = todname('x'), type = 1.5, rdata = 'abcd'})", "ERROR …"},
+		step{"kres.rr2str({owner = todname('x'), type = 1})", "ERROR …"},
+		step{"kres.rr2str({owner = todname('x'), ttl = -1, type = 1, rdata = 'abcd'})", "ERROR …"},
+		step{"kres.rr2str(5)", "ERROR …"},
+	)
+}

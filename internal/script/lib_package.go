@@ -27,6 +27,10 @@ func (vm *VM) fixPackage(l *lua.State) {
 	vm.preload(l, "coroutine")
 }
 
+// Preload makes require(name) return the global of that name, which exists. For the
+// owner goroutine.
+func (vm *VM) Preload(name string) { vm.preload(vm.now.l, name) }
+
 // preload makes require(name) return the global library of that name.
 func (vm *VM) preload(l *lua.State, name string) {
 	l.Field(lua.RegistryIndex, "_LOADED")

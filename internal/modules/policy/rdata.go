@@ -1,10 +1,14 @@
 package policy
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/miekg/dns"
+
+	"kresd/internal/wire"
 )
 
 // ParseData is the RDATA in wire form of a type and its data as zone files write
@@ -24,4 +28,19 @@ func ParseData(text string) ([]byte, error) {
 	}
 	const header = 1 + 10 // the root as owner, then type, class, TTL and length (RFC 1035, section 3.2.1)
 	return buf[header:n], nil
+}
+
+// RecordText is a record on one line of a zone file: owner, TTL, type and data, with
+// tabs between (RFC 1035, section 5.1), or the data in hexadecimal digits where their
+// type is unknown or they do not fit it (RFC 3597, section 5).
+func RecordText(set wire.RRset, data []byte) string {
+	h := dns.RR_Header{Name: set.Owner.String(), Rrtype: set.Type, Class: set.Class, Ttl: set.TTL, Rdlength: uint16(len(data))}
+	rr, n, err := dns.UnpackRRWithHeader(h, data, 0)
+	if err != nil || n != len(data) {
+		rr = &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(data)}
+	}
+	// Its own text has the class behind the TTL, which here is always that of the
+	// question.
+	words := strings.SplitN(rr.String(), "\t", 5)
+	return strings.Join(append(words[:2:2], words[3:]...), "\t")
 }
