@@ -480,6 +480,33 @@ func TestDenialsOnDisk(t *testing.T) {
 	}
 }
 
+// A clear that does not succeed says so, whichever of its parts fails.
+func TestAClearThatFails(t *testing.T) {
+	w := openDisk(t, t.TempDir())
+	if err := w.disk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Remove(name(t, "x.example."), false, 10); err == nil {
+		t.Error("a clear of a closed store succeeds")
+	}
+	mem := newWorld(t)
+	mem.told(nsec3(t, secure, "example.", dnssec.Chain{}, [20]byte{1}, [20]byte{2}))
+	mem.Swap(failing{mem.mem})
+	if _, err := mem.Remove(name(t, "y.example."), false, 10); err == nil {
+		t.Error("a clear that leaves denials succeeds")
+	}
+}
+
+// failing is a Store that cannot remove denials.
+type failing struct{ *memStore }
+
+func (f failing) RemoveRange(prefix []byte, limit int, match func([]byte) bool) (int, error) {
+	if _, family, _, ok := splitKey(prefix); ok && isDenial(family) {
+		return 0, errors.New("not now")
+	}
+	return f.memStore.RemoveRange(prefix, limit, match)
+}
+
 // FuzzDenials: links that bear a right checksum, but hold anything. What is found is
 // a secure set of the zone under the key where it belongs.
 func FuzzDenials(f *testing.F) {

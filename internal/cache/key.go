@@ -137,7 +137,8 @@ const hashSHA1 = 1
 // isDenial tells whether a family holds denials of a zone's names.
 func isDenial(family byte) bool { return family == familyNSEC || family == familyNSEC3 }
 
-// splitKey takes a key apart: where it lies, the family, and what follows it.
+// splitKey takes a key apart: where it lies, the family, and what follows it. ok is
+// false for what is no key of a place.
 func splitKey(key []byte) (at place, family byte, rest []byte, ok bool) {
 	n, rest, err := dnsname.FromKey(key)
 	if err != nil || len(rest) < 2 || rest[0] != 0 {
@@ -149,6 +150,9 @@ func splitKey(key []byte) (at place, family byte, rest []byte, ok bool) {
 			return at, 0, nil, false
 		}
 		at.in, rest = resolve.Partition(binary.BigEndian.Uint64(rest[1:])), rest[9:]
+		if at.in == 0 || rest[0] == markPartition {
+			return at, 0, nil, false
+		}
 	}
 	return at, rest[0], rest[1:], true
 }

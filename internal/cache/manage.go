@@ -48,7 +48,7 @@ func (c *Cache) Remove(name dnsname.Name, exact bool, limit int) (int, error) {
 	// What was asked for before the clear can only be written until here
 	// (PutUnlessCleared), so that nothing comes behind the cut.
 	n, err := s.RemoveRange(prefix, limit, nil)
-	if err != nil || n == limit {
+	if err != nil {
 		return n, err
 	}
 	cut := denialCut{c: c, s: s, name: name, left: limit - n}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -276,6 +277,17 @@ func TestReferralsDSIsKept(t *testing.T) {
 	}
 	if o := w.peek(question(t, "other.example.", wire.TypeDS)); o.Kind != resolve.Pending {
 		t.Errorf("unasked: %+v", o)
+	}
+}
+
+// Where nothing is known of a failure but that it happened, the next client hears
+// that it is remembered (RFC 8914, section 4.14).
+func TestAFailureWithoutAReason(t *testing.T) {
+	w := newWorld(t)
+	q := question(t, "www.example.", wire.TypeA)
+	w.answered(q, resolve.Result{Rcode: wire.RcodeServFail, EDE: ede.None})
+	if req := w.request(q); !w.fails(req) || req.Result.EDE != ede.CachedError || req.Result.EDEText == "" {
+		t.Errorf("%+v", req.Result)
 	}
 }
 
