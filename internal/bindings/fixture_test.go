@@ -94,7 +94,7 @@ func (w *world) modules() []module.Module {
 			}
 			return &module.Instance{}, nil
 		}},
-		{Name: "hints", Help: "names and addresses", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots) }},
+		{Name: "hints", Help: "names and addresses", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots, nil) }},
 	}
 }
 

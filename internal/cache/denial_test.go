@@ -217,9 +217,8 @@ func TestOnlySecureDenialsAreStored(t *testing.T) {
 func TestAForwardersDenialsEndAtItsZone(t *testing.T) {
 	w := newWorld(t)
 	req := w.request(question(t, "x.sub.example.", wire.TypeA))
-	req.Scope = name(t, "sub.example.")
 	w.looked(req)
-	q := &resolve.Query{Question: req.Question, Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}, Outcome: denial(resolve.NXDomain,
+	q := &resolve.Query{Question: req.Question, Scope: name(t, "sub.example."), Cut: &zonecut.Cut{Name: dnsname.Root, Hints: true}, Outcome: denial(resolve.NXDomain,
 		soa(t, secure, "sub.example.", 60, 60), nsec(t, secure, "example.", "b.example.", "d.example."),
 		nsec(t, secure, "sub.example.", "a.sub.example.", "z.sub.example."))}
 	q.Options.Forward, q.Outcome.Origin = true, resolve.FromServer

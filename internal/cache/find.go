@@ -29,8 +29,6 @@ type found struct {
 	// cut is the closest delegation, above which nothing was looked for; nil when
 	// there is none or the search was final.
 	cut *zonecut.Cut
-	// stale tells that something was needed which has ended.
-	stale bool
 }
 
 func (f *found) nothing() bool { return f.Kind == resolve.Pending }

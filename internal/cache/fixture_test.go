@@ -98,7 +98,7 @@ func sign(s resolve.Set, labels int) resolve.Set {
 func (w *world) learn(q resolve.Question, o resolve.Outcome, qmod ...func(*resolve.Request)) *resolve.Query {
 	req := w.request(q, qmod...)
 	w.looked(req)
-	query := &resolve.Query{Question: q, Partition: req.PartitionOf(q.Name), Options: req.Options, Outcome: o}
+	query := &resolve.Query{Question: q, Partition: req.PartitionOf(q), Options: req.Options, Scope: req.Scope, Outcome: o}
 	query.Asked, query.Outcome.Origin = q, resolve.FromServer
 	w.layer.Consume(req, query, &wire.Msg{})
 	return query
@@ -120,7 +120,7 @@ func withDO(r *resolve.Request) { r.DO = true }
 func (w *world) peek(q resolve.Question, qmod ...func(*resolve.Request)) resolve.Outcome {
 	req := w.request(q, qmod...)
 	w.layer.Begin(req)
-	query := &resolve.Query{Question: q, Partition: req.PartitionOf(q.Name), Options: req.Options}
+	query := &resolve.Query{Question: q, Partition: req.PartitionOf(q), Options: req.Options}
 	if w.layer.Produce(req, query) != resolve.Done {
 		return resolve.Outcome{}
 	}
@@ -151,7 +151,7 @@ func (w *world) fails(req *resolve.Request) bool {
 // looked begins a request and looks for its answer.
 func (w *world) looked(req *resolve.Request) resolve.State {
 	w.layer.Begin(req)
-	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Partition: req.PartitionOf(req.Name), Options: req.Options})
+	return w.layer.Produce(req, &resolve.Query{Question: req.Question, Partition: req.PartitionOf(req.Question), Options: req.Options})
 }
 
 // client is a client's message.

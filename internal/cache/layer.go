@@ -43,9 +43,6 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Produce
 	}
 	f := c.find(asked(req, q), has)
-	if f.Kind == resolve.Alias && q.Forwards() && q.Options.Stub { // a chain whose end the server tells
-		f = c.chain(req, q.Question, when{now: req.Now}, nil)
-	}
 	if !f.nothing() {
 		return c.satisfied(req, q, f)
 	}
@@ -98,7 +95,7 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, _ *wire.Msg) res
 	if s == nil || !p.Looked || noCache(req, q) || q.Type == wire.TypeANY || !req.InForce() {
 		return resolve.Consume
 	}
-	t := stash{c: c, s: s, in: q.Partition, now: req.Now, seen: p.Clears, scope: scope(req, q)}
+	t := stash{c: c, s: s, in: q.Partition, now: req.Now, seen: p.Clears, scope: scope(q)}
 	if q.Name.IsSubdomainOf(t.scope) {
 		t.keep(q)
 	}
@@ -108,16 +105,15 @@ func (c *Cache) consume(req *resolve.Request, q *resolve.Query, _ *wire.Msg) res
 // scope is the name at and below which the answer to a query may be kept. The
 // servers of a zone cut have been held to their zone by iterate; forwarders, whose
 // cut is the root, are held to what they were configured for: of what they say
-// about a name that an alias led to, which is looked for in another partition,
-// nothing is kept.
-func scope(req *resolve.Request, q *resolve.Query) dnsname.Name {
+// about a name beyond that, nothing is kept.
+func scope(q *resolve.Query) dnsname.Name {
 	switch {
 	case !q.Forwards():
 		return dnsname.Root
-	case req.Scope == "":
-		return req.Name
+	case q.Scope == "":
+		return q.Name
 	}
-	return req.Scope
+	return q.Scope
 }
 
 func (c *Cache) finalize(req *resolve.Request) {

@@ -14,44 +14,56 @@ import (
 // ended over seconds ago, and with which TTL.
 type Allow func(q resolve.Question, over uint32) (ttl uint32, ok bool)
 
+// Ask has others asked for what an alias of old leads to; ok is false when they do not
+// tell.
+type Ask func(q resolve.Question) (o resolve.Outcome, ok bool)
+
 // Stale is the whole answer to a request from what is known and from what was
-// known less than grace seconds ago (RFC 8767). stale tells whether it needed the
-// latter. The outcome's Kind is Pending when there is no answer, or when allow
-// lets a part of it not be told.
-func (c *Cache) Stale(req *resolve.Request, grace int64, allow Allow) (o resolve.Outcome, stale bool) {
+// known less than grace seconds ago (RFC 8767), aliases followed. stale tells whether
+// it needed the latter. The outcome's Kind is Pending when there is no answer, or when
+// allow lets a part of it not be told. ask may be nil: nobody is asked.
+func (c *Cache) Stale(req *resolve.Request, grace int64, allow Allow, ask Ask) (o resolve.Outcome, stale bool) {
 	if c.current() == nil {
 		return o, false
 	}
-	f := c.chain(req, req.Question, when{req.Now, grace}, allow)
-	return f.Outcome, f.stale
-}
-
-// chain is what a question of a request leads to in the end, aliases followed, or
-// nothing: nobody is asked for what lacks. Where t has a grace, what ended within it
-// is taken for what is not known otherwise.
-func (c *Cache) chain(req *resolve.Request, q resolve.Question, t when, allow Allow) found {
-	stale := false
-	var before resolve.Outcome
+	q := req.Question
 	for range limits.MaxCNAMEChain + 1 {
-		w := wanted{Question: q, in: req.PartitionOf(q.Name), cd: req.CD || req.Options.AsksCD, when: when{now: t.now}, final: true}
-		f := c.find(w, inventory{})
-		if f.nothing() && t.grace > 0 {
-			w.when = t
-			f = c.expired(w, allow)
-			stale = stale || !f.nothing()
-		}
-		if f.nothing() {
+		var next resolve.Outcome
+		next, ended := c.link(req, q, stale, grace, allow, ask)
+		stale = stale || ended
+		if next.Kind == resolve.Pending {
 			break
 		}
-		f.Answer = append(before.Answer, f.Answer...)
-		f.Authority = append(before.Authority, f.Authority...)
-		if f.Kind != resolve.Alias {
-			f.stale = stale
-			return f
+		next.Answer = append(o.Answer, next.Answer...)
+		next.Authority = append(o.Authority, next.Authority...)
+		if next.Kind != resolve.Alias {
+			return next, stale
 		}
-		q.Name, before = f.Target, f.Outcome
+		q.Name, o = next.Target, next
 	}
-	return found{}
+	return resolve.Outcome{}, false
+}
+
+// link is one step of a chain: what the operator says, what is known, what those tell
+// who are asked, or what has ended, in this order. The servers of what stands before
+// the first link that has ended were not in reach, so that nobody has been asked yet for
+// what comes behind it (RFC 8767, section 5).
+func (c *Cache) link(req *resolve.Request, q resolve.Question, behind bool, grace int64, allow Allow, ask Ask) (o resolve.Outcome, ended bool) {
+	if o, ok := req.Owned(q, q != req.Question); ok {
+		return o, false
+	}
+	w := wanted{Question: q, in: req.PartitionOf(q), cd: req.CD || req.Options.AsksCD, when: when{now: req.Now}, final: true}
+	if f := c.find(w, inventory{}); !f.nothing() {
+		return f.Outcome, false
+	}
+	if behind && ask != nil {
+		if o, ok := ask(q); ok {
+			return o, false
+		}
+	}
+	w.grace = grace
+	f := c.expired(w, allow)
+	return f.Outcome, !f.nothing()
 }
 
 // expired is find among entries that have ended. What was learnt last counts,

@@ -18,7 +18,7 @@ func (w *world) stale(q resolve.Question, cd bool) (o resolve.Outcome, stale boo
 	o, stale = w.Stale(w.request(q, func(r *resolve.Request) { r.CD = cd }), aDay, func(q resolve.Question, over uint32) (uint32, bool) {
 		judged = append(judged, fmt.Sprintf("%s %d over %d", q.Name, q.Type, over))
 		return 1, true
-	})
+	}, nil)
 	return o, stale, judged
 }
 
@@ -41,7 +41,7 @@ func TestWhatIsOverIsFoundOnDemand(t *testing.T) {
 		t.Errorf("judged %q", got)
 	}
 	refuse := func(resolve.Question, uint32) (uint32, bool) { return 0, false }
-	if o, _ := w.Stale(w.request(q), aDay, refuse); o.Kind != resolve.Pending {
+	if o, _ := w.Stale(w.request(q), aDay, refuse, nil); o.Kind != resolve.Pending {
 		t.Errorf("refused and told all the same: %+v", o)
 	}
 	w.pass(aDay - 61)

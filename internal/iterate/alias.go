@@ -37,12 +37,18 @@ func (a *answer) chain() resolve.Outcome {
 			return o
 		}
 		from := name
-		if name = next; !a.knows(from, name) || met(o.Answer, name) {
+		if name = next; !a.mayTell(from, name) || met(o.Answer, name) {
 			break
 		}
 	}
 	o.Kind, o.Target = resolve.Alias, name
 	return o
+}
+
+// mayTell tells whether the message is heard about to, which an alias at from leads to:
+// the server knows it, and the operator has not named other servers for it.
+func (a *answer) mayTell(from, to dnsname.Name) bool {
+	return a.knows(from, to) && a.r.SameRoute(a.q, resolve.Question{Name: to, Type: a.q.Type, Class: a.q.Class})
 }
 
 // knows tells whether what the message says about to may be believed, after the

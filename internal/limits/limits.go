@@ -213,6 +213,7 @@ const (
 	StaleRefreshing = 32       // questions that are tried further behind a stale answer
 	StaleTold       = 512      // answers of old delegations' servers that are at hand, for ServfailTTL
 	HostsLine       = 64 << 10 // octets of a line of a hosts file
+	HostsWarnings   = 20       // wrong lines of a hosts file that the log names one by one
 )
 
 // The console and map().

@@ -13,10 +13,20 @@ import (
 // Snapshot is the loaded modules as the paths of queries see them.
 type Snapshot struct {
 	Layers []*resolve.Layer
-	// Begin and Produce are the hooks of Fast.
-	Begin, Produce []func(*Query) Disposition
-	Observe        []func(*Answered)
-	Tallies        []func() Tally
+	// Begin and Own are the hooks of Fast.
+	Begin, Own []func(*Query) Disposition
+	Observe    []func(*Answered)
+	Tallies    []func() Tally
+	// shapes are the functions Shape of the modules.
+	shapes []func() uint64
+}
+
+// Shape is p for the answers of those whose modules are configured alike.
+func (s *Snapshot) Shape(p resolve.Partition) resolve.Partition {
+	for _, shape := range s.shapes {
+		p = p.With(shape())
+	}
+	return p
 }
 
 // Chain is the loaded modules in order. Its methods that change it are for one
@@ -164,8 +174,8 @@ func (s *Snapshot) addFast(f *Fast) {
 	if f.Begin != nil {
 		s.Begin = append(s.Begin, f.Begin)
 	}
-	if f.Produce != nil {
-		s.Produce = append(s.Produce, f.Produce)
+	if f.Own != nil {
+		s.Own = append(s.Own, f.Own)
 	}
 }
 
@@ -178,6 +188,9 @@ func (c *Chain) publish() {
 		s.addFast(e.inst.Fast)
 		if e.inst.Observe != nil {
 			s.Observe = append(s.Observe, e.inst.Observe)
+		}
+		if e.inst.Shape != nil {
+			s.shapes = append(s.shapes, e.inst.Shape)
 		}
 		if e.inst.NewTally != nil {
 			s.Tallies = append(s.Tallies, e.inst.NewTally)

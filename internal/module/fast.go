@@ -10,18 +10,16 @@ import (
 // Fast is what a module does with a question on the thread that received it,
 // before any request is made of it: the same as its Layer would do, or less. The
 // hooks are called in the order of modules as those of layers are, all Begin
-// hooks before the first Produce hook. Any may be nil: not interested.
+// hooks before the first Own hook. Any may be nil: not interested.
 //
 // A hook must not allocate, wait, log or take a lock that another query holds.
 // What it answers its Layer must answer too.
 type Fast struct {
 	// Begin speaks for the hook Layer.Begin.
 	Begin func(*Query) Disposition
-	// Produce speaks for the hook Layer.Produce. It is asked before the cache,
-	// wherever the module stands, so the Layer must come before the cache with what is
-	// answered here. It is not called for questions of type ANY, which no layer
-	// produces an answer to.
-	Produce func(*Query) Disposition
+	// Own speaks for the hook Layer.Own, and is asked before the cache, too. What it
+	// answers to questions of type ANY is not given: no layer answers those.
+	Own func(*Query) Disposition
 }
 
 // Disposition is what becomes of a question on the thread that received it.
@@ -51,6 +49,9 @@ type Query struct {
 	// with the request's (a view with forwarders of its own).
 	Partition resolve.Partition
 
+	// Own are the hooks Fast.Own of the modules.
+	Own []func(*Query) Disposition
+
 	answer  *reply.Prepared
 	counter Counter
 	room    reply.Prepared
@@ -61,6 +62,19 @@ type Counter interface{ Hit() }
 
 // Reset forgets the question before. in is the partition of the configuration.
 func (q *Query) Reset(in resolve.Partition) { q.answer, q.counter, q.Partition = nil, nil, in }
+
+// Owned tells whether a module answers the question on the operator's word.
+func (q *Query) Owned() bool { return q.AskOwners() != Pass }
+
+// AskOwners asks the Own hooks in their order what becomes of the question.
+func (q *Query) AskOwners() Disposition {
+	for _, own := range q.Own {
+		if d := own(q); d != Pass {
+			return d
+		}
+	}
+	return Pass
+}
 
 // Answer answers the question. by, unless it is nil, is told if the client gets
 // this answer: where it does not fit, the driver has to word it.

@@ -37,8 +37,9 @@ type Host struct {
 
 // Cache is the worker's cache as modules may use it.
 type Cache interface {
-	// Stale looks for an answer that ended less than grace seconds ago.
-	Stale(req *resolve.Request, grace int64, allow cache.Allow) (o resolve.Outcome, stale bool)
+	// Stale looks for an answer that ended less than grace seconds ago. ask is for what
+	// aliases of old lead to, and may be nil.
+	Stale(req *resolve.Request, grace int64, allow cache.Allow, ask cache.Ask) (o resolve.Outcome, stale bool)
 	// StaleCut is the delegation that led to a name until less than grace seconds
 	// ago; nil if there was none, or one that is alive is as close.
 	StaleCut(in resolve.Partition, name dnsname.Name, now, grace int64) *zonecut.Cut

@@ -30,6 +30,11 @@ type Instance struct {
 	// once; NewTally makes what a listener's thread tells of its own answers.
 	Observe  func(*Answered)
 	NewTally func() Tally
+	// Shape is a number for what of the module's configuration shapes the answers to
+	// other questions than those that the module answers itself, and is not the DNS: they
+	// are kept for those who have the same (resolve.Partitions). It is the same in all
+	// processes, and 0 where there is nothing. It is called for each batch of questions.
+	Shape func() uint64
 	// Config takes the value that a script gave: nil, bool, float64, string or
 	// *luavalue.Table.
 	Config func(value any) error

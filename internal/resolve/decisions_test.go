@@ -230,18 +230,34 @@ func TestWhoWantsFreshDataTakesNoLease(t *testing.T) {
 // The target of an alias inherits what the client wants, and nothing of where the
 // alias came from.
 func TestWhatTheTargetOfAnAliasInherits(t *testing.T) {
+	const sibling dnsname.Name = "\x07sibling\x00"
 	for _, c := range []struct {
 		name    string
 		forward bool
+		byName  bool
 		target  dnsname.Name
 		want    Options
 	}{
-		{"by iteration", false, far, Options{NoIPv4: true}},
-		{"below the rule's cut", true, www, Options{NoIPv4: true, Forward: true}},
-		{"outside of it", true, far, Options{NoIPv4: true}},
+		{"by iteration", false, false, far, Options{NoIPv4: true}},
+		{"of servers for all names", true, false, far, Options{NoIPv4: true, Forward: true}},
+		{"in the scope of the rule, about which no rule says anything", true, true, www, Options{NoIPv4: true}},
+		{"of servers that a rule chose, elsewhere", true, true, far, Options{NoIPv4: true}},
+		{"that a rule sends to a stub", true, true, sibling, Options{NoIPv4: true, Stub: true}},
+		{"that a rule sends to a stub, after iteration", false, false, sibling, Options{NoIPv4: true, Stub: true}},
 	} {
 		s, q, _ := alone()
 		q.Name = example
+		s.r.Name, s.r.ByName = example, c.byName
+		s.r.Options.Forward = c.forward
+		if c.forward {
+			s.r.Cut = &zonecut.Cut{Hints: true}
+		}
+		s.r.layers = []*Layer{{}, {Route: func(_ *Request, q Question) *Route {
+			if q.Name != sibling {
+				return nil
+			}
+			return &Route{Cut: &zonecut.Cut{Hints: true}, Scope: sibling, Stub: true}
+		}}}
 		q.Options = Options{NoIPv4: true, FromCache: true, Forward: c.forward}
 		q.Cut.Hints = c.forward
 		q.Outcome = Outcome{Kind: Alias, Target: c.target}
@@ -249,7 +265,7 @@ func TestWhatTheTargetOfAnAliasInherits(t *testing.T) {
 			t.Fatal(err)
 		}
 		sub := q.run.alias
-		if sub.Options != c.want || (sub.Cut != nil) != c.want.Forward {
+		if sub.Options != c.want || (sub.Cut != nil) != (c.want.Forward || c.want.Stub) || (sub.Partition != s.r.Partition.Data) != (sub.Cut != nil) {
 			t.Errorf("%s: options %+v, cut %v; want %+v", c.name, sub.Options, sub.Cut, c.want)
 		}
 	}

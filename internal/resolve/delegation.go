@@ -99,6 +99,9 @@ func (s *solver) exhausted(q *Query) error {
 	if s.await(q) || s.r.ctx.Err() != nil {
 		return nil // the loop goes on, or says why it ends
 	}
+	if s.askOnceMore(q) {
+		return nil
+	}
 	if q.HoldsBack() {
 		q.Outcome = *q.run.retry.reserve
 		q.Outcome.Origin = HeldBack
@@ -110,6 +113,18 @@ func (s *solver) exhausted(q *Query) error {
 		return nil
 	}
 	return s.gaveUp(q)
+}
+
+// askOnceMore asks a server of the operator's again that has answered SERVFAIL, once for
+// a query: there is no other, and a resolver fails now and then where its next try
+// does not.
+func (s *solver) askOnceMore(q *Query) bool {
+	if !q.Forwards() || q.run.retry.insisted || q.HoldsBack() || !q.run.faults.failing(q.Server.Addr) {
+		return false
+	}
+	q.run.retry.insisted, q.run.retry.again = true, q.Server.Addr
+	q.enter(phaseAsk)
+	return true
 }
 
 // askParent goes one cut up, once for a query and seldom for a zone.
@@ -173,5 +188,5 @@ func (s *solver) tellCut(q *Query) {
 	if s.r.Tell == nil {
 		return
 	}
-	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: s.r.scope(), Now: s.r.Now})
+	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: q.Scope, Now: s.r.Now})
 }

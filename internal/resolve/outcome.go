@@ -101,6 +101,9 @@ type Outcome struct {
 	Signer dnsname.Name
 	// Cached tells that all of it came from the cache.
 	Cached bool
+	// Own tells that some of it is said on the operator's word. It holds only as long
+	// as the operator says so, and is not kept.
+	Own bool
 }
 
 // hideProofs leaves out what only a client with DO set wants to see beside an
@@ -157,6 +160,7 @@ func (res *Result) take(o *Outcome) {
 	res.Answer, res.Authority = once(o.Answer), once(o.Authority)
 	res.Rank = lowestRank(o)
 	res.Cached = o.Cached
+	res.NoCache = res.NoCache || o.Own
 }
 
 // once leaves out sets that are there already: a chain can pass the same DNAME

@@ -107,13 +107,22 @@ func (r *Request) join(current func() Partitions) {
 }
 
 // settle takes into account what the Begin hooks decided: the options of the request,
-// and who is asked. What the servers of a forwarding rule say is for those who ask
-// the same servers in the same way about the same names.
+// and who is asked.
 func (r *Request) settle() {
 	r.Partition.Data = r.Partition.Data.With(r.Options.shaping())
-	if kind := bits("rule", r.Options.Forward, r.Options.Stub); kind != 0 && r.Cut != nil && r.Cut.Hints {
-		r.forwarded = r.Partition.Data.With(Servers(r.Cut)).WithText(string(r.scope())).With(kind)
+	if own := r.own(); own.Cut != nil {
+		r.forwarded = r.partition(&own)
 	}
+}
+
+// partition is where data are looked for and kept that are had by a route. What the
+// servers of a forwarding rule say is for those who ask the same servers in the same
+// way about the same names.
+func (r *Request) partition(t *Route) Partition {
+	if t.Cut == nil {
+		return r.Partition.Data
+	}
+	return r.Partition.Data.With(Servers(t.Cut)).WithText(string(t.Scope)).With(bits("rule", !t.Stub, t.Stub))
 }
 
 // scope is the name at and below which the servers of Cut may be believed.
@@ -124,14 +133,11 @@ func (r *Request) scope() dnsname.Name {
 	return r.Scope
 }
 
-// PartitionOf is where data about name are looked for that the request's own
-// question leads to: those of its forwarding rule's servers where the rule is for
-// the name, else what iteration learnt.
-func (r *Request) PartitionOf(name dnsname.Name) Partition {
-	if r.forwarded != 0 && name.IsSubdomainOf(r.scope()) {
-		return r.forwarded
-	}
-	return r.Partition.Data
+// PartitionOf is where data are looked for about a question to which the request's
+// own leads: those of the servers of its route, else what iteration learnt.
+func (r *Request) PartitionOf(q Question) Partition {
+	route := r.RouteOf(q)
+	return r.partition(&route)
 }
 
 // Failures is the partition in which it is remembered that the request failed.

@@ -24,7 +24,7 @@ func partitionsOf(change func(*Request)) (data, failures Partition) {
 	r.join(nil)
 	change(r)
 	r.settle()
-	return r.PartitionOf(r.Name), r.Failures()
+	return r.PartitionOf(r.Question), r.Failures()
 }
 
 // Whatever decides who is asked and what is believed of them tells partitions
@@ -82,11 +82,18 @@ func TestWhatTellsPartitionsApart(t *testing.T) {
 }
 
 func TestOnlyTheNamesOfARuleAreItsPartitions(t *testing.T) {
-	r := &Request{Question: Question{Name: "\x03www\x07example\x00", Type: 1, Class: 1}, Options: Options{Forward: true}, Cut: forwarder(0, "192.0.2.1"), Scope: "\x07example\x00"}
+	r := &Request{Question: Question{Name: "\x03www\x07example\x00", Type: 1, Class: 1}, Options: Options{Forward: true}, Cut: forwarder(0, "192.0.2.1"), Scope: "\x07example\x00", ByName: true}
+	r.layers = []*Layer{{Route: func(r *Request, q Question) *Route {
+		if !q.Name.IsSubdomainOf(r.Scope) {
+			return nil
+		}
+		return &Route{Cut: r.Cut, Scope: r.Scope}
+	}}}
 	r.settle()
 	for name, own := range map[dnsname.Name]bool{"\x07example\x00": true, "\x01a\x03www\x07example\x00": true, "\x03www\x03net\x00": false, dnsname.Root: false} {
-		if got := r.PartitionOf(name) != r.Partition.Data; got != own {
-			t.Errorf("%s: in the rule's partition %v, want %v", name, got, own)
+		got := r.PartitionOf(Question{Name: name, Type: 1, Class: 1})
+		if got != r.Partition.Data != own || own && got != r.PartitionOf(r.Question) {
+			t.Errorf("%s: partition %x; the rule's %v", name, got, own)
 		}
 	}
 }

@@ -25,6 +25,9 @@ type Query struct {
 	Partition Partition
 	// Cut is the zone whose servers are asked; nil until it is looked up.
 	Cut *zonecut.Cut
+	// Scope is the name at and below which the servers of Cut may be believed by others,
+	// where the operator chose them.
+	Scope dnsname.Name
 	// Asked is the question that goes upstream: the query's own, or a minimised one
 	// (RFC 9156).
 	Asked Question
@@ -127,6 +130,8 @@ type retry struct {
 	// again is a server to be asked once more, and plain one that is asked without
 	// EDNS.
 	again, plain netip.AddrPort
+	// insisted tells that a server that failed was asked once more, for want of another.
+	insisted bool
 	// reserve is an outcome that nobody vouches for; it is taken when no server has a
 	// better one.
 	reserve *Outcome
@@ -392,6 +397,16 @@ func (b *faults) note(one fault) {
 		}
 	}
 	*b = append(*b, one)
+}
+
+// failing tells whether the last that an address did was to answer SERVFAIL.
+func (b faults) failing(addr netip.AddrPort) bool {
+	for i := range b {
+		if b[i].addr == addr {
+			return b[i].err == nil && b[i].rcode == wire.RcodeServFail
+		}
+	}
+	return false
 }
 
 // of finds what an address of ns did; nil when it was not asked.

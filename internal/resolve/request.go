@@ -53,6 +53,13 @@ type Request struct {
 	// others too: what they say about other names is told to this client and not
 	// kept (MaginotDNS, CVE-2021-25220). "": the question's own name.
 	Scope dnsname.Name
+	// ByName tells that Cut was chosen by the name in the question, so that the Route
+	// hooks choose for the names that its aliases lead to. Else Cut is for all of them
+	// about which those hooks say nothing.
+	ByName bool
+	// Inner tells that an alias of another request led to the question, which has been
+	// judged: no Begin hook is called, and who is asked is what the Route hooks say.
+	Inner bool
 	// Join tells requests apart that ask the same but are treated differently by a
 	// module: only those with equal Join share one resolution.
 	Join string
@@ -67,6 +74,7 @@ type Request struct {
 	// any request may take.
 	Patience time.Duration
 
+	layers    []*Layer
 	inForce   func() Partitions
 	began     Partitions // the configuration's then
 	forwarded Partition  // of what the servers of a forwarding rule say; 0: no such rule
@@ -154,6 +162,15 @@ type Layer struct {
 	// Accept is called once when no Begin hook of any layer has answered the request:
 	// its Options, its Cut and its Partition are final, and it will be resolved.
 	Accept func(*Request)
+	// Route says whose servers are asked for a question that an alias led to; nil:
+	// nothing is said about it. It is asked at every step of a chain. What judges the
+	// client's question does not belong here.
+	Route func(*Request, Question) *Route
+	// Own answers a question on the operator's word, which comes before all that is
+	// remembered or looked up: it is asked of all layers before any Produce hook, for
+	// the aliases' targets and the resolver's own questions (sub), too. It changes
+	// nothing.
+	Own func(r *Request, q Question, sub bool) (o Outcome, ok bool)
 	// Produce may answer a query without the network by setting its Outcome and
 	// returning Done; any other state lets the next layer try.
 	Produce func(*Request, *Query) State

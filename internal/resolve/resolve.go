@@ -26,7 +26,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	r.Plan.counters = d.cfg.Counters
 	r.join(d.cfg.Partitions)
 	r.Result = Result{EDE: ede.None}
-	r.ctx = ctx
+	r.ctx, r.layers = ctx, layers
 	d.contain(r, func() {
 		if !begin(layers, r) {
 			accept(layers, r)
@@ -63,6 +63,10 @@ func (d *Driver) answer(ctx context.Context, layers []*Layer, r *Request) {
 
 // begin runs the Begin hooks and tells whether the request is answered.
 func begin(layers []*Layer, r *Request) bool {
+	if r.Inner {
+		r.take(r.ruled(r.Question))
+		return false
+	}
 	for _, l := range layers {
 		if l.Begin == nil {
 			continue

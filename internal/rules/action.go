@@ -41,8 +41,10 @@ func (d Decision) then() resolve.AfterRule {
 // changed once made.
 type Action struct {
 	name string
-	// cut is where FORWARD and STUB send questions.
-	cut *zonecut.Cut
+	// cut is where FORWARD and STUB send questions, stub the latter; resolves is set
+	// where a question is resolved as if there were no rules.
+	cut            *zonecut.Cut
+	stub, resolves bool
 	// run does it.
 	run func(h *Hit) Decision
 	// foresee says what run would come to, without a request; at is how many octets
@@ -58,7 +60,7 @@ func (a *Action) String() string { return a.name }
 
 // Do runs the action outside of a rule, for a script.
 func (a *Action) Do(h *Hit) Decision {
-	h.Subject = SubjectOf(h.Req)
+	h.Subject, h.Picked = SubjectOf(h.Req), true
 	return a.run(h)
 }
 
@@ -72,6 +74,8 @@ type Hit struct {
 	// Scope is all that the rule is for. What a script chose by its own lights may
 	// be for the one name only.
 	Scope dnsname.Name
+	// Picked tells that a script chose the action by its own lights.
+	Picked bool
 	// Post tells that the rule is for answers, and the Result is one.
 	Post bool
 }
@@ -104,7 +108,7 @@ func resolved(*Subject, int) (Decision, *reply.Prepared, bool) { return Stop, ni
 
 // Pass lets a question pass all further rules, those about special names too.
 func Pass() *Action {
-	return &Action{name: "PASS", run: func(*Hit) Decision { return Stop }, foresee: resolved}
+	return &Action{name: "PASS", resolves: true, run: func(*Hit) Decision { return Stop }, foresee: resolved}
 }
 
 // Drop makes a request fail.

@@ -13,7 +13,7 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// Forward sends questions, and what they lead to, to other resolvers.
+// Forward sends questions to other resolvers.
 func Forward(targets []string) (*Action, error) {
 	return elsewhere("FORWARD", targets, resolve.Options{Forward: true, WholeName: true}, resolve.Options{Stub: true})
 }
@@ -29,10 +29,10 @@ func elsewhere(name string, targets []string, set, clear resolve.Options) (*Acti
 	if err != nil {
 		return nil, fmt.Errorf("policy.%s: %w", name, err)
 	}
-	return &Action{name: name, cut: cut, foresee: resolved, run: func(h *Hit) Decision {
+	return &Action{name: name, cut: cut, stub: set.Stub, foresee: resolved, run: func(h *Hit) Decision {
 		if !h.Post {
 			h.Req.Options = h.Req.Options.Without(clear).With(set)
-			h.Req.Cut, h.Req.Scope = cut, h.Scope
+			h.Req.Cut, h.Req.Scope, h.Req.ByName = cut, h.Scope, !h.Picked
 		}
 		return Stop
 	}}, nil

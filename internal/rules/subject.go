@@ -39,9 +39,12 @@ func SubjectOf(req *resolve.Request) *Subject {
 }
 
 // Become makes s a request as filters look at it, in the place of what it was.
-func (s *Subject) Become(req *resolve.Request) {
-	s.Type, s.Client, s.Local, s.Transport, s.Result = req.Type, req.Client, req.Local, req.Transport, nil
-	s.labels, s.len, s.shown = req.Name.Labels(), copy(s.buf[:], req.Name), false
+func (s *Subject) Become(req *resolve.Request) { s.stepOf(req, req.Question) }
+
+// stepOf makes s a question to which the request has led.
+func (s *Subject) stepOf(req *resolve.Request, q resolve.Question) {
+	s.Type, s.Client, s.Local, s.Transport, s.Result = q.Type, req.Client, req.Local, req.Transport, nil
+	s.labels, s.len, s.shown = q.Name.Labels(), copy(s.buf[:], q.Name), false
 }
 
 // Shown tells whether an action has seen s since Become and may have kept it.

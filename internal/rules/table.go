@@ -195,7 +195,7 @@ func (t *Table) Try(req *resolve.Request, s *Subject, post bool) Decision {
 func (r *Rule) choose(h *Hit, sure bool) *Action {
 	switch {
 	case r.Pick != nil:
-		h.Zone = dnsname.Root
+		h.Zone, h.Picked = dnsname.Root, true
 		return r.Pick(h.Req)
 	case !sure: // a name made to exhaust the pattern must not slip through
 		return Drop()
@@ -261,6 +261,34 @@ func (t *Table) Decide(s *Subject) Decided {
 		default:
 			d.Entry = e
 			return d
+		}
+	}
+}
+
+// Route is whose servers the rules say are asked for a question to which a request has
+// led: those of the first rule about its name that forwards or lets everything pass.
+// Rules that judge what a client asks are not for it, and functions of scripts have
+// spoken about the request. nil: no rule says anything.
+func (t *Table) Route(req *resolve.Request, q resolve.Question) *resolve.Route {
+	if t.Fingerprint() == 0 {
+		return nil
+	}
+	s := &Subject{}
+	s.stepOf(req, q)
+	w := t.state.Load().walk(s)
+	for {
+		e, at, sure := w.next()
+		if e == nil {
+			return nil
+		}
+		if e.Rule.Pick != nil || !sure {
+			continue
+		}
+		switch a := e.Rule.Action; {
+		case a.cut != nil:
+			return &resolve.Route{Cut: a.cut, Scope: q.Name[at:], Stub: a.stub}
+		case a.resolves:
+			return &resolve.Route{}
 		}
 	}
 }

@@ -173,18 +173,66 @@ func TestAHintComesBeforeTheCache(t *testing.T) {
 	}
 }
 
-// Rules come before hints, on both ways and wherever the modules stand.
+// Rules of the operator's come before hints, on both ways and wherever the modules
+// stand.
 func TestARuleComesBeforeAHint(t *testing.T) {
 	for _, place := range []string{"hints", "hints > iterate"} {
 		l := newLawful(t)
-		l.configure("modules.load('" + place + "') hints.set('a.test 192.0.2.77')")
+		l.configure("modules.load('" + place + "') hints.set('a.test 192.0.2.77') rule = policy.add(policy.suffix(policy.DENY, policy.todnames{ 'a.test' }))")
 		for _, want := range []int{dns.RcodeNameError, dns.RcodeSuccess} {
 			msg, v := byCache(t, l.s, shapes[1].message("a.test.", dns.TypeA), someone)
 			if v != listen.Reply || int(msg[3]&15) != want {
 				t.Errorf("%s: %v %x, want rcode %d", place, v, msg, want)
 			}
 			l.agrees(shapes[1], "a.test.", dns.TypeA)
-			l.configure("policy.add(policy.suffix(policy.PASS, policy.todnames{ 'a.test' }))")
+			l.configure("policy.del(rule.id)")
+		}
+	}
+}
+
+// Built-in zones serve what the operator says nothing about (RFC 6303, section 3): hints
+// in them win, on both ways and wherever the modules stand, and the rest is denied.
+func TestAHintComesBeforeANameOfSpecialUse(t *testing.T) {
+	for _, place := range []string{"hints", "hints > iterate", "hints < policy"} {
+		l := newLawful(t)
+		l.configure("modules.load('" + place + "') hints.set('nas.home.arpa 10.0.0.5') hints.set('tv.local 10.0.0.6') hints.set('a.test fd00::7') hints.set('host.localhost 127.0.1.1')")
+		for _, c := range []struct {
+			name           string
+			qtype          uint16
+			rcode, records int
+		}{
+			{"nas.home.arpa.", dns.TypeA, dns.RcodeSuccess, 1},
+			{"NAS.home.ARPA.", dns.TypeA, dns.RcodeSuccess, 1},
+			{"nas.home.arpa.", dns.TypeAAAA, dns.RcodeSuccess, 0},
+			{"nas.home.arpa.", dns.TypeSOA, dns.RcodeSuccess, 0},
+			{"tv.local.", dns.TypeA, dns.RcodeSuccess, 1},
+			{"a.test.", dns.TypeAAAA, dns.RcodeSuccess, 1},
+			{"host.localhost.", dns.TypeA, dns.RcodeSuccess, 1},
+			{"5.0.0.10.in-addr.arpa.", dns.TypePTR, dns.RcodeSuccess, 1},
+			{"1.1.0.127.in-addr.arpa.", dns.TypePTR, dns.RcodeSuccess, 1},
+			{"7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.", dns.TypePTR, dns.RcodeSuccess, 1},
+			{"none.home.arpa.", dns.TypeA, dns.RcodeNameError, 0},
+			{"x.nas.home.arpa.", dns.TypeA, dns.RcodeNameError, 0},
+			{"home.arpa.", dns.TypeA, dns.RcodeNameError, 0},
+			{"none.local.", dns.TypeA, dns.RcodeNameError, 0},
+			{"8.0.0.10.in-addr.arpa.", dns.TypePTR, dns.RcodeNameError, 0},
+			{"localhost.", dns.TypeA, dns.RcodeSuccess, 1},
+		} {
+			if m := l.ask(c.name, c.qtype, transport.UDP); m.Rcode != c.rcode || len(m.Answer) != c.records {
+				t.Errorf("%s: %s %d: the driver answers %v", place, c.name, c.qtype, m)
+			}
+			if !l.agrees(shapes[1], c.name, c.qtype) {
+				t.Errorf("%s: %s %d: the listener's thread does not answer", place, c.name, c.qtype)
+			}
+		}
+		l.configure("hints.use_nodata(false)") // the other types are nobody's, and do not leak
+		if m := l.ask("nas.home.arpa.", dns.TypeTXT, transport.UDP); m.Rcode != dns.RcodeNameError {
+			t.Errorf("%s: without NODATA: %v", place, m)
+		}
+		l.agrees(shapes[1], "nas.home.arpa.", dns.TypeTXT)
+		l.configure("hints.use_nodata(true) hints.del('nas.home.arpa')")
+		if m := l.ask("nas.home.arpa.", dns.TypeA, transport.UDP); m.Rcode != dns.RcodeNameError {
+			t.Errorf("%s: without the hint: %v", place, m)
 		}
 	}
 }
@@ -242,8 +290,8 @@ func TestEveryModuleIsAskedEarly(t *testing.T) {
 	}
 	for last, want := range map[module.Disposition]string{module.Pass: "a b c d e", module.Drop: "a b c d", module.Driver: "a b c d"} {
 		s := &session{modules: &module.Snapshot{
-			Begin:   []func(*module.Query) module.Disposition{hook("a", module.Pass), hook("b", module.Pass)},
-			Produce: []func(*module.Query) module.Disposition{hook("c", module.Pass), hook("d", last), hook("e", module.Pass)},
+			Begin: []func(*module.Query) module.Disposition{hook("a", module.Pass), hook("b", module.Pass)},
+			Own:   []func(*module.Query) module.Disposition{hook("c", module.Pass), hook("d", last), hook("e", module.Pass)},
 		}}
 		if s.q.Parse(shapes[1].message("www.example.", dns.TypeA)) != wire.Fine {
 			t.Fatal("no question")

@@ -14,7 +14,7 @@ import (
 // the configuration keeps ready: nobody has to be told of a change.
 func (w *Worker) partitions() resolve.Partitions {
 	data := resolve.Partition(0).With(w.roots.fingerprint.Load()).With(w.rules.anchors.Snapshot().Fingerprint())
-	p := resolve.Partitions{Data: data, Answers: data.With(w.rules.fingerprint.Load())}
+	p := resolve.Partitions{Data: data, Answers: w.chain.Snapshot().Shape(data.With(w.rules.fingerprint.Load()))}
 	v4, v6 := w.settings.Outgoing()
 	for _, a := range [...]netip.Addr{v4, v6} { // what one address reaches another may not
 		if a.IsValid() {

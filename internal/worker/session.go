@@ -129,9 +129,10 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 func (s *session) ask(from *listen.Client) module.Disposition {
 	q, m := &s.query, s.modules
 	q.Reset(s.in)
-	if len(m.Begin)+len(m.Produce) == 0 {
+	if len(m.Begin)+len(m.Own) == 0 {
 		return module.Pass
 	}
+	q.Own = m.Own
 	q.Subject.Type, q.Subject.Transport = s.q.Type, from.Transport()
 	q.Subject.Client, q.Subject.Local = unmapped(from.Addr), unmapped(from.Local)
 	if !q.Subject.SetName(s.q.Name) {
@@ -147,12 +148,7 @@ func (s *session) ask(from *listen.Client) module.Disposition {
 	if s.q.Type == wire.TypeANY {
 		return module.Driver
 	}
-	for _, produce := range m.Produce {
-		if d := produce(q); d != module.Pass {
-			return d
-		}
-	}
-	return module.Pass
+	return q.AskOwners()
 }
 
 // give words the answer of a module. While every step of a request is written to

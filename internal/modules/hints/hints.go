@@ -30,15 +30,16 @@ type hints struct {
 	nodata atomic.Bool
 	ttl    atomic.Uint32 // seconds
 	roots  Roots
+	warn   func(line string)
 }
 
 // Open makes an instance of the module.
-func Open(roots Roots) (*module.Instance, error) {
-	h := &hints{roots: roots}
+func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
+	h := &hints{roots: roots, warn: warn}
 	h.table.Store(newTable())
 	h.nodata.Store(true)
 	return &module.Instance{
-		Layer: h.layer(), Fast: &module.Fast{Produce: h.fast}, Config: h.config, Functions: h.functions(),
+		Layer: h.layer(), Fast: &module.Fast{Own: h.fast}, Shape: h.shape, Config: h.config, Functions: h.functions(),
 		Get: func(name string) (any, error) { return h.get(name) },
 		Set: func(name string, v any) error {
 			addr, ok := v.(string)
@@ -132,7 +133,28 @@ func (h *hints) config(value any) error {
 	if path == "" {
 		return nil
 	}
-	return h.change(func(t *table) error { return t.loadHosts(path) })
+	_, err = h.load(path)
+	return err
+}
+
+// shape tells tables apart: the answers to other names hold what these names come to,
+// where an alias leads to one.
+func (h *hints) shape() uint64 {
+	sum := h.table.Load().sum
+	if sum != 0 && h.nodata.Load() {
+		sum++
+	}
+	return sum
+}
+
+// load adds what the hosts file at path says and tells how many of its lines were
+// skipped, about which the log has the rest.
+func (h *hints) load(path string) (skipped int, err error) {
+	err = h.change(func(t *table) error {
+		skipped, err = t.loadHosts(path, h.warn)
+		return err
+	})
+	return skipped, err
 }
 
 func optionPath(value any) (string, error) {
@@ -153,14 +175,18 @@ func optionPath(value any) (string, error) {
 }
 
 // addHosts tells of a failure in its result, like the other functions that
-// change hints, with the reason beside it.
+// change hints, with the reason beside it, and of lines that were skipped.
 func (h *hints) addHosts(args []any) ([]any, error) {
 	path, err := optText(args, "/etc/hosts")
 	if err != nil {
 		return nil, err
 	}
-	if err := h.change(func(t *table) error { return t.loadHosts(path) }); err != nil {
+	skipped, err := h.load(path)
+	switch {
+	case err != nil:
 		return []any{(&luavalue.Table{}).Add("result", false).Add("error", err.Error())}, nil
+	case skipped > 0:
+		return []any{(&luavalue.Table{}).Add("result", true).Add("skipped", float64(skipped))}, nil
 	}
 	return result(true), nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
 	"kresd/internal/reply"
@@ -18,7 +19,10 @@ import (
 	"kresd/internal/zonecut"
 )
 
-type roots struct{ cut *zonecut.Cut }
+type roots struct {
+	cut   *zonecut.Cut
+	warns []string
+}
 
 func (r *roots) RootHints() *zonecut.Cut {
 	if r.cut == nil {
@@ -32,7 +36,7 @@ func (r *roots) ReadRootHints(string) (*zonecut.Cut, error) { return nil, os.Err
 func open(t *testing.T) (*module.Instance, *roots) {
 	t.Helper()
 	r := &roots{}
-	i, err := Open(r)
+	i, err := Open(r, func(line string) { r.warns = append(r.warns, line) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,15 +58,9 @@ func fn(t *testing.T, i *module.Instance, name string, args ...any) any {
 	return nil
 }
 
-func ask(i *module.Instance, name string, qtype uint16) (resolve.Outcome, bool, *resolve.Request) {
+func ask(i *module.Instance, name string, qtype uint16) (resolve.Outcome, bool) {
 	n, _ := dnsname.Parse(name)
-	req := &resolve.Request{}
-	q := &resolve.Query{Question: resolve.Question{Name: n, Type: qtype, Class: wire.ClassIN}}
-	done := i.Layer.Produce(req, q) == resolve.Done
-	if done {
-		i.Layer.Finalize(req)
-	}
-	return q.Outcome, done, req
+	return i.Layer.Own(nil, resolve.Question{Name: n, Type: qtype, Class: wire.ClassIN}, false)
 }
 
 func TestAnswersFromATableAndAHostsFile(t *testing.T) {
@@ -75,39 +73,98 @@ func TestAnswersFromATableAndAHostsFile(t *testing.T) {
 	if err := i.Config((&luavalue.Table{}).Add("file", path)); err != nil {
 		t.Fatal(err)
 	}
-	out, done, req := ask(i, "HOST.example", wire.TypeA)
-	if !done || out.Kind != resolve.Positive || string(out.Answer[0].Data[0]) != "\xc0\x00\x02\x01" || req.Result.AA || !req.Result.NoCache {
-		t.Errorf("A of host.example: %+v, done %v, %+v", out, done, req.Result)
+	out, done := ask(i, "HOST.example", wire.TypeA)
+	if !done || out.Kind != resolve.Positive || string(out.Answer[0].Data[0]) != "\xc0\x00\x02\x01" {
+		t.Errorf("A of host.example: %+v, done %v", out, done)
 	}
-	if out, _, _ := ask(i, "alias.example", wire.TypeAAAA); out.Kind != resolve.NoData {
+	if out, _ := ask(i, "alias.example", wire.TypeAAAA); out.Kind != resolve.NoData {
 		t.Errorf("AAAA of a name that has only A: %v, want no data", out.Kind)
 	}
-	if out, _, _ := ask(i, "1.2.0.192.in-addr.arpa", wire.TypePTR); wire.Target(out.Answer[0].Data[0]).String() != "host.example." {
+	if out, _ := ask(i, "1.2.0.192.in-addr.arpa", wire.TypePTR); wire.Target(out.Answer[0].Data[0]).String() != "host.example." {
 		t.Errorf("PTR leads to %s, want the canonical name", wire.Target(out.Answer[0].Data[0]))
 	}
 	for name, qtype := range map[string]uint16{"host.example": wire.TypeMX, "alias.example": wire.TypePTR, "1.2.0.192.in-addr.arpa": wire.TypeA} {
-		if out, done, _ := ask(i, name, qtype); !done || out.Kind != resolve.NoData {
+		if out, done := ask(i, name, qtype); !done || out.Kind != resolve.NoData {
 			t.Errorf("%s, type %d: done %v, %+v, want no data", name, qtype, done, out)
 		}
 	}
 	fn(t, i, "use_nodata", false)
-	if _, done, _ := ask(i, "alias.example", wire.TypeAAAA); done {
+	if _, done := ask(i, "alias.example", wire.TypeAAAA); done {
 		t.Error("use_nodata(false) was ignored")
 	}
 }
 
-func TestBrokenHostsFileNamesTheLine(t *testing.T) {
-	i, _ := open(t)
+func TestOneBadLineOfAHostsFileLosesNoOther(t *testing.T) {
+	i, r := open(t)
 	path := filepath.Join(t.TempDir(), "hosts")
-	if err := os.WriteFile(path, []byte("192.0.2.1 good.example\nnonsense here\n"), 0o600); err != nil {
+	text := "\ufeff192.0.2.1 first.example\nnonsense here\n192.0.2.2\n192.0.2.3 half.example double..dot\n# " + strings.Repeat("x", 2*limits.HostsLine) +
+		"\n\t192.0.2.4\tindented.example \r\nfe80::1%eth0 scoped.example\n192.0.2.5 last.example"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := i.Config(path)
-	if err == nil || !strings.Contains(err.Error(), "hosts:2:") {
-		t.Errorf("error %v does not name the line", err)
+	if got := fn(t, i, "add_hosts", path).(*luavalue.Table); got.Get("result") != true || got.Get("skipped") != 4.0 {
+		t.Errorf("add_hosts: %+v, want 4 lines skipped", got)
 	}
-	if _, done, _ := ask(i, "good.example", wire.TypeA); !done {
-		t.Error("lines before the broken one were lost")
+	for name, known := range map[string]bool{"first.example": true, "half.example": false, "indented.example": true, "last.example": true} {
+		if _, done := ask(i, name, wire.TypeA); done != known {
+			t.Errorf("%s: known %v, want %v", name, done, known)
+		}
+	}
+	if _, done := ask(i, "scoped.example", wire.TypeAAAA); !done {
+		t.Error("an address with a zone is not taken")
+	}
+	for n, want := range []string{"hosts:2: 'nonsense'", "hosts:3: address 192.0.2.2 without", "hosts:4: bad name 'double..dot'", "hosts:5: longer than"} {
+		if n >= len(r.warns) || !strings.Contains(r.warns[n], want) {
+			t.Errorf("warning %d of %q, want %s", n, r.warns, want)
+		}
+	}
+	if err := i.Config(path); err != nil {
+		t.Errorf("in a configuration: %v", err)
+	}
+}
+
+func TestAFileOfBadLinesDoesNotFillTheLog(t *testing.T) {
+	i, r := open(t)
+	path := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(path, []byte(strings.Repeat("nonsense "+strings.Repeat("y", 500)+"\n", limits.HostsWarnings+7)+"192.0.2.1 good.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fn(t, i, "add_hosts", path)
+	if n := len(r.warns); n != limits.HostsWarnings+1 || !strings.Contains(r.warns[n-1], " 7 more lines") || len(r.warns[0]) > 400 {
+		t.Errorf("%d lines in the log, the last %q", n, r.warns[max(n-1, 0)])
+	}
+	if _, done := ask(i, "good.example", wire.TypeA); !done {
+		t.Error("the good line is lost")
+	}
+}
+
+// Answers to other names are kept for those who have the same names and addresses.
+func TestTheShapeIsThatOfTheNamesInAnyOrder(t *testing.T) {
+	a, _ := open(t)
+	b, _ := open(t)
+	if a.Shape() != 0 {
+		t.Error("no hints make a difference")
+	}
+	fn(t, a, "set", "a.example 192.0.2.1")
+	first := a.Shape()
+	fn(t, a, "set", "b.example 192.0.2.2")
+	fn(t, a, "set", "b.example 192.0.2.2")
+	fn(t, b, "set", "b.example 192.0.2.2")
+	fn(t, b, "set", "a.example 192.0.2.1")
+	if a.Shape() != b.Shape() || a.Shape() == first || first == 0 {
+		t.Errorf("shapes %x, %x and %x", first, a.Shape(), b.Shape())
+	}
+	fn(t, b, "use_nodata", false)
+	if a.Shape() == b.Shape() {
+		t.Error("use_nodata makes no difference")
+	}
+	fn(t, a, "del", "b.example")
+	if a.Shape() != first {
+		t.Error("a name that was deleted leaves something behind")
+	}
+	fn(t, a, "del", "a.example")
+	if a.Shape() != 0 {
+		t.Error("an empty table makes a difference")
 	}
 }
 
@@ -126,10 +183,10 @@ func TestSetGetDel(t *testing.T) {
 		t.Errorf("get = %v", got)
 	}
 	fn(t, i, "del", "a.example 192.0.2.7")
-	if _, done, _ := ask(i, "a.example", wire.TypeA); done {
+	if _, done := ask(i, "a.example", wire.TypeA); done {
 		t.Error("a deleted name is still answered")
 	}
-	if _, done, _ := ask(i, "7.2.0.192.in-addr.arpa", wire.TypePTR); done {
+	if _, done := ask(i, "7.2.0.192.in-addr.arpa", wire.TypePTR); done {
 		t.Error("a deleted name's PTR is still answered")
 	}
 }
@@ -173,7 +230,7 @@ func TestTheListenersThreadAnswersHints(t *testing.T) {
 		q.Subject.SetName(q.Question.Name)
 		return q
 	}
-	if d := i.Fast.Produce(query("a.example", wire.TypeA)); d != module.Pass {
+	if d := i.Fast.Own(query("a.example", wire.TypeA)); d != module.Pass {
 		t.Errorf("an empty table: disposition %d", d)
 	}
 	fn(t, i, "set", "a.example 192.0.2.7")
@@ -192,7 +249,7 @@ func TestTheListenersThreadAnswersHints(t *testing.T) {
 		var msg []byte
 		out := make([]byte, 0, 512)
 		give := func() {
-			if msg = nil; i.Fast.Produce(q) == module.Answer {
+			if msg = nil; i.Fast.Own(q) == module.Answer {
 				msg = q.Answered().Finish(out, q.Question, reply.Shape{Bufsize: 1232})
 			}
 		}
@@ -208,7 +265,7 @@ func TestTheListenersThreadAnswersHints(t *testing.T) {
 		}
 	}
 	fn(t, i, "use_nodata", false)
-	if d := i.Fast.Produce(query("a.example", wire.TypeMX)); d != module.Pass {
+	if d := i.Fast.Own(query("a.example", wire.TypeMX)); d != module.Pass {
 		t.Errorf("a type that is asked of the DNS: disposition %d", d)
 	}
 }
@@ -259,7 +316,7 @@ func TestConfigStartsAnew(t *testing.T) {
 	if err := i.Config(nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, done, _ := ask(i, "a.example", wire.TypeA); done {
+	if _, done := ask(i, "a.example", wire.TypeA); done {
 		t.Error("a name outlived hints.config()")
 	}
 	if r.cut == nil {

@@ -2,6 +2,8 @@ package hints
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -13,35 +15,72 @@ import (
 )
 
 // loadHosts adds what a hosts file says: "address name [alias…]", # starts a
-// comment. The first wrong line ends the loading with its place; what came
-// before it stays added.
-func (t *table) loadHosts(path string) error {
+// comment. A wrong line is skipped, and warn is told its place and what is wrong; of
+// so many that the log would be full of them, only their number. It fails when the
+// file cannot be read.
+func (t *table) loadHosts(path string, warn func(line string)) (skipped int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
-	return t.readHosts(f, path)
+	return t.readHosts(f, path, warn)
 }
 
 // readHosts reads what stands in the file at path.
-func (t *table) readHosts(f io.Reader, path string) error {
-	lines := bufio.NewScanner(f)
-	lines.Buffer(make([]byte, 0, 4096), limits.HostsLine)
-	for n := 1; lines.Scan(); n++ {
-		text, _, _ := strings.Cut(lines.Text(), "#")
-		if err := t.addLine(strings.Fields(text)); err != nil {
-			return fmt.Errorf("%s:%d: %w", path, n, err)
+func (t *table) readHosts(f io.Reader, path string, warn func(line string)) (skipped int, err error) {
+	lines := bufio.NewReaderSize(f, limits.HostsLine)
+	for n := 1; ; n++ {
+		line, wrong, err := hostsLine(lines, n == 1)
+		if err == nil && wrong == nil {
+			wrong = t.addLine(line)
 		}
+		if wrong != nil {
+			if skipped++; skipped <= limits.HostsWarnings {
+				warn(fmt.Sprintf("hints: %s:%d: %v; the line is skipped", path, n, wrong))
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if more := skipped - limits.HostsWarnings; more > 0 {
+			warn(fmt.Sprintf("hints: %s: %d more lines are wrong and skipped", path, more))
+		}
+		if errors.Is(err, io.EOF) {
+			return skipped, nil
+		}
+		return skipped, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+}
+
+// byteOrderMark is what some editors write before the first line.
+const byteOrderMark = "\ufeff"
+
+// hostsLine reads one line as words; wrong says why it cannot be used. The error is
+// io.EOF behind the last line.
+func hostsLine(lines *bufio.Reader, first bool) (words []string, wrong, err error) {
+	text, err := lines.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = lines.ReadSlice('\n')
+		}
+		if errors.Is(err, io.EOF) { // the end comes with the next line
+			err = nil
+		}
+		return nil, fmt.Errorf("longer than %d octets", limits.HostsLine), err
 	}
-	return nil
+	if errors.Is(err, io.EOF) && len(text) > 0 {
+		err = nil
+	}
+	if first {
+		text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	}
+	data, _, _ := strings.Cut(string(text), "#")
+	return strings.Fields(data), nil, err
 }
 
 // addLine adds aliases first and the canonical name last, because a PTR
-// question is told what was added last.
+// question is told what was added last. Of a line with a mistake nothing is added.
 func (t *table) addLine(words []string) error {
 	if len(words) == 0 {
 		return nil
@@ -53,20 +92,31 @@ func (t *table) addLine(words []string) error {
 	if len(words) == 1 {
 		return fmt.Errorf("address %s without a name", words[0])
 	}
-	for i := len(words) - 1; i >= 1; i-- {
-		name, err := dnsname.Parse(words[i])
-		if err != nil {
-			return fmt.Errorf("bad name '%s': %w", words[i], err)
+	names := make([]dnsname.Name, len(words))
+	for i, word := range words[1:] {
+		if names[i+1], err = dnsname.Parse(word); err != nil {
+			return fmt.Errorf("bad name '%s': %w", short(word), err)
 		}
-		t.add(name, a)
+	}
+	for i := len(words) - 1; i >= 1; i-- {
+		t.add(names[i], a)
 	}
 	return nil
+}
+
+// short is a word as far as it is worth a place in the log.
+func short(word string) string {
+	const most = 80
+	if len(word) <= most {
+		return word
+	}
+	return word[:most] + "…"
 }
 
 func parseAddr(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(text)
 	if err != nil {
-		return a, fmt.Errorf("'%s' is not an IP address", text)
+		return a, fmt.Errorf("'%s' is not an IP address", short(text))
 	}
 	return a.WithZone("").Unmap(), nil
 }

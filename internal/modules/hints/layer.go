@@ -11,22 +11,7 @@ import (
 	"kresd/internal/wire"
 )
 
-// answered marks a request whose own question was answered from the table.
-type answered struct{}
-
-func (h *hints) layer() *resolve.Layer {
-	return &resolve.Layer{Name: "hints", Begin: h.begin, Produce: h.produce, Finalize: h.finalize}
-}
-
-// begin keeps the cache from answering what the table answers, also where the
-// module stands behind it: what the operator says about a name comes before what
-// was learnt of it.
-func (h *hints) begin(req *resolve.Request) resolve.State {
-	if _, ok := h.says(req.Question); ok {
-		req.Options.BypassCache = true
-	}
-	return resolve.Produce
-}
+func (h *hints) layer() *resolve.Layer { return &resolve.Layer{Name: "hints", Own: h.own} }
 
 // says is the RDATA that the table has for a question, none for a name that has no
 // data of this type; ok is false where the table does not answer.
@@ -39,34 +24,19 @@ func (h *hints) says(q resolve.Question) (data [][]byte, ok bool) {
 	return data, known && (len(data) > 0 || h.nodata.Load())
 }
 
-func (h *hints) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	if q.Outcome.Kind != resolve.Pending {
-		return resolve.Produce
+// own answers a question from the table.
+func (h *hints) own(_ *resolve.Request, q resolve.Question, sub bool) (o resolve.Outcome, ok bool) {
+	data, ok := h.says(q)
+	if !ok || len(data) == 0 && sub && ofZone(q.Type) {
+		return o, false
 	}
-	data, ok := h.says(q.Question)
-	if !ok || len(data) == 0 && q.Parent != nil && ofZone(q.Type) {
-		return resolve.Produce
-	}
-	q.Outcome = resolve.Outcome{Kind: resolve.NoData, Cached: true, Zone: q.Name}
+	o = resolve.Outcome{Kind: resolve.NoData, Cached: true, Zone: q.Name}
 	if len(data) > 0 {
-		q.Outcome.Kind = resolve.Positive
+		o.Kind = resolve.Positive
 		set := wire.RRset{Owner: q.Name, Type: q.Type, Class: wire.ClassIN, TTL: h.ttl.Load(), Data: data}
-		q.Outcome.Answer = []resolve.Set{{RRset: set, Rank: rank.Auth | rank.Insecure, Cached: true}}
+		o.Answer = []resolve.Set{{RRset: set, Rank: rank.Auth | rank.Insecure, Cached: true}}
 	}
-	if q.Parent == nil {
-		if req.Vars == nil {
-			req.Vars = map[any]any{}
-		}
-		req.Vars[answered{}] = true
-	}
-	return resolve.Done
-}
-
-// finalize marks what the table answered as not to be kept.
-func (h *hints) finalize(req *resolve.Request) {
-	if req.Vars[answered{}] != nil {
-		req.Result.NoCache = true
-	}
+	return o, true
 }
 
 // lookup returns the RDATA for a question; known tells whether the name is in
@@ -98,7 +68,7 @@ func ofZone(t uint16) bool {
 	return t == wire.TypeNS || t == wire.TypeDS || t == wire.TypeDNSKEY || t == wire.TypeSOA
 }
 
-// fast answers a client's question as produce does.
+// fast answers a client's question as own does.
 func (h *hints) fast(q *module.Query) module.Disposition {
 	t := h.table.Load()
 	if t.empty() {

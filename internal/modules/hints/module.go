@@ -6,6 +6,6 @@ import "kresd/internal/module"
 func Module() module.Module {
 	return module.Module{
 		Name: "hints", Help: "names and addresses of the operator's",
-		Open: func(h *module.Host) (*module.Instance, error) { return Open(h.Roots) },
+		Open: func(h *module.Host) (*module.Instance, error) { return Open(h.Roots, h.Warn) },
 	}
 }

@@ -24,6 +24,9 @@ type table struct {
 	// ownForward and ownReverse tell which maps belong to this table alone.
 	ownForward, ownReverse [shards]bool
 	names                  int
+	// sum is a number for all names with their addresses, the same in all processes and
+	// whatever their order; 0 where there are none.
+	sum uint64
 }
 
 func newTable() *table { return &table{} }
@@ -95,6 +98,7 @@ func (t *table) add(name dnsname.Name, a netip.Addr) {
 			t.names++
 		}
 		writable(&t.forward, &t.ownForward, name)[name] = append(old, a)
+		t.sum += digest(name, a)
 	}
 	rev := reverseName(a)
 	if last, known := t.host(rev); known && last == name {
@@ -145,9 +149,23 @@ func (t *table) remove(name dnsname.Name, a netip.Addr) bool {
 		t.names--
 	}
 	for _, old := range gone {
+		t.sum -= digest(name, old)
 		t.forgetHost(reverseName(old), name)
 	}
 	return true
+}
+
+// digest is a number for an address of a name (FNV-1a).
+func digest(name dnsname.Name, a netip.Addr) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 1099511628211
+	}
+	octets := a.As16()
+	for _, b := range octets {
+		h = (h ^ uint64(b)) * 1099511628211
+	}
+	return h
 }
 
 func (t *table) forgetHost(owner, name dnsname.Name) {

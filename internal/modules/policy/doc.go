@@ -3,7 +3,9 @@
 //
 // It has three tables of rules (package rules): those for questions, those for
 // answers (postrules), and those about the special names of RFC 6761, RFC 6303 and
-// others, which are tried when no rule for questions has decided (special.go).
+// others, which are tried when no rule for questions has decided and no other module
+// has the name on the operator's word (special.go). Rules that forward are asked for the
+// targets of aliases, too (rules.Table.Route).
 // Filters and most actions are the engine's; its own are those that write to the
 // log (trace.go, dump.go).
 //

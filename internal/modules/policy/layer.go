@@ -7,7 +7,8 @@ import (
 	"kresd/internal/wire"
 )
 
-// begin tries the rules, then the special names.
+// begin tries the rules, then the special names: they are for what the operator says
+// nothing about, neither by a rule nor by a module (RFC 6303, section 3).
 func (p *Policy) begin(req *resolve.Request) resolve.State {
 	s, _ := p.subjects.Get().(*rules.Subject)
 	if s == nil {
@@ -15,7 +16,7 @@ func (p *Policy) begin(req *resolve.Request) resolve.State {
 	}
 	s.Become(req)
 	d := p.rules.Try(req, s, false)
-	if d == rules.GoOn {
+	if d == rules.GoOn && !owned(req) {
 		d = p.special.Try(req, s, false)
 	}
 	if !s.Shown() {
@@ -30,9 +31,14 @@ func (p *Policy) begin(req *resolve.Request) resolve.State {
 	return resolve.Produce
 }
 
-// finalize tries the postrules on the answer.
+func owned(req *resolve.Request) bool {
+	_, yes := req.Owned(req.Question, false)
+	return yes
+}
+
+// finalize tries the postrules on the answer to a client's question.
 func (p *Policy) finalize(req *resolve.Request) {
-	if p.post.Empty() {
+	if p.post.Empty() || req.Inner {
 		return
 	}
 	s := rules.SubjectOf(req)
@@ -52,9 +58,10 @@ func (p *Policy) fast(q *module.Query) module.Disposition {
 	}
 	d := p.rules.Decide(s)
 	if d.Sure && d.Decision == rules.GoOn {
-		passed := d.Passed
-		d = p.special.Decide(s)
-		d.Passed = d.Passed || passed
+		if about := p.special.Decide(s); (!about.Sure || about.Decision != rules.GoOn) && !q.Owned() {
+			about.Passed = about.Passed || d.Passed
+			d = about
+		}
 	}
 	switch {
 	case !d.Sure:

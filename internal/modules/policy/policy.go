@@ -42,7 +42,7 @@ func (p *Policy) Open() (*module.Instance, error) {
 	p.loaded = true
 	p.changed()
 	return &module.Instance{
-		Layer: &resolve.Layer{Name: "policy", Begin: p.begin, Consume: p.consume, Finalize: p.finalize, Finish: p.finish},
+		Layer: &resolve.Layer{Name: "policy", Begin: p.begin, Route: p.rules.Route, Consume: p.consume, Finalize: p.finalize, Finish: p.finish},
 		Fast:  &module.Fast{Begin: p.fast},
 		Close: func() { p.loaded = false; p.changed() },
 	}, nil

@@ -8,6 +8,9 @@
 // a TTL of 1 s and an extended error that says that it is old. A failure stays one
 // where servers could be reached and something else was wrong.
 //
+// Only what cannot be refreshed is old: what an alias of old leads to is asked for, as
+// a request of its own that no rule judges again.
+//
 // Old answers are never stored as fresh. A question that was given up on account
 // of its time is tried further in the background, so that slow servers are heard
 // in the end; meanwhile others who ask the same get the old answer at once. After

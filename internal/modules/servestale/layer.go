@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"kresd/internal/cache"
 	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
@@ -24,14 +25,14 @@ func (s *serveStale) accept(req *resolve.Request) {
 	if !concerned(req) {
 		return
 	}
-	if o, stale := s.old(req, anyAge); stale && o.Kind != resolve.Pending || o.Kind == resolve.Pending && s.oldCut(req) != nil {
+	if o, stale := s.old(req, anyAge, nil); stale && o.Kind != resolve.Pending || o.Kind == resolve.Pending && s.oldCut(req) != nil {
 		req.Patience = max(time.Duration(s.timeout.Load()), time.Nanosecond)
 	}
 }
 
 // produce does not begin anew what is being tried already.
 func (s *serveStale) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	if q.Parent == nil && concerned(req) && s.isTried(question{req.Question, req.CD}, req.Now) {
+	if q.Parent == nil && (req.Inner || concerned(req)) && s.isTried(questionOf(req), req.Now) {
 		return req.Fail(&resolve.Failure{EDE: ede.NoReachableAuthority})
 	}
 	return resolve.Produce
@@ -40,13 +41,14 @@ func (s *serveStale) produce(req *resolve.Request, q *resolve.Query) resolve.Sta
 // finalize puts an answer of old in the place of a failure to reach anybody.
 func (s *serveStale) finalize(req *resolve.Request) {
 	res := &req.Result
-	if res.Rcode != wire.RcodeServFail || res.Stale || res.Drop || !concerned(req) {
+	if res.Drop || res.Stale || !concerned(req) {
 		return
 	}
-	why, unreachable := reasons[res.EDE]
-	if res.EDEText != "" {
-		why = res.EDEText
+	if res.Rcode != wire.RcodeServFail {
+		s.fresh(req)
+		return
 	}
+	why, unreachable := s.reason(req)
 	if !unreachable {
 		return
 	}
@@ -58,6 +60,40 @@ func (s *serveStale) finalize(req *resolve.Request) {
 	}
 }
 
+// reason is what the client is told of why the answer is old; ok is false for a failure
+// in whose place none is in order. How a failure shows differs from question to question
+// (no time left, being tried, remembered): what was told first is told on.
+func (s *serveStale) reason(req *resolve.Request) (why string, ok bool) {
+	if why, ok = reasons[req.Result.EDE]; !ok {
+		return "", false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := questionOf(req)
+	if first, told := s.reasons[q]; told {
+		return first, true
+	}
+	if req.Result.EDEText != "" {
+		why = req.Result.EDEText
+	}
+	if len(s.reasons) >= limits.StaleTold {
+		clear(s.reasons)
+	}
+	s.reasons[q] = why
+	return why, true
+}
+
+// fresh forgets the reason of failures that are over.
+func (s *serveStale) fresh(req *resolve.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.reasons) > 0 {
+		delete(s.reasons, questionOf(req))
+	}
+}
+
+func questionOf(req *resolve.Request) question { return question{req.Question, req.CD} }
+
 // reasons are the failures in whose place an answer of old is in order.
 var reasons = map[ede.Code]string{
 	ede.NotReady:             "no root server is known",
@@ -68,7 +104,7 @@ var reasons = map[ede.Code]string{
 // answer makes the result of what was known, and tells whether there was
 // anything. It is not called secure: signatures may have ended, too.
 func (s *serveStale) answer(req *resolve.Request, why string) bool {
-	o, stale := s.old(req, s.allow(req))
+	o, stale := s.old(req, s.allow(req), s.asking(req))
 	if o.Kind == resolve.Pending {
 		return false
 	}
@@ -90,6 +126,37 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 	return true
 }
 
+// asking has the servers asked of what an alias of old leads to: only what cannot be
+// refreshed is told although it is old. All of it together has as long as askAround.
+func (s *serveStale) asking(req *resolve.Request) cache.Ask {
+	var end time.Time
+	return func(q resolve.Question) (o resolve.Outcome, ok bool) {
+		if end.IsZero() {
+			end = time.Now().Add(limits.StaleTimeout / 2)
+		}
+		own := &resolve.Request{
+			Question: q, RD: true, CD: req.CD, DO: req.DO, Inner: true,
+			Options: req.Options, Budget: req.Budget, Patience: time.Until(end), Tell: req.Tell,
+		}
+		if own.Patience <= 0 {
+			return o, false
+		}
+		s.host.Resolve(s.host.Context, own)
+		res := &own.Result
+		if res.Rcode == wire.RcodeServFail {
+			if errors.Is(res.Failure, resolve.ErrPatience) {
+				s.tryFurther(own)
+			}
+			return o, false
+		}
+		o = resolve.Outcome{Kind: resolve.Positive, Rcode: res.Rcode, Answer: res.Answer, Authority: res.Authority, Own: res.NoCache}
+		if res.Rcode == wire.RcodeNXDomain {
+			o.Kind = resolve.NXDomain
+		}
+		return o, true
+	}
+}
+
 // askAround asks the servers that a delegation named which has ended: its parent
 // cannot be reached, but they may. Nothing of it is cached, since nobody vouches
 // for them now (RFC 8767, section 6); it is told, and what failed is remembered as
@@ -99,7 +166,7 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 	if cut == nil || req.Cut != nil { // with a Cut, the operator named the servers
 		return false
 	}
-	q := question{req.Question, req.CD}
+	q := questionOf(req)
 	res, ok := s.toldLately(q, req.Now)
 	if !ok {
 		if req.Tell != nil {
@@ -165,7 +232,7 @@ func (s *serveStale) underWay(q question, now int64) bool {
 // may take. It is asked of the same servers as the client's was, and by the same
 // rules. false: too many are tried already.
 func (s *serveStale) tryFurther(req *resolve.Request) bool {
-	q := question{req.Question, req.CD}
+	q := questionOf(req)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.underWay(q, req.Now) {
@@ -177,7 +244,7 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 	s.further[q] = req.Now
 	own := &resolve.Request{
 		Question: req.Question, RD: true, CD: req.CD, DO: true,
-		Options: req.Options, Cut: req.Cut, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
+		Options: req.Options, Cut: req.Cut, Scope: req.Scope, ByName: req.ByName, Inner: req.Inner, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
 	}
 	since := req.Now
 	s.host.Tasks.Go("serve_stale", func() {

@@ -24,6 +24,7 @@ type serveStale struct {
 	mu      sync.Mutex
 	further map[question]int64 // being tried in the background, since when
 	told    map[question]told  // by the servers of delegations that are over
+	reasons map[question]string
 }
 
 // callback decides which entries may still be told.
@@ -81,9 +82,9 @@ func (s *serveStale) set(key string, v any) error {
 	return errors.New("serve_stale has the options timeout and callback")
 }
 
-// old looks for what can be told instead of a failure.
-func (s *serveStale) old(req *resolve.Request, allow cache.Allow) (o resolve.Outcome, stale bool) {
-	return s.host.Cache.Stale(req, s.grace(), allow)
+// old looks for what can be told instead of a failure. ask may be nil.
+func (s *serveStale) old(req *resolve.Request, allow cache.Allow, ask cache.Ask) (o resolve.Outcome, stale bool) {
+	return s.host.Cache.Stale(req, s.grace(), allow, ask)
 }
 
 // grace is for how many seconds what has ended is looked for.

@@ -71,7 +71,7 @@ func www(t testing.TB) dnsname.Name {
 
 // stale plays cache.Cache.
 // Stale and StaleCut make b a module's cache.
-func (b *bench) Stale(req *resolve.Request, grace int64, allow cache.Allow) (resolve.Outcome, bool) {
+func (b *bench) Stale(req *resolve.Request, grace int64, allow cache.Allow, ask cache.Ask) (resolve.Outcome, bool) {
 	b.grace = grace
 	o := b.known
 	if o.Kind == resolve.Pending || b.over == 0 {

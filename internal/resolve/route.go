@@ -1,0 +1,105 @@
+package resolve
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/zonecut"
+)
+
+// A Route says whose servers are asked for a name on the operator's word: those of
+// a forwarding or stub rule, or, where Cut is nil, those that iteration finds.
+type Route struct {
+	Cut *zonecut.Cut
+	// Scope is the name at and below which the servers may be believed by others
+	// too.
+	Scope dnsname.Name
+	// Stub tells that the servers answer for themselves; else they are forwarders.
+	Stub bool
+}
+
+// options are those of a query that takes the route.
+func (t *Route) options(o Options) Options {
+	o = o.withoutRule()
+	if t.Cut != nil {
+		o.Forward, o.Stub = !t.Stub, t.Stub
+	}
+	return o
+}
+
+// own is the route of the request's own question, which its Begin hooks chose.
+func (r *Request) own() Route {
+	if !r.Options.Forward && !r.Options.Stub || r.Cut == nil || !r.Cut.Hints {
+		return Route{}
+	}
+	return Route{r.Cut, r.scope(), r.Options.Stub}
+}
+
+// take makes t the route of the request's own question; nil: iteration.
+func (r *Request) take(t *Route) {
+	if t == nil {
+		t = &Route{}
+	}
+	r.Options = t.options(r.Options)
+	r.Cut, r.Scope, r.ByName = t.Cut, t.Scope, true
+}
+
+// RouteOf is the route of a question to which the request's own has led, be it by
+// aliases: the layers choose it by the name, at each step of a chain.
+func (r *Request) RouteOf(q Question) Route {
+	if q.Name == r.Name {
+		return r.own()
+	}
+	if t := r.ruled(q); t != nil {
+		return *t
+	}
+	if r.ByName {
+		return Route{}
+	}
+	return r.own()
+}
+
+// ruled is what the operator says about the route of a question; nil: nothing.
+func (r *Request) ruled(q Question) *Route {
+	for _, l := range r.layers {
+		if l.Route == nil {
+			continue
+		}
+		if t := l.Route(r, q); t != nil {
+			return t
+		}
+	}
+	return nil
+}
+
+// SameRoute tells whether the operator has nothing against it that the servers which
+// answered q speak about another question, too: no rule sends that elsewhere.
+func (r *Request) SameRoute(q *Query, other Question) bool {
+	t := r.ruled(other)
+	switch {
+	case t == nil:
+		return true
+	case q.Forwards():
+		return t.Cut == q.Cut
+	}
+	return t.Cut == nil
+}
+
+// Owned is what a module answers to a question on the operator's word; ok is false
+// where none does. sub tells that it is not the client's own question.
+func (r *Request) Owned(q Question, sub bool) (o Outcome, ok bool) {
+	o, l := r.ownedBy(q, sub)
+	return o, l != nil
+}
+
+// ownedBy is Owned with the layer that answers; nil: none does.
+func (r *Request) ownedBy(q Question, sub bool) (Outcome, *Layer) {
+	for _, l := range r.layers {
+		if l.Own == nil {
+			continue
+		}
+		if o, ok := l.Own(r, q, sub); ok {
+			o.Own = true
+			return o, l
+		}
+	}
+	return Outcome{}, nil
+}
