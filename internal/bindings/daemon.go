@@ -62,9 +62,13 @@ func (d *Daemon) changed() {
 type Listener interface {
 	// Serves tells whether there is a way to serve a kind of transport.
 	Serves(transport.Kind) bool
-	// Listen binds an address for the given kinds. While the configuration loads it
-	// only makes sure that it could. An address that is bound already is fine.
-	Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool) error
+	// Listen binds an address for the given kinds, on behalf of a place in a script.
+	// While the configuration loads it only makes sure that it could. An address that
+	// is bound already is fine. One that this machine does not have yet is awaited.
+	Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool, place string) (awaited bool, err error)
+	// Failed notes that a script wanted to listen somewhere in vain, and why: then
+	// nothing is listened on instead.
+	Failed(err error)
 	// Close tells whether the address was bound.
 	Close(addr netip.AddrPort) bool
 	// Endpoints lists what is bound, in the order in which it was.

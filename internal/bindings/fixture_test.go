@@ -199,23 +199,30 @@ type fakeListener struct {
 	fail  map[string]error // by address and port
 	loose []bool           // the freebind flags, in order
 	also  []transport.Kind // served beside UDP and TCP
+
+	absent map[string]bool // addresses that are awaited
+	failed []string        // what Failed was told
+	places []string        // on whose behalf addresses were bound
 }
 
 func (l *fakeListener) Serves(k transport.Kind) bool {
 	return k == transport.UDP || k == transport.TCP || slices.Contains(l.also, k)
 }
 
-func (l *fakeListener) Listen(a netip.AddrPort, kinds []transport.Kind, freebind bool) error {
+func (l *fakeListener) Failed(err error) { l.failed = append(l.failed, err.Error()) }
+
+func (l *fakeListener) Listen(a netip.AddrPort, kinds []transport.Kind, freebind bool, place string) (awaited bool, err error) {
 	if err := l.fail[a.String()]; err != nil {
-		return err
+		return false, err
 	}
 	if !slices.ContainsFunc(l.list, func(e Endpoint) bool { return e.Addr == a }) {
 		for _, k := range kinds {
 			l.list = append(l.list, Endpoint{Addr: a, Kind: k})
 		}
 		l.loose = append(l.loose, freebind)
+		l.places = append(l.places, place)
 	}
-	return nil
+	return l.absent[a.Addr().String()], nil
 }
 
 func (l *fakeListener) Close(a netip.AddrPort) bool {

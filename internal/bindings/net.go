@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -34,17 +35,64 @@ func installNet(d *Daemon) {
 			boolField("ipv4", "whether IPv4 is used towards other servers", &d.Settings.IPv4),
 			boolField("ipv6", "whether IPv6 is used towards other servers", &d.Settings.IPv6),
 		},
-		Funcs: append(n.listening(), netParameters(d)...),
-		Index: func(_ *script.Call, key any) any {
-			name, _ := key.(string)
-			return n.d.device(name)
-		},
-		Assign: n.assign,
+		Funcs:   append(n.listening(), netParameters(d)...),
+		Index:   n.device,
+		Assign:  n.assign,
+		Merging: n.merging,
 	})
 }
 
 // network is the part of net that listens.
-type network struct{ d *Daemon }
+type network struct {
+	d        *Daemon
+	listened int // addresses so far
+	// read tells of the interface that a script has read last and not listened on
+	// yet, in words: what an address that turns out nil comes from. missing tells that
+	// this interface is not there.
+	read    string
+	missing bool
+	readBy  context.Context // of the command or file that read it
+}
+
+// lastRead takes what the same command or file has read last.
+func (n *network) lastRead(c *script.Call) (read string, missing bool) {
+	if n.readBy == c.Context() {
+		read, missing = n.read, n.missing
+	}
+	n.read, n.missing, n.readBy = "", false, nil
+	return read, missing
+}
+
+// device is an interface as a script reads it.
+func (n *network) device(c *script.Call, key any) any {
+	name, ok := key.(string)
+	if !ok {
+		return nil
+	}
+	n.readBy = c.Context()
+	t, _ := n.d.device(name).(*luavalue.Table)
+	if n.missing = t == nil; n.missing {
+		n.read = fmt.Sprintf("this machine has no interface '%s' with an address", name)
+		return nil
+	}
+	addrs, _ := t.Get("addr").(*luavalue.Table)
+	n.read = fmt.Sprintf("the interface '%s' has no further address than addr[%d]", name, len(addrs.Pairs))
+	return t
+}
+
+// merging serves net = { … }. A nil in it leaves no trace but that an interface
+// was read that is not there, or that nothing is named at all.
+func (n *network) merging(c *script.Call, merge func() error) error {
+	before := n.listened
+	read, missing := n.lastRead(c)
+	if err := merge(); err != nil {
+		return err
+	}
+	if read != "" && (missing || n.listened == before) {
+		n.failed(c, fmt.Errorf("net = {…}: %s", read))
+	}
+	return nil
+}
 
 func (n *network) listening() []script.Func {
 	return funcs(
@@ -74,8 +122,14 @@ func (n *network) assign(c *script.Call, key any) (bool, error) {
 }
 
 func (n *network) listen(c *script.Call) error {
+	read, _ := n.lastRead(c)
 	switch c.Type(1) {
 	case "string", "table":
+	case "nil":
+		if read != "" {
+			return fmt.Errorf("net.listen: nil is no address: %s", read)
+		}
+		fallthrough
 	default:
 		c.TypeError(1, "address, interface or list of them")
 	}
@@ -139,27 +193,51 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 	return nil
 }
 
-// listenOn binds everything that value names and stops at the first failure,
-// which it logs.
+// listenOn binds everything that value names and stops at the first failure. That
+// is told to the console that asked, and to the log else, with its place.
 func (n *network) listenOn(c *script.Call, value any, port uint16, f listenFlags) bool {
 	addrs, err := n.d.addresses(value)
 	if err != nil {
 		c.Raise(err)
 	}
 	for _, a := range addrs {
-		ip, err := parseAddr(a)
-		if err == nil && port == 0 {
-			err = errors.New("port 0 cannot be asked")
-		}
-		if err == nil {
-			err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), transport.Offering(f.service), f.freebind)
-		}
-		if err != nil {
-			n.d.Log.Error(fmt.Sprintf("bind to '%s@%d' %v", a, port, err))
+		if err := n.listenAt(c, a, port, f); err != nil {
+			n.failed(c, err)
 			return false
 		}
+		n.listened++
 	}
 	return true
+}
+
+// listenAt binds one address, or awaits it. Once in a group it is told which
+// addresses of the configuration are awaited.
+func (n *network) listenAt(c *script.Call, addr string, port uint16, f listenFlags) error {
+	ip, err := parseAddr(addr)
+	if err == nil && port == 0 {
+		err = errors.New("port 0 cannot be asked")
+	}
+	awaited := false
+	if err == nil {
+		awaited, err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), transport.Offering(f.service), f.freebind, c.Position())
+	}
+	if err != nil {
+		return fmt.Errorf("bind to '%s@%d' %w", addr, port, err)
+	}
+	if awaited && (n.d.Process.ID() == 0 || !c.Within(script.Config)) {
+		n.d.Log.Warn(fmt.Sprintf("%sthis machine does not have the address '%s': kresd listens on port %d of it as soon as it appears", c.Position(), addr, port))
+	}
+	return nil
+}
+
+// failed tells that an address cannot be listened on.
+func (n *network) failed(c *script.Call, err error) {
+	if c.Kind() == script.Console {
+		c.Raise(err)
+	}
+	err = fmt.Errorf("%s%w", c.Position(), err)
+	n.d.Listener.Failed(err)
+	n.d.Log.Error(err.Error())
 }
 
 func (n *network) close(c *script.Call) error {

@@ -79,27 +79,78 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 	w.expectFile("\nnet.listen()", "config:2: error: wrong number of arguments to 'net.listen'…")
 }
 
-func TestAFailedAddressIsLoggedAndEndsItsList(t *testing.T) {
+func TestAFailedAddressEndsItsListAndIsNamedWithItsPlace(t *testing.T) {
 	w := newWorld(t)
 	w.listener.fail["127.0.0.2:53"] = errors.New("address already in use")
-	for _, c := range []struct{ lua, log, bound string }{
-		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "[system] bind to '127.0.0.2@53' address already in use\n", "127.0.0.1:53"},
-		{"net.listen('127.0.0.1', 0)", "[system] bind to '127.0.0.1@0' port 0 cannot be asked\n", ""},
-		{"net.listen('bogus')", "[system] bind to 'bogus@53' neither an IP address nor an interface\n", ""},
-		{"net.listen('/run/dns')", "[system] bind to '/run/dns@53' UNIX sockets are not part of this version\n", ""},
+	for _, c := range []struct{ lua, says, bound string }{
+		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "bind to '127.0.0.2@53' address already in use", "127.0.0.1:53"},
+		{"net.listen('127.0.0.1', 0)", "bind to '127.0.0.1@0' port 0 cannot be asked", ""},
+		{"net.listen('bogus')", "bind to 'bogus@53' neither an IP address nor an interface", ""},
+		{"net.listen('/run/dns')", "bind to '/run/dns@53' UNIX sockets are not part of this version", ""},
 	} {
-		w.expect(step{c.lua, "false\n"})
-		if got := w.log.take(); got != c.log {
-			t.Errorf("%s logged %q, want %q", c.lua, got, c.log)
-		}
+		w.expect(step{c.lua, "ERROR error: " + c.says})
 		if got := w.listener.bound(); got != c.bound {
 			t.Errorf("%s bound %q, want %q", c.lua, got, c.bound)
 		}
+		w.log.take()
+		w.listener.failed = nil
+		w.expectFile("\nassert("+c.lua+" == false)", "")
+		if got, want := w.log.take(), "[system] config:2: "+c.says+"\n"; got != want {
+			t.Errorf("%s in a file logged %q, want %q", c.lua, got, want)
+		}
+		if got := strings.Join(w.listener.failed, "|"); got != "config:2: "+c.says {
+			t.Errorf("%s: the listener was told %q", c.lua, got)
+		}
+		w.listener.bound()
 	}
 	w.expectFile("net = {'127.0.0.2', '127.0.0.1'}", "") // a file goes on
 	if got := w.listener.bound(); got != "127.0.0.1:53" {
 		t.Errorf("bound %q after a failure in net = {…}", got)
 	}
+}
+
+func TestAMissingInterfaceOrAddressIsNamed(t *testing.T) {
+	w := newWorld(t)
+	const wlan0, eth1 = "this machine has no interface 'wlan0' with an address", "the interface 'eth1' has no further address than addr[2]"
+	for _, c := range []struct{ lua, says string }{
+		{"net = { net.wlan0 }", "net = {…}: " + wlan0},
+		{"net = { '127.0.0.1', net.wlan0 }", "net = {…}: " + wlan0},
+		{"net = { net.eth1.addr[7] }", "net = {…}: " + eth1},
+	} {
+		w.expect(step{c.lua, "ERROR error: " + c.says})
+		w.log.take()
+		w.expectFile("\n"+c.lua, "")
+		if got, want := w.log.take(), "[system] config:2: "+c.says+"\n"; got != want {
+			t.Errorf("%s in a file logged %q, want %q", c.lua, got, want)
+		}
+	}
+	for lua, says := range map[string]string{
+		"net.listen(net['wlan0'])":         wlan0,
+		"net.listen(net.wlan0, 5353)":      wlan0,
+		"net.listen(net.eth1.addr[7], 53)": eth1,
+	} {
+		w.expect(step{lua, "ERROR error: net.listen: nil is no address: " + says})
+		w.expectFile("\n\n"+lua, "config:3: error: net.listen: nil is no address: "+says)
+	}
+	w.log.take()
+	w.expectFile("net = { net.eth0 } net = {} net.listen(net.eth0)", "")
+	if got := w.log.take(); got != "" {
+		t.Errorf("interfaces that are there are missed: %q", got)
+	}
+}
+
+func TestAnAwaitedAddressIsToldOfWithItsPlace(t *testing.T) {
+	w := newWorld(t)
+	w.listener.absent = map[string]bool{"192.0.2.7": true}
+	w.expectFile("\nnet.listen({'127.0.0.1', '192.0.2.7'}, 5353)", "")
+	want := "[system] config:2: this machine does not have the address '192.0.2.7': kresd listens on port 5353 of it as soon as it appears\n"
+	if got := w.log.take(); got != want {
+		t.Errorf("logged %q, want %q", got, want)
+	}
+	if got := strings.Join(w.listener.places, "|"); got != "config:2: |config:2: " {
+		t.Errorf("on behalf of %q", got)
+	}
+	w.expect(step{"net.listen('192.0.2.7')", "true\n"})
 }
 
 func TestNetAsATable(t *testing.T) {
@@ -108,7 +159,6 @@ func TestNetAsATable(t *testing.T) {
 		{"net = { '127.0.0.1', '::1' }", "127.0.0.1:53 [::1]:53"},
 		{"net = { '127.0.0.1', net.eth0, net.eth1.addr[1] }\nnet.ipv4 = false", "127.0.0.1:53 192.168.0.1:53 10.0.0.1:53"},
 		{"net = { {'127.0.0.1', {'::1'}} }", "127.0.0.1:53 [::1]:53"},
-		{"net = { '127.0.0.1', net.wlan0 }", "127.0.0.1:53"},
 		{"net = { 'eth0' }", "192.168.0.1:53"},
 		{"net = { ipv6 = false, '127.0.0.1' }", "127.0.0.1:53"},
 		{"net = {}", ""},

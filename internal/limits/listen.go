@@ -14,5 +14,6 @@ const (
 	LeaveStuck      = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
 	LeaveFlush      = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
 	IdleResolvers   = 512                    // goroutines of the driver's way that wait for a next query
+	AwaitAddress    = time.Second            // between two looks for addresses that the machine does not have yet
 	UnscheduledWait = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
 )

@@ -16,6 +16,9 @@
 // the driver's way: the query is copied and resolved on a goroutine of its own,
 // of which there is a bounded number (pending.go).
 //
+// An address that the machine does not have yet is bound in advance, and watched
+// for (await.go).
+//
 // The other duty is to lose nothing: a worker that leaves the port group
 // answers what the kernel gave it, and what the kernel would give it goes to
 // the others (drain.go); a worker that joins is not bound before it can answer

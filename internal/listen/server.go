@@ -29,6 +29,8 @@ type Flags struct {
 	Kinds []transport.Kind
 	// FreeBind opens also what the machine does not have (yet).
 	FreeBind bool
+	// Await waits for an address that the machine does not have (await.go).
+	Await bool
 }
 
 // An Endpoint is where questions come in by one kind of transport, or will from
@@ -39,6 +41,8 @@ type Endpoint struct {
 	FreeBind bool
 	// Inherited sockets were handed over by another process (Adopt).
 	Inherited bool
+	// Awaited tells that the machine does not have the address yet.
+	Awaited bool
 }
 
 // Options are what a Server needs of its surroundings. Nil fields get a default
@@ -48,6 +52,9 @@ type Options struct {
 	Log    *logging.Logger
 	Limits *limits.Counters
 	Panics *safe.Group
+	// Appeared is told that this machine has an awaited address from now on, and why
+	// it cannot be listened on nevertheless. It must not call the Server.
+	Appeared func(addr netip.AddrPort, err error)
 	// Changed is told that Copies would give others than before. It must not
 	// wait, nor call the Server.
 	Changed func()
@@ -62,6 +69,8 @@ type Server struct {
 	limits  *limits.Counters
 	panics  *safe.Group
 	changed func()
+	// appeared is Options.Appeared.
+	appeared func(addr netip.AddrPort, err error)
 
 	pending  *pending
 	idlePool idlePool
@@ -82,6 +91,7 @@ type Server struct {
 	mu        sync.Mutex
 	open      bool
 	left      bool
+	watching  bool // somebody looks for awaited addresses
 	endpoints []*endpoint
 	leaving   map[*endpoint]struct{}
 	gone      counts // of sockets that are closed
@@ -108,6 +118,9 @@ func New(h Handler, o Options) *Server {
 	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed}
 	if s.changed == nil {
 		s.changed = func() {}
+	}
+	if s.appeared = o.Appeared; s.appeared == nil {
+		s.appeared = func(netip.AddrPort, error) {}
 	}
 	if s.panics == nil {
 		s.panics = &safe.Group{OnPanic: func(p *safe.Panic) {
@@ -156,17 +169,17 @@ func (s *Server) Listen(addr netip.AddrPort, flags Flags) error {
 		}
 		group = append(group, &endpoint{Endpoint: Endpoint{Addr: addr, Kind: k, FreeBind: flags.FreeBind}})
 	}
-	if !s.open {
-		if err := probe(addr, flags); err != nil {
-			return err
-		}
-	} else if err := s.start(group); err != nil {
-		return err
-	} else {
-		s.changed()
+	if len(group) == 0 {
+		return nil
 	}
-	s.endpoints = append(s.endpoints, group...)
-	return nil
+	err := s.tryLocked(group, flags)
+	if err != nil && flags.Await && notHere(addr, err) {
+		err = s.awaitLocked(group, flags)
+	}
+	if err == nil {
+		s.endpoints = append(s.endpoints, group...)
+	}
+	return err
 }
 
 // taken tells whether nothing is to be done for a kind at an address: its
@@ -190,7 +203,7 @@ func (s *Server) Open() error {
 	defer s.changed()
 	s.readMaxFiles()
 	for _, e := range s.endpoints {
-		if e.socket != nil {
+		if e.socket != nil || e.Awaited && lacksInterface(e.Addr.Addr()) {
 			continue
 		}
 		if err := s.start(s.planned(e.Addr)); err != nil {

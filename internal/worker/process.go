@@ -4,7 +4,6 @@ import (
 	"os"
 
 	"kresd/internal/ipc"
-	"kresd/internal/listen"
 	"kresd/internal/rundir"
 	"kresd/internal/selection"
 )
@@ -12,7 +11,7 @@ import (
 // process lets scripts see and end this process.
 type process struct {
 	link    *ipc.Link
-	server  *listen.Server
+	open    func() error // binds the addresses
 	servers *selection.Selector
 	quit    func()
 }
@@ -34,8 +33,8 @@ func (p process) BeforeUser(uid int, gids []int) error {
 	if err := rundir.UsableBy(uid, gids); err != nil {
 		return err
 	}
-	if err := p.server.Open(); err != nil {
-		return bindReason(err)
+	if err := p.open(); err != nil {
+		return err
 	}
 	if os.Geteuid() != 0 || uid == 0 {
 		return nil

@@ -88,8 +88,8 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	if err := w.applyDefaults(); err != nil {
 		return err
 	}
-	if err := w.server.Open(); err != nil {
-		return hint(err)
+	if err := w.openServer(); err != nil {
+		return err
 	}
 	if err := w.openConsole(); err != nil {
 		return err
@@ -98,6 +98,14 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	w.announce()
 	w.o.Link.Ready()
 	w.o.Notify.Ready()
+	return nil
+}
+
+// openServer binds the addresses.
+func (w *Worker) openServer() error {
+	if err := w.server.Open(); err != nil {
+		return w.listener.named(hint(err))
+	}
 	return nil
 }
 
@@ -115,7 +123,12 @@ func (w *Worker) takeSockets() error {
 		}
 	}
 	for _, a := range w.o.CLI.Addrs {
-		err := w.server.Listen(a.AddrPort, plainDNS())
+		flags := plainDNS()
+		flags.Await = !a.Optional
+		err := w.server.Listen(a.AddrPort, flags)
+		if w.server.Awaits(a.AddrPort) && w.o.Link.ID() == 0 {
+			w.log.Warn(fmt.Sprintf("this machine does not have the address of -a %s: kresd listens on it as soon as it appears", a.Given))
+		}
 		if err != nil && !a.Optional {
 			failed = append(failed, hint(err))
 		}
@@ -217,6 +230,9 @@ const noListenVar = "KRESD_NO_LISTEN"
 
 // applyDefaults does what the configuration did not.
 func (w *Worker) applyDefaults() error {
+	if err := w.listener.failed; err != nil && len(w.server.Endpoints()) == 0 {
+		return fmt.Errorf("nothing is listened on: %w", err) // another address instead is not what was meant
+	}
 	if w.o.CLI.NoDefaults {
 		return nil
 	}
@@ -275,7 +291,7 @@ func (w *Worker) announce() {
 	}
 	var told []netip.AddrPort
 	for _, e := range w.server.Endpoints() {
-		if !slices.Contains(told, e.Addr) {
+		if !e.Awaited && !slices.Contains(told, e.Addr) {
 			told = append(told, e.Addr)
 			w.log.Notice(fmt.Sprintf("listening on %s@%d", e.Addr.Addr(), e.Addr.Port()))
 		}

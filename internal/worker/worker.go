@@ -45,6 +45,7 @@ type Worker struct {
 	requests *requests
 	chain    *module.Chain
 	server   *listen.Server
+	listener *listener
 	own      *own
 	figures  *metrics.Registry
 	siblings *siblings
@@ -101,8 +102,9 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	}
 	w.custody = newCustody(w.ctx, o.Link, log, w.group)
 	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
-		Changed: w.custody.listensElsewhere})
+		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID())})
 	w.custody.server = w.server
+	w.listener = newListener(w.server)
 	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, counters: w.counters}
 	return w, w.installGlobals()
 }
@@ -161,10 +163,10 @@ func (w *Worker) newHandler() *handler {
 
 // installGlobals gives scripts the globals of the core.
 func (w *Worker) installGlobals() error {
-	process := process{link: w.o.Link, server: w.server, servers: w.servers, quit: w.wantEnd}
+	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(&bindings.Daemon{
-			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: listener{w.server}, Cache: w.storage, Process: process,
+			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Cache: w.storage, Process: process,
 			Metrics:  w.figures,
 			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
 			Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
