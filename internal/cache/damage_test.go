@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"strings"
 	"testing"
 
 	"kresd/internal/resolve"
@@ -173,4 +174,13 @@ func (w *world) Worth(key, val []byte) { Worth(key, val, w.now()) }
 func FuzzWorth(f *testing.F) {
 	f.Add([]byte("\x00R"), []byte{})
 	f.Fuzz(func(t *testing.T, key, val []byte) { Worth(key, val, 1_700_000_000) })
+}
+
+// A name that is none leaves nothing to be believed behind it.
+func TestAMalformedNameInAnEntry(t *testing.T) {
+	for _, b := range []string{"", "\x03ww", "\xc0\x0c", "\x40" + strings.Repeat("w", 64) + "\x00"} {
+		if c := (cursor{b: []byte(b)}); c.name() != "" || !c.bad {
+			t.Errorf("%q is read as a name", b)
+		}
+	}
 }

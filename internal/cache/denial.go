@@ -220,7 +220,7 @@ func partitionsOf(s Store, name dnsname.Name) []resolve.Partition {
 		var last []byte
 		s.Floor(prefix, end, func(key, _ []byte) { last = bytes.Clone(key) })
 		at, _, _, ok := splitKey(last)
-		if !ok || at.name != name {
+		if !ok {
 			return all
 		}
 		all = append(all, at.in)

@@ -157,6 +157,32 @@ func TestAHashedDenialIsFound(t *testing.T) {
 	if _, ok := w.Denial(0, name(t, "example."), name(t, "at.example."), w.now(), &m); ok {
 		t.Error("hashed without leave")
 	}
+	w.pass(300)
+	if got := w.denialOf("example.", "at.example."); got != "" {
+		t.Errorf("after its TTL: %q", got)
+	}
+}
+
+// A zone with many chains does not make a question dear.
+func TestANameIsHashedInFewChains(t *testing.T) {
+	w := newWorld(t)
+	for i := range chainsAtMost + 3 {
+		w.told(nsec3(t, secure, "example.", dnssec.Chain{Iterations: uint16(i)}, [20]byte{1}, [20]byte{1, 1}))
+	}
+	m := meter(10)
+	if _, ok := w.Denial(0, name(t, "example."), name(t, "x.example."), w.now(), &m); ok || m != 10-chainsAtMost {
+		t.Errorf("found: %v, %d names hashed, want %d", ok, 10-m, chainsAtMost)
+	}
+}
+
+// Where nobody denies anything of a name its clear is one clear.
+func TestAClearWithoutDenialsIsOne(t *testing.T) {
+	w := newWorld(t)
+	w.told(nsec(t, secure, "example.", "b.example.", "d.example."))
+	before := w.mem.ClearNumber()
+	if _, err := w.Remove(name(t, "x.example."), false, 10); err != nil || w.mem.ClearNumber() != before+1 {
+		t.Errorf("%d clears, %v", w.mem.ClearNumber()-before, err)
+	}
 }
 
 // Only what was validated, of the zone that signed it, and speaks of more than one

@@ -128,3 +128,17 @@ func TestADelegationAtHandHidesNoDNAME(t *testing.T) {
 		w.Keep(cut(t, "example.", w.now()+60), w.now())
 	}
 }
+
+// What was at hand of one Store is not of the next one, though both have seen as
+// many clears and it is the same second.
+func TestAnotherStoreIsReadAnew(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+50), w.now())
+	if w.below("a") == nil || w.below("b") == nil {
+		t.Fatal("the delegation is not found")
+	}
+	w.Swap(newMemStore())
+	if cut := w.below("c"); cut != nil {
+		t.Errorf("%s is known to an empty Store", cut.Name)
+	}
+}
