@@ -88,7 +88,7 @@ func (k *caching) getStorage(*script.Call) (any, error) {
 
 func (k *caching) setSize(c *script.Call) error {
 	size := cacheSize(c)
-	return k.set(opening{size: &size})
+	return k.set(c, opening{size: &size})
 }
 
 func (k *caching) setStorage(c *script.Call) error {
@@ -96,7 +96,7 @@ func (k *caching) setStorage(c *script.Call) error {
 	if _, err := cacheDir(uri); err != nil {
 		return err
 	}
-	return k.set(opening{uri: &uri})
+	return k.set(c, opening{uri: &uri})
 }
 
 func (k *caching) open(c *script.Call) error {
@@ -104,7 +104,7 @@ func (k *caching) open(c *script.Call) error {
 	if !c.IsNil(2) {
 		uri = text(c, 2)
 	}
-	if err := k.reopen(opening{&size, &uri}); err != nil {
+	if err := k.reopen(c, opening{&size, &uri}); err != nil {
 		return err
 	}
 	return c.Return(true)
@@ -112,7 +112,7 @@ func (k *caching) open(c *script.Call) error {
 
 // merging opens once for cache = { size = …, storage = … }, whatever the order:
 // one by one, the first would make a cache that nobody asked for.
-func (k *caching) merging(_ *script.Call, merge func() error) error {
+func (k *caching) merging(c *script.Call, merge func() error) error {
 	k.together = &opening{}
 	defer func() { k.together = nil }()
 	if err := merge(); err != nil {
@@ -121,12 +121,12 @@ func (k *caching) merging(_ *script.Call, merge func() error) error {
 	if *k.together == (opening{}) {
 		return nil
 	}
-	return k.reopen(*k.together)
+	return k.reopen(c, *k.together)
 }
 
-func (k *caching) set(o opening) error {
+func (k *caching) set(c *script.Call, o opening) error {
 	if k.together == nil {
-		return k.reopen(o)
+		return k.reopen(c, o)
 	}
 	if o.size != nil {
 		k.together.size = o.size
@@ -142,7 +142,7 @@ func (k *caching) set(o opening) error {
 const storageAlone = 10 << 20
 
 // reopen checks everything before it touches the open cache.
-func (k *caching) reopen(o opening) error {
+func (k *caching) reopen(c *script.Call, o opening) error {
 	size, uri := k.d.Cache.Size(), k.d.Cache.URI()
 	if size == 0 {
 		size = storageAlone
@@ -160,6 +160,7 @@ func (k *caching) reopen(o opening) error {
 	if err != nil {
 		return err
 	}
+	k.d.cacheOpened = c.Position()
 	return k.d.Cache.Open(size, uri, dir)
 }
 

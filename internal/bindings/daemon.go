@@ -43,6 +43,8 @@ type Daemon struct {
 	ModuleDir string
 	// Changed is called after a setting was changed; it may be nil.
 	Changed func()
+
+	cacheOpened string // "file:line: " of the script that opened the cache last
 }
 
 // The groups of figures that the core's globals show.

@@ -2,7 +2,9 @@ package bindings
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"kresd/internal/script"
 	"kresd/internal/version"
@@ -46,12 +48,27 @@ func installSystem(d *Daemon) {
 				if !c.IsNil(2) {
 					group = text(c, 2)
 				}
+				before := os.Geteuid()
 				if err := becomeUser(d.Process, name, group); err != nil {
 					return err
+				}
+				if d.Cache.IsOpen() && os.Geteuid() != before && d.Process.ID() == 0 {
+					d.Log.Warn(cacheBeforeUser(d.cacheOpened, c.Position(), name, before))
 				}
 				return c.Return(true)
 			}},
 	)
+}
+
+// cacheBeforeUser warns of a cache whose files another user cannot open at the
+// next start. The places are "file:line: ", or "" on a console.
+func cacheBeforeUser(opened, changed, name string, owner int) string {
+	line := "line"
+	if at := strings.TrimSuffix(opened, ": "); at != "" {
+		line = "line " + at
+	}
+	return fmt.Sprintf("%sthe cache is open already, and its files belong to user %d: move the %s, which opens it, below user('%s'), and chown data.mdb and lock.mdb to %s, or a cache that is opened after user() cannot be opened",
+		changed, owner, line, name, name)
 }
 
 // becomeUser changes to another user, and group if one is named. Names are

@@ -84,7 +84,13 @@ func Status(err error) int {
 
 // Complain writes err as the one line that a failed start leaves behind.
 func Complain(w io.Writer, program string, err error) {
-	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		if words := strings.Fields(line); len(words) > 0 {
+			parts = append(parts, strings.Join(words, " "))
+		}
+	}
+	text := strings.Join(parts, "; ")
 	if Status(err) == 2 {
 		text += " (see '" + program + " --help')"
 	}

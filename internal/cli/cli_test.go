@@ -128,7 +128,7 @@ func TestParseAddr(t *testing.T) {
 
 func TestComplainIsOneLine(t *testing.T) {
 	var b bytes.Buffer
-	Complain(&b, "kresd", errors.New("config:3: bad\nstack\n"))
+	Complain(&b, "kresd", errors.New("config:3: bad\n\n\tstack\n"))
 	_, err := Parse([]string{"-x"})
 	Complain(&b, "kresd", err)
 	want := "kresd: config:3: bad; stack\nkresd: unknown option '-x' (see 'kresd --help')\n"

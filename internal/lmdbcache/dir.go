@@ -182,3 +182,6 @@ func dropOldBad(dir string) {
 		}
 	}
 }
+
+// Files are the names of the files that a cache has in its directory.
+func Files() []string { return []string{dataName, lockName} }

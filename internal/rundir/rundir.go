@@ -99,10 +99,29 @@ func check(dir string, fd int) (warnings []string, err error) {
 	if st.Mode&0o002 != 0 {
 		return nil, refusal(dir, fmt.Errorf("everybody may write to it (mode %04o); use a directory of its own", st.Mode&0o7777))
 	}
-	if uid := os.Geteuid(); int(st.Uid) != uid {
-		warnings = append(warnings, fmt.Sprintf("run directory '%s' belongs to user %d, not to %d who runs this process", dir, st.Uid, uid))
+	if os.Geteuid() != 0 { // root may be about to become the owner, see OwnerWarning
+		warnings = ownerWarning(dir, int(st.Uid))
 	}
 	return warnings, nil
+}
+
+// OwnerWarning says that the working directory belongs to somebody else than this
+// process, which matters once the process has become the user that it stays.
+func OwnerWarning() []string {
+	var st unix.Stat_t
+	if unix.Stat(".", &st) != nil {
+		return nil
+	}
+	dir, _ := os.Getwd()
+	return ownerWarning(dir, int(st.Uid))
+}
+
+func ownerWarning(dir string, owner int) []string {
+	uid := os.Geteuid()
+	if owner == uid {
+		return nil
+	}
+	return []string{fmt.Sprintf("run directory '%s' belongs to user %d, not to %d who runs this process", dir, owner, uid)}
 }
 
 // UsableBy says why a user who is about to take over could not live in the

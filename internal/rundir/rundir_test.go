@@ -247,3 +247,22 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("Prepare with a missing file: %v", err)
 	}
 }
+
+// Root may be about to become the owner, which the configuration decides: what is
+// said then is said by OwnerWarning, once, for the user that the process stays.
+func TestRootIsWarnedOfAForeignDirectoryLaterOnly(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory away")
+	}
+	restore(t)
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := Enter(dir); err != nil || len(w) != 0 {
+		t.Errorf("Enter: %q, %v; want no warning", w, err)
+	}
+	if w := OwnerWarning(); len(w) != 1 || !strings.Contains(w[0], "belongs to user 65534, not to 0") {
+		t.Errorf("OwnerWarning: %q", w)
+	}
+}

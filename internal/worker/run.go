@@ -74,9 +74,7 @@ func complain(o *Options, err error) int {
 // start is the order of beginning. Nothing is bound before everything else is
 // there, so that no query meets a worker that cannot answer it.
 func (w *Worker) start(signals <-chan os.Signal) error {
-	for _, line := range w.o.Warnings {
-		w.log.Warn(line)
-	}
+	w.warn(w.o.Warnings)
 	w.siblings.serve(w.group, w.vm)
 	w.shareServers()
 	if err := w.takeSockets(); err != nil {
@@ -84,6 +82,9 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	}
 	if err := w.configureUnlessEnded(signals); err != nil {
 		return err
+	}
+	if os.Geteuid() == 0 && w.o.Link.ID() == 0 { // others were warned before (rundir.Enter)
+		w.warn(rundir.OwnerWarning())
 	}
 	if err := w.applyDefaults(); err != nil {
 		return err
@@ -99,6 +100,12 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	w.o.Link.Ready()
 	w.o.Notify.Ready()
 	return nil
+}
+
+func (w *Worker) warn(lines []string) {
+	for _, line := range lines {
+		w.log.Warn(line)
+	}
 }
 
 // openServer binds the addresses.
@@ -283,6 +290,14 @@ func (w *Worker) openConsole() error {
 	return w.consoles.serve(w.o.Sockets, w.siblings.relay)
 }
 
+// sizeText is a size in octets as people say it.
+func sizeText(octets int64) string {
+	if octets >= 1<<20 {
+		return fmt.Sprintf("%d MB", octets>>20)
+	}
+	return fmt.Sprintf("%d kB", octets>>10)
+}
+
 // announce says what a person who started this wants to know; on a console they
 // ask for it.
 func (w *Worker) announce() {
@@ -297,7 +312,7 @@ func (w *Worker) announce() {
 		}
 	}
 	if w.storage.IsOpen() {
-		w.log.Notice(fmt.Sprintf("cache of %d MB in %s", w.storage.Size()>>20, w.storage.where()))
+		w.log.Notice(fmt.Sprintf("cache of %s in %s", sizeText(w.storage.Size()), w.storage.where()))
 	}
 	w.log.Notice("answers are not validated by DNSSEC in this version")
 }

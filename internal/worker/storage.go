@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"kresd/internal/cache"
@@ -68,19 +70,39 @@ func (s *storage) openLocked(size int64, uri, dir string) error {
 	s.examine(dir)
 	store, err := lmdbcache.Open(dir, s.options(size))
 	if err != nil {
-		cwd, _ := os.Getwd()
-		return fmt.Errorf("cache in '%s' (working directory %s): %w", dir, cwd, withoutPath(err, dir))
+		return fmt.Errorf("cache in '%s': %w", dir, notOurs(dir, withoutPaths(err)))
 	}
 	s.store, s.uri, s.dir, s.size = store, uri, dir, size
 	s.cache.Swap(cache.Disk{Store: store})
 	return nil
 }
 
-// withoutPath is err without the name of dir, which its reader knows.
-func withoutPath(err error, dir string) error {
+// withoutPaths is err without the names of files, for a message that names their
+// directory.
+func withoutPaths(err error) error {
 	var p *fs.PathError
-	if errors.As(err, &p) && p.Path == dir {
-		return p.Err
+	for errors.As(err, &p) {
+		err = p.Err
+	}
+	return err
+}
+
+// notOurs adds to err, which says that files of a cache may not be opened, whose
+// they are and the remedy: they are left by a process that opened the cache
+// before it gave up the rights of another user.
+func notOurs(dir string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	for _, name := range lmdbcache.Files() {
+		info, statErr := os.Lstat(filepath.Join(dir, name))
+		if statErr != nil {
+			continue
+		}
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+			return fmt.Errorf("%w: %s belongs to user %d, and this process is user %d; chown %s to that user, and where a configuration opens the cache (cache.open, cache.size, cache = {…}) above user(), move that line below it",
+				err, name, owner.Uid, os.Geteuid(), strings.Join(lmdbcache.Files(), " and "))
+		}
 	}
 	return err
 }
@@ -212,13 +234,21 @@ func (s *storage) finish() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
 		if err := store.Flush(ctx); err != nil {
-			s.log.Warn(fmt.Sprintf("the last writes: %v", err))
+			s.log.Warn(fmt.Sprintf("the last writes to the cache are lost: %v", lateFlush(err)))
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch++
 	s.closeLocked()
+}
+
+// lateFlush is why the last writes were not committed.
+func lateFlush(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("they took longer than %v", flushTime)
+	}
+	return err
 }
 
 // collect makes room while this worker leads its group, until ctx ends. Other
