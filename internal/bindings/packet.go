@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"errors"
 	"fmt"
 
 	"kresd/internal/dnsname"
@@ -121,8 +122,8 @@ func packetPut(c *script.Call, r *reqView) (any, error) {
 	for i := range list {
 		s := &list[i]
 		if s.Owner == set.Owner && s.Type == set.Type && s.Class == set.Class {
-			if len(s.Data) >= limits.MaxRRsPerRRset {
-				return nil, fmt.Errorf("more than %d records of one type", limits.MaxRRsPerRRset)
+			if octets(s.Data)+len(data) > limits.MaxBufsize {
+				return nil, errors.New("more records of one type than a message holds")
 			}
 			s.TTL = min(s.TTL, set.TTL)
 			s.Data = append(s.Data[:len(s.Data):len(s.Data)], data)
@@ -132,6 +133,14 @@ func packetPut(c *script.Call, r *reqView) (any, error) {
 	set.Data = [][]byte{data}
 	list = append(list, set)
 	return true, nil
+}
+
+// octets are what records take of a message at least (RFC 1035, section 3.2.1).
+func octets(rdata [][]byte) (n int) {
+	for _, d := range rdata {
+		n += 1 + 10 + len(d)
+	}
+	return n
 }
 
 // packetSection lists the records of a section as tables.

@@ -3,7 +3,6 @@ package cache
 import (
 	"encoding/binary"
 
-	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -106,7 +105,7 @@ func (c *cursor) rdatas(n int) [][]byte {
 	if n == 0 {
 		return nil
 	}
-	if n > limits.MaxRRsPerRRset || len(c.b)/2 < n {
+	if len(c.b)/2 < n {
 		c.bad = true
 		return nil
 	}

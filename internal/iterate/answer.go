@@ -33,9 +33,7 @@ func (a *answer) judge() resolve.Outcome {
 	default:
 		return a.refused()
 	}
-	if !a.scrub() {
-		return lame
-	}
+	a.scrub()
 	if o := a.chain(); o.Kind != resolve.Pending {
 		if o.Kind == resolve.Positive && a.childsDS() {
 			return lame

@@ -6,23 +6,11 @@ import (
 )
 
 // scrub groups the records that the server may speak about: class IN, at or
-// below its zone. It is false when a set is larger than any honest one.
-func (a *answer) scrub() bool {
-	err := a.group()
-	a.r.Hit(wire.LimitOf(err))
-	return err == nil
-}
-
-func (a *answer) group() (err error) {
-	if a.ans, err = wire.Group(a.within(a.msg.Answer, true)); err != nil {
-		return err
-	}
-	a.ans = append(a.ans, a.signatures()...)
-	if a.auth, err = wire.Group(a.within(a.msg.Authority, false)); err != nil {
-		return err
-	}
-	a.add, err = wire.Group(a.addresses(a.msg.Additional))
-	return err
+// below its zone.
+func (a *answer) scrub() {
+	a.ans = append(wire.Group(a.within(a.msg.Answer, true)), a.signatures()...)
+	a.auth = wire.Group(a.within(a.msg.Authority, false))
+	a.add = wire.Group(a.addresses(a.msg.Additional))
 }
 
 func (a *answer) within(rrs []wire.RR, isAnswer bool) []wire.RR {

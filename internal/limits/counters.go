@@ -32,9 +32,7 @@ const (
 	UselessServers
 	Cycle
 	Deadline
-	RRsPerMessage
 	RRsFromClient
-	RRsPerRRset
 	NameBytes
 	EDNSOptions
 	CompressedNames
@@ -91,12 +89,10 @@ var known = [ids]text{
 	UselessServers:     counted("useless_servers", "a zone was given up after %d servers in a row whose answers do not help", UselessInRow),
 	Cycle:              counted("cycle", "a look-up waited for itself"),
 	Deadline:           counted("deadline", "a client's question ended after %d seconds", seconds(RequestDeadline)),
-	RRsPerMessage:      counted("rrs_per_message", "an answer of more than %d records was not read", MaxRRsPerMessage),
 	RRsFromClient:      counted("rrs_from_client", "a client's message had more than %d records beside its question: FORMERR", MaxRRsFromClient),
-	RRsPerRRset:        counted("rrs_per_rrset", "an answer with a set of more than %d records was not used", MaxRRsPerRRset),
 	NameBytes:          counted("name_bytes", "an answer whose names follow too many pointers or expand to too much was not read"),
 	EDNSOptions:        counted("edns_options", "a message with more than %d EDNS options: FORMERR to a client, ignored from a server", EDNSOptionsPerMessage),
-	CompressedNames:    counted("compressed_names", "names of an answer beyond %d were written in full", CompressedNamesInReply),
+	CompressedNames:    counted("compressed_names", "names of an answer were written in full after %d KiB were compared to shorten them", CompressionOctets>>10),
 	TypesPerName:       counted("types_per_name", "a further type of a name with %d types was not cached", MaxTypesPerName),
 	CacheEntryBytes:    counted("cache_entry_bytes", "what exceeds %d KiB was not cached", MaxCacheEntryBytes>>10),
 	ProofBytes:         counted("proof_bytes", "a denial with more than %d KiB of proof was not cached", MaxProofBytes>>10),

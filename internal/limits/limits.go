@@ -102,20 +102,17 @@ const (
 
 // Messages and names.
 const (
-	MaxRRsPerMessage       = 1000
-	MaxRRsFromClient       = 4
-	MaxRRsPerRRset         = 256
-	MaxTypesPerName        = 100
-	PointerHopsPerName     = 16
-	PointerHopsPerMessage  = 4096
-	ExpandedNameBytes      = 512 << 10
-	CompressedNamesInReply = 120
-	CompressionOctets      = 512 << 10 // compared in one reply to find names to point to
-	EDNSOptionsPerMessage  = 32
-	UDPPayload             = 1232 // offered upstream (RFC 9715)
-	DefaultBufsize         = 4096 // net.bufsize, towards clients
-	MinBufsize             = 512
-	MaxBufsize             = 65535
+	MaxRRsFromClient      = 4
+	MaxTypesPerName       = 100
+	PointerHopsPerName    = 16
+	PointerHopsPerMessage = 32 << 10 // five for each record that a message has room for
+	ExpandedNameBytes     = 512 << 10
+	CompressionOctets     = 1 << 20 // hashed and compared in one reply to find names to point to
+	EDNSOptionsPerMessage = 32
+	UDPPayload            = 1232 // offered upstream (RFC 9715)
+	DefaultBufsize        = 4096 // net.bufsize, towards clients
+	MinBufsize            = 512
+	MaxBufsize            = 65535
 )
 
 // TTLs in seconds. Min, max and negative are defaults that the operator may

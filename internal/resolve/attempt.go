@@ -253,7 +253,7 @@ func (s *solver) queue(q *Query) (waited bool, err error) {
 		return true, s.timeUp(s.r)
 	}
 	s.cfg.Counters.Hit(limits.OutstandingZone)
-	return false, &zoneError{zone: q.Cut.Name, err: ErrBusy}
+	return false, &zoneError{zone: q.Cut.Name, err: Over(limits.OutstandingZone, ErrBusy)}
 }
 
 // mayWait is how many questions may wait for a zone's answers at a time.

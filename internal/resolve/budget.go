@@ -25,12 +25,10 @@ func NewBudget(c *limits.Counters) *Budget { return &Budget{counters: c} }
 // sends nothing when it fails.
 func (b *Budget) Send() error {
 	if b.octets.Load() > limits.MaxUpstreamBytesPerRequest {
-		b.counters.Hit(limits.UpstreamBytes)
-		return ErrBudget
+		return b.over(limits.UpstreamBytes)
 	}
 	if b.sent.Add(1) > limits.MaxUpstreamPerRequest {
-		b.counters.Hit(limits.UpstreamPerRequest)
-		return ErrBudget
+		return b.over(limits.UpstreamPerRequest)
 	}
 	return nil
 }
@@ -38,10 +36,15 @@ func (b *Budget) Send() error {
 // Connect debits one TCP connection.
 func (b *Budget) Connect() error {
 	if b.tcp.Add(1) > limits.MaxTCPConnsPerRequest {
-		b.counters.Hit(limits.TCPConnsRequest)
-		return ErrBudget
+		return b.over(limits.TCPConnsRequest)
 	}
 	return nil
+}
+
+// over counts a limit that is hit, and is the error that says so.
+func (b *Budget) over(id limits.ID) error {
+	b.counters.Hit(id)
+	return Over(id, ErrBudget)
 }
 
 // Received debits the octets of an answer. The answer that crosses the limit
@@ -90,5 +93,5 @@ func (p *Proof) within(id limits.ID, response, request bool) error {
 		return nil
 	}
 	p.budget.counters.Hit(id)
-	return ErrProof
+	return Over(id, ErrProof)
 }

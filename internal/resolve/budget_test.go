@@ -56,7 +56,7 @@ func TestProofsHaveABudget(t *testing.T) {
 	}
 	p := NewBudget(nil).Proof()
 	err := p.Hash(limits.MaxHashPerResponse + 1)
-	if code, text := Explain(err); !errors.Is(err, ErrProof) || fatal(err) || code != ede.Indeterminate || text != "the proof costs too much" {
+	if code, text := Explain(err); !errors.Is(err, ErrProof) || fatal(err) || code != ede.Indeterminate || text != "the proof costs too much, limit hash_units" {
 		t.Errorf("%v: extended error %d %q, fatal %v", err, code, text, fatal(err))
 	}
 }

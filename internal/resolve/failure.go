@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
+	"kresd/internal/limits"
 	"kresd/internal/wire"
 )
 
@@ -28,6 +30,8 @@ var (
 	ErrChain = errors.New("chain of aliases is too long")
 	// ErrProof: to prove an answer costs too much.
 	ErrProof = errors.New("the proof costs too much")
+	// ErrTooDear: to read an answer costs too much.
+	ErrTooDear = errors.New("an answer costs too much to be read")
 	// ErrDeadline: the time of the request is over.
 	ErrDeadline = errors.New("request took too long")
 	// ErrPatience: the request's Patience is over, which says little about the
@@ -65,6 +69,27 @@ func (e *zoneError) Error() string {
 }
 
 func (e *zoneError) Unwrap() error { return e.err }
+
+// Over is err because of a limit, which the client is told the name of: what this
+// resolver will not do is nobody else's fault.
+func Over(id limits.ID, err error) error { return &overLimit{id, err} }
+
+type overLimit struct {
+	limit limits.ID
+	err   error
+}
+
+func (e *overLimit) Error() string { return e.err.Error() }
+
+func (e *overLimit) Unwrap() error { return e.err }
+
+// limitOf is the limit that is behind a failure; limits.None for another reason.
+func limitOf(err error) limits.ID {
+	if e, ok := errors.AsType[*overLimit](err); ok {
+		return e.limit
+	}
+	return wire.LimitOf(err)
+}
 
 // layerError is a layer that gave up, and why if it said so.
 type layerError struct {
@@ -109,6 +134,9 @@ func outcome(err error) told {
 		return told{wire.RcodeServFail, f.EDE, f.Text, f.Remembered}
 	}
 	code, text := reason(err)
+	if id := limitOf(err); id != limits.None {
+		text = strings.TrimPrefix(text+", limit "+id.String(), ", ")
+	}
 	return told{rcode: wire.RcodeServFail, ede: code, text: text}
 }
 
@@ -146,6 +174,8 @@ func reason(err error) (code ede.Code, text string) {
 		return ede.Other, "name servers depend on each other too deeply"
 	case errors.Is(err, ErrProof):
 		return ede.Indeterminate, "the proof" + of(err) + " costs too much"
+	case errors.Is(err, ErrTooDear):
+		return ede.Other, "an answer of a server" + of(err) + " costs too much to be read"
 	case errors.Is(err, ErrBudget):
 		return ede.Other, "the question costs too much"
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"kresd/internal/limits"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
 )
@@ -19,6 +20,8 @@ type summary struct {
 	lame, wrong       int // answered uselessly; of these, with an error of their own
 	silent, cut, busy int // cut: they cannot be reached
 	rcodes            [16]int
+	over              int       // answered with what costs too much to be read
+	limit             limits.ID // that such an answer, or a question that waits, exceeds
 }
 
 func (s *solver) summary(q *Query) (v summary) {
@@ -55,7 +58,9 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 			v.wrong++
 		}
 	case errors.Is(b.err, ErrBusy):
-		v.busy++
+		v.busy, v.limit = v.busy+1, limitOf(b.err)
+	case limitOf(b.err) != limits.None:
+		v.over, v.limit = v.over+1, limitOf(b.err)
 	case errors.Is(b.err, ErrUnreachable):
 		v.cut++
 	default:
@@ -77,6 +82,8 @@ func (s *solver) gaveUp(q *Query) error {
 	e := &zoneError{zone: q.Cut.Name}
 	whose := noneOf(q)
 	switch {
+	case v.over > 0:
+		e.err, e.text = Over(v.limit, ErrTooDear), "an answer of a server of "+q.Cut.Name.String()+" costs too much to be read"
 	case v.lame > v.wrong && q.Forwards():
 		e.err, e.text = ErrLame, whose+" gives an answer"
 	case v.lame > v.wrong:
@@ -88,7 +95,7 @@ func (s *solver) gaveUp(q *Query) error {
 	case v.cut > 0:
 		e.err, e.text = ErrUnreachable, whose+" can be reached"
 	case v.busy > 0:
-		e.err, e.text = ErrBusy, "too many questions wait for the servers of "+q.Cut.Name.String()
+		e.err, e.text = Over(v.limit, ErrBusy), "too many questions wait for the servers of "+q.Cut.Name.String()
 	case q.Options.NoIPv4 && q.Options.NoIPv6:
 		e.err, e.text = ErrNoFamily, "neither IPv4 nor IPv6 may be used"
 	case v.all > 0:
@@ -99,6 +106,12 @@ func (s *solver) gaveUp(q *Query) error {
 		e.err, e.text = ErrNoAddress, whose+" has an address that may be asked"
 	default:
 		e.err, e.text = ErrNoAddress, "no address of a server of "+q.Cut.Name.String()+" was found"
+	}
+	switch { // more servers may be left, which a limit spares
+	case q.run.sends >= limits.MaxUpstreamPerFetch:
+		e.err = Over(limits.UpstreamPerFetch, e.err)
+	case q.run.useless >= limits.UselessInRow:
+		e.err = Over(limits.UselessServers, e.err)
 	}
 	if detail := v.String(); detail != "" {
 		e.text += ": " + detail
@@ -163,6 +176,7 @@ func (v *summary) String() string {
 	say(v.silent, "did not answer")
 	say(v.cut, "could not be reached")
 	say(v.busy, "had too many questions waiting")
+	say(v.over, "answered with what is not read")
 	say(v.unasked, "not asked")
 	return strings.Join(out, ", ")
 }

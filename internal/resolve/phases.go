@@ -42,7 +42,7 @@ func (s *solver) mayGoOn() error {
 	}
 	if s.r.iterations++; s.r.iterations > limits.MaxIterationsPerRequest {
 		s.cfg.Counters.Hit(limits.Iterations)
-		return ErrBudget
+		return Over(limits.Iterations, ErrBudget)
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (s *solver) tooLong(q *Query) error {
 			break
 		}
 	}
-	return ErrChain
+	return Over(limits.CNAMEChain, ErrChain)
 }
 
 // tellAnswered tells which layer answers without the network; the cache has said

@@ -86,7 +86,7 @@ func (p *Plan) Push(q *Query) error {
 	}
 	if p.pushed >= limits.MaxQueriesPerPlan {
 		p.counters.Hit(limits.PlanQueries)
-		return ErrBudget
+		return Over(limits.PlanQueries, ErrBudget)
 	}
 	p.pushed++
 	q.ID = p.pushed

@@ -41,7 +41,7 @@ func TestOneZoneHasSoManyWaiting(t *testing.T) {
 		}
 		r := w.request("late.slow.com.", "A")
 		w.driver.Resolve(t.Context(), r)
-		if want := "too many questions wait for the servers of slow.com."; r.Result.EDEText != want {
+		if want := "too many questions wait for the servers of slow.com., limit outstanding_per_zone"; r.Result.EDEText != want {
 			t.Errorf("got %q, want %q", r.Result.EDEText, want)
 		}
 		wg.Wait()

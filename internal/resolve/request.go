@@ -122,7 +122,7 @@ func (r *Request) Hit(id limits.ID) { r.Plan.counters.Hit(id) }
 func (r *Request) pushAddress(q *Query, question Question, options Options) (*Query, error) {
 	if q.Depth >= limits.MaxRecursionDepth {
 		r.Plan.counters.Hit(limits.RecursionDepth)
-		return nil, ErrDepth
+		return nil, Over(limits.RecursionDepth, ErrDepth)
 	}
 	for a := q; a != nil; a = a.Parent {
 		if a.Name == question.Name && isAddress(a.Type) {

@@ -145,7 +145,7 @@ func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) error {
 		return ctx.Err()
 	}
 	e.counters.Hit(limits.OutstandingServer)
-	return resolve.ErrBusy
+	return resolve.Over(limits.OutstandingServer, resolve.ErrBusy)
 }
 
 // maxWaiting is how many questions may wait for one server.

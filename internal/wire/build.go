@@ -19,17 +19,18 @@ const (
 
 // Builder writes one message. Records are added in the order of sections; a
 // record that does not fit leaves the message as it was. Names are compressed
-// against what is already written (RFC 1035, section 4.1.4) up to
-// limits.CompressedNamesInReply names, and as long as the search for what to
-// point to stays within limits.CompressionOctets.
+// against what is already written (RFC 1035, section 4.1.4), as long as the search
+// for what to point to stays within limits.CompressionOctets.
 type Builder struct {
 	buf   []byte
 	max   int
-	names []uint16 // offsets of names and their suffixes that may be pointed to
+	names written  // that may be pointed to
 	ttls  []uint16 // offsets of TTLs
 	short bool
-	used  int // names compressed
 	spent int // octets compared to find what to point to
+
+	owner   dnsname.Name // of the last record
+	ownerAt uint16       // where it stands; 0: nowhere
 
 	crowded bool // names were not compressed because of that
 
@@ -41,7 +42,7 @@ type Builder struct {
 // its low bits.
 func NewBuilder(buf []byte, maxLen int, id, flags uint16) *Builder {
 	b := &Builder{buf: append(buf[:0], make([]byte, HeaderLen)...), max: min(maxLen, 0xffff)}
-	b.names, b.ttls = b.few.names[:0], b.few.ttls[:0]
+	b.names.at, b.ttls = b.few.names[:0], b.few.ttls[:0]
 	binary.BigEndian.PutUint16(b.buf, id)
 	binary.BigEndian.PutUint16(b.buf[2:], flags)
 	return b
@@ -60,8 +61,8 @@ func (b *Builder) Question(raw []byte, qtype, qclass uint16) {
 
 // RR adds one record and tells whether it fitted.
 func (b *Builder) RR(s Section, owner dnsname.Name, t, class uint16, ttl uint32, rdata []byte) bool {
-	mark, names, ttls := len(b.buf), len(b.names), len(b.ttls)
-	b.name(owner, true)
+	mark, names, ttls := len(b.buf), len(b.names.at), len(b.ttls)
+	b.ownerName(owner)
 	b.buf = binary.BigEndian.AppendUint16(b.buf, t)
 	b.buf = binary.BigEndian.AppendUint16(b.buf, class)
 	if len(b.buf) <= 0xffff {
@@ -70,7 +71,8 @@ func (b *Builder) RR(s Section, owner dnsname.Name, t, class uint16, ttl uint32,
 	b.buf = binary.BigEndian.AppendUint32(b.buf, ttl)
 	b.rdata(t, rdata)
 	if len(b.buf) > b.max {
-		b.buf, b.names, b.ttls, b.short = b.buf[:mark], b.names[:names], b.ttls[:ttls], true
+		b.back(mark, names, ttls)
+		b.short = true
 		return false
 	}
 	b.count(6+2*int(s), 1)
@@ -80,7 +82,7 @@ func (b *Builder) RR(s Section, owner dnsname.Name, t, class uint16, ttl uint32,
 // RRset adds all records of a set, then their signatures if sigs is set; all or
 // nothing.
 func (b *Builder) RRset(s Section, set *RRset, ttl uint32, sigs bool) bool {
-	mark, names, ttls := len(b.buf), len(b.names), len(b.ttls)
+	mark, names, ttls := len(b.buf), len(b.names.at), len(b.ttls)
 	count := binary.BigEndian.Uint16(b.buf[6+2*int(s):])
 	fits := true
 	for i := 0; fits && i < len(set.Data); i++ {
@@ -90,7 +92,7 @@ func (b *Builder) RRset(s Section, set *RRset, ttl uint32, sigs bool) bool {
 		fits = b.RR(s, set.Owner, TypeRRSIG, set.Class, ttl, set.Sigs[i])
 	}
 	if !fits {
-		b.buf, b.names, b.ttls = b.buf[:mark], b.names[:names], b.ttls[:ttls]
+		b.back(mark, names, ttls)
 		binary.BigEndian.PutUint16(b.buf[6+2*int(s):], count)
 	}
 	return fits
@@ -178,7 +180,7 @@ func (b *Builder) compressed(fields string, rdata []byte) {
 			if err != nil {
 				break
 			}
-			b.name(name, true)
+			b.name(name)
 			rdata = rdata[name.Len():]
 			continue
 		}
@@ -189,27 +191,65 @@ func (b *Builder) compressed(fields string, rdata []byte) {
 	b.buf = append(b.buf, rdata...)
 }
 
+// back takes away what was written behind the given lengths.
+func (b *Builder) back(buf, names, ttls int) {
+	b.buf, b.ttls = b.buf[:buf], b.ttls[:ttls]
+	b.names.truncate(names)
+	if int(b.ownerAt) >= buf {
+		b.ownerAt = 0
+	}
+}
+
+// ownerName writes the owner of a record. That of the record before, as all of a
+// set have, needs no search.
+func (b *Builder) ownerName(n dnsname.Name) {
+	if b.ownerAt != 0 && b.owner == n {
+		b.buf = append(b.buf, 0xc0|byte(b.ownerAt>>8), byte(b.ownerAt))
+		return
+	}
+	at := len(b.buf)
+	b.name(n)
+	switch {
+	case b.buf[at] >= 0xc0: // points to all of it
+		b.owner, b.ownerAt = n, uint16(pointer(b.buf[at:]))
+	case at < maxPointer && !n.IsRoot():
+		b.owner, b.ownerAt = n, uint16(at)
+	default:
+		b.ownerAt = 0
+	}
+}
+
+// maxPointer is above all offsets that a pointer of 14 bits may hold.
+const maxPointer = 1 << 14
+
 // name writes n, pointing at the longest suffix that is already there.
-func (b *Builder) name(n dnsname.Name, compress bool) {
-	full := b.used >= limits.CompressedNamesInReply || b.spent > limits.CompressionOctets
-	if full || n.IsRoot() || !compress {
-		b.crowded = b.crowded || full
+func (b *Builder) name(n dnsname.Name) {
+	if n.IsRoot() {
 		b.buf = append(b.buf, n...)
 		return
 	}
-	b.used++
+	if b.spent > limits.CompressionOctets {
+		b.crowded = true
+		b.buf = append(b.buf, n...)
+		return
+	}
+	var h suffixes
+	if b.names.indexed() {
+		h.hash(n)
+		b.spent += len(n)
+	}
 	at, rest := len(b.buf), n
-	for !rest.IsRoot() {
-		if to, ok := b.suffix(rest); ok {
+	for label := 0; !rest.IsRoot(); label++ {
+		if to, ok := b.suffix(rest, h.of[label]); ok {
 			b.buf = append(b.buf, 0xc0|byte(to>>8), byte(to))
-			b.rememberLabels(at, len(b.buf)-2)
+			b.rememberLabels(at, len(b.buf)-2, &h)
 			return
 		}
 		b.buf = append(b.buf, rest[:1+int(rest[0])]...)
 		rest = rest.Parent()
 	}
 	b.buf = append(b.buf, 0)
-	b.rememberLabels(at, len(b.buf)-1)
+	b.rememberLabels(at, len(b.buf)-1, &h)
 }
 
 // remember notes the uncompressed name at offset at and its suffixes.
@@ -218,21 +258,32 @@ func (b *Builder) remember(at int) {
 	for b.buf[end] != 0 {
 		end += 1 + int(b.buf[end])
 	}
-	b.rememberLabels(at, end)
+	b.rememberLabels(at, end, nil)
 }
 
-// rememberLabels notes the labels between the two offsets as places to point
-// to. A pointer has 14 bits.
-func (b *Builder) rememberLabels(at, end int) {
-	for p := at; p < end && p < 1<<14 && len(b.names) < 2*limits.CompressedNamesInReply; p += 1 + int(b.buf[p]) {
-		b.names = append(b.names, uint16(p))
+// rememberLabels notes the labels between the two offsets as places to point to; h
+// holds the hashes of what begins with them, where names are indexed.
+func (b *Builder) rememberLabels(at, end int, h *suffixes) {
+	for i, p := 0, at; p < end && p < maxPointer; i, p = i+1, p+1+int(b.buf[p]) {
+		if b.names.indexed() {
+			b.names.addHashed(uint16(p), h.of[i])
+		} else {
+			b.names.at = append(b.names.at, uint16(p))
+		}
+	}
+	if len(b.names.at) > fewNames && !b.names.indexed() {
+		b.names.index(b.buf)
 	}
 }
 
-// suffix finds a written name that equals n. Names that have no more in common
-// than their looks could keep it searching: it ends where too much was compared.
-func (b *Builder) suffix(n dnsname.Name) (uint16, bool) {
-	for _, at := range b.names {
+// suffix finds a written name that equals n and has its hash. Names that have no more
+// in common than their looks could keep it searching: it ends where too much was
+// compared.
+func (b *Builder) suffix(n dnsname.Name, hash uint32) (uint16, bool) {
+	if b.names.indexed() {
+		return b.names.find(hash, func(at uint16) bool { b.spent++; return b.equal(int(at), n) })
+	}
+	for _, at := range b.names.at {
 		if b.equal(int(at), n) {
 			return at, true
 		}

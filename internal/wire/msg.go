@@ -19,10 +19,8 @@ var (
 	ErrQuestion = errors.New("not exactly one question")
 )
 
-// Errors of Parse and Group that say that a message exceeds a limit (LimitOf).
+// Errors of Parse that say that a message exceeds a limit (LimitOf).
 var (
-	ErrTooMany   error = &overLimit{"too many records", limits.RRsPerMessage}
-	ErrLargeSet  error = &overLimit{"too many records in a set", limits.RRsPerRRset}
 	ErrLongNames error = &overLimit{"names with too many pointers or octets", limits.NameBytes}
 	ErrOptions   error = &overLimit{"too many EDNS options", limits.EDNSOptions}
 )
@@ -82,9 +80,6 @@ func Parse(pkt []byte) (*Msg, error) {
 	for i := range n {
 		n[i] = int(binary.BigEndian.Uint16(pkt[6+2*i:]))
 	}
-	if n[0]+n[1]+n[2] > limits.MaxRRsPerMessage {
-		return nil, ErrTooMany
-	}
 	for i, section := range []*[]RR{&m.Answer, &m.Authority, &m.Additional} {
 		if err := d.section(m, section, n[i], i == 2); err != nil {
 			return nil, err
@@ -110,6 +105,7 @@ type decoder struct {
 		name dnsname.Name
 	}
 	nknown int
+	asked  dnsname.Name // the question's, to which most owners of an answer point
 }
 
 func (d *decoder) question(m *Msg, count int) error {
@@ -127,7 +123,7 @@ func (d *decoder) question(m *Msg, count int) error {
 	if d.pos+4 > len(d.pkt) {
 		return ErrShort
 	}
-	m.Question = name
+	m.Question, d.asked = name, name
 	if d.pos-start == name.Len() {
 		m.RawName = append([]byte(nil), d.pkt[start:d.pos]...)
 	}
@@ -234,18 +230,9 @@ func (d *decoder) field(f byte, end int) error {
 	n := fieldLen(f)
 	switch f {
 	case 'n':
-		before := d.bytes
-		name, err := d.name()
-		if err != nil {
+		if err := d.rdataName(); err != nil {
 			return err
 		}
-		if d.bytes == before { // it was known, which costs nothing but here
-			if d.bytes += len(name); d.bytes > limits.ExpandedNameBytes {
-				return ErrLongNames
-			}
-		}
-		d.room(len(name))
-		d.arena = append(d.arena, name...)
 		if d.pos > end {
 			return ErrRData
 		}
@@ -273,23 +260,54 @@ func (d *decoder) field(f byte, end int) error {
 	return nil
 }
 
+// rdataName copies the name at the current position into the arena.
+func (d *decoder) rdataName() error {
+	var buf [dnsname.MaxLen]byte
+	name := buf[:0]
+	if known, ok := d.pointed(); ok {
+		name = append(name, known...)
+		if d.bytes += len(name); d.bytes > limits.ExpandedNameBytes {
+			return ErrLongNames
+		}
+	} else {
+		n, err := d.plain(&buf)
+		if err != nil {
+			return err
+		}
+		name = buf[:n]
+	}
+	d.room(len(name))
+	d.arena = append(d.arena, name...)
+	return nil
+}
+
 // name reads the name at the current position.
 func (d *decoder) name() (dnsname.Name, error) {
 	if name, ok := d.pointed(); ok {
 		return name, nil
 	}
 	var buf [dnsname.MaxLen]byte
-	n, end := d.expand(&buf)
-	if d.bytes += n; d.far || d.bytes > limits.ExpandedNameBytes {
-		return "", ErrLongNames
-	}
-	if n == 0 {
-		return "", ErrName
+	at := d.pos
+	n, err := d.plain(&buf)
+	if err != nil {
+		return "", err
 	}
 	name := dnsname.Name(buf[:n])
-	d.remember(d.pos, name)
-	d.pos = end
+	d.remember(at, name)
 	return name, nil
+}
+
+// plain reads the name at the current position into buf and tells its length.
+func (d *decoder) plain(buf *[dnsname.MaxLen]byte) (n int, err error) {
+	n, end := d.expand(buf)
+	if d.bytes += n; d.far || d.bytes > limits.ExpandedNameBytes {
+		return 0, ErrLongNames
+	}
+	if n == 0 {
+		return 0, ErrName
+	}
+	d.pos = end
+	return n, nil
 }
 
 // pointed reads a name that is nothing but a pointer to one of the last names,
@@ -362,6 +380,9 @@ func (d *decoder) follow(at, limit, hops int) int {
 // lookup and remember keep the last names by where they stand, because most
 // owners are pointers to the same few.
 func (d *decoder) lookup(at int) (dnsname.Name, bool) {
+	if at == HeaderLen && d.asked != "" {
+		return d.asked, true
+	}
 	for i := range min(d.nknown, len(d.known)) {
 		if d.known[i].at == at {
 			return d.known[i].name, true

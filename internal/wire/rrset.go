@@ -1,11 +1,9 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"kresd/internal/dnsname"
-	"kresd/internal/limits"
 )
 
 // RRset is the records of one owner, type and class with the signatures that
@@ -53,61 +51,6 @@ func (s *RRset) Expanded() bool {
 		}
 	}
 	return false
-}
-
-// Group collects records into RRsets in the order of first appearance. RRSIGs
-// join the set that they cover; those that cover none are left out. Records
-// beyond limits.MaxRRsPerRRset are refused with ErrLargeSet.
-func Group(rrs []RR) ([]RRset, error) {
-	var sets []RRset
-	for i := range rrs {
-		rr := &rrs[i]
-		if rr.Type == TypeRRSIG {
-			continue
-		}
-		s := find(sets, rr.Owner, rr.Type, rr.Class)
-		if s == nil {
-			sets = append(sets, RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class, TTL: rr.TTL})
-			s = &sets[len(sets)-1]
-		}
-		if !s.add(rr) {
-			return nil, ErrLargeSet
-		}
-	}
-	for i := range rrs {
-		rr := &rrs[i]
-		if rr.Type != TypeRRSIG {
-			continue
-		}
-		if s := find(sets, rr.Owner, Covered(rr.RData), rr.Class); s != nil && len(s.Sigs) < limits.MaxRRsPerRRset {
-			s.TTL = min(s.TTL, rr.TTL)
-			s.Sigs = append(s.Sigs, rr.RData)
-		}
-	}
-	return sets, nil
-}
-
-func find(sets []RRset, owner dnsname.Name, t, class uint16) *RRset {
-	for i := range sets {
-		if s := &sets[i]; s.Type == t && s.Owner == owner && s.Class == class {
-			return s
-		}
-	}
-	return nil
-}
-
-func (s *RRset) add(rr *RR) bool {
-	s.TTL = min(s.TTL, rr.TTL)
-	for _, d := range s.Data {
-		if bytes.Equal(d, rr.RData) {
-			return true
-		}
-	}
-	if len(s.Data) >= limits.MaxRRsPerRRset {
-		return false
-	}
-	s.Data = append(s.Data, rr.RData)
-	return true
 }
 
 // Target is the name that a CNAME, DNAME, NS or PTR record points to. It is ""

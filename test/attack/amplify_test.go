@@ -64,7 +64,7 @@ func TestB4Delegations(t *testing.T) {
 		bound        int
 		limit        string // that must have been met
 	}{
-		{"NXNSAttack, 1,500 NS that do not exist", "www.many.evil.com.", 12, "rrs_per_message"},
+		{"NXNSAttack, 1,500 NS that do not exist", "www.many.evil.com.", 12, "ns_per_delegation"},
 		{"NXNSAttack, 250 NS that do not exist", "www.nx.evil.com.", 12, "ns_per_delegation"},
 		{"NXNSAttack, 250 NS that lead to a server that refuses", "www.refusing.evil.com.", 20, "ns_per_delegation"},
 		{"NXNSAttack, 250 NS in 30 zones of victims", "www.wide.evil.com.", 30, "ns_per_delegation"},
