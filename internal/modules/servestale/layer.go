@@ -32,7 +32,8 @@ func (s *serveStale) accept(req *resolve.Request) {
 
 // produce does not begin anew what is being tried already.
 func (s *serveStale) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	if q.Parent == nil && (req.Inner || concerned(req)) && s.isTried(questionOf(req), req.Now) {
+	waits := concerned(req) || req.Inner && req.Patience > 0
+	if q.Parent == nil && waits && s.isTried(questionOf(req), req.Now) {
 		return req.Fail(&resolve.Failure{EDE: ede.NoReachableAuthority})
 	}
 	return resolve.Produce

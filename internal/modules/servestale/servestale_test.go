@@ -32,6 +32,7 @@ type bench struct {
 	asked chan *resolve.Request
 	goOn  chan struct{}
 	warns []string
+	ask   cache.Ask // that the cache was given
 }
 
 func newBench(t *testing.T) *bench {
@@ -72,7 +73,7 @@ func www(t testing.TB) dnsname.Name {
 // stale plays cache.Cache.
 // Stale and StaleCut make b a module's cache.
 func (b *bench) Stale(req *resolve.Request, grace int64, allow cache.Allow, ask cache.Ask) (resolve.Outcome, bool) {
-	b.grace = grace
+	b.grace, b.ask = grace, ask
 	o := b.known
 	if o.Kind == resolve.Pending || b.over == 0 {
 		return o, false
@@ -328,6 +329,94 @@ func TestNotTooManyAreTriedFurther(t *testing.T) {
 		if tried := errors.Is(res.Failure, resolve.ErrPatience); tried != (i < limits.StaleRefreshing) {
 			t.Errorf("question %d: tried further %v", i, tried)
 		}
+	}
+}
+
+// Only what cannot be refreshed is told although it is old: others are asked for the
+// target of an alias, as for a question that no rule judges again.
+func TestWhatAnAliasOfOldLeadsToIsAskedFor(t *testing.T) {
+	b := newBench(t)
+	target := resolve.Question{Name: www(t).Parent(), Type: wire.TypeA, Class: wire.ClassIN}
+	ask := func(result resolve.Result) (o resolve.Outcome, ok bool, own *resolve.Request) {
+		req := b.request()
+		req.CD, req.Options = true, resolve.Options{NoIPv6: true}
+		b.failed(req, resolve.ErrNoServer, 22)
+		done := make(chan bool)
+		go func() {
+			o, ok = b.ask(target)
+			done <- true
+		}()
+		own = <-b.asked
+		if own.Question != target || !own.Inner || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience <= 0 || own.Patience > limits.StaleTimeout/2 {
+			t.Errorf("asked for %+v", own)
+		}
+		own.Result = result
+		b.goOn <- struct{}{}
+		<-done
+		return o, ok, own
+	}
+	if o, ok, _ := ask(resolve.Result{Rcode: wire.RcodeNXDomain, EDE: ede.None}); !ok || o.Kind != resolve.NXDomain {
+		t.Errorf("a denial: %v %+v", ok, o)
+	}
+	if o, ok, _ := ask(resolve.Result{Answer: b.known.Answer, NoCache: true, EDE: ede.None}); !ok || o.Kind != resolve.Positive || len(o.Answer) != 1 || !o.Own {
+		t.Errorf("an answer: %v %+v", ok, o)
+	}
+	if _, ok, _ := ask(resolve.Result{Rcode: wire.RcodeServFail, Failure: resolve.ErrNoServer}); ok || len(b.asked) != 0 {
+		t.Errorf("a failure: taken %v, %d tried further", ok, len(b.asked))
+	}
+	_, ok, own := ask(resolve.Result{Rcode: wire.RcodeServFail, Failure: resolve.ErrPatience})
+	further := <-b.asked
+	if ok || further.Question != target || !further.Inner || further.Patience != 0 {
+		t.Errorf("no time left: taken %v, tried further %+v", ok, further)
+	}
+	q := &resolve.Query{Question: target}
+	if s := b.Layer.Produce(own, q); s != resolve.Fail {
+		t.Errorf("while it is tried a client waits: state %d", s)
+	}
+	if s := b.Layer.Produce(further, q); s != resolve.Produce {
+		t.Errorf("what is tried stands in its own way: state %d", s)
+	}
+	b.goOn <- struct{}{}
+}
+
+func TestTheTimeForAllTargetsTogetherIsLimited(t *testing.T) {
+	b := newBench(t)
+	b.failed(b.request(), resolve.ErrNoServer, 22)
+	for range 2 {
+		done := make(chan bool)
+		go func() {
+			b.ask(resolve.Question{Name: www(t), Type: wire.TypeA, Class: wire.ClassIN})
+			done <- true
+		}()
+		select {
+		case <-b.asked:
+			time.Sleep(limits.StaleTimeout / 2)
+			b.goOn <- struct{}{}
+			<-done
+		case <-done:
+			return
+		}
+	}
+	t.Error("asked again though the time is over")
+}
+
+func TestTheReasonToldStays(t *testing.T) {
+	b := newBench(t)
+	told := func(text string, code ede.Code) string {
+		req := b.request()
+		req.Result = resolve.Result{Rcode: wire.RcodeServFail, NoCache: true, EDE: code, EDEText: text, Failure: resolve.ErrNoServer}
+		b.Layer.Finalize(req)
+		return req.Result.EDEText
+	}
+	first := told("no server answered in time", 22)
+	if first != "no server answered in time" || told("", 22) != first || told("refused", 23) != first {
+		t.Errorf("first %q, then %q and %q", first, told("", 22), told("refused", 23))
+	}
+	req := b.request()
+	req.Result.EDE = ede.None
+	b.Layer.Finalize(req)
+	if got := told("refused", 23); got != "refused" {
+		t.Errorf("after an answer: %q", got)
 	}
 }
 
