@@ -43,6 +43,9 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Produce
 	}
 	f := c.find(asked(req, q), has)
+	if f.Kind == resolve.Alias && req.Resolved(q, resolve.Question{Name: f.Target, Type: q.Type, Class: q.Class}) {
+		f = found{} // half of what the forwarder tells, and would be followed elsewhere
+	}
 	if !f.nothing() {
 		return c.satisfied(req, q, f)
 	}

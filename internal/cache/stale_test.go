@@ -173,3 +173,32 @@ func TestADelegationThatIsOverIsFoundOnDemand(t *testing.T) {
 		t.Errorf("after its time of grace: %+v", cut)
 	}
 }
+
+// Behind the first link that has ended, others are asked before what has ended is told.
+func TestWhatIsBehindALinkOfOldIsAskedFor(t *testing.T) {
+	w := newWorld(t)
+	q, target := question(t, "www.example.", wire.TypeA), question(t, "a.test.", wire.TypeA)
+	alias := rrset(t, insecure, "www.example.", wire.TypeCNAME, 30, string(name(t, "a.test.")))
+	w.learn(q, resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{alias}, Target: target.Name})
+	w.learn(target, positive(rrset(t, insecure, "a.test.", wire.TypeA, 30, "\x01\x02\x03\x04")))
+	w.pass(60)
+	allow := func(resolve.Question, uint32) (uint32, bool) { return 1, true }
+	for answers, want := range map[bool]string{true: "\x05\x06\x07\x08", false: "\x01\x02\x03\x04"} {
+		var asked []resolve.Question
+		o, stale := w.Stale(w.request(q), aDay, allow, func(q resolve.Question) (resolve.Outcome, bool) {
+			asked = append(asked, q)
+			return positive(rrset(t, insecure, "a.test.", wire.TypeA, 30, "\x05\x06\x07\x08")), answers
+		})
+		if len(asked) != 1 || asked[0] != target || !stale || len(o.Answer) != 2 || string(o.Answer[1].Data[0]) != want {
+			t.Errorf("answered %v: asked for %v, stale %v, %+v", answers, asked, stale, o)
+		}
+	}
+	w.learn(q, resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{alias}, Target: target.Name})
+	o, stale := w.Stale(w.request(q), aDay, allow, func(resolve.Question) (resolve.Outcome, bool) {
+		t.Error("asked for what has just failed")
+		return resolve.Outcome{}, false
+	})
+	if !stale || len(o.Answer) != 2 {
+		t.Errorf("the target has ended: stale %v, %+v", stale, o)
+	}
+}

@@ -565,3 +565,85 @@ func TestWhomToAskBehindAWait(t *testing.T) {
 		})
 	}
 }
+
+// A server of the operator's that fails is asked once more where there is no other, be it
+// for the client's question or for what an alias led to.
+func TestAForwarderThatFailsIsAskedOnceMore(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		forward  bool
+		rcode    int
+		err      error
+		insisted bool
+		want     bool
+	}{
+		{"SERVFAIL", true, wire.RcodeServFail, nil, false, true},
+		{"SERVFAIL for the second time", true, wire.RcodeServFail, nil, true, false},
+		{"REFUSED", true, wire.RcodeRefused, nil, false, false},
+		{"silence", true, 0, ErrTimeout, false, false},
+		{"a server that a delegation named", false, wire.RcodeServFail, nil, false, false},
+	} {
+		for _, parent := range []*Query{nil, {}} {
+			s, q, _ := alone()
+			q.Parent, q.Options.Forward, q.Cut.Hints, q.Server.Addr = parent, c.forward, c.forward, server(1)
+			q.run.retry.insisted = c.insisted
+			q.run.faults.note(fault{addr: server(1), err: c.err, rcode: c.rcode})
+			if got := s.askOnceMore(q); got != c.want || got && (q.run.retry.again != server(1) || !q.run.retry.insisted) {
+				t.Errorf("%s: asked again %v, want %v", c.name, got, c.want)
+			}
+		}
+	}
+}
+
+// What the message of a server says about the target of an alias counts where no rule
+// names other servers for it.
+func TestWhoMayTellTheEndOfAChain(t *testing.T) {
+	const here, there, passed = dnsname.Name("\x04here\x00"), dnsname.Name("\x05there\x00"), dnsname.Name("\x06passed\x00")
+	cut, others := &zonecut.Cut{Hints: true}, &zonecut.Cut{Hints: true}
+	r := &Request{Question: Question{Name: example}, ByName: true, layers: []*Layer{{Route: func(_ *Request, q Question) *Route {
+		return map[dnsname.Name]*Route{here: {Cut: cut}, there: {Cut: others}, passed: {}}[q.Name]
+	}}}}
+	for _, c := range []struct {
+		who                        string
+		q                          *Query
+		here, there, passed, other bool
+	}{
+		{"a forwarder", &Query{Cut: cut, Options: Options{Forward: true}}, true, false, false, true},
+		{"a stub", &Query{Cut: cut, Options: Options{Stub: true}}, true, false, false, false},
+		{"a server that a delegation named", &Query{Cut: &zonecut.Cut{}}, false, false, true, true},
+	} {
+		for name, want := range map[dnsname.Name]bool{here: c.here, there: c.there, passed: c.passed, far: c.other} {
+			if got := r.SameRoute(c.q, Question{Name: name}); got != want {
+				t.Errorf("%s about %s: %v, want %v", c.who, name, got, want)
+			}
+		}
+	}
+}
+
+// What a module answers on the operator's word comes before all else and is not kept.
+func TestTheOperatorsWordComesFirst(t *testing.T) {
+	s, q, _ := alone()
+	var subs []bool
+	layers := []*Layer{
+		{Name: "cache", Produce: func(*Request, *Query) State { t.Error("what is remembered is looked up"); return Produce }},
+		{Name: "hints", Own: func(_ *Request, _ Question, sub bool) (Outcome, bool) {
+			subs = append(subs, sub)
+			return Outcome{Kind: NoData}, true
+		}},
+	}
+	s.r.layers, s.layers = layers, layers
+	for _, parent := range []*Query{nil, {}} {
+		q.Parent, q.Outcome = parent, Outcome{}
+		q.enter(phaseProduce)
+		if err := s.produce(q); err != nil || q.run.phase != phaseConsume || q.Outcome.Kind != NoData || !q.Outcome.Own {
+			t.Errorf("%v %+v", err, q.Outcome)
+		}
+	}
+	if len(subs) != 2 || subs[0] || !subs[1] {
+		t.Errorf("asked as sub-queries: %v", subs)
+	}
+	var res Result
+	if res.take(&q.Outcome); !res.NoCache {
+		t.Error("it is kept")
+	}
+}

@@ -75,12 +75,21 @@ func (r *Request) ruled(q Question) *Route {
 func (r *Request) SameRoute(q *Query, other Question) bool {
 	t := r.ruled(other)
 	switch {
+	case t == nil && q.Forwards() && q.Options.Stub: // who answers for a zone does not for others
+		return r.RouteOf(other).Cut == q.Cut
 	case t == nil:
 		return true
 	case q.Forwards():
 		return t.Cut == q.Cut
 	}
 	return t.Cut == nil
+}
+
+// Resolved tells whether another question, to which q's leads, has been resolved by the
+// forwarders that q was sent to, though no rule names them for it: they follow aliases,
+// and are believed about the end, which is not kept.
+func (r *Request) Resolved(q *Query, other Question) bool {
+	return q.Forwards() && !q.Options.Stub && r.ruled(other) == nil && r.RouteOf(other).Cut == nil
 }
 
 // Owned is what a module answers to a question on the operator's word; ok is false

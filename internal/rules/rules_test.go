@@ -424,3 +424,67 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+// The route of a name to which an alias led is that of the first rule about it which
+// says whose servers are asked.
+func TestTheRouteOfAName(t *testing.T) {
+	must := func(a *Action, err error) *Action {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	stub, forward := must(Stub([]string{"192.0.2.1"})), must(Forward([]string{"192.0.2.2"}))
+	asks := func(*resolve.Request) *Action { t.Error("a script is asked about an alias's target"); return nil }
+	table := NewTable(func(int, string) string { return "" }, nil)
+	for i, r := range []*Rule{
+		{Filter: Suffix(list(t, "deny.example."), ""), Action: Deny()},
+		{Pick: asks},
+		{Filter: Suffix(list(t, "pub.b.example."), ""), Action: Pass()},
+		{Filter: Suffix(list(t, "a.example.", "deny.example."), ""), Action: stub},
+		{Filter: Suffix(list(t, "b.example."), "").If(network(netip.MustParsePrefix("192.0.2.0/24"))), Action: forward},
+		{Filter: Domains(list(t, "off.example.")), Action: forward},
+	} {
+		table.Add(i, r).Suspend(i == 5)
+	}
+	for text, want := range map[string]*resolve.Route{
+		"x.a.example.":     {Cut: stub.cut, Scope: name(t, "a.example."), Stub: true},
+		"a.example.":       {Cut: stub.cut, Scope: name(t, "a.example."), Stub: true},
+		"deny.example.":    {Cut: stub.cut, Scope: name(t, "deny.example."), Stub: true},
+		"x.b.example.":     {Cut: forward.cut, Scope: name(t, "b.example.")},
+		"x.pub.b.example.": {},
+		"off.example.":     nil,
+		"other.example.":   nil,
+	} {
+		req := &resolve.Request{Client: netip.MustParseAddrPort("192.0.2.9:53")}
+		got := table.Route(req, resolve.Question{Name: name(t, text), Type: wire.TypeA, Class: wire.ClassIN})
+		if (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	stranger := &resolve.Request{Client: netip.MustParseAddrPort("198.51.100.9:53")}
+	if got := table.Route(stranger, resolve.Question{Name: name(t, "x.b.example."), Type: wire.TypeA, Class: wire.ClassIN}); got != nil {
+		t.Errorf("a rule that is for other clients: %+v", got)
+	}
+}
+
+// What a filter chose is chosen anew at each name; what a script chose is for the
+// whole chain.
+func TestWhatIsChosenByTheName(t *testing.T) {
+	forward, err := Forward([]string{"192.0.2.2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, r := range map[bool]*Rule{true: {Action: forward}, false: {Pick: func(*resolve.Request) *Action { return forward }}} {
+		table := NewTable(func(int, string) string { return "" }, nil)
+		table.Add(0, r)
+		req := &resolve.Request{Question: resolve.Question{Name: name(t, "www.example."), Type: wire.TypeA, Class: wire.ClassIN}}
+		if d := table.Try(req, SubjectOf(req), false); d != Stop || req.Cut != forward.cut || req.ByName != want {
+			t.Errorf("decision %d, by the name %v, want %v", d, req.ByName, want)
+		}
+	}
+	req := &resolve.Request{Question: resolve.Question{Name: name(t, "www.example."), Type: wire.TypeA, Class: wire.ClassIN}}
+	if forward.Do(&Hit{Req: req, Zone: dnsname.Root}); req.ByName {
+		t.Error("an action that a script calls chooses by the name")
+	}
+}
