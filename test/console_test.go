@@ -189,3 +189,47 @@ func TestInteractiveConsole(t *testing.T) {
 		t.Errorf("output %q, %v; want it to match %v", out, err, want)
 	}
 }
+
+// A pasted example is what it is in a file: its locals live on in the connection, and
+// what it prints is shown there. All that a client sent before it closed is run, and a
+// line may come in two pieces.
+func TestConsoleTakesWhatIsPasted(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
+	socket := g.Worker(t, 0).Socket
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	hasty := dial()
+	if _, err := io.WriteString(hasty, "local a = 20\nlocal function twice() return 2 * a end\none = 1\nerror('in between')\na = a + 1\ntwo = twice()"); err != nil {
+		t.Fatal(err)
+	}
+	hasty.Close()
+	for end := time.Now().Add(20 * time.Second); g.Eval(t, "two") != "42"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("one is %s, two %s, a %s", g.Eval(t, "one"), g.Eval(t, "two"), g.Eval(t, "a"))
+		}
+	}
+	if got := g.Eval(t, "a"); got != "nil" {
+		t.Errorf("another connection sees the local: %q", got)
+	}
+	c := dial()
+	for _, piece := range []string{"local list = {\n 'x',\n 'y',\n}\nfor _, v in ipairs(list) do print(v) e", "nd\nreturn\n{ last = #list }\n"} {
+		if _, err := io.WriteString(c, piece); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(500 * time.Millisecond) // the rule under test is about time
+	}
+	if err := c.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c)
+	if want := "> \n> x\ny\n\n> \n> "; err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}

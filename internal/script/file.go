@@ -3,10 +3,15 @@ package script
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
+	"time"
 
 	lua "github.com/Shopify/go-lua"
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
 )
 
 // RunFile runs a configuration file. The error is a *FileError with position,
@@ -75,10 +80,32 @@ func withoutHashBang(text string) string {
 
 // loadFile compiles a file and pushes the function.
 func (vm *VM) loadFile(l *lua.State, path string) error {
-	text, err := os.ReadFile(path)
+	text, err := readCode(path)
 	if err != nil {
 		return &Error{Message: "cannot open " + readError(path, err).Error()}
 	}
-	vm.sources.add(chunkName(path), string(text))
-	return vm.load(l, withoutHashBang(string(text)), chunkName(path))
+	vm.sources.add(chunkName(path), text)
+	return vm.load(l, withoutHashBang(text), chunkName(path))
+}
+
+// readCode reads a file of code. It waits for nobody: a FIFO or another thing at whose
+// other end somebody writes is refused, and what is endless is too large.
+func readCode(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 || f.SetReadDeadline(time.Time{}) == nil {
+		return "", errors.New("not a regular file")
+	}
+	text, err := io.ReadAll(io.LimitReader(f, limits.LuaString+1))
+	if err == nil && len(text) > limits.LuaString {
+		err = errors.New("too large to be code")
+	}
+	return string(text), err
 }

@@ -214,3 +214,19 @@ func TestExitEndsWithItsStatus(t *testing.T) {
 	plain, _ := newVM(t)
 	expect(t, plain, [2]string{"os.exit()", "ERROR …"})
 }
+
+// Code is read from files only that have an end and wait for nobody.
+func TestCodeOfEndlessFilesIsRefused(t *testing.T) {
+	vm, _ := newVM(t)
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.lua"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, vm,
+		[2]string{"dofile('" + dir + "/fifo.lua')", "ERROR cannot open " + dir + "/fifo.lua: not a regular file"},
+		[2]string{"select(2, loadfile('" + dir + "/fifo.lua'))", "cannot open " + dir + "/fifo.lua: not a regular file\n"},
+		[2]string{"package.path = '" + dir + "/?.lua' require('fifo')", "ERROR …"},
+		[2]string{"dofile('/dev/zero')", "ERROR cannot open /dev/zero: too large to be code"},
+		[2]string{"dofile('/dev/null')", "nil\n"},
+	)
+}

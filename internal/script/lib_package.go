@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
+	"golang.org/x/sys/unix"
 )
 
 // fixPackage replaces the search for Lua modules by one that loads text only,
@@ -92,7 +93,7 @@ func modulePath(dir string) string {
 
 // readable tells whether path names a file that can be opened.
 func readable(path string) bool {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // waits for no writer of a FIFO
 	if err != nil {
 		return false
 	}
