@@ -376,12 +376,13 @@ func (w *slowWriter) Flush(time.Duration) bool {
 }
 
 // On one terminal the text of an error stands between its command and the next prompt.
+// What a command prints is there already.
 func TestErrorsStandBeforeThePrompt(t *testing.T) {
 	var terminal syncBuffer
 	out, errOut := &slowWriter{to: &terminal}, &slowWriter{to: &terminal}
-	(&Local{Eval: toy{}, In: strings.NewReader("1\n!e\n2\n"), Out: out, Err: errOut}).Run(context.Background())
+	(&Local{Eval: toy{}, In: strings.NewReader("1\n!e\nprint x\n"), Out: out, Err: errOut}).Run(context.Background())
 	out.Flush(0)
-	if want := "[system] " + Greeting + "\n> <1>\n\n> e\n\n> <2>\n\n> "; terminal.text() != want {
+	if want := "[system] " + Greeting + "\n> <1>\n\n> e\n\n> nil\n\n> "; terminal.text() != want {
 		t.Errorf("the terminal shows %q, want %q", terminal.text(), want)
 	}
 }

@@ -1,10 +1,14 @@
 package script
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -229,4 +233,61 @@ func TestCodeOfEndlessFilesIsRefused(t *testing.T) {
 		[2]string{"dofile('/dev/zero')", "ERROR cannot open /dev/zero: too large to be code"},
 		[2]string{"dofile('/dev/null')", "nil\n"},
 	)
+}
+
+// flushing counts how often it had to be carried out what was written.
+type flushing struct {
+	bytes.Buffer
+	flushed int
+}
+
+func (f *flushing) Flush(time.Duration) bool { f.flushed++; return true }
+
+// What a command writes comes after what the script has written before.
+func TestCommandsWriteAfterTheirScript(t *testing.T) {
+	var out flushing
+	vm, err := New(Options{Stdout: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(vm.Close)
+	expect(t, vm, [2]string{"print('first') os.execute('true')", ""}, [2]string{"io.popen('true'):close()", "true\n"})
+	if out.flushed != 2 {
+		t.Errorf("flushed %d times, want 2", out.flushed)
+	}
+}
+
+// When an evaluation is given up, so are the commands that it waits for.
+func TestCommandsOfAnEvaluationThatEndsAreEnded(t *testing.T) {
+	vm, _ := newVM(t)
+	for _, call := range []string{"os.execute(%s)", "io.popen(%s):read()", "io.popen(%s, 'w'):close()"} {
+		pid := filepath.Join(t.TempDir(), "pid")
+		ctx, cancel := context.WithCancel(context.Background())
+		started := func() int {
+			text, _ := os.ReadFile(pid)
+			n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+			return n
+		}
+		result := make(chan bool, 1)
+		go func() {
+			_, isErr := vm.Eval(ctx, fmt.Sprintf(call, "'echo $$ > "+pid+"; sleep 1000'"))
+			result <- isErr
+		}()
+		eventually(t, call+" starts", func() bool { return started() > 0 })
+		vm.MapEval(context.Background(), "1") // is served when the command is waited for
+		cancel()
+		if !<-result {
+			t.Errorf("%s: no error", call)
+		}
+		eventually(t, call+" ends", func() bool { return syscall.Kill(started(), 0) != nil })
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
 }

@@ -67,6 +67,8 @@ func TestLocalsOfTheTopLevelLiveAsLongAsTheSession(t *testing.T) {
 		[2]string{"global()", "seen\n"},
 		[2]string{"goto done do local v = 1 end local w = 2 ::done::", ""}, // compiles only without a keeper
 		[2]string{"w", "nil\n"},
+		[2]string{"there = x goto done local w = 2 ::done::", ""},
+		[2]string{"there", "seen\n"},
 		[2]string{"...", "nil\n"},
 	)
 	dialogue(t, other, [2]string{"x", "nil\n"}, [2]string{"global()", "seen\n"}, [2]string{"local x = 'mine'", ""}, [2]string{"x", "mine\n"})
