@@ -128,7 +128,8 @@ func (s *serveStale) answer(req *resolve.Request, why string) bool {
 }
 
 // asking has the servers asked of what an alias of old leads to: only what cannot be
-// refreshed is told although it is old. All of it together has as long as askAround.
+// refreshed is told although it is old. All of it together has as long as askAround, and
+// each target half of what is left of it, for those behind it.
 func (s *serveStale) asking(req *resolve.Request) cache.Ask {
 	var end time.Time
 	return func(q resolve.Question) (o resolve.Outcome, ok bool) {
@@ -137,7 +138,7 @@ func (s *serveStale) asking(req *resolve.Request) cache.Ask {
 		}
 		own := &resolve.Request{
 			Question: q, RD: true, CD: req.CD, DO: req.DO, Inner: true,
-			Options: req.Options, Budget: req.Budget, Patience: time.Until(end), Tell: req.Tell,
+			Options: req.Options, Budget: req.Budget, Patience: time.Until(end) / 2, Tell: req.Tell,
 		}
 		if own.Patience <= 0 {
 			return o, false

@@ -347,7 +347,7 @@ func TestWhatAnAliasOfOldLeadsToIsAskedFor(t *testing.T) {
 			done <- true
 		}()
 		own = <-b.asked
-		if own.Question != target || !own.Inner || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience <= 0 || own.Patience > limits.StaleTimeout/2 {
+		if own.Question != target || !own.Inner || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience <= 0 || own.Patience > limits.StaleTimeout/4 {
 			t.Errorf("asked for %+v", own)
 		}
 		own.Result = result
