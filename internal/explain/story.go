@@ -28,7 +28,7 @@ type Story struct {
 	last  time.Duration
 	size  int // octets of all texts that are kept
 	root  *node
-	parts map[*resolve.Query]*part
+	parts map[uint32]*part
 }
 
 // node is a line with those below it. took is since the step before.
@@ -51,7 +51,7 @@ type part struct {
 
 func NewStory(mono func() time.Duration) *Story {
 	now := mono()
-	return &Story{mono: mono, began: now, last: now, root: &node{}, parts: map[*resolve.Query]*part{}}
+	return &Story{mono: mono, began: now, last: now, root: &node{}, parts: map[uint32]*part{}}
 }
 
 // Begin reads along from now on.
@@ -130,7 +130,11 @@ func (s *Story) part(q *resolve.Query) *part {
 	if q != nil && q.Parent == nil {
 		q = nil
 	}
-	if p := s.parts[q]; p != nil {
+	id := uint32(0)
+	if q != nil {
+		id = q.ID
+	}
+	if p := s.parts[id]; p != nil {
 		return p
 	}
 	p := &part{head: s.root, level: 1}
@@ -141,7 +145,7 @@ func (s *Story) part(q *resolve.Query) *part {
 		p.level = above.level + 1
 		s.put(q, above.head, p.head, "plan", above.level)
 	}
-	s.parts[q] = p
+	s.parts[id] = p
 	return p
 }
 

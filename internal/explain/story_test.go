@@ -44,8 +44,8 @@ func TestTheTreeFollowsFromSteps(t *testing.T) {
 	}
 	req := request(t)
 	s.Begin(req)
-	q := &resolve.Query{Question: req.Question}
-	sub := &resolve.Query{Question: resolve.Question{Name: name(t, "ns.example."), Type: wire.TypeA}, Parent: q}
+	q := &resolve.Query{Question: req.Question, ID: 1}
+	sub := &resolve.Query{ID: 2, Question: resolve.Question{Name: name(t, "ns.example."), Type: wire.TypeA}, Parent: q}
 	addr := netip.MustParseAddrPort("192.0.2.1:53")
 	asking := resolve.Asking{To: resolve.Peer{By: resolve.ByForwardRule, Addr: addr}, How: resolve.Server{TCP: true}, Question: req.Question}
 	same := &resolve.Result{}

@@ -5,7 +5,6 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
-	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -52,7 +51,7 @@ func Words(step resolve.Step) Line {
 	case resolve.NotProved:
 		return Line{"vldr", "", fmt.Sprintf("the trust anchor of %s vouches for it; nothing is proved in this version", s.Anchor)}
 	case resolve.EnoughUseless:
-		return Line{"nsre", "", fmt.Sprintf("%d useless answers in a row are enough: no more servers of %s are asked", limits.UselessInRow, s.Zone)}
+		return Line{"nsre", "", fmt.Sprintf("%d useless answers are enough: no more servers of %s are asked", s.Count, s.Zone)}
 	}
 	if text := planned(step); text != "" {
 		return Line{"plan", "", text}

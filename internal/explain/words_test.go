@@ -121,7 +121,7 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.AliasFollowed{Target: example}, "iter following the alias to example."},
 		{resolve.Useless{From: ns.Addr, Zone: example}, "iter the answer of 192.0.2.1 is of no use: it has no authority for example."},
 		{resolve.Useless{From: ns.Addr, Zone: example, Rcode: wire.RcodeRefused}, "iter the answer of 192.0.2.1 is of no use: REFUSED"},
-		{resolve.EnoughUseless{Zone: example}, "nsre 5 useless answers in a row are enough: no more servers of example. are asked"},
+		{resolve.EnoughUseless{Zone: example, Count: 13}, "nsre 13 useless answers are enough: no more servers of example. are asked"},
 		{resolve.Failed{Err: fail}, "plan failed: no luck"},
 	} {
 		kind := strings.TrimPrefix(fmt.Sprintf("%T", c.step), "resolve.")

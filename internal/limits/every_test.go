@@ -29,7 +29,7 @@ var counts = map[ID]string{
 	NSAddrFetch:        "NSAddrFetchPerReferral NSAddrFetchPerRequest",
 	UnresolvableNS:     "UnresolvableNSPerRequest",
 	Throttled:          "UnresolvableNSThrottle",
-	UselessServers:     "UselessInRow",
+	UselessServers:     "UselessPerZone RefusalsPerZone",
 	Deadline:           "RequestDeadline DeadlineStep",
 	RRsFromClient:      "MaxRRsFromClient",
 	NameBytes:          "PointerHopsPerName PointerHopsPerMessage ExpandedNameBytes",
@@ -60,14 +60,14 @@ var uncounted = map[string]string{
 	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads ConsoleRunTime EventRunTime MapPerWorker
 		MapConnect MapAccept MapSilence HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
-	"when something is tried, given up, closed or forgotten": `RetriesPerServer FailuresInRow UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry LateAnswer
+	"when something is tried, given up, closed or forgotten": `RetriesPerServer FailuresInRow UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NoRoutePause LateAnswer
 		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
 		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause ReaderCheckInterval CacheCheckTime
 		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime OrphanTime
 		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
 	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamDoubtBuffer ServersKept
-		Leases ExploringAtOnce ServersAlone CutsAtHand WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
+		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
 		UDPReceiveBuffer FrequentNames UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
 }
 

@@ -16,9 +16,10 @@ const (
 	MaxUpstreamBytesPerRequest = 128 << 10 // octets received; the answer that crosses it still counts
 	MaxTCPConnsPerRequest      = 8
 	RetriesPerServer           = 2
-	FailuresInRow              = 3 // of one name server, then another one's turn comes
-	UselessInRow               = 5 // servers of one zone that answer and do not help (NXNSAttack by refusals)
-	MaxRecursionDepth          = 6 // dependencies between addresses of name servers
+	FailuresInRow              = 3                  // of one name server, then another one's turn comes
+	RefusalsPerZone            = 5                  // servers of one zone that refuse one question (NXNSAttack by refusals)
+	UselessPerZone             = MaxNSPerDelegation // servers of one zone that answer and do not help (NXNSAttack by refusals)
+	MaxRecursionDepth          = 6                  // dependencies between addresses of name servers
 	MaxCNAMEChain              = 12
 	MaxQueriesPerPlan          = 64 // questions pushed on one plan
 	MaxIterationsPerRequest    = 400
@@ -42,6 +43,7 @@ const (
 	ExtraAddrsPerCut          = 8
 	NSAddrFetchPerReferral    = 4
 	NSAddrFetchPerRequest     = 10
+	LookupsBeside             = 4 // of addresses of name servers, under way while a request asks on
 	UnresolvableNSPerRequest  = 5
 	UnresolvableNSThrottle    = 60 * time.Second
 	ThrottledNames            = 8192 // name servers and zones that are left alone at a time, per worker
@@ -75,6 +77,7 @@ const (
 	UDPFirstTimeout   = 400 * time.Millisecond // for a server whose RTT is unknown
 	UDPMinTimeout     = 50 * time.Millisecond
 	UDPMaxTimeout     = 2 * time.Second
+	UDPRound          = 800 * time.Millisecond // until all of a zone's unknown servers are asked, after the first trouble
 	UDPHurry          = 100 * time.Millisecond // at least, until a server beside an unknown one is asked
 	LateAnswer        = 4 * time.Second        // is waited for after its timeout
 	LateAnswers       = 1024                   // that are waited for at once, per worker
@@ -148,6 +151,7 @@ const (
 	LostTogether    = 200 * time.Millisecond // timeouts within it are one event: a lost burst is no dead server
 	DeadProbe       = time.Second            // between questions that look whether a dead server is back
 	AbilitySigns    = 2                      // that a server lacks something, for proof: one may be forged or chance
+	NoRoutePause    = time.Second            // until a family without a route is tried again
 	FamilyPatience  = 4                      // addresses of a family unreachable in a row, until the family is left out
 )
 

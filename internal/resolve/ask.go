@@ -17,6 +17,7 @@ func (s *solver) ask(q *Query) error {
 	if r, ok := q.run.late.poll(); ok { // while something else was looked up
 		return s.answered(q, r.attempt, r.reply)
 	}
+	s.hear(q)
 	if q.run.ns.fetch != nil { // the look-up that was pushed has ended
 		return s.moreServers(q)
 	}
@@ -29,8 +30,17 @@ func (s *solver) ask(q *Query) error {
 	}
 	again := q.run.retry.again
 	c, ok := s.choose(q)
+	if q.run.beside.open > 0 && (!ok || c.Resort || c.Tries > 1) {
+		return s.awaitBeside(q)
+	}
+	if ok && c.Resort && s.lookBeside(q) {
+		return s.awaitBeside(q)
+	}
 	if !ok {
 		return s.moreServers(q)
+	}
+	if s.isHurried(q) {
+		c.Timeout = min(c.Timeout, limits.UDPHurry)
 	}
 	waited, err := s.queue(q)
 	if err != nil {

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"context"
 	"errors"
 
 	"kresd/internal/limits"
@@ -19,11 +20,18 @@ func (s *solver) await(q *Query) (answered bool) {
 	if s.r.Tell != nil {
 		s.r.Tell(q, WaitsForLate{})
 	}
-	r, ok := q.run.late.wait(s.r.ctx)
+	ctx := s.r.ctx
+	hurried := s.isHurried(q)
+	if hurried {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, limits.UDPHurry)
+		defer end()
+	}
+	r, ok := q.run.late.wait(ctx)
 	if ok {
 		s.answered(q, r.attempt, r.reply)
 	}
-	return ok
+	return ok || hurried && q.run.late.open > 0
 }
 
 // want says among which servers to choose for q.
@@ -80,7 +88,11 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	if x.Queue = q.run.queue; !c.Silent { // a dead server's answer is not worth a longer wait
 		x.Late = &q.run.late
 	}
+	sent := s.r.Budget.Sent()
 	reply, err := s.cfg.Exchanger.Exchange(q.run.late.begin(s.r.ctx, a), x)
+	if s.r.work.beside.Load() == 0 { // an exchange may send more than once, as over TCP too
+		q.run.sends += max(s.r.Budget.Sent()-sent-1, 0)
+	}
 	earlier, ok := q.run.late.finish()
 	switch {
 	case err == nil:
@@ -139,11 +151,18 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		s.r.Tell(q, Silent{c.Addr, reply.TCP, err})
 	}
 	q.run.faults.failed(c.Addr, err)
+	if !errors.Is(err, ErrBudget) && s.r.ctx.Err() == nil {
+		defer s.trouble(q)
+	}
 	switch {
 	case errors.Is(err, ErrBudget):
 		return err
 	case s.r.ctx.Err() != nil:
 		return nil // the loop says why it ends
+	case errors.Is(err, ErrNoRoute):
+		q.run.sends-- // nothing was
+		s.cfg.Servers.NoRoute(c.Endpoint)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	case errors.Is(err, ErrBusy) && !q.run.queue: // another server may have room
 		q.run.tried.Busy(c.Endpoint)
 	case errors.Is(err, ErrLocal):

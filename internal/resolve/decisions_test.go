@@ -38,7 +38,7 @@ const (
 func alone() (*solver, *Query, *limits.Counters) {
 	counters := &limits.Counters{}
 	d := NewDriver(Config{Counters: counters, Cuts: nothing{}, Servers: selection.New(selection.Config{Clock: clock.Real()})})
-	r := &Request{Question: Question{www, wire.TypeA, wire.ClassIN}, Budget: NewBudget(counters), ctx: context.Background()}
+	r := &Request{Question: Question{www, wire.TypeA, wire.ClassIN}, Budget: NewBudget(counters), ctx: context.Background(), work: &work{}}
 	r.Plan.counters = counters
 	s := &solver{Driver: d, r: r}
 	q := &Query{Question: r.Question, Cut: &zonecut.Cut{Name: example}}
@@ -307,7 +307,7 @@ func TestLimitsOfARequest(t *testing.T) {
 		want  error
 	}{
 		{limits.Iterations, func(s *solver, _ *Query) error {
-			s.r.iterations = limits.MaxIterationsPerRequest
+			s.r.work.iterations.Store(limits.MaxIterationsPerRequest)
 			return s.mayGoOn()
 		}, ErrBudget},
 		{limits.UpstreamPerFetch, func(s *solver, q *Query) error {
@@ -316,12 +316,12 @@ func TestLimitsOfARequest(t *testing.T) {
 		}, ErrNoAddress},
 		{limits.UnresolvableNS, func(s *solver, q *Query) error {
 			q.Cut.NS = []zonecut.NameServer{{Name: far}}
-			s.r.unresolvable = limits.UnresolvableNSPerRequest
+			s.r.work.unresolvable.Store(limits.UnresolvableNSPerRequest)
 			return s.ask(q)
 		}, ErrNoAddress},
 		{limits.NSAddrFetch, func(s *solver, q *Query) error {
 			q.Cut.NS = []zonecut.NameServer{{Name: far}}
-			s.r.nsFetches = limits.NSAddrFetchPerRequest
+			s.r.work.nsFetches.Store(limits.NSAddrFetchPerRequest)
 			return s.ask(q)
 		}, ErrNoAddress},
 		{limits.NSAddrFetch, func(s *solver, q *Query) error {
@@ -339,7 +339,7 @@ func TestLimitsOfARequest(t *testing.T) {
 		}
 	}
 	s, q, counters := alone()
-	s.r.iterations = limits.MaxIterationsPerRequest - 1
+	s.r.work.iterations.Store(limits.MaxIterationsPerRequest - 1)
 	if err := s.mayGoOn(); err != nil || counters.Get(limits.Iterations) != 0 {
 		t.Errorf("the last step: %v", err)
 	}

@@ -36,7 +36,7 @@ func (s *solver) moveTo(q *Query) {
 	if !q.run.reparented { // servers of the old delegation may come back: not again
 		q.run.tried.Reset()
 	}
-	q.run.late.close()
+	q.run.quit()
 	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame = false
 	q.run.retry.timeouts, q.run.retry.reserve = 0, nil
@@ -60,7 +60,7 @@ func (s *solver) descend(q *Query) error {
 	if s.gluedHere(q, cut) {
 		return s.solved(q)
 	}
-	q.Cut, q.run.fresh, q.run.useless = cut, true, 0
+	q.Cut, q.run.fresh, q.run.useless, q.run.refusals = cut, true, 0, 0
 	s.moveTo(q)
 	return nil
 }
@@ -81,10 +81,14 @@ func (s *solver) useless(q *Query) error {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Endpoint)
 	}
 	q.Outcome = Outcome{}
-	if q.run.useless++; q.run.useless >= limits.UselessInRow {
+	q.run.useless++
+	if q.run.msg.Rcode == wire.RcodeRefused {
+		q.run.refusals++
+	}
+	if q.run.useless >= limits.UselessPerZone || q.run.refusals >= limits.RefusalsPerZone {
 		s.cfg.Counters.Hit(limits.UselessServers)
 		if s.r.Tell != nil {
-			s.r.Tell(q, EnoughUseless{q.Cut.Name})
+			s.r.Tell(q, EnoughUseless{q.Cut.Name, q.run.useless})
 		}
 		return s.exhausted(q)
 	}
@@ -152,7 +156,8 @@ func (s *solver) askParent(q *Query) bool {
 // sees it.
 func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
 	p := q.Parent
-	if q.Options.Strict || p == nil || p.run.ns.fetch == nil || p.run.ns.fetch.sub != q || slices.Contains(p.run.ns.glued, q.Name) {
+	onPlan := p != nil && p.run.ns.fetch != nil && p.run.ns.fetch.sub == q && !slices.Contains(p.run.ns.glued, q.Name)
+	if q.Options.Strict || !onPlan && !q.run.beneath {
 		return false
 	}
 	ns := cut.Find(q.Name)
@@ -169,7 +174,9 @@ func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
 		return false
 	}
 	q.Outcome = Outcome{Kind: Positive, Origin: FromServer, Answer: []Set{{RRset: set}}}
-	p.run.ns.byGlue(q.Name)
+	if q.run.byGlue = true; onPlan {
+		p.run.ns.byGlue(q.Name)
+	}
 	if s.r.Tell != nil {
 		s.r.Tell(q, AddressReferred{q.Name})
 	}

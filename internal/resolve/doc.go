@@ -25,7 +25,8 @@
 //     is shown, and the question is sent. With an answer, be it a late one to an
 //     earlier attempt, the next phase is Consume; without, Ask once more. Where no
 //     address is left, a name server's address becomes a query of its own on top of
-//     the plan, and this one goes on in Ask when that has left it. Where many others
+//     the plan, and this one goes on in Ask when that has left it. At the first sign of
+//     trouble such an address is looked up beside the plan. Where many others
 //     ask the same, the query waits for them and goes back to Produce.
 //   - Consume: each layer sees the answer or the produced outcome, and then the kind of
 //     outcome decides. An answer or a denial ends the query. A referral leads to Ask,
@@ -45,7 +46,8 @@
 // A file uses only what stands below it here. From the top: resolve.go (one request
 // from Begin to Finish, and those that join it), phases.go (the phases Produce,
 // Consume and Alias, and what follows from an outcome), ask.go (the phase Ask),
-// servers.go (addresses for the cut's servers), delegation.go (the phase Cut,
+// servers.go (addresses for the cut's servers), beside.go (look-ups of such addresses
+// while others are asked), delegation.go (the phase Cut,
 // referrals, useless servers, the parent), attempt.go (one question to one server),
 // gaveup.go (what is said of servers that were of no use), driver.go (what outlives a
 // request), failure.go (errors and what clients see of them), request.go (Request and

@@ -71,6 +71,8 @@ type solver struct {
 	layers []*Layer
 	r      *Request
 	held   [][]byte // keys of leases
+	// running are the look-ups beside.
+	running sync.WaitGroup
 }
 
 // timeUp is why a request ends whose time is over.
@@ -84,7 +86,8 @@ func (d *Driver) timeUp(r *Request) error {
 
 // solved takes q off the plan; whoever pushed it reads its Outcome.
 func (s *solver) solved(q *Query) error {
-	q.Solved = true
+	q.Solved, q.Err = true, nil
+	q.run.quit()
 	s.r.Plan.Pop(q)
 	return nil
 }

@@ -87,6 +87,9 @@ var (
 	ErrOverdue = fmt.Errorf("no answer yet: %w", ErrTimeout)
 	// ErrUnreachable: the system could not send, or the peer refused TCP.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrNoRoute: this machine has no route to the address, which says nothing about
+	// the server. It is a kind of ErrUnreachable.
+	ErrNoRoute = fmt.Errorf("no route: %w", ErrUnreachable)
 	// ErrLocal: our own lack of sockets or ports, which is not the server's fault.
 	ErrLocal = errors.New("no socket")
 	// ErrBusy: as many questions wait for the server, or its zone, as may. It is a

@@ -89,9 +89,17 @@ func TestFailuresAreExplained(t *testing.T) {
 // for another one.
 func TestServersThatWereNotAskedAreNotBlamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, basic(manyServers(13)))
+		servers := manyServers(13)
 		for i := range 13 {
-			w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Rcode(dns.RcodeRefused))
+			second := fmt.Sprintf("ns%d.example.com. A 192.0.2.%d\n", i, 131+i)
+			servers["com."] += second
+			servers["example.com."] += second
+		}
+		w := newWorld(t, basic(servers))
+		for i := range 13 {
+			for _, first := range []int{101, 131} {
+				w.net.Host(fmt.Sprintf("192.0.2.%d", first+i)).Play(authority.Rcode(dns.RcodeRefused))
+			}
 		}
 		for range 2 {
 			r := w.request("www.example.com.", "A")
@@ -100,10 +108,10 @@ func TestServersThatWereNotAskedAreNotBlamed(t *testing.T) {
 			w.driver.Resolve(context.Background(), r)
 			text := r.Result.EDEText
 			var refused, unasked int
-			if _, err := fmt.Sscanf(text, "lame delegation of example.com.: %d of 13 addresses answered REFUSED, %d not asked", &refused, &unasked); err != nil || refused < limits.UselessInRow || refused+unasked != 13 || r.Result.EDE != 22 || !strings.HasSuffix(text, ", limit useless_servers") {
+			if _, err := fmt.Sscanf(text, "lame delegation of example.com.: %d of 26 addresses answered REFUSED, %d not asked", &refused, &unasked); err != nil || refused < limits.RefusalsPerZone || refused+unasked != 26 || r.Result.EDE != 22 || !strings.HasSuffix(text, ", limit useless_servers") {
 				t.Errorf("%d %q", r.Result.EDE, text)
 			}
-			for _, want := range []string{"5 useless answers in a row are enough: no more servers of example.com. are asked", " is of no use: REFUSED\n", strings.TrimSuffix(text, ", limit useless_servers") + "\n"} {
+			for _, want := range []string{"5 useless answers are enough: no more servers of example.com. are asked", " is of no use: REFUSED\n", strings.TrimSuffix(text, ", limit useless_servers") + "\n"} {
 				if !strings.Contains(story.String(), want) {
 					t.Errorf("not told: %s", want)
 				}

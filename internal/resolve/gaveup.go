@@ -110,7 +110,7 @@ func (s *solver) gaveUp(q *Query) error {
 	switch { // more servers may be left, which a limit spares
 	case q.run.sends >= limits.MaxUpstreamPerFetch:
 		e.err = Over(limits.UpstreamPerFetch, e.err)
-	case q.run.useless >= limits.UselessInRow:
+	case q.run.useless >= limits.UselessPerZone, q.run.refusals >= limits.RefusalsPerZone:
 		e.err = Over(limits.UselessServers, e.err)
 	}
 	if detail := v.String(); detail != "" {

@@ -7,10 +7,15 @@ import (
 
 // run solves the request's question.
 func (s *solver) run() error {
-	defer s.returnLeases()
 	r := s.r
 	r.root = &Query{Question: r.Question, Options: r.Options, Partition: r.PartitionOf(r.Question), Cut: r.Cut, Scope: r.scope()}
-	if err := r.Plan.Push(r.root); err != nil {
+	return s.solve(r.root)
+}
+
+// solve solves root, which becomes the first query of the plan.
+func (s *solver) solve(root *Query) error {
+	r := s.r
+	if err := r.Plan.Push(root); err != nil {
 		return err
 	}
 	for q := r.Plan.Current(); q != nil; q = r.Plan.Current() {
@@ -21,18 +26,21 @@ func (s *solver) run() error {
 			}
 			return err
 		}
+		if s.overtaken() {
+			continue
+		}
 		if err := s.step(q); err != nil {
 			if r.Tell != nil {
 				r.Tell(q, Failed{err})
 			}
-			q.run.late.close()
+			q.run.quit()
 			if q.Err = err; fatal(err) {
 				return err
 			}
 			r.Plan.Pop(q)
 		}
 	}
-	return r.root.Err
+	return root.Err
 }
 
 // mayGoOn tells whether time and work are left.
@@ -40,7 +48,7 @@ func (s *solver) mayGoOn() error {
 	if s.r.ctx.Err() != nil {
 		return s.timeUp(s.r)
 	}
-	if s.r.iterations++; s.r.iterations > limits.MaxIterationsPerRequest {
+	if s.r.work.iterations.Add(1) > limits.MaxIterationsPerRequest {
 		s.cfg.Counters.Hit(limits.Iterations)
 		return Over(limits.Iterations, ErrBudget)
 	}
@@ -136,7 +144,7 @@ func (s *solver) consume(q *Query) error {
 func (s *solver) decide(q *Query) error {
 	s.tellOutcome(q)
 	if k := q.Outcome.Kind; k != Lame && k != Pending { // what else was asked may still be answered
-		q.run.late.close()
+		q.run.quit()
 	}
 	switch q.Outcome.Kind {
 	case Positive, NoData, NXDomain:

@@ -70,7 +70,7 @@ var (
 // enforced here, where work enters.
 type Plan struct {
 	stack    []*Query
-	pushed   uint32
+	work     *work // of the request; made by Push where it is missing
 	counters *limits.Counters
 }
 
@@ -84,12 +84,15 @@ func (p *Plan) Push(q *Query) error {
 			return ErrCycle
 		}
 	}
-	if p.pushed >= limits.MaxQueriesPerPlan {
+	if p.work == nil {
+		p.work = &work{}
+	}
+	n := p.work.pushed.Add(1)
+	if n > limits.MaxQueriesPerPlan {
 		p.counters.Hit(limits.PlanQueries)
 		return Over(limits.PlanQueries, ErrBudget)
 	}
-	p.pushed++
-	q.ID = p.pushed
+	q.ID = uint32(n)
 	p.stack = append(p.stack, q)
 	return nil
 }
@@ -115,7 +118,7 @@ func (p *Plan) Pop(q *Query) {
 // abandon ends what unsolved queries still wait for.
 func (p *Plan) abandon() {
 	for _, q := range p.stack {
-		q.run.late.close()
+		q.run.quit()
 	}
 }
 
@@ -310,14 +313,19 @@ type progress struct {
 	fresh, reparented bool
 	lame              bool   // some server of the cut answered, uselessly
 	useless           int    // how many did
+	refusals          int    // and how many of these with REFUSED
 	noSocket          bool   // ErrLocal happened once
 	faults            faults // of servers
 	// late are attempts that may still be answered; queue tells to wait where many
 	// wait for a server.
-	late  late
-	lease lease
-	queue bool
-	retry retry
+	late   late
+	beside lookups
+	lease  lease
+	queue  bool
+	retry  retry
+	// beneath tells of a look-up beside a query that a referral which tells the address
+	// ends it; byGlue that one did.
+	beneath, byGlue bool
 }
 
 // enter starts a phase with its first hook.
@@ -331,18 +339,30 @@ type lease struct {
 
 // servers is what a query did to find addresses for its present zone cut.
 type servers struct {
-	filled  bool // the cache was asked
-	own     bool // q.Cut is a copy that may be changed
-	fetches int  // names looked up
-	extra   int  // addresses gained by that
-	looked  []dnsname.Name
-	glued   []dnsname.Name // had from glue, once
-	fetch   *fetch         // the look-up that is under way
-	asked   dnsname.Name   // the name server that q.Server belongs to
+	filled   bool // the cache was asked for those without an address
+	refilled bool // and for all others
+	own      bool // q.Cut is a copy that may be changed
+	fetches  int  // names looked up
+	extra    int  // addresses gained by that
+	looked   []lookup
+	glued    []dnsname.Name // had from glue, once
+	fetch    *fetch         // the look-up that is under way on the plan
+	asked    dnsname.Name   // the name server that q.Server belongs to
 }
 
-// fetch is one name server's look-up: first one family, then, if that gave no
-// address, the other. Never both at once, which would double an attacker's gain.
+// lookup is one address type of one name server.
+type lookup struct {
+	name   dnsname.Name
+	family uint16
+}
+
+// began tells whether a look-up of name was begun.
+func (ns *servers) began(name dnsname.Name) bool {
+	return slices.ContainsFunc(ns.looked, func(l lookup) bool { return l.name == name })
+}
+
+// fetch is one name server's look-up on the plan: first one family, then, if that gave
+// no address, the other.
 type fetch struct {
 	name  dnsname.Name
 	types []uint16 // still to be asked
@@ -359,7 +379,7 @@ func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }
 // byGlue notes that name has been had from glue, and may still be looked up.
 func (ns *servers) byGlue(name dnsname.Name) {
 	ns.glued = append(ns.glued, name)
-	ns.looked = slices.DeleteFunc(ns.looked, func(n dnsname.Name) bool { return n == name })
+	ns.looked = slices.DeleteFunc(ns.looked, func(l lookup) bool { return l.name == name })
 }
 
 // authority says who named the servers of q.

@@ -79,12 +79,10 @@ type Request struct {
 	began     Partitions // the configuration's then
 	forwarded Partition  // of what the servers of a forwarding rule say; 0: no such rule
 
-	ctx          context.Context
-	failure      error // why the last hook failed; see Fail
-	root         *Query
-	iterations   int
-	nsFetches    int // name servers whose addresses were looked up
-	unresolvable int // of these, without success
+	ctx     context.Context
+	failure error // why the last hook failed; see Fail
+	root    *Query
+	work    *work
 }
 
 // Context is cancelled when the request's time is over.

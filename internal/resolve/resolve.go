@@ -24,6 +24,9 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 		r.Budget = NewBudget(d.cfg.Counters)
 	}
 	r.Plan.counters = d.cfg.Counters
+	r.work = &work{}
+	r.Plan.work = r.work
+	r.telling()
 	r.join(d.cfg.Partitions)
 	r.Result = Result{EDE: ede.None}
 	r.ctx, r.layers = ctx, layers
@@ -103,8 +106,8 @@ func (d *Driver) resolve(layers []*Layer, r *Request) {
 		defer cancel()
 	}
 	r.ctx = ctx
-	defer r.Plan.abandon()
 	s := solver{Driver: d, layers: layers, r: r}
+	defer s.close()
 	if err := s.run(); err != nil {
 		r.Result.failWith(r.root, err)
 		if deadline, ok := ctx.Deadline(); ok {

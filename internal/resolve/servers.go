@@ -3,6 +3,7 @@ package resolve
 import (
 	"net/netip"
 	"slices"
+	"sync"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -69,36 +70,43 @@ func (s *solver) moreServers(q *Query) error {
 // nextFetch picks a name server to look up, at random; nil when there is none or
 // the request has looked up enough.
 func (s *solver) nextFetch(q *Query) *fetch {
-	r, ns := s.r, &q.run.ns
-	if ns.fetches >= limits.NSAddrFetchPerReferral || r.nsFetches >= limits.NSAddrFetchPerRequest {
-		s.cfg.Counters.Hit(limits.NSAddrFetch)
-		return nil
-	}
-	if r.unresolvable >= limits.UnresolvableNSPerRequest {
-		s.cfg.Counters.Hit(limits.UnresolvableNS)
-		return nil
-	}
 	names := s.lookable(q)
 	if len(names) == 0 {
 		return nil
 	}
 	name := names[s.cfg.Servers.Intn(len(names))]
-	ns.looked = append(ns.looked, name)
 	return &fetch{name: name, types: s.families(q, name)}
+}
+
+// mayBegin tells whether the addresses of one more name server may be looked up.
+func (s *solver) mayBegin(q *Query) bool {
+	switch {
+	case q.run.ns.fetches >= limits.NSAddrFetchPerReferral, s.r.work.nsFetches.Load() >= limits.NSAddrFetchPerRequest:
+		s.cfg.Counters.Hit(limits.NSAddrFetch)
+		return false
+	case s.r.work.unresolvable.Load() >= limits.UnresolvableNSPerRequest:
+		s.cfg.Counters.Hit(limits.UnresolvableNS)
+		return false
+	}
+	return true
 }
 
 // lookable are the name servers whose address may be found elsewhere: not below
 // the cut, whose own servers would have to tell. Those that have an address come
-// in question too, when it did not help: glue grows old.
+// in question too, when it did not help: glue grows old, and may be of the one family
+// that does not work.
 func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 	if q.Cut.Hints {
 		return nil
 	}
+	may := sync.OnceValue(func() bool { return s.mayBegin(q) })
 	for _, without := range []bool{true, false} {
 		for i := range q.Cut.NS {
 			ns := &q.Cut.NS[i]
-			if (len(ns.Addrs) == 0) == without && !ns.Name.IsSubdomainOf(q.Cut.Name) &&
-				!slices.Contains(q.run.ns.looked, ns.Name) && !s.leftAlone(ns.Name) {
+			if (len(ns.Addrs) == 0) != without || ns.Name.IsSubdomainOf(q.Cut.Name) || len(s.families(q, ns.Name)) == 0 {
+				continue
+			}
+			if !s.leftAlone(ns.Name) && (q.run.ns.began(ns.Name) || may()) {
 				names = append(names, ns.Name)
 			}
 		}
@@ -118,16 +126,33 @@ func (s *solver) leftAlone(ns dnsname.Name) bool {
 	return true
 }
 
-// families are the types to look up, without what the cache knows already.
+// families are the types to look up, without what the cache knows already and what
+// was looked up by this query. A family that does not work here comes last.
 func (s *solver) families(q *Query, name dnsname.Name) (types []uint16) {
+	if q.answersUselessly(name) {
+		return nil
+	}
 	_, known4, known6 := s.cfg.Cuts.Addrs(s.r.Partition.Data, name, s.r.Now)
-	if !q.Options.NoIPv4 && !known4 {
+	if !q.Options.NoIPv4 && !known4 && !slices.Contains(q.run.ns.looked, lookup{name, wire.TypeA}) {
 		types = append(types, wire.TypeA)
 	}
-	if !q.Options.NoIPv6 && !known6 {
+	if !q.Options.NoIPv6 && !known6 && !slices.Contains(q.run.ns.looked, lookup{name, wire.TypeAAAA}) {
 		types = append(types, wire.TypeAAAA)
 	}
+	if len(types) == 2 && s.cfg.Servers.Avoids(true) {
+		slices.Reverse(types)
+	}
 	return types
+}
+
+// answersUselessly tells whether a name server has answered q from an address that was
+// looked up, and not helped: it will not from others.
+func (q *Query) answersUselessly(name dnsname.Name) bool {
+	ns := q.Cut.Find(name)
+	return ns != nil && q.run.ns.began(name) && slices.ContainsFunc(ns.Addrs, func(a netip.Addr) bool {
+		f := q.run.faults.of(ns, a)
+		return f != nil && f.err == nil
+	})
 }
 
 // look pushes the next look-up of f; false when there is none.
@@ -135,6 +160,8 @@ func (s *solver) look(q *Query, f *fetch) bool {
 	for len(f.types) > 0 {
 		t := f.types[0]
 		f.types = f.types[1:]
+		began := q.run.ns.began(f.name)
+		q.run.ns.looked = append(q.run.ns.looked, lookup{f.name, t})
 		sub, err := s.r.pushAddress(q, Question{f.name, t, q.Class}, s.r.Options.withoutRule())
 		if err != nil {
 			if s.r.Tell != nil {
@@ -145,9 +172,9 @@ func (s *solver) look(q *Query, f *fetch) bool {
 			}
 			continue
 		}
-		if !f.pushed {
+		if !f.pushed && !began {
 			q.run.ns.fetches++
-			s.r.nsFetches++
+			s.r.work.nsFetches.Add(1)
 		}
 		f.sub, f.pushed = sub, true
 		return true
@@ -168,6 +195,7 @@ func (s *solver) collect(q *Query, f *fetch) bool {
 		}
 		if o.Kind == NXDomain {
 			f.types = nil
+			q.run.ns.looked = append(q.run.ns.looked, lookup{f.name, wire.TypeA}, lookup{f.name, wire.TypeAAAA})
 		}
 	}
 	f.sub = nil
@@ -208,7 +236,8 @@ func (s *solver) gain(q *Query, name dnsname.Name, data [][]byte) bool {
 
 // addExtra adds one address that did not come with the delegation.
 func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
-	if q.run.ns.extra >= limits.ExtraAddrsPerCut {
+	ns := q.Cut.Find(name)
+	if q.run.ns.extra >= limits.ExtraAddrsPerCut || ns != nil && slices.Contains(ns.Addrs, a) {
 		return false
 	}
 	q.run.ns.extra++
@@ -223,7 +252,7 @@ func (s *solver) unresolvable(q *Query, f *fetch) {
 	if !f.pushed {
 		return
 	}
-	s.r.unresolvable++
+	s.r.work.unresolvable.Add(1)
 	if f.denied || q.Depth == 0 {
 		s.failed.add(s.place(f.name), s.r.Now)
 	}

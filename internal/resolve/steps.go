@@ -262,9 +262,12 @@ type (
 		Rcode int
 	}
 	// EnoughUseless tells that no further server of Zone is asked because so many
-	// were of no use (limits.UselessInRow): to ask on would let a zone of many
+	// were of no use (limits.UselessPerZone, limits.RefusalsPerZone): to ask on would let a zone of many
 	// useless servers multiply each question (HARDENING B5).
-	EnoughUseless struct{ Zone dnsname.Name }
+	EnoughUseless struct {
+		Zone  dnsname.Name
+		Count int
+	}
 	// Failed tells why a query came to nothing.
 	Failed struct{ Err error }
 )

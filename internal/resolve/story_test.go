@@ -101,7 +101,7 @@ func TestStories(t *testing.T) {
 			for i := range 10 {
 				w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Rcode(dns.RcodeRefused))
 			}
-		}, "www.example.com.", "A", "SERVFAIL", 2 + limits.UselessInRow},
+		}, "www.example.com.", "A", "SERVFAIL", 2 + limits.RefusalsPerZone},
 		{"both servers are lame", twoServers, func(w *world) {
 			w.net.Host("192.0.2.1").Play(authority.Lame())
 			w.net.Host("192.0.2.2").Play(authority.Lame())

@@ -39,6 +39,8 @@ type world struct {
 	former   *authority.Internet // whose servers go on although nobody names them
 	// unreachable is where nothing can be sent.
 	unreachable netip.Addr
+	// noRoute tells to which addresses this machine has no route; nil: to all it has.
+	noRoute func(netip.Addr) bool
 
 	mu    sync.Mutex
 	sent  []string // "server name type" of every question
@@ -129,6 +131,10 @@ func (c *memory) Keep(_ resolve.Partition, cut *zonecut.Cut, _ int64) {
 
 // Exchange plays upstream: UDP, then TCP when truncated.
 func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
+	if w.noRoute != nil && w.noRoute(x.Addr.Addr()) {
+		w.note(x)
+		return resolve.Reply{}, resolve.ErrNoRoute
+	}
 	if err := x.Budget.Send(); err != nil {
 		return resolve.Reply{}, err
 	}

@@ -29,6 +29,8 @@ type Choice struct {
 	zonecut.Endpoint
 	Timeout time.Duration
 	Cannot  Ability
+	// Tries is how often the query has asked the server in vain.
+	Tries int
 	// Known tells that the server has answered before; Silent that it does not at
 	// present, and is asked to find out.
 	Known, Silent bool
@@ -44,6 +46,7 @@ const (
 	failing      // its name server has failed this query several times
 	lame         // was useless for this zone before
 	brokenFamily // its address family does not work
+	resort       // UDP brought nothing: TCP is left
 	silent       // does not answer at present
 )
 
@@ -66,7 +69,7 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 	if best[0].class == silent && !w.AskDead {
 		return s.probe(w, best)
 	}
-	return s.shortened(w, s.pick(best), len(best)), true
+	return s.shortened(w, s.pick(best), len(best), len(all)), true
 }
 
 // shortened is the choice of c with less time to wait, if nothing is known of c and
@@ -74,7 +77,14 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 // dead, and its answer is taken all the same when it comes late. The time is shortened
 // once in a query, so that a zone whose servers are all silent gets no more questions
 // by it.
-func (s *Selector) shortened(w Want, c candidate, equals int) Choice {
+//
+// When one server has been in trouble and many are left of which nothing is known,
+// each of them is waited for only so long that all have their turn soon: all but one
+// may be dead.
+func (s *Selector) shortened(w Want, c candidate, equals, all int) Choice {
+	if w.Tried.Any() && c.Tries == 0 && !c.Known && equals > 1 {
+		c.Timeout = min(c.Timeout, max(limits.UDPRound/time.Duration(all), limits.UDPMinTimeout))
+	}
 	if expected := s.firstAnswers.timeout(); !c.Known && equals > 1 && expected > 0 && !w.Tried.Any() {
 		c.Timeout = min(c.Timeout, max(expected, limits.UDPHurry))
 	}
@@ -104,7 +114,7 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts int, now time.Duration) candidate {
 	h := s.known().Load(keyOf(e)).faded(now)
 	c := candidate{fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
-	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known()}
+	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known(), Tries: timeouts}
 	c.Confirm = e.Peer.Plain() && h.unconfirmed(now)
 	// The last attempt tries TCP where UDP is usual, once in a query: a dead server
 	// should not cost connections.
@@ -112,6 +122,8 @@ func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts i
 	switch {
 	case now < h.DeadUntil:
 		c.class, c.Silent = silent, true
+	case c.Resort:
+		c.class = resort
 	case now < time.Duration(s.familyOf(e.Addr).until.Load()):
 		c.class = brokenFamily
 	case s.isLame(w.Cut.Name, e, now):

@@ -92,7 +92,9 @@ func (s *Selector) known() Memory { return *s.memory.Load() }
 // Answered reports that a server answered.
 func (s *Selector) Answered(e zonecut.Endpoint, a Answer) {
 	s.known().Update(keyOf(e), Event{kind: answered, now: s.now(), answer: a})
-	s.familyOf(e.Addr).failures.Store(0)
+	f := s.familyOf(e.Addr)
+	f.failures.Store(0)
+	f.until.Store(0)
 	if a.First && !a.TCP {
 		s.firstAnswers.measured(a.RTT)
 	}
@@ -124,6 +126,21 @@ func (s *Selector) Unreachable(e zonecut.Endpoint) {
 	if f.failures.Add(1) >= familyPatience {
 		f.until.Store(int64(now + dead))
 	}
+}
+
+// NoRoute reports that this machine has no route to a server. That is no fault of the
+// server's: its family comes last for a moment, for a route may come.
+func (s *Selector) NoRoute(e zonecut.Endpoint) {
+	s.familyOf(e.Addr).until.Store(int64(s.now() + limits.NoRoutePause))
+}
+
+// Avoids tells whether the addresses of a family come last at present.
+func (s *Selector) Avoids(ipv4 bool) bool {
+	i := 1
+	if ipv4 {
+		i = 0
+	}
+	return int64(s.now()) < s.family[i].until.Load()
 }
 
 // Lame reports that a server is of no use for zone. It is asked last for a while.

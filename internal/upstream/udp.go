@@ -233,6 +233,8 @@ func (e *Exchanger) read(a *udpQuery, size int) (*wire.Msg, match) {
 func socketError(call string, errno syscall.Errno) error {
 	blame := resolve.ErrUnreachable
 	switch errno {
+	case syscall.ENETUNREACH:
+		blame = resolve.ErrNoRoute
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		blame = resolve.ErrLocal
 	}

@@ -213,7 +213,9 @@ var errHangUp = fmt.Errorf("hang up: %w", net.ErrClosed)
 func badServers() []bad {
 	// Wrong answers end no wait and prove nothing, so servers that give no others
 	// are silent ones that have TCP: only the limit for one look-up ends it.
-	const resent, useless, perFetch = 30, 10, 32
+	// Each of a zone's 13 servers may be the one good server, so that each that answers
+	// uselessly is asked, but not if they all refuse.
+	const resent, refused, useless, perFetch = 30, 10, 15, 32
 	tc := authority.Truncate()
 	rcode := func(n int) authority.Rule {
 		return func(x *authority.Exchange) {
@@ -235,7 +237,7 @@ func badServers() []bad {
 		}, nil, resent},
 		{"answers BADCOOKIE", rcode(dns.RcodeBadCookie), nil, useless},
 		{"answers BADVERS", rcode(dns.RcodeBadVers), nil, useless},
-		{"refuses", rcode(dns.RcodeRefused), nil, useless},
+		{"refuses", rcode(dns.RcodeRefused), nil, refused},
 		{"alternates FORMERR, lame, SERVFAIL, silence", func(x *authority.Exchange) {
 			[]authority.Rule{authority.Rcode(dns.RcodeFormatError), authority.Lame(), authority.Rcode(dns.RcodeServerFailure), authority.Drop()}[x.N%4](x)
 		}, nil, resent},

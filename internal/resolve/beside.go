@@ -1,0 +1,317 @@
+package resolve
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/wire"
+)
+
+// A query that meets trouble with the servers it knows does not ask on until they are
+// used up: it has the next unknown address of a name server looked up beside, and
+// goes on meanwhile. So does each query above it that waits for such a look-up on the
+// plan, for the look-up is what meets trouble then.
+//
+// A look-up beside is a request of its own, with its own plan, on a goroutine of its
+// own. All that bounds work is shared with the request that it belongs to (Budget,
+// work), which waits for its end before it ends itself.
+
+// work counts what a request and the look-ups beside it have done together.
+type work struct {
+	pushed       atomic.Int32 // queries
+	iterations   atomic.Int32
+	nsFetches    atomic.Int32 // name servers whose addresses were looked up
+	unresolvable atomic.Int32 // of these, without success
+	beside       atomic.Int32 // look-ups that are under way
+}
+
+// lookups are those beside one query. The zero value has none.
+type lookups struct {
+	open int         // that got has not heard of
+	got  chan *Query // those that have ended; Solved, or Err, is set in them
+	ctx  context.Context
+	end  context.CancelFunc
+}
+
+// close ends what is under way; nobody asks what came of it.
+func (l *lookups) close() {
+	if l.end != nil {
+		l.end()
+		*l = lookups{}
+	}
+}
+
+// quit ends all that a query still waits for beside its plan.
+func (p *progress) quit() {
+	p.late.close()
+	p.beside.close()
+}
+
+// trouble begins look-ups because a server of q could not be asked or is silent: for q,
+// and for those above it that wait for it. (One that answers uselessly costs no time.)
+func (s *solver) trouble(q *Query) {
+	s.lookBeside(q)
+	for _, above := range s.r.Plan.stack {
+		if above != q && above.run.ns.fetch != nil {
+			s.lookBeside(above)
+		}
+	}
+}
+
+// lookBeside begins the next look-up of an address for q, if there is one and as
+// many as may be under way are not.
+func (s *solver) lookBeside(q *Query) bool {
+	if q.Cut == nil || q.Cut.Hints || q.Depth >= limits.MaxRecursionDepth {
+		return false
+	}
+	s.refill(q)
+	if s.r.work.beside.Load() >= limits.LookupsBeside {
+		return false
+	}
+	name, t, ok := s.nextLookup(q)
+	if !ok {
+		return false
+	}
+	ns, l := &q.run.ns, &q.run.beside
+	if s.waitsFor(q, name) {
+		ns.looked = append(ns.looked, lookup{name, wire.TypeA}, lookup{name, wire.TypeAAAA})
+		return false
+	}
+	if !ns.began(name) {
+		ns.fetches++
+		s.r.work.nsFetches.Add(1)
+	}
+	ns.looked = append(ns.looked, lookup{name, t})
+	if l.end == nil {
+		l.ctx, l.end = context.WithCancel(s.r.ctx)
+		l.got = make(chan *Query, 2*limits.MaxNSPerDelegation)
+	}
+	l.open++
+	s.begin(l, s.beside(q, Question{name, t, q.Class}))
+	return true
+}
+
+// waitsFor tells whether q is needed for the address of name.
+func (s *solver) waitsFor(q *Query, name dnsname.Name) bool {
+	for a := q; a != nil; a = a.Parent {
+		if a.Name == name && isAddress(a.Type) {
+			return true
+		}
+	}
+	return false
+}
+
+// refill takes what the cache knows by now of addresses that the delegation did not
+// tell, once.
+func (s *solver) refill(q *Query) {
+	if q.run.ns.refilled {
+		return
+	}
+	q.run.ns.refilled = true
+	for i := range q.Cut.NS {
+		name := q.Cut.NS[i].Name
+		addrs, _, _ := s.cfg.Cuts.Addrs(s.r.Partition.Data, name, s.r.Now)
+		for _, a := range addrs[:min(len(addrs), limits.MaxAddrsPerNS)] {
+			s.addExtra(q, name, a)
+		}
+	}
+}
+
+// nextLookup is the look-up that promises most: of a name server without an address
+// before one that has some, and of the family that was not in trouble just now.
+func (s *solver) nextLookup(q *Query) (name dnsname.Name, t uint16, ok bool) {
+	var best []lookup
+	most := -1
+	for _, n := range s.lookable(q) {
+		for _, f := range s.families(q, n) {
+			value := 0
+			if ns := q.Cut.Find(n); ns != nil && len(ns.Addrs) == 0 {
+				value += 2
+			}
+			if q.Server.Addr.IsValid() && q.Server.Addr.Addr().Is4() == (f == wire.TypeAAAA) {
+				value++
+			}
+			if value > most {
+				best, most = best[:0], value
+			}
+			if value == most {
+				best = append(best, lookup{n, f})
+			}
+		}
+	}
+	if len(best) == 0 {
+		return "", 0, false
+	}
+	one := best[s.cfg.Servers.Intn(len(best))]
+	return one.name, one.family, true
+}
+
+// beside makes the request of a look-up for q. What q waits for is shown to it as it
+// is, for it is not to wait for the same.
+func (s *solver) beside(q *Query, question Question) *Request {
+	r := s.r
+	own := &Request{
+		Question: question, Client: r.Client, Local: r.Local, Transport: r.Transport, RD: true, CD: r.CD, DO: r.DO,
+		Options: r.Options.withoutRule(), Now: r.Now, ID: r.ID, Budget: r.Budget, Tell: r.Tell, Alone: true,
+		Partition: r.Partition, inForce: r.inForce, began: r.began, work: r.work, layers: r.layers, ByName: true,
+	}
+	own.Plan.counters, own.Plan.work = r.Plan.counters, r.work
+	own.root = &Query{Question: question, Parent: still(q), Options: own.Options, Partition: r.Partition.Data, Depth: q.Depth + 1}
+	own.root.run.beneath = !slices.Contains(q.run.ns.glued, question.Name)
+	return own
+}
+
+// still is q and what it belongs to as they are now, for another goroutine to read.
+func still(q *Query) *Query {
+	if q == nil {
+		return nil
+	}
+	return &Query{
+		Question: q.Question, ID: q.ID, Parent: still(q.Parent), Options: q.Options, Partition: q.Partition,
+		Cut: q.Cut, Depth: q.Depth, Steps: q.Steps,
+	}
+}
+
+// begin runs a look-up.
+func (s *solver) begin(l *lookups, own *Request) {
+	own.ctx = l.ctx
+	s.r.work.beside.Add(1)
+	s.running.Add(1)
+	got, root, work := l.got, own.root, s.r.work
+	root.Err = errJoined // what a panic leaves
+	side := &solver{Driver: s.Driver, layers: s.layers, r: own}
+	s.panics.Go("look-up beside", func() {
+		defer s.running.Done()
+		defer func() {
+			work.beside.Add(-1)
+			got <- root // there is room for all that a query may begin
+		}()
+		defer side.close()
+		if err := side.solve(root); err != nil {
+			root.Err = err
+		}
+	})
+}
+
+// close ends what the request still waits for, and waits until it has ended.
+func (s *solver) close() {
+	s.r.Plan.abandon()
+	s.running.Wait()
+	s.returnLeases()
+}
+
+// hear takes what look-ups beside q have found so far.
+func (s *solver) hear(q *Query) (found bool) {
+	for l := &q.run.beside; l.open > 0; {
+		select {
+		case sub := <-l.got:
+			found = s.heard(q, sub) || found
+		default:
+			return found
+		}
+	}
+	return found
+}
+
+// heard takes the outcome of one look-up beside q.
+func (s *solver) heard(q *Query, sub *Query) bool {
+	q.run.beside.open--
+	if sub.run.byGlue {
+		q.run.ns.byGlue(sub.Name)
+	}
+	f := &fetch{name: sub.Name, sub: sub, pushed: true}
+	if s.collect(q, f) {
+		return true
+	}
+	if sub.Outcome.Kind == NXDomain && sub.Err == nil {
+		q.run.ns.looked = append(q.run.ns.looked, lookup{sub.Name, wire.TypeA}, lookup{sub.Name, wire.TypeAAAA})
+	}
+	if ns := q.Cut.Find(sub.Name); ns != nil && len(ns.Addrs) == 0 && len(s.families(q, sub.Name)) == 0 {
+		s.unresolvable(q, f)
+	}
+	return false
+}
+
+// overtaken tells whether a look-up beside some query on the plan has found what that
+// one waits for. What it waits for on the plan is given up then.
+func (s *solver) overtaken() bool {
+	for _, q := range s.r.Plan.stack {
+		if q.run.ns.fetch == nil || !s.hear(q) {
+			continue
+		}
+		s.giveUp(q)
+		return true
+	}
+	return false
+}
+
+// giveUp takes what q waits for off the plan. It may be begun again.
+func (s *solver) giveUp(q *Query) {
+	ns := &q.run.ns
+	sub := ns.fetch.sub
+	for p := s.r.Plan.Current(); p != nil && p != q; p = s.r.Plan.Current() {
+		p.run.quit()
+		s.r.Plan.Pop(p)
+	}
+	if sub != nil {
+		ns.looked = slices.DeleteFunc(ns.looked, func(l lookup) bool { return l == lookup{sub.Name, sub.Type} })
+	}
+	ns.fetch = nil
+}
+
+// isHurried tells whether q, or what it belongs to, waits for a look-up beside, so that
+// nobody is to be waited for at length.
+func (s *solver) isHurried(q *Query) bool {
+	if q != nil && q.run.beside.open > 0 {
+		return true
+	}
+	for _, above := range s.r.Plan.stack {
+		if above.run.ns.fetch != nil && above.run.beside.open > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// awaitBeside waits until a look-up beside q has ended, or a late answer has come.
+// When that takes long, the next look-up is begun.
+func (s *solver) awaitBeside(q *Query) error {
+	wait := limits.UDPFirstTimeout
+	if s.isHurried(q.Parent) {
+		wait = limits.UDPHurry
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	late := &q.run.late
+	select {
+	case sub := <-q.run.beside.got:
+		s.heard(q, sub)
+	case r := <-late.got:
+		if late.open--; r.err == nil {
+			return s.answered(q, r.attempt, r.reply)
+		}
+	case <-timer.C:
+		s.trouble(q)
+	case <-s.r.ctx.Done():
+	}
+	return nil
+}
+
+// telling makes one goroutine at a time tell the steps of r.
+func (r *Request) telling() {
+	if r.Tell == nil {
+		return
+	}
+	var mu sync.Mutex
+	tell := r.Tell
+	r.Tell = func(q *Query, step Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(q, step)
+	}
+}
