@@ -226,7 +226,8 @@ func TestSuccessorThatIsNotReadyInTimeIsGivenUp(t *testing.T) {
 func TestSuccessorOfAWorkerThatDiesGoesOn(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		dir := t.TempDir()
-		r := start(t, dir, 2, roleReadyTime+"=100ms")
+		const ready = time.Second
+		r := start(t, dir, 2, roleReadyTime+"="+ready.String())
 		old := r.complete(2)
 		play(t, dir, "hang", "0")
 		r.kill(r.pid(), syscall.SIGHUP)
@@ -234,7 +235,7 @@ func TestSuccessorOfAWorkerThatDiesGoesOn(t *testing.T) {
 		r.kill(old[0], sig)
 		r.expect(fmt.Sprint("died ", old[0]))
 		r.expect("rolling restart is complete", "replaced=1") // of the other worker
-		time.Sleep(2 * limits.RestartGap)                     // a third process, which there must not be, would start
+		time.Sleep(ready + 2*limits.RestartGap)               // a third process, which there must not be, would start
 		r.settled(2)
 		os.Remove(filepath.Join(dir, "hang"))
 		if pid := r.event(0, "ready"); pid != successor {

@@ -270,10 +270,11 @@ func TestALateAnswerTellsOfLostLetterCase(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.compose(a, &x, must)
+		out, query := outlet{fd: a.fd}, a.query // from keep on, a is somebody else's
 		if !e.keep(a, &x, must) {
 			t.Fatal("nothing is waited for")
 		}
-		if err := e.send(x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
+		if err := e.send(x.Budget, x.Endpoint, out, query); err != nil {
 			t.Fatal(err)
 		}
 		if got := <-late.got; got.err != nil || got.reply.CaseLost == mixed {
