@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"fmt"
 	"strconv"
 
 	"kresd/internal/dnsname"
@@ -17,10 +18,11 @@ func text(c *script.Call, i int) string {
 	return c.String(i)
 }
 
-// funcs reads better than a slice literal where functions are listed.
+// funcs is a list of functions, which reads better than a slice literal.
 func funcs(list ...script.Func) []script.Func { return list }
 
-// typeName is the type of a value by its name in scripts.
+// typeName is the name that scripts have for the type of a value. A value
+// of none of the types listed here is called a function, which it nearly always is.
 func typeName(v any) string {
 	switch v.(type) {
 	case nil:
@@ -37,7 +39,7 @@ func typeName(v any) string {
 	return "function"
 }
 
-// nameArg is a name as text.
+// nameArg is the name that v, which stands in argument i, writes as text.
 func nameArg(c *script.Call, i int, v any) dnsname.Name {
 	text, ok := v.(string)
 	if !ok {
@@ -50,6 +52,7 @@ func nameArg(c *script.Call, i int, v any) dnsname.Name {
 	return name
 }
 
+// optFunction is the function in argument i; nil where the argument is nil or left out.
 func optFunction(c *script.Call, i int) *script.Ref {
 	if c.IsNil(i) {
 		return nil
@@ -57,12 +60,22 @@ func optFunction(c *script.Call, i int) *script.Ref {
 	return c.Function(i)
 }
 
+// functionValue is the function that stands under key in the table that is argument 1.
 func functionValue(c *script.Call, key string, v any) *script.Ref {
 	fn, ok := v.(*script.Ref)
 	if !ok || fn.Type() != "function" {
 		c.ArgError(1, "%s: a function expected", key)
 	}
 	return fn
+}
+
+// wireName reads a whole name in wire form, as todname() gives it.
+func wireName(text string) (dnsname.Name, error) {
+	n, err := dnsname.FromWire([]byte(text))
+	if err != nil || len(n) != len(text) {
+		return "", fmt.Errorf("'%s' is no name in wire form; todname('%s') makes one", printable(text), printable(text))
+	}
+	return n, nil
 }
 
 // printable shows octets that are no text by their numbers.

@@ -12,6 +12,7 @@ import (
 	"kresd/internal/luavalue"
 	"kresd/internal/metrics"
 	"kresd/internal/module"
+	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
 	"kresd/internal/script"
@@ -46,6 +47,11 @@ type Daemon struct {
 
 	cacheOpened string // "file:line: " of the script that opened the cache last
 }
+
+// Policy is the module that the global policy controls. Its rules hold functions of
+// scripts, so the globals know it itself, where they know other modules only by the
+// functions over plain values that they offer.
+type Policy = policy.Policy
 
 // The groups of figures that the core's globals show.
 const (

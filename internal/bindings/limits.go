@@ -3,6 +3,7 @@ package bindings
 import (
 	"fmt"
 
+	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
@@ -25,4 +26,13 @@ func limitsFunc(d *Daemon) script.Func {
 			return fmt.Errorf("there is no limit '%s'", name)
 		},
 	}
+}
+
+// figures is a table of a group's values by name.
+func figures(d *Daemon, group string) *luavalue.Table {
+	t := &luavalue.Table{}
+	for _, s := range d.Metrics.Read(group) {
+		t.Add(s.Name, s.Value)
+	}
+	return t
 }

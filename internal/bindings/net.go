@@ -17,14 +17,6 @@ import (
 // errNoTLS is the answer to everything that would need TLS.
 var errNoTLS = errors.New("DNS over TLS is not part of this version: listen without tls, or put a TLS proxy in front")
 
-// The services of net.listen that a port or a flag stands for, and their ports.
-const (
-	plainDNS   = "dns"
-	dnsOverTLS = "tls"
-	dnsPort    = 53
-	tlsPort    = 853
-)
-
 func installNet(d *Daemon) {
 	n := &network{d: d}
 	d.VM.RegisterObject(script.Object{
@@ -99,8 +91,8 @@ func (n *network) listening() []script.Func {
 		script.Func{Name: "listen", Args: "addresses[, port = 53[, flags]]", Min: 1, Max: 3, Fn: n.listen,
 			Help: "listen on an address, an interface (net.eth0), its name, or a list of them. On machines with several addresses avoid 0.0.0.0 and ::, name the addresses"},
 		script.Func{Name: "close", Args: "address[, port = 53]", Min: 1, Max: 2, Fn: n.close, Help: "stop listening on an address"},
-		script.Func{Name: "list", Max: 0, Fn: n.list, Help: "bound addresses"},
-		script.Func{Name: "endpoints", Max: 0, Fn: n.endpoints, Help: "bound addresses as a list, one entry for each transport"},
+		script.Func{Name: "list", Max: 0, Fn: listBound(n.d), Help: "bound addresses"},
+		script.Func{Name: "endpoints", Max: 0, Fn: listEndpoints(n.d), Help: "bound addresses as a list, one entry for each transport"},
 		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses",
 			Fn: func(c *script.Call) error { return c.Return(n.d.interfaces()) }},
 	)

@@ -9,6 +9,14 @@ import (
 	"kresd/internal/transport"
 )
 
+// The services of net.listen that a port or a flag stands for, and their ports.
+const (
+	plainDNS   = "dns"
+	dnsOverTLS = "tls"
+	dnsPort    = 53
+	tlsPort    = 853
+)
+
 // boundAddr is an address and the kinds of transport by which it is asked.
 type boundAddr struct {
 	addr  netip.AddrPort
@@ -45,38 +53,43 @@ func (b *boundAddr) table() *luavalue.Table {
 	return t
 }
 
-// list shows the first endpoint of each address as the manual does, and further
-// ones under "more".
-func (n *network) list(c *script.Call) error {
-	out := &luavalue.Table{}
-	for _, b := range boundAddrs(n.d.Listener.Endpoints()) {
-		key := b.addr.Addr().String()
-		first, _ := out.Get(key).(*luavalue.Table)
-		if first == nil {
-			out.Add(key, b.table())
-			continue
+// listBound is net.list(): a table by addresses. It shows the first port of an address
+// as the manual does, and further ports under "more".
+func listBound(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		out := &luavalue.Table{}
+		for _, b := range boundAddrs(d.Listener.Endpoints()) {
+			key := b.addr.Addr().String()
+			first, _ := out.Get(key).(*luavalue.Table)
+			if first == nil {
+				out.Add(key, b.table())
+				continue
+			}
+			more, _ := first.Get("more").(*luavalue.Table)
+			if more == nil {
+				more = &luavalue.Table{}
+				first.Add("more", more)
+			}
+			more.Add(float64(len(more.Pairs)+1), b.table())
 		}
-		more, _ := first.Get("more").(*luavalue.Table)
-		if more == nil {
-			more = &luavalue.Table{}
-			first.Add("more", more)
-		}
-		more.Add(float64(len(more.Pairs)+1), b.table())
+		return c.Return(out)
 	}
-	return c.Return(out)
 }
 
-// endpoints is what later versions of the manual return from net.list().
-func (n *network) endpoints(c *script.Call) error {
-	out := &luavalue.Table{}
-	for _, e := range n.d.Listener.Endpoints() {
-		family := "inet6"
-		if e.Addr.Addr().Is4() {
-			family = "inet4"
+// listEndpoints is net.endpoints(): a list with an entry for each endpoint, in the form
+// that net.list() has in later versions of the manual.
+func listEndpoints(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		out := &luavalue.Table{}
+		for _, e := range d.Listener.Endpoints() {
+			family := "inet6"
+			if e.Addr.Addr().Is4() {
+				family = "inet4"
+			}
+			how := (&luavalue.Table{}).Add("family", family).Add("ip", e.Addr.Addr().String()).
+				Add("port", float64(e.Addr.Port())).Add("protocol", e.Kind.Network())
+			out.Add(float64(len(out.Pairs)+1), (&luavalue.Table{}).Add("kind", e.Kind.Service()).Add("transport", how))
 		}
-		how := (&luavalue.Table{}).Add("family", family).Add("ip", e.Addr.Addr().String()).
-			Add("port", float64(e.Addr.Port())).Add("protocol", e.Kind.Network())
-		out.Add(float64(len(out.Pairs)+1), (&luavalue.Table{}).Add("kind", e.Kind.Service()).Add("transport", how))
+		return c.Return(out)
 	}
-	return c.Return(out)
 }

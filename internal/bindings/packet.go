@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/rank"
@@ -13,8 +12,9 @@ import (
 	"kresd/internal/wire"
 )
 
-// packetClass is the answer to a request as a script sees and makes it. What it
-// holds is the request's Result; the message is worded from that later.
+// packetClass is the class of the answer to a request, which a script reads and makes.
+// It reads and changes the request's Result, of which the message for the client is
+// made later: what stands only in a message (its ID, its OPT record) is not there.
 func packetClass() *script.Class {
 	class := &script.Class{Name: "answer"}
 	method := func(name, args string, least, most int, fn func(c *script.Call, r *reqView) (any, error)) script.Func {
@@ -153,13 +153,4 @@ func packetSection(c *script.Call, r *reqView) (any, error) {
 		}
 	}
 	return out, nil
-}
-
-// wireName reads a whole name in wire form, as todname() gives it.
-func wireName(text string) (dnsname.Name, error) {
-	n, err := dnsname.FromWire([]byte(text))
-	if err != nil || len(n) != len(text) {
-		return "", fmt.Errorf("'%s' is no name in wire form; todname('%s') makes one", printable(text), printable(text))
-	}
-	return n, nil
 }

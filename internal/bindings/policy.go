@@ -13,18 +13,6 @@ import (
 	"kresd/internal/script"
 )
 
-// Policy is what the global policy controls. Only what binds a Go module to
-// scripts more closely than functions over plain values do needs to know it.
-type Policy = policy.Policy
-
-// policies makes the global policy: its filters and actions are handles to Go
-// values, and functions of scripts become rules and actions.
-type policies struct {
-	d                   *Daemon
-	views               *views
-	action, rule, entry *script.Class
-}
-
 func newPolicies(d *Daemon, v *views) *policies {
 	p := &policies{d: d, views: v}
 	p.action = &script.Class{Name: "policy action", Call: p.callAction,
@@ -73,7 +61,8 @@ func (p *policies) object() script.Object {
 	return o
 }
 
-// withoutSelf lets a function be called with a colon, too.
+// withoutSelf lets a function be called with a colon, too: the object itself, which
+// is then argument 1, is dropped before the arguments are counted.
 func withoutSelf(f script.Func) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		if c.ObjectName(1) == "policy" {
@@ -177,10 +166,6 @@ func todnames(c *script.Call) error {
 		return err
 	}
 	return c.Return(c.Ref(1))
-}
-
-func (p *policies) returnAction(c *script.Call, a *rules.Action) error {
-	return c.Return(&script.Handle{Class: p.action, Value: a})
 }
 
 func (p *policies) denyMessage(c *script.Call) error {
@@ -296,16 +281,16 @@ func answerData(v any) (d rules.Data, err error) {
 	return rules.NewData(data, ttl), nil
 }
 
-// add puts a rule of ours, or a function, in force.
+// add puts a rule in force: one that policy.suffix and the like have made, or a
+// function of a script.
 func (p *policies) add(c *script.Call) error {
 	post := c.OptBool(2, false)
 	var r *rules.Rule
-	switch v := c.Arg(1).(type) {
+	switch c.Arg(1).(type) {
 	case *script.Handle:
 		r = c.Handle(1, p.rule).(*rules.Rule)
 	case *script.Ref:
 		r = p.scripted(c.Function(1), post)
-		_ = v
 	default:
 		c.TypeError(1, "policy rule or function")
 	}
@@ -334,7 +319,8 @@ func (p *policies) entries(list []*rules.Entry) any {
 	return out
 }
 
-// entryClass is what policy.add returns.
+// entryClass is the class of what policy.add returns: a rule in force, whose count a
+// script may read and which it may suspend.
 func (p *policies) entryClass() *script.Class {
 	class := &script.Class{Name: "rule in force"}
 	rule := func(e *rules.Entry) any {

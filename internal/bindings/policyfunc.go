@@ -9,7 +9,15 @@ import (
 	"kresd/internal/script"
 )
 
-// actionArg is an action of ours, or a function of the script's as one.
+// policies make the global policy: its filters and actions are handles to Go
+// values, and functions of scripts become rules and actions.
+type policies struct {
+	d                   *Daemon
+	views               *views
+	action, rule, entry *script.Class
+}
+
+// actionArg is the action in argument i, which may be a function of the script's.
 func (p *policies) actionArg(c *script.Call, i int) *rules.Action {
 	if v, ok := c.HandleOf(i, p.action); ok {
 		return v.(*rules.Action)
@@ -18,6 +26,11 @@ func (p *policies) actionArg(c *script.Call, i int) *rules.Action {
 		c.TypeError(i, "policy action or function(state, req)")
 	}
 	return p.scriptedAction(c.Function(i))
+}
+
+// returnAction returns a handle to an action to the script.
+func (p *policies) returnAction(c *script.Call, a *rules.Action) error {
+	return c.Return(&script.Handle{Class: p.action, Value: a})
 }
 
 // scriptedAction is a function(state, req) as an action. Only requests that

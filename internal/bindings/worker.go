@@ -4,7 +4,6 @@ import (
 	"math"
 	"time"
 
-	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
@@ -34,15 +33,6 @@ func installWorker(d *Daemon, a *asker) {
 			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command; queries are answered meanwhile", Fn: sleep(d)},
 		),
 	})
-}
-
-// figures is a table of a group's values by name.
-func figures(d *Daemon, group string) *luavalue.Table {
-	t := &luavalue.Table{}
-	for _, s := range d.Metrics.Read(group) {
-		t.Add(s.Name, s.Value)
-	}
-	return t
 }
 
 func sleep(d *Daemon) func(c *script.Call) error {
