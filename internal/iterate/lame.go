@@ -6,14 +6,15 @@ import (
 )
 
 // refused judges an RCODE that is no answer. A server that may be confused by
-// EDNS is asked again without it (RFC 6891, section 7); one that answered with
-// an OPT record is not confused.
+// EDNS is asked once more without it (RFC 6891, section 7). One that answers with an
+// OPT record is not confused, unless it says FORMERR: some echo the record that they
+// do not understand.
 func (a *answer) refused() resolve.Outcome {
 	q := a.q
 	switch a.msg.Rcode {
 	case wire.RcodeFormErr, wire.RcodeNotImp, wire.RcodeServFail:
-		mute := !a.msg.HasEDNS && !q.Server.NoEDNS
-		if mute && (a.msg.Rcode != wire.RcodeServFail || q.Asked == q.Question) {
+		doubtful := !q.Server.NoEDNS && (!a.msg.HasEDNS || a.msg.Rcode == wire.RcodeFormErr)
+		if doubtful && (a.msg.Rcode != wire.RcodeServFail || q.Asked == q.Question) {
 			q.RetryWithoutEDNS()
 			return resolve.Outcome{}
 		}

@@ -47,8 +47,9 @@ func (a *answer) denial() resolve.Outcome {
 }
 
 // unsupported judges a denial without SOA: believed from a server that claims
-// authority and says nothing else. Without AA, only at the zone's own name, where
-// its parent vouches for the server, and when no other server does better.
+// authority and says nothing else. Without AA, and when no other server does better,
+// NOERROR with nothing beside it is taken for NODATA; a denial otherwise only at the zone's own name, where its parent
+// vouches for the server.
 func (a *answer) unsupported() resolve.Outcome {
 	if a.upward || a.stray && !a.msg.AA() {
 		return lame
@@ -58,6 +59,8 @@ func (a *answer) unsupported() resolve.Outcome {
 		return a.keep(a.denial())
 	case a.msg.AA():
 		return a.denial()
+	case a.msg.Rcode == wire.RcodeNoError && len(a.msg.Authority) == 0 && (len(a.msg.Answer) == 0 || len(a.ans) > 0):
+		return a.keep(a.denial())
 	case !a.q.Options.Permissive && a.q.Asked.Name != a.cut():
 		return lame
 	case a.msg.Rcode == wire.RcodeNXDomain, find(a.auth, a.cut(), wire.TypeNS) == nil && len(a.msg.Answer) == 0:

@@ -191,3 +191,43 @@ func TestLookUpsBesideEndWithTheirRequest(t *testing.T) {
 		}
 	})
 }
+
+// NOERROR without AA, SOA and records from all servers of a zone is NODATA; one that
+// knows better is believed instead.
+func TestEmptyAnswersOfAllServersAreNoData(t *testing.T) {
+	empty := func(x *authority.Exchange) {
+		if x.Reply.Authoritative = false; x.Query.Question[0].Name == "www.example.com." {
+			x.Reply.Answer, x.Reply.Ns, x.Reply.Extra = nil, nil, nil
+		}
+	}
+	for want, servers := range map[string][]string{
+		"NOERROR":                                {"192.0.2.101", "192.0.2.102"},
+		"NOERROR; www.example.com. A 192.0.2.10": {"192.0.2.101"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			zs := manyServers(2)
+			zs["example.com."] += "www.example.com. A 192.0.2.10\n"
+			w := newWorld(t, basic(zs))
+			for _, s := range servers {
+				w.net.Host(s).Play(empty)
+			}
+			if got := w.ask("www.example.com.", "A"); got != want {
+				t.Errorf("%d servers empty: %s, want %s", len(servers), got, want)
+			}
+		})
+	}
+}
+
+// A server that says FORMERR with an OPT record is asked once more, without EDNS.
+func TestFormErrWithOPTIsTriedWithoutEDNS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+		w.net.Host("192.0.2.1").Play(func(x *authority.Exchange) {
+			if x.Query.IsEdns0() != nil {
+				x.Reply.Rcode, x.Reply.Answer, x.Reply.Ns, x.Reply.Extra = dns.RcodeFormatError, nil, nil, nil
+				x.Reply.SetEdns0(1232, true)
+			}
+		})
+		w.answeredWithin(0)
+	})
+}
