@@ -52,7 +52,7 @@ func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
 	return count, known
 }
 
-// approved asks the judges.
+// approved tells whether every Judge lets the answer be kept.
 func (c *Cache) approved(req *resolve.Request) bool {
 	if js := c.judges.Load(); js != nil {
 		for _, j := range *js {
@@ -106,7 +106,8 @@ func hasSOA(res *resolve.Result) bool {
 	return false
 }
 
-// hasAnswer tells whether nothing would be gained by writing.
+// hasAnswer tells whether an answer that betterAnswer prefers stands under key already,
+// so that nothing would be gained by writing.
 func (t *stash) hasAnswer(key []byte, h header) (yes bool) {
 	t.s.Get(key, func(old []byte) { yes = t.betterAnswer(key, old, h) })
 	return yes

@@ -20,6 +20,9 @@ import (
 //	1  rank of DS
 //	   a list of sets (sets.go) of at most one: DS or the proof of its absence;
 //	   nothing at all when it is not known
+//
+// What an operator configures for a server (Cut.Hints, NameServer.Peer) has no place in
+// it: such delegations are not kept (Cache.Keep).
 func encodeCut(h header, cut *zonecut.Cut) []byte {
 	h.kind = kindCut
 	servers := cut.NS[:min(len(cut.NS), 255)]
@@ -46,9 +49,11 @@ func appendServer(b []byte, ns *zonecut.NameServer) []byte {
 	return b
 }
 
-func decodeCut(name dnsname.Name, b []byte, age uint32) (*zonecut.Cut, bool) {
+// decodeCut reads the body of an entry that was made age seconds ago as the delegation
+// of name; ok is false when it is none.
+func decodeCut(name dnsname.Name, b []byte, age uint32) (cut *zonecut.Cut, ok bool) {
 	c := cursor{b: b}
-	cut := &zonecut.Cut{Name: name}
+	cut = &zonecut.Cut{Name: name}
 	n := c.u8()
 	if n == 0 || len(c.b)/4 < n {
 		return nil, false
@@ -68,6 +73,7 @@ func decodeCut(name dnsname.Name, b []byte, age uint32) (*zonecut.Cut, bool) {
 	return cut, c.end()
 }
 
+// server reads one name server.
 func (c *cursor) server() zonecut.NameServer {
 	ns := zonecut.NameServer{Name: c.name(), Port: c.u16()}
 	n := c.u8()

@@ -45,7 +45,8 @@ const (
 	kindDenial
 )
 
-// header is that of an entry, apart from what only guards it.
+// header is what the header of an entry says about it. Magic, schema, length and
+// checksum, which only show that the entry is whole, are left out.
 type header struct {
 	kind  byte
 	rank  rank.Rank
@@ -55,9 +56,10 @@ type header struct {
 	ttl   uint32
 }
 
-// futureDay is how far ahead of the clock an entry may have been made. A little
-// is another machine's clock or a step back; more is no time at all.
-const futureDay = 86400
+// maxAhead is by how many seconds an entry may have been made in the future. Less
+// happens: the clock was set back, or the file comes from a machine whose clock runs
+// ahead. An entry that claims more is not used.
+const maxAhead = 86400
 
 // age is how old the entry is and how long it may still be used, in seconds; ok
 // is false when it may not. Age is never negative, so what is left is never
@@ -68,7 +70,7 @@ func (h *header) age(now int64) (age, left uint32, ok bool) { return h.ageWithin
 // seconds ago; nothing is left of those.
 func (h *header) ageWithin(now, grace int64) (age, left uint32, ok bool) {
 	d := now - h.made
-	if d < -futureDay || d >= int64(h.ttl)+grace {
+	if d < -maxAhead || d >= int64(h.ttl)+grace {
 		return 0, 0, false
 	}
 	age = uint32(min(max(d, 0), 1<<32-1))
@@ -87,7 +89,8 @@ func newEntry(h header, size int) []byte {
 	return b
 }
 
-// seal fills in what guards an entry. It is nil when the entry is too large.
+// seal fills in the length and the checksum of an entry. It returns nil when the
+// entry is too large.
 func seal(key, entry []byte) []byte {
 	if len(entry) > limits.MaxCacheEntryBytes {
 		return nil

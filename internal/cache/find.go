@@ -106,7 +106,8 @@ func (s *search) alias() (f found) {
 	return f
 }
 
-// isApex tells whether the name is delegated now.
+// isApex tells whether the name is the apex of a zone: a delegation of it is known
+// that is alive. A search that also takes what has ended (grace) does not ask that.
 func (s *search) isApex() bool {
 	return s.grace == 0 && !s.has.lacks(aCut) && s.c.loadCut(place{s.in, s.Name}, s.now) != nil
 }
@@ -187,9 +188,10 @@ func (s *search) dname(owner dnsname.Name) (f found) {
 	return f
 }
 
-// saysMore is what an ancestor may say of the names below it besides who serves
-// them: where it does, a delegation at hand is not enough.
-const saysMore = aDNAME | anNXDomain
+// saysOfBelow are the kinds of entries by which an ancestor says something about the
+// names below it besides who serves them. A delegation of a name that has one of them
+// is not remembered for atHand, which would pass over that entry.
+const saysOfBelow = aDNAME | anNXDomain
 
 // delegation is n's, if servers may be asked for the question by it. The DS set of
 // a name belongs to its parent (RFC 4035, section 3.1.4.1).
@@ -208,13 +210,14 @@ func (s *search) delegation(n dnsname.Name, has inventory) *zonecut.Cut {
 		return nil
 	}
 	s.c.addChildServers(s.in, cut, s.now)
-	if has.lacks(saysMore) {
+	if has.lacks(saysOfBelow) {
 		s.c.cuts.put(at, cut, snapshot{s.now, has.clears}, mark)
 	}
 	return cut
 }
 
-// atHand is a delegation that was read this very second.
+// atHand is the delegation of n if it was read from the Store within this second, so
+// that the entries of n need not be looked at; nil otherwise.
 func (s *search) atHand(n dnsname.Name) *zonecut.Cut {
 	if s.final {
 		return nil

@@ -81,6 +81,8 @@ func (c *cursor) sets(age uint32) []resolve.Set {
 	return out
 }
 
+// set reads one set. A signature that is shorter than the fixed fields of an RRSIG
+// record, and a set without records, show that the entry is damaged.
 func (c *cursor) set(age uint32) resolve.Set {
 	s := resolve.Set{Cached: true}
 	s.Owner = c.name()
