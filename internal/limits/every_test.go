@@ -66,7 +66,7 @@ var uncounted = map[string]string{
 		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause ReaderCheckInterval CacheCheckTime
 		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime OrphanTime
 		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
-	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamDoubtBuffer ServersKept
+	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamGuessBuffer ServersKept
 		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
 		UDPReceiveBuffer FrequentNames UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
 }

@@ -95,7 +95,7 @@ const (
 	UpstreamSocketLife   = time.Second // then it carries no further question
 	UpstreamIdleSockets  = 256         // that wait for another question
 	CookiesKept          = 8192        // servers whose cookies are known
-	UpstreamDoubtBuffer  = 1 << 20     // octets of datagrams that may wait where somebody guesses
+	UpstreamGuessBuffer  = 1 << 20     // octets of datagrams that may wait where somebody guesses
 	UpstreamTCPConns     = 256
 	UpstreamTCPPerServer = 16
 	UpstreamTCPInFlight  = 64               // questions in flight on one connection

@@ -108,7 +108,7 @@ func receive(fd int, buf []byte, from *sockaddr) (size int, errno syscall.Errno)
 // growBuffer lets more datagrams wait for being read, as far as the system allows:
 // the answer may come at the end of a flood.
 func growBuffer(fd int) {
-	v := int32(limits.UpstreamDoubtBuffer)
+	v := int32(limits.UpstreamGuessBuffer)
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, uintptr(unsafe.Pointer(&v)), 4, 0)
 }
 
