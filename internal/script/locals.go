@@ -29,8 +29,8 @@ type upvalue struct {
 // NewSession begins a dialogue.
 func (vm *VM) NewSession() *Session { return &Session{vm: vm, locals: map[string]upvalue{}} }
 
-// compile pushes the function of a command. keeps says that its first result is the
-// keeper of its locals.
+// compile pushes the function of a command. keeps says that its first result is
+// a closure that has the locals of the command as its upvalues.
 func (s *Session) compile(l *lua.State, text, name string) (keeps bool, err error) {
 	if err := s.vm.load(l, text, name); err != nil {
 		return false, err // about the text as it was typed
@@ -40,10 +40,10 @@ func (s *Session) compile(l *lua.State, text, name string) (keeps bool, err erro
 	if len(known) == 0 && len(found.declared) == 0 {
 		return false, nil
 	}
-	for _, keeping := range []bool{true, false} { // a label at the end allows no keeper behind it
+	for _, keeping := range []bool{true, false} { // a label at the end allows no return behind it
 		body := text
 		if keeping = keeping && len(found.declared) > 0; keeping {
-			body = found.withKeeper(text)
+			body = found.withClosure(text)
 		}
 		if err := s.vm.load(l, within(known, body), name); err == nil {
 			l.Remove(-2)
@@ -86,12 +86,13 @@ func (s *Session) join(l *lua.State) {
 	}
 }
 
-// keep takes the keeper, which is result number 1, and its locals.
+// keep takes the closure, which is result number 1, off the results and remembers its
+// upvalues as locals of the session.
 func (s *Session) keep(l *lua.State) {
 	l.PushValue(1)
-	keeper := refTo(s.vm, l, -1)
+	closure := refTo(s.vm, l, -1)
 	for i, name := range upvalueNames(l) {
-		s.locals[name] = upvalue{keeper, i + 1}
+		s.locals[name] = upvalue{closure, i + 1}
 	}
 	l.Pop(1)
 	l.Remove(1)
@@ -170,15 +171,15 @@ func appendNew(list []string, word string) []string {
 	return append(list, word)
 }
 
-// withKeeper lets a chunk return a function with its locals as upvalues, before what
+// withClosure lets a chunk return a function with its locals as upvalues, before what
 // it returns itself.
-func (f foundLocals) withKeeper(text string) string {
-	keeper := " function() return " + strings.Join(f.declared, ", ") + " end"
+func (f foundLocals) withClosure(text string) string {
+	closure := " function() return " + strings.Join(f.declared, ", ") + " end"
 	if f.returns == 0 {
-		return text + "\nreturn" + keeper
+		return text + "\nreturn" + closure
 	}
 	if f.values {
-		keeper += ","
+		closure += ","
 	}
-	return text[:f.returns] + keeper + text[f.returns:]
+	return text[:f.returns] + closure + text[f.returns:]
 }

@@ -65,7 +65,7 @@ func TestLocalsOfTheTopLevelLiveAsLongAsTheSession(t *testing.T) {
 		[2]string{"function global() return x end", ""},
 		[2]string{"x = 'seen'", ""},
 		[2]string{"global()", "seen\n"},
-		[2]string{"goto done do local v = 1 end local w = 2 ::done::", ""}, // compiles only without a keeper
+		[2]string{"goto done do local v = 1 end local w = 2 ::done::", ""}, // compiles only without a return behind it
 		[2]string{"w", "nil\n"},
 		[2]string{"there = x goto done local w = 2 ::done::", ""},
 		[2]string{"there", "seen\n"},
