@@ -43,14 +43,15 @@
 //
 // # Reading this package
 //
-// A file uses only what stands below it here. From the top: resolve.go (one request
-// from Begin to Finish, and those that join it), phases.go (the phases Produce,
-// Consume and Alias, and what follows from an outcome), ask.go (the phase Ask),
-// servers.go (addresses for the cut's servers), beside.go (look-ups of such addresses
-// while others are asked), delegation.go (the phase Cut,
-// referrals, useless servers, the parent), attempt.go (one question to one server),
-// gaveup.go (what is said of servers that were of no use), driver.go (what outlives a
-// request), failure.go (errors and what clients see of them), request.go (Request and
-// Layer), query.go (Query, what it still waits for, and Plan), and the values: steps.go,
-// partition.go, exchange.go, options.go, budget.go, outcome.go.
+// A file stands mostly on those below it here. From the top: resolve.go (one request
+// from Begin to Finish, and those that join it), phases.go (the phases Produce, Consume
+// and Alias, and what follows from an outcome), ask.go (the phase Ask), servers.go
+// (addresses for the cut's servers), beside.go (look-ups of such addresses while others
+// are asked), delegation.go (the phase Cut, referrals, useless servers, the parent),
+// attempt.go (one question to one server), gaveup.go (what is said of servers that were
+// of no use), driver.go (what outlives a request), failure.go (errors and what clients
+// see of them), partition.go (who shares what is remembered), route.go (whose servers
+// are asked on the operator's word), request.go (Request and Layer), query.go (Query,
+// what it still waits for, and Plan), and the values: steps.go, exchange.go, options.go,
+// budget.go, outcome.go.
 package resolve
