@@ -70,7 +70,7 @@ func TestParseErrors(t *testing.T) {
 		{"--ver", 2, "'--ver' is ambiguous: --verbose, --version"},
 		{"-a", 2, "option '-a' requires an argument"},
 		{"--addr", 2, "option '--addr' requires an argument"},
-		{"--quiet=maybe", 2, "maybe"},
+		{"--quiet=maybe", 2, "takes no argument"},
 		{"-f 0", 1, "a positive number"},
 		{"-f x", 1, "'x'"},
 		{"-f -3", 1, "'-3'"},

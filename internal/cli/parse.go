@@ -100,6 +100,10 @@ func (p *prefixes) explain(err error) error {
 	case errors.As(err, &missing):
 		return usagef("option '--%s' requires an argument", missing.GetSpecifiedName())
 	}
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) { // all other options take any text
+		return usagef("option '--%s' takes no argument", invalid.GetFlag().Name)
+	}
 	return usagef("%s", strings.SplitN(err.Error(), "\n", 2)[0])
 }
 
