@@ -279,6 +279,24 @@ func TestAVerboseLogHasWhatModulesAnswer(t *testing.T) {
 	}
 }
 
+// While requests are followed in the log, cached answers are told there too; they
+// go by the driver, so that the cached answer's way writes nothing.
+func TestAVerboseLogHasCachedAnswers(t *testing.T) {
+	l := newLawful(t)
+	l.ask("www.example.com.", dns.TypeA, transport.UDP)
+	if !l.cached("www.example.com.", dns.TypeA) {
+		t.Fatal("the answer is not given from the cache")
+	}
+	l.configure("verbose(true)")
+	if l.cached("www.example.com.", dns.TypeA) {
+		t.Error("a cached answer was given past the log")
+	}
+	l.configure("verbose(false)")
+	if !l.cached("www.example.com.", dns.TypeA) {
+		t.Error("cached answers go by the driver when the log is quiet")
+	}
+}
+
 // Every module is asked, in the order of modules, until one has a say.
 func TestEveryModuleIsAskedEarly(t *testing.T) {
 	var asked []string

@@ -118,6 +118,9 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	case module.Driver:
 		return nil, listen.Driver
 	}
+	if s.followed { // the driver tells its steps, and that it answered from the cache
+		return nil, listen.Driver
+	}
 	if msg, ok := s.fast.Answer(s.query.Partition, &s.q, out, s.shape(from)); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
