@@ -64,8 +64,8 @@ func (k *caching) funcs() []script.Func {
 		script.Func{Name: "min_ttl", Args: "[seconds]", Max: 1, Help: "shortest time that anything is kept; raising it beyond a few seconds breaks DNS", Fn: k.minTTL},
 		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1, Help: "how long an address that does not answer is left alone, in milliseconds",
 			Fn: func(c *script.Call) error { return milliseconds(k.d, c, &k.d.Settings.NSTimeout, 0) }},
-		script.Func{Name: "get", Args: "[name]", Max: -1, Help: "not implemented yet",
-			Fn: func(*script.Call) error { return errors.New("cache.get() is not implemented") }},
+		script.Func{Name: "get", Args: "[name]", Max: -1, Help: "not in this version",
+			Fn: func(*script.Call) error { return errors.New("cache.get is not in this version") }},
 		script.Func{Name: "prune", Args: "[n]", Max: 1, Help: "forget what has expired, at most n entries", Fn: k.prune},
 	)
 }
@@ -169,6 +169,9 @@ func cacheSize(c *script.Call) float64 {
 	size := c.Number(1)
 	if !(size >= limits.MinCacheSize && size <= limits.MaxCacheSize) {
 		c.ArgError(1, "a size in bytes from %d to %d expected", limits.MinCacheSize, limits.MaxCacheSize)
+	}
+	if size != math.Trunc(size) {
+		c.ArgError(1, "whole bytes expected, got %.14g", size)
 	}
 	return size
 }

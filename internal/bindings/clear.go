@@ -51,10 +51,11 @@ func (k clearer) call(c *script.Call) error {
 		return err
 	}
 	if job.rrtype != nil {
-		if _, err := k.d.Cache.Remove(job.name, true, job.rrtype, math.MaxInt32); err != nil {
+		n, err := k.d.Cache.Remove(job.name, true, job.rrtype, math.MaxInt32)
+		if err != nil {
 			return err
 		}
-		return c.Return((&luavalue.Table{}).Add("count", 1.0))
+		return c.Return((&luavalue.Table{}).Add("count", float64(n)))
 	}
 	result, err := k.chunk(job)
 	if err != nil {
@@ -87,6 +88,9 @@ func readClearing(c *script.Call) (*clearing, error) {
 		return nil, fmt.Errorf("bad name '%s': %w", c.String(1), err)
 	}
 	job.exact = c.OptBool(2, false)
+	if c.NArgs() == 3 && c.IsNil(3) {
+		c.ArgError(3, "a type expected, such as kres.type.AAAA, got nil")
+	}
 	if !c.IsNil(3) {
 		t := uint16(c.Int(3, 1, math.MaxUint16))
 		job.rrtype = &t
@@ -115,6 +119,9 @@ func chunkSize(c *script.Call, i int) int {
 	n := c.Number(i)
 	if !(n >= 1) {
 		c.ArgError(i, "a positive number expected")
+	}
+	if n != math.Trunc(n) { // math.huge is its own whole
+		c.ArgError(i, "a whole number expected, got %.14g", n)
 	}
 	return int(min(n, math.MaxInt32))
 }

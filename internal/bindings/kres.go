@@ -27,9 +27,9 @@ type numberNames struct {
 	unknown  string // a prefix for numbers without a name; "" gives nil
 }
 
-func constantsClass() *script.Class {
+func constantsClass(name string) *script.Class {
 	return &script.Class{
-		Name: "table of constants",
+		Name: name,
 		Get: func(_ *script.Call, v any, key any) (any, error) {
 			t := v.(*constants)
 			name, ok := key.(string)
@@ -55,9 +55,9 @@ func constantsClass() *script.Class {
 	}
 }
 
-func numberNamesClass() *script.Class {
+func numberNamesClass(name string) *script.Class {
 	return &script.Class{
-		Name: "table of names",
+		Name: name,
 		Get: func(_ *script.Call, v any, key any) (any, error) {
 			t := v.(*numberNames)
 			n, ok := key.(float64)
@@ -113,14 +113,14 @@ func ranks() map[string]int {
 
 // installKres makes the table kres.
 func installKres(d *Daemon, v *views) {
-	table, reverse, group := constantsClass(), numberNamesClass(), &script.Class{Name: "kres.tostring"}
+	group := &script.Class{Name: "kres.tostring"}
 	toString := map[string]*script.Handle{}
 	var fields []script.Field
 	field := func(name, help string, value any) {
 		fields = append(fields, script.Field{Name: name, Help: help, Get: func(*script.Call) (any, error) { return value, nil }})
 	}
 	for name, t := range constantTables() {
-		field(name, "numbers by their names", &script.Handle{Class: table, Value: t})
+		field(name, "numbers by their names", &script.Handle{Class: constantsClass("kres." + name), Value: t})
 		names := &numberNames{byNumber: map[int]string{}}
 		for text, n := range t.byName {
 			if old, twice := names.byNumber[n]; !twice || text < old {
@@ -130,7 +130,7 @@ func installKres(d *Daemon, v *views) {
 		if name == "type" {
 			names.unknown = "TYPE"
 		}
-		toString[name] = &script.Handle{Class: reverse, Value: names}
+		toString[name] = &script.Handle{Class: numberNamesClass("kres.tostring." + name), Value: names}
 	}
 	group.Get = func(_ *script.Call, _ any, key any) (any, error) {
 		name, _ := key.(string)
@@ -158,7 +158,7 @@ func installKres(d *Daemon, v *views) {
 func missing(c *script.Call, key any) any {
 	switch key {
 	case "context", "packet", "rrset", "lru", "current_pkt", "kr_pkt_make_auth_header":
-		c.Raise(script.Usage(fmt.Sprintf("kres.%v is not available in this version", key)))
+		c.Raise(script.Usage(fmt.Sprintf("kres.%v is not in this version", key)))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kresd/internal/luavalue"
 	"kresd/internal/module"
 	"kresd/internal/script"
 )
@@ -117,9 +118,9 @@ func (m *modules) expose(name string) {
 		m.shown[name] = true
 		return
 	}
-	o := script.Object{Name: name, Help: m.d.Chain.Help(name), Index: index(inst), Assign: set(inst)}
+	o := script.Object{Name: name, Protected: true, Help: m.d.Chain.Help(name), Index: index(inst), Assign: set(inst)}
 	for _, f := range inst.Functions {
-		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: call(name, f)})
+		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: m.call(name, f)})
 	}
 	if inst.Config != nil {
 		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1, Help: "configure the module",
@@ -129,7 +130,7 @@ func (m *modules) expose(name string) {
 	m.shown[name] = true
 }
 
-func call(of string, f module.Function) func(c *script.Call) error {
+func (m *modules) call(of string, f module.Function) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		args := make([]any, c.NArgs())
 		for i := range args {
@@ -141,8 +142,25 @@ func call(of string, f module.Function) func(c *script.Call) error {
 		} else if err != nil {
 			return err
 		}
+		if len(results) > 0 && c.Within(script.Config) {
+			m.tellRefusal(c.Position()+of+"."+f.Name, results[0])
+		}
 		return c.Return(results...)
 	}
+}
+
+// tellRefusal writes to the log that a function returned { result = false }, which
+// a console shows and a configuration file would pass over in silence.
+func (m *modules) tellRefusal(where string, result any) {
+	t, ok := result.(*luavalue.Table)
+	if !ok || t.Get("result") != false {
+		return
+	}
+	why := "it was refused"
+	if text, ok := t.Get("error").(string); ok {
+		why = text
+	}
+	m.d.Log.Warn(where + ": " + why)
 }
 
 func index(inst *module.Instance) func(*script.Call, any) any {

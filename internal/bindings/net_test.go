@@ -179,7 +179,7 @@ func TestNetAsATable(t *testing.T) {
 		step{"net.ipv4", "false\n"},
 		step{"net.ipv6", "false\n"},
 		step{"net = '127.0.0.1'", "ERROR error: 'net' is set by a table of its options, not by a string"},
-		step{"net = nil", "ERROR error: 'net' is set by a table of its options, not by a nil"},
+		step{"net = nil", "ERROR error: 'net' is set by a table of its options, not by nil"},
 		step{"net = { 5 }", "ERROR error: bad value for 'net.1' (address expected, got number)"},
 		step{"net = { true }", "ERROR error: bad value for 'net.1' (address expected, got boolean)"},
 		step{"net = { ipv4 = 1 }", "ERROR error: bad value for 'net.ipv4' (boolean expected, got number)"},

@@ -44,8 +44,8 @@ func outgoing(name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) scrip
 func milliseconds(d *Daemon, c *script.Call, v *atomic.Int64, lo float64) error {
 	if c.NArgs() > 0 {
 		ms := c.Number(1)
-		if !(ms >= lo && ms <= math.MaxUint32) {
-			c.ArgError(1, "milliseconds from %v to %v expected", lo, uint32(math.MaxUint32))
+		if !(ms >= lo && ms <= math.MaxUint32) || ms != math.Trunc(ms) {
+			c.ArgError(1, "whole milliseconds from %v to %v expected", lo, uint32(math.MaxUint32))
 		}
 		v.Store(int64(ms * float64(time.Millisecond)))
 		d.changed()

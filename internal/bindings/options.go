@@ -19,6 +19,9 @@ func installOptions(d *Daemon) {
 					setVerbose(d, c.Bool(1))
 				case "number":
 					setVerbose(d, c.Number(1) != 0)
+				case "no value", "nil":
+				default:
+					c.TypeError(1, "boolean")
 				}
 				return c.Return(d.Log.DebugOn())
 			}},

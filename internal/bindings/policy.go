@@ -101,8 +101,8 @@ func (p *policies) functions() []script.Func {
 // absent are functions of the manual that do not exist yet. They say so.
 func (p *policies) absent() (list []script.Func) {
 	for _, name := range []string{"rpz", "TLS_FORWARD", "MIRROR", "REROUTE", "slice", "slice_randomize_psl"} {
-		list = append(list, script.Func{Name: name, Args: "...", Max: 16, Help: "not available in this version",
-			Fn: func(*script.Call) error { return fmt.Errorf("policy.%s is not available in this version", name) }})
+		list = append(list, script.Func{Name: name, Args: "...", Max: 16, Help: "not in this version",
+			Fn: func(*script.Call) error { return fmt.Errorf("policy.%s is not in this version", name) }})
 	}
 	return list
 }

@@ -35,7 +35,7 @@ func (a *asker) function() script.Func {
 // requests that need this machine are served meanwhile, the traced one included.
 func (a *asker) trace(c *script.Call) error {
 	q := resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}
-	if !c.IsNil(2) {
+	if c.NArgs() > 1 {
 		q.Type = typeArg(c, 2, c.Arg(2))
 	}
 	if wire.IsMetaType(q.Type) && q.Type != wire.TypeANY {
@@ -108,7 +108,7 @@ func ignoreResults(_ []any, err error) error { return err }
 
 func (a *asker) fromArgs(c *script.Call) question {
 	q := question{Question: resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}}
-	if !c.IsNil(2) {
+	if c.NArgs() > 1 {
 		q.Type = typeArg(c, 2, c.Arg(2))
 	}
 	if !c.IsNil(3) {
@@ -131,8 +131,8 @@ func (a *asker) fromTable(c *script.Call) question {
 			q.Type = typeArg(c, 1, pair.Value)
 		case "class":
 			n, ok := pair.Value.(float64)
-			if !ok || n < 1 || n > 0xffff {
-				c.ArgError(1, "class: a number expected")
+			if !ok || n < 1 || n > 0xffff || n != float64(uint16(n)) {
+				c.ArgError(1, "class: a whole number from 1 to 65535 expected")
 			}
 			q.Class = uint16(n)
 		case "options":

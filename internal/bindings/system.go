@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/script"
 	"kresd/internal/version"
 )
@@ -22,6 +23,9 @@ func installSystem(d *Daemon) {
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
 					given := text(c, 1)
+					if _, err := dnsname.Parse(given); err != nil && given != "" {
+						c.ArgError(1, "'%s' is no name: %v", printable(given), err)
+					}
 					d.Settings.Hostname.Store(&given)
 				}
 				if given := d.Settings.Hostname.Load(); given != nil && *given != "" {

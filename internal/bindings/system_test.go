@@ -75,8 +75,8 @@ func TestVerbose(t *testing.T) {
 	w.expect(
 		step{"verbose()", "false\n"},
 		step{"verbose(true)", "true\n"},
-		step{"verbose('no')", "true\n"},
-		step{"verbose({})", "true\n"},
+		step{"verbose('no')", "ERROR …"},
+		step{"verbose({})", "ERROR …"},
 		step{"verbose(nil)", "true\n"},
 		step{"verbose(0)", "false\n"},
 		step{"verbose(1)", "true\n"},

@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"math"
 	"time"
 
 	"kresd/internal/limits"
@@ -19,8 +20,8 @@ func upstreamsFunc(d *Daemon) script.Func {
 			n := shownByDefault
 			if !c.IsNil(1) {
 				v := c.Number(1)
-				if !(v >= 0) {
-					c.ArgError(1, "a number of servers expected")
+				if !(v >= 0) || v != math.Trunc(v) && !math.IsInf(v, 0) {
+					c.ArgError(1, "a whole number of servers expected")
 				}
 				n = int(min(v, limits.ServersShown))
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -223,10 +224,12 @@ func (c *Call) Raise(err error) {
 		panic(i)
 	case errors.As(err, &e) && e.value != nil:
 		c.l.PushLightUserData(e.value)
-	case errors.As(err, &u):
-		c.l.PushString(c.prefix() + err.Error())
-	case e == nil && c.ofObject():
-		c.l.PushString(c.prefix() + err.Error())
+	case errors.As(err, &u), e == nil && c.ofObject():
+		text := err.Error()
+		if c.ofObject() { // an error that passed another object has the word already
+			text = strings.TrimPrefix(text, errorWord)
+		}
+		c.l.PushString(c.prefix() + text)
 	default:
 		c.l.PushString(err.Error())
 	}
@@ -237,11 +240,14 @@ func (c *Call) Raise(err error) {
 // objects was used. All that these refuse begins alike.
 func (c *Call) ofObject() bool { return c.field || c.fn != nil && c.fn.object }
 
+// errorWord begins what objects of the resolver refuse.
+const errorWord = "error: "
+
 // prefix is what stands before an error about usage. Functions and options of
 // the resolver's objects say "error: ", after the position when a file calls.
 func (c *Call) prefix() string {
 	if c.ofObject() {
-		return filePosition(c.l) + "error: "
+		return filePosition(c.l) + errorWord
 	}
 	return position(c.l)
 }

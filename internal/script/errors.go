@@ -29,8 +29,16 @@ func popError(l *lua.State) *Error {
 	case nil:
 		return &Error{Message: "nil"}
 	default:
-		return &Error{Message: fmt.Sprintf("(error object is a %s value)", l.TypeOf(-1)), value: v}
+		return &Error{Message: fmt.Sprintf("(error object is %s value)", withArticle(l.TypeOf(-1).String())), value: v}
 	}
+}
+
+// withArticle puts "a" or "an" before a word, as it is spoken.
+func withArticle(word string) string {
+	if word != "" && strings.ContainsRune("aeioAEIO", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
 }
 
 // A FileError is an error in a configuration file.

@@ -137,6 +137,6 @@ func warnLine(c *Call) error {
 }
 
 func panicLine(c *Call) error {
-	c.Raise(Usage("error: " + format(c)))
+	c.Raise(Usage(errorWord + format(c)))
 	return nil
 }

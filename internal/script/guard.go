@@ -44,7 +44,7 @@ func (vm *VM) globalNewIndex(l *lua.State) int {
 	}
 	c := &Call{vm: vm, l: l, fn: &Func{Name: name}, field: true, args: 3}
 	if l.TypeOf(3) != lua.TypeTable {
-		c.Raise(Usage(fmt.Sprintf("'%s' is set by a table of its options, not by a %s", name, c.Type(3))))
+		c.Raise(Usage(fmt.Sprintf("'%s' is set by a table of its options, not by %s", name, spoken(c.Type(3)))))
 	}
 	if vm.objectAt(l, 3) == o {
 		return 0 // cache = cache
@@ -60,6 +60,14 @@ func (vm *VM) globalNewIndex(l *lua.State) int {
 		c.Raise(err)
 	}
 	return 0
+}
+
+// spoken is the name of a type as a sentence has it.
+func spoken(typeName string) string {
+	if typeName == "nil" {
+		return typeName
+	}
+	return withArticle(typeName)
 }
 
 // merge assigns each entry of the table at i to the object: the list part in

@@ -41,7 +41,7 @@ func NoMember(class *Class, key any, fields ...string) error {
 	for _, m := range class.Methods {
 		known = append(known, m.Name+"()")
 	}
-	return Usage(fmt.Sprintf("a %s has no '%s' here; it has %s", class.Name, keyText(key), list(known)))
+	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", withArticle(class.Name), keyText(key), list(known)))
 }
 
 func list(words []string) string {
@@ -207,7 +207,7 @@ func (h *Handle) newIndex(c *Call) int {
 
 func (h *Handle) call(c *Call) int {
 	if h.Class.Call == nil {
-		c.Raise(Usage(fmt.Sprintf("a %s is no function", h.Class.Name)))
+		c.Raise(Usage(withArticle(h.Class.Name) + " is no function"))
 	}
 	c.Shift()
 	if err := h.Class.Call(c, h.Value); err != nil {

@@ -87,7 +87,7 @@ func TestHandlesAreUsedLikeObjects(t *testing.T) {
 		{"lamp.watts = 'x'", "ERROR error: bad value for 'lamp.watts' (number expected, got string)"},
 		{"watts(5)", "ERROR [string \"watts(5)\"]:1: bad argument #1 to 'watts' (lamp expected, got number); usage: watts(lamp)"},
 		{"watts(other)", "ERROR [string \"watts(other)\"]:1: bad argument #1 to 'watts' (lamp expected, got userdata); usage: watts(lamp)"},
-		{"other()", "ERROR error: a other is no function"},
+		{"other()", "ERROR error: an other is no function"},
 		{"other.x = 1", "ERROR error: 'other.x' cannot be assigned"},
 	} {
 		out, isErr := vm.Eval(context.Background(), c[0])

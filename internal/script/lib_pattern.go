@@ -164,5 +164,5 @@ func (c *Call) replaceByValue(f *luapattern.Match) (string, bool, error) {
 	if v == nil || v == false {
 		return "", false, nil
 	}
-	return "", false, Usage(fmt.Sprintf("invalid replacement value (a %s)", kind))
+	return "", false, Usage(fmt.Sprintf("invalid replacement value (%s)", spoken(kind.String())))
 }

@@ -92,7 +92,7 @@ func TestTablesAreMergedIntoProtectedObjects(t *testing.T) {
 		{"local t = {storage = 's', size = 8} cache = t", "", "size 8, storage s"},
 		{"cache = cache", "", ""},
 		{"cache = {}", "", ""},
-		{"cache = nil", "ERROR error: 'cache' is set by a table of its options, not by a nil", ""},
+		{"cache = nil", "ERROR error: 'cache' is set by a table of its options, not by nil", ""},
 		{"cache = 5", "ERROR error: 'cache' is set by a table of its options, not by a number", ""},
 		{"cache = {sise = 1}", "ERROR error: unknown option 'cache.sise'; did you mean 'cache.size'?", ""},
 		{"other = {1} other = nil", "", ""},
