@@ -17,7 +17,8 @@
 //
 // A query is in one of five phases:
 //
-//   - Produce: each layer may answer without the network (cache, hints, policy). With
+//   - Produce: what a module answers on the operator's word (Own: hints) counts before
+//     all else; then each layer may answer without the network, as the cache does. With
 //     an outcome, the next phase is Consume; without, Cut.
 //   - Cut: the closest known zone cut at or above the name is looked up, unless a rule
 //     named the servers. The next phase is Ask.
