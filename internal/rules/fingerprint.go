@@ -1,5 +1,7 @@
 package rules
 
+import "kresd/internal/resolve"
+
 // fingerprint is that of a table. It is carried on when a rule is added. Only
 // when a rule leaves or comes back it has to be made anew, and then not while
 // nothing is forwarded.
@@ -66,9 +68,7 @@ func (r *Rule) digest() uint64 {
 	}
 	h := mix(r.Filter.digest, digest(r.Action.name))
 	if r.Action.cut != nil {
-		for _, ns := range r.Action.cut.NS {
-			h = mix(h, digest(string(ns.Name)))
-		}
+		h = mix(h, resolve.Servers(r.Action.cut))
 	}
 	return h
 }

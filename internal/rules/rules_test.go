@@ -364,6 +364,8 @@ func TestTheFingerprintIsOfTheRulesInForce(t *testing.T) {
 		t.Error("the rule is back, the fingerprint is not")
 	}
 	for what, other := range map[string]uint64{"order": of(c, b, a), "order before": of(b, a, c), "a rule less": of(a, c), "none": of(b, behind),
+		"servers":     of(&Rule{Filter: a.Filter, Action: forward("192.0.2.2")}, b, c),
+		"a port":      of(&Rule{Filter: a.Filter, Action: forward("192.0.2.1@5353")}, b, c),
 		"a condition": of(&Rule{Filter: a.Filter.If(network{}), Action: a.Action}, b, c)} {
 		if other == want {
 			t.Errorf("%s makes no difference", what)
