@@ -14,8 +14,9 @@
 //     their interfaces), args.go (arguments that many functions take).
 //   - Values: numbers.go (what DNS calls its numbers), flags.go, rdata.go, view.go (a
 //     request while a script may look at it), query.go, packet.go, request.go.
-//   - The globals: interfaces.go, netparam.go, netlist.go and net.go; cache.go; event.go and
-//     clear.go (cache.clear goes on by a timer); map.go; modules.go; options.go.
+//   - The globals: interfaces.go, netparam.go, clients.go (limits on them), netlist.go
+//     and net.go; cache.go; event.go and clear.go (cache.clear goes on by a timer);
+//     map.go; modules.go; options.go.
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
 //     policy.go; callback.go (functions that modules call).
 //   - Globals that take names, types and flags as those do: kres.go;

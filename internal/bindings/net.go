@@ -27,7 +27,7 @@ func installNet(d *Daemon) {
 			boolField("ipv4", "whether IPv4 is used towards other servers", &d.Settings.IPv4),
 			boolField("ipv6", "whether IPv6 is used towards other servers", &d.Settings.IPv6),
 		},
-		Funcs:   append(n.listening(), netParameters(d)...),
+		Funcs:   append(append(n.listening(), netParameters(d)...), clientLimits(d)...),
 		Index:   n.device,
 		Assign:  n.assign,
 		Merging: n.merging,

@@ -40,7 +40,6 @@ var counts = map[ID]string{
 	ProofBytes:         "MaxProofBytes",
 	Pending:            "PendingPerWorker PendingYoung",
 	WaitersClient:      "WaitersPerClient",
-	WaitersQuestion:    "WaitersPerQuestion",
 	LateReply:          "LateUDPReply LateUDPWaiters",
 	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient",
 	TCPPipeline:        "DefaultTCPPipeline",
@@ -56,8 +55,8 @@ var counts = map[ID]string{
 // uncounted are the other constants, by why nobody counts what they keep away.
 var uncounted = map[string]string{
 	"defaults and ranges of what an operator sets": `DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize DefaultMinTTL DefaultMaxTTL
-		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
-	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads ConsoleRunTime EventRunTime MapPerWorker
+		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk ClientLimitMost StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
+	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime EventRunTime MapPerWorker
 		MapConnect MapAccept MapSilence HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
 	"when something is tried, given up, closed or forgotten": `RetriesPerServer FailuresInRow UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NoRoutePause LateAnswer

@@ -183,10 +183,11 @@ const (
 const (
 	PendingPerWorker   = 4096 // questions on the driver's way
 	PendingYoung       = 200 * time.Millisecond
-	WaitersPerQuestion = 100
-	WaitersPerClient   = 300
+	WaitersPerClient   = 1000
 	LateUDPReply       = 1900 * time.Millisecond
 	LateUDPWaiters     = 50
+	ClientLimitMost    = 1 << 16 // that an operator may set for one of these (net.limits)
+	Forwarders         = 256     // addresses and networks of net.forwarders
 	TCPConnsPerWorker  = 1024
 	TCPConnsPerClient  = 32
 	DefaultTCPPipeline = 100

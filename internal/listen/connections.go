@@ -19,26 +19,27 @@ type connection struct {
 // registry holds all open connections of a worker in the order of their last
 // activity, and keeps them within the limits.
 type registry struct {
-	max, perClient int
+	clients *atomic.Pointer[limits.Clients] // the server's
 
 	mu    sync.Mutex
 	queue queue[connection, *connection] // the idlest first
 }
 
-func newRegistry(max, perClient int) *registry {
-	return &registry{max: max, perClient: perClient}
+func newRegistry(clients *atomic.Pointer[limits.Clients]) *registry {
+	return &registry{clients: clients}
 }
 
 // add takes c in. At a limit an idle connection gives way (shed, to be closed by
 // the caller): one of the same client if it has too many, else the idlest of
 // all. When all are busy c is refused.
 func (r *registry) add(c *connection) (shed *connection, ok bool) {
+	may := r.clients.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case c.key.IsValid() && r.queue.countOf(c.key) >= r.perClient:
+	case c.key.IsValid() && r.queue.countOf(c.key) >= may.ConnsPerClient:
 		shed = r.idlest(c.key)
-	case r.queue.n >= r.max:
+	case r.queue.n >= may.Conns:
 		shed = r.idlest(netip.Addr{})
 	default:
 		r.queue.push(c)
@@ -110,12 +111,9 @@ func (r *registry) each(fn func(*connection)) {
 // idleTime is how long a silent connection is kept: all of full while at most
 // half of the places are taken, then less, a tenth when none is left.
 func (r *registry) idleTime(full time.Duration) time.Duration {
-	n := r.len()
-	if half := r.max / 2; n > half && half > 0 {
-		full -= full * 9 / 10 * time.Duration(min(n, r.max)-half) / time.Duration(r.max-half)
+	n, most := r.len(), r.clients.Load().Conns
+	if half := most / 2; n > half && half > 0 {
+		full -= full * 9 / 10 * time.Duration(min(n, most)-half) / time.Duration(most-half)
 	}
 	return full
 }
-
-// newConns is the registry with the limits of a worker.
-func newConns() *registry { return newRegistry(limits.TCPConnsPerWorker, limits.TCPConnsPerClient) }

@@ -55,7 +55,7 @@ func newFramedConn(s *Server, kind transport.Kind, nc accepted, on stream) *fram
 	c := &framedConn{s: s, nc: nc, stream: on, begun: time.Now()}
 	c.connHandler = c
 	c.client = Client{Kind: kind, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
-	c.key = clientKey(c.client.Addr.Addr())
+	c.key = s.clients.Load().Key(c.client.Addr.Addr())
 	c.buf = c.small[:]
 	c.in = c.buf[:0]
 	c.frameWriter.init(c)

@@ -209,7 +209,7 @@ func registered(r *registry, key string) (*connection, *connection, bool) {
 }
 
 func TestRegistryShedsTheIdlest(t *testing.T) {
-	r := newRegistry(4, 2)
+	r := newRegistry(clientLimits(limits.Clients{Conns: 4, ConnsPerClient: 2}))
 	a, _, _ := registered(r, "192.0.2.1")
 	b, _, _ := registered(r, "192.0.2.1")
 	c, _, _ := registered(r, "")
@@ -240,7 +240,7 @@ func TestRegistryShedsTheIdlest(t *testing.T) {
 }
 
 func TestIdleTimeShrinks(t *testing.T) {
-	r := newRegistry(4, 4)
+	r := newRegistry(clientLimits(limits.Clients{Conns: 4, ConnsPerClient: 4}))
 	for n, want := range []time.Duration{10, 10, 10, 5500 * time.Millisecond, time.Second} {
 		if n < 3 {
 			want *= time.Second
@@ -254,7 +254,7 @@ func TestIdleTimeShrinks(t *testing.T) {
 
 func TestTooManyConnections(t *testing.T) {
 	s := serve(t, newEcho())
-	s.conns = newRegistry(3, 3)
+	s.conns = newRegistry(clientLimits(limits.Clients{Conns: 3, ConnsPerClient: 3}))
 	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), both); err != nil {
 		t.Fatal(err)
 	}

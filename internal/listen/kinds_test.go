@@ -165,7 +165,7 @@ func (m *mirror) kill()  { m.nc.Close() }
 // many, and ends with its server.
 func TestAConnectionMaySpeakAnything(t *testing.T) {
 	s := serve(t, newEcho())
-	s.conns = newRegistry(2, 2)
+	s.conns = newRegistry(clientLimits(limits.Clients{Conns: 2, ConnsPerClient: 2}))
 	s.protocols[transport.HTTPS].connection = newMirror
 	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), only(transport.HTTPS)); err != nil {
 		t.Fatal(err)

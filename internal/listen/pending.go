@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,14 +18,14 @@ import (
 // questions that nobody answers cannot push out quick work, and slow work that
 // is honest keeps half of the table.
 //
-// A client may have limits.WaitersPerClient waiting; loopback is exempt, for
-// there may be a whole forwarder behind it.
+// A client may have only so many waiting; loopback and the forwarders that the operator
+// names are exempt, for there are many clients behind them (limits.Clients).
 type pending struct {
 	clock    *clock.Clock
 	counters *limits.Counters
+	clients  *atomic.Pointer[limits.Clients] // the server's
 
 	mu       sync.Mutex
-	max      int
 	queue    queue[Query, *Query]
 	young    *Query // the oldest that is not marked old; nil: none
 	oldCount int
@@ -35,46 +34,32 @@ type pending struct {
 	quiet atomic.Bool // no goroutine runs
 }
 
-func newPending(max int, c *clock.Clock, n *limits.Counters) *pending {
-	p := &pending{clock: c, counters: n, max: max}
+func newPending(clients *atomic.Pointer[limits.Clients], c *clock.Clock, n *limits.Counters) *pending {
+	p := &pending{clock: c, counters: n, clients: clients}
 	p.quiet.Store(true)
 	return p
-}
-
-// clientKey is what queries and connections are counted by: an IPv4 address, an
-// IPv6 /56, or nothing (the zero Addr) for loopback, which is not counted.
-func clientKey(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if a.IsLoopback() {
-		return netip.Addr{}
-	}
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(56); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
 }
 
 // admit gives q a place, and a running goroutine its place too, or refuses.
 // When another query had to give way for it, that one is returned.
 func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 	now := p.clock.Mono()
-	q.table, q.Received, q.key = p, now, clientKey(q.Client.Addr.Addr())
+	may := p.clients.Load()
+	q.table, q.Received, q.key = p, now, may.Key(q.Client.Addr.Addr())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if q.key.IsValid() && p.queue.countOf(q.key) >= limits.WaitersPerClient {
+	if q.key.IsValid() && p.queue.countOf(q.key) >= may.PerClient {
 		p.counters.Hit(limits.WaitersClient)
 		return nil, false
 	}
-	if p.running >= 2*p.max {
+	if p.running >= 2*may.Pending {
 		p.counters.Hit(limits.Pending)
 		return nil, false
 	}
-	if p.queue.n >= p.max {
+	if p.queue.n >= may.Pending {
 		p.counters.Hit(limits.Pending)
 		p.age(now)
-		if p.oldCount <= p.max/2 {
+		if p.oldCount <= may.Pending/2 {
 			return nil, false
 		}
 		evicted = p.queue.head
@@ -138,7 +123,7 @@ func (p *pending) late(q *Query) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.queue.countOf(q.key) <= limits.LateUDPWaiters {
+	if p.queue.countOf(q.key) <= p.clients.Load().Late {
 		return false
 	}
 	p.counters.Hit(limits.LateReply)

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func from(addr string) *Query {
 func TestFullTableGivesWayToTheYoung(t *testing.T) {
 	f := clock.NewFake(time.Unix(1, 0))
 	hits := &limits.Counters{}
-	p := newPending(4, &f.Clock, hits)
+	p := newPending(clientLimits(limits.Clients{Pending: 4, PerClient: limits.WaitersPerClient}), &f.Clock, hits)
 	var list []*Query
 	add := func(want bool, evicts *Query) {
 		t.Helper()
@@ -65,7 +66,7 @@ func TestFullTableGivesWayToTheYoung(t *testing.T) {
 
 func TestWaitersPerClient(t *testing.T) {
 	hits := &limits.Counters{}
-	p := newPending(limits.PendingPerWorker, clock.Real(), hits)
+	p := newPending(clientLimits(limits.DefaultClients()), clock.Real(), hits)
 	admitted := func(addr string) (n int) {
 		for range limits.WaitersPerClient + 10 {
 			if _, ok := p.admit(from(addr)); ok {
@@ -94,10 +95,64 @@ func TestWaitersPerClient(t *testing.T) {
 	}
 }
 
+// clientLimits is what a server has of them.
+func clientLimits(c limits.Clients) *atomic.Pointer[limits.Clients] {
+	p := &atomic.Pointer[limits.Clients]{}
+	p.Store(&c)
+	return p
+}
+
+// A forwarder with 600 names open heard nothing of half of them: the operator may name
+// it, or raise the limits, while questions run.
+func TestForwardersAndRaisedLimits(t *testing.T) {
+	f := clock.NewFake(time.Unix(1, 0))
+	set := limits.Clients{Pending: 1000, PerClient: 100, Late: 10, Conns: 2, ConnsPerClient: 1,
+		Forwarders: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")}}
+	clients := clientLimits(set)
+	p := newPending(clients, &f.Clock, &limits.Counters{})
+	admitted := func(addr string, n int) (taken int) {
+		for range n {
+			if _, ok := p.admit(from(addr)); ok {
+				taken++
+			}
+		}
+		return taken
+	}
+	if a, b, c := admitted("::ffff:192.0.2.7", 300), admitted("2001:db8::1", 300), admitted("2001:db8::2", 300); a != 300 || b != 300 || c != 100 {
+		t.Errorf("forwarders had %d and %d of 300 taken, their neighbour %d, want 100", a, b, c)
+	}
+	forwarders, client := from("192.0.2.7"), from("2001:db8::2")
+	set.PerClient = 200
+	clients.Store(&set)
+	if n := admitted("2001:db8::2", 150); n != 100 {
+		t.Errorf("with a raised limit, %d more were taken, want 100", n)
+	}
+	set.Pending, set.PerClient = 2000, 2000
+	clients.Store(&set)
+	p.admit(forwarders)
+	p.admit(client)
+	f.Advance(limits.LateUDPReply + time.Second)
+	if p.late(forwarders) || !p.late(client) {
+		t.Error("what is late for a client is so for a forwarder")
+	}
+	conns := newRegistry(clients)
+	for _, c := range []struct {
+		key  string
+		want bool
+	}{{"192.0.2.1", true}, {"198.51.100.1", true}, {"198.51.100.1", false}} {
+		conn := &connection{}
+		conn.outstanding.Store(1)
+		conn.key = set.Key(netip.MustParseAddr(c.key))
+		if _, ok := conns.add(conn); ok != c.want {
+			t.Errorf("a connection of %s: taken %t", c.key, ok)
+		}
+	}
+}
+
 func TestLateAnswersAreDroppedForTheImpatientOnly(t *testing.T) {
 	f := clock.NewFake(time.Unix(1, 0))
 	hits := &limits.Counters{}
-	p := newPending(limits.PendingPerWorker, &f.Clock, hits)
+	p := newPending(clientLimits(limits.DefaultClients()), &f.Clock, hits)
 	few, many := from("192.0.2.1"), from("192.0.2.2")
 	p.admit(few)
 	p.admit(many)

@@ -72,6 +72,7 @@ type Server struct {
 	// appeared is Options.Appeared.
 	appeared func(addr netip.AddrPort, err error)
 
+	clients  atomic.Pointer[limits.Clients]
 	pending  *pending
 	idlePool idlePool
 	sessions *sessions // of connections
@@ -127,9 +128,10 @@ func New(h Handler, o Options) *Server {
 			s.log.Error("panic", "in", p.Name, "value", p.Value, "stack", string(p.Stack))
 		}}
 	}
-	s.pending = newPending(limits.PendingPerWorker, s.clock, s.limits)
+	s.SetClientLimits(limits.DefaultClients())
+	s.pending = newPending(&s.clients, s.clock, s.limits)
 	s.sessions = newSessions(h, s.panics, 2*runtime.GOMAXPROCS(0))
-	s.conns = newConns()
+	s.conns = newRegistry(&s.clients)
 	s.protocols = protocols()
 	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
 	s.leaving = map[*endpoint]struct{}{}
@@ -275,6 +277,9 @@ func (s *Server) Any(match func(Endpoint) bool) bool {
 	}
 	return false
 }
+
+// SetClientLimits sets what clients may use up. It holds for what comes from then on.
+func (s *Server) SetClientLimits(c limits.Clients) { s.clients.Store(&c) }
 
 // SetTCPPipeline sets how many queries of one connection may wait before no more
 // of it is read; 0 counts as 1.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
 )
 
 // ownThread makes a UDP thread that is run by the test, and a client of it.
@@ -127,7 +129,7 @@ func TestFloodIsBounded(t *testing.T) {
 	s := serve(t, h, "127.0.0.1:0")
 	at := s.Endpoints()[0].Addr
 	flood := udpClient(t, at)
-	most := 2 * s.pending.max
+	most := 2 * limits.PendingPerWorker
 	before := runtime.NumGoroutine()
 	for i := range 3 * most {
 		if _, err := flood.Write(ask(uint16(i), 'w')); err != nil {
@@ -140,7 +142,7 @@ func TestFloodIsBounded(t *testing.T) {
 	}
 	exchange(t, udpClient(t, at), ask(1, 'f'))
 	st := s.Stats()
-	if st.Waiting > s.pending.max || st.Goroutines > most || runtime.NumGoroutine() > before+most+100 {
+	if st.Waiting > limits.PendingPerWorker || st.Goroutines > most || runtime.NumGoroutine() > before+most+100 {
 		t.Errorf("%d wait, %d work, %d goroutines", st.Waiting, st.Goroutines, runtime.NumGoroutine())
 	}
 	if st.Refused == 0 {

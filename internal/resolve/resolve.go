@@ -151,10 +151,9 @@ type resolutionKey struct {
 
 // resolution is one that equal requests follow. result is valid when done is closed.
 type resolution struct {
-	done    chan struct{} // made by the first who waits
-	waiters int
-	do      bool // what the leader's client wants to see
-	result  *Result
+	done   chan struct{} // made by the first who waits
+	do     bool          // what the leader's client wants to see
+	result *Result
 }
 
 // shared resolves r, or waits for an equal request that is being resolved.
@@ -164,16 +163,9 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		return
 	}
 	key := resolutionOf(r)
-	f, leads, full := d.resolutions.join(key, mayFollow(r))
-	switch {
-	case full:
-		// A client that hears nothing asks again, and finds the answer in the cache.
-		d.cfg.Counters.Hit(limits.WaitersQuestion)
-		r.Result.Fail(errJoined)
-		r.Result.Drop = true
-	case leads:
+	if f, leads := d.resolutions.join(key); leads {
 		d.lead(layers, r, key, f)
-	default:
+	} else {
 		d.wait(ctx, f, r)
 	}
 }
@@ -222,19 +214,9 @@ func (d *Driver) wait(ctx context.Context, f *resolution, r *Request) {
 	}
 }
 
-// mayFollow is how many may wait for the resolution that r is about to join. Loopback
-// is exempt, as it is from limits.WaitersPerClient: there may be a whole forwarder
-// behind it, whose clients all ask for one name when its time in the cache is over.
-func mayFollow(r *Request) int {
-	if r.Client.Addr().IsLoopback() {
-		return limits.PendingPerWorker
-	}
-	return limits.WaitersPerQuestion
-}
-
-// join finds the resolution of key and follows it, unless as many as may do that
-// already (full), or starts it (leads).
-func (fs *resolutions) join(key resolutionKey, most int) (f *resolution, leads, full bool) {
+// join finds the resolution of key and follows it, or starts it (leads). A waiter is
+// cheap: however many there are, who lets questions in has bounded it (limits.Clients).
+func (fs *resolutions) join(key resolutionKey) (f *resolution, leads bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f = fs.m[key]; f == nil {
@@ -243,15 +225,12 @@ func (fs *resolutions) join(key resolutionKey, most int) (f *resolution, leads, 
 		}
 		f = &resolution{}
 		fs.m[key] = f
-		return f, true, false
+		return f, true
 	}
-	if f.waiters >= most {
-		return nil, false, true
-	}
-	if f.waiters++; f.done == nil {
+	if f.done == nil {
 		f.done = make(chan struct{})
 	}
-	return f, false, false
+	return f, false
 }
 
 // end ends a resolution: nobody joins it any more.

@@ -24,6 +24,8 @@ type Settings struct {
 	UpstreamBufsize atomic.Uint32
 	// TCPPipeline is how many questions of one connection may wait at a time.
 	TCPPipeline atomic.Int32
+	// Clients are the limits on clients; never nil (net.limits, net.forwarders).
+	Clients atomic.Pointer[limits.Clients]
 	// TCPIdle is how long a connection may say nothing.
 	TCPIdle atomic.Int64
 	// IPv4 and IPv6 tell whether a family is used towards other servers.
@@ -45,6 +47,8 @@ func New() *Settings {
 	s.options.Store(&resolve.Options{})
 	s.Bufsize.Store(limits.DefaultBufsize)
 	s.UpstreamBufsize.Store(limits.UDPPayload)
+	clients := limits.DefaultClients()
+	s.Clients.Store(&clients)
 	s.TCPPipeline.Store(limits.DefaultTCPPipeline)
 	s.TCPIdle.Store(int64(limits.TCPIdle))
 	s.IPv4.Store(true)

@@ -188,6 +188,7 @@ func (w *Worker) moduleDir() string {
 
 // applySettings hands on the settings that parts keep themselves.
 func (w *Worker) applySettings() {
+	w.server.SetClientLimits(*w.settings.Clients.Load())
 	w.server.SetTCPPipeline(int(w.settings.TCPPipeline.Load()))
 	w.server.SetTCPIdle(time.Duration(w.settings.TCPIdle.Load()))
 	w.servers.SetDeadTime(w.settings.NSTimeoutDuration())

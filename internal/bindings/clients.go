@@ -1,0 +1,149 @@
+package bindings
+
+import (
+	"fmt"
+	"net/netip"
+
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/script"
+)
+
+// clientLimits are the functions of net that say what clients may use up. A change
+// replaces the whole value, so that who reads it reads one.
+func clientLimits(d *Daemon) []script.Func {
+	return funcs(
+		script.Func{Name: "limits", Args: "[{ name = n, … }]", Max: 1,
+			Help: "what clients may use up in this worker: pending questions, those of one client (waiters_per_client), above how many of it late answers are not sent (late_waiters), tcp_conns, tcp_conns_per_client; worker.limits() counts what was hit",
+			Fn: func(c *script.Call) error {
+				if c.NArgs() > 0 {
+					if err := setLimits(d, c.Table(1)); err != nil {
+						return err
+					}
+				}
+				out, now := &luavalue.Table{}, *d.Settings.Clients.Load()
+				for _, l := range settableLimits(&now) {
+					out.Add(l.name, float64(*l.value))
+				}
+				return c.Return(out)
+			}},
+		script.Func{Name: "forwarders", Args: "[{ 'address or network', … }]", Max: 1,
+			Help: "resolvers in front that ask for many clients, such as 192.0.2.1 or 10.0.0.0/8: what counts for one client does not count for them; {} for none",
+			Fn: func(c *script.Call) error {
+				if c.NArgs() > 0 {
+					if err := setForwarders(d, c.Arg(1)); err != nil {
+						return err
+					}
+				}
+				return c.Return(forwarders(d.Settings.Clients.Load()))
+			}},
+	)
+}
+
+// settableLimit is a limit by the name that operators give it.
+type settableLimit struct {
+	name  string
+	least int
+	value *int
+}
+
+func settableLimits(c *limits.Clients) []settableLimit {
+	return []settableLimit{
+		{"pending", 100, &c.Pending},
+		{"waiters_per_client", 1, &c.PerClient},
+		{"late_waiters", 0, &c.Late},
+		{"tcp_conns", 1, &c.Conns},
+		{"tcp_conns_per_client", 1, &c.ConnsPerClient},
+	}
+}
+
+// setLimits changes the limits that t names, all or none.
+func setLimits(d *Daemon, t *luavalue.Table) error {
+	changed := *d.Settings.Clients.Load()
+	for _, p := range t.Pairs {
+		if err := setLimit(&changed, p.Key, p.Value); err != nil {
+			return err
+		}
+	}
+	d.Settings.Clients.Store(&changed)
+	d.changed()
+	return nil
+}
+
+func setLimit(of *limits.Clients, name, value any) error {
+	for _, l := range settableLimits(of) {
+		if name != l.name {
+			continue
+		}
+		n, ok := value.(float64)
+		if !ok || n != float64(int(n)) || int(n) < l.least || int(n) > limits.ClientLimitMost {
+			return fmt.Errorf("net.limits: %s is a whole number from %d to %d", l.name, l.least, limits.ClientLimitMost)
+		}
+		*l.value = int(n)
+		return nil
+	}
+	return fmt.Errorf("net.limits: there is no limit '%v' to set; there are pending, waiters_per_client, late_waiters, tcp_conns and tcp_conns_per_client", name)
+}
+
+// forwarders is the list as scripts see it.
+func forwarders(c *limits.Clients) []any {
+	out := []any{}
+	for _, p := range c.Forwarders {
+		if p.IsSingleIP() {
+			out = append(out, p.Addr().String())
+		} else {
+			out = append(out, p.String())
+		}
+	}
+	return out
+}
+
+// setForwarders replaces the list by a table, or by one address or network.
+func setForwarders(d *Daemon, value any) error {
+	values := []any{value}
+	if t, ok := value.(*luavalue.Table); ok {
+		values = nil
+		for i, p := range t.Pairs {
+			if p.Key != float64(i+1) {
+				return fmt.Errorf("net.forwarders: a list expected, not a table with the key '%v'", p.Key)
+			}
+			values = append(values, p.Value)
+		}
+	}
+	if len(values) > limits.Forwarders {
+		return fmt.Errorf("net.forwarders: %d addresses and networks, at most %d are taken", len(values), limits.Forwarders)
+	}
+	changed := *d.Settings.Clients.Load()
+	changed.Forwarders = nil
+	for _, v := range values {
+		p, err := clientNetwork(v)
+		if err != nil {
+			return fmt.Errorf("net.forwarders: %w", err)
+		}
+		changed.Forwarders = append(changed.Forwarders, p)
+	}
+	d.Settings.Clients.Store(&changed)
+	d.changed()
+	return nil
+}
+
+// clientNetwork reads an address, or a network as an address and the length of its
+// prefix.
+func clientNetwork(v any) (netip.Prefix, error) {
+	text, ok := v.(string)
+	if !ok {
+		return netip.Prefix{}, fmt.Errorf("address or network expected, got %s", typeName(v))
+	}
+	if a, err := netip.ParseAddr(text); err == nil {
+		a = a.Unmap().WithZone("")
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("'%s' is neither an address nor a network such as 10.0.0.0/8", text)
+	case p != p.Masked():
+		return p, fmt.Errorf("'%s' has bits behind its prefix; the network is %s", text, p.Masked())
+	}
+	return p, nil
+}

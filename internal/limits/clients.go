@@ -1,0 +1,48 @@
+package limits
+
+import "net/netip"
+
+// Clients are the limits on clients that an operator may set, as one value that is
+// never changed.
+type Clients struct {
+	// Pending is how many questions may be on the driver's way.
+	Pending int
+	// PerClient is how many of them may be one client's. The late answers of a client
+	// with more than Late of them are not sent.
+	PerClient, Late int
+	// Conns is how many connections may be open, ConnsPerClient how many of them may be
+	// one client's.
+	Conns, ConnsPerClient int
+	// Forwarders are resolvers that ask for many clients: what counts for a client does
+	// not count for them, as it does not for loopback.
+	Forwarders []netip.Prefix
+}
+
+// DefaultClients are the limits as long as nobody sets others.
+func DefaultClients() Clients {
+	return Clients{
+		Pending: PendingPerWorker, PerClient: WaitersPerClient, Late: LateUDPWaiters,
+		Conns: TCPConnsPerWorker, ConnsPerClient: TCPConnsPerClient,
+	}
+}
+
+// Key is what questions and connections of a client are counted by: an IPv4 address, an
+// IPv6 /56, or nothing (the zero Addr) for loopback and forwarders, which are not
+// counted.
+func (c *Clients) Key(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.IsLoopback() {
+		return netip.Addr{}
+	}
+	for _, p := range c.Forwarders {
+		if p.Contains(a) {
+			return netip.Addr{}
+		}
+	}
+	if a.Is6() {
+		if p, err := a.Prefix(56); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
