@@ -2,6 +2,7 @@ package bindings
 
 import (
 	"math"
+	"sync"
 	"time"
 
 	"kresd/internal/clock"
@@ -15,6 +16,18 @@ type timers struct {
 	live map[int]*timer
 	free []int // ids of ended events, for reuse
 	next int
+
+	// What is due waits here. Only the first is in the machine's queue, so that a
+	// command gets its turn between two callbacks, however many are due.
+	mu     sync.Mutex
+	due    []firing
+	queued bool
+}
+
+// firing is one event that is due, if it is still of this generation.
+type firing struct {
+	e          *timer
+	generation int
 }
 
 type timer struct {
@@ -120,10 +133,32 @@ func (t *timers) newID() int {
 func (t *timers) arm(e *timer, d time.Duration) {
 	e.armed.Stop()
 	e.generation++
-	g := e.generation
-	e.armed = t.d.Clock.AfterFunc(d, func() {
-		t.d.VM.Post(func(*script.Call) error { return t.fire(e, g) })
-	})
+	f := firing{e, e.generation}
+	e.armed = t.d.Clock.AfterFunc(d, func() { t.isDue(f) })
+}
+
+func (t *timers) isDue(f firing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.due = append(t.due, f); !t.queued {
+		t.queued = true
+		t.d.VM.Post(t.turn)
+	}
+}
+
+// turn runs the first that is due. The next one queues before, because a callback may
+// wait for something.
+func (t *timers) turn(*script.Call) error {
+	t.mu.Lock()
+	f := t.due[0]
+	t.due = t.due[1:]
+	if t.queued = len(t.due) > 0; t.queued {
+		t.d.VM.Post(t.turn)
+	} else {
+		t.due = nil
+	}
+	t.mu.Unlock()
+	return t.fire(f.e, f.generation)
 }
 
 // fire runs the callback. A timer that was neither rescheduled by it nor is

@@ -41,6 +41,25 @@ func TestRecurrentRunsAtOnceAndAgain(t *testing.T) {
 	w.expect(step{"event.cancel(id)", "false\n"})
 }
 
+// Ten thousands of timers that were due at once, or armed themselves again without
+// pause, kept the console from answering for nine seconds.
+func TestACommandGetsItsTurnBetweenTimers(t *testing.T) {
+	w := newWorld(t)
+	w.expect(step{"n = 0 for i = 1, 30000 do event.after(0, function() for j = 1, 2000 do end n = n + 1 end) end", ""})
+	start := time.Now()
+	w.expect(step{"return tostring(n < 30000)", "true"})
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("a command waited %v", took)
+	}
+	w.eventually("the end of all timers", func() bool { return w.eval("n") == "30000\n" })
+	w.expect(step{"again = true function arm() if again then event.after(0, arm) end end for i = 1, 1000 do arm() end", ""})
+	start = time.Now()
+	w.expect(step{"again = false", ""})
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("a command waited %v for timers that arm themselves", took)
+	}
+}
+
 func TestReschedule(t *testing.T) {
 	w := newWorld(t)
 	w.expect(
