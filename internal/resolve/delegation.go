@@ -10,8 +10,12 @@ import (
 )
 
 // findCut looks up whose servers are asked. The DS set of a name belongs to its
-// parent (RFC 4035, section 3.1.4.1).
+// parent (RFC 4035, section 3.1.4.1). Who does not desire recursion is told what is
+// known: no server is asked (RFC 1034, section 4.3.1).
 func (s *solver) findCut(q *Query) error {
+	if !s.r.RD {
+		return ErrNotDesired
+	}
 	if q.Cut == nil {
 		q.Cut = s.cfg.Cuts.Closest(s.r.Partition.Data, above(q.Question), s.r.Now)
 	}

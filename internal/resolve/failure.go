@@ -32,6 +32,9 @@ var (
 	ErrProof = errors.New("the proof costs too much")
 	// ErrTooDear: to read an answer costs too much.
 	ErrTooDear = errors.New("an answer costs too much to be read")
+	// ErrNotDesired: servers would have to be asked, and the client does not want that
+	// (RD=0).
+	ErrNotDesired = errors.New("recursion is not desired")
 	// ErrDeadline: the time of the request is over.
 	ErrDeadline = errors.New("request took too long")
 	// ErrPatience: the request's Patience is over, which says little about the
@@ -130,6 +133,9 @@ type told struct {
 // outcome maps a failure to what the client sees. It is the only place where an
 // error becomes DNS.
 func outcome(err error) told {
+	if errors.Is(err, ErrNotDesired) {
+		return told{rcode: wire.RcodeRefused, ede: ede.NotAuthoritative} // RFC 8914, section 4.21
+	}
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return told{wire.RcodeServFail, f.EDE, f.Text, f.Remembered}
 	}

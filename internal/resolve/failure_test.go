@@ -194,3 +194,31 @@ func TestOriginOfOutcomes(t *testing.T) {
 		}
 	})
 }
+
+// Who does not desire recursion is told what is known, and costs no question to a
+// server; a chain is told as a whole or not at all.
+func TestWithoutRecursionNobodyIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+		known := mustName("known.test.")
+		w.layers = append(w.layers, &resolve.Layer{Name: "known", Produce: func(_ *resolve.Request, q *resolve.Query) resolve.State {
+			if q.Name != known {
+				return resolve.Produce
+			}
+			q.Outcome = resolve.Outcome{Kind: resolve.NoData, Cached: true}
+			return resolve.Done
+		}})
+		for name, want := range map[string]int{"known.test.": wire.RcodeNoError, "www.example.com.": wire.RcodeRefused} {
+			r := w.request(name, "A")
+			r.RD = false
+			w.driver.Resolve(t.Context(), r)
+			code := ede.None
+			if want == wire.RcodeRefused {
+				code = ede.NotAuthoritative
+			}
+			if r.Result.Rcode != want || r.Result.EDE != code || len(r.Result.Answer) != 0 || len(w.asked()) != 0 {
+				t.Errorf("%s: rcode %d, extended error %d, asked %v; want %d and nobody asked", name, r.Result.Rcode, r.Result.EDE, w.asked(), want)
+			}
+		}
+	})
+}
