@@ -34,6 +34,13 @@ func (g *Gate[K]) Try(key K, max int) bool {
 	return g.try(key, max)
 }
 
+// Taken is how many places of a key are taken.
+func (g *Gate[K]) Taken(key K) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.places[key].taken
+}
+
 func (g *Gate[K]) try(key K, max int) bool {
 	p := g.places[key]
 	if p.taken >= max {

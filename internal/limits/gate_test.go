@@ -179,3 +179,17 @@ func TestAPlaceGivenTooLateIsPassedOn(t *testing.T) {
 		t.Errorf("left: %v", g.places)
 	}
 }
+
+func TestTakenPlacesAreCounted(t *testing.T) {
+	var g Gate[string]
+	g.Try("a", 2)
+	g.Try("a", 2)
+	g.Try("a", 2) // there is none
+	g.Try("b", 2)
+	if a, b, c := g.Taken("a"), g.Taken("b"), g.Taken("c"); a != 2 || b != 1 || c != 0 {
+		t.Errorf("taken: %d, %d, %d", a, b, c)
+	}
+	if g.Leave("a"); g.Taken("a") != 1 {
+		t.Errorf("after one left: %d", g.Taken("a"))
+	}
+}

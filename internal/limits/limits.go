@@ -55,6 +55,7 @@ const (
 	OutstandingInfrastructure = 10  // factor for root, TLDs and forwarders
 	QueuedPerZone             = 400 // that wait for one of a zone's places
 	QueuedPerServer           = 200
+	HurriedPerZone            = 25 // questions that wait for a zone; with more none is hurried on to its next server
 )
 
 // Proofs (DNSSEC).

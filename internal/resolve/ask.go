@@ -68,7 +68,7 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 			return s.cfg.Servers.Again(q.run.ns.asked, q.Server.Endpoint), true
 		}
 	}
-	return s.cfg.Servers.Choose(want(q))
+	return s.cfg.Servers.Choose(s.want(q))
 }
 
 // leased tells whether q may ask servers. If not, enough others ask the same: q has

@@ -35,9 +35,10 @@ func (s *solver) await(q *Query) (answered bool) {
 }
 
 // want says among which servers to choose for q.
-func want(q *Query) selection.Want {
+func (s *solver) want(q *Query) selection.Want {
 	return selection.Want{
-		Cut: q.Cut, Tried: &q.run.tried,
+		Crowded: s.zones.Taken(q.Cut.Name) > limits.HurriedPerZone,
+		Cut:     q.Cut, Tried: &q.run.tried,
 		NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
 		AnyAddress: q.Options.AnyAddress, AskDead: q.Options.AskSilent,
 	}
@@ -216,7 +217,7 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 	if !s.cfg.Explore {
 		return
 	}
-	c, ok := s.cfg.Servers.Beside(want(q), asked)
+	c, ok := s.cfg.Servers.Beside(s.want(q), asked)
 	if !ok || !s.enter(q.Cut) {
 		return
 	}
@@ -295,7 +296,7 @@ func peer(q *Query, c selection.Choice) Peer {
 // tellAsking tells which server is asked what, how, and why this one.
 func (s *solver) tellAsking(q *Query, c selection.Choice) {
 	if s.r.Tell != nil {
-		why, left := s.cfg.Servers.Explain(want(q), c)
+		why, left := s.cfg.Servers.Explain(s.want(q), c)
 		s.r.Tell(q, Asking{To: peer(q, c), How: q.Server, Question: q.Asked, Timeout: c.Timeout})
 		s.r.Tell(q, Chosen{why})
 		if left != "" {

@@ -20,6 +20,10 @@ type Want struct {
 	AnyAddress bool
 	// AskDead asks dead servers as if nothing were known of them (NO_THROTTLE).
 	AskDead bool
+	// Crowded tells that many questions wait for the zone's servers. Then none is
+	// hurried on to the next server: a flood at a zone that is silent would become more
+	// questions by it (HARDENING B6).
+	Crowded bool
 }
 
 // Choice is the server to ask next.
@@ -82,7 +86,7 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 // each of them is waited for only so long that all have their turn soon: all but one
 // may be dead.
 func (s *Selector) shortened(w Want, c candidate, equals, all int) Choice {
-	if w.Tried.Any() && c.Tries == 0 && !c.Known && equals > 1 {
+	if w.Tried.Any() && c.Tries == 0 && !c.Known && equals > 1 && !w.Crowded {
 		c.Timeout = min(c.Timeout, max(limits.UDPRound/time.Duration(all), limits.UDPMinTimeout))
 	}
 	if expected := s.firstAnswers.timeout(); !c.Known && equals > 1 && expected > 0 && !w.Tried.Any() {

@@ -81,6 +81,10 @@ func TestUnknownServersAllHaveTheirTurnSoon(t *testing.T) {
 	if first.Timeout != limits.UDPHurry || second.Timeout != limits.UDPRound/3 {
 		t.Errorf("waits %v and then %v", first.Timeout, second.Timeout)
 	}
+	// A flood at a zone whose servers are silent must not become more questions by it.
+	if c, _ := s.Choose(Want{Cut: cut, Tried: tried, Crowded: true}); c.Timeout != limits.UDPFirstTimeout {
+		t.Errorf("while many wait for the zone: %v", c.Timeout)
+	}
 	// What TCP takes says nothing about UDP.
 	s.Forget()
 	for i := range 20 {
