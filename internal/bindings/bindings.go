@@ -11,7 +11,8 @@
 // From the ground up: a file stands on those before it.
 //
 //   - What the globals stand on: daemon.go (the worker as they see it: its parts and
-//     their interfaces), args.go (arguments that many functions take).
+//     their interfaces), args.go (arguments that many functions take), absent.go
+//     (names of other versions that this one lacks).
 //   - Values: numbers.go (what DNS calls its numbers), flags.go, rdata.go, view.go (a
 //     request while a script may look at it), query.go, packet.go, request.go.
 //   - The globals: interfaces.go, netparam.go, clients.go (limits on them), netlist.go
@@ -48,5 +49,6 @@ func Install(d *Daemon) {
 	installSystem(d)
 	installOptions(d)
 	installMap(d)
+	d.VM.SetAbsent(script.Absent{Names: absentNames(), Packages: absentPackages()})
 	clearer{d, timers}.install()
 }

@@ -64,8 +64,6 @@ func (k *caching) funcs() []script.Func {
 		script.Func{Name: "min_ttl", Args: "[seconds]", Max: 1, Help: "shortest time that anything is kept; raising it beyond a few seconds breaks DNS", Fn: k.minTTL},
 		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1, Help: "how long an address that does not answer is left alone, in milliseconds",
 			Fn: func(c *script.Call) error { return milliseconds(k.d, c, &k.d.Settings.NSTimeout, 0) }},
-		script.Func{Name: "get", Args: "[name]", Max: -1, Help: "not in this version",
-			Fn: func(*script.Call) error { return errors.New("cache.get is not in this version") }},
 		script.Func{Name: "prune", Args: "[n]", Max: 1, Help: "forget what has expired, at most n entries", Fn: k.prune},
 	)
 }

@@ -1,7 +1,6 @@
 package bindings
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -150,17 +149,8 @@ func installKres(d *Daemon, v *views) {
 		field(name, "a state of a layer", int(s))
 	}
 	slices.SortFunc(fields, func(a, b script.Field) int { return strings.Compare(a.Name, b.Name) })
-	d.VM.RegisterObject(script.Object{Name: "kres", Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v), Index: missing})
+	d.VM.RegisterObject(script.Object{Name: "kres", Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v)})
 	d.VM.Preload("kres")
-}
-
-// missing explains members of kres that do not exist yet.
-func missing(c *script.Call, key any) any {
-	switch key {
-	case "context", "packet", "rrset", "lru", "current_pkt", "kr_pkt_make_auth_header":
-		c.Raise(script.Usage(fmt.Sprintf("kres.%v is not in this version", key)))
-	}
-	return nil
 }
 
 func kresFuncs(v *views) []script.Func {

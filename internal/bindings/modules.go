@@ -3,6 +3,7 @@ package bindings
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -53,6 +54,9 @@ func (m *modules) load(declaration string) (string, error) {
 	name, err := m.d.Chain.Load(declaration)
 	if err != nil {
 		m.hide(name)
+		if !slices.Contains(m.d.Chain.Known(), name) && AbsentModule(name) {
+			err = errors.New(absentModule(name))
+		}
 		return name, err
 	}
 	m.expose(name)

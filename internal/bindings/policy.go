@@ -53,7 +53,7 @@ func (p *policies) object() script.Object {
 		list("special_names", "built-in rules, tried last", pol.Special),
 	}
 	o := script.Object{Name: "policy", Help: "rules about questions by their names: policy.add(policy.suffix(policy.DENY, { todname('example.') }))",
-		Fields: fields, Funcs: append(p.functions(), p.absent()...)}
+		Fields: fields, Funcs: p.functions()}
 	for i := range o.Funcs {
 		o.Funcs[i].Fn = withoutSelf(o.Funcs[i])
 		o.Funcs[i].Max++ // the object itself in policy:add(…)
@@ -96,15 +96,6 @@ func (p *policies) functions() []script.Func {
 		script.Func{Name: "ANSWER", Args: "{ [type] = { rdata = wire, ttl = seconds } }[, nodata]", Min: 1, Max: 2, Help: "answer with this data", Fn: p.answer},
 		script.Func{Name: "DEBUG_IF", Args: "function(req)", Min: 1, Max: 1, Help: "write every step to the log if the function says so at the end", Fn: p.debugIf},
 	)
-}
-
-// absent are functions of the manual that do not exist yet. They say so.
-func (p *policies) absent() (list []script.Func) {
-	for _, name := range []string{"rpz", "TLS_FORWARD", "MIRROR", "REROUTE", "slice", "slice_randomize_psl"} {
-		list = append(list, script.Func{Name: name, Args: "...", Max: 16, Help: "not in this version",
-			Fn: func(*script.Call) error { return fmt.Errorf("policy.%s is not in this version", name) }})
-	}
-	return list
 }
 
 func (p *policies) newRule(c *script.Call, f rules.Filter) error {

@@ -240,9 +240,6 @@ func (c *Call) Raise(err error) {
 // objects was used. All that these refuse begins alike.
 func (c *Call) ofObject() bool { return c.field || c.fn != nil && c.fn.object }
 
-// errorWord begins what objects of the resolver refuse.
-const errorWord = "error: "
-
 // prefix is what stands before an error about usage. Functions and options of
 // the resolver's objects say "error: ", after the position when a file calls.
 func (c *Call) prefix() string {

@@ -25,8 +25,9 @@
 //
 // From the ground up: a file stands on those before it.
 //
-//   - Text and work: queue.go (jobs), sources.go and suggest.go; readings.go and
-//     checker.go (what a text can mean, and whether more of it is needed).
+//   - Text and work: queue.go (jobs), sources.go, suggest.go, absent.go (names that
+//     are nil, and why); readings.go and checker.go (what a text can mean, and whether
+//     more of it is needed).
 //   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
 //     value kept), value.go (values in and out), errors.go, keyorder.go (in which
 //     order a table was written), call.go (a function of ours, and one call of it).

@@ -32,8 +32,12 @@ func (vm *VM) globalIndex(l *lua.State) int {
 		o.self.push(l)
 		return 1
 	}
+	vm.absent.note(name, func() string { return position(l) })
 	return 0
 }
+
+// SetAbsent says which names are absent. For the owner goroutine.
+func (vm *VM) SetAbsent(a Absent) { vm.absent.Absent = a }
 
 func (vm *VM) globalNewIndex(l *lua.State) int {
 	name, _ := l.ToValue(2).(string)

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -64,6 +65,9 @@ func searchLua(c *Call) error {
 		}
 		l.PushString(file)
 		return c.multi(l.Top() - 1)
+	}
+	if told, absent := c.vm.absent.Packages[name]; absent {
+		return errors.New(errorWord + told)
 	}
 	return c.Return(tried.String())
 }

@@ -35,6 +35,7 @@ func New(o Options) (*VM, error) {
 		protected:  map[string]*object{},
 		classes:    map[*Class]*Ref{},
 		sources:    newSources(),
+		absent:     absences{reads: map[string]missedRead{}},
 	}
 	vm.now = vm.newThread()
 	if err := vm.enter(setup{}, func(c *Call) error {

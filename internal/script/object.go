@@ -159,15 +159,19 @@ func (o *object) index(c *Call) int {
 			return 1
 		}
 	}
-	if o.Index == nil {
-		return 0
-	}
 	key, err := c.vm.toGo(l, 2)
 	if err != nil {
 		return 0
 	}
 	c.fn = &Func{Name: o.Name, object: true}
-	c.vm.push(l, o.Index(c, key))
+	value := any(nil)
+	if o.Index != nil {
+		value = o.Index(c, key)
+	}
+	if name, ok := key.(string); ok && value == nil {
+		c.vm.absent.note(o.Name+"."+name, func() string { return position(l) })
+	}
+	c.vm.push(l, value)
 	return 1
 }
 

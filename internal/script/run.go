@@ -113,10 +113,21 @@ func (vm *VM) tryCall(l *lua.State, args, results, handler int) (err error) {
 // value when it panicked itself.
 func (vm *VM) cleanError(l *lua.State, e error) {
 	if isLuaError(e) {
+		vm.explain(l)
 		return
 	}
 	l.Pop(1)
 	l.PushString(fmt.Sprintf("internal error: %v", e))
+}
+
+// explain puts a better message in place of the machine's about a nil where an
+// absent name was used.
+func (vm *VM) explain(l *lua.State) {
+	msg, _ := l.ToValue(-1).(string)
+	if better, ok := vm.absent.explain(msg); ok {
+		l.Pop(1)
+		l.PushString(better)
+	}
 }
 
 func isLuaError(v any) bool {

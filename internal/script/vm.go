@@ -96,6 +96,7 @@ type VM struct {
 	manual     []entry
 	sources    *sources
 	moduleDir  string
+	absent     absences
 }
 
 func (vm *VM) isClosed() bool {

@@ -1,0 +1,74 @@
+package bindings
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A name that exists is not in the table of absent ones, and an absent one is nil,
+// for configurations ask "if net.tls then".
+func TestAbsentNamesDoNotExist(t *testing.T) {
+	w := newRulesWorld(t)
+	for _, name := range slices.Sorted(maps.Keys(absentNames())) {
+		if got := w.eval("return type(" + name + ")"); got != "nil" && got != "nil\n" {
+			t.Errorf("%s is a %s", name, got)
+		}
+	}
+}
+
+// Names of other versions say so when they are used, with file and line, and not
+// "attempt to call a nil value".
+func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
+	w := newRulesWorld(t)
+	for use, want := range map[string]string{
+		"net.tls('a.crt', 'a.key')":                              "net.tls is not in this version",
+		"net.tls_client(\n { '192.0.2.1',\n  insecure = true })": "net.tls_client is not in this version",
+		"net.doh_headers({})":                                    "net.doh_headers is not in this version",
+		"event.socket(1, print)":                                 "event.socket is not in this version",
+		"worker.coroutine(function() end)":                       "worker.coroutine is not in this version; coroutine.wrap makes coroutines",
+		"worker.bg_worker.cq:wrap(print)":                        "worker.bg_worker is not in this version",
+		"cache.get('a.example')":                                 "cache.get is not in this version",
+		"policy.add(policy.rpz(policy.DENY, 'file'))":            "policy.rpz is not in this version",
+		"policy:TLS_FORWARD({})":                                 "policy.TLS_FORWARD is not in this version",
+		"kres.packet(512)":                                       "kres.packet is not in this version",
+		"view:addr('192.0.2.0/24', policy.all(policy.DENY))":     "module 'view' is not in this version",
+		"dns64.config('64:ff9b::')":                              "module 'dns64' is not in this version",
+		"daf.add 'qname = a.example deny'":                       "module 'daf' is not in this version",
+		"log_info('x')":                                          "log_info is not in this version; use log",
+		"socket.http.request('http://a.example')":                "socket is not in this version",
+		"local http = require('socket.http')":                    "package 'socket.http' is not in this version",
+		"require('ltn12').sink.file()":                           "package 'ltn12' is not in this version",
+		"require('kres_modules.dns64')":                          "module 'dns64' is not in this version",
+		"modules.load('dns64')":                                  "module 'dns64' is not in this version",
+		"modules.load('rebinding < iterate')":                    "module 'rebinding' is not in this version",
+		"modules = { predict = { window = 15 } }":                "module 'predict' is not in this version",
+	} {
+		w.expectFile("\n"+use, "config:2: error: "+want)
+		if !strings.Contains(use, "\n") {
+			w.expect(step{use, "ERROR error: " + want})
+		}
+	}
+}
+
+// What is asked for before it is used, or is caught, goes its way.
+func TestAbsentNamesCanBeAskedFor(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"if net.tls then return 'there' end return 'absent'", "absent"},
+		step{"if view == nil then return 'absent' end", "absent"},
+		step{"local ok, why = pcall(function() return net.tls() end) return why", "error: net.tls is not in this version"},
+		step{"return pcall(require, 'ssl.https') and 'there' or 'absent'", "absent"},
+		step{"package.preload['ltn12'] = function() return 'given' end return require('ltn12')", "given"},
+	)
+}
+
+// Only the absent name itself is explained: a nil of the same name in a script's own
+// table, or at another line, keeps the machine's message, and a script may define what is absent.
+func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
+	w := newWorld(t)
+	w.expectFile("if net.tls then return end\nlocal t = {}\nt.tls()", "config:3: attempt to call field 'tls' (a nil value)")
+	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
+	w.expectFile("view = { addr = function() end }\nview:addr()", "")
+}

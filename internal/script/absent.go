@@ -1,0 +1,63 @@
+package script
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Absent tells, for names that scripts written for other versions use and that do
+// not exist, what is said about them.
+//
+// The names stay nil, since configurations test them ("if net.tls then"): only a
+// script that calls or indexes one learns the sentence, in place of the machine's
+// words about a nil value.
+type Absent struct {
+	Names    map[string]string // globals, and members of objects with the object's name: "net.tls"
+	Packages map[string]string // what require() was asked for and nobody has
+}
+
+// absences are the absent names and where each was read last.
+type absences struct {
+	Absent
+	reads map[string]missedRead // by the last part of the name
+}
+
+// errorWord begins what objects of the resolver refuse.
+const errorWord = "error: "
+
+// A missedRead is a read of an absent name.
+type missedRead struct{ where, told string }
+
+// note remembers that the code at a place read a name that does not exist, if it is
+// one of the absent names.
+func (a *absences) note(name string, where func() string) {
+	if told, known := a.Names[name]; known {
+		a.reads[name[strings.LastIndexByte(name, '.')+1:]] = missedRead{where(), told}
+	}
+}
+
+// nilUsed is the machine's message about a nil that was called or indexed: where,
+// and the last part of its name.
+var nilUsed = regexp.MustCompile(`^(.*:\d+: )attempt to (?:call|index) \w+ '(\w+)' \(a nil value\)`)
+
+// explain makes of the machine's message about a nil one about the absent name that
+// was read at the same place. A field of the same name in a script's own table keeps
+// the machine's message: then ok is false.
+func (a *absences) explain(msg string) (better string, ok bool) {
+	if len(a.reads) == 0 {
+		return "", false
+	}
+	m := nilUsed.FindStringSubmatch(msg)
+	if m == nil {
+		return "", false
+	}
+	read, ok := a.reads[m[2]]
+	if !ok || read.where != m[1] {
+		return "", false
+	}
+	where := read.where
+	if strings.HasPrefix(where, "[string ") {
+		where = "" // a command stands before the reader's eyes
+	}
+	return where + errorWord + read.told + msg[len(m[0]):], true
+}
