@@ -310,8 +310,11 @@ func TestNetParameters(t *testing.T) {
 		step{"net.tcp_in_idle(1/0)", "ERROR error: bad argument #1…"},
 		step{"net.tcp_in_idle(0/0)", "ERROR error: bad argument #1…"},
 		step{"net.outgoing_v4()", "nil\n"},
-		step{"net.outgoing_v4('192.0.2.1')", "true\n"},
-		step{"net.outgoing_v4()", "192.0.2.1\n"},
+		step{"net.outgoing_v4('127.0.0.2')", "true\n"},
+		step{"net.outgoing_v4('192.0.2.1')", "ERROR error: net.outgoing_v4: no socket can be bound to 192.0.2.1: this machine does not have the address"},
+		step{"net.outgoing_v4('224.0.0.1')", "ERROR error: net.outgoing_v4: no socket can be bound to 224.0.0.1: it is no address of one machine"},
+		step{"net.outgoing_v4('255.255.255.255')", "ERROR error: net.outgoing_v4: no socket can be bound to 255.255.255.255: it is no address of one machine"},
+		step{"net.outgoing_v4()", "127.0.0.2\n"},
 		step{"net.outgoing_v4('::1')", "ERROR error: net.outgoing_v4: '::1' is not an IPv4 address"},
 		step{"net.outgoing_v4('x')", "ERROR error: net.outgoing_v4: 'x' is not an IPv4 address"},
 		step{"net.outgoing_v4(5)", "ERROR error: bad argument #1…"},
@@ -319,7 +322,9 @@ func TestNetParameters(t *testing.T) {
 		step{"net.outgoing_v4()", "nil\n"},
 		step{"net.outgoing_v6('192.0.2.1')", "ERROR error: net.outgoing_v6: '192.0.2.1' is not an IPv6 address"},
 		step{"net.outgoing_v6('::ffff:192.0.2.1')", "ERROR error: net.outgoing_v6…"},
-		step{"net.outgoing_v6('2001:db8::1')", "true\n"},
+		step{"net.outgoing_v6('2001:db8::1')", "ERROR error: net.outgoing_v6: no socket can be bound to 2001:db8::1: this machine does not have the address"},
+		step{"net.outgoing_v6('fe80::1')", "ERROR error: net.outgoing_v6: no socket can be bound to fe80::1: a link-local address needs its interface, as in fe80::1%eth0"},
+		step{"net.outgoing_v6('::1')", "true\n"},
 		step{"net.ipv4", "true\n"},
 		step{"net.ipv6 = false", ""},
 		step{"net.ipv6", "false\n"},
@@ -328,7 +333,7 @@ func TestNetParameters(t *testing.T) {
 	if got := time.Duration(s.TCPIdle.Load()); got != 2500*time.Millisecond || s.TCPPipeline.Load() != 0 {
 		t.Errorf("settings: idle %v, pipeline %d", got, s.TCPPipeline.Load())
 	}
-	if a, b := s.Outgoing(); a.IsValid() || b != netip.MustParseAddr("2001:db8::1") {
+	if a, b := s.Outgoing(); a.IsValid() || b != netip.IPv6Loopback() {
 		t.Errorf("source addresses %v and %v", a, b)
 	}
 	if w.changes == 0 {

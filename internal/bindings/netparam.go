@@ -1,10 +1,13 @@
 package bindings
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"kresd/internal/script"
@@ -35,9 +38,32 @@ func outgoing(name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) scrip
 			if err != nil || a.Is4() == v6 || a.Is4In6() {
 				return fmt.Errorf("net.%s: '%s' is not an %s address", name, c.String(1), family)
 			}
+			if err := bindable(a); err != nil {
+				return fmt.Errorf("net.%s: no socket can be bound to %s: %w", name, a, err)
+			}
 			v.Store(&a)
 			return c.Return(true)
 		}}
+}
+
+// bindable says why no question can leave from an address; nil: one can.
+func bindable(a netip.Addr) error {
+	if a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return errors.New("it is no address of one machine")
+	}
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return conn.Close()
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return errors.New("this machine does not have the address")
+	case errors.Is(err, syscall.EINVAL) && a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "":
+		return fmt.Errorf("a link-local address needs its interface, as in %s%%eth0", a)
+	case errors.As(err, &errno):
+		return errno
+	}
+	return err
 }
 
 // milliseconds gets or sets a duration given in milliseconds, lo at least.

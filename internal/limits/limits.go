@@ -153,6 +153,7 @@ const (
 	DeadProbe       = time.Second            // between questions that look whether a dead server is back
 	AbilitySigns    = 2                      // that a server lacks something, for proof: one may be forged or chance
 	NoRoutePause    = time.Second            // until a family without a route is tried again
+	OutgoingSaid    = time.Minute            // until the log names an outgoing address again that cannot be bound
 	FamilyPatience  = 4                      // addresses of a family unreachable in a row, until the family is left out
 )
 

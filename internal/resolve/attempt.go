@@ -155,12 +155,13 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 	if !errors.Is(err, ErrBudget) && s.r.ctx.Err() == nil {
 		defer s.trouble(q)
 	}
+	_, sourceless := noSource(err)
 	switch {
 	case errors.Is(err, ErrBudget):
 		return err
 	case s.r.ctx.Err() != nil:
 		return nil // the loop says why it ends
-	case errors.Is(err, ErrNoRoute):
+	case sourceless, errors.Is(err, ErrNoRoute): // the other family may work
 		q.run.sends-- // nothing was
 		s.cfg.Servers.NoRoute(c.Endpoint)
 		q.run.tried.Reject(c.NS, c.Endpoint)

@@ -118,7 +118,14 @@ func TestOneLookUpIsStuck(t *testing.T) {
 
 // This machine has no route for a family. That costs no time, ends no zone, says
 // nothing about servers, and is over when the route comes.
-func TestAFamilyWithoutARoute(t *testing.T) {
+func TestAFamilyWithoutARoute(t *testing.T) { oneFamily(t, netip.Addr{}) }
+
+// The same holds for a family whose outgoing address the machine does not have.
+func TestAFamilyWithoutItsOutgoingAddress(t *testing.T) {
+	oneFamily(t, netip.MustParseAddr("192.0.2.77"))
+}
+
+func oneFamily(t *testing.T, lost netip.Addr) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, merge(zones{
 			".": ". NS a.root.\na.root. A 198.51.100.1\na.root. AAAA 2001:db8:1::1\n" +
@@ -129,7 +136,7 @@ func TestAFamilyWithoutARoute(t *testing.T) {
 				"ns.example.net. AAAA 2001:db8:1::4\n",
 		}, families(map[string]string{"ns1": "192.0.2.1 2001:db8::1", "ns2": "192.0.2.2 2001:db8::2"}),
 			zones{"example.net.": "ns.example.net. AAAA 2001:db8:1::4\n"}))
-		w.noRoute = netip.Addr.Is4
+		w.noRoute, w.lost = netip.Addr.Is4, lost
 		w.answeredWithin(0)
 		time.Sleep(2 * time.Second) // the route comes, and the other family goes
 		w.noRoute = netip.Addr.Is6

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"kresd/internal/wire"
@@ -98,3 +99,17 @@ var (
 	// ErrBudget: the request has cost enough.
 	ErrBudget = errors.New("request budget exhausted")
 )
+
+// NoSource is the failure of an Exchange that no socket can be bound for, because the
+// machine does not have the address that questions are to leave from
+// (net.outgoing_v4 and _v6). It is a kind of ErrLocal: nothing was sent.
+type NoSource struct{ Addr netip.Addr }
+
+func (e *NoSource) Error() string {
+	return fmt.Sprintf("no socket can be bound to %s, the outgoing address", e.Addr)
+}
+
+func (e *NoSource) Unwrap() error { return ErrLocal }
+
+// noSource is the NoSource that is behind a failure, if one is.
+func noSource(err error) (*NoSource, bool) { return errors.AsType[*NoSource](err) }

@@ -153,6 +153,9 @@ func reason(err error) (code ede.Code, text string) {
 		code, _ = reason(z.err)
 		return code, z.text
 	}
+	if source, ok := noSource(err); ok {
+		return ede.NetworkError, source.Error()
+	}
 	switch {
 	case errors.Is(err, ErrLame):
 		return ede.NoReachableAuthority, "lame delegation" + of(err)

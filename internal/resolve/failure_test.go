@@ -64,6 +64,17 @@ func TestFailuresAreExplained(t *testing.T) {
 		{"silent", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Drop()) }, 22, "no server of example.com. answers"},
 		{"silent root", func(w *world) { w.net.Host("198.51.100.1").Play(authority.Drop()) }, 22, "no server of . answers"},
 		{"unreachable", func(w *world) { w.unreachable = netip.MustParseAddr("192.0.2.1") }, 23, "no server of example.com. can be reached"},
+		{"without the outgoing address", func(w *world) { w.noRoute, w.lost = netip.Addr.Is4, netip.MustParseAddr("192.0.2.77") }, 23, "no socket can be bound to 192.0.2.77, the outgoing address"},
+		{"without the outgoing address, over TCP", func(w *world) {
+			w.noRoute, w.lost, w.options.TCPOnly = netip.Addr.Is4, netip.MustParseAddr("192.0.2.77"), true
+		}, 23,
+			"no socket can be bound to 192.0.2.77, the outgoing address"},
+		{"without the outgoing address, and silent for IPv6", func(w *world) {
+			servers(1, "192.0.2.%d1")(w)
+			ns := w.cuts.m["\x03com\x00"].NS
+			ns[0].Addrs = append(ns[0].Addrs, netip.MustParseAddr("2001:db8::99"))
+			w.noRoute, w.lost = netip.Addr.Is4, netip.MustParseAddr("192.0.2.77")
+		}, 23, "no socket can be bound to 192.0.2.77, the outgoing address"},
 		{"no root known", func(w *world) { delete(w.cuts.m, "\x00") }, 14, "no root servers are known"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

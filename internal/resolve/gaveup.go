@@ -22,6 +22,8 @@ type summary struct {
 	rcodes            [16]int
 	over              int       // answered with what costs too much to be read
 	limit             limits.ID // that such an answer, or a question that waits, exceeds
+	sourceless        int       // could not be asked for want of the outgoing address
+	source            *NoSource // why
 }
 
 func (s *solver) summary(q *Query) (v summary) {
@@ -48,9 +50,16 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 		return
 	}
 	v.all++
+	var source *NoSource
+	sourceless := false
+	if b != nil {
+		source, sourceless = noSource(b.err)
+	}
 	switch {
 	case b == nil:
 		v.unasked++
+	case sourceless:
+		v.sourceless, v.source = v.sourceless+1, source
 	case b.err == nil:
 		v.lame++
 		v.rcodes[b.rcode&15]++
@@ -82,6 +91,8 @@ func (s *solver) gaveUp(q *Query) error {
 	e := &zoneError{zone: q.Cut.Name}
 	whose := noneOf(q)
 	switch {
+	case v.sourceless > 0: // whatever others did: these may be good
+		e.err, e.text = v.source, v.source.Error()
 	case v.over > 0:
 		e.err, e.text = Over(v.limit, ErrTooDear), "an answer of a server of "+q.Cut.Name.String()+" costs too much to be read"
 	case v.lame > v.wrong && q.Forwards():
@@ -177,6 +188,7 @@ func (v *summary) String() string {
 	say(v.cut, "could not be reached")
 	say(v.busy, "had too many questions waiting")
 	say(v.over, "answered with what is not read")
+	say(v.sourceless, "could not be asked from here")
 	say(v.unasked, "not asked")
 	return strings.Join(out, ", ")
 }

@@ -41,6 +41,8 @@ type world struct {
 	unreachable netip.Addr
 	// noRoute tells to which addresses this machine has no route; nil: to all it has.
 	noRoute func(netip.Addr) bool
+	// lost is the outgoing address for these, when it and no route is lacking.
+	lost netip.Addr
 
 	mu    sync.Mutex
 	sent  []string // "server name type" of every question
@@ -133,6 +135,9 @@ func (c *memory) Keep(_ resolve.Partition, cut *zonecut.Cut, _ int64) {
 func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
 	if w.noRoute != nil && w.noRoute(x.Addr.Addr()) {
 		w.note(x)
+		if w.lost.IsValid() {
+			return resolve.Reply{TCP: x.TCP}, &resolve.NoSource{Addr: w.lost}
+		}
 		return resolve.Reply{}, resolve.ErrNoRoute
 	}
 	if err := x.Budget.Send(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ var errConnEnded = fmt.Errorf("connection ended: %w", resolve.ErrUnreachable)
 type connection struct {
 	pool *pool
 	to   zonecut.Endpoint
+	from netip.Addr // the source of its questions
 
 	dialed chan struct{} // closed when link or fail is set
 	link   link
@@ -195,7 +197,7 @@ func (c *connection) shut() {
 		if c.link != nil {
 			_ = c.link.close()
 		}
-	default: // dialling; nothing dooms a connection before that is over
+	default: // dialling: the reader ends it when nobody waits
 	}
 }
 
@@ -212,7 +214,7 @@ func (c *connection) run(ctx context.Context) {
 func (c *connection) dial(ctx context.Context) {
 	defer close(c.dialed)
 	c.fail = errConnEnded
-	if c.link, c.fail = c.pool.dialers[c.to.Peer.Protocol()](ctx, c.to); c.fail != nil {
+	if c.link, c.fail = c.pool.dialers[c.to.Peer.Protocol()](ctx, c.to, c.from); c.fail != nil {
 		c.retire() // before anybody hears of it: who asks again is not to find it in the pool
 	}
 }

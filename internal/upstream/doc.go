@@ -39,6 +39,8 @@
 //   - late_answer.go: answers that come after their time (resolve.Late)
 //   - connection.go, pool.go: questions over connections, many on each
 //   - link.go: what a connection needs of a protocol; TCP
+//   - source.go: the address that questions leave from, and what follows when the
+//     machine does not have it
 //   - send.go: the one place from where questions leave
 //   - udp_socket.go, poller.go, syscalls.go: sockets for UDP, why and how they carry
 //     several questions, and how their readers are woken

@@ -30,6 +30,9 @@ type Config struct {
 	// Outgoing are the addresses that questions leave from (net.outgoing_v4 and
 	// _v6); an invalid one leaves the choice to the system.
 	Outgoing func() (v4, v6 netip.Addr)
+	// Warn is told, once in limits.OutgoingSaid, that no socket can be bound to an
+	// outgoing address.
+	Warn func(line string)
 	// Bufsize is the UDP size offered by EDNS in octets; limits.UDPPayload
 	// without it.
 	Bufsize func() uint16
@@ -60,6 +63,7 @@ type Exchanger struct {
 	cookies     *cookieStore
 	servers     limits.Gate[zonecut.Endpoint] // questions that wait for each
 	stats       counters
+	missing     missingSource
 	closed      atomic.Bool
 }
 
@@ -67,7 +71,7 @@ type Exchanger struct {
 func New(c Config) (*Exchanger, error) {
 	e := &Exchanger{
 		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
-		clock: c.Clock, counters: c.Counters, outstanding: newOutstanding(), late: newLateAnswers(),
+		clock: c.Clock, counters: c.Counters, missing: missingSource{warn: c.Warn}, outstanding: newOutstanding(), late: newLateAnswers(),
 	}
 	e.defaults()
 	e.cookies = newCookieStore(e.clock)
@@ -90,6 +94,9 @@ func (e *Exchanger) defaults() {
 		e.bufsize = func() uint16 { return limits.UDPPayload }
 	} else {
 		e.bufsize = func() uint16 { return max(size(), limits.MinBufsize) }
+	}
+	if e.missing.warn == nil {
+		e.missing.warn = func(string) {}
 	}
 	if e.avoidPort == nil {
 		e.avoidPort = func(uint16) bool { return false }
@@ -134,22 +141,6 @@ func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply
 	must := strict(x)
 	reply, v, err := e.askUDP(ctx, x, must)
 	return e.settle(ctx, x, must, reply, v, err)
-}
-
-// source is the address that questions to a server leave from, with the
-// unspecified one standing for the system's choice.
-func (e *Exchanger) source(to netip.Addr) netip.Addr {
-	v4, v6 := e.outgoing()
-	if to.Is4() {
-		if v4.Is4() {
-			return v4
-		}
-		return netip.IPv4Unspecified()
-	}
-	if v6.Is6() {
-		return v6
-	}
-	return netip.IPv6Unspecified()
 }
 
 // Close ends all exchanges with ErrClosed and waits until every socket is

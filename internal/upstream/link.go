@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"kresd/internal/limits"
@@ -34,8 +35,9 @@ type link interface {
 }
 
 // A dialer opens a link to a server, which it has authenticated where the server's
-// peer demands that. Its errors are kinds of resolve's.
-type dialer func(ctx context.Context, to zonecut.Endpoint) (link, error)
+// peer demands that. The link leaves from source (Exchanger.source). Its errors are
+// kinds of resolve's.
+type dialer func(ctx context.Context, to zonecut.Endpoint, source netip.Addr) (link, error)
 
 // ErrNoTransport: the server must be spoken to in a protocol that cannot be spoken
 // here. Nothing was sent, and nothing is learnt about the server by that.

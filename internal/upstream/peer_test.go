@@ -85,11 +85,11 @@ func TestSendRefusesTheWrongProtocol(t *testing.T) {
 func dialAs(e *Exchanger, protocol zonecut.Protocol) (dialled func() []zonecut.Endpoint) {
 	var mu sync.Mutex
 	var list []zonecut.Endpoint
-	e.pool.dialers[protocol] = func(ctx context.Context, to zonecut.Endpoint) (link, error) {
+	e.pool.dialers[protocol] = func(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (link, error) {
 		mu.Lock()
 		list = append(list, to)
 		mu.Unlock()
-		l, err := e.pool.dialTCP(ctx, to)
+		l, err := e.pool.dialTCP(ctx, to, from)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -46,6 +47,8 @@ func (p *pool) get(x *resolve.Exchange, fresh bool) (*connection, *waiter, error
 	if p.closed {
 		return nil, nil, ErrClosed
 	}
+	from := p.e.source(x.Addr.Addr())
+	p.leave(x.Endpoint, from)
 	if !fresh {
 		for _, c := range p.conns[x.Endpoint] {
 			if w := c.enter(); w != nil {
@@ -60,7 +63,7 @@ func (p *pool) get(x *resolve.Exchange, fresh bool) (*connection, *waiter, error
 	if err := x.Budget.Connect(); err != nil {
 		return nil, nil, err
 	}
-	c := &connection{pool: p, to: x.Endpoint, dialed: make(chan struct{}), waiting: map[uint16]*waiter{}}
+	c := &connection{pool: p, to: x.Endpoint, from: from, dialed: make(chan struct{}), waiting: map[uint16]*waiter{}}
 	w := c.enter()
 	c.alone = fresh
 	p.conns[x.Endpoint] = append(p.conns[x.Endpoint], c)
@@ -89,6 +92,28 @@ func (p *pool) room(to zonecut.Endpoint) bool {
 		}
 	}
 	return false
+}
+
+// leave takes the connections to a server that do not come from the outgoing address
+// out of the choice: the setting has changed. Questions on them go on.
+func (p *pool) leave(to zonecut.Endpoint, from netip.Addr) {
+	for _, c := range slices.Clone(p.conns[to]) {
+		if c.from != from {
+			p.remove(c)
+			c.letGo()
+		}
+	}
+}
+
+// letGo closes a connection as soon as no question waits on it.
+func (c *connection) letGo() {
+	c.mu.Lock()
+	c.retired = true
+	over := len(c.waiting) == 0
+	c.mu.Unlock()
+	if over {
+		c.shut()
+	}
 }
 
 // enter reserves room for one question, nil when there is none.
@@ -150,14 +175,17 @@ func (p *pool) gone(c *connection) {
 	delete(p.live, c)
 }
 
-// dialTCP connects from the configured address.
-func (p *pool) dialTCP(ctx context.Context, to zonecut.Endpoint) (link, error) {
+// dialTCP connects from an address of ours.
+func (p *pool) dialTCP(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (link, error) {
 	d := net.Dialer{Timeout: limits.TCPConnectTimeout, KeepAlive: -1}
-	if from := p.e.source(to.Addr.Addr()); !from.IsUnspecified() {
-		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	if !from.IsUnspecified() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice(), Zone: from.Zone()}
 	}
 	conn, err := d.DialContext(ctx, "tcp", to.Addr.String())
-	if err != nil {
+	switch {
+	case unboundTCP(from, err):
+		return nil, p.e.noSource(from)
+	case err != nil:
 		return nil, dialError(err)
 	}
 	return newStream(conn, zonecut.Do53), nil

@@ -37,6 +37,9 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requir
 	e.compose(a, x, must)
 	a.sent = e.clock.Mono()
 	if err := e.send(x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
+		if errno, ok := err.(syscall.Errno); ok && vanished(source, errno) {
+			return resolve.Reply{}, ignored, e.noSource(source)
+		}
 		return resolve.Reply{}, ignored, sendError(err)
 	}
 	limit := waitTime(x.Timeout)
@@ -76,10 +79,16 @@ func (e *Exchanger) open(a *udpQuery, to netip.AddrPort, source netip.Addr) erro
 		return socketError("socket", errno)
 	}
 	a.udpSocket = udpSocket{fd: fd, to: to, source: source, opened: e.clock.Mono(), uses: 1}
-	if errno := e.bind(a); errno != 0 {
+	switch errno := e.bind(a); {
+	case unbound(source, errno):
+		return e.noSource(source)
+	case errno != 0:
 		return fmt.Errorf("bind: %w: %w", errno, resolve.ErrLocal)
 	}
-	if errno := connectSocket(fd, &a.peer); errno != 0 {
+	switch errno := connectSocket(fd, &a.peer); {
+	case vanished(source, errno):
+		return e.noSource(source)
+	case errno != 0:
 		return socketError("connect", errno)
 	}
 	if errno := e.poller.watch(a); errno != 0 {

@@ -128,6 +128,7 @@ func (w *Worker) newMachine() (*script.VM, error) {
 func (w *Worker) newUpstream() (*upstream.Exchanger, error) {
 	return upstream.New(upstream.Config{
 		Outgoing:  w.settings.Outgoing,
+		Warn:      func(line string) { w.log.Warn(line) },
 		Bufsize:   func() uint16 { return uint16(w.settings.UpstreamBufsize.Load()) },
 		AvoidPort: w.own.hasPort,
 		Clock:     w.clock,
