@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -56,11 +57,26 @@ func (m *modules) load(declaration string) (string, error) {
 		m.hide(name)
 		if !slices.Contains(m.d.Chain.Known(), name) && AbsentModule(name) {
 			err = errors.New(absentModule(name))
+		} else if errors.Is(err, module.ErrUnknown) {
+			err = m.unknown(name, err)
 		}
 		return name, err
 	}
 	m.expose(name)
 	return name, nil
+}
+
+// unknown says of a module that is not built in where its file was looked for, or
+// that the file is there and cannot be used.
+func (m *modules) unknown(name string, err error) error {
+	if name == "" {
+		return err
+	}
+	file, tried := m.d.VM.ModuleFile(name)
+	if file != "" {
+		return fmt.Errorf("module '%s' is written in Lua, in %s: modules in Lua are not in this version", name, file)
+	}
+	return fmt.Errorf("%w; looked in %s", err, strings.Join(tried, ", "))
 }
 
 func (m *modules) unload(name string) error {

@@ -1,15 +1,18 @@
 package bindings
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"kresd/internal/logging"
+	"kresd/internal/luavalue"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 )
 
-// installOptions makes the switches: option, mode, reorder_RR, verbose.
+// installOptions makes the switches: option, mode, reorder_RR, verbose and what is logged.
 func installOptions(d *Daemon) {
 	d.VM.Register(
 		script.Func{Name: "verbose", Args: "[true | false]", Max: 1, Help: "whether every step of resolution is logged",
@@ -23,9 +26,11 @@ func installOptions(d *Daemon) {
 				default:
 					c.TypeError(1, "boolean")
 				}
-				return c.Return(d.Log.DebugOn())
+				return c.Return(d.Log.Level() == logging.Debug)
 			}},
 		script.Func{Name: "log_level", Args: "['debug' | 'info' | 'notice' | 'warning' | 'err' | 'crit']", Max: 1, Help: "how much is logged", Fn: logLevel(d)},
+		script.Func{Name: "log_groups", Args: "[{ 'group', … }]", Max: 1, Help: "groups whose debug lines are written whatever log_level() is", Fn: logGroups(d)},
+		script.Func{Name: "log_target", Args: "['stdout' | 'stderr' | 'syslog']", Max: 1, Help: "where the log goes", Fn: logTarget(d)},
 		script.Func{Name: "option", Args: "name[, true | false]", Min: 1, Max: 2, Help: "a switch of resolution for all requests, such as NO_MINIMIZE", Fn: option(d)},
 		script.Func{Name: "mode", Args: "['strict' | 'normal' | 'permissive']", Max: 1, Help: "how strictly referrals are checked", Fn: mode(d)},
 		script.Func{Name: "reorder_RR", Args: "[true | false]", Max: 1, Help: "whether records of a set are rotated in answers",
@@ -65,6 +70,88 @@ func logLevel(d *Daemon) func(c *script.Call) error {
 			}
 		}
 		return c.Return(nil)
+	}
+}
+
+// logGroupNames are the groups that have debug lines.
+func logGroupNames() []string {
+	return []string{"system", "plan", "iter", "resl", "cache", "vldr", "nsre", "zcut", "poli", "serve_stale", "workarounds"}
+}
+
+// logGroupAliases are the names that kresd 5 has for groups; "" stands for a group
+// that writes no debug lines here.
+func logGroupAliases() map[string]string {
+	names := map[string]string{
+		"iterat": "iter", "resolv": "resl", "cach": "cache", "rc": "cache", "valdtr": "vldr", "select": "nsre", "zoncut": "zcut",
+		"policy": "poli", "srvstl": "serve_stale",
+	}
+	for _, silent := range []string{
+		"io", "net", "ta", "tasent", "tasign", "taupd", "tls", "gnutls", "tls_cl", "xdp", "doh", "dnssec", "hint", "cookies", "statis", "stat",
+		"rebind", "worker", "wrkr", "daf", "timejm", "timesk", "graphi", "prefil", "primin", "wtchdg", "nsid", "dnstap", "http", "control",
+		"module", "devel", "renum", "exterr", "rules",
+	} {
+		names[silent] = ""
+	}
+	return names
+}
+
+// logGroups sets or tells whose debug lines are written at any level.
+func logGroups(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		if !c.IsNil(1) {
+			groups, err := groupsOf(d, c)
+			if err != nil {
+				return err
+			}
+			d.Log.SetGroups(groups)
+		}
+		groups := &luavalue.Table{}
+		for i, name := range d.Log.Groups() {
+			groups.Add(float64(i+1), name)
+		}
+		return c.Return(groups)
+	}
+}
+
+// groupsOf are the groups in the table that is argument 1, each once.
+func groupsOf(d *Daemon, c *script.Call) ([]string, error) {
+	var groups []string
+	for _, p := range c.Table(1).Pairs {
+		name, ok := p.Value.(string)
+		if _, listed := p.Key.(float64); !ok || !listed {
+			return nil, errors.New("log_groups: a list of names of groups expected, such as { 'cache', 'iter' }")
+		}
+		if alias, known := logGroupAliases()[name]; known && alias == "" {
+			d.Log.Warn(fmt.Sprintf("%slog_groups: the group '%s' has no debug lines in this version", c.Position(), name))
+			continue
+		} else if known {
+			name = alias
+		}
+		if !slices.Contains(logGroupNames(), name) {
+			return nil, fmt.Errorf("log_groups: '%s' is not one of %s", printable(name), strings.Join(logGroupNames(), ", "))
+		}
+		if !slices.Contains(groups, name) {
+			groups = append(groups, name)
+		}
+	}
+	return groups, nil
+}
+
+// logTarget sets or tells where the log goes.
+func logTarget(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		if !c.IsNil(1) {
+			target := logging.Target(text(c, 1))
+			switch target {
+			case logging.Stdout, logging.Stderr, logging.Syslog:
+			default:
+				return fmt.Errorf("log_target: '%s' is not one of stdout, stderr, syslog", printable(string(target)))
+			}
+			if err := d.Log.SetTarget(target); err != nil {
+				return fmt.Errorf("log_target: %w", err)
+			}
+		}
+		return c.Return(string(d.Log.Target()))
 	}
 }
 

@@ -249,3 +249,31 @@ func TestLogLevel(t *testing.T) {
 		step{"log_level()", "err\n"},
 	)
 }
+
+func TestLogGroups(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"#log_groups()", "0\n"},
+		step{"log_groups({'cache', 'iterat', 'iter'})", "[1] => cache\n[2] => iter\n"},
+		step{"log_groups({'cache', 'nope'})", "ERROR log_groups: 'nope' is not one of system, plan, iter, …"},
+		step{"log_groups({cache = true})", "ERROR log_groups: a list of names of groups expected, …"},
+		step{"log_groups('cache')", "ERROR …"},
+		step{"log_groups()", "[1] => cache\n[2] => iter\n"},
+		step{"verbose()", "false\n"}, step{"log_level()", "notice\n"},
+		step{"log_groups({'system'})", "[1] => system\n"}, step{"verbose()", "false\n"},
+		step{"#log_groups({'tls'})", "0\n"},
+		step{"#log_groups({})", "0\n"},
+	)
+	if !strings.Contains(w.log.String(), "log_groups: the group 'tls' has no debug lines in this version") {
+		t.Errorf("the log does not say that a group is silent: %q", w.log.String())
+	}
+}
+
+func TestLogTarget(t *testing.T) {
+	newWorld(t).expect(
+		step{"log_target()", "stdout\n"}, step{"log_target('stderr')", "stderr\n"}, step{"log_target()", "stderr\n"},
+		step{"log_target('printer')", "ERROR log_target: 'printer' is not one of stdout, stderr, syslog"},
+		step{"log_target(1)", "ERROR …"},
+		step{"log_target('stdout')", "stdout\n"},
+	)
+}

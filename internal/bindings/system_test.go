@@ -70,6 +70,46 @@ func TestModuledirLeadsRequire(t *testing.T) {
 	}
 }
 
+func TestAModuleThatIsNotBuiltInIsLookedFor(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mine.lua")
+	if err := os.WriteFile(file, []byte("return {}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(
+		step{"moduledir('" + dir + "')", dir + "\n"},
+		step{"modules.load('mine')", "ERROR error: module 'mine' is written in Lua, in " + file + ": modules in Lua are not in this version"},
+		step{"modules = { mine = 1 }", "ERROR error: module 'mine' is written in Lua, in " + file + ": …"},
+	)
+	got := w.eval("modules.load('yours > iterate')")
+	if !strings.Contains(got, "no such module 'yours'; there are ") ||
+		!strings.Contains(got, "; looked in "+dir+"/yours.lua, "+dir+"/yours/init.lua, ./yours.lua, ") {
+		t.Errorf("a module that is nowhere: %q", got)
+	}
+}
+
+// Packages of Lua 5.1 that are written in Lua are found where Debian and luarocks
+// put them, and in the run directory.
+func TestThePathOfLuaPackages(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for path, text := range map[string]string{"near.lua": "return 'near'", "pack/init.lua": "return 'pack'", "pack/part.lua": "return 'part'"} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.do(func(*script.Call) error { w.vm.SetModuleDir("/modules"); return nil })
+	w.expect(
+		step{"require('near')", "near\n"}, step{"require('pack')", "pack\n"}, step{"require('pack.part')", "part\n"},
+		step{"package.path", "/modules/?.lua;/modules/?/init.lua;./?.lua;./?/init.lua;/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1/?/init.lua;/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua\n"},
+	)
+}
+
 func TestVerbose(t *testing.T) {
 	w := newWorld(t)
 	w.expect(

@@ -14,6 +14,7 @@ package logging
 
 import (
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,14 +67,32 @@ type Options struct {
 	Worker string
 	// Now gives the time in JSON lines; nil means the system's clock.
 	Now func() time.Time
+	// Syslog is the socket of Syslog lines; "" means /dev/log.
+	Syslog string
 }
 
 // A Logger writes lines of one group. All loggers that come from one New
-// share their level. A nil *Logger is silent, and never says that debug is on.
+// share their level, the groups that are followed, and the target. A nil *Logger
+// is silent, and never says that debug is on.
 type Logger struct {
 	hc    hclog.Logger
-	level *atomic.Int32
+	sink  *sink
 	group string
+}
+
+// switches are what says which lines are written.
+type switches struct {
+	level  atomic.Int32
+	groups atomic.Pointer[[]string] // whose debug lines are written at any level; nil for none
+}
+
+// on says whether a line of this level and group is written.
+func (s *switches) on(at Level, group string) bool {
+	if int32(at) >= s.level.Load() {
+		return true
+	}
+	groups := s.groups.Load()
+	return at == Debug && groups != nil && slices.Contains(*groups, group)
 }
 
 // New makes the root logger, of the group "system".
@@ -90,21 +109,29 @@ func New(o Options) *Logger {
 	if o.Level == 0 {
 		o.Level = Notice
 	}
-	level := &atomic.Int32{}
-	level.Store(int32(o.Level))
+	if o.Syslog == "" {
+		o.Syslog = "/dev/log"
+	}
+	s := &sink{opts: o}
+	s.level.Store(int32(o.Level))
+	s.outputs.Store(&outputs{target: Stdout, out: o.Out, err: o.Err, priority: o.Priority})
 	// The intercept logger itself is off: its sinks alone decide and write.
 	hc := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "system", Level: hclog.Off, Output: io.Discard})
-	hc.RegisterSink(&sink{opts: o, level: level})
-	return &Logger{hc: hc, level: level, group: "system"}
+	hc.RegisterSink(s)
+	return &Logger{hc: hc, sink: s, group: "system"}
 }
 
 // Group returns a logger whose lines carry another group's name, such as
 // "cache" or "ta".
-func (l *Logger) Group(name string) *Logger {
+func (l *Logger) Group(name string) *Logger { return l.Labelled(name, name) }
+
+// Labelled returns a logger of a group whose lines carry a label in place of the
+// group's name.
+func (l *Logger) Labelled(label, group string) *Logger {
 	if l == nil {
 		return nil
 	}
-	return &Logger{hc: l.hc.ResetNamed(name), level: l.level, group: name}
+	return &Logger{hc: l.hc.ResetNamed(label), sink: l.sink, group: group}
 }
 
 // HC gives the hclog logger behind, for libraries that want one.
@@ -115,23 +142,49 @@ func (l *Logger) HC() hclog.Logger {
 	return l.hc
 }
 
-// DebugOn says whether debug lines are written. Every call of Debug stands
-// behind it: the arguments of a variadic call are allocated even when nobody
-// looks at them.
-func (l *Logger) DebugOn() bool { return l != nil && l.level.Load() <= int32(Debug) }
+// DebugOn says whether debug lines of this logger's group are written. Every call
+// of Debug stands behind it: the arguments of a variadic call are allocated even
+// when nobody looks at them.
+func (l *Logger) DebugOn() bool { return l != nil && l.sink.on(Debug, l.group) }
+
+// Follows says whether debug lines of any group are written.
+func (l *Logger) Follows() bool {
+	return l != nil && (l.sink.level.Load() <= int32(Debug) || l.sink.groups.Load() != nil)
+}
+
+// Groups are those whose debug lines are written whatever the level is.
+func (l *Logger) Groups() []string {
+	if l == nil || l.sink.groups.Load() == nil {
+		return nil
+	}
+	return slices.Clone(*l.sink.groups.Load())
+}
+
+// SetGroups has the debug lines of these groups written whatever the level is, and
+// those of no other.
+func (l *Logger) SetGroups(groups []string) {
+	switch {
+	case l == nil:
+	case len(groups) == 0:
+		l.sink.groups.Store(nil)
+	default:
+		groups = slices.Clone(groups)
+		l.sink.groups.Store(&groups)
+	}
+}
 
 // Level is the present level.
 func (l *Logger) Level() Level {
 	if l == nil {
 		return Error
 	}
-	return Level(l.level.Load())
+	return Level(l.sink.level.Load())
 }
 
 // SetLevel changes the level of all loggers that share it.
 func (l *Logger) SetLevel(to Level) {
 	if l != nil {
-		l.level.Store(int32(to))
+		l.sink.level.Store(int32(to))
 	}
 }
 
@@ -149,7 +202,7 @@ func (l *Logger) Warn(msg string, kv ...any) { l.log(Warn, msg, kv) }
 func (l *Logger) Error(msg string, kv ...any) { l.log(Error, msg, kv) }
 
 func (l *Logger) log(at Level, msg string, kv []any) {
-	if l == nil || int32(at) < l.level.Load() {
+	if l == nil || !l.sink.on(at, l.group) {
 		return
 	}
 	l.hc.Log(hclog.Level(at), msg, kv...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -178,5 +179,105 @@ func TestRingKeepsOrder(t *testing.T) {
 	r.Close(10 * time.Second)
 	if w.text() != want.String() {
 		t.Error("lines are missing or out of order")
+	}
+}
+
+func TestGroupsAreFollowedAtAnyLevel(t *testing.T) {
+	var out bytes.Buffer
+	l := New(Options{Out: &out, Level: Warn})
+	l.SetGroups([]string{"iter"})
+	step, other := l.Labelled("00001.02", "iter"), l.Group("cache")
+	if !step.DebugOn() || other.DebugOn() || l.DebugOn() || !l.Follows() {
+		t.Errorf("debug is on: iter %v, cache %v, system %v; follows %v", step.DebugOn(), other.DebugOn(), l.DebugOn(), l.Follows())
+	}
+	step.Debug("step")
+	step.Notice("a notice is no debug line")
+	other.Debug("of a group that is not followed")
+	if got, want := out.String(), "[00001.02] step\n"; got != want {
+		t.Errorf("output %q, want %q", got, want)
+	}
+	if got := fmt.Sprint(l.Groups()); got != "[iter]" {
+		t.Errorf("groups %s", got)
+	}
+	l.SetGroups(nil)
+	if step.DebugOn() || l.Follows() || l.Groups() != nil {
+		t.Error("a group is followed after all were taken away")
+	}
+}
+
+func TestTargetStderrTakesAllLines(t *testing.T) {
+	var out, errOut bytes.Buffer
+	l := New(Options{Out: &out, Err: &errOut, Priority: true})
+	sub := l.Group("cache")
+	if err := l.SetTarget(Stderr); err != nil {
+		t.Fatal(err)
+	}
+	sub.Notice("there")
+	if err := l.SetTarget(Stdout); err != nil {
+		t.Fatal(err)
+	}
+	sub.Notice("here")
+	sub.Error("bad")
+	if got, want := out.String(), "<5>[cache] here\n"; got != want {
+		t.Errorf("standard output %q, want %q", got, want)
+	}
+	if got, want := errOut.String(), "[cache] there\n<3>[cache] bad\n"; got != want {
+		t.Errorf("standard error %q, want %q", got, want)
+	}
+}
+
+// fakeSyslog is a socket that takes datagrams; next is the one that came next.
+func fakeSyslog(t *testing.T, path string) (next func() string, stop func()) {
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop = func() { conn.Close(); os.Remove(path) }
+	t.Cleanup(stop)
+	return func() string {
+		packet := make([]byte, 1000)
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, err := conn.Read(packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(packet[:n])
+	}, stop
+}
+
+func TestTargetSyslog(t *testing.T) {
+	var out bytes.Buffer
+	path := t.TempDir() + "/log"
+	l := New(Options{Out: &out, Syslog: path})
+	if err := l.SetTarget(Syslog); err == nil || !strings.HasPrefix(err.Error(), "no syslog takes lines at "+path+": ") {
+		t.Errorf("without a syslog: %v", err)
+	}
+	if l.Target() != Stdout {
+		t.Errorf("target %s after a failure", l.Target())
+	}
+	next, stop := fakeSyslog(t, path)
+	if err := l.SetTarget(Syslog); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(priority int, text string) {
+		t.Helper()
+		if got, want := next(), fmt.Sprintf("<%d>kresd[%d]: %s", priority, os.Getpid(), text); got != want {
+			t.Errorf("syslog got %q, want %q", got, want)
+		}
+	}
+	l.Group("ta").Warn("two\nlines")
+	expect(28, "[ ta ] two")
+	expect(28, "  lines")
+	l.Error("bad")
+	expect(27, "[system] bad")
+	stop()
+	next, _ = fakeSyslog(t, path)
+	l.Notice("to one that was started again")
+	expect(29, "[system] to one that was started again")
+	l.Notice("the last")
+	l.Close(10 * time.Second)
+	expect(29, "[system] the last")
+	if out.Len() > 0 {
+		t.Errorf("standard output has %q", out.String())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,33 +15,36 @@ import (
 // used: its text carries a time and no bracketed group, its JSON costs ten
 // times what encoding the few fields by hand does.
 type sink struct {
-	opts  Options
-	level *atomic.Int32
+	opts Options
+	switches
+	outputs atomic.Pointer[outputs]
+	opening sync.Mutex // held while the target changes
 }
 
 // Accept implements hclog.SinkAdapter. Each line is one Write, so that lines
 // of several goroutines and of several workers on one pipe never mix.
 func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
-	if int32(level) < s.level.Load() {
+	if int32(level) < s.level.Load() && s.groups.Load() == nil { // the logger knows whose debug lines are wanted
 		return
 	}
+	to := s.outputs.Load()
 	var line []byte
-	if s.opts.Format == JSON {
-		line = s.appendJSON(nil, name, level, msg, args)
-	} else {
-		line = s.appendText(nil, name, level, msg, args)
+	if to.target == Syslog || to.priority && s.opts.Format == Text {
+		line = append(line, '<', '0'+priority(level), '>')
 	}
-	out := s.opts.Out
+	if s.opts.Format == JSON {
+		line = s.appendJSON(line, name, level, msg, args)
+	} else {
+		line = s.appendText(line, name, msg, args)
+	}
+	out := to.out
 	if level >= hclog.Error {
-		out = s.opts.Err
+		out = to.err
 	}
 	_, _ = out.Write(line)
 }
 
-func (s *sink) appendText(b []byte, name string, level hclog.Level, msg string, args []any) []byte {
-	if s.opts.Priority {
-		b = append(b, '<', '0'+priority(level), '>')
-	}
+func (s *sink) appendText(b []byte, name string, msg string, args []any) []byte {
 	b = append(b, Prefix(name)...)
 	b = append(b, ' ')
 	// A message of several lines stays one message: continuation lines are

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -104,6 +105,9 @@ func Declaration(text string) (name string, op byte, ref string) {
 	return f[1], f[2][0], f[3]
 }
 
+// ErrUnknown is in the error about a module that is not built in.
+var ErrUnknown = errors.New("no such module")
+
 // Load loads a module, directly after its reference (">"), directly before it
 // ("<") or at the end. A loaded module is unloaded first, so that it may move.
 // When it fails nothing has changed, except that a module that was loaded and
@@ -112,7 +116,7 @@ func (c *Chain) Load(declaration string) (name string, err error) {
 	name, op, ref := Declaration(declaration)
 	m, ok := c.known[name]
 	if !ok {
-		return name, fmt.Errorf("no such module '%s'; there are %s", name, strings.Join(c.Known(), ", "))
+		return name, fmt.Errorf("%w '%s'; there are %s", ErrUnknown, name, strings.Join(c.Known(), ", "))
 	}
 	if op != 0 && (c.index(ref) < 0 || ref == name) {
 		return name, fmt.Errorf("referenced module '%s' not found", ref)

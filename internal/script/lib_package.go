@@ -3,11 +3,17 @@ package script
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
 	"golang.org/x/sys/unix"
 )
+
+// luaPath is where require looks after the directory of modules: in the working
+// directory, which is the run directory, and where Lua 5.1 packages of the system are.
+const luaPath = "./?.lua;./?/init.lua;/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1/?/init.lua;" +
+	"/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
 
 // fixPackage replaces the search for Lua modules by one that loads text only,
 // and adds the names of Lua 5.1.
@@ -15,6 +21,11 @@ func (vm *VM) fixPackage(l *lua.State) {
 	l.Global("package")
 	l.PushNil()
 	l.SetField(-2, "loadlib")
+	l.Field(-1, "path")
+	path, _ := l.ToString(-1)
+	l.Pop(1)
+	l.PushString(strings.Replace(path, "./?.lua", luaPath, 1)) // LUA_PATH may have put other places beside the default
+	l.SetField(-2, "path")
 	l.Field(-1, "searchers")
 	vm.pushFunc(l, Func{Name: "package.searchers[2]", Args: "name", Min: 1, Fn: searchLua})
 	l.RawSetInt(-2, 2)
@@ -41,21 +52,47 @@ func (vm *VM) preload(l *lua.State, name string) {
 	l.Pop(1)
 }
 
-// searchLua looks for a module's file in package.path.
-func searchLua(c *Call) error {
-	l, name := c.l, c.String(1)
+// pathFiles are the files that package.path has for a module, in the order in which
+// they are tried.
+func pathFiles(l *lua.State, name string) ([]string, error) {
 	l.Global("package")
 	l.Field(-1, "path")
 	path, ok := l.ToValue(-1).(string)
+	l.Pop(2)
 	if !ok {
-		return Usage("'package.path' must be a string")
+		return nil, Usage("'package.path' must be a string")
+	}
+	var files []string
+	for template := range strings.SplitSeq(path, ";") {
+		if file := strings.ReplaceAll(template, "?", strings.ReplaceAll(name, ".", "/")); file != "" {
+			files = append(files, file)
+		}
+	}
+	return files, nil
+}
+
+// ModuleFile is the file that require(name) would load, "" when there is none, and
+// the files that it looks for. For the owner goroutine.
+func (vm *VM) ModuleFile(name string) (file string, tried []string) {
+	tried, err := pathFiles(vm.now.l, name)
+	if err != nil {
+		return "", nil
+	}
+	if i := slices.IndexFunc(tried, readable); i >= 0 {
+		file = tried[i]
+	}
+	return file, tried
+}
+
+// searchLua looks for a module's file in package.path.
+func searchLua(c *Call) error {
+	l, name := c.l, c.String(1)
+	files, err := pathFiles(l, name)
+	if err != nil {
+		return err
 	}
 	var tried strings.Builder
-	for template := range strings.SplitSeq(path, ";") {
-		file := strings.ReplaceAll(template, "?", strings.ReplaceAll(name, ".", "/"))
-		if file == "" {
-			continue
-		}
+	for _, file := range files {
 		if !readable(file) {
 			tried.WriteString("\n\tno file '" + file + "'")
 			continue

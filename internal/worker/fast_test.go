@@ -291,7 +291,11 @@ func TestAVerboseLogHasCachedAnswers(t *testing.T) {
 	if l.cached("www.example.com.", dns.TypeA) {
 		t.Error("a cached answer was given past the log")
 	}
-	l.configure("verbose(false)")
+	l.configure("verbose(false) log_groups({'cache'})")
+	if l.cached("www.example.com.", dns.TypeA) {
+		t.Error("a cached answer was given past the log of a group")
+	}
+	l.configure("log_groups({})")
 	if !l.cached("www.example.com.", dns.TypeA) {
 		t.Error("cached answers go by the driver when the log is quiet")
 	}

@@ -37,6 +37,7 @@ func Run(o Options) int {
 		Out: out, Err: errs, Format: o.CLI.LogFormat, Level: level,
 		Priority: logging.ToJournal(o.Stdout, o.Getenv), Worker: fmt.Sprint(o.Link.ID()),
 	})
+	defer log.Close(limits.ConsoleWrite)
 	w, err := newWorker(o, log, out, errs)
 	if err != nil {
 		return complain(&o, err)

@@ -61,7 +61,7 @@ func (s *session) Begin() {
 		s.now, s.formerr = now, 0
 	}
 	s.bufsize, s.in = uint16(s.settings.Bufsize.Load()), s.partitions().Answers
-	s.followed, s.reorder = s.log.DebugOn(), s.cache.Reorder()
+	s.followed, s.reorder = s.log.Follows(), s.cache.Reorder()
 	if modules := s.chain.Snapshot(); modules != s.modules {
 		s.adopt(modules)
 	}

@@ -14,7 +14,7 @@ import (
 // follow has what a request does written to the log, when that is wanted. done
 // is to be called when the request has its result.
 func (r *requests) follow(req *resolve.Request) (done func()) {
-	if !r.log.DebugOn() {
+	if !r.log.Follows() {
 		return func() {}
 	}
 	s := explain.NewStory(r.clock.Mono)
@@ -32,7 +32,11 @@ func (r *requests) storyLog(req *resolve.Request) func(*resolve.Query, string, i
 		if q != nil {
 			id = q.ID
 		}
-		r.log.Group(fmt.Sprintf("%05d.%02d", req.ID, id)).Debug(fmt.Sprintf("[%-4.4s] %s%s", component, strings.Repeat("  ", level), text))
+		log := r.log.Labelled(fmt.Sprintf("%05d.%02d", req.ID, id), component)
+		if !log.DebugOn() {
+			return
+		}
+		log.Debug(fmt.Sprintf("[%-4.4s] %s%s", component, strings.Repeat("  ", level), text))
 	}
 }
 
@@ -60,7 +64,7 @@ func (r resolver) Trace(ctx context.Context, q resolve.Question) string {
 	r.enter(req)
 	s := explain.NewStory(r.clock.Mono)
 	s.Keep = true
-	if r.log.DebugOn() {
+	if r.log.Follows() {
 		s.Log = r.storyLog(req)
 	}
 	s.Begin(req)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/explain"
+	"kresd/internal/logging"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -126,4 +128,17 @@ func TestTheLogIsATree(t *testing.T) {
 	inOrder(t, strings.Join(lines, "\n"),
 		`^www\.example\.com\. A, asked by 192\.0\.2\.9#4711 by UDP`, `\n  found cut: \.`, `\n  asked \S+ \(\S+\) of \. by UDP`, `\n    chosen: `, `\n    answer from .* \d+\.\d\d ms`, `\n    referral to com\.`,
 		`\n  asked `, `\n    answer: www`, `\n  result: www\.example\.com\. A, 2 with TTL \d+`, `\ndone: NOERROR insecure \d+\.\d\d ms, 3 questions to servers`)
+}
+
+// Steps of a request are lines of the group of what did them.
+func TestStepsAreWrittenByGroup(t *testing.T) {
+	var out bytes.Buffer
+	r := &requests{log: logging.New(logging.Options{Out: &out})}
+	r.log.SetGroups([]string{"iter"})
+	write := r.storyLog(&resolve.Request{ID: 7})
+	write(nil, "resl", 1, "of another group")
+	write(&resolve.Query{ID: 2}, "iter", 1, "of this group")
+	if got, want := out.String(), "[00007.02] [iter]   of this group\n"; got != want {
+		t.Errorf("the log has %q, want %q", got, want)
+	}
 }
