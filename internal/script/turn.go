@@ -158,13 +158,14 @@ func (vm *VM) serveNext() bool {
 	return true
 }
 
-// awaitWork waits until one of the queues that are served may have a job.
+// awaitWork waits until one of the queues that are served may have a job, or until
+// the machine may end: it may have been closed since the caller last looked.
 func (vm *VM) awaitWork() {
 	jobs, aside, closed := vm.jobs.wake, vm.aside.wake, vm.closed
 	if vm.held > 0 {
 		jobs, aside = nil, nil
 	}
-	if vm.isClosed() {
+	if vm.isClosed() && vm.away > 0 {
 		aside, closed = vm.aside.wake, nil // all that are away come back, to end
 	}
 	select {

@@ -176,3 +176,13 @@ func TestSteppingAsideEndsWithItsContextAndTheMachine(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// A machine that was closed just before its thread began to wait for work never
+// ended, and with it neither did the worker.
+func TestAMachineThatIsClosedBetweenTwoJobsEnds(t *testing.T) {
+	vm, _ := newVM(t)
+	vm.Close()
+	waited := make(chan struct{})
+	go func() { vm.awaitWork(); close(waited) }()
+	soon(t, "a closed machine is not waited for", waited)
+}
