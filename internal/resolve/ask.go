@@ -71,6 +71,117 @@ func (s *solver) choose(q *Query) (selection.Choice, bool) {
 	return s.cfg.Servers.Choose(s.want(q))
 }
 
+// moreServers looks up the address of one more name server, when no known
+// address is left to ask.
+func (s *solver) moreServers(q *Query) error {
+	if q.run.tried.Pardon() { // it is not that they do not answer: wait for a place
+		q.run.queue = true
+		return nil
+	}
+	for {
+		f := q.run.ns.fetch
+		if f == nil {
+			if f = s.nextFetch(q); f == nil {
+				return s.exhausted(q)
+			}
+			if s.glued(q, f.name) {
+				return nil
+			}
+			q.run.ns.fetch = f
+		}
+		if f.sub != nil && s.collect(q, f) {
+			q.run.ns.fetch = nil
+			return nil
+		}
+		if s.look(q, f) {
+			return nil
+		}
+		q.run.ns.fetch = nil
+		if s.parentSide(q, f.name) {
+			return nil
+		}
+		s.unresolvable(q, f)
+	}
+}
+
+// awaitBeside waits until a look-up beside q has ended, or a late answer has come.
+// When that takes long, the next look-up is begun.
+func (s *solver) awaitBeside(q *Query) error {
+	wait := limits.UDPFirstTimeout
+	if s.isHurried(q.Parent) {
+		wait = limits.UDPHurry
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	late := &q.run.late
+	select {
+	case sub := <-q.run.beside.got:
+		s.heard(q, sub)
+	case r := <-late.got:
+		if late.open--; r.err == nil {
+			return s.answered(q, r.attempt, r.reply)
+		}
+	case <-timer.C:
+		s.trouble(q)
+	case <-s.r.ctx.Done():
+	}
+	return nil
+}
+
+// exhausted is where no server of the cut is left: a delegation that the cache
+// held may have changed meanwhile, so the parent is asked once, if servers of
+// the old delegation answered at all; then a poor answer is better than none.
+func (s *solver) exhausted(q *Query) error {
+	if s.await(q) || s.r.ctx.Err() != nil {
+		return nil // the loop goes on, or says why it ends
+	}
+	if s.askOnceMore(q) {
+		return nil
+	}
+	if q.HoldsBack() {
+		q.Outcome = *q.run.retry.reserve
+		q.Outcome.Origin = HeldBack
+		q.run.msg = nil
+		q.enter(phaseConsume)
+		return nil
+	}
+	if s.askParent(q) {
+		return nil
+	}
+	return s.gaveUp(q)
+}
+
+// askOnceMore asks a server of the operator's again that has answered SERVFAIL, once for
+// a query: there is no other, and a resolver fails now and then where its next try
+// does not.
+func (s *solver) askOnceMore(q *Query) bool {
+	if !q.Forwards() || q.run.retry.insisted || q.HoldsBack() || !q.run.faults.failing(q.Server.Addr) {
+		return false
+	}
+	q.run.retry.insisted, q.run.retry.again = true, q.Server.Addr
+	q.enter(phaseAsk)
+	return true
+}
+
+// askParent goes one cut up, once for a query and seldom for a zone.
+func (s *solver) askParent(q *Query) bool {
+	zone := q.Cut.Name
+	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(s.place(zone), s.r.Now) {
+		return false
+	}
+	q.run.reparented = true
+	cut := s.cfg.Cuts.Closest(s.r.Partition.Data, zone.Parent(), s.r.Now)
+	if cut == nil || len(cut.NS) == 0 || !zone.IsStrictlyBelow(cut.Name) {
+		return false
+	}
+	s.failed.add(s.place(zone), s.r.Now)
+	if s.r.Tell != nil {
+		s.r.Tell(q, ParentAsked{zone, cut.Name})
+	}
+	q.moveTo(cut)
+	return true
+}
+
 // leased tells whether q may ask servers. If not, enough others ask the same: q has
 // waited a little, and is looked up once more, for the cache may have their answer.
 // That ends after limits.LeaseLife at most, be it that they are dead, or slow. It
@@ -103,13 +214,6 @@ func (s *solver) leased(q *Query) bool {
 	}
 	q.enter(phaseProduce)
 	return false
-}
-
-// returnLeases ends what the request holds.
-func (s *solver) returnLeases() {
-	for _, key := range s.held {
-		(*s.leases.Load()).Return(key)
-	}
 }
 
 // leaseKey names all that the answer of servers depends on.

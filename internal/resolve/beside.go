@@ -3,9 +3,6 @@ package resolve
 import (
 	"context"
 	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -20,37 +17,6 @@ import (
 // A look-up beside is a request of its own, with its own plan, on a goroutine of its
 // own. All that bounds work is shared with the request that it belongs to (Budget,
 // work), which waits for its end before it ends itself.
-
-// work counts what a request and the look-ups beside it have done together.
-type work struct {
-	pushed       atomic.Int32 // queries
-	iterations   atomic.Int32
-	nsFetches    atomic.Int32 // name servers whose addresses were looked up
-	unresolvable atomic.Int32 // of these, without success
-	beside       atomic.Int32 // look-ups that are under way
-}
-
-// lookups are those beside one query. The zero value has none.
-type lookups struct {
-	open int         // that got has not heard of
-	got  chan *Query // those that have ended; Solved, or Err, is set in them
-	ctx  context.Context
-	end  context.CancelFunc
-}
-
-// close ends what is under way; nobody asks what came of it.
-func (l *lookups) close() {
-	if l.end != nil {
-		l.end()
-		*l = lookups{}
-	}
-}
-
-// quit ends all that a query still waits for beside its plan.
-func (p *progress) quit() {
-	p.late.close()
-	p.beside.close()
-}
 
 // trouble begins look-ups because a server of q could not be asked or is silent: for q,
 // and for those above it that wait for it. (One that answers uselessly costs no time.)
@@ -198,13 +164,6 @@ func (s *solver) begin(l *lookups, own *Request) {
 	})
 }
 
-// close ends what the request still waits for, and waits until it has ended.
-func (s *solver) close() {
-	s.r.Plan.abandon()
-	s.running.Wait()
-	s.returnLeases()
-}
-
 // hear takes what look-ups beside q have found so far.
 func (s *solver) hear(q *Query) (found bool) {
 	for l := &q.run.beside; l.open > 0; {
@@ -276,42 +235,4 @@ func (s *solver) isHurried(q *Query) bool {
 		}
 	}
 	return false
-}
-
-// awaitBeside waits until a look-up beside q has ended, or a late answer has come.
-// When that takes long, the next look-up is begun.
-func (s *solver) awaitBeside(q *Query) error {
-	wait := limits.UDPFirstTimeout
-	if s.isHurried(q.Parent) {
-		wait = limits.UDPHurry
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	late := &q.run.late
-	select {
-	case sub := <-q.run.beside.got:
-		s.heard(q, sub)
-	case r := <-late.got:
-		if late.open--; r.err == nil {
-			return s.answered(q, r.attempt, r.reply)
-		}
-	case <-timer.C:
-		s.trouble(q)
-	case <-s.r.ctx.Done():
-	}
-	return nil
-}
-
-// telling makes one goroutine at a time tell the steps of r.
-func (r *Request) telling() {
-	if r.Tell == nil {
-		return
-	}
-	var mu sync.Mutex
-	tell := r.Tell
-	r.Tell = func(q *Query, step Step) {
-		mu.Lock()
-		defer mu.Unlock()
-		tell(q, step)
-	}
 }

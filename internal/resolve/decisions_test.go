@@ -130,7 +130,7 @@ func TestTheFirstOutcomeThatIsHeldBackCounts(t *testing.T) {
 	if err := s.exhausted(q); err != nil || q.Outcome.Kind != NXDomain || q.Outcome.Origin != HeldBack || q.run.phase != phaseConsume {
 		t.Errorf("%v: kind %d, origin %d, phase %d", err, q.Outcome.Kind, q.Outcome.Origin, q.run.phase)
 	}
-	s.moveTo(q)
+	q.moveTo(q.Cut)
 	if q.HoldsBack() {
 		t.Error("servers of another cut inherit it")
 	}
@@ -143,7 +143,7 @@ func TestTimeoutsAreThoseOfOneZoneCut(t *testing.T) {
 	if q.Timeouts() != 2 {
 		t.Errorf("%d timeouts", q.Timeouts())
 	}
-	if s.moveTo(q); q.Timeouts() != 0 {
+	if q.moveTo(q.Cut); q.Timeouts() != 0 {
 		t.Errorf("%d timeouts of servers that were not asked", q.Timeouts())
 	}
 }

@@ -42,17 +42,28 @@
 // A layer that needs to know more pushes a query, too, and returns Yield: its phase
 // goes on with the same hook when that query has left the plan.
 //
-// # Reading this package
+// # Rooms
 //
-// A file stands mostly on those below it here. From the top: resolve.go (one request
-// from Begin to Finish, and those that join it), phases.go (the phases Produce, Consume
-// and Alias, and what follows from an outcome), ask.go (the phase Ask), servers.go
-// (addresses for the cut's servers), beside.go (look-ups of such addresses while others
-// are asked), delegation.go (the phase Cut, referrals, useless servers, the parent),
-// attempt.go (one question to one server), gaveup.go (what is said of servers that were
-// of no use), driver.go (what outlives a request), failure.go (errors and what clients
-// see of them), partition.go (who shares what is remembered), route.go (whose servers
-// are asked on the operator's word), request.go (Request and Layer), query.go (Query,
-// what it still waits for, and Plan), and the values: steps.go, exchange.go, options.go,
-// budget.go, outcome.go.
+// From the ground up: a file stands on those before it. To read on from the phases
+// above, begin at the end.
+//
+//   - Values: options.go (how a request is resolved, and which partition of what is
+//     remembered that puts it in), outcome.go (what a query came to, and what the
+//     client is told), exchange.go (one question to one server: how it is asked, what
+//     it may cost, and how it is answered late), steps.go (what is told to those who
+//     read along).
+//   - What is worked on: query.go (a Query, what it still waits for, and the Plan),
+//     request.go (a Request, and the hooks of a Layer), route.go (whose servers are
+//     asked on the operator's word, and who shares what those say).
+//   - Who works: driver.go (what outlives a request), failure.go (why it comes to
+//     nothing, what servers did to cause that, and what the client sees of it).
+//   - The phase Ask: servers.go (addresses for the servers of the cut), beside.go
+//     (look-ups of such addresses while others are asked), attempt.go (one question to
+//     one server), ask.go (whom to ask next, and what is done when nobody is left).
+//   - The whole: phases.go (one step of a query, the phases Produce, Cut, Consume and
+//     Alias, and what follows from an outcome), resolve.go (one request from Begin to
+//     Finish, and those that join it).
+//
+// A look-up beside a query goes through the phases from the first, so that beside.go
+// knows phases.go, which stands above it.
 package resolve

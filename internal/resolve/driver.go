@@ -4,11 +4,13 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/safe"
 	"kresd/internal/selection"
+	"kresd/internal/zonecut"
 )
 
 // Config is what a Driver works with. Layers, Exchanger, Cuts and Servers must
@@ -75,13 +77,18 @@ type solver struct {
 	running sync.WaitGroup
 }
 
-// timeUp is why a request ends whose time is over.
-func (d *Driver) timeUp(r *Request) error {
-	if r.impatient() {
-		return ErrPatience
+// close ends what the request still waits for, and waits until it has ended.
+func (s *solver) close() {
+	s.r.Plan.abandon()
+	s.running.Wait()
+	s.returnLeases()
+}
+
+// returnLeases ends what the request holds.
+func (s *solver) returnLeases() {
+	for _, key := range s.held {
+		(*s.leases.Load()).Return(key)
 	}
-	d.cfg.Counters.Hit(limits.Deadline)
-	return ErrDeadline
 }
 
 // solved takes q off the plan; whoever pushed it reads its Outcome.
@@ -90,6 +97,82 @@ func (s *solver) solved(q *Query) error {
 	q.run.quit()
 	s.r.Plan.Pop(q)
 	return nil
+}
+
+// resolutions are those under way that others may join.
+type resolutions struct {
+	mu sync.Mutex
+	m  map[resolutionKey]*resolution
+}
+
+// resolutionKey holds all that one answer depends on.
+type resolutionKey struct {
+	Question
+	cd, rd  bool
+	options Options
+	cut     *zonecut.Cut
+	join    string
+	in      Partitions
+	// impatient: those who wait longer get nothing from one who gives up early.
+	impatient bool
+}
+
+// resolution is one that equal requests follow. result is valid when done is closed.
+type resolution struct {
+	done   chan struct{} // made by the first who waits
+	do     bool          // what the leader's client wants to see
+	result *Result
+}
+
+// join finds the resolution of key and follows it, or starts it (leads). A waiter is
+// cheap: however many there are, who lets questions in has bounded it (limits.Clients).
+func (fs *resolutions) join(key resolutionKey) (f *resolution, leads bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f = fs.m[key]; f == nil {
+		if fs.m == nil {
+			fs.m = make(map[resolutionKey]*resolution)
+		}
+		f = &resolution{}
+		fs.m[key] = f
+		return f, true
+	}
+	if f.done == nil {
+		f.done = make(chan struct{})
+	}
+	return f, false
+}
+
+// end ends a resolution: nobody joins it any more.
+func (fs *resolutions) end(key resolutionKey) {
+	fs.mu.Lock()
+	delete(fs.m, key)
+	fs.mu.Unlock()
+}
+
+// deadlines are the contexts that end when the time of a request is over. Requests
+// that begin together share one: a context of its own, with its timer and its
+// place among the worker's, is dear for who is answered in a millisecond. It does not
+// end with the request, so what a request leaves behind is ended by Plan.abandon.
+type deadlines struct {
+	mu   sync.Mutex
+	last context.Context
+	at   time.Time // when it ends
+	// end is not needed: at comes by itself, or the worker ends before.
+	end context.CancelFunc
+}
+
+// next is the context of a request that begins now. It ends when the time is over,
+// at most limits.DeadlineStep before.
+func (d *deadlines) next(worker context.Context) context.Context {
+	at := time.Now().Add(limits.RequestDeadline)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last == nil || at.Sub(d.at) > limits.DeadlineStep {
+		d.at = at
+		d.last, d.end = context.WithDeadline(worker, at)
+	}
+	return d.last
 }
 
 // throttle remembers, across requests, names of name servers that could not be

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"kresd/internal/limits"
+	"kresd/internal/selection"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -80,6 +84,14 @@ type Reply struct {
 	Size int
 }
 
+// A Step is one thing that happened to a request, as data: somebody who reads
+// along (Request.Tell) is handed one for each. Package explain makes words of
+// steps; nobody else does.
+//
+// A step may point to what the request is still working with. It is valid until
+// Tell returns.
+type Step interface{ step() }
+
 // Failures of an Exchange.
 var (
 	// ErrTimeout: no matching answer in time.
@@ -113,3 +125,244 @@ func (e *NoSource) Unwrap() error { return ErrLocal }
 
 // noSource is the NoSource that is behind a failure, if one is.
 func noSource(err error) (*NoSource, bool) { return errors.AsType[*NoSource](err) }
+
+// Over is err because of a limit, which the client is told the name of: what this
+// resolver will not do is nobody else's fault.
+func Over(id limits.ID, err error) error { return &overLimit{id, err} }
+
+type overLimit struct {
+	limit limits.ID
+	err   error
+}
+
+func (e *overLimit) Error() string { return e.err.Error() }
+
+func (e *overLimit) Unwrap() error { return e.err }
+
+// limitOf is the limit that is behind a failure; limits.None for another reason.
+func limitOf(err error) limits.ID {
+	if e, ok := errors.AsType[*overLimit](err); ok {
+		return e.limit
+	}
+	return wire.LimitOf(err)
+}
+
+// Budget bounds what one client query may cost. It is shared by all of its
+// sub-queries and never reset: not by an alias, a retry, TCP or a restart.
+type Budget struct {
+	sent     atomic.Int32
+	octets   atomic.Int32
+	tcp      atomic.Int32
+	checked  atomic.Int32 // signatures
+	failed   atomic.Int32 // of these, wrong
+	hashed   atomic.Int32 // units
+	counters *limits.Counters
+}
+
+// NewBudget is a full budget; hits are counted in c.
+func NewBudget(c *limits.Counters) *Budget { return &Budget{counters: c} }
+
+// Send debits one message that is about to be sent. Each sender calls it, and
+// sends nothing when it fails.
+func (b *Budget) Send() error {
+	if b.octets.Load() > limits.MaxUpstreamBytesPerRequest {
+		return b.over(limits.UpstreamBytes)
+	}
+	if b.sent.Add(1) > limits.MaxUpstreamPerRequest {
+		return b.over(limits.UpstreamPerRequest)
+	}
+	return nil
+}
+
+// Connect debits one TCP connection.
+func (b *Budget) Connect() error {
+	if b.tcp.Add(1) > limits.MaxTCPConnsPerRequest {
+		return b.over(limits.TCPConnsRequest)
+	}
+	return nil
+}
+
+// over counts a limit that is hit, and is the error that says so.
+func (b *Budget) over(id limits.ID) error {
+	b.counters.Hit(id)
+	return Over(id, ErrBudget)
+}
+
+// Received debits the octets of an answer. The answer that crosses the limit
+// still counts.
+func (b *Budget) Received(octets int) { b.octets.Add(int32(octets)) }
+
+// Sent is how many messages were sent so far.
+func (b *Budget) Sent() int { return int(b.sent.Load()) }
+
+// ErrProof: to prove an answer costs too much.
+var ErrProof = errors.New("the proof costs too much")
+
+// Proof bounds what the proof of one response may cost, within the budget of its
+// request. One goroutine uses it. Whoever proves debits first and does the work
+// only without an error, which is ErrProof: that response is not proved, and the
+// request may go on with another one.
+type Proof struct {
+	budget                  *Budget
+	checked, failed, hashed int32
+}
+
+// Proof begins the proof of a response.
+func (b *Budget) Proof() Proof { return Proof{budget: b} }
+
+// Check debits one check of a signature.
+func (p *Proof) Check() error {
+	p.checked++
+	return p.within(limits.SignatureChecks, p.checked <= limits.MaxVerifyPerResponse, p.budget.checked.Add(1) <= limits.MaxVerifyPerRequest)
+}
+
+// Wrong notes that a signature which was checked is wrong. It fails when no further
+// one may be tried.
+func (p *Proof) Wrong() error {
+	p.failed++
+	return p.within(limits.FailedChecks, p.failed < limits.MaxFailedPerResponse, p.budget.failed.Add(1) < limits.MaxFailedPerRequest)
+}
+
+// Hash debits units of hashing.
+func (p *Proof) Hash(units int) error {
+	if units < 0 || units > limits.MaxHashPerResponse { // more at once than all: no sum can overflow
+		units = limits.MaxHashPerResponse + 1
+	}
+	p.hashed += int32(units)
+	return p.within(limits.HashUnits, p.hashed <= limits.MaxHashPerResponse, p.budget.hashed.Add(int32(units)) <= limits.MaxHashPerRequest)
+}
+
+func (p *Proof) within(id limits.ID, response, request bool) error {
+	if response && request {
+		return nil
+	}
+	p.budget.counters.Hit(id)
+	return Over(id, ErrProof)
+}
+
+// attempt is one question to one server.
+type attempt struct {
+	server Server
+	asked  Question
+	choice selection.Choice
+}
+
+// late is what a query still waits for of attempts whose time is over, while it
+// makes others. The zero value waits for nothing.
+type late struct {
+	now  attempt         // the one under way
+	all  context.Context // of the request
+	ctx  context.Context // of those that are waited for
+	end  context.CancelFunc
+	open int // attempts that got has not heard of
+
+	mu  sync.Mutex
+	got chan lateReply
+	// interrupt ends the exchange under way, because an earlier one was answered
+	// that asked the same.
+	interrupt context.CancelFunc
+	asking    Question
+}
+
+// lateReply is how an attempt ended after its time.
+type lateReply struct {
+	attempt
+	reply Reply
+	err   error
+}
+
+// begin starts an attempt. The context it returns ends when an earlier attempt
+// that asks the same is answered.
+func (l *late) begin(ctx context.Context, a attempt) context.Context {
+	l.now, l.all = a, ctx
+	if l.open == 0 {
+		return ctx
+	}
+	ctx, stop := context.WithCancel(ctx)
+	l.mu.Lock()
+	l.interrupt, l.asking = stop, a.asked
+	l.mu.Unlock()
+	return ctx
+}
+
+// finish ends what begin started, and returns the answer to an earlier attempt if
+// one came.
+func (l *late) finish() (r lateReply, ok bool) {
+	if l.open == 0 {
+		return r, false
+	}
+	l.mu.Lock()
+	if l.interrupt != nil {
+		l.interrupt()
+		l.interrupt = nil
+	}
+	l.mu.Unlock()
+	return l.poll()
+}
+
+// Overdue implements Late.
+func (l *late) Overdue() (context.Context, time.Duration, func(Reply, error)) {
+	if l.end == nil {
+		l.ctx, l.end = context.WithCancel(l.all)
+		l.mu.Lock()
+		l.got = make(chan lateReply, limits.MaxUpstreamPerFetch)
+		l.mu.Unlock()
+	}
+	l.open++
+	a, got := l.now, l.got
+	return l.ctx, limits.LateAnswer, func(reply Reply, err error) {
+		l.tell(got, lateReply{a, reply, err})
+	}
+}
+
+// tell hands over how an attempt ended, and ends the exchange under way if that
+// asks the same. Both at once: an exchange that begins after the answer was taken
+// is not meant.
+func (l *late) tell(got chan lateReply, r lateReply) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	got <- r // a query has no more attempts than there is room
+	if r.err == nil && l.interrupt != nil && l.got == got && l.asking == r.asked {
+		l.interrupt()
+	}
+}
+
+// poll returns an answer that has come late, if there is one.
+func (l *late) poll() (r lateReply, ok bool) {
+	for l.open > 0 {
+		select {
+		case r = <-l.got:
+			l.open--
+			if r.err == nil {
+				return r, true
+			}
+		default:
+			return r, false
+		}
+	}
+	return r, false
+}
+
+// wait returns the next answer that comes late; none comes when ok is false.
+func (l *late) wait(ctx context.Context) (r lateReply, ok bool) {
+	for l.open > 0 {
+		select {
+		case r = <-l.got:
+			l.open--
+			if r.err == nil {
+				return r, true
+			}
+		case <-ctx.Done():
+			return r, false
+		}
+	}
+	return r, false
+}
+
+// close waits for nothing more.
+func (l *late) close() {
+	if l.end != nil {
+		l.end()
+		l.end, l.open = nil, 0
+	}
+}

@@ -1,8 +1,12 @@
 package resolve
 
 import (
+	"slices"
+
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // run solves the request's question.
@@ -117,6 +121,32 @@ func (s *solver) yielded(q *Query) error {
 	return nil
 }
 
+// findCut looks up whose servers are asked. The DS set of a name belongs to its
+// parent (RFC 4035, section 3.1.4.1). Who does not desire recursion is told what is
+// known: no server is asked (RFC 1034, section 4.3.1).
+func (s *solver) findCut(q *Query) error {
+	if !s.r.RD {
+		return ErrNotDesired
+	}
+	if q.Cut == nil {
+		q.Cut = s.cfg.Cuts.Closest(s.r.Partition.Data, above(q.Question), s.r.Now)
+	}
+	if q.Cut == nil || q.Cut.Hints && len(q.Cut.NS) == 0 {
+		return ErrNotReady
+	}
+	s.tellCut(q)
+	q.moveTo(q.Cut)
+	return nil
+}
+
+// above is the closest name whose zone can answer the question.
+func above(q Question) dnsname.Name {
+	if q.Type == wire.TypeDS {
+		return q.Name.Parent()
+	}
+	return q.Name
+}
+
 // consume shows the layers what came. A layer that says Produce or Lame wants
 // another answer: there is nothing to see for the layers behind it.
 func (s *solver) consume(q *Query) error {
@@ -162,6 +192,90 @@ func (s *solver) decide(q *Query) error {
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 	return nil
+}
+
+// descend follows a referral. It must lead closer to the name than the cut that
+// was asked; anything else is a loop or an attack (RFC 1034, section 5.3.3,
+// step 4b).
+func (s *solver) descend(q *Query) error {
+	cut := q.Outcome.Cut
+	if cut == nil || q.Cut != nil && !cut.Name.IsStrictlyBelow(q.Cut.Name) || !q.Name.IsSubdomainOf(cut.Name) {
+		q.Outcome.Kind = Lame
+		return s.useless(q)
+	}
+	if s.r.InForce() {
+		s.cfg.Cuts.Keep(s.r.Partition.Data, cut, s.r.Now)
+	}
+	s.tellReferral(q, cut)
+	if s.gluedHere(q, cut) {
+		return s.solved(q)
+	}
+	q.run.fresh, q.run.useless, q.run.refusals = true, 0, 0
+	q.moveTo(cut)
+	return nil
+}
+
+// useless takes note of a server whose answer does not help and goes on to
+// another one.
+func (s *solver) useless(q *Query) error {
+	if q.run.msg == nil {
+		return &layerError{name: "that answered"} // of its own data
+	}
+	if s.r.Tell != nil {
+		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
+	}
+	q.run.lame = true
+	q.run.faults.useless(q.Server.Addr, q.run.msg.Rcode)
+	q.run.tried.Reject(q.run.ns.asked, q.Server.Endpoint)
+	if !q.HoldsBack() {
+		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Endpoint)
+	}
+	q.Outcome = Outcome{}
+	q.run.useless++
+	if q.run.msg.Rcode == wire.RcodeRefused {
+		q.run.refusals++
+	}
+	if q.run.useless >= limits.UselessPerZone || q.run.refusals >= limits.RefusalsPerZone {
+		s.cfg.Counters.Hit(limits.UselessServers)
+		if s.r.Tell != nil {
+			s.r.Tell(q, EnoughUseless{q.Cut.Name, q.run.useless})
+		}
+		return s.exhausted(q)
+	}
+	q.enter(phaseAsk)
+	return nil
+}
+
+// gluedHere ends the look-up of a name server's address at a referral that
+// already tells it, in the way of glued. The address is for asking only: no layer
+// sees it.
+func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
+	p := q.Parent
+	onPlan := p != nil && p.run.ns.fetch != nil && p.run.ns.fetch.sub == q && !slices.Contains(p.run.ns.glued, q.Name)
+	if q.Options.Strict || !onPlan && !q.run.beneath {
+		return false
+	}
+	ns := cut.Find(q.Name)
+	if ns == nil {
+		return false
+	}
+	set := wire.RRset{Owner: q.Name, Type: q.Type, Class: q.Class}
+	for _, a := range ns.Addrs {
+		if a.Is4() == (q.Type == wire.TypeA) {
+			set.Data = append(set.Data, a.AsSlice())
+		}
+	}
+	if len(set.Data) == 0 {
+		return false
+	}
+	q.Outcome = Outcome{Kind: Positive, Origin: FromServer, Answer: []Set{{RRset: set}}}
+	if q.run.byGlue = true; onPlan {
+		p.run.ns.byGlue(q.Name)
+	}
+	if s.r.Tell != nil {
+		s.r.Tell(q, AddressReferred{q.Name})
+	}
+	return true
 }
 
 // follow pushes a query for the target of an alias. Whose servers are asked is
@@ -236,4 +350,19 @@ func (s *solver) tellOutcome(q *Query) {
 	if k := q.Outcome.Kind; k == Positive || k == Alias || k == NoData || k == NXDomain {
 		s.r.Tell(q, Concluded{&q.Outcome})
 	}
+}
+
+// tellReferral tells where a referral leads.
+func (s *solver) tellReferral(q *Query, cut *zonecut.Cut) {
+	if s.r.Tell != nil {
+		s.r.Tell(q, Referred{cut, q.authority()})
+	}
+}
+
+// tellCut tells whose servers will be asked, and since when that is known.
+func (s *solver) tellCut(q *Query) {
+	if s.r.Tell == nil {
+		return
+	}
+	s.r.Tell(q, CutFound{Cut: q.Cut, By: q.authority(), Scope: q.Scope, Now: s.r.Now})
 }

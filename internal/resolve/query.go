@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"kresd/internal/dnsname"
@@ -125,6 +125,15 @@ func (p *Plan) abandon() {
 // Empty tells whether nothing is left to solve.
 func (p *Plan) Empty() bool { return len(p.stack) == 0 }
 
+// work counts what a request and the look-ups beside it have done together.
+type work struct {
+	pushed       atomic.Int32 // queries
+	iterations   atomic.Int32
+	nsFetches    atomic.Int32 // name servers whose addresses were looked up
+	unresolvable atomic.Int32 // of these, without success
+	beside       atomic.Int32 // look-ups that are under way
+}
+
 // retry is what the driver knows of a query's attempts at the servers of one zone
 // cut. Layers have a say in it by the verbs below.
 type retry struct {
@@ -159,133 +168,6 @@ func (q *Query) HoldsBack() bool { return q.run.retry.reserve != nil }
 
 // Timeouts is how many timeouts there were since servers of this zone cut are asked.
 func (q *Query) Timeouts() int { return q.run.retry.timeouts }
-
-// attempt is one question to one server.
-type attempt struct {
-	server Server
-	asked  Question
-	choice selection.Choice
-}
-
-// late is what a query still waits for of attempts whose time is over, while it
-// makes others. The zero value waits for nothing.
-type late struct {
-	now  attempt         // the one under way
-	all  context.Context // of the request
-	ctx  context.Context // of those that are waited for
-	end  context.CancelFunc
-	open int // attempts that got has not heard of
-
-	mu  sync.Mutex
-	got chan lateReply
-	// interrupt ends the exchange under way, because an earlier one was answered
-	// that asked the same.
-	interrupt context.CancelFunc
-	asking    Question
-}
-
-// lateReply is how an attempt ended after its time.
-type lateReply struct {
-	attempt
-	reply Reply
-	err   error
-}
-
-// begin starts an attempt. The context it returns ends when an earlier attempt
-// that asks the same is answered.
-func (l *late) begin(ctx context.Context, a attempt) context.Context {
-	l.now, l.all = a, ctx
-	if l.open == 0 {
-		return ctx
-	}
-	ctx, stop := context.WithCancel(ctx)
-	l.mu.Lock()
-	l.interrupt, l.asking = stop, a.asked
-	l.mu.Unlock()
-	return ctx
-}
-
-// finish ends what begin started, and returns the answer to an earlier attempt if
-// one came.
-func (l *late) finish() (r lateReply, ok bool) {
-	if l.open == 0 {
-		return r, false
-	}
-	l.mu.Lock()
-	if l.interrupt != nil {
-		l.interrupt()
-		l.interrupt = nil
-	}
-	l.mu.Unlock()
-	return l.poll()
-}
-
-// Overdue implements Late.
-func (l *late) Overdue() (context.Context, time.Duration, func(Reply, error)) {
-	if l.end == nil {
-		l.ctx, l.end = context.WithCancel(l.all)
-		l.mu.Lock()
-		l.got = make(chan lateReply, limits.MaxUpstreamPerFetch)
-		l.mu.Unlock()
-	}
-	l.open++
-	a, got := l.now, l.got
-	return l.ctx, limits.LateAnswer, func(reply Reply, err error) {
-		l.tell(got, lateReply{a, reply, err})
-	}
-}
-
-// tell hands over how an attempt ended, and ends the exchange under way if that
-// asks the same. Both at once: an exchange that begins after the answer was taken
-// is not meant.
-func (l *late) tell(got chan lateReply, r lateReply) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	got <- r // a query has no more attempts than there is room
-	if r.err == nil && l.interrupt != nil && l.got == got && l.asking == r.asked {
-		l.interrupt()
-	}
-}
-
-// poll returns an answer that has come late, if there is one.
-func (l *late) poll() (r lateReply, ok bool) {
-	for l.open > 0 {
-		select {
-		case r = <-l.got:
-			l.open--
-			if r.err == nil {
-				return r, true
-			}
-		default:
-			return r, false
-		}
-	}
-	return r, false
-}
-
-// wait returns the next answer that comes late; none comes when ok is false.
-func (l *late) wait(ctx context.Context) (r lateReply, ok bool) {
-	for l.open > 0 {
-		select {
-		case r = <-l.got:
-			l.open--
-			if r.err == nil {
-				return r, true
-			}
-		case <-ctx.Done():
-			return r, false
-		}
-	}
-	return r, false
-}
-
-// close waits for nothing more.
-func (l *late) close() {
-	if l.end != nil {
-		l.end()
-		l.end, l.open = nil, 0
-	}
-}
 
 // phase is what a query on top of the plan needs next.
 type phase uint8
@@ -330,6 +212,26 @@ type progress struct {
 
 // enter starts a phase with its first hook.
 func (q *Query) enter(p phase) { q.run.phase, q.run.hook = p, 0 }
+
+// quit ends all that a query still waits for beside its plan.
+func (p *progress) quit() {
+	p.late.close()
+	p.beside.close()
+}
+
+// moveTo starts anew with the servers of a cut.
+func (q *Query) moveTo(cut *zonecut.Cut) {
+	q.Cut = cut
+	if !q.run.reparented { // servers of the old delegation may come back: not again
+		q.run.tried.Reset()
+	}
+	q.run.quit()
+	q.run.ns, q.run.queue = servers{}, false
+	q.run.lame = false
+	q.run.retry.timeouts, q.run.retry.reserve = 0, nil
+	q.Outcome = Outcome{}
+	q.enter(phaseAsk)
+}
 
 // lease is what a query has to do with those who ask the same.
 type lease struct {
@@ -380,6 +282,22 @@ func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }
 func (ns *servers) byGlue(name dnsname.Name) {
 	ns.glued = append(ns.glued, name)
 	ns.looked = slices.DeleteFunc(ns.looked, func(l lookup) bool { return l.name == name })
+}
+
+// lookups are those beside one query. The zero value has none.
+type lookups struct {
+	open int         // that got has not heard of
+	got  chan *Query // those that have ended; Solved, or Err, is set in them
+	ctx  context.Context
+	end  context.CancelFunc
+}
+
+// close ends what is under way; nobody asks what came of it.
+func (l *lookups) close() {
+	if l.end != nil {
+		l.end()
+		*l = lookups{}
+	}
 }
 
 // authority says who named the servers of q.

@@ -148,6 +148,17 @@ const (
 	Yield                     // a sub-query was pushed; call the hook again after it
 )
 
+// A Route says whose servers are asked for a name on the operator's word: those of
+// a forwarding or stub rule, or, where Cut is nil, those that iteration finds.
+type Route struct {
+	Cut *zonecut.Cut
+	// Scope is the name at and below which the servers may be believed by others
+	// too.
+	Scope dnsname.Name
+	// Stub tells that the servers answer for themselves; else they are forwarders.
+	Stub bool
+}
+
 // A Layer is a set of hooks into a resolution. Any hook may be nil: not
 // interested. A hook never blocks; to learn more it pushes a query on the plan
 // and returns Yield. Hooks of one request are called by one goroutine; hooks of

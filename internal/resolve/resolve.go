@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"kresd/internal/ede"
-	"kresd/internal/limits"
 	"kresd/internal/wire"
-	"kresd/internal/zonecut"
 )
 
 // Resolve resolves r on the calling goroutine and fills its Result. It always
@@ -131,31 +129,6 @@ func (d *Driver) contain(r *Request, fn func()) {
 	}
 }
 
-// resolutions are those under way that others may join.
-type resolutions struct {
-	mu sync.Mutex
-	m  map[resolutionKey]*resolution
-}
-
-// resolutionKey holds all that one answer depends on.
-type resolutionKey struct {
-	Question
-	cd, rd  bool
-	options Options
-	cut     *zonecut.Cut
-	join    string
-	in      Partitions
-	// impatient: those who wait longer get nothing from one who gives up early.
-	impatient bool
-}
-
-// resolution is one that equal requests follow. result is valid when done is closed.
-type resolution struct {
-	done   chan struct{} // made by the first who waits
-	do     bool          // what the leader's client wants to see
-	result *Result
-}
-
 // shared resolves r, or waits for an equal request that is being resolved.
 func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 	if r.Alone {
@@ -214,57 +187,6 @@ func (d *Driver) wait(ctx context.Context, f *resolution, r *Request) {
 	}
 }
 
-// join finds the resolution of key and follows it, or starts it (leads). A waiter is
-// cheap: however many there are, who lets questions in has bounded it (limits.Clients).
-func (fs *resolutions) join(key resolutionKey) (f *resolution, leads bool) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if f = fs.m[key]; f == nil {
-		if fs.m == nil {
-			fs.m = make(map[resolutionKey]*resolution)
-		}
-		f = &resolution{}
-		fs.m[key] = f
-		return f, true
-	}
-	if f.done == nil {
-		f.done = make(chan struct{})
-	}
-	return f, false
-}
-
-// end ends a resolution: nobody joins it any more.
-func (fs *resolutions) end(key resolutionKey) {
-	fs.mu.Lock()
-	delete(fs.m, key)
-	fs.mu.Unlock()
-}
-
-// deadlines are the contexts that end when the time of a request is over. Requests
-// that begin together share one: a context of its own, with its timer and its
-// place among the worker's, is dear for who is answered in a millisecond. It does not
-// end with the request, so what a request leaves behind is ended by Plan.abandon.
-type deadlines struct {
-	mu   sync.Mutex
-	last context.Context
-	at   time.Time // when it ends
-	// end is not needed: at comes by itself, or the worker ends before.
-	end context.CancelFunc
-}
-
-// next is the context of a request that begins now. It ends when the time is over,
-// at most limits.DeadlineStep before.
-func (d *deadlines) next(worker context.Context) context.Context {
-	at := time.Now().Add(limits.RequestDeadline)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.last == nil || at.Sub(d.at) > limits.DeadlineStep {
-		d.at = at
-		d.last, d.end = context.WithDeadline(worker, at)
-	}
-	return d.last
-}
-
 // snapshot is the result as it is, for a reader; nil when nobody reads.
 func (r *Request) snapshot() *Result {
 	if r.Tell == nil {
@@ -278,5 +200,19 @@ func (r *Request) snapshot() *Result {
 func (r *Request) tellDecided(l *Layer) {
 	if r.Tell != nil {
 		r.Tell(nil, ModuleDecided{l.Name, &r.Result})
+	}
+}
+
+// telling makes one goroutine at a time tell the steps of r.
+func (r *Request) telling() {
+	if r.Tell == nil {
+		return
+	}
+	var mu sync.Mutex
+	tell := r.Tell
+	r.Tell = func(q *Query, step Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(q, step)
 	}
 }

@@ -1,20 +1,6 @@
 package resolve
 
-import (
-	"kresd/internal/dnsname"
-	"kresd/internal/zonecut"
-)
-
-// A Route says whose servers are asked for a name on the operator's word: those of
-// a forwarding or stub rule, or, where Cut is nil, those that iteration finds.
-type Route struct {
-	Cut *zonecut.Cut
-	// Scope is the name at and below which the servers may be believed by others
-	// too.
-	Scope dnsname.Name
-	// Stub tells that the servers answer for themselves; else they are forwarders.
-	Stub bool
-}
+import "kresd/internal/dnsname"
 
 // options are those of a query that takes the route.
 func (t *Route) options(o Options) Options {
@@ -112,3 +98,55 @@ func (r *Request) ownedBy(q Question, sub bool) (Outcome, *Layer) {
 	}
 	return Outcome{}, nil
 }
+
+// join puts a request that begins into the partitions of the configuration.
+func (r *Request) join(current func() Partitions) {
+	r.inForce, r.Partition = current, Partitions{}
+	if current != nil {
+		r.Partition = current()
+	}
+	r.began = r.Partition
+}
+
+// settle takes into account what the Begin hooks decided: the options of the request,
+// and who is asked.
+func (r *Request) settle() {
+	r.Partition.Data = r.Partition.Data.With(r.Options.shaping())
+	if own := r.own(); own.Cut != nil {
+		r.forwarded = r.partition(&own)
+	}
+}
+
+// partition is where data are looked for and kept that are had by a route. What the
+// servers of a forwarding rule say is for those who ask the same servers in the same
+// way about the same names.
+func (r *Request) partition(t *Route) Partition {
+	if t.Cut == nil {
+		return r.Partition.Data
+	}
+	return r.Partition.Data.With(Servers(t.Cut)).WithText(string(t.Scope)).With(bits("rule", !t.Stub, t.Stub))
+}
+
+// scope is the name at and below which the servers of Cut may be believed.
+func (r *Request) scope() dnsname.Name {
+	if r.Scope == "" {
+		return r.Name
+	}
+	return r.Scope
+}
+
+// PartitionOf is where data are looked for about a question to which the request's
+// own leads: those of the servers of its route, else what iteration learnt.
+func (r *Request) PartitionOf(q Question) Partition {
+	route := r.RouteOf(q)
+	return r.partition(&route)
+}
+
+// Failures is the partition in which it is remembered that the request failed.
+func (r *Request) Failures() Partition {
+	return r.Partition.Answers.With(r.Options.reaching()).With(uint64(r.forwarded))
+}
+
+// InForce tells whether the configuration is still the one with which the request
+// began: else nobody can tell which of the two shaped what it learnt.
+func (r *Request) InForce() bool { return r.inForce == nil || r.inForce() == r.began }

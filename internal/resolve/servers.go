@@ -34,39 +34,6 @@ func (s *solver) ownCut(q *Query) *zonecut.Cut {
 	return q.Cut
 }
 
-// moreServers looks up the address of one more name server, when no known
-// address is left to ask.
-func (s *solver) moreServers(q *Query) error {
-	if q.run.tried.Pardon() { // it is not that they do not answer: wait for a place
-		q.run.queue = true
-		return nil
-	}
-	for {
-		f := q.run.ns.fetch
-		if f == nil {
-			if f = s.nextFetch(q); f == nil {
-				return s.exhausted(q)
-			}
-			if s.glued(q, f.name) {
-				return nil
-			}
-			q.run.ns.fetch = f
-		}
-		if f.sub != nil && s.collect(q, f) {
-			q.run.ns.fetch = nil
-			return nil
-		}
-		if s.look(q, f) {
-			return nil
-		}
-		q.run.ns.fetch = nil
-		if s.parentSide(q, f.name) {
-			return nil
-		}
-		s.unresolvable(q, f)
-	}
-}
-
 // nextFetch picks a name server to look up, at random; nil when there is none or
 // the request has looked up enough.
 func (s *solver) nextFetch(q *Query) *fetch {

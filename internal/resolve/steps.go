@@ -9,14 +9,6 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// A Step is one thing that happened to a request, as data: somebody who reads
-// along (Request.Tell) is handed one for each. Package explain makes words of
-// steps; nobody else does.
-//
-// A step may point to what the request is still working with. It is valid until
-// Tell returns.
-type Step interface{ step() }
-
 // Steps of a request as a whole.
 type (
 	// RuleMatched tells that an operator's rule was for the request, what it did,
