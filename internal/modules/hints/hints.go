@@ -42,9 +42,9 @@ func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
 		Layer: h.layer(), Fast: &module.Fast{Own: h.fast}, Shape: h.shape, Config: h.config, Functions: h.functions(),
 		Get: func(name string) (any, error) { return h.get(name) },
 		Set: func(name string, v any) error {
-			addr, ok := v.(string)
-			if !ok {
-				return fmt.Errorf("hints['%s']: an address expected", name)
+			addr, err := module.Text("address", "an address").Value(v)
+			if err != nil {
+				return fmt.Errorf("hints['%s']: %w", name, err)
 			}
 			if !h.set(name + " " + addr) {
 				return fmt.Errorf("hints['%s']: '%s' is no address, or that no name", name, addr)
@@ -55,64 +55,40 @@ func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
 }
 
 func (h *hints) functions() []module.Function {
+	text := func(what string) module.Param[string] { return module.Text(what, what) }
 	return []module.Function{
-		{Name: "add_hosts", Args: "[path]", Max: 1, Help: "add what a hosts file says (/etc/hosts)", Fn: h.addHosts},
-		{Name: "get", Args: "[name]", Max: 1, Help: "addresses of a name, or all of them", Fn: func(args []any) ([]any, error) {
-			name, err := optText(args, "")
-			if err != nil {
-				return nil, err
-			}
+		module.Call1("add_hosts", text("path").Or("/etc/hosts"), "add what a hosts file says (/etc/hosts)", h.addHosts),
+		module.Call1("get", text("name").Or(""), "addresses of a name, or all of them", func(name string) ([]any, error) {
 			v, err := h.get(name)
 			return []any{v}, err
-		}},
-		{Name: "set", Args: "'name address'", Min: 1, Max: 1, Help: "add an address to a name", Fn: h.outcome(h.set)},
-		{Name: "del", Args: "'name[ address]'", Min: 1, Max: 1, Help: "remove a name, or one of its addresses", Fn: h.outcome(h.del)},
-		{Name: "root", Args: "[{ name = address | list }]", Max: 1, Help: "root hints, or replace them", Fn: h.root},
-		{Name: "root_file", Args: "[path]", Max: 1, Help: "replace the root hints by a zone file, or by the built-in ones", Fn: h.rootFile},
-		{Name: "use_nodata", Args: "true | false", Min: 1, Max: 1, Help: "whether a known name without the asked type has no data", Fn: func(args []any) ([]any, error) {
-			on, ok := args[0].(bool)
-			if ok {
-				h.nodata.Store(on)
-			}
-			return result(ok), nil
-		}},
-		{Name: "ttl", Args: "[seconds]", Max: 1, Help: "TTL of answers", Fn: h.setTTL},
+		}),
+		module.Call1("set", text("'name address'"), "add an address to a name", outcome(h.set)),
+		module.Call1("del", text("'name[ address]'"), "remove a name, or one of its addresses", outcome(h.del)),
+		module.Call1("root", module.Custom("{ name = address | list }", rootCut).Or(nil), "root hints, or replace them", h.root),
+		module.Call1("root_file", text("path").Or(""), "replace the root hints by a zone file, or by the built-in ones", h.rootFile),
+		module.Call1("use_nodata", module.Switch("true | false", "true or false"), "whether a known name without the asked type has no data", func(on bool) ([]any, error) {
+			h.nodata.Store(on)
+			return result(true), nil
+		}),
+		module.Call1("ttl", module.Number("seconds", "seconds from 0 to 2147483647", 0, math.MaxInt32).Or(unchanged), "TTL of answers", h.setTTL),
 	}
 }
 
-func (h *hints) setTTL(args []any) ([]any, error) {
-	if len(args) > 0 {
-		n, ok := args[0].(float64)
-		if !ok || !(n >= 0 && n <= math.MaxInt32) {
-			return nil, errors.New("hints.ttl: seconds of at least 0 expected")
-		}
-		h.ttl.Store(uint32(n))
+// unchanged is no TTL: it is what setTTL is given when a script only reads.
+const unchanged = -1
+
+func (h *hints) setTTL(seconds float64) ([]any, error) {
+	if seconds != unchanged {
+		h.ttl.Store(uint32(seconds))
 	}
 	return []any{float64(h.ttl.Load())}, nil
 }
 
 func result(ok bool) []any { return []any{(&luavalue.Table{}).Add("result", ok)} }
 
-// outcome wraps a function over text as one that returns { result = bool }.
-func (h *hints) outcome(fn func(string) bool) func([]any) ([]any, error) {
-	return func(args []any) ([]any, error) {
-		text, err := optText(args, "")
-		if err != nil {
-			return nil, err
-		}
-		return result(fn(text)), nil
-	}
-}
-
-func optText(args []any, absent string) (string, error) {
-	if len(args) == 0 || args[0] == nil {
-		return absent, nil
-	}
-	text, ok := args[0].(string)
-	if !ok {
-		return "", errors.New("hints: text expected")
-	}
-	return text, nil
+// outcome makes fn return { result = bool } to scripts.
+func outcome(fn func(string) bool) func(string) ([]any, error) {
+	return func(text string) ([]any, error) { return result(fn(text)), nil }
 }
 
 // change publishes a changed copy of the table. Scripts run one at a time.
@@ -176,11 +152,7 @@ func optionPath(value any) (string, error) {
 
 // addHosts tells of a failure in its result, like the other functions that
 // change hints, with the reason beside it, and of lines that were skipped.
-func (h *hints) addHosts(args []any) ([]any, error) {
-	path, err := optText(args, "/etc/hosts")
-	if err != nil {
-		return nil, err
-	}
+func (h *hints) addHosts(path string) ([]any, error) {
 	skipped, err := h.load(path)
 	switch {
 	case err != nil:
@@ -250,19 +222,10 @@ func (h *hints) del(text string) bool {
 	return found
 }
 
-// root reads the root hints, or replaces them by a table of names and their
-// address or addresses; an empty table leaves none (rootFile restores the
-// built-in ones).
-func (h *hints) root(args []any) ([]any, error) {
-	if len(args) > 0 && args[0] != nil {
-		t, ok := args[0].(*luavalue.Table)
-		if !ok {
-			return nil, errors.New("hints.root: a table of names and addresses expected")
-		}
-		cut, err := rootCut(t)
-		if err != nil {
-			return nil, err
-		}
+// root replaces the root hints, unless cut is nil, and returns them; a cut without
+// servers leaves none (rootFile restores the built-in ones).
+func (h *hints) root(cut *zonecut.Cut) ([]any, error) {
+	if cut != nil {
 		h.roots.SetRootHints(cut)
 	}
 	out := &luavalue.Table{}
@@ -273,20 +236,25 @@ func (h *hints) root(args []any) ([]any, error) {
 	return []any{out}, nil
 }
 
-func rootCut(t *luavalue.Table) (*zonecut.Cut, error) {
+// rootCut decodes root hints: a table of names and their address or addresses.
+func rootCut(value any) (*zonecut.Cut, error) {
+	t, err := module.Table("hints", "a table of names and addresses").Value(value)
+	if err != nil {
+		return nil, err
+	}
 	cut := &zonecut.Cut{Name: dnsname.Root, Hints: true}
 	for _, p := range t.Pairs {
 		text, ok := p.Key.(string)
 		if !ok {
-			return nil, fmt.Errorf("hints.root: '%v' is no name of a server: write { ['a.root-servers.net.'] = '198.41.0.4' }", p.Key)
+			return nil, fmt.Errorf("'%v' is no name of a server: write { ['a.root-servers.net.'] = '198.41.0.4' }", p.Key)
 		}
 		name, err := dnsname.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("hints.root: bad name '%s': %w", text, err)
+			return nil, fmt.Errorf("bad name '%s': %w", text, err)
 		}
 		ns := zonecut.NameServer{Name: name}
 		if ns.Addrs, err = rootAddrs(p.Value); err != nil {
-			return nil, fmt.Errorf("hints.root: %s: %w", text, err)
+			return nil, fmt.Errorf("%s: %w", text, err)
 		}
 		cut.NS = append(cut.NS, ns)
 	}
@@ -317,11 +285,7 @@ func rootAddrs(value any) ([]netip.Addr, error) {
 	return out, nil
 }
 
-func (h *hints) rootFile(args []any) ([]any, error) {
-	path, err := optText(args, "")
-	if err != nil {
-		return nil, err
-	}
+func (h *hints) rootFile(path string) ([]any, error) {
 	cut, err := h.roots.ReadRootHints(path)
 	if err != nil {
 		return nil, err
