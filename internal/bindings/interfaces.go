@@ -41,15 +41,6 @@ func withZone(a netip.Addr, name string) netip.Addr {
 	return a
 }
 
-// interfaces is the table of net.interfaces().
-func (d *Daemon) interfaces() *luavalue.Table {
-	out := &luavalue.Table{}
-	for _, i := range d.Interfaces() {
-		out.Add(i.Name, i.table())
-	}
-	return out
-}
-
 // device is the entry of one interface, or nil.
 func (d *Daemon) device(name string) any {
 	for _, i := range d.Interfaces() {

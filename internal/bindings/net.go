@@ -36,23 +36,47 @@ func installNet(d *Daemon) {
 
 // network is the part of net that listens.
 type network struct {
-	d        *Daemon
-	listened int // addresses so far
-	// read tells of the interface that a script has read last and not listened on
-	// yet, in words: what an address that turns out nil comes from. missing tells that
-	// this interface is not there.
-	read    string
-	missing bool
-	readBy  context.Context // of the command or file that read it
+	d               *Daemon
+	asked, listened int    // values that were to be listened on, and addresses of them, so far
+	missed          []miss // what the same command or file has read in vain since it listened last
+	missedBy        context.Context
 }
 
-// lastRead takes what the same command or file has read last.
-func (n *network) lastRead(c *script.Call) (read string, missing bool) {
-	if n.readBy == c.Context() {
-		read, missing = n.read, n.missing
+// miss is a reading of what this machine does not have: what an address that turns
+// out nil comes from.
+type miss struct{ where, told string }
+
+// missesKept bounds them: no list has more addresses that are missing and told of.
+const missesKept = 16
+
+// missing notes a reading in vain.
+func (n *network) missing(c *script.Call, format string, args ...any) {
+	if n.missedBy != c.Context() {
+		n.missed, n.missedBy = nil, c.Context()
 	}
-	n.read, n.missing, n.readBy = "", false, nil
-	return read, missing
+	n.missed = append(n.missed, miss{c.Position(), fmt.Sprintf(format, args...)})
+	if len(n.missed) > missesKept {
+		n.missed = n.missed[1:]
+	}
+}
+
+// take takes what the same command or file has read in vain.
+func (n *network) take(c *script.Call) (list []miss) {
+	if n.missedBy == c.Context() {
+		list = n.missed
+	}
+	n.missed, n.missedBy = nil, nil
+	return list
+}
+
+// told joins the words about the last readings, at most most of them.
+func told(list []miss, most int) string {
+	list = list[max(0, len(list)-most):]
+	words := make([]string, len(list))
+	for i, m := range list {
+		words[i] = m.told
+	}
+	return strings.Join(slices.Compact(words), "; ")
 }
 
 // device is an interface as a script reads it.
@@ -61,27 +85,50 @@ func (n *network) device(c *script.Call, key any) any {
 	if !ok {
 		return nil
 	}
-	n.readBy = c.Context()
-	t, _ := n.d.device(name).(*luavalue.Table)
-	if n.missing = t == nil; n.missing {
-		n.read = fmt.Sprintf("this machine has no interface '%s' with an address", name)
-		return nil
+	for _, i := range n.d.Interfaces() {
+		if i.Name == name {
+			return n.watched(i)
+		}
 	}
-	addrs, _ := t.Get("addr").(*luavalue.Table)
-	n.read = fmt.Sprintf("the interface '%s' has no further address than addr[%d]", name, len(addrs.Pairs))
-	return t
+	n.missing(c, "this machine has no interface '%s' with an address", printable(name))
+	return nil
 }
 
-// merging serves net = { … }. A nil in it leaves no trace but that an interface
-// was read that is not there, or that nothing is named at all.
+// interfaces is net.interfaces().
+func (n *network) interfaces(c *script.Call) error {
+	all := &luavalue.Table{}
+	for _, i := range n.d.Interfaces() {
+		all.Add(i.Name, n.watched(i))
+	}
+	return c.Return(&script.Watched{Table: all, Missing: func(c *script.Call, key any) { n.device(c, key) }})
+}
+
+// watched is the table of an interface, which notes addresses that it has not.
+func (n *network) watched(i Interface) *luavalue.Table {
+	t := i.table()
+	addrs := t.Get("addr").(*luavalue.Table)
+	return (&luavalue.Table{}).Add("mac", t.Get("mac")).Add("addr", &script.Watched{Table: addrs, Missing: func(c *script.Call, key any) {
+		n.missing(c, "the interface '%s' has no addr[%v], its last address is addr[%d]", i.Name, key, len(addrs.Pairs))
+	}})
+}
+
+// merging serves net = { … }. An address in it that is nil leaves its place, where
+// it stands in a list, and the reading from which it came.
 func (n *network) merging(c *script.Call, merge func() error) error {
-	before := n.listened
-	read, missing := n.lastRead(c)
+	missed, nils := n.take(c), c.Nils(3)
+	if nils > 0 && len(missed) > 0 {
+		n.failed(c, fmt.Errorf("net = {…}: %s", told(missed, nils)))
+	}
+	asked, listened := n.asked, n.listened
 	if err := merge(); err != nil {
 		return err
 	}
-	if read != "" && (missing || n.listened == before) {
-		n.failed(c, fmt.Errorf("net = {…}: %s", read))
+	switch named := n.asked > asked || nils > 0; {
+	case n.listened > listened || nils > 0 && len(missed) > 0:
+	case named:
+		n.failed(c, errors.New("net = {…}: no address is named: all that stands there is nil or empty"))
+	case len(missed) > 0 && missed[len(missed)-1].where == c.Position(): // net = { lan = net.wlan0 }
+		n.failed(c, fmt.Errorf("net = {…}: %s", told(missed, 1)))
 	}
 	return nil
 }
@@ -93,8 +140,7 @@ func (n *network) listening() []script.Func {
 		script.Func{Name: "close", Args: "address[, port = 53]", Min: 1, Max: 2, Fn: n.close, Help: "stop listening on an address"},
 		script.Func{Name: "list", Max: 0, Fn: listBound(n.d), Help: "bound addresses"},
 		script.Func{Name: "endpoints", Max: 0, Fn: listEndpoints(n.d), Help: "bound addresses as a list, one entry for each transport"},
-		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses",
-			Fn: func(c *script.Call) error { return c.Return(n.d.interfaces()) }},
+		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses", Fn: n.interfaces},
 	)
 }
 
@@ -103,7 +149,12 @@ func (n *network) listening() []script.Func {
 func (n *network) assign(c *script.Call, key any) (bool, error) {
 	value := c.Arg(1)
 	switch value.(type) {
+	case nil:
+		if missed := n.take(c); len(missed) > 0 {
+			return false, fmt.Errorf("net.%v: nil is no address: %s", key, told(missed, 1))
+		}
 	case string, *luavalue.Table:
+		n.asked++
 		n.listenOn(c, value, dnsPort, listenFlags{service: plainDNS})
 		return true, nil
 	}
@@ -114,12 +165,12 @@ func (n *network) assign(c *script.Call, key any) (bool, error) {
 }
 
 func (n *network) listen(c *script.Call) error {
-	read, _ := n.lastRead(c)
+	missed := n.take(c)
 	switch c.Type(1) {
 	case "string", "table":
 	case "nil":
-		if read != "" {
-			return fmt.Errorf("net.listen: nil is no address: %s", read)
+		if len(missed) > 0 {
+			return fmt.Errorf("net.listen: nil is no address: %s", told(missed, 1))
 		}
 		fallthrough
 	default:
@@ -140,7 +191,32 @@ func (n *network) listen(c *script.Call) error {
 	if !n.serves(f.service) {
 		return errNoTLS
 	}
-	return c.Return(n.listenOn(c, c.Arg(1), uint16(port), f))
+	value, nils, before := c.Arg(1), c.Nils(1), n.listened
+	whole := nils == 0 || len(missed) == 0
+	if !whole {
+		n.failed(c, fmt.Errorf("net.listen: %s", told(missed, nils)))
+	}
+	bound := n.listenOn(c, value, uint16(port), f)
+	if bound && whole && n.listened == before {
+		return n.none(c, nils, missed)
+	}
+	return c.Return(bound && whole)
+}
+
+// none serves net.listen of a list without an address. On a console an empty one is
+// done at once; a configuration that says no more than that has nothing to listen on.
+func (n *network) none(c *script.Call, nils int, missed []miss) error {
+	why := "the list is empty"
+	switch {
+	case len(missed) > 0: // net.listen({ addr = net.eth0.addr[7] })
+		why = told(missed, 1)
+	case nils > 0:
+		why = "all of the list is nil"
+	case c.Kind() == script.Console:
+		return c.Return(true)
+	}
+	n.failed(c, fmt.Errorf("net.listen: no address is named: %s", why))
+	return c.Return(false)
 }
 
 // serves tells whether there is a service of this name and a way to serve it.

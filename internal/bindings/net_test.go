@@ -111,11 +111,24 @@ func TestAFailedAddressEndsItsListAndIsNamedWithItsPlace(t *testing.T) {
 
 func TestAMissingInterfaceOrAddressIsNamed(t *testing.T) {
 	w := newWorld(t)
-	const wlan0, eth1 = "this machine has no interface 'wlan0' with an address", "the interface 'eth1' has no further address than addr[2]"
+	const wlan0, eth1 = "this machine has no interface 'wlan0' with an address", "the interface 'eth1' has no addr[7], its last address is addr[2]"
+	const none = "no address is named: "
 	for _, c := range []struct{ lua, says string }{
 		{"net = { net.wlan0 }", "net = {…}: " + wlan0},
 		{"net = { '127.0.0.1', net.wlan0 }", "net = {…}: " + wlan0},
 		{"net = { net.eth1.addr[7] }", "net = {…}: " + eth1},
+		{"net = { '127.0.0.1', net.eth1.addr[7] }", "net = {…}: " + eth1},
+		{"net = { net.eth1.addr[7], net.eth1.addr[1] }", "net = {…}: " + eth1},
+		{"net = { net.wlan0, '127.0.0.1', net.eth1.addr[7] }", "net = {…}: " + wlan0 + "; " + eth1},
+		{"net = { '127.0.0.1', net.interfaces().wlan0 }", "net = {…}: " + wlan0},
+		{"net = { lan = net.wlan0 }", "net = {…}: " + wlan0},
+		{"net = { env.NO_SUCH_ADDRESS }", "net = {…}: " + none + "all that stands there is nil or empty"},
+		{"net = { {} }", "net = {…}: " + none + "all that stands there is nil or empty"},
+		{"net.listen({ '127.0.0.1', net.wlan0 }, 5353)", "net.listen: " + wlan0},
+		{"net.listen({ net.eth1.addr[7], '127.0.0.1' })", "net.listen: " + eth1},
+		{"net.listen({ '127.0.0.1', { net.interfaces().eth1.addr[7] } })", "net.listen: " + eth1},
+		{"net.listen({ addr = net.eth1.addr[7] })", "net.listen: " + none + eth1},
+		{"net.listen({ nil })", "net.listen: " + none + "all of the list is nil"},
 	} {
 		w.expect(step{c.lua, "ERROR error: " + c.says})
 		w.log.take()
@@ -128,12 +141,28 @@ func TestAMissingInterfaceOrAddressIsNamed(t *testing.T) {
 		"net.listen(net['wlan0'])":         wlan0,
 		"net.listen(net.wlan0, 5353)":      wlan0,
 		"net.listen(net.eth1.addr[7], 53)": eth1,
+		"net.lan = net.wlan0":              wlan0,
 	} {
-		w.expect(step{lua, "ERROR error: net.listen: nil is no address: " + says})
-		w.expectFile("\n\n"+lua, "config:3: error: net.listen: nil is no address: "+says)
+		name := strings.FieldsFunc(lua, func(r rune) bool { return r == '(' || r == ' ' })[0]
+		w.expect(step{lua, "ERROR error: " + name + ": nil is no address: " + says})
+		w.expectFile("\n\n"+lua, "config:3: error: "+name+": nil is no address: "+says)
+	}
+	w.log.take()
+	w.expectFile("\nnet.listen({})", "")
+	if got, want := w.log.take(), "[system] config:2: net.listen: "+none+"the list is empty\n"; got != want {
+		t.Errorf("net.listen({}) in a file logged %q, want %q", got, want)
 	}
 	w.log.take()
 	w.expectFile("net = { net.eth0 } net = {} net.listen(net.eth0)", "")
+	w.expectFile(`
+		if net.wlan0 then net.listen(net.wlan0) end
+		net = { ipv6 = false }
+		net = { '127.0.0.1' }
+		local list = {}
+		for _, name in ipairs({ 'eth0', 'eth1', 'wlan0' }) do
+			for i = 1, 9 do if net[name] and net[name].addr[i] then list[#list + 1] = net[name].addr[i] end end
+		end
+		net.listen(list)`, "")
 	if got := w.log.take(); got != "" {
 		t.Errorf("interfaces that are there are missed: %q", got)
 	}

@@ -14,11 +14,12 @@ import (
 // upward are the arrows between files that run against the order which a package's
 // comment gives, and why they may.
 var upward = map[string]string{
-	"internal/script/vm.go -> ref.go":       "a machine remembers the values that it was given",
-	"internal/script/vm.go -> object.go":    "likewise objects",
-	"internal/script/vm.go -> handle.go":    "likewise classes",
-	"internal/script/value.go -> object.go": "an object, seen from outside, is a value",
-	"internal/script/value.go -> handle.go": "so is a handle",
+	"internal/script/vm.go -> ref.go":        "a machine remembers the values that it was given",
+	"internal/script/vm.go -> object.go":     "likewise objects",
+	"internal/script/vm.go -> handle.go":     "likewise classes",
+	"internal/script/value.go -> object.go":  "an object, seen from outside, is a value",
+	"internal/script/value.go -> handle.go":  "so is a handle",
+	"internal/script/value.go -> watched.go": "and a table that is watched",
 
 	"internal/resolve/beside.go -> phases.go": "a look-up beside goes through all phases",
 }

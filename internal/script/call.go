@@ -161,6 +161,29 @@ func (c *Call) Table(i int) *luavalue.Table {
 	return c.Arg(i).(*luavalue.Table)
 }
 
+// Nils counts the places of the list in argument i that its constructor filled with
+// nil, those of lists in it included: two in { '127.0.0.1', nil, { nil } }.
+func (c *Call) Nils(i int) int { return c.nils(i, 0) }
+
+// listing is the machine, patched: Listed is how many places a constructor filled.
+type listing interface{ Listed(index int) int }
+
+func (c *Call) nils(i, depth int) (n int) {
+	if c.l.TypeOf(i) != lua.TypeTable || depth == maxTableDepth || !c.l.CheckStack(lua.MinStack) {
+		return 0
+	}
+	i = c.l.AbsIndex(i)
+	for place := range any(c.l).(listing).Listed(i) {
+		c.l.RawGetInt(i, place+1)
+		if c.l.IsNil(-1) {
+			n++
+		}
+		n += c.nils(-1, depth+1)
+		c.l.Pop(1)
+	}
+	return n
+}
+
 // Function returns a reference to a function argument.
 func (c *Call) Function(i int) *Ref {
 	if i > c.args || c.l.TypeOf(i) != lua.TypeFunction {

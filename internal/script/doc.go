@@ -34,8 +34,8 @@
 //   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
 //     each other), turn.go (who has the machine while code waits), jobs.go (work from
 //     outside), callback.go (a kept function is called).
-//   - What bindings give to scripts: func.go, object.go, handle.go, guard.go (the
-//     table of globals).
+//   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
+//     (tables that tell of keys they lack), guard.go (the table of globals).
 //   - Console and files: print.go, help.go, json.go, input.go (lines that
 //     belong together), locals.go (commands that share them), eval.go (commands), file.go.
 //   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
@@ -46,5 +46,6 @@
 //     new.go.
 //
 // Three kinds of values know each other in a circle: what the machine remembers
-// (vm.go) and turns into Lua values (value.go) are objects, handles and refs too.
+// (vm.go) and turns into Lua values (value.go) are objects, handles, watched tables and
+// refs too.
 package script

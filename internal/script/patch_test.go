@@ -114,6 +114,19 @@ func TestPatch11CapturedLocalsLeaveWithTheirScope(t *testing.T) {
 	expect(t, vm, [2]string{"local function f() local a, b, c = 1, 2, 3; local function g() return a + b + c end return g() end local n = 0 for i = 1, 30000 do n = n + f() end return n", "180000"})
 }
 
+func TestPatch12PlacesOfAListAreCounted(t *testing.T) {
+	vm, _ := newVM(t)
+	vm.Register(Func{Name: "nils", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(c.Nils(1)) }})
+	expect(t, vm,
+		[2]string{"return nils{1, nil}", "1"},
+		[2]string{"local t = {} t.t = {nil, t, {nil, 2}} return nils(t.t)", "2"},
+		[2]string{"return nils{1, 2, x = nil}", "0"},
+		[2]string{"return nils(5)", "0"},
+		[2]string{"local t = {} for i = 1, 5 do t[i] = i end return nils(t)", "0"}, // the array behind it has room for more
+		[2]string{"local t = {" + strings.Repeat("1, nil, ", 60) + "} return nils(t)", "60"},
+	)
+}
+
 // TestUnpatchedMachineIsRefused builds this test without the workspace, that
 // is with the module as its authors left it, and runs itself there.
 func TestUnpatchedMachineIsRefused(t *testing.T) {

@@ -117,6 +117,8 @@ func (vm *VM) push(l *lua.State, v any) {
 		vm.pushTable(l, v)
 	case *Shadowed:
 		vm.pushShadowed(l, v)
+	case *Watched:
+		vm.pushWatched(l, v)
 	case *Ref:
 		v.push(l)
 	case *Handle:

@@ -1,0 +1,25 @@
+package script
+
+import (
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/luavalue"
+)
+
+// A Watched is a table that tells of the keys that are read from it by name and
+// that it does not have.
+type Watched struct {
+	Table   *luavalue.Table
+	Missing func(c *Call, key any)
+}
+
+func (vm *VM) pushWatched(l *lua.State, w *Watched) {
+	vm.pushTable(l, w.Table)
+	l.NewTable()
+	l.PushGoFunction(vm.guarded("a missing key", func(l *lua.State) int {
+		w.Missing(&Call{vm: vm, l: l, args: l.Top()}, l.ToValue(2))
+		return 0
+	}))
+	l.SetField(-2, "__index")
+	l.SetMetaTable(-2)
+}
