@@ -80,65 +80,149 @@ func (z *Zone) step(r *dns.Msg, name string, qtype uint16) (next string) {
 			break
 		}
 		encloser = a
-		if len(n[dns.TypeNS]) > 0 && a != z.origin && (a != name || qtype != dns.TypeDS) {
-			z.refer(r, n)
+		if n.delegates() && a != z.origin && (a != name || qtype != dns.TypeDS) {
+			z.refer(r, n, a)
 			return ""
 		}
-		if d := n[dns.TypeDNAME]; len(d) > 0 && a != name {
-			return redirect(r, d[0].(*dns.DNAME), name)
+		if n.redirects() && a != name {
+			return z.redirect(r, n, name)
 		}
 	}
 	r.Authoritative = true
-	n, ok := z.nodes[name]
-	if encloser != name {
-		n, ok = z.nodes[wildcard(encloser)]
+	f := finding{z: z, name: name, encloser: encloser, node: z.nodes[name]}
+	if f.made() {
+		n, ok := z.nodes[wildcard(encloser)]
+		if !ok {
+			f.nothing(r)
+			return ""
+		}
+		f.node = n
 	}
-	if !ok {
-		r.Rcode = dns.RcodeNameError
-		r.Ns = append(r.Ns, z.negativeSOA())
-		return ""
-	}
-	return z.found(r, n, name, qtype)
+	return f.tell(r, qtype)
 }
 
-// found adds the RRset of an existing name, its alias, or the proof that there
-// is none. The owner of what a wildcard made is the name asked for.
-func (z *Zone) found(r *dns.Msg, n node, name string, qtype uint16) (next string) {
-	if alias := n[dns.TypeCNAME]; len(alias) > 0 && qtype != dns.TypeCNAME && qtype != dns.TypeANY {
-		r.Answer = append(r.Answer, owned(alias, name)...)
-		return alias[0].(*dns.CNAME).Target
+// A finding is where the search for a name ended in a zone.
+type finding struct {
+	z              *Zone
+	name, encloser string // which is the name itself, if the zone has it
+	node           node
+}
+
+// made tells whether a wildcard stands for the name, or would.
+func (f *finding) made() bool { return f.encloser != f.name }
+
+// nothing says that the name does not exist. In compact denial it has no types.
+func (f *finding) nothing(r *dns.Msg) {
+	r.Ns = append(r.Ns, f.z.negativeSOA(r)...)
+	f.z.prove(r, func(d denier) []dns.RR { return d.noName(f.name, f.encloser) })
+	if _, ok := f.z.denier.(compact); !ok || !secure(r) {
+		r.Rcode = dns.RcodeNameError
 	}
-	set := n[qtype]
-	if qtype == dns.TypeANY {
-		for _, rrs := range n {
-			set = append(set, rrs...)
+}
+
+// tell adds the RRset of an existing name, its alias, or the proof that there is
+// none. The owner of what a wildcard made is the name asked for.
+func (f *finding) tell(r *dns.Msg, qtype uint16) (next string) {
+	types := []uint16{qtype}
+	switch alias := f.node[dns.TypeCNAME]; {
+	case len(alias) > 0 && qtype != dns.TypeCNAME && qtype != dns.TypeANY && qtype != dns.TypeNSEC && qtype != dns.TypeRRSIG:
+		types, next = []uint16{dns.TypeCNAME}, alias[0].(*dns.CNAME).Target
+	case qtype == dns.TypeANY:
+		types = f.node.types()
+	}
+	before := len(r.Answer)
+	for _, rrtype := range types {
+		r.Answer = append(r.Answer, f.set(r, rrtype)...)
+		extra(r, f.z.addresses(r, targets(f.node[rrtype])))
+	}
+	switch {
+	case len(r.Answer) == before:
+		f.lacking(r)
+	case f.made():
+		f.z.prove(r, func(d denier) []dns.RR { return d.expanded(f.name, f.encloser) })
+	}
+	return next
+}
+
+// set is an RRset of the node with its signatures, owned by the name. No wildcard
+// makes an NSEC record (RFC 4035, section 2.3).
+func (f *finding) set(r *dns.Msg, rrtype uint16) []dns.RR {
+	set := f.node[rrtype]
+	switch {
+	case !f.made():
+		return f.z.with(r, f.node, rrtype)
+	case rrtype == dns.TypeNSEC:
+		return nil
+	}
+	if _, ok := f.z.denier.(compact); ok && secure(r) && len(set) > 0 {
+		return f.z.together(owned(set, f.name)...)
+	}
+	return owned(f.z.with(r, f.node, rrtype), f.name)
+}
+
+func (f *finding) lacking(r *dns.Msg) {
+	r.Ns = append(r.Ns, f.z.negativeSOA(r)...)
+	f.z.prove(r, func(d denier) []dns.RR {
+		if f.made() {
+			return d.noTypeExpanded(f.name, f.encloser)
+		}
+		return d.noType(f.name)
+	})
+}
+
+// secure tells whether the client of r asked for signatures and proofs (RFC 3225).
+func secure(r *dns.Msg) bool {
+	opt := r.IsEdns0()
+	return opt != nil && opt.Do()
+}
+
+// with is an RRset of a node, and its signatures where the client asked for them.
+func (z *Zone) with(r *dns.Msg, n node, rrtype uint16) []dns.RR {
+	set := n[rrtype]
+	if secure(r) && rrtype != dns.TypeRRSIG {
+		set = append(set[:len(set):len(set)], covering(n, rrtype)...)
+	}
+	return set
+}
+
+// covering are the signatures of one type at a node.
+func covering(n node, rrtype uint16) (out []dns.RR) {
+	for _, rr := range n[dns.TypeRRSIG] {
+		if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == rrtype {
+			out = append(out, sig)
 		}
 	}
-	if len(set) == 0 {
-		r.Ns = append(r.Ns, z.negativeSOA())
-		return ""
+	return out
+}
+
+// prove adds what proof says, where the zone is signed and the client asked for it,
+// but no set that the message has.
+func (z *Zone) prove(r *dns.Msg, proof func(denier) []dns.RR) {
+	if z.denier != nil && secure(r) {
+		r.Ns = once(r.Ns, proof(z.denier))
 	}
-	r.Answer = append(r.Answer, owned(set, name)...)
-	extra(r, z.addresses(targets(set)))
-	return ""
 }
 
 // refer makes r a referral to the zone cut at n, unless an alias led here: then
 // the client finds the cut by itself.
-func (z *Zone) refer(r *dns.Msg, n node) {
+func (z *Zone) refer(r *dns.Msg, n node, cut string) {
 	if len(r.Answer) > 0 {
 		return
 	}
 	r.Ns = append(r.Ns, n[dns.TypeNS]...)
-	r.Ns = append(r.Ns, n[dns.TypeDS]...)
-	extra(r, z.addresses(targets(n[dns.TypeNS])))
+	r.Ns = append(r.Ns, z.with(r, n, dns.TypeDS)...)
+	if len(n[dns.TypeDS]) == 0 {
+		z.prove(r, func(d denier) []dns.RR { return d.noType(cut) })
+	}
+	extra(r, z.addresses(r, targets(n[dns.TypeNS])))
 }
 
-// redirect adds a DNAME and the CNAME made of it for name. A name that would
-// grow too long is YXDOMAIN (RFC 6672, section 2.2).
-func redirect(r *dns.Msg, d *dns.DNAME, name string) (next string) {
+// redirect adds the DNAME of a node and the CNAME made of it for name. A name that
+// would grow too long is YXDOMAIN (RFC 6672, section 2.2).
+func (z *Zone) redirect(r *dns.Msg, n node, name string) (next string) {
+	d := n[dns.TypeDNAME][0].(*dns.DNAME)
 	r.Authoritative = true
-	r.Answer = append(r.Answer, d)
+	r.Answer = append(r.Answer, z.with(r, n, dns.TypeDNAME)...)
 	next = strings.TrimSuffix(name, dns.CanonicalName(d.Hdr.Name)) + strings.TrimPrefix(d.Target, ".")
 	if _, ok := dns.IsDomainName(next); !ok {
 		r.Rcode = dns.RcodeYXDomain

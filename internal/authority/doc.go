@@ -10,7 +10,10 @@
 // Tests script a Host by Rules, each of which sees the answer about to be sent
 // and may delay, change or drop it. hostile.go has what honest servers never do.
 //
-// Absent: DNSSEC (zones are served as they are written), zone transfer, update,
-// and any care for hostile clients. Nothing here runs inside the resolver, which
+// A Zone is served as it is written, until Sign signs it (key.go, sign.go, nsec.go,
+// nsec3.go). Signing makes all that a validator needs, out of seeds and times that
+// the caller gives, and has three places where a test makes one thing wrong.
+//
+// Absent: zone transfer, update, and any care for hostile clients. Nothing here runs inside the resolver, which
 // is why it may use miekg/dns's server.
 package authority

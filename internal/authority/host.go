@@ -71,6 +71,11 @@ func (h *Host) exchangeWith(q *dns.Msg, tcp bool, client net.Addr) *Exchange {
 	x := &Exchange{Host: h.addr, Client: addrPort(client), TCP: tcp, Query: q, N: h.queries.Add(1)}
 	h.remember(q.Question[0])
 	x.Reply = answer(h.zones, q)
+	if z := closest(h.zones, dns.CanonicalName(q.Question[0].Name), q.Question[0].Qtype); z != nil {
+		for _, rule := range z.rules {
+			rule(x)
+		}
+	}
 	if rules := h.rules.Load(); rules != nil {
 		for _, rule := range *rules {
 			rule(x)

@@ -101,7 +101,7 @@ func (n *Internet) serverAddrs(nd node) []netip.Addr {
 func (n *Internet) Addrs(name string) []netip.Addr {
 	var out []netip.Addr
 	for _, z := range n.zones {
-		for _, rr := range z.addresses([]string{name}) {
+		for _, rr := range z.addresses(new(dns.Msg), []string{name}) {
 			if a := address(rr); !slices.Contains(out, a) {
 				out = append(out, a)
 			}

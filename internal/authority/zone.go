@@ -17,6 +17,10 @@ type Zone struct {
 	origin string
 	soa    *dns.SOA
 	nodes  map[string]node // by canonical name
+
+	signing *Signing // nil for a zone that is not signed
+	denier  denier
+	rules   []Rule
 }
 
 // ParseZone reads a zone in master file format (RFC 1035, section 5); file names
@@ -71,22 +75,39 @@ func (z *Zone) ensure(name string) node {
 	return n
 }
 
+// Add puts further records into a zone that is not signed yet; it panics on those
+// that are not the zone's.
+func (z *Zone) Add(rrs ...dns.RR) {
+	for _, rr := range rrs {
+		if err := z.add(rr); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// Play makes every server follow these rules, ahead of its own, in what it says of
+// this zone.
+func (z *Zone) Play(rules ...Rule) { z.rules = rules }
+
 // negativeSOA is the SOA of a negative answer: its TTL is what the answer may
 // be cached for (RFC 2308, section 3).
-func (z *Zone) negativeSOA() dns.RR {
-	soa := dns.Copy(z.soa)
-	soa.Header().Ttl = min(z.soa.Hdr.Ttl, z.soa.Minttl)
-	return soa
+func (z *Zone) negativeSOA(r *dns.Msg) (out []dns.RR) {
+	for _, rr := range z.with(r, z.nodes[z.origin], dns.TypeSOA) {
+		rr = dns.Copy(rr)
+		rr.Header().Ttl = z.negativeTTL()
+		out = append(out, rr)
+	}
+	return out
 }
 
 // addresses returns the A and AAAA records of names that the zone holds, glue
-// below its delegations too.
-func (z *Zone) addresses(names []string) []dns.RR {
+// below its delegations too, with the signatures that they have.
+func (z *Zone) addresses(r *dns.Msg, names []string) []dns.RR {
 	var out []dns.RR
 	for _, name := range names {
 		n := z.nodes[dns.CanonicalName(name)]
-		out = append(out, n[dns.TypeA]...)
-		out = append(out, n[dns.TypeAAAA]...)
+		out = append(out, z.with(r, n, dns.TypeA)...)
+		out = append(out, z.with(r, n, dns.TypeAAAA)...)
 	}
 	return out
 }
