@@ -108,8 +108,12 @@ func TestAnExplicitAddressThatFailsIsNotReplaced(t *testing.T) {
 		"\nnet = { 'nosuch' }":            "config:2: bind to 'nosuch@53' neither an IP address nor an interface",
 		"\n\nnet = { net.ens3 }":          "config:3: net = {…}: this machine has no interface 'ens3' with an address",
 		"\nnet.listen(net['br-lan'])":     "config:2: error: net.listen: nil is no address: this machine has no interface 'br-lan' with an address",
-		"net = { net.lo.addr[7] }":        "config:1: net = {…}: the interface 'lo' has no further address than addr[2]",
-		"\nnet.listen(net.lo.addr[7], 5)": "config:2: error: net.listen: nil is no address: the interface 'lo' has no further address than addr[2]",
+		"net = { net.lo.addr[7] }":        "config:1: net = {…}: the interface 'lo' has no addr[7], its last address is addr[2]",
+		"\nnet.listen({ net.ens3 })":      "config:2: net.listen: this machine has no interface 'ens3' with an address",
+		"net.listen({ net.lo.addr[7] })":  "config:1: net.listen: the interface 'lo' has no addr[7], its last address is addr[2]",
+		"\nnet.listen({})":                "config:2: net.listen: no address is named: the list is empty",
+		"net = {\n env.NO_SUCH }":         "net = {…}: no address is named: all that stands there is nil or empty",
+		"\nnet.listen(net.lo.addr[7], 5)": "config:2: error: net.listen: nil is no address: the interface 'lo' has no addr[7], its last address is addr[2]",
 	} {
 		for _, workers := range []int{1, 2} {
 			g := proctest.Launch(t, proctest.Config{Workers: workers, Lua: lua})

@@ -81,7 +81,7 @@ func (s *Server) look() (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, addr := range s.awaitedLocked() {
-		if !present(addr.Addr()) {
+		if !s.present(addr.Addr()) {
 			continue
 		}
 		err := s.startLateLocked(addr)

@@ -69,6 +69,7 @@ type Server struct {
 	limits  *limits.Counters
 	panics  *safe.Group
 	changed func()
+	present func(netip.Addr) bool // await.go
 	// appeared is Options.Appeared.
 	appeared func(addr netip.AddrPort, err error)
 
@@ -116,7 +117,7 @@ func New(h Handler, o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = clock.Real()
 	}
-	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed}
+	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: present}
 	if s.changed == nil {
 		s.changed = func() {}
 	}
