@@ -109,10 +109,9 @@ func (m *maker) answer(set *resolve.Set, rotate uint32) {
 
 // rest adds a section behind the answer.
 func (m *maker) rest(s wire.Section, sets []resolve.Set) {
+	sets = resolve.Shown(sets, m.do)
 	for i := range sets {
-		if t := sets[i].Type; m.do || !wire.IsProof(t) {
-			m.RRset(s, &sets[i].RRset, sets[i].TTL, m.do)
-		}
+		m.RRset(s, &sets[i].RRset, sets[i].TTL, m.do)
 	}
 }
 

@@ -42,9 +42,12 @@ func Prepare(res *resolve.Result) *Prepared {
 		return nil
 	}
 	for section, sets := range [...][]resolve.Set{wire.Answer: res.Answer, wire.Authority: res.Authority, wire.Additional: res.Additional} {
+		if wire.Section(section) != wire.Answer && len(resolve.Shown(sets, false)) < len(sets) {
+			return nil
+		}
 		for i := range sets {
 			s := &sets[i]
-			if len(s.Sigs) > 0 || wire.Section(section) != wire.Answer && wire.IsProof(s.Type) {
+			if len(s.Sigs) > 0 {
 				return nil
 			}
 			for _, data := range s.Data {

@@ -106,16 +106,13 @@ type Outcome struct {
 	Own bool
 }
 
-// hideProofs leaves out what only a client with DO set wants to see beside an
-// answer (RFC 4035, section 3.2.1).
-func (res *Result) hideProofs() {
-	keep := res.Authority[:0:0]
-	for i := range res.Authority {
-		if !wire.IsProof(res.Authority[i].Type) {
-			keep = append(keep, res.Authority[i])
-		}
+// Shown are those of the sets beside an answer that a client sees: without DO none
+// that prove something (RFC 4035, section 3.2.1). sets itself is not changed.
+func Shown(sets []Set, do bool) []Set {
+	if proves := func(s Set) bool { return wire.IsProof(s.Type) }; !do && slices.ContainsFunc(sets, proves) {
+		return slices.DeleteFunc(slices.Clone(sets), proves)
 	}
-	res.Authority = keep
+	return sets
 }
 
 // Result is what the client will be told.

@@ -33,9 +33,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 			accept(layers, r)
 			d.answer(ctx, layers, r)
 		}
-		if !r.DO {
-			r.Result.hideProofs()
-		}
+		r.Result.Authority = Shown(r.Result.Authority, r.DO)
 		for _, l := range layers {
 			if l.Finalize != nil {
 				before := r.snapshot()
