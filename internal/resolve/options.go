@@ -1,6 +1,9 @@
 package resolve
 
-import "kresd/internal/zonecut"
+import (
+	"kresd/internal/digest"
+	"kresd/internal/zonecut"
+)
 
 // Options say how a request or one of its queries is resolved, where an operator,
 // a rule or a script has a say in it. The zero value is the ordinary way. The names
@@ -125,7 +128,7 @@ func bits(kind string, switches ...bool) uint64 {
 	if on == 0 {
 		return 0
 	}
-	return digest(kind, string(rune(on)))
+	return digest.Of(kind, string(rune(on)))
 }
 
 // With is p for those who also differ by n; 0 makes no difference.
@@ -144,7 +147,7 @@ func (p Partition) WithText(text string) Partition {
 	if text == "" {
 		return p
 	}
-	return p.With(digest(text))
+	return p.With(digest.Of(text))
 }
 
 // WithOptions is p for those all of whose requests have certain options, of which
@@ -156,22 +159,10 @@ func (p Partitions) WithOptions(o Options) Partitions {
 // Servers tells sets of servers apart, in whatever order they stand. It is not 0 for
 // any, not even for none.
 func Servers(cut *zonecut.Cut) uint64 {
-	sum := digest("servers")
+	sum := digest.Of("servers")
 	for i := range cut.NS {
 		one := zonecut.Cut{NS: cut.NS[i : i+1]}
-		sum += digest(string(cut.NS[i].Name), string(one.AppendEndpoints(nil)))
+		sum += digest.Of(string(cut.NS[i].Name), string(one.AppendEndpoints(nil)))
 	}
 	return sum
-}
-
-// digest is FNV-1a over texts.
-func digest(texts ...string) uint64 {
-	h := uint64(14695981039346656037)
-	for _, text := range texts {
-		for i := range len(text) {
-			h = (h ^ uint64(text[i])) * 1099511628211
-		}
-		h = (h ^ 0xff) * 1099511628211
-	}
-	return h
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 	"kresd/internal/luapattern"
 )
@@ -78,11 +79,11 @@ func (f Filter) If(conditions ...Condition) Filter {
 // sealed is the filter with its digest. That costs a look at all its names, so it
 // is done once and not whenever the rules change.
 func (f Filter) sealed() Filter {
-	f.digest = mix(digest(kindNames[f.kind]), digest(string(f.common)))
+	f.digest = mix(digest.Of(kindNames[f.kind]), digest.Of(string(f.common)))
 	if f.kind == suffix || f.kind == domains || f.kind == below {
 		f.digest = mix(f.digest, f.names.digest())
 	}
-	f.digest = mix(f.digest, digest(f.pattern))
+	f.digest = mix(f.digest, digest.Of(f.pattern))
 	for _, c := range f.conditions {
 		f.digest = mix(f.digest, c.Digest())
 	}

@@ -1,6 +1,9 @@
 package rules
 
-import "kresd/internal/resolve"
+import (
+	"kresd/internal/digest"
+	"kresd/internal/resolve"
+)
 
 // fingerprint is that of a table. It is carried on when a rule is added. Only
 // when a rule leaves or comes back it has to be made anew, and then not while
@@ -48,7 +51,7 @@ func (f *fingerprint) value(entries []*Entry) uint64 {
 		return 0
 	}
 	if f.stale {
-		f.sum, f.last, f.stale = digest("policy"), 0, false
+		f.sum, f.last, f.stale = digest.Of("policy"), 0, false
 		for _, e := range entries {
 			if !e.Suspended() && !e.deleted.Load() {
 				f.mix(e)
@@ -64,9 +67,9 @@ func (r *Rule) forwards() bool { return r.Pick != nil || r.Action.cut != nil }
 // send a question to different servers.
 func (r *Rule) digest() uint64 {
 	if r.Pick != nil {
-		return digest("function")
+		return digest.Of("function")
 	}
-	h := mix(r.Filter.digest, digest(r.Action.name))
+	h := mix(r.Filter.digest, digest.Of(r.Action.name))
 	if r.Action.cut != nil {
 		h = mix(h, resolve.Servers(r.Action.cut))
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/binary"
 
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 )
 
@@ -35,18 +36,9 @@ func (s *names) at(offset uint32) []byte {
 func (s *names) digest() uint64 {
 	total := uint64(s.n)
 	for at := 0; at < len(s.octets); at += int(s.octets[at]) + 1 {
-		total += digest(string(s.at(uint32(at))))
+		total += digest.Of(string(s.at(uint32(at))))
 	}
 	return total
-}
-
-// digest is FNV-1a: unlike maphash it is the same in every process.
-func digest(text string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := 0; i < len(text); i++ {
-		h = (h ^ uint64(text[i])) * 1099511628211
-	}
-	return h
 }
 
 // mix makes one digest of two, in this order.
@@ -54,5 +46,5 @@ func mix(a, b uint64) uint64 {
 	var buf [16]byte
 	binary.BigEndian.PutUint64(buf[:], a)
 	binary.BigEndian.PutUint64(buf[8:], b)
-	return digest(string(buf[:]))
+	return digest.Of(string(buf[:]))
 }

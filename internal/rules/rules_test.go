@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/resolve"
@@ -249,12 +250,12 @@ func TestAQuestionLooksAtItsOwnRulesOnly(t *testing.T) {
 type network netip.Prefix
 
 func (n network) Holds(s *Subject) bool { return netip.Prefix(n).Contains(s.Client.Addr()) }
-func (n network) Digest() uint64        { return digest(netip.Prefix(n).String()) }
+func (n network) Digest() uint64        { return digest.Of(netip.Prefix(n).String()) }
 
 // holding is what rebinding says about answers.
 type holding netip.Addr
 
-func (h holding) Digest() uint64 { return digest(netip.Addr(h).String()) }
+func (h holding) Digest() uint64 { return digest.Of(netip.Addr(h).String()) }
 func (h holding) Holds(s *Subject) bool {
 	if s.Result == nil {
 		return true

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
@@ -90,7 +91,7 @@ func NewTable(title func(id int, what string) string, changed func()) *Table {
 	if changed == nil {
 		changed = func() {}
 	}
-	t := &Table{title: title, changed: changed, sum: fingerprint{sum: digest("policy")}}
+	t := &Table{title: title, changed: changed, sum: fingerprint{sum: digest.Of("policy")}}
 	t.state.Store(&state{index: newIndex()})
 	return t
 }

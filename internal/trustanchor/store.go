@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 	"kresd/internal/wire"
 )
@@ -220,24 +221,12 @@ func (s *Snapshot) sum() uint64 {
 	for owner, k := range s.Sets {
 		for i := range k.Keys {
 			if key := &k.Keys[i]; key.State.Trusted() {
-				total += digest(string(owner), wire.TypeText(key.Type), string(key.RData))
+				total += digest.Of(string(owner), wire.TypeText(key.Type), string(key.RData))
 			}
 		}
 	}
 	for name := range s.Insecure {
-		total += digest("insecure", string(name))
+		total += digest.Of("insecure", string(name))
 	}
 	return total
-}
-
-// digest is FNV-1a over texts.
-func digest(texts ...string) uint64 {
-	h := uint64(14695981039346656037)
-	for _, text := range texts {
-		for i := 0; i < len(text); i++ {
-			h = (h ^ uint64(text[i])) * 1099511628211
-		}
-		h = (h ^ 0xff) * 1099511628211
-	}
-	return h
 }

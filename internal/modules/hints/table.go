@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 )
 
@@ -98,7 +99,7 @@ func (t *table) add(name dnsname.Name, a netip.Addr) {
 			t.names++
 		}
 		writable(&t.forward, &t.ownForward, name)[name] = append(old, a)
-		t.sum += digest(name, a)
+		t.sum += number(name, a)
 	}
 	rev := reverseName(a)
 	if last, known := t.host(rev); known && last == name {
@@ -149,23 +150,16 @@ func (t *table) remove(name dnsname.Name, a netip.Addr) bool {
 		t.names--
 	}
 	for _, old := range gone {
-		t.sum -= digest(name, old)
+		t.sum -= number(name, old)
 		t.forgetHost(reverseName(old), name)
 	}
 	return true
 }
 
-// digest is a number for an address of a name (FNV-1a).
-func digest(name dnsname.Name, a netip.Addr) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(name) {
-		h = (h ^ uint64(name[i])) * 1099511628211
-	}
+// number tells an address of a name from all others.
+func number(name dnsname.Name, a netip.Addr) uint64 {
 	octets := a.As16()
-	for _, b := range octets {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	return h
+	return digest.Of(string(name), string(octets[:]))
 }
 
 func (t *table) forgetHost(owner, name dnsname.Name) {
