@@ -15,7 +15,7 @@ func (t *stash) answer(req *resolve.Request) {
 	res := &req.Result
 	ttl, ok := answerTTL(req)
 	// A request that may not be joined with others is answered in a way of its own.
-	if !ok || req.Alone || req.Join != "" || !t.c.approved(req) {
+	if !ok || req.Alone || req.Join != "" {
 		return
 	}
 	if t.c.tooMuchProof(res.Authority) {
@@ -50,18 +50,6 @@ func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
 		return true
 	})
 	return count, known
-}
-
-// approved tells whether every Judge lets the answer be kept.
-func (c *Cache) approved(req *resolve.Request) bool {
-	if js := c.judges.Load(); js != nil {
-		for _, j := range *js {
-			if !j(req) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // answerTTL is how long an answer holds: as long as the shortest-lived of its

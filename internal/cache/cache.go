@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"kresd/internal/limits"
-	"kresd/internal/resolve"
 	"kresd/internal/zonecut"
 )
 
@@ -19,7 +18,6 @@ type Cache struct {
 	reorder  atomic.Bool
 	rotation atomic.Uint32
 	hints    atomic.Pointer[zonecut.Cut]
-	judges   atomic.Pointer[[]Judge]
 	counters *limits.Counters
 	n        counts
 	cuts     cuts
@@ -29,11 +27,6 @@ type Cache struct {
 	fasts map[*Fast]struct{}
 	gone  fastCounts // of those that were closed
 }
-
-// A Judge tells whether an answer may be kept for other clients as it is.
-// Layers that look into answers (addresses that are refused, answers made for
-// one view) each give one.
-type Judge func(*resolve.Request) bool
 
 // New is a closed cache; hits of limits are counted in c.
 func New(c *limits.Counters) *Cache {
@@ -121,9 +114,6 @@ func (c *Cache) Rotation() uint32 {
 	}
 	return c.rotation.Add(1)
 }
-
-// SetJudges replaces the judges of answers.
-func (c *Cache) SetJudges(j []Judge) { c.judges.Store(&j) }
 
 // bound forces a TTL into the limits. A TTL of 0 stays 0 if the lower limit
 // lets it: it is not kept.

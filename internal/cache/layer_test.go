@@ -265,22 +265,6 @@ func TestUnfitResultsAreNotKept(t *testing.T) {
 	}
 }
 
-func TestJudges(t *testing.T) {
-	w := newWorld(t)
-	q := question(t, "www.example.", wire.TypeA)
-	res := resultOf(insecure, rrset(t, insecure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04"))
-	w.SetJudges([]Judge{func(r *resolve.Request) bool { return false }})
-	w.answered(q, res)
-	if n, _ := w.Count(); n != 0 {
-		t.Error("kept against a judge")
-	}
-	w.SetJudges(nil)
-	w.answered(q, res)
-	if n, _ := w.Count(); n != 1 {
-		t.Error("not kept without judges")
-	}
-}
-
 func TestTypesPerName(t *testing.T) {
 	w := newWorld(t)
 	for i := range uint16(5000) {
