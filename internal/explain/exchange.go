@@ -15,9 +15,9 @@ func exchanged(step resolve.Step) Line {
 	case resolve.Asking:
 		return Line{"resl", out, asking(s)}
 	case resolve.Chosen:
-		return Line{"nsre", "", "chosen: " + s.Why}
+		return Line{"nsre", "", "chosen: " + because(s.Why)}
 	case resolve.Left:
-		return Line{"nsre", "", "left: " + s.Why}
+		return Line{"nsre", "", "left: " + leftOut(s.Servers)}
 	case resolve.Replied:
 		return Line{"resl", in, replied(s)}
 	case resolve.Silent:

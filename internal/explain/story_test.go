@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kresd/internal/resolve"
+	"kresd/internal/selection"
 	"kresd/internal/wire"
 )
 
@@ -54,7 +55,7 @@ func TestTheTreeFollowsFromSteps(t *testing.T) {
 		step resolve.Step
 	}{
 		{q, resolve.CacheMiss{Question: req.Question}},
-		{q, asking}, {q, resolve.Chosen{Why: "the only one"}}, {q, resolve.Silent{From: addr, Err: resolve.ErrTimeout}},
+		{q, asking}, {q, resolve.Chosen{Why: selection.Reason{Ground: selection.OnlyServer}}}, {q, resolve.Silent{From: addr, Err: resolve.ErrTimeout}},
 		{q, resolve.LookupRefused{NS: sub.Name, Err: resolve.ErrDepth}},
 		{sub, asking}, {sub, resolve.Replied{From: addr, Reply: resolve.Reply{Msg: &wire.Msg{}}}}, {sub, resolve.Concluded{Outcome: &resolve.Outcome{Kind: resolve.NoData}}},
 		{sub, resolve.AddressNotFound{NS: sub.Name}},

@@ -13,6 +13,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/resolve"
+	"kresd/internal/selection"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -80,8 +81,8 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.WaitsForLate{}, "resl nobody is left to ask, waiting for late answers"},
 		{resolve.Asking{To: ns, Question: question, Timeout: 400 * time.Millisecond}, "resl => ns.example. (192.0.2.1) of example. by UDP: www.example. A, waiting 400ms"},
 		{resolve.Asking{To: resolve.Peer{By: resolve.ByForwardRule, Addr: at("192.0.2.9:5353")}, Question: question, How: resolve.Server{TCP: true, NoEDNS: true, NoCase: true}}, "resl => forwarder 192.0.2.9#5353 by TCP, without EDNS, letter case as it is: www.example. A"},
-		{resolve.Chosen{Why: "the only one"}, "nsre chosen: the only one"},
-		{resolve.Left{Why: "192.0.2.2 is silent"}, "nsre left: 192.0.2.2 is silent"},
+		{resolve.Chosen{Why: selection.Reason{Ground: selection.OnlyServer}}, "nsre chosen: the only one"},
+		{resolve.Left{Servers: []selection.LeftOut{{Addr: netip.MustParseAddr("192.0.2.2")}}}, "nsre left: 192.0.2.2 is silent"},
 		{resolve.Explored{To: resolve.Peer{By: resolve.ByStubRule, Addr: at("192.0.2.9:53")}}, "resl besides stub server 192.0.2.9 is asked, to learn about it"},
 		{resolve.Replied{From: ns.Addr, Reply: resolve.Reply{Msg: &wire.Msg{Answer: make([]wire.RR, 2)}, Size: 99, RTT: 12345 * time.Microsecond}}, "resl <= answer from 192.0.2.1 by UDP: NOERROR, 2 answer, 0 authority, 0 additional, 99 octets in 12.3ms"},
 		{resolve.Silent{From: ns.Addr, Err: resolve.ErrOverdue}, "resl <= nothing from 192.0.2.1 by UDP yet; a late answer will be taken"},

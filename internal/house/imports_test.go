@@ -39,7 +39,7 @@ var allowed = map[string]string{
 	"roothints":   "dnsname zonecut",
 	"servertable": "clock limits",
 	"selection":   "dnsname zonecut limits clock servertable",
-	"explain":     "dnsname ede limits rank resolve wire zonecut",
+	"explain":     "dnsname ede limits rank resolve selection wire zonecut",
 	"iterate":     "dnsname rank wire zonecut resolve limits",
 	"validate":    "dnsname trustanchor rank wire resolve",
 	"reply":       "ede dnsname wire resolve limits transport",

@@ -300,7 +300,7 @@ func (s *solver) tellAsking(q *Query, c selection.Choice) {
 		why, left := s.cfg.Servers.Explain(s.want(q), c)
 		s.r.Tell(q, Asking{To: peer(q, c), How: q.Server, Question: q.Asked, Timeout: c.Timeout})
 		s.r.Tell(q, Chosen{why})
-		if left != "" {
+		if len(left) > 0 {
 			s.r.Tell(q, Left{left})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/selection"
 	"kresd/internal/zonecut"
 )
 
@@ -119,9 +120,10 @@ type (
 		Question Question
 		Timeout  time.Duration
 	}
-	// Chosen tells why the server was chosen, and Left why others were not.
-	Chosen struct{ Why string }
-	Left   struct{ Why string }
+	// Chosen tells why the server was chosen, and Left which others were not, for a
+	// reason other than their speed.
+	Chosen struct{ Why selection.Reason }
+	Left   struct{ Servers []selection.LeftOut }
 	// Explored tells that another server is asked besides, only to learn about it.
 	Explored struct{ To Peer }
 	// Replied tells what the server's message looks like.

@@ -1,17 +1,59 @@
 package selection
 
 import (
-	"fmt"
-	"strings"
+	"net/netip"
 	"time"
 )
 
-// explained is how many servers that were left Explain names.
-const explained = 4
+// A Reason says why a server was chosen. Package explain has words for it.
+type Reason struct {
+	Ground Ground
+	// Of is how many servers were as fit as this one, itself included.
+	Of int
+	// Resort and Confirm are those of the Choice.
+	Resort, Confirm bool
+	// Known tells that the server has answered before, and Expected after what time
+	// it should answer then.
+	Known    bool
+	Expected time.Duration
+}
 
-// Explain tells in words why c was chosen among the servers of w, and why others
-// were left. It is for people who read along, and looks at everything again.
-func (s *Selector) Explain(w Want, c Choice) (why, left string) {
+// A Ground is what decided for a server.
+type Ground uint8
+
+// Grounds.
+const (
+	AskedAgain   Ground = iota // the one that has just answered is asked once more
+	OnlyServer                 // the zone has no other
+	OnlyLeft                   // the others have been tried
+	BestLeft                   // it has its faults, and the others have worse ones
+	SilentTried                // none answers at present: whether this one does is found out
+	NothingKnown               // as little is known of it as of the others
+	ToLearn                    // another is faster, as far as is known
+	Fastest
+)
+
+// LeftOut is a server that is less fit than the chosen one, and why.
+type LeftOut struct {
+	Addr  netip.Addr
+	Fault Fault
+}
+
+// A Fault is what makes a server less fit than others.
+type Fault uint8
+
+// Faults.
+const (
+	IsSilent      Fault = iota
+	FailedQuery         // it failed this query several times
+	UselessInZone       // its answers are of no use for the zone
+	FamilyBroken        // its address is of a family that does not work here
+)
+
+// Explain says why c was chosen among the servers of w, and which others were left
+// for a reason other than their speed. It is for people who read along, and looks at
+// everything again.
+func (s *Selector) Explain(w Want, c Choice) (Reason, []LeftOut) {
 	all := s.candidates(w, nil)
 	equals, known, least := 0, 0, time.Duration(0)
 	var chosen *candidate
@@ -21,7 +63,7 @@ func (s *Selector) Explain(w Want, c Choice) (why, left string) {
 		}
 	}
 	if chosen == nil {
-		return "asked again", ""
+		return Reason{Ground: AskedAgain}, nil
 	}
 	for i := range all {
 		if o := &all[i]; o.class == chosen.class {
@@ -33,71 +75,45 @@ func (s *Selector) Explain(w Want, c Choice) (why, left string) {
 			}
 		}
 	}
-	why = because(chosen, c, equals, known, least)
-	if w.Tried.Any() { // those that are out of the question are not among all
-		why = strings.Replace(why, "the only one", "the only one that is left", 1)
-	}
-	return why, leave(all, chosen)
-}
-
-func because(chosen *candidate, c Choice, equals, known int, least time.Duration) string {
-	var why string
+	r := Reason{Of: equals, Resort: c.Resort, Confirm: c.Confirm, Known: chosen.Known, Expected: chosen.score}
 	switch {
 	case chosen.class == silent:
-		why = "it was silent lately and is tried once more"
-	case equals == 1 && chosen.class == fit:
-		why = "the only one"
+		r.Ground = SilentTried
+	case equals == 1 && chosen.class != fit:
+		r.Ground = BestLeft
+	case equals == 1 && w.Tried.Any(): // those that are out of the question are not among all
+		r.Ground = OnlyLeft
 	case equals == 1:
-		why = "the best that is left"
+		r.Ground = OnlyServer
 	case known == 0:
-		why = fmt.Sprintf("one of %d of which nothing is known", equals)
+		r.Ground = NothingKnown
 	case chosen.score > least+near:
-		why = fmt.Sprintf("not the fastest of %d, to learn about it", equals)
+		r.Ground = ToLearn
 	default:
-		why = fmt.Sprintf("the fastest of %d", equals)
+		r.Ground = Fastest
 	}
-	switch {
-	case c.Resort:
-		why += ", by TCP since nothing came by UDP"
-	case c.Confirm:
-		why += ", by TCP to learn whether it knows EDNS"
-	}
-	if chosen.Known {
-		why += fmt.Sprintf("; it is expected in %v", chosen.score.Round(10*time.Microsecond))
-	}
-	return why
+	return r, leftOut(all, chosen)
 }
 
-// leave names servers that were left for a reason other than their speed.
-func leave(all []candidate, chosen *candidate) string {
-	var out []string
-	more := 0
+// leftOut are the candidates that are less fit than the chosen one.
+func leftOut(all []candidate, chosen *candidate) (out []LeftOut) {
 	for i := range all {
-		o := &all[i]
-		if o.class <= chosen.class {
-			continue
+		if o := &all[i]; o.class > chosen.class {
+			out = append(out, LeftOut{o.Addr.Addr(), faultOf(o.class)})
 		}
-		if len(out) == explained {
-			more++
-			continue
-		}
-		out = append(out, o.Addr.Addr().String()+" "+reason(o.class))
 	}
-	if more > 0 {
-		out = append(out, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(out, ", ")
+	return out
 }
 
-// reason is what a class says about a server.
-func reason(class int) string {
+// faultOf is what a class says about a server.
+func faultOf(class int) Fault {
 	switch class {
 	case failing:
-		return "failed this question several times"
+		return FailedQuery
 	case lame:
-		return "is of no use for the zone"
+		return UselessInZone
 	case brokenFamily:
-		return "is of a family that does not work here"
+		return FamilyBroken
 	}
-	return "is silent"
+	return IsSilent
 }
