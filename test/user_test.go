@@ -58,3 +58,39 @@ func TestACacheOpenedBeforeUserSaysWhatToMove(t *testing.T) {
 		}
 	}
 }
+
+// Root that opens a cache of the user whom it becomes is about to be the owner: at no
+// start is anybody warned of the owner of that directory, nor of files that are the
+// user's. A directory that stays somebody else's is named once.
+func TestTheOwnerOfTheCacheIsNoMatterBeforeUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	const nobody = 65534
+	at := proctest.FreePort(t)
+	dir, cache := proctest.RunDir(t), proctest.RunDir(t)
+	for _, d := range []string{dir, cache} {
+		if err := os.Chown(d, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func(lua string) string {
+		g := proctest.Start(t, proctest.Config{Dir: dir, Addr: at, Workers: 2, Lua: "net.listen('" + at.Addr().String() + "', " + strings.Split(at.String(), ":")[1] + ")\n" + lua})
+		if _, err := g.Stop(); err != nil {
+			t.Error(err)
+		}
+		return g.Log()
+	}
+	start("user('nobody')\ncache.open(10*MB, 'lmdb://" + cache + "')\n")
+	for range 2 {
+		if got := start("cache.open(10*MB, 'lmdb://" + cache + "')\nuser('nobody')\n"); strings.Contains(got, "belong") {
+			t.Errorf("a start that becomes the owner warns of it:\n%s", got)
+		}
+	}
+	got := start("cache.open(10*MB, 'lmdb://" + cache + "')\n")
+	for _, want := range []string{"run directory '" + dir + "' belongs to user 65534, not to 0", "cache directory '" + cache + "' belongs to user 65534, not to 0"} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("want once %q:\n%s", want, got)
+		}
+	}
+}

@@ -101,6 +101,8 @@ type Cache interface {
 	IsOpen() bool
 	Size() int64
 	URI() string
+	// FilesOf tells whether the files of the open cache belong to a user.
+	FilesOf(uid int) bool
 	Count() (int, error)
 	TTLs() (lo, hi uint32)
 	SetTTLs(lo, hi uint32)

@@ -56,7 +56,7 @@ func installSystem(d *Daemon) {
 				if err := becomeUser(d.Process, name, group); err != nil {
 					return err
 				}
-				if d.Cache.IsOpen() && os.Geteuid() != before && d.Process.ID() == 0 {
+				if d.Cache.IsOpen() && os.Geteuid() != before && d.Process.ID() == 0 && !d.Cache.FilesOf(os.Geteuid()) {
 					d.Log.Warn(cacheBeforeUser(d.cacheOpened, c.Position(), name, before))
 				}
 				return c.Return(true)

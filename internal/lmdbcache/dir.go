@@ -21,7 +21,7 @@ const (
 
 // prepareDir makes the directory if need be and refuses one that others could
 // play with: a symbolic link, or one that everybody may write to.
-func prepareDir(dir string, warn func(string)) error {
+func prepareDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -36,9 +36,6 @@ func prepareDir(dir string, warn func(string)) error {
 		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is not a directory")}
 	case st.Mode().Perm()&0o002 != 0:
 		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is writable by everybody")}
-	}
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-		warn(fmt.Sprintf("cache directory %s belongs to user %d", dir, sys.Uid))
 	}
 	return plainFiles(dir)
 }

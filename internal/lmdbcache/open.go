@@ -81,7 +81,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	opts.fill()
 	dir = filepath.Clean(dir)
-	if err := prepareDir(dir, opts.Warn); err != nil {
+	if err := prepareDir(dir); err != nil {
 		return nil, fmt.Errorf("cache directory: %w", err)
 	}
 	leave, err := openGate(dir, gateTime)

@@ -100,7 +100,7 @@ func check(dir string, fd int) (warnings []string, err error) {
 		return nil, refusal(dir, fmt.Errorf("everybody may write to it (mode %04o); use a directory of its own", st.Mode&0o7777))
 	}
 	if os.Geteuid() != 0 { // root may be about to become the owner, see OwnerWarning
-		warnings = ownerWarning(dir, int(st.Uid))
+		warnings = ownerWarning("run", dir, int(st.Uid))
 	}
 	return warnings, nil
 }
@@ -108,20 +108,34 @@ func check(dir string, fd int) (warnings []string, err error) {
 // OwnerWarning says that the working directory belongs to somebody else than this
 // process, which matters once the process has become the user that it stays.
 func OwnerWarning() []string {
-	var st unix.Stat_t
-	if unix.Stat(".", &st) != nil {
-		return nil
-	}
 	dir, _ := os.Getwd()
-	return ownerWarning(dir, int(st.Uid))
+	return foreign("run", dir)
 }
 
-func ownerWarning(dir string, owner int) []string {
+// CacheOwnerWarning is OwnerWarning for the directory of a cache, unless that is the
+// working directory.
+func CacheOwnerWarning(dir string) []string {
+	here, err := os.Stat(".")
+	if there, err2 := os.Stat(dir); err != nil || err2 != nil || os.SameFile(here, there) {
+		return nil
+	}
+	return foreign("cache", dir)
+}
+
+func foreign(what, dir string) []string {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return nil
+	}
+	return ownerWarning(what, dir, int(st.Uid))
+}
+
+func ownerWarning(what, dir string, owner int) []string {
 	uid := os.Geteuid()
 	if owner == uid {
 		return nil
 	}
-	return []string{fmt.Sprintf("run directory '%s' belongs to user %d, not to %d who runs this process", dir, owner, uid)}
+	return []string{fmt.Sprintf("%s directory '%s' belongs to user %d, not to %d who runs this process", what, dir, owner, uid)}
 }
 
 // UsableBy says why a user who is about to take over could not live in the

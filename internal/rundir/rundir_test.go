@@ -265,4 +265,17 @@ func TestRootIsWarnedOfAForeignDirectoryLaterOnly(t *testing.T) {
 	if w := OwnerWarning(); len(w) != 1 || !strings.Contains(w[0], "belongs to user 65534, not to 0") {
 		t.Errorf("OwnerWarning: %q", w)
 	}
+	if w := CacheOwnerWarning(dir); len(w) != 0 {
+		t.Errorf("the run directory is told of as that of the cache, too: %q", w)
+	}
+	cache := t.TempDir()
+	if w := CacheOwnerWarning(cache); len(w) != 0 {
+		t.Errorf("CacheOwnerWarning of an own directory: %q", w)
+	}
+	if err := os.Chown(cache, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if w := CacheOwnerWarning(cache); len(w) != 1 || !strings.Contains(w[0], "cache directory '"+cache+"' belongs to user 65534, not to 0") {
+		t.Errorf("CacheOwnerWarning: %q", w)
+	}
 }

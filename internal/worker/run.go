@@ -84,8 +84,11 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	if err := w.configureUnlessEnded(signals); err != nil {
 		return err
 	}
-	if os.Geteuid() == 0 && w.o.Link.ID() == 0 { // others were warned before (rundir.Enter)
-		w.warn(rundir.OwnerWarning())
+	if w.o.Link.ID() == 0 {
+		if os.Geteuid() == 0 { // others were warned before (rundir.Enter)
+			w.warn(rundir.OwnerWarning())
+		}
+		w.storage.warnOfOwner()
 	}
 	if err := w.applyDefaults(); err != nil {
 		return err

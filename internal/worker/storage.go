@@ -19,6 +19,7 @@ import (
 	"kresd/internal/lmdbcache"
 	"kresd/internal/logging"
 	"kresd/internal/resolve"
+	"kresd/internal/rundir"
 	"kresd/internal/safe"
 )
 
@@ -45,6 +46,7 @@ type storage struct {
 	dir     string
 	size    int64
 	touched bool // somebody opened or closed a cache, so no default is opened
+	stays   bool // this process has become the user that it stays, and warns of other owners
 	epoch   int  // begins anew with each cache that somebody opened or closed
 
 	examined bool // the suspicion against the cache of the predecessor is settled
@@ -61,7 +63,56 @@ func (s *storage) Open(size int64, uri, dir string) error {
 	defer s.mu.Unlock()
 	s.touched = true
 	s.epoch++
-	return s.openLocked(size, uri, abs)
+	if err := s.openLocked(size, uri, abs); err != nil {
+		return err
+	}
+	if s.stays {
+		s.warnOfOwnerLocked()
+	}
+	return nil
+}
+
+// warnOfOwner warns of a directory of the open cache, and of later ones, that belongs
+// to somebody else. Before the configuration has run, this process may be about to
+// become that owner.
+func (s *storage) warnOfOwner() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stays = true
+	if s.store != nil {
+		s.warnOfOwnerLocked()
+	}
+}
+
+func (s *storage) warnOfOwnerLocked() {
+	for _, line := range rundir.CacheOwnerWarning(s.dir) {
+		s.log.Warn(line)
+	}
+}
+
+// FilesOf implements bindings.Cache.
+func (s *storage) FilesOf(uid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range lmdbcache.Files() {
+		if owner, ok := ownerOf(filepath.Join(s.dir, name)); ok && owner != uid {
+			return false
+		}
+	}
+	return true
+}
+
+// ownerOf is the user that a file belongs to; not ok: there is no such file.
+func ownerOf(path string) (uid int, ok bool) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
 }
 
 func (s *storage) openLocked(size int64, uri, dir string) error {
@@ -95,13 +146,9 @@ func notOurs(dir string, err error) error {
 		return err
 	}
 	for _, name := range lmdbcache.Files() {
-		info, statErr := os.Lstat(filepath.Join(dir, name))
-		if statErr != nil {
-			continue
-		}
-		if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+		if owner, ok := ownerOf(filepath.Join(dir, name)); ok && owner != os.Geteuid() {
 			return fmt.Errorf("%w: %s belongs to user %d, and this process is user %d; chown %s to that user, and where a configuration opens the cache (cache.open, cache.size, cache = {…}) above user(), move that line below it",
-				err, name, owner.Uid, os.Geteuid(), strings.Join(lmdbcache.Files(), " and "))
+				err, name, owner, os.Geteuid(), strings.Join(lmdbcache.Files(), " and "))
 		}
 	}
 	return err
