@@ -41,6 +41,8 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"package.path = '' local http = require('socket.http')":  "package 'socket.http' is not in this version",
 		"package.path = '' require('ltn12').sink.file()":         "package 'ltn12' is not in this version",
 		"require('kres_modules.dns64')":                          "module 'dns64' is not in this version",
+		"local f = net.tls f('a.crt')":                           "net.tls is not in this version",
+		"local a, f = 1, 2 f = net.tls_client; f.x = 1":          "net.tls_client is not in this version",
 		"modules.load('dns64')":                                  "module 'dns64' is not in this version",
 		"modules.load('rebinding < iterate')":                    "module 'rebinding' is not in this version",
 		"modules = { predict = { window = 15 } }":                "module 'predict' is not in this version",
@@ -69,6 +71,8 @@ func TestAbsentNamesCanBeAskedFor(t *testing.T) {
 func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
 	w := newWorld(t)
 	w.expectFile("if net.tls then return end\nlocal t = {}\nt.tls()", "config:3: attempt to call field 'tls' (a nil value)")
+	w.expectFile("local f, g = net.tls\ng()", "config:2: attempt to call local 'g' (a nil value)")
+	w.expectFile("local f = net.tls\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
 	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
 	w.expectFile("view = { addr = function() end }\nview:addr()", "")
 }

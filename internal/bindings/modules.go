@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -76,7 +75,7 @@ func (m *modules) unknown(name string, err error) error {
 	if file != "" {
 		return fmt.Errorf("module '%s' is written in Lua, in %s: modules in Lua are not in this version", name, file)
 	}
-	return fmt.Errorf("%w; looked in %s", err, strings.Join(tried, ", "))
+	return fmt.Errorf("%w; looked for %s", err, script.Places(name, tried))
 }
 
 func (m *modules) unload(name string) error {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -339,6 +340,28 @@ func (b bomb) Eval(ctx context.Context, chunk string, echo io.Writer) (string, b
 		panic(chunk)
 	}
 	return b.toy.Eval(ctx, chunk, echo)
+}
+
+// A command that waits for more than ConsoleWaitTime is ended, and is told so.
+func TestACommandThatWaitsTooLongIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := &session{eval: waiting{}, out: &out, errOut: &out}
+		if err := s.run(context.Background(), "wait"); err != nil {
+			t.Fatal(err)
+		}
+		if want := "the command was ended: it took longer than 30s with all that it waited for\n> "; out.String() != want {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+	})
+}
+
+// waiting runs commands that wait for good.
+type waiting struct{ toy }
+
+func (waiting) Eval(ctx context.Context, _ string, _ io.Writer) (string, bool) {
+	<-ctx.Done()
+	return context.Cause(ctx).Error(), true
 }
 
 type syncBuffer struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"syscall"
@@ -18,9 +19,10 @@ import (
 // in pieces has its pieces closer together.
 const quietTime = 3 * time.Second
 
-// evalTime bounds one command with its wait for its turn and for map().
-// The time that it runs is bounded by the evaluator.
-const evalTime = 6 * limits.ConsoleRunTime
+// errOverdue ends a command that takes too long with its wait for its turn, for
+// map() and for whatever it waits for itself. The time that it runs is bounded by the
+// evaluator.
+var errOverdue = fmt.Errorf("the command was ended: it took longer than %v with all that it waited for", limits.ConsoleWaitTime)
 
 // binaryCommand switches a connection to length-prefixed results.
 const binaryCommand = "__binary"
@@ -136,7 +138,7 @@ func (s *session) run(ctx context.Context, chunk string) error {
 	var printed echo
 	out, isErr := "", false
 	if strings.TrimSpace(chunk) != "" {
-		ctx, cancel := context.WithTimeout(ctx, evalTime)
+		ctx, cancel := context.WithTimeoutCause(ctx, limits.ConsoleWaitTime, errOverdue)
 		defer cancel()
 		out, isErr = s.eval.Eval(ctx, chunk, &printed)
 	}

@@ -206,7 +206,7 @@ func (r *Relay) handOver(ctx context.Context, p *peer, expr string) ([]Result, e
 	case errors.As(err, &failed):
 		return nil, failed
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 	return nil, ErrUnknown
 }

@@ -115,7 +115,7 @@ func (r *Relay) lead(ctx context.Context, expr string) ([]Result, error) {
 	select {
 	case <-r.turn:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 	defer func() { r.turn <- struct{}{} }()
 	return r.collect(context.WithoutCancel(ctx), expr), nil

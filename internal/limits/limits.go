@@ -226,6 +226,7 @@ const (
 	ConsoleLine      = 64 << 10
 	ConsoleOutput    = 1 << 20
 	ConsoleRunTime   = 5 * time.Second
+	ConsoleWaitTime  = 30 * time.Second // of a command, with all that it waits for
 	EventRunTime     = 60 * time.Second // of a timer's callback, which nobody can interrupt
 	ConsoleWrite     = 2 * time.Second
 	MapPerWorker     = 2 * time.Second

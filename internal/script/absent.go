@@ -19,30 +19,31 @@ type Absent struct {
 // absences are the absent names and where each was read last.
 type absences struct {
 	Absent
-	reads map[string]missedRead // by the last part of the name
+	sources *sources
+	reads   map[string]missedRead // by the last part of the name
 }
 
 // errorWord begins what objects of the resolver refuse.
 const errorWord = "error: "
 
 // A missedRead is a read of an absent name.
-type missedRead struct{ where, told string }
+type missedRead struct{ name, where, told string }
 
 // note remembers that the code at a place read a name that does not exist, if it is
 // one of the absent names.
 func (a *absences) note(name string, where func() string) {
 	if told, known := a.Names[name]; known {
-		a.reads[name[strings.LastIndexByte(name, '.')+1:]] = missedRead{where(), told}
+		a.reads[name[strings.LastIndexByte(name, '.')+1:]] = missedRead{name, where(), told}
 	}
 }
 
-// nilUsed is the machine's message about a nil that was called or indexed: where,
-// and the last part of its name.
-var nilUsed = regexp.MustCompile(`^(.*:\d+: )attempt to (?:call|index) \w+ '(\w+)' \(a nil value\)`)
+// nilUsed is the machine's message about a nil that was called or indexed: where, of
+// what kind, and the last part of its name.
+var nilUsed = regexp.MustCompile(`^(.*:\d+: )attempt to (?:call|index) (\w+) '(\w+)' \(a nil value\)`)
 
 // explain makes of the machine's message about a nil one about the absent name that
-// was read at the same place. A field of the same name in a script's own table keeps
-// the machine's message: then ok is false.
+// was read at the same place, or that a variable was given. A field of the same name in
+// a script's own table keeps the machine's message: then ok is false.
 func (a *absences) explain(msg string) (better string, ok bool) {
 	if len(a.reads) == 0 {
 		return "", false
@@ -51,13 +52,31 @@ func (a *absences) explain(msg string) (better string, ok bool) {
 	if m == nil {
 		return "", false
 	}
-	read, ok := a.reads[m[2]]
-	if !ok || read.where != m[1] {
+	read, ok := a.reads[m[3]]
+	if ok = ok && read.where == m[1]; !ok && m[2] != "field" && m[2] != "method" {
+		read, ok = a.given(m[3], m[1])
+	}
+	if !ok {
 		return "", false
 	}
-	where := read.where
+	where := m[1]
 	if strings.HasPrefix(where, "[string ") {
 		where = "" // a command stands before the reader's eyes
 	}
 	return where + errorWord + read.told + msg[len(m[0]):], true
+}
+
+// given finds the absent name that a variable of the chunk was given, in a line such
+// as "local f = net.tls".
+func (a *absences) given(variable, where string) (missedRead, bool) {
+	for _, read := range a.reads {
+		if chunkOf(read.where) != chunkOf(where) {
+			continue
+		}
+		assigned := regexp.MustCompile(`(?:^|;|[^,\s]\s+)` + variable + `\s*=\s*` + regexp.QuoteMeta(read.name) + `\b`)
+		if assigned.MatchString(a.sources.line(read.where)) {
+			return read, true
+		}
+	}
+	return missedRead{}, false
 }

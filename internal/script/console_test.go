@@ -48,6 +48,9 @@ func repeat(s string, n int) (out string) {
 func TestConsoleErrors(t *testing.T) {
 	vm, _ := newVM(t)
 	expect(t, vm,
+		[2]string{"1 +", "ERROR [string \"1 +\"]:1: unexpected symbol near <eof>"},
+		[2]string{"for x", "ERROR [string \"for x\"]:1: '=' or 'in' expected near <eof>"},
+		[2]string{"for x\n", "ERROR [string \"for x\"]:1: '=' or 'in' expected near <eof>"},
 		[2]string{"x = = 1", "ERROR [string \"x = = 1\"]:1: unexpected symbol near '='…"},
 		[2]string{"foo bar", "ERROR [string \"foo bar\"]:1: …"},
 		[2]string{"error('boom')", "ERROR [string \"error('boom')\"]:1: boom"},

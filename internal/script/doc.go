@@ -30,7 +30,7 @@
 //     more of it is needed).
 //   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
 //     value kept), value.go (values in and out), errors.go, keyorder.go (in which
-//     order a table was written), call.go (a function of ours, and one call of it).
+//     order a table was written), syntax.go (which line lacks something), call.go (a function of ours, and one call of it).
 //   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
 //     each other), turn.go (who has the machine while code waits), jobs.go (work from
 //     outside), callback.go (a kept function is called).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -48,7 +49,7 @@ func (s *Session) command(c *Call, text string) (reading, error) {
 	for _, r := range readings(text) {
 		keeps, err := s.compile(c.l, r.text, commandName(text))
 		if err != nil {
-			if wrong == nil || !r.value {
+			if wrong == nil || !r.value && !strings.HasSuffix(wrong.Error(), "near <eof>") { // that reading fits as far as the text goes
 				wrong = err
 			}
 			continue

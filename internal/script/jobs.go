@@ -55,7 +55,7 @@ func (vm *VM) submit(ctx context.Context, q *queue, job func() error) error {
 		return err
 	case <-ctx.Done():
 		if state.CompareAndSwap(waiting, given) {
-			return ctx.Err()
+			return endOf(ctx)
 		}
 	case <-vm.ended:
 		if state.CompareAndSwap(waiting, given) {

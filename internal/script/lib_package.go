@@ -27,6 +27,8 @@ func (vm *VM) fixPackage(l *lua.State) {
 	l.PushString(strings.Replace(path, "./?.lua", luaPath, 1)) // LUA_PATH may have put other places beside the default
 	l.SetField(-2, "path")
 	l.Field(-1, "searchers")
+	vm.pushFunc(l, Func{Name: "package.searchers[1]", Args: "name", Min: 1, Fn: searchPreload})
+	l.RawSetInt(-2, 1)
 	vm.pushFunc(l, Func{Name: "package.searchers[2]", Args: "name", Min: 1, Fn: searchLua})
 	l.RawSetInt(-2, 2)
 	l.SetField(-2, "loaders")
@@ -84,6 +86,18 @@ func (vm *VM) ModuleFile(name string) (file string, tried []string) {
 	return file, tried
 }
 
+// searchPreload looks for a module in package.preload. The text that it returns where
+// there is none begins what require says, and searchLua's goes on with it.
+func searchPreload(c *Call) error {
+	l, name := c.l, c.String(1)
+	l.Field(lua.RegistryIndex, "_PRELOAD")
+	l.Field(-1, name)
+	if l.IsNil(-1) {
+		return c.Return("there is no package.preload['" + name + "']")
+	}
+	return c.multi(l.Top())
+}
+
 // searchLua looks for a module's file in package.path.
 func searchLua(c *Call) error {
 	l, name := c.l, c.String(1)
@@ -91,14 +105,12 @@ func searchLua(c *Call) error {
 	if err != nil {
 		return err
 	}
-	var tried strings.Builder
 	for _, file := range files {
 		if !readable(file) {
-			tried.WriteString("\n\tno file '" + file + "'")
 			continue
 		}
 		if err := c.vm.loadFile(l, file); err != nil {
-			return Usage("error loading module '" + name + "' from file '" + file + "':\n\t" + err.Error())
+			return Usage("error loading module '" + name + "' from file '" + file + "': " + err.Error())
 		}
 		l.PushString(file)
 		return c.multi(l.Top() - 1)
@@ -106,7 +118,27 @@ func searchLua(c *Call) error {
 	if told, absent := c.vm.absent.Packages[name]; absent {
 		return errors.New(errorWord + told)
 	}
-	return c.Return(tried.String())
+	return c.Return(", and none of " + Places(name, files))
+}
+
+// Places lists the files that a module may be, in few words: the names once, and the
+// directories.
+func Places(module string, files []string) string {
+	var names, dirs []string
+	path := "/" + strings.ReplaceAll(module, ".", "/")
+	for _, file := range files {
+		at := max(strings.LastIndex(file, path), 0)
+		if dir := file[:at]; !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+		if name := strings.TrimPrefix(file[at:], "/"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names)*len(dirs) != len(files) {
+		return strings.Join(files, ", ")
+	}
+	return strings.Join(names, ", ") + " in " + strings.Join(dirs, ", ")
 }
 
 // SetModuleDir puts dir/?.lua and dir/?/init.lua in front of the path of

@@ -113,7 +113,9 @@ func upvalueNames(l *lua.State) (names []string) {
 // load compiles text and pushes the function. Bytecode is refused.
 func (vm *VM) load(l *lua.State, text, chunk string) error {
 	if err := lua.LoadBuffer(l, text, chunk, "t"); err != nil {
-		return popError(l)
+		e := popError(l)
+		e.Message = placeSyntaxError(e.Message, text, chunk)
+		return e
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func New(o Options) (*VM, error) {
 		protected:  map[string]*object{},
 		classes:    map[*Class]*Ref{},
 		sources:    newSources(),
-		absent:     absences{reads: map[string]missedRead{}},
 	}
+	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
 	vm.now = vm.newThread()
 	if err := vm.enter(setup{}, func(c *Call) error {
 		vm.openLibraries(c.l)

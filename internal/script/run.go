@@ -1,6 +1,7 @@
 package script
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func (vm *VM) overdue() error {
 		return nil
 	}
 	if r.budget > 0 && time.Since(r.since) > r.budget {
-		return fmt.Errorf("ran longer than %v", r.budget)
+		return fmt.Errorf("ended: it ran longer than %v", r.budget)
 	}
 	select {
 	case <-vm.closed:
@@ -37,10 +38,32 @@ func (vm *VM) overdue() error {
 	default:
 	}
 	if r.ctx != nil && r.ctx.Err() != nil {
-		return errors.New("interrupted")
+		return endOf(r.ctx)
 	}
 	return nil
 }
+
+// endOf says why a context ended, in words for whoever reads the message.
+func endOf(ctx context.Context) error {
+	switch err := context.Cause(ctx); err {
+	case context.Canceled:
+		return ended{"interrupted", err}
+	case context.DeadlineExceeded:
+		return ended{"ended: it took longer than it may", err}
+	default:
+		return err
+	}
+}
+
+// ended is the end of a context in words.
+type ended struct {
+	words string
+	cause error
+}
+
+func (e ended) Error() string { return e.words }
+
+func (e ended) Unwrap() error { return e.cause }
 
 // enter runs body as an evaluation and returns its error, or the Lua error
 // that was raised inside.

@@ -1,5 +1,10 @@
 package script
 
+import (
+	"strconv"
+	"strings"
+)
+
 // sources keeps the text of chunks, for the order of keys in a table that was
 // written there.
 type sources struct {
@@ -21,4 +26,25 @@ func (s *sources) add(chunk, text string) {
 		delete(s.text, s.names[0])
 		s.names = s.names[1:]
 	}
+}
+
+// line is the text at a place, "chunk:line: ", or "".
+func (s *sources) line(where string) string {
+	chunk := chunkOf(where)
+	n, err := strconv.Atoi(strings.Trim(where[len(chunk):], ": "))
+	if err != nil || n < 1 {
+		return ""
+	}
+	for name, text := range s.text {
+		if lines := strings.Split(text, "\n"); name[1:] == chunk && n <= len(lines) {
+			return lines[n-1]
+		}
+	}
+	return ""
+}
+
+// chunkOf is the name of the chunk in a place, "chunk:line: ".
+func chunkOf(where string) string {
+	place := strings.TrimSuffix(where, ": ")
+	return place[:max(strings.LastIndexByte(place, ':'), 0)]
 }

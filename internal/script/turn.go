@@ -96,7 +96,7 @@ func (vm *VM) await(ctx context.Context, done <-chan struct{}) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return &Interrupt{ctx.Err()}
+		return &Interrupt{endOf(ctx)}
 	case <-vm.closed:
 		return &Interrupt{ErrClosed}
 	}

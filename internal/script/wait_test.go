@@ -137,7 +137,7 @@ func TestAWaitEndsWithItsContextAndTheMachine(t *testing.T) {
 	vm, entered, _ := withWait(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-entered; cancel() }()
-	if out, isErr := vm.Eval(ctx, "pcall(wait) while true do end"); !isErr || !strings.Contains(out, "canceled") {
+	if out, isErr := vm.Eval(ctx, "pcall(wait) while true do end"); !isErr || out != "interrupted" {
 		t.Errorf("%q", out)
 	}
 	done := make(chan string)
@@ -149,6 +149,19 @@ func TestAWaitEndsWithItsContextAndTheMachine(t *testing.T) {
 	}
 	if err := vm.Do(context.Background(), nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// A command that waits longer than it may is told so, in the words of whoever
+// bounded it, and not in those of a context.
+func TestAWaitThatIsTooLongSaysSo(t *testing.T) {
+	vm, _, _ := withWait(t)
+	for cause, want := range map[error]string{errors.New("too long for a console"): "too long for a console", nil: "ended: it took longer than it may"} {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 10*time.Millisecond, cause)
+		if out, isErr := vm.Eval(ctx, "wait()"); !isErr || out != want {
+			t.Errorf("%q, want %q", out, want)
+		}
+		cancel()
 	}
 }
 
