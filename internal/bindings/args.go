@@ -21,10 +21,9 @@ func text(c *script.Call, i int) string {
 // funcs is a list of functions, which reads better than a slice literal.
 func funcs(list ...script.Func) []script.Func { return list }
 
-// typeName is the name that scripts have for the type of a value. A value
-// of none of the types listed here is called a function, which it nearly always is.
+// typeName is the name that scripts have for the type of a value.
 func typeName(v any) string {
-	switch v.(type) {
+	switch v := v.(type) {
 	case nil:
 		return "nil"
 	case bool:
@@ -35,8 +34,10 @@ func typeName(v any) string {
 		return "string"
 	case *luavalue.Table:
 		return "table"
+	case *script.Ref:
+		return v.Type()
 	}
-	return "function"
+	return "userdata" // a handle
 }
 
 // nameArg is the name that v, which stands in argument i, writes as text.

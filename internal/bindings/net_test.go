@@ -57,6 +57,7 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 		step{"net.listen(5)", "ERROR error: bad argument #1…"},
 		step{"net.listen({'127.0.0.1', 5})", "ERROR error: bad type of address: string or table expected, got number"},
 		step{"net.listen({print})", "ERROR error: bad type of address: string or table expected, got function"},
+		step{"net.listen({coroutine.create(print)})", "ERROR error: bad type of address: string or table expected, got thread"},
 		step{"local t = {} t.t = t net.listen(t)", "ERROR error: bad argument #1 to 'net.listen' (a table that contains itself or is nested too deeply)…"},
 		step{"net.listen('::1', 'x')", "ERROR error: bad argument #2 to 'net.listen' (number expected, got string)…"},
 		step{"net.listen('::1', 65536)", "ERROR error: bad argument #2 to 'net.listen' (a number from 0 to 65535 expected, got 65536)…"},

@@ -104,14 +104,14 @@ func sectionOf(res *resolve.Result, n int) *[]resolve.Set {
 func packetPut(c *script.Call, r *reqView) (any, error) {
 	owner, err := wireName(c.String(2))
 	if err != nil {
-		c.ArgError(1, "%v", err)
+		c.ArgError(2, "%v", err)
 	}
 	set := resolve.Set{Rank: rank.Auth | rank.Insecure, RRset: wire.RRset{
 		Owner: owner, TTL: uint32(c.Int(3, 0, 1<<31-1)), Class: uint16(c.Int(4, 0, 0xffff)), Type: uint16(c.Int(5, 0, 0xffff)),
 	}}
 	data := []byte(c.String(6))
 	if len(data) > 0xffff {
-		c.ArgError(5, "RDATA of more than 65535 octets")
+		c.ArgError(6, "RDATA of more than 65535 octets")
 	}
 	res := &r.req.Result
 	res.NoCache = true

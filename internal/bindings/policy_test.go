@@ -87,6 +87,7 @@ func TestPolicyRefusesMistakes(t *testing.T) {
 		step{"policy.add()", "ERROR error: wrong number of arguments…"},
 		step{"policy.add(5)", "ERROR error: bad argument #1 to 'policy.add' (policy rule or function expected, got number)…"},
 		step{"policy.add(policy.DENY)", "ERROR error: bad argument #1 to 'policy.add' (policy rule expected, got userdata)…"},
+		step{"net.listen({policy.DENY})", "ERROR error: bad type of address: string or table expected, got userdata"},
 		step{"policy.suffix(policy.DENY, 'example.com')", "ERROR error: bad argument #2 to 'policy.suffix' (table expected, got string)…"},
 		step{"policy.suffix(policy.DENY, { 'example.com' })", "ERROR error: bad argument #2 to 'policy.suffix' (entry 1: 'example.com' is no name in wire form; todname('example.com') makes one)…"},
 		step{"policy.suffix('DENY', {})", "ERROR error: bad argument #1 to 'policy.suffix' (policy action or function(state, req) expected, got string)…"},
@@ -170,6 +171,27 @@ func TestAMissingMemberIsNamed(t *testing.T) {
 	w.expectFile(`policy.add(policy.all(function (state, req) ok, message = pcall(function () return req.upstream end) end))`, "")
 	w.begin("a.org", wire.TypeA)
 	w.expect(step{"message", "config:1: error: a request has no 'upstream' here; it has answer, current_query…"})
+}
+
+// Errors count the arguments of a method as the script wrote them.
+func TestWrongArgumentsOfAPacketAreNamedAsTheyAreWritten(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expectFile(`policy.add(policy.all(function (state, req)
+		local pkt = req:ensure_answer()
+		said = {}
+		local function try(...)
+			local ok, why = pcall(pkt.put, pkt, ...)
+			said[#said + 1] = tostring(ok) .. ' ' .. tostring(why):match('bad argument (#%d)')
+		end
+		try('a.org', 1, 1, 1, '')
+		try(todname('a.org'), -1, 1, 1, '')
+		try(todname('a.org'), 1, -1, 1, '')
+		try(todname('a.org'), 1, 1, -1, '')
+		try(todname('a.org'), 1, 1, 1, {})
+		try(todname('a.org'), 1, 1, 1, ('x'):rep(65536))
+	end))`, "")
+	w.begin("a.org", wire.TypeA)
+	w.expect(step{"table.concat(said, ', ')", "false #1, false #2, false #3, false #4, false #5, false #5\n"})
 }
 
 func TestDebugIfAsksAtTheEnd(t *testing.T) {

@@ -207,9 +207,15 @@ func (c *Call) Return(values ...any) error {
 	return nil
 }
 
-// ArgError raises an error about argument i.
+// ArgError raises an error about argument i. For a method it names the argument as
+// the script counts, which wrote the value itself before the colon.
 func (c *Call) ArgError(i int, format string, args ...any) {
 	msg := fmt.Sprintf(format, args...)
+	if c.fn != nil && c.fn.method {
+		if i--; i == 0 {
+			c.Raise(Usage(fmt.Sprintf("'%s' is called on a wrong value (%s); usage: %s", c.fn.Name, msg, c.fn.usage())))
+		}
+	}
 	switch {
 	case c.fn == nil:
 		c.Raise(errors.New(msg))
@@ -298,6 +304,7 @@ type Func struct {
 	Fn func(c *Call) error
 
 	object bool // belongs to an object of the resolver
+	method bool // of a Class: argument 1 is the value before the colon
 }
 
 func (f *Func) usage() string { return f.Name + "(" + f.Args + ")" }

@@ -12,7 +12,8 @@ import (
 type Class struct {
 	// Name is what messages call it: "request".
 	Name string
-	// Methods are called as value:name(…). Argument 1 is the value.
+	// Methods are called as value:name(…). Argument 1 is the value, so that their own
+	// arguments begin with 2.
 	Methods []Func
 	// Get reads a field. It returns NoMember for a key that it does not know.
 	Get func(c *Call, v any, key any) (any, error)
@@ -143,7 +144,7 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 	methods := map[string]any{}
 	for _, f := range class.Methods {
 		short := f.Name
-		f.Name, f.object = class.Name+":"+short, true
+		f.Name, f.object, f.method = class.Name+":"+short, true, true
 		vm.pushFunc(l, f)
 		methods[short] = l.ToValue(-1)
 		l.Pop(1)

@@ -87,6 +87,9 @@ func TestHandlesAreUsedLikeObjects(t *testing.T) {
 		{"lamp.watts = 'x'", "ERROR error: bad value for 'lamp.watts' (number expected, got string)"},
 		{"watts(5)", "ERROR [string \"watts(5)\"]:1: bad argument #1 to 'watts' (lamp expected, got number); usage: watts(lamp)"},
 		{"watts(other)", "ERROR [string \"watts(other)\"]:1: bad argument #1 to 'watts' (lamp expected, got userdata); usage: watts(lamp)"},
+		{"lamp:switch(5)", "ERROR error: bad argument #1 to 'lamp:switch' (boolean expected, got number); usage: lamp:switch(on)"},
+		{"lamp.switch(5, true)", "ERROR error: 'lamp:switch' is called on a wrong value (lamp expected, got number); usage: lamp:switch(on)"},
+		{"lamp:switch()", "ERROR error: wrong number of arguments to 'lamp:switch'; usage: lamp:switch(on)"},
 		{"other()", "ERROR error: an other is no function"},
 		{"other.x = 1", "ERROR error: 'other.x' cannot be assigned"},
 	} {

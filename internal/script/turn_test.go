@@ -138,6 +138,32 @@ func TestOnlyCommandsStepAside(t *testing.T) {
 	}
 }
 
+// A command that stepped aside earlier does not come back into what a callback has
+// begun, although that waits: it would see half of what the callback does.
+func TestACommandDoesNotReturnInsideOfACallback(t *testing.T) {
+	vm, entered, release := withStep(t, 2)
+	var callback *Ref
+	do(t, vm, func(c *Call) error {
+		vm.Register(Func{Name: "keep", Min: 1, Max: 1, Fn: func(c *Call) error { callback = c.Function(1); return nil }})
+		return nil
+	})
+	eval(vm, "order = '' keep(function() order = order .. 'callback begins, ' step(1) order = order .. 'ends, ' end)")
+	command := background(vm, "step(0) order = order .. 'command' return order")
+	soon(t, "the command steps aside", entered)
+	vm.Post(func(*Call) error { _, err := callback.Call(); return err })
+	soon(t, "the callback waits", entered)
+	close(release[0])
+	soon(t, "the command wants to return", vm.aside.wake)
+	vm.aside.signal()
+	if res := vm.MapEval(t.Context(), "order"); res.Value != "callback begins, " { // the machine looks at its queues
+		t.Errorf("while the callback waits: %+v", res)
+	}
+	close(release[1])
+	if got := soon(t, "the command ends", command); got != "callback begins, ends, command" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSteppingAsideIsNotRunningTime(t *testing.T) {
 	vm, entered, release := withStep(t, 1)
 	go func() {
