@@ -70,10 +70,19 @@ remote-control:
 
 func (p peer) start(t *testing.T, dir string, at netip.AddrPort) func() {
 	t.Helper()
-	for name, text := range map[string]string{"config": fmt.Sprintf(p.config, at.Addr(), at.Port()), "hints": lossyHints} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "hints"), []byte(lossyHints), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.config = fmt.Sprintf(p.config, at.Addr(), at.Port())
+	return p.run(t, dir, at)
+}
+
+// run starts the copies of a resolver with its configuration and returns when they
+// answer.
+func (p peer) run(t *testing.T, dir string, at netip.AddrPort) func() {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(p.config), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {

@@ -89,6 +89,9 @@ func (z *Zone) Sign(s Signing) {
 	z.denier = s.Denial.of(z)
 }
 
+// NoType is what a signed zone shows to prove that a name of its own lacks a type.
+func (z *Zone) NoType(name string) []dns.RR { return z.denier.noType(dns.CanonicalName(name)) }
+
 // seal puts a signed set into its node.
 func (z *Zone) seal(n node, rrtype uint16) {
 	set, sigs := z.signed(n[rrtype])

@@ -56,6 +56,8 @@ var allowed = map[string]string{
 	"bindings":    "ede clock dnsname limits logging luavalue metrics module modules/policy rank resolve rules safe script settings trustanchor version wire transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
+
+	"authority/zonegen": "authority",
 }
 
 // owned says which packages alone may import a library: one of the program, and
