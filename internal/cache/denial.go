@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"iter"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
@@ -10,39 +11,81 @@ import (
 	"kresd/internal/wire"
 )
 
-// denials stores the links of a zone's chain among the proofs of an outcome, for
-// questions that they answer as well (RFC 8198). Only what was validated is: a range
-// speaks of names that nobody asked for.
+// denials stores the links of a zone's chain among the proofs of an outcome, and the
+// SOA that goes with them, for questions that they answer as well (RFC 8198). Only
+// what was validated is: a range speaks of names that nobody asked for.
 func (t *stash) denials(authority []resolve.Set) {
+	var zone dnsname.Name
 	for i := range authority {
-		if s := &authority[i]; wire.IsDenial(s.Type) && s.Rank.IsSecure() {
-			t.link(s)
+		if s := &authority[i]; wire.IsDenial(s.Type) {
+			if of := t.link(s); of != "" {
+				zone = of
+			}
+		}
+	}
+	for i := range authority {
+		s := &authority[i]
+		if zone != "" && s.Type == wire.TypeSOA && s.Owner == zone && len(s.Data) == 1 && t.signer(s) == zone {
+			t.once(t.at(zone).soa(), s)
 		}
 	}
 }
 
-// link stores one NSEC or NSEC3 set under the apex of the zone that signed it.
-// Ranges that were made for one question answer no other.
-func (t *stash) link(s *resolve.Set) {
-	if s.Cached || s.TTL == 0 || s.Class != wire.ClassIN || len(s.Sigs) == 0 || s.Expanded() {
-		return
-	}
-	zone := wire.Signer(s.Sigs[0])
-	if zone == "" || !zone.IsSubdomainOf(t.scope) {
-		return
+// link stores one NSEC or NSEC3 set under the apex of the zone that signed it, which it
+// returns; "" where it is not stored. Ranges that were made for one question answer no
+// other.
+func (t *stash) link(s *resolve.Set) (zone dnsname.Name) {
+	if zone = t.signer(s); zone == "" {
+		return ""
 	}
 	l, ok := dnssec.NewLink(zone, &s.RRset)
 	if !ok || l.Minimal || t.c.tooMuchProof([]resolve.Set{*s}) {
-		return
+		return ""
 	}
-	key := t.at(zone).link(&l)
+	t.once(t.at(zone).link(&l), s)
+	t.c.cuts.denies(t.at(zone))
+	return zone
+}
+
+// signer is the zone that signed a set which is fresh, validated and may be kept; ""
+// for others, and for those that a wildcard made.
+func (t *stash) signer(s *resolve.Set) dnsname.Name {
+	if !s.Rank.IsSecure() || s.Cached || s.TTL == 0 || s.Class != wire.ClassIN || len(s.Sigs) == 0 || s.Expanded() {
+		return ""
+	}
+	if zone := wire.Signer(s.Sigs[0]); zone != "" && zone.IsSubdomainOf(t.scope) {
+		return zone
+	}
+	return ""
+}
+
+// once stores a part of a zone's denials under key, unless it is there already:
+// every answer to a flood brings the same ones along.
+func (t *stash) once(key []byte, s *resolve.Set) {
 	h := header{kind: kindDenial, rank: s.Rank, made: t.now, ttl: s.TTL}
 	entry := seal(key, appendSets(newEntry(h, 1+setSize(&s.RRset)), []resolve.Set{*s}))
-	if entry == nil || len(key) > maxKey {
+	if entry == nil || len(key) > maxKey || t.holds(key, entry, len(s.Owner)) {
 		return
 	}
 	t.c.n.stashed.Add(1)
 	t.s.PutUnlessCleared(t.seen, key, entry, nil)
+}
+
+// holds tells whether an entry of one set, whose owner has so many octets, is stored
+// already and three quarters of its time are still to come.
+func (t *stash) holds(key, entry []byte, owner int) (same bool) {
+	t.s.Get(key, func(old []byte) {
+		h, _, ok := open(key, old)
+		if !ok || len(old) != len(entry) {
+			return
+		}
+		_, left, _ := h.age(t.now)
+		was := parseHeader(entry)
+		ttl := headerLen + 1 + owner + 4 // where the set's own stands (appendSet)
+		same = h.kind == was.kind && h.rank == was.rank && uint64(left)*4 >= uint64(was.ttl)*3 &&
+			bytes.Equal(old[headerLen:ttl], entry[headerLen:ttl]) && bytes.Equal(old[ttl+4:], entry[ttl+4:])
+	})
+	return same
 }
 
 // link is the key of a link, in the zone whose apex is the place.
@@ -53,49 +96,93 @@ func (p place) link(l *dnssec.Link) []byte {
 	return append(p.chain(l.Chain), l.Hash[:]...)
 }
 
-// Denial is the validated NSEC or NSEC3 set of a zone whose owner a name is, or
-// whose range a name lies in, as far as one partition knows. What it proves is up to
-// package dnssec. The meter is asked before the name is hashed.
-func (c *Cache) Denial(in resolve.Partition, zone, name dnsname.Name, now int64, m dnssec.Meter) (set resolve.Set, ok bool) {
-	if !name.IsSubdomainOf(zone) {
-		return set, false
-	}
-	at := place{in, zone}
-	k, ok := c.lastLink(at, at.key(familyNSEC), at.nsec(name), now)
-	if ok && k.alive && k.Spans(name) {
-		return k.set, true
-	}
-	return c.hashedDenial(at, name, now, m)
+// A chain is one chain of a zone's links, as far as one partition knows it: that of
+// its NSEC sets, or one of its NSEC3 sets.
+type chain struct {
+	c      *Cache
+	at     place // the apex
+	now    int64
+	prefix []byte // begins the keys of its links
+	hasher *dnssec.Hasher
+	// end is the last link of a chain of NSEC3 sets, which also covers what stands
+	// before the first one; nil for NSEC.
+	end *storedLink
 }
 
-// chainsAtMost is in how many chains of a zone a name is looked for. A zone has one,
-// and two while its salt is changed.
+// chainsAtMost is how many NSEC3 chains of a zone are looked at. A zone has one, and
+// two while its salt is changed.
 const chainsAtMost = 2
 
-// hashedDenial looks for a name in the NSEC3 chains of a zone.
-func (c *Cache) hashedDenial(at place, name dnsname.Name, now int64, m dnssec.Meter) (set resolve.Set, ok bool) {
-	prefix := at.key(familyNSEC3)
-	end := append(bytes.Clone(prefix), 0xff) // behind all chains
-	for range chainsAtMost {
-		last, ok := c.lastLink(at, prefix, end, now)
-		if !ok {
-			break
+// chains are those of the zone whose apex is a place.
+func (c *Cache) chains(at place, now int64, h *dnssec.Hasher) iter.Seq[*chain] {
+	return func(yield func(*chain) bool) {
+		if !yield(&chain{c: c, at: at, now: now, prefix: at.key(familyNSEC)}) {
+			return
 		}
-		h, err := last.Chain.Hashed(name, m)
-		if err != nil {
-			break
+		all := at.key(familyNSEC3)
+		behind := append(bytes.Clone(all), 0xff)
+		for range chainsAtMost {
+			end, ok := c.lastLink(at, all, behind, now)
+			if !ok {
+				return
+			}
+			ch := &chain{c: c, at: at, now: now, prefix: at.chain(end.Chain), hasher: h, end: &end}
+			if !yield(ch) {
+				return
+			}
+			behind = ch.prefix
 		}
-		chain := at.chain(last.Chain)
-		k, ok := c.lastLink(at, chain, append(bytes.Clone(chain), h[:]...), now)
-		if !ok { // what stands before the first hash is in the range of the last one
-			k = last
-		}
-		if k.alive && k.SpansHash(h) {
-			return k.set, true
-		}
-		end = chain
 	}
-	return set, false
+}
+
+// link is the link of the chain whose owner a name is, or whose range it lies in; nil
+// when none is known. What it proves is up to package dnssec. The hasher's meter is
+// asked before the name is hashed.
+func (ch *chain) link(name dnsname.Name) *storedLink {
+	if !name.IsSubdomainOf(ch.at.name) {
+		return nil
+	}
+	if ch.end == nil {
+		if k, ok := ch.c.lastLink(ch.at, ch.prefix, ch.at.nsec(name), ch.now); ok && k.alive && k.Spans(name) {
+			return &k
+		}
+		return nil
+	}
+	h, err := ch.hasher.Hash(ch.end.Chain, name)
+	if err != nil {
+		return nil
+	}
+	k, ok := ch.c.lastLink(ch.at, ch.prefix, append(bytes.Clone(ch.prefix), h[:]...), ch.now)
+	if !ok {
+		k = *ch.end
+	}
+	if k.alive && k.SpansHash(h) {
+		return &k
+	}
+	return nil
+}
+
+// A hashing is the meter of one look-up in the chains of a zone (HARDENING B2): few
+// names, within what is left to the request.
+type hashing struct {
+	names int
+	proof resolve.Proof
+	c     *limits.Counters
+}
+
+// Verify implements dnssec.Meter. What is stored was verified.
+func (h *hashing) Verify() error { return nil }
+
+// Failed implements dnssec.Meter.
+func (h *hashing) Failed() error { return nil }
+
+// Hash implements dnssec.Meter.
+func (h *hashing) Hash(blocks int) error {
+	if h.names++; h.names > limits.AggressiveHashes {
+		h.c.Hit(limits.HashedNames)
+		return resolve.Over(limits.HashedNames, resolve.ErrProof)
+	}
+	return h.proof.Hash(blocks)
 }
 
 // A storedLink is a link of a zone's chain as it was found.

@@ -8,7 +8,7 @@
 // way reads whole answers: one Fast for each listener's thread copies an entry,
 // checks the copy, and lets package reply word it. Beside them lie the validated
 // denials of each zone in the order of its chain (denial.go), for names that nobody
-// asked for yet.
+// asked for yet (aggressive.go).
 //
 // Whatever is read is checked before it is believed: it may come from another
 // program, another version, a damaged disk or an attacker with access to the

@@ -14,6 +14,8 @@ type wanted struct {
 	in resolve.Partition
 	// cd admits what failed validation.
 	cd bool
+	// budget is the request's, which pays for what is hashed.
+	budget *resolve.Budget
 	when
 	// final tells that nobody will be asked for what is not found, so that a
 	// delegation on the way up is of no interest: what stands above it counts too.
@@ -29,6 +31,8 @@ type found struct {
 	// cut is the closest delegation, above which nothing was looked for; nil when
 	// there is none or the search was final.
 	cut *zonecut.Cut
+	// denier is the zone whose validated denials it was made of; "" where it was stored.
+	denier dnsname.Name
 }
 
 func (f *found) nothing() bool { return f.Kind == resolve.Pending }
@@ -39,6 +43,9 @@ type search struct {
 	wanted
 	// has is the inventory of the name.
 	has inventory
+	// denier is the closest zone, as far up as was looked, that has links of its chain
+	// and may speak for the name; "" for none.
+	denier dnsname.Name
 }
 
 // find is what the cache holds as the next step of an answer: the set, an alias,
@@ -60,6 +67,11 @@ func (c *Cache) find(w wanted, has inventory) (f found) {
 	}
 	if f.nothing() {
 		f = s.ancestors()
+	}
+	if f.nothing() && s.denier != "" {
+		cut := f.cut
+		f = s.aggressive()
+		f.cut = cut
 	}
 	if !f.nothing() {
 		f.Origin, f.Cached = resolve.FromCache, true
@@ -88,11 +100,7 @@ func (s *search) exact() (f found) {
 // of a zone, which owns other records (RFC 2181, section 10.1), an alias says
 // nothing about other types than the one it was told for: they are asked for.
 func (s *search) alias() (f found) {
-	switch s.Type {
-	case wire.TypeCNAME, wire.TypeNSEC, wire.TypeRRSIG:
-		return f
-	}
-	if s.has.lacks(anRRset) || s.isApex() {
+	if !redirected(s.Type) || s.has.lacks(anRRset) || s.isApex() {
 		return f
 	}
 	e, sets, ok := s.rrset(s.Name, wire.TypeCNAME)
@@ -104,6 +112,11 @@ func (s *search) alias() (f found) {
 		f.Target = target
 	}
 	return f
+}
+
+// redirected tells whether an alias is the answer to a question for a type.
+func redirected(t uint16) bool {
+	return t != wire.TypeCNAME && t != wire.TypeNSEC && t != wire.TypeRRSIG
 }
 
 // isApex tells whether the name is the apex of a zone: a delegation of it is known
@@ -129,9 +142,12 @@ func (s *search) denied() (f found) {
 func (s *search) ancestors() (f found) {
 	n, has := s.Name, s.has
 	f.cut = s.delegation(n, has)
+	s.mayDeny(n, !has.lacks(aDenial))
 	for f.cut == nil && !n.IsRoot() {
 		n = n.Parent()
-		if f.cut = s.atHand(n); f.cut != nil {
+		if hand := s.atHand(n); hand.cut != nil {
+			f.cut = hand.cut
+			s.mayDeny(n, hand.links)
 			return f
 		}
 		if has = s.c.inventory(place{s.in, n}); !n.IsRoot() {
@@ -140,8 +156,17 @@ func (s *search) ancestors() (f found) {
 			}
 		}
 		f.cut = s.delegation(n, has)
+		s.mayDeny(n, !has.lacks(aDenial))
 	}
 	return f
+}
+
+// mayDeny takes note of whether an ancestor is the apex of a zone that has links of its
+// chain. That of a DS set's owner is another zone than that of the set.
+func (s *search) mayDeny(n dnsname.Name, links bool) {
+	if links && s.denier == "" && !s.final && (s.Type != wire.TypeDS || n != s.Name || n.IsRoot()) {
+		s.denier = n
+	}
 }
 
 // above is what one ancestor says about the name.
@@ -211,16 +236,16 @@ func (s *search) delegation(n dnsname.Name, has inventory) *zonecut.Cut {
 	}
 	s.c.addChildServers(s.in, cut, s.now)
 	if has.lacks(saysOfBelow) {
-		s.c.cuts.put(at, cut, snapshot{s.now, has.clears}, mark)
+		s.c.cuts.put(at, atHand{cut, !has.lacks(aDenial)}, snapshot{s.now, has.clears}, mark)
 	}
 	return cut
 }
 
 // atHand is the delegation of n if it was read from the Store within this second, so
 // that the entries of n need not be looked at; nil otherwise.
-func (s *search) atHand(n dnsname.Name) *zonecut.Cut {
+func (s *search) atHand(n dnsname.Name) atHand {
 	if s.final {
-		return nil
+		return atHand{}
 	}
 	return s.c.cuts.at(place{s.in, n}, snapshot{s.now, s.has.clears})
 }

@@ -19,6 +19,7 @@ const (
 	aDNAME // also anRRset
 	anNXDomain
 	anAnswer
+	aDenial // of a name in the zone whose apex the place is
 
 	allKinds kinds = 1<<iota - 1
 )
@@ -74,6 +75,7 @@ type scan struct {
 func (w *scan) see(key, val []byte) bool {
 	kind, ours := kindOf(key[len(w.prefix):])
 	if !ours {
+		w.found |= kind
 		return false
 	}
 	if w.seen++; w.seen > inventoryMost {
@@ -107,7 +109,9 @@ func kindOf(rest []byte) (k kinds, ours bool) {
 		if len(rest) >= 3 && binary.BigEndian.Uint16(rest[1:]) == wire.TypeDNAME {
 			k |= aDNAME
 		}
-	case familyNSEC3, familyNSEC, markPartition:
+	case familyDenier, familyNSEC3, familyNSEC:
+		return aDenial, false
+	case markPartition:
 		return 0, false
 	}
 	return k, true

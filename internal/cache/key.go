@@ -19,6 +19,7 @@ import (
 //	X  NXDOMAIN         class
 //	F  failure          type, class, bits
 //	A  answer           type, class, bits
+//	d  SOA of denials   nothing
 //	h  NSEC3        its chain (algorithm, iterations, salt), hash
 //	n  NSEC         its owner relative to the apex (dnsname.AppendKey)
 //	p  (before one of these) a partition, in 8 octets
@@ -32,6 +33,7 @@ const (
 	familyFailure  = 'F'
 	familyRRset    = 'R'
 	familyNXDomain = 'X'
+	familyDenier   = 'd'
 	familyNSEC3    = 'h'
 	familyNSEC     = 'n'
 
@@ -116,6 +118,9 @@ func appendType(key []byte, t, class uint16) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(key, t), class)
 }
 
+// soa is the key of the SOA with which the zone denies whose apex is the place.
+func (p place) soa() []byte { return p.key(familyDenier) }
+
 // nsec is the key of the NSEC set of a name, in the zone whose apex is the place.
 // The keys of a name and of those below it are one range.
 func (p place) nsec(owner dnsname.Name) []byte {
@@ -135,7 +140,9 @@ func (p place) chain(c dnssec.Chain) []byte {
 const hashSHA1 = 1
 
 // isDenial tells whether a family holds denials of a zone's names.
-func isDenial(family byte) bool { return family == familyNSEC || family == familyNSEC3 }
+func isDenial(family byte) bool {
+	return family == familyNSEC || family == familyNSEC3 || family == familyDenier
+}
 
 // splitKey takes a key apart: where it lies, the family, and what follows it. ok is
 // false for what is no key of a place.

@@ -65,7 +65,7 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 // asked is what a query looks for.
 func asked(req *resolve.Request, q *resolve.Query) wanted {
 	return wanted{
-		Question: q.Question, in: q.Partition, when: when{now: req.Now},
+		Question: q.Question, in: q.Partition, when: when{now: req.Now}, budget: req.Budget,
 		cd: req.CD || req.Options.AsksCD || q.Options.AsksCD,
 	}
 }
@@ -81,7 +81,7 @@ func (c *Cache) satisfied(req *resolve.Request, q *resolve.Query, f found) resol
 	q.Outcome = f.Outcome
 	q.Options.FromCache = true
 	if req.Tell != nil {
-		req.Tell(q, resolve.CacheHit{Outcome: &q.Outcome})
+		req.Tell(q, resolve.CacheHit{Outcome: &q.Outcome, Denier: f.denier})
 	}
 	return resolve.Done
 }

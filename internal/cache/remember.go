@@ -19,7 +19,13 @@ type cuts struct {
 	mu     sync.Mutex
 	of     snapshot
 	forgot uint64 // how often something was forgotten
-	m      map[place]*zonecut.Cut
+	m      map[place]atHand
+}
+
+// atHand is a delegation, and whether the Store has links of the zone's chain.
+type atHand struct {
+	cut   *zonecut.Cut
+	links bool
 }
 
 // A snapshot is when the Store was read, in wall seconds, and its clear number then.
@@ -30,11 +36,11 @@ type snapshot struct {
 
 // at is the delegation of a name, nil when it has to be read. It must not be
 // changed.
-func (k *cuts) at(p place, s snapshot) *zonecut.Cut {
+func (k *cuts) at(p place, s snapshot) atHand {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.of != s {
-		return nil
+		return atHand{}
 	}
 	return k.m[p]
 }
@@ -49,7 +55,7 @@ func (k *cuts) mark() uint64 {
 
 // put keeps a delegation that was read since mark. Requests that began some seconds
 // ago do not push out what belongs to the present one.
-func (k *cuts) put(p place, cut *zonecut.Cut, s snapshot, mark uint64) {
+func (k *cuts) put(p place, cut atHand, s snapshot, mark uint64) {
 	const slow = int64(limits.RequestDeadline / 1e9)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -57,10 +63,24 @@ func (k *cuts) put(p place, cut *zonecut.Cut, s snapshot, mark uint64) {
 		return
 	}
 	if k.of != s {
-		k.of, k.m = s, make(map[place]*zonecut.Cut, len(k.m))
+		k.of, k.m = s, make(map[place]atHand, len(k.m))
 	}
 	if len(k.m) < limits.CutsAtHand {
 		k.m[p] = cut
+	}
+}
+
+// denies takes note that a link of the chain of the zone at a place was stored.
+func (k *cuts) denies(p place) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	hand, ok := k.m[p]
+	if hand.links {
+		return
+	}
+	k.forgot++
+	if hand.links = true; ok {
+		k.m[p] = hand
 	}
 }
 

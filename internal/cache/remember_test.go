@@ -78,8 +78,8 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 	var k cuts
 	now := snapshot{now: 1000, clears: 1}
 	a, b := cut(t, "a.", 2000), cut(t, "b.", 2000)
-	put := func(c *zonecut.Cut, s snapshot, mark uint64) { k.put(place{0, c.Name}, c, s, mark) }
-	at := func(c *zonecut.Cut, s snapshot) *zonecut.Cut { return k.at(place{0, c.Name}, s) }
+	put := func(c *zonecut.Cut, s snapshot, mark uint64) { k.put(place{0, c.Name}, atHand{cut: c}, s, mark) }
+	at := func(c *zonecut.Cut, s snapshot) *zonecut.Cut { return k.at(place{0, c.Name}, s).cut }
 	mark := k.mark()
 	k.forget(place{0, b.Name})
 	put(b, now, mark)
@@ -100,7 +100,7 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 	if put(b, past, k.mark()); at(b, past) != b || at(a, past) != nil {
 		t.Error("nothing is remembered after the clock was set back")
 	}
-	if k.at(place{1, b.Name}, past) != nil {
+	if k.at(place{1, b.Name}, past).cut != nil {
 		t.Error("remembered in another partition")
 	}
 	for i := range 2 * limits.CutsAtHand {
@@ -108,6 +108,34 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 	}
 	if len(k.m) != limits.CutsAtHand {
 		t.Errorf("%d are remembered, want %d", len(k.m), limits.CutsAtHand)
+	}
+}
+
+// That a zone has links is known of its delegation at hand from when one is stored.
+func TestWhetherAZoneAtHandHasLinks(t *testing.T) {
+	var k cuts
+	now, c := snapshot{now: 1000, clears: 1}, cut(t, "a.", 2000)
+	at := place{0, c.Name}
+	before := k.mark()
+	k.denies(at)
+	if k.put(at, atHand{cut: c}, now, before); k.at(at, now).cut != nil {
+		t.Error("what was read before a link was stored is remembered")
+	}
+	k.put(at, atHand{cut: c}, now, k.mark())
+	if k.at(at, now).links {
+		t.Error("links of a zone that has none")
+	}
+	before = k.mark()
+	k.denies(at)
+	if !k.at(at, now).links {
+		t.Error("a link that was stored is not known of")
+	}
+	if k.put(at, atHand{cut: c}, now, before); !k.at(at, now).links {
+		t.Error("what was read before replaces what is known")
+	}
+	mark := k.mark()
+	if k.denies(at); k.mark() != mark {
+		t.Error("a further link of the same zone makes others read again")
 	}
 }
 

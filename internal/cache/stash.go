@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -98,10 +99,51 @@ func (t *stash) set(s *resolve.Set, authority []resolve.Set, at surroundings) {
 	}
 	sets := []resolve.Set{*s}
 	if s.Expanded() {
-		sets = append(sets, proofs(authority)...)
+		if sets = append(sets, proofs(authority)...); t.c.tooMuchProof(sets[1:]) {
+			return
+		}
+		t.wildcard(s)
 	}
 	h := header{kind: kindRRset, rank: s.Rank, made: t.now, ttl: shortest(sets)}
 	t.typed(s.Owner, s.Type, h, sets, at)
+}
+
+// wildcard stores what a validated set was made from, under the name of the wildcard:
+// it is what the zone has there, and serves other names that the wildcard stands for
+// (RFC 8198, section 5.3).
+func (t *stash) wildcard(s *resolve.Set) {
+	from := wildcardOf(&s.RRset)
+	if from == "" || !s.Rank.IsSecure() || !from.IsSubdomainOf(t.scope) {
+		return
+	}
+	source := *s
+	source.Owner = from
+	h := header{kind: kindRRset, rank: s.Rank, made: t.now, ttl: s.TTL}
+	key := t.at(from).rrset(s.Type, wire.ClassIN)
+	if t.holds(key, appendSets(newEntry(h, setSize(&source.RRset)), []resolve.Set{source}), len(from)) {
+		return
+	}
+	at := t.around(from, s.Type)
+	t.typed(from, s.Type, h, []resolve.Set{source}, at)
+	t.exists(from, s.Rank, at)
+}
+
+// wildcardOf is the wildcard that a set was made from, as all of its signatures say;
+// "" where they do not agree on one.
+func wildcardOf(s *wire.RRset) dnsname.Name {
+	labels := s.Owner.Labels()
+	for _, sig := range s.Sigs {
+		if len(sig) < wire.SigFixed || wire.SigLabels(sig) != wire.SigLabels(s.Sigs[0]) {
+			return ""
+		}
+	}
+	if len(s.Sigs) == 0 || wire.SigLabels(s.Sigs[0]) >= labels {
+		return ""
+	}
+	if from := dnssec.Wildcard(s.Owner.Suffix(wire.SigLabels(s.Sigs[0]))); from != s.Owner {
+		return from
+	}
+	return ""
 }
 
 // storable tells whether data of rank r may be stored at all.

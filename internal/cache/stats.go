@@ -7,12 +7,13 @@ import "sync/atomic"
 type Stats struct {
 	AnswerHit, AnswerMiss uint64 // on the cached answer's way
 	Hit, Miss             uint64 // on the driver's way
+	Aggressive            uint64 // of these hits, made of a zone's validated denials (RFC 8198)
 	Stashed, Answers      uint64 // entries kept: pieces, whole answers
 	Damaged               uint64 // entries that were not what seal wrote
 }
 
 type counts struct {
-	hit, miss, stashed, answers, damaged atomic.Uint64
+	hit, miss, aggressive, stashed, answers, damaged atomic.Uint64
 }
 
 // fastCounts belong to one thread, so that threads share no cache line.
@@ -31,7 +32,7 @@ func (f *fastCounts) addTo(s *Stats) {
 // Stats sums the counters since the Cache was made.
 func (c *Cache) Stats() Stats {
 	s := Stats{
-		Hit: c.n.hit.Load(), Miss: c.n.miss.Load(),
+		Hit: c.n.hit.Load(), Miss: c.n.miss.Load(), Aggressive: c.n.aggressive.Load(),
 		Stashed: c.n.stashed.Load(), Answers: c.n.answers.Load(), Damaged: c.n.damaged.Load(),
 	}
 	c.mu.Lock()

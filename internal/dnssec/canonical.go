@@ -66,12 +66,12 @@ func signedOwner(owner dnsname.Name, labels int) dnsname.Name {
 	if labels >= have {
 		return owner
 	}
-	return wildcard(owner.Suffix(labels))
+	return Wildcard(owner.Suffix(labels))
 }
 
-// wildcard is the name of the wildcard at a closest encloser (RFC 4592, section
+// Wildcard is the name of the wildcard at a closest encloser (RFC 4592, section
 // 2.1.1); "" where that would be too long to exist.
-func wildcard(encloser dnsname.Name) dnsname.Name {
+func Wildcard(encloser dnsname.Name) dnsname.Name {
 	n, err := encloser.Prepend("*")
 	if err != nil {
 		return ""

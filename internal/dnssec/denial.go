@@ -23,16 +23,22 @@ const (
 // Denials are the NSEC or NSEC3 sets of one zone in one answer, each verified by
 // that zone's keys. A zone has one of the two.
 type Denials struct {
-	zone  dnsname.Name
-	plain []nsec
-	hash  *hashes
+	zone   dnsname.Name
+	plain  []nsec
+	hash   *hashes
+	hasher *Hasher
 }
 
 // NewDenials reads denials of a zone. What is none, or speaks of names outside the
 // zone, is left out: it proves nothing (HARDENING A2). Sets that a wildcard made
 // must not be among them (Verify refuses those).
 func NewDenials(zone dnsname.Name, sets []*wire.RRset, m Meter) *Denials {
-	d := &Denials{zone: zone}
+	return NewHasher(m).Denials(zone, sets)
+}
+
+// Denials is NewDenials for somebody who has hashed some of the names already.
+func (h *Hasher) Denials(zone dnsname.Name, sets []*wire.RRset) *Denials {
+	d := &Denials{zone: zone, hasher: h}
 	for _, s := range sets {
 		switch s.Type {
 		case wire.TypeNSEC:
@@ -40,7 +46,7 @@ func NewDenials(zone dnsname.Name, sets []*wire.RRset, m Meter) *Denials {
 				d.plain = append(d.plain, n)
 			}
 		case wire.TypeNSEC3:
-			d.addHashed(s, m)
+			d.addHashed(s)
 		}
 	}
 	return d

@@ -67,15 +67,25 @@ func (l *Link) SpansHash(h [20]byte) bool {
 	return l.Owner == "" && (l.Hash == h || l.span.covers(h))
 }
 
-// Hashed is the hash of a name in the chain (RFC 5155, section 5), if the meter
-// allows it.
-func (c Chain) Hashed(name dnsname.Name, m Meter) (h [20]byte, err error) {
-	p := parameters{c.Iterations, c.Salt}
-	if err := m.Hash(p.blocks(name)); err != nil {
-		return h, err
+// Owns tells whether the link's owner is the name, as far as h may hash it.
+func (l *Link) Owns(name dnsname.Name, h *Hasher) bool {
+	if l.Owner != "" {
+		return l.Owner == name
 	}
-	return p.hash(name), nil
+	sum, err := h.Hash(l.Chain, name)
+	return err == nil && l.Hash == sum
 }
+
+// Encloser is the closest encloser of a name that lies in the range of an NSEC set:
+// the longest ancestor that the name shares with one of the two names that exist.
+func (l *Link) Encloser(name dnsname.Name) dnsname.Name {
+	n := nsec{owner: l.Owner, next: l.next}
+	return n.encloser(name)
+}
+
+// OptOut tells that an NSEC3 set says nothing about delegations without a DS set (RFC
+// 5155, section 6).
+func (l *Link) OptOut() bool { return l.span.optOut }
 
 // typeNXNAME marks a name that does not exist in compact denials (RFC 9824, section
 // 3.3).

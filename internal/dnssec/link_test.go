@@ -106,16 +106,40 @@ func TestLinksSpan(t *testing.T) {
 	}
 }
 
-// The hash of RFC 5155, appendix A, and that it is asked for.
-func TestAChainHashes(t *testing.T) {
+// The hash of RFC 5155, appendix A, that it is asked for, and only once.
+func TestAHasherHashesANameOnce(t *testing.T) {
 	c := Chain{12, "\xaa\xbb\xcc\xdd"}
-	m := &purse{hash: 1000}
-	h, err := c.Hashed(mustName(t, "a.example."), m)
-	if want := "35mthgpgcu1qg68fab165klnsnk3dpvl"; err != nil || hashLabel(h) != want {
-		t.Errorf("%s, %v; want %s", hashLabel(h), err, want)
+	name := mustName(t, "a.example.")
+	h := NewHasher(&purse{hash: parameters{c.Iterations, c.Salt}.blocks(name)})
+	for range 2 {
+		sum, err := h.Hash(c, name)
+		if want := "35mthgpgcu1qg68fab165klnsnk3dpvl"; err != nil || hashLabel(sum) != want {
+			t.Errorf("%s, %v; want %s", hashLabel(sum), err, want)
+		}
 	}
-	if _, err := c.Hashed(mustName(t, "a.example."), &purse{}); err == nil {
+	if _, err := h.Hash(c, mustName(t, "b.example.")); err == nil {
 		t.Error("hashed without leave")
+	}
+	if _, err := h.Hash(Chain{}, name); err == nil {
+		t.Error("hashed in another chain without leave")
+	}
+	at := atHash(t, "example.", "a.example.", parameters{c.Iterations, c.Salt}, 1)
+	if p, err := h.Denials(mustName(t, "example."), []*wire.RRset{at}).NoData(name, 28); p != Proven || err != nil {
+		t.Errorf("a proof hashes again what was hashed: %v, %v", p, err)
+	}
+}
+
+func TestTheEncloserByALink(t *testing.T) {
+	l, ok := linkOf(t, "example.", "a.b.example. 60 IN NSEC x.y.z.example. A RRSIG NSEC")
+	if !ok {
+		t.Fatal("no link")
+	}
+	for text, want := range map[string]string{
+		"c.example.": "example.", "c.b.example.": "b.example.", "q.a.b.example.": "a.b.example.", "y.z.example.": "y.z.example.", "b.y.z.example.": "y.z.example.", "b.z.example.": "z.example.",
+	} {
+		if got := l.Encloser(mustName(t, text)); got != mustName(t, want) {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func (d *Denials) denier(name dnsname.Name) *nsec {
 
 func (d *Denials) nameError(name dnsname.Name) Proof {
 	n := d.denier(name)
-	if n == nil || d.denier(wildcard(n.encloser(name))) == nil {
+	if n == nil || d.denier(Wildcard(n.encloser(name))) == nil {
 		return Unproven
 	}
 	return Proven
@@ -96,7 +96,7 @@ func (d *Denials) noData(name dnsname.Name, qtype uint16) Proof {
 		if n.next.IsStrictlyBelow(name) { // an empty non-terminal
 			return Proven
 		}
-		if w := d.at(wildcard(n.encloser(name))); w != nil {
+		if w := d.at(Wildcard(n.encloser(name))); w != nil {
 			return proven(w.types.lacks(qtype, false))
 		}
 	}

@@ -34,20 +34,19 @@ type hashes struct {
 	of     parameters
 	list   []nsec3
 	costly bool
-	meter  Meter
-	known  map[dnsname.Name]hash
+	hasher *Hasher
 }
 
 // addHashed takes in an NSEC3 set. Records of another chain than the first one's
 // are left out, as are those with an algorithm or a flag that means nothing here
 // (RFC 5155, sections 8.1 and 8.2).
-func (d *Denials) addHashed(set *wire.RRset, m Meter) {
+func (d *Denials) addHashed(set *wire.RRset) {
 	n, of, ok := parseNSEC3(d.zone, set)
 	if !ok {
 		return
 	}
 	if d.hash == nil {
-		d.hash = &hashes{zone: d.zone, of: of, meter: m, known: map[dnsname.Name]hash{}}
+		d.hash = &hashes{zone: d.zone, of: of, hasher: d.hasher}
 		d.hash.costly = of.iterations > limits.NSEC3Iterations
 	}
 	if of == d.hash.of && len(d.hash.list) < limits.NSEC3PerResponse {
@@ -92,18 +91,42 @@ func unhashLabel(label string) (h hash, ok bool) {
 // hashLabel is the first label of the NSEC3 record of a name.
 func hashLabel(h hash) string { return strings.ToLower(base32.HexEncoding.EncodeToString(h[:])) }
 
-// hashed is the hash of a name (RFC 5155, section 5), computed once.
-func (hs *hashes) hashed(name dnsname.Name) (hash, error) {
-	if h, ok := hs.known[name]; ok {
-		return h, nil
+// A Hasher hashes names for the proofs of one question, each name of a chain once.
+type Hasher struct {
+	meter Meter
+	known map[hashedName]hash
+}
+
+type hashedName struct {
+	of   parameters
+	name dnsname.Name
+}
+
+// NewHasher is a Hasher that asks the meter before it hashes.
+func NewHasher(m Meter) *Hasher { return &Hasher{meter: m} }
+
+// Hash is the hash of a name in a chain (RFC 5155, section 5).
+func (h *Hasher) Hash(c Chain, name dnsname.Name) ([sha1.Size]byte, error) {
+	return h.hash(parameters{c.Iterations, c.Salt}, name)
+}
+
+func (h *Hasher) hash(of parameters, name dnsname.Name) (hash, error) {
+	k := hashedName{of, name}
+	if sum, ok := h.known[k]; ok {
+		return sum, nil
 	}
-	if err := hs.meter.Hash(hs.of.blocks(name)); err != nil {
+	if err := h.meter.Hash(of.blocks(name)); err != nil {
 		return hash{}, err
 	}
-	h := hs.of.hash(name)
-	hs.known[name] = h
-	return h, nil
+	if h.known == nil {
+		h.known = map[hashedName]hash{}
+	}
+	sum := of.hash(name)
+	h.known[k] = sum
+	return sum, nil
 }
+
+func (hs *hashes) hashed(name dnsname.Name) (hash, error) { return hs.hasher.hash(hs.of, name) }
 
 // blocks is what hashing a name costs, in blocks of SHA-1.
 func (p parameters) blocks(name dnsname.Name) int {
@@ -213,7 +236,7 @@ func (hs *hashes) nameError(name dnsname.Name) (Proof, error) {
 	if e == nil || err != nil {
 		return Unproven, err
 	}
-	if w, err := hs.cover(wildcard(e.encloser)); w == nil || err != nil {
+	if w, err := hs.cover(Wildcard(e.encloser)); w == nil || err != nil {
 		return Unproven, err
 	}
 	return e.worth(), nil
@@ -234,7 +257,7 @@ func (hs *hashes) noData(name dnsname.Name, qtype uint16) (Proof, error) {
 	if e == nil || err != nil {
 		return Unproven, err
 	}
-	w, err := hs.match(wildcard(e.encloser))
+	w, err := hs.match(Wildcard(e.encloser))
 	switch {
 	case err != nil:
 		return Unproven, err

@@ -35,6 +35,9 @@ func Words(step resolve.Step) Line {
 	case resolve.OptionsSet:
 		return Line{"workarounds", "", "asking with " + list(s.Names)}
 	case resolve.CacheHit:
+		if s.Denier != "" {
+			return Line{"cache", out, fmt.Sprintf("follows from what %s is known to deny: %s", s.Denier, outcome(s.Outcome))}
+		}
 		return Line{"cache", out, "satisfied from the cache: " + outcome(s.Outcome)}
 	case resolve.CacheMiss:
 		return Line{"cache", out, "not in the cache: " + s.Question.String()}

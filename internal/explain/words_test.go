@@ -65,6 +65,7 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.JoinedRequest{}, "plan the same is being resolved already: waiting for that answer"},
 		{resolve.CacheHit{Outcome: &resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{cname}, Target: example}}, "cache => satisfied from the cache: NOERROR, www.example. CNAME to example., and on to example."},
 		{resolve.CacheHit{Outcome: &resolve.Outcome{Kind: resolve.NXDomain, Rcode: wire.RcodeNXDomain}}, "cache => satisfied from the cache: NXDOMAIN, no such name"},
+		{resolve.CacheHit{Outcome: &resolve.Outcome{Kind: resolve.NXDomain, Rcode: wire.RcodeNXDomain}, Denier: example}, "cache => follows from what example. is known to deny: NXDOMAIN, no such name"},
 		{resolve.CacheMiss{Question: question}, "cache => not in the cache: www.example. A"},
 		{resolve.FailureRemembered{Question: question, Age: 2, Left: 3, Reason: "why"}, "cache => www.example. A failed 2 seconds ago and is not tried again for 3 more: why"},
 		{resolve.StaleAnswered{Reason: "why", Outcome: positive}, "serve_stale => why, telling what was known: NOERROR, www.example. A (2 records)"},

@@ -19,6 +19,7 @@ const (
 	SignatureChecks
 	FailedChecks
 	HashUnits
+	HashedNames
 	RecursionDepth
 	CNAMEChain
 	PlanQueries
@@ -75,6 +76,7 @@ var known = [ids]text{
 	SignatureChecks:    counted("signature_checks", "a proof ended after %d signature checks of a response, or %d of a client's question", MaxVerifyPerResponse, MaxVerifyPerRequest),
 	FailedChecks:       counted("failed_checks", "a proof ended after %d wrong signatures of a response, or %d of a client's question", MaxFailedPerResponse, MaxFailedPerRequest),
 	HashUnits:          counted("hash_units", "a proof wanted more than %d blocks hashed for a response, or %d for a client's question", MaxHashPerResponse, MaxHashPerRequest),
+	HashedNames:        counted("hashed_names", "a name was not looked for further among known NSEC3 sets after %d hashes", AggressiveHashes),
 	RecursionDepth:     counted("recursion_depth", "an address of a name server depended on more than %d others", MaxRecursionDepth),
 	CNAMEChain:         counted("cname_chain", "a chain of aliases had more than %d steps", MaxCNAMEChain),
 	PlanQueries:        counted("plan_queries", "a client's question led to more than %d others", MaxQueriesPerPlan),

@@ -19,6 +19,7 @@ var counts = map[ID]string{
 	SignatureChecks:    "MaxVerifyPerResponse MaxVerifyPerRequest",
 	FailedChecks:       "MaxFailedPerResponse MaxFailedPerRequest",
 	HashUnits:          "MaxHashPerResponse MaxHashPerRequest",
+	HashedNames:        "AggressiveHashes",
 	RecursionDepth:     "MaxRecursionDepth",
 	CNAMEChain:         "MaxCNAMEChain",
 	PlanQueries:        "MaxQueriesPerPlan",

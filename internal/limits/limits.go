@@ -69,6 +69,7 @@ const (
 	RSAMaxExponent    = 1<<32 + 1
 	NSEC3Iterations   = 50 // above, a zone's denials are insecure (RFC 9276, section 3.2)
 	NSEC3PerResponse  = 8
+	AggressiveHashes  = 16 // names hashed to look one up among known NSEC3 sets
 )
 
 // Time of one client query and of one attempt upstream.

@@ -47,8 +47,12 @@ const (
 
 // Steps of a query that is answered without the network.
 type (
-	// CacheHit tells that the cache has the answer.
-	CacheHit struct{ Outcome *Outcome }
+	// CacheHit tells that the cache has the answer, or that it follows from validated
+	// denials of the zone Denier (RFC 8198).
+	CacheHit struct {
+		Outcome *Outcome
+		Denier  dnsname.Name
+	}
 	// CacheMiss tells that it has not.
 	CacheMiss struct{ Question Question }
 	// FailureRemembered tells that the question failed Age seconds ago and is not

@@ -120,6 +120,7 @@ func cacheFigures() []metrics.Figure[cacheState] {
 		}),
 		count("answer_hit", "whole answers that were found", func(s *cacheState) uint64 { return s.answers.AnswerHit }),
 		count("answer_miss", "whole answers that were not found", func(s *cacheState) uint64 { return s.answers.AnswerMiss }),
+		count("aggressive_hit", "answers that follow from validated denials of their zone (RFC 8198)", func(s *cacheState) uint64 { return s.answers.Aggressive }),
 		count("damaged", "damaged entries and pages that were met", func(s *cacheState) uint64 { return s.answers.Damaged + s.file.Damaged }),
 		{Desc: metrics.Desc{Name: "usage_percent", Kind: metrics.Gauge, Unit: metrics.Percent, Help: "how full the map is"},
 			Of: func(s *cacheState) float64 { return s.file.UsagePercent }},
