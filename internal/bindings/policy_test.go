@@ -251,7 +251,7 @@ func TestTrustAnchorsFromScripts(t *testing.T) {
 		step{"trust_anchors.refresh_time = 5 * sec", ""},
 		step{"trust_anchors.keep_removed = 'x'", "ERROR error: bad value…"},
 		step{"trust_anchors.add('nonsense')", "ERROR error: trust_anchors.add: …"},
-		step{"trust_anchors.add_file('/nonexistent/root.keys', true)", "ERROR error: trust anchors: /nonexistent/root.keys: no such file or directory"},
+		step{"trust_anchors.add_file('/nonexistent/root.keys', true)", "ERROR error: trust_anchors.add_file: /nonexistent/root.keys: no such file or directory"},
 		step{"trust_anchors.remove('.')", "true\n"},
 	)
 	w.expectFile("trust_anchors = { file = '"+path+"', negative = {} }", "")

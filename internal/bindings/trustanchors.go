@@ -92,7 +92,7 @@ func (t *anchors) add(c *script.Call) error {
 func (t *anchors) addFile(c *script.Call) error {
 	set, replaced, err := t.d.Anchors.AddFile(text(c, 1), c.OptBool(2, false))
 	if err != nil {
-		return fmt.Errorf("trust anchors: %w", err)
+		return fmt.Errorf("trust_anchors.add_file: %w", err)
 	}
 	if replaced {
 		t.d.Log.Warn(fmt.Sprintf("[ ta ] the trust anchors of %s were set already; they are replaced by those of %s", set.Owner, set.File))

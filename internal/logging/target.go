@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"kresd/internal/wording"
 )
 
 // A Target is where lines go.
@@ -52,7 +54,7 @@ func (l *Logger) SetTarget(to Target) error {
 	case Syslog:
 		c := &syslogConn{path: s.opts.Syslog}
 		if err := c.dial(); err != nil {
-			return fmt.Errorf("no syslog takes lines at %s: %w", c.path, err)
+			return fmt.Errorf("no syslog takes lines at %s: %w", c.path, wording.Reason(err))
 		}
 		next.ring = NewRing(c, 0)
 		next.out, next.err = next.ring, next.ring

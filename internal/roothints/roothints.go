@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/wording"
 	"kresd/internal/zonecut"
 )
 
@@ -68,7 +69,7 @@ func Parse(r io.Reader, name string) (*zonecut.Cut, error) {
 		}
 	}
 	if err := zp.Err(); err != nil {
-		return nil, err
+		return nil, wording.Record(name, err)
 	}
 	found := false
 	for i := range cut.NS {

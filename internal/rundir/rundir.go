@@ -20,6 +20,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/wording"
 )
 
 // TTY is the directory of control sockets, below the run directory. Paths stay
@@ -77,16 +79,16 @@ func Prepare(dir string, configs []string) (warnings []string, err error) {
 }
 
 func refusal(dir string, err error) error {
-	return fmt.Errorf("run directory '%s': %w", dir, err)
+	return fmt.Errorf("run directory '%s': %w", dir, wording.Reason(err))
 }
 
 func notLink(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
-		return refusal(dir, errors.Unwrap(err))
+		return refusal(dir, err)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
-		return refusal(dir, errors.New("is a symbolic link; name the directory itself"))
+		return refusal(dir, errors.New("it is a symbolic link; name the directory itself"))
 	}
 	return nil
 }
@@ -172,11 +174,7 @@ func Readable(path string) error {
 		f.Close()
 	}
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return fmt.Errorf("config '%s' cannot be read: %w", path, err)
+		return fmt.Errorf("config '%s' cannot be read: %w", path, wording.Reason(err))
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/wording"
 )
 
 // SocketPath is where the control socket of a process lives.
@@ -21,21 +23,25 @@ func SocketPath(pid int) string { return filepath.Join(TTY, strconv.Itoa(pid)) }
 // removes the sockets of dead processes. It returns how many those were.
 func PrepareTTY() (removed int, err error) {
 	if err := os.Mkdir(TTY, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return 0, fmt.Errorf("directory of control sockets: %w", err)
+		return 0, ttyRefusal(err)
 	}
 	info, err := os.Lstat(TTY)
 	if err != nil {
-		return 0, fmt.Errorf("directory of control sockets: %w", err)
+		return 0, ttyRefusal(err)
 	}
 	if !info.IsDir() {
-		return 0, fmt.Errorf("directory of control sockets: '%s' is not a directory", TTY)
+		return 0, ttyRefusal(errors.New("it is not a directory"))
 	}
 	if info.Mode().Perm() != 0o700 {
 		if err := os.Chmod(TTY, 0o700); err != nil {
-			return 0, fmt.Errorf("directory of control sockets: %w", err)
+			return 0, ttyRefusal(err)
 		}
 	}
 	return removeStale()
+}
+
+func ttyRefusal(err error) error {
+	return fmt.Errorf("directory of control sockets '%s': %w", TTY, wording.Reason(err))
 }
 
 // HandOver makes the directory of control sockets another user's, so that this
@@ -45,7 +51,7 @@ func HandOver(uid int) error {
 		return err
 	}
 	if err := os.Lchown(TTY, uid, -1); err != nil {
-		return fmt.Errorf("directory of control sockets: %w", err)
+		return ttyRefusal(err)
 	}
 	return nil
 }
@@ -53,7 +59,7 @@ func HandOver(uid int) error {
 func removeStale() (removed int, err error) {
 	entries, err := os.ReadDir(TTY)
 	if err != nil {
-		return 0, fmt.Errorf("directory of control sockets: %w", err)
+		return 0, ttyRefusal(err)
 	}
 	for _, e := range entries {
 		if e.Type()&fs.ModeSocket != 0 && stale(e.Name()) && os.Remove(filepath.Join(TTY, e.Name())) == nil {
@@ -92,7 +98,7 @@ func Listen(pid int) (*net.UnixListener, error) {
 	os.Remove(temp) // of a dead process that had our number
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temp, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket in '%s': %w", TTY, wording.Reason(err))
 	}
 	l.SetUnlinkOnClose(false) // it would unlink by the temporary name
 	if err = os.Chmod(temp, 0o600); err == nil {
@@ -101,7 +107,7 @@ func Listen(pid int) (*net.UnixListener, error) {
 	if err != nil {
 		l.Close()
 		os.Remove(temp)
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket in '%s': %w", TTY, wording.Reason(err))
 	}
 	return l, nil
 }

@@ -3,11 +3,12 @@ package script
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/wording"
 )
 
 // An Error is a Lua error that nothing in Lua caught.
@@ -121,12 +122,9 @@ func innermost(l *lua.State) (d lua.Debug, ok bool) {
 	}
 }
 
-// readError is an error about reading a file, without Go's words.
+// readError is an error about reading a file.
 func readError(path string, err error) *FileError {
-	if pe, ok := err.(*os.PathError); ok {
-		err = pe.Err
-	}
-	return &FileError{File: path, Msg: err.Error()}
+	return &FileError{File: path, Msg: wording.Reason(err).Error()}
 }
 
 // An Interrupt ends an evaluation. pcall does not catch it.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/wording"
 )
 
 // hookInterval is how many instructions pass between two looks at the clock:
@@ -44,26 +46,7 @@ func (vm *VM) overdue() error {
 }
 
 // endOf says why a context ended, in words for whoever reads the message.
-func endOf(ctx context.Context) error {
-	switch err := context.Cause(ctx); err {
-	case context.Canceled:
-		return ended{"interrupted", err}
-	case context.DeadlineExceeded:
-		return ended{"ended: it took longer than it may", err}
-	default:
-		return err
-	}
-}
-
-// ended is the end of a context in words.
-type ended struct {
-	words string
-	cause error
-}
-
-func (e ended) Error() string { return e.words }
-
-func (e ended) Unwrap() error { return e.cause }
+func endOf(ctx context.Context) error { return wording.Reason(context.Cause(ctx)) }
 
 // enter runs body as an evaluation and returns its error, or the Lua error
 // that was raised inside.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/wording"
 )
 
 // Name is the file's name in its directory.
@@ -187,7 +188,7 @@ func create(path string, boot [16]byte) (f *os.File, h header, err error) {
 	if err != nil {
 		return nil, h, reason(err)
 	}
-	if err = fill(f, &h); err == nil {
+	if err = reason(fill(f, &h)); err == nil {
 		err = reason(os.Rename(temp, path))
 	}
 	if err != nil {
@@ -214,18 +215,13 @@ func fill(f *os.File, h *header) error {
 	return err
 }
 
-// reason is the system's word without the path, which the caller names.
+// reason is the system's word about a file that stands in the way.
 func reason(err error) error {
-	var p *fs.PathError
-	var l *os.LinkError
 	switch {
-	case errors.As(err, &p):
-		err = p.Err
-	case errors.As(err, &l):
-		err = l.Err
-	}
-	if errors.Is(err, syscall.ELOOP) {
+	case errors.Is(err, syscall.ELOOP):
 		return errors.New("it is a symbolic link")
+	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.EEXIST):
+		return errors.New("it is a directory")
 	}
-	return err
+	return wording.Reason(err)
 }

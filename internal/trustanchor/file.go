@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/wording"
 )
 
 // ErrNoFile: there is no key file, and the first anchors cannot be fetched yet.
-var ErrNoFile = errors.New("the file does not exist, and fetching the first trust anchors is not available in this version; " +
+var ErrNoFile = errors.New("no such file or directory, and fetching the first trust anchors is not in this version; " +
 	"write the zone's DS or DNSKEY records to the file")
 
 // AddFile reads the anchors of one zone from a key file and puts them in place of
@@ -18,7 +19,7 @@ var ErrNoFile = errors.New("the file does not exist, and fetching the first trus
 // read-only must stand in a directory that can be written to.
 func (s *Store) AddFile(path string, readonly bool) (set *KeySet, replaced bool, err error) {
 	if set, err = readFile(path, readonly); err != nil {
-		return nil, false, fmt.Errorf("%s: %w", path, err)
+		return nil, false, wording.Record(path, err)
 	}
 	old := s.Snapshot().Sets[set.Owner]
 	if old != nil && old.File == path && old.Managed && set.Managed && set.Owner.IsRoot() {
@@ -39,7 +40,7 @@ func readFile(path string, readonly bool) (*KeySet, error) {
 	case errors.Is(err, os.ErrNotExist) && !readonly:
 		return nil, ErrNoFile
 	case err != nil:
-		return nil, reason(err)
+		return nil, wording.Reason(err)
 	}
 	sets, err := parse(string(text))
 	if err != nil {
@@ -58,19 +59,10 @@ func writable(path string) error {
 	f, err := os.OpenFile(lock, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("the directory %s cannot be written to (%w); a file that is managed by hand is read-only: add_file(path, true)",
-			filepath.Dir(path), reason(err))
+			filepath.Dir(path), wording.Reason(err))
 	}
 	f.Close()
-	return reason(os.Remove(lock))
-}
-
-// reason is an error of the system without the path, which stands before it.
-func reason(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
+	return wording.Reason(os.Remove(lock))
 }
 
 // ParseName reads the name of a zone.

@@ -9,6 +9,7 @@ import (
 	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 	"kresd/internal/wire"
+	"kresd/internal/wording"
 )
 
 // A Key is one anchor: a DS or DNSKEY record and what is known about it.
@@ -143,7 +144,7 @@ func (s *Store) change(fn func(*Snapshot)) {
 func (s *Store) Add(text string) error {
 	sets, err := parse(text)
 	if err != nil {
-		return err
+		return wording.Record("", err)
 	}
 	s.change(func(next *Snapshot) {
 		for _, set := range sets {

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/wire"
+	"kresd/internal/wording"
 )
 
 // ParseData is the RDATA in wire form of a type and its data as zone files write
@@ -17,7 +18,7 @@ func ParseData(text string) ([]byte, error) {
 	rr, err := dns.NewRR(". 0 IN " + text)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, wording.Record("", err)
 	case rr == nil:
 		return nil, errors.New("a type and its data are expected")
 	}
