@@ -65,7 +65,7 @@ func TestAnAddressThatAppearsLaterIsTaken(t *testing.T) {
 	if got := strings.TrimSpace(g.Eval(t, "net.nosuch") + g.Eval(t, "net = { '127.0.0.3' }")); got != "nil" {
 		t.Errorf("net = {…} after another command: %q", got)
 	}
-	if got := g.Eval(t, "net.listen('127.0.0.4', 0)"); !strings.Contains(got, "bind to '127.0.0.4@0' port 0 cannot be asked") {
+	if got := g.Eval(t, "net.listen('127.0.0.4', 0)"); !strings.Contains(got, "bind to '127.0.0.4@0': port 0 cannot be asked") {
 		t.Errorf("a failure on the console: %q", got)
 	}
 }
@@ -104,8 +104,8 @@ func TestAnExplicitAddressThatFailsIsNotReplaced(t *testing.T) {
 		return
 	}
 	for lua, says := range map[string]string{
-		"\nnet.listen('127.0.0.1', 0)":    "config:2: bind to '127.0.0.1@0' port 0 cannot be asked",
-		"\nnet = { 'nosuch' }":            "config:2: bind to 'nosuch@53' neither an IP address nor an interface",
+		"\nnet.listen('127.0.0.1', 0)":    "config:2: bind to '127.0.0.1@0': port 0 cannot be asked",
+		"\nnet = { 'nosuch' }":            "config:2: bind to 'nosuch@53': neither an IP address nor an interface",
 		"\n\nnet = { net.ens3 }":          "config:3: net = {…}: this machine has no interface 'ens3' with an address",
 		"\nnet.listen(net['br-lan'])":     "config:2: error: net.listen: nil is no address: this machine has no interface 'br-lan' with an address",
 		"net = { net.lo.addr[7] }":        "config:1: net = {…}: the interface 'lo' has no addr[7], its last address is addr[2]",

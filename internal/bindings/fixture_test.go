@@ -395,7 +395,7 @@ func (r *fakeRoots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	if path == "" {
 		return nil, nil
 	}
-	return nil, errors.New("open " + path + ": no such file or directory")
+	return nil, errors.New(path + ": no such file or directory")
 }
 
 // figuresOf are some figures of each group.

@@ -88,5 +88,5 @@ func (d *Daemon) addresses(value any) ([]string, error) {
 		}
 		return all, nil
 	}
-	return nil, fmt.Errorf("bad type of address: string or table expected, got %s", typeName(value))
+	return nil, fmt.Errorf("net: address expected, or a table of them, got %s", typeName(value))
 }

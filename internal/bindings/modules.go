@@ -119,7 +119,7 @@ func (m *modules) assign(c *script.Call, key any) (bool, error) {
 			return true, fmt.Errorf("module '%s': %w", name, err)
 		}
 	} else if options != nil {
-		m.d.Log.Warn(fmt.Sprintf("module '%s' takes no options; they were ignored", name))
+		m.d.Log.Warn(fmt.Sprintf("%smodule '%s' takes no options; they were ignored", c.Position(), name))
 	}
 	return true, nil
 }
@@ -143,7 +143,12 @@ func (m *modules) expose(name string) {
 	}
 	if inst.Config != nil {
 		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1, Help: "configure the module",
-			Fn: func(c *script.Call) error { return inst.Config(c.Arg(1)) }})
+			Fn: func(c *script.Call) error {
+				if err := inst.Config(c.Arg(1)); err != nil {
+					return fmt.Errorf("%s.config: %w", name, err)
+				}
+				return nil
+			}})
 	}
 	m.d.VM.RegisterObject(o)
 	m.shown[name] = true
@@ -162,21 +167,24 @@ func (m *modules) call(of string, f module.Function) func(c *script.Call) error 
 			return err
 		}
 		if len(results) > 0 && c.Within(script.Config) {
-			m.tellRefusal(c.Position()+of+"."+f.Name, results[0])
+			m.tellRefusal(c.Position()+of+"."+f.Name, results)
 		}
 		return c.Return(results...)
 	}
 }
 
 // tellRefusal writes to the log that a function returned { result = false }, which
-// a console shows and a configuration file would pass over in silence.
-func (m *modules) tellRefusal(where string, result any) {
-	t, ok := result.(*luavalue.Table)
+// a console shows and a configuration file would pass over in silence. The reason is
+// the field error, or the second value.
+func (m *modules) tellRefusal(where string, results []any) {
+	t, ok := results[0].(*luavalue.Table)
 	if !ok || t.Get("result") != false {
 		return
 	}
 	why := "it was refused"
 	if text, ok := t.Get("error").(string); ok {
+		why = text
+	} else if text, ok := results[len(results)-1].(string); ok {
 		why = text
 	}
 	m.d.Log.Warn(where + ": " + why)

@@ -24,19 +24,21 @@ func TestModulesAreLoadedInOrder(t *testing.T) {
 		{"modules.load('hints>cache')", "true\n", "iterate validate cache hints"},
 		{"modules.load(' view < cache ')", "true\n", "iterate validate view cache hints"},
 		{"modules.load('hints < iterate')", "true\n", "hints iterate validate view cache"},
-		{"modules.load('hints > nope')", "ERROR error: referenced module 'nope' not found", "hints iterate validate view cache"},
-		{"modules.load('stats > nope')", "ERROR error: referenced module 'nope' not found", "hints iterate validate view cache"},
-		{"modules.load('hints >')", "true\n", "iterate validate view cache hints"},
-		{"modules.load('view = iterate')", "true\n", "iterate validate cache hints view"},
-		{"modules.load('hints >> iterate')", "true\n", "iterate validate cache view hints"},
-		{"modules.load('hints <> iterate')", "true\n", "iterate validate cache view hints"},
+		{"modules.load('hints > nope')", "ERROR error: modules: 'hints > nope': referenced module 'nope' not found", "hints iterate validate view cache"},
+		{"modules.load('stats > nope')", "ERROR error: modules: 'stats > nope': referenced module 'nope' not found", "hints iterate validate view cache"},
+		{"modules.load('hints >')", "ERROR error: modules: 'hints >' is not of the form 'name', 'name > other' or 'name < other'", "hints iterate validate view cache"},
+		{"modules.load('hints ? iterate')", "ERROR error: modules: 'hints ? iterate' is not of the form 'name', 'name > other' or 'name < other'", "hints iterate validate view cache"},
+		{"modules.load('hints iterate')", "ERROR error: modules: 'hints iterate' is not of the form 'name', 'name > other' or 'name < other'", "hints iterate validate view cache"},
+		{"modules.load('hints <> iterate')", "ERROR error: modules: 'hints <> iterate' is not of the form 'name', 'name > other' or 'name < other'", "hints iterate validate view cache"},
+		{"modules.load('> iterate')", "ERROR error: modules: '> iterate' is not of the form 'name', 'name > other' or 'name < other'", "hints iterate validate view cache"},
+		{"modules.load('view')", "true\n", "hints iterate validate cache view"},
 		{"modules.unload('hints')", "true\n", "iterate validate cache view"},
-		{"modules.unload('hints')", "ERROR error: no such module 'hints' is loaded", "iterate validate cache view"},
+		{"modules.unload('hints')", "ERROR error: modules: no module 'hints' is loaded", "iterate validate cache view"},
 		{"modules.unload('validate')", "true\n", "iterate cache view"},
 		{"modules.unload('cache')", "true\n", "iterate view"},
 		{"cache.close()", "nil\n", "iterate view"}, // the core's global stays
 		{"modules.load('nope')", "ERROR error: no such module 'nope'; there are cache, fragile, hints, …", "iterate view"},
-		{"modules.load('')", "ERROR error: no such module ''; …", "iterate view"},
+		{"modules.load('')", "ERROR error: modules: '' is not of the form 'name', 'name > other' or 'name < other'", "iterate view"},
 		{"modules.load()", "ERROR error: wrong number of arguments to 'modules.load'…", "iterate view"},
 		{"modules.load('a', 'b')", "ERROR error: wrong number of arguments to 'modules.load'…", "iterate view"},
 		{"modules.load(5)", "ERROR error: bad argument #1 to 'modules.load' (string expected, got number)…", "iterate view"},
@@ -58,7 +60,7 @@ func TestModulesAsATable(t *testing.T) {
 	if len(w.configured) != 1 || !ok || opts.Get("depth") != 5.0 || opts.Get("list").(*luavalue.Table).Get(2.0) != true {
 		t.Errorf("tally was given %v", w.configured)
 	}
-	if got := w.log.take(); got != "[system] module 'stats' takes no options; they were ignored\n" {
+	if got := w.log.take(); got != "[system] config:1: module 'stats' takes no options; they were ignored\n" {
 		t.Errorf("log %q", got)
 	}
 	w.configured = nil
@@ -69,13 +71,13 @@ func TestModulesAsATable(t *testing.T) {
 	w.modulesAre("iterate stats hints validate cache view tally")
 	for _, c := range []struct{ lua, err string }{
 		{"modules = {\n 'nope' }", "config:2: error: no such module 'nope'; …"},
-		{"\nmodules = { 'hints > nope' }", "config:2: error: referenced module 'nope' not found"},
+		{"\nmodules = { 'hints > nope' }", "config:2: error: modules: 'hints > nope': referenced module 'nope' not found"},
 		{"\n\nmodules = { tally = 'bad' }", "config:3: error: module 'tally': bad options"},
 		{"modules = { 5 }", "config:1: error: bad value for 'modules.1' (name of a module expected, got number)"},
 		{"modules = { [true] = 5 }", "config:1: error: unknown option 'modules.true'"},
 		{"modules = 'hints'", "config:1: error: 'modules' is set by a table of its options, not by a string"},
 		{"modules.load = 'hints'", "config:1: error: 'modules.load' is a function: call it as modules.load(...)"},
-		{"modules = { hints = '/nonexistent/hosts' }", "config:1: error: module 'hints': open /nonexistent/hosts: no such file or directory"},
+		{"modules = { hints = '/nonexistent/hosts' }", "config:1: error: module 'hints': /nonexistent/hosts: no such file or directory"},
 		{"modules = { hints = { fiel = '/etc/hosts' } }", "config:1: error: module 'hints': unknown option 'fiel'; there is file"},
 	} {
 		w.expectFile(c.lua, c.err)
@@ -107,9 +109,12 @@ func TestAModulesGlobal(t *testing.T) {
 		step{"hints.get()", "[foo.bar.] => {\n    [1] => 127.0.0.1\n    [2] => 127.0.0.2\n}\n"},
 		step{"hints['other']", "nil\n"},
 		step{"hints['a..b']", "ERROR error: hints: bad name 'a..b': …"},
-		step{"hints['foo.bar'] = 'x'", "ERROR error: hints['foo.bar']: 'x' is no address, or that no name"},
+		step{"hints['foo.bar'] = 'x'", "ERROR error: hints['foo.bar']: 'x' is not an IP address"},
 		step{"hints['foo.bar'] = {}", "ERROR error: hints['foo.bar']: an address expected"},
 		step{"hints.set('foo.bar')", "[result] => false\n"},
+		step{"select(2, hints.set('foo.bar'))", "'foo.bar' is not 'name address'\n"},
+		step{"select(2, hints.set('foo.bar 192.0.2.x'))", "'192.0.2.x' is not an IP address\n"},
+		step{"select(2, hints.del('nowhere'))", "there is no hint 'nowhere'\n"},
 		step{"hints.set()", "ERROR error: wrong number of arguments to 'hints.set'; usage: hints.set('name address')"},
 		step{"hints.set = 5", "ERROR error: 'hints.set' is a function: call it as hints.set(...)"},
 		step{"hints.del('foo.bar 127.0.0.1')", "[result] => true\n"},
@@ -130,7 +135,7 @@ func TestAModulesGlobal(t *testing.T) {
 		step{"hints.use_nodata('no')", "ERROR error: hints.use_nodata: true or false expected"},
 		step{"hints.ttl('5')", "ERROR error: hints.ttl: seconds from 0 to 2147483647 expected"},
 		step{"hints.ttl(5) hints.ttl(nil) return hints.ttl()", "5"},
-		step{"hints.root_file('/nowhere')", "ERROR error: open /nowhere: no such file or directory"},
+		step{"hints.root_file('/nowhere')", "ERROR error: hints.root_file: /nowhere: no such file or directory"},
 		step{"hints.root()['b.root.'][1]", "192.0.2.2\n"},
 		step{"hints.root({})", ""},
 		step{"hints.root()", ""},

@@ -15,7 +15,7 @@ import (
 )
 
 // errNoTLS is the answer to everything that would need TLS.
-var errNoTLS = errors.New("DNS over TLS is not part of this version: listen without tls, or put a TLS proxy in front")
+var errNoTLS = errors.New("DNS over TLS" + notHere + "; listen without tls, or put a TLS proxy in front")
 
 func installNet(d *Daemon) {
 	n := &network{d: d}
@@ -236,19 +236,19 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 		kind, ok := value.(string)
 		switch {
 		case !ok:
-			return fmt.Errorf("flag 'kind': string expected, got %s", typeName(value))
+			return fmt.Errorf("net.listen: flag 'kind': string expected, got %s", typeName(value))
 		case !n.serves(kind):
-			return fmt.Errorf("flag 'kind': only 'dns' is part of this version, not '%s'", kind)
+			return fmt.Errorf("net.listen: kind '%s'%s; there is 'dns'", kind, notHere)
 		}
 		f.service = kind
 		return nil
 	case "tls", "freebind":
 	default:
-		return fmt.Errorf("unknown flag '%v' of net.listen; there are tls, kind and freebind", key)
+		return fmt.Errorf("net.listen: unknown flag '%v'; there are tls, kind and freebind", key)
 	}
 	on, ok := value.(bool)
 	if !ok {
-		return fmt.Errorf("flag '%s': boolean expected, got %s", key, typeName(value))
+		return fmt.Errorf("net.listen: flag '%s': boolean expected, got %s", key, typeName(value))
 	}
 	switch {
 	case key == "freebind":
@@ -290,7 +290,7 @@ func (n *network) listenAt(c *script.Call, addr string, port uint16, f listenFla
 		awaited, err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), transport.Offering(f.service), f.freebind, c.Position())
 	}
 	if err != nil {
-		return fmt.Errorf("bind to '%s@%d' %w", addr, port, err)
+		return fmt.Errorf("bind to '%s@%d': %w", addr, port, err)
 	}
 	if awaited && (n.d.Process.ID() == 0 || !c.Within(script.Config)) {
 		n.d.Log.Warn(fmt.Sprintf("%sthis machine does not have the address '%s': kresd listens on port %d of it as soon as it appears", c.Position(), addr, port))
@@ -321,7 +321,10 @@ func parseAddr(text string) (netip.Addr, error) {
 	case err == nil:
 		return a.Unmap(), nil
 	case strings.HasPrefix(text, "/"):
-		return a, errors.New("UNIX sockets are not part of this version")
+		return a, errors.New("listening on UNIX sockets" + notHere)
+	}
+	if ip, port, ok := strings.Cut(text, "@"); ok && !strings.HasPrefix(ip, "@") {
+		return a, fmt.Errorf("the port is an argument of its own: net.listen('%s', %s)", printable(ip), printable(port))
 	}
 	return a, errors.New("neither an IP address nor an interface")
 }

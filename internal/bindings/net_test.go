@@ -55,9 +55,9 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 		step{"net.listen('::1', 53, {}, 1)", "ERROR error: wrong number of arguments…"},
 		step{"net.listen(nil)", "ERROR error: bad argument #1 to 'net.listen' (address, interface or list of them expected, got nil)…"},
 		step{"net.listen(5)", "ERROR error: bad argument #1…"},
-		step{"net.listen({'127.0.0.1', 5})", "ERROR error: bad type of address: string or table expected, got number"},
-		step{"net.listen({print})", "ERROR error: bad type of address: string or table expected, got function"},
-		step{"net.listen({coroutine.create(print)})", "ERROR error: bad type of address: string or table expected, got thread"},
+		step{"net.listen({'127.0.0.1', 5})", "ERROR error: net: address expected, or a table of them, got number"},
+		step{"net.listen({print})", "ERROR error: net: address expected, or a table of them, got function"},
+		step{"net.listen({coroutine.create(print)})", "ERROR error: net: address expected, or a table of them, got thread"},
 		step{"local t = {} t.t = t net.listen(t)", "ERROR error: bad argument #1 to 'net.listen' (a table that contains itself or is nested too deeply)…"},
 		step{"net.listen('::1', 'x')", "ERROR error: bad argument #2 to 'net.listen' (number expected, got string)…"},
 		step{"net.listen('::1', 65536)", "ERROR error: bad argument #2 to 'net.listen' (a number from 0 to 65535 expected, got 65536)…"},
@@ -66,12 +66,12 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 		step{"net.listen('::1', 0/0)", "ERROR error: bad argument #2…"},
 		step{"net.listen('::1', 1/0)", "ERROR error: bad argument #2…"},
 		step{"net.listen('::1', 53, 'tls')", "ERROR error: bad argument #3 to 'net.listen' (table expected, got string)…"},
-		step{"net.listen('::1', 53, {tlz = true})", "ERROR error: unknown flag 'tlz' of net.listen; there are tls, kind and freebind"},
-		step{"net.listen('::1', 53, {tls = 'yes'})", "ERROR error: flag 'tls': boolean expected, got string"},
-		step{"net.listen('::1', 53, {freebind = 1})", "ERROR error: flag 'freebind': boolean expected, got number"},
-		step{"net.listen('::1', 53, {kind = 'doh2'})", "ERROR error: flag 'kind': only 'dns' is part of this version, not 'doh2'"},
-		step{"net.listen('::1', 53, {kind = {}})", "ERROR error: flag 'kind': string expected, got table"},
-		step{"net.listen('::1', 853)", "ERROR error: DNS over TLS is not part of this version…"},
+		step{"net.listen('::1', 53, {tlz = true})", "ERROR error: net.listen: unknown flag 'tlz'; there are tls, kind and freebind"},
+		step{"net.listen('::1', 53, {tls = 'yes'})", "ERROR error: net.listen: flag 'tls': boolean expected, got string"},
+		step{"net.listen('::1', 53, {freebind = 1})", "ERROR error: net.listen: flag 'freebind': boolean expected, got number"},
+		step{"net.listen('::1', 53, {kind = 'doh2'})", "ERROR error: net.listen: kind 'doh2' is not in this version; there is 'dns'"},
+		step{"net.listen('::1', 53, {kind = {}})", "ERROR error: net.listen: flag 'kind': string expected, got table"},
+		step{"net.listen('::1', 853)", "ERROR error: DNS over TLS is not in this version…"},
 		step{"net.listen({net.eth0, '127.0.0.1'}, 53853, {tls = true})", "ERROR error: DNS over TLS…"},
 	)
 	if got := w.listener.bound(); got != "" {
@@ -84,10 +84,10 @@ func TestAFailedAddressEndsItsListAndIsNamedWithItsPlace(t *testing.T) {
 	w := newWorld(t)
 	w.listener.fail["127.0.0.2:53"] = errors.New("address already in use")
 	for _, c := range []struct{ lua, says, bound string }{
-		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "bind to '127.0.0.2@53' address already in use", "127.0.0.1:53"},
-		{"net.listen('127.0.0.1', 0)", "bind to '127.0.0.1@0' port 0 cannot be asked", ""},
-		{"net.listen('bogus')", "bind to 'bogus@53' neither an IP address nor an interface", ""},
-		{"net.listen('/run/dns')", "bind to '/run/dns@53' UNIX sockets are not part of this version", ""},
+		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "bind to '127.0.0.2@53': address already in use", "127.0.0.1:53"},
+		{"net.listen('127.0.0.1', 0)", "bind to '127.0.0.1@0': port 0 cannot be asked", ""},
+		{"net.listen('bogus')", "bind to 'bogus@53': neither an IP address nor an interface", ""},
+		{"net.listen('/run/dns')", "bind to '/run/dns@53': listening on UNIX sockets is not in this version", ""},
 	} {
 		w.expect(step{c.lua, "ERROR error: " + c.says})
 		if got := w.listener.bound(); got != c.bound {
@@ -254,7 +254,7 @@ func TestServicesAreEndpointsByKind(t *testing.T) {
 		step{"net.listen('127.0.0.1', 853)", "true\n"},
 		step{"net.listen('127.0.0.2', 443, {tls = true})", "true\n"},
 		step{"net.listen('127.0.0.3', 53, {kind = 'tls'})", "true\n"},
-		step{"net.listen('127.0.0.4', 53, {kind = 'doq'})", "ERROR error: flag 'kind': only 'dns' is part of this version, not 'doq'"},
+		step{"net.listen('127.0.0.4', 53, {kind = 'doq'})", "ERROR error: net.listen: kind 'doq' is not in this version; there is 'dns'"},
 		step{"net.endpoints()[1]", "[kind] => tls\n[transport] => {\n    [family] => inet4\n    [ip] => 127.0.0.1\n    [port] => 853\n    [protocol] => tcp\n}\n"},
 	)
 	for i, e := range w.listener.list {

@@ -122,7 +122,7 @@ func groupsOf(d *Daemon, c *script.Call) ([]string, error) {
 			return nil, errors.New("log_groups: a list of names of groups expected, such as { 'cache', 'iter' }")
 		}
 		if alias, known := logGroupAliases()[name]; known && alias == "" {
-			d.Log.Warn(fmt.Sprintf("%slog_groups: the group '%s' has no debug lines in this version", c.Position(), name))
+			d.Log.Warn(fmt.Sprintf("%slog_groups: the group '%s' is not in this version; it has no lines", c.Position(), name))
 			continue
 		} else if known {
 			name = alias

@@ -117,7 +117,7 @@ func TestTheAddressOfALateInterfaceIsBoundWhenItComes(t *testing.T) {
 	}
 	m.gets("fe80::7%nosuch0") // and goes at once, so that it cannot be bound
 	s.look()
-	if got := m.told(); !strings.HasPrefix(got, "[fe80::7%nosuch0]:5353: bind to 'fe80::7%nosuch0@5353' ") || s.Awaits(addr) || !s.Awaits(after) {
+	if got := m.told(); !strings.HasPrefix(got, "[fe80::7%nosuch0]:5353: bind to 'fe80::7%nosuch0@5353': ") || s.Awaits(addr) || !s.Awaits(after) {
 		t.Errorf("told %q; endpoints %+v", got, s.Endpoints())
 	}
 }

@@ -55,7 +55,7 @@ func TestListenNamesTheAddressThatFails(t *testing.T) {
 
 func TestBindErrorReadsLikeTheLog(t *testing.T) {
 	err := bindError(netip.MustParseAddrPort("[::1]:53"), &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", unix.EACCES)})
-	if got, want := err.Error(), "bind to '::1@53' permission denied"; got != want {
+	if got, want := err.Error(), "bind to '::1@53': permission denied"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -16,14 +16,14 @@ import (
 )
 
 // A BindError says which address could not be bound, in the words of the log:
-// bind to 'ADDR@PORT' REASON.
+// bind to 'ADDR@PORT': REASON.
 type BindError struct {
 	Addr netip.AddrPort
 	Err  error
 }
 
 func (e *BindError) Error() string {
-	return fmt.Sprintf("bind to '%s@%d' %v", e.Addr.Addr(), e.Addr.Port(), e.Err)
+	return fmt.Sprintf("bind to '%s@%d': %v", e.Addr.Addr(), e.Addr.Port(), e.Err)
 }
 
 func (e *BindError) Unwrap() error { return e.Err }
@@ -33,6 +33,9 @@ func bindError(addr netip.AddrPort, err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		err = errno
+	}
+	if a := addr.Addr(); err == syscall.EINVAL && a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
+		err = fmt.Errorf("a link-local address needs its interface, as in %s%%eth0", a)
 	}
 	return &BindError{Addr: addr, Err: err}
 }

@@ -88,21 +88,20 @@ func (c *Chain) Instance(name string) *Instance {
 	return nil
 }
 
-// declaration is a name, an operator and a reference, with any blanks.
-var declaration = regexp.MustCompile(`^\s*([^\s<>]+)\s*([<>]*)\s*([^\s<>]*)`)
+// declaration is a name, perhaps with an operator and a reference, with any blanks.
+var declaration = regexp.MustCompile(`^\s*([^\s<>]+)\s*(?:([<>])\s*([^\s<>]+)\s*)?$`)
 
 // Declaration splits what modules.load() takes: "name", "name > reference" or
-// "name < reference", with any blanks. Other operators, or one without a
-// reference, leave only the name.
-func Declaration(text string) (name string, op byte, ref string) {
+// "name < reference", with any blanks. op is 0 where there is no reference.
+func Declaration(text string) (name string, op byte, ref string, err error) {
 	f := declaration.FindStringSubmatch(text)
 	switch {
 	case f == nil:
-		return "", 0, ""
-	case len(f[2]) != 1 || f[3] == "":
-		return f[1], 0, ""
+		return "", 0, "", fmt.Errorf("modules: '%s' is not of the form 'name', 'name > other' or 'name < other'", text)
+	case f[2] == "":
+		return f[1], 0, "", nil
 	}
-	return f[1], f[2][0], f[3]
+	return f[1], f[2][0], f[3], nil
 }
 
 // ErrUnknown is in the error about a module that is not built in.
@@ -113,13 +112,16 @@ var ErrUnknown = errors.New("no such module")
 // When it fails nothing has changed, except that a module that was loaded and
 // cannot be opened again is gone.
 func (c *Chain) Load(declaration string) (name string, err error) {
-	name, op, ref := Declaration(declaration)
+	name, op, ref, err := Declaration(declaration)
+	if err != nil {
+		return "", err
+	}
 	m, ok := c.known[name]
 	if !ok {
 		return name, fmt.Errorf("%w '%s'; there are %s", ErrUnknown, name, strings.Join(c.Known(), ", "))
 	}
 	if op != 0 && (c.index(ref) < 0 || ref == name) {
-		return name, fmt.Errorf("referenced module '%s' not found", ref)
+		return name, fmt.Errorf("modules: '%s %c %s': referenced module '%s' not found", name, op, ref, ref)
 	}
 	if c.index(name) >= 0 {
 		c.remove(name)
@@ -144,7 +146,7 @@ func (c *Chain) Load(declaration string) (name string, err error) {
 // Unload takes a module out.
 func (c *Chain) Unload(name string) error {
 	if c.index(name) < 0 {
-		return fmt.Errorf("no such module '%s' is loaded", name)
+		return fmt.Errorf("modules: no module '%s' is loaded", name)
 	}
 	c.remove(name)
 	c.publish()

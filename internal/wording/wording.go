@@ -71,7 +71,7 @@ var (
 func Record(file string, err error) error {
 	m := inZone.FindStringSubmatch(err.Error())
 	if m == nil {
-		return reworded{place(file, 0) + err.Error(), err}
+		return reworded{place(file, 0) + Reason(err).Error(), err}
 	}
 	line, _ := strconv.Atoi(m[3])
 	word, unquoted := strconv.Unquote(m[2])

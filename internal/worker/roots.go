@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
 
 	"kresd/internal/cache"
 	"kresd/internal/roothints"
+	"kresd/internal/wording"
 	"kresd/internal/zonecut"
 )
 
@@ -44,7 +46,7 @@ func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, wording.Reason(err))
 	}
 	defer f.Close()
 	return roothints.Parse(f, path)

@@ -46,8 +46,8 @@ func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
 			if err != nil {
 				return fmt.Errorf("hints['%s']: %w", name, err)
 			}
-			if !h.set(name + " " + addr) {
-				return fmt.Errorf("hints['%s']: '%s' is no address, or that no name", name, addr)
+			if err := h.set(name + " " + addr); err != nil {
+				return fmt.Errorf("hints['%s']: %w", name, err)
 			}
 			return nil
 		},
@@ -86,9 +86,15 @@ func (h *hints) setTTL(seconds float64) ([]any, error) {
 
 func result(ok bool) []any { return []any{(&luavalue.Table{}).Add("result", ok)} }
 
-// outcome makes fn return { result = bool } to scripts.
-func outcome(fn func(string) bool) func(string) ([]any, error) {
-	return func(text string) ([]any, error) { return result(fn(text)), nil }
+// outcome makes fn return { result = bool } to scripts, and the reason as a second
+// value where it is false.
+func outcome(fn func(string) error) func(string) ([]any, error) {
+	return func(text string) ([]any, error) {
+		if err := fn(text); err != nil {
+			return append(result(false), err.Error()), nil
+		}
+		return result(true), nil
+	}
 }
 
 // change publishes a changed copy of the table. Scripts run one at a time.
@@ -171,9 +177,9 @@ func (h *hints) get(text string) (any, error) {
 		all.Sort()
 		return all, nil
 	}
-	name, err := dnsname.Parse(text)
+	name, err := parseName(text)
 	if err != nil {
-		return nil, fmt.Errorf("hints: bad name '%s': %w", text, err)
+		return nil, fmt.Errorf("hints: %w", err)
 	}
 	if addrs := t.addrs(name); len(addrs) > 0 {
 		return texts(addrs), nil
@@ -189,37 +195,50 @@ func texts(addrs []netip.Addr) *luavalue.Table {
 	return luavalue.List(list...)
 }
 
-func (h *hints) set(text string) bool {
+func (h *hints) set(text string) error {
 	words := strings.Fields(text)
 	if len(words) != 2 {
-		return false
+		return fmt.Errorf("'%s' is not 'name address'", short(text))
 	}
-	name, nerr := dnsname.Parse(words[0])
-	addr, aerr := parseAddr(words[1])
-	if nerr != nil || aerr != nil {
-		return false
+	name, addr, err := parseHint(words)
+	if err != nil {
+		return err
 	}
-	return h.change(func(t *table) error { t.add(name, addr); return nil }) == nil
+	return h.change(func(t *table) error { t.add(name, addr); return nil })
 }
 
-func (h *hints) del(text string) bool {
+// del removes a name, or an address of it.
+func (h *hints) del(text string) error {
 	words := strings.Fields(text)
 	if len(words) == 0 || len(words) > 2 {
-		return false
+		return fmt.Errorf("'%s' is not 'name' or 'name address'", short(text))
 	}
-	name, err := dnsname.Parse(words[0])
+	name, addr, err := parseHint(words)
 	if err != nil {
-		return false
+		return err
 	}
-	var addr netip.Addr
-	if len(words) == 2 {
-		if addr, err = parseAddr(words[1]); err != nil {
-			return false
+	return h.change(func(t *table) error {
+		if !t.remove(name, addr) {
+			return fmt.Errorf("there is no hint '%s'", short(text))
 		}
+		return nil
+	})
+}
+
+// parseHint reads a name, and an address where there is one.
+func parseHint(words []string) (name dnsname.Name, addr netip.Addr, err error) {
+	if name, err = parseName(words[0]); err == nil && len(words) > 1 {
+		addr, err = parseAddr(words[1])
 	}
-	found := false
-	_ = h.change(func(t *table) error { found = t.remove(name, addr); return nil })
-	return found
+	return name, addr, err
+}
+
+func parseName(text string) (dnsname.Name, error) {
+	name, err := dnsname.Parse(text)
+	if err != nil {
+		return name, fmt.Errorf("bad name '%s': %w", short(text), err)
+	}
+	return name, nil
 }
 
 // root replaces the root hints, unless cut is nil, and returns them; a cut without
@@ -248,9 +267,9 @@ func rootCut(value any) (*zonecut.Cut, error) {
 		if !ok {
 			return nil, fmt.Errorf("'%v' is no name of a server: write { ['a.root-servers.net.'] = '198.41.0.4' }", p.Key)
 		}
-		name, err := dnsname.Parse(text)
+		name, err := parseName(text)
 		if err != nil {
-			return nil, fmt.Errorf("bad name '%s': %w", text, err)
+			return nil, err
 		}
 		ns := zonecut.NameServer{Name: name}
 		if ns.Addrs, err = rootAddrs(p.Value); err != nil {
@@ -288,7 +307,7 @@ func rootAddrs(value any) ([]netip.Addr, error) {
 func (h *hints) rootFile(path string) ([]any, error) {
 	cut, err := h.roots.ReadRootHints(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("hints.root_file: %w", err)
 	}
 	h.roots.SetRootHints(cut)
 	return []any{""}, nil

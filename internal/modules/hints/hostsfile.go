@@ -12,6 +12,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/wording"
 )
 
 // loadHosts adds what a hosts file says: "address name [alias…]", # starts a
@@ -21,7 +22,7 @@ import (
 func (t *table) loadHosts(path string, warn func(line string)) (skipped int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%s: %w", path, wording.Reason(err))
 	}
 	defer f.Close()
 	return t.readHosts(f, path, warn)
@@ -49,7 +50,7 @@ func (t *table) readHosts(f io.Reader, path string, warn func(line string)) (ski
 		if errors.Is(err, io.EOF) {
 			return skipped, nil
 		}
-		return skipped, fmt.Errorf("%s: %w", path, err)
+		return skipped, fmt.Errorf("%s: %w", path, wording.Reason(err))
 	}
 }
 
@@ -94,8 +95,8 @@ func (t *table) addLine(words []string) error {
 	}
 	names := make([]dnsname.Name, len(words))
 	for i, word := range words[1:] {
-		if names[i+1], err = dnsname.Parse(word); err != nil {
-			return fmt.Errorf("bad name '%s': %w", short(word), err)
+		if names[i+1], err = parseName(word); err != nil {
+			return err
 		}
 	}
 	for i := len(words) - 1; i >= 1; i-- {
