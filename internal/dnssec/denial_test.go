@@ -113,6 +113,7 @@ func TestNSECProofsNeedAllTheirParts(t *testing.T) {
 		parts []int
 	}{
 		{"nx aa.example.", []int{0, 1}}, {"nx zz.example.", []int{0, 8}}, {"nodata x.w.example. A", []int{7}}, {"nodata c.example. A", []int{1}},
+		{"nx a.c.example.", []int{1}}, // c.example. is its closest encloser by the next name, and *.c.example. denied too
 	} {
 		parts := func(without int) (sets []*wire.RRset) {
 			for k, i := range tt.parts {
@@ -296,5 +297,42 @@ func TestHashingIsBounded(t *testing.T) {
 	}
 	if n := len(NewDenials(zone, many, endless()).hash.list); n != limits.NSEC3PerResponse {
 		t.Errorf("%d records are looked at", n)
+	}
+}
+
+// Where hashing is refused in the midst of a proof there is no verdict, at whichever
+// hash that is.
+func TestNoVerdictIsGivenOnAPartOfTheHashes(t *testing.T) {
+	p := parameters{1, "ab"}
+	at := func(name string, types ...uint16) *wire.RRset { return atHash(t, "example.", name, p, types...) }
+	over := func(name string) *wire.RRset { return around(t, "example.", name, p, 0) }
+	apex := at("example.", dns.TypeSOA, dns.TypeNS, dns.TypeDNSKEY)
+	for _, tt := range []struct {
+		claim string
+		want  string
+		least int // hashes without which there is no verdict
+		sets  []*wire.RRset
+	}{
+		{"nx x.example.", "proven", 3, []*wire.RRset{apex, over("x.example."), over("*.example.")}},
+		{"nx y.x.example.", "proven", 4, []*wire.RRset{apex, over("x.example."), over("*.example.")}},
+		{"nodata w.example. AAAA", "proven", 1, []*wire.RRset{at("w.example.", dns.TypeA)}},
+		{"nodata x.example. A", "proven", 3, []*wire.RRset{apex, over("x.example."), at("*.example.", dns.TypeTXT)}},
+		{"expanded x.w.example. w.example.", "proven", 1, []*wire.RRset{over("x.w.example.")}},
+		{"cut x.example.", "proven", 2, []*wire.RRset{apex, over("x.example.")}},
+	} {
+		zone := mustName(t, "example.")
+		m := &purse{0, 0, 1 << 20}
+		if got := judged(t, NewDenials(zone, tt.sets, m), tt.claim); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.claim, got, tt.want)
+		}
+		spent := 1<<20 - m.hash
+		if least := tt.least * p.blocks(zone); spent != least {
+			t.Errorf("%s: %d blocks, want %d", tt.claim, spent, least)
+		}
+		for budget := range spent {
+			if got := judged(t, NewDenials(zone, tt.sets, &purse{0, 0, budget}), tt.claim); got != errSpent.Error() {
+				t.Errorf("%s with %d of %d blocks: got %s", tt.claim, budget, spent, got)
+			}
+		}
 	}
 }
