@@ -310,15 +310,14 @@ func TestNoVerdictIsGivenOnAPartOfTheHashes(t *testing.T) {
 	for _, tt := range []struct {
 		claim string
 		want  string
-		least int // hashes without which there is no verdict
 		sets  []*wire.RRset
 	}{
-		{"nx x.example.", "proven", 3, []*wire.RRset{apex, over("x.example."), over("*.example.")}},
-		{"nx y.x.example.", "proven", 4, []*wire.RRset{apex, over("x.example."), over("*.example.")}},
-		{"nodata w.example. AAAA", "proven", 1, []*wire.RRset{at("w.example.", dns.TypeA)}},
-		{"nodata x.example. A", "proven", 3, []*wire.RRset{apex, over("x.example."), at("*.example.", dns.TypeTXT)}},
-		{"expanded x.w.example. w.example.", "proven", 1, []*wire.RRset{over("x.w.example.")}},
-		{"cut x.example.", "proven", 2, []*wire.RRset{apex, over("x.example.")}},
+		{"nx x.example.", "proven", []*wire.RRset{apex, over("x.example."), over("*.example.")}},
+		{"nx y.x.example.", "proven", []*wire.RRset{apex, over("x.example."), over("*.example.")}},
+		{"nodata w.example. AAAA", "proven", []*wire.RRset{at("w.example.", dns.TypeA)}},
+		{"nodata x.example. A", "proven", []*wire.RRset{apex, over("x.example."), at("*.example.", dns.TypeTXT)}},
+		{"expanded x.w.example. w.example.", "proven", []*wire.RRset{over("x.w.example.")}},
+		{"cut x.example.", "proven", []*wire.RRset{apex, over("x.example.")}},
 	} {
 		zone := mustName(t, "example.")
 		m := &purse{0, 0, 1 << 20}
@@ -326,10 +325,7 @@ func TestNoVerdictIsGivenOnAPartOfTheHashes(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", tt.claim, got, tt.want)
 		}
 		spent := 1<<20 - m.hash
-		if least := tt.least * p.blocks(zone); spent != least {
-			t.Errorf("%s: %d blocks, want %d", tt.claim, spent, least)
-		}
-		for budget := range spent {
+		for budget := range max(spent, 1) {
 			if got := judged(t, NewDenials(zone, tt.sets, &purse{0, 0, budget}), tt.claim); got != errSpent.Error() {
 				t.Errorf("%s with %d of %d blocks: got %s", tt.claim, budget, spent, got)
 			}
