@@ -62,8 +62,9 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// Several commands in one piece are several results; a function over many lines is
-// one command; text that ends too early waits for its end.
+// Expressions in one piece are several results; other lines that compile together are
+// one command, which shows the value of the last; text that ends too early waits for
+// its end.
 func TestConsoleInput(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
 	c, err := net.Dial("unix", g.Worker(t, 0).Socket)
@@ -74,7 +75,9 @@ func TestConsoleInput(t *testing.T) {
 	for _, step := range []struct{ in, want string }{
 		{"", "> "},
 		{"1\n2\n3\n", "1\n\n> 2\n\n> 3\n\n> "},
-		{"function f(n)\nreturn n * 2\nend\nf(21)\n", "\n> 42\n\n> "},
+		{"function f(n)\nreturn n * 2\nend\nf(21)\n", "42\n\n> "},
+		{"local a = f(1)\nif a == 2 then return 'two' end\nreturn 'not reached'\n", "two\n> "},
+		{"one = 1\none + 1\n", "\n> 2\n\n> "},
 		{"f(\n", ""},
 		{"4)\n", "8\n\n> "},
 	} {
@@ -94,11 +97,17 @@ func TestConsoleWithSocatAndNetcat(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
 	socket := g.Worker(t, 0).Socket
 	for _, args := range [][]string{{"socat", "-t5", "-", "UNIX-CONNECT:" + socket}, {"nc", "-N", "-w", "5", "-U", socket}} {
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Stdin = strings.NewReader("worker.id\nhostname('judge')\nhostname()\n")
-		out, err := cmd.Output()
-		if want := "> 0\n\n> judge\n\n> judge\n\n> "; err != nil || string(out) != want {
-			t.Errorf("%s: %q, %v; want %q", args[0], out, err, want)
+		for in, want := range map[string]string{
+			"worker.id\nhostname('judge')\nhostname()\n": "> 0\n\n> judge\n\n> judge\n\n> ",
+			"hostname('judge')\nhostname()":              "> judge\n\n> judge\n\n> ",
+			"cache.size / MB\n":                          "> 20\n\n> ",
+			"local count = worker.count\nlocal size = cache.size\nreturn count .. ' of ' .. size / MB\n": "> 1 of 20\n> ",
+		} {
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Stdin = strings.NewReader(in)
+			if out, err := cmd.Output(); err != nil || string(out) != want {
+				t.Errorf("%s: %q gives %q, %v; want %q", args[0], in, out, err, want)
+			}
 		}
 	}
 }
@@ -206,7 +215,7 @@ func TestConsoleTakesWhatIsPasted(t *testing.T) {
 		return c
 	}
 	hasty := dial()
-	if _, err := io.WriteString(hasty, "local a = 20\nlocal function twice() return 2 * a end\none = 1\nerror('in between')\na = a + 1\ntwo = twice()"); err != nil {
+	if _, err := io.WriteString(hasty, "local a = 20\nlocal function twice() return 2 * a end\none = 1\nnonsense nonsense\nnosuch.field\na = a + 1\ntwo = twice()"); err != nil {
 		t.Fatal(err)
 	}
 	hasty.Close()
@@ -229,7 +238,7 @@ func TestConsoleTakesWhatIsPasted(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(c)
-	if want := "> \n> x\ny\n\n> \n> "; err != nil || string(got) != want {
+	if want := "> \n> x\ny\n\n> "; err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }

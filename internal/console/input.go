@@ -1,11 +1,13 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/safe"
 )
 
@@ -20,12 +22,12 @@ func newInput(ctx context.Context, tasks *safe.Group, r io.Reader) *input {
 	in := &input{chunks: make(chan []byte)}
 	tasks.Go("console input", func() {
 		defer close(in.chunks)
+		b := make([]byte, limits.ConsoleLine) // what is sent together arrives together
 		for {
-			b := make([]byte, 4096)
 			n, err := r.Read(b)
 			if n > 0 {
 				select {
-				case in.chunks <- b[:n]:
+				case in.chunks <- bytes.Clone(b[:n]):
 				case <-ctx.Done():
 					return
 				}

@@ -40,6 +40,25 @@ func (c *checker) judge(text string) verdict {
 	return result
 }
 
+// isValue tells whether a text is an expression, as a command, or nothing at all.
+func (c *checker) isValue(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, form := range readings(text) {
+		if c.compile(form.text) == "" {
+			return form.value || blank(text)
+		}
+	}
+	return false
+}
+
+// compiles tells whether a text is a chunk as it stands.
+func (c *checker) compiles(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.compile(text) == ""
+}
+
 // compile returns the machine's message, or "". A text on which the machine
 // panics counts as wrong, and gets a new machine for the next.
 func (c *checker) compile(text string) (msg string) {

@@ -86,15 +86,23 @@ func TestConsoleForgivesMissingParentheses(t *testing.T) {
 	)
 }
 
-func TestSplitRunsTheShortestPrefixThatCompiles(t *testing.T) {
+// What arrives together and compiles as one chunk is one chunk, unless it is nothing but
+// expressions; else the shortest prefix that compiles is run.
+func TestSplitTakesAChunkOrTheShortestPrefixThatCompiles(t *testing.T) {
 	vm, _ := newVM(t)
 	for _, c := range []struct {
 		text, chunk, rest string
 		wait              bool
 	}{
 		{"a = 1", "a = 1", "", false},
-		{"a = 1\nb = 2\n", "a = 1", "b = 2\n", false},
-		{"function f()\n  return 1\nend\nf()", "function f()\n  return 1\nend", "f()", false},
+		{"a = 1\nb = 2\n", "a = 1\nb = 2", "", false},
+		{"a = 1\nb = 2\n'x'\n", "a = 1", "b = 2\n'x'\n", false},
+		{"function f()\n  return 1\nend\nf()", "function f()\n  return 1\nend\nf()", "", false},
+		{"local x = f()\nif not x then return 'none' end\nreturn x\n", "local x = f()\nif not x then return 'none' end\nreturn x", "", false},
+		{"f()\n\n-- comment\ng { \n1\n}\n", "f()", "\n-- comment\ng { \n1\n}\n", false},
+		{"f()\nx = 1\ng()\n", "f()\nx = 1\ng()", "", false},
+		{"f()\n\n", "f()\n", "", false},
+		{"worker.id\nworker.pid\n", "worker.id", "worker.pid\n", false},
 		{"function f()\n  return 1\n", "", "function f()\n  return 1\n", true},
 		{"foo(", "", "foo(", true},
 		{"x = {\n", "", "x = {\n", true},
@@ -114,7 +122,7 @@ func TestSplitRunsTheShortestPrefixThatCompiles(t *testing.T) {
 		{"foo\n'text'\n", "foo\n'text'", "", false},
 		{"'a'\n'b'\n", "'a'", "'b'\n", false},
 		{"f()\ng()\n", "f()", "g()\n", false},
-		{"x = 1\n::label::\n", "x = 1", "::label::\n", false},
+		{"x = 1\n::label::\n", "x = 1\n::label::", "", false},
 		{"1\n#t\n", "1", "#t\n", false},
 	} {
 		chunk, rest, wait := vm.Split(c.text)
@@ -144,5 +152,41 @@ func TestSplitOfManyLinesIsBounded(t *testing.T) {
 	long := "t = {\n" + repeat("  'an entry',\n", 3000) + "}\n"
 	if chunk, rest, wait := vm.Split(long + "t"); wait || chunk+"\n" != long || rest != "t" {
 		t.Errorf("a long table is split into %d and %d octets, wait %v", len(chunk), len(rest), wait)
+	}
+}
+
+// The last line of a chunk shows its value as if it had been typed alone.
+func TestTheLastLineOfAChunkShowsItsValue(t *testing.T) {
+	vm, _ := newVM(t)
+	expect(t, vm,
+		[2]string{"x = 2\nprint(x)", ""},
+		[2]string{"local y = 3\ntostring(y) -- text", "3\n"},
+		[2]string{"x = 2\n\nmath.max(\n x,\n 7)\n\n", "7\n"},
+		[2]string{"x = 2\nreturn 'shown as it is'", "shown as it is"},
+		[2]string{"x = 2\ny = 3", ""},
+		[2]string{"x = 2\ndo tostring(x) end", ""},
+		[2]string{"x = tostring\n(5)", ""}, // one statement
+		[2]string{"x", "5\n"},
+		[2]string{"local function f()\n  x = 6 end f() x = {", "ERROR …"},
+		[2]string{"pcall(function()\n tostring(1) end) x = 7 return x", "7"}, // the line break is inside of it
+		[2]string{"x = 2\nerror('boom')", "ERROR [string \"x = 2\"]:2: boom"},
+		[2]string{"x = = 2\ntostring(x)", "ERROR [string \"x = = 2\"]:1: unexpected symbol near '='"},
+	)
+}
+
+// Many lines that are no chunk together cost each of them a few compilations, not one
+// for each line before it.
+func TestManyCommandsThatArriveTogetherAreSplitInLinearTime(t *testing.T) {
+	vm, _ := newVM(t)
+	s, text := vm.NewSession(), repeat("tostring('x')\n", 4000)+"worker.id\n"
+	start, n := time.Now(), 0
+	for ; text != ""; n++ {
+		var wait bool
+		if _, text, wait = s.Split(text); wait {
+			t.Fatal("it waits for more")
+		}
+	}
+	if d := time.Since(start); n != 4001 || d > 30*time.Second { // minutes if all were compiled for each line
+		t.Errorf("%d commands, after %v", n, d)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
@@ -25,7 +26,7 @@ func (s *Session) Eval(ctx context.Context, chunk string, echo io.Writer) (out s
 	run := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime, echo: echo}
 	err := vm.submit(ctx, vm.jobs, func() error {
 		return vm.enter(run, func(c *Call) error {
-			value, err := s.command(c, chunk)
+			value, err := s.commandAs(c, chunk, vm.displaying(chunk))
 			if err != nil {
 				return err
 			}
@@ -39,15 +40,38 @@ func (s *Session) Eval(ctx context.Context, chunk string, echo io.Writer) (out s
 	return out, false
 }
 
-// Split is VM.Split.
-func (s *Session) Split(text string) (chunk, rest string, wait bool) { return s.vm.Split(text) }
+// Split is VM.Split for what arrives: text that was not one chunk is not looked at as a
+// whole again, so that each line of it is compiled a few times at most.
+func (s *Session) Split(text string) (chunk, rest string, wait bool) {
+	if text != s.rest {
+		chunk, rest, wait = s.vm.Split(text)
+	} else {
+		chunk, rest, wait = s.vm.first(text)
+	}
+	s.rest = rest
+	return chunk, rest, wait
+}
+
+// displaying are the readings of a command whose value is shown.
+func (vm *VM) displaying(text string) []reading {
+	list := readings(text)
+	if r, ok := vm.lastShown(text); ok {
+		list = slices.Insert(list, 1, r)
+	}
+	return list
+}
 
 // command runs a text. Its results lie on the stack; the reading that compiled
 // comes back.
 func (s *Session) command(c *Call, text string) (reading, error) {
+	return s.commandAs(c, text, readings(text))
+}
+
+// commandAs is command with the readings that the text may have.
+func (s *Session) commandAs(c *Call, text string, as []reading) (reading, error) {
 	var wrong error
-	for _, r := range readings(text) {
-		keeps, err := s.compile(c.l, r.text, commandName(text))
+	for _, r := range as {
+		kept, err := s.compile(c.l, r.text, commandName(text))
 		if err != nil {
 			if wrong == nil || !r.value && !strings.HasSuffix(wrong.Error(), "near <eof>") { // that reading fits as far as the text goes
 				wrong = err
@@ -56,8 +80,8 @@ func (s *Session) command(c *Call, text string) (reading, error) {
 		}
 		s.vm.sources.add(commandName(text), text)
 		c.l.Call(0, lua.MultipleReturns)
-		if keeps {
-			s.keep(c.l)
+		if kept != nil {
+			s.keep(c.l, kept)
 		}
 		return r, nil
 	}
@@ -73,6 +97,9 @@ func (vm *VM) show(l *lua.State, r reading) string {
 		return ""
 	}
 	if r.value {
+		if r.quiet && l.IsNil(1) {
+			return ""
+		}
 		return vm.Print(l, 1)
 	}
 	switch v := l.ToValue(1).(type) {

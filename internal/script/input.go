@@ -10,15 +10,23 @@ import (
 // taken as a whole.
 const splitBudget = 64 * limits.ConsoleLine
 
-// Split cuts console input. It returns the shortest prefix of whole lines that
-// compiles and what follows it; or all, where all is one chunk of which the next line
-// goes on with what the prefix ends with (resolve, then { … } on a line of its own). So a
-// text means the same in one chunk and in several, and each line shows its value. wait means that nothing can be run before more
+// Split cuts console input. Text that compiles as one chunk is one, whatever its lines
+// could mean alone; but where each of them is an expression, they are commands of which
+// each shows its value. Of other text it returns the shortest prefix of whole lines that
+// compiles, and what follows it. wait means that nothing can be run before more
 // input comes, because the text only ends too early. A text with an error is
 // given back so that running it shows the error: its first line if that is
 // wrong already, else all of it, since the lines after a wrong one in the
 // middle of a function are no commands.
 func (vm *VM) Split(text string) (chunk, rest string, wait bool) {
+	if strings.Contains(strings.TrimSuffix(text, "\n"), "\n") && vm.checker.judge(text) == complete && !vm.expressions(text) {
+		return strings.TrimSuffix(text, "\n"), "", false
+	}
+	return vm.first(text)
+}
+
+// first is Split for text that is not one chunk.
+func (vm *VM) first(text string) (chunk, rest string, wait bool) {
 	read := 0
 	for i, end := range boundaries(text) {
 		if read += end; read > splitBudget {
@@ -26,9 +34,6 @@ func (vm *VM) Split(text string) (chunk, rest string, wait bool) {
 		}
 		switch vm.checker.judge(text[:end]) {
 		case complete:
-			if goesOn(text[end:]) && vm.checker.judge(text) == complete {
-				return strings.TrimSuffix(text, "\n"), "", false
-			}
 			return strings.TrimSuffix(text[:end], "\n"), text[end:], false
 		case wrong:
 			if i > 0 {
@@ -41,6 +46,36 @@ func (vm *VM) Split(text string) (chunk, rest string, wait bool) {
 		}
 	}
 	return "", text, text != ""
+}
+
+// expressions tells whether a chunk is several commands, each of them an expression,
+// and none goes on with the one before.
+func (vm *VM) expressions(text string) bool {
+	for n := 0; ; n++ {
+		chunk, rest, wait := vm.first(text)
+		if wait || goesOn(rest) || !vm.checker.isValue(chunk) {
+			return false
+		}
+		if text = rest; blank(text) {
+			return n > 0
+		}
+	}
+}
+
+// lastShown is the reading of a chunk whose last line is an expression, of which the
+// value is shown as if it had been typed alone, where it has one.
+func (vm *VM) lastShown(text string) (r reading, ok bool) {
+	ends := boundaries(text)
+	for i := len(ends) - 2; i >= 0; i-- {
+		before, last := text[:ends[i]], text[ends[i]:]
+		if blank(last) {
+			continue
+		}
+		// With a second value it is no tail call, which tracebacks could not tell of.
+		r = reading{text: before + "return " + last + "\n, nil", value: true, quiet: true}
+		return r, !goesOn(last) && vm.checker.compiles(before)
+	}
+	return r, false
 }
 
 // Incomplete tells whether text only ends too early to compile.

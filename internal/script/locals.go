@@ -18,6 +18,7 @@ import (
 type Session struct {
 	vm     *VM
 	locals map[string]upvalue // for the owner goroutine
+	rest   string             // what Split returned last, for the goroutine that calls it
 }
 
 // An upvalue is a variable: the one numbered i of a function.
@@ -29,16 +30,16 @@ type upvalue struct {
 // NewSession begins a dialogue.
 func (vm *VM) NewSession() *Session { return &Session{vm: vm, locals: map[string]upvalue{}} }
 
-// compile pushes the function of a command. keeps says that its first result is
-// a closure that has the locals of the command as its upvalues.
-func (s *Session) compile(l *lua.State, text, name string) (keeps bool, err error) {
+// compile pushes the function of a command. Where there are kept locals, its first
+// result is a closure that has them as its upvalues, unless it returns before its end.
+func (s *Session) compile(l *lua.State, text, name string) (kept []string, err error) {
 	if err := s.vm.load(l, text, name); err != nil {
-		return false, err // about the text as it was typed
+		return nil, err // about the text as it was typed
 	}
 	found := scanLocals(text)
 	known := s.mentioned(found)
 	if len(known) == 0 && len(found.declared) == 0 {
-		return false, nil
+		return nil, nil
 	}
 	for _, keeping := range []bool{true, false} { // a label at the end allows no return behind it
 		body := text
@@ -49,10 +50,13 @@ func (s *Session) compile(l *lua.State, text, name string) (keeps bool, err erro
 			l.Remove(-2)
 			l.Call(0, 1)
 			s.join(l)
-			return keeping, nil
+			if keeping {
+				kept = found.declared
+			}
+			return kept, nil
 		}
 	}
-	return false, nil // as a chunk of its own it compiles
+	return nil, nil // as a chunk of its own it compiles
 }
 
 // mentioned are the locals of the session that a command may use.
@@ -86,15 +90,22 @@ func (s *Session) join(l *lua.State) {
 	}
 }
 
-// keep takes the closure, which is result number 1, off the results and remembers its
-// upvalues as locals of the session.
-func (s *Session) keep(l *lua.State) {
+// keep takes the closure, if it is result number 1, off the results and remembers its
+// upvalues, the kept locals, as those of the session. A command that returned before its
+// end has none.
+func (s *Session) keep(l *lua.State, kept []string) {
+	if l.Top() == 0 || l.TypeOf(1) != lua.TypeFunction {
+		return
+	}
 	l.PushValue(1)
-	closure := refTo(s.vm, l, -1)
-	for i, name := range upvalueNames(l) {
+	names, closure := upvalueNames(l), refTo(s.vm, l, -1)
+	l.Pop(1)
+	if !slices.Equal(names, kept) {
+		return
+	}
+	for i, name := range names {
 		s.locals[name] = upvalue{closure, i + 1}
 	}
-	l.Pop(1)
 	l.Remove(1)
 }
 

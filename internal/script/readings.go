@@ -16,7 +16,7 @@ var bareCommand = regexp.MustCompile(`^\s*(help|quit)\s*;?\s*$`)
 type reading struct {
 	text  string
 	value bool // its first value is printed; else it is shown if it is text
-	quiet bool // no value is printed as nothing, not as nil
+	quiet bool // no value, or nil, is printed as nothing
 }
 
 // readings lists those of a command in the order in which they are tried: as
