@@ -80,9 +80,14 @@ func (ks *Keys) Trusted(ds []DS, m Meter) (*Keys, error) {
 
 // names tells whether a DS record is about a key (RFC 4034, section 5.1.4).
 func (d *DS) names(zone dnsname.Name, k *Key) bool {
-	octets := append(append(make([]byte, 0, len(zone)+len(k.RData)), zone...), k.RData...)
-	digest := digestOf(d.Digest, octets)
+	digest := Digest(d.Digest, zone, k.RData)
 	return digest != nil && bytes.Equal(digest, d.Octets)
+}
+
+// Digest is the digest of a zone's DNSKEY record as a DS record of the type has it;
+// nil for a type that is not supported.
+func Digest(kind uint8, zone dnsname.Name, dnskey []byte) []byte {
+	return digestOf(kind, append(append(make([]byte, 0, len(zone)+len(dnskey)), zone...), dnskey...))
 }
 
 func (ks *Keys) has(k *Key) bool {
