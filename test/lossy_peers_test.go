@@ -23,7 +23,7 @@ type contender struct {
 
 var ourselves = contender{"kresd", func(t *testing.T, dir string, at netip.AddrPort) func() {
 	g := proctest.Start(t, proctest.Config{Dir: dir, Workers: 2, Addr: at, Lua: fmt.Sprintf(
-		"net.listen('%s', %d)\ncache.size = 50*MB\nmodules = { 'hints' }\nhints.root({ ['a.roots.'] = '198.18.0.1', ['b.roots.'] = '198.18.0.2' })\n", at.Addr(), at.Port())})
+		"net.listen('%s', %d)\ncache.size = 50*MB\nmodules = { 'hints' }\ntrust_anchors.remove('.')\nhints.root({ ['a.roots.'] = '198.18.0.1', ['b.roots.'] = '198.18.0.2' })\n", at.Addr(), at.Port())})
 	return func() {
 		if _, err := g.Stop(); err != nil {
 			t.Error(err)

@@ -72,7 +72,7 @@ func TestAFailedStartIsOneLine(t *testing.T) {
 		"error in config":        {[]string{"-a", free, "-c", broken}, []string{"broken.lua:2"}},
 		"syntax error in config": {[]string{"-a", free, "-c", syntax}, []string{"syntax.lua:"}},
 		"TLS, which comes later": {[]string{"-t", free}, []string{"tls"}},
-		"keyfile, comes later":   {[]string{"-k", "root.keys"}, []string{"-k"}},
+		"no such key file":       {[]string{"-a", free, "-K", "nosuch.keys"}, []string{"nosuch.keys", "no such file"}},
 	} {
 		for _, workers := range []string{"1", "4"} {
 			if strings.Contains(what, "workers") && workers == "4" {

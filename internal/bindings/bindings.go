@@ -21,7 +21,7 @@
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
 //     policy.go; callback.go (functions that modules call).
 //   - Globals that take names, types and flags as those do: kres.go;
-//     trustanchors.go; user.go and system.go; resolve.go; limits.go, upstreams.go
+//     negativeanchors.go and trustanchors.go; user.go and system.go; resolve.go; limits.go, upstreams.go
 //     and worker.go.
 //
 // Install, in this file, stands on all of them.

@@ -171,9 +171,19 @@ type Mapper interface {
 type Anchors interface {
 	Snapshot() *trustanchor.Snapshot
 	Add(text string) error
-	AddFile(path string, readonly bool) (set *trustanchor.KeySet, replaced bool, err error)
+	// AddFile loads a key file and tells the log what is trusted. Where the file is to
+	// be kept up to date and does not exist, it takes as long as fetching the root's
+	// anchors takes.
+	AddFile(ctx context.Context, path string, readonly bool) error
 	Remove(owner dnsname.Name) bool
-	SetInsecure(names []dnsname.Name)
+	SetNegatives(list []trustanchor.Negative)
+	// SetDefault says which key file is read where the configuration gives no anchors
+	// of the root; "" for none.
+	SetDefault(file string)
+	Timing() trustanchor.Timing
+	SetTiming(fn func(*trustanchor.Timing))
+	Source() trustanchor.Source
+	SetSource(fn func(*trustanchor.Source))
 }
 
 // An Interface is a network interface that has addresses.

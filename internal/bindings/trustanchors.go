@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
@@ -11,22 +12,9 @@ import (
 	"kresd/internal/trustanchor"
 )
 
-// anchorOptions are the fields of trust_anchors that only say how keys are to be
-// followed.
-type anchorOptions struct {
-	insecure                   any // the list as it was given
-	holdDown, refresh, removed any
-	keyfile, url, ca           any
-}
-
 // installTrustAnchors makes the global trust_anchors.
 func installTrustAnchors(d *Daemon) {
-	const day = 24 * 3600 * 1000
-	t := &anchors{d: d, o: anchorOptions{
-		insecure: &luavalue.Table{}, holdDown: 30 * day, removed: 0,
-		url: "https://data.iana.org/root-anchors/root-anchors.xml",
-	}}
-	number, path := "a number of at least 0", "text"
+	t := &anchors{d: d}
 	d.VM.RegisterObject(script.Object{
 		Name:      "trust_anchors",
 		Help:      "keys that validation starts from: trust_anchors.add_file('root.keys')",
@@ -36,49 +24,112 @@ func installTrustAnchors(d *Daemon) {
 			script.Func{Name: "add_file", Args: "path[, readonly]", Min: 1, Max: 2, Help: "load the anchors of a zone from a file", Fn: t.addFile},
 			script.Func{Name: "config", Args: "path[, readonly]", Min: 1, Max: 2, Help: "the same as add_file", Fn: t.addFile},
 			script.Func{Name: "remove", Args: "name", Min: 1, Max: 1, Help: "forget the anchors of a zone", Fn: t.remove},
-			script.Func{Name: "set_insecure", Args: "{ name }", Min: 1, Max: 1, Help: "names at and below which nothing is validated; replaces the former ones", Fn: t.setInsecure},
+			script.Func{Name: "set_insecure", Args: "{ name | { name =, reason =, expires = } }", Min: 1, Max: 1,
+				Help: "names at and below which nothing is validated; replaces the former ones", Fn: t.setInsecure},
 			script.Func{Name: "summary", Args: "[name]", Max: 1, Help: "the anchors in words", Fn: t.summary},
 		),
 		Fields: []script.Field{
 			{Name: "file", Help: "assigning a path is add_file(path)", Set: t.addFile},
-			{Name: "negative", Help: "assigning a list is set_insecure(list)", Get: t.get(&t.o.insecure), Set: t.setInsecure},
-			{Name: "insecure", Help: "names at and below which nothing is validated", Get: t.get(&t.o.insecure)},
+			{Name: "negative", Help: "assigning a list is set_insecure(list)", Get: t.getInsecure, Set: t.setInsecure},
+			{Name: "insecure", Help: "names at and below which nothing is validated", Get: t.getInsecure},
 			{Name: "keysets", Help: "all keys by the wire name of their zone", Get: func(*script.Call) (any, error) { return keysets(d.Anchors.Snapshot()), nil }},
-			t.option("hold_down_time", "milliseconds until a new key is trusted (RFC 5011)", &t.o.holdDown, isTime, number, false),
-			t.option("refresh_time", "milliseconds between two looks at a zone's keys; nil: as RFC 5011 says", &t.o.refresh, isTime, number, true),
-			t.option("keep_removed", "how many removed keys are remembered", &t.o.removed, isTime, number, false),
-			t.option("keyfile_default", "key file that is used when no other anchor is given; nil: none", &t.o.keyfile, isText, path, true),
-			t.option("bootstrap_url", "where the root's first anchors come from", &t.o.url, isText, path, true),
-			t.option("bootstrap_ca", "file with the certificate of that place", &t.o.ca, isText, path, true),
+			t.duration("hold_down_time", "milliseconds until a new key is trusted (RFC 5011)", func(o *trustanchor.Timing) *time.Duration { return &o.HoldDown }, false),
+			t.duration("refresh_time", "milliseconds between two looks at a zone's keys; nil: as RFC 5011 says", func(o *trustanchor.Timing) *time.Duration { return &o.Refresh }, true),
+			t.keepRemoved(),
+			{Name: "keyfile_default", Help: "key file that is used when no other anchor is given; nil: nothing is validated then", Get: t.get(&t.keyfile), Set: t.setKeyfile},
+			t.source("bootstrap_url", "where the root's first anchors come from", func(s *trustanchor.Source) *string { return &s.URL }),
+			t.source("bootstrap_ca", "file with the certificate by which they are believed; nil: ICANN's, which is built in", func(s *trustanchor.Source) *string { return &s.CA }),
 		},
 	})
 }
 
-func isTime(v any) bool {
-	n, ok := v.(float64)
-	return ok && n >= 0 && !math.IsInf(n, 0)
+// duration is a field in milliseconds; nil stands for 0 where there may be none.
+func (t *anchors) duration(name, help string, of func(*trustanchor.Timing) *time.Duration, optional bool) script.Field {
+	return script.Field{
+		Name: name, Help: help,
+		Get: func(*script.Call) (any, error) {
+			timing := t.d.Anchors.Timing()
+			if d := *of(&timing); d != 0 || !optional {
+				return float64(d) / float64(time.Millisecond), nil
+			}
+			return nil, nil
+		},
+		Set: func(c *script.Call) error {
+			value := c.Arg(1)
+			if !(optional && value == nil) && !isTime(value) {
+				c.TypeError(1, "a number of at least 0")
+			}
+			ms, _ := value.(float64)
+			d := inMilliseconds(ms)
+			t.d.Anchors.SetTiming(func(timing *trustanchor.Timing) { *of(timing) = d })
+			return nil
+		},
+	}
+}
+
+func (t *anchors) keepRemoved() script.Field {
+	return script.Field{
+		Name: "keep_removed", Help: "how many removed keys are remembered",
+		Get: func(*script.Call) (any, error) { return float64(t.d.Anchors.Timing().KeepRemoved), nil },
+		Set: func(c *script.Call) error {
+			value := c.Arg(1)
+			if !isTime(value) {
+				c.TypeError(1, "a number of at least 0")
+			}
+			n := int(min(value.(float64), math.MaxInt32))
+			t.d.Anchors.SetTiming(func(timing *trustanchor.Timing) { timing.KeepRemoved = n })
+			return nil
+		},
+	}
+}
+
+// setKeyfile chooses the file, or, with nil, that nothing is trusted by default.
+func (t *anchors) setKeyfile(c *script.Call) error {
+	value := c.Arg(1)
+	if value != nil && !isText(value) {
+		c.TypeError(1, "text")
+	}
+	file, _ := value.(string)
+	t.keyfile = value
+	t.d.Anchors.SetDefault(file)
+	return nil
 }
 
 func isText(v any) bool { _, ok := v.(string); return ok }
 
 type anchors struct {
-	d *Daemon
-	o anchorOptions
+	d         *Daemon
+	keyfile   any
+	negatives []trustanchor.Negative
+	given     []any // the negatives as they were given
 }
 
 func (t *anchors) get(v *any) func(*script.Call) (any, error) {
 	return func(*script.Call) (any, error) { return *v, nil }
 }
 
-func (t *anchors) option(name, help string, v *any, valid func(any) bool, want string, optional bool) script.Field {
-	return script.Field{Name: name, Help: help, Get: t.get(v), Set: func(c *script.Call) error {
-		value := c.Arg(1)
-		if !(optional && value == nil) && !valid(value) {
-			c.TypeError(1, want)
-		}
-		*v = value
-		return nil
-	}}
+// source is a field about where the first anchors are fetched; nil stands for what
+// is built in.
+func (t *anchors) source(name, help string, of func(*trustanchor.Source) *string) script.Field {
+	return script.Field{
+		Name: name, Help: help,
+		Get: func(*script.Call) (any, error) {
+			from := t.d.Anchors.Source()
+			if text := *of(&from); text != "" {
+				return text, nil
+			}
+			return nil, nil
+		},
+		Set: func(c *script.Call) error {
+			value := c.Arg(1)
+			if value != nil && !isText(value) {
+				c.TypeError(1, "text")
+			}
+			text, _ := value.(string)
+			t.d.Anchors.SetSource(func(s *trustanchor.Source) { *of(s) = text })
+			return nil
+		},
+	}
 }
 
 func (t *anchors) add(c *script.Call) error {
@@ -88,17 +139,21 @@ func (t *anchors) add(c *script.Call) error {
 	return c.Return(true)
 }
 
-// addFile serves add_file(path[, readonly]) and the assignment to file.
+// addFile serves add_file(path[, readonly]) and the assignment to file. It steps
+// aside, because the root's anchors may have to be fetched.
 func (t *anchors) addFile(c *script.Call) error {
-	set, replaced, err := t.d.Anchors.AddFile(text(c, 1), c.OptBool(2, false))
+	path, readonly, ctx := text(c, 1), c.OptBool(2, false), c.Context()
+	var err error
+	done := make(chan struct{})
+	t.d.Group.Go("trust anchors", func() {
+		defer close(done)
+		err = t.d.Anchors.AddFile(ctx, path, readonly)
+	})
+	if failed := c.StepAside(done); failed != nil {
+		return failed
+	}
 	if err != nil {
 		return fmt.Errorf("trust_anchors.add_file: %w", err)
-	}
-	if replaced {
-		t.d.Log.Warn(fmt.Sprintf("[ ta ] the trust anchors of %s were set already; they are replaced by those of %s", set.Owner, set.File))
-	}
-	if set.Trusted() == 0 {
-		t.d.Log.Warn(fmt.Sprintf("[ ta ] no key in %s is trusted", set.File))
 	}
 	return c.Return()
 }
@@ -111,24 +166,26 @@ func (t *anchors) remove(c *script.Call) error {
 	return c.Return(t.d.Anchors.Remove(owner))
 }
 
+// setInsecure takes names, or tables that say more than a name.
 func (t *anchors) setInsecure(c *script.Call) error {
-	list, err := textList(c.Table(1))
+	list, given, err := negatives(c.Table(1), t.d.Clock.Now())
 	if err != nil {
-		c.ArgError(1, "a list of names expected")
+		c.ArgError(1, "%v", err)
 	}
-	names := make([]dnsname.Name, len(list))
-	for i, text := range list {
-		if names[i], err = trustanchor.ParseName(text); err != nil {
-			c.ArgError(1, "%v", err)
+	t.d.Anchors.SetNegatives(list)
+	t.negatives, t.given = list, given
+	return c.Return()
+}
+
+// getInsecure is the list as it was given, without what has ended.
+func (t *anchors) getInsecure(*script.Call) (any, error) {
+	s, list := t.d.Anchors.Snapshot(), []any{}
+	for i := range t.negatives {
+		if s.Insecure[t.negatives[i].Name] != nil {
+			list = append(list, t.given[i])
 		}
 	}
-	given := make([]any, len(list))
-	for i := range list {
-		given[i] = list[i]
-	}
-	t.d.Anchors.SetInsecure(names)
-	t.o.insecure = luavalue.List(given...)
-	return c.Return()
+	return luavalue.List(list...), nil
 }
 
 func (t *anchors) summary(c *script.Call) error {
@@ -148,8 +205,10 @@ func (t *anchors) summary(c *script.Call) error {
 	for _, owner := range owners {
 		lines = append(lines, s.Sets[owner].Summary())
 	}
-	if list, err := textList(t.o.insecure); err == nil && c.IsNil(1) && len(list) > 0 {
-		lines = append(lines, "negative trust anchors: "+strings.Join(list, ", "))
+	if c.IsNil(1) {
+		for _, n := range s.Negatives() {
+			lines = append(lines, negativeText(n))
+		}
 	}
 	if len(lines) == 0 {
 		lines = []string{"no trust anchors"}
@@ -167,8 +226,8 @@ func keysets(s *trustanchor.Snapshot) any {
 			k := &set.Keys[i]
 			rr := (&luavalue.Table{}).Add("owner", string(owner)).Add("ttl", float64(k.TTL)).Add("class", 1.0).Add("type", float64(k.Type)).
 				Add("rdata", string(k.RData)).Add("key_tag", float64(k.Tag)).Add("state", string(k.State))
-			if k.Timer != "" {
-				rr.Add("timer", k.Timer)
+			if k.Timer != 0 {
+				rr.Add("timer", float64(k.Timer))
 			}
 			t.Add(float64(i+1), rr)
 		}

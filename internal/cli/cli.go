@@ -47,6 +47,10 @@ type Options struct {
 	// that are applied after one.
 	NoDefaults bool
 
+	// KeyFile has the trust anchors of -k, or of -K, which is only read; "" for none.
+	KeyFile         string
+	KeyFileReadOnly bool
+
 	ModuleDir string // -m; "" means the built-in default
 	RunDir    string // first positional argument; "." by default
 

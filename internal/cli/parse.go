@@ -119,7 +119,7 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 		o.RunDir = positional[0]
 	}
 	forks := func(o *Options) error { return r.parseForks(o, forksGiven) }
-	for _, step := range []func(*Options) error{r.parseAddrs, r.parseFDs, forks, r.parseConfigs, r.parseLog} {
+	for _, step := range []func(*Options) error{r.parseAddrs, r.parseFDs, forks, r.parseConfigs, r.parseKeyFile, r.parseLog} {
 		if err := step(&o); err != nil {
 			return Options{}, err
 		}
@@ -142,8 +142,6 @@ func (r *raw) refuse() error {
 	}{
 		{len(r.tls) > 0, "-t/--tls: DNS over TLS is not supported by this version"},
 		{len(r.tlsfd) > 0, "-T/--tlsfd: DNS over TLS is not supported by this version"},
-		{len(r.keyfile) > 0, "-k/--keyfile: DNSSEC trust anchors are not supported by this version"},
-		{len(r.keyfileRO) > 0, "-K/--keyfile-ro: DNSSEC trust anchors are not supported by this version"},
 	} {
 		if o.given {
 			return errors.New(o.text)
@@ -196,6 +194,18 @@ func (r *raw) parseConfigs(o *Options) error {
 		default:
 			o.Configs = append(o.Configs, path)
 		}
+	}
+	return nil
+}
+
+// parseKeyFile takes the one file that may be given.
+func (r *raw) parseKeyFile(o *Options) error {
+	o.KeyFileReadOnly = len(r.keyfileRO) > 0
+	for _, path := range append(r.keyfile, r.keyfileRO...) {
+		if path == "" {
+			return errors.New("-k/--keyfile and -K/--keyfile-ro: the file name is empty")
+		}
+		o.KeyFile = path
 	}
 	return nil
 }

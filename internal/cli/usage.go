@@ -15,8 +15,8 @@ Parameters:
  -T, --tlsfd=FD            The same with TLS (not supported by this version).
  -c, --config=PATH         Configuration file, relative to rundir, repeatable (default: config);
                            '-' means no file and no defaults.
- -k, --keyfile=PATH        File with root trust anchors, kept up to date (not supported by this version).
- -K, --keyfile-ro=PATH     File with root trust anchors, only read (not supported by this version).
+ -k, --keyfile=PATH        File with root trust anchors, kept up to date; fetched where it is missing.
+ -K, --keyfile-ro=PATH     File with root trust anchors, only read.
  -m, --moduledir=PATH      Directory with modules.
  -f, --forks=N             Run N workers, without a console on the terminal.
  -n, --noninteractive      One worker without a console on the terminal, as -f 1.

@@ -53,12 +53,13 @@ var allowed = map[string]string{
 	"forkmap":     "ipc limits safe luavalue rundir",
 	"supervisor":  "ipc limits safe logging systemd rundir cli",
 	"script":      "clock limits luapattern luavalue safe wording",
-	"trustanchor": "digest dnsname wire wording",
+	"trustanchor": "digest dnsname dnssec limits wire wording",
 	"bindings":    "ede clock dnsname limits logging luavalue metrics module modules/policy rank resolve rules safe script settings trustanchor version wire transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
-	"authority/zonegen": "authority",
+	"authority/zonegen":     "authority",
+	"trustanchor/bootstrap": "limits trustanchor wording",
 }
 
 // owned says which packages alone may import a library: one of the program, and
@@ -70,6 +71,7 @@ var owned = map[string]string{
 	"github.com/hashicorp/go-hclog":           "kresd/internal/logging",
 	"github.com/cloudflare/circl/sign/ed448":  "kresd/internal/dnssec kresd/internal/authority",
 	"github.com/spf13/pflag":                  "kresd/internal/cli",
+	"github.com/smallstep/pkcs7":              "kresd/internal/trustanchor/bootstrap",
 	"github.com/coreos/go-systemd/v22/daemon": "kresd/internal/systemd",
 }
 

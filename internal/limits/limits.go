@@ -64,6 +64,9 @@ const (
 	MaxKeysSameTag    = 2  // keys of a zone with one tag and algorithm
 	MaxKeysPerSet     = 20 // DNSKEY records of a zone
 	MaxDSPerZone      = 8
+	BootstrapFile     = 256 << 10
+	BootstrapTime     = 30 * time.Second
+	AnchorChecks      = 32 // of signatures, for one look at the keys of a zone that are trusted
 	RSAMinBits        = 512
 	RSAMaxBits        = 4096
 	RSAMaxExponent    = 1<<32 + 1

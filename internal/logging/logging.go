@@ -15,6 +15,7 @@ package logging
 import (
 	"io"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -194,6 +195,15 @@ func (l *Logger) Debug(msg string, kv ...any) { l.log(Debug, msg, kv) }
 
 // Notice writes what an operator wants to know of a healthy daemon.
 func (l *Logger) Notice(msg string, kv ...any) { l.log(Notice, msg, kv) }
+
+// Block writes a notice of several lines, none of which comes from outside, as they
+// are: what the manual shows like that.
+func (l *Logger) Block(head string, lines ...string) {
+	l.log(Notice, strings.Join(append([]string{head}, lines...), "\n"), []any{asItIs{}, nil})
+}
+
+// asItIs is the key of a text whose lines may begin as they do.
+type asItIs struct{}
 
 // Warn writes what an operator should look at.
 func (l *Logger) Warn(msg string, kv ...any) { l.log(Warn, msg, kv) }

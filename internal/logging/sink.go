@@ -49,6 +49,9 @@ func (s *sink) appendText(b []byte, name string, msg string, args []any) []byte 
 	b = append(b, ' ')
 	// A message of several lines stays one message: continuation lines are
 	// indented, so that no text from outside can pose as a line of its own.
+	if len(args) > 0 && args[0] == (asItIs{}) {
+		return append(append(b, msg...), '\n')
+	}
 	b = append(b, strings.ReplaceAll(strings.TrimRight(msg, "\n"), "\n", "\n  ")...)
 	for i := 0; i < len(args); i += 2 {
 		key, val := pair(args, i)
@@ -73,7 +76,7 @@ func (s *sink) appendJSON(b []byte, name string, level hclog.Level, msg string, 
 		b = append(b, `,"worker":`...)
 		b = appendJSONValue(b, s.opts.Worker)
 	}
-	for i := 0; i < len(args); i += 2 {
+	for i := 0; i < len(args) && args[i] != (asItIs{}); i += 2 {
 		key, val := pair(args, i)
 		b = append(b, ',')
 		b = appendJSONValue(b, key)

@@ -4,72 +4,135 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/wording"
 )
 
-// ErrNoFile: there is no key file, and the first anchors cannot be fetched yet.
-var ErrNoFile = errors.New("no such file or directory, and fetching the first trust anchors is not in this version; " +
-	"write the zone's DS or DNSKEY records to the file")
+// ErrNoFile: there is no key file, and the root's first anchors have to be fetched.
+var ErrNoFile = errors.New("the file does not exist")
+
+// Loaded is what came of a key file.
+type Loaded struct {
+	Set *KeySet
+	// Replaced tells that the zone had anchors, which are gone.
+	Replaced bool
+	// Known tells that the file was loaded before and nothing changed.
+	Known bool
+	// Damage is why the file could not be understood; Set is then what is trusted
+	// instead, until the file is written anew.
+	Damage error
+}
 
 // AddFile reads the anchors of one zone from a key file and puts them in place of
-// those that the zone had; replaced tells that it had some. A file that is not
-// read-only must stand in a directory that can be written to.
-func (s *Store) AddFile(path string, readonly bool) (set *KeySet, replaced bool, err error) {
-	if set, err = readFile(path, readonly); err != nil {
-		return nil, false, wording.Record(path, err)
+// those that the zone had. A file that is not read-only must stand in a directory
+// that can be written to. Where such a file is what a crash leaves of one, the
+// root's anchors that are known otherwise stay in force.
+func (s *Store) AddFile(path string, readonly bool) (Loaded, error) {
+	if !readonly {
+		if err := writable(path); err != nil {
+			return Loaded{}, wording.Record(path, err)
+		}
+	}
+	set, err := readFile(path, readonly)
+	if errors.Is(err, errDamaged) && !readonly {
+		return s.despite(path, err), nil
+	}
+	if err != nil {
+		return Loaded{}, wording.Record(path, err)
 	}
 	old := s.Snapshot().Sets[set.Owner]
 	if old != nil && old.File == path && old.Managed && set.Managed && set.Owner.IsRoot() {
-		return old, false, nil
+		return Loaded{Set: old, Known: true}, nil
 	}
-	s.change(func(next *Snapshot) { next.Sets[set.Owner] = set })
-	return set, old != nil, nil
+	s.put(set)
+	return Loaded{Set: set, Replaced: old != nil}, nil
 }
 
-func readFile(path string, readonly bool) (*KeySet, error) {
-	if !readonly {
-		if err := writable(path); err != nil {
-			return nil, err
-		}
+// AddFetched puts anchors that were fetched for a key file in place of those that
+// their zone had.
+func (s *Store) AddFetched(path string, set *KeySet) {
+	set = set.clone()
+	set.File, set.Managed, set.Fetched = path, true, true
+	s.put(set)
+}
+
+// despite has the anchors of the root in force that are known, or the built-in ones,
+// although its key file is damaged.
+func (s *Store) despite(path string, damage error) Loaded {
+	old := s.Snapshot().Sets[dnsname.Root]
+	known := old
+	if old == nil || old.Trusted() == 0 {
+		known = Builtin()
 	}
-	text, err := os.ReadFile(path)
+	set := known.clone()
+	set.File, set.Managed = path, true
+	s.put(set)
+	return Loaded{Set: set, Damage: wording.Record(path, damage)}
+}
+
+// Reread reads the file of a managed set again, and has what it says take the place
+// of the set, unless something else has. changed is the set that is in force then;
+// nil when the file says what is known.
+func (s *Store) Reread(old *KeySet) (changed *KeySet, err error) {
+	set, err := readFile(old.File, !old.Managed)
+	if err == nil && set.Owner != old.Owner {
+		err = fmt.Errorf("anchors of %s are expected, not of %s", old.Owner, set.Owner)
+	}
+	switch {
+	case err != nil:
+		return nil, wording.Record(old.File, err)
+	case set.Equal(old) || !s.Replace(old, set):
+		return nil, nil
+	}
+	return set, nil
+}
+
+// errDamaged says that a file is what a crash or a full disk leaves of a key file.
+var errDamaged = errors.New("the file is cut off")
+
+func readFile(path string, readonly bool) (*KeySet, error) {
+	octets, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !readonly:
 		return nil, ErrNoFile
 	case err != nil:
 		return nil, wording.Reason(err)
 	}
-	sets, err := parse(string(text))
-	if err != nil {
+	text := string(octets)
+	sets, err := parse(text)
+	switch {
+	case err != nil && cutOff(text):
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	case err != nil:
 		return nil, err
-	}
-	if len(sets) > 1 {
+	case len(sets) > 1:
 		return nil, fmt.Errorf("anchors of one zone are expected, not of %s and %s", sets[0].Owner, sets[1].Owner)
 	}
-	sets[0].File, sets[0].Managed = path, !readonly
-	return sets[0], nil
+	set := sets[0]
+	// A key that is no longer one is remembered until the process ends.
+	set.Keys = slices.DeleteFunc(set.Keys, func(k Key) bool { return k.State == Removed })
+	set.File, set.Managed = path, !readonly
+	return set, nil
+}
+
+// cutOff tells whether a text that could not be understood looks like the beginning
+// of one, rather than like another kind of file: nothing, octets that were never
+// written, a last line without an end, or a header and nothing more.
+func cutOff(text string) bool {
+	return text == "" || strings.Contains(text, "\x00") || !strings.HasSuffix(text, "\n") || strings.HasPrefix(text, header)
 }
 
 // writable tries whether a file can be made beside path.
 func writable(path string) error {
-	lock := path + ".lock"
-	f, err := os.OpenFile(lock, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("the directory %s cannot be written to (%w); a file that is managed by hand is read-only: add_file(path, true)",
-			filepath.Dir(path), wording.Reason(err))
+	l, err := TryLock(path)
+	if errors.Is(err, ErrLocked) {
+		return nil // somebody else could
 	}
-	f.Close()
-	return wording.Reason(os.Remove(lock))
-}
-
-// ParseName reads the name of a zone.
-func ParseName(text string) (dnsname.Name, error) {
-	n, err := dnsname.Parse(text)
 	if err != nil {
-		return "", fmt.Errorf("'%s' is no name: %w", text, err)
+		return err
 	}
-	return n, nil
+	return l.Release()
 }

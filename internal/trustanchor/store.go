@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"kresd/internal/digest"
@@ -12,80 +13,10 @@ import (
 	"kresd/internal/wording"
 )
 
-// A Key is one anchor: a DS or DNSKEY record and what is known about it.
-type Key struct {
-	Type  uint16
-	TTL   uint32 // as the file says, in seconds
-	RData []byte
-	Tag   uint16 // RFC 4034, appendix B
-	State State
-	// Timer is when the state may change, in the file's words.
-	Timer string
-	// Comment is what stood behind the record.
-	Comment string
-}
-
-// State is a state of RFC 5011, section 4.
-type State string
-
-// States.
-const (
-	Start   State = "Start"
-	AddPend State = "AddPend"
-	Valid   State = "Valid"
-	Missing State = "Missing"
-	Revoked State = "Revoked"
-	Removed State = "Removed"
-)
-
-// Trusted tells whether a key in this state is an anchor.
-func (s State) Trusted() bool { return s == Valid || s == Missing }
-
-// A KeySet is what is known about the keys of one zone. It is never changed once
-// it is in a Store.
-type KeySet struct {
-	Owner dnsname.Name
-	Keys  []Key
-	// File is where the set came from, "" for one that a script gave.
-	File string
-	// Managed tells that the file is to be kept up to date (RFC 5011).
-	Managed bool
-}
-
-// Anchors are the trusted keys as RRsets; nil when there are none of a type.
-func (k *KeySet) Anchors() (ds, dnskey *wire.RRset) {
-	for i := range k.Keys {
-		key := &k.Keys[i]
-		if !key.State.Trusted() {
-			continue
-		}
-		set := &ds
-		if key.Type == wire.TypeDNSKEY {
-			set = &dnskey
-		}
-		if *set == nil {
-			*set = &wire.RRset{Owner: k.Owner, Type: key.Type, Class: wire.ClassIN, TTL: key.TTL}
-		}
-		(*set).TTL = min((*set).TTL, key.TTL)
-		(*set).Data = append((*set).Data, key.RData)
-	}
-	return ds, dnskey
-}
-
-// Trusted counts the keys that are anchors.
-func (k *KeySet) Trusted() (n int) {
-	for i := range k.Keys {
-		if k.Keys[i].State.Trusted() {
-			n++
-		}
-	}
-	return n
-}
-
 // Snapshot is one state of a Store. It is never changed.
 type Snapshot struct {
 	Sets     map[dnsname.Name]*KeySet
-	Insecure map[dnsname.Name]bool
+	Insecure map[dnsname.Name]*Negative
 
 	fingerprint uint64
 }
@@ -94,50 +25,64 @@ type Snapshot struct {
 // nothing is known. Of an anchor and a negative anchor the deeper one holds, and
 // the negative one at the same name.
 func (s *Snapshot) Closest(name dnsname.Name) *KeySet {
-	for {
-		if s.Insecure[name] {
-			return nil
-		}
-		if k := s.Sets[name]; k != nil && k.Trusted() > 0 {
-			return k
-		}
-		if name.IsRoot() {
-			return nil
-		}
-		name = name.Parent()
-	}
+	_, k := s.deepest(name)
+	return k
 }
 
-// Store keeps the anchors. Methods that change it are for one goroutine at a
-// time; Snapshot is for any.
+// Store keeps the anchors. It is safe for concurrent use.
 type Store struct {
-	snap atomic.Pointer[Snapshot]
-	// Changed is called after each change; it may be nil.
-	Changed func()
+	snap     atomic.Pointer[Snapshot]
+	mu       sync.Mutex // held while anything is changed, and for all below
+	changed  []func()
+	fallback fallback
+	timing   Timing
+	source   Source
 }
 
 // New is a Store without anchors.
 func New() *Store {
-	s := &Store{}
-	s.snap.Store(&Snapshot{})
+	s := &Store{timing: Timing{HoldDown: holdDown}, source: Source{URL: IANA}}
+	empty := &Snapshot{}
+	empty.fingerprint = empty.sum()
+	s.snap.Store(empty)
 	return s
 }
 
 // Snapshot is the current state.
 func (s *Store) Snapshot() *Snapshot { return s.snap.Load() }
 
+// OnChange has fn called after each change, by whoever changed something.
+func (s *Store) OnChange(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed = append(s.changed, fn)
+}
+
+// change publishes what fn makes of the current state.
 func (s *Store) change(fn func(*Snapshot)) {
+	s.changeIf(func(next *Snapshot) bool { fn(next); return true })
+}
+
+// changeIf is change for what fn may find to be settled already.
+func (s *Store) changeIf(fn func(*Snapshot) bool) bool {
+	s.mu.Lock()
 	old := s.snap.Load()
 	next := &Snapshot{Sets: maps.Clone(old.Sets), Insecure: old.Insecure}
 	if next.Sets == nil {
 		next.Sets = map[dnsname.Name]*KeySet{}
 	}
-	fn(next)
+	if !fn(next) {
+		s.mu.Unlock()
+		return false
+	}
 	next.fingerprint = next.sum()
 	s.snap.Store(next)
-	if s.Changed != nil {
-		s.Changed()
+	watchers := slices.Clone(s.changed)
+	s.mu.Unlock()
+	for _, tell := range watchers {
+		tell()
 	}
+	return true
 }
 
 // Add adds records to the anchors of their owners.
@@ -149,12 +94,11 @@ func (s *Store) Add(text string) error {
 	s.change(func(next *Snapshot) {
 		for _, set := range sets {
 			if old := next.Sets[set.Owner]; old != nil {
-				merged := *old
-				merged.Keys = slices.Clone(old.Keys)
+				merged := old.clone()
 				for _, k := range set.Keys {
 					merged.add(k)
 				}
-				set = &merged
+				set = merged
 			}
 			next.Sets[set.Owner] = set
 		}
@@ -162,33 +106,35 @@ func (s *Store) Add(text string) error {
 	return nil
 }
 
-// add takes a key in, once.
-func (k *KeySet) add(key Key) {
-	for i := range k.Keys {
-		if k.Keys[i].Type == key.Type && string(k.Keys[i].RData) == string(key.RData) {
-			k.Keys[i] = key
-			return
-		}
-	}
-	k.Keys = append(k.Keys, key)
+// put has a set take the place of what is known about its zone.
+func (s *Store) put(set *KeySet) {
+	s.change(func(next *Snapshot) { next.Sets[set.Owner] = set })
 }
 
-// Remove takes the anchors of a zone out and tells whether there were any.
+// Replace has next take the place of old, unless something else has done so: it
+// tells whether it did.
+func (s *Store) Replace(old, next *KeySet) bool {
+	return s.changeIf(func(snap *Snapshot) bool {
+		if snap.Sets[next.Owner] != old {
+			return false
+		}
+		snap.Sets[next.Owner] = next
+		return true
+	})
+}
+
+// Remove takes the anchors of a zone out and tells whether there were any. Without
+// those of the root the built-in ones are not used either.
 func (s *Store) Remove(owner dnsname.Name) bool {
-	if s.Snapshot().Sets[owner] == nil {
-		return false
+	if owner.IsRoot() {
+		s.SetDefault("")
 	}
-	s.change(func(next *Snapshot) { delete(next.Sets, owner) })
-	return true
-}
-
-// SetInsecure replaces the negative anchors.
-func (s *Store) SetInsecure(names []dnsname.Name) {
-	s.change(func(next *Snapshot) {
-		next.Insecure = make(map[dnsname.Name]bool, len(names))
-		for _, n := range names {
-			next.Insecure[n] = true
+	return s.changeIf(func(next *Snapshot) bool {
+		if next.Sets[owner] == nil {
+			return false
 		}
+		delete(next.Sets, owner)
+		return true
 	})
 }
 
@@ -200,8 +146,11 @@ func (s *Snapshot) Owners() []dnsname.Name {
 // Summary is a set in words, a line for each key.
 func (k *KeySet) Summary() string {
 	text := k.Owner.String()
-	if k.File != "" {
+	switch {
+	case k.File != "":
 		text += " from " + k.File
+	case k.Equal(Builtin()):
+		text += " built in"
 	}
 	for i := range k.Keys {
 		key := &k.Keys[i]
@@ -214,20 +163,27 @@ func (k *KeySet) Summary() string {
 	return text
 }
 
-// Fingerprint is equal for equal anchors in all processes, and 0 without any.
+// Fingerprint is equal for equal anchors in all processes, and 0 for the built-in
+// ones: a key counts alike as DS and as DNSKEY record.
 func (s *Snapshot) Fingerprint() uint64 { return s.fingerprint }
 
 func (s *Snapshot) sum() uint64 {
-	var total uint64
-	for owner, k := range s.Sets {
-		for i := range k.Keys {
-			if key := &k.Keys[i]; key.State.Trusted() {
-				total += digest.Of(string(owner), wire.TypeText(key.Type), string(key.RData))
-			}
-		}
+	total := -Builtin().summed()
+	for _, k := range s.Sets {
+		total += k.summed()
 	}
 	for name := range s.Insecure {
 		total += digest.Of("insecure", string(name))
+	}
+	return total
+}
+
+// summed is a number for the keys that are trusted.
+func (k *KeySet) summed() (total uint64) {
+	for i := range k.Keys {
+		if key := &k.Keys[i]; key.State.Trusted() {
+			total += key.summed(k.Owner)
+		}
 	}
 	return total
 }

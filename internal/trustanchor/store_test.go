@@ -1,6 +1,7 @@
 package trustanchor
 
 import (
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
 	"kresd/internal/wire"
 )
 
@@ -38,7 +40,7 @@ func file(t *testing.T, text string) string {
 
 func TestAddTakesZoneFileText(t *testing.T) {
 	s, changes := New(), 0
-	s.Changed = func() { changes++ }
+	s.OnChange(func() { changes++ })
 	if err := s.Add(rootDS + "\n" + key); err != nil {
 		t.Fatal(err)
 	}
@@ -86,35 +88,36 @@ func TestStatesStandInComments(t *testing.T) {
 		"; "+strings.Replace(key, "l02W", "m02W", 1)+" ; AddPend:1735689600 ; KeyTag:1\n"+
 		"; a plain comment; with a semicolon\n")
 	s := New()
-	set, replaced, err := s.AddFile(path, true)
-	if err != nil || replaced {
-		t.Fatalf("%v, replaced %v", err, replaced)
+	l, err := s.AddFile(path, true)
+	if err != nil || l.Replaced {
+		t.Fatalf("%v, %+v", err, l)
 	}
-	if len(set.Keys) != 2 || set.Trusted() != 1 || set.Keys[1].State != AddPend || set.Keys[1].Timer != "1735689600" {
+	set := l.Set
+	if len(set.Keys) != 2 || set.Trusted() != 1 || set.Keys[1].State != AddPend || set.Keys[1].Timer != 1735689600 {
 		t.Errorf("keys are %+v", set.Keys)
 	}
 	if _, dnskey := set.Anchors(); len(dnskey.Data) != 1 {
 		t.Error("a pending key is an anchor")
 	}
 	missing := file(t, key+" ; Missing:1735689600\n")
-	if set, replaced, err = s.AddFile(missing, true); err != nil || !replaced || set.Trusted() != 1 {
-		t.Errorf("a missing key is an anchor: %v, %v, %+v", err, replaced, set)
+	if l, err = s.AddFile(missing, true); err != nil || !l.Replaced || l.Set.Trusted() != 1 {
+		t.Errorf("a missing key is an anchor: %v, %+v", err, l)
 	}
 }
 
 func TestAddFileRefuses(t *testing.T) {
 	s := New()
-	if _, _, err := s.AddFile(file(t, rootDS+"\n"+key), true); err == nil || !strings.Contains(err.Error(), "one zone") {
+	if _, err := s.AddFile(file(t, rootDS+"\n"+key), true); err == nil || !strings.Contains(err.Error(), "one zone") {
 		t.Errorf("two zones: %v", err)
 	}
 	gone := filepath.Join(t.TempDir(), "keys")
-	if _, _, err := s.AddFile(gone, false); !errors.Is(err, ErrNoFile) {
+	if _, err := s.AddFile(gone, false); !errors.Is(err, ErrNoFile) {
 		t.Errorf("no file, managed: %v", err)
 	}
-	if _, _, err := s.AddFile(gone, true); err == nil || errors.Is(err, ErrNoFile) || !strings.HasPrefix(err.Error(), gone) {
+	if _, err := s.AddFile(gone, true); err == nil || errors.Is(err, ErrNoFile) || !strings.HasPrefix(err.Error(), gone) {
 		t.Errorf("no file, read-only: %v", err)
 	}
-	if _, _, err := s.AddFile("/proc/nowhere/keys", false); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+	if _, err := s.AddFile("/proc/nowhere/keys", false); err == nil || !strings.Contains(err.Error(), "cannot be written") {
 		t.Errorf("no directory: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Dir(gone) + "/*"); len(left) != 0 {
@@ -130,7 +133,7 @@ func TestTheDeepestAnchorHolds(t *testing.T) {
 	if err := s.Add(rootDS + "\n" + key); err != nil {
 		t.Fatal(err)
 	}
-	s.SetInsecure([]dnsname.Name{name(t, "com"), name(t, "bad.example.com")})
+	s.SetNegatives([]Negative{{Name: name(t, "com"), Reason: "broken"}, {Name: name(t, "bad.example.com")}})
 	for text, want := range map[string]string{
 		"www.example.com": "example.com.", "example.com": "example.com.", "com": "", "other.com": "",
 		"x.bad.example.com": "", "org": ".", ".": ".",
@@ -164,3 +167,7 @@ func FuzzParse(f *testing.F) {
 		_, _ = ParseName(text)
 	})
 }
+
+func base64Of(octets []byte) string { return base64.StdEncoding.EncodeToString(octets) }
+
+func tagOf(rdata []byte) uint16 { return dnssec.KeyTag(rdata) }

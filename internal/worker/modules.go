@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"context"
-
 	"kresd/internal/bindings"
 	"kresd/internal/iterate"
 	"kresd/internal/module"
@@ -77,12 +75,9 @@ func newChain(host *module.Host, list []listed) (*module.Chain, error) {
 func (w *Worker) host() *module.Host {
 	return &module.Host{
 		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm),
-		Notice: func(line string) { w.log.Notice(line) },
-		Warn:   func(line string) { w.log.Warn(line) },
-		Resolve: func(ctx context.Context, req *resolve.Request) {
-			w.requests.enter(req)
-			w.driver.Resolve(ctx, req)
-		},
+		Notice:  func(line string) { w.log.Notice(line) },
+		Warn:    func(line string) { w.log.Warn(line) },
+		Resolve: w.resolve,
 	}
 }
 

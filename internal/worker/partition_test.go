@@ -12,16 +12,19 @@ import (
 func TestPartitionsFollowTheConfiguration(t *testing.T) {
 	w := newLawful(t)
 	w.configure(`modules.load('hints') hints.root_file() option('ALLOW_LOCAL', false)`)
+	if err := w.rules.anchors.useDefault(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if p := w.partitions(); p != (resolve.Partitions{}) {
 		t.Fatalf("the default configuration is in %x", p)
 	}
-	const ds = `. 3600 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D`
+	const ds = `example. 3600 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D`
 	seen := map[resolve.Partition]string{0: "the default configuration"}
 	for _, c := range []struct {
 		on, off string
 		data    bool // whether data are apart too
 	}{
-		{`trust_anchors.add('` + ds + `')`, `trust_anchors.remove('.')`, true},
+		{`trust_anchors.add('` + ds + `')`, `trust_anchors.remove('example')`, true},
 		{`trust_anchors.set_insecure({'example.com'})`, `trust_anchors.set_insecure({})`, true},
 		{`hints.root({['a.example.'] = '192.0.2.1'})`, `hints.root_file()`, true},
 		{`hints.root({['a.example.'] = '192.0.2.2'})`, `hints.root_file()`, true},

@@ -90,6 +90,9 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 		}
 		w.storage.warnOfOwner()
 	}
+	if err := w.loadKeyFile(); err != nil {
+		return err
+	}
 	if err := w.applyDefaults(); err != nil {
 		return err
 	}
@@ -233,6 +236,16 @@ func (w *Worker) configure(ctx context.Context) error {
 	return nil
 }
 
+// loadKeyFile does what -k and -K say, as if it stood last in the configuration.
+func (w *Worker) loadKeyFile() error {
+	if file := w.o.CLI.KeyFile; file != "" {
+		if err := w.rules.anchors.AddFile(w.ctx, file, w.o.CLI.KeyFileReadOnly); err != nil {
+			return fmt.Errorf("trust anchors: %w", err)
+		}
+	}
+	return nil
+}
+
 // defaultConfig is run when no other file was named.
 const defaultConfig = "config"
 
@@ -246,6 +259,9 @@ func (w *Worker) applyDefaults() error {
 	}
 	if w.o.CLI.NoDefaults {
 		return nil
+	}
+	if err := w.rules.anchors.useDefault(w.ctx); err != nil {
+		return fmt.Errorf("trust anchors: %w", err)
 	}
 	if len(w.server.Endpoints()) == 0 && !w.noListen() {
 		if err := w.listenLocally(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"kresd/internal/script"
 	"kresd/internal/selection"
 	"kresd/internal/settings"
+	"kresd/internal/trustanchor"
 	"kresd/internal/upstream"
 )
 
@@ -88,7 +89,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 		forget: func() { w.servers.Forget() }, leads: w.siblings.leads, partition: w.dataPartition,
 	}
 	w.roots = newRoots(w.cache)
-	w.rules = newRulebook(log, w.siblings.id == 0)
+	w.rules = newRulebook(log, &anchors{Store: trustanchor.New(), log: log.Group("ta"), clock: w.clock, resolve: w.resolve})
 	w.own = &own{clock: w.clock, any: func(fn func(listen.Endpoint) bool) bool { return w.server.Any(fn) }}
 	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, Own: w.own.is})
 	if w.upstream, err = w.newUpstream(); err != nil {
@@ -155,6 +156,13 @@ func (w *Worker) newDriver(explore bool) *resolve.Driver {
 		Context: w.ctx,
 		Explore: explore,
 	})
+}
+
+// resolve resolves a request of the worker's own, or of a module's, and fills in its
+// Result.
+func (w *Worker) resolve(ctx context.Context, req *resolve.Request) {
+	w.requests.enter(req)
+	w.driver.Resolve(ctx, req)
 }
 
 // newHandler makes both ways of a query.

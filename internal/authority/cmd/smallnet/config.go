@@ -30,6 +30,6 @@ func smallConfig(roots map[string][]netip.Addr) string {
 		lines = append(lines, fmt.Sprintf("  ['%s'] = { %s },\n", name, strings.Join(quoted, ", ")))
 	}
 	slices.Sort(lines)
-	return header + "cache.open(100 * MB, 'lmdb://smallnet')\noption('ALLOW_LOCAL', true)\nmodules = { 'hints' }\nhints.root({\n" +
+	return header + "cache.open(100 * MB, 'lmdb://smallnet')\noption('ALLOW_LOCAL', true)\nmodules = { 'hints' }\ntrust_anchors.remove('.') -- this small root is not signed\nhints.root({\n" +
 		strings.Join(lines, "") + "})\n"
 }
