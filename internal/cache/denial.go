@@ -212,7 +212,7 @@ func (c *Cache) lastLink(at place, prefix, key []byte, now int64) (k storedLink,
 		return k, false
 	}
 	if ok = k.read(at, raw, now); !ok {
-		c.drop(k.key)
+		c.dropSeen(k.key, raw)
 	}
 	return k, ok
 }

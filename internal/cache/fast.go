@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"sync"
 
 	"kresd/internal/dnsname"
@@ -139,7 +140,7 @@ func (f *Fast) find(in resolve.Partition, q *wire.Question) (age uint32, ok bool
 		clears, ok = decodeAnswer(h, body, &f.body)
 	}
 	if !ok {
-		f.damaged(key)
+		f.damaged(key, f.copied[:n])
 		return 0, false
 	}
 	age, _, ok = h.age(f.now)
@@ -168,9 +169,9 @@ func (f *Fast) fetch(key []byte) (n int, ok bool) {
 }
 
 // damaged forgets an entry that cannot be believed.
-func (f *Fast) damaged(key []byte) {
+func (f *Fast) damaged(key, seen []byte) {
 	f.n.damaged.Add(1)
-	f.store.Delete(key)
+	deleteSeen(f.store, key, bytes.Clone(seen))
 }
 
 // word makes the message for q, nil when that is the driver's business.

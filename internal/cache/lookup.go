@@ -50,17 +50,34 @@ func (c *Cache) read(key []byte) (e entry, ok bool) {
 // check opens a copy of an entry. One that is damaged is deleted.
 func (c *Cache) check(key, raw []byte) (e entry, ok bool) {
 	if e.header, e.body, ok = open(key, raw); !ok {
-		c.drop(key)
+		c.dropSeen(key, raw)
 	}
 	return e, ok
 }
 
-// drop forgets an entry that cannot be believed.
+// drop forgets an entry that is whole and yet cannot be believed.
 func (c *Cache) drop(key []byte) {
 	c.n.damaged.Add(1)
 	if s := c.current(); s != nil {
 		s.Delete(key)
 	}
+}
+
+// dropSeen forgets an entry that cannot be believed as it was seen.
+func (c *Cache) dropSeen(key, seen []byte) {
+	c.n.damaged.Add(1)
+	if s := c.current(); s != nil {
+		deleteSeen(s, key, seen)
+	}
+}
+
+// deleteSeen removes what stands under key if it is what was seen there, nil for
+// what is too large for an entry: who read while a writer was at it may have seen
+// what never stood there.
+func deleteSeen(s Store, key, seen []byte) {
+	s.DeleteIf(key, func(old []byte) bool {
+		return bytes.Equal(old, seen) || len(old) > limits.MaxCacheEntryBytes
+	})
 }
 
 // loadSets is load for entries that hold sets.

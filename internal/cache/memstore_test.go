@@ -98,6 +98,14 @@ func (s *memStore) Delete(key []byte) {
 	delete(s.m, string(key))
 }
 
+func (s *memStore) DeleteIf(key []byte, remove func([]byte) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.m[string(key)]; ok && remove(old) {
+		delete(s.m, string(key))
+	}
+}
+
 func (s *memStore) RemoveRange(prefix []byte, limit int, match func([]byte) bool) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,6 +16,7 @@ type Store interface {
 	PutSince(seen uint64, key, val []byte, replace func(old []byte) bool)
 	PutUnlessCleared(seen uint64, key, val []byte, replace func(old []byte) bool)
 	Delete(key []byte)
+	DeleteIf(key []byte, remove func(old []byte) bool)
 	RemoveRange(prefix []byte, limit int, match func(key []byte) bool) (int, error)
 	Prune(ctx context.Context, judge func(key, val []byte) lmdbcache.Worth) (int, error)
 	Clear() (int, error)

@@ -63,7 +63,7 @@ var uncounted = map[string]string{
 	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NoRoutePause OutgoingSaid LateAnswer
 		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
-		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause ReaderCheckInterval CacheCheckTime
+		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause CacheCheckTime
 		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime OrphanTime
 		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
 	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamGuessBuffer ServersKept

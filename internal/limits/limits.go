@@ -163,26 +163,25 @@ const (
 
 // The cache.
 const (
-	MaxCacheEntryBytes  = 64 << 10
-	MaxProofBytes       = 8 << 10 // NSEC and NSEC3 sets with signatures; an honest denial has a third of it
-	DefaultCacheSize    = 100 << 20
-	MinCacheSize        = 8192
-	MaxCacheSize        = 1 << 44 // octets; more than a process has addresses for helps nobody
-	CutsAtHand          = 1024    // delegations that a worker keeps as they were read, for a second
-	WriteBatchEntries   = 200
-	WriteBatchTime      = 2 * time.Millisecond
-	WriteQueueEntries   = 16384
-	WriteFailures       = 3 // within WriteFailureWindow, then no writes for WriteFailurePause
-	WriteFailureWindow  = 10 * time.Second
-	WriteFailurePause   = 60 * time.Second
-	ClearChunk          = 100 // default chunk_size of cache.clear
-	ReaderCheckInterval = 10 * time.Second
-	CollectHighPercent  = 75
-	CollectLowPercent   = 65
-	CollectHardPercent  = 90
-	CacheCheckTime      = 2 * time.Second // what a throw-away child may take to walk a suspect file
-	CacheReopenMin      = time.Second     // pause until a lost cache is tried again, doubling
-	CacheReopenMax      = 30 * time.Second
+	MaxCacheEntryBytes = 64 << 10
+	MaxProofBytes      = 8 << 10 // NSEC and NSEC3 sets with signatures; an honest denial has a third of it
+	DefaultCacheSize   = 100 << 20
+	MinCacheSize       = 8192
+	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
+	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second
+	WriteBatchEntries  = 200
+	WriteBatchTime     = 2 * time.Millisecond
+	WriteQueueEntries  = 16384
+	WriteFailures      = 3 // within WriteFailureWindow, then no writes for WriteFailurePause
+	WriteFailureWindow = 10 * time.Second
+	WriteFailurePause  = 60 * time.Second
+	ClearChunk         = 100 // default chunk_size of cache.clear
+	CollectHighPercent = 75
+	CollectLowPercent  = 65
+	CollectHardPercent = 90
+	CacheCheckTime     = 2 * time.Second // what a throw-away child may take to walk a suspect file
+	CacheReopenMin     = time.Second     // pause until a lost cache is tried again, doubling
+	CacheReopenMax     = 30 * time.Second
 )
 
 // Clients.

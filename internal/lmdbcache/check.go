@@ -1,6 +1,7 @@
 package lmdbcache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,23 +23,32 @@ import (
 // the file meanwhile. Nothing is stored.
 func Check(dir string) error { return check(dir, func() {}) }
 
-// check calls begun when the write transaction has begun or need not.
+// check calls begun when it has the lock, so that nobody else can hold it up.
 func check(dir string, begun func()) error {
 	path := filepath.Join(dir, dataName)
 	st, err := os.Lstat(path)
-	if os.IsNotExist(err) {
+	if os.IsNotExist(err) || err == nil && st.Size() == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	m, err := readMeta(f, st.Size())
-	if err != nil {
+	// Nobody may write while it is walked. A lock that does not come is
+	// somebody else's fault: a frozen process that holds it.
+	ctx, cancel := context.WithTimeout(context.Background(), limits.CacheCheckTime/4)
+	defer cancel()
+	lock := fileLock{f}
+	if err := lock.lock(ctx); err != nil {
+		return nil
+	}
+	defer lock.unlock()
+	begun()
+	if err := checkNow(f, st.Size()); err != nil {
 		return err
 	}
 	env, err := lmdb.NewEnv()
@@ -52,26 +62,21 @@ func check(dir string, begun func()) error {
 	if err := env.Open(dir, envFlags, 0o600); err != nil {
 		return err
 	}
-	// The transaction keeps the pages from being used again by others.
-	if err := env.View(func(*lmdb.Txn) error { return checkNow(f, st.Size(), m.pageSize) }); err != nil {
-		return err
-	}
-	return checkWrite(env, begun)
+	return checkWrite(env)
 }
 
-func checkNow(f *os.File, size int64, pageSize uint32) error {
+func checkNow(f *os.File, size int64) error {
 	m, err := readMeta(f, size)
 	if err != nil {
 		return err
 	}
-	return verifyFile(f, size, m, limits.CacheCheckTime-500*time.Millisecond)
+	return verifyFile(f, size, m, limits.CacheCheckTime/2)
 }
 
 // checkWrite goes through what killed workers most: a write, taken back.
-func checkWrite(env *lmdb.Env, begun func()) error {
+func checkWrite(env *lmdb.Env) error {
 	taken := errors.New("taken back")
 	err := env.Update(func(txn *lmdb.Txn) error {
-		begun()
 		dbi, err := txn.OpenRoot(0)
 		if err != nil {
 			return err
@@ -91,8 +96,7 @@ func checkWrite(env *lmdb.Env, begun func()) error {
 // status, 0 for a file that can be kept.
 func CheckMain(dir string) int {
 	// Whatever hangs here must not keep the worker waiting that started us. A
-	// hang before the write transaction is somebody else's: a frozen process
-	// that holds the lock. One inside it is the file's fault.
+	// hang before the walk is somebody else's; one inside it is the file's fault.
 	var status atomic.Int32
 	late := time.AfterFunc(limits.CacheCheckTime, func() { os.Exit(int(status.Load())) })
 	defer late.Stop()

@@ -219,13 +219,17 @@ func (w *collection) choose(r *Reader) (atEnd bool) {
 	defer r.fault()
 	w.keys = w.keys[:0]
 	most := w.s.batchSize()
-	r.cur.reset(r.m)
-	on := r.cur.ceil(r.snap.root, w.from)
+	r.at = append(r.at[:0], w.from...)
+	on := r.seek()
 	for n := 0; on; n++ {
 		k, val, ok := r.cur.entry()
+		if r.overtaken() {
+			break
+		}
 		if !ok {
 			return true
 		}
+		r.at = append(r.at[:0], k...)
 		if n == lookAhead || len(w.keys) == most {
 			w.from = bytes.Clone(k)
 			return false
@@ -235,18 +239,20 @@ func (w *collection) choose(r *Reader) (atEnd bool) {
 		}
 		on = r.cur.step(1)
 	}
+	if r.overtaken() { // the walk goes on in the next snapshot
+		w.from = bytes.Clone(r.at)
+		return false
+	}
 	return true
 }
 
-// patience is how often a removal is tried again, snapshotWait later and with
-// half the entries. Removing needs pages for copies; there are free ones, but
-// those that the latest transactions freed are held by the snapshot of every
-// reader that began before, in any process, and a busy machine lets one wait.
+// patience is how often a removal is tried again, freshWait later and with half
+// the entries. Removing needs pages for copies; there may be free ones, but those
+// that the latest transactions freed cannot be used yet.
 const patience = 20
 
 // removeChosen removes them. Where there is no room even for that the map is
-// cleared, unless it has free pages that are only held: a clear would find none
-// of them either.
+// cleared, unless it has free pages.
 func (w *collection) removeChosen(ctx context.Context) error {
 	for range patience {
 		err := w.removeOnce(ctx)
@@ -254,11 +260,11 @@ func (w *collection) removeChosen(ctx context.Context) error {
 			return err
 		}
 		w.keys = w.keys[:(len(w.keys)+1)/2]
-		w.s.health.rest(snapshotWait)
+		w.s.health.rest(freshWait)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(snapshotWait):
+		case <-time.After(freshWait):
 		}
 	}
 	if err := w.removeOnce(ctx); !lmdb.IsMapFull(err) || w.s.Usage() < limits.CollectHardPercent {

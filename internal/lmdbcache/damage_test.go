@@ -1,6 +1,7 @@
 package lmdbcache
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -264,5 +265,73 @@ func TestFileCutOffUnderReaders(t *testing.T) {
 	<-lost
 	if st := s.Stats(); st.Damaged == 0 {
 		t.Error("not counted")
+	}
+}
+
+// Reading may begin on a file that was cut off a moment ago: that fault ended the
+// process.
+func TestBeginOnAFileThatWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	lost := make(chan string, 1)
+	s := open(t, dir, Options{OnLost: func(why string) { lost <- why }})
+	r := reader(t, s)
+	if err := os.Truncate(filepath.Join(dir, dataName), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Begin(); !errors.Is(err, ErrBusy) {
+		t.Errorf("Begin: %v", err)
+	}
+	if _, ok := r.Get([]byte("k")); ok {
+		t.Error("found something")
+	}
+	s.Put([]byte("k"), []byte("v"))
+	s.Usage()
+	select {
+	case <-lost:
+	case <-time.After(20 * time.Second):
+		t.Error("nobody was told")
+	}
+}
+
+// LMDB is not let near a file that was cut off or whose meta pages are garbage: it
+// would end the process.
+func TestWriterLooksBeforeLMDBDoes(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"cut off": func(path string) error { return os.Truncate(path, 8192) },
+		"garbage": func(path string) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = f.WriteAt([]byte(strings.Repeat("\xa5garbage", 1024)), 0)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			lost := make(chan string, 1)
+			s := open(t, dir, Options{OnLost: func(why string) { lost <- why }})
+			for i := range 1000 {
+				s.Put(fmt.Appendf(nil, "k%04d", i), make([]byte, 100))
+			}
+			flush(t, s)
+			if err := damage(filepath.Join(dir, dataName)); err != nil {
+				t.Fatal(err)
+			}
+			s.Put([]byte("k"), []byte("v"))
+			flush(t, s)
+			select {
+			case why := <-lost:
+				t.Log(why)
+			case <-time.After(20 * time.Second):
+				t.Error("nobody was told")
+			}
+			s.Close()
+			s = open(t, dir, Options{Warn: func(line string) { t.Log(line) }})
+			s.Put([]byte("k"), []byte("v"))
+			flush(t, s)
+			wantGet(t, s, "k", "v")
+		})
 	}
 }

@@ -77,10 +77,9 @@ func openGate(dir string, wait time.Duration) (leave func(), err error) {
 	return func() { d.Close() }, nil
 }
 
-// openHere tells whether this process has the file open already. LMDB must not
-// be opened twice in one process: POSIX record locks belong to the process, so
-// the second close would drop the locks of the first. For the same reason
-// nothing here opens the lock file while an environment is open.
+// openHere tells whether this process has the file open already. Two Stores of one
+// process on one file would each have half of the queue, and a map that was not
+// closed is in memory for ever.
 func openHere(path string) bool {
 	want, err := os.Stat(path)
 	if err != nil {
@@ -98,19 +97,15 @@ func openHere(path string) bool {
 	return false
 }
 
-// inUse tells whether any process has the environment open: LMDB keeps a record
-// lock on the first byte of its lock file.
-func inUse(dir string) bool {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+// othersUse tells whether any process has the data file open.
+func (s *Store) othersUse() bool {
+	f, err := os.OpenFile(filepath.Join(s.dir, dataName), os.O_RDWR|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	l := syscall.Flock_t{Type: syscall.F_WRLCK, Len: 1}
-	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &l); err != nil {
-		return true
-	}
-	return l.Type != syscall.F_UNLCK
+	_, held, err := fileLock{f}.holder(inUseOctet)
+	return err == nil && held
 }
 
 // Quarantine renames the data and the lock file of dir away, so that the next
@@ -127,7 +122,7 @@ func Quarantine(dir string, now time.Time) (string, error) {
 }
 
 func quarantine(dir string, now time.Time) (string, error) {
-	suffix := fmt.Sprintf("%s%d", badMark, now.Unix())
+	suffix := badSuffix(now)
 	moved := ""
 	for _, name := range []string{lockName, dataName} {
 		to := filepath.Join(dir, name+suffix)
@@ -143,6 +138,9 @@ func quarantine(dir string, now time.Time) (string, error) {
 	dropOldBad(dir)
 	return moved, nil
 }
+
+// badSuffix is what the name of a file gets that is put aside.
+func badSuffix(now time.Time) string { return fmt.Sprintf("%s%d", badMark, now.Unix()) }
 
 // PutAsideSince tells whether a file of dir was put aside at t or later.
 func PutAsideSince(dir string, t time.Time) bool {

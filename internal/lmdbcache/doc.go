@@ -7,10 +7,15 @@
 // any process at any instruction, it may be lost with the machine's power, and
 // whatever looks wrong with it is put aside, never repaired.
 //
-// Reads walk the pages of the map in Go (tree.go). LMDB itself only claims the
-// snapshot, in its reader table, so that no writer reuses those pages. So a
-// lookup costs no call into C, allocates nothing even when it finds nothing, and
-// a damaged page is a miss instead of an assertion that ends the process.
+// Reads walk the pages of the map in Go (tree.go) and never call LMDB: a Reader
+// finds out by itself whether a writer has overtaken it (reader.go). So a lookup
+// costs no call into C, allocates nothing even when it finds nothing, waits for
+// nobody, and a damaged page is a miss instead of an assertion that ends the
+// process.
+//
+// LMDB works for writers alone, without its locks, which are memory that all
+// processes share and hang on garbage. Ours is the kernel's (filelock.go); lock.mdb
+// is there for other programs only (foreign.go).
 //
 // Writes go through one goroutine per Store (writer.go). Nobody waits for them:
 // a cache may forget, so Put cannot fail.

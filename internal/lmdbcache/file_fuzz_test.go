@@ -61,7 +61,10 @@ func FuzzFile(f *testing.F) {
 		if sound && m.pageSize != 4096 {
 			return // pages cut in another way may be sound without being ours
 		}
-		snap := view.newest()
+		snap, ok := view.newest()
+		if !ok {
+			t.Fatal("no snapshot of pages that nobody writes")
+		}
 		_, _, intact := view.get(snap.root, key)
 		if sound && !intact {
 			t.Errorf("%x at %d: verified, but the way to %q is damaged", patch, at, key)

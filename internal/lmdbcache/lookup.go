@@ -70,7 +70,7 @@ func (s *Store) Get(key []byte, fn func(val []byte)) bool {
 func (s *Store) Floor(prefix, key []byte, fn func(key, val []byte)) bool {
 	found := false
 	s.queue.mu.Lock()
-	r := s.borrow() // a snapshot of the same moment as the queue
+	r := s.borrow() // a snapshot not older than the queue
 	if r == nil {
 		s.queue.mu.Unlock()
 		return false
@@ -122,9 +122,8 @@ func justBelow(k []byte) []byte {
 
 // Range calls fn for each entry whose key starts with prefix, in key order, until
 // fn returns false. Queued writes are part of it. The bytes are valid only until
-// fn returns; while fn runs, pages that others free cannot be used again, so it
-// should not take long. clears is the clear number of what was read (Reader); it
-// is not ok when nothing could be read.
+// fn returns. Entries that are written meanwhile may be part of it. clears is the
+// clear number of what was read (Reader); it is not ok when nothing could be read.
 func (s *Store) Range(prefix []byte, fn func(key, val []byte) bool) (clears uint64, ok bool) {
 	s.queue.mu.Lock()
 	queued := s.queue.within(prefix)
@@ -139,36 +138,58 @@ func (s *Store) Range(prefix []byte, fn func(key, val []byte) bool) (clears uint
 	return clears, true
 }
 
+// rangeOver merges what is stored with what is queued. The key to look at next is
+// kept, so that a walk that was overtaken goes on there.
 func (r *Reader) rangeOver(prefix []byte, queued []op, fn func(key, val []byte) bool) {
 	defer r.fault()
 	r.n.match++
-	r.cur.reset(r.m)
-	on := r.cur.ceil(r.snap.root, prefix)
+	r.at = append(r.at[:0], prefix...)
+	on := r.seek()
 	if !on && len(queued) == 0 {
 		r.n.matchMiss++
 	}
-	for {
+	for again := 0; ; {
 		var k, val []byte
 		if on {
 			k, val, on = r.cur.entry()
 			on = on && bytes.HasPrefix(k, prefix)
 		}
+		if r.overtaken() && again < looks && r.look() {
+			again++
+			on = r.seek()
+			continue
+		}
+		again = 0
 		switch {
 		case !on && len(queued) == 0:
 			return
 		case on && (len(queued) == 0 || bytes.Compare(k, queued[0].key) < 0):
+			k = r.pass(k)
 			on = r.cur.step(1)
 		default:
 			if on && bytes.Equal(k, queued[0].key) {
 				on = r.cur.step(1)
 			}
-			k, val = queued[0].key, queued[0].val
+			k, val = r.pass(queued[0].key), queued[0].val
 			queued = queued[1:]
 		}
 		if val != nil && !isOwn(k) && !fn(k, val) {
 			return
 		}
 	}
+}
+
+// seek puts the cursor on the first entry from r.at on.
+func (r *Reader) seek() bool {
+	r.cur.reset(r.m)
+	return r.cur.ceil(r.snap.root, r.at)
+}
+
+// pass notes that a walk goes on behind key k, and returns a copy of k that is valid
+// until the next.
+func (r *Reader) pass(k []byte) []byte {
+	r.at = append(append(r.at[:0], k...), 0)
+	return r.at[:len(k):len(k)]
 }
 
 // Count is the number of stored entries, without the store's own and without

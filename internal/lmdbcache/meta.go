@@ -38,6 +38,9 @@ const (
 // not be let near.
 var errDamaged = errors.New("damaged data file")
 
+// errCutOff says that a file is shorter than the map of it.
+var errCutOff = fmt.Errorf("%w: it was cut off", errDamaged)
+
 // A treeInfo describes one B+tree of a snapshot.
 type treeInfo struct {
 	flags, depth           uint16
@@ -152,32 +155,52 @@ func newMapping(mem []byte, pageSize uint32) *mapping {
 	return &mapping{mem: mem, psize: uint64(pageSize), pages: uint64(len(mem)) / uint64(pageSize)}
 }
 
-// txnAt is the transaction number in meta page i. It is read atomically since
-// another process may be writing it.
-func (m *mapping) txnAt(i uint64) uint64 {
-	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&m.mem[i*m.psize+pageHeader+128])))
+// metaWord is a word of meta page i. It is read atomically since another process
+// may be writing it, and in the order of the program.
+func (m *mapping) metaWord(i, at uint64) uint64 {
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&m.mem[i*m.psize+pageHeader+at])))
 }
+
+// txnAt is the transaction number in meta page i.
+func (m *mapping) txnAt(i uint64) uint64 { return m.metaWord(i, 128) }
+
+// newestTxn is the number of the latest transaction.
+func (m *mapping) newestTxn() uint64 { return max(m.txnAt(0), m.txnAt(1)) }
 
 // A snapshot is the part of a meta page that reading needs.
 type snapshot struct {
 	txn     uint64
+	mapSize uint64
 	root    uint64
 	entries uint64
 	last    uint64 // the last page in use
 	free    uint64 // root of the tree of free pages
 }
 
-// newest returns the newest snapshot. A caller that holds a slot in the reader
-// table for this or an older snapshot keeps all pages of it from being reused:
-// writers reuse only what was freed before the oldest slot.
-func (m *mapping) newest() snapshot {
-	i := uint64(0)
-	if m.txnAt(1) > m.txnAt(0) {
-		i = 1
+// newest returns the newest snapshot. ok is false when the page that tells of it is
+// written again and again.
+func (m *mapping) newest() (s snapshot, ok bool) {
+	for range 4 {
+		i := uint64(0)
+		if m.txnAt(1) > m.txnAt(0) {
+			i = 1
+		}
+		s = snapshot{
+			txn: m.txnAt(i), mapSize: m.metaWord(i, 16), free: m.metaWord(i, 64),
+			entries: m.metaWord(i, 104), root: m.metaWord(i, 112), last: m.metaWord(i, 120),
+		}
+		if m.txnAt(i) == s.txn && !m.overtaken(&s) {
+			return s, true
+		}
 	}
-	b := m.mem[i*m.psize+pageHeader:][:metaSize]
-	return snapshot{txn: m.txnAt(i), free: u64(b[64:]), entries: u64(b[104:]), root: u64(b[112:]), last: u64(b[120:])}
+	return s, false
 }
+
+// overtaken tells whether pages of a snapshot may hold something else by now. In
+// transaction n LMDB uses pages again that transaction n-2 or an earlier one has
+// freed, and it writes them after n-1 was committed. So the pages of a snapshot
+// stand until the second transaction after it is committed.
+func (m *mapping) overtaken(s *snapshot) bool { return m.newestTxn() > s.txn+1 }
 
 // covers tells whether all pages of a snapshot lie inside the mapping. They do
 // not when another process has enlarged the map.

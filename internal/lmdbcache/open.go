@@ -1,6 +1,7 @@
 package lmdbcache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,9 +33,12 @@ var (
 // do not fit together; the first process to open it walks it (verify.go) and
 // puts it aside.
 //
-// NOTLS ties a reader's slot to its transaction instead of to its OS thread, as
-// Go needs. NORDAHEAD since lookups are spread over the whole file.
-const envFlags = lmdb.NoSync | lmdb.NoMetaSync | lmdb.NoTLS | lmdb.NoReadahead
+// NOLOCK since LMDB's own locks and its table of readers are memory that any
+// process can write to, and on garbage they wait for ever. We have a lock of the
+// kernel's for writers (filelock.go), and readers that look whether a writer has
+// overtaken them (reader.go). NORDAHEAD since lookups are spread over the whole
+// file.
+const envFlags = lmdb.NoSync | lmdb.NoMetaSync | lmdb.NoLock | lmdb.NoReadahead
 
 // verifyTime bounds the walk over a file at Open. What it has not reached by then
 // is trusted; should that kill the process, the next one is told to use Check.
@@ -47,16 +51,18 @@ const gateTime = 1500 * time.Millisecond
 type Store struct {
 	dir  string
 	opts Options
-	env  *lmdb.Env
+	env  *lmdb.Env // of the writer alone, once the Store is open
 	dbi  lmdb.DBI
-	file os.FileInfo // what data.mdb was when it was opened
+	lock fileLock    // on data.mdb
+	was  os.FileInfo // what data.mdb was when it was opened
+	own  *os.File    // lock.mdb (keepOthersOut)
 
 	// view is the mapping that readers use. Growing the map adds a new one;
 	// the older ones stay until Close, since readers may hold their bytes.
-	view  atomic.Pointer[mapping]
-	views []*mapping // guarded by growing
+	view    atomic.Pointer[mapping]
+	viewing sync.Mutex
+	views   []*mapping // guarded by viewing
 
-	growing   sync.Mutex // held by a write transaction, and while the map is replaced
 	readers   readerSet
 	spare     chan *Reader           // for calls on the Store itself
 	collectAt atomic.Pointer[[]byte] // where the last collection stopped
@@ -66,7 +72,10 @@ type Store struct {
 
 	closed   atomic.Bool
 	lostOnce sync.Once
-	stop     chan struct{} // closed by Close
+	stop     chan struct{}   // closed by Close
+	patience context.Context // of the writer; ends soon after stop
+	giveUp   context.CancelFunc
+	turn     time.Time     // when the writer last left the lock to others
 	writer   chan struct{} // closed when the writer has ended
 	watcher  chan struct{} // closed when the watcher has ended
 }
@@ -89,7 +98,7 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("cache directory: %w", err)
 	}
 	defer leave()
-	if openHere(filepath.Join(dir, lockName)) {
+	if openHere(filepath.Join(dir, dataName)) {
 		return nil, ErrTwice
 	}
 	s := &Store{dir: dir, opts: opts}
@@ -107,7 +116,7 @@ func (s *Store) openFile() error {
 	if !badFile(err) {
 		return err
 	}
-	if inUse(s.dir) {
+	if s.othersUse() {
 		// They notice within a second that the file was renamed away
 		// (OnLost) and follow to the new one.
 		s.opts.Warn(fmt.Sprintf("cache in %s: damaged while others use it", s.dir))
@@ -140,36 +149,82 @@ func badFile(err error) bool {
 }
 
 func (s *Store) tryOpen() (err error) {
+	defer func() {
+		if err != nil {
+			s.letGo()
+		}
+	}()
+	if s.own, err = keepOthersOut(s.dir); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(s.dir, dataName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	s.lock = fileLock{f}
+	if s.was, err = f.Stat(); err != nil {
+		return err
+	}
 	size, err := s.examine()
 	if err != nil {
 		return err
 	}
-	env, err := lmdb.NewEnv()
-	if err != nil {
+	if err := s.lock.use(); err != nil {
+		return fmt.Errorf("locking %s: %w", dataName, err)
+	}
+	if err := s.openEnv(size); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			s.unmap()
-			env.Close()
-		}
-	}()
-	if err := errors.Join(env.SetMapSize(size), env.SetMaxReaders(s.opts.MaxReaders)); err != nil {
-		return err
-	}
-	if err := env.Open(s.dir, envFlags, 0o600); err != nil {
-		return err
-	}
-	s.env = env
 	if err := s.mapFile(); err != nil {
 		return err
 	}
 	return s.adopt()
 }
 
-// examine looks at an existing data file before LMDB does and returns the map
-// size to ask for. The first process that opens a file walks all of it; for
-// the others it is in use already.
+// openEnv has LMDB open the file for the writer. An empty file becomes one of
+// LMDB's by that, so this counts as writing.
+func (s *Store) openEnv(size int64) (err error) {
+	if s.was.Size() == 0 {
+		if err := s.lockSoon(); err != nil {
+			return err
+		}
+		defer s.lock.unlock()
+	}
+	if s.env, err = lmdb.NewEnv(); err != nil {
+		return err
+	}
+	if err := s.env.SetMapSize(size); err != nil {
+		return err
+	}
+	return s.env.Open(s.dir, envFlags, 0o600)
+}
+
+// lockSoon takes the right to write, unless another process is frozen that has it.
+func (s *Store) lockSoon() error {
+	ctx, cancel := context.WithTimeout(context.Background(), gateTime)
+	defer cancel()
+	return s.lock.lock(ctx)
+}
+
+// letGo gives back all that opening took, as far as it came.
+func (s *Store) letGo() error {
+	var err error
+	if s.env != nil {
+		err = s.env.Close()
+	}
+	s.unmap()
+	for _, f := range []*os.File{s.lock.f, s.own} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	s.env, s.lock, s.own = nil, fileLock{}, nil
+	return err
+}
+
+// examine looks at the data file before LMDB does and returns the map size to ask
+// for. The first process that opens a file walks all of it; for the others it is
+// in use already.
 func (s *Store) examine() (size int64, err error) {
 	page := int64(os.Getpagesize())
 	size = max(s.opts.MaxSize, minPages*page)
@@ -177,30 +232,22 @@ func (s *Store) examine() (size int64, err error) {
 	if err := fitsLimit(size); err != nil {
 		return 0, err
 	}
-	f, err := os.OpenFile(filepath.Join(s.dir, dataName), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return size, nil
+	has := s.was.Size()
+	if has == 0 {
+		return size, nil // LMDB starts an empty file anew
 	}
+	m, err := readMeta(s.lock.f, has)
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil || st.Size() == 0 {
-		return size, err // LMDB starts an empty file anew
-	}
-	m, err := readMeta(f, st.Size())
-	if err != nil {
-		return 0, err
-	}
-	if !inUse(s.dir) {
-		if err := verifyFile(f, st.Size(), m, verifyTime); err != nil {
+	if _, used, err := s.lock.holder(inUseOctet); err == nil && !used {
+		if err := verifyFile(s.lock.f, has, m, verifyTime); err != nil {
 			return 0, err
 		}
 	}
 	// "Only increased": a file that was made for more keeps it. The size in
 	// the meta page is believed only as far as the file goes.
-	return max(size, min(int64(m.mapSize), st.Size())/page*page), nil
+	return max(size, min(int64(m.mapSize), has)/page*page), nil
 }
 
 // readMeta reads the newest snapshot of f. Another process may be writing the
@@ -229,25 +276,28 @@ func fitsLimit(size int64) error {
 	return fmt.Errorf("size %d is over the limit for files (ulimit -f, %d bytes)", size, l.Cur)
 }
 
-// mapFile makes the file as long as the map and maps it for our readers. The
-// length is a promise, not space: the file stays sparse, a full disk is an
+// mapFile makes the file as long as the writer's map and maps it for our readers.
+// The length is a promise, not space: the file stays sparse, a full disk is an
 // error of the writer, and a file shorter than its map is known to be cut off.
 func (s *Store) mapFile() error {
 	fd, err := s.env.FD()
 	if err != nil {
 		return err
 	}
+	syscall.CloseOnExec(int(fd))
+	var theirs, ours syscall.Stat_t
+	if err := errors.Join(syscall.Fstat(int(fd), &theirs), syscall.Fstat(int(s.lock.f.Fd()), &ours)); err != nil {
+		return err
+	}
+	if theirs.Ino != ours.Ino || theirs.Dev != ours.Dev {
+		return fmt.Errorf("%w: it was replaced meanwhile", errDamaged)
+	}
 	info, err := s.env.Info()
 	if err != nil {
 		return err
 	}
-	syscall.CloseOnExec(int(fd)) // LMDB sees to its other files only
-	var st syscall.Stat_t
-	if err := syscall.Fstat(int(fd), &st); err != nil {
-		return err
-	}
-	if st.Size < info.MapSize {
-		if err := syscall.Ftruncate(int(fd), info.MapSize); err != nil {
+	if ours.Size < info.MapSize {
+		if err := s.lock.f.Truncate(info.MapSize); err != nil {
 			return fmt.Errorf("file cannot grow to %d bytes: %w", info.MapSize, err)
 		}
 	}
@@ -255,49 +305,48 @@ func (s *Store) mapFile() error {
 	if err != nil {
 		return err
 	}
-	mem, err := syscall.Mmap(int(fd), 0, int(info.MapSize), syscall.PROT_READ, syscall.MAP_SHARED)
+	s.viewing.Lock()
+	defer s.viewing.Unlock()
+	return s.mapMore(info.MapSize, uint64(stat.PSize))
+}
+
+// mapMore maps so many octets of the file for our readers, if they do not have
+// them yet. The caller holds viewing.
+func (s *Store) mapMore(size int64, page uint64) error {
+	if m := s.view.Load(); m != nil && int64(len(m.mem)) >= size {
+		return nil
+	}
+	mem, err := syscall.Mmap(int(s.lock.f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {
-		return fmt.Errorf("mapping %d bytes: %w", info.MapSize, err)
+		return fmt.Errorf("mapping %d bytes: %w", size, err)
 	}
 	_ = syscall.Madvise(mem, syscall.MADV_RANDOM) // a hint; lookups work without
-	m := newMapping(mem, uint32(stat.PSize))
+	m := newMapping(mem, uint32(page))
 	s.views = append(s.views, m)
 	s.view.Store(m)
-	s.file, err = os.Stat(filepath.Join(s.dir, dataName))
-	return err
+	return nil
 }
 
-// grow follows another process that has enlarged the map. LMDB replaces its own
-// mapping, so no transaction may be open in this process meanwhile: the caller
-// has ended its own, the other readers are held off for that moment, and the
-// writer is not waited for, since it may itself wait for another process.
-func (s *Store) grow() error {
-	if !s.growing.TryLock() {
-		return ErrBusy
+// follow has our readers see the whole of a map that another process has enlarged
+// to size, as its meta page says, which is believed as far as the file goes. It
+// never waits.
+func (s *Store) follow(size uint64) bool {
+	if !s.viewing.TryLock() {
+		return false
 	}
-	defer s.growing.Unlock()
-	return s.growLocked()
+	defer s.viewing.Unlock()
+	st, err := s.lock.f.Stat()
+	m := s.view.Load()
+	if err != nil || m == nil {
+		return false
+	}
+	whole := int64(min(size, uint64(st.Size())) / m.psize * m.psize)
+	return s.mapMore(whole, m.psize) == nil
 }
-
-func (s *Store) growLocked() error {
-	if s.closed.Load() {
-		return ErrClosed
-	}
-	release, ok := s.readers.hold(holdTime)
-	defer release()
-	if !ok {
-		return ErrBusy
-	}
-	if err := s.env.SetMapSize(0); err != nil {
-		return err
-	}
-	return s.mapFile()
-}
-
-// holdTime is how long growing waits for readers to end what they read.
-const holdTime = 200 * time.Millisecond
 
 func (s *Store) unmap() {
+	s.viewing.Lock()
+	defer s.viewing.Unlock()
 	for _, m := range s.views {
 		_ = syscall.Munmap(m.mem) // only fails for a range that is none
 	}
@@ -309,6 +358,7 @@ func (s *Store) unmap() {
 func (s *Store) start() {
 	s.spare = make(chan *Reader, 32)
 	s.stop, s.writer, s.watcher = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s.patience, s.giveUp = context.WithCancel(context.Background())
 	s.queue.init(s.opts.QueueEntries, s.opts.QueueBytes)
 	s.health.init(s.opts)
 	s.stats.opened.Store(1)
@@ -321,21 +371,21 @@ const closeTime = 2 * time.Second
 
 // Close writes what is queued, waits until every Reader has ended what it reads,
 // and closes the map. Later calls fail with ErrClosed or find nothing. When a
-// reader does not end or another process is frozen inside a write, the map stays
-// in memory, and Close returns ErrBusy: unmapping it would end the process.
+// reader does not end, the map stays in memory, and Close returns ErrBusy:
+// unmapping it would end the process.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
 	s.stats.closed.Store(1)
 	close(s.stop)
+	defer time.AfterFunc(drainTime, s.giveUp).Stop()
+	defer s.giveUp()
 	ended := s.waitEnded(closeTime)
 	if !s.readers.closeAll(closeTime) || !ended {
 		return ErrBusy
 	}
-	err := s.env.Close()
-	s.unmap()
-	return err
+	return s.letGo()
 }
 
 func (s *Store) waitEnded(wait time.Duration) bool {

@@ -19,10 +19,6 @@ type Options struct {
 	// another one is emptied, with a line to Warn.
 	Schema uint32
 
-	// MaxReaders is how many Readers all processes together may have open.
-	// The process that opens the map first decides. 0 means 2048.
-	MaxReaders int
-
 	// QueueEntries and QueueBytes bound the writes that wait; when they are
 	// reached, further writes are dropped. 0 means limits.WriteQueueEntries
 	// and 32 MiB.
@@ -57,9 +53,6 @@ const minPages = 256
 func (o *Options) fill() {
 	if o.MaxSize == 0 {
 		o.MaxSize = limits.DefaultCacheSize
-	}
-	if o.MaxReaders == 0 {
-		o.MaxReaders = 2048
 	}
 	if o.QueueEntries == 0 {
 		o.QueueEntries = limits.WriteQueueEntries

@@ -9,7 +9,7 @@ import (
 // An op is one queued write, or a job of the writer that must stay behind the
 // writes queued before it.
 type op struct {
-	key, val []byte // never changed in place; val nil: remove
+	key, val []byte // never changed in place; val nil: remove, if replace agrees
 	replace  func(old []byte) bool
 	seen     uint64 // the clear number when it was queued
 	wide     bool   // it tells of more than lies under its key
@@ -66,7 +66,7 @@ func (q *queue) add(o *op, hurryAt int) (accepted, outranked bool) {
 	if found && !q.sorted[at].taken {
 		old := q.sorted[at]
 		q.bytes += o.size() - old.size()
-		if old.val == nil {
+		if old.val == nil && old.replace == nil {
 			o.replace = nil // what is stored is on its way out
 		}
 		old.val, old.replace, old.seen, old.wide = o.val, o.replace, o.seen, o.wide

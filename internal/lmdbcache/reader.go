@@ -7,36 +7,38 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/PowerDNS/lmdb-go/lmdb"
 )
 
-// What a Reader is doing. Its owner moves between idle and reading; whoever
-// replaces the map or closes the Store moves it from idle to held or closed.
+// What a Reader is doing. Its owner moves between idle and reading; whoever closes
+// the Store moves it from idle to closed.
 const (
 	readerIdle int32 = iota
 	readerReading
-	readerHeld
 	readerClosed
 )
 
 // A Reader looks entries up in one snapshot after the other. It belongs to one
 // goroutine: Begin, any number of Get and Floor, End. None of them allocates,
-// waits or takes a lock, whether something is found or not.
+// waits, takes a lock or calls LMDB, whether something is found or not.
 //
-// Bytes that it returns belong to the map. They are valid until End, must not
-// be written to, and may be bytes of a damaged file: copy, then check the copy.
+// It has no place in a table that writers would look at. A snapshot stands until
+// the second transaction after it, and a Reader that was overtaken by that one while
+// it looked looks again in the newest. So nothing that a process is doing, frozen
+// or killed in the middle of it or not, keeps a page from being used again.
+//
+// Bytes that it returns belong to the map. They must not be written to, and may
+// change at once, or be bytes of a damaged file: copy, then check the copy.
 // Should the file be cut off while they are read, the runtime panics with an
 // error that has an Addr method; between Begin and End that panic can be
 // recovered (debug.SetPanicOnFault). Whoever recovers it calls End.
 type Reader struct {
 	state atomic.Int32
 	s     *Store
-	txn   *lmdb.Txn
 
 	m    *mapping // nil outside of Begin and End
 	snap snapshot
 	cur  cursor
+	at   []byte // where a walk that was overtaken goes on
 
 	clears    uint64 // the clear number in snapshot clearsTxn
 	clearsTxn uint64
@@ -45,6 +47,11 @@ type Reader struct {
 	n         readCounts // this goroutine's own
 	published readCounters
 }
+
+// looks is how often something is looked for by a Reader that is overtaken again
+// and again. That takes two transactions within each look, so the thread must have
+// been off its processor meanwhile.
+const looks = 4
 
 // NewReader returns a Reader for the calling goroutine. It fails when the Store
 // is closed.
@@ -57,93 +64,58 @@ func (s *Store) NewReader() (*Reader, error) {
 }
 
 // Begin starts reading from the newest snapshot. After an error, Get finds
-// nothing: ErrClosed when the Store was closed, ErrBusy when the map is just
-// being replaced.
+// nothing: ErrClosed when the Store was closed, ErrBusy when the map cannot be
+// read, or not at this moment.
 func (r *Reader) Begin() error {
-	if r.s.readers.wanted.Load() || !r.state.CompareAndSwap(readerIdle, readerReading) {
-		return r.refused()
+	if r.s.readers.closing.Load() || !r.state.CompareAndSwap(readerIdle, readerReading) {
+		return ErrClosed
 	}
-	if r.txn == nil || r.txn.Renew() != nil {
-		if err := r.restart(); err != nil {
-			return err
-		}
-	}
-	m := r.s.view.Load()
-	r.snap = m.newest()
-	if !m.covers(&r.snap) {
-		return r.beginGrown()
-	}
-	r.m = m
 	r.faults = debug.SetPanicOnFault(true)
+	if !r.look() {
+		r.end()
+		return ErrBusy
+	}
 	return nil
 }
 
-func (r *Reader) refused() error {
-	if r.s.closed.Load() || r.state.Load() == readerClosed {
-		return ErrClosed
+// look takes the newest snapshot. When there is none, r goes on with what it has.
+func (r *Reader) look() (ok bool) {
+	m := r.s.view.Load()
+	defer func() {
+		if v := recover(); v != nil {
+			r.s.fault(m, v)
+			r.n.damaged++
+			ok = false
+		}
+	}()
+	snap, ok := m.newest()
+	if ok && !m.covers(&snap) {
+		if !r.s.follow(snap.mapSize) {
+			return false
+		}
+		m = r.s.view.Load()
+		snap, ok = m.newest()
 	}
-	return ErrBusy
+	if !ok || !m.covers(&snap) {
+		return false
+	}
+	r.m, r.snap = m, snap
+	return true
 }
 
-// restart begins a new transaction: the first of this reader, or after LMDB
-// refused to renew the old one because the map was enlarged by another process
-// or the slot in the reader table was lost.
-func (r *Reader) restart() error {
-	for try := 0; ; try++ {
-		r.drop()
-		txn, err := r.s.env.BeginTxn(nil, lmdb.Readonly)
-		if err == nil {
-			txn.RawRead, txn.Pooled = true, true
-			r.txn = txn
-			return nil
-		}
-		if try == 2 {
-			r.state.Store(readerIdle)
-			return err
-		}
-		switch {
-		case lmdb.IsMapResized(err):
-			r.state.Store(readerIdle)
-			err = r.s.grow()
-			if !r.state.CompareAndSwap(readerIdle, readerReading) {
-				return r.refused()
-			}
-		case lmdb.IsErrno(err, lmdb.ReadersFull):
-			_, err = r.s.env.ReaderCheck()
-		}
-		if err != nil && err != ErrBusy {
-			r.state.Store(readerIdle)
-			return err
-		}
-	}
-}
+// overtaken tells whether what was read since the last look may be of no snapshot.
+func (r *Reader) overtaken() bool { return r.m.overtaken(&r.snap) }
 
-// beginGrown is the rare case that the map was enlarged after the transaction
-// had begun.
-func (r *Reader) beginGrown() error {
-	r.txn.Reset()
-	r.state.Store(readerIdle)
-	if err := r.s.grow(); err != nil {
-		return err
-	}
-	return r.Begin()
-}
-
-func (r *Reader) drop() {
-	if r.txn != nil {
-		r.txn.Abort()
-		r.txn = nil
-	}
-}
-
-// End gives up the snapshot, so that writers may reuse its pages.
+// End gives up the snapshot.
 func (r *Reader) End() {
-	if r.m == nil {
-		return
+	if r.m != nil {
+		r.end()
 	}
+}
+
+func (r *Reader) end() {
 	debug.SetPanicOnFault(r.faults)
 	r.m = nil
-	r.txn.Reset()
 	r.published.publish(&r.n)
 	r.state.Store(readerIdle)
 }
@@ -152,9 +124,7 @@ func (r *Reader) End() {
 func (r *Reader) Close() {
 	r.End()
 	r.s.readers.remove(r)
-	if r.state.CompareAndSwap(readerIdle, readerClosed) {
-		r.drop()
-	}
+	r.state.CompareAndSwap(readerIdle, readerClosed)
 }
 
 // Get returns the value under key.
@@ -163,8 +133,8 @@ func (r *Reader) Get(key []byte) (val []byte, ok bool) {
 		return nil, false
 	}
 	defer r.fault()
-	val, ok, intact := r.m.get(r.snap.root, key)
 	r.n.read++
+	val, ok, intact := r.get(key)
 	if !ok {
 		r.n.readMiss++
 		if !intact {
@@ -172,6 +142,19 @@ func (r *Reader) Get(key []byte) (val []byte, ok bool) {
 		}
 	}
 	return val, ok
+}
+
+func (r *Reader) get(key []byte) (val []byte, ok, intact bool) {
+	for range looks {
+		val, ok, intact = r.m.get(r.snap.root, key)
+		if !r.overtaken() {
+			return val, ok, intact
+		}
+		if !r.look() {
+			break
+		}
+	}
+	return nil, false, true
 }
 
 // Floor returns the entry with the greatest key that is not above key, among those
@@ -182,16 +165,30 @@ func (r *Reader) Floor(prefix, key []byte) (k, val []byte, ok bool) {
 	}
 	defer r.fault()
 	r.n.floor++
-	r.cur.reset(r.m)
-	if r.cur.floor(r.snap.root, key) {
-		if k, val, ok = r.cur.entry(); ok && !isOwn(k) && bytes.HasPrefix(k, prefix) {
-			return k, val, true
-		}
+	if k, val, ok = r.floor(key); ok && !isOwn(k) && bytes.HasPrefix(k, prefix) {
+		return k, val, true
 	}
 	r.n.floorMiss++
 	if r.cur.damaged {
 		r.n.damaged++
 	}
+	return nil, nil, false
+}
+
+func (r *Reader) floor(key []byte) (k, val []byte, ok bool) {
+	for range looks {
+		r.cur.reset(r.m)
+		if ok = r.cur.floor(r.snap.root, key); ok {
+			k, val, ok = r.cur.entry()
+		}
+		if !r.overtaken() {
+			return k, val, ok
+		}
+		if !r.look() {
+			break
+		}
+	}
+	r.cur.reset(r.m)
 	return nil, nil, false
 }
 
@@ -202,37 +199,54 @@ func (r *Reader) ClearNumber() uint64 {
 		return 0
 	}
 	if r.clearsTxn != r.snap.txn || r.snap.txn == 0 {
-		defer r.fault()
-		b, _, _ := r.m.get(r.snap.root, []byte(recordKey))
-		rec, _ := parseRecord(b)
-		r.clears, r.clearsTxn = rec.clears, r.snap.txn
+		r.readClears()
 	}
 	return r.clears
+}
+
+// readClears reads the clear number. Nothing in the record shows that it was
+// overtaken, so what was read must be complete before that is asked, which an
+// exchange sees to on any processor.
+func (r *Reader) readClears() {
+	defer r.fault()
+	for range looks {
+		b, _, _ := r.m.get(r.snap.root, []byte(recordKey))
+		rec, _ := parseRecord(b)
+		r.state.Swap(readerReading)
+		if !r.overtaken() {
+			r.clears, r.clearsTxn = rec.clears, r.snap.txn
+			return
+		}
+		if !r.look() {
+			return
+		}
+	}
 }
 
 // fault turns a fault in the map into a miss: the file was cut off under us.
 // Any other panic goes on.
 func (r *Reader) fault() {
-	v := recover()
-	if v == nil {
-		return
+	if v := recover(); v != nil {
+		r.s.fault(r.m, v)
+		r.n.damaged++
 	}
+}
+
+// fault takes note of a panic that is a fault in a mapping. Any other goes on.
+func (s *Store) fault(m *mapping, v any) {
 	f, ok := v.(interface{ Addr() uintptr })
-	if !ok || r.m == nil || !r.m.holds(f.Addr()) {
+	if !ok || m == nil || !m.holds(f.Addr()) {
 		panic(v)
 	}
-	r.n.damaged++
-	r.s.lost("the data file is shorter than its map")
+	s.lost("the data file is shorter than its map")
 }
 
 func isOwn(key []byte) bool { return len(key) >= 2 && key[0] == 0 && key[1] == 0 }
 
-// A readerSet knows all Readers of a Store, so that they can be held off.
+// A readerSet knows all Readers of a Store, so that it can be closed.
 type readerSet struct {
-	// wanted is set while somebody waits for readers to become idle: without
-	// it, one that reads all the time would hardly be met between End and
-	// Begin.
-	wanted atomic.Bool
+	// closing is set when no Reader may begin any more.
+	closing atomic.Bool
 
 	mu     sync.Mutex
 	all    []*Reader
@@ -262,50 +276,23 @@ func (rs *readerSet) remove(r *Reader) {
 	}
 }
 
-// hold keeps all readers from beginning until release is called. It is not ok
-// when one did not end in time. New readers wait as well.
-func (rs *readerSet) hold(wait time.Duration) (release func(), ok bool) {
-	rs.mu.Lock()
-	rs.wanted.Store(true)
-	ok = true
-	deadline := time.Now().Add(wait)
-	var held []*Reader
-	for _, r := range rs.all {
-		if ok = r.take(readerHeld, deadline); !ok {
-			break
-		}
-		held = append(held, r)
-	}
-	return func() {
-		for _, r := range held {
-			r.state.CompareAndSwap(readerHeld, readerIdle)
-		}
-		rs.wanted.Store(false)
-		rs.mu.Unlock()
-	}, ok
-}
-
 // closeAll ends all readers for good; false when one did not end in time.
 func (rs *readerSet) closeAll(wait time.Duration) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.closed = true
-	rs.wanted.Store(true)
+	rs.closing.Store(true)
 	deadline := time.Now().Add(wait)
 	ok := true
 	for _, r := range rs.all {
-		if r.take(readerClosed, deadline) {
-			r.drop()
-		} else {
-			ok = false
-		}
+		ok = r.close(deadline) && ok
 	}
 	return ok
 }
 
-// take moves an idle reader to another state, waiting for it to become idle.
-func (r *Reader) take(state int32, deadline time.Time) bool {
-	for n := 0; !r.state.CompareAndSwap(readerIdle, state); n++ {
+// close waits for a reader to become idle and has it do nothing more.
+func (r *Reader) close(deadline time.Time) bool {
+	for n := 0; !r.state.CompareAndSwap(readerIdle, readerClosed); n++ {
 		if r.state.Load() == readerClosed {
 			return true
 		}

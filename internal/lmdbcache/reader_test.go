@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/PowerDNS/lmdb-go/lmdb"
 )
 
 func reader(t testing.TB, s *Store) *Reader {
@@ -128,17 +130,20 @@ func BenchmarkReaderGet(b *testing.B) {
 // BenchmarkReaderGetC is the same lookup through lmdb-go, to compare with.
 func BenchmarkReaderGetC(b *testing.B) {
 	r, keys := filled(b, 100000)
-	if err := r.Begin(); err != nil {
-		b.Fatal(err)
-	}
-	defer r.End()
 	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if _, err := r.txn.Get(r.s.dbi, keys[i%len(keys)]); err != nil {
-			b.Fatal(err)
+	err := r.s.env.View(func(txn *lmdb.Txn) error {
+		txn.RawRead = true
+		i := 0
+		for b.Loop() {
+			if _, err := txn.Get(r.s.dbi, keys[i%len(keys)]); err != nil {
+				return err
+			}
+			i += 7919
 		}
-		i += 7919
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
 }
 

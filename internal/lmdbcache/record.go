@@ -105,12 +105,19 @@ func (s *Store) adopt() error {
 	if err != nil {
 		return err
 	}
-	m := s.view.Load()
-	snap := m.newest()
-	b, _, _ := m.get(snap.root, []byte(recordKey))
-	if r, ok := parseRecord(b); ok && r.schema == s.opts.Schema {
+	fits := false
+	s.withReader(func(r *Reader) {
+		b, _ := r.Get([]byte(recordKey))
+		rec, ok := parseRecord(b)
+		fits = ok && rec.schema == s.opts.Schema
+	})
+	if fits {
 		return nil
 	}
+	if err := s.lockSoon(); err != nil {
+		return err
+	}
+	defer s.lock.unlock()
 	return s.env.Update(s.adoptTxn)
 }
 

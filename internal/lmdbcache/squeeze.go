@@ -54,13 +54,17 @@ func (w *collection) chooseMoves(r *Reader, at []byte) (next []byte, atEnd bool)
 	defer r.fault()
 	w.keys = w.keys[:0]
 	most := w.s.batchSize()
-	r.cur.reset(r.m)
-	on := r.cur.ceil(r.snap.root, at)
+	r.at = append(r.at[:0], at...)
+	on := r.seek()
 	room, parent := 0, -1 // what may still go to the leaf before; which parent it has
 	for n := 0; on; n++ {
 		l := &r.cur.level[r.cur.depth-1]
+		key, _, ok := r.cur.entry()
+		if r.overtaken() || !ok {
+			break
+		}
+		r.at = append(r.at[:0], key...)
 		if len(w.keys)+l.n > most && len(w.keys) > 0 || n == lookAheadLeaves {
-			key, _, _ := r.cur.entry()
 			return bytes.Clone(key), len(key) == 0
 		}
 		used := int(r.m.psize) - pageHeader - int(u16(l.page[14:])) + int(u16(l.page[12:]))
@@ -72,6 +76,9 @@ func (w *collection) chooseMoves(r *Reader, at []byte) (next []byte, atEnd bool)
 		}
 		l.i = l.n - 1
 		on = r.cur.step(1)
+	}
+	if r.overtaken() { // the walk goes on in the next snapshot
+		return bytes.Clone(r.at), false
 	}
 	return nil, true
 }

@@ -228,6 +228,27 @@ func TestPutIfAsksTheOldEntry(t *testing.T) {
 	wantGet(t, s, "k", "1")
 }
 
+// What a reader finds damaged may have been whole when the writer comes to it.
+func TestDeleteIfAsksTheStoredEntry(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	seen := func(want string) func([]byte) bool { return func(old []byte) bool { return string(old) == want } }
+	s.Put([]byte("k"), []byte("1"))
+	flush(t, s)
+	s.DeleteIf([]byte("k"), seen("2"))
+	flush(t, s)
+	wantGet(t, s, "k", "1")
+	s.DeleteIf([]byte("k"), seen("2"))
+	s.PutIf([]byte("k"), []byte("0"), func(old []byte) bool { return string(old) < "0" })
+	flush(t, s)
+	wantGet(t, s, "k", "1") // the removal was not agreed to, so what is stored has its say
+	s.DeleteIf([]byte("k"), seen("1"))
+	flush(t, s)
+	wantMiss(t, s, "k")
+	s.Put([]byte("k"), []byte("queued"))
+	s.DeleteIf([]byte("k"), seen("1"))
+	wantGet(t, s, "k", "queued")
+}
+
 // TestAgainstAMap runs random histories on a Store and on a Go map, and compares
 // what every way of reading finds, queued or stored.
 func TestAgainstAMap(t *testing.T) {

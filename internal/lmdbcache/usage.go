@@ -15,16 +15,21 @@ func (s *Store) Usage() float64 {
 // usedPages counts the pages of the reader's snapshot that are not free. LMDB
 // keeps one record for each transaction that freed pages and whose pages were
 // not all used again; each begins with its number of pages.
-func (r *Reader) usedPages() uint64 {
+func (r *Reader) usedPages() (used uint64) {
 	defer r.fault()
-	used := r.snap.last + 1
-	r.cur.reset(r.m)
-	for on := r.cur.ceil(r.snap.free, nil); on; on = r.cur.step(1) {
-		_, val, ok := r.cur.entry()
-		if !ok || len(val) < 8 || u64(val) >= used {
+	for range looks {
+		used = r.snap.last + 1
+		r.cur.reset(r.m)
+		for on := r.cur.ceil(r.snap.free, nil); on; on = r.cur.step(1) {
+			_, val, ok := r.cur.entry()
+			if !ok || len(val) < 8 || u64(val) >= used {
+				break
+			}
+			used -= u64(val)
+		}
+		if !r.overtaken() || !r.look() {
 			break
 		}
-		used -= u64(val)
 	}
 	return used
 }
@@ -33,20 +38,21 @@ func (r *Reader) usedPages() uint64 {
 // dropped. What is above the limit is for the copies of pages that removing
 // entries needs.
 func (s *Store) room() (octets int64) {
-	m := s.view.Load()
-	limit := m.pages * limits.CollectHardPercent / 100
-	if snap := m.newest(); snap.last+1 < limit { // the file has never been that full
-		if octets = int64(limit-snap.last-1) * int64(m.psize); octets > enoughRoom {
-			return octets
-		}
-	}
-	s.withReader(func(r *Reader) {
-		octets = (int64(r.m.pages*limits.CollectHardPercent/100) - int64(r.usedPages())) * int64(r.m.psize)
-	})
+	s.withReader(func(r *Reader) { octets = r.room() })
 	if octets < 1 {
 		s.health.askCollector()
 	}
 	return octets
+}
+
+func (r *Reader) room() int64 {
+	limit := r.m.pages * limits.CollectHardPercent / 100
+	if next := r.snap.last + 1; next < limit { // the file has never been that full
+		if octets := int64(limit-next) * int64(r.m.psize); octets > enoughRoom {
+			return octets
+		}
+	}
+	return (int64(limit) - int64(r.usedPages())) * int64(r.m.psize)
 }
 
 // enoughRoom is more than any batch of honest answers needs, in octets.

@@ -5,20 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"kresd/internal/limits"
 )
 
-// watchLoop looks after what no call would notice: that the file was replaced or
-// cut off, and that dead processes left slots in the reader table, whose pages
-// could otherwise never be used again.
+// watchLoop looks after what no call would notice: that a file was replaced,
+// cut off or overwritten.
 func (s *Store) watchLoop() {
 	defer close(s.watcher)
-	s.checkReaders()
 	look := time.NewTicker(watchInterval)
 	defer look.Stop()
-	readers := time.NewTicker(limits.ReaderCheckInterval)
-	defer readers.Stop()
 	for {
 		select {
 		case <-s.stop:
@@ -27,15 +21,8 @@ func (s *Store) watchLoop() {
 			if reason := s.fileChanged(); reason != "" {
 				s.lost(reason)
 			}
-		case <-readers.C:
-			s.checkReaders()
+			s.guardOthersOut()
 		}
-	}
-}
-
-func (s *Store) checkReaders() {
-	if n, err := s.env.ReaderCheck(); err == nil && n > 0 {
-		s.opts.Info(fmt.Sprintf("cache: %d reader slots of ended processes released", n))
 	}
 }
 
@@ -47,10 +34,10 @@ func (s *Store) fileChanged() string {
 		return "the data file was removed"
 	case err != nil:
 		return "" // cannot be told now
-	case !os.SameFile(st, s.file):
+	case !os.SameFile(st, s.was):
 		return "the data file was replaced"
 	case st.Size() < s.Size():
-		return "the data file was cut off"
+		return errCutOff.Error()
 	}
 	return ""
 }
@@ -58,6 +45,6 @@ func (s *Store) fileChanged() string {
 // lost tells the owner, once, that this Store should be closed and opened again.
 func (s *Store) lost(reason string) {
 	s.lostOnce.Do(func() {
-		s.opts.Goroutines.Go("cache lost", func() { s.opts.OnLost(reason) })
+		s.opts.Goroutines.Go("cache lost", func() { s.opts.OnLost(fmt.Sprintf("cache in %s: %s", s.dir, reason)) })
 	})
 }

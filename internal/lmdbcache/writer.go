@@ -42,7 +42,13 @@ func (s *Store) PutUnlessCleared(seen uint64, key, val []byte, replace func(old 
 }
 
 // Delete queues the removal of an entry.
-func (s *Store) Delete(key []byte) { s.put(&op{key: bytes.Clone(key), seen: s.ClearNumber()}) }
+func (s *Store) Delete(key []byte) { s.DeleteIf(key, nil) }
+
+// DeleteIf is Delete, but the entry goes only if remove agrees to that, as for
+// PutIf. Who found it may have seen something else than what stands there.
+func (s *Store) DeleteIf(key []byte, remove func(old []byte) bool) {
+	s.put(&op{key: bytes.Clone(key), replace: remove, seen: s.ClearNumber()})
+}
 
 func (s *Store) put(o *op) {
 	if len(o.key) == 0 || len(o.key) > maxKey || isOwn(o.key) || s.closed.Load() {
@@ -110,13 +116,24 @@ func (s *Store) writeLoop() {
 		}
 		for !s.queue.empty() && !s.closed.Load() {
 			s.writeNext()
+			s.leaveTurn()
 		}
 	}
 }
 
-// drain writes what is queued when the Store is closed, for a second at most.
+// leaveTurn lets others write who may wait for it, once each writeTurn.
+func (s *Store) leaveTurn() {
+	if time.Since(s.turn) > writeTurn {
+		time.Sleep(othersTurn)
+		s.turn = time.Now()
+	}
+}
+
+// drainTime is how long what is queued is still written when the Store is closed.
+const drainTime = time.Second
+
 func (s *Store) drain() {
-	for end := time.Now().Add(time.Second); !s.queue.empty() && time.Now().Before(end); {
+	for !s.queue.empty() && s.patience.Err() == nil {
 		s.writeNext()
 	}
 	s.queue.end()
@@ -180,7 +197,7 @@ type tally struct {
 }
 
 // writeBatch applies writes until limits.WriteBatchTime is over. Others wait for
-// LMDB's lock meanwhile.
+// the lock meanwhile.
 func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op, b *tally) error {
 	txn.RawRead = true
 	rec, err := s.readRecord(txn)
@@ -209,7 +226,7 @@ func (s *Store) apply(txn *lmdb.Txn, o *op, rec record, room int64, b *tally) er
 		s.stats.staleDrops.Add(1)
 		return nil
 	case o.val == nil:
-		return s.remove(txn, o.key, b)
+		return s.remove(txn, o, b)
 	case int64(len(o.key)+len(o.val)) > room:
 		s.stats.fullDrops.Add(1)
 		return nil
@@ -240,8 +257,15 @@ func (s *Store) applyIf(txn *lmdb.Txn, o *op, b *tally) error {
 	return txn.Put(s.dbi, o.key, o.val, 0)
 }
 
-func (s *Store) remove(txn *lmdb.Txn, key []byte, b *tally) error {
-	err := txn.Del(s.dbi, key, nil)
+func (s *Store) remove(txn *lmdb.Txn, o *op, b *tally) error {
+	if o.replace != nil {
+		old, err := txn.Get(s.dbi, o.key)
+		if err == nil && !mayReplace(o.replace, old) {
+			s.stats.rankDrops.Add(1)
+			return nil
+		}
+	}
+	err := txn.Del(s.dbi, o.key, nil)
 	if lmdb.IsNotFound(err) {
 		b.missing++
 		return nil
@@ -252,11 +276,17 @@ func (s *Store) remove(txn *lmdb.Txn, key []byte, b *tally) error {
 
 // update runs fn in a write transaction on the writer's thread.
 func (s *Store) update(fn lmdb.TxnOp) error {
-	s.growing.Lock()
-	defer s.growing.Unlock()
+	if err := s.lock.lock(s.patience); err != nil {
+		return err
+	}
+	defer s.lock.unlock()
+	if err := s.stillGood(); err != nil {
+		s.lost(err.Error())
+		return err
+	}
 	err := s.env.UpdateLocked(fn)
 	for try := 0; lmdb.IsMapResized(err) && try < 3; try++ {
-		if err = s.growLocked(); err == nil {
+		if err = s.grow(); err == nil {
 			err = s.env.UpdateLocked(fn)
 		}
 	}
@@ -266,15 +296,40 @@ func (s *Store) update(fn lmdb.TxnOp) error {
 	return err
 }
 
-// snapshotWait is how long writing rests when free pages are still held by a
-// reader's snapshot: readers of a batch are done long before, a frozen process
-// is not worth a failing transaction more often.
-const snapshotWait = 50 * time.Millisecond
+// stillGood looks at what LMDB, which has no other way than to believe its file,
+// is about to believe: that it is all there, and its two meta pages.
+func (s *Store) stillGood() error {
+	st, err := s.lock.f.Stat()
+	if err != nil {
+		return err
+	}
+	if st.Size() < s.Size() {
+		return errCutOff
+	}
+	_, err = readMeta(s.lock.f, st.Size())
+	return err
+}
+
+// grow follows another process that has enlarged the map.
+func (s *Store) grow() error {
+	if err := s.env.SetMapSize(0); err != nil {
+		return err
+	}
+	return s.mapFile()
+}
+
+// freshWait is how long writing rests when the free pages were freed just now: they
+// can be used in the second transaction after that one, and somebody's next comes
+// soon.
+const freshWait = 50 * time.Millisecond
 
 // failed takes note of a transaction that failed. The entries in it are lost,
 // which a cache may do; asking for the answer again is what brings them back.
 func (s *Store) failed(err error) {
 	s.stats.writeErrors.Add(1)
+	if errors.Is(err, ErrBusy) || errors.Is(err, errDamaged) {
+		return // closing, or to be opened again
+	}
 	var op *lmdb.OpError
 	if errors.As(err, &op) {
 		switch op.Errno {
@@ -283,9 +338,8 @@ func (s *Store) failed(err error) {
 		case lmdb.MapFull:
 			s.health.askCollector()
 			if s.Usage() < limits.CollectHardPercent {
-				// There are free pages, but they were freed just now,
-				// or a reader somewhere still holds a snapshot of them.
-				s.health.rest(snapshotWait)
+				// There are free pages, but they were freed just now.
+				s.health.rest(freshWait)
 				return
 			}
 		}
@@ -329,6 +383,7 @@ func (s *Store) runJob(j *job) {
 			j.finish(err)
 			return
 		}
+		s.leaveTurn()
 	}
 }
 
