@@ -264,6 +264,16 @@ func TestWhatCannotBeRotatedInPlace(t *testing.T) {
 	}
 }
 
+// One set that only Make can rotate is enough, whatever stands behind it.
+func TestASetThatCannotBeRotatedIsNotForgottenForTheNext(t *testing.T) {
+	txt, a := set(lower, wire.TypeTXT, 60, "\x01a", "\x02bc"), set(lower, wire.TypeA, 60, "\x01\x01\x01\x01", "\x02\x02\x02\x02")
+	for _, res := range []*resolve.Result{result(txt, a), result(a, txt)} {
+		if b := Make(resolve.Question{Name: lower, Type: wire.TypeANY, Class: wire.ClassIN}, res, false, 0); !b.Steady || len(b.Runs) != runLen {
+			t.Errorf("steady %v, %d octets of runs", b.Steady, len(b.Runs))
+		}
+	}
+}
+
 func TestAge(t *testing.T) {
 	res := result(set(lower, wire.TypeA, 60, "\x01\x01\x01\x01"), set(lower, wire.TypeTXT, 5, "\x00"))
 	q := query{lower, wire.TypeA, 0, 1232, true}.parse(t)

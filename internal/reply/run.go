@@ -17,11 +17,10 @@ const runLen = 6
 func (m *maker) run(from int, set *wire.RRset) {
 	n := len(set.Data)
 	stride := 12 + len(set.Data[0])
-	m.body.Steady = true
 	if set.Type != wire.TypeA && set.Type != wire.TypeAAAA || m.Len()-from != n*stride {
+		m.body.Steady = true
 		return
 	}
-	m.body.Steady = false
 	r := binary.BigEndian.AppendUint16(m.body.Runs, uint16(from))
 	r = binary.BigEndian.AppendUint16(r, uint16(n))
 	m.body.Runs = binary.BigEndian.AppendUint16(r, uint16(stride))
