@@ -267,7 +267,7 @@ func TestUnfitResultsAreNotKept(t *testing.T) {
 
 func TestTypesPerName(t *testing.T) {
 	w := newWorld(t)
-	for i := range uint16(5000) {
+	for i := range uint16(6 * limits.MaxTypesPerName) {
 		typ := 1000 + i
 		q := question(t, "www.example.", typ)
 		a := rrset(t, insecure, "www.example.", typ, 60, "x")
