@@ -31,7 +31,7 @@ type viewKey struct{}
 func (v *views) show(req *resolve.Request, post bool, fn func(c *script.Call, h *script.Handle) error) error {
 	view := v.of(req)
 	base := req.Context()
-	if base == nil || post { // the resolution's context ends with it
+	if base == nil || post { // the resolution is over, and its context with it
 		base = context.Background()
 	}
 	ctx, cancel := context.WithTimeout(base, limits.LuaHookTime)
@@ -63,7 +63,8 @@ func (r *reqView) during(post bool, fn func() error) error {
 	return fn()
 }
 
-// must returns the request while the script may still look at it.
+// must returns the request while the script may look at it, and raises an error in the
+// script afterwards.
 func (r *reqView) must(c *script.Call) *resolve.Request {
 	if !r.open {
 		c.Raise(script.Usage("this request is over: a request must not be kept beyond the call that gave it"))

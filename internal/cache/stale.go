@@ -14,7 +14,7 @@ import (
 // ended over seconds ago, and with which TTL.
 type Allow func(q resolve.Question, over uint32) (ttl uint32, ok bool)
 
-// Ask has others asked for what an alias of old leads to; ok is false when they do not
+// Ask resolves what an alias that has ended leads to; ok is false when servers do not
 // tell.
 type Ask func(q resolve.Question) (o resolve.Outcome, ok bool)
 

@@ -18,7 +18,7 @@ type Fast struct {
 	// Begin speaks for the hook Layer.Begin.
 	Begin func(*Query) Disposition
 	// Own speaks for the hook Layer.Own, and is asked before the cache, too. What it
-	// answers to questions of type ANY is not given: no layer answers those.
+	// answers to a question of type ANY reaches no client, because no layer answers one.
 	Own func(*Query) Disposition
 }
 

@@ -37,8 +37,8 @@ type Host struct {
 
 // Cache is the worker's cache as modules may use it.
 type Cache interface {
-	// Stale looks for an answer that ended less than grace seconds ago. ask is for what
-	// aliases of old lead to, and may be nil.
+	// Stale looks for an answer that ended less than grace seconds ago. ask resolves what
+	// an alias that has ended leads to; nil: what the cache knows of that has to do.
 	Stale(req *resolve.Request, grace int64, allow cache.Allow, ask cache.Ask) (o resolve.Outcome, stale bool)
 	// StaleCut is the delegation that led to a name until less than grace seconds
 	// ago; nil if there was none, or one that is alive is as close.
@@ -61,7 +61,7 @@ type Roots interface {
 	UseLearnt(hints, servers *zonecut.Cut)
 }
 
-// A Callback is a function of a script's. After args it is shown the query of a
-// request. It may be called by any goroutine that has the request, and waits for
-// the Lua machine for so long as a script may take over one request.
+// A Callback calls a function of a script's with args and, as the last argument, the
+// query of a request. Any goroutine that has the request may call it. It waits for the
+// Lua machine no longer than a script may take over one request.
 type Callback func(req *resolve.Request, args ...any) ([]any, error)

@@ -3,9 +3,9 @@
 //
 // A module brings up to five things: a layer that takes part in resolutions, what
 // of it can be done on the listeners' threads (fast.go), an eye on the answers that
-// clients get, functions for scripts, and a configuration. The Chain (chain.go) holds those that are loaded, in the order
-// in which every hook runs, and publishes that order as an immutable snapshot
-// that the paths of queries read without a lock.
+// clients get, functions for scripts, and a configuration. The Chain (chain.go) holds
+// the modules that are loaded, in the order in which their hooks run, and publishes
+// that order as an immutable snapshot that the paths of queries read without a lock.
 //
 // The package runs no Lua: values from scripts arrive as package luavalue has
 // them. Which modules exist is one list in package worker.

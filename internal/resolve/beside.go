@@ -117,8 +117,8 @@ func (s *solver) nextLookup(q *Query) (name dnsname.Name, t uint16, ok bool) {
 	return one.name, one.family, true
 }
 
-// beside makes the request of a look-up for q. What q waits for is shown to it as it
-// is, for it is not to wait for the same.
+// beside makes the request that looks up an address for q. Its query has q and the
+// queries above that for ancestors, so that it never waits for one of them.
 func (s *solver) beside(q *Query, question Question) *Request {
 	r := s.r
 	own := &Request{
@@ -132,7 +132,8 @@ func (s *solver) beside(q *Query, question Question) *Request {
 	return own
 }
 
-// still is q and what it belongs to as they are now, for another goroutine to read.
+// still copies q and the queries above it as they are at this moment: another goroutine
+// reads them while these go on to change.
 func still(q *Query) *Query {
 	if q == nil {
 		return nil
@@ -143,7 +144,7 @@ func still(q *Query) *Query {
 	}
 }
 
-// begin runs a look-up.
+// begin runs a look-up on a goroutine of its own. l hears how it ended.
 func (s *solver) begin(l *lookups, own *Request) {
 	own.ctx = l.ctx
 	s.r.work.beside.Add(1)
@@ -164,7 +165,8 @@ func (s *solver) begin(l *lookups, own *Request) {
 	})
 }
 
-// hear takes what look-ups beside q have found so far.
+// hear takes what look-ups beside q have come to so far. found tells whether q has an
+// address more.
 func (s *solver) hear(q *Query) (found bool) {
 	for l := &q.run.beside; l.open > 0; {
 		select {
@@ -177,7 +179,8 @@ func (s *solver) hear(q *Query) (found bool) {
 	return found
 }
 
-// heard takes the outcome of one look-up beside q.
+// heard takes the outcome of one look-up beside q, and tells whether q has an address
+// more.
 func (s *solver) heard(q *Query, sub *Query) bool {
 	q.run.beside.open--
 	if sub.run.byGlue {
@@ -196,8 +199,9 @@ func (s *solver) heard(q *Query, sub *Query) bool {
 	return false
 }
 
-// overtaken tells whether a look-up beside some query on the plan has found what that
-// one waits for. What it waits for on the plan is given up then.
+// overtaken tells whether a query on the plan that waits for the look-up of an address
+// there has got an address from a look-up beside it. The look-up on the plan is given up
+// then.
 func (s *solver) overtaken() bool {
 	for _, q := range s.r.Plan.stack {
 		if q.run.ns.fetch == nil || !s.hear(q) {
@@ -209,7 +213,7 @@ func (s *solver) overtaken() bool {
 	return false
 }
 
-// giveUp takes what q waits for off the plan. It may be begun again.
+// giveUp takes the look-up that q waits for off the plan. It may be begun again.
 func (s *solver) giveUp(q *Query) {
 	ns := &q.run.ns
 	sub := ns.fetch.sub
@@ -223,8 +227,9 @@ func (s *solver) giveUp(q *Query) {
 	ns.fetch = nil
 }
 
-// isHurried tells whether q, or what it belongs to, waits for a look-up beside, so that
-// nobody is to be waited for at length.
+// isHurried tells whether a look-up is under way beside q, or beside a query that waits
+// for q on the plan. Then an address may be known soon, and no server is waited for at
+// length.
 func (s *solver) isHurried(q *Query) bool {
 	if q != nil && q.run.beside.open > 0 {
 		return true

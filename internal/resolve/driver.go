@@ -84,7 +84,7 @@ func (s *solver) close() {
 	s.returnLeases()
 }
 
-// returnLeases ends what the request holds.
+// returnLeases gives back the leases that the request took.
 func (s *solver) returnLeases() {
 	for _, key := range s.held {
 		(*s.leases.Load()).Return(key)
@@ -117,37 +117,39 @@ type resolutionKey struct {
 	impatient bool
 }
 
-// resolution is one that equal requests follow. result is valid when done is closed.
+// resolution is the work for one request, whose result equal requests take over.
+// result is valid when done is closed.
 type resolution struct {
 	done   chan struct{} // made by the first who waits
 	do     bool          // what the leader's client wants to see
 	result *Result
 }
 
-// join finds the resolution of key and follows it, or starts it (leads). A waiter is
-// cheap: however many there are, who lets questions in has bounded it (limits.Clients).
-func (fs *resolutions) join(key resolutionKey) (f *resolution, leads bool) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if f = fs.m[key]; f == nil {
-		if fs.m == nil {
-			fs.m = make(map[resolutionKey]*resolution)
+// join finds the resolution of key, for a request that waits for its result, or
+// begins one (leads). To wait is cheap, and how many wait is bounded where questions
+// are let in (limits.Clients).
+func (rs *resolutions) join(key resolutionKey) (one *resolution, leads bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if one = rs.m[key]; one == nil {
+		if rs.m == nil {
+			rs.m = make(map[resolutionKey]*resolution)
 		}
-		f = &resolution{}
-		fs.m[key] = f
-		return f, true
+		one = &resolution{}
+		rs.m[key] = one
+		return one, true
 	}
-	if f.done == nil {
-		f.done = make(chan struct{})
+	if one.done == nil {
+		one.done = make(chan struct{})
 	}
-	return f, false
+	return one, false
 }
 
 // end ends a resolution: nobody joins it any more.
-func (fs *resolutions) end(key resolutionKey) {
-	fs.mu.Lock()
-	delete(fs.m, key)
-	fs.mu.Unlock()
+func (rs *resolutions) end(key resolutionKey) {
+	rs.mu.Lock()
+	delete(rs.m, key)
+	rs.mu.Unlock()
 }
 
 // deadlines are the contexts that end when the time of a request is over. Requests

@@ -131,7 +131,8 @@ func bits(kind string, switches ...bool) uint64 {
 	return digest.Of(kind, string(rune(on)))
 }
 
-// With is p for those who also differ by n; 0 makes no difference.
+// With is the partition of those who differ from the ones in p by what n stands for. 0
+// stands for no difference.
 func (p Partition) With(n uint64) Partition {
 	if n == 0 {
 		return p
@@ -142,7 +143,7 @@ func (p Partition) With(n uint64) Partition {
 	return Partition(max(h^h>>31, 1)) // never that of everybody
 }
 
-// WithText is With for what is not a number; "" makes no difference.
+// WithText is With for a text; "" stands for no difference.
 func (p Partition) WithText(text string) Partition {
 	if text == "" {
 		return p

@@ -51,7 +51,7 @@ func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	}
 }
 
-// answer resolves r, or has a question for everything answered without.
+// answer resolves r. A question of type ANY may be answered without (Config.Everything).
 func (d *Driver) answer(ctx context.Context, layers []*Layer, r *Request) {
 	if r.Type == wire.TypeANY && d.cfg.Everything != nil {
 		d.cfg.Everything(r)
@@ -93,7 +93,7 @@ func accept(layers []*Layer, r *Request) {
 	}
 }
 
-// resolve does the work of r.
+// resolve resolves r by itself and fills its Result.
 func (d *Driver) resolve(layers []*Layer, r *Request) {
 	ctx := d.deadlines.next(d.cfg.Context)
 	if r.impatient() {
@@ -134,10 +134,10 @@ func (d *Driver) shared(ctx context.Context, layers []*Layer, r *Request) {
 		return
 	}
 	key := resolutionOf(r)
-	if f, leads := d.resolutions.join(key); leads {
-		d.lead(layers, r, key, f)
+	if one, leads := d.resolutions.join(key); leads {
+		d.lead(layers, r, key, one)
 	} else {
-		d.wait(ctx, f, r)
+		d.wait(ctx, one, r)
 	}
 }
 
@@ -146,36 +146,38 @@ func resolutionOf(r *Request) resolutionKey {
 	return resolutionKey{r.Question, r.CD, r.RD, r.Options, r.Cut, r.Join, r.Partition, r.impatient()}
 }
 
-// lead resolves for all who joined. They get a result even when it panics.
-func (d *Driver) lead(layers []*Layer, r *Request, key resolutionKey, f *resolution) {
+// lead resolves r for itself and for all who join meanwhile. These get a result even
+// when it panics.
+func (d *Driver) lead(layers []*Layer, r *Request, key resolutionKey, one *resolution) {
 	ended := false
 	defer func() {
-		if d.resolutions.end(key); f.done == nil {
+		if d.resolutions.end(key); one.done == nil {
 			return // nobody waits
 		}
 		res := Result{EDE: ede.None}
 		if res.Fail(errJoined); ended {
-			res, f.do = r.Result.clone(), r.DO
+			res, one.do = r.Result.clone(), r.DO
 		}
-		f.result = &res
-		close(f.done)
+		one.result = &res
+		close(one.done)
 	}()
 	d.resolve(layers, r)
 	ended = true
 }
 
 // wait waits for a leader, at most as long as r would have taken by itself.
-func (d *Driver) wait(ctx context.Context, f *resolution, r *Request) {
+func (d *Driver) wait(ctx context.Context, one *resolution, r *Request) {
 	patience, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
 	if r.Tell != nil {
 		r.Tell(nil, JoinedRequest{})
 	}
 	select {
-	case <-f.done:
-		r.Result = f.result.clone()
-		// The leader keeps the answer; a hundred copies of it need not be kept.
-		r.Result.NoCache = r.Result.NoCache || r.DO == f.do
+	case <-one.done:
+		r.Result = one.result.clone()
+		// The leader's answer is kept. Another is kept of those who waited only if they
+		// see another one, which DO decides.
+		r.Result.NoCache = r.Result.NoCache || r.DO == one.do
 	case <-patience.Done():
 		err := context.Cause(ctx)
 		if err == nil {

@@ -56,8 +56,8 @@ func (r *Request) ruled(q Question) *Route {
 	return nil
 }
 
-// SameRoute tells whether the operator has nothing against it that the servers which
-// answered q speak about another question, too: no rule sends that elsewhere.
+// SameRoute tells whether the servers that answered q are heard about another question,
+// too: no rule of the operator's sends that one elsewhere.
 func (r *Request) SameRoute(q *Query, other Question) bool {
 	t := r.ruled(other)
 	switch {
@@ -71,9 +71,9 @@ func (r *Request) SameRoute(q *Query, other Question) bool {
 	return t.Cut == nil
 }
 
-// Resolved tells whether another question, to which q's leads, has been resolved by the
-// forwarders that q was sent to, though no rule names them for it: they follow aliases,
-// and are believed about the end, which is not kept.
+// Resolved tells whether the forwarders that q was sent to have resolved another
+// question, too, to which q's led by aliases: forwarders follow those. What they say
+// about it is believed, though no rule sends that question to them, and is not kept.
 func (r *Request) Resolved(q *Query, other Question) bool {
 	return q.Forwards() && !q.Options.Stub && r.ruled(other) == nil && r.RouteOf(other).Cut == nil
 }
