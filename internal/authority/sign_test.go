@@ -306,3 +306,30 @@ func TestARuleOfAZoneHoldsForThatZoneOnly(t *testing.T) {
 		t.Error("the DS set is the parent's, and the child's rule met it")
 	}
 }
+
+// What hostile zones send has the tag of a key and the shape of the real thing.
+func TestCollisionsCannotBeToldApart(t *testing.T) {
+	set := []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "a.example.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: []byte{192, 0, 2, 1}}}
+	for _, algorithm := range []uint8{dns.RSASHA256, dns.ED25519, dns.ED448} {
+		k := NewKey("example.", ZSK, algorithm, "x")
+		seen := map[string]bool{k.PublicKey: true}
+		for _, twin := range k.Collisions(5) {
+			if twin.KeyTag() != k.KeyTag() || twin.Flags != k.Flags || len(twin.PublicKey) != len(k.PublicKey) || seen[twin.PublicKey] {
+				t.Errorf("algorithm %d: %v beside %v", algorithm, twin.Record(), k.Record())
+			}
+			seen[twin.PublicKey] = true
+		}
+		for _, rr := range k.WrongSignatures(set, 5, now-1, now+1) {
+			sig := rr.(*dns.RRSIG)
+			if right := k.Sign(set, now-1, now+1, nil); sig.KeyTag != k.KeyTag() || len(sig.Signature) != len(right.Signature) || sig.Signature == right.Signature || seen[sig.Signature] {
+				t.Errorf("algorithm %d: %v", algorithm, sig)
+			}
+			seen[sig.Signature] = true
+		}
+		for _, ds := range k.WrongDigests(3, dns.SHA384) {
+			if d := ds.(*dns.DS); d.KeyTag != k.KeyTag() || len(d.Digest) != 96 || d.Digest == k.DS(dns.SHA384).Digest {
+				t.Errorf("algorithm %d: %v", algorithm, d)
+			}
+		}
+	}
+}

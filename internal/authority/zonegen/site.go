@@ -258,7 +258,10 @@ func (s *site) question(a ask) Question {
 			q.Want = Insecure
 		}
 	}
-	if q.Want < Bogus {
+	switch {
+	case q.Want == Insecure && a.least > Secure:
+		q.Want = Unclear // what a server that nobody checks says is not foreseen here
+	default:
 		q.Want = max(q.Want, a.least)
 	}
 	if q.Rcode == dns.RcodeNameError && s.signing != nil && s.signing.Denial.Kind == authority.Compact {
