@@ -18,8 +18,8 @@ import (
 //	1  number of addresses
 //	   each address after its length (4 or 16) in 1 octet
 //	1  rank of DS
-//	   a list of sets (sets.go) of at most one: DS or the proof of its absence;
-//	   nothing at all when it is not known
+//	8  until when that holds, in wall seconds since 1970
+//	   a list of sets (sets.go) of at most one, DS; nothing at all without one
 //
 // What an operator configures for a server (Cut.Hints, NameServer.Peer) has no place in
 // it: such delegations are not kept (Cache.Keep).
@@ -30,7 +30,7 @@ func encodeCut(h header, cut *zonecut.Cut) []byte {
 	for i := range servers {
 		b = appendServer(b, &servers[i])
 	}
-	b = append(b, byte(cut.DSRank))
+	b = binary.BigEndian.AppendUint64(append(b, byte(cut.DSRank)), uint64(cut.DSExpires))
 	if cut.DS != nil {
 		b = appendSets(b, []resolve.Set{{RRset: *cut.DS, Rank: cut.DSRank}})
 	}
@@ -62,7 +62,7 @@ func decodeCut(name dnsname.Name, b []byte, age uint32) (cut *zonecut.Cut, ok bo
 	for i := range cut.NS {
 		cut.NS[i] = c.server()
 	}
-	cut.DSRank = rank.Rank(c.u8())
+	cut.DSRank, cut.DSExpires = rank.Rank(c.u8()), int64(c.u64())
 	if !c.bad && len(c.b) > 0 {
 		if sets := c.sets(age); len(sets) == 1 {
 			cut.DS = &sets[0].RRset

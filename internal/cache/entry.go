@@ -11,7 +11,7 @@ import (
 // Schema is the version of keys and entries. A Store that holds another one is
 // emptied when it is opened; each entry repeats it, because a file may be
 // written by two programs at once.
-const Schema = 3
+const Schema = 4
 
 // Every entry begins with a header. Numbers are big-endian.
 //

@@ -296,5 +296,5 @@ func synthesized(dname *resolve.Set, name, target dnsname.Name) resolve.Set {
 // ask a server. What a forwarder said is for clients (HARDENING A5).
 func addressRank(r rank.Rank) bool {
 	base := r &^ (rank.Auth | rank.Secure)
-	return !r.IsBogus() && base != rank.Omit && (r.IsSecure() || base != rank.Initial && base != rank.Try)
+	return !r.IsBogus() && base != rank.Omit && (r.IsSecure() || base != rank.Try)
 }

@@ -39,7 +39,7 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 	if !req.Cache.Looked { // what the request reads from now on may be as old as this
 		req.Cache.Looked, req.Cache.Clears = has.ok, has.clears
 	}
-	if noCache(req, q) || !has.ok {
+	if noCache(req, q) || q.Anew || !has.ok {
 		return resolve.Produce
 	}
 	f := c.find(asked(req, q), has)
@@ -66,7 +66,7 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 func asked(req *resolve.Request, q *resolve.Query) wanted {
 	return wanted{
 		Question: q.Question, in: q.Partition, when: when{now: req.Now}, budget: req.Budget,
-		cd: req.CD || req.Options.AsksCD || q.Options.AsksCD,
+		cd: req.CD || req.Options.AsksCD || q.Options.AsksCD || q.Depth > 0, // addresses of servers are not judged
 	}
 }
 

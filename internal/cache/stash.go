@@ -197,7 +197,8 @@ func lowest(sets []resolve.Set) rank.Rank {
 // The SOA has to be that of a zone the name may lie in.
 func (t *stash) denial(q *resolve.Query) {
 	o := &q.Outcome
-	name, qtype := deniedQuestion(q)
+	denied := q.Denied()
+	name, qtype := denied.Name, denied.Type
 	soa := soaOf(o)
 	if name == "" || !name.IsSubdomainOf(t.scope) || soa == nil || soa.Cached || soa.TTL == 0 || soa.Class != wire.ClassIN || !name.IsSubdomainOf(soa.Owner) {
 		return
@@ -231,25 +232,6 @@ func (t *stash) exists(n dnsname.Name, r rank.Rank, at surroundings) {
 	if e, ok := t.c.read(key); ok && e.rank <= r {
 		t.s.Delete(key)
 	}
-}
-
-// deniedQuestion is what does not exist: the end of the chain in the answer, or
-// the minimised question that was asked.
-func deniedQuestion(q *resolve.Query) (dnsname.Name, uint16) {
-	o := &q.Outcome
-	if n := len(o.Answer); n > 0 {
-		last := &o.Answer[n-1]
-		if o.Target != "" {
-			return o.Target, q.Type
-		}
-		if last.Type == wire.TypeCNAME && len(last.Data) > 0 {
-			return wire.Target(last.Data[0]), q.Type
-		}
-	}
-	if q.Asked.Name != "" {
-		return q.Asked.Name, q.Asked.Type
-	}
-	return q.Name, q.Type
 }
 
 // typed stores what is known about a name and type, unless so many types of the

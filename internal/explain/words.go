@@ -51,8 +51,6 @@ func Words(step resolve.Step) Line {
 		return Line{"zcut", "", cutFound(s)}
 	case resolve.ParentAsked:
 		return Line{"zcut", "", fmt.Sprintf("no server of %s that was asked is of use: asking %s whether there are others by now", s.Zone, s.Parent)}
-	case resolve.NotProved:
-		return Line{"vldr", "", fmt.Sprintf("the trust anchor of %s vouches for it; nothing is proved in this version", s.Anchor)}
 	case resolve.EnoughUseless:
 		return Line{"nsre", "", fmt.Sprintf("%d useless answers are enough: no more servers of %s are asked", s.Count, s.Zone)}
 	}
@@ -61,6 +59,9 @@ func Words(step resolve.Step) Line {
 	}
 	if text := meant(step); text != "" {
 		return Line{"iter", "", text}
+	}
+	if text := proved(step); text != "" {
+		return Line{"vldr", "", text}
 	}
 	return exchanged(step)
 }

@@ -42,7 +42,7 @@ var allowed = map[string]string{
 	"selection":   "dnsname zonecut limits clock servertable",
 	"explain":     "dnsname ede limits rank resolve selection wire zonecut",
 	"iterate":     "dnsname rank wire zonecut resolve limits",
-	"validate":    "dnsname trustanchor rank wire resolve",
+	"validate":    "dnsname dnssec ede limits trustanchor rank wire zonecut resolve",
 	"reply":       "ede dnsname wire resolve limits transport",
 	"settings":    "limits resolve",
 	"upstream":    "dnsname wire zonecut resolve limits safe clock",

@@ -30,7 +30,7 @@ func (a *answer) chain() resolve.Outcome {
 			return resolve.Outcome{}
 		case state == ends:
 			o.Kind, o.Target = resolve.Alias, name
-			return o
+			return a.positive(o)
 		}
 		if a.q.Asked.Type == wire.TypeCNAME { // a DNAME made what was asked for
 			o.Kind = resolve.Positive
@@ -42,7 +42,7 @@ func (a *answer) chain() resolve.Outcome {
 		}
 	}
 	o.Kind, o.Target = resolve.Alias, name
-	return o
+	return a.positive(o)
 }
 
 // mayTell tells whether the message is heard about to, which an alias at from leads to:

@@ -7,12 +7,12 @@ import (
 	"kresd/internal/wire"
 )
 
-// positive adds to an answer with data the one thing that may stand beside it:
-// the proof that a wildcard was expanded rightly. All else in authority and
+// positive adds to an answer with data or an alias the one thing that may stand beside
+// it: the proof that a wildcard was expanded rightly. All else in authority and
 // additional is dropped; even the apex's own NS set is believed only when it was
 // asked for (CVE-2025-11411).
 func (a *answer) positive(o resolve.Outcome) resolve.Outcome {
-	if !a.q.Forwards() && expanded(o.Answer) {
+	if expanded(o.Answer) {
 		o.Authority = a.proofs()
 	}
 	return o

@@ -30,7 +30,7 @@ var counts = map[ID]string{
 	NSAddrFetch:        "NSAddrFetchPerReferral NSAddrFetchPerRequest",
 	UnresolvableNS:     "UnresolvableNSPerRequest",
 	Throttled:          "UnresolvableNSThrottle",
-	UselessServers:     "UselessPerZone RefusalsPerZone",
+	UselessServers:     "UselessPerZone RefusalsPerZone RefusedPerZone",
 	Deadline:           "RequestDeadline DeadlineStep",
 	RRsFromClient:      "MaxRRsFromClient",
 	NameBytes:          "PointerHopsPerName PointerHopsPerMessage ExpandedNameBytes",
@@ -67,7 +67,7 @@ var uncounted = map[string]string{
 		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime OrphanTime
 		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
 	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamGuessBuffer ServersKept
-		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
+		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand KeySetsAtHand WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
 		UDPReceiveBuffer FrequentNames UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
 }
 

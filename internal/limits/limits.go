@@ -18,6 +18,7 @@ const (
 	RetriesPerServer           = 2
 	FailuresInRow              = 3                  // of one name server, then another one's turn comes
 	RefusalsPerZone            = 5                  // servers of one zone that refuse one question (NXNSAttack by refusals)
+	RefusedPerZone             = 4                  // servers of one zone whose answers are not believed
 	UselessPerZone             = MaxNSPerDelegation // servers of one zone that answer and do not help (NXNSAttack by refusals)
 	MaxRecursionDepth          = 6                  // dependencies between addresses of name servers
 	MaxCNAMEChain              = 12
@@ -168,6 +169,7 @@ const (
 	DefaultCacheSize   = 100 << 20
 	MinCacheSize       = 8192
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
+	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
 	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second
 	WriteBatchEntries  = 200
 	WriteBatchTime     = 2 * time.Millisecond

@@ -95,7 +95,7 @@ func (b *Body) header(msg []byte, q *wire.Question, tc, less bool) {
 	if b.AA {
 		flags |= wire.FlagAA
 	}
-	if b.Secure && !tc && (q.AD() || q.DO) {
+	if b.Secure && !tc && !q.CD() && (q.AD() || q.DO) { // RFC 6840, sections 5.7 and 5.8
 		flags |= wire.FlagAD
 	}
 	if tc {

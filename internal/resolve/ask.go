@@ -82,6 +82,9 @@ func (s *solver) moreServers(q *Query) error {
 		f := q.run.ns.fetch
 		if f == nil {
 			if f = s.nextFetch(q); f == nil {
+				if s.refill(q) { // an address may have been looked up for another query
+					return nil
+				}
 				return s.exhausted(q)
 			}
 			if s.glued(q, f.name) {

@@ -120,7 +120,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	if s.r.Tell != nil {
 		s.r.Tell(q, Replied{q.Server.Addr, reply})
 	}
-	q.run.msg, q.RTT = reply.Msg, reply.RTT
+	q.run.msg, q.RTT, q.run.retry.refused = reply.Msg, reply.RTT, nil
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
 	return nil

@@ -73,11 +73,12 @@ func (s *solver) waitsFor(q *Query, name dnsname.Name) bool {
 }
 
 // refill takes what the cache knows by now of addresses that the delegation did not
-// tell, once.
-func (s *solver) refill(q *Query) {
+// tell, once. more tells that it knows some.
+func (s *solver) refill(q *Query) (more bool) {
 	if q.run.ns.refilled {
-		return
+		return false
 	}
+	before := q.Cut.Addresses()
 	q.run.ns.refilled = true
 	for i := range q.Cut.NS {
 		name := q.Cut.NS[i].Name
@@ -86,6 +87,7 @@ func (s *solver) refill(q *Query) {
 			s.addExtra(q, name, a)
 		}
 	}
+	return q.Cut.Addresses() > before
 }
 
 // nextLookup is the look-up that promises most: of a name server without an address

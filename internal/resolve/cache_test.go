@@ -25,7 +25,7 @@ func withCache(t *testing.T, w *world) *cache.Cache {
 	c := cache.New(&w.counters)
 	c.Swap(cache.Disk{Store: store})
 	c.SetHints(w.cuts.m["\x00"])
-	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer(trustanchor.New().Snapshot), c.Layer()}
+	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: trustanchor.New().Snapshot}), c.Layer()}
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return w.layers }, Exchanger: w, Cuts: c,
 		Servers: selection.New(selection.Config{Clock: clock.Real()}), Counters: &w.counters,

@@ -139,8 +139,8 @@ func (e *overLimit) Error() string { return e.err.Error() }
 
 func (e *overLimit) Unwrap() error { return e.err }
 
-// limitOf is the limit that is behind a failure; limits.None for another reason.
-func limitOf(err error) limits.ID {
+// LimitOf is the limit that is behind a failure; limits.None for another reason.
+func LimitOf(err error) limits.ID {
 	if e, ok := errors.AsType[*overLimit](err); ok {
 		return e.limit
 	}

@@ -45,18 +45,6 @@ var (
 	errJoined = errors.New("the joined request did not end")
 )
 
-// A Failure is an error that says by itself what the client is told of it. Layers
-// fail with one where none of the errors above fits.
-type Failure struct {
-	// EDE and Text are the extended error.
-	EDE  ede.Code
-	Text string
-	// Remembered tells that it is a failure of a moment ago that is told again.
-	Remembered bool
-}
-
-func (e *Failure) Error() string { return ede.Text(e.EDE, e.Text) }
-
 // zoneError is a failure of all servers of a zone.
 type zoneError struct {
 	zone dnsname.Name
@@ -116,13 +104,18 @@ func outcome(err error) told {
 		return told{rcode: wire.RcodeRefused, ede: ede.NotAuthoritative} // RFC 8914, section 4.21
 	}
 	if f, ok := errors.AsType[*Failure](err); ok {
-		return told{wire.RcodeServFail, f.EDE, f.Text, f.Remembered}
+		return told{wire.RcodeServFail, f.EDE, withLimit(f.Text, err), f.Remembered}
 	}
 	code, text := reason(err)
-	if id := limitOf(err); id != limits.None {
-		text = strings.TrimPrefix(text+", limit "+id.String(), ", ")
+	return told{rcode: wire.RcodeServFail, ede: code, text: withLimit(text, err)}
+}
+
+// withLimit is a text with the name of the limit that is behind a failure, if one is.
+func withLimit(text string, err error) string {
+	if id := LimitOf(err); id != limits.None {
+		return strings.TrimPrefix(text+", limit "+id.String(), ", ")
 	}
-	return told{rcode: wire.RcodeServFail, ede: code, text: text}
+	return text
 }
 
 // reason is the extended error of a failure that does not bring one, and a text
@@ -276,9 +269,9 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 			v.wrong++
 		}
 	case errors.Is(b.err, ErrBusy):
-		v.busy, v.limit = v.busy+1, limitOf(b.err)
-	case limitOf(b.err) != limits.None:
-		v.over, v.limit = v.over+1, limitOf(b.err)
+		v.busy, v.limit = v.busy+1, LimitOf(b.err)
+	case LimitOf(b.err) != limits.None:
+		v.over, v.limit = v.over+1, LimitOf(b.err)
 	case errors.Is(b.err, ErrUnreachable):
 		v.cut++
 	default:
@@ -296,6 +289,9 @@ func erring(rcode int) bool {
 // gaveUp is the failure of a query for which no server of its cut is left, or for
 // which more are not asked.
 func (s *solver) gaveUp(q *Query) error {
+	if why := q.run.faults.unbelieved(); why != nil {
+		return why
+	}
 	v := s.summary(q)
 	e := &zoneError{zone: q.Cut.Name}
 	whose := noneOf(q)

@@ -155,7 +155,7 @@ type Result struct {
 func (res *Result) take(o *Outcome) {
 	res.Rcode = o.Rcode
 	res.Answer, res.Authority = once(o.Answer), once(o.Authority)
-	res.Rank = lowestRank(o)
+	res.Rank = o.Rank()
 	res.Cached = o.Cached
 	res.NoCache = res.NoCache || o.Own
 }
@@ -205,7 +205,8 @@ func among(sets []Set, s *Set) bool {
 	return false
 }
 
-func lowestRank(o *Outcome) rank.Rank {
+// Rank is the lowest rank of what the outcome rests on; Initial where it holds nothing.
+func (o *Outcome) Rank() rank.Rank {
 	low, any := rank.Rank(255), false
 	for _, sets := range [2][]Set{o.Answer, o.Authority} {
 		for i := range sets {
@@ -238,3 +239,20 @@ func aliases(chain []Set) int {
 	}
 	return n
 }
+
+// A Failure is an error that says by itself what the client is told of it. Layers
+// fail with one where no other error says it.
+type Failure struct {
+	// EDE and Text are the extended error.
+	EDE  ede.Code
+	Text string
+	// Remembered tells that it is a failure of a moment ago that is told again.
+	Remembered bool
+	// Err is what is behind it, or nil. The client is told the name of a limit in it.
+	Err error
+}
+
+// Unwrap is Err.
+func (e *Failure) Unwrap() error { return e.Err }
+
+func (e *Failure) Error() string { return ede.Text(e.EDE, e.Text) }

@@ -183,6 +183,9 @@ func (s *solver) decide(q *Query) error {
 		}
 		return s.solved(q)
 	case Alias:
+		if q.Literal {
+			return s.solved(q)
+		}
 		return s.follow(q)
 	case Referral:
 		return s.descend(q)
@@ -210,7 +213,10 @@ func (s *solver) descend(q *Query) error {
 	if s.gluedHere(q, cut) {
 		return s.solved(q)
 	}
-	q.run.fresh, q.run.useless, q.run.refusals = true, 0, 0
+	if q.run.reparented && q.run.refusedBy > 0 && q.Cut != nil { // what is believed of them may be another
+		q.run.tried.Reset()
+	}
+	q.run.fresh, q.run.useless, q.run.refusals, q.run.refusedBy = true, 0, 0, 0
 	q.moveTo(cut)
 	return nil
 }
@@ -218,20 +224,23 @@ func (s *solver) descend(q *Query) error {
 // useless takes note of a server whose answer does not help and goes on to
 // another one.
 func (s *solver) useless(q *Query) error {
-	if q.run.msg == nil {
+	why := q.run.retry.refused
+	switch {
+	case q.run.msg == nil && why != nil: // what was held back is not believed either
+		return why
+	case q.run.msg == nil:
 		return &layerError{name: "that answered"} // of its own data
+	case why != nil:
+		return s.refused(q, why)
 	}
 	if s.r.Tell != nil {
 		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
 	}
-	q.run.lame = true
 	q.run.faults.useless(q.Server.Addr, q.run.msg.Rcode)
-	q.run.tried.Reject(q.run.ns.asked, q.Server.Endpoint)
 	if !q.HoldsBack() {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Endpoint)
 	}
-	q.Outcome = Outcome{}
-	q.run.useless++
+	s.reject(q)
 	if q.run.msg.Rcode == wire.RcodeRefused {
 		q.run.refusals++
 	}
@@ -240,6 +249,31 @@ func (s *solver) useless(q *Query) error {
 		if s.r.Tell != nil {
 			s.r.Tell(q, EnoughUseless{q.Cut.Name, q.run.useless})
 		}
+		return s.exhausted(q)
+	}
+	q.enter(phaseAsk)
+	return nil
+}
+
+// reject goes without the server that answered.
+func (s *solver) reject(q *Query) {
+	q.run.lame = true
+	q.run.tried.Reject(q.run.ns.asked, q.Server.Endpoint)
+	q.Outcome = Outcome{}
+	q.run.useless++
+}
+
+// refused takes note of a server whose answer is not believed, and goes on to another:
+// one that lies, or has old data, does not take the zone down. Nothing is learnt about
+// the server, since anybody may have forged its answer.
+func (s *solver) refused(q *Query, why *Failure) error {
+	if s.r.Tell != nil {
+		s.r.Tell(q, Refused{q.Server.Addr, why})
+	}
+	q.run.faults.refused(q.Server.Addr, why)
+	s.reject(q)
+	if q.run.refusedBy++; q.run.refusedBy >= limits.RefusedPerZone {
+		s.cfg.Counters.Hit(limits.UselessServers)
 		return s.exhausted(q)
 	}
 	q.enter(phaseAsk)

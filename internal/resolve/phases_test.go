@@ -133,7 +133,7 @@ func TestTheLowestRankCounts(t *testing.T) {
 		{Outcome{Answer: []Set{set(rank.Secure)}, Authority: []Set{set(rank.Insecure)}}, rank.Insecure},
 		{Outcome{Authority: []Set{set(rank.Secure)}}, rank.Secure},
 	} {
-		if got := lowestRank(&c.o); got != c.want {
+		if got := c.o.Rank(); got != c.want {
 			t.Errorf("%+v: got %d, want %d", c.o, got, c.want)
 		}
 	}

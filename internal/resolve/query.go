@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -46,10 +47,33 @@ type Query struct {
 	// what its aliases led to; Err why it left the plan without one.
 	Solved bool
 	Err    error
-	// Iterate is the iterate layer's own, which alone knows its type.
-	Iterate any
+	// Anew tells that nothing which is remembered answers the query; what comes is kept.
+	Anew bool
+	// Literal tells that an alias is an outcome of the query, and is not followed.
+	Literal bool
+	// Iterate and Validate are those layers' own, which alone know their types.
+	Iterate, Validate any
 
 	run progress
+}
+
+// Denied is what a negative outcome says does not exist: the end of the chain in the
+// answer, or the minimised question that was asked.
+func (q *Query) Denied() Question {
+	o := &q.Outcome
+	if n := len(o.Answer); n > 0 {
+		last := &o.Answer[n-1]
+		if o.Target != "" {
+			return Question{o.Target, q.Type, q.Class}
+		}
+		if last.Type == wire.TypeCNAME && len(last.Data) > 0 {
+			return Question{wire.Target(last.Data[0]), q.Type, q.Class}
+		}
+	}
+	if q.Asked.Name != "" {
+		return q.Asked
+	}
+	return q.Question
 }
 
 // Forwards tells whether the query's servers were chosen by the operator, so
@@ -147,6 +171,8 @@ type retry struct {
 	// reserve is an outcome that nobody vouches for; it is taken when no server has a
 	// better one.
 	reserve *Outcome
+	// refused is why the answer at hand is not believed; nil when it is.
+	refused *Failure
 }
 
 // RetryWithoutEDNS has the server that answered asked once more, without EDNS.
@@ -196,6 +222,7 @@ type progress struct {
 	lame              bool   // some server of the cut answered, uselessly
 	useless           int    // how many did
 	refusals          int    // and how many of these with REFUSED
+	refusedBy         int    // how many answered what is not believed
 	noSocket          bool   // ErrLocal happened once
 	faults            faults // of servers
 	// late are attempts that may still be answered; queue tells to wait where many
@@ -327,6 +354,8 @@ func (b *faults) failed(addr netip.AddrPort, err error) { b.note(fault{addr: add
 
 func (b *faults) useless(addr netip.AddrPort, rcode int) { b.note(fault{addr: addr, rcode: rcode}) }
 
+func (b *faults) refused(addr netip.AddrPort, why *Failure) { b.note(fault{addr: addr, err: why}) }
+
 func (b *faults) note(one fault) {
 	for i := range *b {
 		if (*b)[i].addr == one.addr {
@@ -335,6 +364,23 @@ func (b *faults) note(one fault) {
 		}
 	}
 	*b = append(*b, one)
+}
+
+// unbelieved is why answers are not believed, with the servers that gave them; nil
+// when that is true of none.
+func (b faults) unbelieved() *Failure {
+	var why *Failure
+	var from []string
+	for i := range b {
+		if f, ok := b[i].err.(*Failure); ok {
+			why = f
+			from = append(from, b[i].addr.String())
+		}
+	}
+	if why == nil {
+		return nil
+	}
+	return &Failure{EDE: why.EDE, Text: why.Text + ", as told by " + strings.Join(from, ", ")}
 }
 
 // failing tells whether the last that an address did was to answer SERVFAIL.

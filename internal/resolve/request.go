@@ -159,6 +159,14 @@ type Route struct {
 	Stub bool
 }
 
+// Refuse says, in a Consume hook, that the answer at hand is not believed, and why.
+// Another server of the zone is asked; where none is believed the query fails with
+// that reason.
+func (q *Query) Refuse(why *Failure) State {
+	q.run.retry.refused, q.Outcome = why, Outcome{Kind: Lame}
+	return Consume
+}
+
 // A Layer is a set of hooks into a resolution. Any hook may be nil: not
 // interested. A hook never blocks; to learn more it pushes a query on the plan
 // and returns Yield. Hooks of one request are called by one goroutine; hooks of

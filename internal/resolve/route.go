@@ -56,6 +56,22 @@ func (r *Request) ruled(q Question) *Route {
 	return nil
 }
 
+// Inquire makes question a sub-query of q, for what a layer needs to know about the
+// zones around q. Whose servers are asked is chosen by the name, and an alias is not
+// followed. anew: what is remembered does not answer it.
+func (r *Request) Inquire(q *Query, question Question, anew bool) (*Query, error) {
+	route := r.RouteOf(question)
+	sub := &Query{
+		Question: question, Parent: q, Options: route.options(q.Options), Depth: q.Depth, Steps: q.Steps,
+		Cut: route.Cut, Scope: route.Scope, Partition: r.partition(&route), Anew: anew, Literal: true,
+	}
+	sub.Options.FromCache = false
+	if err := r.Plan.Push(sub); err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
 // SameRoute tells whether the servers that answered q are heard about another question,
 // too: no rule of the operator's sends that one elsewhere.
 func (r *Request) SameRoute(q *Query, other Question) bool {

@@ -247,9 +247,6 @@ type (
 		Cut *zonecut.Cut
 		By  Authority
 	}
-	// NotProved tells that a trust anchor vouches for the answer and that it is not
-	// proved all the same.
-	NotProved struct{ Anchor dnsname.Name }
 	// AliasFollowed tells which name is resolved next.
 	AliasFollowed struct{ Target dnsname.Name }
 	// Useless tells that a server's answer does not help the zone: it has an error of
@@ -268,6 +265,54 @@ type (
 	}
 	// Failed tells why a query came to nothing.
 	Failed struct{ Err error }
+)
+
+// Steps of a proof that an answer is what its zone signed (RFC 4035, section 5).
+type (
+	// KeysBelieved tells which keys of Zone are believed because the DS set of its parent,
+	// or a trust anchor, names those with the tags By.
+	KeysBelieved struct {
+		Zone   dnsname.Name
+		Anchor bool
+		By     []uint16
+		Keys   int
+	}
+	// SetProved tells that a set was signed by a key of Zone.
+	SetProved struct {
+		Owner     dnsname.Name
+		Type      uint16
+		Zone      dnsname.Name
+		Tag       uint16
+		Algorithm uint8
+	}
+	// DenialProved tells that Zone denies a question, by signed records of it.
+	DenialProved struct {
+		Question Question
+		Zone     dnsname.Name
+	}
+	// Unsigned tells that nothing at and below a name needs a proof, and why.
+	Unsigned struct {
+		Name dnsname.Name
+		Why  Insecurity
+	}
+	// Refused tells why the answer of a server is not believed.
+	Refused struct {
+		From netip.AddrPort
+		Why  *Failure
+	}
+)
+
+// Insecurity is why data need no proof.
+type Insecurity uint8
+
+// Reasons.
+const (
+	NoAnchor         Insecurity = iota // no trust anchor is for it, or a negative one is (RFC 7646)
+	NoDS                               // the parent's delegation has, provably, no DS set
+	OptedOut                           // an opt-out range may have such a delegation (RFC 5155, section 6)
+	UnknownAlgorithm                   // no DS record has an algorithm that is known (RFC 4035, section 5.2)
+	UnknownDigest                      // no DS record has a digest that is known
+	CostlyDenial                       // too many iterations of NSEC3 (RFC 9276, section 3.2)
 )
 
 // Inconclusion is why a message does not conclude a query.
@@ -349,8 +394,6 @@ func (Inconclusive) step() {}
 
 func (Referred) step() {}
 
-func (NotProved) step() {}
-
 func (AliasFollowed) step() {}
 
 func (Useless) step() {}
@@ -358,3 +401,13 @@ func (Useless) step() {}
 func (EnoughUseless) step() {}
 
 func (Failed) step() {}
+
+func (KeysBelieved) step() {}
+
+func (SetProved) step() {}
+
+func (DenialProved) step() {}
+
+func (Unsigned) step() {}
+
+func (Refused) step() {}

@@ -75,7 +75,7 @@ func newResolver(t *testing.T, n *authority.Internet) *world {
 		hints.NS = append(hints.NS, zonecut.NameServer{Name: mustName(name), Addrs: addrs})
 	}
 	w.cuts.m[dnsname.Root] = hints
-	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer(trustanchor.New().Snapshot)}
+	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: trustanchor.New().Snapshot})}
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return w.layers }, Exchanger: w, Cuts: w.cuts,
 		Servers:  selection.New(selection.Config{Clock: clock.Real()}),

@@ -116,8 +116,8 @@ func TestEveryModuleIsAskedBeforeACachedAnswer(t *testing.T) {
 	}
 }
 
-// Answers that were made before there were trust anchors are not told to those
-// who ask when there are some.
+// Answers that were made with other trust anchors, negative ones among them, are not
+// told.
 func TestTrustAnchorsKeepFormerAnswersBack(t *testing.T) {
 	s := serve(t)
 	s.ask("udp", "www.example.com", dns.TypeA)
@@ -129,12 +129,16 @@ func TestTrustAnchorsKeepFormerAnswersBack(t *testing.T) {
 	if !fromCache() {
 		t.Fatal("the second answer does not come from the cache")
 	}
-	s.eval("trust_anchors.add('example.com. IN DS 12345 8 2 e06d44b80b8f1d39a95c0b0d7c65d08458e880409bbc683457104237c7f8ec8d')")
+	s.eval("trust_anchors.set_insecure({'example.net'})")
 	if fromCache() {
-		t.Error("an answer of before is told where there is a trust anchor")
+		t.Error("an answer of before is told where there is a negative anchor")
 	}
 	if !fromCache() {
-		t.Error("the answer that was made with the trust anchor is not kept")
+		t.Error("the answer that was made with the negative anchor is not kept")
+	}
+	s.eval("trust_anchors.add('example.com. IN DS 12345 8 2 e06d44b80b8f1d39a95c0b0d7c65d08458e880409bbc683457104237c7f8ec8d')")
+	if m := s.ask("udp", "www.example.com", dns.TypeA); m.Rcode != dns.RcodeServerFailure {
+		t.Errorf("an answer of before is told where there is a trust anchor: %v", m)
 	}
 }
 

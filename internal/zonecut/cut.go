@@ -35,10 +35,15 @@ type Cut struct {
 	// seconds since 1970. Nothing that the child says extends it, or a withdrawn
 	// domain would live on (ghost domains, CVE-2012-1033).
 	Expires int64
-	// DS is the delegation's DS set or the proof of its absence; nil when the
-	// parent said neither.
-	DS     *wire.RRset
+	// DS is the delegation's DS set; nil when the parent said nothing of one, or that
+	// there is none.
+	DS *wire.RRset
+	// DSRank is how much may be believed of that: Secure with a DS set that was
+	// validated, Insecure where it is proven that nothing in the zone need be signed,
+	// and else what iterate gave.
 	DSRank rank.Rank
+	// DSExpires is until when DSRank holds, in wall seconds since 1970.
+	DSExpires int64
 	// Hints tells that the servers come from the operator (root hints, stub), so
 	// that they may have any address.
 	Hints bool
@@ -65,6 +70,17 @@ func (c *Cut) Clone() *Cut {
 	return &d
 }
 
+// Signed tells whether the parent has proven, for now, that the zone has keys: DS.
+func (c *Cut) Signed(now int64) bool {
+	return c.DS != nil && c.DSRank.IsSecure() && now < c.DSExpires
+}
+
+// Unsigned tells whether it is proven, for now, that nothing in the zone need be
+// signed.
+func (c *Cut) Unsigned(now int64) bool {
+	return c.DSRank&^rank.Auth == rank.Insecure && now < c.DSExpires
+}
+
 // Plain tells whether all servers are spoken to in plain DNS. A cut of which this is
 // not true is the operator's and must not be stored without its peers.
 func (c *Cut) Plain() bool {
@@ -88,6 +104,14 @@ func (c *Cut) AppendEndpoints(b []byte) []byte {
 		}
 	}
 	return b
+}
+
+// Addresses is how many addresses of name servers are known.
+func (c *Cut) Addresses() (n int) {
+	for i := range c.NS {
+		n += len(c.NS[i].Addrs)
+	}
+	return n
 }
 
 // Find returns the name server called name, or nil.

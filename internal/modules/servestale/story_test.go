@@ -70,7 +70,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.set = inst.Set
-	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(trustanchor.New().Snapshot), inst.Layer, w.cache.Layer()}
+	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: trustanchor.New().Snapshot}), inst.Layer, w.cache.Layer()}
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return layers }, Exchanger: w, Cuts: w.cache,
 		Servers:  selection.New(selection.Config{Clock: clock.Real()}),

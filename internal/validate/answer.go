@@ -1,0 +1,191 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
+	"kresd/internal/ede"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// answer judges set i of the answer.
+func (p *proof) answer(i int) error {
+	o := &p.q.Outcome
+	s := &o.Answer[i]
+	switch {
+	case s.Rank != fresh: // judged, before the proof had to wait
+		return nil
+	case i > 0 && follows(&o.Answer[i-1], s):
+		s.Rank, s.TTL = o.Answer[i-1].Rank, o.Answer[i-1].TTL
+		return nil
+	case s.Type == wire.TypeRRSIG: // nothing signs signatures
+		s.Rank = insecure
+		return nil
+	case s.Type == wire.TypeDNSKEY && p.q.Type == wire.TypeDNSKEY && s.Owner == p.q.Name:
+		return p.keySet(s)
+	}
+	return p.set(s)
+}
+
+// follows tells whether s is the CNAME that the DNAME before it stands for, which is
+// not signed by itself (RFC 6672, section 5.3.1).
+func follows(before, s *resolve.Set) bool {
+	return before.Type == wire.TypeDNAME && s.Type == wire.TypeCNAME && len(s.Sigs) == 0 && s.Owner.IsStrictlyBelow(before.Owner)
+}
+
+// set judges a set of the answer by the keys of the zone that signed it.
+func (p *proof) set(s *resolve.Set) error {
+	if p.anchors.Closest(subject(s.Owner, s.Type)) == nil {
+		p.unproven(s, resolve.NoAnchor)
+		return nil
+	}
+	zone := p.signer(s)
+	if zone == "" {
+		return p.unsigned(s)
+	}
+	keys, why, err := p.keysOf(zone)
+	switch {
+	case err != nil:
+		return err
+	case keys == nil:
+		p.unproven(s, why)
+		return nil
+	}
+	v, err := p.verify(s, keys)
+	if err != nil {
+		return err
+	}
+	if v.Encloser != "" {
+		return p.expanded(s, v.Encloser, keys)
+	}
+	s.Rank = secure
+	return nil
+}
+
+// unproven is a set that needs no proof.
+func (p *proof) unproven(s *resolve.Set, why resolve.Insecurity) {
+	s.Rank = insecure
+	p.insecure(s.Owner, why)
+}
+
+// insecure tells why something needs no proof. Where there are no anchors at all nobody
+// expects one.
+func (p *proof) insecure(name dnsname.Name, why resolve.Insecurity) {
+	if len(p.anchors.Sets) > 0 {
+		p.tell(resolve.Unsigned{Name: name, Why: why})
+	}
+	p.advise(why)
+}
+
+// advise tells the client of an answer that nothing was proven for a reason which is
+// worth to know.
+func (p *proof) advise(why resolve.Insecurity) {
+	code := ede.None
+	switch why {
+	case resolve.UnknownAlgorithm:
+		code = ede.UnsupportedDNSKEYAlgorithm
+	case resolve.UnknownDigest:
+		code = ede.UnsupportedDSDigest
+	case resolve.CostlyDenial:
+		code = ede.UnsupportedNSEC3Iterations
+	}
+	if res := &p.r.Result; code != ede.None && res.EDE == ede.None && !p.q.Literal {
+		res.EDE = code
+	}
+}
+
+// signer is the zone that signed a set, of those that may have: not above the cut
+// whose servers were asked, which were not asked for it, and the closest to the set. ""
+// for none.
+func (p *proof) signer(s *resolve.Set) (zone dnsname.Name) {
+	for _, sig := range s.Sigs {
+		by := wire.Signer(sig)
+		switch {
+		case by == "" || !s.Owner.IsSubdomainOf(by), s.Type == wire.TypeDS && by == s.Owner:
+		case p.cut() != nil && !by.IsSubdomainOf(p.cut().Name):
+		case zone == "" || by.IsStrictlyBelow(zone):
+			zone = by
+		}
+	}
+	return zone
+}
+
+// verify checks the signatures of a set, once. Keys that were kept, and do not fit, are
+// asked for once more.
+func (p *proof) verify(s *resolve.Set, keys *dnssec.Keys) (dnssec.Verified, error) {
+	if v, ok := p.verified[s]; ok {
+		return v, nil
+	}
+	v, err := dnssec.Verify(&s.RRset, keys, p.v.Algorithms(), p.r.Now, &p.meter)
+	if err != nil {
+		if f, ok := errors.AsType[*dnssec.Failure](err); ok && stale(f) && p.mayRenew(keys.Zone) {
+			return v, p.renew(keys.Zone)
+		}
+		return v, refuse(err)
+	}
+	if p.verified == nil {
+		p.verified = map[*resolve.Set]dnssec.Verified{}
+	}
+	p.verified[s] = v
+	s.TTL = min(s.TTL, v.TTL)
+	p.tell(resolve.SetProved{Owner: s.Owner, Type: s.Type, Zone: keys.Zone, Tag: v.Tag, Algorithm: v.Algorithm})
+	return v, nil
+}
+
+// stale tells whether other keys may be the remedy.
+func stale(f *dnssec.Failure) bool {
+	return f.Reason == dnssec.NoSuchKey || f.Reason == dnssec.WrongSignature || f.Reason == dnssec.UnfitKey
+}
+
+// expanded judges a set that a wildcard made: the zone must deny the name itself (RFC
+// 4035, section 5.3.4).
+func (p *proof) expanded(s *resolve.Set, encloser dnsname.Name, keys *dnssec.Keys) error {
+	sets, err := p.proofs(keys)
+	if err != nil {
+		return err
+	}
+	proved, err := dnssec.NewDenials(keys.Zone, sets, &p.meter).Expanded(s.Owner, encloser)
+	switch {
+	case err != nil:
+		return refuse(err)
+	case proved == dnssec.Unproven:
+		return refusal{&resolve.Failure{
+			EDE:  ede.NSECMissing,
+			Text: fmt.Sprintf("%s is made from a wildcard, and no record of %s proves that it does not exist", s.Owner, keys.Zone),
+		}}
+	case proved == dnssec.Unsigned:
+		p.unproven(s, resolve.OptedOut)
+	default:
+		s.Rank = secure
+	}
+	return nil
+}
+
+// proofs are the denials of a zone beside the answer whose signatures hold. What is not
+// signed right proves nothing, and is left out of what the client sees.
+func (p *proof) proofs(keys *dnssec.Keys) (sets []*wire.RRset, err error) {
+	o := &p.q.Outcome
+	for i := 0; i < len(o.Authority); i++ {
+		s := &o.Authority[i]
+		if !wire.IsDenial(s.Type) || p.signer(s) != keys.Zone {
+			continue
+		}
+		if s.Rank == fresh {
+			if _, err := p.verify(s, keys); err != nil {
+				if _, wrong := errors.AsType[refusal](err); wrong {
+					s.Rank = wrongProof
+					continue
+				}
+				return nil, err
+			}
+			s.Rank = secure
+		}
+		if s.Rank.IsSecure() {
+			sets = append(sets, &s.RRset)
+		}
+	}
+	return sets, nil
+}

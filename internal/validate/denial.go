@@ -1,0 +1,141 @@
+package validate
+
+import (
+	"fmt"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
+	"kresd/internal/ede"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// wrongProof is the rank of a denial whose signature does not hold: it is left out.
+const wrongProof = rank.Omit
+
+// denial judges the claim that a name, or a type of it, does not exist.
+func (p *proof) denial() error {
+	what := p.q.Denied()
+	if p.anchors.Closest(subject(what.Name, what.Type)) == nil {
+		p.needless(what.Name, resolve.NoAnchor)
+		return nil
+	}
+	zone := p.denier(what)
+	if zone == "" {
+		return p.unsignedDenial(what)
+	}
+	keys, why, err := p.keysOf(zone)
+	switch {
+	case err != nil:
+		return err
+	case keys == nil:
+		p.needless(what.Name, why)
+		return nil
+	}
+	if err := p.soa(); err != nil {
+		return err
+	}
+	return p.denied(what, keys)
+}
+
+// needless is a denial that needs no proof.
+func (p *proof) needless(name dnsname.Name, why resolve.Insecurity) {
+	believe(p.q, insecure)
+	p.insecure(name, why)
+}
+
+// denier is the zone that signed the denials beside the answer; "" for none. That a
+// name has no DS set is its parent's to say.
+func (p *proof) denier(what resolve.Question) (zone dnsname.Name) {
+	for i := range p.q.Outcome.Authority {
+		s := &p.q.Outcome.Authority[i]
+		if !wire.IsDenial(s.Type) {
+			continue
+		}
+		by := p.signer(s)
+		if by == "" || !what.Name.IsSubdomainOf(by) || what.Type == wire.TypeDS && by == what.Name && !by.IsRoot() {
+			continue
+		}
+		if zone == "" || by.IsStrictlyBelow(zone) {
+			zone = by
+		}
+	}
+	return zone
+}
+
+// unsignedDenial judges a denial without signed proof.
+func (p *proof) unsignedDenial(what resolve.Question) error {
+	why, proven, err := p.insecurity(subject(what.Name, what.Type))
+	switch {
+	case err != nil:
+		return err
+	case proven:
+		p.needless(what.Name, why)
+		return nil
+	}
+	return refusal{&resolve.Failure{
+		EDE: ede.NSECMissing, Text: fmt.Sprintf("no signed record proves that there is no %s", what),
+	}}
+}
+
+// soa judges the SOA of the denial, which says how long that holds.
+func (p *proof) soa() error {
+	o := &p.q.Outcome
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Type == wire.TypeSOA && s.Rank == fresh {
+			if err := p.set(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// denied judges the claim by the denials of one zone.
+func (p *proof) denied(what resolve.Question, keys *dnssec.Keys) error {
+	sets, err := p.proofs(keys)
+	if err != nil {
+		return err
+	}
+	d := dnssec.NewDenials(keys.Zone, sets, &p.meter)
+	claim := d.NoData
+	if p.q.Outcome.Kind == resolve.NXDomain {
+		claim = func(name dnsname.Name, _ uint16) (dnssec.Proof, error) { return d.NameError(name) }
+	}
+	proof, err := claim(what.Name, what.Type)
+	switch {
+	case err != nil:
+		return refuse(err)
+	case proof == dnssec.Unproven:
+		return refusal{&resolve.Failure{
+			EDE: ede.NSECMissing, Text: fmt.Sprintf("the records of %s do not prove that there is no %s", keys.Zone, what),
+		}}
+	case proof == dnssec.Unsigned:
+		p.optedOut(what.Name, d)
+	default:
+		p.tell(resolve.DenialProved{Question: what, Zone: keys.Zone})
+	}
+	return nil
+}
+
+// optedOut is a denial of which the zone signs only that it does not speak about
+// it. The records of the proof are as good as others.
+func (p *proof) optedOut(name dnsname.Name, d *dnssec.Denials) {
+	why := resolve.OptedOut
+	if d.Costly() {
+		why = resolve.CostlyDenial
+	}
+	o, soa := &p.q.Outcome, false
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Type == wire.TypeSOA {
+			s.Rank, soa = insecure, true
+		}
+	}
+	for i := range o.Authority {
+		if !soa {
+			o.Authority[i].Rank = insecure
+		}
+	}
+	p.insecure(name, why)
+}

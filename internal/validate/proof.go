@@ -1,0 +1,211 @@
+package validate
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
+	"kresd/internal/ede"
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+	"kresd/internal/trustanchor"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// A proof is the work on the answer to one query. It is begun anew, with what it has
+// found out so far, whenever a question of its own has been answered.
+type proof struct {
+	v       *validator
+	r       *resolve.Request
+	q       *resolve.Query
+	anchors *trustanchor.Snapshot
+	meter   meter
+	// asked are the questions of this proof, which have left the plan.
+	asked map[resolve.Question]*resolve.Query
+	// verified is what the signatures of sets say, for those that hold.
+	verified map[*resolve.Set]dnssec.Verified
+	// past is what is remembered of earlier answers to the query.
+	past *past
+}
+
+// past is what the proofs of one query have in common.
+type past struct {
+	now *proof // the one that waits for an answer
+	// renewed are the zones whose keys were asked for once more.
+	renewed map[dnsname.Name]bool
+}
+
+// errWait says that a question was put on the plan, without whose answer the proof
+// cannot go on.
+var errWait = errors.New("a question is on the plan")
+
+// A refusal is why the answer at hand is not what its zone signed: another server may
+// have a better one. A *resolve.Failure that is none says that no answer could be proven.
+type refusal struct{ *resolve.Failure }
+
+// proofOf is the proof of q's answer, which may have begun.
+func (v *validator) proofOf(r *resolve.Request, q *resolve.Query) *proof {
+	p, ok := q.Validate.(*past)
+	if !ok {
+		p = &past{}
+		q.Validate = p
+	}
+	if p.now == nil {
+		p.now = &proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r.Budget.Proof()}, past: p}
+	}
+	return p.now
+}
+
+// judge goes on with the proof and says what is to become of the answer.
+func (p *proof) judge() resolve.State {
+	began := time.Now()
+	err := p.outcome()
+	p.v.Counts.took(time.Since(began))
+	if err == errWait {
+		return resolve.Yield
+	}
+	p.past.now = nil
+	p.v.Counts.verdict(p.q, err)
+	if err == nil {
+		return resolve.Consume
+	}
+	if no, ok := errors.AsType[refusal](err); ok {
+		return p.q.Refuse(no.Failure)
+	}
+	return p.r.Fail(err)
+}
+
+// outcome proves what the outcome says.
+func (p *proof) outcome() error {
+	o := &p.q.Outcome
+	if o.Kind == resolve.Referral {
+		return p.referral()
+	}
+	for i := range o.Answer {
+		if err := p.answer(i); err != nil {
+			return err
+		}
+	}
+	if o.Kind == resolve.NoData || o.Kind == resolve.NXDomain {
+		if err := p.denial(); err != nil {
+			return err
+		}
+	}
+	p.prune()
+	return nil
+}
+
+// prune leaves out what stood beside the answer and proves nothing. Beside what need
+// not be proven it is as good as that.
+func (p *proof) prune() {
+	o := &p.q.Outcome
+	needless := slices.ContainsFunc(o.Answer, func(s resolve.Set) bool { return s.Rank == insecure })
+	o.Authority = slices.DeleteFunc(o.Authority, func(s resolve.Set) bool {
+		return s.Rank == wrongProof || s.Rank == fresh && !needless
+	})
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Rank == fresh {
+			s.Rank = insecure
+		}
+	}
+}
+
+// ask is what a question came to.
+func (p *proof) ask(name dnsname.Name, rrtype uint16) (*resolve.Query, error) {
+	about := resolve.Question{Name: name, Type: rrtype, Class: wire.ClassIN}
+	if sub := p.asked[about]; sub != nil {
+		return sub, sub.Err
+	}
+	sub, err := p.r.Inquire(p.q, about, rrtype == wire.TypeDNSKEY && p.past.renewed[name])
+	if err != nil {
+		return nil, err
+	}
+	if p.asked == nil {
+		p.asked = map[resolve.Question]*resolve.Query{}
+	}
+	p.asked[about] = sub
+	return nil, errWait
+}
+
+// askFor is ask, where a failure is the failure of the proof: what it was needed for
+// is told besides.
+func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what string) (*resolve.Query, error) {
+	sub, err := p.ask(name, rrtype)
+	if err == nil || err == errWait || errors.Is(err, resolve.ErrBudget) {
+		return sub, err
+	}
+	if errors.Is(err, resolve.ErrCycle) {
+		return nil, &resolve.Failure{EDE: code, Text: what + " are not known"}
+	}
+	if f, ok := errors.AsType[*resolve.Failure](err); ok {
+		return nil, f
+	}
+	because, text := resolve.Explain(err)
+	return nil, &resolve.Failure{EDE: because, Text: what + " could not be had: " + text, Err: err}
+}
+
+// renew has the keys of a zone asked for once more, because those that were kept do not
+// fit. It waits for them.
+func (p *proof) renew(zone dnsname.Name) error {
+	if p.past.renewed == nil {
+		p.past.renewed = map[dnsname.Name]bool{}
+	}
+	p.past.renewed[zone] = true
+	p.v.keys.forget(p.place(zone))
+	delete(p.asked, resolve.Question{Name: zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN})
+	_, _, err := p.keysOf(zone)
+	return err
+}
+
+// mayRenew tells whether keys of a zone were kept from an earlier request, and were not
+// asked for once more in this one.
+func (p *proof) mayRenew(zone dnsname.Name) bool {
+	if p.past.renewed[zone] || p.q.Type == wire.TypeDNSKEY && p.q.Name == zone {
+		return false
+	}
+	sub := p.asked[resolve.Question{Name: zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN}]
+	return sub == nil || sub.Outcome.Cached
+}
+
+// refuse is the refusal for a failure of package dnssec. What cost too much is not
+// tried with another server; signatures that are wrong say nothing about the others'.
+func refuse(err error) error {
+	f, ok := errors.AsType[*dnssec.Failure](err)
+	if !ok {
+		return &resolve.Failure{EDE: ede.Bogus, Text: err.Error(), Err: err}
+	}
+	why := &resolve.Failure{EDE: f.Code(), Text: f.Error(), Err: f}
+	if f.Reason == dnssec.TooDear && resolve.LimitOf(f) != limits.FailedChecks {
+		return why
+	}
+	return refusal{why}
+}
+
+// tell tells whoever reads a step of the proof.
+func (p *proof) tell(step resolve.Step) {
+	if p.r.Tell != nil {
+		p.r.Tell(p.q, step)
+	}
+}
+
+// cut is the delegation whose servers answered.
+func (p *proof) cut() *zonecut.Cut { return p.q.Cut }
+
+// meter bounds and counts the work of one proof.
+type meter struct {
+	counts *Counts
+	budget resolve.Proof
+}
+
+// Verify is for package dnssec, as are Failed and Hash.
+func (m *meter) Verify() error {
+	m.counts.checks.Add(1)
+	return m.budget.Check()
+}
+
+func (m *meter) Failed() error { return m.budget.Wrong() }
+
+func (m *meter) Hash(blocks int) error { return m.budget.Hash(blocks) }

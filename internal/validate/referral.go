@@ -1,0 +1,112 @@
+package validate
+
+import (
+	"errors"
+
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// referral judges what a parent says about the keys of a zone that it delegates, so that
+// the cut knows for all answers of the child whether they are signed. What cannot be
+// judged here is no failure: DS is asked for when it matters.
+func (p *proof) referral() error {
+	o := &p.q.Outcome
+	cut := o.Cut
+	anchor := p.anchors.Closest(cut.Name)
+	switch {
+	case anchor == nil:
+		believe(p.q, insecure)
+		judgedUnsigned(cut, cut.Expires)
+		return nil
+	case anchor.Owner == cut.Name:
+		return p.usableAnchor(anchor)
+	case p.beneathUnsigned(cut.Name, anchor.Owner):
+		believe(p.q, insecure)
+		judgedUnsigned(cut, min(cut.Expires, p.cut().DSExpires))
+		return nil
+	}
+	err := p.security()
+	if _, wrong := errors.AsType[refusal](err); wrong {
+		return nil
+	}
+	if _, failed := errors.AsType[*resolve.Failure](err); failed {
+		return nil
+	}
+	return err
+}
+
+// security judges the DS set of a referral, or the proof that there is none.
+func (p *proof) security() error {
+	o := &p.q.Outcome
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Type == wire.TypeDS && s.Owner == o.Cut.Name {
+			return p.referredDS(s)
+		}
+	}
+	return p.referredWithout()
+}
+
+// referredDS judges a DS set.
+func (p *proof) referredDS(s *resolve.Set) error {
+	cut := p.q.Outcome.Cut
+	zone := p.signer(s)
+	if zone == "" {
+		return nil
+	}
+	keys, why, err := p.keysOf(zone)
+	switch {
+	case err != nil:
+		return err
+	case keys == nil:
+		p.unproven(s, why)
+		judgedUnsigned(cut, cut.Expires)
+		return nil
+	}
+	if _, err := p.verify(s, keys); err != nil {
+		return err
+	}
+	s.Rank = secure
+	cut.DS, cut.DSRank, cut.DSExpires = &s.RRset, secure, p.r.Now+int64(s.TTL)
+	if why, known := usable(&s.RRset, p.v.Algorithms()); !known {
+		judgedUnsigned(cut, cut.DSExpires)
+		p.tell(resolve.Unsigned{Name: cut.Name, Why: why})
+	}
+	return nil
+}
+
+// referredWithout judges the proof that there is no DS set.
+func (p *proof) referredWithout() error {
+	o := &p.q.Outcome
+	zone := p.denier(resolve.Question{Name: o.Cut.Name, Type: wire.TypeDS, Class: wire.ClassIN})
+	if zone == "" {
+		return nil
+	}
+	keys, why, err := p.keysOf(zone)
+	switch {
+	case err != nil:
+		return err
+	case keys == nil:
+		believe(p.q, insecure)
+		judgedUnsigned(o.Cut, o.Cut.Expires)
+		p.tell(resolve.Unsigned{Name: o.Cut.Name, Why: why})
+		return nil
+	}
+	sets, err := p.proofs(keys)
+	if err != nil {
+		return err
+	}
+	proof, cut, err := p.cutDenied(o.Cut.Name, o.Authority)
+	if err != nil {
+		return refuse(err)
+	}
+	if why, unsigned := unsignedBy(proof, cut); unsigned {
+		until := o.Cut.Expires
+		for _, s := range sets {
+			until = min(until, p.r.Now+int64(s.TTL))
+		}
+		judgedUnsigned(o.Cut, until)
+		p.tell(resolve.Unsigned{Name: o.Cut.Name, Why: why})
+	}
+	return nil
+}
