@@ -21,6 +21,9 @@ func (t *stash) answer(req *resolve.Request) {
 	if t.c.tooMuchProof(res.Authority) {
 		return
 	}
+	if t.gap(req, ttl) {
+		return
+	}
 	body := reply.Make(req.Question, res, req.DO, 0)
 	if body.TC {
 		return

@@ -25,7 +25,7 @@ const Schema = 4
 //	14  2  RCODE (of answers), extended error (of failures)
 //	16  8  when it was made, in wall seconds since 1970
 //	24  4  TTL in seconds, counted from then
-//	28     body, by kind: sets.go, cutentry.go, answerentry.go
+//	28     body, by kind: sets.go, cutentry.go, answerentry.go, gap.go
 //
 // The key is part of the checksum, so that an entry that a damaged tree presents
 // under another name is not believed either.
@@ -43,6 +43,7 @@ const (
 	kindAnswer
 	kindFailure
 	kindDenial
+	kindGap
 )
 
 // header is what the header of an entry says about it. Magic, schema, length and

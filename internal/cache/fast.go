@@ -29,6 +29,7 @@ type Fast struct {
 	body     reply.Body
 	key      [scratchKey]byte
 	copied   [limits.MaxCacheEntryBytes]byte
+	gap      gapAnswer
 	n        fastCounts
 }
 
@@ -51,6 +52,7 @@ func (f *Fast) Close() {
 		f.c.gone.hit.Add(f.n.hit.Load())
 		f.c.gone.miss.Add(f.n.miss.Load())
 		f.c.gone.damaged.Add(f.n.damaged.Load())
+		f.c.gone.gap.Add(f.n.gap.Load())
 	}
 }
 
@@ -122,17 +124,17 @@ func (f *Fast) Answer(in resolve.Partition, q *wire.Question, out []byte, shape 
 // find copies the entry for q out of the map and checks the copy; f.body points
 // into it.
 func (f *Fast) find(in resolve.Partition, q *wire.Question) (age uint32, ok bool) {
-	key, ok := dnsname.AppendWireKey(f.key[:0], q.Name)
+	name, ok := dnsname.AppendWireKey(f.key[:0], q.Name)
 	if !ok {
 		return 0, false
 	}
-	key = appendAnswer(appendPartition(key, in), q.Type, q.Class, variant(q.DO, q.CD()))
+	key := appendAnswer(appendPartition(name, in), q.Type, q.Class, variant(q.DO, q.CD()))
 	if len(key) > maxKey {
 		return 0, false
 	}
 	n, found := f.fetch(key)
 	if !found {
-		return 0, false
+		return f.denied(in, q, name)
 	}
 	h, body, ok := open(key, f.copied[:n])
 	var clears uint64
@@ -152,10 +154,8 @@ func (f *Fast) find(in resolve.Partition, q *wire.Question) (age uint32, ok bool
 func (f *Fast) fetch(key []byte) (n int, ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			if _, fault := v.(interface{ Addr() uintptr }); !fault {
-				panic(v)
-			}
 			n, ok = 0, false
+			onlyFault(v)
 		}
 	}()
 	val, ok := f.reader.Get(key)
@@ -166,6 +166,13 @@ func (f *Fast) fetch(key []byte) (n int, ok bool) {
 		return 0, true // no entry of ours
 	}
 	return copy(f.copied[:], val), true
+}
+
+// onlyFault goes on with a panic that is no fault of the map.
+func onlyFault(v any) {
+	if _, fault := v.(interface{ Addr() uintptr }); !fault {
+		panic(v)
+	}
 }
 
 // damaged forgets an entry that cannot be believed.

@@ -111,7 +111,7 @@ func kindOf(rest []byte) (k kinds, ours bool) {
 		}
 	case familyDenier, familyNSEC3, familyNSEC:
 		return aDenial, false
-	case markPartition:
+	case familyGap, markPartition:
 		return 0, false
 	}
 	return k, true

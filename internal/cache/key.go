@@ -22,6 +22,7 @@ import (
 //	d  SOA of denials   nothing
 //	h  NSEC3        its chain (algorithm, iterations, salt), hash
 //	n  NSEC         its owner relative to the apex (dnsname.AppendKey)
+//	o  gap          where it begins, relative to the apex (gap.low)
 //	p  (before one of these) a partition, in 8 octets
 //
 // Denials lie under the apex of their zone in the order of its chain. There may be
@@ -36,6 +37,7 @@ const (
 	familyDenier   = 'd'
 	familyNSEC3    = 'h'
 	familyNSEC     = 'n'
+	familyGap      = 'o'
 
 	// markPartition stands behind all families, so that who reads everybody's
 	// entries of a name in order may end there.
@@ -141,7 +143,7 @@ const hashSHA1 = 1
 
 // isDenial tells whether a family holds denials of a zone's names.
 func isDenial(family byte) bool {
-	return family == familyNSEC || family == familyNSEC3 || family == familyDenier
+	return family == familyNSEC || family == familyNSEC3 || family == familyDenier || family == familyGap
 }
 
 // splitKey takes a key apart: where it lies, the family, and what follows it. ok is

@@ -7,7 +7,7 @@ import "sync/atomic"
 type Stats struct {
 	AnswerHit, AnswerMiss uint64 // on the cached answer's way
 	Hit, Miss             uint64 // on the driver's way
-	Aggressive            uint64 // of these hits, made of a zone's validated denials (RFC 8198)
+	Aggressive            uint64 // of the hits on both ways, made of a zone's validated denials (RFC 8198)
 	Stashed, Answers      uint64 // entries kept: pieces, whole answers
 	Damaged               uint64 // entries that were not what seal wrote
 }
@@ -20,6 +20,7 @@ type counts struct {
 type fastCounts struct {
 	_                  [64]byte
 	hit, miss, damaged atomic.Uint64
+	gap                atomic.Uint64 // of the hits
 	_                  [64]byte
 }
 
@@ -27,6 +28,7 @@ func (f *fastCounts) addTo(s *Stats) {
 	s.AnswerHit += f.hit.Load()
 	s.AnswerMiss += f.miss.Load()
 	s.Damaged += f.damaged.Load()
+	s.Aggressive += f.gap.Load()
 }
 
 // Stats sums the counters since the Cache was made.

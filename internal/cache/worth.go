@@ -76,7 +76,7 @@ func base(family byte, rest []byte, kind byte) int {
 		return 140
 	case familyAnswer:
 		return 110
-	case familyNSEC, familyNSEC3, familyDenier:
+	case familyNSEC, familyNSEC3, familyDenier, familyGap:
 		return 90
 	case familyNXDomain:
 		return 60

@@ -50,6 +50,9 @@ func NewLink(zone dnsname.Name, set *wire.RRset) (l Link, ok bool) {
 	return l, false
 }
 
+// Next is the next name of an NSEC set.
+func (l *Link) Next() dnsname.Name { return l.next }
+
 // Spans tells whether the owner of an NSEC set is the name, or the name lies between
 // the owner and the next one in canonical order.
 func (l *Link) Spans(name dnsname.Name) bool {

@@ -171,6 +171,7 @@ const (
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
 	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
 	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second
+	HintedZones        = 4096    // whose answers for gaps listeners look for
 	WriteBatchEntries  = 200
 	WriteBatchTime     = 2 * time.Millisecond
 	WriteQueueEntries  = 16384

@@ -7,7 +7,8 @@
 // spelling of the name, its flags, TTLs of the right age, an OPT record if it
 // brought one, and no more octets than it can take. The driver's way does both
 // at once (Build); the cached answer's way does Finish on a Body that it read
-// from the cache. So both say the same.
+// from the cache. So both say the same. What denies many names at once is kept as
+// a Denial, which becomes a Body for one of them.
 //
 // The package decides nothing about names, ranks or policies, and Finish and
 // Error allocate nothing.
