@@ -35,7 +35,7 @@ func Verify(set *wire.RRset, keys *Keys, algorithms Algorithms, now int64, m Met
 		if v.try(&s) {
 			return v.verified(&s), nil
 		}
-		if v.worst.Reason == TooDear {
+		if v.ended {
 			break
 		}
 	}
@@ -50,6 +50,7 @@ type verification struct {
 	now        int64
 	meter      Meter
 	tries      int
+	ended      bool // by a limit
 	worst      *Failure
 }
 
@@ -85,7 +86,7 @@ func (v *verification) try(s *Signature) bool {
 		if v.signedBy(s, k) {
 			return true
 		}
-		if v.worst.Reason == TooDear {
+		if v.ended {
 			return false
 		}
 	}
@@ -98,9 +99,11 @@ func (v *verification) signedBy(s *Signature, k *Key) bool {
 		return v.fail(s, UnfitKey, 0, nil)
 	}
 	if v.tries++; v.tries > limits.MaxVerifyPerRRset {
+		v.ended = true
 		return v.fail(s, TooDear, 0, ErrTries)
 	}
 	if err := v.meter.Verify(); err != nil {
+		v.ended = true
 		return v.fail(s, TooDear, 0, err)
 	}
 	if k.err == nil && k.public.verify(v.set.message(s), s.octets) {
@@ -108,7 +111,7 @@ func (v *verification) signedBy(s *Signature, k *Key) bool {
 	}
 	v.fail(s, WrongSignature, 0, k.err)
 	if err := v.meter.Failed(); err != nil { // a key that cannot be read counts as one that did not sign
-		return v.fail(s, TooDear, 0, err)
+		v.worst.Err, v.ended = err, true
 	}
 	return false
 }

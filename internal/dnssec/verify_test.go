@@ -277,9 +277,15 @@ func TestChecksAreBounded(t *testing.T) {
 	if spent := 1000 - m.verify; !reasonIs(err, TooDear) || spent != limits.MaxVerifyPerRRset {
 		t.Errorf("%d checks, %v", spent, err)
 	}
-	for _, poor := range []*purse{{verify: 0, failed: 9}, {verify: 9, failed: 1}} {
-		if _, err := Verify(set, s.keys(t), Algorithms{}, now, poor); !reasonIs(err, TooDear) || !errors.Is(err, errSpent) {
-			t.Errorf("%+v: %v", poor, err)
+	for _, c := range []struct {
+		poor *purse
+		want Reason
+	}{{&purse{verify: 0, failed: 9}, TooDear}, {&purse{verify: 9, failed: 1}, WrongSignature}} {
+		if _, err := Verify(set, s.keys(t), Algorithms{}, now, c.poor); !reasonIs(err, c.want) || !errors.Is(err, errSpent) {
+			t.Errorf("%+v: %v", c.poor, err)
+		}
+		if c.poor.verify < 7 && c.poor.verify > 0 {
+			t.Errorf("%d checks are left of 9 when the first failures are too many", c.poor.verify)
 		}
 	}
 	if n := ParseKeys(mustName(t, "example."), data).Len(); n != limits.MaxKeysPerSet {

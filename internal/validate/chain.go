@@ -30,6 +30,9 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 		return nil, 0, err
 	}
 	o := &sub.Outcome
+	if !o.Cached {
+		p.past.renew(zone)
+	}
 	if !o.Rank().IsSecure() {
 		return nil, p.whyInsecure(o), nil
 	}

@@ -34,8 +34,15 @@ type proof struct {
 // past is what the proofs of one query have in common.
 type past struct {
 	now *proof // the one that waits for an answer
-	// renewed are the zones whose keys were asked for once more.
+	// renewed are the zones whose keys were asked for, and are no older than the request.
 	renewed map[dnsname.Name]bool
+}
+
+func (p *past) renew(zone dnsname.Name) {
+	if p.renewed == nil {
+		p.renewed = map[dnsname.Name]bool{}
+	}
+	p.renewed[zone] = true
 }
 
 // errWait says that a question was put on the plan, without whose answer the proof
@@ -150,10 +157,7 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 // renew has the keys of a zone asked for once more, because those that were kept do not
 // fit. It waits for them.
 func (p *proof) renew(zone dnsname.Name) error {
-	if p.past.renewed == nil {
-		p.past.renewed = map[dnsname.Name]bool{}
-	}
-	p.past.renewed[zone] = true
+	p.past.renew(zone)
 	p.v.keys.forget(p.place(zone))
 	delete(p.asked, resolve.Question{Name: zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN})
 	_, _, err := p.keysOf(zone)
@@ -163,11 +167,7 @@ func (p *proof) renew(zone dnsname.Name) error {
 // mayRenew tells whether keys of a zone were kept from an earlier request, and were not
 // asked for once more in this one.
 func (p *proof) mayRenew(zone dnsname.Name) bool {
-	if p.past.renewed[zone] || p.q.Type == wire.TypeDNSKEY && p.q.Name == zone {
-		return false
-	}
-	sub := p.asked[resolve.Question{Name: zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN}]
-	return sub == nil || sub.Outcome.Cached
+	return !p.past.renewed[zone] && (p.q.Type != wire.TypeDNSKEY || p.q.Name != zone)
 }
 
 // refuse is the refusal for a failure of package dnssec. What cost too much is not

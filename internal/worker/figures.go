@@ -10,6 +10,7 @@ import (
 	"kresd/internal/lmdbcache"
 	"kresd/internal/metrics"
 	"kresd/internal/upstream"
+	"kresd/internal/validate"
 )
 
 // newFigures makes the registry with the figures of the worker's own parts:
@@ -27,10 +28,12 @@ type processState struct {
 	up  upstream.Stats
 	in  listen.Stats
 	use syscall.Rusage
+	// proofs goes on counting, unlike the others.
+	proofs *validate.Counts
 }
 
 func (w *Worker) processNow() processState {
-	s := processState{up: w.upstream.Stats(), in: w.server.Stats()}
+	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs}
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.use) // it fails for other arguments only
 	return s
 }
@@ -62,6 +65,12 @@ func processFigures() []metrics.Figure[processState] {
 		count("ignored", "datagrams that could not be an answer", func(s *processState) uint64 { return s.up.Ignored }),
 		count("icmp", "errors that the network reported while an answer was awaited", func(s *processState) uint64 { return s.up.ICMP }),
 		count("joined", "times that a question waited for an equal one instead of being sent", func(s *processState) uint64 { return s.up.Joined }),
+
+		count("checks", "signatures and digests that were checked", func(s *processState) uint64 { return s.proofs.Checks() }),
+		of("checktime", metrics.Counter, metrics.Seconds, "time that proofs took, without what they waited for", func(s *processState) float64 { return s.proofs.Time().Seconds() }),
+		count("secure", "answers of servers that were proven", func(s *processState) uint64 { return s.proofs.Secure() }),
+		count("insecure", "answers of servers that need no proof", func(s *processState) uint64 { return s.proofs.Insecure() }),
+		count("bogus", "answers of servers that were not believed", func(s *processState) uint64 { return s.proofs.Bogus() }),
 
 		of("usertime", metrics.Counter, metrics.Seconds, "processor time of the program", func(s *processState) float64 { return seconds(s.use.Utime) }),
 		of("systime", metrics.Counter, metrics.Seconds, "processor time of the system for the program", func(s *processState) float64 { return seconds(s.use.Stime) }),

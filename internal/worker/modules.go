@@ -28,7 +28,9 @@ func (w *Worker) modules() []listed {
 		// First, because every later layer judges or keeps what it made of a message.
 		{layer("iterate", "asks and understands other servers", iterate.Layer), true},
 		// Before the cache, so that nothing is kept with a rank that was not judged.
-		{layer("validate", "judges how far answers can be believed", func() *resolve.Layer { return validate.Layer(validate.Config{Anchors: w.rules.anchors.Snapshot}) }), true},
+		{layer("validate", "judges how far answers can be believed", func() *resolve.Layer {
+			return validate.Layer(validate.Config{Anchors: w.rules.anchors.Snapshot, Counts: &w.proofs})
+		}), true},
 		// Last of the three: it keeps what the others agreed on.
 		{layer("cache", "answers what is known, keeps what comes", w.cache.Layer), true},
 		// Behind the cache, as the manual has it: its rules are asked before any layer

@@ -22,6 +22,7 @@ import (
 	"kresd/internal/settings"
 	"kresd/internal/trustanchor"
 	"kresd/internal/upstream"
+	"kresd/internal/validate"
 )
 
 // Worker is one process's parts. No part holds a Worker: newWorker gives each the
@@ -49,6 +50,7 @@ type Worker struct {
 	listener *listener
 	own      *own
 	figures  *metrics.Registry
+	proofs   validate.Counts
 	siblings *siblings
 	custody  *custody
 	consoles *consoles
