@@ -115,7 +115,7 @@ func inherited(o cli.Options) ([]systemd.Socket, error) {
 	}
 	for _, s := range sockets {
 		if s.Kind == systemd.TLS {
-			return nil, errors.New("inherited sockets named 'tls': DNS over TLS is not supported by this version")
+			return nil, errors.New("inherited sockets named 'tls': DNS over TLS is not in this version")
 		}
 	}
 	return sockets, nil

@@ -51,7 +51,7 @@ func parseFD(text string) (FD, error) {
 	case "control":
 		return FD{Num: n, Kind: kind}, nil
 	case "tls", "doh", "doh2", "webmgmt":
-		return FD{}, fmt.Errorf("'%s': sockets of the kind '%s' are not supported by this version", text, kind)
+		return FD{}, fmt.Errorf("'%s': kind '%s' is not in this version; there are 'dns' and 'control'", text, kind)
 	}
 	return FD{}, fmt.Errorf("'%s' has an unknown kind: 'dns' or 'control' is required", text)
 }

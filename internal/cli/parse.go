@@ -104,6 +104,10 @@ func (p *prefixes) explain(err error) error {
 	if errors.As(err, &invalid) { // all other options take any text
 		return usagef("option '--%s' takes no argument", invalid.GetFlag().Name)
 	}
+	var syntax *pflag.InvalidSyntaxError
+	if errors.As(err, &syntax) {
+		return usagef("unknown option '%s'", syntax.GetSpecifiedFlag())
+	}
 	return usagef("%s", strings.SplitN(err.Error(), "\n", 2)[0])
 }
 
@@ -140,8 +144,8 @@ func (r *raw) refuse() error {
 		given bool
 		text  string
 	}{
-		{len(r.tls) > 0, "-t/--tls: DNS over TLS is not supported by this version"},
-		{len(r.tlsfd) > 0, "-T/--tlsfd: DNS over TLS is not supported by this version"},
+		{len(r.tls) > 0, "-t/--tls: DNS over TLS is not in this version"},
+		{len(r.tlsfd) > 0, "-T/--tlsfd: DNS over TLS is not in this version"},
 	} {
 		if o.given {
 			return errors.New(o.text)

@@ -32,7 +32,7 @@ var allowed = map[string]string{
 	"ipc":         "limits safe",
 	"rundir":      "wording",
 	"cli":         "limits logging version",
-	"lmdbcache":   "clock limits safe",
+	"lmdbcache":   "clock limits safe wording",
 	"listen":      "clock limits safe logging transport",
 	"dnssec":      "dnsname ede limits wire",
 	"zonecut":     "dnsname rank wire",

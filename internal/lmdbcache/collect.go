@@ -270,7 +270,7 @@ func (w *collection) removeChosen(ctx context.Context) error {
 	if err := w.removeOnce(ctx); !lmdb.IsMapFull(err) || w.s.Usage() < limits.CollectHardPercent {
 		return err
 	}
-	w.s.opts.Warn("cache: no room left to remove entries in; all are dropped")
+	w.s.opts.Warn("no room is left to remove entries in: all are dropped")
 	n, err := w.s.Clear()
 	w.removed += n
 	return err

@@ -31,11 +31,11 @@ func prepareDir(dir string) error {
 	}
 	switch {
 	case st.Mode()&fs.ModeSymlink != 0:
-		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is a symbolic link")}
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("the directory is a symbolic link")}
 	case !st.IsDir():
-		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is not a directory")}
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("it is not a directory")}
 	case st.Mode().Perm()&0o002 != 0:
-		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("is writable by everybody")}
+		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("everybody may write to the directory")}
 	}
 	return plainFiles(dir)
 }
@@ -53,7 +53,7 @@ func plainFiles(dir string) error {
 			return err
 		}
 		if !st.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
+			return &fs.PathError{Op: "open", Path: dir, Err: fmt.Errorf("%s is not a regular file", name)}
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"unsafe"
+
+	"kresd/internal/wording"
 )
 
 // The layout of LMDB's data file, format 1 as written by LMDB 0.9 on machines
@@ -104,14 +106,14 @@ func parseMeta(b []byte) (meta, error) {
 func newestMeta(readAt func(b []byte, off int64) error, size int64) (meta, error) {
 	var buf [pageHeader + metaSize]byte
 	if err := readAt(buf[:], 0); err != nil {
-		return meta{}, fmt.Errorf("%w: %v", errDamaged, err)
+		return meta{}, fmt.Errorf("%w: %v", errDamaged, wording.Reason(err))
 	}
 	m0, err := parseMeta(buf[:])
 	if err != nil {
 		return meta{}, err
 	}
 	if err := readAt(buf[:], int64(m0.pageSize)); err != nil {
-		return meta{}, fmt.Errorf("%w: %v", errDamaged, err)
+		return meta{}, fmt.Errorf("%w: %v", errDamaged, wording.Reason(err))
 	}
 	m1, err := parseMeta(buf[:])
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/PowerDNS/lmdb-go/lmdb"
+
+	"kresd/internal/wording"
 )
 
 // Errors of Open and of calls on a Store.
@@ -103,7 +105,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, opts: opts}
 	if err := s.openFile(); err != nil {
-		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: reason(err)}
 	}
 	s.start()
 	return s, nil
@@ -119,14 +121,23 @@ func (s *Store) openFile() error {
 	if s.othersUse() {
 		// They notice within a second that the file was renamed away
 		// (OnLost) and follow to the new one.
-		s.opts.Warn(fmt.Sprintf("cache in %s: damaged while others use it", s.dir))
+		s.opts.Warn(fmt.Sprintf("the cache in %s is damaged while others use it", s.dir))
 	}
 	moved, qerr := quarantine(s.dir, s.opts.Clock.Now())
 	if qerr != nil {
-		return fmt.Errorf("%w (and it cannot be put aside: %v)", err, qerr)
+		return fmt.Errorf("%w, and it cannot be put aside: %w", err, wording.Reason(qerr))
 	}
-	s.opts.Warn(fmt.Sprintf("cache: %v; put aside as %s, starting empty", err, filepath.Base(moved)))
+	s.opts.Warn(fmt.Sprintf("the cache in %s is empty: %v, put aside as %s", s.dir, reason(err), filepath.Base(moved)))
 	return s.tryOpen()
+}
+
+// reason is err without the names of LMDB's functions.
+func reason(err error) error {
+	var op *lmdb.OpError
+	if errors.As(err, &op) {
+		return op.Errno
+	}
+	return err
 }
 
 // badFile tells errors that a new file would cure.

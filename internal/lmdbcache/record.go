@@ -139,7 +139,7 @@ func (s *Store) adoptTxn(txn *lmdb.Txn) error {
 		if ours {
 			what = fmt.Sprintf("of version %d instead of %d", r.schema, s.opts.Schema)
 		}
-		s.opts.Warn(fmt.Sprintf("cache in %s: %d entries %s dropped", s.dir, st.Entries, what))
+		s.opts.Warn(fmt.Sprintf("%d entries %s were dropped from the cache in %s", st.Entries, what, s.dir))
 		if err := txn.Drop(s.dbi, false); err != nil {
 			return err
 		}

@@ -345,7 +345,7 @@ func (s *Store) failed(err error) {
 		}
 	}
 	if s.health.failure() {
-		s.opts.Warn(fmt.Sprintf("cache: %v; nothing is written to it for %v", err, limits.WriteFailurePause))
+		s.opts.Warn(fmt.Sprintf("the cache in %s cannot be written to: %v; the next try is in %v", s.dir, reason(err), limits.WriteFailurePause))
 	}
 }
 

@@ -41,7 +41,7 @@ func Inherited() ([]Socket, error) {
 	controls := 0
 	for _, f := range activation.Files(true) {
 		if notServed(f.Name()) {
-			return nil, fmt.Errorf("inherited socket %d is named '%s': sockets of this kind are not supported by this version", f.Fd(), f.Name())
+			return nil, fmt.Errorf("inherited socket %d is named '%s': serving this kind is not in this version", f.Fd(), f.Name())
 		}
 		s, err := adopt(f, kindOf(f.Name()))
 		if err != nil {

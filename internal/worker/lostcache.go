@@ -9,6 +9,7 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/lmdbcache"
+	"kresd/internal/wording"
 )
 
 // reopen opens the cache of an epoch again after its file was lost. While that
@@ -74,7 +75,7 @@ func (s *storage) examine(dir string) {
 	}
 	aside, err := lmdbcache.Quarantine(dir, now)
 	if err != nil {
-		s.log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, err))
+		s.log.Error(fmt.Sprintf("a worker died reading the cache in %s, and it cannot be put aside: %v", dir, wording.Reason(err)))
 		return
 	}
 	s.log.Warn(fmt.Sprintf("a worker died reading the cache in %s: put aside as %s", dir, aside))

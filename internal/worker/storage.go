@@ -21,6 +21,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/rundir"
 	"kresd/internal/safe"
+	"kresd/internal/wording"
 )
 
 // storage is the cache's file as an operator handles it, and the one who keeps
@@ -121,21 +122,11 @@ func (s *storage) openLocked(size int64, uri, dir string) error {
 	s.examine(dir)
 	store, err := lmdbcache.Open(dir, s.options(size))
 	if err != nil {
-		return fmt.Errorf("cache in '%s': %w", dir, notOurs(dir, withoutPaths(err)))
+		return fmt.Errorf("cache in '%s': %w", dir, notOurs(dir, wording.Reason(err)))
 	}
 	s.store, s.uri, s.dir, s.size = store, uri, dir, size
 	s.cache.Swap(cache.Disk{Store: store})
 	return nil
-}
-
-// withoutPaths is err without the names of files, for a message that names their
-// directory.
-func withoutPaths(err error) error {
-	var p *fs.PathError
-	for errors.As(err, &p) {
-		err = p.Err
-	}
-	return err
 }
 
 // notOurs adds to err, which says that files of a cache may not be opened, whose

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kresd/internal/lmdbcache"
+	"kresd/internal/wording"
 )
 
 func TestCacheErrorsNameTheDirectoryOnce(t *testing.T) {
@@ -28,7 +29,7 @@ func TestCacheErrorsNameTheDirectoryOnce(t *testing.T) {
 		_, err := lmdbcache.Open(path, lmdbcache.Options{})
 		if err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want an error with the path", name, err)
-		} else if text := withoutPaths(err).Error(); strings.Contains(text, dir) || text == "" {
+		} else if text := wording.Reason(err).Error(); strings.Contains(text, dir) || text == "" {
 			t.Errorf("%s: %q names the directory again", name, text)
 		}
 	}
