@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"kresd/internal/wording"
 )
 
 // Environment variables of the shifted clock. The first names a file with one
@@ -38,7 +40,7 @@ func FromEnv(getenv func(string) string) (*Clock, error) {
 	o := &offsetFile{path: path, start: c.start}
 	v, err := o.load()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", OffsetFileVar, err)
+		return nil, fmt.Errorf("%s: %s: %w", OffsetFileVar, path, wording.Reason(err))
 	}
 	o.value.Store(v)
 	c.offset = o
@@ -65,5 +67,10 @@ func (o *offsetFile) load() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	text := strings.TrimSpace(string(b))
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("a whole number of seconds expected, not '%.20s'", text)
+	}
+	return v, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/wording"
 )
 
 // exchanged says the steps of one question to a server.
@@ -59,7 +60,7 @@ func silent(s resolve.Silent) string {
 	case errors.Is(s.Err, resolve.ErrUnreachable):
 		return from + ": it cannot be reached"
 	}
-	return fmt.Sprintf("%s: %v", from, s.Err)
+	return fmt.Sprintf("%s: %v", from, wording.Reason(s.Err))
 }
 
 // within says what happens between a question and its end.
@@ -83,7 +84,7 @@ func within(step resolve.Step) string {
 	case resolve.ConnectionEnded:
 		return "the TCP connection ended: asked on a new one"
 	case resolve.TCPFailed:
-		return fmt.Sprintf("TCP failed after %v: %v", short(s.After), s.Err)
+		return fmt.Sprintf("TCP failed after %v: %v", short(s.After), wording.Reason(s.Err))
 	case resolve.TCPOverdue:
 		return fmt.Sprintf("no answer by TCP within %v", s.Within)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/wording"
 )
 
 // A slot is a worker's number, which outlives its processes. It has room for two
@@ -93,7 +94,7 @@ func (s *group) start(slot *slot) {
 		return
 	}
 	if _, err := s.launch(slot); err != nil {
-		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", err))
+		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", wording.Reason(err)))
 	}
 }
 
@@ -123,7 +124,7 @@ func (s *group) startLater(slot *slot, delay time.Duration) {
 func (s *group) replace(slot *slot) {
 	successor, err := s.launch(slot)
 	if err != nil {
-		s.notReplaced(slot.in(ready), nil, fmt.Sprintf("cannot be started: %v", err))
+		s.notReplaced(slot.in(ready), nil, fmt.Sprintf("cannot be started: %v", wording.Reason(err)))
 		return
 	}
 	time.AfterFunc(s.ReadyTime, func() { s.post(func() { s.late(successor) }) })
