@@ -109,7 +109,6 @@ func TestStartFailuresAreOneLine(t *testing.T) {
 		{"-f", 2, "kresd: option '-f' requires an argument"},
 		{"-f 0", 1, "a positive number"},
 		{"-t ::1 -f 1 run", 1, "not in this version"},
-		{"-k root.keys run", 1, "not in this version"},
 		{"-f 1 missing", 1, "'missing': no such file or directory"},
 		{"-f 4 missing", 1, "'missing': no such file or directory"},
 		{"-f 4 link", 1, "symbolic link"},
