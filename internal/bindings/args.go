@@ -1,8 +1,10 @@
 package bindings
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
@@ -16,6 +18,14 @@ func text(c *script.Call, i int) string {
 		c.TypeError(i, "string")
 	}
 	return c.String(i)
+}
+
+// notNil refuses a nil that was written as the last argument: it was meant to be
+// something, such as a constant that does not exist.
+func notNil(c *script.Call, i int, expected string) {
+	if c.NArgs() == i && c.IsNil(i) {
+		c.ArgError(i, "%s, got nil", expected)
+	}
 }
 
 // funcs is a list of functions, which reads better than a slice literal.
@@ -83,4 +93,32 @@ func wireName(text string) (dnsname.Name, error) {
 func printable(text string) string {
 	quoted := strconv.QuoteToASCII(text[:min(len(text), 80)])
 	return quoted[1 : len(quoted)-1]
+}
+
+// A missedConstant is the reading of a constant that does not exist: what a nil that
+// leaves no trace in a table comes from.
+type missedConstant struct {
+	class, name string
+	by          context.Context // of the command or file that read it
+	at          string          // its place
+}
+
+func (m *missedConstant) note(c *script.Call, class, name string) {
+	*m = missedConstant{class, name, c.Context(), c.Position()}
+}
+
+// in is the constant of a class that a call's table was to have, "" if none was read
+// in vain where the table is written.
+func (m *missedConstant) in(c *script.Call, class string) string {
+	if m.class != class || m.by != c.Context() || lineOf(m.at) < lineOf(c.Position()) {
+		return ""
+	}
+	return m.class + "." + m.name
+}
+
+// lineOf is the line of a place, "file:line: "; 0 for commands.
+func lineOf(place string) int {
+	place = strings.TrimSuffix(place, ": ")
+	n, _ := strconv.Atoi(place[strings.LastIndexByte(place, ':')+1:])
+	return n
 }

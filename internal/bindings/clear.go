@@ -88,9 +88,7 @@ func readClearing(c *script.Call) (*clearing, error) {
 		return nil, fmt.Errorf("bad name '%s': %w", c.String(1), err)
 	}
 	job.exact = c.OptBool(2, false)
-	if c.NArgs() == 3 && c.IsNil(3) {
-		c.ArgError(3, "a type expected, such as kres.type.AAAA, got nil")
-	}
+	notNil(c, 3, "a type expected, such as kres.type.AAAA")
 	if !c.IsNil(3) {
 		t := uint16(c.Int(3, 1, math.MaxUint16))
 		job.rrtype = &t

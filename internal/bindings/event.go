@@ -42,8 +42,9 @@ type timer struct {
 func installEvent(d *Daemon) *timers {
 	t := &timers{d: d, live: map[int]*timer{}, next: 1}
 	d.VM.RegisterObject(script.Object{
-		Name: "event",
-		Help: "timers; times are in milliseconds, use the constants sec, minute, hour",
+		Name:      "event",
+		Protected: true,
+		Help:      "timers; times are in milliseconds, use the constants sec, minute, hour",
 		Funcs: funcs(
 			script.Func{Name: "after", Args: "ms, function", Min: 2, Max: 2, Help: "call a function once after some time", Fn: t.luaAfter},
 			script.Func{Name: "recurrent", Args: "ms, function", Min: 2, Max: 2, Help: "call a function now and again after each interval", Fn: t.luaRecurrent},
@@ -86,18 +87,21 @@ func (t *timers) luaCancel(c *script.Call) error {
 
 func eventID(c *script.Call) int {
 	n := c.Number(1)
-	if n != math.Trunc(n) || n < 1 || n > math.MaxInt32 {
-		return 0
+	if n != math.Trunc(n) || math.IsInf(n, 0) {
+		c.ArgError(1, "the whole number of an event expected, got %s", c.String(1))
+	}
+	if n < 1 || n > math.MaxInt32 {
+		return 0 // no event has it
 	}
 	return int(n)
 }
 
 func interval(c *script.Call, i int) time.Duration {
 	ms := c.Number(i)
-	if !(ms >= 0 && ms <= float64(math.MaxInt64/int64(time.Millisecond))) {
+	if !(ms >= 0 && ms < float64(math.MaxInt64/int64(time.Millisecond))) {
 		c.ArgError(i, "milliseconds of at least 0 expected, and below 300 years")
 	}
-	return time.Duration(int64(ms)) * time.Millisecond
+	return time.Duration(ms * float64(time.Millisecond))
 }
 
 func callback(c *script.Call) func(int) error {

@@ -26,10 +26,10 @@ type numberNames struct {
 	unknown  string // a prefix for numbers without a name; "" gives nil
 }
 
-func constantsClass(name string) *script.Class {
+func constantsClass(class string, missed *missedConstant) *script.Class {
 	return &script.Class{
-		Name: name,
-		Get: func(_ *script.Call, v any, key any) (any, error) {
+		Name: class,
+		Get: func(c *script.Call, v any, key any) (any, error) {
 			t := v.(*constants)
 			name, ok := key.(string)
 			if !ok {
@@ -43,6 +43,7 @@ func constantsClass(name string) *script.Class {
 					return n, nil
 				}
 			}
+			missed.note(c, class, name)
 			return nil, nil
 		},
 		Entries: func(v any) (list []script.Entry) {
@@ -119,7 +120,7 @@ func installKres(d *Daemon, v *views) {
 		fields = append(fields, script.Field{Name: name, Help: help, Get: func(*script.Call) (any, error) { return value, nil }})
 	}
 	for name, t := range constantTables() {
-		field(name, "numbers by their names", &script.Handle{Class: constantsClass("kres." + name), Value: t})
+		field(name, "numbers by their names", &script.Handle{Class: constantsClass("kres."+name, &v.missed), Value: t})
 		names := &numberNames{byNumber: map[int]string{}}
 		for text, n := range t.byName {
 			if old, twice := names.byNumber[n]; !twice || text < old {
@@ -149,7 +150,7 @@ func installKres(d *Daemon, v *views) {
 		field(name, "a state of a layer", int(s))
 	}
 	slices.SortFunc(fields, func(a, b script.Field) int { return strings.Compare(a.Name, b.Name) })
-	d.VM.RegisterObject(script.Object{Name: "kres", Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v)})
+	d.VM.RegisterObject(script.Object{Name: "kres", Protected: true, Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v)})
 	d.VM.Preload("kres")
 }
 
@@ -161,7 +162,7 @@ func kresFuncs(v *views) []script.Func {
 	return funcs(
 		script.Func{Name: "str2dname", Args: "name", Min: 1, Max: 1, Help: "a name in wire form; nil for what is no name", Fn: toWire},
 		script.Func{Name: "dname2str", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form as text; nil for nil", Fn: fromWire},
-		script.Func{Name: "dname2wire", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form", Fn: func(c *script.Call) error { return c.Return(c.String(1)) }},
+		script.Func{Name: "dname2wire", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form", Fn: sameWire},
 		script.Func{Name: "str2ip", Args: "address", Min: 1, Max: 1, Help: "the 4 or 16 octets of an IP address; nil for what is none", Fn: toIP},
 		script.Func{Name: "rr2str", Args: "record", Min: 1, Max: 2, Help: "a record of packet:section() as in a zone file", Fn: recordText},
 		script.Func{Name: "parse_rdata", Args: "{ 'TYPE data' }", Min: 1, Max: 1, Help: "RDATA in wire form", Fn: parseRData},
@@ -192,11 +193,20 @@ func fromWire(c *script.Call) error {
 	if c.IsNil(1) {
 		return c.Return(nil)
 	}
-	n, err := wireName(c.String(1))
+	n, err := wireName(text(c, 1))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}
 	return c.Return(n.String())
+}
+
+// sameWire gives a name in wire form as it is.
+func sameWire(c *script.Call) error {
+	n, err := wireName(text(c, 1))
+	if err != nil {
+		c.ArgError(1, "%v", err)
+	}
+	return c.Return(string(n))
 }
 
 func toIP(c *script.Call) error {

@@ -17,13 +17,13 @@ func limitsFunc(d *Daemon) script.Func {
 			if c.IsNil(1) {
 				return c.Return(figures(d, LimitFigures))
 			}
-			name := c.String(1)
+			name := text(c, 1)
 			for _, l := range d.Metrics.Read(LimitFigures) {
 				if l.Name == name {
 					return c.Return(l.Help)
 				}
 			}
-			return fmt.Errorf("there is no limit '%s'", name)
+			return fmt.Errorf("worker.limits: there is no limit '%s'; worker.limits() lists them", printable(name))
 		},
 	}
 }

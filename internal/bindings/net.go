@@ -40,6 +40,7 @@ type network struct {
 	asked, listened int    // values that were to be listened on, and addresses of them, so far
 	missed          []miss // what the same command or file has read in vain since it listened last
 	missedBy        context.Context
+	together        bool // a table is being set: whether it names an address is seen at its end
 }
 
 // miss is a reading of what this machine does not have: what an address that turns
@@ -120,6 +121,8 @@ func (n *network) merging(c *script.Call, merge func() error) error {
 		n.failed(c, fmt.Errorf("net = {…}: %s", told(missed, nils)))
 	}
 	asked, listened := n.asked, n.listened
+	n.together = true
+	defer func() { n.together = false }()
 	if err := merge(); err != nil {
 		return err
 	}
@@ -155,7 +158,10 @@ func (n *network) assign(c *script.Call, key any) (bool, error) {
 		}
 	case string, *luavalue.Table:
 		n.asked++
-		n.listenOn(c, value, dnsPort, listenFlags{service: plainDNS})
+		before := n.listened
+		if n.listenOn(c, value, dnsPort, listenFlags{service: plainDNS}) && n.listened == before && !n.together {
+			n.failed(c, fmt.Errorf("net.%v: no address is named: the list is empty", key))
+		}
 		return true, nil
 	}
 	if _, isIndex := key.(float64); isIndex {

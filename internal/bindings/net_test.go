@@ -148,6 +148,7 @@ func TestAMissingInterfaceOrAddressIsNamed(t *testing.T) {
 		w.expect(step{lua, "ERROR error: " + name + ": nil is no address: " + says})
 		w.expectFile("\n\n"+lua, "config:3: error: "+name+": nil is no address: "+says)
 	}
+	w.expect(step{"net.lan = {}", "ERROR error: net.lan: " + none + "the list is empty"})
 	w.log.take()
 	w.expectFile("\nnet.listen({})", "")
 	if got, want := w.log.take(), "[system] config:2: net.listen: "+none+"the list is empty\n"; got != want {

@@ -21,7 +21,7 @@ func installOptions(d *Daemon) {
 				case "boolean":
 					setVerbose(d, c.Bool(1))
 				case "number":
-					setVerbose(d, c.Number(1) != 0)
+					setVerbose(d, c.Int(1, 0, 1) != 0)
 				case "no value", "nil":
 				default:
 					c.TypeError(1, "boolean")

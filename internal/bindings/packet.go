@@ -71,10 +71,10 @@ func packetClass() *script.Class {
 	return class
 }
 
-// truth reads a boolean, or a number that is not 0.
+// truth reads a boolean, or 0 or 1.
 func truth(c *script.Call, i int) bool {
 	if c.Type(i) == "number" {
-		return c.Number(i) != 0
+		return c.Int(i, 0, 1) != 0
 	}
 	return c.Bool(i)
 }
@@ -102,14 +102,14 @@ func sectionOf(res *resolve.Result, n int) *[]resolve.Set {
 
 // packetPut adds a record to the section that was begun.
 func packetPut(c *script.Call, r *reqView) (any, error) {
-	owner, err := wireName(c.String(2))
+	owner, err := wireName(text(c, 2))
 	if err != nil {
 		c.ArgError(2, "%v", err)
 	}
 	set := resolve.Set{Rank: rank.Auth | rank.Insecure, RRset: wire.RRset{
 		Owner: owner, TTL: uint32(c.Int(3, 0, 1<<31-1)), Class: uint16(c.Int(4, 0, 0xffff)), Type: uint16(c.Int(5, 0, 0xffff)),
 	}}
-	data := []byte(c.String(6))
+	data := []byte(text(c, 6))
 	if len(data) > 0xffff {
 		c.ArgError(6, "RDATA of more than 65535 octets")
 	}

@@ -52,7 +52,7 @@ func (p *policies) object() script.Object {
 		list("postrules", "rules for answers", pol.Postrules),
 		list("special_names", "built-in rules, tried last", pol.Special),
 	}
-	o := script.Object{Name: "policy", Help: "rules about questions by their names: policy.add(policy.suffix(policy.DENY, { todname('example.') }))",
+	o := script.Object{Name: "policy", Protected: true, Help: "rules about questions by their names: policy.add(policy.suffix(policy.DENY, { todname('example.') }))",
 		Fields: fields, Funcs: p.functions()}
 	for i := range o.Funcs {
 		o.Funcs[i].Fn = withoutSelf(o.Funcs[i])
@@ -103,7 +103,7 @@ func (p *policies) newRule(c *script.Call, f rules.Filter) error {
 }
 
 func (p *policies) pattern(c *script.Call) error {
-	f, err := rules.Pattern(c.String(2))
+	f, err := rules.Pattern(text(c, 2))
 	if err != nil {
 		c.ArgError(2, "%v", err)
 	}
@@ -132,7 +132,7 @@ func optName(c *script.Call, i int) dnsname.Name {
 	if c.IsNil(i) {
 		return ""
 	}
-	n, err := wireName(c.String(i))
+	n, err := wireName(text(c, i))
 	if err != nil {
 		c.ArgError(i, "%v", err)
 	}
@@ -160,7 +160,8 @@ func todnames(c *script.Call) error {
 }
 
 func (p *policies) denyMessage(c *script.Call) error {
-	a, err := rules.DenyMessage(c.String(1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
+	notNil(c, 2, "an extended error expected, such as kres.extended_error.BLOCKED")
+	a, err := rules.DenyMessage(text(c, 1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}

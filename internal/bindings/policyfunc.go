@@ -2,6 +2,7 @@ package bindings
 
 import (
 	"fmt"
+	"math"
 
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
@@ -64,7 +65,7 @@ func decision(results []any) (rules.Decision, error) {
 		return rules.GoOn, nil
 	}
 	n, ok := results[0].(float64)
-	if !ok {
+	if !ok || !(n >= 0 && n <= 0xff) || n != math.Trunc(n) {
 		return rules.Failed, fmt.Errorf("an action must return a state such as kres.DONE, or nil")
 	}
 	switch state := resolve.State(n); {

@@ -111,6 +111,7 @@ func (a *asker) fromArgs(c *script.Call) question {
 	if c.NArgs() > 1 {
 		q.Type = typeArg(c, 2, c.Arg(2))
 	}
+	notNil(c, 3, "a class expected, such as kres.class.IN")
 	if !c.IsNil(3) {
 		q.Class = uint16(c.Int(3, 1, 0xffff))
 	}
@@ -148,6 +149,12 @@ func (a *asker) fromTable(c *script.Call) question {
 	if q.Name == "" {
 		c.ArgError(1, "the field 'name' is missing")
 	}
+	for field, class := range map[string]string{"type": "kres.type", "class": "kres.class"} {
+		if name := a.views.missed.in(c, class); name != "" && c.Arg(1).(*luavalue.Table).Get(field) == nil {
+			c.ArgError(1, "%s: there is no %s", field, name)
+		}
+	}
+	a.views.missed = missedConstant{}
 	return q
 }
 

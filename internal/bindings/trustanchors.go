@@ -73,8 +73,8 @@ func (t *anchors) keepRemoved() script.Field {
 		Get: func(*script.Call) (any, error) { return float64(t.d.Anchors.Timing().KeepRemoved), nil },
 		Set: func(c *script.Call) error {
 			value := c.Arg(1)
-			if !isTime(value) {
-				c.TypeError(1, "a number of at least 0")
+			if n, ok := value.(float64); !ok || !(n >= 0 && n == math.Trunc(n)) || math.IsInf(n, 0) {
+				c.TypeError(1, "a whole number of at least 0")
 			}
 			n := int(min(value.(float64), math.MaxInt32))
 			t.d.Anchors.SetTiming(func(timing *trustanchor.Timing) { timing.KeepRemoved = n })
@@ -197,7 +197,7 @@ func (t *anchors) summary(c *script.Call) error {
 			c.ArgError(1, "%v", err)
 		}
 		if s.Sets[owner] == nil {
-			return fmt.Errorf("there are no trust anchors for %s", owner)
+			return fmt.Errorf("trust_anchors.summary: there are no trust anchors for %s", owner)
 		}
 		owners = []dnsname.Name{owner}
 	}

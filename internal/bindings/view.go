@@ -12,6 +12,7 @@ import (
 type views struct {
 	vm                                                *script.VM
 	request, query, packet, flags, qsource, addr, cut *script.Class
+	missed                                            missedConstant // what a script read last
 }
 
 // reqView is a request while a script may look at it. A script that keeps it

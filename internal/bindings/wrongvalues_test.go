@@ -73,3 +73,48 @@ func TestRefusalsInAConfigurationAreLogged(t *testing.T) {
 		t.Errorf("the log says %q, want the place of the refusal", got)
 	}
 }
+
+// A constant that does not exist leaves a table without its field, and is missed
+// nevertheless, in whatever form resolve is called.
+func TestAConstantThatDoesNotExistIsMissed(t *testing.T) {
+	w, _ := withResolver(t)
+	for call, says := range map[string]string{
+		"resolve('a', kres.type.NOSUCH)":                             "a type expected",
+		"resolve('a', kres.type.A, kres.class.NOSUCH)":               "a class expected",
+		"resolve{ name = 'a', type = kres.type.NOSUCH }":             "type: there is no kres.type.NOSUCH",
+		"resolve({ name = 'a',\n type = kres.type.NOSUCH\n})":        "type: there is no kres.type.NOSUCH",
+		"worker.resolve{ name = 'a', type = kres.type.NOSUCH }":      "type: there is no kres.type.NOSUCH",
+		"resolve{ name = 'a', type = 1, class = kres.class.NOSUCH }": "class: there is no kres.class.NOSUCH",
+		"trace('a', kres.type.NOSUCH)":                               "a type expected",
+		"policy.DENY_MSG('a', kres.extended_error.NOSUCH)":           "an extended error expected",
+	} {
+		w.eval("modules.load('policy')")
+		if got := w.eval(call); !strings.HasPrefix(got, "ERROR ") || !strings.Contains(got, says) {
+			t.Errorf("%s: %q, want %q", call, got, says)
+		}
+		if got := w.file("\n" + call); !strings.Contains(got, "config:2: ") || !strings.Contains(got, says) {
+			t.Errorf("%s in a file: %q, want %q", call, got, says)
+		}
+	}
+	// What was read elsewhere is no field of this table.
+	if got := w.file("if kres.type.NOSUCH then error('there') end\nassert(resolve{ name = 'x' })\n"); got != "" {
+		t.Error(got)
+	}
+}
+
+// The core's objects are not overwritten silently either.
+func TestTheCoresObjectsAreNotOverwritten(t *testing.T) {
+	w := newWorld(t)
+	w.eval("modules.load('policy')")
+	for _, name := range []string{"policy", "event", "kres", "net", "cache", "worker", "modules", "trust_anchors"} {
+		for _, value := range []string{"5", "nil", "'text'", "function() end"} {
+			if got := w.eval(name + " = " + value); !strings.HasPrefix(got, "ERROR error: '"+name+"' ") {
+				t.Errorf("%s = %s: %q, want an error", name, value, got)
+			}
+		}
+		if got := w.eval(name + " = " + name); got != "" {
+			t.Errorf("%s = %s: %q", name, name, got)
+		}
+	}
+	w.expect(step{"kres = require('kres')", ""}, step{"modules.unload('policy')", "true\n"}, step{"policy = 5", ""}, step{"policy", "5\n"})
+}

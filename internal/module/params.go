@@ -74,14 +74,14 @@ func Text(name, expected string) Param[string] { return wants[string](name, expe
 // Switch is true or false.
 func Switch(name, expected string) Param[bool] { return wants[bool](name, expected, nil) }
 
-// Number is a number from lo to hi.
-func Number(name, expected string, lo, hi float64) Param[float64] {
-	return wants(name, expected, func(v float64) bool { return v >= lo && v <= hi })
+// Whole is a whole number from lo to hi.
+func Whole(name, expected string, lo, hi float64) Param[float64] {
+	return wants(name, expected, func(v float64) bool { return v >= lo && v <= hi && v == math.Trunc(v) })
 }
 
 // Finite is any number but infinity and "not a number".
 func Finite(name, expected string) Param[float64] {
-	return Number(name, expected, -math.MaxFloat64, math.MaxFloat64)
+	return wants(name, expected, func(v float64) bool { return v >= -math.MaxFloat64 && v <= math.MaxFloat64 })
 }
 
 // Table is a table.

@@ -13,7 +13,7 @@ func TestArgumentsArriveTyped(t *testing.T) {
 	var got any
 	take := func(v any) ([]any, error) { got = v; return nil, nil }
 	text := Call1("get", Text("name", "name of a counter"), "", func(s string) ([]any, error) { return take(s) })
-	number := Call1("ttl", Number("seconds", "seconds from 0 to 10", 0, 10).Or(7), "", func(n float64) ([]any, error) { return take(n) })
+	number := Call1("ttl", Whole("seconds", "whole seconds from 0 to 10", 0, 10).Or(7), "", func(n float64) ([]any, error) { return take(n) })
 	on := Call1("use", Switch("on", "true or false"), "", func(b bool) ([]any, error) { return take(b) })
 	table := Call1("root", Table("hints", "a table").Or(nil), "", func(t *luavalue.Table) ([]any, error) { return take(t) })
 	name := Call1("del", DomainName("name", "name"), "", func(n dnsname.Name) ([]any, error) { return take(n) })
@@ -31,9 +31,10 @@ func TestArgumentsArriveTyped(t *testing.T) {
 		{number, []any{nil}, 7.0, ""},
 		{number, []any{0.0}, 0.0, ""},
 		{number, []any{10.0}, 10.0, ""},
-		{number, []any{10.5}, nil, "seconds from 0 to 10 expected"},
-		{number, []any{-1.0}, nil, "seconds from 0 to 10 expected"},
-		{number, []any{nan()}, nil, "seconds from 0 to 10 expected"},
+		{number, []any{10.5}, nil, "whole seconds from 0 to 10 expected"},
+		{number, []any{0.5}, nil, "whole seconds from 0 to 10 expected"},
+		{number, []any{-1.0}, nil, "whole seconds from 0 to 10 expected"},
+		{number, []any{nan()}, nil, "whole seconds from 0 to 10 expected"},
 		{finite, []any{-nan()}, nil, "number expected"},
 		{on, []any{false}, false, ""},
 		{on, []any{"yes"}, nil, "true or false expected"},

@@ -156,6 +156,9 @@ func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
 
 // evalCmd is eval_cmd(line, raw).
 func evalCmd(c *Call) error {
+	if c.Type(1) != "string" {
+		c.TypeError(1, "string")
+	}
 	text, raw := c.String(1), c.NArgs() > 1 && c.l.ToBoolean(2)
 	var out any
 	err := c.vm.enter(c.vm.now.run.setup, func(inner *Call) error {

@@ -123,8 +123,8 @@ func TestJSON(t *testing.T) {
 		[2]string{"fromjson('[1, null, {\"a\": [true, \"x\"], \"n\": null}]')", "[1] => 1\n[3] => {\n    [a] => {\n        [1] => true\n        [2] => x\n    }\n}\n"},
 		[2]string{"fromjson('7') + 1", "8\n"},
 		[2]string{"fromjson('null')", "nil\n"},
-		[2]string{"fromjson('{')", "ERROR not JSON: unexpected end of JSON input"},
-		[2]string{"fromjson('1 2')", "ERROR not JSON: …"},
+		[2]string{"fromjson('{')", "ERROR fromjson: not JSON: unexpected end of JSON input"},
+		[2]string{"fromjson('1 2')", "ERROR fromjson: not JSON: …"},
 		[2]string{"fromjson({})", "ERROR [string \"fromjson({})\"]:1: bad argument #1 to 'fromjson' (string expected, got table)…"},
 		[2]string{"tojson(fromjson(tojson({a = {1, 2, {b = false}}})))", `{"a":[1,2,{"b":false}]}` + "\n"},
 	)

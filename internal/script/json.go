@@ -92,7 +92,7 @@ func fromJSON(c *Call) error {
 	}
 	var v any
 	if err := json.Unmarshal([]byte(c.String(1)), &v); err != nil {
-		return fmt.Errorf("not JSON: %w", err)
+		return fmt.Errorf("fromjson: not JSON: %w", err)
 	}
 	return c.Return(fromJSONValue(v))
 }

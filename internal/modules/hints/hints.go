@@ -70,7 +70,7 @@ func (h *hints) functions() []module.Function {
 			h.nodata.Store(on)
 			return result(true), nil
 		}),
-		module.Call1("ttl", module.Number("seconds", "seconds from 0 to 2147483647", 0, math.MaxInt32).Or(unchanged), "TTL of answers", h.setTTL),
+		module.Call1("ttl", module.Whole("seconds", "seconds from 0 to 2147483647", 0, math.MaxInt32).Or(unchanged), "TTL of answers", h.setTTL),
 	}
 }
 

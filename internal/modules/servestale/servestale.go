@@ -61,7 +61,7 @@ func (s *serveStale) set(key string, v any) error {
 	switch key {
 	case "timeout":
 		most := limits.RequestDeadline.Milliseconds()
-		ms, err := module.Number("timeout", fmt.Sprintf("milliseconds from 0 to %d", most), 0, float64(most)).Value(v)
+		ms, err := module.Whole("timeout", fmt.Sprintf("whole milliseconds from 0 to %d", most), 0, float64(most)).Value(v)
 		if err != nil {
 			return fmt.Errorf("serve_stale.timeout: %w", err)
 		}
