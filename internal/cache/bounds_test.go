@@ -44,6 +44,26 @@ func TestBodiesThatDoNotHoldWhatTheyShould(t *testing.T) {
 	}
 }
 
+// An entry that says that it holds nothing is damaged, not empty.
+func TestEntriesWithoutSets(t *testing.T) {
+	w, qs := filled(t)
+	whole := w.readAll(qs)
+	for _, key := range w.mem.keys() {
+		good := bytes.Clone(w.mem.m[key])
+		if kind := parseHeader(good).kind; kind != kindRRset && kind != kindNoData && kind != kindNXDomain && kind != kindCut {
+			continue
+		}
+		w.mem.m[key] = seal([]byte(key), append(bytes.Clone(good[:headerLen]), 0))
+		if got := w.readAll(qs); got != whole-1 {
+			t.Errorf("%q: %d things found, want %d", key, got, whole-1)
+		}
+		if _, there := w.mem.m[key]; there {
+			t.Errorf("%q is left", key)
+		}
+		w.mem.m[key] = good
+	}
+}
+
 func TestEntriesOfAnotherProgram(t *testing.T) {
 	w, qs := filled(t)
 	for k, v := range w.mem.m {
