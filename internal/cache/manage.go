@@ -31,8 +31,9 @@ func (c *Cache) Clear() (int, error) {
 
 // Remove forgets at most limit entries at name and, unless exact, below it, and
 // returns how many. With a subtree go the denials in the zones above that speak of
-// it; where only a name's own entries go, all denials stay. Answers that other names lead to are forgotten by all
-// workers at the same moment, wherever they are stored.
+// it; where only a name's own entries go, all denials stay. Answers that lead to what
+// is forgotten by aliases are forgotten by all workers at the same moment, wherever they
+// are stored.
 func (c *Cache) Remove(name dnsname.Name, exact bool, limit int) (int, error) {
 	s := c.current()
 	if s == nil {

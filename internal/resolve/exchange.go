@@ -240,7 +240,8 @@ func (p *Proof) within(id limits.ID, response, request bool) error {
 	return Over(id, ErrProof)
 }
 
-// attempt is one question to one server.
+// attempt is what the driver remembers of an Exchange: whom it asked what, and why that
+// server.
 type attempt struct {
 	server Server
 	asked  Question

@@ -35,7 +35,7 @@ type handler struct {
 func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 	var q wire.Question
 	if q.Parse(lq.Wire) != wire.Fine {
-		lq.Drop() // the session has said what there is to say
+		lq.Drop() // the session has answered what it could
 		return
 	}
 	req := h.request(&q, lq)
