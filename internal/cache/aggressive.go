@@ -105,6 +105,9 @@ func (s *search) hasWildcard(n dnsname.Name) bool {
 
 // judged is the outcome that the evidence proves, by what package dnssec makes of it.
 func (s *search) judged(ch *chain, e *evidence) (f found) {
+	if s.delegated() && (e.exact == nil || !e.exact.Delegates()) {
+		return f
+	}
 	if e.exact != nil {
 		if j := newJudge(ch, e.exact); j.noData(s.Name, s.Type) {
 			return s.negative(resolve.NoData, j)
@@ -128,6 +131,12 @@ func (s *search) judged(ch *chain, e *evidence) (f found) {
 		return s.expanded(e.encloser, j)
 	}
 	return f
+}
+
+// delegated tells whether DS is asked for of a name that is known to be delegated:
+// then a proof of something else is older than the delegation.
+func (s *search) delegated() bool {
+	return s.Type == wire.TypeDS && !s.has.lacks(aCut) && s.c.loadCut(place{s.in, s.Name}, s.now) != nil
 }
 
 // A judge asks package dnssec what some links prove together.

@@ -375,8 +375,12 @@ func TestWhatIsKnownComesBeforeTheChain(t *testing.T) {
 			t.Errorf("%s below a delegation that is alive: %+v", text, o)
 		}
 	}
-	if o := w.peek(question(t, "ab.example.", wire.TypeDS)); o.Kind != resolve.NXDomain {
-		t.Errorf("DS is the parent's: %+v", o)
+	if o := w.peek(question(t, "ab.example.", wire.TypeDS)); o.Kind != resolve.Pending {
+		t.Errorf("the parent delegates what it denies by an older proof: %+v", o)
+	}
+	w.Keep(cut(t, "u.example.", w.now()+60), w.now())
+	if o := w.peek(question(t, "u.example.", wire.TypeDS)); o.Kind != resolve.NoData {
+		t.Errorf("DS of a delegation is the parent's: %+v", o)
 	}
 	w.Keep(cut(t, "example.", w.now()+60), w.now())
 	for range 2 { // read, and at hand

@@ -23,8 +23,9 @@ type Link struct {
 	// appendix B).
 	Minimal bool
 
-	next dnsname.Name
-	span nsec3
+	next  dnsname.Name
+	span  nsec3
+	types types
 }
 
 // A Chain is what the NSEC3 records of one chain have in common (RFC 5155, section
@@ -40,11 +41,11 @@ func NewLink(zone dnsname.Name, set *wire.RRset) (l Link, ok bool) {
 	switch set.Type {
 	case wire.TypeNSEC:
 		if n, ok := parseNSEC(zone, set); ok {
-			return Link{Owner: n.owner, next: n.next, Minimal: n.minimal()}, true
+			return Link{Owner: n.owner, next: n.next, types: n.types, Minimal: n.minimal()}, true
 		}
 	case wire.TypeNSEC3:
 		if n, of, ok := parseNSEC3(zone, set); ok && of.iterations <= limits.NSEC3Iterations {
-			return Link{Chain: Chain{of.iterations, of.salt}, Hash: n.owner, Minimal: n.minimal(), span: n}, true
+			return Link{Chain: Chain{of.iterations, of.salt}, Hash: n.owner, Minimal: n.minimal(), span: n, types: n.types}, true
 		}
 	}
 	return l, false
@@ -78,6 +79,9 @@ func (l *Link) Owns(name dnsname.Name, h *Hasher) bool {
 	sum, err := h.Hash(l.Chain, name)
 	return err == nil && l.Hash == sum
 }
+
+// Delegates tells whether the owner is a zone cut, seen from above.
+func (l *Link) Delegates() bool { return l.types.delegates() }
 
 // Encloser is the closest encloser of a name that lies in the range of an NSEC set:
 // the longest ancestor that the name shares with one of the two names that exist.

@@ -51,6 +51,16 @@ func TestMinimalRanges(t *testing.T) {
 	}
 }
 
+func TestALinkOfADelegation(t *testing.T) {
+	for types, want := range map[string]bool{"NS RRSIG NSEC": true, "NS DS RRSIG NSEC": true, "NS SOA RRSIG NSEC": false, "A RRSIG NSEC": false} {
+		plain, ok := linkOf(t, "example.", "a.example. 60 IN NSEC c.example. "+types)
+		hashed, ok3 := linkOf(t, "example.", hashLabel(hash{1})+".example. 60 IN NSEC3 1 0 0 - "+hashLabel(hash{9})+" "+types)
+		if !ok || !ok3 || plain.Delegates() != want || hashed.Delegates() != want {
+			t.Errorf("%s: %v and %v, want %v", types, plain.Delegates(), hashed.Delegates(), want)
+		}
+	}
+}
+
 // What says nothing about the zone, or is hashed too often, is no link of its chain.
 func TestWhatIsNoLink(t *testing.T) {
 	label := hashLabel(hash{1})

@@ -31,6 +31,12 @@ func laboratory(t testing.TB) *Worker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return workerIn(t, internet)
+}
+
+// workerIn is a worker with an Internet behind it, which it starts.
+func workerIn(t testing.TB, internet *authority.Internet) *Worker {
+	t.Helper()
 	if err := internet.Start(0); err != nil {
 		t.Fatal(err)
 	}
