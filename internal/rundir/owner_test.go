@@ -124,7 +124,7 @@ func TestHandOverMakesTheDirectoryAnothers(t *testing.T) {
 		t.Errorf("%v: owner %d, mode %04o; want %d, 0700", err, st.Uid, st.Mode&0o777, uid)
 	}
 	if uid != nobody { // who may give away nothing is told
-		if err := HandOver(uid + 1); err == nil || !strings.HasPrefix(err.Error(), "directory of control sockets: ") {
+		if err := HandOver(uid + 1); err == nil || !strings.HasPrefix(err.Error(), "directory of control sockets 'tty': ") {
 			t.Errorf("somebody else's: %v", err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestHandOverMakesTheDirectoryAnothers(t *testing.T) {
 	if err := os.WriteFile(TTY, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := HandOver(uid); err == nil || !strings.Contains(err.Error(), "'tty' is not a directory") {
+	if err := HandOver(uid); err == nil || !strings.Contains(err.Error(), "'tty': it is not a directory") {
 		t.Errorf("a file in its place: %v", err)
 	}
 }
@@ -140,7 +140,7 @@ func TestHandOverMakesTheDirectoryAnothers(t *testing.T) {
 // What keeps control sockets from being made is told in one line.
 func TestFailuresOfControlSockets(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if _, err := Listen(17); err == nil || !strings.HasPrefix(err.Error(), "control socket: ") {
+	if _, err := Listen(17); err == nil || !strings.HasPrefix(err.Error(), "control socket in 'tty': ") {
 		t.Errorf("without a directory: %v", err)
 	}
 	if _, err := PrepareTTY(); err != nil {
@@ -158,7 +158,7 @@ func TestFailuresOfControlSockets(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(SocketPath(17), "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(17); err == nil || !strings.HasPrefix(err.Error(), "control socket: ") {
+	if _, err := Listen(17); err == nil || !strings.HasPrefix(err.Error(), "control socket in 'tty': ") {
 		t.Errorf("where a directory has the name: %v", err)
 	}
 	if _, err := os.Lstat(temp); err == nil {
@@ -174,7 +174,7 @@ func TestFailuresOfControlSockets(t *testing.T) {
 	if err := os.Remove(gone); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := PrepareTTY(); err == nil || !strings.HasPrefix(err.Error(), "directory of control sockets: ") {
+	if _, err := PrepareTTY(); err == nil || !strings.HasPrefix(err.Error(), "directory of control sockets 'tty': ") {
 		t.Errorf("in a directory that is gone: %v", err)
 	}
 	if w := OwnerWarning(); w != nil {
@@ -194,7 +194,7 @@ func TestControlSocketsOfSomebodyElse(t *testing.T) {
 	}
 	mkdir(t, TTY, 0o755)
 	for mode, want := range map[os.FileMode]string{
-		0o755: "directory of control sockets: chmod tty: operation not permitted", 0o700: "directory of control sockets: open tty: permission denied",
+		0o755: "directory of control sockets 'tty': operation not permitted", 0o700: "directory of control sockets 'tty': permission denied",
 	} {
 		if err := os.Chmod(TTY, mode); err != nil {
 			t.Fatal(err)
@@ -235,7 +235,7 @@ func TestPrepareTellsWhatItCannotDo(t *testing.T) {
 	if err := os.WriteFile(dir+"/tty", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Prepare(dir, nil); err == nil || !strings.Contains(err.Error(), "'tty' is not a directory") {
+	if _, err := Prepare(dir, nil); err == nil || !strings.Contains(err.Error(), "'tty': it is not a directory") {
 		t.Errorf("a file where the sockets are to be: %v", err)
 	}
 	if _, err := Prepare(dir+"/none", nil); err == nil || !strings.Contains(err.Error(), "no such file") {
