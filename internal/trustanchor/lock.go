@@ -70,10 +70,14 @@ func same(f *os.File, name string) bool {
 	return err == nil && os.SameFile(mine, theirs)
 }
 
+// Held tells whether the right is still there: it is not when somebody removed the
+// file of the lock, since then another one may have it.
+func (l *Lock) Held() bool { return same(l.file, l.file.Name()) }
+
 // Release gives the right up.
 func (l *Lock) Release() error {
 	var err error
-	if same(l.file, l.file.Name()) {
+	if l.Held() {
 		err = wording.Reason(os.Remove(l.file.Name()))
 	}
 	return errors.Join(err, l.file.Close())

@@ -20,6 +20,34 @@ type Change struct {
 // String is what the log says of it.
 func (c Change) String() string { return fmt.Sprintf("key: %d state: %s", c.Tag, c.To) }
 
+// Changes are what is different in a later state of a set.
+func Changes(old, next *KeySet) (changes []Change) {
+	for i := range next.Keys {
+		k := &next.Keys[i]
+		if before := old.of(k); before != k.State {
+			changes = append(changes, Change{Tag: k.Tag, From: before, To: k.State})
+		}
+	}
+	for i := range old.Keys {
+		if k := &old.Keys[i]; next.of(k) == Start {
+			changes = append(changes, Change{Tag: k.Tag, From: k.State, To: Start})
+		}
+	}
+	return changes
+}
+
+// of is the state of a key in a set, be it there as itself or as its digest; Start
+// where it is not known.
+func (k *KeySet) of(key *Key) State {
+	for i := range k.Keys {
+		if mine := &k.Keys[i]; mine.Type == key.Type && slices.Equal(mine.RData, key.RData) || key.Type == wire.TypeDNSKEY && mine.is(k.Owner, key.RData) ||
+			mine.Type == wire.TypeDNSKEY && key.is(k.Owner, mine.RData) {
+			return mine.State
+		}
+	}
+	return Start
+}
+
 // Step is what becomes of the keys of a zone by a sighting, at the wall second now
 // (RFC 5011, section 4). Two states go beyond the RFC, which never ends them: a
 // missing key is removed after four times the hold-down, unless it is the last one

@@ -44,7 +44,7 @@ func (k *KeySet) Look(set *wire.RRset, now int64) (Sighting, error) {
 			s.Revoked = append(s.Revoked, revoked[i].RData)
 		}
 	}
-	trusted := keys.Only(func(key *dnssec.Key) bool { return k.trusts(key.RData) })
+	trusted := keys.Only(func(key *dnssec.Key) bool { return key.Signs() && k.trusts(key.RData) })
 	proof, err := dnssec.Verify(set, trusted, dnssec.Algorithms{}, now, m)
 	switch {
 	case err == nil:

@@ -33,7 +33,7 @@ func (s *Snapshot) Closest(name dnsname.Name) *KeySet {
 type Store struct {
 	snap     atomic.Pointer[Snapshot]
 	mu       sync.Mutex // held while anything is changed, and for all below
-	changed  []func()
+	changed  []*func()
 	fallback fallback
 	timing   Timing
 	source   Source
@@ -51,11 +51,18 @@ func New() *Store {
 // Snapshot is the current state.
 func (s *Store) Snapshot() *Snapshot { return s.snap.Load() }
 
-// OnChange has fn called after each change, by whoever changed something.
-func (s *Store) OnChange(fn func()) {
+// OnChange has fn called after each change, by whoever changed something, until cancel
+// is called.
+func (s *Store) OnChange(fn func()) (cancel func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.changed = append(s.changed, fn)
+	watcher := &fn
+	s.changed = append(s.changed, watcher)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed = slices.DeleteFunc(slices.Clone(s.changed), func(w *func()) bool { return w == watcher })
+	}
 }
 
 // change publishes what fn makes of the current state.
@@ -80,7 +87,7 @@ func (s *Store) changeIf(fn func(*Snapshot) bool) bool {
 	watchers := slices.Clone(s.changed)
 	s.mu.Unlock()
 	for _, tell := range watchers {
-		tell()
+		(*tell)()
 	}
 	return true
 }

@@ -58,7 +58,7 @@ func (a *anchors) tell(set *trustanchor.KeySet) {
 
 // bootstrap fetches the first anchors of the root for a key file. Of several workers
 // that start with one file, one fetches.
-func (a *anchors) bootstrap(ctx context.Context, path string) error {
+func (a *anchors) bootstrap(ctx context.Context, path string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*limits.BootstrapTime)
 	defer cancel()
 	lock, err := trustanchor.TryLock(path)
@@ -77,7 +77,7 @@ func (a *anchors) bootstrap(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	defer lock.Release()
+	defer func() { err = errors.Join(err, lock.Release()) }()
 	if loaded, err := a.Store.AddFile(path, false); err == nil { // written between two looks
 		a.tell(loaded.Set)
 		return nil

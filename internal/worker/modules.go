@@ -8,6 +8,7 @@ import (
 	"kresd/internal/modules/priming"
 	"kresd/internal/modules/servestale"
 	"kresd/internal/modules/stats"
+	"kresd/internal/modules/taupdate"
 	"kresd/internal/modules/timejump"
 	"kresd/internal/modules/workarounds"
 	"kresd/internal/resolve"
@@ -39,6 +40,8 @@ func (w *Worker) modules() []listed {
 		// These two watch the root's servers and the clock; they may stand anywhere.
 		{priming.Module(), true},
 		{timejump.Module(), true},
+		// It takes part in no resolution.
+		{taupdate.Module(taupdate.Config{Store: w.rules.anchors.Store, Leads: w.siblings.leads, Log: w.rules.anchors.log}), true},
 		// So that hints.root() is there for every configuration; its table is empty.
 		{hints.Module(), true},
 		// The others stand where the operator loads them; their help says where that is.

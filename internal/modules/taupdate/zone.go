@@ -1,0 +1,161 @@
+package taupdate
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"kresd/internal/clock"
+	"kresd/internal/dnsname"
+	"kresd/internal/trustanchor"
+)
+
+// first is the time until the first look at the keys of a zone.
+const first = 10 * time.Second
+
+// zone is one that is followed. Its methods are called with the follower's lock held,
+// but for look.
+type zone struct {
+	*follower
+	owner   dnsname.Name
+	file    string
+	managed bool
+
+	lock    *trustanchor.Lock
+	stamp   stamp // of the file as it was read or written last
+	refused string
+	timer   *clock.Timer
+	ended   bool
+	looking bool
+	seen    trustanchor.Sighting // the last one that was proved
+	unlike  string               // what an operator was told of keys that are only watched
+}
+
+// start follows the zone from then on; at once where its keys were never seen.
+func (z *zone) start(fetched bool) {
+	if !z.managed {
+		z.plan(first)
+		return
+	}
+	if z.take() {
+		z.plan(delay(fetched))
+	}
+}
+
+func delay(fetched bool) time.Duration {
+	if fetched {
+		return 0
+	}
+	return first
+}
+
+// stop ends it.
+func (z *zone) stop() {
+	z.ended = true
+	z.timer.Stop()
+	if z.lock != nil {
+		z.drop()
+	}
+}
+
+// drop gives up the lock.
+func (z *zone) drop() {
+	if err := z.lock.Release(); err != nil {
+		z.Log.Warn(fmt.Sprintf("%s.lock: %v", z.file, err))
+	}
+	z.lock = nil
+}
+
+// plan has the zone's keys looked at after a time.
+func (z *zone) plan(after time.Duration) {
+	z.timer.Stop()
+	if !z.ended {
+		z.timer = z.host.Clock.AfterFunc(after, func() { z.host.Tasks.Go("ta_update", z.look) })
+	}
+}
+
+// take tries to become the one who writes the file, and tells whether it is.
+func (z *zone) take() bool {
+	if z.lock != nil && z.lock.Held() {
+		return true
+	}
+	if z.lock != nil {
+		z.drop()
+	}
+	lock, err := trustanchor.TryLock(z.file)
+	switch {
+	case err == nil:
+		z.lock, z.refused = lock, ""
+		return true
+	case errors.Is(err, trustanchor.ErrLocked):
+		z.refused = ""
+	case err.Error() != z.refused: // it is told once
+		z.refused = err.Error()
+		z.Log.Warn(fmt.Sprintf("%s cannot be kept up to date by this worker: %v", z.file, err))
+	}
+	return false
+}
+
+// tick reads the file again if somebody changed it, and takes the lock if it is
+// free.
+func (z *zone) tick() {
+	if !z.managed || z.ended {
+		return
+	}
+	had := z.lock != nil
+	if z.take() && !had {
+		z.plan(delay(z.fetched()))
+	}
+	if now := stampOf(z.file); now != z.stamp {
+		z.stamp = now
+		z.reread()
+	}
+}
+
+// fetched tells whether the zone's keys were never seen.
+func (z *zone) fetched() bool {
+	set := z.Store.Snapshot().Sets[z.owner]
+	return set != nil && set.Fetched
+}
+
+// reread takes over what somebody else wrote. What is no key file changes nothing.
+func (z *zone) reread() {
+	old := z.Store.Snapshot().Sets[z.owner]
+	if old == nil || old.File != z.file || !old.Managed {
+		return // sync will see to it
+	}
+	next, err := z.Store.Reread(old)
+	switch {
+	case err != nil:
+		z.Log.Warn(fmt.Sprintf("%v; the trust anchors that are known stay in force", err))
+	case next != nil:
+		z.tell(trustanchor.Changes(old, next))
+	}
+}
+
+// say tells the operator.
+func (z *zone) say(line string) { z.Log.Notice(line) }
+
+// tell tells of changes, in the words of the manual.
+func (z *zone) tell(changes []trustanchor.Change) {
+	for _, c := range changes {
+		z.say(c.String())
+	}
+}
+
+// stamp tells versions of a file apart.
+type stamp struct {
+	inode    uint64
+	size     int64
+	modified time.Time
+}
+
+// stampOf is that of the file that a name stands for; none for no file.
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{inodeOf(info), info.Size(), info.ModTime()}
+}
