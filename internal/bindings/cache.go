@@ -181,7 +181,7 @@ func cacheDir(uri string) (string, error) {
 	if isURI {
 		rest, ok := strings.CutPrefix(uri, cacheScheme)
 		if !ok {
-			return "", fmt.Errorf("unsupported backend '%s': only %s is there", uri, cacheScheme)
+			return "", fmt.Errorf("cache: the backend '%s' is not in this version; there is %s", uri, cacheScheme)
 		}
 		path = rest
 	}

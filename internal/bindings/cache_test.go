@@ -51,7 +51,7 @@ func TestCacheAsATableIsOpenedOnce(t *testing.T) {
 			step{"cache = { storage = 'lmdb:///y' }", ""}, step{"cache.size", "20971520\n"},
 			step{"cache = {}", ""}, step{"cache.storage", "lmdb:///y\n"})
 		w.expect(
-			step{"cache = { storage = 'redis://x', size = 30*MB }", "ERROR error: unsupported backend 'redis://x': only lmdb:// is there"},
+			step{"cache = { storage = 'redis://x', size = 30*MB }", "ERROR error: cache: the backend 'redis://x' is not in this version; there is lmdb://"},
 			step{"cache = { size = 30*MB, sise = 1 }", "ERROR error: unknown option 'cache.sise'; did you mean 'cache.size'?"},
 			step{"cache = { size = 'big' }", "ERROR error: bad value for 'cache.size' (number expected, got string)"},
 			step{"cache = 5", "ERROR error: 'cache' is set by a table of its options, not by a number"},
@@ -73,9 +73,9 @@ func TestWrongArgumentsLeaveTheOpenCache(t *testing.T) {
 		step{"cache.open(1/0)", "ERROR error: bad argument #1…"},
 		step{"cache.open(0/0)", "ERROR error: bad argument #1…"},
 		step{"cache.open(10*MB, 5)", "ERROR error: bad argument #2 to 'cache.open' (string expected, got number)…"},
-		step{"cache.open(10*MB, 'redis://127.0.0.1')", "ERROR error: unsupported backend 'redis://127.0.0.1': only lmdb:// is there"},
+		step{"cache.open(10*MB, 'redis://127.0.0.1')", "ERROR error: cache: the backend 'redis://127.0.0.1' is not in this version; there is lmdb://"},
 		step{"cache.open(10*MB, 'lmdb://a\\0b')", "ERROR error: 'lmdb://a\\0b' is no path"},
-		step{"cache.storage = 'memcached://x'", "ERROR error: unsupported backend…"},
+		step{"cache.storage = 'memcached://x'", "ERROR error: cache: the backend …"},
 		step{"cache.storage = 5", "ERROR error: bad value for 'cache.storage' (string expected, got number)"},
 		step{"cache.size = 100", "ERROR error: bad value for 'cache.size' (a size in bytes from…"},
 		step{"cache.size = '10MB'", "ERROR error: bad value for 'cache.size' (number expected, got string)"},
@@ -95,7 +95,7 @@ func TestWrongArgumentsLeaveTheOpenCache(t *testing.T) {
 		step{"cache.current_size", "0\n"},
 	)
 	w.expectFile("\ncache.size = 1", "config:2: error: bad value for 'cache.size' (a size in bytes from…")
-	w.expectFile("\n\ncache.storage = 'x://'", "config:3: error: unsupported backend…")
+	w.expectFile("\n\ncache.storage = 'x://'", "config:3: error: cache: the backend …")
 }
 
 func TestWithoutACache(t *testing.T) {

@@ -85,7 +85,7 @@ func readClearing(c *script.Call) (*clearing, error) {
 	job := &clearing{chunk: limits.ClearChunk}
 	var err error
 	if job.name, err = dnsname.Parse(text(c, 1)); err != nil {
-		return nil, fmt.Errorf("bad name '%s': %w", c.String(1), err)
+		return nil, fmt.Errorf("cache.clear: bad name '%s': %w", c.String(1), err)
 	}
 	job.exact = c.OptBool(2, false)
 	notNil(c, 3, "a type expected, such as kres.type.AAAA")
@@ -93,10 +93,10 @@ func readClearing(c *script.Call) (*clearing, error) {
 		t := uint16(c.Int(3, 1, math.MaxUint16))
 		job.rrtype = &t
 		if !job.exact {
-			return nil, errors.New("rr_type needs exact_name = true")
+			return nil, errors.New("cache.clear: rr_type needs exact_name = true")
 		}
 		if !c.IsNil(4) || !c.IsNil(5) {
-			return nil, errors.New("rr_type goes neither with chunk_size nor with callback")
+			return nil, errors.New("cache.clear: rr_type goes neither with chunk_size nor with callback")
 		}
 	}
 	if !c.IsNil(4) {

@@ -124,18 +124,18 @@ func TestClearChecksItsArguments(t *testing.T) {
 	w := clearingWorld(t)
 	w.cache.hold(t, "a.", 3)
 	w.expect(
-		step{"cache.clear('')", "ERROR error: bad name '': empty name"},
-		step{"cache.clear('a..b')", "ERROR error: bad name 'a..b': …"},
+		step{"cache.clear('')", "ERROR error: cache.clear: bad name '': empty name"},
+		step{"cache.clear('a..b')", "ERROR error: cache.clear: bad name 'a..b': …"},
 		step{"cache.clear(5)", "ERROR error: bad argument #1 to 'cache.clear' (string expected, got number)" + usageText},
 		step{"cache.clear({})", "ERROR error: bad argument #1…"},
 		step{"cache.clear('a', 'x')", "ERROR error: bad argument #2 to 'cache.clear' (boolean expected, got string)" + usageText},
 		step{"cache.clear('.', 1)", "ERROR error: bad argument #2…"},
 		step{"cache.clear('a', true, 'x')", "ERROR error: bad argument #3 to 'cache.clear' (number expected, got string)" + usageText},
 		step{"cache.clear('a', true, 65536)", "ERROR error: bad argument #3…"},
-		step{"cache.clear('a', false, 1)", "ERROR error: rr_type needs exact_name = true"},
-		step{"cache.clear('a', nil, 1)", "ERROR error: rr_type needs exact_name = true"},
-		step{"cache.clear('a', true, 1, 5)", "ERROR error: rr_type goes neither with chunk_size nor with callback"},
-		step{"cache.clear('a', true, 1, nil, print)", "ERROR error: rr_type goes neither with chunk_size nor with callback"},
+		step{"cache.clear('a', false, 1)", "ERROR error: cache.clear: rr_type needs exact_name = true"},
+		step{"cache.clear('a', nil, 1)", "ERROR error: cache.clear: rr_type needs exact_name = true"},
+		step{"cache.clear('a', true, 1, 5)", "ERROR error: cache.clear: rr_type goes neither with chunk_size nor with callback"},
+		step{"cache.clear('a', true, 1, nil, print)", "ERROR error: cache.clear: rr_type goes neither with chunk_size nor with callback"},
 		step{"cache.clear('a', true, nil, 0)", "ERROR error: bad argument #4 to 'cache.clear' (a positive number expected)" + usageText},
 		step{"cache.clear('a', true, nil, -5)", "ERROR error: bad argument #4…"},
 		step{"cache.clear('a', true, nil, 0/0)", "ERROR error: bad argument #4…"},
@@ -146,5 +146,5 @@ func TestClearChecksItsArguments(t *testing.T) {
 		step{"cache.count()", "3\n"},
 	)
 	w.expectFile("\ncache.clear('a', 'x')", "config:2: error: bad argument #2…")
-	w.expectFile("\n\ncache.clear('a', false, 1)", "config:3: error: rr_type needs exact_name = true")
+	w.expectFile("\n\ncache.clear('a', false, 1)", "config:3: error: cache.clear: rr_type needs exact_name = true")
 }

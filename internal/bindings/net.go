@@ -38,6 +38,7 @@ func installNet(d *Daemon) {
 type network struct {
 	d               *Daemon
 	asked, listened int    // values that were to be listened on, and addresses of them, so far
+	refused         int    // addresses that could not be bound so far, which was told
 	missed          []miss // what the same command or file has read in vain since it listened last
 	missedBy        context.Context
 	together        bool // a table is being set: whether it names an address is seen at its end
@@ -120,14 +121,14 @@ func (n *network) merging(c *script.Call, merge func() error) error {
 	if nils > 0 && len(missed) > 0 {
 		n.failed(c, fmt.Errorf("net = {…}: %s", told(missed, nils)))
 	}
-	asked, listened := n.asked, n.listened
+	asked, listened, refused := n.asked, n.listened, n.refused
 	n.together = true
 	defer func() { n.together = false }()
 	if err := merge(); err != nil {
 		return err
 	}
 	switch named := n.asked > asked || nils > 0; {
-	case n.listened > listened || nils > 0 && len(missed) > 0:
+	case n.listened > listened || n.refused > refused || nils > 0 && len(missed) > 0:
 	case named:
 		n.failed(c, errors.New("net = {…}: no address is named: all that stands there is nil or empty"))
 	case len(missed) > 0 && missed[len(missed)-1].where == c.Position(): // net = { lan = net.wlan0 }
@@ -276,6 +277,7 @@ func (n *network) listenOn(c *script.Call, value any, port uint16, f listenFlags
 	}
 	for _, a := range addrs {
 		if err := n.listenAt(c, a, port, f); err != nil {
+			n.refused++
 			n.failed(c, err)
 			return false
 		}
@@ -295,7 +297,10 @@ func (n *network) listenAt(c *script.Call, addr string, port uint16, f listenFla
 	if err == nil {
 		awaited, err = n.d.Listener.Listen(netip.AddrPortFrom(ip, port), transport.Offering(f.service), f.freebind, c.Position())
 	}
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(addr, "@"):
+		return fmt.Errorf("bind to '%s': %w", addr, err)
+	case err != nil:
 		return fmt.Errorf("bind to '%s@%d': %w", addr, port, err)
 	}
 	if awaited && (n.d.Process.ID() == 0 || !c.Within(script.Config)) {
