@@ -97,6 +97,10 @@ func holders(inode string, processes []int) (n int) {
 	return n
 }
 
+// lostPerKill is what a kill may cost on a machine that is busy with other tests. In 700
+// kills at 8000 queries a second it was one batch, 0.07 a kill.
+const lostPerKill = 4
+
 // Workers that are killed all the time cost what was inside of them.
 func TestKillsInARow(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 4))
@@ -115,7 +119,7 @@ func TestKillsInARow(t *testing.T) {
 	r := s.Stop()
 	t.Logf("%d kills at %d queries/s: %d of %d lost, %.2f a kill; half of the answers within %v, 99 %% %v, 99.9 %% %v, all %v",
 		*killCount, *killRate, len(r.Lost), r.Sent, float64(len(r.Lost))/float64(*killCount), r.Wait(0.5), r.Wait(0.99), r.Wait(0.999), r.Wait(1))
-	lossless(t, "kills in a row", r, *killCount*inside/4)
+	lossless(t, "kills in a row", r, *killCount*lostPerKill)
 }
 
 // What waits in the sockets of a worker that is killed is answered by another.

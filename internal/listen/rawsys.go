@@ -18,12 +18,18 @@ type mmsghdr struct {
 }
 
 // recvmmsg receives up to len(msgs) datagrams. It is a raw system call: the
-// scheduler is not told, so it must return at once (MSG_DONTWAIT) or after a
-// receive timeout that others can bear.
-func recvmmsg(fd int, msgs []mmsghdr, flags int) (int, unix.Errno) {
+// scheduler is not told, so it returns at once.
+func recvmmsg(fd int, msgs []mmsghdr) (int, unix.Errno) {
 	n, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])),
-		uintptr(len(msgs)), uintptr(flags), 0, 0)
+		uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
 	return int(n), e
+}
+
+// awaitDatagram waits until a datagram is there, at most for the socket's receive
+// timeout, and leaves it where it is. The scheduler is not told.
+func awaitDatagram(fd int) unix.Errno {
+	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 0, unix.MSG_PEEK, 0, 0)
+	return e
 }
 
 // sendmmsg sends datagrams until one cannot be sent. An error means that the

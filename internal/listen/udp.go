@@ -108,6 +108,7 @@ type udpThread struct {
 	n       counts
 	fds     [2]unix.PollFd
 	procs   int32
+	quiet   bool // the last batch was a lone datagram, so that hardly any is there already
 	batch
 }
 
@@ -155,36 +156,55 @@ func (t *udpThread) loop() {
 // receive waits for datagrams. It returns false when the thread shall end.
 //
 // A sleep costs more than an answer when each wakes the scheduler. So the
-// thread waits a tick inside the system call that receives, without telling the
-// scheduler, and only when that was in vain sleeps with its knowledge, for as
-// long as it takes. Nobody else waits for the processor longer than a tick: the
-// collector interrupts the system call with its signal, and of several threads
-// one fewer than there are processors may wait so.
+// thread waits a tick inside a system call, without telling the scheduler, and
+// only when that was in vain sleeps with its knowledge, for as long as it takes.
+// Nobody else waits for the processor longer than a tick: the collector
+// interrupts the system call with its signal, and of several threads one fewer
+// than there are processors may wait so.
+//
+// The system call that waits leaves the datagrams where they are. One that also
+// received them would take along all that have come until the thread has its
+// processor again, even if the process was killed meanwhile; so they are left to
+// whoever has its sockets in custody.
 func (t *udpThread) receive() bool {
-	for {
-		n, e := t.receiveBatch()
+	for look := !t.quiet; ; {
+		if !look {
+			switch t.awaitTick() {
+			case unix.EINTR:
+				continue
+			case unix.EAGAIN:
+				if !t.sleep() {
+					return false
+				}
+			}
+		}
+		n, e := recvmmsg(t.u.fd, t.recv[:])
 		switch {
 		case e == 0 && n > 0:
 			t.got, t.next = n, 0
+			t.quiet = n == 1
 			return !t.overdue()
 		case e == unix.EAGAIN:
-			if !t.sleep() {
-				return false
-			}
+			look = false
 		case e != unix.EINTR: // the system is short of something
 			time.Sleep(limits.UnscheduledWait)
 		}
 	}
 }
 
-// receiveBatch takes what is there, and waits a tick for it if it may.
-func (t *udpThread) receiveBatch() (n int, e unix.Errno) {
+// awaitTick waits for a datagram without the scheduler's knowledge, a tick at most.
+// EAGAIN says that none has come, or that this thread may not wait so. It is a call
+// of its own so that the collector can stop the thread at its beginning, after the
+// signal that interrupted it.
+//
+//go:noinline
+func (t *udpThread) awaitTick() unix.Errno {
 	if t.u.leave.Load() || !t.holdProcessor() {
-		return recvmmsg(t.u.fd, t.recv[:], unix.MSG_DONTWAIT)
+		return unix.EAGAIN
 	}
-	n, e = recvmmsg(t.u.fd, t.recv[:], unix.MSG_WAITFORONE)
+	e := awaitDatagram(t.u.fd)
 	t.u.s.unscheduled.Add(-1)
-	return n, e
+	return e
 }
 
 // holdProcessor asks for the right to wait without the scheduler's knowledge.

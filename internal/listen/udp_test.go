@@ -36,6 +36,40 @@ func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
 	return newUDPThread(u, session), udpClient(t, to)
 }
 
+// Who waits takes nothing: a process that is killed while it waits for datagrams, or
+// for its turn on the processor since some came, leaves all of them in its socket.
+// The call that waited used to take what was there along, up to a batch.
+func TestWaitingForDatagramsTakesNone(t *testing.T) {
+	thread, c := ownThread(t, "127.0.0.1:0")
+	tv := unix.NsecToTimeval(int64(20 * time.Millisecond))
+	if err := unix.SetsockoptTimeval(thread.u.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
+		t.Fatal(err)
+	}
+	for { // a signal may come between
+		e := awaitDatagram(thread.u.fd)
+		if e == unix.EAGAIN {
+			break
+		}
+		if e != unix.EINTR {
+			t.Fatalf("in an empty socket: %v, want %v", e, unix.EAGAIN)
+		}
+	}
+	const sent = 3
+	for range sent {
+		if _, err := c.Write(ask(1, 'f')); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		if e := awaitDatagram(thread.u.fd); e != 0 {
+			t.Fatalf("with %d datagrams: %v", sent, e)
+		}
+	}
+	if n, e := recvmmsg(thread.u.fd, thread.recv); n != sent || e != 0 {
+		t.Errorf("%d datagrams are left, %v; want %d", n, e, sent)
+	}
+}
+
 func TestCachedWayAllocatesNothing(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0"} {
 		thread, c := ownThread(t, addr)
