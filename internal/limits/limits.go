@@ -267,6 +267,7 @@ const (
 	LogRing           = 1 << 20          // octets of log that wait for a slow reader before lines are dropped
 	StartAttempts     = 5                // deaths before READY until a group gives up
 	ReadyTime         = 60 * time.Second // that a worker's successor may take to be ready while the worker serves on
+	StartTime         = 5 * time.Minute  // that a worker may take to be ready while nobody serves in its place, unless KRESD_START_TIME says otherwise
 	OrphanTime        = 5 * time.Second
 	QuarantineDeaths  = 2 // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second

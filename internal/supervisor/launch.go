@@ -2,8 +2,11 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 
 	"kresd/internal/cli"
@@ -41,6 +44,11 @@ func Launch(program, path string, args []string, o cli.Options) int {
 		fail(err)
 		return 1
 	}
+	startTime, err := startTimeOf(os.Getenv(startTimeVar))
+	if err != nil {
+		fail(err)
+		return 1
+	}
 	log := logging.New(logOptions(o, out, errOut))
 	for _, w := range warnings {
 		log.Warn(w)
@@ -52,7 +60,25 @@ func Launch(program, path string, args []string, o cli.Options) int {
 		Log:     log,
 		Fail:    func(line string) { fail(errors.New(line)) },
 		Died:    rundir.Forget,
+
+		StartTime: startTime,
 	})
+}
+
+// startTimeVar names the environment variable that says how many seconds a worker may
+// take to be ready while nobody serves in its place.
+const startTimeVar = "KRESD_START_TIME"
+
+// startTimeOf reads its value; 0 for none.
+func startTimeOf(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%s: '%s' is no whole number of seconds from 1 to %d", startTimeVar, text, math.MaxInt32)
+	}
+	return time.Duration(n) * time.Second, nil
 }
 
 func logOptions(o cli.Options, out, errOut *logging.Ring) logging.Options {

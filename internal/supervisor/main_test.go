@@ -20,8 +20,12 @@ import (
 // in its working directory, so that tests can change it while a group runs.
 const roleCount = "SUPERVISOR_TEST_COUNT"
 
-// roleReadyTime is the supervisor's ReadyTime, if not the usual.
-const roleReadyTime = "SUPERVISOR_TEST_READY_TIME"
+// roleReadyTime and roleStartTime are the supervisor's ReadyTime and StartTime, if not
+// the usual.
+const (
+	roleReadyTime = "SUPERVISOR_TEST_READY_TIME"
+	roleStartTime = "SUPERVISOR_TEST_START_TIME"
+)
 
 func TestMain(m *testing.M) {
 	switch {
@@ -37,6 +41,7 @@ func playSupervisor() int {
 	var count int
 	fmt.Sscan(os.Getenv(roleCount), &count)
 	readyTime, _ := time.ParseDuration(os.Getenv(roleReadyTime))
+	startTime, _ := time.ParseDuration(os.Getenv(roleStartTime))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	if err := OwnGroup(); err != nil {
@@ -49,7 +54,7 @@ func playSupervisor() int {
 		Fail: func(line string) { fmt.Fprintln(os.Stderr, line) },
 		Died: func(pid int) { fmt.Println("died", pid) },
 
-		ReadyTime: readyTime,
+		ReadyTime: readyTime, StartTime: startTime,
 	})
 }
 

@@ -28,7 +28,9 @@ import (
 // for a slot, by the workers that it has:
 //
 //	none                a start is to come, unless worker 0 has yet to be ready once
-//	starting            its end before it is ready delays the next start, longer each time
+//	starting            its end before it is ready delays the next start, longer each time.
+//	                    One that is not ready in time is told to drain; while nobody of
+//	                    the group serves, the group ends
 //	ready               its end is followed by the next start at once
 //	draining            as ready: the next start comes after its end
 //	ready, starting     a replacement. When the successor is ready the predecessor is
@@ -94,7 +96,7 @@ func (s *group) start(slot *slot) {
 		return
 	}
 	if _, err := s.launch(slot); err != nil {
-		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", wording.Reason(err)))
+		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", wording.Reason(err)), "")
 	}
 }
 
@@ -106,7 +108,22 @@ func (s *group) launch(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	slot.workers = append(slot.workers, w)
+	time.AfterFunc(s.StartTime, func() { s.post(func() { s.neverReady(w) }) })
 	return w, nil
+}
+
+// neverReady gives up a worker that is not ready in time and in whose place nobody
+// serves. A group that nobody serves in yet cannot start; otherwise it is tried again.
+func (s *group) neverReady(w *worker) {
+	if w.state != starting || w.slot.in(ready) != nil {
+		return
+	}
+	w.late = true
+	if !s.complete && len(s.serving()) == 0 {
+		s.fail(fmt.Sprintf("worker %d (pid %d) is not ready after %v: its configuration waits for something or does not end; what it may take is set by %s", w.slot.id, w.pid, s.StartTime, startTimeVar))
+		return
+	}
+	s.drain(w)
 }
 
 // startLater starts a slot's worker after a delay. Two starts have a gap
@@ -235,11 +252,13 @@ func (s *group) follow(w *worker, how ending) {
 	case w.served:
 		s.Log.Warn(name + "; it is started again and runs the configuration file again")
 		s.startLater(slot, afterSignal(how))
+	case w.late:
+		s.unready(slot, w.fatal, describe(w, how), "")
 	case !s.complete && w.fatal == "" && how.Success():
 		s.Log.Notice("the configuration ended the worker, and so the group", "worker", slot.id)
 		s.stop(0)
 	default:
-		s.unready(slot, w.fatal, describe(w, how))
+		s.unready(slot, w.fatal, describe(w, how), " before it was ready")
 	}
 }
 
@@ -256,7 +275,8 @@ func afterSignal(how ending) time.Duration {
 // unready handles a worker that ended, or never began, before it was ready. A
 // reason that the worker gave itself is final for a group that has not been
 // complete; otherwise it is tried again, later each time, while others serve.
-func (s *group) unready(slot *slot, fatal, how string) {
+// when follows how where that does not say it.
+func (s *group) unready(slot *slot, fatal, how, when string) {
 	slot.failures++
 	if fatal != "" && !s.complete {
 		s.fail(fatal)
@@ -272,7 +292,7 @@ func (s *group) unready(slot *slot, fatal, how string) {
 	}
 	s.dropAllOrphaned()
 	delay := backoff(slot.failures)
-	s.Log.Warn(fmt.Sprintf("worker %d %s before it was ready; next try in %v", slot.id, how, delay))
+	s.Log.Warn(fmt.Sprintf("worker %d %s%s; next try in %v", slot.id, how, when, delay))
 	s.startLater(slot, delay)
 }
 

@@ -44,6 +44,7 @@ type Config struct {
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
 
 	ReadyTime time.Duration // that a successor may take to be ready; 0: limits.ReadyTime
+	StartTime time.Duration // that any other worker may take; 0: limits.StartTime
 }
 
 // killAfter leaves a worker all but a little of the time that a stop may take.
@@ -54,6 +55,9 @@ const killAfter = limits.DrainTime - 200*time.Millisecond
 func Run(c Config) int {
 	if c.ReadyTime == 0 {
 		c.ReadyTime = limits.ReadyTime
+	}
+	if c.StartTime == 0 {
+		c.StartTime = limits.StartTime
 	}
 	s := &group{
 		Config: c,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -296,6 +297,47 @@ func TestGroupThatDiesBeforeReadyGivesUp(t *testing.T) {
 		want := fmt.Sprintf("worker %s was started %d times and never became ready; the last time it ended with status 3\n", worker, limits.StartAttempts)
 		if got := r.stderr.String(); got != want {
 			t.Errorf("errors %q, want %q", got, want)
+		}
+	}
+}
+
+// A first worker that never becomes ready ends the group in time, by itself or by force.
+func TestAFirstWorkerThatIsNotReadyInTimeEndsTheGroup(t *testing.T) {
+	for _, stubborn := range []string{"", "0"} {
+		dir := t.TempDir()
+		play(t, dir, "hang", "0")
+		play(t, dir, "stubborn", stubborn)
+		r := start(t, dir, 2, roleStartTime+"=300ms")
+		if status := r.end(); status != 1 {
+			t.Errorf("stubborn %q: status %d, want 1", stubborn, status)
+		}
+		if got := r.stderr.String(); !regexp.MustCompile(`^worker 0 \(pid \d+\) is not ready after 300ms: .* KRESD_START_TIME\n$`).MatchString(got) {
+			t.Errorf("stubborn %q: errors %q, want one line", stubborn, got)
+		}
+	}
+}
+
+// A later worker that hangs is tried again while others serve.
+func TestALaterWorkerThatIsNotReadyInTimeIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	play(t, dir, "hang", "1")
+	r := start(t, dir, 2, roleStartTime+"=300ms")
+	r.expect("worker 1 was not ready in time; next try in")
+	if err := os.Remove(filepath.Join(dir, "hang")); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("all workers are ready")
+	r.kill(r.pid(), syscall.SIGTERM)
+	if status := r.end(); status != 0 || r.stderr.String() != "" {
+		t.Errorf("status %d, errors %q", status, r.stderr.String())
+	}
+}
+
+func TestStartTimeOfTheEnvironment(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "1": time.Second, "600": 10 * time.Minute, "0": -1, "-1": -1, "1.5": -1, "9999999999": -1, "x": -1} {
+		got, err := startTimeOf(text)
+		if want < 0 && (err == nil || !strings.Contains(err.Error(), "KRESD_START_TIME: '"+text+"'")) || want >= 0 && (err != nil || got != want) {
+			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
 }
