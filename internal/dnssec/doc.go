@@ -23,7 +23,7 @@ package dnssec
 type Meter interface {
 	// Verify allows one check of a signature, or one comparison of a digest.
 	Verify() error
-	// Failed takes note that a check did not succeed, and refuses further ones.
+	// Failed takes note that no key had made a signature, and refuses further checks.
 	Failed() error
 	// Hash allows so many blocks of SHA-1 for the names of NSEC3.
 	Hash(blocks int) error

@@ -82,6 +82,7 @@ func (v *verification) try(s *Signature) bool {
 	if len(keys) == 0 {
 		return v.fail(s, NoSuchKey, 0, nil)
 	}
+	tries := v.tries
 	for _, k := range keys {
 		if v.signedBy(s, k) {
 			return true
@@ -90,10 +91,17 @@ func (v *verification) try(s *Signature) bool {
 			return false
 		}
 	}
+	if v.tries == tries {
+		return false
+	}
+	if err := v.meter.Failed(); err != nil {
+		v.worst.Err, v.ended = err, true
+	}
 	return false
 }
 
-// signedBy spends one check.
+// signedBy spends one check. Of two keys with one tag only one has signed, so that
+// not to be signed by the other is no failure of the signature.
 func (v *verification) signedBy(s *Signature, k *Key) bool {
 	if !k.Signs() {
 		return v.fail(s, UnfitKey, 0, nil)
@@ -109,11 +117,7 @@ func (v *verification) signedBy(s *Signature, k *Key) bool {
 	if k.err == nil && k.public.verify(v.set.message(s), s.octets) {
 		return true
 	}
-	v.fail(s, WrongSignature, 0, k.err)
-	if err := v.meter.Failed(); err != nil { // a key that cannot be read counts as one that did not sign
-		v.worst.Err, v.ended = err, true
-	}
-	return false
+	return v.fail(s, WrongSignature, 0, k.err) // a key that cannot be read counts as one that did not sign
 }
 
 func (v *verification) verified(s *Signature) Verified {

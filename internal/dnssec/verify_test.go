@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -290,6 +291,26 @@ func TestChecksAreBounded(t *testing.T) {
 	}
 	if n := ParseKeys(mustName(t, "example."), data).Len(); n != limits.MaxKeysPerSet {
 		t.Errorf("%d keys are decoded", n)
+	}
+}
+
+// Two keys of an honest zone may have one tag. That the first of them has not signed
+// is no failure, so that an answer of many sets is not refused for it.
+func TestTheOtherKeyOfATagIsNoFailure(t *testing.T) {
+	s := newSigner(t, "example.", ED25519, 256)
+	own := rdataOf(t, s.key)
+	twin := slices.Clone(own)
+	copy(twin[keyFixed:], []byte{own[keyFixed+2], own[keyFixed+3], own[keyFixed], own[keyFixed+1]}) // the tag is a sum of words
+	keys := ParseKeys(mustName(t, "example."), [][]byte{twin, own})
+	set, _ := setOf(t, "www.example. 300 IN A 192.0.2.1")
+	s.sign(t, set, nil)
+	if _, err := Verify(set, keys, Algorithms{}, now, &purse{2, 0, 0}); err != nil {
+		t.Error(err)
+	}
+	set.Sigs[0][len(set.Sigs[0])-1] ^= 1
+	m := &purse{9, 1, 0}
+	if _, err := Verify(set, keys, Algorithms{}, now, m); !reasonIs(err, WrongSignature) || m.failed != 0 || m.verify != 7 {
+		t.Errorf("%v, %+v", err, m)
 	}
 }
 
