@@ -191,7 +191,7 @@ func keyDamages() []damage {
 		with("the key of the DS is revoked", keys, Bogus, func(s *site) { // its tag is another
 			s.signing.KSK = []*authority.Key{s.ksk().With(flags(authority.KSK | dns.REVOKE))}
 		}),
-		with("data signed by a revoked key", data, Unclear, func(s *site) {
+		with("data signed by a revoked key", data, Bogus, func(s *site) {
 			s.signing.ZSK = []*authority.Key{s.zsk().With(flags(authority.ZSK | dns.REVOKE))}
 		}),
 		with("key signing key is no zone key", keys, Bogus, func(s *site) {

@@ -228,9 +228,7 @@ func setDamages() []damage {
 		later("signed by a stranger, too", Secure, func(s *site, set []dns.RR, sigs list) ([]dns.RR, list) {
 			return set, list{by(s, stranger(s), set), sigs[0]}
 		}),
-		// RFC 4035, section 5.3.1, forbids it; but who has the parent's key may as well
-		// change the DS set.
-		later("signed by the parent", Unclear, func(s *site, set []dns.RR, _ list) ([]dns.RR, list) {
+		later("signed by the parent", Bogus, func(s *site, set []dns.RR, _ list) ([]dns.RR, list) {
 			k := s.signing.ZSK[0]
 			if s.parent.signing != nil {
 				k = s.parent.signing.ZSK[0]
