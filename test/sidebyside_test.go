@@ -57,7 +57,7 @@ func verdict(r *dns.Msg, err error) string {
 // knows none, any will do.
 func expected(q zonegen.Question, got string) bool {
 	switch {
-	case q.Want == zonegen.Unclear:
+	case q.Want == zonegen.Unclear || q.Want == zonegen.Open:
 		return true
 	case q.Want == zonegen.Bogus || q.Rcode >= 0:
 		return got == wanted(q)
@@ -67,9 +67,7 @@ func expected(q zonegen.Question, got string) bool {
 
 func wanted(q zonegen.Question) string {
 	switch {
-	case q.Want == zonegen.Bogus || q.Want == zonegen.Unclear:
-		return q.Want.String()
-	case q.Rcode < 0:
+	case q.Want > zonegen.Insecure || q.Rcode < 0:
 		return q.Want.String()
 	}
 	return q.Want.String() + " " + dns.RcodeToString[q.Rcode]
@@ -201,7 +199,7 @@ func (b *bench) compare(i int, q zonegen.Question) {
 	if together && !expected(q, unbound[i]) && settled[q.Damage] == "" {
 		b.t.Errorf("the generator expects what both others do not: %s", b.line(i, q))
 	}
-	if !expected(q, ours[i]) || together && ours[i] != unbound[i] && settled[q.Damage] == "" {
+	if !expected(q, ours[i]) || together && ours[i] != unbound[i] && q.Want != zonegen.Open && settled[q.Damage] == "" {
 		b.wrong = append(b.wrong, b.line(i, q))
 	}
 	for _, name := range b.names[:len(b.names)-1] {
@@ -225,10 +223,6 @@ func (b *bench) line(i int, q zonegen.Question) string {
 func (b *bench) report() {
 	for _, what := range slices.Sorted(maps.Keys(b.lone)) {
 		b.t.Logf("%s: %d verdicts that are not the expected ones", what, b.lone[what])
-	}
-	if i := slices.IndexFunc(b.w.Questions, func(q zonegen.Question) bool { return q.Name == "www.partner.nsec." }); b.said["kresd"][i] != "secure NOERROR" {
-		b.t.Log("NOT RUN: kresd does not validate, so its verdicts are not compared")
-		return
 	}
 	slices.Sort(b.wrong)
 	for _, line := range b.wrong {

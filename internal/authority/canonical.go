@@ -76,7 +76,7 @@ func canonicalData(set []dns.RR) [][]byte {
 		rr = dns.Copy(rr)
 		lower(rr)
 		rr.Header().Name = "."
-		buf := make([]byte, dns.MaxMsgSize)
+		buf := make([]byte, dns.Len(rr)+1)
 		end, err := dns.PackRR(rr, buf, 0, nil, false)
 		if err != nil {
 			panic(err)

@@ -15,6 +15,7 @@ var evil = net.IPv4(203, 0, 113, 66).To4()
 
 // on plays fn for one question.
 func (s *site) on(label string, qtype uint16, fn func(r *dns.Msg)) {
+	s.lies = true
 	s.rules = append(s.rules, func(x *authority.Exchange) {
 		q := x.Query.Question[0]
 		if x.Reply != nil && dns.CanonicalName(q.Name) == in(label, s.name) && q.Qtype == qtype {
@@ -159,22 +160,22 @@ func answerDamages() []damage {
 			s.always(func(r *dns.Msg) { r.Extra = append(forged("www.partner.nsec."), r.Extra...) })
 		}),
 		play("forged address", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Unclear // the server tells the truth there
+			s.broken[viaAlias] = Open // the server tells the truth there
 			s.on("www", dns.TypeA, func(r *dns.Msg) { r.Answer, r.Ns = forged(in("www", s.name)), nil })
 		}),
 		play("forged address with the true signature", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Unclear // the server tells the truth there
+			s.broken[viaAlias] = Open // the server tells the truth there
 			s.on("www", dns.TypeA, func(r *dns.Msg) { r.Answer = append(forged(in("www", s.name)), without(r.Answer, 0)[len(r.Answer)-1]) })
 		}),
 		play("forged alias", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Unclear // the server tells the truth there
+			s.broken[viaAlias] = Open // the server tells the truth there
 			s.on("www", dns.TypeA, func(r *dns.Msg) {
 				name := in("www", s.name)
 				r.Answer = append([]dns.RR{record("%s 3600 CNAME evil.plain.", name)}, forged("evil.plain.")...)
 			})
 		}),
 		play("another name's answer", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Unclear // the server tells the truth there
+			s.broken[viaAlias] = Open // the server tells the truth there
 			s.on("www", dns.TypeA, func(r *dns.Msg) {
 				r.Answer = renamed(told(s.zone, in("mail", s.name), dns.TypeA).Answer, in("www", s.name))
 			})

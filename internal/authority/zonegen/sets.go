@@ -39,10 +39,13 @@ func (s *site) pick(status Status) target {
 		{ns, "", dns.TypeNS}, {dname, "d", dns.TypeDNAME}, {wild, "*.wild", dns.TypeA},
 	}
 	t := all[s.b.r.IntN(len(all))]
+	if t.part == wild && s.signing.Denial.OptOut && status == Bogus {
+		status = Open // under opt-out a name that a wildcard made may be an unsigned one (RFC 5155, section 12.2)
+	}
 	s.broken[t.part] = status
 	s.detail = " of " + string(t.part)
 	if t.part == soa && status >= Unclear {
-		s.broken[negativeSOA] = Unclear // a denial can be proved without it
+		s.broken[negativeSOA] = Open // a denial can be proved without it
 	}
 	return t
 }

@@ -22,6 +22,7 @@ type site struct {
 	partner *site // where its alias leads
 	zone    *authority.Zone
 	rules   []authority.Rule
+	lies    bool   // some answers are not what the zone has
 	extra   string // further records
 
 	damage damage
@@ -259,8 +260,8 @@ func (s *site) question(a ask) Question {
 		}
 	}
 	switch {
-	case q.Want == Insecure && a.least > Secure:
-		q.Want = Unclear // what a server that nobody checks says is not foreseen here
+	case q.Want == Insecure && (s.lies || a.least > Secure):
+		q.Want = Open // what a server that nobody checks says is not foreseen here
 	default:
 		q.Want = max(q.Want, a.least)
 	}

@@ -18,11 +18,14 @@ type Status uint8
 const (
 	Secure   Status = iota // AD
 	Insecure               // answered, without AD
-	Unclear                // RFCs leave it open
+	Unclear                // RFCs leave it open, validators agree
+	Open                   // validators need not agree, since they may look at other records
 	Bogus                  // SERVFAIL
 )
 
-func (s Status) String() string { return [...]string{"secure", "insecure", "unclear", "bogus"}[s] }
+func (s Status) String() string {
+	return [...]string{"secure", "insecure", "unclear", "open", "bogus"}[s]
+}
 
 // A Question is one of a world's, with what has to come of it.
 type Question struct {
