@@ -18,6 +18,8 @@
 // here: trust anchors and their rollover (package trustanchor), SIG(0), TSIG.
 package dnssec
 
+import "crypto/sha256"
+
 // Meter bounds what proofs may cost. Each method is asked before the work is done
 // and refuses it with an error, which ends the proof.
 type Meter interface {
@@ -27,4 +29,13 @@ type Meter interface {
 	Failed() error
 	// Hash allows so many blocks of SHA-1 for the names of NSEC3.
 	Hash(blocks int) error
+}
+
+// A Memory is a Meter that also knows which checks have succeeded: what a key once
+// signed it has signed for good, so such a check costs nothing. The number of a check is
+// a digest of the key, what is signed and the signature.
+type Memory interface {
+	Meter
+	Known(check [sha256.Size]byte) bool
+	Learn(check [sha256.Size]byte)
 }

@@ -169,6 +169,7 @@ const (
 	DefaultCacheSize   = 100 << 20
 	MinCacheSize       = 8192
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
+	ChecksRemembered   = 16384   // signatures that a worker need not check once more
 	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
 	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second
 	HintedZones        = 4096    // whose answers for gaps listeners look for

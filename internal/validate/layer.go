@@ -24,6 +24,7 @@ type Config struct {
 type validator struct {
 	Config
 	keys memory
+	done checks
 }
 
 const (

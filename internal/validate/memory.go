@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"crypto/sha256"
 	"sync"
 
 	"kresd/internal/dnsname"
@@ -66,4 +67,38 @@ func (m *memory) forget(p place) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.m, p)
+}
+
+// checks are the numbers of checks of signatures that succeeded (dnssec.Memory). The
+// records of a denial, above all, come again with each name that they deny.
+type checks struct {
+	mu sync.Mutex
+	// older holds those of before newer was begun, which is when it was full.
+	newer, older map[[sha256.Size]byte]struct{}
+}
+
+func (c *checks) known(number [sha256.Size]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.newer[number]; ok {
+		return true
+	}
+	if _, ok := c.older[number]; ok {
+		c.add(number)
+		return true
+	}
+	return false
+}
+
+func (c *checks) learn(number [sha256.Size]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(number)
+}
+
+func (c *checks) add(number [sha256.Size]byte) {
+	if c.newer == nil || len(c.newer) >= limits.ChecksRemembered/2 {
+		c.older, c.newer = c.newer, make(map[[sha256.Size]byte]struct{})
+	}
+	c.newer[number] = struct{}{}
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -61,7 +62,7 @@ func (v *validator) proofOf(r *resolve.Request, q *resolve.Query) *proof {
 		q.Validate = p
 	}
 	if p.now == nil {
-		p.now = &proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r.Budget.Proof()}, past: p}
+		p.now = &proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r.Budget.Proof(), &v.done}, past: p}
 	}
 	return p.now
 }
@@ -198,6 +199,7 @@ func (p *proof) cut() *zonecut.Cut { return p.q.Cut }
 type meter struct {
 	counts *Counts
 	budget resolve.Proof
+	done   *checks
 }
 
 // Verify is for package dnssec, as are Failed and Hash.
@@ -209,3 +211,9 @@ func (m *meter) Verify() error {
 func (m *meter) Failed() error { return m.budget.Wrong() }
 
 func (m *meter) Hash(blocks int) error { return m.budget.Hash(blocks) }
+
+// Known and Learn make it a dnssec.Memory.
+func (m *meter) Known(check [sha256.Size]byte) bool { return m.done.known(check) }
+
+// Learn is explained with Known.
+func (m *meter) Learn(check [sha256.Size]byte) { m.done.learn(check) }

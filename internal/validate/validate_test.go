@@ -286,3 +286,34 @@ func TestAddressesOfServersAreNotJudged(t *testing.T) {
 	w.expect("www.far.com.", dns.TypeA, "NOERROR secure")
 	w.expect("ns2.example.com.", dns.TypeA, "SERVFAIL 6…")
 }
+
+// The SOA that comes with each denial of a zone is checked once.
+func TestASignatureThatComesAgainIsNotCheckedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.expect("a.none.example.com.", dns.TypeA, "NXDOMAIN secure")
+	before := w.counts.Checks()
+	w.expect("zzz.example.com.", dns.TypeA, "NXDOMAIN secure")
+	if n := w.counts.Checks() - before; n == 0 || n > 2 {
+		t.Errorf("%d checks for a denial whose SOA is known, want those of its NSEC records", n)
+	}
+	if len(w.asked()) == 0 {
+		t.Error("nothing was asked")
+	}
+}
+
+// A check is remembered with all that it depends on: another signature, set or key is
+// checked.
+func TestARememberedCheckIsThatOne(t *testing.T) {
+	w := newWorld(t)
+	w.expect("www.example.com.", dns.TypeA, "NOERROR secure")
+	w.host("192.0.2.1").Play(spoilt(dns.TypeA))
+	w.host("192.0.2.2").Play(func(x *authority.Exchange) {
+		for _, rr := range x.Reply.Answer {
+			if a, ok := rr.(*dns.A); ok {
+				a.A[len(a.A)-1]++
+			}
+		}
+	})
+	w.now += 7200
+	w.expect("www.example.com.", dns.TypeA, "SERVFAIL 6…")
+}

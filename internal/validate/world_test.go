@@ -32,7 +32,7 @@ import (
 // world is a validating resolver with a real cache in front of a small signed
 // Internet.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	now     int64
 	anchors *trustanchor.Store
 	counts  validate.Counts
@@ -56,7 +56,7 @@ func key(origin, seed string) *authority.Key {
 
 // build makes an Internet of zones; each stands behind those above it. The DS sets of
 // signed zones are in their parents, unless a zone's text says "nods".
-func build(t *testing.T, zones ...zone) *authority.Internet {
+func build(t testing.TB, zones ...zone) *authority.Internet {
 	t.Helper()
 	made := make([]*authority.Zone, len(zones))
 	for i, z := range zones {
@@ -119,7 +119,7 @@ var (
 	plain   = zone{"plain.com.", "", "plain.com. NS ns.plain.com.\nns.plain.com. A 192.0.2.3\nwww.plain.com. A 192.0.2.20\n"}
 )
 
-func newWorld(t *testing.T, zones ...zone) *world {
+func newWorld(t testing.TB, zones ...zone) *world {
 	t.Helper()
 	if zones == nil {
 		zones = basic(example, plain)
