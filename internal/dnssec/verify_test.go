@@ -145,6 +145,25 @@ func TestForgedSignatures(t *testing.T) {
 	}
 }
 
+// A signature holds from the second of its inception to that of its expiration, both
+// included (RFC 4034, section 3.1.5), also where these are one.
+func TestASignatureHoldsFromItsFirstToItsLastSecond(t *testing.T) {
+	s := p256()
+	for _, c := range []struct {
+		from, to, at int64
+		why          Reason // 0: it holds
+	}{
+		{-5, 5, -6, NotYetValid}, {-5, 5, -5, 0}, {-5, 5, 5, 0}, {-5, 5, 6, Expired},
+		{0, 0, -1, NotYetValid}, {0, 0, 0, 0}, {0, 0, 1, Expired},
+	} {
+		set, _ := setOf(t, "www.example. 300 IN A 192.0.2.1")
+		s.sign(t, set, func(r *dns.RRSIG) { r.Inception, r.Expiration = uint32(now+c.from), uint32(now+c.to) })
+		if _, err := Verify(set, s.keys(t), Algorithms{}, now+c.at, endless()); c.why == 0 && err != nil || c.why != 0 && !reasonIs(err, c.why) {
+			t.Errorf("from %d to %d, at %d: %v", c.from, c.to, c.at, err)
+		}
+	}
+}
+
 // A key that must not sign, or cannot, verifies nothing.
 func TestUnfitKeys(t *testing.T) {
 	for _, tt := range []struct {
