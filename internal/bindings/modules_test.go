@@ -147,7 +147,7 @@ func TestAModulesGlobal(t *testing.T) {
 		step{"help('hints.ttl')", "hints.ttl([seconds])\n    TTL of answers\n"},
 		step{"modules.unload('hints')", "true\n"},
 		step{"hints", "nil\n"},
-		step{"help('hints')", "ERROR no help for 'hints'"},
+		step{"help('hints')", "ERROR no help for 'hints'; help() lists what there is"},
 		step{"view", "nil\n"},
 		step{"modules.load('view')", "true\n"},
 		step{"view", ""}, // there, but empty

@@ -97,7 +97,7 @@ func help(c *Call) error {
 	}
 	text := c.vm.Help(name)
 	if text == "" {
-		return fmt.Errorf("no help for '%s'", name)
+		return fmt.Errorf("no help for '%s'; help() lists what there is", name)
 	}
 	return c.Return(text)
 }

@@ -141,13 +141,13 @@ func TestHelpComesFromTheMetadata(t *testing.T) {
 		[2]string{"help('cache')", "cache\n    the cache of answers\ncache.size\n    its size in octets\ncache.clear([name])\n    forgets entries\n"},
 		[2]string{"help(cache)", "cache\n    the cache of answers\ncache.size\n    its size in octets\ncache.clear([name])\n    forgets entries\n"},
 		[2]string{"help('cache.clear')", "cache.clear([name])\n    forgets entries\n"},
-		[2]string{"help('nothing')", "ERROR no help for 'nothing'"},
+		[2]string{"help('nothing')", "ERROR no help for 'nothing'; help() lists what there is"},
 	)
 	if text := eval(vm, "help()"); !strings.HasSuffix(text, "cache\n    the cache of answers\n") {
 		t.Errorf("help() ends in %q", text[len(text)-50:])
 	}
 	do(t, vm, func(*Call) error { vm.Unregister("cache"); return nil })
-	expect(t, vm, [2]string{"cache", "nil\n"}, [2]string{"help('cache')", "ERROR no help for 'cache'"})
+	expect(t, vm, [2]string{"cache", "nil\n"}, [2]string{"help('cache')", "ERROR no help for 'cache'; help() lists what there is"})
 }
 
 func TestEnvironment(t *testing.T) {
