@@ -16,11 +16,7 @@ import (
 // A client that sets CD=1 is told so, too: it takes what is Secure as it takes
 // everything else, and has the proofs to check.
 func (s *search) aggressive() (f found) {
-	budget := s.budget
-	if budget == nil {
-		budget = resolve.NewBudget(s.c.counters)
-	}
-	h := dnssec.NewHasher(&hashing{proof: budget.Proof(), c: s.c.counters})
+	h := s.c.hasher(s.budget)
 	for ch := range s.c.chains(place{s.in, s.denier}, s.now, h) {
 		if e := s.evidence(ch); e != nil {
 			if f = s.judged(ch, e); !f.nothing() {
@@ -31,6 +27,14 @@ func (s *search) aggressive() (f found) {
 		}
 	}
 	return f
+}
+
+// hasher hashes for one look-up, at a request's expense.
+func (c *Cache) hasher(b *resolve.Budget) *dnssec.Hasher {
+	if b == nil {
+		b = resolve.NewBudget(c.counters)
+	}
+	return dnssec.NewHasher(&hashing{proof: b.Proof(), c: c.counters})
 }
 
 // evidence is what a chain has to say about a name.

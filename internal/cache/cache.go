@@ -21,7 +21,7 @@ type Cache struct {
 	counters *limits.Counters
 	n        counts
 	cuts     cuts
-	gaps     *hints
+	gaps     [2]*hints // of zones with NSEC, with NSEC3
 	scans    sync.Pool // of *scan
 
 	mu    sync.Mutex
@@ -31,7 +31,7 @@ type Cache struct {
 
 // New is a closed cache; hits of limits are counted in c.
 func New(c *limits.Counters) *Cache {
-	cache := &Cache{counters: c, gaps: newHints(), fasts: map[*Fast]struct{}{}}
+	cache := &Cache{counters: c, gaps: [2]*hints{newHints(), newHints()}, fasts: map[*Fast]struct{}{}}
 	cache.resetTTLs()
 	return cache
 }

@@ -7,51 +7,70 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
 	"kresd/internal/ede"
+	"kresd/internal/limits"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
 
-// A gap is the names between two neighbours in a zone's chain of NSEC sets that have
-// one closest encloser. None of them exists, and all are denied by the same proofs: so
-// that one answer serves all, and the cached answer's way finds it with one search. In
-// the order of keys they stand side by side.
+// A gap is the names between two neighbours in a zone's chain that have one closest
+// encloser. None of them exists, and all are denied by the same proofs: so that one
+// answer serves all, and the cached answer's way finds it with one search. In a chain of
+// NSEC sets their keys stand side by side. In one of NSEC3 sets those are a gap whose
+// ancestors right below the apex have hashes between two neighbours: what random names
+// are.
 type gap struct {
-	zone dnsname.Name
+	zone   dnsname.Name
+	hashed bool
 	// The keys of its names lie strictly between low and high, and all begin with the
 	// key of the encloser; behind that of the zone. high is nil at the end of the zone.
+	// Of a chain of NSEC3 sets, low ends with the hash of the one's owner, high is the
+	// next.
 	low, high []byte
 	// encloser is how many octets of them are the encloser's key.
 	encloser int
 }
 
-// gapOf is the gap around a name that two NSEC sets of a zone, validated, show not to
+// gapOf is the gap around a name that sets of a zone's chain, validated, show not to
 // exist; ok is false where they do not, or were made for this question.
-func gapOf(zone, name dnsname.Name, proofs []resolve.Set) (g gap, ok bool) {
-	var sets []*wire.RRset
-	var covers dnssec.Link
+func gapOf(zone, name dnsname.Name, proofs []resolve.Set, h *dnssec.Hasher) (g gap, ok bool) {
+	links, sets := make([]dnssec.Link, len(proofs)), make([]*wire.RRset, len(proofs))
 	for i := range proofs {
 		s := &proofs[i]
-		l, ok := dnssec.NewLink(zone, &s.RRset)
-		if !ok || s.Type != wire.TypeNSEC || l.Minimal || !s.Rank.IsSecure() || s.Expanded() {
+		links[i], ok = dnssec.NewLink(zone, &s.RRset)
+		if !ok || s.Type != proofs[0].Type || links[i].Minimal || !s.Rank.IsSecure() || s.Expanded() {
 			return g, false
 		}
-		if l.Spans(name) {
-			covers = l
+		sets[i] = &s.RRset
+	}
+	if proofs[0].Type == wire.TypeNSEC3 {
+		name = name.Suffix(zone.Labels() + 1)
+	}
+	if p, err := h.Denials(zone, sets).NameError(name); p != dnssec.Proven || err != nil {
+		return g, false
+	}
+	for i := range links {
+		l := &links[i]
+		if l.Owner == "" && l.Covers(name, h) {
+			return hashedGap(zone, l)
 		}
-		sets = append(sets, &s.RRset)
+		if l.Owner != "" && l.Spans(name) {
+			return gapBetween(zone, l.Encloser(name), l), true
+		}
 	}
-	if covers.Owner == "" {
-		return g, false
-	}
-	if p, err := dnssec.NewDenials(zone, sets, nil).NameError(name); p != dnssec.Proven || err != nil {
-		return g, false
-	}
-	return gapBetween(zone, covers.Encloser(name), &covers), true
+	return g, false
+}
+
+// hashedGap is the gap of names right below the apex, or below those, in the range of a
+// link of hashes; not ok for one that costs listeners too much.
+func hashedGap(zone dnsname.Name, l *dnssec.Link) (g gap, ok bool) {
+	next := l.NextHash()
+	g = gap{zone: zone, hashed: true, low: append(appendChain(nil, l.Chain), l.Hash[:]...), high: next[:]}
+	return g, dnssec.HashBlocks(dnsname.MaxLen, l.Chain.Iterations, len(l.Chain.Salt)) <= limits.ListenerHash
 }
 
 // gapBetween is the gap of names right below an encloser, or below those, in the range
-// of a link.
+// of a link of names.
 func gapBetween(zone, encloser dnsname.Name, l *dnssec.Link) gap {
 	above := len(zone.AppendKey(nil))
 	g := gap{zone: zone, low: encloser.AppendKey(nil)}
@@ -79,9 +98,16 @@ func behind(key []byte) []byte {
 	return b
 }
 
-// has tells whether a name is in the gap, by its key behind the zone's.
+// has tells whether a name is in the gap of a chain of names, by its key behind the
+// zone's.
 func (g *gap) has(key []byte) bool {
 	return bytes.Compare(g.low, key) < 0 && (len(g.high) == 0 || bytes.Compare(key, g.high) < 0) && g.closer(key) > 0
+}
+
+// hasHash tells whether names are in the gap of a chain of hashes, by the hash of their
+// ancestor right below the apex.
+func (g *gap) hasHash(h []byte) bool {
+	return len(g.low) > len(h) && len(g.high) == len(h) && dnssec.Between(g.low[len(g.low)-len(h):], h, g.high)
 }
 
 // closer is how many octets of such a key are that of the next closer name: the one
@@ -97,7 +123,15 @@ func (g *gap) closer(key []byte) int {
 }
 
 // gaps begins the keys of the answers for gaps of the zone whose apex is the place.
-func (p place) gaps() []byte { return p.key(familyGap) }
+func (p place) gaps(hashed bool) []byte { return append(p.key(familyGap), kindOfGap(hashed)) }
+
+// kindOfGap tells the two kinds of gaps apart.
+func kindOfGap(hashed bool) byte {
+	if hashed {
+		return 1
+	}
+	return 0
+}
 
 // The body of an answer for a gap:
 //
@@ -148,7 +182,7 @@ func (t *stash) gap(req *resolve.Request, ttl uint32) (served bool) {
 		return false
 	}
 	zone := o.Authority[0].Owner
-	g, ok := gapOf(zone, req.Name, o.Authority[1:])
+	g, ok := gapOf(zone, req.Name, o.Authority[1:], t.c.hasher(req.Budget))
 	return ok && t.keepGap(&g, header{rank: req.Result.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}, o.Authority) &&
 		!t.knows(&g, req.Name)
 }
@@ -157,7 +191,7 @@ func (t *stash) gap(req *resolve.Request, ttl uint32) (served bool) {
 // that cannot be stored.
 func (t *stash) keepGap(g *gap, h header, authority []resolve.Set) (ok bool) {
 	d, ok := reply.MakeDenial(g.zone, authority)
-	key := append(t.at(g.zone).gaps(), g.low...)
+	key := append(t.at(g.zone).gaps(g.hashed), g.low...)
 	if !ok || len(key) > maxKey {
 		return false
 	}
@@ -169,7 +203,7 @@ func (t *stash) keepGap(g *gap, h header, authority []resolve.Set) (ok bool) {
 		t.c.n.answers.Add(1)
 		t.s.PutSince(t.seen, key, entry, nil)
 	}
-	t.c.gaps.add(t.in, g.zone.AppendKey(nil))
+	t.c.gaps[kindOfGap(g.hashed)].add(t.in, g.zone.AppendKey(nil))
 	return true
 }
 

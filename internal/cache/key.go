@@ -22,7 +22,8 @@ import (
 //	d  SOA of denials   nothing
 //	h  NSEC3        its chain (algorithm, iterations, salt), hash
 //	n  NSEC         its owner relative to the apex (dnsname.AppendKey)
-//	o  gap          where it begins, relative to the apex (gap.low)
+//	o  gap          0 and where it begins, relative to the apex (gap.low); 1, its chain
+//	                and the hash of an NSEC3 set's owner
 //	p  (before one of these) a partition, in 8 octets
 //
 // Denials lie under the apex of their zone in the order of its chain. There may be
@@ -132,10 +133,23 @@ func (p place) nsec(owner dnsname.Name) []byte {
 
 // chain begins the keys of all NSEC3 sets of a chain, in the zone whose apex is the
 // place.
-func (p place) chain(c dnssec.Chain) []byte {
-	key := append(p.key(familyNSEC3), hashSHA1)
-	key = binary.BigEndian.AppendUint16(key, c.Iterations)
+func (p place) chain(c dnssec.Chain) []byte { return appendChain(p.key(familyNSEC3), c) }
+
+// appendChain appends what tells chains of NSEC3 sets apart.
+func appendChain(key []byte, c dnssec.Chain) []byte {
+	key = binary.BigEndian.AppendUint16(append(key, hashSHA1), c.Iterations)
 	return append(append(key, byte(len(c.Salt))), c.Salt...)
+}
+
+// splitChain reads what appendChain appended, and returns how many octets that is; 0
+// for something else.
+func splitChain(key []byte) (iterations uint16, salt []byte, n int) {
+	const fixed = 4
+	if len(key) < fixed || key[0] != hashSHA1 || len(key) < fixed+int(key[3]) {
+		return 0, nil, 0
+	}
+	n = fixed + int(key[3])
+	return binary.BigEndian.Uint16(key[1:]), key[fixed:n], n
 }
 
 // hashSHA1 is the only hash algorithm of NSEC3 (RFC 5155, section 11).

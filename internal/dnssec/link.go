@@ -54,6 +54,9 @@ func NewLink(zone dnsname.Name, set *wire.RRset) (l Link, ok bool) {
 // Next is the next name of an NSEC set.
 func (l *Link) Next() dnsname.Name { return l.next }
 
+// NextHash is the next hash of an NSEC3 set.
+func (l *Link) NextHash() [20]byte { return l.span.next }
+
 // Spans tells whether the owner of an NSEC set is the name, or the name lies between
 // the owner and the next one in canonical order.
 func (l *Link) Spans(name dnsname.Name) bool {
@@ -78,6 +81,13 @@ func (l *Link) Owns(name dnsname.Name, h *Hasher) bool {
 	}
 	sum, err := h.Hash(l.Chain, name)
 	return err == nil && l.Hash == sum
+}
+
+// Covers tells whether the hash of a name lies strictly in the range of an NSEC3 set,
+// which does not opt out, as far as h may hash the name.
+func (l *Link) Covers(name dnsname.Name, h *Hasher) bool {
+	sum, err := h.Hash(l.Chain, name)
+	return err == nil && l.Owner == "" && l.span.covers(sum) && !l.span.optOut
 }
 
 // Delegates tells whether the owner is a zone cut, seen from above.

@@ -73,6 +73,7 @@ const (
 	RSAMaxExponent    = 1<<32 + 1
 	NSEC3Iterations   = 50 // above, a zone's denials are insecure (RFC 9276, section 3.2)
 	NSEC3PerResponse  = 8
+	ListenerHash      = 16 // blocks hashed by a listener's thread for one question
 	AggressiveHashes  = 16 // names hashed to look one up among known NSEC3 sets
 )
 

@@ -160,14 +160,23 @@ func TestValidatedDenialsAnswerLikeTheirZone(t *testing.T) {
 }
 
 // A flood of random names below a signed zone is answered by the listener's thread,
-// once their gap is known.
+// once their gaps are known.
 func TestAFloodBelowASignedZone(t *testing.T) {
-	internet, anchor := signedInternet(t, authority.Denial{})
+	for kind, d := range map[string]authority.Denial{"NSEC": {}, "NSEC3": {Kind: authority.NSEC3, Iterations: 2, Salt: "aabb"}} {
+		t.Run(kind, func(t *testing.T) { flood(t, d) })
+	}
+}
+
+func flood(t *testing.T, d authority.Denial) {
+	internet, anchor := signedInternet(t, d)
 	w := workerIn(t, internet)
 	if err := w.rules.anchors.Add(anchor); err != nil {
 		t.Fatal(err)
 	}
-	byDriver(t, w, shapes[2].message("mm.example.", dns.TypeA), someone)
+	byDriver(t, w, shapes[2].message("m.example.", dns.TypeA), someone)
+	for i := 0; d.Kind == authority.NSEC3 && i < 250; i++ { // until all gaps are known
+		byDriver(t, w, shapes[2].message(fmt.Sprintf("l%d.example.", i), dns.TypeA), someone)
+	}
 	flush(t, w)
 	s, err := w.newHandler().NewSession()
 	if err != nil {
