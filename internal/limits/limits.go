@@ -65,6 +65,7 @@ const (
 	MaxKeysSameTag    = 2  // keys of a zone with one tag and algorithm
 	MaxKeysPerSet     = 20 // DNSKEY records of a zone
 	MaxDSPerZone      = 8
+	NegativeTrial     = time.Minute // between two tries to do without a negative anchor
 	BootstrapFile     = 256 << 10
 	BootstrapTime     = 30 * time.Second
 	AnchorChecks      = 32 // of signatures, for one look at the keys of a zone that are trusted

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -150,15 +151,32 @@ func (s *Snapshot) Owners() []dnsname.Name {
 	return slices.SortedFunc(maps.Keys(s.Sets), dnsname.Compare)
 }
 
-// Summary is a set in words, a line for each key.
-func (k *KeySet) Summary() string {
-	text := k.Owner.String()
+// Brief is a set in a few words: its zone, the tags of the keys that are trusted,
+// where they came from.
+func (k *KeySet) Brief() string {
+	var tags []string
+	for i := range k.Keys {
+		if tag := fmt.Sprint(k.Keys[i].Tag); k.Keys[i].State.Trusted() && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	return fmt.Sprintf("%s (%s%s)", k.Owner, strings.Join(tags, ", "), k.source())
+}
+
+// source is where a set came from, with a blank ahead; "" for what a script gave.
+func (k *KeySet) source() string {
 	switch {
 	case k.File != "":
-		text += " from " + k.File
+		return " from " + k.File
 	case k.Equal(Builtin()):
-		text += " built in"
+		return " built in"
 	}
+	return ""
+}
+
+// Summary is a set in words, a line for each key.
+func (k *KeySet) Summary() string {
+	text := k.Owner.String() + k.source()
 	for i := range k.Keys {
 		key := &k.Keys[i]
 		kind := "DS"

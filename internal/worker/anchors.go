@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"kresd/internal/clock"
@@ -54,6 +55,22 @@ func (a *anchors) tell(set *trustanchor.KeySet) {
 	if set.Trusted() == 0 {
 		a.log.Warn(fmt.Sprintf("no key in %s is trusted: nothing is validated for %s by it", set.File, set.Owner))
 	}
+}
+
+// announce says from what answers are validated.
+func (a *anchors) announce(log *logging.Logger) {
+	s := a.Snapshot()
+	var zones []string
+	for _, owner := range s.Owners() {
+		if set := s.Sets[owner]; set.Trusted() > 0 {
+			zones = append(zones, set.Brief())
+		}
+	}
+	if len(zones) == 0 {
+		log.Warn("answers are not validated by DNSSEC: there are no trust anchors")
+		return
+	}
+	log.Notice("answers are validated from the keys of " + strings.Join(zones, ", "))
 }
 
 // bootstrap fetches the first anchors of the root for a key file. Of several workers

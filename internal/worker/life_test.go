@@ -145,7 +145,7 @@ func TestAWorkersWholeLife(t *testing.T) {
 	if _, err := os.Stat(l.socket); err == nil {
 		t.Error("the control socket is still there")
 	}
-	for _, line := range []string{fmt.Sprintf("listening on %s@%d", at.Addr(), at.Port()), "cache of 100 MB in " + l.dir, "not validated"} {
+	for _, line := range []string{fmt.Sprintf("listening on %s@%d", at.Addr(), at.Port()), "cache of 100 MB in " + l.dir, "answers are validated from the keys of . (20326, 38696 built in)"} {
 		if !strings.Contains(l.log.String(), line) {
 			t.Errorf("the log has no %q:\n%s", line, l.log)
 		}

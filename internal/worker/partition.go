@@ -6,14 +6,18 @@ import (
 
 	"kresd/internal/resolve"
 	"kresd/internal/roothints"
+	"kresd/internal/trustanchor"
 	"kresd/internal/zonecut"
 )
 
 // partitions are those of the present configuration. They are made anew for each
 // request and each batch of questions, from numbers that whoever changes a part of
 // the configuration keeps ready: nobody has to be told of a change.
-func (w *Worker) partitions() resolve.Partitions {
-	data := resolve.Partition(0).With(w.roots.fingerprint.Load()).With(w.rules.anchors.Snapshot().Fingerprint())
+func (w *Worker) partitions() resolve.Partitions { return w.partitionsBy(w.rules.anchors.Snapshot()) }
+
+// partitionsBy are those of the present configuration with certain anchors.
+func (w *Worker) partitionsBy(anchors *trustanchor.Snapshot) resolve.Partitions {
+	data := resolve.Partition(0).With(w.roots.fingerprint.Load()).With(anchors.Fingerprint())
 	p := resolve.Partitions{Data: data, Answers: w.chain.Snapshot().Shape(data.With(w.rules.fingerprint.Load()))}
 	v4, v6 := w.settings.Outgoing()
 	for _, a := range [...]netip.Addr{v4, v6} { // what one address reaches another may not

@@ -334,5 +334,5 @@ func (w *Worker) announce() {
 	if w.storage.IsOpen() {
 		w.log.Notice(fmt.Sprintf("cache of %s in %s", sizeText(w.storage.Size()), w.storage.where()))
 	}
-	w.log.Notice("answers are not validated by DNSSEC in this version")
+	w.rules.anchors.announce(w.log)
 }

@@ -14,6 +14,7 @@ func (w *Worker) background() {
 	w.group.Go("cache collector", func() { w.storage.collect(w.ctx) })
 	w.group.Go("roster", w.followRoster)
 	w.group.Go("custody", w.custody.run)
+	(&negatives{store: w.rules.anchors.Store, clock: w.clock, log: w.rules.anchors.log, tasks: w.group, sound: w.sound}).start()
 	if every := w.o.Notify.WatchdogInterval(); every > 0 {
 		w.group.Go("watchdog", func() { w.feedWatchdog(every / 2) })
 	}

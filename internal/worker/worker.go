@@ -143,7 +143,11 @@ func (w *Worker) newUpstream() (*upstream.Exchanger, error) {
 // newDriver makes what resolves, with the layers of the modules that are loaded
 // when a request begins.
 func (w *Worker) newDriver(explore bool) *resolve.Driver {
-	return resolve.NewDriver(resolve.Config{
+	return resolve.NewDriver(w.driverConfig(explore))
+}
+
+func (w *Worker) driverConfig(explore bool) resolve.Config {
+	return resolve.Config{
 		Layers:     func() []*resolve.Layer { return w.chain.Snapshot().Layers },
 		Exchanger:  w.upstream,
 		Cuts:       w.cache,
@@ -157,7 +161,7 @@ func (w *Worker) newDriver(explore bool) *resolve.Driver {
 		},
 		Context: w.ctx,
 		Explore: explore,
-	})
+	}
 }
 
 // resolve resolves a request of the worker's own, or of a module's, and fills in its
