@@ -15,8 +15,9 @@ func (a *answer) refused() resolve.Outcome {
 	case wire.RcodeFormErr, wire.RcodeNotImp, wire.RcodeServFail:
 		doubtful := !q.Server.NoEDNS && (!a.msg.HasEDNS || a.msg.Rcode == wire.RcodeFormErr)
 		if doubtful && (a.msg.Rcode != wire.RcodeServFail || q.Asked == q.Question) {
-			q.RetryWithoutEDNS()
-			return resolve.Outcome{}
+			if q.RetryWithoutEDNS() {
+				return resolve.Outcome{}
+			}
 		}
 	case wire.RcodeRefused: // by the operator's own server: the client is told, if none does better
 		if q.Forwards() && q.Options.Stub {

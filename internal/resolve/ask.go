@@ -14,7 +14,7 @@ func (s *solver) ask(q *Query) error {
 	if !q.run.ns.filled {
 		s.fill(q)
 	}
-	if r, ok := q.run.late.poll(); ok { // while something else was looked up
+	if r, ok := s.answeredLate(q); ok { // while something else was looked up
 		return s.answered(q, r.attempt, r.reply)
 	}
 	s.hear(q)
@@ -25,6 +25,9 @@ func (s *solver) ask(q *Query) error {
 		return nil
 	}
 	if q.run.sends >= limits.MaxUpstreamPerFetch {
+		if s.await(q) || s.r.ctx.Err() != nil {
+			return nil
+		}
 		s.cfg.Counters.Hit(limits.UpstreamPerFetch)
 		return s.gaveUp(q)
 	}
@@ -40,7 +43,7 @@ func (s *solver) ask(q *Query) error {
 		return s.moreServers(q)
 	}
 	if s.isHurried(q) {
-		c.Timeout = min(c.Timeout, limits.UDPHurry)
+		c.Timeout, c.Hurried = min(c.Timeout, limits.UDPHurry), true
 	}
 	waited, err := s.queue(q)
 	if err != nil {
@@ -121,7 +124,7 @@ func (s *solver) awaitBeside(q *Query) error {
 	case sub := <-q.run.beside.got:
 		s.heard(q, sub)
 	case r := <-late.got:
-		if late.open--; r.err == nil {
+		if late.open--; !s.cameToNothing(q, r) {
 			return s.answered(q, r.attempt, r.reply)
 		}
 	case <-timer.C:

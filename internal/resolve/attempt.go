@@ -28,10 +28,31 @@ func (s *solver) await(q *Query) (answered bool) {
 		defer end()
 	}
 	r, ok := q.run.late.wait(ctx)
+	for ok && s.cameToNothing(q, r) {
+		r, ok = q.run.late.wait(ctx)
+	}
 	if ok {
 		s.answered(q, r.attempt, r.reply)
 	}
 	return ok || hurried && q.run.late.open > 0
+}
+
+// answeredLate is an answer to an attempt before the present one, if one has come.
+func (s *solver) answeredLate(q *Query) (r lateReply, ok bool) {
+	r, ok = q.run.late.poll()
+	for ok && s.cameToNothing(q, r) {
+		r, ok = q.run.late.poll()
+	}
+	return r, ok
+}
+
+// cameToNothing judges an attempt that has ended late. What was to be learnt of a server
+// by its silence over UDP was learnt when its time was over.
+func (s *solver) cameToNothing(q *Query, r lateReply) bool {
+	if r.err != nil && r.reply.TCP && s.r.ctx.Err() == nil && !errors.Is(r.err, ErrBudget) && !errors.Is(r.err, ErrLocal) {
+		s.withoutTCP(q, r.choice)
+	}
+	return r.err != nil
 }
 
 // want says among which servers to choose for q.
@@ -94,11 +115,11 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	if s.r.work.beside.Load() == 0 { // an exchange may send more than once, as over TCP too
 		q.run.sends += max(s.r.Budget.Sent()-sent-1, 0)
 	}
-	earlier, ok := q.run.late.finish()
-	switch {
-	case err == nil:
+	q.run.late.finish()
+	if err == nil {
 		return s.answered(q, a, reply)
-	case ok:
+	}
+	if earlier, ok := s.answeredLate(q); ok {
 		return s.answered(q, earlier.attempt, earlier.reply)
 	}
 	return s.unanswered(q, c, reply, err)
@@ -130,7 +151,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
 	return Exchange{
 		Server: to, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
-		Timeout: c.Timeout, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
+		Timeout: c.Timeout, Hurry: c.Hurried, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
 	}
 }
 
@@ -157,6 +178,8 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 	}
 	_, sourceless := noSource(err)
 	switch {
+	case LimitOf(err) == limits.TCPConnsRequest: // another server may do without
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	case errors.Is(err, ErrBudget):
 		return err
 	case s.r.ctx.Err() != nil:
@@ -169,8 +192,13 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		q.run.tried.Busy(c.Endpoint)
 	case errors.Is(err, ErrLocal):
 		return s.noSocket(q)
+	case reply.TCP && errors.Is(err, ErrOverdue):
+		q.run.tried.Overdue(c.NS, c.Endpoint)
 	case reply.TCP:
 		s.withoutTCP(q, c)
+	case reply.Nonsense != NoNonsense:
+		s.cfg.Servers.TimedOut(c.Endpoint)
+		q.run.tried.Nonsense(c.NS, c.Endpoint, reply.Nonsense == NonsenseByTCP)
 	case errors.Is(err, ErrTimeout):
 		s.timedOut(q, c)
 	case errors.Is(err, ErrUnreachable):

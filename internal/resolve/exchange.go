@@ -39,8 +39,12 @@ type Exchange struct {
 	CD bool
 	// RD is set towards forwarders only.
 	RD bool
-	// Timeout is how long one UDP attempt may take.
+	// Timeout is how long one UDP attempt may take. What TCP is needed for may take
+	// twice as long once more, for it needs two round trips.
 	Timeout time.Duration
+	// Hurry tells that Timeout is for all that is done, with TCP: many others may have to
+	// be asked. It matters only with Late.
+	Hurry bool
 	// Queue tells to wait for a place where as many questions wait for the server
 	// as may; else that is ErrBusy at once.
 	Queue bool
@@ -53,14 +57,15 @@ type Exchange struct {
 	// one goroutine at a time, and never after Exchange has returned. nil: nobody
 	// reads.
 	Tell func(Step)
-	// Late takes the answer if it comes after Timeout. It may be nil.
+	// Late takes the answer if it comes later, be it by UDP or by TCP. It may be nil; what
+	// asks by TCP then takes the time that connections may take.
 	Late Late
 }
 
-// Late waits for answers that come after their Timeout. A server that has become
+// Late waits for answers that come after their time. A server that has become
 // slow answers all the same, often before another try is answered.
 type Late interface {
-	// Overdue is called when a Timeout is over, before Exchange returns. The
+	// Overdue is called when the time is over, before Exchange returns. The
 	// Exchanger goes on waiting until ctx ends and no longer than d, and then calls
 	// done, once, from a goroutine of its own: with a Reply that is as good as if it
 	// had come in time, or with an error.
@@ -75,8 +80,11 @@ type Reply struct {
 	// connection is not part of it.
 	RTT time.Duration
 	// TCP tells that the answer came over a connection; after a failure, that it was
-	// TCP that failed, and UDP may do.
+	// TCP that failed, or that is waited for (ErrOverdue), and UDP may do.
 	TCP bool
+	// Nonsense tells of a failure that datagrams came from the server's address, and none
+	// was the answer: the server's own nonsense, or a forger's.
+	Nonsense Nonsense
 	// CaseLost tells that the server does not echo the letter case of questions:
 	// ask it with NoCase from now on.
 	CaseLost bool
@@ -91,6 +99,18 @@ type Reply struct {
 // A step may point to what the request is still working with. It is valid until
 // Tell returns.
 type Step interface{ step() }
+
+// Nonsense is what came instead of an answer.
+type Nonsense uint8
+
+const (
+	// NoNonsense: nothing came.
+	NoNonsense Nonsense = iota
+	// NonsenseByUDP may be forged.
+	NonsenseByUDP
+	// NonsenseByTCP is the server's.
+	NonsenseByTCP
+)
 
 // Failures of an Exchange.
 var (
@@ -286,19 +306,17 @@ func (l *late) begin(ctx context.Context, a attempt) context.Context {
 	return ctx
 }
 
-// finish ends what begin started, and returns the answer to an earlier attempt if
-// one came.
-func (l *late) finish() (r lateReply, ok bool) {
+// finish ends what begin started.
+func (l *late) finish() {
 	if l.open == 0 {
-		return r, false
+		return
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.interrupt != nil {
 		l.interrupt()
 		l.interrupt = nil
 	}
-	l.mu.Unlock()
-	return l.poll()
 }
 
 // Overdue implements Late.
@@ -328,36 +346,32 @@ func (l *late) tell(got chan lateReply, r lateReply) {
 	}
 }
 
-// poll returns an answer that has come late, if there is one.
+// poll returns an attempt that has ended, if there is one.
 func (l *late) poll() (r lateReply, ok bool) {
-	for l.open > 0 {
-		select {
-		case r = <-l.got:
-			l.open--
-			if r.err == nil {
-				return r, true
-			}
-		default:
-			return r, false
-		}
+	if l.open == 0 {
+		return r, false
 	}
-	return r, false
+	select {
+	case r = <-l.got:
+		l.open--
+		return r, true
+	default:
+		return r, false
+	}
 }
 
-// wait returns the next answer that comes late; none comes when ok is false.
+// wait returns the next attempt that ends; none does when ok is false.
 func (l *late) wait(ctx context.Context) (r lateReply, ok bool) {
-	for l.open > 0 {
-		select {
-		case r = <-l.got:
-			l.open--
-			if r.err == nil {
-				return r, true
-			}
-		case <-ctx.Done():
-			return r, false
-		}
+	if l.open == 0 {
+		return r, false
 	}
-	return r, false
+	select {
+	case r = <-l.got:
+		l.open--
+		return r, true
+	case <-ctx.Done():
+		return r, false
+	}
 }
 
 // close waits for nothing more.

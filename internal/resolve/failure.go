@@ -298,6 +298,8 @@ func (s *solver) gaveUp(q *Query) error {
 	switch {
 	case v.sourceless > 0: // whatever others did: these may be good
 		e.err, e.text = v.source, v.source.Error()
+	case v.over > 0 && v.limit == limits.TCPConnsRequest:
+		e.err, e.text = Over(v.limit, ErrNoServer), "the servers of "+q.Cut.Name.String()+" would take more connections than a question may have"
 	case v.over > 0:
 		e.err, e.text = Over(v.limit, ErrTooDear), "an answer of a server of "+q.Cut.Name.String()+" costs too much to be read"
 	case v.lame > v.wrong && q.Forwards():

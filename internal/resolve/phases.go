@@ -237,13 +237,16 @@ func (s *solver) useless(q *Query) error {
 		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
 	}
 	q.run.faults.useless(q.Server.Addr, q.run.msg.Rcode)
+	if q.run.retry.plain == q.Server.Addr {
+		q.run.retry.vain++
+	}
+	if s.wilful(q) {
+		q.run.refusals++
+	}
 	if !q.HoldsBack() {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Endpoint)
 	}
 	s.reject(q)
-	if q.run.msg.Rcode == wire.RcodeRefused {
-		q.run.refusals++
-	}
 	if q.run.useless >= limits.UselessPerZone || q.run.refusals >= limits.RefusalsPerZone {
 		s.cfg.Counters.Hit(limits.UselessServers)
 		if s.r.Tell != nil {
@@ -258,7 +261,7 @@ func (s *solver) useless(q *Query) error {
 // reject goes without the server that answered.
 func (s *solver) reject(q *Query) {
 	q.run.lame = true
-	q.run.tried.Reject(q.run.ns.asked, q.Server.Endpoint)
+	q.run.tried.Useless(q.run.ns.asked, q.Server.Endpoint)
 	q.Outcome = Outcome{}
 	q.run.useless++
 }
@@ -278,6 +281,14 @@ func (s *solver) refused(q *Query, why *Failure) error {
 	}
 	q.enter(phaseAsk)
 	return nil
+}
+
+// wilful tells whether the answer is a refusal that makes it futile to ask many others:
+// of a server that calls itself an authority for the name, for the zone's others have
+// the same policy, or of one that was known to be of no use. Other refusals come from
+// servers that were never told of the zone.
+func (s *solver) wilful(q *Query) bool {
+	return q.run.msg.Rcode == wire.RcodeRefused && (q.run.msg.AA() || s.cfg.Servers.KnownLame(q.Cut.Name, q.Server.Endpoint))
 }
 
 // gluedHere ends the look-up of a name server's address at a referral that

@@ -166,6 +166,8 @@ type retry struct {
 	// again is a server to be asked once more, and plain one that is asked without
 	// EDNS.
 	again, plain netip.AddrPort
+	// vain counts the servers that were of no use without EDNS either.
+	vain int
 	// insisted tells that a server that failed was asked once more, for want of another.
 	insisted bool
 	// reserve is an outcome that nobody vouches for; it is taken when no server has a
@@ -175,9 +177,14 @@ type retry struct {
 	refused *Failure
 }
 
-// RetryWithoutEDNS has the server that answered asked once more, without EDNS.
-func (q *Query) RetryWithoutEDNS() {
+// RetryWithoutEDNS has the server that answered asked once more, without EDNS. It refuses
+// where that was in vain for several others of the zone: then EDNS is not the trouble.
+func (q *Query) RetryWithoutEDNS() bool {
+	if q.run.retry.vain >= limits.FailuresInRow {
+		return false
+	}
 	q.run.retry.again, q.run.retry.plain = q.Server.Addr, q.Server.Addr
+	return true
 }
 
 // HoldBack keeps an outcome of the server that answered in reserve: it is taken when
@@ -221,7 +228,7 @@ type progress struct {
 	fresh, reparented bool
 	lame              bool   // some server of the cut answered, uselessly
 	useless           int    // how many did
-	refusals          int    // and how many of these with REFUSED
+	refusals          int    // and how many of these refuse wilfully
 	refusedBy         int    // how many answered what is not believed
 	noSocket          bool   // ErrLocal happened once
 	faults            faults // of servers
@@ -255,7 +262,7 @@ func (q *Query) moveTo(cut *zonecut.Cut) {
 	q.run.quit()
 	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame = false
-	q.run.retry.timeouts, q.run.retry.reserve = 0, nil
+	q.run.retry.timeouts, q.run.retry.vain, q.run.retry.reserve = 0, 0, nil
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 }

@@ -97,11 +97,16 @@ func TestStories(t *testing.T) {
 		{"one of two servers fails", twoServers, play("192.0.2.1", authority.Rcode(dns.RcodeServerFailure)), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
 		{"one of two servers is silent", twoServers, play("192.0.2.1", authority.Drop()), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
 		{"one of two servers is lame", twoServers, play("192.0.2.1", authority.Lame()), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
-		{"ten servers refuse", manyServers(10), func(w *world) {
+		{"ten authorities refuse", manyServers(10), func(w *world) {
+			for i := range 10 {
+				w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Rcode(dns.RcodeRefused), func(x *authority.Exchange) { x.Reply.Authoritative = true })
+			}
+		}, "www.example.com.", "A", "SERVFAIL", 2 + limits.RefusalsPerZone},
+		{"ten servers that do not know the zone refuse", manyServers(10), func(w *world) {
 			for i := range 10 {
 				w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Rcode(dns.RcodeRefused))
 			}
-		}, "www.example.com.", "A", "SERVFAIL", 2 + limits.RefusalsPerZone},
+		}, "www.example.com.", "A", "SERVFAIL", 2 + 10},
 		{"both servers are lame", twoServers, func(w *world) {
 			w.net.Host("192.0.2.1").Play(authority.Lame())
 			w.net.Host("192.0.2.2").Play(authority.Lame())

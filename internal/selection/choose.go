@@ -32,6 +32,8 @@ type Choice struct {
 	// Endpoint is where the server is asked and how it must be spoken to.
 	zonecut.Endpoint
 	Timeout time.Duration
+	// Hurried tells that Timeout is short because many others are to have their turn.
+	Hurried bool
 	Cannot  Ability
 	// Tries is how often the query has asked the server in vain.
 	Tries int
@@ -73,7 +75,7 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 	if best[0].class == silent && !w.AskDead {
 		return s.probe(w, best)
 	}
-	return s.shortened(w, s.pick(best), len(best), len(all)), true
+	return s.shortened(w, s.pick(best), untried(best), len(all)), true
 }
 
 // shortened is the choice of c with less time to wait, if nothing is known of c and
@@ -84,15 +86,26 @@ func (s *Selector) Choose(w Want) (c Choice, ok bool) {
 //
 // When one server has been in trouble and many are left of which nothing is known,
 // each of them is waited for only so long that all have their turn soon: all but one
-// may be dead.
-func (s *Selector) shortened(w Want, c candidate, equals, all int) Choice {
-	if w.Tried.Any() && c.Tries == 0 && !c.Known && equals > 1 && !w.Crowded {
-		c.Timeout = min(c.Timeout, max(limits.UDPRound/time.Duration(all), limits.UDPMinTimeout))
+// may be dead. When several have been, that holds for those that were good before, too.
+func (s *Selector) shortened(w Want, c candidate, untried, all int) Choice {
+	trouble := w.Tried.Any() && !c.Known || w.Tried.many()
+	if c.Hurried = trouble && c.Tries == 0 && untried > 1 && !w.Crowded; c.Hurried {
+		c.Timeout = min(c.Timeout, limits.UDPRound/time.Duration(all))
 	}
-	if expected := s.firstAnswers.timeout(); !c.Known && equals > 1 && expected > 0 && !w.Tried.Any() {
+	if expected := s.firstAnswers.timeout(); !c.Known && untried > 1 && expected > 0 && !w.Tried.Any() {
 		c.Timeout = min(c.Timeout, max(expected, limits.UDPHurry))
 	}
 	return c.Choice
+}
+
+// untried is how many of these the query has not asked in vain.
+func untried(cs []candidate) (n int) {
+	for i := range cs {
+		if cs[i].Tries == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // candidates are the addresses that may be asked at all.
@@ -118,6 +131,12 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts int, now time.Duration) candidate {
 	h := s.known().Load(keyOf(e)).faded(now)
 	c := candidate{fresh: !h.Known() && h.Timeouts == 0, score: h.score(now) + h.spent(timeouts)}
+	switch {
+	case timeouts == 0 && w.Tried.inTrouble(ns):
+		c.score += 2 * near // what is as good and belongs to another name server comes first
+	case timeouts > 0 && w.Tried.many():
+		c.score += limits.UDPMaxTimeout // all others come first
+	}
 	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known(), Tries: timeouts}
 	c.Confirm = e.Peer.Plain() && h.unconfirmed(now)
 	// The last attempt tries TCP where UDP is usual, once in a query: a dead server
@@ -255,9 +274,9 @@ func (s *Selector) oneOf(cs []candidate, wanted func(candidate) bool) int {
 }
 
 // probe spends one question on a server that is believed dead, if none was
-// spent on it lately. A query gets one such try.
+// spent on it lately. A query gets one such try, at last where others are of no use.
 func (s *Selector) probe(w Want, dead []candidate) (Choice, bool) {
-	if w.Tried.Any() {
+	if w.Tried.probed {
 		return Choice{}, false
 	}
 	start := s.Intn(len(dead))
@@ -265,6 +284,7 @@ func (s *Selector) probe(w Want, dead []candidate) (Choice, bool) {
 	for i := range dead {
 		c := dead[(start+i)%len(dead)]
 		if s.known().Update(keyOf(c.Endpoint), Event{kind: probed, now: now}) {
+			w.Tried.probed = true
 			return c.Choice, true
 		}
 	}

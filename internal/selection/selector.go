@@ -150,6 +150,11 @@ func (s *Selector) Lame(zone dnsname.Name, e zonecut.Endpoint) {
 	s.anyLame.Store(int64(until))
 }
 
+// KnownLame tells whether a server was found to be of no use for zone a while ago.
+func (s *Selector) KnownLame(zone dnsname.Name, e zonecut.Endpoint) bool {
+	return s.isLame(zone, e, s.now())
+}
+
 // Learn reports what a server cannot do.
 func (s *Selector) Learn(e zonecut.Endpoint, a Ability) {
 	s.known().Update(keyOf(e), Event{kind: learnt, now: s.now(), ability: a})

@@ -11,8 +11,9 @@ import (
 type Tried struct {
 	hosts []triedServer
 	ns    []triedName
-	// resorted tells that TCP was tried where UDP brought nothing.
-	resorted bool
+	// resorted tells that TCP was tried where UDP brought nothing; probed that a server
+	// was asked that is believed dead.
+	resorted, probed bool
 }
 
 type triedServer struct {
@@ -20,6 +21,8 @@ type triedServer struct {
 	timeouts int
 	rejected bool
 	busy     bool
+	overdue  bool // its answer by TCP is waited for
+	nonsense bool // it has answered with nonsense
 }
 
 // triedName counts the failures in a row of one name server, at all its addresses.
@@ -34,12 +37,29 @@ func (t *Tried) TimedOut(ns dnsname.Name, e zonecut.Endpoint) {
 	t.server(ns).failures++
 }
 
+// Overdue notes that an answer of e by TCP takes long and is waited for, so that e is
+// not asked again meanwhile.
+func (t *Tried) Overdue(ns dnsname.Name, e zonecut.Endpoint) {
+	t.host(e).overdue = true
+	t.server(ns).failures++
+}
+
+// Nonsense notes that nonsense came from the address of e, which belongs to name server
+// ns. The second time, or if it is surely the server's own, e is of no use.
+func (t *Tried) Nonsense(ns dnsname.Name, e zonecut.Endpoint, sure bool) {
+	h := t.host(e)
+	h.timeouts++
+	h.rejected = h.rejected || sure || h.nonsense
+	h.nonsense = true
+	t.server(ns).failures++
+}
+
 // Answered notes that e, which belongs to name server ns, answers after all: the next
 // question to it may take as many tries as the first one.
 func (t *Tried) Answered(ns dnsname.Name, e zonecut.Endpoint) {
 	for i := range t.hosts {
 		if t.hosts[i].server == e {
-			t.hosts[i].timeouts = 0
+			t.hosts[i].timeouts, t.hosts[i].overdue, t.hosts[i].nonsense = 0, false, false
 			t.server(ns).failures = 0
 		}
 	}
@@ -67,6 +87,13 @@ func (t *Tried) Reject(ns dnsname.Name, e zonecut.Endpoint) {
 	t.server(ns).failures++
 }
 
+// Useless is Reject because of an answer. Other addresses of the name server will hardly
+// say anything else, and come after those of others.
+func (t *Tried) Useless(ns dnsname.Name, e zonecut.Endpoint) {
+	t.Reject(ns, e)
+	t.server(ns).failures += limits.FailuresInRow
+}
+
 func (t *Tried) host(e zonecut.Endpoint) *triedServer {
 	for i := range t.hosts {
 		if t.hosts[i].server == e {
@@ -91,7 +118,7 @@ func (t *Tried) server(ns dnsname.Name) *triedName {
 func (t *Tried) timeouts(e zonecut.Endpoint) (n int, ok bool) {
 	for i := range t.hosts {
 		if h := &t.hosts[i]; h.server == e {
-			return h.timeouts, !h.rejected && !h.busy && h.timeouts <= limits.RetriesPerServer
+			return h.timeouts, !h.rejected && !h.busy && !h.overdue && h.timeouts <= limits.RetriesPerServer
 		}
 	}
 	return 0, true
@@ -99,17 +126,34 @@ func (t *Tried) timeouts(e zonecut.Endpoint) (n int, ok bool) {
 
 // failing tells whether ns failed so often that another name server's turn has
 // come.
-func (t *Tried) failing(ns dnsname.Name) bool {
+func (t *Tried) failing(ns dnsname.Name) bool { return t.failures(ns) >= limits.FailuresInRow }
+
+// inTrouble tells whether ns has failed.
+func (t *Tried) inTrouble(ns dnsname.Name) bool { return t.failures(ns) > 0 }
+
+func (t *Tried) failures(ns dnsname.Name) int {
 	for i := range t.ns {
 		if t.ns[i].name == ns {
-			return t.ns[i].failures >= limits.FailuresInRow
+			return t.ns[i].failures
 		}
 	}
-	return false
+	return 0
+}
+
+// many tells whether so many servers are in trouble that one can hardly hope for a
+// certain one of the others.
+func (t *Tried) many() bool {
+	n := 0
+	for i := range t.hosts {
+		if h := &t.hosts[i]; h.timeouts > 0 || h.rejected || h.overdue {
+			n++
+		}
+	}
+	return n >= limits.FailuresInRow
 }
 
 // Any tells whether anything was tried.
 func (t *Tried) Any() bool { return len(t.hosts) > 0 }
 
 // Reset forgets all, but keeps the memory for it.
-func (t *Tried) Reset() { t.hosts, t.ns, t.resorted = t.hosts[:0], t.ns[:0], false }
+func (t *Tried) Reset() { t.hosts, t.ns, t.resorted, t.probed = t.hosts[:0], t.ns[:0], false, false }

@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 )
 
@@ -37,7 +39,9 @@ func strict(x *resolve.Exchange) requirements {
 //   - a good answer over TCP ends the confirmation;
 //   - a good answer over UDP is kept until TCP fails or takes too long, which is twice
 //     as long as the answer over UDP is waited for: TCP needs two round trips;
-//   - when TCP has failed, the question over UDP has the rest of its time.
+//   - when TCP has failed, the question over UDP has the rest of its time;
+//   - when the time is over, all that has not answered yet may be waited for as a late
+//     answer (keep), but not for as long as silence: nonsense promises little.
 type confirmation struct {
 	e *Exchanger
 	a *udpQuery
@@ -45,38 +49,48 @@ type confirmation struct {
 
 	end    time.Duration // when the wait for UDP ends
 	tcp    chan tcpReply // nil: TCP was not asked, or has failed
+	leash  *leash        // of TCP; nil: it was not asked
 	failed tcpReply      // how TCP failed
 	until  time.Duration // when the wait ends as things stand
+	last   time.Duration // when TCP is given up that alone has the whole answer; 0: its own limits end that
+
+	late bool // others have been asked meanwhile
 
 	good  resolve.Reply // the good answer over UDP; without Msg: there is none yet
 	lost  match         // caseLost, cookieLost or badCookie, if such an answer came
 	whole bool          // UDP said that only TCP has the whole answer
 }
 
-// tcpReply is what came of TCP.
-type tcpReply struct {
-	reply resolve.Reply
-	err   error
-}
-
-// confirm asks over TCP too, after a datagram of match v, and goes on waiting at the
-// UDP socket of a until end. When it returns caseLost, cookieLost or badCookie, there
-// was no better answer than one of that kind.
-func (e *Exchanger) confirm(ctx context.Context, a *udpQuery, x *resolve.Exchange, must requirements, first resolve.Reply, v match, end time.Duration) (resolve.Reply, match, error) {
+// confirm begins a confirmation: it asks over TCP too, after a datagram of match v. The
+// question over UDP has its time until end. The caller closes what it gets.
+func (e *Exchanger) confirm(ctx context.Context, a *udpQuery, x *resolve.Exchange, must requirements, first resolve.Reply, v match, end time.Duration) *confirmation {
 	asked := *x // a copy for the heap; the questions that need no confirmation keep x on the stack
+	end = min(end, a.sent+limits.NonsenseTime)
 	d := &confirmation{e: e, a: a, x: &asked, end: end, until: end}
 	d.note(first, v)
 	if asked.Tell != nil {
 		d.tellFirst(v, must)
 	}
 	if !must.udpOnly {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
 		d.askTCP(ctx, must.mixedCase)
 	}
 	growBuffer(a.fd)
 	a.junk = 0
 	a.wake() // there may be more to read already
+	return d
+}
+
+// close ends what is still asked over TCP.
+func (d *confirmation) close() {
+	if d.leash != nil {
+		d.leash.close()
+	}
+}
+
+// run waits for the result. With caseLost, cookieLost or badCookie, there was no better
+// answer than one of that kind.
+func (d *confirmation) run(ctx context.Context) (resolve.Reply, match, error) {
+	a, e := d.a, d.e
 	d.wait()
 	for {
 		if e.closed.Load() {
@@ -101,19 +115,43 @@ func (e *Exchanger) confirm(ctx context.Context, a *udpQuery, x *resolve.Exchang
 	}
 }
 
-// askTCP begins to ask over TCP.
-func (d *confirmation) askTCP(ctx context.Context, mixedCase bool) {
-	got := make(chan tcpReply, 1)
-	d.tcp, d.until = got, d.e.clock.Mono()+2*waitTime(d.x.Timeout)
-	d.e.group.Go("tcp beside udp", func() {
-		r := tcpReply{err: ErrClosed} // what a panic leaves
-		defer func() { got <- r }()
-		r.reply, r.err = d.e.askConnected(ctx, d.x, mixedCase)
-	})
+// goOn is run for a late answer, where others have been asked meanwhile.
+func (d *confirmation) goOn(ctx context.Context, limit time.Duration) (resolve.Reply, match, error) {
+	now := d.e.clock.Mono()
+	d.late = true
+	d.end = max(d.a.sent+limits.NonsenseLate, now+limits.UDPFirstTimeout) // TCP may have been asked just now
+	d.until, d.last = d.end, now+limit
+	return d.run(ctx)
 }
 
+// askTCP begins to ask over TCP.
+func (d *confirmation) askTCP(ctx context.Context, mixedCase bool) {
+	d.leash = newLeash(ctx)
+	most := limits.NonsenseLate
+	if d.mayBeLate() {
+		most = limits.NonsenseTime
+	}
+	d.until = max(min(d.e.clock.Mono()+2*waitTime(d.x.Timeout), d.a.sent+most), d.end)
+	d.tcp = d.e.askAside(d.leash, d.x, mixedCase)
+}
+
+// mayBeLate tells whether others may be asked while this one is waited for.
+func (d *confirmation) mayBeLate() bool { return d.x.Late != nil && !d.late }
+
 // wait sets the timer for what is left of the wait.
-func (d *confirmation) wait() { d.a.timer.Reset(max(d.until-d.e.clock.Mono(), 0)) }
+func (d *confirmation) wait() {
+	until := d.until
+	switch {
+	case d.whole && d.tcp != nil && !d.mayBeLate():
+		if until = d.last; until == 0 {
+			d.a.timer.Stop()
+			return
+		}
+	case d.x.Hurry && d.mayBeLate() && d.good.Msg == nil:
+		until = d.end
+	}
+	d.a.timer.Reset(max(until-d.e.clock.Mono(), 0))
+}
 
 // read looks at what came over UDP.
 func (d *confirmation) read() {
@@ -139,12 +177,11 @@ func (d *confirmation) note(reply resolve.Reply, v match) {
 	case answer:
 		d.good = reply
 		d.tellGood(v)
+		d.wait()
 	case truncated:
 		d.whole = true
 		d.tellGood(v)
-		if d.tcp != nil { // its own limits end that
-			d.a.timer.Stop()
-		}
+		d.wait()
 	case caseLost, cookieLost, badCookie:
 		d.lost = v
 	}
@@ -166,12 +203,22 @@ func (d *confirmation) over() (resolve.Reply, match, error) {
 		return d.good, answer, nil
 	case d.whole && d.failed.err != nil:
 		return d.failed.reply, ignored, d.failed.err
+	case d.whole && d.tcp != nil:
+		return resolve.Reply{TCP: true}, ignored, resolve.ErrTimeout
 	case d.whole: // TCP was not asked again
 		return resolve.Reply{RTT: d.e.clock.Mono() - d.a.sent}, truncated, nil
 	case d.lost != ignored:
 		return resolve.Reply{}, d.lost, nil
 	}
-	return resolve.Reply{}, ignored, resolve.ErrTimeout
+	return resolve.Reply{Nonsense: d.nonsense()}, ignored, resolve.ErrTimeout
+}
+
+// nonsense tells whose it is, where nothing better has come.
+func (d *confirmation) nonsense() resolve.Nonsense {
+	if errors.Is(d.failed.err, ErrMalformed) {
+		return resolve.NonsenseByTCP
+	}
+	return resolve.NonsenseByUDP
 }
 
 // settle decides how to go on after a question over UDP has ended with match v: with
@@ -195,7 +242,7 @@ func (e *Exchanger) settle(ctx context.Context, x *resolve.Exchange, must requir
 	if x.Tell != nil {
 		x.Tell(resolve.DatagramSeen{What: v.seen(), After: reply.RTT, Then: resolve.AsksTCP})
 	}
-	return e.askConnected(ctx, x, false)
+	return e.askConnectedInTime(ctx, x, reply.RTT)
 }
 
 // again asks once more over UDP, with other requirements.

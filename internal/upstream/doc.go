@@ -37,6 +37,7 @@
 //   - accept.go: whether a message is the answer to a question
 //   - confirm.go: what follows a suspicious datagram
 //   - late_answer.go: answers that come after their time (resolve.Late)
+//   - aside.go: questions over connections that nobody waits for at length
 //   - connection.go, pool.go: questions over connections, many on each
 //   - link.go: what a connection needs of a protocol; TCP
 //   - source.go: the address that questions leave from, and what follows when the

@@ -136,7 +136,7 @@ func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.R
 // that one only.
 func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
 	if x.TCP || !x.Peer.Plain() {
-		return e.askConnected(ctx, x, false)
+		return e.askConnectedInTime(ctx, x, 0)
 	}
 	must := strict(x)
 	reply, v, err := e.askUDP(ctx, x, must)

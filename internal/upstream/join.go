@@ -111,7 +111,7 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 		switch {
 		case f.abandoned:
 		case errors.Is(f.err, resolve.ErrOverdue): // the leader waits on, for itself
-			return f.reply, resolve.ErrTimeout
+			return resolve.Reply{Nonsense: f.reply.Nonsense}, resolve.ErrTimeout
 		default:
 			return f.reply, f.err
 		}

@@ -1,8 +1,10 @@
 package upstream
 
 import (
+	"context"
 	"sync"
 	"syscall"
+	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -53,12 +55,11 @@ func (l *lateAnswers) leave(k exchangeKey) {
 	}
 }
 
-// keep goes on waiting for the answer to a question whose time is over, if the
-// caller wants that (x.Late) and not too many are waited for. a then belongs to the
-// goroutine that waits. What is accepted does not change with time: the answer must
-// still come from the server that was asked, to the port, with the ID and the letter
-// case of this one question.
-func (e *Exchanger) keep(a *udpQuery, x *resolve.Exchange, must requirements) bool {
+// handOver makes another goroutine wait on for what a question still waits for, if the
+// caller wants that (x.Late) and not too many are waited for. wait does it, until its
+// context ends or the limit is reached; l, unless it is nil, ends with that context then
+// and no longer with the caller's, which may end at once.
+func (e *Exchanger) handOver(x *resolve.Exchange, l *leash, wait func(ctx context.Context, limit time.Duration) (resolve.Reply, error)) bool {
 	if x.Late == nil || e.closed.Load() {
 		return false
 	}
@@ -67,25 +68,51 @@ func (e *Exchanger) keep(a *udpQuery, x *resolve.Exchange, must requirements) bo
 		return false
 	}
 	ctx, limit, done := x.Late.Overdue()
-	asked, sent := *x, a.sent
-	asked.Late = nil // what has to be asked after a late answer is waited for by this goroutine
+	if l != nil {
+		l.pass(ctx)
+	}
 	e.group.Go("late answer", func() {
 		reply, err := resolve.Reply{}, error(ErrClosed) // what a panic leaves
 		defer func() { done(reply, err) }()
 		defer e.late.leave(k)
-		var v match
-		func() {
-			defer e.poller.give(a)
-			a.timer.Reset(limit)
-			end := e.clock.Mono() + limit
-			reply, v, err = e.await(ctx, a, asked.Budget, sent)
-			if v.suspicious() {
-				reply, v, err = e.confirm(ctx, a, &asked, must, reply, v, end)
-			}
-			a.stay = false
-		}()
-		reply, err = e.settle(ctx, &asked, must, reply, v, err)
-		reply.CaseLost = reply.CaseLost || err == nil && !must.mixedCase && !asked.NoCase
+		reply, err = wait(ctx, limit)
 	})
 	return true
+}
+
+// keep hands over a question over UDP whose time is over: a then belongs to the
+// goroutine that waits. d is its confirmation, if there is one, and v tells of flooded.
+// What is accepted does not change with time: the answer must still come from the server
+// that was asked, to the port, with the ID and the letter case of this one question.
+func (e *Exchanger) keep(a *udpQuery, x *resolve.Exchange, must requirements, d *confirmation, v match) bool {
+	asked := *x
+	asked.Late = nil // what has to be asked after a late answer is waited for by that goroutine
+	var l *leash
+	if d != nil {
+		l = d.leash
+	}
+	return e.handOver(x, l, func(ctx context.Context, limit time.Duration) (resolve.Reply, error) {
+		reply, v, err := e.awaitLate(ctx, a, &asked, must, d, v, limit)
+		reply, err = e.settle(ctx, &asked, must, reply, v, err)
+		reply.CaseLost = reply.CaseLost || err == nil && !must.mixedCase && !asked.NoCase
+		return reply, err
+	})
+}
+
+// awaitLate waits on at the socket of a, and with what d waits for.
+func (e *Exchanger) awaitLate(ctx context.Context, a *udpQuery, x *resolve.Exchange, must requirements, d *confirmation, v match, limit time.Duration) (reply resolve.Reply, _ match, err error) {
+	defer e.poller.give(a)
+	defer func() { a.stay = false }()
+	end := e.clock.Mono() + limit
+	if d == nil && v == ignored {
+		a.timer.Reset(limit)
+		if reply, v, err = e.await(ctx, a, x.Budget, a.sent, end); !v.suspicious() {
+			return reply, v, err
+		}
+	}
+	if d == nil {
+		d = e.confirm(ctx, a, x, must, reply, v, end)
+	}
+	defer d.close()
+	return d.goOn(ctx, max(end-e.clock.Mono(), 0))
 }

@@ -245,7 +245,7 @@ func TestNothingIsWaitedForAfterTheEnd(t *testing.T) {
 	late := waitOverdue(background, 0)
 	x.Late = late
 	a := e.poller.take(x.Addr, netip.IPv4Unspecified())
-	if e.keep(a, &x, strict(&x)) {
+	if e.keep(a, &x, strict(&x), nil, ignored) {
 		t.Error("an answer is waited for")
 		return
 	}
@@ -271,7 +271,7 @@ func TestALateAnswerTellsOfLostLetterCase(t *testing.T) {
 		}
 		e.compose(a, &x, must)
 		out, query := outlet{fd: a.fd}, a.query // from keep on, a is somebody else's
-		if !e.keep(a, &x, must) {
+		if !e.keep(a, &x, must, nil, ignored) {
 			t.Fatal("nothing is waited for")
 		}
 		if err := e.send(x.Budget, x.Endpoint, out, query); err != nil {

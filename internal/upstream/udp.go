@@ -44,15 +44,22 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requir
 	}
 	limit := waitTime(x.Timeout)
 	a.timer.Reset(limit)
-	reply, v, err := e.await(ctx, a, x.Budget, a.sent)
+	reply, v, err := e.await(ctx, a, x.Budget, a.sent, a.sent+limit)
 	if err == resolve.ErrTimeout || v == flooded {
 		e.stats.timeout.Add(1)
 	}
-	if v.suspicious() {
-		reply, v, err = e.confirm(ctx, a, x, must, reply, v, a.sent+limit)
+	var d *confirmation
+	switch {
+	case v == flooded && x.Late != nil: // its time is over, and a late answer as good
+		reply, err = resolve.Reply{Nonsense: resolve.NonsenseByUDP}, resolve.ErrTimeout
+	case v.suspicious():
+		d = e.confirm(ctx, a, x, must, reply, v, a.sent+limit)
+		reply, v, err = d.run(ctx)
 	}
-	if err == resolve.ErrTimeout && e.keep(a, x, must) {
+	if err == resolve.ErrTimeout && e.keep(a, x, must, d, v) {
 		kept, err = true, resolve.ErrOverdue
+	} else if d != nil {
+		d.close()
 	}
 	return reply, v, err
 }
@@ -152,11 +159,17 @@ func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint1
 	return wire.AppendQuery(dst, id, flags, name, x.Type, x.Class, offer, true, options)
 }
 
-// await waits for a datagram that decides the question.
-func (e *Exchanger) await(ctx context.Context, a *udpQuery, b *resolve.Budget, sent time.Duration) (resolve.Reply, match, error) {
+// await waits for a datagram that decides the question, which was sent at that time,
+// until end, when the timer of a ends the wait.
+func (e *Exchanger) await(ctx context.Context, a *udpQuery, b *resolve.Budget, sent, end time.Duration) (resolve.Reply, match, error) {
+	junk := false
 	for {
 		if e.closed.Load() {
 			return resolve.Reply{}, ignored, ErrClosed
+		}
+		if a.junk > 0 && !junk { // what sends it will hardly send the answer
+			junk = true
+			a.timer.Reset(max(min(end, sent+limits.NonsenseTime)-e.clock.Mono(), 0))
 		}
 		select {
 		case <-a.ready:
