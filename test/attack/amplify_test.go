@@ -214,8 +214,9 @@ func badServers() []bad {
 	// Wrong answers end no wait and prove nothing, so servers that give no others
 	// are silent ones that have TCP: only the limit for one look-up ends it.
 	// Each of a zone's 13 servers may be the one good server, so that each that answers
-	// uselessly is asked, but not if they all refuse.
-	const resent, refused, useless, perFetch = 30, 10, 15, 32
+	// uselessly is asked; but not for ever, if they refuse, nor if they refuse though they
+	// know the zone.
+	const resent, refused, useless, perFetch = 30, 7, 15, 32
 	tc := authority.Truncate()
 	rcode := func(n int) authority.Rule {
 		return func(x *authority.Exchange) {
@@ -237,7 +238,11 @@ func badServers() []bad {
 		}, nil, resent},
 		{"answers BADCOOKIE", rcode(dns.RcodeBadCookie), nil, useless},
 		{"answers BADVERS", rcode(dns.RcodeBadVers), nil, useless},
-		{"refuses", rcode(dns.RcodeRefused), nil, refused},
+		{"refuses", rcode(dns.RcodeRefused), nil, useless},
+		{"refuses as an authority", func(x *authority.Exchange) {
+			rcode(dns.RcodeRefused)(x)
+			x.Reply.Authoritative = true
+		}, nil, refused},
 		{"alternates FORMERR, lame, SERVFAIL, silence", func(x *authority.Exchange) {
 			[]authority.Rule{authority.Rcode(dns.RcodeFormatError), authority.Lame(), authority.Rcode(dns.RcodeServerFailure), authority.Drop()}[x.N%4](x)
 		}, nil, resent},
