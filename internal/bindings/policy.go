@@ -253,8 +253,8 @@ func answerData(v any) (d rules.Data, err error) {
 	var ttl *uint32
 	if v := t.Get("ttl"); v != nil {
 		n, ok := v.(float64)
-		if !ok || n < 0 || n > 1<<31-1 {
-			return d, errors.New("ttl must be a number of seconds")
+		if !ok || !(n >= 0 && n <= 1<<31-1) || n != float64(uint32(n)) {
+			return d, errors.New("ttl must be a whole number of seconds")
 		}
 		s := uint32(n)
 		ttl = &s

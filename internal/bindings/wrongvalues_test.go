@@ -118,3 +118,23 @@ func TestTheCoresObjectsAreNotOverwritten(t *testing.T) {
 	}
 	w.expect(step{"kres = require('kres')", ""}, step{"modules.unload('policy')", "true\n"}, step{"policy = 5", ""}, step{"policy", "5\n"})
 }
+
+// The tables of policy.ANSWER are read as strictly as arguments.
+func TestDataOfAnAnswerIsChecked(t *testing.T) {
+	w := newWorld(t)
+	w.eval("modules.load('policy')")
+	for _, data := range []string{
+		"[1.5] = { rdata = 'abcd' }", "[0] = { rdata = 'abcd' }", "[-1] = { rdata = 'abcd' }", "[65536] = { rdata = 'abcd' }", "A = { rdata = 'abcd' }", "[1] = 'abcd'",
+		"[1] = {}", "[1] = { rdata = 5 }", "[1] = { rdata = { 5 } }", "[1] = { rdata = 'abcd', ttl = 1.5 }", "[1] = { rdata = 'abcd', ttl = 0/0 }",
+		"[1] = { rdata = 'abcd', ttl = 1/0 }", "[1] = { rdata = 'abcd', ttl = -1 }", "[1] = { rdata = 'abcd', ttl = 2^31 }", "[1] = { rdata = 'abcd', ttl = '5' }",
+	} {
+		if got := w.eval("policy.ANSWER({ " + data + " })"); !strings.HasPrefix(got, "ERROR error: bad argument #1 to 'policy.ANSWER' (") {
+			t.Errorf("%s: %q, want an error", data, got)
+		}
+	}
+	for _, data := range []string{"[65535] = { rdata = 'abcd', ttl = 2^31 - 1 }", "[1] = { rdata = { 'abcd', 'efgh' }, ttl = 0 }", "[1] = { rdata = 'abcd' }"} {
+		if got := w.eval("policy.ANSWER({ " + data + " })"); got != "policy.ANSWER\n" {
+			t.Errorf("%s: %q", data, got)
+		}
+	}
+}
