@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/safe"
 )
 
 // FreePort returns a port of 127.0.0.1 that is free for UDP and TCP.
@@ -111,6 +112,41 @@ func Exchange(network string, server netip.AddrPort, q *dns.Msg) (*dns.Msg, erro
 	}
 	r, _, err := c.Exchange(q, server.String())
 	return r, err
+}
+
+// ExchangeAll asks a server everything by UDP, and by TCP what was truncated, so many
+// questions at a time. An answer that did not come within 20 s is nil.
+func ExchangeAll(server netip.AddrPort, questions []*dns.Msg, inFlight int) []*dns.Msg {
+	out := make([]*dns.Msg, len(questions))
+	next := make(chan int)
+	var asking safe.Group
+	for range inFlight {
+		asking.Go("ask", func() {
+			for i := range next {
+				out[i] = whole(server, questions[i])
+			}
+		})
+	}
+	for i := range questions {
+		next <- i
+	}
+	close(next)
+	asking.Wait()
+	return out
+}
+
+// whole is an answer that is not truncated.
+func whole(server netip.AddrPort, q *dns.Msg) *dns.Msg {
+	c := &dns.Client{Timeout: 20 * time.Second, UDPSize: dns.MaxMsgSize - 1}
+	r, _, err := c.Exchange(q, server.String())
+	if err == nil && r.Truncated {
+		c.Net = "tcp"
+		r, _, err = c.Exchange(q, server.String())
+	}
+	if err != nil {
+		return nil
+	}
+	return r
 }
 
 // Ask is Exchange that fails the test when no answer comes.

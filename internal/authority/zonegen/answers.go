@@ -13,12 +13,12 @@ import (
 // evil is the address that nobody may be told as true.
 var evil = net.IPv4(203, 0, 113, 66).To4()
 
-// on plays fn for one question.
+// on plays fn for one question; type 0: for all of a name.
 func (s *site) on(label string, qtype uint16, fn func(r *dns.Msg)) {
 	s.lies = true
 	s.rules = append(s.rules, func(x *authority.Exchange) {
 		q := x.Query.Question[0]
-		if x.Reply != nil && dns.CanonicalName(q.Name) == in(label, s.name) && q.Qtype == qtype {
+		if x.Reply != nil && dns.CanonicalName(q.Name) == in(label, s.name) && (qtype == 0 || q.Qtype == qtype) {
 			fn(x.Reply)
 		}
 	})
@@ -94,6 +94,14 @@ func answerDamages() []damage {
 			s.on(label, qtype, func(r *dns.Msg) { fn(s, r, in(label, s.name)) })
 		}}
 	}
+	// through is one for all types of the name: what the zone says of another type would
+	// tell the truth.
+	through := func(name string, d func(*site) authority.Denial, status Status, label string, fn func(s *site, r *dns.Msg)) damage {
+		return damage{name: name, denial: d, apply: func(s *site) {
+			s.only, s.asks = true, []ask{{label, dns.TypeA, ok, status, []part{keys, data}}}
+			s.on(label, 0, func(r *dns.Msg) { fn(s, r) })
+		}}
+	}
 	// above is a damage of what the parent says about the zone.
 	above := func(name string, fn func(s *site, r *dns.Msg, referral bool)) damage {
 		return damage{name: name, apply: func(s *site) {
@@ -130,6 +138,10 @@ func answerDamages() []damage {
 			})
 		}),
 		play("expanded wildcards without proof", noCompact, Bogus, expanded, func(s *site) {
+			s.only = true // denials of other names would prove it
+			for _, label := range []string{"x.wild", "z.y.wild", "any.aliases"} {
+				s.asks = append(s.asks, ask{label, dns.TypeA, ok, Secure, []part{keys, data, expanded}})
+			}
 			s.always(func(r *dns.Msg) {
 				if len(r.Answer) > 0 {
 					r.Ns = without(r.Ns, dns.TypeNSEC, dns.TypeNSEC3)
@@ -159,23 +171,23 @@ func answerDamages() []damage {
 		play("foreign records in the additional section", nil, Secure, data, func(s *site) {
 			s.always(func(r *dns.Msg) { r.Extra = append(forged("www.partner.nsec."), r.Extra...) })
 		}),
-		play("forged address", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Open // the server tells the truth there
+		play("forged address", nil, Bogus, www, func(s *site) {
+			s.unaliased = true
 			s.on("www", dns.TypeA, func(r *dns.Msg) { r.Answer, r.Ns = forged(in("www", s.name)), nil })
 		}),
-		play("forged address with the true signature", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Open // the server tells the truth there
+		play("forged address with the true signature", nil, Bogus, www, func(s *site) {
+			s.unaliased = true
 			s.on("www", dns.TypeA, func(r *dns.Msg) { r.Answer = append(forged(in("www", s.name)), without(r.Answer, 0)[len(r.Answer)-1]) })
 		}),
-		play("forged alias", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Open // the server tells the truth there
+		play("forged alias", nil, Bogus, www, func(s *site) {
+			s.unaliased = true
 			s.on("www", dns.TypeA, func(r *dns.Msg) {
 				name := in("www", s.name)
 				r.Answer = append([]dns.RR{record("%s 3600 CNAME evil.plain.", name)}, forged("evil.plain.")...)
 			})
 		}),
-		play("another name's answer", nil, Bogus, direct, func(s *site) {
-			s.broken[viaAlias] = Open // the server tells the truth there
+		play("another name's answer", nil, Bogus, www, func(s *site) {
+			s.unaliased = true
 			s.on("www", dns.TypeA, func(r *dns.Msg) {
 				r.Answer = renamed(told(s.zone, in("mail", s.name), dns.TypeA).Answer, in("www", s.name))
 			})
@@ -195,21 +207,21 @@ func answerDamages() []damage {
 		}),
 		one("NXDOMAIN for a name that is there", noCompact, Bogus, "mail", dns.TypeTXT, func(_ *site, r *dns.Msg, _ string) { r.Rcode = dns.RcodeNameError }),
 		one("NXDOMAIN for an empty non-terminal", either, Bogus, "b.ent", dns.TypeTXT, func(_ *site, r *dns.Msg, _ string) { r.Rcode = dns.RcodeNameError }),
-		one("NODATA for a name that is not there", noCompact, Unclear, "nope", dns.TypeA, func(_ *site, r *dns.Msg, _ string) { r.Rcode = dns.RcodeSuccess }),
+		through("NODATA for a name that is not there", noCompact, Unclear, "nope", func(_ *site, r *dns.Msg) { r.Rcode = dns.RcodeSuccess }),
 		one("an answer of nothing", nil, Bogus, "www", dns.TypeA, func(_ *site, r *dns.Msg, _ string) { r.Answer, r.Ns = nil, nil }),
-		one("a denial of nothing but SOA", nil, Bogus, "nope", dns.TypeA, func(_ *site, r *dns.Msg, _ string) { r.Ns = without(r.Ns, dns.TypeNSEC, dns.TypeNSEC3) }),
-		one("a denial without SOA", nil, Unclear, "nope", dns.TypeA, func(_ *site, r *dns.Msg, _ string) { r.Ns = without(r.Ns, dns.TypeSOA) }),
-		one("the wildcard is not denied", plain, Bogus, "nope", dns.TypeA, func(s *site, r *dns.Msg, _ string) {
+		through("a denial of nothing but SOA", nil, Bogus, "nope", func(_ *site, r *dns.Msg) { r.Ns = without(r.Ns, dns.TypeNSEC, dns.TypeNSEC3) }),
+		through("a denial without SOA", nil, Unclear, "nope", func(_ *site, r *dns.Msg) { r.Ns = without(r.Ns, dns.TypeSOA) }),
+		through("the wildcard is not denied", plain, Bogus, "nope", func(s *site, r *dns.Msg) {
 			r.Ns = slices.DeleteFunc(slices.Clone(r.Ns), func(rr dns.RR) bool { // the apex's range has *
 				return dns.CanonicalName(rr.Header().Name) == s.name && rr.Header().Rrtype != dns.TypeSOA && !covers(rr, dns.TypeSOA)
 			})
 		}),
-		one("the name is not denied", plain, Bogus, "nope", dns.TypeA, func(s *site, r *dns.Msg, _ string) {
+		through("the name is not denied", plain, Bogus, "nope", func(s *site, r *dns.Msg) {
 			r.Ns = slices.DeleteFunc(slices.Clone(r.Ns), func(rr dns.RR) bool {
 				return dns.CanonicalName(rr.Header().Name) != s.name
 			})
 		}),
-		one("the closest encloser is not shown", hashed, Bogus, "nope", dns.TypeA, func(s *site, r *dns.Msg, _ string) {
+		through("the closest encloser is not shown", hashed, Bogus, "nope", func(s *site, r *dns.Msg) {
 			apex := dns.CanonicalName(s.zone.NoType(s.name)[0].Header().Name)
 			r.Ns = slices.DeleteFunc(slices.Clone(r.Ns), func(rr dns.RR) bool { return dns.CanonicalName(rr.Header().Name) == apex })
 		}),
@@ -246,7 +258,7 @@ func answerDamages() []damage {
 				r.Ns = append(without(told(s.parent.zone, s.parent.name, 65000).Ns, dns.TypeNSEC, dns.TypeNSEC3), s.parent.zone.NoType(s.name)...)
 			}
 		}),
-		one("a DNAME's CNAME that leads elsewhere", nil, Unclear, "x.d", dns.TypeA, func(_ *site, r *dns.Msg, _ string) {
+		through("a DNAME's CNAME that leads elsewhere", nil, Unclear, "x.d", func(_ *site, r *dns.Msg) {
 			r.Answer = copied(r.Answer)
 			for _, rr := range r.Answer {
 				if c, ok := rr.(*dns.CNAME); ok {
@@ -254,10 +266,10 @@ func answerDamages() []damage {
 				}
 			}
 		}),
-		one("a DNAME without its signature", nil, Bogus, "x.d", dns.TypeA, func(_ *site, r *dns.Msg, _ string) {
+		through("a DNAME without its signature", nil, Bogus, "x.d", func(_ *site, r *dns.Msg) {
 			r.Answer = slices.DeleteFunc(slices.Clone(r.Answer), func(rr dns.RR) bool { return covers(rr, dns.TypeDNAME) })
 		}),
-		one("a CNAME without its DNAME", nil, Bogus, "x.d", dns.TypeA, func(_ *site, r *dns.Msg, _ string) { r.Answer = without(r.Answer, dns.TypeDNAME) }),
+		through("a CNAME without its DNAME", nil, Bogus, "x.d", func(_ *site, r *dns.Msg) { r.Answer = without(r.Answer, dns.TypeDNAME) }),
 		above("DS stripped, its absence not proved", func(_ *site, r *dns.Msg, _ bool) {
 			r.Answer, r.Ns = without(r.Answer, dns.TypeDS), without(r.Ns, dns.TypeDS)
 		}),

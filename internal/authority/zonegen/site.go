@@ -2,6 +2,7 @@ package zonegen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -22,8 +23,10 @@ type site struct {
 	partner *site // where its alias leads
 	zone    *authority.Zone
 	rules   []authority.Rule
-	lies    bool   // some answers are not what the zone has
-	extra   string // further records
+	lies    bool // some answers are not what the zone has
+	// unaliased: no alias to www is asked, beside which the server tells the truth.
+	unaliased bool
+	extra     string // further records
 
 	damage damage
 	detail string          // of the damage
@@ -43,8 +46,6 @@ const (
 	dnskey      part = "dnskey"      // as an answer
 	data        part = "data"        // all that the zone signing keys sign
 	www         part = "www"         // A
-	direct      part = "direct"      // www, in an answer to a question about it
-	viaAlias    part = "viaAlias"    // www, behind an alias
 	mx          part = "mx"          // at the apex
 	soa         part = "soa"         // as an answer
 	negativeSOA part = "negativeSOA" // beside a denial
@@ -310,11 +311,11 @@ func (s *site) questions() []ask {
 	}
 	expand := func(label string, needs ...part) ask { return positive(label, dns.TypeA, append(needs, made...)...) }
 	out := []ask{
-		positive("www", dns.TypeA, www, direct), positive("wWw", dns.TypeA, www, direct), positive("", dns.TypeMX, mx), positive("", dns.TypeSOA, soa),
+		positive("www", dns.TypeA, www), positive("wWw", dns.TypeA, www), positive("", dns.TypeMX, mx), positive("", dns.TypeSOA, soa),
 		positive("", dns.TypeNS, ns), {"", dns.TypeDNSKEY, ok, Secure, []part{keys, dnskey}}, {"", dns.TypeDS, ok, Secure, nil},
-		positive("alias", dns.TypeA, alias, www, viaAlias), positive("alias", dns.TypeCNAME, alias), positive("across", dns.TypeA),
+		positive("alias", dns.TypeA, alias, www), positive("alias", dns.TypeCNAME, alias), positive("across", dns.TypeA),
 		positive("x.d", dns.TypeA, dname), positive("d", dns.TypeDNAME, dname),
-		expand("x.wild", wild), expand("z.y.wild", wild), expand("any.aliases", www, viaAlias),
+		expand("x.wild", wild), expand("z.y.wild", wild), expand("any.aliases", www),
 		positive("*.wild", dns.TypeA, wild),
 		{"www", dns.TypeTXT, ok, Secure, denied(noType)}, {"", dns.TypeTXT, ok, Secure, denied(noType)}, {"mail", dns.TypeAAAA, ok, Secure, denied(noType)},
 		{"b.ent", dns.TypeA, ok, Secure, denied(empty)}, {"ent", dns.TypeTXT, ok, Secure, denied(empty)},
@@ -322,8 +323,7 @@ func (s *site) questions() []ask {
 		{"y.x.nope2", dns.TypeA, nx, Secure, denied(noName)}, {"zzz", dns.TypeAAAA, nx, Secure, denied(noName)},
 		{"0", dns.TypeA, nx, Secure, denied(noName)}, {"nope.mail", dns.TypeA, nx, Secure, denied(noName)}, {"dangling", dns.TypeA, nx, Secure, denied(noName)},
 	}
-	if s.partner == nil {
-		out = append(out[:9], out[10:]...)
-	}
-	return append(out, s.asks...)
+	return append(slices.DeleteFunc(out, func(a ask) bool {
+		return a.label == "across" && s.partner == nil || s.unaliased && a.qtype == dns.TypeA && (a.label == "alias" || a.label == "any.aliases")
+	}), s.asks...)
 }
