@@ -242,7 +242,7 @@ func TestNothingIsToldOfAFormerForwarder(t *testing.T) {
 // What one group's trust anchors will make of answers is not what another's will;
 // groups that are configured alike share all that is known.
 func TestEqualConfigurationsShareAndOtherAnchorsDoNot(t *testing.T) {
-	const anchor = `trust_anchors.add('. 3600 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D')`
+	const anchor = `trust_anchors.add('elsewhere.test. 3600 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D')`
 	p := newPartitions(t)
 	questions := func(lines ...string) uint64 {
 		before := p.truth.Queries()

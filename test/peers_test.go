@@ -83,7 +83,8 @@ func up(t *testing.T, addr string) {
 	})
 }
 
-// unbound starts Debian's Unbound as a plain iterator over the fake Internet.
+// unbound starts Debian's Unbound over the fake Internet, which validates from its root
+// keys.
 func unbound(t *testing.T, dir string) netip.AddrPort {
 	t.Helper()
 	at := netip.MustParseAddrPort("127.0.0.2:5300")
@@ -97,8 +98,10 @@ func unbound(t *testing.T, dir string) netip.AddrPort {
   use-syslog: no
   interface: %s@%d
   do-ip6: no
-  root-hints: "%s/root.hints"
-  module-config: "iterator"
+  root-hints: "%[4]s/root.hints"
+  trust-anchor-file: "%[4]s/root.keys"
+  module-config: "validator iterator"
+  aggressive-nsec: no
   do-not-query-localhost: no
   minimal-responses: yes
   harden-below-nxdomain: no
@@ -139,10 +142,13 @@ func questions(t *testing.T, dir string) (out []*dns.Msg) {
 	for _, name := range []string{"com", "org", "nosuchtld", "www.nosuchtld", "."} {
 		out = append(out, proctest.Query(name, dns.TypeA, 1232))
 	}
+	for _, q := range out {
+		q.AuthenticatedData = true // so that AD is told (RFC 6840, section 5.7)
+	}
 	return out
 }
 
-// Answers over the fake Internet are those of Unbound, asked side by side: RCODE,
+// Answers over the fake Internet are those of Unbound, asked side by side: RCODE, AD,
 // answer section, SOA of negative answers; TTLs no greater than the zone's. They
 // stay the same from the cache, from any worker, over TCP.
 func TestSameAnswersAsUnbound(t *testing.T) {
@@ -154,7 +160,7 @@ func TestSameAnswersAsUnbound(t *testing.T) {
 	peer := unbound(t, dir)
 	at := netip.MustParseAddrPort("127.0.0.1:5300")
 	g := proctest.Start(t, proctest.Config{Workers: 4, Addr: at, Lua: fmt.Sprintf(
-		"net.ipv6 = false\nnet.listen('%s', %d)\ncache.size = 50 * MB\nmodules = { 'hints' }\nhints.root_file('%s/root.hints')\n", at.Addr(), at.Port(), dir)})
+		"net.ipv6 = false\nnet.listen('%s', %d)\ncache.size = 50 * MB\nmodules = { 'hints' }\nhints.root_file('%[3]s/root.hints')\ntrust_anchors.add_file('%[3]s/root.keys', true)\n", at.Addr(), at.Port(), dir)})
 	asked := questions(t, dir)
 	if len(asked) < 300 {
 		t.Fatalf("only %d questions", len(asked))
@@ -182,6 +188,9 @@ func compare(t *testing.T, what, network string, q *dns.Msg, ours, peer netip.Ad
 	}
 	if a, b := proctest.Shape(got), proctest.Shape(want); a != b {
 		t.Errorf("%s: %s\nkresd:\n%s\nunbound:\n%s", what, q.Question[0].String(), a, b)
+	}
+	if got.AuthenticatedData != want.AuthenticatedData {
+		t.Errorf("%s: %s: AD %t, unbound %t", what, q.Question[0].String(), got.AuthenticatedData, want.AuthenticatedData)
 	}
 	for _, rr := range got.Answer {
 		if ttl := rr.Header().Ttl; ttl > 86400 || ttl < 86400-600 {
