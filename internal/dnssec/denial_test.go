@@ -104,6 +104,22 @@ func TestNSEC(t *testing.T) {
 	}
 }
 
+// A wildcard without records, but with names below it, stands for a name that is not
+// there, which has nothing then (RFC 4592, section 4.9).
+func TestAWildcardWithoutRecordsHasNoData(t *testing.T) {
+	below := nsecSet(t, "a.example.", "x.*.e.example.", dns.TypeA)
+	behind := nsecSet(t, "x.*.e.example.", "z.e.example.", dns.TypeA)
+	zone := mustName(t, "example.")
+	if got := judged(t, NewDenials(zone, []*wire.RRset{below, behind}, endless()), "nodata y.e.example. A"); got != "proven" {
+		t.Error(got)
+	}
+	for _, alone := range []*wire.RRset{below, behind, nsecSet(t, "a.example.", "z.example.")} {
+		if got := judged(t, NewDenials(zone, []*wire.RRset{alone}, endless()), "nodata y.e.example. A"); got != "unproven" {
+			t.Errorf("%s alone: %s", alone.Owner, got)
+		}
+	}
+}
+
 // A proof needs each of its parts.
 func TestNSECProofsNeedAllTheirParts(t *testing.T) {
 	all := chain(t)

@@ -96,11 +96,25 @@ func (d *Denials) noData(name dnsname.Name, qtype uint16) Proof {
 		if n.next.IsStrictlyBelow(name) { // an empty non-terminal
 			return Proven
 		}
-		if w := d.at(Wildcard(n.encloser(name))); w != nil {
+		wildcard := Wildcard(n.encloser(name))
+		if w := d.at(wildcard); w != nil {
 			return proven(w.types.lacks(qtype, false))
+		}
+		if d.empty(wildcard) { // which stands for the name all the same (RFC 4592, section 4.9)
+			return Proven
 		}
 	}
 	return Unproven
+}
+
+// empty tells whether a name is shown to have no records but others below it.
+func (d *Denials) empty(name dnsname.Name) bool {
+	for i := range d.plain {
+		if n := &d.plain[i]; n.covers(name) && n.next.IsStrictlyBelow(name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *Denials) expanded(name, encloser dnsname.Name) Proof {
