@@ -25,6 +25,19 @@ func labels(name string) []string {
 	return out
 }
 
+// canonical is a name in lower case and with octets escaped in one way only, as it
+// comes out of messages.
+func canonical(name string) string {
+	if !strings.Contains(name, `\`) {
+		return dns.CanonicalName(name)
+	}
+	out, _, err := dns.UnpackDomainName(wireName(name), 0)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
 // order compares two names canonically.
 func order(a, b string) int { return slices.Compare(labels(a), labels(b)) }
 

@@ -71,9 +71,25 @@ type minimal struct{ z *Zone }
 // around covers one name and those below it.
 func (m minimal) around(name string) []dns.RR {
 	first, rest := cutLabel(name)
-	before := []byte(first)
-	before[len(before)-1]--
-	return m.z.together(m.z.nsec(joined(string(before)+"\xff", rest), joined(first+"\x00", rest), dns.TypeNSEC, dns.TypeRRSIG))
+	after := first + "\x00"
+	if len(first) == longest {
+		after = first[:longest-1] + string([]byte{first[longest-1] + 1})
+	}
+	return m.z.together(m.z.nsec(m.before(name), joined(after, rest), dns.TypeNSEC, dns.TypeRRSIG))
+}
+
+// longest is the length of the longest label.
+const longest = 63
+
+// before is a name just before another and beside it.
+func (m minimal) before(name string) string {
+	first, rest := cutLabel(name)
+	out := []byte(first)
+	out[len(out)-1]--
+	if len(out) < longest {
+		out = append(out, 0xff)
+	}
+	return joined(string(out), rest)
 }
 
 func (m minimal) noName(name, encloser string) []dns.RR {
@@ -83,10 +99,7 @@ func (m minimal) noName(name, encloser string) []dns.RR {
 // noType at an empty non-terminal is a range that ends below it.
 func (m minimal) noType(name string) []dns.RR {
 	if len(m.z.nodes[name]) == 0 {
-		first, rest := cutLabel(name)
-		before := []byte(first)
-		before[len(before)-1]--
-		return m.z.together(m.z.nsec(joined(string(before)+"\xff", rest), joined("\x00", name), dns.TypeNSEC, dns.TypeRRSIG))
+		return m.z.together(m.z.nsec(m.before(name), joined("\x00", name), dns.TypeNSEC, dns.TypeRRSIG))
 	}
 	return m.z.together(m.z.nsec(name, joined("\x00", name), m.z.bitmap(name, dns.TypeNSEC, dns.TypeRRSIG)...))
 }

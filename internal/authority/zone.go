@@ -47,7 +47,7 @@ func ParseZone(origin string, r io.Reader, file string) (*Zone, error) {
 func (z *Zone) Origin() string { return z.origin }
 
 func (z *Zone) add(rr dns.RR) error {
-	name := dns.CanonicalName(rr.Header().Name)
+	name := canonical(rr.Header().Name)
 	if !dns.IsSubDomain(z.origin, name) {
 		return fmt.Errorf("%s is not in zone %s", name, z.origin)
 	}
@@ -105,7 +105,7 @@ func (z *Zone) negativeSOA(r *dns.Msg) (out []dns.RR) {
 func (z *Zone) addresses(r *dns.Msg, names []string) []dns.RR {
 	var out []dns.RR
 	for _, name := range names {
-		n := z.nodes[dns.CanonicalName(name)]
+		n := z.nodes[canonical(name)]
 		out = append(out, z.with(r, n, dns.TypeA)...)
 		out = append(out, z.with(r, n, dns.TypeAAAA)...)
 	}

@@ -27,6 +27,7 @@ type site struct {
 	// unaliased: no alias to www is asked, beside which the server tells the truth.
 	unaliased bool
 	extra     string // further records
+	bare      bool   // there are no others
 
 	damage damage
 	detail string          // of the damage
@@ -168,6 +169,8 @@ func (s *site) records() string {
 		return t.String()
 	case s.kind == "leaf":
 		return t.String() + "www A 192.0.2.7\n"
+	case s.bare:
+		return t.String() + s.extra
 	}
 	for i := range s.b.r.IntN(3) + 2 {
 		fmt.Fprintf(&t, "%s A 192.0.2.%d\n", s.b.cased("www"), s.b.r.IntN(120)+120*(i&1)+1)
@@ -290,38 +293,25 @@ func (s *site) about() string {
 // questions are all that are asked about a site.
 func (s *site) questions() []ask {
 	const ok, nx = dns.RcodeSuccess, dns.RcodeNameError
-	denied := func(more ...part) []part { return append([]part{keys, data, deny, negativeSOA}, more...) }
+	ds := ask{"", dns.TypeDS, ok, Secure, nil}
 	switch {
 	case s.only:
 		return s.asks
 	case s.kind == "top":
 		return nil
 	case s.kind == "leaf":
-		return []ask{
-			{"www", dns.TypeA, ok, Secure, []part{keys, data}}, {"nope", dns.TypeA, nx, Secure, denied(noName)},
-			{"", dns.TypeDS, ok, Secure, nil},
-		}
+		return []ask{s.positive("www", dns.TypeA), s.denied("nope", dns.TypeA, nx, noName), ds}
 	}
-	positive := func(label string, qtype uint16, needs ...part) ask {
-		return ask{label, qtype, ok, Secure, append([]part{keys, data}, needs...)}
-	}
-	made := []part{deny, expanded}
-	if s.signing != nil && s.signing.Denial.Kind == authority.Compact {
-		made = nil // signed as if it stood there
-	}
-	expand := func(label string, needs ...part) ask { return positive(label, dns.TypeA, append(needs, made...)...) }
 	out := []ask{
-		positive("www", dns.TypeA, www), positive("wWw", dns.TypeA, www), positive("", dns.TypeMX, mx), positive("", dns.TypeSOA, soa),
-		positive("", dns.TypeNS, ns), {"", dns.TypeDNSKEY, ok, Secure, []part{keys, dnskey}}, {"", dns.TypeDS, ok, Secure, nil},
-		positive("alias", dns.TypeA, alias, www), positive("alias", dns.TypeCNAME, alias), positive("across", dns.TypeA),
-		positive("x.d", dns.TypeA, dname), positive("d", dns.TypeDNAME, dname),
-		expand("x.wild", wild), expand("z.y.wild", wild), expand("any.aliases", www),
-		positive("*.wild", dns.TypeA, wild),
-		{"www", dns.TypeTXT, ok, Secure, denied(noType)}, {"", dns.TypeTXT, ok, Secure, denied(noType)}, {"mail", dns.TypeAAAA, ok, Secure, denied(noType)},
-		{"b.ent", dns.TypeA, ok, Secure, denied(empty)}, {"ent", dns.TypeTXT, ok, Secure, denied(empty)},
-		{"x.wild", dns.TypeMX, ok, Secure, denied(wildNoType)}, {"nope", dns.TypeA, nx, Secure, denied(noName)},
-		{"y.x.nope2", dns.TypeA, nx, Secure, denied(noName)}, {"zzz", dns.TypeAAAA, nx, Secure, denied(noName)},
-		{"0", dns.TypeA, nx, Secure, denied(noName)}, {"nope.mail", dns.TypeA, nx, Secure, denied(noName)}, {"dangling", dns.TypeA, nx, Secure, denied(noName)},
+		s.positive("www", dns.TypeA, www), s.positive("wWw", dns.TypeA, www), s.positive("", dns.TypeMX, mx), s.positive("", dns.TypeSOA, soa),
+		s.positive("", dns.TypeNS, ns), {"", dns.TypeDNSKEY, ok, Secure, []part{keys, dnskey}}, ds,
+		s.positive("alias", dns.TypeA, alias, www), s.positive("alias", dns.TypeCNAME, alias), s.positive("across", dns.TypeA),
+		s.positive("x.d", dns.TypeA, dname), s.positive("d", dns.TypeDNAME, dname),
+		s.expand("x.wild", dns.TypeA, wild), s.expand("z.y.wild", dns.TypeA, wild), s.expand("any.aliases", dns.TypeA, www), s.positive("*.wild", dns.TypeA, wild),
+		s.denied("www", dns.TypeTXT, ok, noType), s.denied("", dns.TypeTXT, ok, noType), s.denied("mail", dns.TypeAAAA, ok, noType),
+		s.denied("b.ent", dns.TypeA, ok, empty), s.denied("ent", dns.TypeTXT, ok, empty), s.denied("x.wild", dns.TypeMX, ok, wildNoType),
+		s.denied("nope", dns.TypeA, nx, noName), s.denied("y.x.nope2", dns.TypeA, nx, noName), s.denied("zzz", dns.TypeAAAA, nx, noName),
+		s.denied("0", dns.TypeA, nx, noName), s.denied("nope.mail", dns.TypeA, nx, noName), s.denied("dangling", dns.TypeA, nx, noName),
 	}
 	return append(slices.DeleteFunc(out, func(a ask) bool {
 		return a.label == "across" && s.partner == nil || s.unaliased && a.qtype == dns.TypeA && (a.label == "alias" || a.label == "any.aliases")
