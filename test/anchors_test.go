@@ -258,3 +258,57 @@ func TestKeysThatNobodyTrustedSignedAreNotTaken(t *testing.T) {
 		t.Errorf("the log does not say that nothing is trusted:\n%s", log)
 	}
 }
+
+// Two groups share a key file, which is written many times a second; whichever worker
+// is killed, at whatever instruction, the file is a whole one, somebody goes on
+// writing it, and the next worker reads it.
+func TestAKeyFileOutlivesItsWriters(t *testing.T) {
+	r := newSignedRoot(t)
+	r.publish("ab", "ab")
+	path := filepath.Join(t.TempDir(), "root.keys")
+	if err := os.WriteFile(path, []byte(rootKey('a').DS(dns.SHA256).String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var groups []*proctest.Group
+	for range 2 {
+		c := proctest.On(t, r.net, 2, fmt.Sprintf("trust_anchors.refresh_time = 10\ntrust_anchors.file = '%s'", path))
+		c.Env = append(c.Env, "KRESD_CLOCK_OFFSET_FILE="+r.offset)
+		groups = append(groups, proctest.Start(t, c))
+	}
+	const whole = "a:Valid b:AddPend"
+	killed := 0
+	for i := range 12 {
+		g := groups[i%2]
+		var writer []int
+		proctest.Eventually(t, 30*time.Second, "all workers are there, and one writes", func() bool {
+			writer = nil
+			for _, g := range groups {
+				for _, w := range g.Workers() {
+					if strings.Contains(descriptors(w.PID), path+".lock") {
+						writer = append(writer, w.PID)
+					}
+				}
+			}
+			return len(writer) == 1 && len(groups[0].Workers()) == 2 && len(groups[1].Workers()) == 2 && sameWords(statesIn(path), whole)
+		})
+		pid := writer[0]
+		if i%4 == 3 {
+			pid = g.Worker(t, 1).PID
+		} else {
+			killed++
+		}
+		time.Sleep(time.Duration(i) * 700 * time.Microsecond) // anywhere in a write
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		if states := statesIn(path); !sameWords(states, whole) {
+			t.Fatalf("kill %d left the file with %s", i, states)
+		}
+	}
+	if killed == 0 {
+		t.Error("no writer was killed")
+	}
+	for _, g := range groups {
+		if log := g.Log(); strings.Contains(log, "stay in force") || strings.Contains(log, "is not believed") {
+			t.Errorf("somebody saw a file that was not whole:\n%s", log)
+		}
+	}
+}

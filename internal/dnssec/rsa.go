@@ -54,6 +54,15 @@ func (k *rsaKey) usable() bool {
 		k.e.Bit(0) == 1 && k.e.Cmp(big.NewInt(3)) >= 0 && k.e.Cmp(most) <= 0
 }
 
+// Bits is the length of an RSA key's modulus in bits; 0 for a key of another kind, or
+// one that cannot be read.
+func (k *Key) Bits() int {
+	if r, ok := k.public.(*rsaKey); ok {
+		return r.n.BitLen()
+	}
+	return 0
+}
+
 func rsaHash(algorithm uint8) crypto.Hash {
 	switch algorithm {
 	case RSASHA256:

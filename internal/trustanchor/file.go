@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/dnssec"
+	"kresd/internal/wire"
 	"kresd/internal/wording"
 )
 
@@ -17,7 +19,7 @@ var ErrNoFile = errors.New("the file does not exist")
 // Loaded is what came of a key file.
 type Loaded struct {
 	Set *KeySet
-	// Replaced tells that the zone had anchors, which are gone.
+	// Replaced tells that the zone had anchors that somebody gave, which are gone.
 	Replaced bool
 	// Known tells that the file was loaded before and nothing changed.
 	Known bool
@@ -48,7 +50,7 @@ func (s *Store) AddFile(path string, readonly bool) (Loaded, error) {
 		return Loaded{Set: old, Known: true}, nil
 	}
 	s.put(set)
-	return Loaded{Set: set, Replaced: old != nil}, nil
+	return Loaded{Set: set, Replaced: old != nil && !old.builtIn()}, nil
 }
 
 // AddFetched puts anchors that were fetched for a key file in place of those that
@@ -108,6 +110,8 @@ func readFile(path string, readonly bool) (*KeySet, error) {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	case err != nil:
 		return nil, err
+	case endsInHalfAKey(text):
+		return nil, fmt.Errorf("%w: its last key is not whole", errDamaged)
 	case len(sets) > 1:
 		return nil, fmt.Errorf("anchors of one zone are expected, not of %s and %s", sets[0].Owner, sets[1].Owner)
 	}
@@ -123,6 +127,24 @@ func readFile(path string, readonly bool) (*KeySet, error) {
 // written, a last line without an end, or a header and nothing more.
 func cutOff(text string) bool {
 	return text == "" || strings.Contains(text, "\x00") || !strings.HasSuffix(text, "\n") || strings.HasPrefix(text, header)
+}
+
+// endsInHalfAKey tells whether the last line has no end and its key is one of RSA whose
+// length nobody uses: a key of another algorithm has one length, and a half one cannot
+// be read.
+func endsInHalfAKey(text string) bool {
+	line := text[strings.LastIndexByte(text, '\n')+1:]
+	sets, err := parse(line)
+	if line == "" || err != nil {
+		return false
+	}
+	const step = 256 // bits between the usual lengths
+	for i := range sets[0].Keys {
+		if k, ok := dnssec.ParseKey(sets[0].Keys[i].RData); ok && sets[0].Keys[i].Type == wire.TypeDNSKEY && k.Bits()%step != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // writable tries whether a file can be made beside path.

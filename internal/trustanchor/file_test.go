@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
 	"kresd/internal/wire"
 )
 
@@ -99,6 +102,20 @@ func TestADamagedKeyFileLeavesTheBuiltInKeys(t *testing.T) {
 		if err != nil || l.Set.Trusted() == 0 {
 			t.Fatalf("cut at %d: %v, %+v", cut, err, l)
 		}
+	}
+	rsa := authority.NewKey(".", authority.KSK, dns.RSASHA256, "r").Record().String()
+	wrong := 0
+	for cut := range len(rsa) {
+		l, err := New().AddFile(file(t, rsa[:cut]), false)
+		if err != nil || l.Set.Trusted() == 0 {
+			t.Fatalf("cut at %d: %v, %+v", cut, err, l)
+		}
+		if l.Damage == nil && rsa[cut-1] != '=' {
+			wrong++ // a modulus of 512 or 768 bits is what it could be
+		}
+	}
+	if wrong > 2 {
+		t.Errorf("%d halves of a key are trusted", wrong)
 	}
 	for _, text := range []string{"root:x:0:0:root:/root:/bin/bash\n", "; nothing\n", "-- a configuration\nnet = {}\n"} {
 		path := file(t, text)
@@ -247,7 +264,7 @@ func TestAKilledWriterLeavesAWholeFile(t *testing.T) {
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rand.IntN(20)+5) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(10)+4) * time.Millisecond)
 		_ = writer.Process.Kill()
 		_ = writer.Wait()
 		if said.Len() > 0 {

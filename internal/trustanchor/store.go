@@ -168,11 +168,14 @@ func (k *KeySet) source() string {
 	switch {
 	case k.File != "":
 		return " from " + k.File
-	case k.Equal(Builtin()):
+	case k.builtIn():
 		return " built in"
 	}
 	return ""
 }
+
+// builtIn tells whether the set is the built-in one.
+func (k *KeySet) builtIn() bool { return k.File == "" && k.Equal(Builtin()) }
 
 // Summary is a set in words, a line for each key.
 func (k *KeySet) Summary() string {

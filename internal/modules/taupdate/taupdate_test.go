@@ -356,10 +356,20 @@ func TestOtherKeysAreTold(t *testing.T) {
 	}
 }
 
-// Keys that were fetched are looked at at once, others after a while.
+// Keys that were fetched are looked at at once, others after a while, which is not
+// longer than the time between two looks.
 func TestTheFirstLook(t *testing.T) {
-	if delay(true) != 0 || delay(false) != 10*time.Second {
-		t.Errorf("%v, %v", delay(true), delay(false))
+	w := newWorld(t)
+	w.write("a")
+	x := w.worker()
+	x.load(false)
+	z := x.zone()
+	if z.delay(true) != 0 || z.delay(false) != 10*time.Second {
+		t.Errorf("%v, %v", z.delay(true), z.delay(false))
+	}
+	x.store.SetTiming(func(o *trustanchor.Timing) { o.Refresh = time.Second })
+	if z.delay(false) != time.Second {
+		t.Errorf("%v, where each second is looked", z.delay(false))
 	}
 }
 

@@ -39,13 +39,18 @@ func (z *zone) start(fetched bool) {
 		return
 	}
 	if z.take() {
-		z.plan(delay(fetched))
+		z.plan(z.delay(fetched))
 	}
 }
 
-func delay(fetched bool) time.Duration {
-	if fetched {
+// delay is the time until the first look.
+func (z *zone) delay(fetched bool) time.Duration {
+	every := z.Store.Timing().Refresh
+	switch {
+	case fetched:
 		return 0
+	case every > 0:
+		return min(every, first)
 	}
 	return first
 }
@@ -105,7 +110,7 @@ func (z *zone) tick() {
 	}
 	had := z.lock != nil
 	if z.take() && !had {
-		z.plan(delay(z.fetched()))
+		z.plan(z.delay(z.fetched()))
 	}
 	if now := stampOf(z.file); now != z.stamp {
 		z.stamp = now
