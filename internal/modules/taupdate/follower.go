@@ -80,7 +80,7 @@ func (f *follower) sync() {
 		return
 	}
 	for name, z := range f.zones {
-		if set := sets[name]; set == nil || set.File != z.file || set.Managed != z.managed {
+		if !z.isFrom(sets[name]) {
 			z.stop()
 			delete(f.zones, name)
 		}

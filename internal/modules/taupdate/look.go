@@ -20,7 +20,7 @@ import (
 func (z *zone) look() {
 	z.follower.mu.Lock()
 	set := z.Store.Snapshot().Sets[z.owner]
-	if z.ended || z.looking || set == nil || z.managed && z.lock == nil {
+	if z.ended || z.looking || !z.isFrom(set) || z.managed && z.lock == nil {
 		z.follower.mu.Unlock()
 		return
 	}

@@ -3,6 +3,7 @@ package taupdate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,7 @@ type world struct {
 	asked int
 	path  string
 	log   bytes.Buffer
+	level logging.Level
 }
 
 // A worker has the module over anchors of its own.
@@ -40,6 +42,7 @@ type worker struct {
 	tasks safe.Group
 	leads bool
 	calls []any
+	fails error // of the script's function
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,11 +52,12 @@ func newWorld(t *testing.T) *world {
 }
 
 func key(letter byte) *authority.Key {
-	k := authority.NewKey(".", authority.KSK, dns.ED25519, strings.ToLower(string(letter)))
-	if letter < 'a' {
-		k = k.With(func(d *dns.DNSKEY) { d.Flags |= dns.REVOKE })
-	}
-	return k
+	return authority.NewKey(".", authority.KSK, dns.ED25519, strings.ToLower(string(letter))).With(func(d *dns.DNSKEY) {
+		d.Hdr.Ttl = 2 * 86400
+		if letter < 'a' {
+			d.Flags |= dns.REVOKE
+		}
+	})
 }
 
 func (w *world) show(shown, by string) {
@@ -116,7 +120,7 @@ func data(t *testing.T, rr dns.RR) []byte {
 func (w *world) worker() *worker {
 	w.t.Helper()
 	x := &worker{world: w, store: trustanchor.New(), leads: true}
-	log := logging.New(logging.Options{Out: &w.log}).Group("ta")
+	log := logging.New(logging.Options{Out: &w.log, Level: w.level}).Group("ta")
 	x.f = newFollower(Config{Store: x.store, Leads: func() bool { return x.leads }, Log: log}, &module.Host{
 		Clock: &w.clock.Clock, Tasks: &x.tasks, Context: w.t.Context(), Resolve: w.resolve,
 		Callback: func(v any) (module.Callback, bool) {
@@ -125,7 +129,7 @@ func (w *world) worker() *worker {
 			}
 			return func(_ *resolve.Request, args ...any) ([]any, error) {
 				x.calls = append(x.calls, args...)
-				return nil, nil
+				return nil, x.fails
 			}, true
 		},
 	})
@@ -214,7 +218,7 @@ func TestOneFollowsAndTheOthersRead(t *testing.T) {
 	third := w.worker()
 	third.load(false)
 	w.expect("b:Valid A:Revoked", third)
-	for _, line := range []string{"state: AddPend", "state: Revoked", "next refresh for . in 1 hour\n"} {
+	for _, line := range []string{"state: AddPend", "state: Revoked", "next refresh for . in 24 hours\n"} {
 		if !strings.Contains(w.log.String(), line) {
 			t.Errorf("the log lacks %q:\n%s", line, &w.log)
 		}
@@ -243,6 +247,74 @@ func TestAFailureChangesNothing(t *testing.T) {
 	}
 	if text, err := os.ReadFile(w.path); err != nil || strings.Contains(string(text), "DNSKEY") {
 		t.Errorf("the file was written: %s, %v", text, err)
+	}
+}
+
+// After a look that failed the next one comes sooner, by what the last good one saw.
+func TestTheNextLook(t *testing.T) {
+	w := newWorld(t)
+	w.write("a")
+	x := w.worker()
+	x.load(false)
+	for _, tc := range []struct{ shown, by, want string }{
+		{"", "", "1 hour"}, {"a", "a", "24 hours"}, {"", "", "4.8 hours"}, {"ab", "b", "4.8 hours"}, {"A", "A", "4.8 hours"},
+	} {
+		w.log.Reset()
+		w.show(tc.shown, tc.by)
+		x.look()
+		if got := w.log.String(); !strings.Contains(got, "next refresh for . in "+tc.want+"\n") {
+			t.Errorf("%q, signed by %q: %s, want %s", tc.shown, tc.by, got, tc.want)
+		}
+	}
+	if got := w.log.String(); !strings.Contains(got, "no key of . is trusted any more") {
+		t.Errorf("that nothing is trusted is not told:\n%s", got)
+	}
+}
+
+// What stays as it is is told only to who reads along.
+func TestSteadyKeysAreToldInAVerboseLog(t *testing.T) {
+	for _, level := range []logging.Level{logging.Notice, logging.Debug} {
+		w := newWorld(t)
+		w.level = level
+		w.write("a")
+		x := w.worker()
+		x.load(false)
+		x.look()
+		x.look()
+		if got, want := strings.Contains(w.log.String(), "state: Valid"), level == logging.Debug; got != want || strings.Contains(w.log.String(), "trusted any more") {
+			t.Errorf("level %v:\n%s", level, &w.log)
+		}
+	}
+}
+
+// Who gives other anchors for a zone ends the following of the former file.
+func TestOtherAnchorsEndTheFollowing(t *testing.T) {
+	w := newWorld(t)
+	w.write("a")
+	x := w.worker()
+	x.load(false)
+	former := x.zone()
+	if _, err := x.store.AddFile(w.path, true); err != nil {
+		t.Fatal(err)
+	}
+	former.look()
+	if w.asked != 0 || !strings.Contains(x.states(), "a:Valid") {
+		t.Errorf("asked %d times; %s", w.asked, x.states())
+	}
+	x.f.sync()
+	if former.lock != nil || x.zone() == former || x.zone().managed {
+		t.Error("the file is still kept up to date")
+	}
+	lock, err := trustanchor.TryLock(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Error(err)
+	}
+	former.look()
+	if w.asked != 0 {
+		t.Error("what is no longer followed is looked at")
 	}
 }
 
@@ -332,9 +404,10 @@ func TestOtherKeysAreTold(t *testing.T) {
 		}
 	}
 	y.look()
-	if w.asked != 0 {
-		t.Error("two workers of a group watch")
+	if w.asked != 0 || y.zone().timer == nil {
+		t.Error("two workers of a group watch, or one never will")
 	}
+	x.fails = errors.New("no such thing")
 	x.look()
 	if strings.Contains(w.log.String(), "have changed") || len(x.calls) != 0 {
 		t.Errorf("the same keys are told as others:\n%s", &w.log)
@@ -343,6 +416,9 @@ func TestOtherKeysAreTold(t *testing.T) {
 	x.look()
 	x.look()
 	w.expect("a:Valid", x, y)
+	if !strings.Contains(w.log.String(), "ta_update.cb_unmanagedkey_change: no such thing") {
+		t.Errorf("the log lacks the script's error:\n%s", &w.log)
+	}
 	if n := strings.Count(w.log.String(), "the keys of . have changed"); n != 1 || len(x.calls) != 1 || x.calls[0] != w.path || len(y.calls) != 0 {
 		t.Errorf("told %d times, to scripts %v and %v:\n%s", n, x.calls, y.calls, &w.log)
 	}

@@ -32,6 +32,12 @@ type zone struct {
 	unlike  string               // what an operator was told of keys that are only watched
 }
 
+// isFrom tells whether anchors are those that are followed: who gives others may be
+// ahead of sync.
+func (z *zone) isFrom(set *trustanchor.KeySet) bool {
+	return set != nil && set.File == z.file && set.Managed == z.managed
+}
+
 // start follows the zone from then on; at once where its keys were never seen.
 func (z *zone) start(fetched bool) {
 	if !z.managed {
@@ -127,7 +133,7 @@ func (z *zone) fetched() bool {
 // reread takes over what somebody else wrote. What is no key file changes nothing.
 func (z *zone) reread() {
 	old := z.Store.Snapshot().Sets[z.owner]
-	if old == nil || old.File != z.file || !old.Managed {
+	if !z.isFrom(old) {
 		return // sync will see to it
 	}
 	next, err := z.Store.Reread(old)
