@@ -3,6 +3,7 @@ package trustanchor
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,3 +172,15 @@ func FuzzParse(f *testing.F) {
 func base64Of(octets []byte) string { return base64.StdEncoding.EncodeToString(octets) }
 
 func tagOf(rdata []byte) uint16 { return dnssec.KeyTag(rdata) }
+
+// dsText is the data of a DS record of the root with the SHA-256 digest of a key.
+func dsText(rdata []byte) string {
+	return fmt.Sprintf("%d %d 2 %x", tagOf(rdata), rdata[3], dnssec.Digest(dnssec.DigestSHA256, "\x00", rdata))
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

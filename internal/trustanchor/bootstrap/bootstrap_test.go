@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -43,7 +44,8 @@ func newNotary(t *testing.T, from, until time.Time) *notary {
 		template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: until,
 			BasicConstraintsValid: true, IsCA: ca, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 		if !ca {
-			template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+			template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection, x509.ExtKeyUsageServerAuth}
+			template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 		}
 		if parent == nil {
 			parent, by = template, key
@@ -209,9 +211,29 @@ func TestWhatIsNotSignedIsRefused(t *testing.T) {
 		})
 	}
 	for _, url := range []string{"http://127.0.0.1/root-anchors.xml", "root-anchors.xml", "https://", ":"} {
-		if _, err := Fetch(t.Context(), Options{Source: trustanchor.Source{URL: url}, Now: now, Note: func(string) {}}); err == nil {
-			t.Errorf("%s was fetched", url)
+		if _, err := Fetch(t.Context(), Options{Source: trustanchor.Source{URL: url}, Now: now, Note: func(string) {}}); err == nil || url != ":" && !strings.Contains(err.Error(), "is no https URL") {
+			t.Errorf("%s: %v", url, err)
 		}
+	}
+}
+
+// A server that the pinned authority vouches for gives no cause to tell anything.
+func TestAServerThatIsVouchedForIsNotTold(t *testing.T) {
+	n := newNotary(t, now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0))
+	text := rootAnchors(ksk2017)
+	p := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/root-anchors.p7s" {
+			_, _ = w.Write(n.sign(t, text))
+			return
+		}
+		_, _ = w.Write([]byte(text))
+	}))
+	p.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{n.signer.Raw}, PrivateKey: n.key}}}
+	p.StartTLS()
+	t.Cleanup(p.Close)
+	var notes []string
+	if _, err := Fetch(t.Context(), Options{Source: trustanchor.Source{URL: p.URL + "/root-anchors.xml", CA: n.file}, Now: now, Note: func(s string) { notes = append(notes, s) }}); err != nil || len(notes) != 0 {
+		t.Errorf("%v, told %q", err, notes)
 	}
 }
 
