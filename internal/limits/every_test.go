@@ -60,7 +60,7 @@ var uncounted = map[string]string{
 	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime EventRunTime MapPerWorker
 		MapConnect MapAccept MapSilence AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
-	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause OutgoingSaid LateAnswer
+	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause OutgoingSaid LateAnswer
 		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
 		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause CacheCheckTime

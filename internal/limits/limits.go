@@ -17,6 +17,7 @@ const (
 	MaxTCPConnsPerRequest      = 8
 	RetriesPerServer           = 2
 	FailuresInRow              = 3                  // of one name server, then another one's turn comes
+	ServersInTrouble           = 2                  // of one zone for one question, then the others have their turns in a hurry
 	RefusalsPerZone            = 5                  // servers of one zone that refuse one question though they know the zone, or as was known (NXNSAttack by refusals)
 	RefusedPerZone             = 4                  // servers of one zone whose answers are not believed
 	UselessPerZone             = MaxNSPerDelegation // servers of one zone that answer and do not help (NXNSAttack by refusals)

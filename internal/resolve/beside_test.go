@@ -11,6 +11,8 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/selection"
+	"kresd/internal/zonecut"
 )
 
 // families is example.com. with name servers in net., whose addresses no delegation
@@ -175,6 +177,29 @@ func TestOneGoodServerOfThirteen(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// One of 13 servers is good, and nothing is known of it, while the others were good until
+// a moment ago, in whatever way they became bad.
+func TestTwelveGoodServersTurnBad(t *testing.T) {
+	for kind, rule := range map[string]authority.Rule{"silent": authority.Drop(), "slow": authority.Delay(5 * time.Second), "REFUSED": authority.Rcode(dns.RcodeRefused), "lame": authority.Lame()} {
+		for _, rtt := range []time.Duration{time.Millisecond, 30 * time.Millisecond, 150 * time.Millisecond} {
+			t.Run(fmt.Sprint(kind, " after ", rtt), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					zs := manyServers(13)
+					zs["example.com."] += "www.example.com. A 192.0.2.10\n"
+					w := newWorld(t, basic(zs))
+					for i := range 12 {
+						at := netip.AddrFrom4([4]byte{192, 0, 2, byte(101 + i)})
+						w.servers.Answered(zonecut.Endpoint{Addr: netip.AddrPortFrom(at, 53)}, selection.Answer{RTT: rtt})
+						w.net.Host(at.String()).Play(rule, authority.Delay(rtt))
+					}
+					w.net.Host("192.0.2.113").Play(authority.Delay(rtt))
+					w.answeredWithin(2 * time.Second)
+				})
+			})
+		}
 	}
 }
 

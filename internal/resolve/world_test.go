@@ -31,6 +31,7 @@ type world struct {
 	net      *authority.Internet
 	cuts     *memory
 	driver   *resolve.Driver
+	servers  *selection.Selector
 	counters limits.Counters
 	options  resolve.Options
 	layers   []*resolve.Layer
@@ -76,9 +77,10 @@ func newResolver(t *testing.T, n *authority.Internet) *world {
 	}
 	w.cuts.m[dnsname.Root] = hints
 	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: trustanchor.New().Snapshot})}
+	w.servers = selection.New(selection.Config{Clock: clock.Real()})
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return w.layers }, Exchanger: w, Cuts: w.cuts,
-		Servers:  selection.New(selection.Config{Clock: clock.Real()}),
+		Servers:  w.servers,
 		Counters: &w.counters, Options: func() resolve.Options { return w.options },
 	})
 	return w

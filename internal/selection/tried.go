@@ -149,7 +149,7 @@ func (t *Tried) many() bool {
 			n++
 		}
 	}
-	return n >= limits.FailuresInRow
+	return n >= limits.ServersInTrouble
 }
 
 // Any tells whether anything was tried.

@@ -183,7 +183,7 @@ func TestGoodNamesDoNotCountAmongManyInTrouble(t *testing.T) {
 		if !ok || c.Tries > 0 {
 			t.Fatalf("choice %d: %+v", i, c)
 		}
-		if c.Hurried != (i >= limits.FailuresInRow && i < 5) || c.Hurried && c.Timeout != limits.UDPRound/6 {
+		if c.Hurried != (i >= limits.ServersInTrouble && i < 5) || c.Hurried && c.Timeout != limits.UDPRound/6 {
 			t.Errorf("choice %d: hurried %v, %v", i, c.Hurried, c.Timeout)
 		}
 		s.TimedOut(c.Endpoint)
@@ -209,5 +209,30 @@ func TestADeadServerIsTriedWhereOthersAreUseless(t *testing.T) {
 	ck.Advance(2 * limits.DeadProbe)
 	if c, ok := s.Choose(w); ok {
 		t.Errorf("chosen once more: %+v", c)
+	}
+}
+
+// Whatever two servers did to be in trouble, the others have their turns in a hurry.
+func TestAllKindsOfTroubleCount(t *testing.T) {
+	one, other := cutOf(t, server).NS[0].Name, at("192.0.2.9")
+	for name, trouble := range map[string]func(*Tried){
+		"silence":   func(x *Tried) { x.TimedOut(one, other) },
+		"an error":  func(x *Tried) { x.Reject(one, other) },
+		"long TCP":  func(x *Tried) { x.Overdue(one, other) },
+		"nonsense":  func(x *Tried) { x.Nonsense(one, other, false) },
+		"uselessly": func(x *Tried) { x.Useless(one, other) },
+	} {
+		tried := &Tried{}
+		if trouble(tried); tried.many() {
+			t.Errorf("%s: one is many", name)
+		}
+		if tried.TimedOut(one, at(server)); !tried.many() {
+			t.Errorf("%s: two are not many", name)
+		}
+	}
+	tried := &Tried{}
+	tried.Busy(other)
+	if tried.TimedOut(one, at(server)); tried.many() {
+		t.Error("who had no place is in no trouble")
 	}
 }
