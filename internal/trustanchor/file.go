@@ -33,6 +33,9 @@ type Loaded struct {
 // that can be written to. Where such a file is what a crash leaves of one, the
 // root's anchors that are known otherwise stay in force.
 func (s *Store) AddFile(path string, readonly bool) (Loaded, error) {
+	if path == "" {
+		return Loaded{}, errors.New("the file name is empty")
+	}
 	if !readonly {
 		if err := writable(path); err != nil {
 			return Loaded{}, wording.Record(path, err)

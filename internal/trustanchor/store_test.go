@@ -118,6 +118,9 @@ func TestAddFileRefuses(t *testing.T) {
 	if _, err := s.AddFile(gone, true); err == nil || errors.Is(err, ErrNoFile) || !strings.HasPrefix(err.Error(), gone) {
 		t.Errorf("no file, read-only: %v", err)
 	}
+	if _, err := s.AddFile("", false); err == nil || errors.Is(err, ErrNoFile) {
+		t.Errorf("no name: %v", err)
+	}
 	if _, err := s.AddFile("/proc/nowhere/keys", false); err == nil || !strings.Contains(err.Error(), "cannot be written") {
 		t.Errorf("no directory: %v", err)
 	}
