@@ -185,7 +185,10 @@ func TestTheRootsKeysAreFollowed(t *testing.T) {
 	step := func(days int, shown, signing, want string) {
 		t.Helper()
 		r.publish(shown, signing)
+		looks := func() int { return strings.Count(g.Log(), "next refresh for .") }
+		before := looks()
 		r.pass(days)
+		proctest.Eventually(t, 30*time.Second, "somebody looks", func() bool { return looks() > before })
 		r.eventually(g, want)
 	}
 	step(1, "a", "a", "a:Valid")

@@ -32,7 +32,8 @@ func (z *zone) look() {
 	z.looking = true
 	z.follower.mu.Unlock()
 	req, shown := z.ask()
-	now := z.host.Clock.Unix()
+	judged := z.host.Clock.Now()
+	now := judged.Unix()
 	seen, err := set.Look(shown, now)
 	if err != nil && shown == nil {
 		err = z.failure(&req.Result)
@@ -60,7 +61,7 @@ func (z *zone) look() {
 		z.watch(req, set, seen)
 	}
 	z.say(fmt.Sprintf("next refresh for %s in %s", z.owner, trustanchor.Span(after)))
-	z.plan(after)
+	z.plan(after - z.host.Clock.Now().Sub(judged)) // counted from the time of the verdict, though the clock may jump
 }
 
 // ask asks for the DNSKEY set as the zone's servers have it now. CD keeps the answer
