@@ -122,6 +122,14 @@ func (ks *Keys) Only(fn func(*Key) bool) *Keys {
 // Len is how many keys there are.
 func (ks *Keys) Len() int { return len(ks.list) }
 
+// Octets is how long the RDATA of all keys is.
+func (ks *Keys) Octets() (n int) {
+	for i := range ks.list {
+		n += len(ks.list[i].RData)
+	}
+	return n
+}
+
 // Each calls fn for every key.
 func (ks *Keys) Each(fn func(*Key)) {
 	for i := range ks.list {

@@ -176,6 +176,7 @@ const (
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
 	ChecksRemembered   = 16384   // signatures that a worker need not check once more
 	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
+	KeyOctetsAtHand    = 8 << 20 // of the RDATA of these keys; as many zones with three keys of RSA and 2,048 bits have 3 MB
 	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second
 	HintedZones        = 4096    // whose answers for gaps listeners look for
 	WriteBatchEntries  = 200

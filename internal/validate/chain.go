@@ -40,9 +40,7 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 		return nil, 0, &resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and its parent says that it has", zone)}
 	}
 	set := &o.Answer[0]
-	keys = dnssec.ParseKeys(zone, set.Data)
-	p.v.keys.put(p.place(zone), keys, p.r.Now, set.TTL)
-	return keys, 0, nil
+	return p.v.keys.put(p.place(zone), set.Data, p.r.Now, set.TTL), 0, nil
 }
 
 // place is where the keys of a zone are kept.

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"sync"
 
@@ -13,8 +14,9 @@ import (
 // memory are the keys of zones, decoded, so that this is done once for each DNSKEY
 // set. What is here was read from the cache, or has just been proven.
 type memory struct {
-	mu sync.Mutex
-	m  map[place]remembered
+	mu     sync.Mutex
+	m      map[place]remembered
+	octets int // of all these keys
 }
 
 // place is a zone as those of one partition know it, since the last clear of the cache.
@@ -28,6 +30,7 @@ type place struct {
 // that goes back does not make them live longer than their TTL.
 type remembered struct {
 	keys        *dnssec.Keys
+	octets      int
 	from, until int64
 }
 
@@ -41,32 +44,56 @@ func (m *memory) at(p place, now int64) *dnssec.Keys {
 	return nil
 }
 
-// put keeps keys for ttl seconds. When there are too many, some are forgotten that Go's
-// maps draw at random.
-func (m *memory) put(p place, keys *dnssec.Keys, now int64, ttl uint32) {
+// put keeps the keys of a DNSKEY set for ttl seconds, and returns them. When there are
+// too many keys, some are forgotten that Go's maps draw at random.
+func (m *memory) put(p place, data [][]byte, now int64, ttl uint32) *dnssec.Keys {
+	keys := dnssec.ParseKeys(p.zone, alone(data))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.m == nil {
 		m.m = make(map[place]remembered)
 	}
-	forget := 0
-	if len(m.m) >= limits.KeySetsAtHand {
-		forget = limits.KeySetsAtHand / 8
+	m.drop(p)
+	octets := keys.Octets()
+	if len(m.m) >= limits.KeySetsAtHand || m.octets+octets > limits.KeyOctetsAtHand {
+		m.shrink(limits.KeySetsAtHand*7/8, limits.KeyOctetsAtHand*7/8-octets)
 	}
-	for old := range m.m {
-		if forget--; forget < 0 {
-			break
+	m.m[p] = remembered{keys, octets, now, now + int64(ttl)}
+	m.octets += octets
+	return keys
+}
+
+// alone is a copy of RDATA: keys that are kept must not keep the whole message in which
+// they came, or whatever else the set has beyond limits.MaxKeysPerSet.
+func alone(data [][]byte) [][]byte {
+	out := make([][]byte, min(len(data), limits.MaxKeysPerSet))
+	for i := range out {
+		out[i] = bytes.Clone(data[i])
+	}
+	return out
+}
+
+// shrink forgets until no more than so many sets, of so many octets, are left.
+func (m *memory) shrink(sets, octets int) {
+	for p := range m.m {
+		if len(m.m) <= sets && m.octets <= octets {
+			return
 		}
-		delete(m.m, old)
+		m.drop(p)
 	}
-	m.m[p] = remembered{keys, now, now + int64(ttl)}
+}
+
+// drop forgets the keys of a zone; the caller has the lock.
+func (m *memory) drop(p place) {
+	m.octets -= m.m[p].octets
+	delete(m.m, p)
 }
 
 // forget makes the keys of a zone be asked for again.
 func (m *memory) forget(p place) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.m, p)
+	m.drop(p)
 }
 
 // checks are the numbers of checks of signatures that succeeded (dnssec.Memory). The
