@@ -32,7 +32,7 @@ func (a *answer) chain() resolve.Outcome {
 			o.Kind, o.Target = resolve.Alias, name
 			return a.positive(o)
 		}
-		if a.q.Asked.Type == wire.TypeCNAME { // a DNAME made what was asked for
+		if t := a.q.Asked.Type; t == wire.TypeCNAME || t == wire.TypeANY { // a DNAME made what was asked for
 			o.Kind = resolve.Positive
 			return o
 		}
@@ -74,9 +74,13 @@ func met(chain []resolve.Set, name dnsname.Name) bool {
 	return false
 }
 
-// data adds what was asked for, if the section has it at name.
+// data adds what was asked for, if the section has it at name. A CNAME that a DNAME
+// stands for is worth no more than that, and comes behind it (redirect).
 func (a *answer) data(o *resolve.Outcome, name dnsname.Name) bool {
 	found := false
+	if t := a.q.Asked.Type; (t == wire.TypeCNAME || t == wire.TypeANY) && a.dname(name) != nil {
+		return false
+	}
 	for i := range a.ans {
 		if s := &a.ans[i]; s.Owner == name && (s.Type == a.q.Asked.Type || a.q.Asked.Type == wire.TypeANY) {
 			o.Answer = append(o.Answer, authoritative(*s))

@@ -494,3 +494,16 @@ func TestUnsignedProofsAreDropped(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 }
+
+// The CNAME that a server makes of a DNAME has no signature, and is worth what the DNAME
+// is, which therefore comes with it.
+func TestACNAMEOfADNAMEComesBehindIt(t *testing.T) {
+	for _, qtype := range []uint16{wire.TypeCNAME, wire.TypeANY} {
+		r, q := query("x.old.example.com.", qtype, "example.com.")
+		consume(r, q, message(t, q.Asked, "aa NOERROR", "an old.example.com. 60 DNAME new.example.com.", "an x.old.example.com. 60 CNAME x.new.example.com."))
+		a := q.Outcome.Answer
+		if q.Outcome.Kind != resolve.Positive || len(a) != 2 || a[0].Type != wire.TypeDNAME || a[1].Type != wire.TypeCNAME {
+			t.Errorf("type %d: %s %+v", qtype, kind(q.Outcome.Kind), a)
+		}
+	}
+}
