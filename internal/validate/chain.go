@@ -2,6 +2,7 @@ package validate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"kresd/internal/dnsname"
@@ -31,13 +32,13 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	}
 	o := &sub.Outcome
 	if !o.Cached {
-		p.past.renew(zone)
+		p.past.renew(question(zone, wire.TypeDNSKEY))
 	}
 	if !o.Rank().IsSecure() {
 		return nil, p.whyInsecure(o), nil
 	}
 	if len(o.Answer) == 0 || o.Answer[0].Type != wire.TypeDNSKEY {
-		return nil, 0, &resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and its parent says that it has", zone)}
+		return nil, 0, refusal{&resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and something is signed by it", zone)}}
 	}
 	set := &o.Answer[0]
 	return p.v.keys.put(p.place(zone), set.Data, p.r.Now, set.TTL), 0, nil
@@ -101,7 +102,11 @@ func (p *proof) namedByDS(zone, anchor dnsname.Name, keys *dnssec.Keys) (named *
 			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has a DNSKEY set, and the zone above proves that it is no zone", zone),
 		}}
 	}
-	return p.matching(keys, d.ds, "the DS set of its parent")
+	named, why, err = p.matching(keys, d.ds, "the DS set of its parent")
+	if _, wrong := errors.AsType[refusal](err); wrong && p.renewDS(zone) {
+		return p.namedByDS(zone, anchor, keys)
+	}
+	return named, why, err
 }
 
 // matching are the keys that a DS set names.

@@ -49,18 +49,32 @@ func (p *proof) insecurity(name dnsname.Name) (why resolve.Insecurity, proven bo
 			return 0, false, err
 		}
 	}
+	why, proven, doubt, err := p.descent(zone, name)
+	if err == nil && !proven && p.renewDS(doubt) {
+		return p.insecurity(name)
+	}
+	return why, proven, err
+}
+
+// descent looks for a zone without DS from below a signed zone down to a name. Where
+// there is none, doubt is the name on the way of which something else may be true by now:
+// that of the closest zone with keys, or one that does not exist.
+func (p *proof) descent(zone, name dnsname.Name) (why resolve.Insecurity, proven bool, doubt dnsname.Name, err error) {
 	for labels := zone.Labels() + 1; labels <= name.Labels(); labels++ {
-		d, err := p.delegation(name.Suffix(labels))
+		at := name.Suffix(labels)
+		d, err := p.delegation(at)
 		switch {
 		case err != nil:
-			return 0, false, err
+			return 0, false, "", err
 		case d.state == unsignedZone:
-			return d.why, true, nil
+			return d.why, true, "", nil
 		case d.state == noName:
-			return 0, false, nil
+			return 0, false, at, nil
+		case d.state == signedZone:
+			doubt = at
 		}
 	}
-	return 0, false, nil
+	return 0, false, doubt, nil
 }
 
 // beneathUnsigned tells whether the servers that answered serve a zone that is known to

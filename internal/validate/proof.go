@@ -35,15 +35,16 @@ type proof struct {
 // past is what the proofs of one query have in common.
 type past struct {
 	now *proof // the one that waits for an answer
-	// renewed are the zones whose keys were asked for, and are no older than the request.
-	renewed map[dnsname.Name]bool
+	// renewed are the questions for keys and DS sets that no remembered answer will do for:
+	// one did not fit, or the answer at hand is no older than the request.
+	renewed map[resolve.Question]bool
 }
 
-func (p *past) renew(zone dnsname.Name) {
+func (p *past) renew(about resolve.Question) {
 	if p.renewed == nil {
-		p.renewed = map[dnsname.Name]bool{}
+		p.renewed = map[resolve.Question]bool{}
 	}
-	p.renewed[zone] = true
+	p.renewed[about] = true
 }
 
 // errWait says that a question was put on the plan, without whose answer the proof
@@ -123,11 +124,11 @@ func (p *proof) prune() {
 
 // ask is what a question came to.
 func (p *proof) ask(name dnsname.Name, rrtype uint16) (*resolve.Query, error) {
-	about := resolve.Question{Name: name, Type: rrtype, Class: wire.ClassIN}
+	about := question(name, rrtype)
 	if sub := p.asked[about]; sub != nil {
 		return sub, sub.Err
 	}
-	sub, err := p.r.Inquire(p.q, about, rrtype == wire.TypeDNSKEY && p.past.renewed[name])
+	sub, err := p.r.Inquire(p.q, about, p.past.renewed[about])
 	if err != nil {
 		return nil, err
 	}
@@ -158,17 +159,34 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 // renew has the keys of a zone asked for once more, because those that were kept do not
 // fit. It waits for them.
 func (p *proof) renew(zone dnsname.Name) error {
-	p.past.renew(zone)
+	about := question(zone, wire.TypeDNSKEY)
+	p.past.renew(about)
 	p.v.keys.forget(p.place(zone))
-	delete(p.asked, resolve.Question{Name: zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN})
+	delete(p.asked, about)
 	_, _, err := p.keysOf(zone)
 	return err
+}
+
+// renewDS has what a parent says about the keys of a zone asked for once more, because
+// what was kept does not fit; false when it is no older than the request.
+func (p *proof) renewDS(zone dnsname.Name) bool {
+	about := question(zone, wire.TypeDS)
+	if sub := p.asked[about]; sub == nil || !sub.Outcome.Cached || p.past.renewed[about] {
+		return false
+	}
+	p.past.renew(about)
+	delete(p.asked, about)
+	return true
+}
+
+func question(name dnsname.Name, rrtype uint16) resolve.Question {
+	return resolve.Question{Name: name, Type: rrtype, Class: wire.ClassIN}
 }
 
 // mayRenew tells whether keys of a zone were kept from an earlier request, and were not
 // asked for once more in this one.
 func (p *proof) mayRenew(zone dnsname.Name) bool {
-	return !p.past.renewed[zone] && (p.q.Type != wire.TypeDNSKEY || p.q.Name != zone)
+	return !p.past.renewed[question(zone, wire.TypeDNSKEY)] && (p.q.Type != wire.TypeDNSKEY || p.q.Name != zone)
 }
 
 // refuse is the refusal for a failure of package dnssec. What cost too much is not

@@ -33,6 +33,7 @@ func TestAnswersAreProven(t *testing.T) {
 		{"x.wild.example.com.", dns.TypeAAAA, "NOERROR secure"},
 		{"x.wildalias.example.com.", dns.TypeA, "NOERROR secure"},
 		{"x.old.example.com.", dns.TypeA, "NOERROR secure"},
+		{"x.old.example.com.", dns.TypeCNAME, "NOERROR secure"},
 		{"y.old.example.com.", dns.TypeA, "NXDOMAIN secure"},
 		{"www.example.com.", dns.TypeAAAA, "NOERROR secure"},
 		{"b.example.com.", dns.TypeA, "NOERROR secure"},
@@ -165,6 +166,7 @@ func TestAnotherServerIsAskedBeforeTheClientHearsBogus(t *testing.T) {
 		"stripped":    stripped(isType(dns.TypeRRSIG)),
 		"wrong SOA":   spoilt(dns.TypeSOA),
 		"wrong proof": spoilt(dns.TypeNSEC),
+		"of no zone":  claimed("www.example.com."),
 	} {
 		for _, addr := range []string{"192.0.2.1", "192.0.2.2"} {
 			w := newWorld(t)
@@ -213,6 +215,34 @@ func TestAChangeInTheMiddleOfACachesLife(t *testing.T) {
 		w.become(basic(c.then, plain)...)
 		w.now += 60
 		w.expect("a.b.example.com.", dns.TypeA, c.want)
+		if t.Failed() {
+			t.Fatal(c.what)
+		}
+	}
+}
+
+// A zone whose parent is served by the same servers changes without a referral that
+// tells so.
+func TestAChangeThatNoReferralTells(t *testing.T) {
+	const servers = "sub.example.com. NS ns.example.com.\nsub.example.com. NS ns2.example.com.\n"
+	with := func(seed, text string) []zone {
+		above := zone{"example.com.", "one", exampleText + servers}
+		return basic(above, zone{"sub.example.com.", seed, text + servers + "a.sub.example.com. A 192.0.2.40\nb.sub.example.com. A 192.0.2.41\n"})
+	}
+	for _, c := range []struct {
+		what        string
+		first, then []zone
+		want        string
+	}{
+		{"new keys", with("three", ""), with("four", ""), "NOERROR secure"},
+		{"unsigned by now", with("three", ""), with("", ""), "NOERROR insecure"},
+		{"without DS and with new keys by now", with("three", ""), with("four", "nods\n"), "NOERROR insecure"},
+	} {
+		w := newWorld(t, c.first...)
+		w.expect("a.sub.example.com.", dns.TypeA, "NOERROR secure")
+		w.become(c.then...)
+		w.now += 60
+		w.expect("b.sub.example.com.", dns.TypeA, c.want)
 		if t.Failed() {
 			t.Fatal(c.what)
 		}

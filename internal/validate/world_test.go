@@ -278,6 +278,19 @@ func spoilt(covered uint16) authority.Rule {
 	}
 }
 
+// claimed adds signatures that name a zone below the one that signed.
+func claimed(signer string) authority.Rule {
+	return func(x *authority.Exchange) {
+		for _, rr := range x.Reply.Answer {
+			if sig, ok := rr.(*dns.RRSIG); ok && dns.IsSubDomain(signer, sig.Hdr.Name) {
+				more := dns.Copy(sig).(*dns.RRSIG)
+				more.SignerName = signer
+				x.Reply.Answer = append(x.Reply.Answer, more)
+			}
+		}
+	}
+}
+
 // stripped leaves out records that fit.
 func stripped(drop func(dns.RR) bool) authority.Rule {
 	return func(x *authority.Exchange) {
