@@ -140,14 +140,16 @@ func (p *proof) ask(name dnsname.Name, rrtype uint16) (*resolve.Query, error) {
 }
 
 // askFor is ask, where a failure is the failure of the proof: what it was needed for
-// is told besides.
+// is told besides. An answer whose proof would need that proof itself is refused, as
+// the alias is that a server without signatures gives for a DS set: another server may
+// have an answer that can be proven.
 func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what string) (*resolve.Query, error) {
 	sub, err := p.ask(name, rrtype)
 	if err == nil || err == errWait || errors.Is(err, resolve.ErrBudget) {
 		return sub, err
 	}
 	if errors.Is(err, resolve.ErrCycle) {
-		return nil, &resolve.Failure{EDE: code, Text: what + " are not known"}
+		return nil, refusal{&resolve.Failure{EDE: code, Text: what + " are not known"}}
 	}
 	if f, ok := errors.AsType[*resolve.Failure](err); ok {
 		return nil, f
