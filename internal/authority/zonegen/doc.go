@@ -11,8 +11,8 @@
 // Reading this package: world.go (the tree, its questions), site.go (one zone and
 // what hangs from it), then the damages: sets.go (a set or its signature), keys.go
 // (keys, DS, rollovers), denials.go (what is not there), answers.go (servers that
-// say something else than the zone has), shapes.go (nothing wrong, but rare).
-// verdict.go compares what a validator says.
+// say something else than the zone has), servers.go (one of two does), shapes.go
+// (nothing wrong, but rare). verdict.go compares what a validator says.
 //
 // The same seed, number and time give the same world. Absent: servers that are
 // slow, dead or lossy.

@@ -151,12 +151,12 @@ func keyDamages() []damage {
 			s.signing.ZSK = []*authority.Key{s.key(authority.ZSK, "next")}
 			s.signing.Published = slices.Concat(s.signing.KSK, old, s.signing.ZSK)
 		}),
-		with("rollover of algorithms: all signed by both", keys, Secure, func(s *site) { s.second(true, true) }),
-		with("rollover of algorithms: data signed by the old one", keys, Secure, func(s *site) { s.second(true, false) }), // RFC 6840, section 5.11
-		with("rollover of algorithms: keys signed by the old one", keys, Secure, func(s *site) { s.second(false, true) }),
-		with("rollover of algorithms: nothing signed by the new one", keys, Secure, func(s *site) { s.second(false, false) }),
+		with("rollover of algorithms: all signed by both", keys, Secure, func(s *site) { s.beside(true, true) }),
+		with("rollover of algorithms: data signed by the old one", keys, Secure, func(s *site) { s.beside(true, false) }), // RFC 6840, section 5.11
+		with("rollover of algorithms: keys signed by the old one", keys, Secure, func(s *site) { s.beside(false, true) }),
+		with("rollover of algorithms: nothing signed by the new one", keys, Secure, func(s *site) { s.beside(false, false) }),
 		with("rollover: wrong signature by the new algorithm", www, Secure, func(s *site) {
-			s.second(true, true)
+			s.beside(true, true)
 			t := target{www, "www", dns.TypeA}
 			s.afterwards(func(set []dns.RR) bool { return s.is(t, set) }, func(set []dns.RR, sigs []*dns.RRSIG) ([]dns.RR, []*dns.RRSIG) {
 				return set, []*dns.RRSIG{sigs[0], flipped(sigs[1], 0.5)}
@@ -223,9 +223,9 @@ func unknownAlgorithm(algorithm uint8) func(*site) {
 	return func(s *site) { s.sign(s.signing.Denial, algorithm) }
 }
 
-// second adds keys of another algorithm, with a DS, that sign the DNSKEY set, the
+// beside adds keys of another algorithm, with a DS, that sign the DNSKEY set, the
 // data, or nothing.
-func (s *site) second(signsKeys, signsData bool) {
+func (s *site) beside(signsKeys, signsData bool) {
 	ksk, zsk := authority.NewKey(s.name, authority.KSK, s.other(), "second"), authority.NewKey(s.name, authority.ZSK, s.other(), "second")
 	s.ds = append(s.ds, ksk.DS(dns.SHA256))
 	s.signing.Published = slices.Concat(s.signing.KSK, s.signing.ZSK, []*authority.Key{ksk, zsk})

@@ -22,7 +22,7 @@ type damage struct {
 }
 
 func damages() []damage {
-	return slices.Concat([]damage{{name: ""}}, setDamages(), keyDamages(), denialDamages(), answerDamages(), shapes())
+	return slices.Concat([]damage{{name: ""}}, setDamages(), keyDamages(), denialDamages(), answerDamages(), serverDamages(), shapes())
 }
 
 // A target is the set of a site that goes wrong.

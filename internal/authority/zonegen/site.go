@@ -24,6 +24,11 @@ type site struct {
 	zone    *authority.Zone
 	rules   []authority.Rule
 	lies    bool // some answers are not what the zone has
+	// second is the address of another server, "" for none; twin what that one serves,
+	// signed as resign says.
+	second string
+	twin   *authority.Zone
+	resign func(*authority.Signing)
 	// unaliased: no alias to www is asked, beside which the server tells the truth.
 	unaliased bool
 	extra     string // further records
@@ -164,6 +169,9 @@ func (s *site) records() string {
 	if dns.IsSubDomain(s.name, s.ns) {
 		fmt.Fprintf(&t, "%s A %s\n", s.ns, s.address)
 	}
+	if s.second != "" {
+		fmt.Fprintf(&t, "@ NS ns2\nns2 A %s\n", s.second)
+	}
 	switch {
 	case s.kind == "top":
 		return t.String()
@@ -206,6 +214,9 @@ func (s *site) delegation() []dns.RR {
 	out := []dns.RR{record("%s 3600 NS %s", s.name, s.ns)}
 	if dns.IsSubDomain(s.name, s.ns) {
 		out = append(out, record("%s 3600 A %s", s.ns, s.address))
+	}
+	if s.second != "" {
+		out = append(out, record("%s 3600 NS %s", s.name, in("ns2", s.name)), record("%s 3600 A %s", in("ns2", s.name), s.second))
 	}
 	for _, ds := range s.ds {
 		ds.Header().Ttl = 3600

@@ -127,16 +127,27 @@ func (b *builder) build(s *site) {
 	for _, kid := range s.kids {
 		b.build(kid)
 	}
-	zone := authority.MustParse(s.name, s.records())
+	text := s.records()
+	s.zone = s.signed(text, s.signing)
+	if s.resign != nil {
+		again := *s.signing
+		s.resign(&again)
+		s.twin = s.signed(text, &again)
+	}
+	s.zone.Play(s.rules...)
+	b.zones = append(b.zones, s.zone)
+}
+
+// signed is the zone of a site; signing is nil for one that is not signed.
+func (s *site) signed(text string, signing *authority.Signing) *authority.Zone {
+	zone := authority.MustParse(s.name, text)
 	for _, kid := range s.kids {
 		zone.Add(kid.delegation()...)
 	}
-	s.zone = zone
-	if s.signing != nil {
-		zone.Sign(*s.signing)
+	if signing != nil {
+		zone.Sign(*signing)
 	}
-	zone.Play(s.rules...)
-	b.zones = append(b.zones, zone)
+	return zone
 }
 
 // ask adds the questions about a site and all below it.
