@@ -139,7 +139,7 @@ func TestADamagedKeyFileLeavesTheBuiltInKeys(t *testing.T) {
 func TestAKeyThatCannotBeOneIsRefused(t *testing.T) {
 	for _, text := range []string{
 		". IN DS 20326 8 2 E06D44B8", ". IN DS 20326 8 1 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
-		". IN DNSKEY 257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX", ". IN DNSKEY 257 3 8 AwEAAaz/",
+		". IN DNSKEY 257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX", ". IN DNSKEY 257 3 8 AwEAAaz/", "example DS", "example DS ; Valid:", "example DNSKEY",
 	} {
 		if err := New().Add(text); err == nil {
 			t.Errorf("%s was taken", text)

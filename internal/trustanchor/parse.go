@@ -141,8 +141,8 @@ func addRecord(sets *[]*KeySet, rr dns.RR, comment string, state State) error {
 	if err == nil {
 		key.RData, err = rdata(rr)
 	}
-	if err == nil && key.Type == wire.TypeDNSKEY && key.State.Trusted() {
-		err = usable(key.RData)
+	if err == nil {
+		err = key.whole()
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", strings.ReplaceAll(rr.String(), "\t", " "), err)
@@ -178,12 +178,21 @@ func checkKey(rr *dns.DNSKEY, state State) error {
 	return nil
 }
 
-// usable refuses a key of a supported algorithm that is not what the algorithm
-// wants.
-func usable(rdata []byte) error {
-	k, ok := dnssec.ParseKey(rdata)
-	if ok && (dnssec.Algorithms{}).Signs(k.Algorithm) {
-		return k.Err()
+// whole refuses a record without data, and a trusted key of a supported algorithm that
+// is not what the algorithm wants.
+func (k *Key) whole() error {
+	if k.Type == wire.TypeDS {
+		if _, ok := dnssec.ParseDS(k.RData); !ok {
+			return errors.New("the record has no digest")
+		}
+		return nil
+	}
+	key, ok := dnssec.ParseKey(k.RData)
+	switch {
+	case !ok:
+		return errors.New("the record has no key")
+	case k.State.Trusted() && (dnssec.Algorithms{}).Signs(key.Algorithm):
+		return key.Err()
 	}
 	return nil
 }

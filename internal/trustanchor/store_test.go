@@ -160,12 +160,16 @@ func TestTheDeepestAnchorHolds(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n")
 	f.Add(". 172800 IN DNSKEY 257 3 8 AwEAAaz/tAm8yTn4Mfeh5eyI96WSVexTBAvkMgJzkKTOiW1vkIbzxeF3 ; KeyTag:20326 ; Valid: ; KeyState\n")
+	f.Add("a\\.b.example. 5 IN DNSKEY 257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4= ;{id = 1} ;;state=1 [ ADDPEND ] ;;lastchange=5\n")
 	f.Add("; . IN DS 1 8 2 00 ; Missing:1234\nexample. 3600 IN DS 1 8 2 0011\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		sets, err := parse(text)
 		for _, s := range sets {
 			if err == nil && s == nil {
 				t.Errorf("%q: a set that is none", text)
+			}
+			if again, err := parse(s.text()); err != nil || len(again) != 1 || !again[0].Equal(s) {
+				t.Errorf("%q is written as %q, which is read as %v, %v", text, s.text(), again, err)
 			}
 		}
 		_, _ = ParseName(text)
