@@ -315,3 +315,24 @@ func TestAKeyFileOutlivesItsWriters(t *testing.T) {
 		}
 	}
 }
+
+// The manual's example of add_file, to the letter.
+func TestTheManualsKeyFile(t *testing.T) {
+	c := proctest.On(t, proctest.SmallInternet(t), 1, "modules.unload('ta_update')")
+	c.Dir = proctest.RunDir(t)
+	const ds = "19036 8 2 49AAC11D7B6F6446702E54A1607371607A1A41855200FD2CE1CDDE32F24E8FB5"
+	if err := os.WriteFile(filepath.Join(c.Dir, "root.key"), []byte(". 165488 IN DS "+ds+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := proctest.Start(t, c)
+	if got := strings.TrimSpace(g.Eval(t, "trust_anchors.add_file('root.key')")); got != "nil" {
+		t.Errorf("the console shows %q", got)
+	}
+	want := "\n[ ta ] new state of trust anchors for a domain:\n.                       165488  DS      " + ds + "\n[ ta ] key: 19036 state: Valid\n"
+	if !strings.Contains(g.Log(), want) || strings.Contains(g.Log(), "were set already") {
+		t.Errorf("the log lacks:%s\nit says:\n%s", want, g.Log())
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.Dir, "root.key?*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
