@@ -94,7 +94,7 @@ func TestAnAbsentAddressIsBoundAndAwaited(t *testing.T) {
 		t.Errorf("after one of two has appeared: %+v", s.Endpoints())
 	}
 	m.gets("192.0.2.8")
-	if s.look() || s.look() {
+	if again := s.look(); again || s.look() {
 		t.Error("what has appeared is awaited further")
 	}
 	if got := m.told(); got != "192.0.2.7:5353|192.0.2.8:5353" {

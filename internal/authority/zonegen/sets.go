@@ -232,11 +232,9 @@ func setDamages() []damage {
 			return set, list{by(s, stranger(s), set), sigs[0]}
 		}),
 		later("signed by the parent", Bogus, func(s *site, set []dns.RR, _ list) ([]dns.RR, list) {
-			k := s.signing.ZSK[0]
+			k := stranger(s)
 			if s.parent.signing != nil {
 				k = s.parent.signing.ZSK[0]
-			} else {
-				k = stranger(s)
 			}
 			return set, list{by(s, k, set)}
 		}),

@@ -113,10 +113,10 @@ func (d *keyDigest) outside(now time.Time) (why string, err error) {
 // complete tells whether an entry is a DS record.
 func (d *keyDigest) complete() error {
 	if d.KeyTag == nil || d.Algorithm == nil || d.DigestType == nil {
-		return errors.New("KeyTag, Algorithm and DigestType are expected")
+		return errors.New("a KeyTag, an Algorithm and a DigestType are expected")
 	}
 	if octets, err := hex.DecodeString(strings.TrimSpace(d.Digest)); err != nil || len(octets) == 0 {
-		return errors.New("Digest is not hexadecimal")
+		return errors.New("the Digest is not hexadecimal")
 	}
 	return nil
 }
