@@ -280,16 +280,9 @@ func negative(kind resolve.Kind, e entry, sets []resolve.Set) found {
 }
 
 // synthesized is the CNAME that a DNAME stands for at name. It is as good as the
-// DNAME, and has its TTL (RFC 6672, section 3.1).
+// DNAME.
 func synthesized(dname *resolve.Set, name, target dnsname.Name) resolve.Set {
-	return resolve.Set{
-		RRset: wire.RRset{
-			Owner: name, Type: wire.TypeCNAME, Class: dname.Class, TTL: dname.TTL,
-			Data: [][]byte{[]byte(target)},
-		},
-		Rank:   dname.Rank,
-		Cached: true,
-	}
+	return resolve.Set{RRset: dname.Synthesized(name, target), Rank: dname.Rank, Cached: true}
 }
 
 // addressRank tells whether name servers and addresses of rank r may be used to

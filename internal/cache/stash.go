@@ -33,7 +33,7 @@ func (t *stash) keep(q *resolve.Query) {
 		if !o.Answer[i].Owner.IsSubdomainOf(t.scope) {
 			continue
 		}
-		if i == 0 || !isSynthesized(&o.Answer[i-1], &o.Answer[i]) {
+		if i == 0 || !o.Answer[i].SynthesizedBy(&o.Answer[i-1].RRset) { // it is made anew each time
 			at := t.around(o.Answer[i].Owner, o.Answer[i].Type)
 			t.set(&o.Answer[i], o.Authority, at)
 			t.exists(o.Answer[i].Owner, o.Answer[i].Rank, at)
@@ -55,13 +55,6 @@ func (t *stash) delegated(o *resolve.Outcome) {
 			t.set(s, nil, t.around(s.Owner, s.Type))
 		}
 	}
-}
-
-// isSynthesized tells whether s is the CNAME that the DNAME before it stands
-// for. It is made anew each time.
-func isSynthesized(before, s *resolve.Set) bool {
-	return before.Type == wire.TypeDNAME && s.Type == wire.TypeCNAME && len(s.Sigs) == 0 &&
-		s.Owner.IsStrictlyBelow(before.Owner)
 }
 
 // surroundings is what was stored under a name when something is to be added.

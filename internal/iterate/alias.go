@@ -139,8 +139,6 @@ func redirect(o *resolve.Outcome, d *wire.RRset, name dnsname.Name) (dnsname.Nam
 	if err != nil {
 		return "", overflows
 	}
-	o.Answer = append(o.Answer, authoritative(wire.RRset{
-		Owner: name, Type: wire.TypeCNAME, Class: d.Class, TTL: d.TTL, Data: [][]byte{[]byte(target)},
-	}))
+	o.Answer = append(o.Answer, authoritative(d.Synthesized(name, target)))
 	return target, goes
 }

@@ -69,35 +69,23 @@ func (a *answer) without() resolve.Outcome {
 	return a.unsupported()
 }
 
-// set marks a set as said by the zone's own servers. Servers that forget AA are
-// believed about what was asked of them: their parent named them, and nobody
+// authoritative is a set with the rank of what the zone's own servers say. Servers that
+// forget AA are believed about what was asked of them: their parent named them, and nobody
 // else will tell.
 func authoritative(s wire.RRset) resolve.Set {
 	return resolve.Set{RRset: s, Rank: rank.Initial | rank.Auth}
 }
 
 // signer is the zone that signed the end of what o holds: the last set of the
-// answer that has a signature, or one that denies or refers. A zone may sign what
-// lies in it and is not above the cut that was asked; DS sets belong to the parent.
+// answer that has a signature, or one that denies or refers.
 func (a *answer) signer(o *resolve.Outcome) dnsname.Name {
 	for i := len(o.Answer) - 1; i >= 0; i-- {
-		if zone := a.signed(&o.Answer[i]); zone != "" {
+		if zone := o.Answer[i].SignedWithin(a.cut()); zone != "" {
 			return zone
 		}
 	}
 	for i := range o.Authority {
-		if zone := a.signed(&o.Authority[i]); zone != "" {
-			return zone
-		}
-	}
-	return ""
-}
-
-// signed is the zone that signed a set; "" for none that may have.
-func (a *answer) signed(s *resolve.Set) dnsname.Name {
-	for _, sig := range s.Sigs {
-		zone := wire.Signer(sig)
-		if zone != "" && s.Owner.IsSubdomainOf(zone) && zone.IsSubdomainOf(a.cut()) && (s.Type != wire.TypeDS || zone != s.Owner) {
+		if zone := o.Authority[i].SignedWithin(a.cut()); zone != "" {
 			return zone
 		}
 	}

@@ -18,7 +18,7 @@ func (p *proof) answer(i int) error {
 	switch {
 	case s.Rank != fresh: // judged, before the proof had to wait
 		return nil
-	case i > 0 && follows(&o.Answer[i-1], s):
+	case i > 0 && s.SynthesizedBy(&o.Answer[i-1].RRset):
 		s.Rank, s.TTL = o.Answer[i-1].Rank, o.Answer[i-1].TTL
 		return nil
 	case s.Type == wire.TypeRRSIG: // nothing signs signatures
@@ -28,12 +28,6 @@ func (p *proof) answer(i int) error {
 		return p.keySet(s)
 	}
 	return p.set(s)
-}
-
-// follows tells whether s is the CNAME that the DNAME before it stands for, which is
-// not signed by itself (RFC 6672, section 5.3.1).
-func follows(before, s *resolve.Set) bool {
-	return before.Type == wire.TypeDNAME && s.Type == wire.TypeCNAME && len(s.Sigs) == 0 && s.Owner.IsStrictlyBelow(before.Owner)
 }
 
 // set judges a set of the answer by the keys of the zone that signed it.
@@ -97,20 +91,12 @@ func (p *proof) advise(why resolve.Insecurity) {
 	}
 }
 
-// signer is the zone that signed a set, of those that may have: not above the cut
-// whose servers were asked, which were not asked for it, and the closest to the set. ""
-// for none.
-func (p *proof) signer(s *resolve.Set) (zone dnsname.Name) {
-	for _, sig := range s.Sigs {
-		by := wire.Signer(sig)
-		switch {
-		case by == "" || !s.Owner.IsSubdomainOf(by), s.Type == wire.TypeDS && by == s.Owner:
-		case p.cut() != nil && !by.IsSubdomainOf(p.cut().Name):
-		case zone == "" || by.IsStrictlyBelow(zone):
-			zone = by
-		}
+// signer is the zone that signed a set, of those that may have; "" for none.
+func (p *proof) signer(s *resolve.Set) dnsname.Name {
+	if cut := p.cut(); cut != nil {
+		return s.SignedWithin(cut.Name)
 	}
-	return zone
+	return s.SignedWithin("")
 }
 
 // verify checks the signatures of a set, once. Keys that were kept, and do not fit, are

@@ -53,6 +53,36 @@ func (s *RRset) Expanded() bool {
 	return false
 }
 
+// SignedWithin is the zone that signed the set, of those that may have: the set lies
+// in it, it is not above the zone cut whose servers were asked, which were not asked for
+// it, and a DS set belongs to its parent (RFC 4035, section 3.1.4.1). Of several the
+// closest to the set counts. cut is "" where no servers were asked; the zone is ""
+// where none that may have signed the set.
+func (s *RRset) SignedWithin(cut dnsname.Name) (zone dnsname.Name) {
+	for _, sig := range s.Sigs {
+		by := Signer(sig)
+		switch {
+		case by == "" || !s.Owner.IsSubdomainOf(by), s.Type == TypeDS && by == s.Owner:
+		case cut != "" && !by.IsSubdomainOf(cut):
+		case zone == "" || by.IsStrictlyBelow(zone):
+			zone = by
+		}
+	}
+	return zone
+}
+
+// Synthesized is the CNAME that a DNAME set stands for at a name below its owner,
+// which leads to target. It has the DNAME's TTL and no signature (RFC 6672, section 3.1).
+func (s *RRset) Synthesized(name, target dnsname.Name) RRset {
+	return RRset{Owner: name, Type: TypeCNAME, Class: s.Class, TTL: s.TTL, Data: [][]byte{[]byte(target)}}
+}
+
+// SynthesizedBy tells whether the set is the CNAME that the DNAME set before it in an
+// answer stands for, which is not signed by itself (RFC 6672, section 5.3.1).
+func (s *RRset) SynthesizedBy(before *RRset) bool {
+	return before.Type == TypeDNAME && s.Type == TypeCNAME && len(s.Sigs) == 0 && s.Owner.IsStrictlyBelow(before.Owner)
+}
+
 // Target is the name that a CNAME, DNAME, NS or PTR record points to. It is ""
 // when rdata holds no name.
 func Target(rdata []byte) dnsname.Name {
