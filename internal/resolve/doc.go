@@ -3,8 +3,9 @@
 // The Driver decides when to do what, never how. What an answer means is known by
 // the iterate layer, whether it is genuine by validate, what to keep by cache; which
 // server is asked is selection's choice, and how it is asked the Exchanger's. The
-// package opens no socket, touches no database, runs no Lua, writes no prose and
-// never reads the clock: the Request says when it is.
+// package opens no socket, touches no database, runs no Lua and never reads the clock:
+// the Request says when it is. It tells its steps as data; the only sentences that it
+// makes are those of failures (failure.go), which clients get as extended errors.
 //
 // # The way of a question
 //

@@ -59,7 +59,7 @@ func (p *proof) set(s *resolve.Set) error {
 	return nil
 }
 
-// unproven is a set that needs no proof.
+// unproven gives a set that needs no proof its rank, and tells why it needs none.
 func (p *proof) unproven(s *resolve.Set, why resolve.Insecurity) {
 	s.Rank = insecure
 	p.insecure(s.Owner, why)

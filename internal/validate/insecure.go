@@ -11,7 +11,7 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// unsigned judges a set that nobody signed who may.
+// unsigned judges a set without a signature of a zone that may have signed it.
 func (p *proof) unsigned(s *resolve.Set) error {
 	why, proven, err := p.insecurity(subject(s.Owner, s.Type))
 	switch {
@@ -95,7 +95,7 @@ func (p *proof) aboveIsland() bool {
 // A delegation is what the zone above a name says about a zone at it.
 type delegation struct {
 	state delegationState
-	// why, of an unsigned zone.
+	// why is the reason for which nothing in an unsigned zone need be signed.
 	why resolve.Insecurity
 	// ds is the DS set of a signed zone.
 	ds *wire.RRset
@@ -107,7 +107,7 @@ const (
 	noCut        delegationState = iota // the name is in the zone above
 	noName                              // it does not exist
 	signedZone                          // a zone with keys
-	unsignedZone                        // a zone in which nothing need be signed, or the one above is
+	unsignedZone                        // nothing need be signed: in a zone at the name, or in the zone above
 )
 
 // delegation asks for the DS set of a name.

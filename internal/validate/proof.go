@@ -34,7 +34,7 @@ type proof struct {
 
 // past is what the proofs of one query have in common.
 type past struct {
-	now *proof // the one that waits for an answer
+	now *proof // of the answer at hand, until it has been judged
 	// renewed are the questions for keys and DS sets that no remembered answer will do for:
 	// one did not fit, or the answer at hand is no older than the request.
 	renewed map[resolve.Question]bool
@@ -52,7 +52,8 @@ func (p *past) renew(about resolve.Question) {
 var errWait = errors.New("a question is on the plan")
 
 // A refusal is why the answer at hand is not what its zone signed: another server may
-// have a better one. A *resolve.Failure that is none says that no answer could be proven.
+// have a better one. A *resolve.Failure that is not wrapped in a refusal says that
+// nothing can be proven, whichever server answers.
 type refusal struct{ *resolve.Failure }
 
 // proofOf is the proof of q's answer, which may have begun.
@@ -107,8 +108,8 @@ func (p *proof) outcome() error {
 	return nil
 }
 
-// prune leaves out what stood beside the answer and proves nothing. Beside what need
-// not be proven it is as good as that.
+// prune leaves out sets that stood beside the answer and prove nothing. Where the answer
+// need not be proven, unproven sets beside it stay, with the answer's rank.
 func (p *proof) prune() {
 	o := &p.q.Outcome
 	needless := slices.ContainsFunc(o.Answer, func(s resolve.Set) bool { return s.Rank == insecure })
@@ -122,7 +123,8 @@ func (p *proof) prune() {
 	}
 }
 
-// ask is what a question came to.
+// ask is what a question of this proof came to. If it was not asked yet it is put on the
+// plan, and the error is errWait.
 func (p *proof) ask(name dnsname.Name, rrtype uint16) (*resolve.Query, error) {
 	about := question(name, rrtype)
 	if sub := p.asked[about]; sub != nil {

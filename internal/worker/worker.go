@@ -210,11 +210,11 @@ func (w *Worker) applySettings() {
 	w.cache.SetReorder(w.settings.Options().VaryOrder)
 }
 
-// wantEnd asks the worker to end; the first of several counts.
-// exit is os.exit.
+// exit is os.exit: the process ends with a status as soon as the worker has ended.
 func (w *Worker) exit(status int) {
 	w.status.Store(int32(status))
 	w.wantEnd()
 }
 
+// wantEnd asks the worker to end. It may be called more than once.
 func (w *Worker) wantEnd() { w.once.Do(func() { close(w.quit) }) }
