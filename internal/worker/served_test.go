@@ -178,9 +178,8 @@ func TestTheCollectorRuns(t *testing.T) {
 				w.storage.full <- struct{}{}
 			}
 			until(t, "there is room again", func() bool { return w.storage.current().Usage() < limits.CollectHighPercent })
-			if w.storage.current().Stats().Evicted == 0 {
-				t.Error("nothing was removed")
-			}
+			// Room is there when a transaction ends, and what was removed is counted after it.
+			until(t, "something was removed", func() bool { return w.storage.current().Stats().Evicted > 0 })
 		})
 	}
 }
