@@ -67,8 +67,8 @@ bench: lua-vm ## benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./internal/...
 
 bench-peers: build ## beside Unbound and Knot Resolver, by $KRESD_SHARED/bench (root)
-	KRESD_CONFIG=$(KRESD_SHARED)/bench/lib/kresd-plain.conf KRESD_BIN=$(abspath bin/kresd) \
-		$(KRESD_SHARED)/bench/run --resolvers kresd,knot,unbound,c:mmsg --workloads hit,lat,miss --workers 1,2
+	KRESD_CONFIG=$(abspath scripts/bench.conf) KRESD_BIN=$(abspath bin/kresd) \
+		$(KRESD_SHARED)/bench/run --resolvers kresd,knot,unbound,c:mmsg --workloads hit,lat,miss,smiss,nxnsec,nxnsec3,cold --workers 1,2
 
 bench-lossy: lua-vm testdeps ## beside Unbound and Knot Resolver on an Internet with loss, delay and dead servers (root, ROUNDS=5)
 	KRESD_BENCH_LOSSY=$(ROUNDS) go test -count=1 -timeout 20m ./test -run '^TestLossyInternet$$' -v

@@ -67,7 +67,7 @@ var absentMembers = map[string]string{
 var absentModules = []string{
 	"ahocorasick", "bogus_log", "cookies", "daf", "detect_time_skew", "dns64", "dnstap", "edns_keepalive", "etcd",
 	"experimental_dot_auth", "extended_error", "fallback", "graphite", "http", "nsid", "predict", "prefetch", "prefill",
-	"rebinding", "refuse_nord", "renumber", "ta_sentinel", "ta_signal_query", "tinyweb", "view", "watchdog",
+	"rebinding", "refuse_nord", "renumber", "ta_signal_query", "tinyweb", "view", "watchdog",
 }
 
 // absentLua are packages for require() that need a compiled part, which this program

@@ -7,7 +7,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"math/big"
 
 	"github.com/cloudflare/circl/sign/ed448"
 )
@@ -116,8 +115,33 @@ func (k *ecdsaKey) verify(message, signature []byte) bool {
 		sum := sha512.Sum384(message)
 		digest = sum[:]
 	}
-	r, s := new(big.Int).SetBytes(signature[:k.size]), new(big.Int).SetBytes(signature[k.size:])
-	return ecdsa.Verify(k.public, digest, r, s)
+	var der [2*(sizeP384+3) + 3]byte
+	return ecdsa.VerifyASN1(k.public, digest, appendSignature(der[:0], signature[:k.size], signature[k.size:]))
+}
+
+// appendSignature appends a signature as the standard library takes it (RFC 3279, section
+// 2.2.3): a sequence of two integers, each of at most sizeP384 octets.
+func appendSignature(der, r, s []byte) []byte {
+	const sequence = 0x30
+	start := len(der)
+	der = append(der, sequence, 0)
+	der = appendInteger(appendInteger(der, r), s)
+	der[start+1] = byte(len(der) - start - 2)
+	return der
+}
+
+// appendInteger appends a number as DER has it: without leading zeros, but with one
+// where its highest bit is set, since it is not negative.
+func appendInteger(der, number []byte) []byte {
+	const integer = 2
+	for len(number) > 1 && number[0] == 0 {
+		number = number[1:]
+	}
+	length := byte(len(number))
+	if number[0] >= 0x80 {
+		return append(append(der, integer, length+1, 0), number...)
+	}
+	return append(append(der, integer, length), number...)
 }
 
 type ed25519Key []byte

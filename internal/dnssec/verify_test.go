@@ -1,6 +1,8 @@
 package dnssec
 
 import (
+	"bytes"
+	"encoding/asn1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -396,5 +398,22 @@ func TestKeyTagOfALargeKey(t *testing.T) {
 	rdata[1] |= FlagRevoke
 	if after := KeyTag(rdata); after != before+FlagRevoke || before == 0 {
 		t.Errorf("%d, revoked %d", before, after)
+	}
+}
+
+// The numbers of a signature are told to the standard library as it would write them
+// itself, whatever their first octets are.
+func TestSignaturesInDER(t *testing.T) {
+	for _, first := range [][]byte{{0x7f}, {0x80}, {0xff}, {0, 0x7f}, {0, 0x80}, {0, 0, 1}, {1}, bytes.Repeat([]byte{0}, 32), bytes.Repeat([]byte{0}, 48)} {
+		for _, size := range []int{32, 48} {
+			r := make([]byte, size)
+			copy(r, first)
+			s := bytes.Repeat([]byte{0x81}, size)
+			got := appendSignature(nil, r, s)
+			want, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(r), new(big.Int).SetBytes(s)})
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%x: %x, want %x, %v", r, got, want, err)
+			}
+		}
 	}
 }

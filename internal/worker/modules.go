@@ -8,6 +8,7 @@ import (
 	"kresd/internal/modules/priming"
 	"kresd/internal/modules/servestale"
 	"kresd/internal/modules/stats"
+	"kresd/internal/modules/tasentinel"
 	"kresd/internal/modules/taupdate"
 	"kresd/internal/modules/timejump"
 	"kresd/internal/modules/workarounds"
@@ -42,6 +43,8 @@ func (w *Worker) modules() []listed {
 		{timejump.Module(), true},
 		// It takes part in no resolution.
 		{taupdate.Module(taupdate.Config{Store: w.rules.anchors.Store, Leads: w.siblings.leads, Log: w.rules.anchors.log}), true},
+		// Behind the cache, which keeps what was proven and not what is told instead.
+		{tasentinel.Module(w.rules.anchors.Snapshot), true},
 		// So that hints.root() is there for every configuration; its table is empty.
 		{hints.Module(), true},
 		// The others stand where the operator loads them; their help says where that is.
