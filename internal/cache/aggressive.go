@@ -3,6 +3,7 @@ package cache
 import (
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -146,6 +147,7 @@ func (s *search) delegated() bool {
 // A judge asks package dnssec what some links prove together.
 type judge struct {
 	proofs  []resolve.Set
+	oldest  uint32 // age of one, in seconds
 	denials *dnssec.Denials
 }
 
@@ -157,6 +159,7 @@ func newJudge(ch *chain, links ...*storedLink) *judge {
 	for i, k := range links {
 		if k != nil && !sameOwner(links[:i], k) {
 			j.proofs = append(j.proofs, k.set)
+			j.oldest = max(j.oldest, k.age)
 			sets = append(sets, &k.set.RRset)
 		}
 	}
@@ -193,13 +196,19 @@ func (j *judge) expanded(n, encloser dnsname.Name) bool {
 }
 
 // negative is a denial, for which the zone's SOA has to be known (RFC 2308, section
-// 3).
+// 3). None of its proofs may be older than a denial of the zone may grow, although it
+// lives longer where it came beside something else (RFC 9077, section 3.4).
 func (s *search) negative(kind resolve.Kind, j *judge) (f found) {
 	at := place{s.in, s.denier}
 	_, soa, ok := s.c.loadSets(at.soa(), s.when)
 	if !ok || len(soa) != 1 || soa[0].Type != wire.TypeSOA || soa[0].Owner != s.denier || !soa[0].Rank.IsSecure() {
 		return f
 	}
+	most := s.c.bound(min(wire.SOAMinimum(soa[0].Data[0]), limits.MaxNegTTL))
+	if j.oldest >= most {
+		return f
+	}
+	soa[0].TTL = min(soa[0].TTL, most-j.oldest)
 	f.Kind, f.Zone, f.Authority = kind, s.denier, append(soa, j.proofs...)
 	if kind == resolve.NXDomain {
 		f.Rcode = wire.RcodeNXDomain

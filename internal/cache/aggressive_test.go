@@ -360,6 +360,53 @@ func TestHowLongWhatIsProvenLasts(t *testing.T) {
 	}
 }
 
+// A proof that came without SOA, beside a referral or what a wildcard made, may live
+// longer than denials of its zone: it denies no longer than these (RFC 9077).
+func TestAProofDeniesNoLongerThanItsZone(t *testing.T) {
+	z := exampleZone()
+	w := newWorld(t)
+	chain := z.chain(t)
+	for i := range chain {
+		chain[i].TTL = 5000
+	}
+	referral := resolve.Outcome{Kind: resolve.Referral, Cut: cut(t, "u.example.", w.now()+60), Authority: chain}
+	w.learn(question(t, "q.u.example.", wire.TypeA), referral)
+	q := question(t, "aa.example.", wire.TypeA)
+	for _, c := range []struct {
+		wait int
+		ttl  uint32 // 0: it is asked for
+	}{{0, 300}, {100, 200}, {199, 1}, {1, 0}} {
+		w.pass(c.wait)
+		soa := signedBy(t, "example.", soa(t, secure, "example.", 600, 300))
+		w.learn(question(t, "zzz.example.", wire.TypeA), denial(resolve.NXDomain, soa, signedBy(t, "example.", rrset(t, secure, "zz.example.", wire.TypeNSEC, 300, string(name(t, "example."))+bitmapA))))
+		o := w.peek(q)
+		if c.ttl == 0 && o.Kind == resolve.Pending {
+			continue
+		}
+		if o.Kind != resolve.NXDomain || o.Authority[0].TTL != c.ttl {
+			t.Errorf("after %d seconds more: %+v, want TTL %d", c.wait, o, c.ttl)
+		}
+	}
+}
+
+// A stored SOA that is none, or not the zone's, ends no denial.
+func TestTheStoredSOAHasToBeTheZones(t *testing.T) {
+	z := exampleZone()
+	w := z.taught(t, z.chain(t))
+	q := question(t, "aa.example.", wire.TypeA)
+	key := place{0, name(t, "example.")}.soa()
+	good := soa(t, secure, "example.", 300, 300)
+	for what, sets := range map[string][]resolve.Set{
+		"two sets": {good, good}, "no SOA": {rrset(t, secure, "example.", wire.TypeTXT, 300, "\x04text")},
+		"another zone's": {soa(t, secure, "example.net.", 300, 300)}, "not validated": {soa(t, insecure, "example.", 300, 300)}, "right": {good},
+	} {
+		w.mem.m[string(key)] = seal(key, appendSets(newEntry(header{kind: kindDenial, rank: secure, made: w.now(), ttl: 300}, 0), sets))
+		if o := w.peek(q); (o.Kind == resolve.NXDomain) != (what == "right") {
+			t.Errorf("%s: %+v", what, o)
+		}
+	}
+}
+
 // What was asked for and told comes before what a chain proves, as does a delegation:
 // they may be newer.
 func TestWhatIsKnownComesBeforeTheChain(t *testing.T) {

@@ -190,6 +190,7 @@ type storedLink struct {
 	dnssec.Link
 	key   []byte
 	set   resolve.Set
+	age   uint32 // in seconds
 	alive bool
 }
 
@@ -223,10 +224,9 @@ func (k *storedLink) read(at place, raw []byte, now int64) bool {
 	if !ok || h.kind != kindDenial || !h.rank.IsSecure() {
 		return false
 	}
-	var age uint32
-	age, _, k.alive = h.age(now)
+	k.age, _, k.alive = h.age(now)
 	cur := cursor{b: body}
-	sets := cur.sets(age)
+	sets := cur.sets(k.age)
 	if !cur.end() || len(sets) != 1 {
 		return false
 	}
