@@ -259,9 +259,6 @@ func (s *search) lasting(f found) found {
 	if len(f.Answer) > 0 {
 		ttl = min(ttl, shortest(f.Answer))
 	}
-	if ttl == 0 {
-		return found{}
-	}
 	for _, sets := range [2][]resolve.Set{f.Answer, f.Authority} {
 		for i := range sets {
 			sets[i].TTL = ttl

@@ -233,7 +233,7 @@ func (z *signedZone) checkProofs(t *testing.T, q resolve.Question, o resolve.Out
 		p, err = d.NoData(q.Name, q.Type)
 	default:
 		s := &o.Answer[0]
-		if s.Owner != q.Name || len(o.Answer) != 1 || !s.Expanded() || !s.Rank.IsSecure() || s.TTL != o.Authority[0].TTL {
+		if s.TTL > 200 || s.Owner != q.Name || len(o.Answer) != 1 || !s.Expanded() || !s.Rank.IsSecure() || s.TTL != o.Authority[0].TTL {
 			t.Errorf("%s: %+v", q, s)
 		}
 		p, err = d.Expanded(q.Name, q.Name.Suffix(wire.SigLabels(s.Sigs[0])))
@@ -586,6 +586,90 @@ func TestHashesOfTwoChains(t *testing.T) {
 			}
 		}
 		break
+	}
+}
+
+// What a wildcard makes needs no more of a chain of hashes than that the name does not
+// exist: the wildcard's parent exists, since the wildcard does.
+func TestAWildcardWhoseParentIsNotKnown(t *testing.T) {
+	z := exampleZone()
+	z.hashed = true
+	m := meter(1000)
+	h := dnssec.NewHasher(&m)
+	var covers []resolve.Set
+	for _, s := range z.chain(t) {
+		if l, ok := dnssec.NewLink(name(t, z.apex), &s.RRset); ok && l.Covers(name(t, "y.w.example."), h) {
+			covers = append(covers, s)
+		}
+	}
+	q := question(t, "q.y.w.example.", wire.TypeTXT)
+	w := z.taught(t, covers)
+	if o := w.peek(q); o.Kind != resolve.Pending {
+		t.Errorf("without the wildcard: %+v", o)
+	}
+	s := signedBy(t, z.apex, rrset(t, secure, "*.w.example.", wire.TypeTXT, 200, "\x04text"))
+	s.Sigs[0][3] = 2
+	w.learn(question(t, "*.w.example.", wire.TypeTXT), positive(s))
+	o := w.peek(q)
+	if o.Kind != resolve.Positive {
+		t.Fatalf("%+v", o)
+	}
+	z.checkProofs(t, q, o)
+	for what, change := range map[string]func(*resolve.Set){
+		"not validated": func(s *resolve.Set) { s.Rank = insecure }, "made from another wildcard": func(s *resolve.Set) { s.Sigs[0][3] = 1 }, "not signed": func(s *resolve.Set) { s.Sigs = nil },
+	} {
+		other := s
+		other.Sigs = [][]byte{bytes.Clone(s.Sigs[0])}
+		change(&other)
+		key := place{0, name(t, "*.w.example.")}.rrset(wire.TypeTXT, wire.ClassIN)
+		w.mem.m[string(key)] = seal(key, appendSets(newEntry(header{kind: kindRRset, rank: other.Rank, made: w.now(), ttl: 200}, 0), []resolve.Set{other}))
+		if o := w.peek(q); o.Kind != resolve.Pending {
+			t.Errorf("a source that is %s: %+v", what, o)
+		}
+	}
+}
+
+// A wildcard's alias is no answer to what stands beside aliases.
+func TestWhatAWildcardsAliasDoesNotAnswer(t *testing.T) {
+	z := exampleZone()
+	w := z.taught(t, z.chain(t))
+	z.learnWildcards(w)
+	for qtype, want := range map[uint16]resolve.Kind{wire.TypeA: resolve.Alias, wire.TypeCNAME: resolve.Positive, wire.TypeNSEC: resolve.Pending, wire.TypeRRSIG: resolve.Pending} {
+		if o := w.peek(question(t, "y.cw.example.", qtype)); o.Kind != want {
+			t.Errorf("%s: kind %d, want %d", wire.TypeText(qtype), o.Kind, want)
+		}
+	}
+}
+
+// Who looks for what nobody will be asked for gets nothing that a delegation on the way
+// could make void.
+func TestAFinalSearchProvesNothing(t *testing.T) {
+	z := exampleZone()
+	w := z.taught(t, z.chain(t))
+	for _, final := range []bool{false, true} {
+		q := question(t, "aa.example.", wire.TypeA)
+		f := w.find(wanted{Question: q, when: when{now: w.now()}, final: final}, w.inventory(place{0, q.Name}))
+		if f.nothing() != final {
+			t.Errorf("final %v: %+v", final, f.Outcome)
+		}
+	}
+}
+
+// Only the SOA of the zone whose links come with it is kept for its denials.
+func TestWhichSOAIsKept(t *testing.T) {
+	for what, c := range map[string]struct {
+		soa  resolve.Set
+		kept bool
+	}{
+		"the zone's":      {signedBy(t, "example.", soa(t, secure, "example.", 300, 300)), true},
+		"of a name below": {signedBy(t, "example.", soa(t, secure, "a.example.", 300, 300)), false}, "another signer": {signedBy(t, ".", soa(t, secure, "example.", 300, 300)), false},
+		"not validated": {signedBy(t, "example.", soa(t, insecure, "example.", 300, 300)), false},
+	} {
+		w := newWorld(t)
+		w.learn(question(t, "elsewhere.", wire.TypeA), denial(resolve.NXDomain, c.soa, nsec(t, secure, "example.", "b.example.", "d.example.")))
+		if kept := hasAny(w.mem, place{0, name(t, "example.")}.soa()); kept != c.kept || len(w.links()) != 1 {
+			t.Errorf("%s: kept %v, %d links", what, kept, len(w.links()))
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func (t *stash) denials(authority []resolve.Set) {
 	}
 	for i := range authority {
 		s := &authority[i]
-		if zone != "" && s.Type == wire.TypeSOA && s.Owner == zone && len(s.Data) == 1 && t.signer(s) == zone {
+		if zone != "" && s.Type == wire.TypeSOA && s.Owner == zone && t.signer(s) == zone {
 			t.once(t.at(zone).soa(), s)
 		}
 	}
@@ -80,9 +80,8 @@ func (t *stash) holds(key, entry []byte, owner int) (same bool) {
 			return
 		}
 		_, left, _ := h.age(t.now)
-		was := parseHeader(entry)
 		ttl := headerLen + 1 + owner + 4 // where the set's own stands (appendSet)
-		same = h.kind == was.kind && h.rank == was.rank && uint64(left)*4 >= uint64(was.ttl)*3 &&
+		same = uint64(left)*4 >= uint64(parseHeader(entry).ttl)*3 &&
 			bytes.Equal(old[headerLen:ttl], entry[headerLen:ttl]) && bytes.Equal(old[ttl+4:], entry[ttl+4:])
 	})
 	return same

@@ -38,7 +38,7 @@ func gapOf(zone, name dnsname.Name, proofs []resolve.Set, h *dnssec.Hasher) (g g
 	for i := range proofs {
 		s := &proofs[i]
 		links[i], ok = dnssec.NewLink(zone, &s.RRset)
-		if !ok || s.Type != proofs[0].Type || links[i].Minimal || !s.Rank.IsSecure() || s.Expanded() {
+		if !ok || s.Type != proofs[0].Type || links[i].Minimal || s.Expanded() {
 			return g, false
 		}
 		sets[i] = &s.RRset
@@ -219,7 +219,7 @@ func deniedBy(req *resolve.Request) (o *resolve.Outcome, ok bool) {
 		return nil, false
 	}
 	soa := &o.Authority[0]
-	return o, soa.Type == wire.TypeSOA && soa.Rank.IsSecure() && len(soa.Sigs) > 0 && req.Name.IsStrictlyBelow(soa.Owner)
+	return o, soa.Type == wire.TypeSOA && len(soa.Sigs) > 0
 }
 
 // hasGap tells whether an answer for the same gap is stored that has seen the same

@@ -300,7 +300,8 @@ func TestWhatMakesNoGap(t *testing.T) {
 		"a range for one question": {outcome: func(o *resolve.Outcome) {
 			o.Authority = append(o.Authority, nsec(t, secure, "example.", "y.example.", `y\000.example.`))
 		}},
-		"another SOA": {outcome: func(o *resolve.Outcome) { o.Authority[0].Owner = dnsname.Root }},
+		"proofs of two kinds": {outcome: func(o *resolve.Outcome) { o.Authority = append(o.Authority[:1], bothKinds(t)...) }},
+		"another SOA":         {outcome: func(o *resolve.Outcome) { o.Authority[0].Owner = dnsname.Root }},
 		"too many hashed proofs": {outcome: func(o *resolve.Outcome) {
 			h := *z
 			h.hashed = true
@@ -349,6 +350,24 @@ func TestWhatMakesNoGap(t *testing.T) {
 	if _, ok := deniedBy(w.request(q)); ok {
 		t.Error("a request that resolved nothing")
 	}
+}
+
+// bothKinds is a link of names that covers zz.example., and a whole proof by hashes that
+// it does not exist.
+func bothKinds(t testing.TB) []resolve.Set {
+	z := exampleZone()
+	plain := z.chain(t)
+	sets := plain[len(plain)-1:]
+	z.hashed = true
+	m := meter(1000)
+	h := dnssec.NewHasher(&m)
+	for _, s := range z.chain(t) {
+		l, _ := dnssec.NewLink(name(t, z.apex), &s.RRset)
+		if l.Owns(name(t, z.apex), h) || l.Covers(name(t, "zz.example."), h) || l.Covers(name(t, "*.example."), h) {
+			sets = append(sets, s)
+		}
+	}
+	return sets
 }
 
 // A gap of hashes is made of one chain that does not opt out and costs a listener
@@ -435,6 +454,45 @@ func TestAGapIsWrittenOnce(t *testing.T) {
 	w.pass(6)
 	if n := ask("zw.example."); n != 1 || !w.asksFast("zw.example.") {
 		t.Errorf("%d writes for a name that was there", n)
+	}
+}
+
+// When the zone has changed, so does the answer for the gap.
+func TestAGapThatBecameSmaller(t *testing.T) {
+	z := exampleZone()
+	w := newWorld(t)
+	q := question(t, "mm.example.", wire.TypeA)
+	w.resolved(q, z.denies(t), withDO)
+	if !w.asksFast("n.example.") {
+		t.Fatal("not answered by the gap")
+	}
+	z.types["n.example."] = []uint16{wire.TypeA}
+	q.Name = name(t, "ml.example.")
+	w.resolved(q, z.denies(t), withDO) // another one's answer, which was on its way
+	before := len(w.gapsStored())
+	w.mem.Delete(place{0, q.Name}.nxdomain(wire.ClassIN))
+	w.learn(question(t, "elsewhere.", wire.TypeA), z.denies(t)(q))
+	q.Name = name(t, "mk.example.")
+	w.resolved(q, z.denies(t), withDO)
+	if w.asksFast("n.example.") || !w.asksFast("mi.example.") || len(w.gapsStored()) != before {
+		t.Errorf("%q", w.gapsStored())
+	}
+}
+
+// The listener denies nothing of another class, and no type that is none.
+func TestWhatTheListenerDoesNotDeny(t *testing.T) {
+	z := exampleZone()
+	w := z.taught(t, z.chain(t))
+	w.resolved(question(t, "zz.example.", wire.TypeA), nil)
+	for what, change := range map[string]func(*wire.Question){
+		"a name of the gap": func(*wire.Question) {}, "another class": func(q *wire.Question) { q.Class = 3 }, "all types": func(q *wire.Question) { q.Type = wire.TypeANY },
+		"no name": func(q *wire.Question) { q.Name = []byte{0} },
+	} {
+		q := client{}.parse(t, string(name(t, "zy.example.")), wire.TypeA)
+		change(q)
+		if _, ok := w.fast(q, client{}.kind()); ok != (what == "a name of the gap") {
+			t.Errorf("%s: answered %v", what, ok)
+		}
 	}
 }
 
