@@ -139,6 +139,8 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"truncated over TCP too", "www.example.com.", wire.TypeA, "aa tc NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "lame", false},
 		{"class CHAOS, of the type that was asked for", "www.example.com.", wire.TypeTXT, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
 		{"class CHAOS", "www.example.com.", wire.TypeA, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
+		{"DS set of its own zone", "example.com.", wire.TypeDS, "aa NOERROR", []string{"an example.com. 60 DS 1 8 2 AA"}, "lame", false},
+		{"two DNAMEs at one name", "x.old.example.com.", wire.TypeA, "aa NOERROR", []string{"an old.example.com. 60 DNAME new.example.com.", "an old.example.com. 60 DNAME other.example.com."}, "lame", false},
 		{"signatures were asked for", "www.example.com.", wire.TypeRRSIG, "aa NOERROR", []string{"an www.example.com. 60 RRSIG A 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"}, "positive", false},
 		{"a DNAME made the CNAME that was asked for", "x.old.example.com.", wire.TypeCNAME, "aa NOERROR", []string{"an old.example.com. 60 DNAME new.example.com."}, "positive", false},
 	}
@@ -202,9 +204,43 @@ func TestWildcardProofIsKept(t *testing.T) {
 		t.Errorf("got %+v, want the NSEC set", a)
 	}
 	r, q = query("a.example.com.", wire.TypeA, "example.com.")
-	consume(r, q, message(t, q.Asked, "aa NOERROR", "an a.example.com. 60 A 192.0.2.9", "ns z.example.com. 60 NSEC b.example.com. A"))
+	consume(r, q, message(t, q.Asked, "aa NOERROR", "an a.example.com. 60 A 192.0.2.9", "ns z.example.com. 60 NSEC b.example.com. A",
+		"ns z.example.com. 60 RRSIG NSEC 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"))
 	if a := q.Outcome.Authority; len(a) != 0 {
 		t.Errorf("without expansion: got %+v", a)
+	}
+}
+
+// Signatures stand beside the sets that they cover, and are a set of their own only
+// where they were asked for.
+func TestSignaturesAreNoSetOfTheirOwn(t *testing.T) {
+	r, q := query("www.example.com.", wire.TypeANY, "example.com.")
+	consume(r, q, message(t, q.Asked, "aa NOERROR", "an www.example.com. 60 A 192.0.2.9",
+		"an www.example.com. 60 RRSIG A 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"))
+	if a := q.Outcome.Answer; len(a) != 1 || a[0].Type != wire.TypeA || len(a[0].Sigs) != 1 {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// A referral's glue is of both families.
+func TestGlueOfBothFamilies(t *testing.T) {
+	r, q := query("www.sub.example.com.", wire.TypeA, "example.com.")
+	consume(r, q, message(t, q.Asked, "NOERROR", "ns sub.example.com. 60 NS ns.sub.example.com.",
+		"ar ns.sub.example.com. 60 AAAA 2001:db8::1", "ar ns.sub.example.com. 60 A 192.0.2.8", "ar ns.sub.example.com. 60 TXT none"))
+	want := []netip.Addr{netip.MustParseAddr("192.0.2.8"), netip.MustParseAddr("2001:db8::1")}
+	if cut := q.Outcome.Cut; cut == nil || len(cut.NS) != 1 || !slices.Equal(cut.NS[0].Addrs, want) {
+		t.Errorf("got %+v, want the addresses %v", cut, want)
+	}
+}
+
+// What concludes something goes on to the layers behind; only what leads to the same
+// question once more is kept from them.
+func TestWhatTheLayersBehindSee(t *testing.T) {
+	for flags, want := range map[string]resolve.State{"aa NOERROR": resolve.Consume, "aa NXDOMAIN": resolve.Consume, "REFUSED": resolve.Consume, "FORMERR": resolve.Produce} {
+		r, q := query("www.example.com.", wire.TypeA, "example.com.")
+		if got := consume(r, q, message(t, q.Asked, flags, "ns example.com. 60 SOA ns. host. 1 2 3 4 5")); got != want {
+			t.Errorf("%s: got %d, want %d", flags, got, want)
+		}
 	}
 }
 
@@ -441,6 +477,10 @@ func TestTheSignersZone(t *testing.T) {
 		{"DS, by the child", "sub.example.com.", wire.TypeDS, []string{"an sub.example.com. 60 DS 1 8 2 AA", "an sub.example.com." + sig("DS", "sub.example.com.")}, ""},
 		{"the end of a chain", "a.example.com.", wire.TypeA, []string{"an a.example.com. 60 CNAME b.example.com.", "an a.example.com." + sig("CNAME", "com."),
 			"an b.example.com. 60 A 192.0.2.9", "an b.example.com." + sig("A", "b.example.com.")}, "b.example.com."},
+		{"the end of a chain is not signed", "a.example.com.", wire.TypeA, []string{"an a.example.com. 60 CNAME b.example.com.", "an a.example.com." + sig("CNAME", "example.com."),
+			"an b.example.com. 60 A 192.0.2.9"}, "example.com."},
+		{"a denial whose SOA is not signed", "no.example.com.", wire.TypeA, []string{"ns example.com. 60 SOA a. b. 1 1 1 1 60",
+			"ns a.example.com. 60 NSEC z.example.com. A", "ns a.example.com." + sig("NSEC", "example.com.")}, "example.com."},
 		{"a denial", "no.sub.example.com.", wire.TypeA, []string{"ns sub.example.com. 60 SOA a. b. 1 1 1 1 60", "ns sub.example.com." + sig("SOA", "sub.example.com.")}, "sub.example.com."},
 	} {
 		r, q := query(c.qname, c.qtype, "example.com.")

@@ -29,6 +29,13 @@ func chain(t *testing.T, load ...string) *Chain {
 
 func order(c *Chain) string { return strings.Join(c.Names(), " ") }
 
+// A listener may look before anything is loaded.
+func TestAnEmptyChainHasASnapshot(t *testing.T) {
+	if s := NewChain(nil, nil).Snapshot(); s == nil || len(s.Layers) != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
+
 func TestDeclarationsPlaceModules(t *testing.T) {
 	for _, tc := range []struct{ load, want string }{
 		{"hints", "iterate validate cache hints"},
