@@ -9,7 +9,8 @@ import (
 	"kresd/internal/selection"
 )
 
-// ask sends the question to one server and waits for its answer.
+// ask takes what has come meanwhile, or sends the question to one server and waits for
+// its answer.
 func (s *solver) ask(q *Query) error {
 	if !q.run.ns.filled {
 		s.fill(q)
@@ -25,23 +26,41 @@ func (s *solver) ask(q *Query) error {
 		return nil
 	}
 	if q.run.sends >= limits.MaxUpstreamPerFetch {
-		if s.await(q) || s.r.ctx.Err() != nil {
-			return nil
-		}
-		s.cfg.Counters.Hit(limits.UpstreamPerFetch)
-		return s.gaveUp(q)
+		return s.spent(q)
 	}
 	again := q.run.retry.again
 	c, ok := s.choose(q)
-	if q.run.beside.open > 0 && (!ok || c.Resort || c.Tries > 1) {
+	switch {
+	case s.waitsBeside(q, c, ok):
 		return s.awaitBeside(q)
-	}
-	if ok && c.Resort && s.lookBeside(q) {
-		return s.awaitBeside(q)
-	}
-	if !ok {
+	case !ok:
 		return s.moreServers(q)
 	}
+	return s.askInTurn(q, c, again)
+}
+
+// spent is where q has asked as often as it may: only what was asked may still be
+// answered.
+func (s *solver) spent(q *Query) error {
+	if s.await(q) || s.r.ctx.Err() != nil {
+		return nil
+	}
+	s.cfg.Counters.Hit(limits.UpstreamPerFetch)
+	return s.gaveUp(q)
+}
+
+// waitsBeside tells whether a look-up beside q is waited for, because the server that
+// was chosen, if one was (ok), is of little promise.
+func (s *solver) waitsBeside(q *Query, c selection.Choice, ok bool) bool {
+	if q.run.beside.open > 0 && (!ok || c.Resort || c.Tries > 1) {
+		return true
+	}
+	return ok && c.Resort && s.lookBeside(q)
+}
+
+// askInTurn asks the server of a choice as soon as the zone has a place for q. again is
+// the server that a layer had wanted to be asked once more, for a choice after a wait.
+func (s *solver) askInTurn(q *Query, c selection.Choice, again netip.AddrPort) error {
 	if s.isHurried(q) {
 		c.Timeout, c.Hurried = min(c.Timeout, limits.UDPHurry), true
 	}
@@ -52,6 +71,7 @@ func (s *solver) ask(q *Query) error {
 	defer s.zones.Leave(q.Cut.Name)
 	if waited { // the server may be known to be dead by now
 		q.run.retry.again = again
+		var ok bool
 		if c, ok = s.choose(q); !ok {
 			return nil
 		}
