@@ -91,6 +91,12 @@ var settled = map[string]string{
 	"data signed by a revoked key":  "RFC 5011, section 2.1: a revoked key is used for nothing but its own DNSKEY set",
 }
 
+// isSettled tells whether others may agree against us about a damage. That one bad server
+// of two does not take a zone down is a promise of ours, which others keep by chance.
+func isSettled(damage string) bool {
+	return settled[damage] != "" || strings.HasPrefix(damage, "one of two servers ")
+}
+
 // Unbound, Knot Resolver and kresd judge a generated world: each name has the status
 // that its zone was made to have, and where RFCs leave that open the one that the
 // others agree upon.
@@ -154,12 +160,12 @@ func (b *bench) judge(name string, at netip.AddrPort) {
 // compare takes note of what disagrees about one question.
 func (b *bench) compare(i int, q zonegen.Question) {
 	agreed := b.agreed(i)
-	if agreed != "" && !q.Holds(agreed) && settled[q.Damage] == "" {
+	if agreed != "" && !q.Holds(agreed) && !isSettled(q.Damage) {
 		b.t.Errorf("the generator expects what both others do not: %s", b.line(i, q))
 	}
 	for _, name := range b.names[len(b.others):] {
 		got := b.said[name][i]
-		if !q.Holds(got) || agreed != "" && got != agreed && q.Want != zonegen.Open && settled[q.Damage] == "" {
+		if !q.Holds(got) || agreed != "" && got != agreed && q.Want != zonegen.Open && !isSettled(q.Damage) {
 			b.wrong = append(b.wrong, b.line(i, q))
 			break
 		}

@@ -1,6 +1,7 @@
 package zonegen
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -9,16 +10,20 @@ import (
 	"kresd/internal/authority"
 )
 
+// lone is the address of a server that has one zone only. One that had the parent, too,
+// would never refer to the other server.
+func (b *builder) lone() string {
+	b.hosts++
+	return fmt.Sprintf("127.78.%d.%d", b.hosts>>7, b.hosts&127+1)
+}
+
 // serverDamages are zones with two servers of which one is good: a validator asks the
 // other one before it believes that a zone is bogus.
 func serverDamages() []damage {
 	// lies has the second server change its answers.
 	lies := func(name string, fn func(s *site, x *authority.Exchange)) damage {
 		return damage{name: "one of two servers " + name, apply: func(s *site) {
-			s.second = s.b.addr()
-			for s.second == s.address {
-				s.second = s.b.addr()
-			}
+			s.second = s.b.lone()
 			s.rules = append(s.rules, func(x *authority.Exchange) {
 				if x.Reply != nil && x.Host == netip.MustParseAddr(s.second) {
 					fn(s, x)
