@@ -20,18 +20,19 @@ const (
 )
 
 // encloser is a zone of NSEC3 whose wildcard is denied a type, so that every deep
-// name needs the proof of its closest encloser, which is the apex (CVE-2023-50868).
+// name needs the proof of its closest encloser, which is the apex (CVE-2023-50868). Its
+// ranges cover no other name, so that no answer saves the work of another.
 func encloser(iterations uint16, salt int) trap {
 	return trap{
 		attack:    fmt.Sprintf("NSEC3 with %d iterations and %d octets of salt", iterations, salt),
 		algorithm: dns.ED25519,
-		denial:    authority.Denial{Kind: authority.NSEC3, Iterations: iterations, Salt: strings.Repeat("5a", salt)},
+		denial:    authority.Denial{Kind: authority.MinimalNSEC3, Iterations: iterations, Salt: strings.Repeat("5a", salt)},
 		text:      "* TXT deep\n",
 	}
 }
 
 // deepest is a name of as many labels as fit.
-func deepest(n int) string { return fmt.Sprintf("x%d.%st0.com.", n, strings.Repeat("a.", 110)) }
+func deepest(n int) string { return fmt.Sprintf("%sx%d.t0.com.", strings.Repeat("a.", 110), n) }
 
 // enclosers has zones just within, and far beyond, what is hashed at all.
 func enclosers() []trap {
