@@ -16,7 +16,7 @@ type flag struct {
 }
 
 // flags are all of them, in the order of the manual. The order numbers the marks.
-func flags() [38]flag {
+func flags() [39]flag {
 	return [...]flag{
 		{"NO_MINIMIZE", func(o *resolve.Options) *bool { return &o.WholeName }},
 		{"NO_THROTTLE", func(o *resolve.Options) *bool { return &o.AskSilent }},
@@ -56,6 +56,7 @@ func flags() [38]flag {
 		{"NO_ANSWER", nil},
 		{"PKT_IS_SANE", nil},
 		{"DNS64_DISABLE", nil},
+		{"NO_SHA1", func(o *resolve.Options) *bool { return &o.NoSHA1 }},
 	}
 }
 

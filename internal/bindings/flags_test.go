@@ -27,7 +27,7 @@ func TestFlagsHaveTheirNames(t *testing.T) {
 		all = all.With(one)
 		names = append(names, f.name)
 	}
-	if got := OptionNames(all); !slices.Equal(got, names) || deciding != 18 {
+	if got := OptionNames(all); !slices.Equal(got, names) || deciding != 19 {
 		t.Errorf("all of them are %q, %d decide something", got, deciding)
 	}
 	if one, _ := OptionByName("no_edns"); one != (resolve.Options{NoEDNS: true}) {
@@ -37,7 +37,7 @@ func TestFlagsHaveTheirNames(t *testing.T) {
 		"NO_MINIMIZE": {WholeName: true}, "NO_THROTTLE": {AskSilent: true}, "NO_IPV4": {NoIPv4: true}, "NO_IPV6": {NoIPv6: true}, "TCP": {TCPOnly: true},
 		"SAFEMODE": {NoEDNS: true}, "CACHED": {FromCache: true}, "NO_CACHE": {BypassCache: true}, "ALLOW_LOCAL": {AnyAddress: true}, "DNSSEC_WANT": {AsksDO: true},
 		"DNSSEC_CD": {AsksCD: true}, "STUB": {Stub: true}, "ALWAYS_CUT": {FindCut: true}, "PERMISSIVE": {Permissive: true}, "STRICT": {Strict: true},
-		"REORDER_RR": {VaryOrder: true}, "NO_0X20": {KeepCase: true}, "FORWARD": {Forward: true},
+		"REORDER_RR": {VaryOrder: true}, "NO_0X20": {KeepCase: true}, "NO_SHA1": {NoSHA1: true}, "FORWARD": {Forward: true},
 	} {
 		if got, _ := OptionByName(name); got != want {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)

@@ -32,6 +32,9 @@ type Options struct {
 	// both, glue that came is believed and more is not looked for.
 	Strict, Permissive bool
 
+	// NoSHA1 lets signatures and DS records that rest on SHA-1 count for nothing (RFC 9905).
+	NoSHA1 bool
+
 	// BypassCache takes nothing from the cache and keeps nothing in it.
 	BypassCache bool
 	// FromCache tells, of a query, that the cache answered it.
@@ -51,10 +54,10 @@ type Options struct {
 type Marks uint32
 
 // switches are the fields that are on or off, always in one order.
-func (o *Options) switches() [18]*bool {
+func (o *Options) switches() [19]*bool {
 	return [...]*bool{
 		&o.Forward, &o.Stub, &o.NoIPv4, &o.NoIPv6, &o.AnyAddress, &o.AskSilent, &o.WholeName, &o.TCPOnly, &o.NoEDNS,
-		&o.KeepCase, &o.Strict, &o.Permissive, &o.BypassCache, &o.FromCache, &o.FindCut, &o.AsksDO, &o.AsksCD, &o.VaryOrder,
+		&o.KeepCase, &o.Strict, &o.Permissive, &o.BypassCache, &o.FromCache, &o.FindCut, &o.AsksDO, &o.AsksCD, &o.VaryOrder, &o.NoSHA1,
 	}
 }
 
@@ -107,7 +110,7 @@ type Partitions struct {
 // shaping is a number for the options that decide which servers are asked, what is
 // believed of what they say, or whether signatures come with it; 0 for none.
 func (o *Options) shaping() uint64 {
-	return bits("shaping", o.Strict, o.Permissive, o.NoEDNS, o.AnyAddress)
+	return bits("shaping", o.Strict, o.Permissive, o.NoEDNS, o.AnyAddress, o.NoSHA1)
 }
 
 // reaching is shaping with the options that decide whether servers can be reached

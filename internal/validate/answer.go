@@ -105,7 +105,7 @@ func (p *proof) verify(s *resolve.Set, keys *dnssec.Keys) (dnssec.Verified, erro
 	if v, ok := p.verified[s]; ok {
 		return v, nil
 	}
-	v, err := dnssec.Verify(&s.RRset, keys, p.v.Algorithms(), p.r.Now, &p.meter)
+	v, err := dnssec.Verify(&s.RRset, keys, p.algorithms(), p.r.Now, &p.meter)
 	if err != nil {
 		if f, ok := errors.AsType[*dnssec.Failure](err); ok && stale(f) && p.mayRenew(keys.Zone) {
 			return v, p.renew(keys.Zone)

@@ -111,7 +111,7 @@ func (p *proof) namedByDS(zone, anchor dnsname.Name, keys *dnssec.Keys) (named *
 
 // matching are the keys that a DS set names.
 func (p *proof) matching(keys *dnssec.Keys, ds *wire.RRset, by string) (*dnssec.Keys, resolve.Insecurity, error) {
-	list := dnssec.UsableDS(ds.Data, p.v.Algorithms())
+	list := dnssec.UsableDS(ds.Data, p.algorithms())
 	named, err := keys.Trusted(list, &p.meter)
 	if err != nil {
 		return nil, 0, &resolve.Failure{EDE: ede.Bogus, Text: fmt.Sprintf("the keys of %s cost too much to be compared with %s", keys.Zone, by), Err: err}
@@ -149,7 +149,7 @@ func (p *proof) anchored(anchor *trustanchor.KeySet, keys *dnssec.Keys) (named *
 // usableAnchor fails for an anchor of which nothing is known here how to use it: then
 // the servers of its zone need not be asked.
 func (p *proof) usableAnchor(anchor *trustanchor.KeySet) error {
-	algorithms := p.v.Algorithms()
+	algorithms := p.algorithms()
 	ds, dnskey := anchor.Anchors()
 	if ds != nil && len(dnssec.UsableDS(ds.Data, algorithms)) > 0 {
 		return nil

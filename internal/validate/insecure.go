@@ -160,7 +160,7 @@ func (p *proof) whyInsecure(o *resolve.Outcome) resolve.Insecurity {
 
 // withDS is a zone with a DS set that was proven.
 func (p *proof) withDS(ds *wire.RRset) delegation {
-	if why, known := usable(ds, p.v.Algorithms()); !known {
+	if why, known := usable(ds, p.algorithms()); !known {
 		return delegation{state: unsignedZone, why: why}
 	}
 	return delegation{state: signedZone, ds: ds}

@@ -2,7 +2,6 @@ package validate
 
 import (
 	"kresd/internal/dnsname"
-	"kresd/internal/dnssec"
 	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -14,8 +13,6 @@ import (
 type Config struct {
 	// Anchors are the trust anchors as of now.
 	Anchors func() *trustanchor.Snapshot
-	// Algorithms are those that count as of now; nil: all that are known.
-	Algorithms func() dnssec.Algorithms
 	// Counts takes what was done; nil: nobody counts.
 	Counts *Counts
 }
@@ -35,9 +32,6 @@ const (
 
 // Layer is the validate layer.
 func Layer(cfg Config) *resolve.Layer {
-	if cfg.Algorithms == nil {
-		cfg.Algorithms = func() dnssec.Algorithms { return dnssec.Algorithms{} }
-	}
 	if cfg.Counts == nil {
 		cfg.Counts = &Counts{}
 	}

@@ -150,7 +150,7 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 	if err == nil || err == errWait || errors.Is(err, resolve.ErrBudget) {
 		return sub, err
 	}
-	if errors.Is(err, resolve.ErrCycle) {
+	if errors.Is(err, resolve.ErrCycle) { // the answer rests on itself, as another's need not
 		return nil, refusal{&resolve.Failure{EDE: code, Text: what + " are not known"}}
 	}
 	if f, ok := errors.AsType[*resolve.Failure](err); ok {
@@ -212,6 +212,11 @@ func (p *proof) tell(step resolve.Step) {
 	if p.r.Tell != nil {
 		p.r.Tell(p.q, step)
 	}
+}
+
+// algorithms are those that count for the request.
+func (p *proof) algorithms() dnssec.Algorithms {
+	return dnssec.Algorithms{NoSHA1: p.r.Options.NoSHA1}
 }
 
 // cut is the delegation whose servers answered.

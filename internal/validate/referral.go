@@ -68,7 +68,7 @@ func (p *proof) referredDS(s *resolve.Set) error {
 	}
 	s.Rank = secure
 	cut.DS, cut.DSRank, cut.DSExpires = &s.RRset, secure, p.r.Now+int64(s.TTL)
-	if why, known := usable(&s.RRset, p.v.Algorithms()); !known {
+	if why, known := usable(&s.RRset, p.algorithms()); !known {
 		judgedUnsigned(cut, cut.DSExpires)
 		p.tell(resolve.Unsigned{Name: cut.Name, Why: why})
 	}

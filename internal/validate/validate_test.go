@@ -250,6 +250,22 @@ func TestAChangeThatNoReferralTells(t *testing.T) {
 	}
 }
 
+// What rests on SHA-1 is proven, unless the operator says that it counts for nothing. Who
+// says so does not hear what others proved.
+func TestSHA1CanBeSwitchedOff(t *testing.T) {
+	w := newWorld(t, basic(zone{"example.com.", "SHA-1", exampleText}, plain)...)
+	off := func(r *resolve.Request) { r.Options.NoSHA1 = true }
+	for range 2 {
+		w.expect("www.example.com.", dns.TypeA, "NOERROR secure")
+		if res := &w.resolve("www.example.com.", dns.TypeA, off).Result; res.Rcode != dns.RcodeSuccess || res.Rank.IsSecure() {
+			t.Errorf("without SHA-1: %d, rank %d", res.Rcode, res.Rank)
+		}
+		if res := &w.resolve("com.", dns.TypeSOA, off).Result; !res.Rank.IsSecure() {
+			t.Errorf("without SHA-1, of another algorithm: %d, rank %d", res.Rcode, res.Rank)
+		}
+	}
+}
+
 // Where nothing was asked to be validated nothing is, and the client is told why.
 func TestNegativeAnchors(t *testing.T) {
 	w := newWorld(t)

@@ -49,8 +49,11 @@ const begin = 1_700_000_000
 // signed.
 type zone struct{ origin, seed, text string }
 
-// key is the one key of a zone.
+// key is the one key of a zone, of an old algorithm where the seed says so.
 func key(origin, seed string) *authority.Key {
+	if strings.HasPrefix(seed, "SHA-1") {
+		return authority.NewKey(origin, authority.KSK, dns.RSASHA1, seed)
+	}
 	return authority.NewKey(origin, authority.KSK, dns.ECDSAP256SHA256, seed)
 }
 
@@ -281,11 +284,13 @@ func spoilt(covered uint16) authority.Rule {
 // claimed adds signatures that name a zone below the one that signed.
 func claimed(signer string) authority.Rule {
 	return func(x *authority.Exchange) {
-		for _, rr := range x.Reply.Answer {
-			if sig, ok := rr.(*dns.RRSIG); ok && dns.IsSubDomain(signer, sig.Hdr.Name) {
-				more := dns.Copy(sig).(*dns.RRSIG)
-				more.SignerName = signer
-				x.Reply.Answer = append(x.Reply.Answer, more)
+		for _, section := range []*[]dns.RR{&x.Reply.Answer, &x.Reply.Ns} {
+			for _, rr := range *section {
+				if sig, ok := rr.(*dns.RRSIG); ok && dns.IsSubDomain(signer, sig.Hdr.Name) {
+					more := dns.Copy(sig).(*dns.RRSIG)
+					more.SignerName = signer
+					*section = append(*section, more)
+				}
 			}
 		}
 	}
