@@ -1,0 +1,94 @@
+package validate_test
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/reply"
+	"kresd/internal/resolve"
+	"kresd/internal/transport"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// forwarder is the address of a resolver that others send their questions to.
+var forwarder = netip.MustParseAddr("203.0.113.53")
+
+// forwards is a rule that sends what lies at and below a name to the forwarder.
+func forwards(scope string) func(*resolve.Request) {
+	return func(r *resolve.Request) {
+		if r.Name.IsSubdomainOf(mustName(scope)) {
+			r.Options.Forward, r.Scope = true, mustName(scope)
+			r.Cut = &zonecut.Cut{Name: dnsname.Root, Hints: true, NS: []zonecut.NameServer{{Name: mustName("forwarder."), Addrs: []netip.Addr{forwarder}}}}
+		}
+	}
+}
+
+// resolver plays a forwarder. cd tells that it is one that does not validate.
+func resolver(behind *world, cd bool) func(context.Context, resolve.Exchange) (resolve.Reply, error) {
+	return func(_ context.Context, x resolve.Exchange) (resolve.Reply, error) {
+		if err := x.Budget.Send(); err != nil {
+			return resolve.Reply{}, err
+		}
+		r := behind.resolve(x.Name.String(), x.Type, func(r *resolve.Request) { r.CD, r.DO = cd, true })
+		q := &wire.Question{Name: []byte(x.Name), Type: x.Type, Class: x.Class, Flags: wire.FlagRD, HasEDNS: true, DO: true, UDPSize: 4096}
+		pkt := reply.Build(nil, q, &r.Result, reply.Shape{Kind: transport.TCP, Bufsize: 4096})
+		m, err := wire.Parse(pkt)
+		if err != nil {
+			return resolve.Reply{}, resolve.ErrTimeout
+		}
+		return resolve.Reply{Msg: m, Size: len(pkt), TCP: true}, nil
+	}
+}
+
+// What a forwarder says is proven like what servers of zones say, be it about everything
+// or about one zone, and chains with the proofs of their wildcards too.
+func TestWhatForwardersSayIsProven(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		qtype uint16
+		want  string
+	}{
+		{"www.example.com.", dns.TypeA, "NOERROR secure"},
+		{"example.com.", dns.TypeDNSKEY, "NOERROR secure"},
+		{"example.com.", dns.TypeDS, "NOERROR secure"},
+		{"alias.example.com.", dns.TypeA, "NOERROR secure"},
+		{"out.example.com.", dns.TypeA, "NOERROR insecure"},
+		{"x.wild.example.com.", dns.TypeA, "NOERROR secure"},
+		{"x.wild.example.com.", dns.TypeAAAA, "NOERROR secure"},
+		{"x.wildalias.example.com.", dns.TypeA, "NOERROR secure"},
+		{"x.wildalias.example.com.", dns.TypeMX, "NOERROR secure"},
+		{"x.old.example.com.", dns.TypeA, "NOERROR secure"},
+		{"y.old.example.com.", dns.TypeA, "NXDOMAIN secure"},
+		{"b.example.com.", dns.TypeA, "NOERROR secure"},
+		{"none.example.com.", dns.TypeA, "NXDOMAIN secure"},
+		{"www.plain.com.", dns.TypeA, "NOERROR insecure"},
+		{"none.plain.com.", dns.TypeA, "NXDOMAIN insecure"},
+	} {
+		for _, scope := range []string{".", "example.com."} {
+			for _, cd := range []bool{true, false} {
+				w := newWorld(t)
+				w.forwarder = resolver(newWorld(t), cd)
+				if got := outcome(&w.resolve(c.name, c.qtype, forwards(scope)).Result); got != c.want {
+					t.Errorf("%s %s, forwarded below %s: %s, want %s", c.name, dns.TypeToString[c.qtype], scope, got, c.want)
+				}
+			}
+		}
+	}
+}
+
+// A forwarder that lies is not believed.
+func TestAForwarderThatLiesIsNotBelieved(t *testing.T) {
+	behind := newWorld(t)
+	behind.host("192.0.2.1").Play(spoilt(dns.TypeA))
+	behind.host("192.0.2.2").Play(spoilt(dns.TypeA))
+	w := newWorld(t)
+	w.forwarder = resolver(behind, true)
+	if res := &w.resolve("www.example.com.", dns.TypeA, forwards(".")).Result; res.Rcode != dns.RcodeServerFailure {
+		t.Error(outcome(res))
+	}
+}
