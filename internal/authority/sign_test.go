@@ -3,6 +3,7 @@ package authority
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -319,6 +320,9 @@ func TestCollisionsCannotBeToldApart(t *testing.T) {
 			}
 			seen[twin.PublicKey] = true
 		}
+		if n := len(k.WrongSignatures(set, 5, now-1, now+1)); n != 5 || len(k.WrongDigests(3, dns.SHA384)) != 3 {
+			t.Errorf("algorithm %d: %d signatures instead of 5", algorithm, n)
+		}
 		for _, rr := range k.WrongSignatures(set, 5, now-1, now+1) {
 			sig := rr.(*dns.RRSIG)
 			if right := k.Sign(set, now-1, now+1, nil); sig.KeyTag != k.KeyTag() || len(sig.Signature) != len(right.Signature) || sig.Signature == right.Signature || seen[sig.Signature] {
@@ -330,6 +334,64 @@ func TestCollisionsCannotBeToldApart(t *testing.T) {
 			if d := ds.(*dns.DS); d.KeyTag != k.KeyTag() || len(d.Digest) != 96 || d.Digest == k.DS(dns.SHA384).Digest {
 				t.Errorf("algorithm %d: %v", algorithm, d)
 			}
+		}
+	}
+}
+
+// The chain of NSEC records links the names that have records, in canonical order, and
+// lists what each has: of a delegation NS and DS alone (RFC 4034, section 4; RFC 4035,
+// section 2.3).
+func TestTheChainOfNSEC(t *testing.T) {
+	z := signedZone(dns.ED25519, Denial{}, nil)
+	var got []string
+	for name := "example."; len(got) < 20; {
+		rr := z.nodes[name][dns.TypeNSEC][0].(*dns.NSEC)
+		var types []string
+		for _, rrtype := range rr.TypeBitMap {
+			types = append(types, dns.TypeToString[rrtype])
+		}
+		got = append(got, strings.TrimSuffix(name, "example.")+" "+strings.Join(types, ","))
+		if name = rr.NextDomain; name == "example." {
+			break
+		}
+	}
+	want := []string{" NS,SOA,MX,RRSIG,NSEC,DNSKEY", "a. A,RRSIG,NSEC", "*.alias. CNAME,RRSIG,NSEC", "b.c. A,RRSIG,NSEC", "cname. CNAME,RRSIG,NSEC",
+		"many. A,RRSIG,NSEC", "ns. A,RRSIG,NSEC", "r. DNAME,RRSIG,NSEC", "secure. NS,DS,RRSIG,NSEC", "unsigned. NS,RRSIG,NSEC", "deep.ent.unsigned2. NS,RRSIG,NSEC",
+		"w. A,RRSIG,NSEC", "*.w. TXT,RRSIG,NSEC"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A chain of hashes has the empty non-terminals, too; opt-out leaves out unsigned
+// delegations and what is only above these (RFC 5155, section 7.1).
+func TestTheNamesInAChainOfHashes(t *testing.T) {
+	for _, tc := range []struct {
+		optOut bool
+		want   string
+	}{
+		{false, "example. a. alias. *.alias. c. b.c. cname. many. ns. r. secure. unsigned. ent.unsigned2. deep.ent.unsigned2. unsigned2. w. *.w."},
+		{true, "example. a. alias. *.alias. c. b.c. cname. many. ns. r. secure. w. *.w."},
+	} {
+		z := signedZone(dns.ED25519, Denial{Kind: NSEC3, OptOut: tc.optOut}, nil)
+		c := z.denier.(*hashChain)
+		names := strings.Fields(tc.want)
+		for _, name := range names {
+			full := strings.TrimSuffix(name, "example.") + "example."
+			if c.match(full) == nil {
+				t.Errorf("opt-out %t: %s is not in the chain", tc.optOut, full)
+			}
+		}
+		if len(c.rows) != len(names) {
+			t.Errorf("opt-out %t: %d records for %d names", tc.optOut, len(c.rows), len(names))
+		}
+	}
+	z := signedZone(dns.ED25519, Denial{Kind: NSEC3}, nil)
+	for name, want := range map[string][]uint16{
+		"c.example.": nil, "unsigned.example.": {dns.TypeNS}, "secure.example.": {dns.TypeNS, dns.TypeDS, dns.TypeRRSIG}, "a.example.": {dns.TypeA, dns.TypeRRSIG},
+	} {
+		if got := z.NoType(name)[0].(*dns.NSEC3).TypeBitMap; !slices.Equal(got, want) {
+			t.Errorf("%s has %v, want %v", name, got, want)
 		}
 	}
 }
