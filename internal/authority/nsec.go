@@ -71,6 +71,9 @@ type minimal struct{ z *Zone }
 // around covers one name and those below it.
 func (m minimal) around(name string) []dns.RR {
 	first, rest := cutLabel(name)
+	if first == "\x00" { // nothing stands between it and the name above
+		return m.z.together(m.z.nsec(rest, joined("\x00\x00", rest), m.z.bitmap(rest, dns.TypeNSEC, dns.TypeRRSIG)...))
+	}
 	after := first + "\x00"
 	if len(first) == longest {
 		after = first[:longest-1] + string([]byte{first[longest-1] + 1})
@@ -81,9 +84,13 @@ func (m minimal) around(name string) []dns.RR {
 // longest is the length of the longest label.
 const longest = 63
 
-// before is a name just before another and beside it.
+// before is a name just before another: beside it, or below the name that is one zero
+// octet shorter, behind which there is nothing else.
 func (m minimal) before(name string) string {
 	first, rest := cutLabel(name)
+	if len(first) > 1 && first[len(first)-1] == 0 {
+		return joined("\xff", joined(first[:len(first)-1], rest))
+	}
 	out := []byte(first)
 	out[len(out)-1]--
 	if len(out) < longest {

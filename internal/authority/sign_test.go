@@ -161,6 +161,8 @@ func TestDenialsProveWhatIsNotThere(t *testing.T) {
 			{"0.example.", dns.TypeA, "name"},
 			{"zzz.example.", dns.TypeA, "name"},
 			{"x.c.example.", dns.TypeA, "name"},
+			{`a\000.example.`, dns.TypeA, "name"},
+			{`\000.a.example.`, dns.TypeA, "name"},
 			{"a.example.", dns.TypeTXT, "data"},
 			{"example.", dns.TypeTXT, "data"},
 			{"c.example.", dns.TypeA, "data"},
