@@ -65,7 +65,7 @@ var absentMembers = map[string]string{
 
 // absentModules are modules, which are also the globals that loading them makes.
 var absentModules = []string{
-	"ahocorasick", "bogus_log", "cookies", "daf", "detect_time_skew", "dns64", "dnstap", "edns_keepalive", "etcd",
+	"ahocorasick", "cookies", "daf", "detect_time_skew", "dns64", "dnstap", "edns_keepalive", "etcd",
 	"experimental_dot_auth", "extended_error", "fallback", "graphite", "http", "nsid", "predict", "prefetch", "prefill",
 	"rebinding", "refuse_nord", "renumber", "ta_signal_query", "tinyweb", "view", "watchdog",
 }

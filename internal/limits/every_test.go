@@ -68,7 +68,7 @@ var uncounted = map[string]string{
 		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
 	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamGuessBuffer ServersKept
 		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones ListenerHash WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
-		UDPReceiveBuffer FrequentNames UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
+		UDPReceiveBuffer FrequentNames BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
 }
 
 // Every limit has a counter that an operator can read, or a reason why not.

@@ -221,10 +221,12 @@ const (
 
 // What modules remember and how old it may be.
 const (
-	FrequentNames   = 5000            // questions that stats.frequent counts
-	UpstreamTrips   = 512             // round trips that stats.upstreams shows
-	StaleTimeout    = 3 * time.Second // serve_stale.timeout
-	StaleAge        = 24 * time.Hour  // how long ago a stale answer may have ended
+	FrequentNames   = 5000             // questions that stats.frequent counts
+	UpstreamTrips   = 512              // round trips that stats.upstreams shows
+	BogusLogPause   = 10 * time.Minute // for which a name that bogus_log has told is not told again
+	BogusLogLines   = 60               // names that bogus_log tells in a minute; others are only counted
+	StaleTimeout    = 3 * time.Second  // serve_stale.timeout
+	StaleAge        = 24 * time.Hour   // how long ago a stale answer may have ended
 	StaleAgeAtMost  = 7 * 24 * time.Hour
 	StaleTTL        = 1        // seconds
 	StaleRefreshing = 32       // questions that are tried further behind a stale answer

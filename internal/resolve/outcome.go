@@ -246,6 +246,9 @@ type Failure struct {
 	// EDE and Text are the extended error.
 	EDE  ede.Code
 	Text string
+	// About is the question whose answer could not be believed; none where nothing was
+	// judged.
+	About Question
 	// Remembered tells that it is a failure of a moment ago that is told again.
 	Remembered bool
 	// Err is what is behind it, or nil. The client is told the name of a limit in it.

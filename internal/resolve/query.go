@@ -387,7 +387,7 @@ func (b faults) unbelieved() *Failure {
 	if why == nil {
 		return nil
 	}
-	return &Failure{EDE: why.EDE, Text: why.Text + ", as told by " + strings.Join(from, ", ")}
+	return &Failure{EDE: why.EDE, About: why.About, Text: why.Text + ", as told by " + strings.Join(from, ", ")}
 }
 
 // failing tells whether the last that an address did was to answer SERVFAIL.

@@ -83,9 +83,21 @@ func (p *proof) judge() resolve.State {
 		return resolve.Consume
 	}
 	if no, ok := errors.AsType[refusal](err); ok {
-		return p.q.Refuse(no.Failure)
+		return p.q.Refuse(p.about(no.Failure))
+	}
+	if f, ok := errors.AsType[*resolve.Failure](err); ok {
+		p.about(f)
 	}
 	return p.r.Fail(err)
+}
+
+// about notes in a failure whose answer it is about, unless that is another question
+// on whose answer this proof rests.
+func (p *proof) about(f *resolve.Failure) *resolve.Failure {
+	if f.About.Name == "" {
+		f.About = p.q.Question
+	}
+	return f
 }
 
 // outcome proves what the outcome says.

@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -363,4 +364,29 @@ func TestARememberedCheckIsThatOne(t *testing.T) {
 	})
 	w.now += 7200
 	w.expect("www.example.com.", dns.TypeA, "SERVFAIL 6…")
+}
+
+// A failure names the question whose answer could not be believed, which may be that
+// for the keys of a zone on the way to the client's.
+func TestAFailureNamesTheQuestionItIsAbout(t *testing.T) {
+	for _, c := range []struct {
+		what uint16
+		want string
+	}{
+		{dns.TypeA, "www.example.com. A"}, {dns.TypeDNSKEY, "example.com. DNSKEY"},
+	} {
+		w := newWorld(t)
+		for _, addr := range []string{"192.0.2.1", "192.0.2.2"} {
+			w.host(addr).Play(spoilt(c.what))
+		}
+		r := w.resolve("www.example.com.", dns.TypeA, nil)
+		f, ok := errors.AsType[*resolve.Failure](r.Result.Failure)
+		if !ok {
+			t.Errorf("%v is no Failure", r.Result.Failure)
+			continue
+		}
+		if got := f.About.Name.String() + " " + dns.TypeToString[f.About.Type]; got != c.want {
+			t.Errorf("the failure is about %s, want %s", got, c.want)
+		}
+	}
 }

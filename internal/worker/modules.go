@@ -4,6 +4,7 @@ import (
 	"kresd/internal/bindings"
 	"kresd/internal/iterate"
 	"kresd/internal/module"
+	"kresd/internal/modules/boguslog"
 	"kresd/internal/modules/hints"
 	"kresd/internal/modules/priming"
 	"kresd/internal/modules/servestale"
@@ -51,6 +52,7 @@ func (w *Worker) modules() []listed {
 		{servestale.Module(), false},
 		{workarounds.Module(workarounds.Names{Option: bindings.OptionByName, Of: bindings.OptionNames}), false},
 		{stats.Module(), false},
+		{boguslog.Module(), false},
 	}
 }
 

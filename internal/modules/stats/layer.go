@@ -8,6 +8,9 @@ import (
 	"kresd/internal/wire"
 )
 
+// sampleOneIn is how many questions stand for one that is counted.
+const sampleOneIn = 10
+
 // began is when an internal request began.
 type began struct{}
 
@@ -86,7 +89,7 @@ func (s *stats) consume(_ *resolve.Request, q *resolve.Query, msg *wire.Msg) res
 	switch q.Outcome.Kind {
 	case resolve.Positive, resolve.Alias, resolve.NoData, resolve.NXDomain:
 		if s.intn(sampleOneIn) == 0 {
-			s.freq.add(q.Question)
+			s.freq.Add(q.Question)
 		}
 	}
 	return resolve.Consume

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/miekg/dns"
+
+	"kresd/internal/limits"
 	"kresd/internal/metrics"
 	"kresd/internal/module"
 )
@@ -21,6 +24,7 @@ func Module() module.Module {
 }
 
 func instance(s *stats) *module.Instance {
+	s.freq = module.NewFrequent(limits.FrequentNames)
 	s.tallies, s.set, s.slow.latency = map[*tally]struct{}{}, values{}, newLatency()
 	s.group = metrics.NewGroup("stats", s.read)
 	return &module.Instance{
@@ -46,9 +50,9 @@ func (s *stats) functions() []module.Function {
 		module.Call1("list", module.Text("prefix", "beginning of names").Or(""), "counters, or those that begin so",
 			func(prefix string) ([]any, error) { return one(s.list(prefix)) }),
 		module.Call0("frequent", "what was asked of other servers most often: one question in 10 is counted",
-			func() ([]any, error) { return one(s.freq.table()) }),
+			func() ([]any, error) { return one(s.freq.Table(func(t uint16) string { return dns.Type(t).String() })) }),
 		module.Call0("clear_frequent", "forget what was asked often", func() ([]any, error) {
-			s.freq.clear()
+			s.freq.Clear()
 			return nil, nil
 		}),
 		module.Call0("upstreams", "latest round trips to other servers by address, in milliseconds",

@@ -11,6 +11,7 @@ import (
 
 	"kresd/internal/luavalue"
 	"kresd/internal/metrics"
+	"kresd/internal/module"
 )
 
 // stats is a loaded module.
@@ -18,7 +19,7 @@ type stats struct {
 	mono func() time.Duration // the monotonic time
 	intn func(n int) int      // a random number below n
 	slow slowWay
-	freq frequent
+	freq *module.Frequent // what other servers were asked
 	up   upstreams
 	// group has the figures of the counters for the worker's registry.
 	group *metrics.Group
