@@ -99,6 +99,9 @@ func (s *Store) Reread(old *KeySet) (changed *KeySet, err error) {
 var errDamaged = errors.New("the file is cut off")
 
 func readFile(path string, readonly bool) (*KeySet, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a device has no end, a FIFO no beginning
+		return nil, errors.New("a key file is a regular file")
+	}
 	octets, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !readonly:

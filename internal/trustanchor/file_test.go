@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/authority"
 	"kresd/internal/wire"
@@ -289,5 +290,20 @@ func TestAKilledWriterLeavesAWholeFile(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(path + "?*"); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A device as a key file was read without end, and a FIFO was waited for.
+func TestADeviceIsNoKeyFile(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/dev/zero", fifo, t.TempDir()} {
+		for _, readonly := range []bool{true, false} {
+			if _, err := New().AddFile(path, readonly); err == nil || !strings.Contains(err.Error(), "regular file") {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
 	}
 }
