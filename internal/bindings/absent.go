@@ -65,9 +65,9 @@ var absentMembers = map[string]string{
 
 // absentModules are modules, which are also the globals that loading them makes.
 var absentModules = []string{
-	"ahocorasick", "cookies", "daf", "detect_time_skew", "dns64", "dnstap", "edns_keepalive", "etcd",
+	"ahocorasick", "cookies", "daf", "dns64", "dnstap", "edns_keepalive", "etcd",
 	"experimental_dot_auth", "extended_error", "fallback", "graphite", "http", "nsid", "predict", "prefetch", "prefill",
-	"rebinding", "refuse_nord", "renumber", "ta_signal_query", "tinyweb", "view", "watchdog",
+	"rebinding", "refuse_nord", "renumber", "tinyweb", "view", "watchdog",
 }
 
 // absentLua are packages for require() that need a compiled part, which this program

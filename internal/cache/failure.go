@@ -29,7 +29,7 @@ func (t *stash) failure(req *resolve.Request) {
 	key := failureKey(req)
 	ttl := uint32(limits.ServfailTTL)
 	if old, ok := t.c.read(key); ok && old.kind == kindFailure {
-		if _, _, alive := old.header.age(failed); alive {
+		if _, _, alive := old.header.age(failed); alive && !ahead(&old.header, failed) {
 			return // another request failed at the same time
 		}
 		if since := failed - old.made; since >= 0 && since <= int64(old.ttl)+limits.ServfailMax {
@@ -39,6 +39,10 @@ func (t *stash) failure(req *resolve.Request) {
 	h := header{kind: kindFailure, made: failed, ttl: ttl, code: uint16(code)}
 	t.store(key, h, append(newEntry(h, len(text)), text...))
 }
+
+// ahead tells whether a failure was noted at a time that has yet to come: by a clock
+// that was wrong then, which may be why it failed.
+func ahead(h *header, now int64) bool { return h.made-now > int64(limits.RequestDeadline/time.Second) }
 
 // failureKey is where it is kept that a request failed.
 func failureKey(req *resolve.Request) []byte {
@@ -53,7 +57,7 @@ func (c *Cache) failedBefore(req *resolve.Request, q *resolve.Query, has invento
 		return nil
 	}
 	e, ok := c.load(failureKey(req), when{now: req.Now})
-	if !ok || e.kind != kindFailure {
+	if !ok || e.kind != kindFailure || ahead(&e.header, req.Now) {
 		return nil
 	}
 	before := &resolve.Failure{EDE: ede.Code(e.code), Text: string(e.body[:min(len(e.body), maxReason)]), Remembered: true}

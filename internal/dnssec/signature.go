@@ -100,7 +100,12 @@ func (s *Signature) current(now int64) (why Reason, at int64, ok bool) {
 // from now.
 func near(low uint32, now int64) int64 { return now + int64(int32(low-uint32(now))) }
 
-// Ends is the wall second at which a signature that is valid at now expires.
+// Ends is the wall second, of those less than 68 years away from now, at which a
+// signature expires.
 func (s *Signature) Ends(now int64) int64 { return near(s.Expiration, now) }
+
+// Begins is the wall second, of those less than 68 years away from now, at which a
+// signature begins to be valid.
+func (s *Signature) Begins(now int64) int64 { return near(s.Inception, now) }
 
 func instant(sec int64) time.Time { return time.Unix(sec, 0).UTC() }

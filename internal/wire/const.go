@@ -25,6 +25,7 @@ const (
 	TypeNS         uint16 = 2
 	TypeCNAME      uint16 = 5
 	TypeSOA        uint16 = 6
+	TypeNULL       uint16 = 10
 	TypePTR        uint16 = 12
 	TypeHINFO      uint16 = 13
 	TypeMX         uint16 = 15

@@ -10,8 +10,10 @@ import (
 	"kresd/internal/modules/servestale"
 	"kresd/internal/modules/stats"
 	"kresd/internal/modules/tasentinel"
+	"kresd/internal/modules/tasignal"
 	"kresd/internal/modules/taupdate"
 	"kresd/internal/modules/timejump"
+	"kresd/internal/modules/timeskew"
 	"kresd/internal/modules/workarounds"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -46,6 +48,9 @@ func (w *Worker) modules() []listed {
 		{taupdate.Module(taupdate.Config{Store: w.rules.anchors.Store, Leads: w.siblings.leads, Log: w.rules.anchors.log}), true},
 		// Behind the cache, which keeps what was proven and not what is told instead.
 		{tasentinel.Module(w.rules.anchors.Snapshot), true},
+		// They take part in no resolution, and ask questions of their own.
+		{tasignal.Module(w.rules.anchors.Snapshot), true},
+		{timeskew.Module(timeskew.Config{Anchors: w.rules.anchors.Snapshot, Leads: w.siblings.leads}), true},
 		// So that hints.root() is there for every configuration; its table is empty.
 		{hints.Module(), true},
 		// The others stand where the operator loads them; their help says where that is.

@@ -1,0 +1,20 @@
+package tasignal
+
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+	"kresd/internal/trustanchor"
+)
+
+// Module is the module ta_signal_query. It uses the clock, background tasks and the
+// driver; anchors are the trust anchors as of then.
+func Module(anchors func() *trustanchor.Snapshot) module.Module {
+	return module.Module{
+		Name: "ta_signal_query", Help: "tells the root which of its keys are trusted (RFC 8145)",
+		Open: func(h *module.Host) (*module.Instance, error) {
+			s := &signal{host: h, anchors: anchors, sent: map[dnsname.Name]sent{}}
+			return &module.Instance{Layer: &resolve.Layer{Name: "ta_signal_query", Consume: s.consume}}, nil
+		},
+	}
+}
