@@ -13,21 +13,20 @@
 //   - What the globals stand on: daemon.go (the worker as they see it: its parts and
 //     their interfaces), args.go (arguments that many functions take), absent.go
 //     (names of other versions that this one lacks).
-//   - Values: numbers.go (what DNS calls its numbers), flags.go, rdata.go, view.go (a
-//     request while a script may look at it), query.go, packet.go, request.go.
 //   - The globals: interfaces.go, netparam.go, clients.go (limits on them), netlist.go
 //     and net.go; cache.go; event.go and clear.go (cache.clear goes on by a timer);
 //     map.go; modules.go; options.go.
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
-//     policy.go; callback.go (functions that modules call).
-//   - Globals that take names, types and flags as those do: kres.go;
-//     negativeanchors.go and trustanchors.go; user.go and system.go; resolve.go; limits.go, upstreams.go
-//     and worker.go.
+//     policy.go.
+//   - Globals that take names, types and flags: negativeanchors.go and trustanchors.go;
+//     user.go and system.go; resolve.go; limits.go, upstreams.go and worker.go.
 //
-// Install, in this file, stands on all of them.
+// Install, in this file, stands on all of them. The objects that stand for requests and
+// the table kres are in package dnslua.
 package bindings
 
 import (
+	"kresd/internal/dnslua"
 	"kresd/internal/script"
 )
 
@@ -39,11 +38,11 @@ func Install(d *Daemon) {
 	installNet(d)
 	installCache(d)
 	timers := installEvent(d)
-	views := newViews(d.VM)
+	views := dnslua.NewViews(d.VM)
 	asker := &asker{d: d, views: views}
 	asker.install()
 	installWorker(d, asker)
-	installKres(d, views)
+	views.Install()
 	installModules(d, map[string]func() script.Object{"policy": newPolicies(d, views).object})
 	installTrustAnchors(d)
 	installSystem(d)

@@ -90,7 +90,7 @@ func (k *caching) setSize(c *script.Call) error {
 }
 
 func (k *caching) setStorage(c *script.Call) error {
-	uri := text(c, 1)
+	uri := c.Text(1)
 	if _, err := cacheDir(uri); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (k *caching) setStorage(c *script.Call) error {
 func (k *caching) open(c *script.Call) error {
 	size, uri := cacheSize(c), cacheScheme
 	if !c.IsNil(2) {
-		uri = text(c, 2)
+		uri = c.Text(2)
 	}
 	if err := k.reopen(c, opening{&size, &uri}); err != nil {
 		return err

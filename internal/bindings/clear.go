@@ -43,7 +43,7 @@ func (k clearer) call(c *script.Call) error {
 	if !k.d.Cache.IsOpen() {
 		return errCacheClosed
 	}
-	if c.IsNil(1) || (text(c, 1) == "." && !c.OptBool(2, false)) {
+	if c.IsNil(1) || (c.Text(1) == "." && !c.OptBool(2, false)) {
 		return k.everything(c)
 	}
 	job, err := readClearing(c)
@@ -84,11 +84,11 @@ func (k clearer) everything(c *script.Call) error {
 func readClearing(c *script.Call) (*clearing, error) {
 	job := &clearing{chunk: limits.ClearChunk}
 	var err error
-	if job.name, err = dnsname.Parse(text(c, 1)); err != nil {
+	if job.name, err = dnsname.Parse(c.Text(1)); err != nil {
 		return nil, fmt.Errorf("cache.clear: bad name '%s': %w", c.String(1), err)
 	}
 	job.exact = c.OptBool(2, false)
-	notNil(c, 3, "a type expected, such as kres.type.AAAA")
+	c.NotNil(3, "a type expected, such as kres.type.AAAA")
 	if !c.IsNil(3) {
 		t := uint16(c.Int(3, 1, math.MaxUint16))
 		job.rrtype = &t

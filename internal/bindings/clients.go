@@ -132,7 +132,7 @@ func setForwarders(d *Daemon, value any) error {
 func clientNetwork(v any) (netip.Prefix, error) {
 	text, ok := v.(string)
 	if !ok {
-		return netip.Prefix{}, fmt.Errorf("address or network expected, got %s", typeName(v))
+		return netip.Prefix{}, fmt.Errorf("address or network expected, got %s", script.TypeName(v))
 	}
 	if a, err := netip.ParseAddr(text); err == nil {
 		a = a.Unmap().WithZone("")

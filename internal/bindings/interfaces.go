@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"kresd/internal/luavalue"
+	"kresd/internal/script"
 )
 
 // noMAC is shown for interfaces that have none, such as the loopback.
@@ -88,5 +89,5 @@ func (d *Daemon) addresses(value any) ([]string, error) {
 		}
 		return all, nil
 	}
-	return nil, fmt.Errorf("net: address expected, or a table of them, got %s", typeName(value))
+	return nil, fmt.Errorf("net: address expected, or a table of them, got %s", script.TypeName(value))
 }

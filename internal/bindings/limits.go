@@ -5,6 +5,7 @@ import (
 
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
+	"kresd/internal/wording"
 )
 
 // limitsFunc is worker.limits(): a table of hits by name, or in words what one of
@@ -17,13 +18,13 @@ func limitsFunc(d *Daemon) script.Func {
 			if c.IsNil(1) {
 				return c.Return(figures(d, LimitFigures))
 			}
-			name := text(c, 1)
+			name := c.Text(1)
 			for _, l := range d.Metrics.Read(LimitFigures) {
 				if l.Name == name {
 					return c.Return(l.Help)
 				}
 			}
-			return fmt.Errorf("worker.limits: there is no limit '%s'; worker.limits() lists them", printable(name))
+			return fmt.Errorf("worker.limits: there is no limit '%s'; worker.limits() lists them", wording.Printable(name))
 		},
 	}
 }

@@ -16,7 +16,7 @@ func installMap(d *Daemon) {
 	d.VM.Register(script.Func{
 		Name: "map", Args: "expression", Min: 1, Max: 1, Help: "run an expression in all workers and collect the results, ordered by worker",
 		Fn: func(c *script.Call) error {
-			expr := text(c, 1)
+			expr := c.Text(1)
 			if c.Within(script.Mapped) {
 				return errMapNested
 			}

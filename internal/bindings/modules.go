@@ -23,14 +23,14 @@ func installModules(d *Daemon, own map[string]func() script.Object) {
 				Fn: func(c *script.Call) error { return c.Return(d.Chain.Names()) }},
 			script.Func{Name: "load", Args: "'name[ > other | < other]'", Min: 1, Max: 1, Help: "load a module at the end, after or before another one",
 				Fn: func(c *script.Call) error {
-					if _, err := m.load(text(c, 1)); err != nil {
+					if _, err := m.load(c.Text(1)); err != nil {
 						return err
 					}
 					return c.Return(true)
 				}},
 			script.Func{Name: "unload", Args: "name", Min: 1, Max: 1, Help: "unload a module",
 				Fn: func(c *script.Call) error {
-					if err := m.unload(text(c, 1)); err != nil {
+					if err := m.unload(c.Text(1)); err != nil {
 						return err
 					}
 					return c.Return(true)

@@ -12,6 +12,7 @@ import (
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
 	"kresd/internal/transport"
+	"kresd/internal/wording"
 )
 
 // errNoTLS is the answer to everything that would need TLS.
@@ -92,7 +93,7 @@ func (n *network) device(c *script.Call, key any) any {
 			return n.watched(i)
 		}
 	}
-	n.missing(c, "this machine has no interface '%s' with an address", printable(name))
+	n.missing(c, "this machine has no interface '%s' with an address", wording.Printable(name))
 	return nil
 }
 
@@ -243,7 +244,7 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 		kind, ok := value.(string)
 		switch {
 		case !ok:
-			return fmt.Errorf("net.listen: flag 'kind': string expected, got %s", typeName(value))
+			return fmt.Errorf("net.listen: flag 'kind': string expected, got %s", script.TypeName(value))
 		case !n.serves(kind):
 			return fmt.Errorf("net.listen: kind '%s'%s; there is 'dns'", kind, notHere)
 		}
@@ -255,7 +256,7 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 	}
 	on, ok := value.(bool)
 	if !ok {
-		return fmt.Errorf("net.listen: flag '%s': boolean expected, got %s", key, typeName(value))
+		return fmt.Errorf("net.listen: flag '%s': boolean expected, got %s", key, script.TypeName(value))
 	}
 	switch {
 	case key == "freebind":
@@ -320,7 +321,7 @@ func (n *network) failed(c *script.Call, err error) {
 }
 
 func (n *network) close(c *script.Call) error {
-	addr, err := parseAddr(text(c, 1))
+	addr, err := parseAddr(c.Text(1))
 	port := c.OptInt(2, 0, 65535, dnsPort)
 	return c.Return(err == nil && n.d.Listener.Close(netip.AddrPortFrom(addr, uint16(port))))
 }
@@ -335,7 +336,7 @@ func parseAddr(text string) (netip.Addr, error) {
 		return a, errors.New("listening on UNIX sockets" + notHere)
 	}
 	if ip, port, ok := strings.Cut(text, "@"); ok && !strings.HasPrefix(ip, "@") {
-		return a, fmt.Errorf("the port is an argument of its own: net.listen('%s', %s)", printable(ip), printable(port))
+		return a, fmt.Errorf("the port is an argument of its own: net.listen('%s', %s)", wording.Printable(ip), wording.Printable(port))
 	}
 	return a, errors.New("neither an IP address nor an interface")
 }

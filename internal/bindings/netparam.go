@@ -34,7 +34,7 @@ func outgoing(name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) scrip
 				v.Store(nil)
 				return c.Return(true)
 			}
-			a, err := netip.ParseAddr(text(c, 1))
+			a, err := netip.ParseAddr(c.Text(1))
 			if err != nil || a.Is4() == v6 || a.Is4In6() {
 				return fmt.Errorf("net.%s: '%s' is not an %s address", name, c.String(1), family)
 			}

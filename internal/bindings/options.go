@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"kresd/internal/dnslua"
 	"kresd/internal/logging"
 	"kresd/internal/luavalue"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/wording"
 )
 
 // installOptions makes the switches: option, mode, reorder_RR, verbose and what is logged.
@@ -57,7 +59,7 @@ func logNames() []logName {
 func logLevel(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		if c.NArgs() > 0 {
-			name := text(c, 1)
+			name := c.Text(1)
 			i := slices.IndexFunc(logNames(), func(n logName) bool { return n.name == name })
 			if i < 0 {
 				return fmt.Errorf("log_level: '%s' is not one of debug, info, notice, warning, err, crit", name)
@@ -128,7 +130,7 @@ func groupsOf(d *Daemon, c *script.Call) ([]string, error) {
 			name = alias
 		}
 		if !slices.Contains(logGroupNames(), name) {
-			return nil, fmt.Errorf("log_groups: '%s' is not one of %s", printable(name), strings.Join(logGroupNames(), ", "))
+			return nil, fmt.Errorf("log_groups: '%s' is not one of %s", wording.Printable(name), strings.Join(logGroupNames(), ", "))
 		}
 		if !slices.Contains(groups, name) {
 			groups = append(groups, name)
@@ -141,11 +143,11 @@ func groupsOf(d *Daemon, c *script.Call) ([]string, error) {
 func logTarget(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		if !c.IsNil(1) {
-			target := logging.Target(text(c, 1))
+			target := logging.Target(c.Text(1))
 			switch target {
 			case logging.Stdout, logging.Stderr, logging.Syslog:
 			default:
-				return fmt.Errorf("log_target: '%s' is not one of stdout, stderr, syslog", printable(string(target)))
+				return fmt.Errorf("log_target: '%s' is not one of stdout, stderr, syslog", wording.Printable(string(target)))
 			}
 			if err := d.Log.SetTarget(target); err != nil {
 				return fmt.Errorf("log_target: %w", err)
@@ -165,7 +167,7 @@ func setVerbose(d *Daemon, on bool) {
 
 func option(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
-		o, ok := OptionByName(text(c, 1))
+		o, ok := dnslua.OptionByName(c.Text(1))
 		if !ok {
 			return fmt.Errorf("option: unknown option '%s'", c.String(1))
 		}
@@ -180,7 +182,7 @@ func optionOfAll(d *Daemon, c *script.Call, o resolve.Options, i int) error {
 			c.ArgError(i, "boolean expected, got '%v'", v)
 		}
 		on := c.Bool(i)
-		d.Settings.Change(func(all *resolve.Options) { turn(all, o, on) })
+		d.Settings.Change(func(all *resolve.Options) { dnslua.Turn(all, o, on) })
 		d.changed()
 	}
 	return c.Return(o.Within(d.Settings.Options()))
@@ -191,7 +193,7 @@ func mode(d *Daemon) func(c *script.Call) error {
 		if c.NArgs() == 0 {
 			return c.Return(currentMode(d))
 		}
-		name := text(c, 1)
+		name := c.Text(1)
 		switch name {
 		case "strict", "normal", "permissive":
 		default:

@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 
+	"kresd/internal/dnslua"
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/luavalue"
 	"kresd/internal/modules/policy"
-	"kresd/internal/resolve"
 	"kresd/internal/rules"
 	"kresd/internal/script"
 )
 
-func newPolicies(d *Daemon, v *views) *policies {
+func newPolicies(d *Daemon, v *dnslua.Views) *policies {
 	p := &policies{d: d, views: v}
 	p.action = &script.Class{Name: "policy action", Call: p.callAction,
 		Text: func(v any) string { return "policy." + v.(*rules.Action).String() }}
@@ -103,7 +103,7 @@ func (p *policies) newRule(c *script.Call, f rules.Filter) error {
 }
 
 func (p *policies) pattern(c *script.Call) error {
-	f, err := rules.Pattern(text(c, 2))
+	f, err := rules.Pattern(c.Text(2))
 	if err != nil {
 		c.ArgError(2, "%v", err)
 	}
@@ -119,7 +119,7 @@ func names(c *script.Call, i int) []dnsname.Name {
 		if !ok {
 			c.ArgError(i, "a list of names in wire form expected")
 		}
-		n, err := wireName(text)
+		n, err := dnslua.WireName(text)
 		if err != nil {
 			c.ArgError(i, "entry %d: %v", len(list)+1, err)
 		}
@@ -132,7 +132,7 @@ func optName(c *script.Call, i int) dnsname.Name {
 	if c.IsNil(i) {
 		return ""
 	}
-	n, err := wireName(text(c, i))
+	n, err := dnslua.WireName(c.Text(i))
 	if err != nil {
 		c.ArgError(i, "%v", err)
 	}
@@ -160,8 +160,8 @@ func todnames(c *script.Call) error {
 }
 
 func (p *policies) denyMessage(c *script.Call) error {
-	notNil(c, 2, "an extended error expected, such as kres.extended_error.BLOCKED")
-	a, err := rules.DenyMessage(text(c, 1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
+	c.NotNil(2, "an extended error expected, such as kres.extended_error.BLOCKED")
+	a, err := rules.DenyMessage(c.Text(1), ede.Code(c.OptInt(2, 0, int(ede.None), int(ede.Blocked))))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}
@@ -170,7 +170,7 @@ func (p *policies) denyMessage(c *script.Call) error {
 
 func (p *policies) elsewhere(kind func([]string) (*rules.Action, error)) func(c *script.Call) error {
 	return func(c *script.Call) error {
-		targets, err := textList(c.Arg(1))
+		targets, err := dnslua.TextList(c.Arg(1))
 		if err != nil {
 			c.ArgError(1, "an address or a list of addresses expected")
 		}
@@ -182,51 +182,9 @@ func (p *policies) elsewhere(kind func([]string) (*rules.Action, error)) func(c 
 	}
 }
 
-var errTextList = errors.New("text or a list of texts expected")
-
-// textList reads a text, or a list of texts.
-func textList(v any) (list []string, err error) {
-	values := []any{v}
-	if t, ok := v.(*luavalue.Table); ok {
-		if values = t.Values(); len(values) != len(t.Pairs) {
-			return nil, errTextList
-		}
-	}
-	for _, v := range values {
-		text, ok := v.(string)
-		if !ok {
-			return nil, errTextList
-		}
-		list = append(list, text)
-	}
-	return list, nil
-}
-
 func (p *policies) flags(c *script.Call) error {
-	set, clear := flagSet(c, 1, p.views.flags), flagSet(c, 2, p.views.flags)
+	set, clear := p.views.FlagArg(c, 1), p.views.FlagArg(c, 2)
 	return p.returnAction(c, rules.SetOptions(set, clear))
-}
-
-// flagSet reads nothing, 0, a name, a list of names, or a set of flags.
-func flagSet(c *script.Call, i int, class *script.Class) (o resolve.Options) {
-	if c.IsNil(i) || c.Type(i) == "number" && c.Number(i) == 0 {
-		return o
-	}
-	if v, ok := c.HandleOf(i, class); ok {
-		return *v.(flagsView).options
-	}
-	list, err := textList(c.Arg(i))
-	if err != nil {
-		c.ArgError(i, "a flag's name or a list of them expected")
-	}
-	for _, name := range list {
-		one, ok := OptionByName(name)
-		if !ok {
-			c.ArgError(i, "unknown flag '%s'", name)
-		}
-		o = o.With(one)
-	}
-	return o
 }
 
 func (p *policies) answer(c *script.Call) error {
@@ -259,7 +217,7 @@ func answerData(v any) (d rules.Data, err error) {
 		s := uint32(n)
 		ttl = &s
 	}
-	list, err := textList(t.Get("rdata"))
+	list, err := dnslua.TextList(t.Get("rdata"))
 	if err != nil || len(list) == 0 {
 		return d, errors.New("rdata must be octets or a list of them")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"kresd/internal/dnslua"
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
 	"kresd/internal/rules"
@@ -14,7 +15,7 @@ import (
 // values, and functions of scripts become rules and actions.
 type policies struct {
 	d                   *Daemon
-	views               *views
+	views               *dnslua.Views
 	action, rule, entry *script.Class
 }
 
@@ -40,8 +41,8 @@ func (p *policies) scriptedAction(fn *script.Ref) *rules.Action {
 	return rules.Run("function", fn, func(m *rules.Hit) (d rules.Decision) {
 		m.Req.Alone = true
 		before := m.Req.Result
-		err := p.views.show(m.Req, m.Post, func(c *script.Call, req *script.Handle) error {
-			results, err := fn.Call(int(stateOf(m.Post)), req)
+		err := p.views.Show(m.Req, m.Post, func(c *script.Call, req *script.Handle) error {
+			results, err := fn.Call(int(dnslua.StateOf(m.Post)), req)
 			if err == nil {
 				d, err = decision(results)
 			}
@@ -80,8 +81,8 @@ func decision(results []any) (rules.Decision, error) {
 // scripted is a function(req, query) as a rule: it returns an action or nil.
 func (p *policies) scripted(fn *script.Ref, post bool) *rules.Rule {
 	return &rules.Rule{Pick: func(req *resolve.Request) (a *rules.Action) {
-		err := p.views.show(req, post, func(c *script.Call, h *script.Handle) error {
-			results, err := fn.Call(h, p.views.initial(h.Value.(*reqView)))
+		err := p.views.Show(req, post, func(c *script.Call, h *script.Handle) error {
+			results, err := fn.Call(h, p.views.Initial(h.Value.(*dnslua.View)))
 			if err != nil || len(results) == 0 {
 				return err
 			}
@@ -122,8 +123,8 @@ func (p *policies) callAction(c *script.Call, v any) error {
 	if c.NArgs() != 2 {
 		return script.Usage(fmt.Sprintf("an action is called as policy.%s(state, req)", a))
 	}
-	view := p.views.arg(c, 2)
-	m := rules.Hit{Req: view.req, Zone: "\x00", Post: view.post}
+	view := p.views.Arg(c, 2)
+	m := rules.Hit{Req: view.Req, Zone: "\x00", Post: view.Post}
 	switch a.Do(&m) {
 	case rules.Stop:
 		return c.Return(c.Number(1))
@@ -140,7 +141,7 @@ func (p *policies) callRule(c *script.Call, v any) error {
 	if c.NArgs() < 1 {
 		return script.Usage("a rule is called as rule(req, query)")
 	}
-	a := v.(*rules.Rule).Choose(p.views.arg(c, 1).req)
+	a := v.(*rules.Rule).Choose(p.views.Arg(c, 1).Req)
 	if a == nil {
 		return c.Return(nil)
 	}
@@ -153,7 +154,7 @@ func (p *policies) callRule(c *script.Call, v any) error {
 func (p *policies) debugIf(c *script.Call) error {
 	fn := c.Function(1)
 	return p.returnAction(c, policy.Debug("DEBUG_IF", func(req *resolve.Request) (yes bool) {
-		err := p.views.show(req, true, func(_ *script.Call, h *script.Handle) error {
+		err := p.views.Show(req, true, func(_ *script.Call, h *script.Handle) error {
 			results, err := fn.Call(h)
 			yes = len(results) > 0 && results[0] != nil && results[0] != false
 			return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"kresd/internal/dnslua"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/resolve"
@@ -14,7 +15,7 @@ import (
 // asker makes the globals trace and resolve.
 type asker struct {
 	d       *Daemon
-	views   *views
+	views   *dnslua.Views
 	running atomic.Int32 // requests of scripts
 }
 
@@ -34,9 +35,9 @@ func (a *asker) function() script.Func {
 // trace steps aside until the name is resolved: other commands, timers and
 // requests that need this machine are served meanwhile, the traced one included.
 func (a *asker) trace(c *script.Call) error {
-	q := resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}
+	q := resolve.Question{Name: dnslua.NameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}
 	if c.NArgs() > 1 {
-		q.Type = typeArg(c, 2, c.Arg(2))
+		q.Type = dnslua.TypeArg(c, 2, c.Arg(2))
 	}
 	if wire.IsMetaType(q.Type) && q.Type != wire.TypeANY {
 		c.ArgError(2, "no record has the type '%v', and no client is told about it", c.Arg(2))
@@ -78,9 +79,9 @@ func (a *asker) resolve(c *script.Call) error {
 		Question: q.Question, RD: true, Options: q.options,
 		DO: q.options.AsksDO, CD: q.options.AsksCD,
 	}
-	view := a.views.of(req)
+	view := a.views.Of(req)
 	if q.init != nil {
-		if err := view.during(false, func() error { return ignoreResults(q.init.Call(a.views.handle(view))) }); err != nil {
+		if err := view.During(false, func() error { return ignoreResults(q.init.Call(a.views.Handle(view))) }); err != nil {
 			a.running.Add(-1)
 			return err
 		}
@@ -96,10 +97,10 @@ func (a *asker) resolve(c *script.Call) error {
 }
 
 // finish hands the answer over to the script.
-func (a *asker) finish(view *reqView, fn *script.Ref) {
+func (a *asker) finish(view *dnslua.View, fn *script.Ref) {
 	a.d.VM.Post(func(*script.Call) error {
-		return view.during(true, func() error {
-			return ignoreResults(fn.Call(&script.Handle{Class: a.views.packet, Value: view}, a.views.handle(view)))
+		return view.During(true, func() error {
+			return ignoreResults(fn.Call(a.views.Answer(view), a.views.Handle(view)))
 		})
 	})
 }
@@ -107,16 +108,16 @@ func (a *asker) finish(view *reqView, fn *script.Ref) {
 func ignoreResults(_ []any, err error) error { return err }
 
 func (a *asker) fromArgs(c *script.Call) question {
-	q := question{Question: resolve.Question{Name: nameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}}
+	q := question{Question: resolve.Question{Name: dnslua.NameArg(c, 1, c.Arg(1)), Type: wire.TypeA, Class: wire.ClassIN}}
 	if c.NArgs() > 1 {
-		q.Type = typeArg(c, 2, c.Arg(2))
+		q.Type = dnslua.TypeArg(c, 2, c.Arg(2))
 	}
-	notNil(c, 3, "a class expected, such as kres.class.IN")
+	c.NotNil(3, "a class expected, such as kres.class.IN")
 	if !c.IsNil(3) {
 		q.Class = uint16(c.Int(3, 1, 0xffff))
 	}
-	q.options = flagSet(c, 4, a.views.flags)
-	q.finish, q.init = optFunction(c, 5), optFunction(c, 6)
+	q.options = a.views.FlagArg(c, 4)
+	q.finish, q.init = c.OptFunction(5), c.OptFunction(6)
 	return q
 }
 
@@ -127,9 +128,9 @@ func (a *asker) fromTable(c *script.Call) question {
 	for _, pair := range c.Arg(1).(*luavalue.Table).Pairs {
 		switch key, _ := pair.Key.(string); key {
 		case "name":
-			q.Name = nameArg(c, 1, pair.Value)
+			q.Name = dnslua.NameArg(c, 1, pair.Value)
 		case "type":
-			q.Type = typeArg(c, 1, pair.Value)
+			q.Type = dnslua.TypeArg(c, 1, pair.Value)
 		case "class":
 			n, ok := pair.Value.(float64)
 			if !ok || n < 1 || n > 0xffff || n != float64(uint16(n)) {
@@ -137,7 +138,7 @@ func (a *asker) fromTable(c *script.Call) question {
 			}
 			q.Class = uint16(n)
 		case "options":
-			q.options = flagValue(c, pair.Value)
+			q.options = dnslua.FlagValue(c, pair.Value)
 		case "finish":
 			q.finish = functionValue(c, key, pair.Value)
 		case "init":
@@ -150,53 +151,10 @@ func (a *asker) fromTable(c *script.Call) question {
 		c.ArgError(1, "the field 'name' is missing")
 	}
 	for field, class := range map[string]string{"type": "kres.type", "class": "kres.class"} {
-		if name := a.views.missed.in(c, class); name != "" && c.Arg(1).(*luavalue.Table).Get(field) == nil {
+		if name := a.views.Missed.In(c, class); name != "" && c.Arg(1).(*luavalue.Table).Get(field) == nil {
 			c.ArgError(1, "%s: there is no %s", field, name)
 		}
 	}
-	a.views.missed = missedConstant{}
+	a.views.Missed = dnslua.MissedConstant{}
 	return q
-}
-
-// flagValue is flagSet for a value of a table.
-func flagValue(c *script.Call, v any) (o resolve.Options) {
-	if v == 0.0 {
-		return o
-	}
-	if h, ok := v.(*script.Handle); ok {
-		if set, ok := h.Value.(flagsView); ok {
-			return *set.options
-		}
-	}
-	list, err := textList(v)
-	if err != nil {
-		c.ArgError(1, "options: a flag's name or a list of them expected")
-	}
-	for _, name := range list {
-		one, ok := OptionByName(name)
-		if !ok {
-			c.ArgError(1, "unknown flag '%s'", name)
-		}
-		o = o.With(one)
-	}
-	return o
-}
-
-// typeArg is a type of records by number or name.
-func typeArg(c *script.Call, i int, v any) uint16 {
-	switch v := v.(type) {
-	case float64:
-		if v >= 1 && v <= 0xffff && v == float64(uint16(v)) {
-			return uint16(v)
-		}
-	case string:
-		if n, ok := typeNumbers()[v]; ok {
-			return uint16(n)
-		}
-		if n, ok := typeByNumber(v); ok && n > 0 {
-			return uint16(n)
-		}
-	}
-	c.ArgError(i, "a type expected, such as kres.type.AAAA or 'AAAA'")
-	return 0
 }

@@ -6,9 +6,11 @@ import (
 	"os"
 	"strings"
 
+	"kresd/internal/dnslua"
 	"kresd/internal/dnsname"
 	"kresd/internal/script"
 	"kresd/internal/version"
+	"kresd/internal/wording"
 )
 
 // installSystem makes the single functions about the process and its host.
@@ -22,9 +24,9 @@ func installSystem(d *Daemon) {
 		script.Func{Name: "hostname", Args: "[fqdn]", Max: 1, Help: "name of this host, or set the one that is used",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
-					given := text(c, 1)
+					given := c.Text(1)
 					if _, err := dnsname.Parse(given); err != nil && given != "" {
-						c.ArgError(1, "'%s' is no name: %v", printable(given), err)
+						c.ArgError(1, "'%s' is no name: %v", wording.Printable(given), err)
 					}
 					d.Settings.Hostname.Store(&given)
 				}
@@ -40,17 +42,17 @@ func installSystem(d *Daemon) {
 		script.Func{Name: "moduledir", Args: "[path]", Max: 1, Help: "directory of modules, also searched by require()",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
-					modules = text(c, 1)
+					modules = c.Text(1)
 					d.VM.SetModuleDir(modules)
 				}
 				return c.Return(modules)
 			}},
-		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Help: "a name in wire form; nil for what is no name", Fn: toWire},
+		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Help: "a name in wire form; nil for what is no name", Fn: dnslua.ToWire},
 		script.Func{Name: "user", Args: "name[, group]", Min: 1, Max: 2, Help: "give up privileges: run as this user from now on; addresses are bound first, open the cache after it",
 			Fn: func(c *script.Call) error {
-				name, group := text(c, 1), ""
+				name, group := c.Text(1), ""
 				if !c.IsNil(2) {
-					group = text(c, 2)
+					group = c.Text(2)
 				}
 				before := os.Geteuid()
 				if err := becomeUser(d.Process, name, group); err != nil {

@@ -133,7 +133,7 @@ func (t *anchors) source(name, help string, of func(*trustanchor.Source) *string
 }
 
 func (t *anchors) add(c *script.Call) error {
-	if err := t.d.Anchors.Add(text(c, 1)); err != nil {
+	if err := t.d.Anchors.Add(c.Text(1)); err != nil {
 		return fmt.Errorf("trust_anchors.add: %w", err)
 	}
 	return c.Return(true)
@@ -142,7 +142,7 @@ func (t *anchors) add(c *script.Call) error {
 // addFile serves add_file(path[, readonly]) and the assignment to file. It steps
 // aside, because the root's anchors may have to be fetched.
 func (t *anchors) addFile(c *script.Call) error {
-	path, readonly, ctx := text(c, 1), c.OptBool(2, false), c.Context()
+	path, readonly, ctx := c.Text(1), c.OptBool(2, false), c.Context()
 	var err error
 	done := make(chan struct{})
 	t.d.Group.Go("trust anchors", func() {
@@ -159,7 +159,7 @@ func (t *anchors) addFile(c *script.Call) error {
 }
 
 func (t *anchors) remove(c *script.Call) error {
-	owner, err := trustanchor.ParseName(text(c, 1))
+	owner, err := trustanchor.ParseName(c.Text(1))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}
@@ -192,7 +192,7 @@ func (t *anchors) summary(c *script.Call) error {
 	s := t.d.Anchors.Snapshot()
 	owners := s.Owners()
 	if !c.IsNil(1) {
-		owner, err := trustanchor.ParseName(text(c, 1))
+		owner, err := trustanchor.ParseName(c.Text(1))
 		if err != nil {
 			c.ArgError(1, "%v", err)
 		}

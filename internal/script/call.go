@@ -95,6 +95,23 @@ func (c *Call) String(i int) string {
 	return ""
 }
 
+// Text is a string argument that is a name, an address or a path: a number does not
+// count as its text.
+func (c *Call) Text(i int) string {
+	if c.Type(i) != "string" {
+		c.TypeError(i, "string")
+	}
+	return c.String(i)
+}
+
+// NotNil refuses a nil that was written as the last argument: it was meant to be
+// something, such as a constant that does not exist.
+func (c *Call) NotNil(i int, expected string) {
+	if c.NArgs() == i && c.IsNil(i) {
+		c.ArgError(i, "%s, got nil", expected)
+	}
+}
+
 // OptString is String with a value for an absent or nil argument.
 func (c *Call) OptString(i int, absent string) string {
 	if c.IsNil(i) {
@@ -190,6 +207,14 @@ func (c *Call) Function(i int) *Ref {
 		c.typeError(i, "function")
 	}
 	return c.Ref(i)
+}
+
+// OptFunction is the function in argument i; nil where the argument is nil or left out.
+func (c *Call) OptFunction(i int) *Ref {
+	if c.IsNil(i) {
+		return nil
+	}
+	return c.Function(i)
 }
 
 // Ref returns a reference to argument i, of any type.

@@ -198,3 +198,23 @@ func (vm *VM) pushShadowed(l *lua.State, s *Shadowed) {
 	l.SetField(-2, "__index")
 	l.SetMetaTable(-2)
 }
+
+// TypeName is the name that scripts have for the type of a value which is no longer
+// on the machine's stack (Call.Arg, Table.Get).
+func TypeName(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nil"
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case *luavalue.Table:
+		return "table"
+	case *Ref:
+		return v.Type()
+	}
+	return "userdata" // a handle
+}

@@ -1,7 +1,7 @@
 package worker
 
 import (
-	"kresd/internal/bindings"
+	"kresd/internal/dnslua"
 	"kresd/internal/iterate"
 	"kresd/internal/module"
 	"kresd/internal/modules/boguslog"
@@ -55,7 +55,7 @@ func (w *Worker) modules() []listed {
 		{hints.Module(), true},
 		// The others stand where the operator loads them; their help says where that is.
 		{servestale.Module(), false},
-		{workarounds.Module(workarounds.Names{Option: bindings.OptionByName, Of: bindings.OptionNames}), false},
+		{workarounds.Module(workarounds.Names{Option: dnslua.OptionByName, Of: dnslua.OptionNames}), false},
 		{stats.Module(), false},
 		{boguslog.Module(), false},
 	}
@@ -104,7 +104,7 @@ func scripted(vm *script.VM) func(value any) (module.Callback, bool) {
 		if !ok || fn.Type() != "function" {
 			return nil, false
 		}
-		queries := bindings.NewQueries(vm)
+		queries := dnslua.NewQueries(vm)
 		return func(req *resolve.Request, args ...any) ([]any, error) { return queries.Call(fn, req, args...) }, true
 	}
 }

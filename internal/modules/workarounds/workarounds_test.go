@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"kresd/internal/bindings"
+	"kresd/internal/dnslua"
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -13,7 +13,7 @@ import (
 
 func load(t *testing.T) *module.Instance {
 	t.Helper()
-	inst, err := Module(Names{Option: bindings.OptionByName, Of: bindings.OptionNames}).Open(nil)
+	inst, err := Module(Names{Option: dnslua.OptionByName, Of: dnslua.OptionNames}).Open(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package bindings
+package dnslua
 
 // The numbers that scripts see as kres.class and so on (IANA, DNS Parameters).
 

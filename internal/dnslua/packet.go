@@ -1,4 +1,4 @@
-package bindings
+package dnslua
 
 import (
 	"errors"
@@ -17,9 +17,9 @@ import (
 // made later: what stands only in a message (its ID, its OPT record) is not there.
 func packetClass() *script.Class {
 	class := &script.Class{Name: "answer"}
-	method := func(name, args string, least, most int, fn func(c *script.Call, r *reqView) (any, error)) script.Func {
+	method := func(name, args string, least, most int, fn func(c *script.Call, r *View) (any, error)) script.Func {
 		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
-			r := c.Handle(1, class).(*reqView)
+			r := c.Handle(1, class).(*View)
 			r.must(c)
 			v, err := fn(c, r)
 			if err != nil {
@@ -29,14 +29,14 @@ func packetClass() *script.Class {
 		}}
 	}
 	read := func(name string, fn func(req *resolve.Request) any) script.Func {
-		return method(name, "", 0, 0, func(_ *script.Call, r *reqView) (any, error) { return fn(r.req), nil })
+		return method(name, "", 0, 0, func(_ *script.Call, r *View) (any, error) { return fn(r.Req), nil })
 	}
 	bit := func(name string, of func(*resolve.Result) *bool) script.Func {
-		return method(name, "[value]", 0, 1, func(c *script.Call, r *reqView) (any, error) {
-			b := of(&r.req.Result)
+		return method(name, "[value]", 0, 1, func(c *script.Call, r *View) (any, error) {
+			b := of(&r.Req.Result)
 			if c.NArgs() > 1 {
 				*b = truth(c, 2)
-				r.req.Result.NoCache = true
+				r.Req.Result.NoCache = true
 			}
 			return *b, nil
 		})
@@ -61,8 +61,8 @@ func packetClass() *script.Class {
 		method("begin", "section", 1, 1, packetBegin),
 		method("put", "owner, ttl, class, type, rdata", 5, 5, packetPut),
 		method("section", "section", 1, 1, packetSection),
-		method("clear_payload", "", 0, 0, func(_ *script.Call, r *reqView) (any, error) {
-			res := &r.req.Result
+		method("clear_payload", "", 0, 0, func(_ *script.Call, r *View) (any, error) {
+			res := &r.Req.Result
 			res.Answer, res.Authority, res.Additional, res.NoCache = nil, nil, nil, true
 			r.section = 0
 			return nil, nil
@@ -79,15 +79,15 @@ func truth(c *script.Call, i int) bool {
 	return c.Bool(i)
 }
 
-func packetRcode(c *script.Call, r *reqView) (any, error) {
+func packetRcode(c *script.Call, r *View) (any, error) {
 	if c.NArgs() > 1 {
-		r.req.Result.Rcode = c.Int(2, 0, 15)
-		r.req.Result.NoCache = true
+		r.Req.Result.Rcode = c.Int(2, 0, 15)
+		r.Req.Result.NoCache = true
 	}
-	return r.req.Result.Rcode & 15, nil
+	return r.Req.Result.Rcode & 15, nil
 }
 
-func packetBegin(c *script.Call, r *reqView) (any, error) {
+func packetBegin(c *script.Call, r *View) (any, error) {
 	n := c.Int(2, 0, 2)
 	if n < r.section {
 		return nil, fmt.Errorf("cannot go back to an earlier section")
@@ -101,19 +101,19 @@ func sectionOf(res *resolve.Result, n int) *[]resolve.Set {
 }
 
 // packetPut adds a record to the section that was begun.
-func packetPut(c *script.Call, r *reqView) (any, error) {
-	owner, err := wireName(text(c, 2))
+func packetPut(c *script.Call, r *View) (any, error) {
+	owner, err := WireName(c.Text(2))
 	if err != nil {
 		c.ArgError(2, "%v", err)
 	}
 	set := resolve.Set{Rank: rank.Auth | rank.Insecure, RRset: wire.RRset{
 		Owner: owner, TTL: uint32(c.Int(3, 0, 1<<31-1)), Class: uint16(c.Int(4, 0, 0xffff)), Type: uint16(c.Int(5, 0, 0xffff)),
 	}}
-	data := []byte(text(c, 6))
+	data := []byte(c.Text(6))
 	if len(data) > 0xffff {
 		c.ArgError(6, "RDATA of more than 65535 octets")
 	}
-	res := &r.req.Result
+	res := &r.Req.Result
 	res.NoCache = true
 	// A Result may share its sets with others: a changed list is a new one.
 	old := *sectionOf(res, r.section)
@@ -144,9 +144,9 @@ func octets(rdata [][]byte) (n int) {
 }
 
 // packetSection lists the records of a section as tables.
-func packetSection(c *script.Call, r *reqView) (any, error) {
+func packetSection(c *script.Call, r *View) (any, error) {
 	var out []any
-	for _, s := range *sectionOf(&r.req.Result, c.Int(2, 0, 2)) {
+	for _, s := range *sectionOf(&r.Req.Result, c.Int(2, 0, 2)) {
 		for _, data := range s.Data {
 			out = append(out, (&luavalue.Table{}).Add("owner", string(s.Owner)).Add("ttl", float64(s.TTL)).
 				Add("class", float64(s.Class)).Add("type", float64(s.Type)).Add("rdata", string(data)))

@@ -1,4 +1,4 @@
-package bindings
+package dnslua
 
 import (
 	"kresd/internal/luavalue"
@@ -47,7 +47,7 @@ func recordText(c *script.Call) error {
 		}
 		return s
 	}
-	owner, err := wireName(text("owner"))
+	owner, err := WireName(text("owner"))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}

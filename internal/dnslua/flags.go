@@ -1,4 +1,4 @@
-package bindings
+package dnslua
 
 import (
 	"strings"
@@ -104,8 +104,8 @@ func mark(i int) resolve.Marks {
 	return 1 << bit
 }
 
-// turn sets or clears what flag, an option by its name, stands for.
-func turn(o *resolve.Options, flag resolve.Options, on bool) {
+// Turn sets or clears what flag, an option by its name, stands for.
+func Turn(o *resolve.Options, flag resolve.Options, on bool) {
 	if on {
 		*o = o.With(flag)
 	} else {

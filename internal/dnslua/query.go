@@ -1,4 +1,4 @@
-package bindings
+package dnslua
 
 import (
 	"fmt"
@@ -12,25 +12,25 @@ import (
 // queryView is one query of a request; q is nil before the resolution began,
 // when there is only the request's own question.
 type queryView struct {
-	r *reqView
+	r *View
 	q *resolve.Query
 }
 
 func (v queryView) question() resolve.Question {
 	if v.q == nil {
-		return v.r.req.Question
+		return v.r.Req.Question
 	}
 	return v.q.Question
 }
 
 func (v queryView) options() *resolve.Options {
 	if v.q == nil {
-		return &v.r.req.Options
+		return &v.r.Req.Options
 	}
 	return &v.q.Options
 }
 
-func (v *views) queryClass() *script.Class {
+func (v *Views) queryClass() *script.Class {
 	class := &script.Class{Name: "query"}
 	class.Methods = []script.Func{{Name: "name", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 		q := c.Handle(1, class).(queryView)
@@ -48,7 +48,7 @@ func (v *views) queryClass() *script.Class {
 		case "sclass":
 			return q.question().Class, nil
 		case "flags":
-			return &script.Handle{Class: v.flags, Value: flagsView{q.r, q.options()}}, nil
+			return &script.Handle{Class: v.flags, Value: flagSet{q.r, q.options()}}, nil
 		case "id", "uid":
 			if q.q == nil {
 				return 0, nil
@@ -90,16 +90,16 @@ func cutClass() *script.Class {
 	return class
 }
 
-// flagsView is a set of flags that a script reads and changes by name.
-type flagsView struct {
-	r       *reqView // nil for a set that belongs to no request
+// flagSet is a set of flags that a script reads and changes by name.
+type flagSet struct {
+	r       *View // nil for a set that belongs to no request
 	options *resolve.Options
 }
 
 func flagsClass() *script.Class {
 	class := &script.Class{Name: "flag set"}
-	flag := func(c *script.Call, value any, key any) (flagsView, resolve.Options) {
-		v := value.(flagsView)
+	flag := func(c *script.Call, value any, key any) (flagSet, resolve.Options) {
+		v := value.(flagSet)
 		if v.r != nil {
 			v.r.must(c)
 		}
@@ -116,7 +116,7 @@ func flagsClass() *script.Class {
 	}
 	class.Set = func(c *script.Call, value any, key any) error {
 		v, o := flag(c, value, key)
-		turn(v.options, o, c.Bool(1))
+		Turn(v.options, o, c.Bool(1))
 		return nil
 	}
 	return class

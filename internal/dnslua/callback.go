@@ -1,4 +1,4 @@
-package bindings
+package dnslua
 
 import (
 	"kresd/internal/resolve"
@@ -7,17 +7,17 @@ import (
 
 // Queries shows the queries of finished requests to functions of scripts that
 // modules call.
-type Queries struct{ views *views }
+type Queries struct{ views *Views }
 
 // NewQueries makes it for the functions of one machine.
-func NewQueries(vm *script.VM) Queries { return Queries{newViews(vm)} }
+func NewQueries(vm *script.VM) Queries { return Queries{NewViews(vm)} }
 
 // Call calls fn with args and, behind them, the request's own query. It waits for
 // the machine, for so long as a script may take over one request, and the request
 // must not be touched meanwhile.
 func (q Queries) Call(fn *script.Ref, req *resolve.Request, args ...any) (results []any, err error) {
-	err = q.views.show(req, true, func(_ *script.Call, h *script.Handle) error {
-		results, err = fn.Call(append(args[:len(args):len(args)], q.views.initial(h.Value.(*reqView)))...)
+	err = q.views.Show(req, true, func(_ *script.Call, h *script.Handle) error {
+		results, err = fn.Call(append(args[:len(args):len(args)], q.views.Initial(h.Value.(*View)))...)
 		return err
 	})
 	return results, err

@@ -1,0 +1,20 @@
+// Package dnslua shows DNS to scripts: the table kres with its constants and
+// conversions, and the objects that stand for a request, its queries, an answer, an
+// address, a set of flags.
+//
+// What a script holds are handles over Go values of package resolve. Views makes them
+// for one machine and sees to it that a request is looked at only while its own
+// goroutine waits: a script that keeps it longer gets an error and nothing else. The globals
+// that act (resolve, policy, cache) are in package bindings and stand on this one.
+//
+// # Rooms
+//
+// From the ground up: a file stands on those before it.
+//
+//   - Words: numbers.go (what DNS calls its numbers), missed.go and constants.go (these
+//     numbers as scripts read them), flags.go (how questions are resolved).
+//   - Requests: view.go (a request while a script may look at it), query.go, args.go
+//     (arguments that many functions take), packet.go, request.go, callback.go
+//     (functions that modules call).
+//   - The table: rdata.go (records and text) and kres.go.
+package dnslua
