@@ -244,6 +244,7 @@ const (
 	ConsoleWaitTime  = 30 * time.Second // of a command, with all that it waits for
 	EventRunTime     = 60 * time.Second // of a timer's callback, which nobody can interrupt
 	ConsoleWrite     = 2 * time.Second
+	CompletionTime   = time.Second // that a client waits for what a word may become
 	MapPerWorker     = 2 * time.Second
 	MapConnect       = 200 * time.Millisecond
 	MapAccept        = 5 * time.Second        // for a leader that runs to accept a call

@@ -37,7 +37,7 @@
 //   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
 //     (tables that tell of keys they lack), guard.go (the table of globals).
 //   - Console and files: print.go, help.go, json.go, input.go (lines that
-//     belong together), locals.go (commands that share them), eval.go (commands), file.go.
+//     belong together), locals.go (commands that share them), complete.go (what a name may become), eval.go (commands), file.go.
 //   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
 //     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
 //     (commands of the shell), stream.go and stream_read.go (open files), lib_io.go,

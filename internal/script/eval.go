@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,16 +23,26 @@ func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
 // return is shown as it is, and nothing is empty text. What the command itself prints
 // goes to echo as well, if there is one, until Eval returns.
 func (s *Session) Eval(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool) {
+	return s.evaluate(ctx, chunk, echo, func(l *lua.State, r reading) (string, error) { return s.vm.show(l, r), nil })
+}
+
+// EvalJSON is Eval for programs: a value comes as JSON on one line, and what has no value
+// as null.
+func (s *Session) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool) {
+	return s.evaluate(ctx, chunk, echo, func(l *lua.State, _ reading) (string, error) { return s.vm.showJSON(l) })
+}
+
+// evaluate runs a console command whose results, all of the stack, show words.
+func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, show func(*lua.State, reading) (string, error)) (out string, isErr bool) {
 	vm := s.vm
 	run := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime, echo: echo}
 	err := vm.submit(ctx, vm.jobs, func() error {
 		return vm.enter(run, func(c *Call) error {
 			value, err := s.commandAs(c, chunk, vm.displaying(chunk))
-			if err != nil {
-				return err
+			if err == nil {
+				out, err = show(c.l, value)
 			}
-			out = vm.show(c.l, value)
-			return nil
+			return err
 		})
 	})
 	if err != nil && !errors.Is(err, errExit) {
@@ -109,6 +120,20 @@ func (vm *VM) show(l *lua.State, r reading) string {
 		return formatNumber(v)
 	}
 	return ""
+}
+
+// showJSON is the first result as JSON.
+func (vm *VM) showJSON(l *lua.State) (string, error) {
+	if l.Top() == 0 {
+		return "null\n", nil
+	}
+	v, err := vm.toGo(l, 1)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	err = writeJSON(&b, v)
+	return b.String() + "\n", err
 }
 
 // A Result is what a mapped expression gave in this process.

@@ -1,0 +1,194 @@
+package script
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/limits"
+)
+
+// typedPath is what Complete looks at: a name that was begun, behind names of what it
+// belongs to.
+var typedPath = regexp.MustCompile(`(?:[A-Za-z_]\w*[.:])*(?:[A-Za-z_]\w*)?$`)
+
+var identifier = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+// A completion replaces the path at the end of a typed text.
+type completion struct {
+	owners []string // of the name that was begun, from the outside to the inside
+	prefix string   // its beginning
+	head   string   // the path before the prefix, as it was typed
+}
+
+// Complete lists what the last word of text may become, where text is a command up to
+// the cursor: "print(cache.cl" gives "cache.clear". A word is a name with the names
+// of what it belongs to. Where nothing is known, in a string or behind a call, the list is
+// empty.
+func (s *Session) Complete(ctx context.Context, text string) (list []string) {
+	typed, ok := parseTyped(text)
+	if !ok {
+		return nil
+	}
+	run := setup{ctx: ctx, kind: Internal, budget: limits.CompletionTime}
+	err := s.vm.submit(ctx, s.vm.jobs, func() error {
+		return s.vm.enter(run, func(c *Call) error {
+			list = s.completions(c, typed)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil
+	}
+	return list
+}
+
+func parseTyped(text string) (completion, bool) {
+	path := typedPath.FindString(text)
+	before := text[:len(text)-len(path)]
+	if inQuotes(text) || strings.HasSuffix(before, ".") || strings.HasSuffix(before, ":") || before != "" && isWord(before[len(before)-1]) {
+		return completion{}, false
+	}
+	cut := strings.LastIndexAny(path, ".:") + 1
+	c := completion{head: path[:cut], prefix: path[cut:]}
+	if cut > 0 {
+		c.owners = strings.FieldsFunc(path[:cut], func(r rune) bool { return r == '.' || r == ':' })
+	}
+	return c, true
+}
+
+// inQuotes tells whether text ends within a string or a comment.
+func inQuotes(text string) bool {
+	const probe = "x"
+	text += probe
+	for at := 0; at < len(text); {
+		n, kind := scanToken(text[at:])
+		if at += n; at == len(text) {
+			return kind != word
+		}
+	}
+	return false
+}
+
+// completions are the names that begin as typed, in order.
+func (s *Session) completions(c *Call, typed completion) (list []string) {
+	var names []string
+	if len(typed.owners) == 0 {
+		names = s.globalNames(c)
+	} else if s.pushPath(c, typed.owners) {
+		names = c.vm.memberNames(c.l, c.l.Top(), 0)
+	}
+	for _, name := range names {
+		hidden := strings.HasPrefix(name, "_") && typed.prefix == ""
+		if strings.HasPrefix(name, typed.prefix) && identifier.MatchString(name) && !hidden {
+			list = append(list, typed.head+name)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// globalNames are those that a command can begin with: globals, the session's locals
+// and the words of the language.
+func (s *Session) globalNames(c *Call) []string {
+	c.l.PushGlobalTable()
+	names := stringKeys(c.l, c.l.Top())
+	names = slices.AppendSeq(names, maps.Keys(c.vm.protected))
+	names = slices.AppendSeq(names, maps.Keys(s.locals))
+	return append(names, strings.Fields("and break do else elseif end false for function if in local nil not or repeat return then true until while")...)
+}
+
+// pushPath pushes the value that the names lead to.
+func (s *Session) pushPath(c *Call, names []string) bool {
+	l := c.l
+	if v := s.locals[names[0]]; v.fn != nil {
+		v.fn.push(l)
+		lua.UpValue(l, l.Top(), v.i)
+	} else if o := c.vm.protected[names[0]]; o != nil {
+		o.self.push(l)
+	} else {
+		l.PushGlobalTable()
+		rawField(l, names[0])
+	}
+	for _, name := range names[1:] {
+		if l.TypeOf(-1) != lua.TypeTable && shownAt(l, l.Top()) == nil {
+			return false
+		}
+		c.vm.pushShown(l, l.Top())
+		rawField(l, name)
+	}
+	return !l.IsNil(-1)
+}
+
+// rawField pushes a field of the table on top of the stack, past metatables.
+func rawField(l *lua.State, name string) {
+	l.PushString(name)
+	l.RawGet(-2)
+}
+
+// deepestIndex is how many tables behind each other, by __index, Complete looks into.
+const deepestIndex = 5
+
+// memberNames are the names that the value at i has.
+func (vm *VM) memberNames(l *lua.State, i, depth int) (names []string) {
+	if h := handleAt(l, i); h != nil {
+		return h.memberNames()
+	}
+	if o := vm.objectAt(l, i); o != nil {
+		names = o.keys()
+		if o.Entries != nil {
+			names = append(names, entryNames(o.Entries(&Call{vm: vm, l: l}))...)
+		}
+		return names
+	}
+	switch l.TypeOf(i) {
+	case lua.TypeString:
+		l.PushGlobalTable()
+		rawField(l, "string")
+		i = l.Top()
+	case lua.TypeTable:
+	default:
+		return nil
+	}
+	if l.TypeOf(i) != lua.TypeTable {
+		return nil
+	}
+	names = stringKeys(l, i)
+	if depth < deepestIndex && l.CheckStack(lua.MinStack) && lua.MetaField(l, i, "__index") && l.TypeOf(-1) == lua.TypeTable {
+		names = append(names, vm.memberNames(l, l.Top(), depth+1)...)
+	}
+	return names
+}
+
+func (h *Handle) memberNames() (names []string) {
+	for _, m := range h.Class.Methods {
+		names = append(names, m.Name)
+	}
+	if h.Class.Entries != nil {
+		names = append(names, entryNames(h.Class.Entries(h.Value))...)
+	}
+	return names
+}
+
+func entryNames(list []Entry) (names []string) {
+	for _, e := range list {
+		if name, ok := e.Key.(string); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// stringKeys are the keys of the table at i that are text.
+func stringKeys(l *lua.State, i int) (names []string) {
+	for l.PushNil(); l.Next(i); l.Pop(1) {
+		if name, ok := l.ToValue(-2).(string); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
