@@ -33,6 +33,10 @@ type Evaluator interface {
 	// Split cuts the first command off text, whole lines. With wait it is nothing
 	// yet, because text only ends too early.
 	Split(text string) (chunk, rest string, wait bool)
+	// EvalJSON is Eval with the value as JSON on one line.
+	EvalJSON(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool)
+	// Complete lists what the last word of text, a command up to the cursor, may become.
+	Complete(ctx context.Context, text string) []string
 }
 
 // A Protocol takes over a connection whose client asked for it by its name. It

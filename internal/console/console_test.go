@@ -61,6 +61,15 @@ func (toy) Eval(ctx context.Context, chunk string, echo io.Writer) (string, bool
 	return "<" + chunk + ">\n", false
 }
 
+func (y toy) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (string, bool) {
+	out, isErr := y.Eval(ctx, chunk, echo)
+	return fmt.Sprintf("%q\n", out), isErr
+}
+
+func (toy) Complete(_ context.Context, text string) []string {
+	return []string{text + "1", text + "2"}
+}
+
 func serve(t *testing.T, o Options) (dial func() net.Conn, s *Server) {
 	t.Helper()
 	if o.Eval == nil {

@@ -131,6 +131,7 @@ func (s *Server) serve(conn net.Conn, client bool) {
 	in := newInput(ctx, &s.tasks, conn)
 	var err error
 	if client {
+		se.framed = &frames{s: se, tasks: &s.tasks}
 		if err = se.greet(); err == nil {
 			err = in.serve(ctx, se)
 		}
@@ -139,7 +140,9 @@ func (s *Server) serve(conn net.Conn, client bool) {
 	}
 	switch {
 	case errors.Is(err, errSwitched):
-		s.release(conn)
+		if !se.speaksFrames {
+			s.release(conn) // to a relay, which has a place of its own
+		}
 		in.rest = se.pending
 		se.switched(ctx, in, w)
 	case errors.Is(err, errTooLong), errors.Is(err, errTooMany):

@@ -43,6 +43,9 @@ type session struct {
 	// protocols take a connection over when their name is sent as a line.
 	protocols map[string]Protocol
 	switched  Protocol
+	// framed goes on when the client wants frames; nil: it cannot have them.
+	framed       *frames
+	speaksFrames bool
 }
 
 // greet sends the first prompt.
@@ -112,6 +115,8 @@ func (s *session) command() bool {
 		s.binary = true
 	} else if p := s.protocols[name]; p != nil {
 		s.switched = p
+	} else if name == FramesGreeting && s.framed != nil {
+		s.switched, s.speaksFrames = s.framed.serve, true
 	} else {
 		return false
 	}
@@ -167,9 +172,12 @@ func (s *session) run(ctx context.Context, chunk string) error {
 	return s.show(s.out, out)
 }
 
+// cutNote stands behind the first limits.ConsoleOutput octets.
+const cutNote = "\n... (output is cut at 1 MiB)\n"
+
 func bounded(text string) string {
 	if len(text) > limits.ConsoleOutput {
-		return text[:limits.ConsoleOutput] + "\n... (output is cut at 1 MiB)\n"
+		return text[:limits.ConsoleOutput] + cutNote
 	}
 	return text
 }

@@ -23,7 +23,11 @@ import (
 type noLua struct{}
 
 func (noLua) Eval(context.Context, string, io.Writer) (string, bool) { return "", false }
-func (noLua) Split(text string) (string, string, bool)               { return text, "", false }
+func (noLua) EvalJSON(context.Context, string, io.Writer) (string, bool) {
+	return "", false
+}
+func (noLua) Complete(context.Context, string) []string { return nil }
+func (noLua) Split(text string) (string, string, bool)  { return text, "", false }
 
 // evaluate is the expression language of the tests.
 func evaluate(id int) func(context.Context, string) Result {

@@ -49,7 +49,7 @@ var allowed = map[string]string{
 	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "digest dnsname ede limits luapattern rank reply resolve transport wire zonecut",
 	"module":      "cache clock dnsname luavalue metrics reply resolve rules safe transport wire zonecut",
-	"console":     "limits safe logging",
+	"console":     "ipc limits safe logging",
 	"forkmap":     "ipc limits safe luavalue rundir",
 	"supervisor":  "ipc limits safe logging systemd rundir cli wording",
 	"script":      "clock limits luapattern luavalue safe wording",

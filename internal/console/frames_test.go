@@ -1,0 +1,161 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"kresd/internal/ipc"
+	"kresd/internal/limits"
+)
+
+// framed dials and switches to frames.
+func framed(t *testing.T, dial func() net.Conn) net.Conn {
+	t.Helper()
+	c := dial()
+	send(t, c, FramesGreeting+"\n")
+	expect(t, c, "> "+FramesGreeting+" ok\n")
+	return c
+}
+
+func request(t *testing.T, c net.Conn, kind byte, text string) {
+	t.Helper()
+	if err := ipc.WriteFrame(c, append([]byte{kind}, text...), FrameMax); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantFrame(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	got, err := ipc.ReadFrame(c, FrameMax)
+	if err != nil || string(got) != want {
+		t.Fatalf("frame %q, %v; want %q", got, err, want)
+	}
+}
+
+func TestFrames(t *testing.T) {
+	var log syncBuffer
+	dial, _ := serve(t, Options{Record: RecordText(&log)})
+	c := framed(t, dial)
+	for _, step := range []struct {
+		kind byte
+		text string
+		want []string
+	}{
+		{ReqEval, "53", []string{"V<53>\n"}},
+		{ReqEval, "!bad", []string{"Xbad"}},
+		{ReqEval, "statement", []string{"V"}},
+		{ReqEval, "print x", []string{"Px\n", "Vnil\n"}},
+		{ReqJSON, "53", []string{"V\"<53>\\n\"\n"}},
+		{ReqSplit, "a\nb\n", []string{"S" + string(binary.BigEndian.AppendUint32(nil, 2))}},
+		{ReqSplit, "(", []string{"S\x00\x00\x00\x00"}},
+		{ReqComplete, "ca", []string{"Wca1\nca2\n"}},
+		{ReqEval, fmt.Sprintf("@%d", limits.ConsoleOutput+5), []string{"V" + strings.Repeat("x", limits.ConsoleOutput) + cutNote}},
+	} {
+		request(t, c, step.kind, step.text)
+		for _, want := range step.want {
+			wantFrame(t, c, want)
+		}
+	}
+	request(t, c, ReqJSON, fmt.Sprintf("@%d", limits.ConsoleOutput))
+	if got, err := ipc.ReadFrame(c, FrameMax); err != nil || got[0] != RespError || !strings.Contains(string(got), "more than 1048576") {
+		t.Errorf("a long value as JSON: %.50q, %v", got, err)
+	}
+	if got := log.text(); !strings.HasPrefix(got, "53\n<53>\n!bad\nbad\nstatement\n") {
+		t.Errorf("recorded %.60q", got)
+	}
+}
+
+func TestARequestThatIsNoneEndsTheConnection(t *testing.T) {
+	dial, _ := serve(t, Options{})
+	for _, bad := range []string{"\x00\x00\x00\x00", "\x00\x00\x00\x01?", "\xff\xff\xff\xff"} {
+		c := framed(t, dial)
+		send(t, c, bad)
+		if rest, err := io.ReadAll(c); len(rest) > 0 || err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("%q: %q, %v; want the end", bad, rest, err)
+		}
+	}
+}
+
+// A command that runs ends with an interrupt and with its connection; an interrupt when
+// none runs is nothing.
+func TestACommandInFramesIsInterrupted(t *testing.T) {
+	ended := make(chan string, 1)
+	dial, _ := serve(t, Options{Eval: func() Evaluator { return telling{ended: ended} }})
+	c := framed(t, dial)
+	request(t, c, ReqInterrupt, "")
+	request(t, c, ReqEval, "hang")
+	time.Sleep(50 * time.Millisecond) // so that it is the running command that is met
+	request(t, c, ReqInterrupt, "")
+	wantFrame(t, c, "Xgone")
+	if got := <-ended; got != ErrInterrupted.Error() {
+		t.Errorf("ended by %q", got)
+	}
+	request(t, c, ReqEval, "1")
+	wantFrame(t, c, "V<1>\n")
+	request(t, c, ReqEval, "hang")
+	c.Close()
+	select {
+	case got := <-ended:
+		if got != errClosed.Error() {
+			t.Errorf("ended by %q", got)
+		}
+	case <-time.After(patience):
+		t.Fatal("a command outlives the connection that sent it")
+	}
+}
+
+// telling says why a command that hangs ended.
+type telling struct {
+	toy
+	ended chan string
+}
+
+func (e telling) Eval(ctx context.Context, chunk string, echo io.Writer) (string, bool) {
+	out, isErr := e.toy.Eval(ctx, chunk, echo)
+	if chunk == "hang" {
+		e.ended <- context.Cause(ctx).Error()
+	}
+	return out, isErr
+}
+
+// A client of frames has a client's place, which a relay's connection cannot become.
+func TestFramesTakeAClientsPlace(t *testing.T) {
+	dial, _ := serve(t, Options{})
+	for range limits.ConsoleClients {
+		framed(t, dial)
+	}
+	late := dial()
+	send(t, late, FramesGreeting+"\n")
+	all, _ := io.ReadAll(late)
+	if want := "error: too many clients on this console\n"; string(all) != want {
+		t.Errorf("one client too many got %q, want %q", all, want)
+	}
+}
+
+// What is printed arrives before the command has ended, and only so much of it.
+func TestPrintedTextInFramesIsPassedOnAndBounded(t *testing.T) {
+	p := &printed{ready: make(chan struct{}, 1)}
+	done, r := make(chan struct{}), new(bytes.Buffer)
+	_, _ = p.Write([]byte("first"))
+	if got := p.take(); got != "first" || p.take() != "" {
+		t.Errorf("took %q", got)
+	}
+	for range 3 {
+		_, _ = p.Write(make([]byte, limits.ConsoleOutput-3))
+	}
+	close(done)
+	if err := p.passOn(r, done); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ipc.ReadFrame(r, FrameMax)
+	if want := 1 + limits.ConsoleOutput - len("first") + len(cutNote); err != nil || len(got) != want || !bytes.HasSuffix(got, []byte(cutNote)) {
+		t.Errorf("%d octets, %v; want %d", len(got), err, want)
+	}
+}
