@@ -27,6 +27,7 @@ package bindings
 
 import (
 	"kresd/internal/dnslua"
+	"kresd/internal/lualib"
 	"kresd/internal/script"
 )
 
@@ -48,6 +49,7 @@ func Install(d *Daemon) {
 	installSystem(d)
 	installOptions(d)
 	installMap(d)
+	d.VM.AddLibraries(lualib.Libraries()...)
 	d.VM.SetAbsent(script.Absent{Names: absentNames(), Packages: absentPackages()})
 	clearer{d, timers}.install()
 }

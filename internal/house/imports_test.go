@@ -55,9 +55,12 @@ var allowed = map[string]string{
 	"script":      "clock limits luapattern luavalue safe wording",
 	"trustanchor": "digest dnsname dnssec limits wire wording",
 	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording",
-	"bindings":    "dnslua ede clock dnsname limits logging luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
+	"bindings":    "dnslua ede clock dnsname limits logging lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
+
+	"lualib":         "lualib/cqueues script",
+	"lualib/cqueues": "script",
 
 	"authority/zonegen":     "authority",
 	"trustanchor/bootstrap": "limits trustanchor wording",

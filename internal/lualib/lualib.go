@@ -1,0 +1,22 @@
+// Package lualib lists the libraries that scripts get from require and that need no
+// file: those of other projects that configurations for Knot Resolver use, under
+// their own names.
+//
+// Each is made of Go or of Lua text of our own in a package below this one, which
+// knows neither DNS nor the machine behind package script. What takes long in them
+// steps aside (script.Outside), so that nobody waits for a script.
+package lualib
+
+import (
+	"slices"
+
+	"kresd/internal/lualib/cqueues"
+	"kresd/internal/script"
+)
+
+// Libraries are all of them.
+func Libraries() []script.Library {
+	return slices.Concat(
+		cqueues.Libraries(),
+	)
+}

@@ -1,0 +1,101 @@
+package script
+
+import (
+	"context"
+
+	lua "github.com/Shopify/go-lua"
+)
+
+// A Library is what require(Name) gives, unless scripts have put something of their
+// own into package.preload or package.loaded under that name.
+type Library struct {
+	Name string // as require is told: "socket.http"
+	Help string // one line
+	// Open makes the library's value, as Call.Return takes it, when a script requires
+	// it first. Most return Call.LibraryTable or Call.LibraryText.
+	Open func(c *Call) (any, error)
+}
+
+// AddLibraries makes libraries known to require. For the owner goroutine.
+func (vm *VM) AddLibraries(libraries ...Library) {
+	l := vm.now.l
+	l.Field(lua.RegistryIndex, "_PRELOAD")
+	for _, lib := range libraries {
+		vm.pushFunc(l, Func{Name: lib.Name, Max: -1, Fn: func(c *Call) error {
+			value, err := lib.Open(c)
+			if err != nil {
+				return err
+			}
+			return c.Return(value)
+		}})
+		l.SetField(-2, lib.Name)
+	}
+	l.Pop(1)
+}
+
+// LibraryTable makes the plain table of a library: its functions, whose messages call
+// them name.function, and other values by their names.
+func (c *Call) LibraryTable(name string, funcs []Func, values ...Entry) *Ref {
+	l := c.l
+	l.NewTable()
+	defer l.Pop(1)
+	for _, f := range funcs {
+		short := f.Name
+		f.Name = name + "." + short
+		c.vm.pushFunc(l, f)
+		l.SetField(-2, short)
+	}
+	for _, v := range values {
+		c.vm.push(l, v.Key)
+		c.vm.push(l, v.Value)
+		l.RawSet(-3)
+	}
+	return refTo(c.vm, l, -1)
+}
+
+// LibraryText runs a library that is written in Lua, with args as its "...", and gives
+// the value that it returns. The name stands in messages in place of a file's.
+func (c *Call) LibraryText(name, text string, args ...any) (*Ref, error) {
+	l := c.l
+	if err := c.vm.load(l, text, "@"+name); err != nil {
+		return nil, err
+	}
+	for _, a := range args {
+		c.vm.push(l, a)
+	}
+	if err := c.vm.protectedCall(l, len(args), 1, 0); err != nil {
+		return nil, err
+	}
+	defer l.Pop(1)
+	return refTo(c.vm, l, -1), nil
+}
+
+// Outside runs fn, which may take long and touches nothing of the machine, on a
+// goroutine of its own, and meanwhile leaves the machine to others as StepAside does.
+// The context ends when the evaluation is given up: then fn should return, and nobody
+// takes what it returns. Pass the error on as it is.
+func Outside[T any](c *Call, fn func(ctx context.Context) (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	result, done := make(chan outcome, 1), make(chan struct{})
+	c.vm.opts.Goroutines.Go("library of a script", func() {
+		defer close(done)
+		v, err := fn(ctx)
+		result <- outcome{v, err}
+	})
+	if err := c.StepAside(done); err != nil {
+		var none T
+		return none, err
+	}
+	select {
+	case o := <-result:
+		return o.value, o.err
+	default: // it panicked, and the goroutines' group has reported that
+		var none T
+		return none, Usage("internal error in a library")
+	}
+}
