@@ -135,6 +135,8 @@ func change(c resolve.RetryChange) string {
 		return ", whether or not there is a cookie in the answer"
 	case resolve.RetryWithCaseAsItIs:
 		return ", letter case as it is"
+	case resolve.RetryOnAnotherPort:
+		return ", from another port: somebody guesses at that one"
 	}
 	return ""
 }

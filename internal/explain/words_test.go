@@ -100,6 +100,7 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.DatagramSeen{What: resolve.DatagramBadCookie}, "resl by UDP a new cookie instead of an answer after 0s"},
 		{resolve.DatagramSeen{What: resolve.DatagramsUnreadable}, "resl by UDP nothing but datagrams that cannot be read after 0s"},
 		{resolve.DatagramSeen{}, "resl by UDP nothing after 0s"},
+		{resolve.AskedAgain{Change: resolve.RetryOnAnotherPort}, "resl asked again by UDP, from another port: somebody guesses at that one"},
 		{resolve.AskedAgain{Change: resolve.RetryWithNewCookie}, "resl asked again by UDP, with the server's new cookie"},
 		{resolve.AskedAgain{Change: resolve.RetryWithoutCookie}, "resl asked again by UDP, whether or not there is a cookie in the answer"},
 		{resolve.AskedAgain{Change: resolve.RetryWithCaseAsItIs}, "resl asked again by UDP, letter case as it is"},

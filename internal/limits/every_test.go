@@ -61,7 +61,7 @@ var uncounted = map[string]string{
 		MapConnect MapAccept MapSilence AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
 	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause OutgoingSaid LateAnswer
-		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
+		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries GuessesPerPort GuessedPorts UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
 		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause CacheCheckTime
 		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime

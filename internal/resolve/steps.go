@@ -229,6 +229,7 @@ const (
 	RetryWithNewCookie              // the server gave one
 	RetryWithoutCookie              // the answer need not have a cookie
 	RetryWithCaseAsItIs             // letters have the case that they came with
+	RetryOnAnotherPort              // somebody guesses at the one before
 )
 
 // Steps that tell what came of an answer.

@@ -34,6 +34,9 @@ const (
 	badCookie
 	// flooded: no answer came in time, but datagrams that could not be read did.
 	flooded
+	// guessed: more wrong answers came to one port than chance explains, so that none
+	// is believed there any more.
+	guessed
 )
 
 // suspicious tells that somebody may be forging answers, or hiding the true one.

@@ -23,6 +23,8 @@ type requirements struct {
 	// udpOnly: TCP was tried and did not help, so that a suspicious datagram does not
 	// make the question go over TCP again.
 	udpOnly bool
+	// guessedPorts are the ports that the question has left because of guesses.
+	guessedPorts int
 }
 
 // strict is what is required when a question is sent for the first time.
@@ -40,6 +42,9 @@ func strict(x *resolve.Exchange) requirements {
 //   - a good answer over UDP is kept until TCP fails or takes too long, which is twice
 //     as long as the answer over UDP is waited for: TCP needs two round trips;
 //   - when TCP has failed, the question over UDP has the rest of its time;
+//   - who sends many wrong answers tries one ID after the other: beyond
+//     limits.GuessesPerPort nothing counts at that port, and when TCP has failed the
+//     question goes to another port under another ID;
 //   - when the time is over, all that has not answered yet may be waited for as a late
 //     answer (keep), but not for as long as silence: nonsense promises little.
 type confirmation struct {
@@ -55,6 +60,8 @@ type confirmation struct {
 	last   time.Duration // when TCP is given up that alone has the whole answer; 0: its own limits end that
 
 	late bool // others have been asked meanwhile
+
+	guesses int // wrong answers
 
 	good  resolve.Reply // the good answer over UDP; without Msg: there is none yet
 	lost  match         // caseLost, cookieLost or badCookie, if such an answer came
@@ -109,7 +116,7 @@ func (d *confirmation) run(ctx context.Context) (resolve.Reply, match, error) {
 		case <-ctx.Done():
 			return resolve.Reply{}, ignored, ctx.Err()
 		}
-		if d.tcp == nil && (d.good.Msg != nil || d.whole) {
+		if d.tcp == nil && (d.good.Msg != nil || d.whole || d.guessed()) {
 			return d.over()
 		}
 	}
@@ -170,10 +177,12 @@ func (d *confirmation) read() {
 // note remembers what a datagram was. The first good answer counts, and no later
 // datagram takes its place.
 func (d *confirmation) note(reply resolve.Reply, v match) {
-	if d.good.Msg != nil || d.whole {
+	if d.good.Msg != nil || d.whole || d.guessed() {
 		return
 	}
 	switch v {
+	case nearMiss:
+		d.guesses++
 	case answer:
 		d.good = reply
 		d.tellGood(v)
@@ -186,6 +195,9 @@ func (d *confirmation) note(reply resolve.Reply, v match) {
 		d.lost = v
 	}
 }
+
+// guessed tells that somebody tries IDs at this port.
+func (d *confirmation) guessed() bool { return d.guesses > limits.GuessesPerPort }
 
 // withoutTCP goes on where TCP has failed.
 func (d *confirmation) withoutTCP(r tcpReply) {
@@ -207,6 +219,8 @@ func (d *confirmation) over() (resolve.Reply, match, error) {
 		return resolve.Reply{TCP: true}, ignored, resolve.ErrTimeout
 	case d.whole: // TCP was not asked again
 		return resolve.Reply{RTT: d.e.clock.Mono() - d.a.sent}, truncated, nil
+	case d.guessed():
+		return resolve.Reply{Nonsense: d.nonsense()}, guessed, nil
 	case d.lost != ignored:
 		return resolve.Reply{}, d.lost, nil
 	}
@@ -235,6 +249,12 @@ func (e *Exchanger) settle(ctx context.Context, x *resolve.Exchange, must requir
 	case v == cookieLost:
 		must.cookie, must.udpOnly = false, true
 		return e.again(ctx, x, must)
+	case v == guessed && must.guessedPorts < limits.GuessedPorts:
+		must.guessedPorts++
+		must.udpOnly = true
+		return e.again(ctx, x, must)
+	case v == guessed:
+		return reply, resolve.ErrTimeout
 	case v == badCookie && !must.newCookie:
 		must.newCookie = true
 		return e.again(ctx, x, must)

@@ -39,6 +39,8 @@ func (t *teller) end() {
 // change is what differs from the first time that the question was asked.
 func (must requirements) change() resolve.RetryChange {
 	switch {
+	case must.guessedPorts > 0:
+		return resolve.RetryOnAnotherPort
 	case must.newCookie:
 		return resolve.RetryWithNewCookie
 	case !must.cookie:
