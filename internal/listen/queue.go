@@ -4,7 +4,7 @@ import "net/netip"
 
 // A queue keeps elements in the order in which they came, and counts them by
 // client. The links are in the elements, so that adding and removing one costs
-// neither memory nor a search. The lock of the queue's owner guards it.
+// neither memory nor a search. The lock of the queue's owner is held for it.
 type queue[T any, P queued[T]] struct {
 	head    *T // the oldest
 	tail    *T

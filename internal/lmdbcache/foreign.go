@@ -48,10 +48,10 @@ func keepOthersOut(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// guardOthersOut takes that lock again where lock.mdb is not the file that is locked, or
+// keepOthersOut takes that lock again where lock.mdb is not the file that is locked, or
 // not what it was: what it is instead might pass for LMDB's, so it is put aside for a
 // fresh one.
-func (s *Store) guardOthersOut() {
+func (s *Store) keepOthersOut() {
 	path := filepath.Join(s.dir, lockName)
 	if isGuard(path) && s.isOwn(path) {
 		return

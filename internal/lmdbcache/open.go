@@ -63,7 +63,7 @@ type Store struct {
 	// the older ones stay until Close, since readers may hold their bytes.
 	view    atomic.Pointer[mapping]
 	viewing sync.Mutex
-	views   []*mapping // guarded by viewing
+	views   []*mapping // only with viewing held
 
 	readers   readerSet
 	spare     chan *Reader           // for calls on the Store itself

@@ -21,7 +21,7 @@ func (s *Store) watchLoop() {
 			if reason := s.fileChanged(); reason != "" {
 				s.lost(reason)
 			}
-			s.guardOthersOut()
+			s.keepOthersOut()
 		}
 	}
 }

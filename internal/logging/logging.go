@@ -2,7 +2,7 @@
 //
 // Three things are decided here and nowhere else. The level is cached in an
 // atomic, because asking hclog whether debug is on costs a hundred
-// nanoseconds and three allocations per call: callers guard with DebugOn and
+// nanoseconds and three allocations per call: callers ask DebugOn first and
 // pay one load. Output goes through a Ring that never blocks, so that a
 // stopped terminal or a full pipe costs log lines and no answers. And a line
 // looks as users of kresd know it: "[cache] text", without the time; JSON

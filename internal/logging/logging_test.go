@@ -58,7 +58,7 @@ func TestDebugOnAllocatesNothing(t *testing.T) {
 			l.Debug("x", "y", 1)
 		}
 	}); n != 0 {
-		t.Errorf("a guarded debug call allocates %v times", n)
+		t.Errorf("a debug call that is off allocates %v times", n)
 	}
 }
 

@@ -16,16 +16,16 @@ type checker struct {
 
 func newChecker() *checker { return &checker{l: lua.NewState()} }
 
-// verdict tells what a text is.
-type verdict int
+// completeness tells whether a text can be run as it is.
+type completeness int
 
 const (
-	complete verdict = iota // compiles
-	wrong                   // does not, whatever follows
-	short                   // could compile if more followed
+	complete completeness = iota // compiles
+	wrong                        // does not, whatever follows
+	short                        // could compile if more followed
 )
 
-func (c *checker) judge(text string) verdict {
+func (c *checker) judge(text string) completeness {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	result := wrong

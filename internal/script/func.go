@@ -25,7 +25,7 @@ func (vm *VM) SetGlobal(name string, v any) {
 
 // pushFunc puts f on the stack as a Lua function.
 func (vm *VM) pushFunc(l *lua.State, f Func) {
-	l.PushGoFunction(vm.guarded(f.Name, func(l *lua.State) int {
+	l.PushGoFunction(vm.caught(f.Name, func(l *lua.State) int {
 		c := &Call{vm: vm, l: l, fn: &f, args: l.Top()}
 		vm.watch(nil, lua.Debug{}) // calls may be long, and the hook counts instructions only
 		if c.args < f.Min || (f.Max >= f.Min && c.args > f.Max) {

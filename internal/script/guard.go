@@ -16,9 +16,9 @@ import (
 func (vm *VM) installGuard(l *lua.State) {
 	l.PushGlobalTable()
 	l.NewTable()
-	l.PushGoFunction(vm.guarded("_G", vm.globalIndex))
+	l.PushGoFunction(vm.caught("_G", vm.globalIndex))
 	l.SetField(-2, "__index")
-	l.PushGoFunction(vm.guarded("_G", vm.globalNewIndex))
+	l.PushGoFunction(vm.caught("_G", vm.globalNewIndex))
 	l.SetField(-2, "__newindex")
 	l.PushString("the table of globals")
 	l.SetField(-2, "__metatable")

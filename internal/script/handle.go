@@ -158,7 +158,7 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 		"__pairs":    func(c *Call, h *Handle) int { return h.pairs(c) },
 		"__eq":       func(c *Call, h *Handle) int { return h.equal(c) },
 	} {
-		l.PushGoFunction(vm.guarded(class.Name, func(l *lua.State) int {
+		l.PushGoFunction(vm.caught(class.Name, func(l *lua.State) int {
 			h := handleAt(l, 1)
 			c := &Call{vm: vm, l: l, fn: &Func{Name: class.Name, Args: "...", object: true}, args: l.Top()}
 			if h == nil {

@@ -10,7 +10,7 @@ func (vm *VM) openLibraries(l *lua.State) {
 	lua.SetDebugHook(l, vm.watch, lua.MaskCount, hookInterval)
 	lua.OpenLibraries(l)
 	l.PushGlobalTable()
-	vm.guardLibrary(l, "_G", 1)
+	vm.catchLibrary(l, "_G", 1)
 	l.Pop(1)
 	for _, lib := range []struct {
 		name  string
@@ -38,9 +38,9 @@ func (vm *VM) openLibraries(l *lua.State) {
 	vm.installGuard(l)
 }
 
-// guardLibrary puts a recover around the functions of the table on top of the
+// catchLibrary puts a recover around the functions of the table on top of the
 // stack and of the libraries in it.
-func (vm *VM) guardLibrary(l *lua.State, name string, depth int) {
+func (vm *VM) catchLibrary(l *lua.State, name string, depth int) {
 	var names []string
 	for l.PushNil(); l.Next(-2); l.Pop(1) {
 		if key, ok := l.ToValue(-2).(string); ok && key != "_G" {
@@ -51,9 +51,9 @@ func (vm *VM) guardLibrary(l *lua.State, name string, depth int) {
 		l.Field(-1, key)
 		switch {
 		case l.IsTable(-1) && depth > 0:
-			vm.guardLibrary(l, key, depth-1)
+			vm.catchLibrary(l, key, depth-1)
 		case l.IsGoFunction(-1) && l.ToGoFunction(-1) != nil && !hasUpvalues(l):
-			l.PushGoFunction(vm.guarded(key, l.ToGoFunction(-1)))
+			l.PushGoFunction(vm.caught(key, l.ToGoFunction(-1)))
 			l.SetField(-3, key)
 		}
 		l.Pop(1)

@@ -127,7 +127,7 @@ func (o *object) install(vm *VM) {
 }
 
 func (o *object) setMeta(vm *VM, event string, fn func(c *Call) int) {
-	vm.now.l.PushGoFunction(vm.guarded(o.Name, func(l *lua.State) int {
+	vm.now.l.PushGoFunction(vm.caught(o.Name, func(l *lua.State) int {
 		return fn(&Call{vm: vm, l: l, args: l.Top()})
 	}))
 	vm.now.l.SetField(-2, event)
@@ -289,7 +289,7 @@ func (o *object) keys() []string {
 func (vm *VM) NumberIndex(name string) {
 	l := vm.now.l
 	l.NewTable()
-	l.PushGoFunction(vm.guarded("number", func(l *lua.State) int {
+	l.PushGoFunction(vm.caught("number", func(l *lua.State) int {
 		key, _ := l.ToValue(2).(string)
 		if o := vm.objects[name]; o != nil && o.funcs[key] != nil {
 			l.PushLightUserData(o.funcs[key])

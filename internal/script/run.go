@@ -63,7 +63,7 @@ func (vm *VM) enter(s setup, body func(c *Call) error) error {
 		return errors.New("stack overflow")
 	}
 	var result error
-	l.PushGoFunction(vm.guarded("", func(l *lua.State) int {
+	l.PushGoFunction(vm.caught("", func(l *lua.State) int {
 		result = body(&Call{vm: vm, l: l})
 		return 0
 	}))
@@ -145,9 +145,9 @@ func isLuaError(v any) bool {
 	return ok
 }
 
-// guarded makes fn a function of the machine in which a Go panic becomes a Lua
+// caught makes fn a function of the machine in which a Go panic becomes a Lua
 // error.
-func (vm *VM) guarded(name string, fn lua.Function) lua.Function {
+func (vm *VM) caught(name string, fn lua.Function) lua.Function {
 	return func(l *lua.State) int {
 		defer func() {
 			if v := recover(); v != nil {

@@ -57,7 +57,7 @@ func (s *slot) read(epoch uint64) (im image, ok bool) {
 	return im, im[2]&mark != 0 && s[slotWords-1].Load() == im.sum(epoch)
 }
 
-// sum is the checksum. It guards against accidents; whoever may write the file
+// sum is the checksum. It tells accidents; whoever may write the file
 // may write anything.
 func (im *image) sum(epoch uint64) uint64 {
 	sum := epoch ^ 0x9e3779b97f4a7c15

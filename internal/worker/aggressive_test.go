@@ -186,8 +186,8 @@ func flood(t *testing.T, d authority.Denial) {
 	entries := count(t, w)
 	for i := range 300 {
 		pkt := shapes[i%len(shapes)].message(fmt.Sprintf("mn%d.example.", i), dns.TypeA)
-		msg, verdict := byCache(t, s, pkt, someone)
-		if verdict != listen.Reply {
+		msg, handling := byCache(t, s, pkt, someone)
+		if handling != listen.Reply {
 			t.Fatalf("%d is not answered", i)
 		}
 		if d := difference(t, msg, byDriver(t, w, pkt, someone)); d != "" {

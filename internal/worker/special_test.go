@@ -34,8 +34,8 @@ func TestOddMessages(t *testing.T) {
 
 func reaction(t *testing.T, w *Worker, s listen.Session, o *proctest.Odd, from listen.Client) string {
 	t.Helper()
-	msg, verdict := byCache(t, s, o.Packet, from)
-	switch verdict {
+	msg, handling := byCache(t, s, o.Packet, from)
+	switch handling {
 	case listen.Drop:
 		return "silence"
 	case listen.Driver:

@@ -156,8 +156,8 @@ func TestBothWaysSayTheSame(t *testing.T) {
 			pkt := sh.message(a.name, a.qtype)
 			first := byDriver(t, w, pkt, from)
 			flush(t, w)
-			cached, verdict := byCache(t, s, pkt, from)
-			if verdict != listen.Reply {
+			cached, handling := byCache(t, s, pkt, from)
+			if handling != listen.Reply {
 				if first[3]&15 != wire.RcodeServFail {
 					t.Errorf("%s: %s %s was resolved and is not answered from the cache", sh.name, a.name, dns.TypeToString[a.qtype])
 				}

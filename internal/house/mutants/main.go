@@ -75,7 +75,7 @@ func run(path string, tests []string, within time.Duration, seed uint64) error {
 // tally counts what became of the mutants.
 type tally struct {
 	next   int
-	became [verdicts]int
+	became [fates]int
 }
 
 func (n *tally) add(v fate) { n.became[v]++ }

@@ -35,7 +35,7 @@ const (
 	killed   fate = iota // a test noticed
 	survived             // none did
 	invalid              // it does not compile
-	verdicts
+	fates
 )
 
 // tester runs the tests over mutants.
