@@ -75,19 +75,3 @@ func (a *answer) without() resolve.Outcome {
 func authoritative(s wire.RRset) resolve.Set {
 	return resolve.Set{RRset: s, Rank: rank.Initial | rank.Auth}
 }
-
-// signer is the zone that signed the end of what o holds: the last set of the
-// answer that has a signature, or one that denies or refers.
-func (a *answer) signer(o *resolve.Outcome) dnsname.Name {
-	for i := len(o.Answer) - 1; i >= 0; i-- {
-		if zone := o.Answer[i].SignedWithin(a.cut()); zone != "" {
-			return zone
-		}
-	}
-	for i := range o.Authority {
-		if zone := o.Authority[i].SignedWithin(a.cut()); zone != "" {
-			return zone
-		}
-	}
-	return ""
-}

@@ -456,45 +456,6 @@ func glueBelongs(t *testing.T, q *resolve.Query, c *zonecut.Cut, m *wire.Msg) {
 
 func isAddress(t uint16) bool { return t == wire.TypeA || t == wire.TypeAAAA }
 
-// The signer's zone is told beside the cut that was asked, where it may have signed.
-func TestTheSignersZone(t *testing.T) {
-	sig := func(covers, signer string) string {
-		return " 60 RRSIG " + covers + " 8 3 60 20300101000000 20200101000000 1 " + signer + " AAAA"
-	}
-	for _, c := range []struct {
-		name, qname string
-		qtype       uint16
-		records     []string
-		want        string
-	}{
-		{"nothing is signed", "www.example.com.", wire.TypeA, []string{"an www.example.com. 60 A 192.0.2.9"}, ""},
-		{"by the cut", "www.example.com.", wire.TypeA, []string{"an www.example.com. 60 A 192.0.2.9", "an www.example.com." + sig("A", "example.com.")}, "example.com."},
-		{"by a zone below the cut", "www.sub.example.com.", wire.TypeA, []string{"an www.sub.example.com. 60 A 192.0.2.9", "an www.sub.example.com." + sig("A", "sub.example.com.")}, "sub.example.com."},
-		{"by a zone above the cut", "www.example.com.", wire.TypeA, []string{"an www.example.com. 60 A 192.0.2.9", "an www.example.com." + sig("A", "com.")}, ""},
-		{"by a zone beside", "www.example.com.", wire.TypeA, []string{"an www.example.com. 60 A 192.0.2.9", "an www.example.com." + sig("A", "other.example.com.")}, ""},
-		{"of several, by the one that may", "www.example.com.", wire.TypeA, []string{"an www.example.com. 60 A 192.0.2.9", "an www.example.com." + sig("A", "com."), "an www.example.com." + sig("A", "example.com.")}, "example.com."},
-		{"DS, by the parent", "sub.example.com.", wire.TypeDS, []string{"an sub.example.com. 60 DS 1 8 2 AA", "an sub.example.com." + sig("DS", "example.com.")}, "example.com."},
-		{"DS, by the child", "sub.example.com.", wire.TypeDS, []string{"an sub.example.com. 60 DS 1 8 2 AA", "an sub.example.com." + sig("DS", "sub.example.com.")}, ""},
-		{"the end of a chain", "a.example.com.", wire.TypeA, []string{"an a.example.com. 60 CNAME b.example.com.", "an a.example.com." + sig("CNAME", "com."),
-			"an b.example.com. 60 A 192.0.2.9", "an b.example.com." + sig("A", "b.example.com.")}, "b.example.com."},
-		{"the end of a chain is not signed", "a.example.com.", wire.TypeA, []string{"an a.example.com. 60 CNAME b.example.com.", "an a.example.com." + sig("CNAME", "example.com."),
-			"an b.example.com. 60 A 192.0.2.9"}, "example.com."},
-		{"a denial whose SOA is not signed", "no.example.com.", wire.TypeA, []string{"ns example.com. 60 SOA a. b. 1 1 1 1 60",
-			"ns a.example.com. 60 NSEC z.example.com. A", "ns a.example.com." + sig("NSEC", "example.com.")}, "example.com."},
-		{"a denial", "no.sub.example.com.", wire.TypeA, []string{"ns sub.example.com. 60 SOA a. b. 1 1 1 1 60", "ns sub.example.com." + sig("SOA", "sub.example.com.")}, "sub.example.com."},
-	} {
-		r, q := query(c.qname, c.qtype, "example.com.")
-		consume(r, q, message(t, q.Asked, "aa NOERROR", c.records...))
-		want := dnsname.Name("")
-		if c.want != "" {
-			want = name(c.want)
-		}
-		if got := q.Outcome.Signer; got != want {
-			t.Errorf("%s: signed by %q, want %q", c.name, got, want)
-		}
-	}
-}
-
 // Readers are told why an answer concludes nothing, and which question it was to.
 func TestWhyAnAnswerConcludesNothing(t *testing.T) {
 	for _, c := range []struct {

@@ -23,7 +23,6 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 	}
 	a := answer{r: r, q: q, msg: msg}
 	o := a.judge()
-	o.Signer = a.signer(&o)
 	if q.Asked != q.Question {
 		return a.probed(o)
 	}

@@ -95,10 +95,6 @@ type Outcome struct {
 	// Zone is the apex of the zone that answered; negative answers are kept with
 	// its SOA.
 	Zone dnsname.Name
-	// Signer is the apex of the zone that signed it, which may lie below the cut that
-	// was asked, where servers serve both; "" when nothing of it is signed. It is what
-	// signatures say, and says nothing about whether they are right.
-	Signer dnsname.Name
 	// Cached tells that all of it came from the cache.
 	Cached bool
 	// Own tells that some of it is said on the operator's word. It holds only as long

@@ -355,7 +355,7 @@ func (s *solver) aliased(q *Query) error {
 	if sub.Err != nil {
 		return sub.Err
 	}
-	o.Kind, o.Rcode, o.Zone, o.Signer = sub.Outcome.Kind, sub.Outcome.Rcode, sub.Outcome.Zone, sub.Outcome.Signer
+	o.Kind, o.Rcode, o.Zone = sub.Outcome.Kind, sub.Outcome.Rcode, sub.Outcome.Zone
 	o.Authority = append(o.Authority[:len(o.Authority):len(o.Authority)], sub.Outcome.Authority...)
 	o.Cached = o.Cached && sub.Outcome.Cached
 	o.Own = o.Own || sub.Outcome.Own
