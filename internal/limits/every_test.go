@@ -58,7 +58,7 @@ var uncounted = map[string]string{
 	"defaults and ranges of what an operator sets": `DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize DefaultMinTTL DefaultMaxTTL
 		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk ClientLimitMost StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
 	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime CompletionTime EventRunTime MapPerWorker
-		MapConnect MapAccept MapSilence AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
+		MapConnect MapAccept MapSilence AnchorLockMade AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
 	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause OutgoingSaid LateAnswer
 		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries GuessesPerPort GuessedPorts UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays

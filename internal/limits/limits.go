@@ -69,7 +69,8 @@ const (
 	NegativeTrial     = time.Minute // between two tries to do without a negative anchor
 	BootstrapFile     = 256 << 10
 	BootstrapTime     = 30 * time.Second
-	AnchorChecks      = 32 // of signatures, for one look at the keys of a zone that are trusted
+	AnchorLockMade    = 100 * time.Millisecond // for whoever makes the lock of a key file to open it to others
+	AnchorChecks      = 32                     // of signatures, for one look at the keys of a zone that are trusted
 	RSAMinBits        = 512
 	RSAMaxBits        = 4096
 	RSAMaxExponent    = 1<<32 + 1

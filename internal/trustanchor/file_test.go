@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -227,6 +228,65 @@ func TestTheFileBehindALinkIsReplaced(t *testing.T) {
 	}
 	if got, err := readFile(link, false); err != nil || !got.Equal(someKeys(1)) {
 		t.Errorf("%v, %+v", err, got)
+	}
+}
+
+// Two users of one group share a key file: the umask of a resolver, which is 0077, took
+// the lock and the file that is replaced from the other one.
+func TestTwoUsersOfAGroupShareAFile(t *testing.T) {
+	before := unix.Umask(0o077)
+	defer unix.Umask(before)
+	for _, c := range []struct{ dir, lock os.FileMode }{{0o770, 0o660}, {0o777, 0o666}, {0o755, 0o600}, {0o700, 0o600}} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "root.keys")
+		if err := errors.Join(os.WriteFile(path, []byte(builtin), 0o600), os.Chmod(path, 0o664), os.Chmod(dir, c.dir)); err != nil {
+			t.Fatal(err)
+		}
+		l, err := TryLock(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(someKeys(1)); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]os.FileMode{path: 0o664, path + ".lock": c.lock} {
+			if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
+				t.Errorf("in a directory of mode %v: %s has %v, %v; want %v", c.dir, filepath.Base(name), info.Mode(), err, want)
+			}
+		}
+		if err := l.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A key file keeps its group, which is not that of the process.
+func TestAKeyFileKeepsItsGroup(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may give a file to a group that it is not in")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "root.keys")
+	const keys, staff = 50, 51
+	if err := errors.Join(os.WriteFile(path, []byte(builtin), 0o640), os.Chown(path, -1, keys), os.Chmod(dir, 0o770), os.Chown(dir, -1, staff)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := TryLock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	if err := l.Write(someKeys(1)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint32{path: keys, path + ".lock": staff} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Sys().(*syscall.Stat_t).Gid; got != want {
+			t.Errorf("%s has group %d, want %d", filepath.Base(name), got, want)
+		}
 	}
 }
 

@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/limits"
 	"kresd/internal/wording"
 )
 
@@ -38,9 +41,13 @@ func behind(path string) string {
 // with another error where no file can be made beside it.
 func TryLock(path string) (*Lock, error) {
 	l := &Lock{path: behind(path)}
-	name := l.path + ".lock"
+	name, began := l.path+".lock", time.Now()
 	for {
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := openLock(name)
+		if errors.Is(err, os.ErrPermission) && exists(name) && time.Since(began) < limits.AnchorLockMade {
+			time.Sleep(time.Millisecond) // who makes it has not opened it to others yet
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the directory %s cannot be written to (%w); a file that is managed by hand is read-only: add_file(path, true)",
 				filepath.Dir(l.path), wording.Reason(err))
@@ -58,6 +65,39 @@ func TryLock(path string) (*Lock, error) {
 		}
 		f.Close() // the former holder removed it meanwhile
 	}
+}
+
+// openLock opens the file of a lock, or makes it. All who may replace the key file may
+// open it, whatever the umask says: those who may write to its directory. Others, who
+// could only keep the lock from them, may not.
+func openLock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600) // its holder may remove it meanwhile
+	}
+	if err != nil {
+		return nil, err
+	}
+	if dir, err := os.Stat(filepath.Dir(name)); err == nil {
+		writers := dir.Mode().Perm() & 0o022
+		_ = adopt(f, dir, 0o600|writers|writers<<1) // failing that, its maker has it alone
+	}
+	return f, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// adopt gives a file the group of another one, and a mode. Where the process may not
+// give that group away, the one that the file has may do no more than everybody.
+func adopt(f *os.File, like os.FileInfo, mode os.FileMode) error {
+	owner, ok := like.Sys().(*syscall.Stat_t)
+	if !ok || f.Chown(-1, int(owner.Gid)) != nil {
+		mode = mode&^0o070 | mode&0o007<<3
+	}
+	return f.Chmod(mode)
 }
 
 // same tells whether a name still stands for an open file.
@@ -96,16 +136,19 @@ func (l *Lock) Write(k *KeySet) error {
 }
 
 func (l *Lock) replace(temporary, text string) error {
-	mode := os.FileMode(0o644) // keys are public
-	if info, err := os.Stat(l.path); err == nil {
-		mode = info.Mode().Perm()
+	like, mode := l.path, os.FileMode(0o644) // keys are public
+	old, err := os.Stat(like)
+	if err == nil {
+		mode = old.Mode().Perm()
+	} else if old, err = os.Stat(filepath.Dir(like)); err != nil {
+		return err
 	}
-	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, adopt(f, old, mode), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}
