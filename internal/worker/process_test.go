@@ -3,6 +3,7 @@ package worker
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -44,6 +45,24 @@ func TestStatsHaveTheirKeys(t *testing.T) {
 		if !strings.Contains(w.console(t, "worker.info()"), "["+key+"]") {
 			t.Errorf("worker.info() has no %s", key)
 		}
+	}
+}
+
+// The memory of the process that started a worker was counted as the worker's.
+func TestMemoryIsThatOfTheProgramItself(t *testing.T) {
+	use := &syscall.Rusage{Maxrss: 5000}
+	for status, want := range map[string]uint64{
+		"Name:\tkresd\nVmPeak:\t 9999 kB\nVmHWM:\t  1234 kB\nVmRSS:\t  1200 kB\n": 1234 << 10,
+		"Name:\tkresd\n": 5000 << 10,
+		"":               5000 << 10,
+	} {
+		if got := mostResident([]byte(status), use); got != want {
+			t.Errorf("%q: %d octets, want %d", status, got, want)
+		}
+	}
+	w := laboratory(t)
+	if got := w.console(t, "worker.stats().rss > 1e6"); got != "true" {
+		t.Errorf("a worker with a megabyte of memory: %s", got)
 	}
 }
 
