@@ -59,7 +59,8 @@ var uncounted = map[string]string{
 		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk ClientLimitMost StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
 	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime CompletionTime EventRunTime MapPerWorker
 		MapConnect MapAccept MapSilence AnchorLockMade AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
-	"inside one proof, whose Meter counts": `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
+	"inside one proof, whose Meter counts":   `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
+	"what falls below is counted as ignored": "ClientPortLeast",
 	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause OutgoingSaid LateAnswer
 		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries GuessesPerPort GuessedPorts UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife

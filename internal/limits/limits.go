@@ -217,6 +217,7 @@ const (
 	AcceptBackoffMax   = time.Second
 	UDPBatch           = 64
 	UDPReceiveBuffer   = 4 << 20
+	ClientPortLeast    = 1024            // UDP source ports below belong to services, which ask nothing from there
 	DrainAnswerTime    = 4 * time.Second // then SERVFAIL for what still waits
 	DrainTime          = 5 * time.Second
 	FormerrPerSecond   = 50 // per listener; further garbage gets silence

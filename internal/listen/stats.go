@@ -12,7 +12,7 @@ type Stats struct {
 	Dropped  uint64 // dropped by a Session
 	Driver   uint64 // sent the driver's way
 
-	Ignored uint64 // not a query: too short, a response, or from port 0
+	Ignored uint64 // not a query: too short, a response, or from a port that no client has
 	Oversize,
 	SendErrors,
 	Batches uint64

@@ -109,7 +109,7 @@ func (t *udpThread) serve() {
 // answerOne asks the session about the datagram in slot i.
 func (t *udpThread) answerOne(i int) {
 	msg := t.datagram(i)
-	if !isQuery(msg) || t.names[i].port() == 0 {
+	if !isQuery(msg) || t.names[i].port() < limits.ClientPortLeast {
 		t.n[nIgnored]++
 		return
 	}

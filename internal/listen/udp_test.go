@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"runtime"
@@ -143,16 +144,20 @@ func TestLargeAnswersOfOneBatch(t *testing.T) {
 	}
 }
 
-func TestPortZeroIsIgnored(t *testing.T) {
+// Questions that claim to come from a port of a service (discard, DNS, NTP) had it
+// answered: two servers kept talking to each other.
+func TestPortsOfServicesAreNotAnswered(t *testing.T) {
 	thread, c := ownThread(t, "127.0.0.1:0")
-	if _, err := c.Write(ask(1, 'f')); err != nil {
-		t.Fatal(err)
-	}
-	thread.receive()
-	clear(thread.names[0][2:4])
-	thread.serve()
-	if got := thread.u.stats.v[nIgnored].Load(); got != 1 {
-		t.Errorf("ignored %d, want 1", got)
+	for _, step := range []struct{ port, ignored uint16 }{{0, 1}, {53, 2}, {1023, 3}, {1024, 3}, {65535, 3}} {
+		if _, err := c.Write(ask(1, 'f')); err != nil {
+			t.Fatal(err)
+		}
+		thread.receive()
+		binary.BigEndian.PutUint16(thread.names[0][2:], step.port)
+		thread.serve()
+		if got := thread.u.stats.v[nIgnored].Load(); got != uint64(step.ignored) {
+			t.Errorf("port %d: ignored %d, want %d", step.port, got, step.ignored)
+		}
 	}
 }
 

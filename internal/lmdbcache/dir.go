@@ -40,7 +40,8 @@ func prepareDir(dir string) error {
 	return plainFiles(dir)
 }
 
-// plainFiles refuses names that are taken by anything but a regular file.
+// plainFiles refuses names that are taken by anything but a regular file, or by one
+// that everybody may write to, and so tell the resolver what the answers are.
 // The directory is ours alone, so nobody can change that between this look and
 // LMDB's opening them by name.
 func plainFiles(dir string) error {
@@ -54,6 +55,9 @@ func plainFiles(dir string) error {
 		}
 		if !st.Mode().IsRegular() {
 			return &fs.PathError{Op: "open", Path: dir, Err: fmt.Errorf("%s is not a regular file", name)}
+		}
+		if st.Mode().Perm()&0o002 != 0 {
+			return &fs.PathError{Op: "open", Path: dir, Err: fmt.Errorf("everybody may write to %s; remove it, or chmod 600 if you trust what is in it", name)}
 		}
 	}
 	return nil

@@ -171,7 +171,13 @@ func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 		"data is a link": func(dir string) error {
 			return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("/etc/passwd", dir+"/data.mdb"))
 		},
-		"lock is a link":      func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("x", dir+"/lock.mdb")) },
+		"lock is a link": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("x", dir+"/lock.mdb")) },
+		"data is writable by all": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(dir+"/data.mdb", nil, 0o600), os.Chmod(dir+"/data.mdb", 0o666))
+		},
+		"lock is writable by all": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(dir+"/lock.mdb", nil, 0o600), os.Chmod(dir+"/lock.mdb", 0o602))
+		},
 		"data is a directory": func(dir string) error { return os.MkdirAll(dir+"/data.mdb", 0o700) },
 	} {
 		t.Run(name, func(t *testing.T) {
