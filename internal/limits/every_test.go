@@ -66,9 +66,9 @@ var uncounted = map[string]string{
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
 		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause CacheCheckTime
 		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
-		QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
+		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
 	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamGuessBuffer ServersKept
-		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones ListenerHash WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
+		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand InquiriesKept KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones ListenerHash WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
 		UDPReceiveBuffer FrequentNames BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
 }
 

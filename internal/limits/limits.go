@@ -141,6 +141,8 @@ const (
 	BogusTTL      = 60
 	ServfailTTL   = 5
 	ServfailMax   = 300
+
+	InquiryRenewal = 2 // keys and DS sets that were asked anew are not asked anew once more
 )
 
 // What is known about servers, shared by all workers.
@@ -178,6 +180,7 @@ const (
 	MinCacheSize       = 8192
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
 	ChecksRemembered   = 16384   // signatures that a worker need not check once more
+	InquiriesKept      = 4096    // questions for keys and DS sets of which a worker knows that they failed, or were asked anew
 	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
 	KeyOctetsAtHand    = 8 << 20 // of the RDATA of these keys; as many zones with three keys of RSA and 2,048 bits have 3 MB
 	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second

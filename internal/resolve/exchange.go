@@ -218,6 +218,10 @@ func (b *Budget) Sent() int { return int(b.sent.Load()) }
 // ErrProof: to prove an answer costs too much.
 var ErrProof = errors.New("the proof costs too much")
 
+// ErrProofs: the proofs of one request cost too much together, be it for the doing of
+// other zones than that of the last one. It is a kind of ErrProof.
+var ErrProofs = fmt.Errorf("of all proofs of a question: %w", ErrProof)
+
 // Proof bounds what the proof of one response may cost, within the budget of its
 // request. One goroutine uses it. Whoever proves debits first and does the work
 // only without an error, which is ErrProof: that response is not proved, and the
@@ -253,11 +257,15 @@ func (p *Proof) Hash(units int) error {
 }
 
 func (p *Proof) within(id limits.ID, response, request bool) error {
-	if response && request {
+	err := ErrProof
+	switch {
+	case response && request:
 		return nil
+	case response:
+		err = ErrProofs
 	}
 	p.budget.counters.Hit(id)
-	return Over(id, ErrProof)
+	return Over(id, err)
 }
 
 // attempt is what the driver remembers of an Exchange: whom it asked what, and why that

@@ -374,20 +374,23 @@ func (b *faults) note(one fault) {
 }
 
 // unbelieved is why answers are not believed, with the servers that gave them; nil
-// when that is true of none.
+// when that is true of none. That the request has cost too much is said where there is no
+// other reason.
 func (b faults) unbelieved() *Failure {
 	var why *Failure
 	var from []string
 	for i := range b {
 		if f, ok := b[i].err.(*Failure); ok {
-			why = f
+			if why == nil || errors.Is(why, ErrProofs) || !errors.Is(f, ErrProofs) {
+				why = f
+			}
 			from = append(from, b[i].addr.String())
 		}
 	}
 	if why == nil {
 		return nil
 	}
-	return &Failure{EDE: why.EDE, About: why.About, Text: why.Text + ", as told by " + strings.Join(from, ", ")}
+	return &Failure{EDE: why.EDE, About: why.About, Text: why.Text + ", as told by " + strings.Join(from, ", "), Err: why.Err}
 }
 
 // failing tells whether the last that an address did was to answer SERVFAIL.

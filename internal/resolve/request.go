@@ -88,6 +88,21 @@ type Request struct {
 // Context is cancelled when the request's time is over.
 func (r *Request) Context() context.Context { return r.ctx }
 
+// Wall is the wall second by now: Now, and the time that the resolution has taken.
+func (r *Request) Wall() int64 { return r.Now + int64(r.took()/time.Second) }
+
+// took is how long the resolution has taken so far; 0 for one without an end.
+func (r *Request) took() time.Duration {
+	if r.ctx == nil {
+		return 0
+	}
+	deadline, ok := r.ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	return r.patience() - time.Until(deadline)
+}
+
 // patience is how long the resolution may take.
 func (r *Request) patience() time.Duration {
 	if r.impatient() {

@@ -3,7 +3,6 @@ package resolve
 import (
 	"context"
 	"sync"
-	"time"
 
 	"kresd/internal/ede"
 	"kresd/internal/wire"
@@ -106,9 +105,7 @@ func (d *Driver) resolve(layers []*Layer, r *Request) {
 	defer s.close()
 	if err := s.run(); err != nil {
 		r.Result.failWith(r.root, err)
-		if deadline, ok := ctx.Deadline(); ok {
-			r.Result.Took = r.patience() - time.Until(deadline)
-		}
+		r.Result.Took = r.took()
 		return
 	}
 	r.Result.take(&r.root.Outcome)

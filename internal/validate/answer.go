@@ -3,6 +3,7 @@ package validate
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
@@ -117,8 +118,20 @@ func (p *proof) verify(s *resolve.Set, keys *dnssec.Keys) (dnssec.Verified, erro
 	}
 	p.verified[s] = v
 	s.TTL = min(s.TTL, v.TTL)
+	s.Sigs = signaturesOf(keys.Zone, s.Sigs)
 	p.tell(resolve.SetProved{Owner: s.Owner, Type: s.Type, Zone: keys.Zone, Tag: v.Tag, Algorithm: v.Algorithm})
 	return v, nil
+}
+
+// signaturesOf are the signatures that a zone made. Others than that of its zone say
+// nothing about a set (RFC 4035, section 5.3.1), and whoever looks at one that was proven
+// finds who has signed it.
+func signaturesOf(zone dnsname.Name, sigs [][]byte) [][]byte {
+	others := func(sig []byte) bool { return wire.Signer(sig) != zone }
+	if !slices.ContainsFunc(sigs, others) {
+		return sigs
+	}
+	return slices.DeleteFunc(slices.Clone(sigs), others)
 }
 
 // stale tells whether other keys may be the remedy.

@@ -23,7 +23,8 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	if p.beneathUnsigned(zone, anchor.Owner) {
 		return nil, resolve.NoDS, nil
 	}
-	if keys := p.v.keys.at(p.place(zone), p.r.Now); keys != nil {
+	about := question(zone, wire.TypeDNSKEY)
+	if keys := p.v.keys.at(p.place(about), p.r.Now); keys != nil {
 		return keys, 0, nil
 	}
 	sub, err := p.askFor(zone, wire.TypeDNSKEY, ede.DNSKEYMissing, "the keys of "+zone.String())
@@ -31,23 +32,57 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 		return nil, 0, err
 	}
 	o := &sub.Outcome
+	signed := o.Rank().IsSecure() && len(o.Answer) > 0 && o.Answer[0].Type == wire.TypeDNSKEY
+	if !signed && o.Cached && p.mayRenew(zone) {
+		switch still, err := p.stillUnsigned(o, zone, anchor.Owner); {
+		case err != nil:
+			return nil, 0, err
+		case !still:
+			return nil, 0, p.renew(zone)
+		}
+	}
 	if !o.Cached {
-		p.past.renew(question(zone, wire.TypeDNSKEY))
+		p.past.renew(about)
 	}
-	if !o.Rank().IsSecure() {
+	switch {
+	case !o.Rank().IsSecure():
 		return nil, p.whyInsecure(o), nil
-	}
-	if len(o.Answer) == 0 || o.Answer[0].Type != wire.TypeDNSKEY {
+	case !signed:
 		return nil, 0, refusal{&resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and something is signed by it", zone)}}
 	}
-	set := &o.Answer[0]
-	return p.v.keys.put(p.place(zone), set.Data, p.r.Now, set.TTL), 0, nil
+	return p.remembered(about, &o.Answer[0]), 0, nil
 }
 
-// place is where the keys of a zone are kept.
-func (p *proof) place(zone dnsname.Name) place {
-	in := p.r.PartitionOf(resolve.Question{Name: zone, Type: wire.TypeDNSKEY, Class: wire.ClassIN})
-	return place{in, p.r.Cache.Clears, zone}
+// stillUnsigned tells whether an answer without keys that the cache held for a zone may
+// still be right, though something is signed by the zone: the zone is an island, which its
+// parent delegates without DS. Else the zone was signed meanwhile. The error is errWait.
+func (p *proof) stillUnsigned(o *resolve.Outcome, zone, anchor dnsname.Name) (bool, error) {
+	if o.Rank().IsSecure() || zone == anchor {
+		return false, nil
+	}
+	if cut := p.cut(); cut != nil && cut.Name == zone && cut.Signed(p.r.Now) {
+		return false, nil
+	}
+	d, err := p.delegation(zone)
+	if err == errWait {
+		return false, err
+	}
+	return err != nil || d.state == unsignedZone, nil // what was proven holds until the contrary is
+}
+
+// remembered are the keys of a proven DNSKEY set, which are kept at hand for other
+// requests, unless the configuration has changed since this one began: it is not known
+// by which anchors they are believed then.
+func (p *proof) remembered(about resolve.Question, set *resolve.Set) *dnssec.Keys {
+	if !p.r.InForce() {
+		return dnssec.ParseKeys(about.Name, set.Data)
+	}
+	return p.v.keys.put(p.place(about), set.Data, p.r.Now, set.TTL)
+}
+
+// place is where it is kept what a question about a zone came to.
+func (p *proof) place(about resolve.Question) place {
+	return place{p.r.PartitionOf(about), p.r.Cache.Clears, about.Name}
 }
 
 // keySet judges the DNSKEY set of a zone: one of its keys is named by a trust anchor, or
@@ -98,6 +133,9 @@ func (p *proof) namedByDS(zone, anchor dnsname.Name, keys *dnssec.Keys) (named *
 	case unsignedZone:
 		return nil, d.why, nil
 	case noCut, noName:
+		if p.renewDS(zone) {
+			return p.namedByDS(zone, anchor, keys)
+		}
 		return nil, 0, refusal{&resolve.Failure{
 			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has a DNSKEY set, and the zone above proves that it is no zone", zone),
 		}}

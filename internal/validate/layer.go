@@ -20,8 +20,9 @@ type Config struct {
 // validator judges answers.
 type validator struct {
 	Config
-	keys memory
-	done checks
+	keys      memory
+	done      checks
+	inquiries inquiries
 }
 
 const (

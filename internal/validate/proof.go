@@ -137,8 +137,7 @@ func (p *proof) prune() {
 
 // ask is what a question of this proof came to. If it was not asked yet it is put on the
 // plan, and the error is errWait.
-func (p *proof) ask(name dnsname.Name, rrtype uint16) (*resolve.Query, error) {
-	about := question(name, rrtype)
+func (p *proof) ask(about resolve.Question) (*resolve.Query, error) {
 	if sub := p.asked[about]; sub != nil {
 		return sub, sub.Err
 	}
@@ -158,18 +157,29 @@ func (p *proof) ask(name dnsname.Name, rrtype uint16) (*resolve.Query, error) {
 // the alias is that a server without signatures gives for a DS set: another server may
 // have an answer that can be proven.
 func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what string) (*resolve.Query, error) {
-	sub, err := p.ask(name, rrtype)
-	if err == nil || err == errWait || errors.Is(err, resolve.ErrBudget) {
-		return sub, err
+	about := question(name, rrtype)
+	if p.asked[about] == nil {
+		if f := p.failedBefore(about); f != nil {
+			return nil, f
+		}
 	}
-	if errors.Is(err, resolve.ErrCycle) { // the answer rests on itself, as another's need not
+	sub, err := p.ask(about)
+	switch {
+	case err == nil:
+		p.answered(sub)
+		return sub, nil
+	case err == errWait, errors.Is(err, resolve.ErrBudget):
+		return nil, err
+	case errors.Is(err, resolve.ErrCycle): // the answer rests on itself, as another's need not
 		return nil, refusal{&resolve.Failure{EDE: code, Text: what + " are not known"}}
 	}
-	if f, ok := errors.AsType[*resolve.Failure](err); ok {
-		return nil, f
+	f, judged := errors.AsType[*resolve.Failure](err)
+	if !judged {
+		because, text := resolve.Explain(err)
+		f = &resolve.Failure{EDE: because, Text: what + " could not be had: " + text, Err: err}
 	}
-	because, text := resolve.Explain(err)
-	return nil, &resolve.Failure{EDE: because, Text: what + " could not be had: " + text, Err: err}
+	p.failed(about, err, f)
+	return nil, f
 }
 
 // renew has the keys of a zone asked for once more, because those that were kept do not
@@ -177,7 +187,7 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 func (p *proof) renew(zone dnsname.Name) error {
 	about := question(zone, wire.TypeDNSKEY)
 	p.past.renew(about)
-	p.v.keys.forget(p.place(zone))
+	p.v.keys.forget(p.place(about))
 	delete(p.asked, about)
 	_, _, err := p.keysOf(zone)
 	return err
@@ -187,7 +197,7 @@ func (p *proof) renew(zone dnsname.Name) error {
 // what was kept does not fit; false when it is no older than the request.
 func (p *proof) renewDS(zone dnsname.Name) bool {
 	about := question(zone, wire.TypeDS)
-	if sub := p.asked[about]; sub == nil || !sub.Outcome.Cached || p.past.renewed[about] {
+	if sub := p.asked[about]; sub == nil || !sub.Outcome.Cached || p.past.renewed[about] || p.justRenewed(about) {
 		return false
 	}
 	p.past.renew(about)
@@ -200,9 +210,10 @@ func question(name dnsname.Name, rrtype uint16) resolve.Question {
 }
 
 // mayRenew tells whether keys of a zone were kept from an earlier request, and were not
-// asked for once more in this one.
+// asked for once more in this one, nor by others just now.
 func (p *proof) mayRenew(zone dnsname.Name) bool {
-	return !p.past.renewed[question(zone, wire.TypeDNSKEY)] && (p.q.Type != wire.TypeDNSKEY || p.q.Name != zone)
+	about := question(zone, wire.TypeDNSKEY)
+	return !p.past.renewed[about] && p.q.Question != about && !p.justRenewed(about)
 }
 
 // refuse is the refusal for a failure of package dnssec. What cost too much is not

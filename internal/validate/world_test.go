@@ -37,10 +37,13 @@ type world struct {
 	anchors *trustanchor.Store
 	counts  validate.Counts
 	driver  *resolve.Driver
+	cache   *cache.Cache
 
 	mu   sync.Mutex
 	net  *authority.Internet
 	sent []string // "server name type" of every question
+	// onSend sees each question that is sent; nil: nobody does.
+	onSend func(resolve.Exchange)
 	// forwarder answers at its address; nil: nobody does.
 	forwarder func(context.Context, resolve.Exchange) (resolve.Reply, error)
 }
@@ -147,6 +150,7 @@ func newWorld(t testing.TB, zones ...zone) *world {
 	}
 	c.SetHints(hints)
 	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: w.anchors.Snapshot, Counts: &w.counts}), c.Layer()}
+	w.cache = c
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return layers }, Exchanger: w, Cuts: c,
 		Servers: selection.New(selection.Config{Clock: clock.Real()}), Counters: counters,
@@ -173,6 +177,9 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	}
 	if err := x.Budget.Send(); err != nil {
 		return resolve.Reply{}, err
+	}
+	if w.onSend != nil {
+		w.onSend(x)
 	}
 	w.mu.Lock()
 	w.sent = append(w.sent, fmt.Sprintf("%s %s %s", x.Addr.Addr(), x.Name, dns.TypeToString[x.Type]))
