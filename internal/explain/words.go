@@ -51,6 +51,8 @@ func Words(step resolve.Step) Line {
 		return Line{"zcut", "", cutFound(s)}
 	case resolve.ParentAsked:
 		return Line{"zcut", "", fmt.Sprintf("no server of %s that was asked is of use: asking %s whether there are others by now", s.Zone, s.Parent)}
+	case resolve.ZoneBelowAsked:
+		return Line{"zcut", "", fmt.Sprintf("no answer of the servers of %s is believed: looking up those of %s, which is a zone", s.Above, s.Zone)}
 	case resolve.EnoughUseless:
 		return Line{"nsre", "", fmt.Sprintf("%d useless answers are enough: no more servers of %s are asked", s.Count, s.Zone)}
 	}

@@ -74,6 +74,7 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.CutFound{Cut: cut, Now: 160}, "zcut found cut: example., 2 servers: ns.example. (192.0.2.1, 2001:db8::1), far.test."},
 		{resolve.CutFound{Cut: rule}, "zcut found cut: ., 1 server, from the hints: x. (192.0.2.9#5353)"},
 		{resolve.CutFound{Cut: rule, By: resolve.ByStubRule, Scope: example}, "zcut by a rule for example.: 192.0.2.9#5353"},
+		{resolve.ZoneBelowAsked{Zone: www, Above: example}, "zcut no answer of the servers of example. is believed: looking up those of www.example., which is a zone"},
 		{resolve.ParentAsked{Zone: www, Parent: example}, "zcut no server of www.example. that was asked is of use: asking example. whether there are others by now"},
 		{resolve.LookupRefused{NS: www, Err: fail}, "plan cannot look up www.example.: no luck"},
 		{resolve.AddressNotFound{NS: www}, "plan no address of the name server www.example. was found"},

@@ -23,7 +23,7 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 	}
 	a := answer{r: r, q: q, msg: msg}
 	o := a.judge()
-	if q.Asked != q.Question {
+	if q.Asked != q.Question || q.Below() != "" {
 		return a.probed(o)
 	}
 	q.Outcome, q.Outcome.Origin = o, resolve.FromServer

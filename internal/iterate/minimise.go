@@ -14,6 +14,9 @@ import (
 // NS is asked for. RFC 9156 leaves the type open; a type that every zone cut has
 // makes referrals and denials plainest.
 func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
+	if zone := q.Below(); zone != "" {
+		return resolve.Question{Name: zone, Type: wire.TypeNS, Class: q.Class}
+	}
 	it := stateOf(q)
 	if it.whole || q.Timeouts() > 1 || q.Options.WholeName || q.Forwards() || it.probes >= limits.QnameMinSteps {
 		return q.Question
@@ -89,7 +92,7 @@ func inconclusion(o resolve.Outcome, msg *wire.Msg) resolve.Inconclusion {
 
 // servedHere makes a referral of the NS set of a child zone whose parent's
 // server serves it too. It must name servers whose address is at hand; otherwise
-// the present ones, which do answer, are asked on.
+// the present ones, which do answer, are asked on, unless they are not believed.
 func (a *answer) servedHere(o resolve.Outcome) resolve.Outcome {
 	ns := find(a.ans, a.q.Asked.Name, wire.TypeNS)
 	if ns == nil || a.q.Asked.Type != wire.TypeNS || !ns.Owner.IsStrictlyBelow(a.cut()) {
@@ -103,7 +106,7 @@ func (a *answer) servedHere(o resolve.Outcome) resolve.Outcome {
 		}
 		reachable = reachable || len(s.Addrs) > 0
 	}
-	if !reachable {
+	if !reachable && a.q.Below() == "" {
 		return o
 	}
 	return resolve.Outcome{Kind: resolve.Referral, Cut: cut, Zone: a.cut()}

@@ -171,7 +171,7 @@ func (s *solver) exhausted(q *Query) error {
 		q.enter(phaseConsume)
 		return nil
 	}
-	if s.askParent(q) {
+	if s.askBelow(q) || s.askParent(q) {
 		return nil
 	}
 	return s.gaveUp(q)
@@ -185,6 +185,22 @@ func (s *solver) askOnceMore(q *Query) bool {
 		return false
 	}
 	q.run.retry.insisted, q.run.retry.again = true, q.Server.Addr
+	q.enter(phaseAsk)
+	return true
+}
+
+// askBelow asks the server whose answer was not believed last for the name servers of a
+// zone below the cut, once for a query: it has data of that zone, be they old or without
+// signatures, and tells them instead of referring to the zone.
+func (s *solver) askBelow(q *Query) bool {
+	zone := q.run.retry.below
+	if zone == "" || q.run.wentBelow {
+		return false
+	}
+	q.run.wentBelow, q.run.below, q.run.retry.again = true, zone, q.Server.Addr
+	if s.r.Tell != nil {
+		s.r.Tell(q, ZoneBelowAsked{zone, q.Cut.Name})
+	}
 	q.enter(phaseAsk)
 	return true
 }

@@ -173,8 +173,10 @@ type retry struct {
 	// reserve is an outcome that nobody vouches for; it is taken when no server has a
 	// better one.
 	reserve *Outcome
-	// refused is why the answer at hand is not believed; nil when it is.
+	// refused is why the answer at hand is not believed; nil when it is. below is a zone
+	// below the cut whose servers may have a better one.
 	refused *Failure
+	below   dnsname.Name
 }
 
 // RetryWithoutEDNS has the server that answered asked once more, without EDNS. It refuses
@@ -198,6 +200,10 @@ func (q *Query) HoldBack(o Outcome) {
 
 // HoldsBack tells whether an outcome is held back.
 func (q *Query) HoldsBack() bool { return q.run.retry.reserve != nil }
+
+// Below is a zone in which the name lies, and whose NS set the servers of the cut are to be
+// asked for now instead of what they have of that zone; "" for none.
+func (q *Query) Below() dnsname.Name { return q.run.below }
 
 // Timeouts is how many timeouts there were since servers of this zone cut are asked.
 func (q *Query) Timeouts() int { return q.run.retry.timeouts }
@@ -226,12 +232,16 @@ type progress struct {
 	// fresh tells that the cut was learnt by this query; reparented that the parent
 	// was asked for a newer one.
 	fresh, reparented bool
-	lame              bool   // some server of the cut answered, uselessly
-	useless           int    // how many did
-	refusals          int    // and how many of these refuse wilfully
-	refusedBy         int    // how many answered what is not believed
-	noSocket          bool   // ErrLocal happened once
-	faults            faults // of servers
+	// below is the zone whose name servers are asked for, to go on with them; wentBelow
+	// that this was done.
+	below     dnsname.Name
+	wentBelow bool
+	lame      bool   // some server of the cut answered, uselessly
+	useless   int    // how many did
+	refusals  int    // and how many of these refuse wilfully
+	refusedBy int    // how many answered what is not believed
+	noSocket  bool   // ErrLocal happened once
+	faults    faults // of servers
 	// late are attempts that may still be answered; queue tells to wait where many
 	// wait for a server.
 	late   late
@@ -262,7 +272,7 @@ func (q *Query) moveTo(cut *zonecut.Cut) {
 	q.run.quit()
 	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame = false
-	q.run.retry.timeouts, q.run.retry.vain, q.run.retry.reserve = 0, 0, nil
+	q.run.retry.timeouts, q.run.retry.vain, q.run.retry.reserve, q.run.retry.below = 0, 0, nil, ""
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 }

@@ -176,9 +176,14 @@ type Route struct {
 
 // Refuse says, in a Consume hook, that the answer at hand is not believed, and why.
 // Another server of the zone is asked; where none is believed the query fails with
-// that reason.
-func (q *Query) Refuse(why *Failure) State {
+// that reason. below, unless it is "", is a zone with keys in which the name lies, below
+// the cut that was asked: servers that have data of it, instead of referring to it, may
+// not be its own, and these are asked before the query fails.
+func (q *Query) Refuse(why *Failure, below dnsname.Name) State {
 	q.run.retry.refused, q.Outcome = why, Outcome{Kind: Lame}
+	if below != "" {
+		q.run.retry.below = below
+	}
 	return Consume
 }
 

@@ -107,6 +107,9 @@ type (
 	// ParentAsked tells that no server of Zone that was asked is of use and that
 	// Parent is asked whether there are others.
 	ParentAsked struct{ Zone, Parent dnsname.Name }
+	// ZoneBelowAsked tells that no answer of the servers of Above is believed, and that
+	// those of Zone, which lies below, are looked up.
+	ZoneBelowAsked struct{ Zone, Above dnsname.Name }
 	// WaitsForWorkers tells that enough other workers ask the same.
 	WaitsForWorkers struct{}
 	// WaitsForLate tells that nobody is left to ask, and that answers are waited for
@@ -358,6 +361,8 @@ func (AddressNotFound) step() {}
 func (AddressReferred) step() {}
 
 func (ParentAsked) step() {}
+
+func (ZoneBelowAsked) step() {}
 
 func (WaitsForWorkers) step() {}
 

@@ -25,6 +25,7 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	}
 	about := question(zone, wire.TypeDNSKEY)
 	if keys := p.v.keys.at(p.place(about), p.r.Now); keys != nil {
+		p.proven(zone)
 		return keys, 0, nil
 	}
 	sub, err := p.askFor(zone, wire.TypeDNSKEY, ede.DNSKEYMissing, "the keys of "+zone.String())
@@ -50,6 +51,7 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	case !signed:
 		return nil, 0, refusal{&resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and something is signed by it", zone)}}
 	}
+	p.proven(zone)
 	return p.remembered(about, &o.Answer[0]), 0, nil
 }
 
@@ -140,6 +142,7 @@ func (p *proof) namedByDS(zone, anchor dnsname.Name, keys *dnssec.Keys) (named *
 			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has a DNSKEY set, and the zone above proves that it is no zone", zone),
 		}}
 	}
+	p.proven(zone)
 	named, why, err = p.matching(keys, d.ds, "the DS set of its parent")
 	if _, wrong := errors.AsType[refusal](err); wrong && p.renewDS(zone) {
 		return p.namedByDS(zone, anchor, keys)

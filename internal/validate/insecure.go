@@ -71,6 +71,7 @@ func (p *proof) descent(zone, name dnsname.Name) (why resolve.Insecurity, proven
 		case d.state == noName:
 			return 0, false, at, nil
 		case d.state == signedZone:
+			p.proven(at)
 			doubt = at
 		}
 	}

@@ -28,6 +28,8 @@ type proof struct {
 	asked map[resolve.Question]*resolve.Query
 	// verified is what the signatures of sets say, for those that hold.
 	verified map[*resolve.Set]dnssec.Verified
+	// zone is the lowest zone around the query's name that is known to have keys.
+	zone dnsname.Name
 	// past is what is remembered of earlier answers to the query.
 	past *past
 }
@@ -83,12 +85,28 @@ func (p *proof) judge() resolve.State {
 		return resolve.Consume
 	}
 	if no, ok := errors.AsType[refusal](err); ok {
-		return p.q.Refuse(p.about(no.Failure))
+		return p.q.Refuse(p.about(no.Failure), p.below())
 	}
 	if f, ok := errors.AsType[*resolve.Failure](err); ok {
 		p.about(f)
 	}
 	return p.r.Fail(err)
+}
+
+// proven takes note that there is a zone with keys.
+func (p *proof) proven(zone dnsname.Name) {
+	if subject(p.q.Name, p.q.Type).IsSubdomainOf(zone) && (p.zone == "" || zone.IsStrictlyBelow(p.zone)) {
+		p.zone = zone
+	}
+}
+
+// below is that zone where it lies below the cut whose servers have answered, so that these
+// need not be its own; else "".
+func (p *proof) below() dnsname.Name {
+	if cut := p.cut(); cut == nil || p.q.Forwards() || !p.zone.IsStrictlyBelow(cut.Name) {
+		return ""
+	}
+	return p.zone
 }
 
 // about notes in a failure whose answer it is about, unless that is another question

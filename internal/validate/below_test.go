@@ -1,0 +1,86 @@
+package validate_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+)
+
+// copied makes a server answer from its copy of a zone, instead of referring to it. DS is
+// its own zone's.
+func copied(z *authority.Zone, origin string) authority.Rule {
+	return func(x *authority.Exchange) {
+		q := x.Query.Question[0]
+		if dns.IsSubDomain(origin, strings.ToLower(q.Name)) && q.Qtype != dns.TypeDS {
+			x.Reply = authority.Answer([]*authority.Zone{z}, x.Query)
+		}
+	}
+}
+
+// copyOf is example.com. as a server has it that is not among its own: without signatures,
+// or with signatures until a second.
+func copyOf(until uint32) *authority.Zone {
+	z := authority.MustParse("example.com.", "$TTL 3600\nexample.com. SOA ns. host. 1 2 3 4 300\n"+exampleText)
+	if until > 0 {
+		k := []*authority.Key{key("example.com.", "one")}
+		z.Sign(authority.Signing{KSK: k, ZSK: k, From: until - 86400, Until: until})
+	}
+	return z
+}
+
+// A server of the parent that has a bad copy of the child never refers to it: the zone was
+// bogus though its own servers are good.
+func TestABadCopyAtTheParentsServer(t *testing.T) {
+	for what, until := range map[string]uint32{"without signatures": 0, "with signatures of the past": begin - 3600} {
+		for _, c := range []struct {
+			name  string
+			qtype uint16
+			want  string
+		}{
+			{"example.com.", dns.TypeA, "NOERROR secure"},
+			{"example.com.", dns.TypeSOA, "NOERROR secure"},
+			{"example.com.", dns.TypeNS, "NOERROR secure"},
+			{"example.com.", dns.TypeDNSKEY, "NOERROR secure"},
+			{"www.example.com.", dns.TypeA, "NOERROR secure"},
+			{"none.example.com.", dns.TypeA, "NXDOMAIN secure"},
+			{"alias.example.com.", dns.TypeA, "NOERROR secure"},
+			{"example.com.", dns.TypeDS, "NOERROR secure"},
+			{"www.plain.com.", dns.TypeA, "NOERROR insecure"},
+		} {
+			w := newWorld(t)
+			w.host("198.51.100.2").Play(copied(copyOf(until), "example.com."))
+			if w.expect(c.name, c.qtype, c.want); t.Failed() {
+				t.Fatalf("a copy %s", what)
+			}
+		}
+	}
+}
+
+// Its own servers may be known by names in other zones alone.
+func TestABadCopyOfAZoneWhoseServersAreElsewhere(t *testing.T) {
+	zones := basic(example, plain, zone{"far.com.", "far", "far.com. NS ns.plain.com.\nfar.com. A 192.0.2.30\n"})
+	zones[1].text += "far.com. NS ns.plain.com.\n"
+	w := newWorld(t, zones...)
+	bad := authority.MustParse("far.com.", "$TTL 3600\nfar.com. SOA ns. host. 1 2 3 4 300\nfar.com. NS ns.plain.com.\nfar.com. A 192.0.2.66\n")
+	w.host("198.51.100.2").Play(copied(bad, "far.com."))
+	w.expect("far.com.", dns.TypeA, "NOERROR secure")
+}
+
+// Where the zone's own servers have no better answer it is refused, after each was asked.
+func TestABadCopyEverywhere(t *testing.T) {
+	w := newWorld(t)
+	w.host("198.51.100.2").Play(copied(copyOf(0), "example.com."))
+	w.both(copied(copyOf(0), "example.com."))
+	got := w.ask("example.com.", dns.TypeSOA)
+	for _, want := range []string{"SERVFAIL", "198.51.100.2", "192.0.2.1", "192.0.2.2"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
+	}
+	if n := len(w.asked()); n > 20 {
+		t.Errorf("%d questions", n)
+	}
+}
