@@ -35,7 +35,7 @@ func (v *Views) Show(req *resolve.Request, post bool, fn func(c *script.Call, h 
 	if base == nil || post { // the resolution is over, and its context with it
 		base = context.Background()
 	}
-	ctx, cancel := context.WithTimeout(base, limits.LuaHookTime)
+	ctx, cancel := context.WithTimeout(base, limits.LuaHookWait)
 	defer cancel()
 	return v.vm.Hook(ctx, func(c *script.Call) error {
 		return view.During(post, func() error { return fn(c, v.Handle(view)) })

@@ -57,7 +57,7 @@ var counts = map[ID]string{
 var uncounted = map[string]string{
 	"defaults and ranges of what an operator sets": `DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize DefaultMinTTL DefaultMaxTTL
 		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk ClientLimitMost StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
-	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime CompletionTime EventRunTime MapPerWorker
+	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaHookWait LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime CompletionTime EventRunTime MapPerWorker
 		MapConnect MapAccept MapSilence AnchorLockMade AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts":   `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
 	"what falls below is counted as ignored": "ClientPortLeast",

@@ -263,7 +263,8 @@ const (
 	LuaPatternSteps  = 1 << 22
 	NamePatternSteps = 1 << 14         // of a pattern over a question's name
 	ScriptRequests   = 256             // questions of resolve() under way at once
-	LuaHookTime      = 2 * time.Second // what a script may take to judge one request
+	LuaHookTime      = 2 * time.Second // what a function of a script may take over one request
+	LuaHookWait      = 4 * time.Second // that a request waits for the machine, before such a function begins
 	LuaPipeTime      = 5 * time.Second // that a script waits for one read or write of a FIFO, a terminal or a device
 	LuaCommandTime   = time.Minute     // that a command of a script may run, or let it wait for one read or write
 )

@@ -7,7 +7,7 @@ import (
 )
 
 // Call calls the value with args and returns its results as Arg would.
-// A Lua error comes back as an *Error.
+// A Lua error comes back as an *Error, with a traceback for Report.
 func (r *Ref) Call(args ...any) ([]any, error) {
 	l := r.vm.now.l
 	if r.kind != lua.TypeFunction {
@@ -16,13 +16,22 @@ func (r *Ref) Call(args ...any) ([]any, error) {
 	if !l.CheckStack(len(args) + lua.MinStack) {
 		return nil, errors.New("stack overflow")
 	}
+	before := l.Top()
+	defer func() { l.SetTop(before) }()
+	var raised string
+	l.PushGoFunction(func(l *lua.State) int { // sees the stack before it unwinds
+		raised = tracebackOf(l, 1)
+		return 1
+	})
 	top := l.Top()
-	defer func() { l.SetTop(top) }()
 	r.push(l)
 	for _, a := range args {
 		r.vm.push(l, a)
 	}
-	if err := r.vm.protectedCall(l, len(args), lua.MultipleReturns, 0); err != nil {
+	if err := r.vm.protectedCall(l, len(args), lua.MultipleReturns, top); err != nil {
+		if e := new(Error); errors.As(err, &e) && e.traceback == "" {
+			e.traceback = raised
+		}
 		return nil, err
 	}
 	var results []any

@@ -15,6 +15,8 @@ import (
 type Error struct {
 	Message string
 	value   any // the error value when it is no string
+
+	traceback string // of the place where it was raised; "" where nobody asked for it
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -116,10 +118,23 @@ func innermost(l *lua.State) (d lua.Debug, ok bool) {
 		if !ok {
 			return lua.Debug{}, false
 		}
-		if d, _ = lua.Info(l, "Sl", f); d.CurrentLine > 0 {
+		if d = frameInfo(l, "Sl", f); d.CurrentLine > 0 {
 			return d, true
 		}
 	}
+}
+
+// frameInfo is lua.Info also where a function is at its very first instruction, as in
+// the count hook, where the machine looks for the line of the one before.
+func frameInfo(l *lua.State, what string, f lua.Frame) (d lua.Debug) {
+	defer func() {
+		if recover() != nil {
+			d, _ = lua.Info(l, "S", f)
+			d.CurrentLine = d.LineDefined
+		}
+	}()
+	d, _ = lua.Info(l, what, f)
+	return d
 }
 
 // readError is an error about reading a file.
@@ -128,13 +143,68 @@ func readError(path string, err error) *FileError {
 }
 
 // An Interrupt ends an evaluation. pcall does not catch it.
-type Interrupt struct{ Reason error }
+type Interrupt struct {
+	Reason error
+	Where  string // "file:line: " of the code that ran; "" where that is not known
+
+	traceback string // of that place
+}
 
 // Error tells why the evaluation ended.
 func (i *Interrupt) Error() string { return i.Reason.Error() }
 
 // Unwrap returns the reason.
 func (i *Interrupt) Unwrap() error { return i.Reason }
+
+// Report is err for the log: with the place in front, where its text does not begin with
+// one, and with the traceback, on lines of its own, of an error in a function that was
+// called by Ref.Call.
+func Report(err error) string {
+	var (
+		i *Interrupt
+		e *Error
+	)
+	switch {
+	case errors.As(err, &i):
+		return i.Where + err.Error() + i.traceback
+	case errors.As(err, &e):
+		return err.Error() + e.traceback
+	}
+	return err.Error()
+}
+
+// tracebackOf is where the code of a stack stands, as lines to put behind a message.
+// It only looks at the stack, so that the machine's count hook may call it.
+func tracebackOf(l *lua.State, level int) string {
+	const most = 20
+	var b strings.Builder
+	b.WriteString("\nstack traceback:")
+	for n := 0; ; level++ {
+		f, ok := lua.Stack(l, level)
+		if !ok {
+			return b.String()
+		}
+		d := frameInfo(l, "Sln", f)
+		if n++; n > most {
+			b.WriteString("\n\t...")
+			return b.String()
+		}
+		b.WriteString("\n\t" + d.ShortSource + ":")
+		if d.CurrentLine > 0 {
+			fmt.Fprintf(&b, "%d:", d.CurrentLine)
+		}
+		switch {
+		case d.Name != "":
+			fmt.Fprintf(&b, " in function '%s'", d.Name)
+		case d.What == "main":
+			b.WriteString(" in main chunk")
+		case d.What == "Go" || d.What == "C":
+			b.WriteString(" ?")
+		default:
+			fmt.Fprintf(&b, " in function <%s:%d>", d.ShortSource, d.LineDefined)
+		}
+	}
+}
 
 // errExit ends the evaluation that called os.exit.
 var errExit = errors.New("the process ends")

@@ -3,7 +3,10 @@ package script
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
+
+	"kresd/internal/limits"
 )
 
 // Do runs fn on the owner goroutine and returns its error. Lua errors and
@@ -17,12 +20,19 @@ func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
 }
 
 // Hook is Do for what a request waits for: it comes before other jobs, and is
-// served while a Call waits, which may be for that very request.
+// served while a Call waits, which may be for that very request. From when it begins it
+// may take limits.LuaHookTime, be it that it runs or waits: so one that does not end
+// costs nobody but its own request more than that.
 func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
 	return vm.submit(ctx, vm.hooks, func() error {
-		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
+		ctx, end := context.WithTimeoutCause(ctx, limits.LuaHookTime, errHookTime)
+		defer end()
+		return vm.enter(setup{ctx: ctx, kind: Hooked}, fn)
 	})
 }
+
+// errHookTime ends what a request has waited for too long.
+var errHookTime = fmt.Errorf("ended: it took longer than %v", limits.LuaHookTime)
 
 // Post queues fn for the owner goroutine and returns at once; it may be called
 // on the owner goroutine. Lua code that fn runs is interrupted after

@@ -128,7 +128,7 @@ func osExit(c *Call) error {
 		return Usage("there is no process to end here")
 	}
 	c.vm.opts.Exit(status & 0xff)
-	return &Interrupt{errExit}
+	return &Interrupt{Reason: errExit}
 }
 
 // done returns true, or what prevented a change of the named file.

@@ -20,9 +20,10 @@ const hookInterval = 1000
 // watch is the machine's count hook.
 func (vm *VM) watch(*lua.State, lua.Debug) {
 	if err := vm.overdue(); err != nil {
+		l := vm.now.l
 		// Not a Lua error: those run message handlers, in which no hook
 		// fires, and can be caught.
-		panic(&Interrupt{err})
+		panic(&Interrupt{Reason: err, Where: filePosition(l), traceback: tracebackOf(l, 0)})
 	}
 }
 

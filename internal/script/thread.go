@@ -195,7 +195,7 @@ func (t *thread) body() {
 		t.fail()
 	}
 	if !t.vm.move(l, t.resumer.l, t.moved) {
-		t.moved, t.err = 0, &Interrupt{errors.New("too many results of a coroutine")}
+		t.moved, t.err = 0, &Interrupt{Reason: errors.New("too many results of a coroutine")}
 	}
 	t.end()
 }
@@ -230,7 +230,7 @@ func (vm *VM) yield(n int) (args int, err error) {
 	t.status = suspended
 	t.run, t.within, t.outside = nil, nil, nil
 	if !t.suspend(struct{}{}) {
-		panic(&Interrupt{errAbandoned})
+		panic(&Interrupt{Reason: errAbandoned})
 	}
 	return t.moved, nil
 }

@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kresd/internal/limits"
@@ -22,26 +23,36 @@ import (
 // It fails when the evaluation is given up; pass that error on.
 func (c *Call) Wait(done <-chan struct{}) error {
 	if c.vm.depth() >= maxNesting {
-		return c.vm.countingNoTime(func() error { return c.vm.await(c.Context(), done) })
+		return c.placed(c.vm.countingNoTime(func() error { return c.vm.await(c.Context(), done) }))
 	}
-	return c.vm.leave(c.Context(), done, true)
+	return c.placed(c.vm.leave(c.Context(), done, true))
+}
+
+// placed is the end of a wait, with the place that waited where it was interrupted.
+func (c *Call) placed(err error) error {
+	if i := new(Interrupt); errors.As(err, &i) {
+		i.Where, i.traceback = c.Position(), tracebackOf(c.l, 0)
+	}
+	return err
 }
 
 // StepAside is Wait for a command that may take long: while it waits, the machine
 // serves everything, further commands, timers and callbacks included, so what the
 // command saw before may have changed. Only what people typed or mapped steps
-// aside; a configuration file or a callback, which nothing may overtake, waits.
+// aside, and what one request waits for; a configuration file or a callback, which
+// nothing may overtake, waits.
 func (c *Call) StepAside(done <-chan struct{}) error {
 	if !c.vm.mayStepAside() {
 		return c.Wait(done)
 	}
-	return c.vm.leave(c.Context(), done, false)
+	return c.placed(c.vm.leave(c.Context(), done, false))
 }
 
-// mayStepAside tells whether all that waits for the running code is commands.
+// mayStepAside tells whether all that waits for the running code is commands and
+// requests.
 func (vm *VM) mayStepAside() bool {
 	for r := vm.now.run; r != nil; r = r.outer {
-		if r.kind != Console && r.kind != Mapped {
+		if r.kind != Console && r.kind != Mapped && r.kind != Hooked {
 			return false
 		}
 	}
@@ -96,9 +107,9 @@ func (vm *VM) await(ctx context.Context, done <-chan struct{}) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return &Interrupt{endOf(ctx)}
+		return &Interrupt{Reason: endOf(ctx)}
 	case <-vm.closed:
-		return &Interrupt{ErrClosed}
+		return &Interrupt{Reason: ErrClosed}
 	}
 }
 

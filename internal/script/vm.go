@@ -195,4 +195,5 @@ const (
 	Console              // a command
 	Mapped               // an expression relayed by map()
 	Event                // a timer or another callback
+	Hooked               // a function that a request waits for
 )
