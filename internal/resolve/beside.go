@@ -129,6 +129,7 @@ func (s *solver) beside(q *Query, question Question) *Request {
 		Partition: r.Partition, inForce: r.inForce, began: r.began, work: r.work, layers: r.layers, ByName: true,
 	}
 	own.Plan.counters, own.Plan.work = r.Plan.counters, r.work
+	own.inherit(r)
 	own.root = &Query{Question: question, Parent: still(q), Options: own.Options, Partition: r.Partition.Data, Depth: q.Depth + 1}
 	own.root.run.beneath = !slices.Contains(q.run.ns.glued, question.Name)
 	return own

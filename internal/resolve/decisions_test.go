@@ -289,7 +289,7 @@ func TestWhatAChainComesTo(t *testing.T) {
 // What ends the whole request, and what only one query of it.
 func TestFatalFailures(t *testing.T) {
 	for err, want := range map[error]bool{
-		ErrBudget: true, ErrDeadline: true, ErrPatience: true, context.Canceled: true, &zoneError{err: ErrDeadline, text: "x"}: true,
+		ErrScript: true, ErrBudget: true, ErrDeadline: true, ErrPatience: true, context.Canceled: true, &zoneError{err: ErrDeadline, text: "x"}: true,
 		ErrNoServer: false, ErrLame: false, ErrProof: false, ErrCycle: false, ErrBusy: false, ErrLocal: false,
 	} {
 		if got := fatal(err); got != want {

@@ -41,6 +41,9 @@ var (
 	// servers.
 	ErrPatience = errors.New("the client has waited long enough")
 
+	// ErrScript: a function of a script's has failed, which ends its request.
+	ErrScript = errors.New("a function of a script failed")
+
 	errYield  = errors.New("a layer waits for nothing")
 	errJoined = errors.New("the joined request did not end")
 )
@@ -145,6 +148,8 @@ func reason(err error) (code ede.Code, text string) {
 		return ede.NetworkError, "no server" + of(err) + " can be reached"
 	case errors.Is(err, ErrBusy):
 		return ede.Other, "too many questions wait for the servers" + of(err)
+	case errors.Is(err, ErrScript):
+		return ede.Other, "a function of a script failed"
 	case errors.Is(err, ErrLocal):
 		return ede.NetworkError, "the resolver has no socket left"
 	case errors.Is(err, ErrNotReady):
@@ -180,7 +185,7 @@ func Explain(err error) (code ede.Code, text string) {
 // fatal tells whether a failure ends the whole request and not only the query
 // that met it.
 func fatal(err error) bool {
-	return errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || errors.Is(err, ErrPatience) || errors.Is(err, context.Canceled)
+	return errors.Is(err, ErrScript) || errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || errors.Is(err, ErrPatience) || errors.Is(err, context.Canceled)
 }
 
 // Fail makes a result of a failure. An extended error that a script has given for

@@ -147,13 +147,21 @@ type Result struct {
 }
 
 // take makes the result of what the request's query came to. What a module put
-// into the Result for the client's eyes (an extended error) stays.
+// into the Result for the client's eyes (an extended error, further records) stays.
 func (res *Result) take(o *Outcome) {
 	res.Rcode = o.Rcode
-	res.Answer, res.Authority = once(o.Answer), once(o.Authority)
+	res.Answer, res.Authority = once(behind(o.Answer, res.Answer)), once(behind(o.Authority, res.Authority))
 	res.Rank = o.Rank()
 	res.Cached = o.Cached
 	res.NoCache = res.NoCache || o.Own
+}
+
+// behind is sets and more. Neither is changed.
+func behind(sets, more []Set) []Set {
+	if len(more) == 0 {
+		return sets
+	}
+	return append(sets[:len(sets):len(sets)], more...)
 }
 
 // once leaves out sets that are there already: a chain can pass the same DNAME

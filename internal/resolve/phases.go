@@ -85,8 +85,24 @@ func (s *solver) owned(q *Query) bool {
 	return true
 }
 
+// reset tells the layers that a query is about to be worked on.
+func (s *solver) reset(q *Query) error {
+	q.run.begun = true
+	for _, l := range s.layers {
+		if l.Reset != nil && l.Reset(s.r, q) == Fail {
+			return s.r.failedIn(l)
+		}
+	}
+	return nil
+}
+
 // produce asks the layers for an answer without the network.
 func (s *solver) produce(q *Query) error {
+	if !q.run.begun {
+		if err := s.reset(q); err != nil {
+			return err
+		}
+	}
 	if q.run.hook == 0 && s.owned(q) {
 		return nil
 	}
@@ -164,8 +180,11 @@ func (s *solver) consume(q *Query) error {
 			return s.decide(q)
 		}
 		if q.Outcome.Kind == Lame {
-			break
+			q.run.hook = len(s.layers)
 		}
+	}
+	if s.r.Plan.Current() != q { // a layer has pushed a question
+		return nil
 	}
 	return s.decide(q)
 }
@@ -194,7 +213,9 @@ func (s *solver) decide(q *Query) error {
 		return s.useless(q)
 	}
 	q.Outcome = Outcome{}
-	q.enter(phaseAsk)
+	if q.enter(phaseAsk); q.run.msg == nil && !q.HoldsBack() { // what a layer vouched for another does not want
+		q.enter(phaseCut)
+	}
 	return nil
 }
 

@@ -76,6 +76,14 @@ func (q *Query) Denied() Question {
 	return q.Question
 }
 
+// IsTarget tells whether the query is for the target of an alias, so that its outcome is
+// that of its parent.
+func (q *Query) IsTarget() bool { return q.Parent != nil && q.Parent.run.alias == q }
+
+// Replace puts another message in place of the one that the layers behind a Consume hook
+// will see.
+func (q *Query) Replace(msg *wire.Msg) { q.run.msg = msg }
+
 // Forwards tells whether the query's servers were chosen by the operator, so
 // that what they say is final: nothing is iterated from there.
 func (q *Query) Forwards() bool {
@@ -222,6 +230,7 @@ const (
 // progress is where the driver is with one query.
 type progress struct {
 	phase phase
+	begun bool      // the Reset hooks were called
 	hook  int       // the layer whose hook is called next in this phase
 	msg   *wire.Msg // what phaseConsume looks at; nil for a produced outcome
 	// sends counts what was sent for the query, whatever the zone cut.

@@ -81,6 +81,7 @@ type Request struct {
 
 	ctx     context.Context
 	failure error // why the last hook failed; see Fail
+	settled bool  // the Result is what a hook made of it; see Settle
 	root    *Query
 	work    *work
 }
@@ -130,6 +131,51 @@ func (r *Request) Push(q *Query, question Question, options Options) (*Query, er
 
 // Hit counts a limit that a layer has met.
 func (r *Request) Hit(id limits.ID) { r.Plan.counters.Hit(id) }
+
+// An Heir is among the Vars of a request, and has an heir among those of each look-up
+// beside it, which is a request on a goroutine of its own.
+type Heir interface {
+	// Heir makes it. of is the look-up.
+	Heir(of *Request) any
+}
+
+// inherit gives the Vars of a look-up what it inherits.
+func (r *Request) inherit(from *Request) {
+	for key, v := range from.Vars {
+		if h, ok := v.(Heir); ok {
+			if r.Vars == nil {
+				r.Vars = map[any]any{}
+			}
+			r.Vars[key] = h.Heir(r)
+		}
+	}
+}
+
+// Coming is what the client will be told if the request ends with the outcome of q as
+// it is. ok is false where it does not: q is a sub-query, or has no final outcome.
+func (r *Request) Coming(q *Query) (res Result, ok bool) {
+	switch q.Outcome.Kind {
+	case Positive, NoData, NXDomain:
+	default:
+		return res, false
+	}
+	o := q.Outcome
+	for ; q.Parent != nil; q = q.Parent {
+		if !q.IsTarget() {
+			return res, false
+		}
+		before := q.Parent.Outcome.Answer
+		o.Answer = append(before[:len(before):len(before)], o.Answer...)
+	}
+	res = r.Result
+	res.take(&o)
+	return res, true
+}
+
+// Settle makes the Result, as a hook has written it, the answer to the request, whatever
+// its queries come to. Who shares the resolution of the request would get it, too: it is
+// for those that are Alone.
+func (r *Request) Settle() { r.settled = true }
 
 // pushAddress makes the address of a name server a sub-query of q.
 func (r *Request) pushAddress(q *Query, question Question, options Options) (*Query, error) {
@@ -187,15 +233,27 @@ func (q *Query) Refuse(why *Failure, below dnsname.Name) State {
 	return Consume
 }
 
+// AskServers says, in a Consume hook, that the answer at hand counts for nothing and
+// that servers are to be asked.
+func (q *Query) AskServers() State {
+	q.Outcome = Outcome{}
+	return Produce
+}
+
 // A Layer is a set of hooks into a resolution. Any hook may be nil: not
 // interested. A hook never blocks; to learn more it pushes a query on the plan
-// and returns Yield. Hooks of one request are called by one goroutine; hooks of
+// and returns Yield. What it pushes without that is solved, too, before the request
+// ends, and the layers behind do not wait for it. Hooks of one request are called by one goroutine; hooks of
 // different requests run at the same time.
 type Layer struct {
 	Name string
 	// Begin is called once when a request is accepted. Done: the request's Result
 	// is set and nothing needs to be resolved.
 	Begin func(*Request) State
+	// Decided is called instead of Begin where a layer before this one has answered the
+	// request (Done) or failed it (Fail), and may decide otherwise about its Result: Done
+	// and Fail count, any other state leaves it as it is.
+	Decided func(*Request, State) State
 	// Accept is called once when no Begin hook of any layer has answered the request:
 	// its Options, its Cut and its Partition are final, and it will be resolved.
 	Accept func(*Request)
@@ -208,6 +266,9 @@ type Layer struct {
 	// the aliases' targets and the resolver's own questions (sub), too. It changes
 	// nothing.
 	Own func(r *Request, q Question, sub bool) (o Outcome, ok bool)
+	// Reset is called once for each query, before anything is done about it: for the
+	// request's own question and for each that it leads to. Fail ends the query.
+	Reset func(*Request, *Query) State
 	// Produce may answer a query without the network by setting its Outcome and
 	// returning Done; any other state lets the next layer try.
 	Produce func(*Request, *Query) State

@@ -65,21 +65,30 @@ func begin(layers []*Layer, r *Request) bool {
 		r.take(r.ruled(r.Question))
 		return false
 	}
+	decided := State(0)
 	for _, l := range layers {
-		if l.Begin == nil {
+		now := beginIn(l, r, decided)
+		if now != Done && now != Fail || now == decided && r.failure == nil {
 			continue
 		}
-		switch l.Begin(r) {
-		case Done:
-			r.tellDecided(l)
-			return true
-		case Fail:
+		if decided = now; now == Fail {
 			r.Result.Fail(r.failedIn(l))
-			r.tellDecided(l)
-			return true
 		}
+		r.tellDecided(l)
 	}
-	return false
+	return decided != 0
+}
+
+// beginIn is what a layer says to the request, about which those before it have decided
+// or have not (0).
+func beginIn(l *Layer, r *Request, decided State) State {
+	switch {
+	case decided != 0 && l.Decided != nil:
+		return l.Decided(r, decided)
+	case decided == 0 && l.Begin != nil:
+		return l.Begin(r)
+	}
+	return 0
 }
 
 // accept tells the layers that what the Begin hooks decided is final.
@@ -108,7 +117,9 @@ func (d *Driver) resolve(layers []*Layer, r *Request) {
 		r.Result.Took = r.took()
 		return
 	}
-	r.Result.take(&r.root.Outcome)
+	if !r.settled {
+		r.Result.take(&r.root.Outcome)
+	}
 }
 
 // contain runs fn and answers SERVFAIL when it panics, so that a bug costs one

@@ -1,0 +1,69 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// hooked calls a function of a script as a request does.
+func hooked(vm *VM, text string) error {
+	return vm.Hook(context.Background(), func(c *Call) error {
+		c.l.Global(text)
+		fn := refTo(vm, c.l, -1)
+		c.l.Pop(1)
+		_, err := fn.Call()
+		return err
+	})
+}
+
+// A request's function that does not end is ended, be it that it runs or waits, and the
+// log can say where it stood. The time that it waits for others does not count.
+func TestFunctionsOfRequestsEnd(t *testing.T) {
+	vm, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Close()
+	wait := make(chan struct{})
+	if err := vm.Do(context.Background(), func(c *Call) error {
+		vm.Register(Func{Name: "pause", Fn: func(c *Call) error { return c.StepAside(wait) }})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const text = "function loop()\n  local n = 0 while true do n = n + 1 end\nend\nfunction rest()\n  pause()\nend\nfunction quick() end\nfunction wrong()\n  local t = nil\n  return t.x\nend\n"
+	if err := vm.RunText(context.Background(), "layers.lua", text); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ fn, says string }{
+		{"loop", "layers.lua:2: ended: it took longer than 2s\nstack traceback:\n\tlayers.lua:2: in function"},
+		{"rest", "layers.lua:5: ended: it took longer than 2s\nstack traceback:\n"},
+		{"wrong", "layers.lua:10: attempt to index"},
+	} {
+		ended := make(chan error, 1)
+		began := time.Now()
+		go func() { ended <- hooked(vm, c.fn) }()
+		time.Sleep(10 * time.Millisecond)
+		if err := hooked(vm, "quick"); err != nil {
+			t.Errorf("behind %s: %v", c.fn, err)
+		}
+		if c.fn == "rest" && time.Since(began) >= limits.LuaHookTime {
+			t.Errorf("others waited for %s", c.fn)
+		}
+		err := <-ended
+		if err == nil || !strings.HasPrefix(Report(err), c.says) || !strings.Contains(Report(err), "stack traceback:\n") {
+			t.Errorf("%s: got %q", c.fn, err)
+			if err != nil {
+				t.Errorf("%s", Report(err))
+			}
+		}
+	}
+	if got := Report(errors.New("plain")); got != "plain" {
+		t.Errorf("got %q", got)
+	}
+}
