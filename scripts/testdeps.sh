@@ -18,6 +18,20 @@ need unshare util-linux
 need pstree psmisc
 need luajit luajit
 need lua5.1 lua5.1
+# What is no command: a file of the package.
+needfile() { [ -e "$1" ] || want="$want $2"; }
+lua=/usr/share/lua/5.1
+needfile $lua/pl/init.lua lua-penlight
+needfile $lua/inspect.lua lua-inspect
+needfile $lua/argparse.lua lua-argparse
+needfile $lua/dkjson.lua lua-dkjson
+needfile $lua/basexx.lua lua-basexx
+needfile $lua/binaryheap.lua lua-binaryheap
+needfile $lua/markdown.lua lua-markdown
+needfile $lua/say lua-say
+needfile $lua/socket.lua lua-socket
+needfile $lua/cjson lua-cjson
+needfile /usr/share/doc/lua-filesystem lua-filesystem
 need python3 python3
 # The runner of the scenarios wants all of these of one Python.
 modules='dns jinja2 yaml cryptography'

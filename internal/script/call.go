@@ -300,7 +300,7 @@ func (c *Call) prefix() string {
 	if c.ofObject() {
 		return filePosition(c.l) + errorWord
 	}
-	return position(c.l)
+	return callerPosition(c.l)
 }
 
 // Position is "file:line: " of the code that calls, or "" on the console.

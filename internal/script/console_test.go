@@ -60,7 +60,7 @@ func TestConsoleErrors(t *testing.T) {
 		[2]string{"nothing.field", "ERROR [string \"nothing.field\"]:1: attempt to index …"},
 		[2]string{"1 + {}", "ERROR [string \"1 + {}\"]:1: attempt to perform arithmetic …"},
 		[2]string{"panic('bad %d', 7)", "ERROR [string \"panic('bad %d', 7)\"]:1: error: bad 7"},
-		[2]string{"string.rep()", "ERROR [string \"string.rep()\"]:1: wrong number of arguments to 'string.rep'; usage: string.rep(text, n[, separator])"},
+		[2]string{"string.rep()", "ERROR [string \"string.rep()\"]:1: bad argument #1 to 'string.rep' (string expected, got no value); usage: string.rep(text, n[, separator])"},
 		[2]string{"('x'):rep({})", "ERROR [string \"('x'):rep({})\"]:1: bad argument #2 to 'string.rep' (number expected, got table)…"},
 		[2]string{"require 'ffi'", "ERROR …"},
 		[2]string{"1", "1\n"},

@@ -38,11 +38,11 @@
 //     (tables that tell of keys they lack), guard.go (the table of globals).
 //   - Console and files: print.go, help.go, json.go, input.go (lines that
 //     belong together), locals.go (commands that share them), complete.go (what a name may become), eval.go (commands), file.go.
-//   - The language: lib_base.go, lib_env.go, lib_format.go, lib_string.go,
+//   - The language: lib_base.go, lib_garbage.go, lib_env.go, lib_format.go, lib_string.go,
 //     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
 //     (commands of the shell), stream.go and stream_read.go (open files), lib_io.go,
-//     lib_os.go, lib_coroutine.go, lib_debug.go, lib_load.go, lib_package.go,
-//     library.go (what require gives without a file).
+//     lib_os.go, lib_coroutine.go, lib_debug.go, lib_load.go, lib_module.go,
+//     lib_package.go, library.go (what require gives without a file).
 //   - The whole: globals.go (what this package adds), libraries.go, selftest.go and
 //     new.go.
 //

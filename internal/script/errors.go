@@ -97,7 +97,14 @@ func commandName(text string) string {
 
 // position is "name:line: " of the innermost Lua code, or "".
 func position(l *lua.State) string {
-	d, ok := innermost(l)
+	return located(innermost(l))
+}
+
+// callerPosition is position of what called the function that runs, or "" when that
+// is not Lua code.
+func callerPosition(l *lua.State) string { return located(caller(l)) }
+
+func located(d lua.Debug, ok bool) string {
 	if !ok {
 		return ""
 	}
@@ -110,6 +117,17 @@ func filePosition(l *lua.State) string {
 		return position(l)
 	}
 	return ""
+}
+
+// caller is the code that called the function which runs; there is none when that is
+// not written in Lua, such as pcall.
+func caller(l *lua.State) (d lua.Debug, ok bool) {
+	f, ok := lua.Stack(l, 1)
+	if !ok {
+		return lua.Debug{}, false
+	}
+	d, _ = lua.Info(l, "Sl", f)
+	return d, d.CurrentLine > 0
 }
 
 func innermost(l *lua.State) (d lua.Debug, ok bool) {

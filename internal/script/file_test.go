@@ -33,7 +33,7 @@ func TestErrorsInFilesHavePositionAndLine(t *testing.T) {
 		{"\ngoto out\nx = 5\n", "config:2: no visible label 'out' for goto"},
 		{"#!/usr/bin/kresd\nerror('x')", "config:2: x"},
 		{"\xef\xbb\xbferror('x')", "config:1: x"},
-		{"\n\nos.time({})", "config:3: field 'year' missing in date table"},
+		{"\n\nos.time({})", "config:3: field 'day' missing in date table"},
 	} {
 		err := vm.RunText(context.Background(), "config", c.text)
 		var e *FileError

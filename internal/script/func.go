@@ -59,6 +59,7 @@ func (vm *VM) extend(l *lua.State, library string, funcs []Func) {
 		l.Remove(-2)
 	}
 	for _, f := range funcs {
+		f.Min, f.Max = 0, -1 // as in Lua, what is missing is seen where it is used, and what is too much is dropped
 		short := f.Name
 		if library != "_G" {
 			f.Name = library + "." + short

@@ -21,6 +21,7 @@ func (vm *VM) addGlobals() {
 	for _, u := range units {
 		vm.SetGlobal(u.name, u.value)
 	}
+	vm.SetGlobal("_VERSION", "Lua 5.1")
 	vm.RegisterObject(vm.environment())
 }
 

@@ -2,6 +2,7 @@ package script
 
 import (
 	"errors"
+	"strings"
 
 	lua "github.com/Shopify/go-lua"
 )
@@ -13,6 +14,8 @@ var baseFuncs = []Func{
 	{Name: "xpcall", Args: "function, handler, ...", Min: 2, Fn: baseXpcall},
 	{Name: "select", Args: "n, ...", Min: 1, Fn: baseSelect},
 	{Name: "tostring", Args: "value", Min: 1, Fn: baseTostring},
+	{Name: "tonumber", Args: "value[, base]", Min: 1, Fn: baseTonumber},
+	{Name: "newproxy", Args: "[true or proxy]", Max: 1, Fn: baseNewproxy},
 	{Name: "unpack", Args: "list[, from[, to]]", Min: 1, Max: 3, Fn: baseUnpack},
 }
 
@@ -23,6 +26,7 @@ func (c *Call) multi(i int) error {
 }
 
 func baseAssert(c *Call) error {
+	c.need(1)
 	if c.l.ToBoolean(1) {
 		return c.multi(1)
 	}
@@ -38,9 +42,13 @@ func baseAssert(c *Call) error {
 }
 
 // basePcall catches Lua errors, but not the end of the evaluation.
-func basePcall(c *Call) error { return protected(c, c.NArgs()-1, 0) }
+func basePcall(c *Call) error {
+	c.need(1)
+	return protected(c, c.NArgs()-1, 0)
+}
 
 func baseXpcall(c *Call) error {
+	c.need(2)
 	l := c.l
 	l.PushValue(1) // handler first, then the function and its arguments
 	l.PushValue(2)
@@ -68,6 +76,7 @@ func protected(c *Call, args, handler int) error {
 }
 
 func baseSelect(c *Call) error {
+	c.need(1)
 	rest := c.NArgs() - 1
 	if text, ok := c.l.ToValue(1).(string); ok && text == "#" {
 		return c.Return(rest)
@@ -83,6 +92,7 @@ func baseSelect(c *Call) error {
 }
 
 func baseTostring(c *Call) error {
+	c.need(1)
 	if n, ok := c.l.ToValue(1).(float64); ok {
 		return c.Return(formatNumber(n))
 	}
@@ -90,13 +100,85 @@ func baseTostring(c *Call) error {
 	return c.multi(c.l.Top())
 }
 
+// need raises the error for an argument that was left out.
+func (c *Call) need(i int) {
+	if c.NArgs() < i {
+		c.ArgError(i, "value expected")
+	}
+}
+
+func (c *Call) needFunction(i int) {
+	if c.NArgs() < i || c.l.TypeOf(i) != lua.TypeFunction {
+		c.TypeError(i, "function")
+	}
+}
+
+func (c *Call) needTable(i int) {
+	if c.NArgs() < i || c.l.TypeOf(i) != lua.TypeTable {
+		c.TypeError(i, "table")
+	}
+}
+
+// baseTonumber reads text as Lua reads a number; in a base of its own digits only.
+func baseTonumber(c *Call) error {
+	c.need(1)
+	base := 10
+	if !c.IsNil(2) {
+		if base = int(c.Number(2)); base < 2 || base > 36 {
+			c.ArgError(2, "base out of range")
+		}
+	}
+	if base == 10 {
+		if n, ok := c.l.ToNumber(1); ok {
+			return c.Return(n)
+		}
+		return c.Return(nil)
+	}
+	digits := strings.ToLower(strings.Trim(c.String(1), " \t\n\v\f\r"))
+	digits, negative := strings.CutPrefix(digits, "-")
+	n, sign := 0.0, 1.0
+	if negative {
+		sign = -1
+	}
+	for _, d := range []byte(digits) {
+		at := strings.IndexByte("0123456789abcdefghijklmnopqrstuvwxyz"[:base], d)
+		if at < 0 {
+			return c.Return(nil)
+		}
+		n = n*float64(base) + float64(at)
+	}
+	if digits == "" {
+		return c.Return(nil)
+	}
+	return c.Return(sign * n)
+}
+
+// A proxy is a userdata of a script's own: nothing but what has a metatable.
+type proxy struct{ _ byte }
+
+func baseNewproxy(c *Call) error {
+	l := c.l
+	switch _, isProxy := l.ToUserData(1).(*proxy); {
+	case isProxy && c.NArgs() > 0:
+		l.PushUserData(&proxy{})
+		l.MetaTable(1)
+		l.SetMetaTable(-2)
+	case c.IsNil(1) || !l.ToBoolean(1):
+		l.PushUserData(&proxy{})
+	case c.Type(1) == "boolean":
+		l.PushUserData(&proxy{})
+		l.NewTable()
+		l.SetMetaTable(-2)
+	default:
+		c.TypeError(1, "boolean or proxy")
+	}
+	return c.multi(l.Top())
+}
+
 func baseUnpack(c *Call) error {
 	const most = 8000 // as many as Lua 5.1 has room for
-	l := c.l
-	if l.TypeOf(1) != lua.TypeTable {
-		c.TypeError(1, "table")
-	}
-	from := 1
+	c.needTable(1)
+	l, from := c.l, 1
 	if !c.IsNil(2) {
 		from = int(c.Number(2))
 	}

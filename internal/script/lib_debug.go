@@ -9,47 +9,133 @@ import (
 )
 
 var debugFuncs = []Func{
-	{Name: "getinfo", Args: "[coroutine,] level or function", Min: 1, Max: 3, Fn: debugGetinfo},
+	{Name: "getinfo", Args: "[coroutine,] level or function[, what]", Min: 1, Max: 3, Fn: debugGetinfo},
+	{Name: "getlocal", Args: "[coroutine,] level, number", Min: 2, Max: 3, Fn: debugGetlocal},
+	{Name: "setlocal", Args: "[coroutine,] level, number, value", Min: 3, Max: 4, Fn: debugSetlocal},
+	// The machine's only hook is the one that ends evaluations. Packages set one
+	// against endless loops, which end here anyway.
+	{Name: "sethook", Args: "[hook, mask]", Max: 4, Fn: func(c *Call) error { return nil }},
+	{Name: "gethook", Max: 1, Fn: func(c *Call) error { return nil }},
+	{Name: "getfenv", Args: "function", Min: 1, Max: 1, Fn: baseGetfenv},
+	{Name: "setfenv", Args: "function, table", Min: 2, Max: 2, Fn: baseSetfenv},
 	{Name: "traceback", Args: "[coroutine,] [message[, level]]", Max: 3, Fn: debugTraceback},
 	{Name: "setmetatable", Args: "value, table or nil", Min: 2, Max: 2, Fn: debugSetmetatable},
 }
 
-// fixDebug removes what the machine cannot do.
-func (vm *VM) fixDebug(l *lua.State) {
-	l.Global("debug")
-	for _, name := range []string{"sethook", "gethook"} {
-		l.PushNil()
-		l.SetField(-2, name)
-	}
-	l.Pop(1)
-}
-
-// debugGetinfo tells where a level of the stack stands: source, short_src,
-// currentline, linedefined, what. Others of its fields are absent.
+// debugGetinfo tells about a function, or about what runs at a level of the stack: the
+// fields that the letters of the last argument stand for.
 func debugGetinfo(c *Call) error {
 	l, of := c.l, c.threadStack()
+	which := "Slnuf"
+	if !c.IsNil(2) {
+		which = c.String(2)
+	}
 	var d lua.Debug
 	if c.NArgs() > 0 && l.TypeOf(1) == lua.TypeFunction {
 		l.PushValue(1)
-		d, _ = lua.Info(l, ">S", nil)
-		d.CurrentLine = -1
+		d, _ = lua.Info(l, ">Slu", nil)
+		l.PushValue(1)
 	} else {
 		f, ok := lua.Stack(of, c.OptInt(1, 0, math.MaxInt32, 1))
-		if !ok {
+		if c.need(1); !ok {
 			return c.Return(nil)
 		}
-		d, _ = lua.Info(of, "Sl", f)
+		d, _ = lua.Info(of, "Slnuf", f)
+		if of != l {
+			c.vm.move(of, l, 1)
+		}
 	}
-	t := (&luavalue.Table{}).Add("source", d.Source).Add("short_src", d.ShortSource).
-		Add("currentline", d.CurrentLine).Add("linedefined", d.LineDefined).Add("what", d.What)
-	return c.Return(t)
+	return c.describe(d, which)
+}
+
+// describe returns what is known of the function on top of the stack.
+func (c *Call) describe(d lua.Debug, which string) error {
+	fields, fn := &luavalue.Table{}, c.l.Top()
+	for _, letter := range which {
+		switch letter {
+		case 'S':
+			what, source, short, last := d.What, d.Source, d.ShortSource, d.LastLineDefined
+			if what == "Go" {
+				what, source, short, last = "C", "=[C]", "[C]", -1
+			}
+			fields.Add("what", what).Add("source", source).Add("short_src", short).
+				Add("linedefined", d.LineDefined).Add("lastlinedefined", last)
+		case 'l':
+			fields.Add("currentline", d.CurrentLine)
+		case 'n':
+			if d.Name != "" {
+				fields.Add("name", d.Name)
+			}
+			fields.Add("namewhat", d.NameKind)
+		case 'u':
+			fields.Add("nups", ownUpvalues(c.l, d.UpValueCount)).Add("nparams", d.ParameterCount).Add("isvararg", d.IsVarArg)
+		case 'f':
+			fields.Add("func", refTo(c.vm, c.l, fn))
+		case 'L':
+			c.l.PushValue(fn)
+			lua.Info(c.l, ">L", nil)
+			fields.Add("activelines", refTo(c.vm, c.l, -1))
+		default:
+			c.ArgError(2, "invalid option")
+		}
+	}
+	return c.Return(fields)
+}
+
+// ownUpvalues is the number of upvalues of the function on top of the stack as Lua 5.1
+// counts them, where the table of globals is none.
+func ownUpvalues(l *lua.State, all int) int {
+	if !l.IsGoFunction(-1) && environmentUpvalue(l) > 0 {
+		all--
+	}
+	return all
+}
+
+// locals is the machine, patched: Local gives or assigns the n-th local variable of a
+// frame of the stack of.
+type locals interface {
+	Local(of *lua.State, at lua.Frame, n int, assign bool) (name string, ok bool)
+}
+
+// debugGetlocal returns name and value of a local variable of a level of the stack.
+func debugGetlocal(c *Call) error {
+	of := c.threadStack()
+	name, ok := any(c.l).(locals).Local(of, c.frame(of), c.Int(2, math.MinInt32, math.MaxInt32), false)
+	if !ok {
+		return c.Return(nil)
+	}
+	c.l.PushString(name)
+	c.l.Insert(-2)
+	return c.multi(c.l.Top() - 1)
+}
+
+// debugSetlocal assigns to one.
+func debugSetlocal(c *Call) error {
+	of := c.threadStack()
+	frame, n := c.frame(of), c.Int(2, math.MinInt32, math.MaxInt32)
+	c.need(3)
+	c.l.SetTop(3)
+	name, ok := any(c.l).(locals).Local(of, frame, n, true)
+	if !ok {
+		return c.Return(nil)
+	}
+	return c.Return(name)
+}
+
+// frame is the level of the stack that argument 1 names.
+func (c *Call) frame(of *lua.State) lua.Frame {
+	frame, ok := lua.Stack(of, c.Int(1, 0, math.MaxInt32))
+	if !ok {
+		c.ArgError(1, "level out of range")
+	}
+	return frame
 }
 
 // debugSetmetatable sets the metatable of a value whatever the present one says.
 // That of a basic type is common to all threads.
 func debugSetmetatable(c *Call) error {
 	l := c.l
-	if !l.IsNil(2) && !l.IsTable(2) {
+	if c.need(1); c.NArgs() < 2 || !l.IsNil(2) && !l.IsTable(2) {
 		c.TypeError(2, "nil or table")
 	}
 	switch l.TypeOf(1) {
@@ -59,8 +145,7 @@ func debugSetmetatable(c *Call) error {
 	default:
 		c.vm.setBasicMetaTable(l.ToValue(1), l.ToValue(2))
 	}
-	l.SetTop(1)
-	return c.multi(1)
+	return c.Return(true)
 }
 
 // threadStack drops a coroutine in argument 1, and returns the stack to look at:

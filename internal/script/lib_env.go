@@ -13,6 +13,26 @@ var environmentFuncs = []Func{
 	{Name: "setfenv", Args: "function or level, table", Min: 2, Max: 2, Fn: baseSetfenv},
 }
 
+// setEnvironment makes the table at index env the environment of the function on top of
+// the stack.
+func (vm *VM) setEnvironment(l *lua.State, env int) error {
+	fn := l.Top()
+	if l.IsGoFunction(fn) {
+		return errors.New("'setfenv' cannot change the environment of this function")
+	}
+	if n := environmentUpvalue(l); n > 0 {
+		// A function of its own brings an upvalue that no other shares.
+		if err := vm.load(l, "return _ENV", "=setfenv"); err != nil {
+			return err
+		}
+		l.PushValue(env)
+		lua.SetUpValue(l, l.Top()-1, 1)
+		lua.UpValueJoin(l, fn, n, fn+1, 1)
+	}
+	l.SetTop(fn)
+	return nil
+}
+
 // pushFunction pushes the function that argument 1 names: itself, or the
 // level of the caller.
 func pushFunction(c *Call) {
@@ -44,6 +64,10 @@ func environmentUpvalue(l *lua.State) int {
 }
 
 func baseGetfenv(c *Call) error {
+	if n, isNumber := c.l.ToValue(1).(float64); isNumber && n == 0 {
+		c.l.PushGlobalTable()
+		return c.multi(c.l.Top())
+	}
 	pushFunction(c)
 	if n := environmentUpvalue(c.l); n > 0 {
 		lua.UpValue(c.l, c.l.Top(), n)
@@ -54,23 +78,10 @@ func baseGetfenv(c *Call) error {
 }
 
 func baseSetfenv(c *Call) error {
-	if c.l.TypeOf(2) != lua.TypeTable {
-		c.TypeError(2, "table")
-	}
+	c.needTable(2)
 	pushFunction(c)
-	l, fn := c.l, c.l.Top()
-	if l.IsGoFunction(fn) {
-		return errors.New("'setfenv' cannot change the environment of this function")
+	if err := c.vm.setEnvironment(c.l, 2); err != nil {
+		return err
 	}
-	if n := environmentUpvalue(l); n > 0 {
-		// A function of its own brings an upvalue that no other shares.
-		if err := c.vm.load(l, "return _ENV", "=setfenv"); err != nil {
-			return err
-		}
-		l.PushValue(2)
-		lua.SetUpValue(l, l.Top()-1, 1)
-		lua.UpValueJoin(l, fn, n, fn+1, 1)
-	}
-	l.SetTop(fn)
-	return c.multi(fn)
+	return c.multi(c.l.Top())
 }

@@ -64,11 +64,11 @@ func formatOne(c *Call, arg int, spec string, conversion byte) string {
 	}
 	switch conversion {
 	case 'd', 'i':
-		return fmt.Sprintf(spec+"d", int64(integral(c, arg)))
+		return fmt.Sprintf(spec+"d", signed(integral(c, arg)))
 	case 'u', 'o', 'x', 'X':
 		return formatUnsigned(spec, conversion, integral(c, arg))
 	case 'c':
-		return pad(spec, string([]byte{byte(int64(integral(c, arg)))}))
+		return pad(spec, string([]byte{byte(signed(integral(c, arg)))}))
 	case 'e', 'E', 'f', 'g', 'G':
 		return formatFloat(spec, conversion, c.Number(arg))
 	case 'q':
@@ -80,13 +80,22 @@ func formatOne(c *Call, arg int, spec string, conversion byte) string {
 	return ""
 }
 
-// integral takes a number argument without its fraction.
+// integral takes a number argument without its fraction. What no integer can hold is
+// the smallest one, as on the processors that most run on.
 func integral(c *Call, arg int) float64 {
 	n := math.Trunc(c.Number(arg))
-	if !(math.Abs(n) < 1<<64) {
-		c.ArgError(arg, "number has no integer representation")
+	if !(math.Abs(n) < 1<<63) && !(n > 0 && n < 1<<64) {
+		return math.MinInt64
 	}
 	return n
+}
+
+// signed is n as an integer, the smallest one when it has no room.
+func signed(n float64) int64 {
+	if n >= 1<<63 {
+		return math.MinInt64
+	}
+	return int64(n)
 }
 
 func formatUnsigned(spec string, conversion byte, n float64) string {
@@ -94,8 +103,11 @@ func formatUnsigned(spec string, conversion byte, n float64) string {
 	if n < 0 {
 		u = uint64(int64(n))
 	}
-	if conversion == 'u' {
+	switch {
+	case conversion == 'u':
 		conversion = 'd'
+	case u == 0:
+		spec = strings.ReplaceAll(spec, "#", "") // C puts no 0x before nothing
 	}
 	return fmt.Sprintf(spec+string(rune(conversion)), u)
 }

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
@@ -17,7 +18,10 @@ var loadFuncs = []Func{
 func baseLoad(c *Call) error {
 	var text string
 	if c.l.TypeOf(1) == lua.TypeFunction {
-		text = readPieces(c)
+		var err error
+		if text, err = c.readPieces(); err != nil {
+			return compiled(c, err, 0)
+		}
 	} else {
 		text = c.String(1)
 	}
@@ -32,21 +36,26 @@ func baseLoad(c *Call) error {
 	return compiled(c, c.vm.load(c.l, text, name), 4)
 }
 
-// readPieces calls a reader until it returns nil or "". The text is complete
-// before it is compiled: an evaluation that ends in the reader must not look
-// like a syntax error.
-func readPieces(c *Call) string {
+// readPieces calls a reader until it returns nil or "". The text is complete before it
+// is compiled. An error in the reader is one of load's; the end of the evaluation is not.
+func (c *Call) readPieces() (string, error) {
 	var b strings.Builder
 	for {
 		c.l.PushValue(1)
-		c.l.Call(0, 1)
+		if err := c.vm.protectedCall(c.l, 0, 1, 0); err != nil {
+			var i *Interrupt
+			if errors.As(err, &i) {
+				panic(i)
+			}
+			return "", err
+		}
 		piece, ok := c.l.ToValue(-1).(string)
 		if !ok && !c.l.IsNil(-1) {
-			c.Raise(Usage("reader function must return a string"))
+			return "", Usage("reader function must return a string")
 		}
 		c.l.Pop(1)
 		if piece == "" {
-			return b.String()
+			return b.String(), nil
 		}
 		c.tooLong(b.Len() + len(piece))
 		b.WriteString(piece)

@@ -3,12 +3,52 @@ package script
 import (
 	"math"
 	"math/bits"
+	"math/rand/v2"
 
 	lua "github.com/Shopify/go-lua"
 )
 
 var mathFuncs = []Func{
+	{Name: "modf", Args: "x", Min: 1, Max: 1, Fn: mathModf},
+	{Name: "mod", Args: "x, y", Min: 2, Max: 2, Fn: func(c *Call) error { return c.Return(math.Mod(c.Number(1), c.Number(2))) }},
+	{Name: "random", Args: "[[from,] to]", Max: 2, Fn: mathRandom},
+	{Name: "randomseed", Args: "x", Min: 1, Max: 1, Fn: mathRandomseed},
 	{Name: "log10", Args: "x", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(math.Log10(c.Number(1))) }},
+}
+
+// mathModf is the whole part of a number and the rest, which is 0 for infinity.
+func mathModf(c *Call) error {
+	whole, rest := math.Modf(c.Number(1))
+	if math.IsInf(whole, 0) {
+		rest = 0
+	}
+	return c.Return(whole, rest)
+}
+
+// mathRandom is a number of [0, 1), or a whole one of [1, to] or [from, to].
+func mathRandom(c *Call) error {
+	r, from := c.vm.random.Float64(), 1.0
+	switch c.NArgs() {
+	case 0:
+		return c.Return(r)
+	case 1, 2:
+	default:
+		return Usage("wrong number of arguments")
+	}
+	to := c.Number(c.NArgs())
+	if c.NArgs() == 2 {
+		from = math.Floor(c.Number(1))
+	}
+	if to = math.Floor(to); !(from <= to) {
+		c.ArgError(c.NArgs(), "interval is empty")
+	}
+	return c.Return(math.Floor(r*(to-from+1)) + from)
+}
+
+// mathRandomseed makes what math.random gives from here on depend on x alone.
+func mathRandomseed(c *Call) error {
+	c.vm.random = rand.New(rand.NewPCG(math.Float64bits(c.Number(1)), 0))
+	return nil
 }
 
 // fixMath gives math.huge its value: the machine has the largest finite number.

@@ -22,6 +22,7 @@ var osFuncs = []Func{
 	{Name: "rename", Args: "from, to", Min: 2, Max: 2, Fn: func(c *Call) error {
 		return c.done(os.Rename(c.String(1), c.String(2)), c.String(1))
 	}},
+	{Name: "setlocale", Args: "[locale[, category]]", Max: 2, Fn: osSetlocale},
 	{Name: "tmpname", Max: 0, Fn: osTmpname},
 }
 
@@ -58,8 +59,8 @@ func osTime(c *Call) error {
 		}
 		return absent
 	}
-	t := time.Date(field("year", -1), time.Month(field("month", -1)), field("day", -1),
-		field("hour", 12), field("min", 0), field("sec", 0), 0, time.Local)
+	day, month, year := field("day", -1), time.Month(field("month", -1)), field("year", -1)
+	t := time.Date(year, month, day, field("hour", 12), field("min", 0), field("sec", 0), 0, time.Local)
 	return c.Return(t.Unix())
 }
 
@@ -137,6 +138,15 @@ func (c *Call) done(err error, name string) error {
 		return c.failed(err, name)
 	}
 	return c.Return(true)
+}
+
+// osSetlocale knows the locale C alone.
+func osSetlocale(c *Call) error {
+	switch c.OptString(1, "C") {
+	case "", "C", "POSIX":
+		return c.Return("C")
+	}
+	return c.Return(nil)
 }
 
 func osTmpname(c *Call) error {

@@ -21,6 +21,10 @@ func (vm *VM) fixPackage(l *lua.State) {
 	l.Global("package")
 	l.PushNil()
 	l.SetField(-2, "loadlib")
+	l.PushString("") // there are no compiled packages
+	l.SetField(-2, "cpath")
+	vm.pushFunc(l, Func{Name: "package.seeall", Args: "module", Max: -1, Fn: packageSeeall})
+	l.SetField(-2, "seeall")
 	l.Field(-1, "path")
 	path, _ := l.ToString(-1)
 	l.Pop(1)
@@ -38,8 +42,9 @@ func (vm *VM) fixPackage(l *lua.State) {
 	}})
 	l.SetField(-2, "ffi")
 	l.Pop(2)
-	vm.preload(l, "bit")
-	vm.preload(l, "coroutine")
+	for _, name := range []string{"bit", "bit32", "coroutine"} {
+		vm.preload(l, name)
+	}
 }
 
 // Preload makes require(name) return the global of that name, which exists. For the

@@ -10,6 +10,7 @@ var stringFuncs = []Func{
 	{Name: "format", Args: "format, ...", Min: 1, Fn: func(c *Call) error { return c.Return(format(c)) }},
 	{Name: "lower", Args: "text", Min: 1, Fn: func(c *Call) error { return c.Return(mapOctets(c.String(1), 'A', 'Z', 'a'-'A')) }},
 	{Name: "upper", Args: "text", Min: 1, Fn: func(c *Call) error { return c.Return(mapOctets(c.String(1), 'a', 'z', 'A'-'a')) }},
+	{Name: "char", Args: "...", Max: -1, Fn: stringChar},
 	{Name: "rep", Args: "text, n[, separator]", Min: 2, Fn: stringRep},
 	{Name: "reverse", Args: "text", Min: 1, Fn: stringReverse},
 	{Name: "dump", Args: "function", Max: -1, Fn: func(*Call) error { return Usage("unable to dump given function: bytecode is not supported") }},
@@ -24,6 +25,18 @@ func mapOctets(text string, lo, hi byte, shift int) string {
 		}
 	}
 	return string(b)
+}
+
+func stringChar(c *Call) error {
+	b := make([]byte, c.NArgs())
+	for i := range b {
+		n := c.Number(i + 1)
+		if !(n > -1 && n < 256) {
+			c.ArgError(i+1, "invalid value")
+		}
+		b[i] = byte(n)
+	}
+	return c.Return(string(b))
 }
 
 func stringReverse(c *Call) error {

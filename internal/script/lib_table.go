@@ -2,24 +2,19 @@ package script
 
 import (
 	"fmt"
+	"math"
 	"strings"
-
-	lua "github.com/Shopify/go-lua"
 )
 
 var tableFuncs = []Func{
 	{Name: "concat", Args: "list[, separator[, from[, to]]]", Min: 1, Max: 4, Fn: tableConcat},
+	{Name: "insert", Args: "list, [position,] value", Min: 2, Max: 3, Fn: tableInsert},
+	{Name: "remove", Args: "list[, position]", Min: 1, Max: 2, Fn: tableRemove},
 	{Name: "getn", Args: "list", Min: 1, Max: 1, Fn: tableGetn},
 	{Name: "maxn", Args: "table", Min: 1, Max: 1, Fn: tableMaxn},
 	{Name: "unpack", Args: "list[, from[, to]]", Min: 1, Max: 3, Fn: baseUnpack},
 	{Name: "foreach", Args: "table, function", Min: 2, Max: 2, Fn: tableForeach},
 	{Name: "foreachi", Args: "list, function", Min: 2, Max: 2, Fn: tableForeachi},
-}
-
-func (c *Call) needTable(i int) {
-	if c.NArgs() < i || c.l.TypeOf(i) != lua.TypeTable {
-		c.TypeError(i, "table")
-	}
 }
 
 func tableConcat(c *Call) error {
@@ -52,6 +47,54 @@ func tableConcat(c *Call) error {
 	return c.Return(b.String())
 }
 
+// tableInsert puts a value at the end, or in front of a place, which need not be in
+// the list.
+func tableInsert(c *Call) error {
+	c.needTable(1)
+	l, end := c.l, c.l.RawLength(1)+1
+	place := end
+	switch c.NArgs() {
+	case 2:
+	case 3:
+		place = c.place(2)
+	default:
+		return Usage("wrong number of arguments to 'insert'")
+	}
+	for i := end; i > place; i-- {
+		l.RawGetInt(1, i-1)
+		l.RawSetInt(1, i)
+	}
+	l.PushValue(c.NArgs())
+	l.RawSetInt(1, place)
+	return nil
+}
+
+// tableRemove returns nothing when there is nothing at the place.
+func tableRemove(c *Call) error {
+	c.needTable(1)
+	l, size := c.l, c.l.RawLength(1)
+	place := size
+	if !c.IsNil(2) {
+		place = c.place(2)
+	}
+	if place < 1 || place > size {
+		return nil
+	}
+	l.RawGetInt(1, place)
+	for i := place; i < size; i++ {
+		l.RawGetInt(1, i+1)
+		l.RawSetInt(1, i)
+	}
+	l.PushNil()
+	l.RawSetInt(1, size)
+	return c.multi(l.Top())
+}
+
+// place is a number argument as an index; one that no list can have is a large one.
+func (c *Call) place(i int) int {
+	return int(max(math.MinInt32, min(math.MaxInt32, math.Trunc(c.Number(i)))))
+}
+
 func tableGetn(c *Call) error {
 	c.needTable(1)
 	return c.Return(c.l.RawLength(1))
@@ -76,6 +119,7 @@ func tableMaxn(c *Call) error {
 // that is not nil and returns it.
 func tableForeach(c *Call) error {
 	c.needTable(1)
+	c.needFunction(2)
 	l := c.l
 	for l.PushNil(); l.Next(1); l.Pop(1) {
 		l.PushValue(2)
@@ -91,6 +135,7 @@ func tableForeach(c *Call) error {
 
 func tableForeachi(c *Call) error {
 	c.needTable(1)
+	c.needFunction(2)
 	l := c.l
 	for i := 1; i <= l.RawLength(1); i++ {
 		l.PushValue(2)

@@ -19,6 +19,8 @@ func (vm *VM) openLibraries(l *lua.State) {
 		{"_G", baseFuncs},
 		{"_G", loadFuncs},
 		{"_G", environmentFuncs},
+		{"_G", moduleFuncs},
+		{"_G", garbageFuncs},
 		{"string", stringFuncs},
 		{"string", patternFuncs},
 		{"table", tableFuncs},
@@ -31,7 +33,6 @@ func (vm *VM) openLibraries(l *lua.State) {
 		vm.extend(l, lib.name, lib.funcs)
 	}
 	vm.fixMath(l)
-	vm.fixDebug(l)
 	vm.openIO(l)
 	vm.fixPackage(l)
 	vm.addGlobals()

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"math/rand/v2"
 	"weak"
 
 	lua "github.com/Shopify/go-lua"
@@ -37,6 +38,7 @@ func New(o Options) (*VM, error) {
 		sources:    newSources(),
 	}
 	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
+	vm.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	vm.now = vm.newThread()
 	if err := vm.enter(setup{}, func(c *Call) error {
 		vm.openLibraries(c.l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -97,6 +98,7 @@ type VM struct {
 	sources    *sources
 	moduleDir  string
 	absent     absences
+	random     *rand.Rand // of math.random
 }
 
 func (vm *VM) isClosed() bool {
