@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/miekg/dns"
 )
 
 // configName is the configuration inside the run directory. It is written anew
@@ -19,8 +21,9 @@ const (
 )
 
 // smallConfig makes kresd begin at the small Internet's root, which lives on
-// loopback addresses, where a resolver does not ask otherwise.
-func smallConfig(roots map[string][]netip.Addr) string {
+// loopback addresses, where a resolver does not ask otherwise, and believe what is
+// signed from there down.
+func smallConfig(roots map[string][]netip.Addr, anchor *dns.DS) string {
 	var lines []string
 	for name, addrs := range roots {
 		var quoted []string
@@ -30,6 +33,6 @@ func smallConfig(roots map[string][]netip.Addr) string {
 		lines = append(lines, fmt.Sprintf("  ['%s'] = { %s },\n", name, strings.Join(quoted, ", ")))
 	}
 	slices.Sort(lines)
-	return header + "cache.open(100 * MB, 'lmdb://smallnet')\noption('ALLOW_LOCAL', true)\nmodules = { 'hints' }\ntrust_anchors.remove('.') -- this small root is not signed\nhints.root({\n" +
-		strings.Join(lines, "") + "})\n"
+	return header + "cache.open(100 * MB, 'lmdb://smallnet')\noption('ALLOW_LOCAL', true)\nmodules = { 'hints' }\nhints.root({\n" +
+		strings.Join(lines, "") + "})\ntrust_anchors.add('" + strings.Join(strings.Fields(anchor.String()), " ") + "')\n"
 }

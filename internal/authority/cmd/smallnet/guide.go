@@ -83,7 +83,18 @@ func guide(o options, took time.Duration, consoles []string) string {
 	dig := fmt.Sprintf("dig @%s -p %d", o.addr, o.port)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nkresd answers on %s port %d, first answer after %.2f s. From another terminal:\n\n", o.addr, o.port, took.Seconds())
-	fmt.Fprintf(&b, "  %s www.example.com\n  %s +tcp example.com MX\n  %s nothing.example.com AAAA\n\n", dig, dig, dig)
+	if o.small {
+		for _, one := range [][2]string{
+			{"www.example.com", "\"ad\" among the flags: proven by DNSSEC"}, {"nothing.example.com AAAA", "that a name does not exist is proven, too"},
+			{"www.example.org", "a zone that is not signed: no \"ad\""}, {"expired.example.com", "its signature is over: SERVFAIL, and an extended error (EDE) says why"},
+			{"+cd expired.example.com", "the same unchecked, as the client wishes"},
+		} {
+			fmt.Fprintf(&b, "  %s %-25s # %s\n", dig, one[0], one[1])
+		}
+		b.WriteString("\n")
+	} else {
+		fmt.Fprintf(&b, "  %s www.example.com\n  %s +tcp example.com MX\n  %s nothing.example.com AAAA\n\n", dig, dig, dig)
+	}
 	if _, err := exec.LookPath("dig"); err != nil {
 		fmt.Fprintf(&b, "  (dig is in the Debian package bind9-dnsutils)\n\n")
 	}

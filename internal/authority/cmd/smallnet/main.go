@@ -21,8 +21,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"kresd/internal/authority"
 )
 
 // grace is how long kresd may take to drain before it is killed.
@@ -34,6 +32,7 @@ type options struct {
 	port                       uint
 	workers                    int
 	roots                      string
+	small                      bool // no flag: it is the small Internet that kresd resolves from
 }
 
 func main() {
@@ -65,12 +64,13 @@ func run(o options) (int, error) {
 	config := internetConfig
 	if !probe(ctx, rootServers(o.roots), time.Second) {
 		fmt.Println("run: no root server answered within a second; starting a small Internet of our own on this machine")
-		small, err := start(o.zones)
+		small, anchor, err := start(o.zones)
 		if err != nil {
 			return 0, err
 		}
 		defer small.Close()
-		config = smallConfig(small.Roots())
+		config = smallConfig(small.Roots(), anchor)
+		o.small = true
 		env = append(env, "KRESD_UPSTREAM_PORT="+strconv.Itoa(int(small.Port())))
 	}
 	if ctx.Err() != nil {
@@ -107,15 +107,6 @@ func prepare(o options) error {
 }
 
 func endpoint(o options) string { return net.JoinHostPort(o.addr, strconv.Itoa(int(o.port))) }
-
-// start serves the zones in dir.
-func start(dir string) (*authority.Internet, error) {
-	small, err := authority.Load(os.DirFS(dir))
-	if err != nil {
-		return nil, fmt.Errorf("small Internet: %w", err)
-	}
-	return small, small.Start(0)
-}
 
 // resolve runs kresd until it ends or ctx does.
 func resolve(ctx context.Context, o options, env []string) (int, error) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"kresd/internal/authority"
 	"kresd/internal/safe"
 )
@@ -16,7 +18,7 @@ import (
 // small starts the demonstration's Internet.
 func small(t *testing.T) *authority.Internet {
 	t.Helper()
-	n, err := start("../../../../testdata/zones")
+	n, _, err := start("../../../../testdata/zones")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +53,10 @@ func TestProbeFindsARootServerAndNothingElse(t *testing.T) {
 }
 
 func TestTheConfigurationNamesTheRoots(t *testing.T) {
-	got := smallConfig(map[string][]netip.Addr{"b.example.": {netip.MustParseAddr("127.0.0.2")}, "a.example.": {netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}})
+	got := smallConfig(map[string][]netip.Addr{"b.example.": {netip.MustParseAddr("127.0.0.2")}, "a.example.": {netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}},
+		authority.NewKey(".", authority.KSK, dns.ECDSAP256SHA256, ".").DS(dns.SHA256))
 	want := "hints.root({\n  ['a.example.'] = { '127.0.0.1', '::1' },\n  ['b.example.'] = { '127.0.0.2' },\n})\n"
-	if !strings.Contains(got, want) || !strings.Contains(got, "ALLOW_LOCAL") {
+	if !strings.Contains(got, want) || !strings.Contains(got, "ALLOW_LOCAL") || !strings.Contains(got, "trust_anchors.add('. 3600 IN DS ") {
 		t.Errorf("configuration:\n%s\nwant in it:\n%s", got, want)
 	}
 }
