@@ -17,6 +17,7 @@ var allowed = map[string]string{
 	"limits":      "",
 	"metrics":     "",
 	"digest":      "",
+	"cgroup":      "",
 	"dnsname":     "",
 	"ede":         "",
 	"rank":        "",

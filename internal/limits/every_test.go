@@ -55,21 +55,57 @@ var counts = map[ID]string{
 
 // uncounted are the other constants, by why nobody counts what they keep away.
 var uncounted = map[string]string{
-	"defaults and ranges of what an operator sets": `DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize DefaultMinTTL DefaultMaxTTL
-		DefaultCacheSize MinCacheSize MaxCacheSize ClearChunk ClientLimitMost StaleTimeout StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
-	"refused with an error that says so": `LuaString LuaPatternSteps NamePatternSteps ScriptRequests LuaHookTime LuaHookWait LuaPipeTime LuaCommandTime LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime CompletionTime EventRunTime MapPerWorker
-		MapConnect MapAccept MapSilence AnchorLockMade AnchorChecks BootstrapFile BootstrapTime NegativeTrial HostsLine HostsWarnings ForwardTargets DenyMessage RequestTrace MaxForks IPCFrame ServersShown StartAttempts`,
-	"inside one proof, whose Meter counts":   `MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations NSEC3PerResponse`,
+	"defaults and ranges of what an operator sets": `
+		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize
+		DefaultMinTTL DefaultMaxTTL DefaultCacheSize MinCacheSize
+		MaxCacheSize ClearChunk ClientLimitMost StaleTimeout
+		StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
+	"refused with an error that says so": `
+		LuaString LuaPatternSteps NamePatternSteps ScriptRequests
+		LuaHookTime LuaHookWait LuaPipeTime LuaCommandTime
+		LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime
+		CompletionTime EventRunTime MapPerWorker MapConnect
+		MapAccept MapSilence AnchorLockMade AnchorChecks
+		BootstrapFile BootstrapTime NegativeTrial HostsLine
+		HostsWarnings ForwardTargets DenyMessage RequestTrace
+		MaxForks IPCFrame ServersShown StartAttempts`,
+	"inside one proof, whose Meter counts": `
+		MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone
+		RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations
+		NSEC3PerResponse`,
 	"what falls below is counted as ignored": "ClientPortLeast",
-	"when something is tried, given up, closed or forgotten": `HurriedPerZone RetriesPerServer FailuresInRow ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause OutgoingSaid LateAnswer
-		CookieSecretLife SilentTime TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries GuessesPerPort GuessedPorts UpstreamSocketUses UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
-		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
-		DeadAtMost LostTogether DeadProbe AbilitySigns FamilyPatience WriteFailures WriteFailureWindow WriteFailurePause CacheCheckTime
-		CacheReopenMin CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax DrainAnswerTime DrainTime RestartBackoffMin RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
-		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush UnscheduledWait AwaitAddress`,
-	"room in memory: what finds none takes another way, or the oldest goes": `ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept UpstreamGuessBuffer ServersKept
-		Leases ExploringAtOnce LookupsBeside ServersAlone CutsAtHand InquiriesKept KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones ListenerHash WriteBatchEntries WriteBatchTime WriteQueueEntries CollectHighPercent CollectLowPercent CollectHardPercent UDPBatch
-		UDPReceiveBuffer FrequentNames BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing StaleTold LogRing GCBallast HandedSockets UDPQuery IdleResolvers`,
+	"when something is tried, given up, closed or forgotten": `
+		HurriedPerZone RetriesPerServer FailuresInRow
+		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
+		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause
+		OutgoingSaid LateAnswer CookieSecretLife SilentTime
+		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
+		GuessesPerPort GuessedPorts UpstreamSocketUses
+		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
+		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries
+		ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce
+		RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
+		DeadAtMost LostTogether DeadProbe AbilitySigns
+		FamilyPatience WriteFailures WriteFailureWindow
+		WriteFailurePause CacheCheckTime CacheReopenMin
+		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax
+		DrainAnswerTime DrainTime RestartBackoffMin
+		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
+		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
+		HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP
+		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
+		UnscheduledWait AwaitAddress`,
+	"room in memory: what finds none takes another way, or the oldest goes": `
+		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
+		UpstreamGuessBuffer ServersKept Leases ExploringAtOnce
+		LookupsBeside ServersAlone CutsAtHand InquiriesKept
+		KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones
+		ListenerHash WriteBatchEntries WriteBatchTime
+		WriteQueueEntries CollectHighPercent CollectLowPercent
+		CollectHardPercent UDPBatch UDPReceiveBuffer FrequentNames
+		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
+		StaleTold LogRing GCBallast HeapPercent HeapLeast HeapBase
+		HeapPerQuestion HandedSockets UDPQuery IdleResolvers`,
 }
 
 // Every limit has a counter that an operator can read, or a reason why not.

@@ -291,6 +291,10 @@ const (
 	QuarantineWindow  = 10 * time.Second
 	ClockJump         = 10 * time.Minute
 	GCBallast         = 16 << 20 // octets that count as heap and are never touched
+	HeapPercent       = 60       // of the memory that all workers of a group have: their heaps
+	HeapLeast         = 24 << 20 // octets of heap that a worker has however little memory there is
+	HeapBase          = 16 << 20 // octets of it beside questions that wait
+	HeapPerQuestion   = 24 << 10 // octets of it that a question which waits may come to, with its garbage
 	IPCFrame          = 1 << 20
 	HandedSockets     = 240         // of one worker that are kept for its death, the lifeline too; the kernel passes at most 253
 	HandOverTime      = time.Second // that a lone worker's sockets wait for its successor

@@ -27,6 +27,7 @@ type Config struct {
 	Args    []string // further options
 	Lua     string   // written to the file `config` of the run directory
 	Env     []string // beside this process's
+	Under   []string // a command that gets the program and its arguments, and becomes it
 	Addr    netip.AddrPort
 }
 
@@ -109,7 +110,9 @@ func Launch(t testing.TB, c Config) *Group {
 	}
 	defer log.Close()
 	g := &Group{Dir: c.Dir, Addr: c.Addr, workers: c.Workers, log: log.Name(), ended: make(chan struct{})}
-	g.cmd = exec.Command(Bin(c.Program), append(append([]string{"-f", strconv.Itoa(c.Workers)}, c.Args...), c.Dir)...)
+	line := append(slices.Clone(c.Under), Bin(c.Program), "-f", strconv.Itoa(c.Workers))
+	line = append(append(line, c.Args...), c.Dir)
+	g.cmd = exec.Command(line[0], line[1:]...)
 	g.cmd.Env = append(os.Environ(), c.Env...)
 	g.cmd.Stdout, g.cmd.Stderr = log, log
 	if err := g.cmd.Start(); err != nil {

@@ -70,6 +70,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", string(p.Stack)) }}
 	w.ballast = newBallast()
 	twoProcessors(o.Getenv)
+	fitIntoMemory(o.Getenv, o.Link.Count(), w.settings)
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	lab, err := laboratoryOf(o.Getenv, log)
 	if err != nil {
