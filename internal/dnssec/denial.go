@@ -97,8 +97,41 @@ func (d *Denials) Cut(name dnsname.Name) (p Proof, cut bool, err error) {
 	return p, cut, nil
 }
 
+// Damaged tells that an NSEC or NSEC3 set cannot be read, because the list of types of one
+// of its records is malformed: nobody knows what the zone meant to deny by it.
+func Damaged(set *wire.RRset) bool {
+	for _, rdata := range set.Data {
+		if t, ok := typesOf(set.Type, rdata); !ok || !wire.IsBitmap(t) {
+			return true
+		}
+	}
+	return false
+}
+
 // types are the type bits of a denial.
 type types []byte
+
+// typesOf are those of the RDATA of an NSEC or NSEC3 record; ok is false for what is none.
+func typesOf(rrtype uint16, rdata []byte) (t types, ok bool) {
+	switch rrtype {
+	case wire.TypeNSEC:
+		next, err := dnsname.FromWire(rdata)
+		if err != nil {
+			return nil, false
+		}
+		return types(rdata[next.Len():]), true
+	case wire.TypeNSEC3:
+		rest := rdata
+		for _, fixed := range [...]int{nsec3Fixed - 1, 0} { // each ahead of a length and as many octets
+			if len(rest) <= fixed || len(rest) < fixed+1+int(rest[fixed]) {
+				return nil, false
+			}
+			rest = rest[fixed+1+int(rest[fixed]):]
+		}
+		return types(rest), true
+	}
+	return nil, false
+}
 
 func (t types) has(rrtype uint16) bool { return wire.InBitmap(t, rrtype) }
 

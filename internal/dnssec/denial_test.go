@@ -59,6 +59,46 @@ func chain(t *testing.T) []*wire.RRset {
 	}
 }
 
+// A denial whose list of types is malformed proves nothing: neither that the types are
+// missing which nobody can read nor anything about other names.
+func TestADamagedListOfTypesProvesNothing(t *testing.T) {
+	p := parameters{1, "ab"}
+	zone := mustName(t, "example.")
+	for claim, sets := range map[string][]*wire.RRset{
+		"nodata a.example. AAAA": {nsecSet(t, "a.example.", "b.example.", dns.TypeA, dns.TypeNSEC)},
+		"nx aa.example.":         {nsecSet(t, "example.", "b.example.", dns.TypeSOA, dns.TypeNS, dns.TypeNSEC)},
+		"cut d.example.":         {nsecSet(t, "d.example.", "e.example.", dns.TypeNS, dns.TypeNSEC)},
+		"nodata h.example. AAAA": {atHash(t, "example.", "h.example.", p, dns.TypeA)},
+	} {
+		for damage, change := range map[string]func([]byte) []byte{
+			"nothing":            func(b []byte) []byte { return b },
+			"an octet too many":  func(b []byte) []byte { return append(b, 0) },
+			"an octet too few":   func(b []byte) []byte { return b[:len(b)-1] },
+			"a block once more":  func(b []byte) []byte { return append(b, 0, 1, 0x40) },
+			"a block of nothing": func(b []byte) []byte { return append(b, 1, 0) },
+		} {
+			var damaged []*wire.RRset
+			for _, s := range sets {
+				other := *s
+				other.Data = [][]byte{change(append([]byte(nil), s.Data[0]...))}
+				damaged = append(damaged, &other)
+			}
+			got := judged(t, NewDenials(zone, damaged, endless()), claim)
+			if want := damage == "nothing"; strings.HasPrefix(got, "proven") != want || Damaged(damaged[0]) == want {
+				t.Errorf("%s, with %s: %s, damaged %t", claim, damage, got, Damaged(damaged[0]))
+			}
+			if _, ok := NewLink(zone, damaged[0]); ok != (damage == "nothing") {
+				t.Errorf("%s, with %s: a link %t", claim, damage, ok)
+			}
+		}
+	}
+	for _, s := range []*wire.RRset{{Type: wire.TypeNSEC, Data: [][]byte{{5}}}, {Type: wire.TypeNSEC3, Data: [][]byte{{1, 0, 0, 0}}}, {Type: wire.TypeNSEC3, Data: [][]byte{{1, 0, 0, 0, 2, 1}}}, {Type: wire.TypeNSEC3, Data: [][]byte{{1, 0, 0, 0, 0, 9, 1}}}, {Type: wire.TypeA, Data: [][]byte{{}}}} {
+		if !Damaged(s) {
+			t.Errorf("%d %x is read", s.Type, s.Data)
+		}
+	}
+}
+
 func TestNSEC(t *testing.T) {
 	d := NewDenials(mustName(t, "example."), chain(t), endless())
 	for claim, want := range map[string]string{

@@ -54,6 +54,9 @@ func FuzzDenials(f *testing.F) {
 		if nx == Proven && (err != nil || kind == wire.TypeNSEC && n == q || !q.IsSubdomainOf(d.zone)) {
 			t.Errorf("%s is denied by a record of its own, or of another zone", q)
 		}
+		if nx != Unproven && Damaged(set) {
+			t.Errorf("%x denies %s", data, q)
+		}
 		nodata, _ := d.NoData(q, qtype)
 		if nodata == Proven && kind == wire.TypeNSEC && n == q && wire.NSECHas(data, qtype) {
 			t.Errorf("%s: type %d is denied and there", q, qtype)

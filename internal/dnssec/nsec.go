@@ -13,7 +13,7 @@ type nsec struct {
 
 // parseNSEC reads an NSEC set; ok is false for what proves nothing about the zone.
 func parseNSEC(zone dnsname.Name, set *wire.RRset) (n nsec, ok bool) {
-	if len(set.Data) != 1 || !set.Owner.IsSubdomainOf(zone) {
+	if len(set.Data) != 1 || !set.Owner.IsSubdomainOf(zone) || Damaged(set) {
 		return n, false
 	}
 	next, err := dnsname.FromWire(set.Data[0])

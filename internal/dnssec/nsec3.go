@@ -62,11 +62,11 @@ const (
 )
 
 func parseNSEC3(zone dnsname.Name, set *wire.RRset) (n nsec3, of parameters, ok bool) {
-	if len(set.Data) != 1 || set.Owner.IsRoot() || set.Owner.Parent() != zone {
+	if len(set.Data) != 1 || set.Owner.IsRoot() || set.Owner.Parent() != zone || Damaged(set) {
 		return n, of, false
 	}
 	b := set.Data[0]
-	if len(b) < nsec3Fixed || b[0] != nsec3SHA1 || b[1]&^nsec3OptOut != 0 || len(b) < nsec3Fixed+int(b[4])+1+sha1.Size {
+	if b[0] != nsec3SHA1 || b[1]&^nsec3OptOut != 0 {
 		return n, of, false
 	}
 	salt, rest := b[nsec3Fixed:nsec3Fixed+int(b[4])], b[nsec3Fixed+int(b[4]):]

@@ -49,6 +49,9 @@ func (p *proof) set(s *resolve.Set) error {
 		p.unproven(s, why)
 		return nil
 	}
+	if wire.IsDenial(s.Type) && dnssec.Damaged(&s.RRset) {
+		return refusal{&resolve.Failure{EDE: ede.Bogus, Text: fmt.Sprintf("the list of types in %s %s is malformed", s.Owner, wire.TypeText(s.Type))}}
+	}
 	v, err := p.verify(s, keys)
 	if err != nil {
 		return err
@@ -170,6 +173,10 @@ func (p *proof) proofs(keys *dnssec.Keys) (sets []*wire.RRset, err error) {
 	for i := 0; i < len(o.Authority); i++ {
 		s := &o.Authority[i]
 		if !wire.IsDenial(s.Type) || p.signer(s) != keys.Zone {
+			continue
+		}
+		if dnssec.Damaged(&s.RRset) {
+			s.Rank = wrongProof
 			continue
 		}
 		if s.Rank == fresh {

@@ -312,6 +312,27 @@ func claimed(signer string) authority.Rule {
 	}
 }
 
+// resealed replaces NSEC records of example.com. by what change makes of them, signed by
+// the zone's own key.
+func resealed(change func(*dns.NSEC) dns.RR) authority.Rule {
+	return func(x *authority.Exchange) {
+		for _, rrs := range [][]dns.RR{x.Reply.Answer, x.Reply.Ns} {
+			seals := map[string]dns.RR{}
+			for i, rr := range rrs {
+				if n, ok := rr.(*dns.NSEC); ok {
+					rrs[i] = change(n)
+					seals[n.Hdr.Name] = key("example.com.", "one").Sign([]dns.RR{rrs[i]}, begin-86400, begin+30*86400, nil)
+				}
+			}
+			for i, rr := range rrs {
+				if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == dns.TypeNSEC && seals[sig.Hdr.Name] != nil {
+					rrs[i] = seals[sig.Hdr.Name]
+				}
+			}
+		}
+	}
+}
+
 // stripped leaves out records that fit.
 func stripped(drop func(dns.RR) bool) authority.Rule {
 	return func(x *authority.Exchange) {

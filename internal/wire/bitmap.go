@@ -9,8 +9,20 @@ func NSECHas(rdata []byte, t uint16) bool {
 	return err == nil && InBitmap(rdata[next.Len():], t)
 }
 
-// InBitmap looks for a type in a type bit map (RFC 4034, section 4.1.2): blocks
-// of a window number, a length from 1 to 32 and that many octets.
+// IsBitmap tells whether octets are a type bit map (RFC 4034, section 4.1.2): blocks of a
+// window number, each above that of the block before, a length from 1 to 32 and that many
+// octets. Zeros at the end of a block, which do not belong there, change nothing.
+func IsBitmap(m []byte) bool {
+	for window := -1; len(m) > 0; {
+		if len(m) < 2 || int(m[0]) <= window || m[1] == 0 || m[1] > 32 || len(m) < 2+int(m[1]) {
+			return false
+		}
+		window, m = int(m[0]), m[2+int(m[1]):]
+	}
+	return true
+}
+
+// InBitmap looks for a type in a type bit map.
 func InBitmap(m []byte, t uint16) bool {
 	for len(m) > 2 {
 		n := int(m[1])

@@ -37,12 +37,33 @@ func TestNSECHas(t *testing.T) {
 	}
 }
 
+// What is written by the library is a type bit map, and what could be read in two ways, or
+// not at all, is none.
+func TestIsBitmap(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "000120": true, "000200ff": true, "000100": true, "0001200101ff": true, "00207f" + fmt.Sprintf("%062d", 0): true,
+		"00": false, "0000": false, "0001": false, "000220": false, "00012000": false, "0021" + fmt.Sprintf("%066d", 0): false,
+		"000120000140": false, "010120000140": false, "0001200100": false,
+	} {
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := IsBitmap(b); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}
+
 func FuzzNSECHas(f *testing.F) {
 	f.Add([]byte("\x01y\x00\x00\x07\x22\x00\x00\x00\x01\x03\x80\x80\x01\x80"), uint16(257))
 	f.Add([]byte("\x00\x01\x20"), uint16(256))
 	f.Fuzz(func(t *testing.T, rdata []byte, typ uint16) {
 		if NSECHas(rdata, typ) && len(rdata) < 4 {
 			t.Errorf("%x has TYPE%d", rdata, typ)
+		}
+		if IsBitmap(rdata) && InBitmap(rdata, typ) && !InBitmap(append([]byte{255, 1, 1}, rdata...), typ) && typ>>8 != 255 {
+			t.Errorf("%x lacks TYPE%d behind another block", rdata, typ)
 		}
 	})
 }
