@@ -25,7 +25,7 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 
 STATICCHECK := .build/bin/staticcheck
 
-.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy mutants lua-vm install clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy mutants lua-vm docs install clean prereq testdeps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,12 +73,17 @@ bench-peers: build ## beside Unbound and Knot Resolver, by $KRESD_SHARED/bench (
 bench-lossy: lua-vm testdeps ## beside Unbound and Knot Resolver on an Internet with loss, delay and dead servers (root, ROUNDS=5)
 	KRESD_BENCH_LOSSY=$(ROUNDS) go test -count=1 -timeout 20m ./test -run '^TestLossyInternet$$' -v
 
+docs: lua-vm ## the manual's reference chapter and kresd.conf(5), from internal/reference
+	go test ./internal/worker -count=1 -run '^TestDocumentsAreMadeFromTheReference$$' -docs
+
 lua-vm: prereq ## the patched Lua VM in .build, and go.work that points to it
 	@sh scripts/lua-vm.sh
 
 install: build ## into PREFIX=/usr/local (DESTDIR= for packagers)
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 bin/kresd bin/kresd-supervisor $(DESTDIR)$(PREFIX)/sbin/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 0644 docs/kresd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 
 clean: ## remove what make built (run/ with its cache stays)
 	rm -rf bin .build go.work go.work.sum

@@ -33,6 +33,7 @@ needfile $lua/socket.lua lua-socket
 needfile $lua/cjson lua-cjson
 needfile /usr/share/doc/lua-filesystem lua-filesystem
 need python3 python3
+need mandoc mandoc
 # The runner of the scenarios wants all of these of one Python.
 modules='dns jinja2 yaml cryptography'
 has() { for m in $modules; do "$1" -c "import $m" 2>/dev/null || return 1; done; }

@@ -38,6 +38,8 @@ func installModules(d *Daemon, own map[string]func() script.Object) {
 		),
 		Assign: m.assign,
 	})
+	d.VM.SetWords("module", d.Chain.Known)
+	d.VM.SetWords("loaded", d.Chain.Names)
 	for _, name := range d.Chain.Names() {
 		m.expose(name)
 	}

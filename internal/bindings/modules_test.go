@@ -143,8 +143,8 @@ func TestAModulesGlobal(t *testing.T) {
 		step{"hints.config()", "nil\n"},
 		step{"modules.load('hints')", "true\n"}, // starts fresh
 		step{"hints.get()", ""},
-		step{"help('hints.set')", "hints.set('name address')\n    add an address to a name\n"},
-		step{"help('hints.ttl')", "hints.ttl([seconds])\n    TTL of answers\n"},
+		step{"help('hints.set')", "hints.set('name address')\n    add an address to a name\n…"},
+		step{"help('hints.ttl')", "hints.ttl([seconds])\n    TTL of answers\n…"},
 		step{"modules.unload('hints')", "true\n"},
 		step{"hints", "nil\n"},
 		step{"help('hints')", "ERROR no help for 'hints'; help() lists what there is"},

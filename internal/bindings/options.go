@@ -16,6 +16,7 @@ import (
 
 // installOptions makes the switches: option, mode, reorder_RR, verbose and what is logged.
 func installOptions(d *Daemon) {
+	d.VM.SetWords("group", logGroupNames)
 	d.VM.Register(
 		script.Func{Name: "verbose", Args: "[true | false]", Max: 1, Help: "whether every step of resolution is logged",
 			Fn: func(c *script.Call) error {

@@ -104,6 +104,14 @@ func mark(i int) resolve.Marks {
 	return 1 << bit
 }
 
+// flagNames are the names of all flags.
+func flagNames() (names []string) {
+	for _, f := range flags() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
 // Turn sets or clears what flag, an option by its name, stands for.
 func Turn(o *resolve.Options, flag resolve.Options, on bool) {
 	if on {

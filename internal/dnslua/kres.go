@@ -1,6 +1,7 @@
 package dnslua
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 // Install makes the table kres.
 func (v *Views) Install() {
+	v.vm.SetWords("flag", flagNames)
+	v.vm.SetWords("type", func() []string { return slices.Collect(maps.Keys(typeNumbers())) })
 	group := &script.Class{Name: "kres.tostring"}
 	toString := map[string]*script.Handle{}
 	var fields []script.Field

@@ -318,7 +318,7 @@ func (c *Call) tooLong(size int) {
 type Func struct {
 	Name string // as it is called: "hostname", "cache.clear"
 	Args string // its parameters as help() shows them: "name[, type]"
-	Help string // one line
+	Help string // one line, where package reference has no entry
 
 	// Min and Max bound the number of arguments; a Max below Min means any.
 	Min, Max int

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"regexp"
+	"sort"
 	"strings"
 	"sync"
 
@@ -57,6 +59,47 @@ func (c *checker) compiles(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.compile(text) == ""
+}
+
+// firstWrong is where the first word or mark of a text stands with which it cannot
+// compile, whatever follows; -1 when there is none.
+func (c *checker) firstWrong(text string) int {
+	if c.judge(text) != wrong {
+		return -1
+	}
+	var begins, ends []int
+	for at := 0; at < len(text); {
+		n, kind := wholeToken(text[at:])
+		if kind != space {
+			begins, ends = append(begins, at), append(ends, at+n)
+		}
+		at += n
+	}
+	// Once wrong, a text stays wrong.
+	i := sort.Search(len(ends), func(i int) bool { return c.judge(text[:ends[i]]) == wrong })
+	if i == len(begins) {
+		return -1
+	}
+	return begins[i]
+}
+
+// numeral begins with a digit; behind an e it may have a sign.
+var numeral = regexp.MustCompile(`^\d[\w.]*(?:[eE][+-]?\w*)?`)
+
+// wholeToken is scanToken for tokens of which a part would be another one: numbers, and
+// marks of several dots or colons.
+func wholeToken(text string) (n int, kind tokenKind) {
+	if n = len(numeral.FindString(text)); n > 0 {
+		return n, word
+	}
+	n, kind = scanToken(text)
+	for text[0] == '.' || text[0] == ':' {
+		if n == len(text) || text[n] != text[0] {
+			break
+		}
+		n++
+	}
+	return n, kind
 }
 
 // compile returns the machine's message, or "". A text on which the machine

@@ -27,17 +27,20 @@ type completion struct {
 
 // Complete lists what the last word of text may become, where text is a command up to
 // the cursor: "print(cache.cl" gives "cache.clear". A word is a name with the names
-// of what it belongs to. Where nothing is known, in a string or behind a call, the list is
-// empty.
+// of what it belongs to. In quotes it is a word that package reference has for the
+// parameter: "mode('st" gives "strict". Where nothing is known, such as behind a call, the
+// list is empty.
 func (s *Session) Complete(ctx context.Context, text string) (list []string) {
-	typed, ok := parseTyped(text)
-	if !ok {
+	complete := s.vm.offered
+	if typed, ok := parseTyped(text); ok {
+		complete = func(c *Call, _ string) []string { return s.completions(c, typed) }
+	} else if !inQuotes(text) {
 		return nil
 	}
 	run := setup{ctx: ctx, kind: Internal, budget: limits.CompletionTime}
 	err := s.vm.submit(ctx, s.vm.jobs, func() error {
 		return s.vm.enter(run, func(c *Call) error {
-			list = s.completions(c, typed)
+			list = complete(c, text)
 			return nil
 		})
 	})
@@ -76,30 +79,56 @@ func inQuotes(text string) bool {
 
 // completions are the names that begin as typed, in order.
 func (s *Session) completions(c *Call, typed completion) (list []string) {
-	var names []string
+	names := s.names(c, typed.owners)
 	if len(typed.owners) == 0 {
-		names = s.globalNames(c)
-	} else if s.pushPath(c, typed.owners) {
-		names = c.vm.memberNames(c.l, c.l.Top(), 0)
+		names = append(names, strings.Fields("and break do else elseif end false for function if in local nil not or repeat return then true until while")...)
 	}
 	for _, name := range names {
 		hidden := strings.HasPrefix(name, "_") && typed.prefix == ""
-		if strings.HasPrefix(name, typed.prefix) && identifier.MatchString(name) && !hidden {
+		if identifier.MatchString(name) && !hidden {
 			list = append(list, typed.head+name)
 		}
 	}
+	return beginningWith(typed.head+typed.prefix, list)
+}
+
+// names are what a command can write behind owners, or what it can begin with when
+// there are none.
+func (s *Session) names(c *Call, owners []string) []string {
+	if len(owners) == 0 {
+		return s.globalNames(c)
+	}
+	if s.pushPath(c, owners) {
+		return c.vm.memberNames(c.l, c.l.Top(), 0)
+	}
+	return nil
+}
+
+// Members lists the names that scripts can write behind a dotted path, sorted; behind
+// "" the globals.
+func (vm *VM) Members(ctx context.Context, path string) (list []string) {
+	var owners []string
+	if path != "" {
+		owners = strings.Split(path, ".")
+	}
+	_ = vm.Do(ctx, func(c *Call) error {
+		for _, name := range vm.NewSession().names(c, owners) {
+			if identifier.MatchString(name) {
+				list = append(list, name)
+			}
+		}
+		return nil
+	})
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
-// globalNames are those that a command can begin with: globals, the session's locals
-// and the words of the language.
+// globalNames are globals and the session's locals.
 func (s *Session) globalNames(c *Call) []string {
 	c.l.PushGlobalTable()
 	names := stringKeys(c.l, c.l.Top())
 	names = slices.AppendSeq(names, maps.Keys(c.vm.protected))
-	names = slices.AppendSeq(names, maps.Keys(s.locals))
-	return append(names, strings.Fields("and break do else elseif end false for function if in local nil not or repeat return then true until while")...)
+	return slices.AppendSeq(names, maps.Keys(s.locals))
 }
 
 // pushPath pushes the value that the names lead to.

@@ -12,7 +12,8 @@
 // everything (Call.StepAside).
 //
 // A binding is a Func, or an Object with functions and options. Its metadata
-// checks arguments, names wrong ones, and becomes the text of help().
+// checks arguments and names wrong ones; with the words of package reference it becomes
+// the text of help().
 //
 // Go values that scripts only hold and pass on are Handles of a Class with
 // methods and fields.
@@ -25,7 +26,7 @@
 //
 // From the ground up: a file stands on those before it.
 //
-//   - Text and work: queue.go (jobs), sources.go, suggest.go, absent.go (names that
+//   - Text and work: queue.go (jobs), tokens.go (of Lua source), sources.go, suggest.go, absent.go (names that
 //     are nil, and why); readings.go and checker.go (what a text can mean, and whether
 //     more of it is needed).
 //   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
@@ -36,8 +37,10 @@
 //     outside), callback.go (a kept function is called).
 //   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
 //     (tables that tell of keys they lack), guard.go (the table of globals).
-//   - Console and files: print.go, help.go, json.go, input.go (lines that
-//     belong together), locals.go (commands that share them), complete.go (what a name may become), eval.go (commands), file.go.
+//   - Console and files: print.go, json.go, input.go (lines that belong together),
+//     locals.go (commands that share them), offered.go (what text in quotes may become),
+//     complete.go (what a name may become), mark.go (where an error is), help.go,
+//     eval.go (commands), file.go.
 //   - The language: lib_base.go, lib_garbage.go, lib_env.go, lib_format.go, lib_string.go,
 //     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
 //     (commands of the shell), stream.go and stream_read.go (open files), lib_io.go,

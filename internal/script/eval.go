@@ -13,37 +13,60 @@ import (
 	"kresd/internal/limits"
 )
 
-// Eval runs a console command outside of any session, as Session.Eval does.
+// Eval runs a console command outside of any session, as Session.Eval does, but the
+// text of an error stands alone.
 func (vm *VM) Eval(ctx context.Context, chunk string) (out string, isErr bool) {
-	return vm.NewSession().Eval(ctx, chunk, nil)
+	s := vm.NewSession()
+	return s.evaluate(ctx, chunk, nil, audience{value: s.show, err: unexplained})
 }
 
 // Eval runs a console command and returns what the client is shown, or the
-// error's text. A value is printed and ends with a newline; what statements
-// return is shown as it is, and nothing is empty text. What the command itself prints
-// goes to echo as well, if there is one, until Eval returns.
+// error's text with the line of the command where it happened. A value is printed and
+// ends with a newline; what statements return is shown as it is, and nothing is empty
+// text. What the command itself prints goes to echo as well, if there is one, until Eval
+// returns.
 func (s *Session) Eval(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool) {
-	return s.evaluate(ctx, chunk, echo, func(l *lua.State, r reading) (string, error) { return s.vm.show(l, r), nil })
+	return s.evaluate(ctx, chunk, echo, audience{
+		value: s.show,
+		err:   func(l *lua.State, msg string) string { return s.explainError(l, chunk, msg) },
+	})
 }
 
 // EvalJSON is Eval for programs: a value comes as JSON on one line, and what has no value
 // as null.
 func (s *Session) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool) {
-	return s.evaluate(ctx, chunk, echo, func(l *lua.State, _ reading) (string, error) { return s.vm.showJSON(l) })
+	return s.evaluate(ctx, chunk, echo, audience{
+		value: func(l *lua.State, _ reading) (string, error) { return s.vm.showJSON(l) },
+		err:   unexplained,
+	})
 }
 
-// evaluate runs a console command whose results, all of the stack, show words.
-func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, show func(*lua.State, reading) (string, error)) (out string, isErr bool) {
+func (s *Session) show(l *lua.State, r reading) (string, error) { return s.vm.show(l, r), nil }
+
+func unexplained(_ *lua.State, msg string) string { return msg }
+
+// An audience says how those who gave a command are told what came of it.
+type audience struct {
+	value func(*lua.State, reading) (string, error) // the results are all of the stack
+	err   func(l *lua.State, msg string) string
+}
+
+// evaluate runs a console command.
+func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, to audience) (out string, isErr bool) {
 	vm := s.vm
 	run := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime, echo: echo}
 	err := vm.submit(ctx, vm.jobs, func() error {
-		return vm.enter(run, func(c *Call) error {
+		err := vm.enter(run, func(c *Call) error {
 			value, err := s.commandAs(c, chunk, vm.displaying(chunk))
 			if err == nil {
-				out, err = show(c.l, value)
+				out, err = to.value(c.l, value)
 			}
 			return err
 		})
+		if e := new(Error); errors.As(err, &e) {
+			return &Error{Message: to.err(vm.now.l, e.Message)}
+		}
+		return err
 	})
 	if err != nil && !errors.Is(err, errExit) {
 		return err.Error(), true

@@ -50,7 +50,9 @@ func (vm *VM) runText(l *lua.State, name, text string) error {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		return vm.fileError(shortSource(chunk), chunk, where, e.Message)
+		wrong := vm.fileError(shortSource(chunk), chunk, where, e.Message)
+		wrong.Msg = vm.NewSession().suggest(l, wrong.Msg, text, wrong.Line)
+		return wrong
 	}
 	return err
 }

@@ -98,7 +98,11 @@ func help(c *Call) error {
 	}
 	text := c.vm.Help(name)
 	if text == "" {
-		return fmt.Errorf("no help for '%s'; help() lists what there is", name)
+		meant := c.vm.NewSession().didYouMean(c.l, name)
+		if meant == "" {
+			meant = ";"
+		}
+		return fmt.Errorf("no help for '%s'%s help() lists what there is", name, meant)
 	}
 	return c.Return(text)
 }

@@ -90,7 +90,7 @@ func TestErrorsOfCommandsWithLocalsNameWhatWasTyped(t *testing.T) {
 		[2]string{"local x = nil", ""},
 		[2]string{"x.field", "ERROR [string \"x.field\"]:1: attempt to index …"},
 		[2]string{"x = 1\nlocal y = x +\n\n{}", "ERROR [string \"x = 1\"]:…"},
-		[2]string{"x = = 2", "ERROR [string \"x = = 2\"]:1: unexpected symbol near '='"},
+		[2]string{"x = = 2", "ERROR [string \"x = = 2\"]:1: unexpected symbol near '='\n    x = = 2\n        ^"},
 		[2]string{"return return", "ERROR …"},
 		[2]string{"x", "1\n"},
 	)

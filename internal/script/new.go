@@ -36,6 +36,8 @@ func New(o Options) (*VM, error) {
 		protected:  map[string]*object{},
 		classes:    map[*Class]*Ref{},
 		sources:    newSources(),
+		book:       o.Reference,
+		words:      map[string]func() []string{},
 	}
 	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
 	vm.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))

@@ -12,7 +12,7 @@ import (
 // options that are read and assigned like fields, and hooks for other keys.
 type Object struct {
 	Name   string
-	Help   string // one line, for help()
+	Help   string // one line, where package reference has no entry
 	Funcs  []Func // their names with or without "Name."
 	Fields []Field
 
@@ -55,7 +55,7 @@ type object struct {
 	fields map[string]*Field
 	funcs  map[string]any // Lua values
 	names  []string       // of funcs, in order
-	docs   []entry
+	docs   []binding
 	self   *Ref
 }
 
@@ -65,13 +65,13 @@ func (vm *VM) RegisterObject(spec Object) {
 	for i := range spec.Fields {
 		f := &spec.Fields[i]
 		o.fields[f.Name] = f
-		o.docs = append(o.docs, entry{name: spec.Name + "." + f.Name, usage: spec.Name + "." + f.Name, help: f.Help})
+		o.docs = append(o.docs, binding{name: spec.Name + "." + f.Name, usage: spec.Name + "." + f.Name, help: f.Help})
 	}
 	for _, f := range spec.Funcs {
 		o.addFunc(vm, f)
 	}
 	vm.objects[spec.Name] = o
-	vm.document(entry{name: spec.Name, usage: spec.Name, help: spec.Help, parts: o})
+	vm.document(binding{name: spec.Name, usage: spec.Name, help: spec.Help, members: o})
 	o.install(vm)
 }
 
@@ -93,7 +93,7 @@ func (o *object) addFunc(vm *VM, f Func) {
 	}
 	o.funcs[short] = vm.now.l.ToValue(-1)
 	vm.now.l.Pop(1)
-	o.docs = append(o.docs, entry{name: f.Name, usage: f.usage(), help: f.Help})
+	o.docs = append(o.docs, binding{name: f.Name, usage: f.usage(), help: f.Help})
 }
 
 // objectOf finds the object that a dotted name belongs to.
@@ -316,24 +316,23 @@ func (vm *VM) register(f Func) {
 		o.addFunc(vm, f)
 		return
 	}
-	vm.document(entry{name: f.Name, usage: f.usage(), help: f.Help})
+	vm.document(binding{name: f.Name, usage: f.usage(), help: f.Help})
 	vm.pushFunc(vm.now.l, f)
 	vm.setGlobal(f.Name)
 }
 
-// entry is what help() knows of a function, object or option.
-type entry struct {
+// A binding is what the machine knows of a function, object or field that was
+// registered. What the program's own mean is told by package reference.
+type binding struct {
 	name, usage, help string
-	parts             *object // for objects
+	members           *object // of an object
 }
 
-func (vm *VM) document(e entry) {
-	vm.undocument(e.name)
-	if e.help != "" {
-		vm.manual = append(vm.manual, e)
-	}
+func (vm *VM) document(b binding) {
+	vm.undocument(b.name)
+	vm.bound = append(vm.bound, b)
 }
 
 func (vm *VM) undocument(name string) {
-	vm.manual = slices.DeleteFunc(vm.manual, func(e entry) bool { return e.name == name })
+	vm.bound = slices.DeleteFunc(vm.bound, func(b binding) bool { return b.name == name })
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"kresd/internal/reference"
 )
 
 // testCache is an object in the manner of cache and net.
@@ -134,20 +136,46 @@ func TestPanicsInBindingsBecomeLuaErrors(t *testing.T) {
 	}
 }
 
-func TestHelpComesFromTheMetadata(t *testing.T) {
-	vm, _ := withCache(t)
+// What the book has no words about is told by its binding.
+func TestHelpOfWhatTheBookDoesNotKnow(t *testing.T) {
+	vm, _ := newVM(t)
+	var log []string
+	cellar := testCache(&log)
+	cellar.Name = "cellar"
+	do(t, vm, func(*Call) error { vm.RegisterObject(cellar); return nil })
 	expect(t, vm,
-		[2]string{"help()", "help([name])\n    this text; or the functions and options of one object\ntojson(value)\n    a value as JSON\n…"},
-		[2]string{"help('cache')", "cache\n    the cache of answers\ncache.size\n    its size in octets\ncache.clear([name])\n    forgets entries\n"},
-		[2]string{"help(cache)", "cache\n    the cache of answers\ncache.size\n    its size in octets\ncache.clear([name])\n    forgets entries\n"},
-		[2]string{"help('cache.clear')", "cache.clear([name])\n    forgets entries\n"},
+		[2]string{"help('cellar')", "cellar\n    the cache of answers\ncellar.size                   its size in octets\ncellar.clear([name])          forgets entries\n"},
+		[2]string{"help(cellar)", "cellar\n    the cache of answers\ncellar.size                   its size in octets\ncellar.clear([name])          forgets entries\n"},
+		[2]string{"help('cellar.clear')", "cellar.clear([name])\n    forgets entries\n"},
 		[2]string{"help('nothing')", "ERROR no help for 'nothing'; help() lists what there is"},
+		[2]string{"help('celar')", "ERROR no help for 'celar'; did you mean 'cellar'? help() lists what there is"},
+		[2]string{"help('cellar.claer')", "ERROR no help for 'cellar.claer'; did you mean 'cellar.clear'? help() lists what there is"},
 	)
-	if text := eval(vm, "help()"); !strings.HasSuffix(text, "cache\n    the cache of answers\n") {
+	if text := eval(vm, "help()"); !strings.HasSuffix(text, "\ncellar                        the cache of answers\n") {
 		t.Errorf("help() ends in %q", text[len(text)-50:])
 	}
-	do(t, vm, func(*Call) error { vm.Unregister("cache"); return nil })
-	expect(t, vm, [2]string{"cache", "nil\n"}, [2]string{"help('cache')", "ERROR no help for 'cache'; help() lists what there is"})
+	do(t, vm, func(*Call) error { vm.Unregister("cellar"); return nil })
+	expect(t, vm, [2]string{"cellar", "nil\n"}, [2]string{"help('cellar')", "ERROR no help for 'cellar'; help() lists what there is"})
+}
+
+func TestHelpComesFromTheBook(t *testing.T) {
+	vm, err := New(Options{Reference: reference.New(reference.Chapter{Entries: []reference.Entry{
+		{Name: "cache.clear", Summary: "forget", Params: []string{"name: of what"}, Returns: "how many", Example: "cache.clear('x')"},
+		{Name: "string.rep", Usage: "string.rep(text, n)", Summary: "text n times"},
+		{Name: "absent.field", Summary: "not in this machine"},
+	}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Close()
+	var log []string
+	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
+	expect(t, vm,
+		[2]string{"help('cache.clear')", "cache.clear([name])\n    forget\n    name: of what\n    returns how many\n    example: cache.clear('x')\n"},
+		[2]string{"help('cache.size')", "cache.size\n    its size in octets\n"},
+		[2]string{"help('string.rep')", "string.rep(text, n)\n    text n times\n"},
+		[2]string{"help('absent.field')", "ERROR no help for 'absent.field'; help() lists what there is"},
+	)
 }
 
 func TestEnvironment(t *testing.T) {

@@ -55,17 +55,3 @@ func blank(text string) bool {
 		_, text, _ = strings.Cut(comment, "\n")
 	}
 }
-
-// longBracket returns the number of equal signs of a long bracket ("[==[") at
-// the start of text, or -1.
-func longBracket(text string) int {
-	rest, ok := strings.CutPrefix(text, "[")
-	if !ok {
-		return -1
-	}
-	inner := strings.TrimLeft(rest, "=")
-	if !strings.HasPrefix(inner, "[") {
-		return -1
-	}
-	return len(rest) - len(inner)
-}

@@ -1,6 +1,10 @@
 package script
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // unknownOption is the message for a field that does not exist.
 func unknownOption(object, name string, known []string) string {
@@ -46,4 +50,22 @@ func distance(a, b string) int {
 		older, old = old, row
 	}
 	return old[len(b)]
+}
+
+// beginningWith are the words that begin as typed, in order; where none does, those
+// that do so in other letters.
+func beginningWith(typed string, words []string) (list []string) {
+	var loosely []string
+	for _, w := range words {
+		if strings.HasPrefix(w, typed) {
+			list = append(list, w)
+		} else if len(w) >= len(typed) && strings.EqualFold(w[:len(typed)], typed) {
+			loosely = append(loosely, w)
+		}
+	}
+	if len(list) == 0 {
+		list = loosely
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }

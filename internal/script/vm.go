@@ -13,6 +13,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/clock"
+	"kresd/internal/reference"
 	"kresd/internal/safe"
 )
 
@@ -32,6 +33,9 @@ type Options struct {
 	// Exit is told the status that os.exit() wants; it makes the process end soon
 	// and returns. nil: os.exit is an error.
 	Exit func(status int)
+
+	// Reference has the words of help(); default reference.Program().
+	Reference *reference.Book
 
 	// Clock is what os.time() and os.date() show; default clock.Real().
 	Clock *clock.Clock
@@ -53,6 +57,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Getenv == nil {
 		o.Getenv = os.LookupEnv
+	}
+	if o.Reference == nil {
+		o.Reference = reference.Program()
 	}
 	if o.Clock == nil {
 		o.Clock = clock.Real()
@@ -94,7 +101,9 @@ type VM struct {
 	objects    map[string]*object
 	protected  map[string]*object // assigned tables are merged into these
 	classes    map[*Class]*Ref    // their metatables
-	manual     []entry
+	bound      []binding          // by scripts' names, in the order in which they were registered
+	book       *reference.Book
+	words      map[string]func() []string // vocabularies
 	sources    *sources
 	moduleDir  string
 	absent     absences

@@ -1,0 +1,51 @@
+package reference
+
+func group() Chapter {
+	return Chapter{Title: "worker, map", Intro: "This process in its group.", Entries: []Entry{
+		{Name: "worker", Summary: "this process in its group", Example: "worker.id .. ' of ' .. worker.count"},
+		{Name: "worker.id", Summary: "number of this worker, from 0", Example: "if worker.id == 0 then log('first') end"},
+		{Name: "worker.count", Summary: "number of workers in the group", Example: "worker.count"},
+		{Name: "worker.pid", Summary: "process id", Example: "worker.pid"},
+		{
+			Name: "worker.stats", Summary: "queries in and out, signs of forgery, and figures of the process",
+			Returns: "a table of numbers by name",
+			Example: "worker.stats().queries",
+		},
+		{
+			Name: "worker.info", Summary: "worker.stats() and the process id",
+			Returns: "a table of numbers by name",
+			Example: "worker.info().pid",
+		},
+		{
+			Name: "worker.limits", Summary: "how often each limit was hit; with a name, what is counted there",
+			Params:  []string{"name: of a limit"},
+			Returns: "a table of numbers by name, or the words about one",
+			Example: "worker.limits('cname_chain')",
+		},
+		{
+			Name: "worker.upstreams", Summary: "what is known of other servers",
+			Params:  []string{"n: the latest so many; 100 unless given"},
+			Returns: "a table by address@port: rtt (milliseconds), timeouts in a row, dead, edns, 0x20, tcp (needs it), no_tcp, age and until (of each of these) in seconds",
+			Example: "worker.upstreams(10)",
+		},
+		{
+			Name: "worker.sleep", Summary: "pause this command; queries are answered meanwhile",
+			Params:  []string{"seconds: a fraction of one, too"},
+			Returns: "nothing",
+			Example: "worker.sleep(0.01)",
+		},
+		{
+			Name: "worker.resolve", Summary: "the same as resolve()",
+			Params:  []string{"name: this and the others are those of resolve()"},
+			Returns: "whether the question was accepted",
+			Example: "worker.resolve('example.com', kres.type.A)",
+			Offers:  []string{"", "type", "", "flag"},
+		},
+		{
+			Name: "map", Summary: "run an expression in all workers and collect the results, ordered by worker",
+			Params:  []string{"expression: text, of which each worker gives the first value"},
+			Returns: "a list with the value of each worker; n is their number. A worker that fails gives { error = text }",
+			Example: "map 'cache.stats()'", Apart: "it needs a control socket",
+		},
+	}}
+}

@@ -1,0 +1,81 @@
+package reference
+
+func network() Chapter {
+	return Chapter{Title: "net", Intro: "Where kresd listens, and how it speaks to clients and servers.", Entries: []Entry{
+		{
+			Name: "net", Summary: "addresses to listen on and parameters of the transports; avoid the wildcards 0.0.0.0 and :: on machines with several addresses: name the addresses instead",
+			Example: "net = { '127.0.0.1', '::1' }", Apart: "it binds port 53",
+		},
+		{
+			Name: "net.listen", Summary: "listen on addresses; on machines with several addresses avoid 0.0.0.0 and ::, name the addresses",
+			Params:  []string{"addresses: an address, an interface (net.eth0), its name, or a list of them", "port: 53 unless given", "flags: a table; freebind = true binds what the machine does not have yet"},
+			Returns: "true; what cannot be bound is an error on the console, and false and a line of the log in a configuration",
+			Example: "net.listen('127.0.0.1', 5353)", Apart: "it binds a port",
+		},
+		{
+			Name: "net.close", Summary: "stop listening on an address",
+			Params:  []string{"address: as net.list() shows it", "port: 53 unless given"},
+			Returns: "whether it was listened on",
+			Example: "net.close('127.0.0.1', 5353)",
+		},
+		{
+			Name: "net.list", Summary: "bound addresses",
+			Returns: "a table by addresses, of tables with port, udp and tcp; further ports of an address are under more",
+			Example: "net.list()",
+		},
+		{
+			Name: "net.endpoints", Summary: "bound addresses as a list, one entry for each transport",
+			Returns: "a list of tables with kind and transport (family, ip, port, protocol)",
+			Example: "for _, e in ipairs(net.endpoints()) do print(e.kind, e.transport.ip, e.transport.port) end",
+		},
+		{
+			Name: "net.interfaces", Summary: "interfaces of this machine and their addresses; net.eth0 is short for one of them",
+			Returns: "a table by names, of tables with addr, a list, and mac",
+			Example: "net.interfaces().lo.addr[1]",
+		},
+		{Name: "net.ipv4", Summary: "whether IPv4 is used towards other servers", Example: "net.ipv4 = true"},
+		{Name: "net.ipv6", Summary: "whether IPv6 is used towards other servers", Example: "net.ipv6 = false"},
+		{
+			Name: "net.bufsize", Summary: "EDNS size offered, in octets (512 to 65535)",
+			Params:  []string{"clients: what clients are offered", "upstream: what servers are offered; without it the same, at most 1232"},
+			Returns: "without an argument both, else nothing",
+			Example: "net.bufsize(4096, 1232)",
+		},
+		{
+			Name: "net.tcp_pipeline", Summary: "outstanding queries of one TCP connection (0 to 65535)",
+			Params:  []string{"n: the number from now on"},
+			Returns: "the number",
+			Example: "net.tcp_pipeline(100)",
+		},
+		{
+			Name: "net.tcp_in_idle", Summary: "how long a TCP connection may idle, in milliseconds",
+			Params:  []string{"ms: the time from now on"},
+			Returns: "the time in milliseconds",
+			Example: "net.tcp_in_idle(10 * sec)",
+		},
+		{
+			Name: "net.limits", Summary: "what clients may use up in this worker; worker.limits() counts what was hit",
+			Params:  []string{"{ name = n, … }: pending (questions that wait), waiters_per_client, late_waiters (above how many of one client late answers are not sent), tcp_conns, tcp_conns_per_client"},
+			Returns: "a table of what is in force",
+			Example: "net.limits({ waiters_per_client = 3000 })",
+		},
+		{
+			Name: "net.forwarders", Summary: "resolvers in front that ask for many clients: what counts for one client does not count for them",
+			Params:  []string{"{ 'address or network', … }: instead of those before; {} for none"},
+			Returns: "the list in force",
+			Example: "net.forwarders({ '192.0.2.1', '10.0.0.0/8' })",
+		},
+		{
+			Name: "net.outgoing_v4", Summary: "source address of queries to other servers by IPv4",
+			Params:  []string{"address | nil: an address of this machine; nil is the system's choice"},
+			Returns: "without an argument the address or nil, else true",
+			Example: "net.outgoing_v4(nil)",
+		},
+		{
+			Name: "net.outgoing_v6", Summary: "source address of queries to other servers by IPv6",
+			Params:  []string{"address | nil: an address of this machine; nil is the system's choice"},
+			Returns: "without an argument the address or nil, else true",
+			Example: "net.outgoing_v6(nil)",
+		},
+	}}
+}

@@ -1,0 +1,37 @@
+package reference
+
+func others() Chapter {
+	return Chapter{Title: "Other modules", Intro: "Those without functions are there so that scripts can tell whether they are loaded.", Entries: []Entry{
+		{Name: "workarounds", Summary: "asks known broken servers differently (load as 'workarounds < iterate')", Example: "modules.load('workarounds < iterate')"},
+		{
+			Name: "workarounds.config", Summary: "configure the module",
+			Params: []string{"options: a table of flags by name"}, Returns: "nothing",
+			Example: "workarounds.config({})",
+		},
+		{
+			Name: "workarounds.add", Summary: "ask differently about a name and all below it",
+			Params: []string{"name: in presentation format", "flag | { flag, … }: such as NO_0X20, NO_EDNS, NO_MINIMIZE, TCP, NO_IPV4, NO_IPV6, NO_THROTTLE"}, Returns: "nothing",
+			Example: "workarounds.add('broken.example', 'NO_0X20')",
+			Offers:  []string{"", "flag"},
+		},
+		{
+			Name: "workarounds.del", Summary: "remove a rule",
+			Params: []string{"name: of the rule"}, Returns: "false if there is none",
+			Example: "workarounds.del('broken.example')",
+		},
+		{
+			Name: "workarounds.list", Summary: "rules: name and flags",
+			Returns: "a table of flags by name",
+			Example: "workarounds.list()",
+		},
+		{Name: "serve_stale", Summary: "answers with what was known where nobody can be reached (load as 'serve_stale < cache')", Example: "modules.load('serve_stale < cache') serve_stale.timeout = 3 * sec"},
+		{Name: "ta_update", Summary: "keeps trust anchors up to date (RFC 5011)"},
+		{Name: "ta_sentinel", Summary: "tells clients which keys of the root are trusted (RFC 8509)"},
+		{Name: "ta_signal_query", Summary: "tells the root which of its keys are trusted (RFC 8145)"},
+		{Name: "detect_time_skew", Summary: "says when the root's signatures are not valid at the time that the clock shows"},
+		{Name: "detect_time_jump", Summary: "clears the cache when the clock was set back"},
+		{Name: "priming", Summary: "learns the root's servers from themselves"},
+		{Name: "iterate", Summary: "asks and understands other servers"},
+		{Name: "validate", Summary: "judges how far answers can be believed"},
+	}}
+}

@@ -1,0 +1,94 @@
+package reference
+
+func policies() Chapter {
+	return Chapter{Title: "policy", Intro: "Rules about questions by their names. The first rule whose action ends the matter is the last one; what a constant or function in capitals makes is an action.", Entries: []Entry{
+		{Name: "policy", Summary: "rules about questions by their names", Example: "policy.add(policy.suffix(policy.DENY, { todname('example.') }))"},
+		{
+			Name: "policy.add", Summary: "add a rule behind the others",
+			Params:  []string{"rule: of policy.suffix and the like, or function(request, query)", "postrule: true for a rule about answers"},
+			Returns: "the rule in force, with id, count and others",
+			Example: "policy.add(policy.all(policy.PASS)).id",
+		},
+		{
+			Name: "policy.del", Summary: "take out a rule",
+			Params:  []string{"id: that policy.add gave"},
+			Returns: "whether there was such a rule",
+			Example: "policy.del(policy.add(policy.all(policy.PASS)).id)",
+		},
+		{
+			Name: "policy.all", Summary: "rule for every question",
+			Params: []string{"action: what to do"}, Returns: "a rule",
+			Example: "policy.add(policy.all(policy.PASS))",
+		},
+		{
+			Name: "policy.suffix", Summary: "rule for names and all below them",
+			Params: []string{"action: what to do", "{ name }: names in wire form"}, Returns: "a rule",
+			Example: "policy.add(policy.suffix(policy.REFUSE, policy.todnames({ 'example.org', 'example.net' })))",
+		},
+		{
+			Name: "policy.suffix_common", Summary: "suffix with a name that all have in common, looked at first",
+			Params: []string{"action: what to do", "{ name }: names in wire form", "common: in wire form, the parent of all of them"}, Returns: "a rule",
+			Example: "policy.add(policy.suffix_common(policy.DENY, policy.todnames({ 'a.example', 'b.example' }), todname('example')))",
+		},
+		{
+			Name: "policy.domains", Summary: "rule for exactly these names",
+			Params: []string{"action: what to do", "{ name }: names in wire form"}, Returns: "a rule",
+			Example: "policy.add(policy.domains(policy.DENY, policy.todnames({ 'www.example.org' })))",
+		},
+		{
+			Name: "policy.pattern", Summary: "rule for names whose wire form matches a Lua pattern",
+			Params: []string{"action: what to do", "pattern: as of string.match, of names in wire form"}, Returns: "a rule",
+			Example: "policy.add(policy.pattern(policy.DENY, '\\4bad[0-9]\\2cz'))",
+		},
+		{
+			Name: "policy.todnames", Summary: "make wire names of the names in a table",
+			Params: []string{"{ name }: a list of names, which is changed"}, Returns: "that list",
+			Example: "policy.todnames({ 'example.com', 'example.org' })",
+		},
+		{Name: "policy.PASS", Summary: "resolve the question; no further rules", Example: "policy.add(policy.suffix(policy.PASS, { todname('good.example') }))"},
+		{Name: "policy.DENY", Summary: "answer that the name does not exist", Example: "policy.add(policy.suffix(policy.DENY, { todname('bad.example') }))"},
+		{
+			Name: "policy.DENY_MSG", Summary: "DENY with a text for the client",
+			Params: []string{"text: for the client", "extended error: such as kres.extended_error.BLOCKED"}, Returns: "an action",
+			Example: "policy.add(policy.suffix(policy.DENY_MSG('blocked by the house'), { todname('bad.example') }))",
+		},
+		{Name: "policy.DROP", Summary: "fail: the client gets SERVFAIL", Example: "policy.add(policy.suffix(policy.DROP, { todname('bad.example') }))"},
+		{Name: "policy.REFUSE", Summary: "answer REFUSED", Example: "policy.add(policy.suffix(policy.REFUSE, { todname('bad.example') }))"},
+		{Name: "policy.NO_ANSWER", Summary: "do not answer", Example: "policy.add(policy.suffix(policy.NO_ANSWER, { todname('bad.example') }))"},
+		{Name: "policy.TC", Summary: "make the client come by TCP", Example: "policy.add(policy.suffix(policy.TC, { todname('big.example') }))"},
+		{
+			Name: "policy.FORWARD", Summary: "ask other resolvers",
+			Params: []string{"'address[@port]' | { addresses }: of these"}, Returns: "an action",
+			Example: "policy.add(policy.suffix(policy.FORWARD({ '192.0.2.1', '192.0.2.2@5353' }), { todname('corp.example') }))",
+		},
+		{
+			Name: "policy.STUB", Summary: "ask other servers and believe them",
+			Params: []string{"'address[@port]' | { addresses }: of servers of the names"}, Returns: "an action",
+			Example: "policy.add(policy.suffix(policy.STUB('192.0.2.1'), { todname('lan.example') }))",
+		},
+		{
+			Name: "policy.FLAGS", Summary: "change flags of the request",
+			Params: []string{"names: a flag or a list of them, which are set", "names to clear: likewise"}, Returns: "an action",
+			Example: "policy.add(policy.suffix(policy.FLAGS('NO_CACHE'), { todname('example.net') }))",
+			Offers:  []string{"flag", "flag"},
+		},
+		{
+			Name: "policy.ANSWER", Summary: "answer with this data",
+			Params: []string{"{ [type] = { rdata = wire, ttl = seconds } }: the data by type; rdata may be a list", "nodata: true denies other types, else they are resolved"}, Returns: "an action",
+			Example: "policy.add(policy.domains(policy.ANSWER({ [kres.type.A] = { rdata = kres.str2ip('192.0.2.7'), ttl = 300 } }), { todname('box.example') }))",
+		},
+		{Name: "policy.QTRACE", Summary: "write the answers of other servers to the log", Example: "policy.add(policy.suffix(policy.QTRACE, { todname('odd.example') }))"},
+		{Name: "policy.REQTRACE", Summary: "write the question to the log", Example: "policy.add(policy.suffix(policy.REQTRACE, { todname('odd.example') }))"},
+		{Name: "policy.IPTRACE", Summary: "write the question and who asks it to the log", Example: "policy.add(policy.suffix(policy.IPTRACE, { todname('odd.example') }))"},
+		{Name: "policy.DEBUG_ALWAYS", Summary: "write every step to the log", Example: "policy.add(policy.suffix(policy.DEBUG_ALWAYS, { todname('odd.example') }))"},
+		{Name: "policy.DEBUG_CACHE_MISS", Summary: "write every step to the log if the cache did not know the answer", Example: "policy.add(policy.suffix(policy.DEBUG_CACHE_MISS, { todname('odd.example') }))"},
+		{
+			Name: "policy.DEBUG_IF", Summary: "write every step to the log if a function says so at the end",
+			Params: []string{"function(req): true for yes"}, Returns: "an action",
+			Example: "policy.add(policy.all(policy.DEBUG_IF(function(req) return false end)))",
+		},
+		{Name: "policy.rules", Summary: "rules for questions", Example: "#policy.rules"},
+		{Name: "policy.postrules", Summary: "rules for answers", Example: "#policy.postrules"},
+		{Name: "policy.special_names", Summary: "built-in rules, tried last", Example: "policy.special_names[1]"},
+	}}
+}
