@@ -20,8 +20,6 @@ var absentMembers = map[string]string{
 	"kres.current_pkt":             "",
 	"kres.kr_pkt_make_auth_header": "",
 	"kres.lru":                     "",
-	"kres.packet":                  "",
-	"kres.rrset":                   "",
 
 	"net.bpf_clear":               "",
 	"net.bpf_set":                 "",

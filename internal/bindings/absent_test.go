@@ -32,7 +32,7 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"cache.get('a.example')":                                 "cache.get is not in this version",
 		"policy.add(policy.rpz(policy.DENY, 'file'))":            "policy.rpz is not in this version",
 		"policy:TLS_FORWARD({})":                                 "policy.TLS_FORWARD is not in this version",
-		"kres.packet(512)":                                       "kres.packet is not in this version",
+		"kres.current_pkt()":                                     "kres.current_pkt is not in this version",
 		"view:addr('192.0.2.0/24', policy.all(policy.DENY))":     "module 'view' is not in this version",
 		"dns64.config('64:ff9b::')":                              "module 'dns64' is not in this version",
 		"daf.add 'qname = a.example deny'":                       "module 'daf' is not in this version",

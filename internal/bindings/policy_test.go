@@ -177,9 +177,9 @@ func TestFunctionsAsActions(t *testing.T) {
 
 func TestAMissingMemberIsNamed(t *testing.T) {
 	w := newRulesWorld(t)
-	w.expectFile(`policy.add(policy.all(function (state, req) ok, message = pcall(function () return req.upstream end) end))`, "")
+	w.expectFile(`policy.add(policy.all(function (state, req) ok, message = pcall(function () return req.uptream end) end))`, "")
 	w.begin("a.org", wire.TypeA)
-	w.expect(step{"message", "config:1: error: a request has no 'upstream' here; it has answer, current_query…"})
+	w.expect(step{"message", "config:1: error: a request has no 'uptream' here; it has answer, current_query…"})
 }
 
 // Errors count the arguments of a method as the script wrote them.

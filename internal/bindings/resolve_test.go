@@ -176,7 +176,7 @@ function (answer, req)
    end
 end)`
 	w.expect(step{example, "true\n"})
-	want := "record:\texample.com.\t60\tA\t192.0.2.1\n"
+	want := "record:\texample.com.        \t60\tA\t192.0.2.1\n"
 	eventually(t, "the callback prints "+want, func() bool { return w.out.String() == want })
 }
 
@@ -191,11 +191,11 @@ func TestRecordsAsText(t *testing.T) {
 	w := newWorld(t)
 	w.expect(
 		step{"require('kres') == kres, require('kres').type.A", "true\n"},
-		step{"kres.rr2str({owner = todname('a.example'), ttl = 5, class = 1, type = kres.type.MX, rdata = kres.parse_rdata({'MX 10 mail.example.'})[1]})", "a.example.\t5\tMX\t10 mail.example.\n"},
-		step{"kres.rr2str({owner = todname('.'), type = kres.type.TXT, rdata = kres.parse_rdata({'TXT \"a b\" \"c\"'})[1]})", ".\t0\tTXT\t\"a b\" \"c\"\n"},
-		step{"kres.rr2str({owner = todname('x'), type = 65280, rdata = '\\1\\255'})", "x.\t0\tTYPE65280\t\\# 2 01ff\n"},
-		step{"kres.rr2str({owner = todname('x'), type = kres.type.A, rdata = 'abc'})", "x.\t0\tTYPE1\t\\# 3 616263\n"},
-		step{"kres.rr2str({owner = todname('x'), type = kres.type.A, rdata = ''})", "x.\t0\tA\t…"},
+		step{"kres.rr2str({owner = todname('a.example'), ttl = 5, class = 1, type = kres.type.MX, rdata = kres.parse_rdata({'MX 10 mail.example.'})[1]})", "a.example.          \t5\tMX\t10 mail.example.\n"},
+		step{"kres.rr2str({owner = todname('.'), type = kres.type.TXT, rdata = kres.parse_rdata({'TXT \"a b\" \"c\"'})[1]})", ".                   \t0\tTXT\t\"a b\" \"c\"\n"},
+		step{"kres.rr2str({owner = todname('x'), type = 65280, rdata = '\\1\\255'})", "x.                  \t0\tTYPE65280\t\\# 2 01ff\n"},
+		step{"kres.rr2str({owner = todname('x'), type = kres.type.A, rdata = 'abc'})", "x.                  \t0\tTYPE1\t\\# 3 616263\n"},
+		step{"kres.rr2str({owner = todname('x'), type = kres.type.A, rdata = ''})", "x.                  \t0\tA\t…"},
 		step{"kres.rr2str({owner = 'x', type = 1, rdata = 'abcd'})", "ERROR …"},
 		step{"kres.rr2str({owner = todname('x'), type = 1.5, rdata = 'abcd'})", "ERROR …"},
 		step{"kres.rr2str({owner = todname('x'), type = 1})", "ERROR …"},

@@ -58,7 +58,7 @@ func (v *Views) FlagArg(c *script.Call, i int) (o resolve.Options) {
 		return o
 	}
 	if set, ok := c.HandleOf(i, v.flags); ok {
-		return *set.(flagSet).options
+		return set.(flagSet).read(c)
 	}
 	list, err := TextList(c.Arg(i))
 	if err != nil {
@@ -74,7 +74,7 @@ func FlagValue(c *script.Call, v any) (o resolve.Options) {
 	}
 	if h, ok := v.(*script.Handle); ok {
 		if set, ok := h.Value.(flagSet); ok {
-			return *set.options
+			return set.read(c)
 		}
 	}
 	list, err := TextList(v)

@@ -93,7 +93,7 @@ func constantTables() map[string]*constants {
 		"class":          {byName: classes()},
 		"type":           {byName: typeNumbers(), unknown: typeByNumber},
 		"rcode":          {byName: rcodes()},
-		"opcode":         {byName: map[string]int{"QUERY": 0, "IQUERY": 1, "STATUS": 2, "NOTIFY": 4, "UPDATE": 5}},
+		"opcode":         {byName: opcodes()},
 		"section":        {byName: map[string]int{"ANSWER": 0, "AUTHORITY": 1, "ADDITIONAL": 2}},
 		"rank":           {byName: ranks()},
 		"extended_error": {byName: extendedErrors()},

@@ -13,8 +13,11 @@
 //
 //   - Words: numbers.go (what DNS calls its numbers), missed.go and constants.go (these
 //     numbers as scripts read them), flags.go (how questions are resolved).
-//   - Requests: view.go (a request while a script may look at it), query.go, args.go
-//     (arguments that many functions take), packet.go, request.go, callback.go
-//     (functions that modules call).
-//   - The table: rdata.go (records and text) and kres.go.
+//   - Messages: message.go (which knows no Lua), view.go (a request while a script may look
+//     at it), flagset.go, args.go (arguments that many functions take), octets.go, record.go
+//     (records and text), rrset.go, answer.go (the packet that is the Result of a request),
+//     packet.go (what scripts do with packets).
+//   - Requests: query.go, array.go, selected.go, request.go, callback.go (functions that
+//     modules call).
+//   - The table: kres.go.
 package dnslua

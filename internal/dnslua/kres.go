@@ -75,6 +75,8 @@ func kresFuncs(v *Views) []script.Func {
 			o := v.FlagArg(c, 1)
 			return c.Return(&script.Handle{Class: v.flags, Value: flagSet{options: &o}})
 		}},
+		{Name: "rrset", Args: "[owner[, type[, class[, ttl]]]]", Max: 4, Help: "a new set of records without any", Fn: v.newRRSet},
+		{Name: "packet", Args: "size[, wire]", Min: 1, Max: 2, Help: "a new packet of at most size octets, or an unparsed copy of octets", Fn: v.newPacketOf},
 		same("pkt_t"), same("request_t"), same("sockaddr_t"),
 	}
 }

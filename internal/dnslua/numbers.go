@@ -1,5 +1,7 @@
 package dnslua
 
+import "strconv"
+
 // The numbers that scripts see as kres.class and so on (IANA, DNS Parameters).
 
 func classes() map[string]int { return map[string]int{"IN": 1, "CH": 3, "NONE": 254, "ANY": 255} }
@@ -35,4 +37,29 @@ func extendedErrors() map[string]int {
 		"NOTSUP": 21, "NREACH_AUTH": 22, "NETWORK": 23, "INV_DATA": 24, "EXPIRED_INV": 25, "TOO_EARLY": 26, "NSEC3_ITERS": 27,
 		"NONCONF_POLICY": 28, "SYNTHESIZED": 29, "INV_QTYPE": 30,
 	}
+}
+
+func opcodes() map[string]int {
+	return map[string]int{"QUERY": 0, "IQUERY": 1, "STATUS": 2, "NOTIFY": 4, "UPDATE": 5}
+}
+
+// nameOf is the name of a number, or its digits.
+func nameOf(names map[string]int, n int) string {
+	found := ""
+	for name, number := range names {
+		if number == n && (found == "" || name < found) {
+			found = name
+		}
+	}
+	if found == "" {
+		return strconv.Itoa(n)
+	}
+	return found
+}
+
+func typeName(t uint16) string {
+	if name := nameOf(typeNumbers(), int(t)); name != strconv.Itoa(int(t)) {
+		return name
+	}
+	return "TYPE" + strconv.Itoa(int(t))
 }

@@ -1,156 +1,354 @@
 package dnslua
 
 import (
-	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strings"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
-	"kresd/internal/luavalue"
-	"kresd/internal/rank"
-	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
 )
 
-// packetClass is the class of the answer to a request, which a script reads and makes.
-// It reads and changes the request's Result, of which the message for the client is
-// made later: what stands only in a message (its ID, its OPT record) is not there.
-func packetClass() *script.Class {
-	class := &script.Class{Name: "answer"}
-	method := func(name, args string, least, most int, fn func(c *script.Call, r *View) (any, error)) script.Func {
-		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
-			r := c.Handle(1, class).(*View)
-			r.must(c)
-			v, err := fn(c, r)
+// packetArg is the packet in argument i, as it is now.
+func (v *Views) packetArg(c *script.Call, i int) *Packet {
+	return open(c, c.Handle(i, v.packet).(*Packet))
+}
+
+// open gives a packet as it is now, while the script may look at it.
+func open(c *script.Call, p *Packet) *Packet {
+	p.view.must(c)
+	if p.answer {
+		p.load()
+	}
+	return p
+}
+
+// Packet is what scripts know as the packet.
+func (v *Views) Packet(p *Packet) *script.Handle {
+	return &script.Handle{Class: v.packet, Value: p}
+}
+
+// Answer is what scripts know as the answer of the request.
+func (v *Views) Answer(r *View) *script.Handle { return v.Packet(answerPacket(r)) }
+
+func (v *Views) packetClass() *script.Class {
+	class := &script.Class{Name: "packet", CData: true}
+	v.packet = class
+	method := func(name, args string, least, most int, help string, fn func(c *script.Call, p *Packet) (any, error)) script.Func {
+		return script.Func{Name: name, Args: args, Help: help, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
+			result, err := fn(c, v.packetArg(c, 1))
 			if err != nil {
-				return err
+				return c.Return(nil, v.failure(err))
 			}
-			return c.Return(v)
+			return c.Return(result)
 		}}
 	}
-	read := func(name string, fn func(req *resolve.Request) any) script.Func {
-		return method(name, "", 0, 0, func(_ *script.Call, r *View) (any, error) { return fn(r.Req), nil })
+	class.Methods = append(v.packetHeader(method), append(v.packetReaders(method), v.packetWriters(method)...)...)
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		p := open(c, value.(*Packet))
+		switch key {
+		case "wire":
+			return &script.Handle{Class: v.octets, Value: &octets{view: p.view, data: p.octets(), kept: true}}, nil
+		case "size":
+			return p.size(), nil
+		case "max_size":
+			return p.max, nil
+		case "opt_rr":
+			return v.recordSet(p, p.opt()), nil
+		case "tsig_rr":
+			return v.recordSet(p, p.special(wire.TypeTSIG)), nil
+		}
+		return nil, script.NoMember(class, key, "wire", "size", "max_size", "opt_rr", "tsig_rr")
 	}
-	bit := func(name string, of func(*resolve.Result) *bool) script.Func {
-		return method(name, "[value]", 0, 1, func(c *script.Call, r *View) (any, error) {
-			b := of(&r.Req.Result)
-			if c.NArgs() > 1 {
-				*b = truth(c, 2)
-				r.Req.Result.NoCache = true
-			}
-			return *b, nil
-		})
+	class.Len = func(c *script.Call, value any) (int, error) { return open(c, value.(*Packet)).size(), nil }
+	class.List = func(c *script.Call, value any) ([]any, error) {
+		return recordTables(open(c, value.(*Packet)).shown(0)), nil
 	}
-	class.Methods = []script.Func{
-		read("qname", func(req *resolve.Request) any { return string(req.Name) }),
-		read("qtype", func(req *resolve.Request) any { return req.Type }),
-		read("qclass", func(req *resolve.Request) any { return req.Class }),
-		read("rd", func(req *resolve.Request) any { return req.RD }),
-		read("cd", func(req *resolve.Request) any { return req.CD }),
-		read("dobit", func(req *resolve.Request) any { return req.DO }),
-		read("opcode", func(*resolve.Request) any { return 0 }),
-		read("qr", func(*resolve.Request) any { return true }),
-		read("ra", func(*resolve.Request) any { return true }),
-		read("empty", func(req *resolve.Request) any {
-			return len(req.Result.Answer)+len(req.Result.Authority)+len(req.Result.Additional) == 0
-		}),
-		read("ad", func(req *resolve.Request) any { return req.Result.Rank.IsSecure() }),
-		bit("aa", func(res *resolve.Result) *bool { return &res.AA }),
-		bit("tc", func(res *resolve.Result) *bool { return &res.TC }),
-		method("rcode", "[code]", 0, 1, packetRcode),
-		method("begin", "section", 1, 1, packetBegin),
-		method("put", "owner, ttl, class, type, rdata", 5, 5, packetPut),
-		method("section", "section", 1, 1, packetSection),
-		method("clear_payload", "", 0, 0, func(_ *script.Call, r *View) (any, error) {
-			res := &r.Req.Result
-			res.Answer, res.Authority, res.Additional, res.NoCache = nil, nil, nil, true
-			r.section = 0
-			return nil, nil
-		}),
+	class.Text = func(value any) string {
+		p := value.(*Packet)
+		if p.view.over() {
+			return "packet"
+		}
+		if p.answer {
+			p.load()
+		}
+		return p.text()
 	}
 	return class
 }
 
-// truth reads a boolean, or 0 or 1.
-func truth(c *script.Call, i int) bool {
-	if c.Type(i) == "number" {
-		return c.Int(i, 0, 1) != 0
+// recordSet is a record as a set of one; nil for none.
+func (v *Views) recordSet(p *Packet, rr *wire.RR) *script.Handle {
+	if rr == nil {
+		return nil
 	}
-	return c.Bool(i)
+	return v.RRSet(p.view, wire.RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class, TTL: rr.TTL, Data: [][]byte{rr.RData}})
 }
 
-func packetRcode(c *script.Call, r *View) (any, error) {
-	if c.NArgs() > 1 {
-		r.Req.Result.Rcode = c.Int(2, 0, 15)
-		r.Req.Result.NoCache = true
+func recordTables(list []wire.RR) []any {
+	out := make([]any, 0, len(list))
+	for _, rr := range list {
+		out = append(out, recordTable(rr))
 	}
-	return r.Req.Result.Rcode & 15, nil
+	return out
 }
 
-func packetBegin(c *script.Call, r *View) (any, error) {
-	n := c.Int(2, 0, 2)
-	if n < r.section {
-		return nil, fmt.Errorf("cannot go back to an earlier section")
+// packetHeader are the methods that read a part of the header, or set it.
+func (v *Views) packetHeader(method methodMaker[*Packet]) []script.Func {
+	var list []script.Func
+	number := func(name, help string, most int, get func(p *Packet) int, set func(p *Packet, n int)) {
+		list = append(list, method(name, "[value]", 0, 1, help, func(c *script.Call, p *Packet) (any, error) {
+			if c.NArgs() > 1 {
+				if p.answer && name != "rcode" {
+					c.Raise(script.Usage("the " + name + " of an answer follows from the question and the records"))
+				}
+				set(p, c.Int(2, 0, most))
+				p.build, p.changed = nil, true
+			}
+			return get(p), nil
+		}))
 	}
-	r.section = n
-	return true, nil
+	number("id", "the ID of the message", 0xffff, func(p *Packet) int { return int(p.id) }, func(p *Packet, n int) { p.id = uint16(n) })
+	number("opcode", "its opcode", 0xf, func(p *Packet) int { return int(p.flags >> 11 & 0xf) }, func(p *Packet, n int) { p.flags = p.flags&^(0xf<<11) | uint16(n)<<11 })
+	number("rcode", "the RCODE of the header, 0 to 15", 0xf, func(p *Packet) int { return int(p.flags & 0xf) }, (*Packet).setRcode)
+	for i, name := range []string{"qdcount", "ancount", "nscount", "arcount"} {
+		number(name, "a count of the header", 0xffff, func(p *Packet) int { return int(p.counts[i]) }, func(p *Packet, n int) { p.counts[i], p.counted = uint16(n), true })
+	}
+	for _, b := range headerNames() {
+		list = append(list, method(b.name, "[value]", 0, 1, "the bit "+strings.ToUpper(b.name)+" of the header", func(c *script.Call, p *Packet) (any, error) {
+			if c.NArgs() > 1 {
+				p.setBit(b.bit, truth(c, 2))
+			}
+			return p.flags&b.bit != 0, nil
+		}))
+	}
+	return append(list, method("dobit", "", 0, 0, "whether DNSSEC records are wanted", func(_ *script.Call, p *Packet) (any, error) {
+		if p.answer {
+			return p.view.Req.DO, nil
+		}
+		opt := p.opt()
+		return opt != nil && opt.TTL&(1<<15) != 0, nil
+	}))
 }
 
-func sectionOf(res *resolve.Result, n int) *[]resolve.Set {
-	return [...]*[]resolve.Set{&res.Answer, &res.Authority, &res.Additional}[n]
+// A headerName is a bit of the header.
+type headerName struct {
+	name string
+	bit  uint16
 }
 
-// packetPut adds a record to the section that was begun.
-func packetPut(c *script.Call, r *View) (any, error) {
-	owner, err := WireName(c.Text(2))
+// headerNames are in the order in which the text of a packet tells them.
+func headerNames() []headerName {
+	return []headerName{
+		{"rd", wire.FlagRD}, {"tc", wire.FlagTC}, {"aa", wire.FlagAA}, {"qr", wire.FlagQR}, {"cd", wire.FlagCD}, {"ad", wire.FlagAD}, {"ra", wire.FlagRA},
+	}
+}
+
+func (p *Packet) setBit(bit uint16, on bool) {
+	if p.flags &^= bit; on {
+		p.flags |= bit
+	}
+	p.build, p.changed = nil, true
+	if p.answer {
+		p.storeFlags(bit, on)
+	}
+}
+
+func (p *Packet) setRcode(n int) {
+	p.flags = p.flags&^0xf | uint16(n)
+	if p.answer {
+		p.storeRcode(n)
+	}
+}
+
+func (v *Views) packetReaders(method methodMaker[*Packet]) []script.Func {
+	return []script.Func{
+		method("qname", "", 0, 0, "the name of the question in wire form; nil without one", func(_ *script.Call, p *Packet) (any, error) {
+			if p.name == nil {
+				return nil, nil
+			}
+			return string(p.name), nil
+		}),
+		method("qtype", "", 0, 0, "the type of the question; 0 without one", func(_ *script.Call, p *Packet) (any, error) { return p.qtype, nil }),
+		method("qclass", "", 0, 0, "the class of the question; 0 without one", func(_ *script.Call, p *Packet) (any, error) { return p.qclass, nil }),
+		method("section", "section", 1, 1, "the records of a section as tables", func(c *script.Call, p *Packet) (any, error) {
+			return recordTables(p.shown(c.Int(2, 0, 2))), nil
+		}),
+		method("rrsets", "section", 1, 1, "the sets of records of a section", func(c *script.Call, p *Packet) (any, error) {
+			var out []any
+			for _, set := range grouped(p.shown(c.Int(2, 0, 2))) {
+				out = append(out, v.RRSet(p.view, set))
+			}
+			return out, nil
+		}),
+		method("empty", "", 0, 0, "whether it has no records", func(_ *script.Call, p *Packet) (any, error) {
+			return len(p.records[0])+len(p.records[1])+len(p.records[2]) == 0, nil
+		}),
+		method("towire", "", 0, 0, "its octets", func(_ *script.Call, p *Packet) (any, error) { return p.octets(), nil }),
+		method("tostring", "", 0, 0, "its text", func(_ *script.Call, p *Packet) (any, error) { return p.text(), nil }),
+		method("remaining_bytes", "", 0, 0, "how many octets still fit", func(_ *script.Call, p *Packet) (any, error) { return p.max - p.size(), nil }),
+	}
+}
+
+// grouped are the sets that records belong to, with signatures as sets of their own, as
+// scripts for kresd know them.
+func grouped(list []wire.RR) (sets []wire.RRset) {
+	type key struct {
+		dnsname.Name
+		t, class, covers uint16
+	}
+	at := map[key]int{}
+	for _, rr := range list {
+		k := key{rr.Owner, rr.Type, rr.Class, 0}
+		if rr.Type == wire.TypeRRSIG && len(rr.RData) >= wire.SigFixed {
+			k.covers = wire.Covered(rr.RData)
+		}
+		i, ok := at[k]
+		if !ok {
+			i = len(sets)
+			at[k] = i
+			sets = append(sets, wire.RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class, TTL: rr.TTL})
+		}
+		sets[i].TTL = min(sets[i].TTL, rr.TTL)
+		sets[i].Data = append(sets[i].Data, rr.RData)
+	}
+	return sets
+}
+
+func (v *Views) packetWriters(method methodMaker[*Packet]) []script.Func {
+	return []script.Func{
+		method("begin", "section", 1, 1, "put records into this section from now on", func(c *script.Call, p *Packet) (any, error) {
+			n := c.Int(2, 0, 2)
+			if n < p.section {
+				c.Raise(script.Usage("cannot go back to an earlier section"))
+			}
+			p.section = n
+			return true, nil
+		}),
+		method("put", "owner, ttl, class, type, rdata", 5, 5, "add a record; true, or nil and an error", func(c *script.Call, p *Packet) (any, error) {
+			owner, err := WireName(v.octetsArg(c, 2))
+			if err != nil {
+				c.ArgError(2, "%v", err)
+			}
+			rr := wire.RR{Owner: owner, TTL: uint32(c.Int(3, 0, maxTTL)), Class: uint16(c.Int(4, 0, 0xffff)), Type: uint16(c.Int(5, 0, 0xffff)), RData: []byte(v.octetsArg(c, 6))}
+			if len(rr.RData) > maxRData {
+				c.ArgError(6, "RDATA of more than %d octets", maxRData)
+			}
+			return true, p.add(rr)
+		}),
+		method("put_rr", "set[, rotate[, flags]]", 1, 3, "add all records of a set; true, or nil and an error", func(c *script.Call, p *Packet) (any, error) {
+			set := v.rrsetArg(c, 2)
+			return true, p.addSet(set, c.OptInt(3, 0, 0xffff, 0))
+		}),
+		method("recycle", "", 0, 0, "drop the question and all records", func(_ *script.Call, p *Packet) (any, error) {
+			p.drop(p.answer)
+			return nil, nil
+		}),
+		method("clear_payload", "", 0, 0, "drop all records", func(_ *script.Call, p *Packet) (any, error) {
+			p.drop(true)
+			return nil, nil
+		}),
+		method("question", "name, class, type", 3, 3, "ask this; true, or nil and an error", func(c *script.Call, p *Packet) (any, error) {
+			return true, p.ask(c, v.octetsArg(c, 2), uint16(c.Int(3, 0, 0xffff)), uint16(c.Int(4, 0, 0xffff)))
+		}),
+		method("parse", "", 0, 0, "read its octets; true, or nil and an error", func(_ *script.Call, p *Packet) (any, error) { return true, p.parse() }),
+		method("resize", "octets", 1, 1, "change how large it may become", func(c *script.Call, p *Packet) (any, error) {
+			return true, p.resize(c.Int(2, wire.HeaderLen, 0xffff))
+		}),
+	}
+}
+
+// add adds a record, to the Result too where the packet stands for one.
+func (p *Packet) add(rr wire.RR) error {
+	if err := p.put(rr); err != nil || !p.answer {
+		return err
+	}
+	return p.storePut(rr)
+}
+
+func (p *Packet) addSet(s *RRSet, rotate int) error {
+	if err := p.putSet(&s.RRset, rotate); err != nil || !p.answer {
+		return err
+	}
+	for i := range s.Data {
+		if err := p.storePut(s.record((i + rotate) % len(s.Data))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Packet) drop(butQuestion bool) {
+	p.clear(butQuestion)
+	if p.answer {
+		p.storeClear()
+	}
+}
+
+// ask makes a packet ask. An answer has its question.
+func (p *Packet) ask(c *script.Call, name string, qclass, qtype uint16) error {
+	n, err := WireName(name)
 	if err != nil {
 		c.ArgError(2, "%v", err)
 	}
-	set := resolve.Set{Rank: rank.Auth | rank.Insecure, RRset: wire.RRset{
-		Owner: owner, TTL: uint32(c.Int(3, 0, 1<<31-1)), Class: uint16(c.Int(4, 0, 0xffff)), Type: uint16(c.Int(5, 0, 0xffff)),
-	}}
-	data := []byte(c.Text(6))
-	if len(data) > 0xffff {
-		c.ArgError(6, "RDATA of more than 65535 octets")
+	if p.answer {
+		if req := p.view.Req; n != req.Name || qtype != req.Type || qclass != req.Class {
+			return errOtherQuestion
+		}
+		return nil
 	}
-	res := &r.Req.Result
-	res.NoCache = true
-	// A Result may share its sets with others: a changed list is a new one.
-	old := *sectionOf(res, r.section)
-	list := append(make([]resolve.Set, 0, len(old)+1), old...)
-	defer func() { *sectionOf(res, r.section) = list }()
-	for i := range list {
-		s := &list[i]
-		if s.Owner == set.Owner && s.Type == set.Type && s.Class == set.Class {
-			if octets(s.Data)+len(data) > limits.MaxBufsize {
-				return nil, errors.New("more records of one type than a message holds")
+	return p.question([]byte(name), qtype, qclass)
+}
+
+// text is the packet as people read it.
+func (p *Packet) text() string {
+	var b strings.Builder
+	rcode := int(p.flags & 0xf)
+	if opt := p.opt(); opt != nil {
+		rcode |= int(opt.TTL>>24) << 4
+	}
+	fmt.Fprintf(&b, ";; ->>HEADER<<- opcode: %s; status: %s; id: %d\n", nameOf(opcodes(), int(p.flags>>11&0xf)), nameOf(rcodes(), rcode), p.id)
+	var flags []string
+	for _, h := range headerNames() {
+		if p.flags&h.bit != 0 {
+			flags = append(flags, h.name)
+		}
+	}
+	fmt.Fprintf(&b, ";; Flags: %s; QUERY: %d; ANSWER: %d; AUTHORITY: %d; ADDITIONAL: %d\n",
+		strings.Join(flags, " "), p.counts[0], p.counts[1], p.counts[2], p.counts[3])
+	if opt := p.opt(); opt != nil {
+		do := ""
+		if opt.TTL&(1<<15) != 0 {
+			do = " do"
+		}
+		fmt.Fprintf(&b, "\n;; OPT PSEUDOSECTION:\n; EDNS: version: %d, flags:%s; udp: %d\n", opt.TTL>>16&0xff, do, opt.Class)
+	}
+	if p.name != nil {
+		name, _ := dnsname.FromWire(p.name)
+		fmt.Fprintf(&b, "\n;; QUESTION\n;; %s\t%s\t%s\n", name, typeName(p.qtype), nameOf(classes(), int(p.qclass)))
+	}
+	for i, title := range []string{"ANSWER", "AUTHORITY", "ADDITIONAL"} {
+		if list := p.shown(i); len(list) > 0 {
+			fmt.Fprintf(&b, "\n;; %s\n", title)
+			for _, rr := range list {
+				b.WriteString(rrLine(rr) + "\n")
 			}
-			s.TTL = min(s.TTL, set.TTL)
-			s.Data = append(s.Data[:len(s.Data):len(s.Data)], data)
-			return true, nil
 		}
 	}
-	set.Data = [][]byte{data}
-	list = append(list, set)
-	return true, nil
+	return b.String()
 }
 
-// octets are what records take of a message at least (RFC 1035, section 3.2.1).
-func octets(rdata [][]byte) (n int) {
-	for _, d := range rdata {
-		n += 1 + 10 + len(d)
+// newPacketOf is kres.packet.
+func (v *Views) newPacketOf(c *script.Call) error {
+	size := c.Int(1, wire.HeaderLen, limits.MaxBufsize)
+	if c.IsNil(2) {
+		return c.Return(v.Packet(&Packet{message: newMessage(size, uint16(rand.Uint32()))}))
 	}
-	return n
-}
-
-// packetSection lists the records of a section as tables.
-func packetSection(c *script.Call, r *View) (any, error) {
-	var out []any
-	for _, s := range *sectionOf(&r.Req.Result, c.Int(2, 0, 2)) {
-		for _, data := range s.Data {
-			out = append(out, (&luavalue.Table{}).Add("owner", string(s.Owner)).Add("ttl", float64(s.TTL)).
-				Add("class", float64(s.Class)).Add("type", float64(s.Type)).Add("rdata", string(data)))
-		}
+	octets := v.octetsArg(c, 2)
+	if len(octets) < wire.HeaderLen || len(octets) > limits.MaxBufsize {
+		c.ArgError(2, "a message has %d to %d octets, and this has %d", wire.HeaderLen, limits.MaxBufsize, len(octets))
 	}
-	return out, nil
+	return c.Return(v.Packet(&Packet{message: unparsed([]byte(octets), size)}))
 }

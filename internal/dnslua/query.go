@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // queryView is one query of a request; q is nil before the resolution began,
@@ -30,44 +31,91 @@ func (v queryView) options() *resolve.Options {
 	return &v.q.Options
 }
 
+// id counts the queries of a request from 1; 0 for the question that is on no plan.
+func (v queryView) id() uint32 {
+	if v.q == nil {
+		return 0
+	}
+	return v.q.ID
+}
+
+// parent is the query that waits for this one, or nil.
+func (v queryView) parent() *resolve.Query {
+	if v.q == nil {
+		return nil
+	}
+	return v.q.Parent
+}
+
+// aliasParent is the query an alias of which led to this one, or nil.
+func (v queryView) aliasParent() *resolve.Query {
+	if p := v.parent(); p != nil && v.q.Steps > p.Steps {
+		return p
+	}
+	return nil
+}
+
+func (v queryView) timeouts() int {
+	if v.q == nil {
+		return 0
+	}
+	return v.q.Timeouts()
+}
+
+// Query is what scripts know as a query of a request; nil stands for the question of the
+// client before it is on the plan.
+func (v *Views) Query(r *View, q *resolve.Query) *script.Handle {
+	return &script.Handle{Class: v.query, Value: queryView{r, q}}
+}
+
+// queryOrNil is a query that may be missing.
+func (v *Views) queryOrNil(r *View, q *resolve.Query) any {
+	if q == nil {
+		return nil
+	}
+	return v.Query(r, q)
+}
+
+// queryArg is the query in argument i.
+func (v *Views) queryArg(c *script.Call, i int) queryView {
+	q := c.Handle(i, v.query).(queryView)
+	q.r.must(c)
+	return q
+}
+
 func (v *Views) queryClass() *script.Class {
-	class := &script.Class{Name: "query"}
-	class.Methods = []script.Func{{Name: "name", Min: 1, Max: 1, Fn: func(c *script.Call) error {
-		q := c.Handle(1, class).(queryView)
-		q.r.must(c)
-		return c.Return(string(q.question().Name))
-	}}}
+	class := &script.Class{Name: "query", CData: true}
+	class.Methods = []script.Func{
+		{Name: "name", Min: 1, Max: 1, Help: "the name that is asked for in wire form", Fn: func(c *script.Call) error {
+			return c.Return(string(v.queryArg(c, 1).question().Name))
+		}},
+		{Name: "write", Args: "packet", Min: 2, Max: 2, Help: "make a packet ask the question; true, or nil and an error", Fn: func(c *script.Call) error {
+			q := v.queryArg(c, 1).question()
+			if err := v.packetArg(c, 2).ask(c, string(q.Name), q.Class, q.Type); err != nil {
+				return c.Return(nil, v.failure(err))
+			}
+			return c.Return(true)
+		}},
+	}
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		q := value.(queryView)
 		q.r.must(c)
-		switch key {
-		case "sname":
-			return string(q.question().Name), nil
-		case "stype":
-			return q.question().Type, nil
-		case "sclass":
-			return q.question().Class, nil
-		case "flags":
-			return &script.Handle{Class: v.flags, Value: flagSet{q.r, q.options()}}, nil
-		case "id", "uid":
-			if q.q == nil {
-				return 0, nil
-			}
-			return q.q.ID, nil
-		case "parent":
-			if q.q == nil || q.q.Parent == nil {
-				return nil, nil
-			}
-			return &script.Handle{Class: class, Value: queryView{q.r, q.q.Parent}}, nil
-		case "request":
-			return &script.Handle{Class: v.request, Value: q.r}, nil
-		case "zone_cut":
-			if q.q == nil || q.q.Cut == nil {
-				return nil, nil
-			}
-			return &script.Handle{Class: v.cut, Value: q.q.Cut.Name}, nil
+		name, _ := key.(string)
+		field := v.queryFields()[name]
+		if field == nil {
+			return nil, script.NoMember(class, key, "sname", "stype", "sclass", "id", "uid", "flags", "forward_flags", "parent", "cname_parent", "fails",
+				"timestamp", "timestamp_mono", "creation_time_mono", "request", "ns", "zone_cut")
 		}
-		return nil, script.NoMember(class, key, "sname", "stype", "sclass", "flags", "id", "uid", "parent", "request", "zone_cut")
+		return field(q), nil
+	}
+	class.Set = func(c *script.Call, value any, key any) error {
+		q := value.(queryView)
+		q.r.must(c)
+		if key != "flags" && key != "forward_flags" {
+			return script.Usage("of a query only its flags can be assigned")
+		}
+		*q.options() = v.FlagArg(c, 1)
+		return nil
 	}
 	class.Text = func(value any) string {
 		q := value.(queryView)
@@ -79,63 +127,140 @@ func (v *Views) queryClass() *script.Class {
 	return class
 }
 
-func cutClass() *script.Class {
-	class := &script.Class{Name: "zone cut"}
-	class.Get = func(_ *script.Call, value any, key any) (any, error) {
-		if key == "name" {
-			return string(value.(dnsname.Name)), nil
+// queryFields are the fields of a query.
+func (v *Views) queryFields() map[string]func(q queryView) any {
+	flags := func(q queryView) any {
+		return &script.Handle{Class: v.flags, Value: flagSet{q.r, q.options(), q.q}}
+	}
+	part := func(class *script.Class) func(q queryView) any {
+		return func(q queryView) any { return &script.Handle{Class: class, Value: q} }
+	}
+	began := func(q queryView) any { return float64(q.r.began.Milliseconds()) }
+	return map[string]func(q queryView) any{
+		"sname":              func(q queryView) any { return string(q.question().Name) },
+		"stype":              func(q queryView) any { return q.question().Type },
+		"sclass":             func(q queryView) any { return q.question().Class },
+		"id":                 func(q queryView) any { return q.id() },
+		"uid":                func(q queryView) any { return q.id() },
+		"flags":              flags,
+		"forward_flags":      flags,
+		"parent":             func(q queryView) any { return v.queryOrNil(q.r, q.parent()) },
+		"cname_parent":       func(q queryView) any { return v.queryOrNil(q.r, q.aliasParent()) },
+		"fails":              func(q queryView) any { return q.timeouts() },
+		"timestamp":          part(v.timestamp),
+		"timestamp_mono":     began,
+		"creation_time_mono": began,
+		"request":            func(q queryView) any { return v.Handle(q.r) },
+		"ns":                 part(v.server),
+		"zone_cut":           part(v.cut),
+	}
+}
+
+// timestampClass is when a request was accepted.
+func timestampClass() *script.Class {
+	class := &script.Class{Name: "timestamp", CData: true}
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		req := value.(queryView).r.must(c)
+		switch key {
+		case "tv_sec":
+			return req.Now, nil
+		case "tv_usec":
+			return 0, nil
 		}
-		return nil, script.NoMember(class, key, "name")
+		return nil, script.NoMember(class, key, "tv_sec", "tv_usec")
 	}
 	return class
 }
 
-// flagSet is a set of flags that a script reads and changes by name.
-type flagSet struct {
-	r       *View // nil for a set that belongs to no request
-	options *resolve.Options
+// serverClass is the server that a query asks.
+func serverClass() *script.Class {
+	class := &script.Class{Name: "name server", CData: true}
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		q := value.(queryView)
+		q.r.must(c)
+		switch key {
+		case "name":
+			if ns := serverOf(q.q); ns != nil {
+				return string(ns.Name), nil
+			}
+			return nil, nil
+		case "score":
+			if q.q != nil {
+				return float64(q.q.RTT.Milliseconds()), nil
+			}
+			return 0, nil
+		case "reputation":
+			return 0, nil
+		}
+		return nil, script.NoMember(class, key, "name", "score", "reputation")
+	}
+	return class
 }
 
-func flagsClass() *script.Class {
-	class := &script.Class{Name: "flag set"}
-	flag := func(c *script.Call, value any, key any) (flagSet, resolve.Options) {
-		v := value.(flagSet)
-		if v.r != nil {
-			v.r.must(c)
-		}
-		name, _ := key.(string)
-		o, ok := OptionByName(name)
-		if !ok {
-			c.Raise(script.Usage(fmt.Sprintf("unknown flag '%v'", key)))
-		}
-		return v, o
-	}
-	class.Get = func(c *script.Call, value any, key any) (any, error) {
-		v, o := flag(c, value, key)
-		return o.Within(*v.options), nil
-	}
-	class.Set = func(c *script.Call, value any, key any) error {
-		v, o := flag(c, value, key)
-		Turn(v.options, o, c.Bool(1))
+// serverOf is the name server whose address a query asks, nil where that is not known.
+func serverOf(q *resolve.Query) *zonecut.NameServer {
+	if q == nil || q.Cut == nil {
 		return nil
 	}
+	for i := range q.Cut.NS {
+		for _, a := range q.Cut.NS[i].Addrs {
+			if a == q.Server.Addr.Addr() {
+				return &q.Cut.NS[i]
+			}
+		}
+	}
+	return nil
+}
+
+// cutClass is the zone whose servers a query asks, or that its answer came from.
+func (v *Views) cutClass() *script.Class {
+	class := &script.Class{Name: "zone cut", CData: true}
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		q := value.(queryView)
+		q.r.must(c)
+		switch key {
+		case "name":
+			return zoneOf(q.q), nil
+		case "trust_anchor":
+			if q.q != nil && q.q.Cut != nil && q.q.Cut.DS != nil {
+				return v.RRSet(q.r, wire.RRset{Owner: q.q.Cut.Name, Type: wire.TypeDS, Class: wire.ClassIN, TTL: q.q.Cut.DS.TTL, Data: q.q.Cut.DS.Data}), nil
+			}
+			return nil, nil
+		case "key", "parent":
+			return nil, nil // validation keeps them to itself
+		}
+		return nil, script.NoMember(class, key, "name", "key", "trust_anchor", "parent")
+	}
 	return class
+}
+
+// zoneOf is the apex of a query's zone in wire form, nil where it is not known.
+func zoneOf(q *resolve.Query) any {
+	switch {
+	case q == nil:
+		return nil
+	case q.Cut != nil:
+		return string(q.Cut.Name)
+	case q.Outcome.Zone != "":
+		return string(q.Outcome.Zone)
+	}
+	return nil
 }
 
 // addrClass is an address with a port.
 func addrClass() *script.Class {
-	class := &script.Class{Name: "address"}
-	method := func(name string, fn func(netip.AddrPort) any) script.Func {
-		return script.Func{Name: name, Min: 1, Max: 1, Fn: func(c *script.Call) error {
+	class := &script.Class{Name: "address", CData: true}
+	method := func(name, help string, fn func(netip.AddrPort) any) script.Func {
+		return script.Func{Name: name, Min: 1, Max: 1, Help: help, Fn: func(c *script.Call) error {
 			return c.Return(fn(c.Handle(1, class).(netip.AddrPort)))
 		}}
 	}
 	// The numbers of families and lengths are Linux's AF_INET and AF_INET6.
 	class.Methods = []script.Func{
-		method("ip", func(a netip.AddrPort) any { return string(a.Addr().AsSlice()) }),
-		method("port", func(a netip.AddrPort) any { return a.Port() }),
-		method("len", func(a netip.AddrPort) any { return len(a.Addr().AsSlice()) }),
-		method("family", func(a netip.AddrPort) any {
+		method("ip", "its 4 or 16 octets", func(a netip.AddrPort) any { return string(a.Addr().AsSlice()) }),
+		method("port", "its port", func(a netip.AddrPort) any { return a.Port() }),
+		method("len", "how many octets it has", func(a netip.AddrPort) any { return len(a.Addr().AsSlice()) }),
+		method("family", "2 for IPv4, 10 for IPv6", func(a netip.AddrPort) any {
 			if a.Addr().Is4() {
 				return 2
 			}

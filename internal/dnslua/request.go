@@ -1,80 +1,72 @@
 package dnslua
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 
 	"kresd/internal/ede"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/wire"
 )
 
 // NewViews makes it for one machine.
 func NewViews(vm *script.VM) *Views {
 	v := &Views{vm: vm}
+	v.octets = octetsClass()
+	v.failed = failureClass()
+	v.rrset = v.rrsetClass()
+	v.rdataset = v.rdatasetClass()
+	v.packet = v.packetClass()
+	v.arrayClasses()
+	v.selected = v.selectedClass()
 	v.flags = flagsClass()
 	v.addr = addrClass()
 	v.qsource = v.qsourceClass()
-	v.cut = cutClass()
+	v.upstream = v.upstreamClass()
+	v.server, v.timestamp = serverClass(), timestampClass()
+	v.cut = v.cutClass()
 	v.query = v.queryClass()
-	v.packet = packetClass()
+	v.plan = v.planClass()
 	v.request = v.requestClass()
 	return v
 }
 
 // Initial is what scripts know as the query for the question of the client.
-func (v *Views) Initial(r *View) *script.Handle {
-	return &script.Handle{Class: v.query, Value: queryView{r, r.Req.Root()}}
+func (v *Views) Initial(r *View) *script.Handle { return v.Query(r, r.Req.Root()) }
+
+// current is the query that is worked on, and that for the client's question while there is
+// none.
+func (v *Views) current(r *View) *script.Handle {
+	if q := r.Req.Plan.Current(); q != nil {
+		return v.Query(r, q)
+	}
+	return v.Initial(r)
 }
 
 func (v *Views) requestClass() *script.Class {
-	class := &script.Class{Name: "request"}
-	self := func(fn func(c *script.Call, r *View) any) func(*script.Call) error {
-		return func(c *script.Call) error { return c.Return(fn(c, v.Arg(c, 1))) }
-	}
-	query := func(r *View, q *resolve.Query) any {
-		if q == nil {
-			return nil
-		}
-		return &script.Handle{Class: v.query, Value: queryView{r, q}}
-	}
-	class.Methods = []script.Func{
-		{Name: "current", Min: 1, Max: 1, Fn: self(func(_ *script.Call, r *View) any { return v.Initial(r) })},
-		{Name: "initial", Min: 1, Max: 1, Fn: self(func(_ *script.Call, r *View) any { return v.Initial(r) })},
-		{Name: "resolved", Min: 1, Max: 1, Fn: self(func(_ *script.Call, r *View) any { return query(r, lastSolved(r.Req)) })},
-		{Name: "last", Min: 1, Max: 1, Fn: self(func(_ *script.Call, r *View) any { return query(r, lastSolved(r.Req)) })},
-		{Name: "vars", Min: 1, Max: 1, Fn: self(func(c *script.Call, r *View) any {
-			if r.vars == nil {
-				r.vars = c.NewTable()
-			}
-			return r.vars
-		})},
-		{Name: "ensure_answer", Min: 1, Max: 1, Fn: self(func(_ *script.Call, r *View) any { return &script.Handle{Class: v.packet, Value: r} })},
-		{Name: "set_extended_error", Args: "code, text", Min: 2, Max: 3, Fn: self(func(c *script.Call, r *View) any {
-			r.Req.Result.EDE, r.Req.Result.EDEText = ede.Code(c.Int(2, 0, 0xffff)), c.OptString(3, "")
-			return nil
-		})},
-	}
-	fields := []string{"answer", "current_query", "options", "qsource", "rank", "state", "uid"}
+	class := &script.Class{Name: "request", CData: true}
+	class.Methods = v.requestMethods()
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		r := value.(*View)
 		req := r.must(c)
-		switch key {
-		case "answer":
-			return &script.Handle{Class: v.packet, Value: r}, nil
-		case "current_query":
-			return v.Initial(r), nil
-		case "options":
-			return &script.Handle{Class: v.flags, Value: flagSet{r, &req.Options}}, nil
-		case "qsource":
-			return &script.Handle{Class: v.qsource, Value: r}, nil
-		case "rank":
-			return int(req.Result.Rank), nil
-		case "state":
-			return int(StateOf(r.Post)), nil
-		case "uid":
-			return req.ID, nil
+		name, _ := key.(string)
+		field := v.requestFields()[name]
+		if field == nil {
+			return nil, script.NoMember(class, key, "answer", "current_query", "state", "options", "rank", "uid", "qsource", "upstream", "has_tls", "rplan",
+				"answ_selected", "auth_selected", "add_selected")
 		}
-		return nil, script.NoMember(class, key, fields...)
+		return field(r, req), nil
+	}
+	class.Set = func(c *script.Call, value any, key any) error {
+		r := value.(*View)
+		r.must(c)
+		if key != "state" {
+			return script.Usage("of a request only its state can be assigned")
+		}
+		r.state = resolve.State(c.Int(1, 0, 31))
+		return nil
 	}
 	class.Text = func(value any) string {
 		r := value.(*View)
@@ -86,41 +78,232 @@ func (v *Views) requestClass() *script.Class {
 	return class
 }
 
-// StateOf is the state that hooks are called with: before resolution there is
-// an answer to be found, afterwards there is one.
-func StateOf(post bool) resolve.State {
-	if post {
-		return resolve.Done
+// requestFields are the fields of a request.
+func (v *Views) requestFields() map[string]func(r *View, req *resolve.Request) any {
+	return map[string]func(r *View, req *resolve.Request) any{
+		"answer":        func(r *View, _ *resolve.Request) any { return v.Answer(r) },
+		"current_query": func(r *View, _ *resolve.Request) any { return v.current(r) },
+		"options": func(r *View, req *resolve.Request) any {
+			return &script.Handle{Class: v.flags, Value: flagSet{r, &req.Options, nil}}
+		},
+		"qsource":       func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.qsource, Value: r} },
+		"upstream":      func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.upstream, Value: r} },
+		"rplan":         func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.plan, Value: r} },
+		"rank":          func(_ *View, req *resolve.Request) any { return int(req.Result.Rank) },
+		"state":         func(r *View, _ *resolve.Request) any { return int(r.State()) },
+		"uid":           func(_ *View, req *resolve.Request) any { return req.ID },
+		"has_tls":       func(_ *View, req *resolve.Request) any { return secured(req) },
+		"answ_selected": func(r *View, _ *resolve.Request) any { return v.selectedArray(r, 0) },
+		"auth_selected": func(r *View, _ *resolve.Request) any { return v.selectedArray(r, 1) },
+		"add_selected":  func(r *View, _ *resolve.Request) any { return v.selectedArray(r, 2) },
 	}
-	return resolve.Consume
 }
 
-// lastSolved is the request's own query once it has an answer.
+// secured tells whether a question came by TLS.
+func secured(req *resolve.Request) bool { return req.Transport.Kind.Encrypted() }
+
+func (v *Views) requestMethods() []script.Func {
+	method := func(name, args string, least, most int, help string, fn func(c *script.Call, r *View) any) script.Func {
+		return script.Func{Name: name, Args: args, Help: help, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
+			return c.Return(fn(c, v.Arg(c, 1)))
+		}}
+	}
+	solved := func(r *View) []*resolve.Query { return r.Req.Plan.Solved() }
+	return []script.Func{
+		method("current", "", 0, 0, "the query that is worked on", func(_ *script.Call, r *View) any { return v.current(r) }),
+		method("initial", "", 0, 0, "the query for the client's question", func(_ *script.Call, r *View) any { return v.Initial(r) }),
+		method("resolved", "", 0, 0, "the query that was resolved last, or nil", func(_ *script.Call, r *View) any { return v.queryOrNil(r, lastSolved(r.Req)) }),
+		method("first_resolved", "", 0, 0, "the query that was resolved first, or nil", func(_ *script.Call, r *View) any {
+			if list := solved(r); len(list) > 0 {
+				return v.Query(r, list[0])
+			}
+			return v.queryOrNil(r, lastSolved(r.Req))
+		}),
+		method("last", "", 0, 0, "the last query, resolved or not", func(_ *script.Call, r *View) any {
+			if q := r.Req.Plan.Current(); q != nil {
+				return v.Query(r, q)
+			}
+			return v.queryOrNil(r, lastSolved(r.Req))
+		}),
+		method("push", "name, type, class[, flags[, parent]]", 3, 5, "resolve another question first", v.push),
+		method("pop", "query", 1, 1, "give up a query that was pushed", v.pop),
+		method("vars", "", 0, 0, "a table that lasts as long as the request", func(c *script.Call, r *View) any {
+			if r.vars == nil {
+				r.vars = c.NewTable()
+			}
+			return r.vars
+		}),
+		method("ensure_answer", "", 0, 0, "the packet of the answer", func(_ *script.Call, r *View) any { return v.Answer(r) }),
+		method("selected_tostring", "", 0, 0, "the text of the sets that the answer is made of", func(_ *script.Call, r *View) any { return selectedText(r) }),
+		method("set_extended_error", "code[, text]", 1, 2, "tell the client an extended error (RFC 8914)", func(c *script.Call, r *View) any {
+			r.Req.Result.EDE, r.Req.Result.EDEText = ede.Code(c.Int(2, 0, 0xffff)), c.OptString(3, "")
+			return nil
+		}),
+	}
+}
+
+// push is req:push().
+func (v *Views) push(c *script.Call, r *View) any {
+	name, err := WireName(v.octetsArg(c, 2))
+	if err != nil {
+		c.ArgError(2, "%v", err)
+	}
+	question := resolve.Question{Name: name, Type: uint16(c.Int(3, 1, 0xffff)), Class: uint16(c.Int(4, 1, 0xffff))}
+	options := r.Req.Options
+	if !c.IsNil(5) {
+		options = v.FlagArg(c, 5)
+	}
+	parent := r.Req.Plan.Current()
+	if !c.IsNil(6) {
+		parent = v.queryArg(c, 6).q
+	}
+	if parent == nil {
+		c.Raise(script.Usage("nothing can be pushed before the request is on its way or after it has ended; begin has no query"))
+	}
+	q, err := r.Req.Push(parent, question, options)
+	if err != nil {
+		c.Raise(script.Usage(fmt.Sprintf("%s cannot be asked: %v", question, err)))
+	}
+	r.pushed = append(r.pushed, q)
+	return v.Query(r, q)
+}
+
+// errPopped is why a query comes to nothing that a script has taken off the plan.
+var errPopped = errors.New("a script has given it up")
+
+// pop is req:pop().
+func (v *Views) pop(c *script.Call, r *View) any {
+	q := v.queryArg(c, 2)
+	if q.r != r {
+		c.ArgError(2, "a query of this request expected")
+	}
+	if q.q == nil || q.q == r.Req.Root() {
+		c.ArgError(2, "the client's own question cannot be given up; return kres.FAIL, or make an answer and return kres.DONE")
+	}
+	r.Req.Plan.Withdraw(q.q, errPopped)
+	return nil
+}
+
+// lastSolved is the query that was solved last: the request's own once it has an answer.
 func lastSolved(req *resolve.Request) *resolve.Query {
 	if q := req.Root(); q != nil && q.Solved {
 		return q
 	}
+	if list := req.Plan.Solved(); len(list) > 0 {
+		return list[len(list)-1]
+	}
 	return nil
+}
+
+// planClass is req.rplan.
+func (v *Views) planClass() *script.Class {
+	class := &script.Class{Name: "plan", CData: true}
+	queries := func(r *View, list []*resolve.Query) *script.Handle {
+		var items []any
+		for _, q := range list {
+			items = append(items, v.Query(r, q))
+		}
+		return v.arrayHandle(r, items)
+	}
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		r := value.(*View)
+		req := r.must(c)
+		switch key {
+		case "pending":
+			return queries(r, req.Plan.Pending()), nil
+		case "resolved":
+			return queries(r, req.Plan.Solved()), nil
+		case "initial":
+			return v.Initial(r), nil
+		}
+		return nil, script.NoMember(class, key, "pending", "resolved", "initial")
+	}
+	return class
 }
 
 // qsourceClass is where a request came from.
 func (v *Views) qsourceClass() *script.Class {
-	class := &script.Class{Name: "qsource"}
+	class := &script.Class{Name: "qsource", CData: true}
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		r := value.(*View)
 		req := r.must(c)
 		switch key {
 		case "addr":
-			if !req.Client.IsValid() {
-				return nil, nil
-			}
-			return &script.Handle{Class: v.addr, Value: req.Client}, nil
+			return v.address(req.Client), nil
+		case "dst_addr":
+			return v.address(req.Local), nil
 		case "tcp":
 			return req.Transport.Kind.Stream(), nil
+		case "tls":
+			return secured(req), nil
 		case "flags":
 			return &script.Handle{Class: class, Value: r}, nil
+		case "packet":
+			return v.Packet(sourcePacket(r)), nil
+		case "opt":
+			p := sourcePacket(r)
+			return v.recordSet(p, p.opt()), nil
+		case "size":
+			return sourcePacket(r).size(), nil
+		case "key":
+			return nil, nil // TSIG is not served
 		}
-		return nil, script.NoMember(class, key, "addr", "tcp", "flags.tcp")
+		return nil, script.NoMember(class, key, "addr", "dst_addr", "packet", "opt", "key", "size", "tcp", "flags.tcp", "flags.tls")
+	}
+	return class
+}
+
+// sourcePacket is the message in which the client asked, as far as a request keeps it: its
+// ID is the request's number, and it has no options.
+func sourcePacket(r *View) *Packet {
+	req := r.Req
+	p := QueryPacket(r, req.Name, req.Type, req.Class)
+	p.id = uint16(req.ID)
+	if req.RD {
+		p.flags |= wire.FlagRD
+	}
+	if req.CD {
+		p.flags |= wire.FlagCD
+	}
+	if req.DO {
+		p.section = int(wire.Additional)
+		_ = p.put(optOf(&wire.Msg{UDPSize: ednsSize, DO: true}))
+	}
+	p.changed = false
+	return p
+}
+
+// ednsSize is what clients mostly offer to take by UDP, in octets.
+const ednsSize = 1232
+
+// address is an address with a port as scripts see it, nil where there is none.
+func (v *Views) address(a netip.AddrPort) any {
+	if !a.IsValid() {
+		return nil
+	}
+	return &script.Handle{Class: v.addr, Value: a}
+}
+
+// upstreamClass is the server whose answer a layer sees.
+func (v *Views) upstreamClass() *script.Class {
+	class := &script.Class{Name: "upstream", CData: true}
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		r := value.(*View)
+		q := r.must(c).Plan.Current()
+		heard := q != nil && q.Server.Addr.IsValid() && q.RTT > 0
+		switch key {
+		case "addr":
+			if heard {
+				return v.address(q.Server.Addr), nil
+			}
+			return nil, nil
+		case "rtt":
+			if heard {
+				return float64(q.RTT.Milliseconds()), nil
+			}
+			return 0, nil
+		}
+		return nil, script.NoMember(class, key, "addr", "rtt")
 	}
 	return class
 }

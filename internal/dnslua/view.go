@@ -2,6 +2,7 @@ package dnslua
 
 import (
 	"context"
+	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -10,19 +11,38 @@ import (
 
 // Views shows requests to scripts: what is called req, query and answer there.
 type Views struct {
-	vm                                                *script.VM
-	request, query, packet, flags, qsource, addr, cut *script.Class
-	Missed                                            MissedConstant // what a script read last
+	vm *script.VM
+	// The classes of what scripts hold: of requests, and what they lead to;
+	request, query, plan, array, at, selected, qsource, upstream, server, timestamp, addr, cut, flags *script.Class
+	// of messages and what is in them.
+	packet, rrset, rdataset, octets, failed *script.Class
+	Missed                                  MissedConstant // what a script read last
+	// Mono is the time of a clock that is never set; nil: it stands still.
+	Mono func() time.Duration
 }
 
 // A View is a request while a script may look at it. A script that keeps it
 // longer finds it closed.
 type View struct {
-	Req     *resolve.Request
-	open    bool
-	Post    bool // the Result is an answer
-	section int  // of the answer, that records are put into
-	vars    *script.Ref
+	Req    *resolve.Request
+	open   bool
+	began  time.Duration // when it was shown first, by Mono
+	Post   bool          // the Result is an answer
+	packet *Packet
+	vars   *script.Ref
+	// state is what a script reads as req.state where a layer says it; 0: StateOf.
+	state resolve.State
+	// pushed are the queries that the script put on the plan in the present call.
+	pushed []*resolve.Query
+}
+
+// A Packet is a DNS message in the hands of a script.
+type Packet struct {
+	message
+	view *View // of the request that it belongs to; nil: the script's own
+	// answer tells that it stands for the Result of that request: it is read anew before
+	// each use, and what changes it changes the Result (answer.go).
+	answer bool
 }
 
 type viewKey struct{}
@@ -49,30 +69,61 @@ func (v *Views) Of(req *resolve.Request) *View {
 		if req.Vars == nil {
 			req.Vars = map[any]any{}
 		}
-		view = &View{Req: req}
+		view = &View{Req: req, began: v.mono()}
 		req.Vars[viewKey{}] = view
+		req.Plan.Remember = true
 	}
 	return view
+}
+
+func (v *Views) mono() time.Duration {
+	if v.Mono == nil {
+		return 0
+	}
+	return v.Mono()
 }
 
 // Handle is what scripts know as the request.
 func (v *Views) Handle(r *View) *script.Handle { return &script.Handle{Class: v.request, Value: r} }
 
-// Answer is what scripts know as the answer of the request.
-func (v *Views) Answer(r *View) *script.Handle { return &script.Handle{Class: v.packet, Value: r} }
-
 // During runs fn while the script may look at the request.
 func (r *View) During(post bool, fn func() error) error {
+	was := r.open
 	r.open, r.Post = true, post
-	defer func() { r.open = false }()
+	defer func() { r.open = was }()
 	return fn()
 }
 
-// must returns the request while the script may look at it, and raises an error in the
-// script afterwards.
+// State is what the script reads as req.state, and assigns.
+func (r *View) State() resolve.State {
+	if r.state == 0 {
+		return StateOf(r.Post)
+	}
+	return r.state
+}
+
+// SetState makes the script read a layer's state as req.state.
+func (r *View) SetState(s resolve.State) { r.state = s }
+
+// Pushed are the queries that the script has put on the plan since Pushed was called last. A
+// layer whose hook did that has to return Yield.
+func (r *View) Pushed() []*resolve.Query {
+	list := r.pushed
+	r.pushed = nil
+	return list
+}
+
+// over tells whether r is a request that the script may not look at any more.
+func (r *View) over() bool { return r != nil && !r.open }
+
+// must raises an error in the script when it may not look at the request any more, and
+// returns the request; nil for what belongs to none.
 func (r *View) must(c *script.Call) *resolve.Request {
-	if !r.open {
-		c.Raise(script.Usage("this request is over: a request must not be kept beyond the call that gave it"))
+	if r.over() {
+		c.Raise(script.Usage("this request is over: a request, and what belongs to it, must not be kept beyond the call that gave it"))
+	}
+	if r == nil {
+		return nil
 	}
 	return r.Req
 }
@@ -82,4 +133,13 @@ func (v *Views) Arg(c *script.Call, i int) *View {
 	r := c.Handle(i, v.request).(*View)
 	r.must(c)
 	return r
+}
+
+// StateOf is the state that hooks are called with: before resolution there is
+// an answer to be found, afterwards there is one.
+func StateOf(post bool) resolve.State {
+	if post {
+		return resolve.Done
+	}
+	return resolve.Consume
 }

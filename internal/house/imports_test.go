@@ -56,7 +56,7 @@ var allowed = map[string]string{
 	"supervisor":  "ipc limits safe logging systemd rundir cli wording",
 	"script":      "clock limits luapattern luavalue reference safe wording",
 	"trustanchor": "digest dnsname dnssec limits wire wording",
-	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording",
+	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording zonecut",
 	"bindings":    "dnslua ede clock dnsname limits logging lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",

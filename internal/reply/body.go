@@ -35,6 +35,9 @@ type Body struct {
 	// TC tells that the sections are not worth sending: the client has to come
 	// again by TCP.
 	TC bool
+	// HeaderOn and HeaderOff are bits of the header that are on, or off, for whoever asked. An
+	// entry of the cache has none.
+	HeaderOn, HeaderOff uint16
 	// Options are EDNS options to tell, in wire form.
 	Options []byte
 	// Crowded tells that a limit kept names from being compressed.
@@ -57,7 +60,7 @@ const maxEDEText = 255
 func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body {
 	b := Body{
 		Rcode: res.Rcode, AA: res.AA, Secure: res.Rank.IsSecure(), TC: res.TC,
-		Options: edeOption(res.EDE, res.EDEText),
+		HeaderOn: res.HeaderOn, HeaderOff: res.HeaderOff, Options: edeOption(res.EDE, res.EDEText),
 	}
 	if res.Remembered { // beside what it failed of; there may be several (RFC 8914, section 2)
 		b.Options = append(b.Options, edeOption(ede.CachedError, "")...)

@@ -106,7 +106,7 @@ func (b *Body) header(msg []byte, q *wire.Question, tc, less bool) {
 		clear(msg[10:12])
 	}
 	binary.BigEndian.PutUint16(msg, q.ID)
-	binary.BigEndian.PutUint16(msg[2:], flags)
+	binary.BigEndian.PutUint16(msg[2:], (flags|b.HeaderOn)&^b.HeaderOff)
 }
 
 // age lowers the TTLs at the given offsets inside msg.

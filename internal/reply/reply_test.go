@@ -100,6 +100,15 @@ func TestHeaderBits(t *testing.T) {
 	}
 }
 
+// What a script has made of the header counts, whatever it would be else.
+func TestHeaderBitsOfAScript(t *testing.T) {
+	res := result(set(lower, wire.TypeA, 60, "\x01\x02\x03\x04"))
+	res.HeaderOn, res.HeaderOff = wire.FlagCD, wire.FlagRA|wire.FlagAD
+	if m := build(t, query{lower, wire.TypeA, wire.FlagAD, 1232, true}, res, udp); m.Flags != wire.FlagQR|wire.FlagCD {
+		t.Errorf("flags %04x", m.Flags)
+	}
+}
+
 func TestProofsAreForDO(t *testing.T) {
 	res := result(signed(set(lower, wire.TypeA, 60, "\x01\x02\x03\x04")))
 	res.Authority = []resolve.Set{signed(set("\x07example\x00", wire.TypeNSEC, 60, "\x00\x00\x01\x40"))}

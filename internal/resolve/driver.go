@@ -95,6 +95,9 @@ func (s *solver) returnLeases() {
 func (s *solver) solved(q *Query) error {
 	q.Solved, q.Err = true, nil
 	q.run.quit()
+	if s.r.Plan.Remember {
+		s.r.Plan.solved = append(s.r.Plan.solved, q)
+	}
 	s.r.Plan.Pop(q)
 	return nil
 }

@@ -270,6 +270,39 @@ func TestYield(t *testing.T) {
 	})
 }
 
+// A plan that remembers tells what it came through, the deepest first.
+func TestAPlanRemembersWhatWasSolved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\nhelp.example.com. TXT ready\n")))
+		w.layers = append(w.layers, &resolve.Layer{Produce: func(r *resolve.Request, q *resolve.Query) resolve.State {
+			if q != r.Root() || r.Vars["asked"] != nil {
+				return resolve.Produce
+			}
+			r.Vars = map[any]any{"asked": true}
+			if _, err := r.Push(q, resolve.Question{Name: mustName("help.example.com."), Type: wire.TypeTXT, Class: wire.ClassIN}, q.Options); err != nil {
+				t.Fatal(err)
+			}
+			return resolve.Yield
+		}})
+		for _, remember := range []bool{true, false} {
+			r := w.request("www.example.com.", "A")
+			r.Plan.Remember = remember
+			w.driver.Resolve(context.Background(), r)
+			var names []string
+			for _, q := range r.Plan.Solved() {
+				names = append(names, q.Name.String())
+			}
+			want := ""
+			if remember {
+				want = "help.example.com. www.example.com."
+			}
+			if got := strings.Join(names, " "); got != want || len(r.Plan.Pending()) != 0 {
+				t.Errorf("remember %v: got %q, want %q; pending %v", remember, got, want, r.Plan.Pending())
+			}
+		}
+	})
+}
+
 func TestYieldForNothingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, basic(nil))

@@ -135,6 +135,9 @@ type Result struct {
 	AA bool
 	// TC asks for a truncated, empty answer, so that the client comes by TCP.
 	TC bool
+	// HeaderOn and HeaderOff are bits of the header that a script has turned on or off for
+	// this client, whatever they would be else. They come with NoCache.
+	HeaderOn, HeaderOff uint16
 	// Cached tells that all of it was known, to the cache or to a module.
 	Cached bool
 	// Stale tells that the resolution failed and that this is what was known once

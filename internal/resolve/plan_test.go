@@ -67,3 +67,23 @@ func TestThrottleForgets(t *testing.T) {
 		t.Errorf("got %d names, want at most %d", len(th.m), limits.ThrottledNames)
 	}
 }
+
+// What is withdrawn has failed, with all that was pushed for it, and whoever waits for it
+// is next.
+func TestWithdrawnQueriesHaveFailed(t *testing.T) {
+	p := Plan{counters: &limits.Counters{}}
+	a := &Query{Question: Question{Name: "\x01a\x00", Type: 1, Class: 1}}
+	b := &Query{Question: Question{Name: "\x01b\x00", Type: 1, Class: 1}, Parent: a}
+	c := &Query{Question: Question{Name: "\x01c\x00", Type: 1, Class: 1}, Parent: b}
+	for _, q := range []*Query{a, b, c} {
+		if err := p.Push(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := errors.New("gone")
+	p.Withdraw(b, gone)
+	p.Withdraw(b, errors.New("twice"))
+	if list := p.Pending(); len(list) != 1 || list[0] != a || p.Current() != a || a.Err != nil || b.Err != gone || c.Err != gone {
+		t.Errorf("pending %v, errors %v, %v, %v", p.Pending(), a.Err, b.Err, c.Err)
+	}
+}

@@ -101,7 +101,11 @@ var (
 // Plan is a stack of questions. Every limit on how much a request may ask is
 // enforced here, where work enters.
 type Plan struct {
+	// Remember has Solved keep what leaves the plan with an outcome.
+	Remember bool
+
 	stack    []*Query
+	solved   []*Query
 	work     *work // of the request; made by Push where it is missing
 	counters *limits.Counters
 }
@@ -135,6 +139,27 @@ func (p *Plan) Current() *Query {
 		return nil
 	}
 	return p.stack[len(p.stack)-1]
+}
+
+// Pending are the questions that are still to be solved, the first one first.
+func (p *Plan) Pending() []*Query { return slices.Clone(p.stack) }
+
+// Solved are the questions that were solved, in that order; none where Remember is not set.
+func (p *Plan) Solved() []*Query { return slices.Clone(p.solved) }
+
+// Withdraw takes an unsolved question off the plan because of err, with everything above it.
+func (p *Plan) Withdraw(q *Query, err error) {
+	for i := len(p.stack) - 1; i >= 0; i-- {
+		if p.stack[i] != q {
+			continue
+		}
+		for _, gone := range p.stack[i:] {
+			gone.run.quit()
+			gone.Err = err
+		}
+		p.stack = p.stack[:i]
+		return
+	}
 }
 
 // Pop takes q and everything above it off the plan.

@@ -26,6 +26,13 @@ type Class struct {
 	Text func(v any) string
 	// Entries are what pairs and the printer show; nil: it cannot be looked into.
 	Entries func(v any) []Entry
+	// Len is what the operator # gives; nil: there is none.
+	Len func(c *Call, v any) (int, error)
+	// List are the values that ipairs passes; nil: none.
+	List func(c *Call, v any) ([]any, error)
+	// CData makes type() say 'cdata', as scripts written for LuaJIT expect of what is a
+	// structure in C to them; else it is 'userdata'.
+	CData bool
 }
 
 // A Handle is a Go value in the hands of scripts. Handles with the same Value
@@ -156,6 +163,8 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 		"__call":     func(c *Call, h *Handle) int { return h.call(c) },
 		"__tostring": func(c *Call, h *Handle) int { c.l.PushString(h.text()); return 1 },
 		"__pairs":    func(c *Call, h *Handle) int { return h.pairs(c) },
+		"__ipairs":   func(c *Call, h *Handle) int { return h.ipairs(c) },
+		"__len":      func(c *Call, h *Handle) int { return h.length(c) },
 		"__eq":       func(c *Call, h *Handle) int { return h.equal(c) },
 	} {
 		l.PushGoFunction(vm.caught(class.Name, func(l *lua.State) int {
@@ -229,6 +238,39 @@ func (h *Handle) pairs(c *Call) int {
 	h.pushEntries(c.vm, c.l)
 	c.l.PushNil()
 	return 3
+}
+
+// ipairs passes the values of a list that is made when the loop begins.
+func (h *Handle) ipairs(c *Call) int {
+	if h.Class.List == nil {
+		c.Raise(Usage(withArticle(h.Class.Name) + " is no list"))
+	}
+	list, err := h.Class.List(c, h.Value)
+	if err != nil {
+		c.Raise(err)
+	}
+	c.vm.pushFunc(c.l, Func{Name: "ipairs", Min: 2, Max: -1, Fn: func(c *Call) error {
+		i := int(c.Number(2))
+		if i < 0 || i >= len(list) {
+			return c.Return(nil)
+		}
+		return c.Return(i+1, list[i])
+	}})
+	c.l.PushNil()
+	c.l.PushInteger(0)
+	return 3
+}
+
+func (h *Handle) length(c *Call) int {
+	if h.Class.Len == nil {
+		c.Raise(Usage(withArticle(h.Class.Name) + " has no length"))
+	}
+	n, err := h.Class.Len(c, h.Value)
+	if err != nil {
+		c.Raise(err)
+	}
+	c.l.PushInteger(n)
+	return 1
 }
 
 func (h *Handle) equal(c *Call) int {

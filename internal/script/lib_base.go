@@ -16,6 +16,7 @@ var baseFuncs = []Func{
 	{Name: "tostring", Args: "value", Min: 1, Fn: baseTostring},
 	{Name: "tonumber", Args: "value[, base]", Min: 1, Fn: baseTonumber},
 	{Name: "newproxy", Args: "[true or proxy]", Max: 1, Fn: baseNewproxy},
+	{Name: "type", Args: "value", Max: -1, Fn: baseType},
 	{Name: "unpack", Args: "list[, from[, to]]", Min: 1, Max: 3, Fn: baseUnpack},
 }
 
@@ -173,6 +174,15 @@ func baseNewproxy(c *Call) error {
 		c.TypeError(1, "boolean or proxy")
 	}
 	return c.multi(l.Top())
+}
+
+// baseType knows the values that are structures in C to scripts written for LuaJIT.
+func baseType(c *Call) error {
+	c.need(1)
+	if h := handleAt(c.l, 1); h != nil && h.Class.CData {
+		return c.Return("cdata")
+	}
+	return c.Return(c.l.TypeOf(1).String())
 }
 
 func baseUnpack(c *Call) error {

@@ -1,0 +1,123 @@
+package dnslua
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"kresd/internal/dnsname"
+	"kresd/internal/ede"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+	"kresd/internal/transport"
+	"kresd/internal/wire"
+)
+
+// world is a machine with the table kres.
+type world struct {
+	t     *testing.T
+	vm    *script.VM
+	views *Views
+	out   bytes.Buffer
+	kept  *script.Ref
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t}
+	vm, err := script.New(script.Options{Stdout: &w.out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(vm.Close)
+	w.vm, w.views = vm, NewViews(vm)
+	w.do(func(*script.Call) error {
+		w.views.Install()
+		vm.Register(script.Func{Name: "keep", Min: 1, Max: 1, Fn: func(c *script.Call) error { w.kept = c.Function(1); return nil }},
+			script.Func{Name: "todname", Min: 1, Max: 1, Fn: ToWire})
+		return nil
+	})
+	return w
+}
+
+func (w *world) do(fn func(c *script.Call) error) {
+	w.t.Helper()
+	if err := w.vm.Do(context.Background(), fn); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// eval is what the console shows; errors begin with "ERROR ".
+func (w *world) eval(command string) string {
+	out, isErr := w.vm.Eval(context.Background(), command)
+	if isErr {
+		return "ERROR " + out
+	}
+	return out
+}
+
+// A step is a command and what it shows. An answer that ends in … stands for any rest.
+type step [2]string
+
+func (w *world) expect(steps ...step) {
+	w.t.Helper()
+	for _, s := range steps {
+		got := w.eval(s[0])
+		if prefix, open := strings.CutSuffix(s[1], "…"); got != s[1] && !(open && strings.HasPrefix(got, prefix)) {
+			w.t.Errorf("%s\n got %q\nwant %q", s[0], got, s[1])
+		}
+	}
+}
+
+// run runs a script that asserts.
+func (w *world) run(text string) {
+	w.t.Helper()
+	if err := w.vm.RunText(context.Background(), "script", text); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// show runs a script while it may look at a request, its local req.
+func (w *world) show(req *resolve.Request, post bool, text string) error {
+	w.t.Helper()
+	w.run("keep(function(req)\n" + text + "\nend)")
+	return w.views.Show(req, post, func(_ *script.Call, h *script.Handle) error {
+		_, err := w.kept.Call(h)
+		return err
+	})
+}
+
+// shown is show for a script that asserts.
+func (w *world) shown(req *resolve.Request, post bool, text string) {
+	w.t.Helper()
+	if err := w.show(req, post, text); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func mustName(t *testing.T, text string) dnsname.Name {
+	t.Helper()
+	n, err := dnsname.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// finished is a request for the address of a name with an answer.
+func finished(t *testing.T, name string) *resolve.Request {
+	req := &resolve.Request{
+		Question: resolve.Question{Name: mustName(t, name), Type: wire.TypeA, Class: wire.ClassIN}, RD: true, ID: 7, DO: true, Now: 1000,
+		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Local: netip.MustParseAddrPort("127.0.0.1:53"), Transport: transport.Transport{Kind: transport.TCP},
+	}
+	sig := make([]byte, wire.SigFixed+1)
+	sig[1] = byte(wire.TypeA)
+	req.Result = resolve.Result{EDE: ede.None, Rank: rank.Secure | rank.Auth, Answer: []resolve.Set{{
+		Rank: rank.Secure | rank.Auth, Cached: true,
+		RRset: wire.RRset{Owner: req.Name, Type: wire.TypeA, Class: wire.ClassIN, TTL: 3, Data: [][]byte{{192, 0, 2, 1}, {192, 0, 2, 2}}, Sigs: [][]byte{sig}},
+	}}}
+	return req
+}

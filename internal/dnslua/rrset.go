@@ -1,0 +1,270 @@
+package dnslua
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+
+	"kresd/internal/limits"
+	"kresd/internal/modules/policy"
+	"kresd/internal/script"
+	"kresd/internal/wire"
+)
+
+// An RRSet is the records of one owner, type and class in the hands of a script, which
+// adds to it.
+type RRSet struct {
+	view *View // of the request that it belongs to; nil: the script's own
+	wire.RRset
+}
+
+// add adds the data of one record in their canonical place (RFC 4034, section 6.3), unless
+// they are there already (RFC 2181, section 5).
+func (s *RRSet) add(data []byte) error {
+	at := 0
+	for at < len(s.Data) && bytes.Compare(s.Data[at], data) < 0 {
+		at++
+	}
+	if slices.ContainsFunc(s.Data, func(have []byte) bool { return bytes.Equal(have, data) }) {
+		return nil
+	}
+	if octetsOf(s.Data)+len(data) > limits.MaxBufsize {
+		return errTooMany
+	}
+	s.Data = slices.Insert(slices.Clone(s.Data), at, data)
+	return nil
+}
+
+// record is the record with an index from 0.
+func (s *RRSet) record(i int) wire.RR { return recordAt(&s.RRset, i) }
+
+// lines are the records as in a zone file.
+func (s *RRSet) lines() string {
+	var b strings.Builder
+	for i := range s.Data {
+		b.WriteString(rrLine(s.record(i)))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// wireSize is how many octets the records take without compression.
+func (s *RRSet) wireSize() (n int) {
+	for _, d := range s.Data {
+		n += s.Owner.Len() + 10 + len(d)
+	}
+	return n
+}
+
+// RRSet is what scripts know as a set of records. It is for as long as they may look at the
+// request of r; nil: for good.
+func (v *Views) RRSet(r *View, set wire.RRset) *script.Handle { return v.setHandle(&RRSet{r, set}) }
+
+func (v *Views) setHandle(s *RRSet) *script.Handle { return &script.Handle{Class: v.rrset, Value: s} }
+
+// rrsetArg is the set of records in argument i.
+func (v *Views) rrsetArg(c *script.Call, i int) *RRSet {
+	s := c.Handle(i, v.rrset).(*RRSet)
+	s.view.must(c)
+	return s
+}
+
+func (v *Views) rrsetClass() *script.Class {
+	class := &script.Class{Name: "RR set", CData: true}
+	v.rrset = class
+	method := func(name, args string, least, most int, help string, fn func(c *script.Call, s *RRSet) (any, error)) script.Func {
+		return script.Func{Name: name, Args: args, Help: help, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
+			s := v.rrsetArg(c, 1)
+			result, err := fn(c, s)
+			if err != nil {
+				return c.Return(nil, v.failure(err))
+			}
+			return c.Return(result)
+		}}
+	}
+	class.Methods = append(v.rrsetReaders(method), v.rrsetWriters(method)...)
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		s := value.(*RRSet)
+		s.view.must(c)
+		switch key {
+		case "type":
+			return s.Type, nil
+		case "rclass":
+			return s.Class, nil
+		case "_owner":
+			return string(s.Owner), nil
+		case "_ttl":
+			return s.TTL, nil
+		case "rrs":
+			return &script.Handle{Class: v.rdataset, Value: s}, nil
+		}
+		return nil, script.NoMember(class, key, "type", "rclass", "_owner", "_ttl", "rrs")
+	}
+	class.Set = func(c *script.Call, value any, key any) error {
+		s := value.(*RRSet)
+		s.view.must(c)
+		switch key {
+		case "type":
+			s.Type = uint16(c.Int(1, 0, 0xffff))
+		case "rclass":
+			s.Class = uint16(c.Int(1, 0, 0xffff))
+		case "_ttl":
+			s.TTL = uint32(c.Int(1, 0, maxTTL))
+		default:
+			return script.Usage("of a set of records only type, rclass and _ttl can be assigned")
+		}
+		return nil
+	}
+	class.Len = func(c *script.Call, value any) (int, error) {
+		s := value.(*RRSet)
+		s.view.must(c)
+		return len(s.Data), nil
+	}
+	class.Text = func(value any) string {
+		s := value.(*RRSet)
+		if s.view.over() {
+			return "RR set"
+		}
+		return s.lines()
+	}
+	return class
+}
+
+// A methodMaker makes a method of its name, its own arguments, how many there are at
+// least and at most, and what help says.
+type methodMaker[T any] func(name, args string, least, most int, help string, fn func(c *script.Call, of T) (any, error)) script.Func
+
+func (v *Views) rrsetReaders(method methodMaker[*RRSet]) []script.Func {
+	index := func(c *script.Call, s *RRSet) int {
+		if len(s.Data) == 0 {
+			c.ArgError(2, "the set has no records")
+		}
+		return c.Int(2, 0, len(s.Data)-1)
+	}
+	return []script.Func{
+		method("owner", "", 0, 0, "its owner in wire form", func(_ *script.Call, s *RRSet) (any, error) { return string(s.Owner), nil }),
+		method("ttl", "", 0, 1, "its TTL in seconds", func(c *script.Call, s *RRSet) (any, error) {
+			if !c.IsNil(2) {
+				s.TTL = uint32(c.Int(2, 0, maxTTL))
+			}
+			return s.TTL, nil
+		}),
+		method("rdcount", "", 0, 0, "how many records it has", func(_ *script.Call, s *RRSet) (any, error) { return len(s.Data), nil }),
+		method("rdata", "index", 1, 1, "the RDATA of a record, counted from 0, in wire form", func(c *script.Call, s *RRSet) (any, error) {
+			return string(s.Data[index(c, s)]), nil
+		}),
+		method("rdata_pt", "index", 1, 1, "the same as an object with the fields data and len", func(c *script.Call, s *RRSet) (any, error) {
+			return &script.Handle{Class: v.octets, Value: &octets{view: s.view, data: s.Data[index(c, s)], kept: true}}, nil
+		}),
+		method("get", "index", 1, 1, "a record, counted from 0, as a table", func(c *script.Call, s *RRSet) (any, error) { return recordTable(s.record(index(c, s))), nil }),
+		method("tostring", "[index]", 0, 1, "the text of a record's data; false without an index", func(c *script.Call, s *RRSet) (any, error) {
+			if c.IsNil(2) {
+				return false, nil
+			}
+			rr := s.record(index(c, s))
+			text := policy.RecordText(wire.RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class}, rr.RData)
+			return strings.SplitN(text, "\t", 4)[3], nil
+		}),
+		method("txt_dump", "[style]", 0, 1, "the records as in a zone file", func(_ *script.Call, s *RRSet) (any, error) { return s.lines(), nil }),
+		method("type_covered", "[index]", 0, 1, "the type that a signature covers; nil for another set", func(c *script.Call, s *RRSet) (any, error) {
+			i := c.OptInt(2, 0, max(0, len(s.Data)-1), 0)
+			if s.Type != wire.TypeRRSIG || i >= len(s.Data) || len(s.Data[i]) < 2 {
+				return nil, nil
+			}
+			return wire.Covered(s.Data[i]), nil
+		}),
+		method("is_covered_by", "signature", 1, 1, "whether a set of signatures covers this one", func(c *script.Call, s *RRSet) (any, error) {
+			sigs := v.rrsetArg(c, 2)
+			return sigs.Type == wire.TypeRRSIG && sigs.Owner == s.Owner && sigs.Class == s.Class && slices.ContainsFunc(sigs.Data, func(d []byte) bool {
+				return len(d) >= 2 && wire.Covered(d) == s.Type
+			}), nil
+		}),
+		method("wire_size", "", 0, 0, "how many octets its records take in a message, without compression", func(_ *script.Call, s *RRSet) (any, error) { return s.wireSize(), nil }),
+	}
+}
+
+func (v *Views) rrsetWriters(method methodMaker[*RRSet]) []script.Func {
+	return []script.Func{
+		method("class", "[class]", 0, 1, "its class, or set it", func(c *script.Call, s *RRSet) (any, error) {
+			if !c.IsNil(2) {
+				s.Class = uint16(c.Int(2, 0, 0xffff))
+			}
+			return s.Class, nil
+		}),
+		method("add_rdata", "rdata[, length]", 1, 3, "add a record with this RDATA; true, or nil and an error", func(c *script.Call, s *RRSet) (any, error) {
+			data := v.octetsArg(c, 2)
+			if len(data) > maxRData {
+				c.ArgError(2, "RDATA of more than %d octets", maxRData)
+			}
+			return true, s.add([]byte(data[:c.OptInt(3, 0, len(data), len(data))]))
+		}),
+		method("merge_rdata", "set", 1, 1, "add the records of another set of this owner, type and class; true, or nil and an error", func(c *script.Call, s *RRSet) (any, error) {
+			other := v.rrsetArg(c, 2)
+			if other.Owner != s.Owner || other.Type != s.Type || other.Class != s.Class {
+				return nil, errors.New("the sets differ in owner, type or class")
+			}
+			for _, data := range other.Data {
+				if err := s.add(data); err != nil {
+					return nil, err
+				}
+			}
+			return true, nil
+		}),
+	}
+}
+
+// rdatasetClass is the field rrs of a set.
+func (v *Views) rdatasetClass() *script.Class {
+	class := &script.Class{Name: "rdataset", CData: true}
+	class.Get = func(c *script.Call, value any, key any) (any, error) {
+		s := value.(*RRSet)
+		s.view.must(c)
+		switch key {
+		case "count", "rr_count":
+			return len(s.Data), nil
+		case "size":
+			return octetsOf(s.Data), nil
+		case "rdata":
+			return &script.Handle{Class: v.octets, Value: &octets{view: s.view, data: slices.Concat(s.Data...), kept: true}}, nil
+		}
+		return nil, script.NoMember(class, key, "count", "size", "rdata")
+	}
+	return class
+}
+
+// newRRSet is kres.rrset.
+func (v *Views) newRRSet(c *script.Call) error {
+	s := &RRSet{RRset: wire.RRset{Owner: "\x00", Class: wire.ClassIN}}
+	if !c.IsNil(1) {
+		owner, err := WireName(v.octetsArg(c, 1))
+		if err != nil {
+			c.ArgError(1, "%v", err)
+		}
+		s.Owner = owner
+	}
+	s.Type = uint16(c.OptInt(2, 0, 0xffff, 0))
+	s.Class = uint16(c.OptInt(3, 0, 0xffff, int(wire.ClassIN)))
+	s.TTL = uint32(c.OptInt(4, 0, maxTTL, 0))
+	return c.Return(v.setHandle(s))
+}
+
+// failure is the object for what did not work, which scripts get beside nil.
+func (v *Views) failure(err error) *script.Handle {
+	return &script.Handle{Class: v.failed, Value: err}
+}
+
+// codeNoSpace is the code of an object for what did not fit. Scripts only tell it from 0.
+const codeNoSpace = -28
+
+func failureClass() *script.Class {
+	class := &script.Class{Name: "error", CData: true}
+	class.Get = func(_ *script.Call, value any, key any) (any, error) {
+		if key == "code" {
+			return codeNoSpace, nil
+		}
+		return nil, script.NoMember(class, key, "code")
+	}
+	class.Text = func(value any) string { return value.(error).Error() }
+	return class
+}
