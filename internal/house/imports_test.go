@@ -24,6 +24,7 @@ var allowed = map[string]string{
 	"rank":        "",
 	"version":     "",
 	"wording":     "",
+	"textfile":    "",
 	"transport":   "",
 	"luavalue":    "",
 	"luapattern":  "limits",
@@ -55,7 +56,7 @@ var allowed = map[string]string{
 	"forkmap":     "ipc limits safe luavalue rundir",
 	"supervisor":  "ipc limits safe logging systemd rundir cli wording",
 	"script":      "clock limits luapattern luavalue reference safe wording",
-	"trustanchor": "digest dnsname dnssec limits wire wording",
+	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording zonecut",
 	"bindings":    "dnslua ede clock dnsname limits logging lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
@@ -65,7 +66,7 @@ var allowed = map[string]string{
 	"lualib/cqueues": "script",
 
 	"authority/zonegen":     "authority",
-	"trustanchor/bootstrap": "limits trustanchor wording",
+	"trustanchor/bootstrap": "limits textfile trustanchor wording",
 }
 
 // owned says which packages alone may import a library: one of the program, and

@@ -66,7 +66,7 @@ var uncounted = map[string]string{
 		LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime
 		CompletionTime EventRunTime MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
-		BootstrapFile BootstrapTime NegativeTrial HostsLine
+		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
 		HostsWarnings ForwardTargets DenyMessage RequestTrace
 		MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `

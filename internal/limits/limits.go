@@ -68,6 +68,7 @@ const (
 	MaxDSPerZone      = 8
 	NegativeTrial     = time.Minute // between two tries to do without a negative anchor
 	BootstrapFile     = 256 << 10
+	AnchorFile        = 1 << 20 // octets of a file of trust anchors
 	BootstrapTime     = 30 * time.Second
 	AnchorLockMade    = 100 * time.Millisecond // for whoever makes the lock of a key file to open it to others
 	AnchorChecks      = 32                     // of signatures, for one look at the keys of a zone that are trusted

@@ -9,6 +9,8 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
+	"kresd/internal/limits"
+	"kresd/internal/textfile"
 	"kresd/internal/wire"
 	"kresd/internal/wording"
 )
@@ -99,10 +101,7 @@ func (s *Store) Reread(old *KeySet) (changed *KeySet, err error) {
 var errDamaged = errors.New("the file is cut off")
 
 func readFile(path string, readonly bool) (*KeySet, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a device has no end, a FIFO no beginning
-		return nil, errors.New("a key file is a regular file")
-	}
-	octets, err := os.ReadFile(path)
+	octets, err := textfile.Read(path, limits.AnchorFile)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !readonly:
 		return nil, ErrNoFile

@@ -2,12 +2,12 @@ package worker
 
 import (
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"kresd/internal/cache"
 	"kresd/internal/roothints"
+	"kresd/internal/textfile"
 	"kresd/internal/wording"
 	"kresd/internal/zonecut"
 )
@@ -44,7 +44,7 @@ func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
 	if path == "" {
 		return roothints.Builtin(), nil
 	}
-	f, err := os.Open(path)
+	f, err := textfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, wording.Reason(err))
 	}

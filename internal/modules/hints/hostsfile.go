@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strings"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/textfile"
 	"kresd/internal/wording"
 )
 
@@ -20,7 +20,7 @@ import (
 // so many that the log would be full of them, only their number. It fails when the
 // file cannot be read.
 func (t *table) loadHosts(path string, warn func(line string)) (skipped int, err error) {
-	f, err := os.Open(path)
+	f, err := textfile.Open(path)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", path, wording.Reason(err))
 	}

@@ -5,11 +5,12 @@ import (
 	_ "embed" // the certificate
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/smallstep/pkcs7"
 
+	"kresd/internal/limits"
+	"kresd/internal/textfile"
 	"kresd/internal/trustanchor"
 )
 
@@ -23,7 +24,7 @@ var icann []byte
 func authority(path string) (pool *x509.CertPool, err error) {
 	text := icann
 	if path != "" {
-		if text, err = os.ReadFile(path); err != nil {
+		if text, err = textfile.Read(path, limits.BootstrapFile); err != nil {
 			return nil, err
 		}
 	}
