@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,8 @@ import (
 
 // Frames, for programs
 //
-// A connection that sends FramesGreeting as a line is answered by the line with " ok"
-// after it, maybe behind a prompt. From then on both sides send frames (package ipc),
+// A connection that sends FramesGreeting as a line is answered by FramesWelcome, maybe
+// behind a prompt, and an Identity in JSON on the rest of the line. From then on both sides send frames (package ipc),
 // of which the first octet is the kind. One request is answered before the next is read, but
 // for ReqInterrupt, which has no answer of its own: it ends the command that runs. So does
 // the end of the connection.
@@ -26,7 +27,16 @@ import (
 // FramesGreeting is the line that turns a connection of text into one of frames.
 const FramesGreeting = "__frames 1"
 
-const framesAccepted = FramesGreeting + " ok\n"
+// FramesWelcome begins the answer to FramesGreeting.
+const FramesWelcome = FramesGreeting + " ok "
+
+// An Identity says which process serves a control socket.
+type Identity struct {
+	Worker  int    `json:"worker"` // its number in the group
+	Count   int    `json:"count"`  // of workers in the group
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+}
 
 // Requests; text follows.
 const (
@@ -59,8 +69,10 @@ var errClosed = errors.New("the client closed its connection")
 
 // frames is the dialogue with one client that speaks them.
 type frames struct {
-	s     *session
-	tasks *safe.Group
+	s        *session
+	tasks    *safe.Group
+	identity Identity
+	lastJSON string // the last command of a ReqJSON
 
 	mu      sync.Mutex
 	running context.CancelCauseFunc // of the command that runs, or nil
@@ -68,7 +80,8 @@ type frames struct {
 
 // serve answers requests until the connection ends; it is a Protocol.
 func (f *frames) serve(ctx context.Context, in io.Reader, out io.Writer) {
-	if write(out, framesAccepted) != nil {
+	who, err := json.Marshal(f.identity)
+	if err != nil || write(out, FramesWelcome+string(who)+"\n") != nil {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -127,9 +140,9 @@ func (f *frames) answer(ctx context.Context, request []byte, out io.Writer) erro
 	text := string(request[1:])
 	switch request[0] {
 	case ReqEval:
-		return f.command(ctx, text, f.s.eval.Eval, out)
+		return f.command(ctx, text, f.s.eval.Eval, f.s.record, out)
 	case ReqJSON:
-		return f.command(ctx, text, f.evalJSON, out)
+		return f.command(ctx, text, f.evalJSON, f.recordJSON, out)
 	case ReqSplit:
 		_, rest, wait := f.s.eval.Split(text)
 		n := uint32(0)
@@ -160,11 +173,26 @@ func (f *frames) evalJSON(ctx context.Context, chunk string, echo io.Writer) (ou
 	return out, isErr
 }
 
+// recordJSON leaves values out, which programs ask for, and a command that is repeated, as
+// by what shows figures live.
+func (f *frames) recordJSON(cmd, out string, isErr bool) {
+	if f.s.record == nil || cmd == f.lastJSON {
+		return
+	}
+	f.lastJSON = cmd
+	if !isErr {
+		out = ""
+	}
+	f.s.record(cmd, out, isErr)
+}
+
 type evalFunc func(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool)
+
+type recordFunc func(cmd, out string, isErr bool)
 
 // command runs one command. What it prints is passed on while it runs, by this
 // goroutine: the one that runs it waits for no client.
-func (f *frames) command(ctx context.Context, text string, eval evalFunc, out io.Writer) error {
+func (f *frames) command(ctx context.Context, text string, eval evalFunc, record recordFunc, out io.Writer) error {
 	ctx, cancelCause := context.WithCancelCause(ctx)
 	defer cancelCause(nil)
 	f.setRunning(cancelCause)
@@ -187,8 +215,8 @@ func (f *frames) command(ctx context.Context, text string, eval evalFunc, out io
 		<-done
 		return err
 	}
-	if f.s.record != nil {
-		f.s.record(text, result, kind == RespError)
+	if record != nil {
+		record(text, result, kind == RespError)
 	}
 	return respond(out, kind, result)
 }

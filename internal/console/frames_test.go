@@ -15,12 +15,14 @@ import (
 	"kresd/internal/limits"
 )
 
+var identity = Identity{Worker: 3, Count: 4, PID: 5, Version: "0.1"}
+
 // framed dials and switches to frames.
 func framed(t *testing.T, dial func() net.Conn) net.Conn {
 	t.Helper()
 	c := dial()
 	send(t, c, FramesGreeting+"\n")
-	expect(t, c, "> "+FramesGreeting+" ok\n")
+	expect(t, c, `> __frames 1 ok {"worker":3,"count":4,"pid":5,"version":"0.1"}`+"\n")
 	return c
 }
 
@@ -41,7 +43,7 @@ func wantFrame(t *testing.T, c net.Conn, want string) {
 
 func TestFrames(t *testing.T) {
 	var log syncBuffer
-	dial, _ := serve(t, Options{Record: RecordText(&log)})
+	dial, _ := serve(t, Options{Record: RecordText(&log), Identity: identity})
 	c := framed(t, dial)
 	for _, step := range []struct {
 		kind byte
@@ -53,6 +55,8 @@ func TestFrames(t *testing.T) {
 		{ReqEval, "statement", []string{"V"}},
 		{ReqEval, "print x", []string{"Px\n", "Vnil\n"}},
 		{ReqJSON, "53", []string{"V\"<53>\\n\"\n"}},
+		{ReqJSON, "53", []string{"V\"<53>\\n\"\n"}},
+		{ReqJSON, "!json", []string{"X\"json\"\n"}},
 		{ReqSplit, "a\nb\n", []string{"S" + string(binary.BigEndian.AppendUint32(nil, 2))}},
 		{ReqSplit, "(", []string{"S\x00\x00\x00\x00"}},
 		{ReqComplete, "ca", []string{"Wca1\nca2\n"}},
@@ -67,13 +71,14 @@ func TestFrames(t *testing.T) {
 	if got, err := ipc.ReadFrame(c, FrameMax); err != nil || got[0] != RespError || !strings.Contains(string(got), "more than 1048576") {
 		t.Errorf("a long value as JSON: %.50q, %v", got, err)
 	}
-	if got := log.text(); !strings.HasPrefix(got, "53\n<53>\n!bad\nbad\nstatement\n") {
-		t.Errorf("recorded %.60q", got)
+	// Values as JSON are not recorded, their errors are, and what is repeated is once.
+	if got, want := log.text(), "53\n<53>\n!bad\nbad\nstatement\nprint x\nnil\n53\n!json\n\"json\"\n@"; !strings.HasPrefix(got, want) {
+		t.Errorf("recorded %.80q, want %q", got, want)
 	}
 }
 
 func TestARequestThatIsNoneEndsTheConnection(t *testing.T) {
-	dial, _ := serve(t, Options{})
+	dial, _ := serve(t, Options{Identity: identity})
 	for _, bad := range []string{"\x00\x00\x00\x00", "\x00\x00\x00\x01?", "\xff\xff\xff\xff"} {
 		c := framed(t, dial)
 		send(t, c, bad)
@@ -87,7 +92,7 @@ func TestARequestThatIsNoneEndsTheConnection(t *testing.T) {
 // none runs is nothing.
 func TestACommandInFramesIsInterrupted(t *testing.T) {
 	ended := make(chan string, 1)
-	dial, _ := serve(t, Options{Eval: func() Evaluator { return telling{ended: ended} }})
+	dial, _ := serve(t, Options{Identity: identity, Eval: func() Evaluator { return telling{ended: ended} }})
 	c := framed(t, dial)
 	request(t, c, ReqInterrupt, "")
 	request(t, c, ReqEval, "hang")
@@ -111,6 +116,42 @@ func TestACommandInFramesIsInterrupted(t *testing.T) {
 	}
 }
 
+// The same in text, after a second: what a client sends and does not wait for is run, but
+// not for long. One that only ends what it sends waits.
+func TestACommandWhoseClientHasGoneIsEnded(t *testing.T) {
+	ended := make(chan string, 2)
+	var log syncBuffer
+	dial, _ := serve(t, Options{Eval: func() Evaluator { return telling{ended: ended} }, Record: RecordText(&log)})
+	waiting, leaving := dial(), dial()
+	send(t, waiting, "hang\n")
+	if err := waiting.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, leaving, "quick\nhang\nlate\n")
+	leaving.Close()
+	select {
+	case got := <-ended:
+		if got != errClosed.Error() {
+			t.Errorf("ended by %q", got)
+		}
+	case <-time.After(patience):
+		t.Fatal("a command outlives the connection that sent it")
+	}
+	for end := time.Now().Add(patience); !strings.Contains(log.text(), "gone"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the end of the command is not recorded")
+		}
+	}
+	if got, want := log.text(), "quick\n<quick>\nhang\ngone\n"; got != want {
+		t.Errorf("recorded %q, want %q: what follows an ended command is not run", got, want)
+	}
+	select {
+	case got := <-ended:
+		t.Errorf("a command whose client waits was ended by %q", got)
+	case <-time.After(2 * limits.ConsoleGone):
+	}
+}
+
 // telling says why a command that hangs ended.
 type telling struct {
 	toy
@@ -127,7 +168,7 @@ func (e telling) Eval(ctx context.Context, chunk string, echo io.Writer) (string
 
 // A client of frames has a client's place, which a relay's connection cannot become.
 func TestFramesTakeAClientsPlace(t *testing.T) {
-	dial, _ := serve(t, Options{})
+	dial, _ := serve(t, Options{Identity: identity})
 	for range limits.ConsoleClients {
 		framed(t, dial)
 	}

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
 	"kresd/internal/logging"
@@ -18,6 +21,8 @@ import (
 type Options struct {
 	Eval  func() Evaluator // for a new connection
 	Quiet bool
+	// Identity is told to programs.
+	Identity Identity
 	// Record is told of each command and its result, for accountability; it
 	// must not block. Binary connections are not recorded.
 	Record func(cmd, out string, isErr bool)
@@ -127,11 +132,12 @@ func (s *Server) serve(conn net.Conn, client bool) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	w := timely{conn}
-	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, out: w, errOut: w, protocols: s.Protocols}
+	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, out: w, errOut: w, protocols: s.Protocols,
+		tasks: &s.tasks, hungUp: func() bool { return hungUp(conn) }}
 	in := newInput(ctx, &s.tasks, conn)
 	var err error
 	if client {
-		se.framed = &frames{s: se, tasks: &s.tasks}
+		se.framed = &frames{s: se, tasks: &s.tasks, identity: s.Identity}
 		if err = se.greet(); err == nil {
 			err = in.serve(ctx, se)
 		}
@@ -177,6 +183,25 @@ func (in *input) prove(ctx context.Context, s *session) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// hungUp tells whether the other side has closed a connection, and not only ended what it
+// sends, as nc -N does, which waits for results.
+func hungUp(conn net.Conn) (gone bool) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		_, _ = unix.Poll(p, 0)
+		gone = p[0].Revents&unix.POLLHUP != 0
+	})
+	return gone && err == nil
 }
 
 // timely is a connection whose reader gets limits.ConsoleWrite for each

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/safe"
 )
 
 // quietTime ends a last line without a newline: a client that sent a command
@@ -38,6 +39,9 @@ type session struct {
 	errOut io.Writer // of error texts in text mode
 	local  bool      // what commands print goes to out without us
 	gone   bool      // nobody reads results any more
+
+	tasks  *safe.Group
+	hungUp func() bool // tells whether the client has closed its connection; nil: it cannot
 
 	pending []byte
 	// protocols take a connection over when their name is sent as a line.
@@ -143,9 +147,14 @@ func (s *session) run(ctx context.Context, chunk string) error {
 	var printed echo
 	out, isErr := "", false
 	if strings.TrimSpace(chunk) != "" {
-		ctx, cancel := context.WithTimeoutCause(ctx, limits.ConsoleWaitTime, errOverdue)
-		defer cancel()
+		ctx, cancel := s.whileWanted(ctx)
+		defer cancel(nil)
+		ctx, stop := context.WithTimeoutCause(ctx, limits.ConsoleWaitTime, errOverdue)
+		defer stop()
 		out, isErr = s.eval.Eval(ctx, chunk, &printed)
+		if errors.Is(context.Cause(ctx), errClosed) {
+			s.pending = nil
+		}
 	}
 	out = bounded(out)
 	if s.binary {
@@ -170,6 +179,30 @@ func (s *session) run(ctx context.Context, chunk string) error {
 		out += "\n> "
 	}
 	return s.show(s.out, out)
+}
+
+// whileWanted is the context of a command, which ends when the command has run for a while
+// and its client has gone. What the client sent behind it is not run then.
+func (s *session) whileWanted(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if s.hungUp == nil {
+		return ctx, cancel
+	}
+	s.tasks.Go("console hang-up", func() {
+		look := time.NewTicker(limits.ConsoleGone)
+		defer look.Stop()
+		for {
+			select {
+			case <-look.C:
+				if s.hungUp() {
+					cancel(errClosed)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return ctx, cancel
 }
 
 // cutNote stands behind the first limits.ConsoleOutput octets.

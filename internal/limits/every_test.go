@@ -63,7 +63,7 @@ var uncounted = map[string]string{
 	"refused with an error that says so": `
 		LuaString LuaPatternSteps NamePatternSteps ScriptRequests
 		LuaHookTime LuaHookWait LuaPipeTime LuaCommandTime
-		LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime
+		LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
 		CompletionTime EventRunTime MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine

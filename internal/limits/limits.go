@@ -252,6 +252,7 @@ const (
 	ConsoleWaitTime  = 30 * time.Second // of a command, with all that it waits for
 	EventRunTime     = 60 * time.Second // of a timer's callback, which nobody can interrupt
 	ConsoleWrite     = 2 * time.Second
+	ConsoleGone      = time.Second // that a command may run whose client has gone
 	CompletionTime   = time.Second // that a client waits for what a word may become
 	MapPerWorker     = 2 * time.Second
 	MapConnect       = 200 * time.Millisecond

@@ -7,11 +7,13 @@ import (
 
 	"kresd/internal/console"
 	"kresd/internal/forkmap"
+	"kresd/internal/ipc"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
 	"kresd/internal/script"
 	"kresd/internal/systemd"
+	"kresd/internal/version"
 )
 
 // consoles are where commands come in.
@@ -21,6 +23,7 @@ type consoles struct {
 	quiet    bool
 	log      *logging.Logger
 	counters *limits.Counters
+	link     *ipc.Link
 
 	server  *console.Server
 	hasFile bool // the control socket has a file of ours
@@ -41,6 +44,7 @@ func (c *consoles) serve(handed []systemd.Socket, relay *forkmap.Relay) error {
 	}
 	c.server = console.Serve(l, console.Options{
 		Eval: func() console.Evaluator { return c.vm.NewSession() }, Quiet: c.quiet, Record: console.RecordText(c.out), Log: c.log, Limits: c.counters,
+		Identity:  console.Identity{Worker: c.link.ID(), Count: c.link.Count(), PID: os.Getpid(), Version: version.String()},
 		Protocols: map[string]console.Protocol{forkmap.Greeting: relay.Serve},
 	})
 	return nil

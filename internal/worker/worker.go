@@ -109,7 +109,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID())})
 	w.custody.server = w.server
 	w.listener = newListener(w.server)
-	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, counters: w.counters}
+	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, counters: w.counters, link: o.Link}
 	return w, w.installGlobals()
 }
 
