@@ -1,4 +1,4 @@
-// Package cli reads kresd's command line in the habits of getopt_long: short
+// Package cli reads the command lines of kresd and kresc in the habits of getopt_long: short
 // options may be bundled (-vf4), long ones take their argument with or without
 // "=" and may be cut to any unique prefix, and options may follow the run
 // directory.

@@ -24,9 +24,7 @@ type raw struct {
 }
 
 func (r *raw) flags() *pflag.FlagSet {
-	f := pflag.NewFlagSet("kresd", pflag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.Usage = func() {}
+	f := newFlags("kresd")
 	f.StringArrayVarP(&r.addr, "addr", "a", nil, "")
 	f.StringArrayVarP(&r.tls, "tls", "t", nil, "")
 	f.StringArrayVarP(&r.fd, "fd", "S", nil, "")
@@ -45,15 +43,31 @@ func (r *raw) flags() *pflag.FlagSet {
 	return f
 }
 
-// Parse reads the arguments after the program's name.
-func Parse(args []string) (Options, error) {
-	var r raw
-	flags := r.flags()
+// newFlags makes a set of options that prints nothing itself.
+func newFlags(program string) *pflag.FlagSet {
+	f := pflag.NewFlagSet(program, pflag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	return f
+}
+
+// parseFlags reads arguments in the habits of getopt_long.
+func parseFlags(flags *pflag.FlagSet, args []string) error {
 	prefixes := &prefixes{}
 	flags.VisitAll(func(f *pflag.Flag) { prefixes.names = append(prefixes.names, f.Name) })
 	flags.SetNormalizeFunc(prefixes.normalize)
 	if err := flags.Parse(args); err != nil {
-		return Options{}, prefixes.explain(err)
+		return prefixes.explain(err)
+	}
+	return nil
+}
+
+// Parse reads the arguments after the program's name.
+func Parse(args []string) (Options, error) {
+	var r raw
+	flags := r.flags()
+	if err := parseFlags(flags, args); err != nil {
+		return Options{}, err
 	}
 	if r.help || r.version {
 		return Options{Help: r.help, Version: r.version}, nil
