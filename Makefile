@@ -30,8 +30,8 @@ STATICCHECK := .build/bin/staticcheck
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: lua-vm ## bin/kresd, bin/kresd-supervisor and the small Internet of make run
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./internal/authority/cmd/smallnet
+build: lua-vm ## bin/kresd, bin/kresd-supervisor, bin/kresc and the small Internet of make run
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./internal/authority/cmd/smallnet
 
 run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
 	@exec sh scripts/run.sh
@@ -81,7 +81,7 @@ lua-vm: prereq ## the patched Lua VM in .build, and go.work that points to it
 
 install: build ## into PREFIX=/usr/local (DESTDIR= for packagers)
 	install -d $(DESTDIR)$(PREFIX)/sbin
-	install -m 0755 bin/kresd bin/kresd-supervisor $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 bin/kresd bin/kresd-supervisor bin/kresc $(DESTDIR)$(PREFIX)/sbin/
 	install -d $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 0644 docs/kresd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 

@@ -90,6 +90,12 @@ func TestDemo(t *testing.T) {
 			t.Errorf("console %s: %q", c[1], got)
 		}
 	}
+	client := regexp.MustCompile(`(?m)^  (\S+/kresc) (\S+) `).FindStringSubmatch(screen.String())
+	if client == nil {
+		t.Errorf("no kresc on the screen:\n%s", &screen)
+	} else if out := proctest.Run(t, client[1], "-e", "worker.count", client[2]); out != "2\n" {
+		t.Errorf("kresc: %q", out)
+	}
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) // to the whole group, as a terminal does
 	ended := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 	if err := cmd.Wait(); err != nil || !ended.Stop() {

@@ -45,7 +45,7 @@ func build(dir string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/kresd", "./cmd/kresd-supervisor", "./internal/authority/cmd/smallnet")
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/kresd", "./cmd/kresd-supervisor", "./cmd/kresc", "./internal/authority/cmd/smallnet")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
@@ -53,7 +53,7 @@ func build(dir string) error {
 	return nil
 }
 
-// Bin returns the path of a program under test: kresd, kresd-supervisor or
+// Bin returns the path of a program under test: kresd, kresd-supervisor, kresc or
 // smallnet.
 func Bin(name string) string { return filepath.Join(os.Getenv(binEnv), name) }
 

@@ -98,8 +98,9 @@ func guide(o options, took time.Duration, consoles []string) string {
 	if _, err := exec.LookPath("dig"); err != nil {
 		fmt.Fprintf(&b, "  (dig is in the Debian package bind9-dnsutils)\n\n")
 	}
-	for i, p := range consoles {
-		fmt.Fprintf(&b, "  nc -U %s%s\n", p, map[bool]string{true: "   # a console: help(), cache.count(), map 'worker.id'"}[i == 0])
+	fmt.Fprintf(&b, "  %s %s   # a console: help(), cache.count(), map 'worker.id'\n", filepath.Join(filepath.Dir(o.kresd), "kresc"), o.rundir)
+	for _, p := range consoles {
+		fmt.Fprintf(&b, "  nc -U %s\n", p)
 	}
 	fmt.Fprintf(&b, "\nCtrl-C or kill %d ends everything.\n\n", os.Getpid())
 	return b.String()
