@@ -53,6 +53,16 @@ func constants() Chapter {
 			Offers:  []string{"flag"},
 		},
 		{
+			Name: "kres.packet", Summary: "a new packet",
+			Params: []string{"size: octets that it may have, 12 to 65535", "wire: octets to copy, which parse() reads"}, Returns: "the packet",
+			Example: "kres.packet(512)",
+		},
+		{
+			Name: "kres.rrset", Summary: "a new set of records without any",
+			Params:  []string{"owner: in wire form", "type: its number", "class: its number", "ttl: in seconds"},
+			Returns: "the set", Example: "kres.rrset(todname('ns.example.com'), kres.type.A, kres.class.IN, 60)",
+		},
+		{
 			Name: "kres.pkt_t", Summary: "the value itself: it has its type already",
 			Params: []string{"value: a packet"}, Returns: "that value",
 			Example: "kres.pkt_t(nil)",
