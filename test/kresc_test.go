@@ -49,12 +49,12 @@ func TestKresc(t *testing.T) {
 		{"", "-e|local a = 2|-e|a|" + g.Dir, "2\n", "", 0},
 		{"", "-e|print('p') return 'r'|" + g.Dir, "p\nr\n", "", 0},
 		{"", "-e|1|-e|error('oh', 0)|-e|2|" + g.Dir, "1\n", "oh\n", 1},
-		{"", "-e|1 +|" + g.Dir, "", "[string \"1 +\"]:1: unexpected symbol near <eof>\n", 1},
+		{"", "-e|1 +|" + g.Dir, "", "[string \"1 +\"]:1: unexpected symbol near <eof>\n    1 +\n       ^\n", 1},
 		{"", "-j|-e|{ a = { 1, 2 }, b = 'x' }|-e|nil|" + g.Dir, `{"a":[1,2],"b":"x"}` + "\nnull\n", "", 0},
 		{"", "-j|-e|print('p') return 1|" + g.Dir, "1\n", "p\n", 0},
 		{"worker.id\nfunction f()\nreturn 7\nend\nf()\n1 + 1", g.Dir, "0\n7\n2\n", "", 0},
-		{"1\nfor x\n2\n", g.Dir, "1\n", "[string \"for x\"]:1: '=' or 'in' expected near '2'\n", 1},
-		{"(", g.Dir, "", "[string \"(\"]:1: unexpected symbol near <eof>\n", 1},
+		{"1\nfor x\n2\n", g.Dir, "1\n", "[string \"for x\"]:1: '=' or 'in' expected near '2'\n    2\n    ^\n", 1},
+		{"(", g.Dir, "", "[string \"(\"]:1: unexpected symbol near <eof>\n    (\n     ^\n", 1},
 		{"", g.Dir, "", "", 0},
 		{"", "-x", "", "kresc: unknown option '-x' (see 'kresc --help')\n", 2},
 		{"", "-e|1|" + g.Dir + "/none", "", "kresc: '" + g.Dir + "/none': no such file or directory\n", 3},
@@ -274,8 +274,8 @@ func TestKrescOnATerminal(t *testing.T) {
 	x.Await("\r\n1\r\n> ")
 	x.Type("error('no', 0)\r")
 	x.Await("\r\nno\r\n> ")
-	x.Type(" 'a secret'\r")
-	x.Await("\r\na secret\r\n> ")
+	x.Type(" 'a secret \\27[2J'\r")
+	x.Await("\r\na secret \\027[2J\r\n> ")
 	x.Type("\x1b[A\x1b[A\x1b[A\x1b[A\r") // two lines of names, names.first, error: the first of the table
 	x.Await(">> ")
 	x.Type("\x03")
@@ -294,7 +294,13 @@ func TestKrescOnATerminal(t *testing.T) {
 		t.Errorf("history %q", text)
 	}
 
-	x = onTerminal(t, home, nil, g.Dir)
+	recalled(t, g, home)
+}
+
+// recalled tries the history in a dialogue that comes later.
+func recalled(t *testing.T, g *proctest.Group, home string) {
+	t.Helper()
+	x := onTerminal(t, home, nil, g.Dir)
 	x.Await("> ")
 	x.Type("\x121 +\r") // Ctrl-R
 	x.Await("\r\n2\r\n> ")

@@ -49,9 +49,9 @@ func (c *client) command(text string) (status int) {
 		return statusRaised
 	}
 	ctx, interrupted := c.interruptible()
-	kind, live := byte(console.ReqEval), c.write
+	kind, live := byte(console.ReqEval), c.writeValue
 	if c.options.JSON {
-		kind, live = console.ReqJSON, func(text string) { _, _ = c.streams.Err.WriteString(text) }
+		kind, live = console.ReqJSON, c.writeError
 	}
 	replies := ask(ctx, c.workers, kind, text, live)
 	wasInterrupted := interrupted()

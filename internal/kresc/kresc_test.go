@@ -376,6 +376,19 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// What a worker shows may come from anybody: it does not steer the terminal.
+func TestWhatWouldSteerATerminalIsShown(t *testing.T) {
+	for text, want := range map[string]string{
+		"a\tb\né €\n":         "a\tb\né €\n",
+		"\x1b[2J\x00\r\x7f":   "\\027[2J\\000\\013\\127",
+		"\xff\u009b1m\ufffd.": "\\255\\194\\1551m\ufffd.",
+	} {
+		if got := visible(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestWordsForNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		number(0): "0", number(0.25): "0.2", number(5): "5", number(99.94): "99.9", number(1234.5): "1234", number(math.NaN()): "-", number(math.Inf(1)): ">1500",

@@ -3,7 +3,10 @@ package kresc
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // show writes what a command gave: values to the standard output, errors to the standard
@@ -28,10 +31,41 @@ func (c *client) showOne(r reply) {
 	case r.err != nil:
 		c.complain(r.err)
 	case r.raised:
-		fmt.Fprintln(c.streams.Err, strings.TrimSuffix(r.text, "\n"))
+		c.writeError(line(r.text))
 	default:
-		c.write(line(r.text))
+		c.writeValue(line(r.text))
 	}
+}
+
+// writeValue writes what a worker says, of which parts may come from anybody.
+func (c *client) writeValue(text string) { c.write(visibleOn(c.streams.Out, text)) }
+
+func (c *client) writeError(text string) {
+	_, _ = c.streams.Err.WriteString(visibleOn(c.streams.Err, text))
+}
+
+// visibleOn is text as a terminal may be given it: what would steer the terminal shows as a
+// backslash and a number. Files and pipes get the text itself.
+func visibleOn(f *os.File, text string) string {
+	if !isTerminal(f) {
+		return text
+	}
+	return visible(text)
+}
+
+func visible(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		switch _, n := utf8.DecodeRuneInString(text[i:]); {
+		case r == utf8.RuneError && n == 1, r != '\n' && r != '\t' && unicode.IsControl(r):
+			for _, octet := range []byte(text[i : i+n]) {
+				fmt.Fprintf(&b, "\\%03d", octet)
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // line ends a text that is not empty with a newline.
@@ -45,14 +79,14 @@ func line(text string) string {
 func (c *client) showEach(replies []reply) {
 	for _, r := range replies {
 		c.write(c.bold(fmt.Sprintf("# group %d, worker %d, process %d", r.Group, r.Worker, r.PID)) + "\n")
-		c.write(line(r.printed))
+		c.writeValue(line(r.printed))
 		switch {
 		case r.err != nil:
 			c.complain(r.err)
 		case r.raised:
-			fmt.Fprintf(c.streams.Err, "%s: %s\n", r.name(), strings.TrimSuffix(r.text, "\n"))
+			c.writeError(line(r.name() + ": " + r.text))
 		default:
-			c.write(line(r.text))
+			c.writeValue(line(r.text))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -139,25 +138,16 @@ const clockTicks = 100
 
 // uptime is how long a process has been running, 0 where that is not known.
 func uptime(pid int) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
+	stat := processStat(pid)
 	all, err := os.ReadFile("/proc/uptime")
-	if err != nil {
+	if err != nil || len(stat) == 0 {
 		return 0
 	}
-	// The time when it began is field 22; field 3 is the first behind the name (proc(5)).
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 20 {
-		return 0
-	}
-	began, err := strconv.ParseFloat(fields[19], 64)
-	if err != nil {
-		return 0
-	}
-	var since float64
+	var since, began float64 // seconds, and ticks, since the system began
 	if _, err := fmt.Sscan(string(all), &since); err != nil {
+		return 0
+	}
+	if _, err := fmt.Sscan(stat[19], &began); err != nil { // field 22
 		return 0
 	}
 	return time.Duration((since - began/clockTicks) * float64(time.Second))

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -109,15 +110,12 @@ func (w *worker) name() string { return fmt.Sprintf("worker %d (process %d)", w.
 // groupOf finds the group of a worker: its supervisor is the process that started it.
 // Where that is no kresd, the worker is alone.
 func groupOf(pid int) int {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	stat := processStat(pid)
+	if len(stat) == 0 {
 		return pid
 	}
-	var state string
-	var parent int
-	// The state and the parent follow the name in parentheses, which may hold
-	// anything (proc(5)).
-	if _, err := fmt.Sscan(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), &state, &parent); err != nil {
+	parent, err := strconv.Atoi(stat[1])
+	if err != nil {
 		return pid
 	}
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", parent))
@@ -125,6 +123,21 @@ func groupOf(pid int) int {
 		return pid
 	}
 	return parent
+}
+
+// processStat has the fields of /proc/PID/stat behind the name, which is in parentheses and
+// may hold anything: the state, the parent, and what proc(5) lists as fields 5 and
+// up. It is empty where they cannot be read.
+func processStat(pid int) []string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 20 {
+		return nil
+	}
+	return fields
 }
 
 // openAll connects to all at once: to wait for one that does not answer costs no more than
