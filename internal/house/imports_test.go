@@ -63,7 +63,10 @@ var allowed = map[string]string{
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
-	"lualib":         "lualib/cqueues script",
+	"lualib":         "lualib/cqueues lualib/ltn12 lualib/mime lualib/urls script",
+	"lualib/ltn12":   "script",
+	"lualib/mime":    "script",
+	"lualib/urls":    "script",
 	"lualib/cqueues": "script",
 
 	"authority/zonegen":     "authority",

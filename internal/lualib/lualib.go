@@ -11,6 +11,9 @@ import (
 	"slices"
 
 	"kresd/internal/lualib/cqueues"
+	"kresd/internal/lualib/ltn12"
+	"kresd/internal/lualib/mime"
+	"kresd/internal/lualib/urls"
 	"kresd/internal/script"
 )
 
@@ -18,5 +21,8 @@ import (
 func Libraries() []script.Library {
 	return slices.Concat(
 		cqueues.Libraries(),
+		ltn12.Libraries(),
+		mime.Libraries(),
+		urls.Libraries(),
 	)
 }

@@ -1,0 +1,21 @@
+-- Codings of text in messages.
+local mime = require('mime')
+local function show(...) local t = { n = select('#', ...), ... } for i = 1, t.n do t[i] = t[i] == nil and 'nil' or string.format('%q', tostring(t[i])):gsub('\\\n','\\n') .. '' end print(table.concat(t, ' ', 1, t.n)) end
+show(mime.b64('')) show(mime.b64('a')) show(mime.b64('abc')) show(mime.b64('abcd', 'ef')) show(mime.b64('abcd', '')) show(mime.b64(nil)) show(mime.b64(nil,'x')) show(mime.b64('', nil)) show(mime.b64('',''))
+show(mime.unb64('YWJj')) show(mime.unb64('YWJjZA==')) show(mime.unb64('YWJjZA')) show(mime.unb64('YWJ', 'jZA')) show(mime.unb64(nil)) show(mime.unb64('YW Jj\r\nZA==')) show(mime.unb64('Y')) show(mime.unb64('YWJjZA==YWJj')) show(mime.unb64('YW', ''))
+show(mime.qp('a=b\tc \r\nx  ')) show(mime.qp('héé')) show(mime.qp('a', 'b ')) show(mime.qp('a \r\n', nil, '=0D=0A')) show(mime.qp(nil)) show(mime.qp('line\nother\r\n')) show(mime.qp('x\r\ny', nil, '<M>')) show(mime.qp('a ', '')) show(mime.qp('a\r', '')) show(mime.qp('a\r', '\n'))
+show(mime.unqp('a=3Db=\r\nc=E9')) show(mime.unqp('a=3', 'D')) show(mime.unqp('a=zz')) show(mime.unqp(nil)) show(mime.unqp('a=')) show(mime.unqp('a=','')) show(mime.unqp('a=\r','\nb')) show(mime.unqp('a=3d'))
+show(mime.wrp(10, 'hello world this', 10)) show(mime.wrp(10, 'ab\ncd\n', 10)) show(mime.wrp(5, nil, 10)) show(mime.wrp(10, nil, 10)) show(mime.wrp(3, 'abcdef', 3)) show(mime.wrp(10,'a\r\nb',10)) show(mime.wrp(2,'',10)) show(mime.wrp(0,'abc',5))
+show(mime.qpwrp(10, 'abcdefghijklmnop', 10)) show(mime.qpwrp(10, 'abc=E9def=E9=E9', 10)) show(mime.qpwrp(5, nil, 10)) show(mime.qpwrp(10,nil,10)) show(mime.qpwrp(10,'ab\ncd',10)) show(mime.qpwrp(10,'ab\r\ncd',10))
+show(mime.eol(0, 'a\nb\rc\r\nd\n\re')) show(mime.eol(0, 'a\r')) show(mime.eol(13, '\nb')) show(mime.eol(13, 'b')) show(mime.eol(0, nil)) show(mime.eol(0,'a\n','|')) show(mime.eol(10,'\rb')) show(mime.eol(13,'\r')) show(mime.eol(0,'\n\n\r\r')) show(mime.eol(13,nil))
+show(mime.dot(2, '.a\r\n.b\r\nc.')) show(mime.dot(0, '.a')) show(mime.dot(0,'a\r\n')) show(mime.dot(0, nil)) show(mime.dot(1,'\n.')) show(mime.dot(2,'')) 
+show(mime._VERSION) show((pcall(mime.encode, 'nope'))) show((pcall(mime.wrap,'x'))) show((pcall(mime.decode))) show(pcall(mime.wrp)) show(pcall(mime.b64,{}))
+local ltn12 = require('ltn12')
+local function through(f, ...) local src = ltn12.source.chain(ltn12.source.table{...}, f) local out = {} while true do local c = src() if not c then return table.concat(out) end out[#out+1]=c end end
+show(through(mime.encode('base64'), 'hello', ' ', 'world', 'x')) show(through(mime.decode('base64'), 'aGVs', 'bG8', 'gd29ybGR4')) show(through(mime.encode('quoted-printable'), 'a=b\n', 'ç end \n')) show(through(mime.encode('quoted-printable','binary'), 'a=b\n', 'ç end \n')) show(through(mime.decode('quoted-printable'), 'a=3D=', '\r\nb=E9'))
+show(through(mime.wrap(), ('x'):rep(100))) show(through(mime.wrap('text', 20), ('words and '):rep(6))) show(through(mime.wrap('base64'), ('x'):rep(100))) show(through(mime.wrap('quoted-printable'), ('=E9x'):rep(30))) show(through(mime.wrap(12), ('x'):rep(30))) show(through(mime.normalize(), 'a\nb\rc\r', '\nd\n')) show(through(mime.normalize('\n'), 'a\r\nb')) show(through(mime.stuff(), '.a\r\n', '.b\r\n.', '.')) show(through(ltn12.filter.chain(mime.encode('base64'), mime.wrap('base64')), ('0123456789'):rep(12)))
+show(mime.unqp('a\rb')) show(mime.unqp('a\nb\tc')) show(mime.unqp('a\233\1b')) show(mime.unqp('=\n=')) show(mime.unqp('a\r')) show(mime.unqp('a\r\n')) show(mime.unqp('==41')) show(mime.unqp('=4=41'))
+show(mime.qp('a\r')) show(mime.qp('a\rb')) show(mime.qp('a\t')) show(mime.qp('\t\r\n')) show(mime.qp('\0\127~!=<>')) show(mime.qp('a  \r\n')) show(mime.qp('  b'))
+show(mime.qpwrp(4,'=E9=E9',4)) show(mime.qpwrp(1,'ab',4)) show(mime.wrp(-5,'ab',4)) show(pcall(mime.wrp,5,'ab')) show(mime.wrp(5,'ab')) show(mime.qpwrp(5,'ab')) show(pcall(mime.eol)) show(pcall(mime.dot))
+show(mime.unb64('=')) show(mime.unb64('YQ=')) show(mime.unb64('YQ==')) show(mime.unb64('Y=Q=')) show(mime.unb64('YW-_')) show(mime.b64('ab','')) show(mime.b64(5)) show(mime.unb64('YWJj','Y')) show(mime.unb64('','')) show(mime.unb64('YWJjZ','A=='))
+show(mime.eol(0,'')) show(mime.dot(0,'')) show(mime.qp('','')) show(mime.qp('')) show(mime.unqp('')) show(mime.unqp('','')) show(mime.unb64(''))
