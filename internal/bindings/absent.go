@@ -73,8 +73,8 @@ var absentModules = []string{
 var absentLua = []string{
 	"basexx", "cqueues", "cqueues.auxlib", "cqueues.condition", "cqueues.notify", "cqueues.socket", "cqueues.thread",
 	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules", "lfs",
-	"mmdb", "openssl", "psl", "radix", "socket", "socket.core", "socket.ftp", "socket.http",
-	"socket.smtp", "ssl", "ssl.core", "ssl.https", "zonefile", "_cqueues", "_openssl",
+	"mmdb", "openssl", "psl", "radix", "socket", "socket.core", "socket.ftp",
+	"socket.smtp", "ssl", "ssl.core", "zonefile", "_cqueues", "_openssl",
 }
 
 const notHere = " is not in this version"

@@ -63,10 +63,13 @@ var allowed = map[string]string{
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
-	"lualib":         "lualib/cqueues lualib/ltn12 lualib/mime lualib/urls script",
-	"lualib/ltn12":   "script",
-	"lualib/mime":    "script",
-	"lualib/urls":    "script",
+	"lualib":            "lualib/cqueues lualib/ltn12 lualib/mime lualib/urls lualib/web script",
+	"lualib/ltn12":      "script",
+	"lualib/mime":       "script",
+	"lualib/urls":       "script",
+	"script/sidebyside": "",
+
+	"lualib/web":     "limits luavalue safe script wording",
 	"lualib/cqueues": "script",
 
 	"authority/zonegen":     "authority",

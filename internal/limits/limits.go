@@ -261,7 +261,10 @@ const (
 	ConsoleRelays    = 64                     // connections of map() beside those of clients
 	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
 	LuaString        = 16 << 20
-	LuaThreads       = 1 << 14 // coroutines that have not ended; one takes some 8 KiB
+	LuaDownload      = 64 << 30 // octets of the body of an answer over HTTP
+	LuaDownloadTime  = 30 * time.Minute
+	LuaHeader        = 256 << 10 // octets of the headers of an answer over HTTP
+	LuaThreads       = 1 << 14   // coroutines that have not ended; one takes some 8 KiB
 	LuaPatternSteps  = 1 << 22
 	NamePatternSteps = 1 << 14         // of a pattern over a question's name
 	ScriptRequests   = 256             // questions of resolve() under way at once

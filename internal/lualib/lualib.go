@@ -14,6 +14,7 @@ import (
 	"kresd/internal/lualib/ltn12"
 	"kresd/internal/lualib/mime"
 	"kresd/internal/lualib/urls"
+	"kresd/internal/lualib/web"
 	"kresd/internal/script"
 )
 
@@ -24,5 +25,6 @@ func Libraries() []script.Library {
 		ltn12.Libraries(),
 		mime.Libraries(),
 		urls.Libraries(),
+		web.Libraries(),
 	)
 }

@@ -184,6 +184,7 @@ end
 
 function sink.chain(...)
 	local list = { ... }
+	if type(list[#list]) == 'table' then table.remove(list) end -- of sink.table, which returns its table too
 	local snk = table.remove(list)
 	assert(snk and list[1], 'sink.chain needs a filter and a sink')
 	local f = filter.chain(unpack(list))
