@@ -14,8 +14,6 @@ var absentMembers = map[string]string{
 	"cache.get":         "",
 	"cache.zone_import": "",
 
-	"event.socket": "",
-
 	"kres.context":                 "",
 	"kres.current_pkt":             "",
 	"kres.kr_pkt_make_auth_header": "",

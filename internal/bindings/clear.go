@@ -17,7 +17,7 @@ import (
 // so that no command holds the worker.
 type clearer struct {
 	d      *Daemon
-	timers *timers
+	timers *events
 }
 
 // clearing is one call of cache.clear().

@@ -8,6 +8,8 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/fdwatch"
+	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/luavalue"
 	"kresd/internal/metrics"
@@ -36,8 +38,12 @@ type Daemon struct {
 	Policy   *Policy
 	Anchors  Anchors
 	Clock    *clock.Clock
-	Log      *logging.Logger
-	Group    *safe.Group
+	Alarms   *clock.Alarms // of that clock: timers of scripts
+	// Descriptors tells scripts what can be read.
+	Descriptors *fdwatch.Watcher
+	Counters    *limits.Counters
+	Log         *logging.Logger
+	Group       *safe.Group
 	// Interfaces are the network interfaces; nil: this machine's.
 	Interfaces func() []Interface
 	// ModuleDir is where modules are looked for at first.

@@ -1,19 +1,24 @@
 package bindings
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"sync"
+	"syscall"
 	"time"
 
 	"kresd/internal/clock"
+	"kresd/internal/fdwatch"
+	"kresd/internal/limits"
 	"kresd/internal/script"
 )
 
-// timers are the events of one worker. All of its state belongs to the Lua
-// machine's owner goroutine, where callbacks run, one at a time.
-type timers struct {
+// events are the timers and the watched descriptors of one worker. All of its state
+// belongs to the Lua machine's owner goroutine, where callbacks run, one at a time.
+type events struct {
 	d    *Daemon
-	live map[int]*timer
+	live map[int]*event
 	free []int // ids of ended events, for reuse
 	next int
 
@@ -26,29 +31,41 @@ type timers struct {
 
 // firing is one event that is due, if it is still of this generation.
 type firing struct {
-	e          *timer
+	e          *event
 	generation int
+	ready      readiness // of a descriptor
 }
 
-type timer struct {
+// readiness is what became of a watched descriptor.
+type readiness struct {
+	events fdwatch.Events
+	err    error // it was closed
+}
+
+type event struct {
 	id    int
-	fn    func(id int) error
+	fn    func(id int, r readiness) error
 	every time.Duration // 0: once
-	armed *clock.Timer
+	armed *clock.Alarm
+	watch *fdwatch.Watch // of a descriptor; nil: a timer
 	// generation tells a firing that was on its way from one that counts.
 	generation int
+
+	told   time.Time // when an error of the callback was reported
+	untold int       // errors since then
 }
 
-func installEvent(d *Daemon) *timers {
-	t := &timers{d: d, live: map[int]*timer{}, next: 1}
+func installEvent(d *Daemon) *events {
+	t := &events{d: d, live: map[int]*event{}, next: 1}
 	d.VM.RegisterObject(script.Object{
 		Name:      "event",
 		Protected: true,
-		Help:      "timers; times are in milliseconds, use the constants sec, minute, hour",
+		Help:      "timers and activity on descriptors; times are in milliseconds, use the constants sec, minute, hour",
 		Funcs: funcs(
 			script.Func{Name: "after", Args: "ms, function", Min: 2, Max: 2, Help: "call a function once after some time", Fn: t.luaAfter},
 			script.Func{Name: "recurrent", Args: "ms, function", Min: 2, Max: 2, Help: "call a function now and again after each interval", Fn: t.luaRecurrent},
 			script.Func{Name: "reschedule", Args: "id, ms", Min: 2, Max: 2, Help: "let a running event fire once after some time from now", Fn: t.luaReschedule},
+			script.Func{Name: "socket", Args: "descriptor, function", Min: 2, Max: 2, Help: "call function(id, status, events) whenever a descriptor can be read", Fn: t.luaSocket},
 			script.Func{Name: "cancel", Args: "id", Min: 1, Max: 1, Help: "end an event", Fn: t.luaCancel},
 		),
 	})
@@ -57,19 +74,30 @@ func installEvent(d *Daemon) *timers {
 	return t
 }
 
-func (t *timers) luaAfter(c *script.Call) error {
-	return c.Return(float64(t.start(interval(c, 1), 0, callback(c))))
+func (t *events) luaAfter(c *script.Call) error {
+	return t.luaTimer(c, interval(c, 1), 0)
 }
 
 // luaRecurrent runs the function first in the next turn of the loop; an interval
 // of 0 degenerates to once.
-func (t *timers) luaRecurrent(c *script.Call) error {
-	return c.Return(float64(t.start(0, interval(c, 1), callback(c))))
+func (t *events) luaRecurrent(c *script.Call) error {
+	return t.luaTimer(c, 0, interval(c, 1))
 }
 
-func (t *timers) luaReschedule(c *script.Call) error {
+func (t *events) luaTimer(c *script.Call, first, every time.Duration) error {
+	fn := c.Function(2)
+	e, err := t.start(func(id int, _ readiness) error { return fn.Run(float64(id)) })
+	if err != nil {
+		return err
+	}
+	e.every = every
+	t.arm(e, first)
+	return c.Return(e.id)
+}
+
+func (t *events) luaReschedule(c *script.Call) error {
 	e, after := t.live[eventID(c)], interval(c, 2)
-	if e == nil {
+	if e == nil || e.watch != nil {
 		return c.Return(false)
 	}
 	e.every = 0
@@ -77,7 +105,27 @@ func (t *timers) luaReschedule(c *script.Call) error {
 	return c.Return(true)
 }
 
-func (t *timers) luaCancel(c *script.Call) error {
+func (t *events) luaSocket(c *script.Call) error {
+	fd, fn := c.Int(1, 0, math.MaxInt32), c.Function(2)
+	e, err := t.start(func(id int, r readiness) error {
+		var status syscall.Errno
+		errors.As(r.err, &status)
+		return fn.Run(float64(id), float64(-int(status)), float64(r.events&(fdwatch.Readable|fdwatch.Writable)))
+	})
+	if err != nil {
+		return err
+	}
+	e.watch, err = t.d.Descriptors.Watch(fd, fdwatch.Readable, func(ready fdwatch.Events, err error) {
+		t.isDue(firing{e, 0, readiness{ready, err}})
+	})
+	if err != nil {
+		t.end(e)
+		return err
+	}
+	return c.Return(e.id)
+}
+
+func (t *events) luaCancel(c *script.Call) error {
 	e := t.live[eventID(c)]
 	if e != nil {
 		t.end(e)
@@ -101,30 +149,30 @@ func interval(c *script.Call, i int) time.Duration {
 	if !(ms >= 0 && ms < float64(math.MaxInt64/int64(time.Millisecond))) {
 		c.ArgError(i, "milliseconds of at least 0 expected, and below 300 years")
 	}
-	return time.Duration(ms * float64(time.Millisecond))
-}
-
-func callback(c *script.Call) func(int) error {
-	fn := c.Function(2)
-	return func(id int) error {
-		_, err := fn.Call(float64(id))
-		return err
-	}
+	return time.Duration(ms) * time.Millisecond // a fraction is cut off, as in the original
 }
 
 // after runs fn once, like an event that no script knows of.
-func (t *timers) after(d time.Duration, fn func() error) {
-	t.start(d, 0, func(int) error { return fn() })
+func (t *events) after(d time.Duration, fn func() error) {
+	t.arm(t.begin(func(int, readiness) error { return fn() }), d)
 }
 
-func (t *timers) start(first, every time.Duration, fn func(int) error) int {
-	e := &timer{id: t.newID(), fn: fn, every: every}
+// start makes an event for a script, unless there are too many.
+func (t *events) start(fn func(int, readiness) error) (*event, error) {
+	if len(t.live) >= limits.LuaEvents {
+		t.d.Counters.Hit(limits.Events)
+		return nil, script.Usage(fmt.Sprintf("there are %d events already", len(t.live)))
+	}
+	return t.begin(fn), nil
+}
+
+func (t *events) begin(fn func(int, readiness) error) *event {
+	e := &event{id: t.newID(), fn: fn}
 	t.live[e.id] = e
-	t.arm(e, first)
-	return e.id
+	return e
 }
 
-func (t *timers) newID() int {
+func (t *events) newID() int {
 	if n := len(t.free); n > 0 {
 		id := t.free[n-1]
 		t.free = t.free[:n-1]
@@ -134,14 +182,14 @@ func (t *timers) newID() int {
 	return t.next - 1
 }
 
-func (t *timers) arm(e *timer, d time.Duration) {
+func (t *events) arm(e *event, d time.Duration) {
 	e.armed.Stop()
 	e.generation++
-	f := firing{e, e.generation}
-	e.armed = t.d.Clock.AfterFunc(d, func() { t.isDue(f) })
+	f := firing{e: e, generation: e.generation}
+	e.armed = t.d.Alarms.After(d, func() { t.isDue(f) })
 }
 
-func (t *timers) isDue(f firing) {
+func (t *events) isDue(f firing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.due = append(t.due, f); !t.queued {
@@ -152,7 +200,7 @@ func (t *timers) isDue(f firing) {
 
 // turn runs the first that is due. The next one queues before, because a callback may
 // wait for something.
-func (t *timers) turn(*script.Call) error {
+func (t *events) turn(*script.Call) error {
 	t.mu.Lock()
 	f := t.due[0]
 	t.due = t.due[1:]
@@ -162,35 +210,81 @@ func (t *timers) turn(*script.Call) error {
 		t.due = nil
 	}
 	t.mu.Unlock()
-	return t.fire(f.e, f.generation)
+	return t.fire(f)
 }
 
 // fire runs the callback. A timer that was neither rescheduled by it nor is
-// recurrent ends; so does one whose callback failed, with the machine's word on
-// standard error.
-func (t *timers) fire(e *timer, generation int) error {
-	if t.live[e.id] != e || e.generation != generation {
+// recurrent ends. An error ends nothing but the call.
+func (t *events) fire(f firing) error {
+	e := f.e
+	if t.live[e.id] != e || e.generation != f.generation {
 		return nil
 	}
 	if e.every > 0 {
 		t.arm(e, e.every)
-		generation = e.generation
 	}
-	if err := e.fn(e.id); err != nil {
+	generation := e.generation
+	err := e.fn(e.id, f.ready)
+	switch {
+	case t.live[e.id] != e:
+	case tooLong(err) || f.ready.err != nil:
 		t.end(e)
-		return err
-	}
-	if t.live[e.id] == e && e.every == 0 && e.generation == generation {
+	case e.watch != nil:
+		t.watchOn(e, f.ready.events)
+	case e.every == 0 && e.generation == generation:
 		t.end(e)
 	}
-	return nil
+	return e.report(err)
 }
 
-func (t *timers) end(e *timer) {
+// tooLong tells whether a callback was ended since it would hold up all others. Its event
+// would do that again.
+func tooLong(err error) bool {
+	var i *script.Interrupt
+	return errors.As(err, &i)
+}
+
+// hungUpPause is how long a descriptor whose other end is gone, and which is ready for
+// good, is left alone before it is told again.
+const hungUpPause = 100 * time.Millisecond
+
+// watchOn goes on to watch a descriptor after its callback.
+func (t *events) watchOn(e *event, ready fdwatch.Events) {
+	if ready&fdwatch.HungUp != 0 {
+		e.armed = t.d.Alarms.After(hungUpPause, e.watch.Again)
+		return
+	}
+	e.watch.Again()
+}
+
+// report is the error that the log gets to see: not each of an event that fails again
+// and again.
+func (e *event) report(err error) error {
+	var lua *script.Error
+	if !errors.As(err, &lua) {
+		return err
+	}
+	if time.Since(e.told) < limits.LuaErrorPause {
+		e.untold++
+		return nil
+	}
+	if e.untold > 0 {
+		again := *lua
+		again.Message += fmt.Sprintf(" (this event failed %d times since the last report)", e.untold)
+		err = &again
+	}
+	e.told, e.untold = time.Now(), 0
+	return err
+}
+
+func (t *events) end(e *event) {
 	if t.live[e.id] != e {
 		return
 	}
 	e.armed.Stop()
+	if e.watch != nil {
+		e.watch.Close()
+	}
 	e.generation++
 	delete(t.live, e.id)
 	t.free = append(t.free, e.id)

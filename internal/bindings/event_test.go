@@ -1,8 +1,17 @@
 package bindings
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+	"kresd/internal/script"
 )
 
 // quiet checks that no event ran after the machine had the time for it.
@@ -69,8 +78,8 @@ func TestReschedule(t *testing.T) {
 	)
 	w.eventually("the event that was moved", func() bool { return w.out.take() == "soon\n" })
 	w.expect(step{"event.cancel(id)", "false\n"})
-	// What came due while the command ran, and was moved by it, waits again.
-	w.expect(step{"id = event.after(0, function() print('late') end) worker.sleep(0.03) return tostring(event.reschedule(id, 1 * hour))", "true"})
+	// What came due while the file ran, and was moved by it, waits again.
+	w.expectFile("id = event.after(0, function() print('late') end) worker.sleep(0.03) assert(event.reschedule(id, 1 * hour))", "")
 	w.quiet("a moved event", "")
 	w.expect(step{"event.cancel(id)", "true\n"})
 	// Inside of its callback it keeps the event alive.
@@ -99,15 +108,128 @@ func TestIDsAreReused(t *testing.T) {
 	w.eventually("the event", func() bool { return w.out.String() == "true\n" })
 }
 
-func TestAnErrorRemovesTheEvent(t *testing.T) {
+// An error ends neither the worker nor the event. The log gets it with place and
+// traceback, and not at each time.
+func TestAnErrorEndsNoEvent(t *testing.T) {
 	w := newWorld(t)
-	w.expect(step{"id = event.recurrent(1, function() error('broken', 0) end)", ""})
-	w.eventually("the error", func() bool { return w.err.String() == "error: broken\n" })
+	w.expectFile("n = 0\nlocal function inner() error('broken') end\nid = event.recurrent(1, function()\n n = n + 1 inner() end)", "")
+	w.eventually("five runs", func() bool { return w.eval("return tostring(n >= 5)") == "true" })
+	w.expect(step{"event.cancel(id)", "true\n"})
+	got := w.err.String()
+	if !strings.HasPrefix(got, "error: config:2: broken\nstack traceback:\n") || !strings.Contains(got, "config:4: in ") {
+		t.Errorf("the log has %q", got)
+	}
+	if n := strings.Count(got, "broken"); n != 1 {
+		t.Errorf("the log has it %d times within a minute", n)
+	}
+	w.err.take()
+	w.expect(step{"id = event.after(0, function() error({}) end)", ""})
+	w.eventually("the report of an error of another event", func() bool { return strings.HasPrefix(w.err.String(), "error: (error object is a table value)\nstack") })
 	w.expect(step{"event.cancel(id)", "false\n"})
-	time.Sleep(20 * time.Millisecond)
-	w.do(nothing)
-	if got := w.err.String(); got != "error: broken\n" {
-		t.Errorf("it ran on: %q", got)
+	// A callback that reschedules its event before it fails has it run again.
+	w.expect(step{"n = 0 id = event.after(0, function(e) n = n + 1 if n < 3 then event.reschedule(e, 0) end error('x', 0) end)", ""})
+	w.eventually("three runs", func() bool { return w.eval("return n") == "3" })
+	w.expect(step{"event.cancel(id)", "false\n"})
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.d.Counters = &limits.Counters{}
+	w.expectFile("all = {} pcall(function() for i = 1, 1e6 do all[i] = event.after(day, print) end end)", "")
+	w.expect(
+		step{"return #all", fmt.Sprint(limits.LuaEvents)},
+		step{"event.after(0, print)", fmt.Sprintf("ERROR error: there are %d events already", limits.LuaEvents)},
+	)
+	if n := w.d.Counters.Get(limits.Events); n != 2 {
+		t.Errorf("the counter shows %d", n)
+	}
+	w.expectFile("for _, id in ipairs(all) do event.cancel(id) end event.after(day, print)", "")
+	if n := w.d.Alarms.Len(); n != 1 {
+		t.Errorf("%d alarms are left of cancelled events", n)
+	}
+}
+
+// inherited is a pipe of which a script may know the reading end.
+func inherited(t *testing.T) (r, w int) {
+	t.Helper()
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(p[0]); unix.Close(p[1]) })
+	return p[0], p[1]
+}
+
+func TestADescriptorCallsWhenItCanBeRead(t *testing.T) {
+	w := newWorld(t)
+	r, wr := inherited(t)
+	read := func() {
+		var b [8]byte
+		_, _ = unix.Read(r, b[:])
+	}
+	w.expect(step{fmt.Sprintf("id = event.socket(%d, function(...) print(...) end) return tostring(event.reschedule(id, 5))", r), "false"})
+	w.quiet("nothing to read", "")
+	w.do(func(*script.Call) error { _, _ = unix.Write(wr, []byte("x")); return nil })
+	w.eventually("activity", func() bool { return strings.HasPrefix(w.out.String(), "1\t0\t1\n") })
+	w.do(func(*script.Call) error { read(); return nil })
+	w.eventually("the end of the calls that were under way", func() bool { return w.out.take() == "" })
+	w.quiet("all is read", "")
+	w.expect(step{"event.cancel(id)", "true\n"}, step{"event.cancel(id)", "false\n"})
+	_, _ = unix.Write(wr, []byte("x"))
+	w.quiet("the event is cancelled", "")
+	read()
+	// What fails goes on, too.
+	w.expect(step{fmt.Sprintf("n = 0 id = event.socket(%d, function() n = n + 1 error('broken', 0) end)", r), ""})
+	_, _ = unix.Write(wr, []byte("x"))
+	w.eventually("the second call after an error", func() bool { return w.eval("return tostring(n > 1)") == "true" })
+	w.expect(step{"event.cancel(id)", "true\n"})
+}
+
+// A descriptor whose other end is gone is ready for good. It is told in peace.
+func TestADescriptorThatIsHungUpIsToldNowAndThen(t *testing.T) {
+	w := newWorld(t)
+	r, wr := inherited(t)
+	unix.Close(wr)
+	w.expect(step{fmt.Sprintf("n = 0 event.socket(%d, function(id, status, events) n = n + 1 last = status .. events end)", r), ""})
+	w.eventually("two calls", func() bool { return w.eval("return tostring(n >= 2)") == "true" })
+	w.expect(step{"return last", "01"}, step{"return tostring(n < 1000)", "true"})
+}
+
+func TestDescriptorsThatCannotBeWatched(t *testing.T) {
+	w := newWorld(t)
+	file, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	plain, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(plain)
+	w.expect(
+		step{fmt.Sprintf("event.socket(%d, print)", plain), fmt.Sprintf("ERROR error: descriptor %d is a file, which is always ready; pipes, sockets and terminals can be watched", plain)},
+		step{fmt.Sprintf("event.socket(%d, print)", file.Fd()), fmt.Sprintf("ERROR error: descriptor %d belongs to the resolver itself", file.Fd())},
+		step{"event.socket(1e6, print)", "ERROR error: descriptor 1000000 is not open"},
+		step{"event.socket(-1, print)", "ERROR error: bad argument #1 to 'event.socket'…"},
+		step{"event.socket(0)", "ERROR error: wrong number of arguments to 'event.socket'…"},
+		step{"event.socket(0, 'x')", "ERROR error: bad argument #2 to 'event.socket' (function expected, got string)…"},
+		step{"event.socket('x', print)", "ERROR error: bad argument #1 to 'event.socket' (number expected, got string)…"},
+	)
+	w.expect(step{"event.cancel(1)", "false\n"}) // of what failed, no event is left
+}
+
+// A command that sleeps lets others have the machine; a callback only what is urgent.
+func TestSleepStepsAsideInACommand(t *testing.T) {
+	w := newWorld(t)
+	done := make(chan string)
+	go func() { done <- w.eval("slept = true worker.sleep(60) return 'woken'") }()
+	w.eventually("the command that sleeps", func() bool { return w.eval("return tostring(slept)") == "true" })
+	w.expect(step{"1 + 1", "2\n"}, step{"event.after(0, function() print('timer') end) and nil", "nil\n"})
+	w.eventually("a timer beside it", func() bool { return w.out.String() == "timer\n" })
+	w.vm.Close()
+	if got := <-done; got != "ERROR the Lua machine is closed" {
+		t.Errorf("a machine that ends says %q", got)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/fdwatch"
 	"kresd/internal/logging"
 	"kresd/internal/luavalue"
 	"kresd/internal/metrics"
@@ -57,9 +58,10 @@ func newWorld(t *testing.T) *world {
 	w.mapper = &fakeMapper{vm: w.vm}
 	w.d = &Daemon{
 		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(nil, w.modules()), Listener: w.listener, Cache: w.cache, Metrics: figuresOf(),
-		Process: w.process, Mapper: w.mapper, Clock: clock.Real(), Log: logging.New(logging.Options{Out: &w.log}),
+		Process: w.process, Mapper: w.mapper, Clock: clock.Real(), Alarms: clock.NewAlarms(clock.Real()), Descriptors: fdwatch.New(nil), Log: logging.New(logging.Options{Out: &w.log}),
 		Interfaces: fakeInterfaces, ModuleDir: "/modules", Changed: func() { w.changes++ },
 	}
+	t.Cleanup(w.d.Descriptors.Close)
 	for _, name := range []string{"iterate", "validate", "cache"} {
 		if _, err := w.d.Chain.Load(name); err != nil {
 			t.Fatal(err)

@@ -242,13 +242,13 @@ func TestWorker(t *testing.T) {
 		step{"worker.sleep(1/0)", "ERROR error: bad argument #1…"},
 		step{"worker.sleep(0)", "nil\n"},
 	)
-	// Events that came due run right after, not inside.
+	// Events that come due meanwhile do not wait for the command.
 	begin := time.Now()
 	w.expect(step{"event.after(1, function() print('event') end) worker.sleep(0.05) print('command')", ""})
 	if d := time.Since(begin); d < 50*time.Millisecond {
 		t.Errorf("slept %v of 50 ms", d)
 	}
-	w.eventually("the event", func() bool { return w.out.String() == "command\nevent\n" })
+	w.eventually("the event", func() bool { return w.out.String() == "event\ncommand\n" })
 	if limits.ConsoleRunTime < time.Second {
 		t.Error("a command could not sleep for a second")
 	}

@@ -35,16 +35,18 @@ func installWorker(d *Daemon, a *asker) {
 	})
 }
 
+// sleep parks a coroutine of worker.coroutine, and steps aside in a command. A file or a
+// callback, which nothing may overtake, holds up other scripts, and no query.
 func sleep(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		s := c.Number(1)
 		if !(s >= 0 && s <= math.MaxInt32) {
 			c.ArgError(1, "seconds of at least 0 expected")
 		}
-		done := make(chan struct{})
-		timer := d.Clock.AfterFunc(time.Duration(s*float64(time.Second)), func() { close(done) })
-		defer timer.Stop()
-		if err := c.Wait(done); err != nil {
+		if err := c.Pause(func(wake func()) func() {
+			alarm := d.Alarms.After(time.Duration(s*float64(time.Second)), wake)
+			return func() { alarm.Stop() }
+		}); err != nil {
 			return err
 		}
 		return c.Return()

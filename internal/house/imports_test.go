@@ -31,6 +31,7 @@ var allowed = map[string]string{
 	"clock":       "wording",
 	"logging":     "safe limits wording",
 	"systemd":     "",
+	"fdwatch":     "safe",
 	"wire":        "dnsname limits",
 	"ipc":         "limits safe",
 	"rundir":      "wording",
@@ -59,7 +60,7 @@ var allowed = map[string]string{
 	"script":      "clock limits luapattern luavalue reference safe wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording zonecut",
-	"bindings":    "dnslua ede clock dnsname limits logging lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
+	"bindings":    "dnslua ede clock dnsname fdwatch limits logging lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 

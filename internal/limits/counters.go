@@ -52,6 +52,7 @@ const (
 	UpstreamSocket
 	UpstreamTCP
 	Console
+	Events
 	ids // how many there are
 )
 
@@ -109,6 +110,7 @@ var known = [ids]text{
 	UpstreamSocket:     counted("upstream_sockets", "no UDP socket was left for a question to a server"),
 	UpstreamTCP:        counted("upstream_tcp_conns", "no connection to a server was left for a question"),
 	Console:            counted("console", "a console's connection was refused, or its command or output was too long"),
+	Events:             counted("events", "a script wanted more than %d timers and watched descriptors", LuaEvents),
 }
 
 // String is the limit's name in statistics.

@@ -50,6 +50,7 @@ var counts = map[ID]string{
 	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",
 	UpstreamSocket:     "UpstreamSockets",
 	UpstreamTCP:        "UpstreamTCPConns UpstreamTCPPerServer UpstreamTCPInFlight",
+	Events:             "LuaEvents",
 	Console:            "ConsoleClients ConsoleLine ConsoleOutput ConsoleRelays ConsoleProbation ConsoleWrite",
 }
 
@@ -78,7 +79,7 @@ var uncounted = map[string]string{
 		HurriedPerZone RetriesPerServer FailuresInRow
 		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
 		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause
-		OutgoingSaid LateAnswer CookieSecretLife SilentTime
+		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LateAnswer CookieSecretLife SilentTime
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays

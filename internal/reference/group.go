@@ -29,7 +29,7 @@ func group() Chapter {
 			Example: "worker.upstreams(10)",
 		},
 		{
-			Name: "worker.sleep", Summary: "pause this command; queries are answered meanwhile",
+			Name: "worker.sleep", Summary: "pause this command or coroutine; others have their turn meanwhile",
 			Params:  []string{"seconds: a fraction of one, too"},
 			Returns: "nothing",
 			Example: "worker.sleep(0.01)",

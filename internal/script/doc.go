@@ -33,8 +33,9 @@
 //     value kept), value.go (values in and out), errors.go, keyorder.go (in which
 //     order a table was written), syntax.go (which line lacks something), call.go (a function of ours, and one call of it).
 //   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
-//     each other), turn.go (who has the machine while code waits), jobs.go (work from
-//     outside), callback.go (a kept function is called).
+//     each other), task.go (coroutines that wait for the outside), turn.go (who has the
+//     machine while code waits), jobs.go (work from outside), callback.go (a kept function
+//     is called).
 //   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
 //     (tables that tell of keys they lack), guard.go (the table of globals).
 //   - Console and files: print.go, json.go, input.go (lines that belong together),

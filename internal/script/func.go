@@ -27,7 +27,7 @@ func (vm *VM) SetGlobal(name string, v any) {
 func (vm *VM) pushFunc(l *lua.State, f Func) {
 	l.PushGoFunction(vm.caught(f.Name, func(l *lua.State) int {
 		c := &Call{vm: vm, l: l, fn: &f, args: l.Top()}
-		vm.watch(nil, lua.Debug{}) // calls may be long, and the hook counts instructions only
+		vm.watch(l, lua.Debug{}) // calls may be long, and the hook counts instructions only
 		if c.args < f.Min || (f.Max >= f.Min && c.args > f.Max) {
 			c.Raise(Usage(fmt.Sprintf("wrong number of arguments to '%s'; usage: %s", f.Name, f.usage())))
 		}

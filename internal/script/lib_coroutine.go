@@ -33,20 +33,7 @@ func (c *Call) newCoroutine() *lua.State {
 	if err != nil {
 		c.Raise(Usage(err.Error()))
 	}
-	co := new(lua.State)
-	t.seen = weak.Make(co)
-	c.vm.coroutines[t.seen] = t
-	runtime.AddCleanup(co, (*thread).forgotten, t)
-	return co
-}
-
-// forgotten is called, on a goroutine of the collector's, when no script can name
-// the coroutine any more.
-func (t *thread) forgotten() {
-	t.vm.abandoned.put(func() {
-		t.abandon()
-		delete(t.vm.coroutines, t.seen)
-	})
+	return t.show()
 }
 
 // coroutine is the coroutine in argument i, and its thread.
@@ -58,6 +45,15 @@ func (c *Call) coroutine(i int) (*lua.State, *thread) {
 	}
 	c.typeError(i, "coroutine")
 	return nil, nil
+}
+
+// AttachTask makes a task of the coroutine in argument i, which must be suspended.
+func (c *Call) AttachTask(ready func(), i int) (*Task, error) {
+	co, t := c.coroutine(i)
+	if t == nil || t.status != suspended || t.task != nil {
+		c.ArgError(i, "a suspended coroutine expected that nobody else runs")
+	}
+	return t.asTask(co, ready, 0), nil
 }
 
 func coroutineCreate(c *Call) error {

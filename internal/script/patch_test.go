@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	lua "github.com/Shopify/go-lua"
 )
 
 // One test for each edit of scripts/go-lua.patch; the numbers are its own.
@@ -145,4 +147,26 @@ func TestUnpatchedMachineIsRefused(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "make lua-vm") {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// The count hook asks where the code stands, also between a call and the first
+// instruction of the function.
+func TestPatch16AHookKnowsTheLine(t *testing.T) {
+	vm, _ := newVM(t)
+	do(t, vm, func(c *Call) error {
+		lines := map[int]bool{}
+		lua.SetDebugHook(c.l, func(l *lua.State, _ lua.Debug) {
+			f, _ := lua.Stack(l, 0)
+			d, _ := lua.Info(l, "Sl", f)
+			lines[d.CurrentLine] = true
+		}, lua.MaskCount, 1)
+		defer lua.SetDebugHook(c.l, vm.watch, lua.MaskCount, hookInterval)
+		if err := vm.runText(c.l, "hooked", "local function f()\n return 1\nend\nf() f()"); err != nil {
+			return err
+		}
+		if !lines[2] || !lines[4] {
+			t.Errorf("the hook saw lines %v", lines)
+		}
+		return nil
+	})
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	lua "github.com/Shopify/go-lua"
 
+	"kresd/internal/limits"
 	"kresd/internal/wording"
 )
 
@@ -18,12 +20,27 @@ import (
 const hookInterval = 1000
 
 // watch is the machine's count hook.
-func (vm *VM) watch(*lua.State, lua.Debug) {
+func (vm *VM) watch(l *lua.State, _ lua.Debug) {
+	vm.tellLong(l)
 	if err := vm.overdue(); err != nil {
 		l := vm.now.l
 		// Not a Lua error: those run message handlers, in which no hook
 		// fires, and can be caught.
 		panic(&Interrupt{Reason: err, Where: filePosition(l), traceback: tracebackOf(l, 0)})
+	}
+}
+
+// tellLong lets the owner know of code that has run for long without a pause, and where
+// it stands, once in a while.
+func (vm *VM) tellLong(l *lua.State) {
+	r := vm.now.run
+	if r == nil || vm.opts.OnLong == nil {
+		return
+	}
+	now := time.Now()
+	if ran := now.Sub(r.since); ran > limits.LuaLongRun && now.Sub(vm.toldLong) > limits.LuaLongPause {
+		vm.toldLong = now
+		vm.opts.OnLong(strings.TrimSuffix(position(l), ": "), ran)
 	}
 }
 

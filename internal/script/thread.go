@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"time"
+	"weak"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -151,8 +152,33 @@ func (t *thread) resume(n int) (results int, err error) {
 	}
 	t.moved = n
 	t.run, t.within, t.outside, t.nested = me.run, me.run, me.outside, me.nested+1
-	t.handOver(me)
+	if t.handOver(me); t.parked {
+		t.waitParked(me)
+	}
 	return t.moved, t.err
+}
+
+// waitParked parks me as long as t, which it has resumed, is parked.
+func (t *thread) waitParked(me *thread) {
+	defer func() {
+		if t.parked { // me is abandoned
+			t.abandon()
+		}
+	}()
+	for t.parked {
+		t.vm.park()
+		t.handOver(me)
+	}
+}
+
+// park gives the machine to whoever resumed this thread, in the name of the task that
+// it belongs to, until that goes on. It does not return in a thread that is abandoned.
+func (vm *VM) park() {
+	t := vm.now
+	t.parked, t.status = true, normal
+	if !t.suspend(struct{}{}) {
+		panic(&Interrupt{Reason: errAbandoned})
+	}
 }
 
 // maxNestedThreads bounds threads that resume each other, as Lua 5.1 does.
@@ -167,7 +193,7 @@ func (t *thread) handOver(me *thread) {
 		})
 	}
 	before := me.status
-	me.status, t.status, t.resumer = normal, running, me
+	me.status, t.status, t.resumer, t.parked = normal, running, me, false
 	t.vm.now = t
 	t.proceed()
 	t.vm.now = me
@@ -246,10 +272,10 @@ func (t *thread) mayYield() error {
 	return nil
 }
 
-// abandon ends a thread that is suspended: its code does not go on, its goroutine
-// ends.
+// abandon ends a thread that is suspended or parked: its code does not go on, its
+// goroutine ends.
 func (t *thread) abandon() {
-	if t.status != suspended {
+	if t.status != suspended && !t.parked {
 		return
 	}
 	if t.proceed == nil {
@@ -257,7 +283,7 @@ func (t *thread) abandon() {
 		return
 	}
 	me := t.vm.now
-	t.status, t.resumer = running, me
+	t.status, t.resumer, t.parked = running, me, false
 	t.vm.now = t
 	t.stop()
 	t.vm.now = me
@@ -267,6 +293,26 @@ func (t *thread) abandon() {
 // end takes a thread that will not run again off the machine's list, and lets go
 // of its stack.
 func (t *thread) end() {
-	t.status, t.l = dead, nil
+	t.status, t.l, t.task = dead, nil, nil
+	t.run, t.within, t.outside = nil, nil, nil // a task's is part of the task
 	delete(t.vm.threads, t)
+}
+
+// show makes what stands for the thread in scripts. When they have forgotten that, the
+// thread ends.
+func (t *thread) show() *lua.State {
+	co := new(lua.State)
+	t.seen = weak.Make(co)
+	t.vm.coroutines[t.seen] = t
+	runtime.AddCleanup(co, (*thread).forgotten, t)
+	return co
+}
+
+// forgotten is called, on a goroutine of the collector's, when no script can name
+// the coroutine any more.
+func (t *thread) forgotten() {
+	t.vm.abandoned.put(func() {
+		t.abandon()
+		delete(t.vm.coroutines, t.seen)
+	})
 }

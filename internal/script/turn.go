@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"kresd/internal/limits"
@@ -21,7 +22,13 @@ import (
 // nothing else: no timer, no command (StepAside lets them). The time does not
 // count as running time.
 // It fails when the evaluation is given up; pass that error on.
+//
+// A task waits for itself only: it is parked, and everything is served.
 func (c *Call) Wait(done <-chan struct{}) error {
+	if k := c.vm.currentTask(); k != nil {
+		k.pauseUntil(done)
+		return nil
+	}
 	if c.vm.depth() >= maxNesting {
 		return c.placed(c.vm.countingNoTime(func() error { return c.vm.await(c.Context(), done) }))
 	}
@@ -46,6 +53,27 @@ func (c *Call) StepAside(done <-chan struct{}) error {
 		return c.Wait(done)
 	}
 	return c.placed(c.vm.leave(c.Context(), done, false))
+}
+
+// Pause waits until wake is called, which any goroutine may do, also before arrange
+// returns, and more than once. A task is parked; other code steps aside. What arrange
+// returns, if anything, is called when the wait is over for whatever reason. Pass the
+// error on: the evaluation was given up.
+func (c *Call) Pause(arrange func(wake func()) (release func())) error {
+	if k := c.vm.currentTask(); k != nil {
+		k.pause(arrange)
+		return nil
+	}
+	return waitFor(arrange, c.StepAside)
+}
+
+// waitFor arranges to be woken and waits for that.
+func waitFor(arrange func(wake func()) func(), wait func(<-chan struct{}) error) error {
+	done, once := make(chan struct{}), sync.Once{}
+	if release := arrange(func() { once.Do(func() { close(done) }) }); release != nil {
+		defer release()
+	}
+	return wait(done)
 }
 
 // mayStepAside tells whether all that waits for the running code is commands and

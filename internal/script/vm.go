@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -39,6 +40,10 @@ type Options struct {
 
 	// Clock is what os.time() and os.date() show; default clock.Real().
 	Clock *clock.Clock
+
+	// OnLong is told, once in a while, where code stands ("file:line") that has run for
+	// longer than limits.LuaLongRun, and for how long. nil: nobody is.
+	OnLong func(place string, ran time.Duration)
 
 	// OnPanic is told when a binding panics: the binding's name, the value
 	// and the stack. The script sees a Lua error. Default: a line on Stderr.
@@ -96,6 +101,7 @@ type VM struct {
 	// coroutines are the threads that scripts have, by what stands for them there.
 	coroutines map[weak.Pointer[lua.State]]*thread
 	fruitless  time.Time // when reclaim found nothing
+	toldLong   time.Time // when OnLong was told last
 	away       int       // threads that wait for something outside
 	held       int       // of these, those that only urgent work may overtake
 	objects    map[string]*object
@@ -152,6 +158,8 @@ type thread struct {
 	resumer *thread // who gets the machine back
 	within  *run    // the evaluation in which it was resumed
 	nested  int     // resumers above, of which each waits for the next
+	task    *Task   // that it is, or nil
+	parked  bool    // it has given the machine away since code of its task waits
 
 	// The goroutine is one of iter.Pull's, which hands over several times as fast
 	// as a channel; what panics there comes out where it was resumed, under the
@@ -166,6 +174,18 @@ type thread struct {
 	err       error  // what ended the thread: an *Interrupt or errRaised
 	raised    *Ref   // the error's value
 	traceback string // of the place where the error was raised
+}
+
+// A Task is a thread that a scheduler of ours runs (task.go). Its methods are for the
+// owner goroutine.
+type Task struct {
+	t     *thread
+	co    *lua.State // keeps it from being forgotten
+	ready func()     // tells the scheduler that it can go on
+	base  run        // the evaluation that all of its code belongs to
+	args  int        // on its stack, for the function that is called first
+	waits atomic.Uint64
+	since time.Time // when it was parked
 }
 
 type threadStatus int

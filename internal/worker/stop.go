@@ -114,4 +114,5 @@ func (w *Worker) abandon() {
 	w.upstream.Close()
 	w.storage.finish()
 	w.vm.Close()
+	w.watcher.Close()
 }

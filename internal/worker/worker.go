@@ -10,6 +10,7 @@ import (
 	"kresd/internal/bindings"
 	"kresd/internal/cache"
 	"kresd/internal/clock"
+	"kresd/internal/fdwatch"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
 	"kresd/internal/logging"
@@ -37,6 +38,7 @@ type Worker struct {
 	settings *settings.Settings
 
 	vm       *script.VM
+	watcher  *fdwatch.Watcher // of descriptors, for scripts
 	cache    *cache.Cache
 	storage  *storage
 	roots    *roots
@@ -68,6 +70,7 @@ type Worker struct {
 func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker, error) {
 	w := &Worker{o: o, log: log, out: out, err: errs, counters: &limits.Counters{}, settings: settings.New(), quit: make(chan struct{})}
 	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", string(p.Stack)) }}
+	w.watcher = fdwatch.New(w.group)
 	w.ballast = newBallast()
 	twoProcessors(o.Getenv)
 	fitIntoMemory(o.Getenv, o.Link.Count(), w.settings)
@@ -122,6 +125,9 @@ func (w *Worker) newMachine() (*script.VM, error) {
 	return script.New(script.Options{
 		Stdin: in, Exit: w.exit,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
+		OnLong: func(place string, ran time.Duration) {
+			w.log.Warn(fmt.Sprintf("a script has been running for %.1f seconds, now at %s; other scripts and the console wait for it", ran.Seconds(), place))
+		},
 		OnPanic: func(name string, v any, stack []byte) {
 			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
 		},
@@ -185,7 +191,7 @@ func (w *Worker) installGlobals() error {
 			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Cache: w.storage, Process: process,
 			Metrics:  w.figures,
 			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
-			Clock: w.clock, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
+			Clock: w.clock, Alarms: clock.NewAlarms(w.clock), Descriptors: w.watcher, Counters: w.counters, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
 		})
 		w.vm.SetModuleDir(w.moduleDir())
 		return nil
