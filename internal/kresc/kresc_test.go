@@ -118,6 +118,7 @@ func run(t *testing.T, in string, args ...string) (out, errs string, status int)
 func TestCommandsAndTheirStatus(t *testing.T) {
 	dir, _ := runDir(t, 2)
 	const heading = "# group 2147483646, worker %d, process 2147483646\n"
+	long := strings.Repeat("a", 1000)
 	heads := func(a, b string) string { return fmt.Sprintf(heading+a+heading+b, 0, 1) }
 	for _, c := range []struct {
 		in     string
@@ -140,7 +141,7 @@ func TestCommandsAndTheirStatus(t *testing.T) {
 		{strings.Repeat("x", limits.ConsoleLine+1), nil, "", "kresc: a command is longer than the 65536 octets that a worker takes\n", 1},
 		{"(" + strings.Repeat("x\n", limits.ConsoleLine), nil, "", "kresc: a command is longer than the 65536 octets that a worker takes\n", 1},
 		{"", []string{"-e", strings.Repeat("x", limits.ConsoleLine+1)}, "", "kresc: a command is longer than the 65536 octets that a worker takes\n", 1},
-		{strings.Repeat("a\n", limits.ConsoleLine/2+3), []string{"-j"}, strings.Repeat("\"a\"\n", limits.ConsoleLine/2+3), "", 0},
+		{strings.Repeat(long+"\n", 80), []string{"-j"}, strings.Repeat("\""+long+"\"\n", 80), "", 0},
 	} {
 		out, errs, status := run(t, c.in, append(c.args, dir)...)
 		if out != c.out || errs != c.errs || status != c.status {

@@ -70,9 +70,9 @@ func lacksLatency(readings []reading) bool {
 
 func (c *client) groupText(group []reading) {
 	first := group[0]
-	c.write(c.bold(fmt.Sprintf("group %d", first.Group)) + fmt.Sprintf(": kresd %s, %s; cache of %s with %s entries\n",
+	c.write(c.bold(fmt.Sprintf("group %d", first.Group)) + fmt.Sprintf(": kresd %s, %s; cache of %s (entries: %s)\n",
 		first.Version, counted(len(group), "worker"), size(first.size), number(first.entries)))
-	t := newTable(append(append([]string{"WORKER", "PROCESS", "UP", "QUERIES", "HITS"}, latencyHeading...), "FAILED", "SENT", "TIMEOUTS", "WAITING", "CPU s", "MEMORY")...)
+	t := newTable("ID", "PROCESS", "UP", "QUERIES", "HITS", "MEAN", "50%", "95%", "99%", "FAIL", "SENT", "LOST", "WAIT", "CPU", "MEM")
 	for _, r := range group {
 		if r.err != nil {
 			continue

@@ -15,7 +15,7 @@ type table struct {
 
 func newTable(heading ...string) *table {
 	t := &table{}
-	t.w = tabwriter.NewWriter(&t.b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t.w = tabwriter.NewWriter(&t.b, 0, 0, 1, ' ', tabwriter.AlignRight)
 	t.row(heading...)
 	return t
 }
@@ -65,7 +65,3 @@ func size(octets float64) string {
 func (l load) latencyCells() []string {
 	return []string{number(l.mean), number(l.p50), number(l.p95), number(l.p99)}
 }
-
-// latencyHeading has milliseconds below it. A time other than the mean is the end of the
-// class of the module stats in which it lies.
-var latencyHeading = []string{"MEAN ms", "50%", "95%", "99%"}

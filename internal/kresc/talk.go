@@ -84,9 +84,9 @@ func (c *client) greet() {
 	c.write(fmt.Sprintf("kresd %s: %s", first.Version, first.name()))
 	switch n := len(c.workers) - 1; {
 	case n > 0 && c.options.All:
-		c.write(fmt.Sprintf(" and %d others; each command is run in all of them", n))
+		c.write(fmt.Sprintf(" and %s; each command is run in all of them", counted(n, "other")))
 	case n > 0:
-		c.write(fmt.Sprintf(" and the first worker of %d other groups; each command is run in all of them", n))
+		c.write(fmt.Sprintf(" and the first worker of %s; each command is run in all of them", counted(n, "other group")))
 	case first.Count > 1:
 		c.write(fmt.Sprintf(" of %d; map('…') runs an expression in all", first.Count))
 	}

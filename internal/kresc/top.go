@@ -3,6 +3,7 @@ package kresc
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,9 @@ func (c *client) top() (status int) {
 	defer func() {
 		if interrupted() {
 			status = 0
+			if isTerminal(c.streams.Out) {
+				c.write("\n")
+			}
 		}
 	}()
 	before := c.readAll(ctx)
@@ -77,27 +81,51 @@ func (c *client) topShow(before, now []reading, shown int) {
 		c.topJSON(rows)
 		return
 	}
+	several := len(groups(now)) > 1
 	head := fmt.Sprintf("%s of %s, over %v", counted(len(now), "worker"), counted(len(groups(now)), "group"), c.options.Delay)
-	text := c.bold(head) + "\n" + topTable(rows, all)
+	if !several {
+		head = fmt.Sprintf("%s of group %d, over %v", counted(len(now), "worker"), now[0].Group, c.options.Delay)
+	}
+	text := c.bold(head) + "\n" + topTable(rows, all, several)
 	if lacksLatency(now) {
 		text += noLatency
 	}
 	switch {
 	case !plain(c.streams.Out):
-		text = "\x1b[H\x1b[2J" + text + "Ctrl-C ends.\n"
+		text = redraw(text + "Ctrl-C ends.\n")
 	case shown > 0:
 		text = "\n" + text
 	}
 	c.write(text)
 }
 
-func topTable(rows []topRow, all load) string {
-	t := newTable(append(append([]string{"GROUP", "WORKER", "PROCESS", "QUERIES/s", "HITS"}, latencyHeading...), "FAILED", "SENT/s", "TIMEOUTS/s", "WAITING", "CPU", "MEMORY")...)
+// redraw puts text in the place of what a terminal shows. Lines that are too long for it are
+// cut, so that one of the text is one of the terminal; the rest is cleared behind the
+// text, since a terminal that is cleared before it flickers.
+func redraw(text string) string {
+	return "\x1b[H\x1b[?7l" + strings.ReplaceAll(text, "\n", "\x1b[K\r\n") + "\x1b[?7h\x1b[J"
+}
+
+// topTable has a column for groups where there are several.
+func topTable(rows []topRow, all load, several bool) string {
+	var t *table
+	row := func(group, worker, pid string, cells []string) {
+		cells = append([]string{worker, pid}, cells...)
+		if several {
+			cells = append([]string{group}, cells...)
+		}
+		if t == nil {
+			t = newTable(cells...)
+			return
+		}
+		t.row(cells...)
+	}
+	row("GROUP", "ID", "PROCESS", []string{"QUERY/s", "HITS", "MEAN", "50%", "95%", "99%", "FAIL", "SENT/s", "LOST/s", "WAIT", "CPU", "MEM"})
 	for _, r := range rows {
-		t.row(append([]string{strconv.Itoa(r.Group), strconv.Itoa(r.Worker), strconv.Itoa(r.PID)}, r.load.topCells()...)...)
+		row(strconv.Itoa(r.Group), strconv.Itoa(r.Worker), strconv.Itoa(r.PID), r.load.topCells())
 	}
 	if len(rows) > 1 {
-		t.row(append([]string{"", "", "all"}, all.topCells()...)...)
+		row("", "", "all", all.topCells())
 	}
 	return t.String()
 }
