@@ -44,7 +44,7 @@ func Install(d *Daemon) {
 	asker.install()
 	installWorker(d, asker)
 	views.Install()
-	installModules(d, map[string]func() script.Object{"policy": newPolicies(d, views).object})
+	installModules(d, views, map[string]func() script.Object{"policy": newPolicies(d, views).object})
 	installTrustAnchors(d)
 	installSystem(d)
 	installOptions(d)
@@ -52,4 +52,5 @@ func Install(d *Daemon) {
 	d.VM.AddLibraries(lualib.Libraries()...)
 	d.VM.SetAbsent(script.Absent{Names: absentNames(), Packages: absentPackages()})
 	clearer{d, timers}.install()
+	d.VM.Seal()
 }

@@ -3,8 +3,10 @@ package bindings
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
+	"kresd/internal/dnslua"
+	"kresd/internal/lualayer"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
 	"kresd/internal/script"
@@ -12,8 +14,9 @@ import (
 
 // installModules makes the global modules. Modules that scripts use in more ways
 // than as functions over plain values have objects of their own.
-func installModules(d *Daemon, own map[string]func() script.Object) {
-	m := &modules{d: d, own: own, shown: map[string]bool{}}
+func installModules(d *Daemon, views *dnslua.Views, own map[string]func() script.Object) {
+	m := &modules{d: d, own: own, shown: map[string]bool{}, inLua: map[string]bool{}}
+	m.lua = &lualayer.Loader{VM: d.VM, Views: views, Tasks: d.Group, Warn: func(line string) { d.Log.Warn(line) }}
 	d.VM.RegisterObject(script.Object{
 		Name:      "modules",
 		Help:      "loaded modules; modules = { 'hints > iterate', name = options } loads and configures",
@@ -49,35 +52,45 @@ func installModules(d *Daemon, own map[string]func() script.Object) {
 type modules struct {
 	d     *Daemon
 	own   map[string]func() script.Object
+	lua   *lualayer.Loader
 	shown map[string]bool // names that are globals for their module
+	inLua map[string]bool // modules that are written in Lua
 }
 
 func (m *modules) load(declaration string) (string, error) {
 	name, err := m.d.Chain.Load(declaration)
+	if errors.Is(err, module.ErrUnknown) {
+		return name, m.loadLua(declaration, name, err)
+	}
 	if err != nil {
 		m.hide(name)
-		if !slices.Contains(m.d.Chain.Known(), name) && AbsentModule(name) {
-			err = errors.New(absentModule(name))
-		} else if errors.Is(err, module.ErrUnknown) {
-			err = m.unknown(name, err)
-		}
 		return name, err
 	}
 	m.expose(name)
+	if file, _ := m.d.VM.ModuleFile(name); file != "" && !strings.HasPrefix(file, "/usr/") {
+		m.d.Log.Warn(fmt.Sprintf("module '%s' is built in; %s is not used", name, file))
+	}
 	return name, nil
 }
 
-// unknown says of a module that is not built in where its file was looked for, or
-// that the file is there and cannot be used.
-func (m *modules) unknown(name string, err error) error {
-	if name == "" {
-		return err
+// loadLua loads a module that is not built in, which err says. Its global is the table
+// of the script.
+func (m *modules) loadLua(declaration, name string, err error) error {
+	src, tried, found := m.lua.Find(name)
+	switch {
+	case !found && AbsentModule(name):
+		return errors.New(absentModule(name))
+	case !found:
+		return fmt.Errorf("%w; looked for %s", err, script.Places(name, tried))
+	case !m.inLua[name] && m.d.VM.Registered(name):
+		return fmt.Errorf("module '%s' in %s cannot be loaded: its global would take the place of '%s', which is part of the program; give the file another name", name, src.File, name)
 	}
-	file, tried := m.d.VM.ModuleFile(name)
-	if file != "" {
-		return fmt.Errorf("module '%s' is written in Lua, in %s: modules in Lua are not in this version", name, file)
+	err = m.d.Chain.LoadOther(declaration, m.lua.Module(src))
+	m.inLua[name] = m.d.Chain.Instance(name) != nil
+	if m.shown[name] = m.inLua[name]; !m.shown[name] {
+		m.hide(name)
 	}
-	return fmt.Errorf("%w; looked for %s", err, script.Places(name, tried))
+	return err
 }
 
 func (m *modules) unload(name string) error {
@@ -94,12 +107,13 @@ func (m *modules) hide(name string) {
 	if m.shown[name] && m.d.Chain.Instance(name) == nil {
 		m.d.VM.Unregister(name)
 		delete(m.shown, name)
+		delete(m.inLua, name)
 	}
 }
 
 // assign serves one entry of modules = { 'a', 'b > a', c = options }.
 func (m *modules) assign(c *script.Call, key any) (bool, error) {
-	declaration, options := "", any(nil)
+	declaration, given := "", false
 	switch k := key.(type) {
 	case float64:
 		if c.Type(1) != "string" {
@@ -107,7 +121,7 @@ func (m *modules) assign(c *script.Call, key any) (bool, error) {
 		}
 		declaration = c.String(1)
 	case string:
-		declaration, options = k, c.Arg(1)
+		declaration, given = k, !c.IsNil(1)
 	default:
 		return false, nil
 	}
@@ -116,14 +130,27 @@ func (m *modules) assign(c *script.Call, key any) (bool, error) {
 		return true, err
 	}
 	inst := m.d.Chain.Instance(name)
-	if inst.Config != nil {
-		if err := inst.Config(options); err != nil {
+	switch {
+	case inst.Config != nil:
+		if err := inst.Config(m.options(c, name, given)); err != nil {
 			return true, fmt.Errorf("module '%s': %w", name, err)
 		}
-	} else if options != nil {
+	case given:
 		m.d.Log.Warn(fmt.Sprintf("%smodule '%s' takes no options; they were ignored", c.Position(), name))
 	}
 	return true, nil
+}
+
+// options are those that were assigned to a module, nil where none were. A script gets
+// the very value that was written.
+func (m *modules) options(c *script.Call, name string, given bool) any {
+	switch {
+	case !given:
+		return nil
+	case m.inLua[name]:
+		return c.Ref(1)
+	}
+	return c.Arg(1)
 }
 
 // expose makes the module's global. A module without functions is still a

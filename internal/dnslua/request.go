@@ -39,6 +39,9 @@ func (v *Views) Initial(r *View) *script.Handle { return v.Query(r, r.Req.Root()
 // current is the query that is worked on, and that for the client's question while there is
 // none.
 func (v *Views) current(r *View) *script.Handle {
+	if r.current != nil {
+		return v.Query(r, r.current)
+	}
 	if q := r.Req.Plan.Current(); q != nil {
 		return v.Query(r, q)
 	}
@@ -128,10 +131,10 @@ func (v *Views) requestMethods() []script.Func {
 		method("push", "name, type, class[, flags[, parent]]", 3, 5, "resolve another question first", v.push),
 		method("pop", "query", 1, 1, "give up a query that was pushed", v.pop),
 		method("vars", "", 0, 0, "a table that lasts as long as the request", func(c *script.Call, r *View) any {
-			if r.vars == nil {
-				r.vars = c.NewTable()
+			if r.common.vars == nil {
+				r.common.vars = c.NewTable()
 			}
-			return r.vars
+			return r.common.vars
 		}),
 		method("ensure_answer", "", 0, 0, "the packet of the answer", func(_ *script.Call, r *View) any { return v.Answer(r) }),
 		method("selected_tostring", "", 0, 0, "the text of the sets that the answer is made of", func(_ *script.Call, r *View) any { return selectedText(r) }),
@@ -151,9 +154,12 @@ func (v *Views) push(c *script.Call, r *View) any {
 	question := resolve.Question{Name: name, Type: uint16(c.Int(3, 1, 0xffff)), Class: uint16(c.Int(4, 1, 0xffff))}
 	options := r.Req.Options
 	if !c.IsNil(5) {
-		options = v.FlagArg(c, 5)
+		options = options.With(v.FlagArg(c, 5))
 	}
-	parent := r.Req.Plan.Current()
+	parent := r.current
+	if parent == nil {
+		parent = r.Req.Plan.Current()
+	}
 	if !c.IsNil(6) {
 		parent = v.queryArg(c, 6).q
 	}
@@ -229,9 +235,9 @@ func (v *Views) qsourceClass() *script.Class {
 		req := r.must(c)
 		switch key {
 		case "addr":
-			return v.address(req.Client), nil
+			return v.Address(req.Client), nil
 		case "dst_addr":
-			return v.address(req.Local), nil
+			return v.Address(req.Local), nil
 		case "tcp":
 			return req.Transport.Kind.Stream(), nil
 		case "tls":
@@ -276,8 +282,8 @@ func sourcePacket(r *View) *Packet {
 // ednsSize is what clients mostly offer to take by UDP, in octets.
 const ednsSize = 1232
 
-// address is an address with a port as scripts see it, nil where there is none.
-func (v *Views) address(a netip.AddrPort) any {
+// Address is an address with a port as scripts see it, nil where there is none.
+func (v *Views) Address(a netip.AddrPort) any {
 	if !a.IsValid() {
 		return nil
 	}
@@ -294,7 +300,7 @@ func (v *Views) upstreamClass() *script.Class {
 		switch key {
 		case "addr":
 			if heard {
-				return v.address(q.Server.Addr), nil
+				return v.Address(q.Server.Addr), nil
 			}
 			return nil, nil
 		case "rtt":

@@ -29,12 +29,28 @@ type View struct {
 	began  time.Duration // when it was shown first, by Mono
 	Post   bool          // the Result is an answer
 	packet *Packet
-	vars   *script.Ref
+	common *common
+	// current is the query that a layer's hook is called about; nil elsewhere.
+	current *resolve.Query
 	// state is what a script reads as req.state where a layer says it; 0: StateOf.
 	state resolve.State
 	// pushed are the queries that the script put on the plan in the present call.
 	pushed []*resolve.Query
 }
+
+// common is what a request and the look-ups beside it have for scripts together. It
+// belongs to the machine.
+type common struct{ vars *script.Ref }
+
+// Heir implements resolve.Heir: a look-up beside a request is shown as a request of its
+// own with the same vars().
+func (r *View) Heir(of *resolve.Request) any {
+	of.Plan.Remember = true
+	return &View{Req: of, began: r.began, common: r.common}
+}
+
+// At makes a query the one that the script finds worked on.
+func (r *View) At(q *resolve.Query) { r.current = q }
 
 // A Packet is a DNS message in the hands of a script.
 type Packet struct {
@@ -69,7 +85,7 @@ func (v *Views) Of(req *resolve.Request) *View {
 		if req.Vars == nil {
 			req.Vars = map[any]any{}
 		}
-		view = &View{Req: req, began: v.mono()}
+		view = &View{Req: req, began: v.mono(), common: &common{}}
 		req.Vars[viewKey{}] = view
 		req.Plan.Remember = true
 	}

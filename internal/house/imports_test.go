@@ -60,7 +60,8 @@ var allowed = map[string]string{
 	"script":      "clock limits luapattern luavalue reference safe wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording zonecut",
-	"bindings":    "dnslua ede clock dnsname fdwatch limits logging lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
+	"lualayer":    "dnslua dnsname module rank resolve safe script wire",
+	"bindings":    "dnslua ede clock dnsname fdwatch limits logging lualayer lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 

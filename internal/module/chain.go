@@ -16,8 +16,10 @@ type Snapshot struct {
 	Layers []*resolve.Layer
 	// Begin and Own are the hooks of Fast.
 	Begin, Own []func(*Query) Disposition
-	Observe    []func(*Answered)
-	Tallies    []func() Tally
+	// SeesAll tells that every question takes the driver's way.
+	SeesAll bool
+	Observe []func(*Answered)
+	Tallies []func() Tally
 	// shapes are the functions Shape of the modules.
 	shapes []func() uint64
 }
@@ -120,8 +122,24 @@ func (c *Chain) Load(declaration string) (name string, err error) {
 	if !ok {
 		return name, fmt.Errorf("%w '%s'; there are %s", ErrUnknown, name, strings.Join(c.Known(), ", "))
 	}
+	return name, c.place(m, op, ref)
+}
+
+// LoadOther is Load for a module that is not built in. The name in the declaration is
+// the module's.
+func (c *Chain) LoadOther(declaration string, m Module) error {
+	_, op, ref, err := Declaration(declaration)
+	if err != nil {
+		return err
+	}
+	return c.place(m, op, ref)
+}
+
+// place opens a module and puts it where op says.
+func (c *Chain) place(m Module, op byte, ref string) error {
+	name := m.Name
 	if op != 0 && (c.index(ref) < 0 || ref == name) {
-		return name, fmt.Errorf("modules: '%s %c %s': referenced module '%s' not found", name, op, ref, ref)
+		return fmt.Errorf("modules: '%s %c %s': referenced module '%s' not found", name, op, ref, ref)
 	}
 	if c.index(name) >= 0 {
 		c.remove(name)
@@ -129,7 +147,7 @@ func (c *Chain) Load(declaration string) (name string, err error) {
 	inst, err := m.Open(c.host)
 	if err != nil {
 		c.publish()
-		return name, fmt.Errorf("module '%s': %w", name, err)
+		return fmt.Errorf("module '%s': %w", name, err)
 	}
 	at := len(c.loaded)
 	if op != 0 {
@@ -140,7 +158,7 @@ func (c *Chain) Load(declaration string) (name string, err error) {
 	}
 	c.loaded = slices.Insert(c.loaded, at, entry{name, inst})
 	c.publish()
-	return name, nil
+	return nil
 }
 
 // Unload takes a module out.
@@ -192,6 +210,7 @@ func (c *Chain) publish() {
 			s.Layers = append(s.Layers, e.inst.Layer)
 		}
 		s.addFast(e.inst.Fast)
+		s.SeesAll = s.SeesAll || e.inst.SeesAll
 		if e.inst.Observe != nil {
 			s.Observe = append(s.Observe, e.inst.Observe)
 		}

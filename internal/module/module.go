@@ -26,6 +26,9 @@ type Module struct {
 type Instance struct {
 	Layer *resolve.Layer
 	Fast  *Fast
+	// SeesAll tells that the layer is to see every question: none is answered on the
+	// thread that received it, whatever the Fast of any module says.
+	SeesAll bool
 	// Observe is told of each answer on the driver's way, by many goroutines at
 	// once; NewTally makes what a listener's thread tells of its own answers.
 	Observe  func(*Answered)

@@ -118,17 +118,6 @@ func (r *Request) impatient() bool { return r.Patience > 0 && r.Patience < limit
 // Root is the query for the request's own question; nil before resolution.
 func (r *Request) Root() *Query { return r.root }
 
-// Push makes question a sub-query of q and returns it. A layer that pushes
-// returns Yield, and finds Solved or Err set in the sub-query when its hook is
-// called again. options replace those of q.
-func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
-	sub := &Query{Question: question, Parent: q, Options: options, Partition: r.Partition.Data, Depth: q.Depth, Steps: q.Steps}
-	if err := r.Plan.Push(sub); err != nil {
-		return nil, err
-	}
-	return sub, nil
-}
-
 // Hit counts a limit that a layer has met.
 func (r *Request) Hit(id limits.ID) { r.Plan.counters.Hit(id) }
 

@@ -56,20 +56,36 @@ func (r *Request) ruled(q Question) *Route {
 	return nil
 }
 
-// Inquire makes question a sub-query of q, for what a layer needs to know about the
-// zones around q. Whose servers are asked is chosen by the name, and an alias is not
-// followed. anew: what is remembered does not answer it.
-func (r *Request) Inquire(q *Query, question Question, anew bool) (*Query, error) {
-	route := r.RouteOf(question)
-	sub := &Query{
-		Question: question, Parent: q, Options: route.options(q.Options), Depth: q.Depth, Steps: q.Steps,
-		Cut: route.Cut, Scope: route.Scope, Partition: r.partition(&route), Anew: anew, Literal: true,
-	}
-	sub.Options.FromCache = false
+// Push makes question a sub-query of q and returns it. A layer that pushes
+// returns Yield, and finds Solved or Err set in the sub-query when its hook is
+// called again. options replace those of q. Whose servers are asked is chosen by the
+// name.
+func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
+	sub := r.below(q, question, options)
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}
 	return sub, nil
+}
+
+// Inquire is Push, with the options of q, for what a layer needs to know about the zones
+// around q: an alias is not followed. anew: what is remembered does not answer it.
+func (r *Request) Inquire(q *Query, question Question, anew bool) (*Query, error) {
+	sub := r.below(q, question, q.Options)
+	sub.Anew, sub.Literal, sub.Options.FromCache = anew, true, false
+	if err := r.Plan.Push(sub); err != nil {
+		return nil, err
+	}
+	return sub, nil
+}
+
+// below makes a sub-query of q.
+func (r *Request) below(q *Query, question Question, options Options) *Query {
+	route := r.RouteOf(question)
+	return &Query{
+		Question: question, Parent: q, Options: route.options(options), Depth: q.Depth, Steps: q.Steps,
+		Cut: route.Cut, Scope: route.Scope, Partition: r.partition(&route),
+	}
 }
 
 // SameRoute tells whether the servers that answered q are heard about another question,

@@ -35,7 +35,7 @@
 //   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
 //     each other), task.go (coroutines that wait for the outside), turn.go (who has the
 //     machine while code waits), jobs.go (work from outside), callback.go (a kept function
-//     is called).
+//     is called), table.go (a kept table is looked into).
 //   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
 //     (tables that tell of keys they lack), guard.go (the table of globals).
 //   - Console and files: print.go, json.go, input.go (lines that belong together),

@@ -75,6 +75,25 @@ func (vm *VM) RegisterObject(spec Object) {
 	o.install(vm)
 }
 
+// Registered tells whether a global is part of the program: an object or a function of
+// ours, or a library of the language. For the owner goroutine.
+func (vm *VM) Registered(name string) bool { return vm.core[name] }
+
+// Seal takes the globals that there are by now for part of the program. For the owner
+// goroutine.
+func (vm *VM) Seal() {
+	vm.core = map[string]bool{}
+	for name := range vm.protected {
+		vm.core[name] = true
+	}
+	l := vm.now.l
+	l.PushGlobalTable()
+	defer l.Pop(1)
+	for _, name := range refTo(vm, l, -1).Names() {
+		vm.core[name] = true
+	}
+}
+
 // Unregister removes a global object, such as that of an unloaded module. For
 // the owner goroutine.
 func (vm *VM) Unregister(name string) {

@@ -112,6 +112,7 @@ type VM struct {
 	words      map[string]func() []string // vocabularies
 	sources    *sources
 	moduleDir  string
+	core       map[string]bool // globals that are part of the program
 	absent     absences
 	random     *rand.Rand // of math.random
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/script"
 )
 
 // background starts what runs beside the queries.
@@ -110,9 +111,20 @@ func (w *Worker) drain() {
 func (w *Worker) abandon() {
 	w.consoles.close()
 	w.cancel()
-	w.chain.Close()
+	w.closeModules()
 	w.upstream.Close()
 	w.storage.finish()
 	w.vm.Close()
 	w.watcher.Close()
+}
+
+// closeModules unloads all modules where they are loaded and unloaded, too: on the Lua
+// machine. Of one that is busy they are left to the end of the process.
+func (w *Worker) closeModules() {
+	ctx, cancel := context.WithTimeout(context.Background(), limits.LuaHookTime)
+	defer cancel()
+	_ = w.vm.Do(ctx, func(*script.Call) error {
+		w.chain.Close()
+		return nil
+	})
 }

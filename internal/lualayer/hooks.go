@@ -1,0 +1,124 @@
+package lualayer
+
+import (
+	"fmt"
+
+	"kresd/internal/dnslua"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+)
+
+// hooks are the functions of a layer, nil for those that it does not have.
+type hooks struct{ begin, reset, produce, checkout, consume, finalize, finish *script.Ref }
+
+// named is where the hook of a name is kept, nil for a name that no hook has.
+func (h *hooks) named(name string) **script.Ref {
+	switch name {
+	case "begin":
+		return &h.begin
+	case "reset":
+		return &h.reset
+	case "produce":
+		return &h.produce
+	case "checkout":
+		return &h.checkout
+	case "consume":
+		return &h.consume
+	case "answer_finalize":
+		return &h.finalize
+	case "finish":
+		return &h.finish
+	}
+	return nil
+}
+
+// seeAll tells whether there is a hook that is called for every question. checkout is
+// called only where a server is asked.
+func (h *hooks) seeAll() bool {
+	return h.begin != nil || h.reset != nil || h.produce != nil || h.consume != nil || h.finalize != nil || h.finish != nil
+}
+
+// takePart tells whether there is a hook that is called while a question is resolved, and
+// may change what comes of it. Such requests share no resolution, and their answers are
+// kept as sets and not whole.
+func (h *hooks) takePart() bool { return h.reset != nil || h.produce != nil || h.consume != nil }
+
+// any tells whether there is a hook.
+func (h *hooks) any() bool { return h.seeAll() || h.checkout != nil }
+
+// A call is one call of a hook.
+type call struct {
+	m    *mod
+	hook string
+	fn   *script.Ref
+	req  *resolve.Request
+	// q is the query that the hook is called about, nil for the request as a whole, and
+	// post tells that the request has its Result.
+	q    *resolve.Query
+	post bool
+	// state is what the hook is told.
+	state resolve.State
+	// more are the arguments behind the state and the request; nil: none.
+	more func(v *dnslua.View) []any
+}
+
+// do calls the hook. It returns the state that the hook did, and whether it has put
+// queries on the plan. An error was logged, and is resolve.ErrScript.
+func (k *call) do() (out resolve.State, pushed bool, err error) {
+	err = k.m.loader.Views.Show(k.req, k.post, func(c *script.Call, h *script.Handle) error {
+		view := h.Value.(*dnslua.View)
+		view.SetState(k.state)
+		view.At(k.q)
+		defer func() {
+			view.SetState(0)
+			view.At(nil)
+		}()
+		args := []any{int(k.state), h}
+		if k.more != nil {
+			args = append(args, k.more(view)...)
+		}
+		results, err := k.fn.Call(args...)
+		pushed = len(view.Pushed()) > 0
+		if err == nil {
+			out, err = k.returned(results)
+		}
+		return err
+	})
+	if err == nil {
+		return out, pushed, nil
+	}
+	k.m.loader.Warn(fmt.Sprintf("module '%s': %s of %s: error: %s", k.m.name, k.hook, k.about(), script.Report(err)))
+	return resolve.Fail, pushed, fmt.Errorf("module '%s': %w", k.m.name, resolve.ErrScript)
+}
+
+// about is the question that the hook was called about.
+func (k *call) about() resolve.Question {
+	if k.q != nil {
+		return k.q.Question
+	}
+	return k.req.Question
+}
+
+// returned reads what a hook returned. Nothing leaves the state as it is.
+func (k *call) returned(results []any) (resolve.State, error) {
+	if len(results) == 0 || results[0] == nil {
+		return k.state, nil
+	}
+	n, ok := results[0].(float64)
+	const all = resolve.Consume | resolve.Produce | resolve.Done | resolve.Fail | resolve.Yield
+	if !ok || !(n >= 0 && n <= float64(all)) || n != float64(resolve.State(n)) {
+		return 0, fmt.Errorf("it must return a state such as kres.DONE, and returned %s", shown(results[0]))
+	}
+	return resolve.State(n), nil
+}
+
+// shown is a value in a message.
+func shown(v any) string {
+	switch v := v.(type) {
+	case float64, bool:
+		return fmt.Sprint(v)
+	case string:
+		return "text"
+	}
+	return withArticle(script.TypeName(v))
+}

@@ -1,0 +1,251 @@
+package lualayer
+
+import (
+	"errors"
+
+	"kresd/internal/dnslua"
+	"kresd/internal/resolve"
+	"kresd/internal/script"
+	"kresd/internal/wire"
+)
+
+// layer has the hooks that the script has functions for; nil when it has none.
+func (m *mod) layer() *resolve.Layer {
+	h := &m.hooks
+	if !h.any() {
+		return nil
+	}
+	l := &resolve.Layer{Name: m.name, Begin: m.begin}
+	if h.begin != nil {
+		l.Decided = m.decided
+	}
+	if h.reset != nil {
+		l.Reset = m.reset
+	}
+	if h.produce != nil {
+		l.Produce = m.produce
+	}
+	if h.checkout != nil {
+		l.Checkout = m.checkout
+	}
+	if h.consume != nil {
+		l.Consume = m.consume
+	}
+	if h.finalize != nil {
+		l.Finalize = func(r *resolve.Request) { m.ended(r, "answer_finalize", h.finalize, nil) }
+	}
+	if h.finish != nil {
+		l.Finish = func(r *resolve.Request) {
+			m.ended(r, "finish", h.finish, func(v *dnslua.View) []any { return []any{m.loader.Views.Answer(v)} })
+		}
+	}
+	return l
+}
+
+// begin lets the request be resolved by itself, where hooks take part in that, and calls
+// the hook. What a hook that does not answer the request has put into its answer is not
+// kept, but for an extended error.
+func (m *mod) begin(r *resolve.Request) resolve.State {
+	r.Alone = r.Alone || m.hooks.takePart()
+	m.loader.Views.Of(r) // so that look-ups beside the request inherit it
+	if m.hooks.begin == nil {
+		return 0
+	}
+	out, _, err := (&call{m: m, hook: "begin", fn: m.hooks.begin, req: r, state: resolve.Produce}).do()
+	switch {
+	case err != nil:
+		return r.Fail(err)
+	case out&resolve.Fail != 0:
+		return resolve.Fail
+	case out&resolve.Done != 0:
+		return resolve.Done
+	}
+	r.Result = resolve.Result{EDE: r.Result.EDE, EDEText: r.Result.EDEText}
+	return 0
+}
+
+// decided is begin for a request about which a layer before has decided.
+func (m *mod) decided(r *resolve.Request, state resolve.State) resolve.State {
+	out, _, err := (&call{m: m, hook: "begin", fn: m.hooks.begin, req: r, state: state}).do()
+	switch {
+	case err != nil:
+		return r.Fail(err)
+	case out == state:
+		return 0
+	case out&resolve.Fail != 0:
+		return resolve.Fail
+	case out&resolve.Done != 0:
+		return resolve.Done
+	}
+	return 0
+}
+
+func (m *mod) reset(r *resolve.Request, q *resolve.Query) resolve.State {
+	out, _, err := (&call{m: m, hook: "reset", fn: m.hooks.reset, req: r, q: q, state: resolve.Produce}).do()
+	return ifFailed(r, out, err)
+}
+
+// ifFailed is the state of a hook that may only fail.
+func ifFailed(r *resolve.Request, out resolve.State, err error) resolve.State {
+	switch {
+	case err != nil:
+		return r.Fail(err)
+	case out&resolve.Fail != 0:
+		return resolve.Fail
+	}
+	return resolve.Produce
+}
+
+// produce takes what the hook has put into the packet, or into the answer for the client,
+// for the outcome when it says that it is done.
+func (m *mod) produce(r *resolve.Request, q *resolve.Query) resolve.State {
+	var p *dnslua.Packet
+	c := call{m: m, hook: "produce", fn: m.hooks.produce, req: r, q: q, state: m.yielded(r, q, resolve.Produce)}
+	c.more = func(v *dnslua.View) []any {
+		p = dnslua.QueryPacket(v, q.Name, q.Type, q.Class)
+		return []any{m.loader.Views.Packet(p)}
+	}
+	out, answered, err := m.watched(&c)
+	switch {
+	case err != nil:
+		return r.Fail(err)
+	case out&resolve.Fail != 0:
+		return resolve.Fail
+	case out&resolve.Yield != 0:
+		return m.yield(r, q)
+	case out&resolve.Done == 0:
+		return resolve.Produce
+	case answered && isClients(q):
+		r.Settle()
+		q.Outcome = resolve.Outcome{Kind: resolve.NoData, Own: true}
+		return resolve.Done
+	}
+	if err := put(q, p); err != nil {
+		return r.Fail(err)
+	}
+	return resolve.Done
+}
+
+func (m *mod) checkout(r *resolve.Request, q *resolve.Query) resolve.State {
+	c := call{m: m, hook: "checkout", fn: m.hooks.checkout, req: r, q: q, state: resolve.Consume}
+	c.more = func(v *dnslua.View) []any {
+		p := dnslua.QueryPacket(v, q.Asked.Name, q.Asked.Type, q.Asked.Class)
+		return []any{m.loader.Views.Packet(p), m.loader.Views.Address(q.Server.Addr), q.Server.TCP}
+	}
+	out, _, err := c.do()
+	return ifFailed(r, out, err)
+}
+
+// consume shows an answer. The answer for the client that the hook finds is what it would
+// be if the query ended with its outcome; if the hook changes it, it counts.
+func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State {
+	before := r.Result
+	coming, final := r.Coming(q)
+	if final {
+		r.Result = coming
+	}
+	in := m.yielded(r, q, stateOf(q))
+	var p *dnslua.Packet
+	c := call{m: m, hook: "consume", fn: m.hooks.consume, req: r, q: q, state: in}
+	c.more = func(v *dnslua.View) []any {
+		p = packetOf(v, q, msg)
+		return []any{m.loader.Views.Packet(p)}
+	}
+	out, answered, err := m.watched(&c)
+	switch {
+	case err != nil:
+		return r.Fail(err)
+	case final && answered:
+		r.Settle()
+	case final:
+		before.EDE, before.EDEText = r.Result.EDE, r.Result.EDEText
+		r.Result = before
+	}
+	switch {
+	case out&resolve.Fail != 0:
+		return resolve.Fail
+	case out&resolve.Yield != 0:
+		return m.yield(r, q)
+	case out&resolve.Produce != 0 && out != in:
+		return q.AskServers()
+	case answered && !final && out&resolve.Done != 0 && isClients(q): // whatever else would be asked
+		r.Settle()
+		q.Outcome = resolve.Outcome{Kind: resolve.NoData, Own: true}
+		q.Replace(nil)
+	case p.Changed():
+		if err := replace(q, p); err != nil {
+			return r.Fail(err)
+		}
+	}
+	return resolve.Consume
+}
+
+// watched calls a hook and tells whether it has changed the answer for the client.
+func (m *mod) watched(c *call) (out resolve.State, answered bool, err error) {
+	res := &c.req.Result
+	before := res.NoCache
+	res.NoCache = false // what changes the Result sets it
+	out, _, err = c.do()
+	answered = res.NoCache
+	res.NoCache = before || answered
+	return out, answered, err
+}
+
+// errEnds is why a request fails that a hook fails at its end.
+var errEnds = errors.New("a module ends it")
+
+// ended calls a hook that sees the answer to a request.
+func (m *mod) ended(r *resolve.Request, hook string, fn *script.Ref, more func(v *dnslua.View) []any) {
+	in := resolve.Done
+	if r.Result.Failure != nil {
+		in = resolve.Fail
+	}
+	out, _, err := (&call{m: m, hook: hook, fn: fn, req: r, post: true, state: in, more: more}).do()
+	switch {
+	case err != nil:
+		r.Result.Fail(err)
+	case out&resolve.Fail != 0 && in != resolve.Fail:
+		r.Result.Fail(errEnds)
+	}
+}
+
+// stateOf is the state of a query with an answer: of one that iterate has not looked at,
+// one that leads to further questions, and one that it understands.
+func stateOf(q *resolve.Query) resolve.State {
+	switch q.Outcome.Kind {
+	case resolve.Pending, resolve.Lame:
+		return resolve.Consume
+	case resolve.Referral:
+		return resolve.Produce
+	}
+	return resolve.Done
+}
+
+// isClients tells whether a query is for the client's question, or for what its aliases
+// lead to.
+func isClients(q *resolve.Query) bool {
+	for ; q.Parent != nil; q = q.Parent {
+		if !q.IsTarget() {
+			return false
+		}
+	}
+	return true
+}
+
+// waiting is the key of the query at which a hook of the module has returned YIELD.
+type waiting struct{ m *mod }
+
+// yield makes the hook be called again when what it has pushed is solved.
+func (m *mod) yield(r *resolve.Request, q *resolve.Query) resolve.State {
+	r.Vars[waiting{m}] = q
+	return resolve.Yield
+}
+
+// yielded is the state that a hook is called with: YIELD after it has waited.
+func (m *mod) yielded(r *resolve.Request, q *resolve.Query, otherwise resolve.State) resolve.State {
+	if r.Vars[waiting{m}] == q && q != nil {
+		delete(r.Vars, waiting{m})
+		return resolve.Yield
+	}
+	return otherwise
+}

@@ -1,0 +1,255 @@
+package lualayer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"kresd/internal/dnslua"
+	"kresd/internal/module"
+	"kresd/internal/safe"
+	"kresd/internal/script"
+)
+
+// A Loader loads modules that are written in Lua. Its methods are for the owner
+// goroutine of the machine.
+type Loader struct {
+	VM    *script.VM
+	Views *dnslua.Views
+	// Tasks runs the coroutines that init functions return.
+	Tasks *safe.Group
+	Warn  func(line string)
+}
+
+// namespace is where other versions keep modules: require('kres_modules.NAME').
+const namespace = "kres_modules."
+
+// A Source is a module that was found.
+type Source struct {
+	name string
+	// required is what require is told; File is "" for what a script has preloaded.
+	required, File string
+}
+
+// Find looks for a module as require does. The places where it looked are for the error
+// that it is nowhere.
+func (l *Loader) Find(name string) (src Source, tried []string, ok bool) {
+	for _, required := range []string{name, namespace + name} {
+		if l.VM.Preloaded(required) {
+			return Source{name: name, required: required}, nil, true
+		}
+		file, files := l.VM.ModuleFile(required)
+		if file != "" {
+			return Source{name, required, file}, nil, true
+		}
+		if tried == nil {
+			tried = files
+		}
+	}
+	return Source{}, tried, false
+}
+
+// Module is the module of a source. Opening it runs the file, unless require has done so
+// before: the table that it returned then is the module's again.
+func (l *Loader) Module(src Source) module.Module {
+	return module.Module{Name: src.name, Help: "a module written in Lua", Open: func(*module.Host) (*module.Instance, error) {
+		return l.open(src)
+	}}
+}
+
+func (l *Loader) open(src Source) (*module.Instance, error) {
+	table, err := l.VM.Require(src.required)
+	if err != nil {
+		return nil, told(err)
+	}
+	if table.Type() != "table" {
+		return nil, fmt.Errorf("%s returns %s, and no table of the module's functions", src.where(), withArticle(table.Type()))
+	}
+	m := &mod{loader: l, name: src.name, table: table}
+	l.VM.SetGlobal(src.name, table)
+	if err := m.open(); err != nil {
+		l.VM.SetGlobal(src.name, nil)
+		return nil, err
+	}
+	return m.instance(), nil
+}
+
+// where is the source for messages.
+func (s *Source) where() string {
+	if s.File == "" {
+		return "package.preload['" + s.required + "']"
+	}
+	return s.File
+}
+
+func withArticle(word string) string {
+	if word == "nil" {
+		return word
+	}
+	return "a " + word
+}
+
+// mod is a module that is loaded.
+type mod struct {
+	loader *Loader
+	name   string
+	table  *script.Ref
+	hooks  hooks
+	closed chan struct{}
+}
+
+// function is a function of the module's table, nil where there is none.
+func (m *mod) function(name string) (*script.Ref, error) {
+	fn := m.table.Member(name)
+	if fn != nil && fn.Type() != "function" {
+		return nil, fmt.Errorf("its '%s' is %s, and no function", name, withArticle(fn.Type()))
+	}
+	return fn, nil
+}
+
+// open checks the table, calls init and reads the layer, which init may have made.
+func (m *mod) open() error {
+	m.closed = make(chan struct{})
+	for _, name := range []string{"deinit", "config"} {
+		if _, err := m.function(name); err != nil {
+			return err
+		}
+	}
+	init, err := m.function("init")
+	if err != nil {
+		return err
+	}
+	var results []any
+	if init != nil {
+		if results, err = init.Call(m.table); err != nil {
+			return fmt.Errorf("init: %w", told(err))
+		}
+	}
+	if m.hooks, err = readHooks(m.table.Member("layer")); err != nil {
+		return err
+	}
+	if len(results) == 0 {
+		return nil
+	}
+	switch v := results[0].(type) {
+	case float64:
+		if v != 0 {
+			return fmt.Errorf("init returned the error %v", v)
+		}
+	case *script.Ref:
+		if v.Type() == "thread" {
+			m.goOn(v)
+		}
+	}
+	return nil
+}
+
+// idlePause is the pause between two turns of a coroutine that init has returned.
+const idlePause = time.Millisecond
+
+// goOn continues a coroutine, in turn with all else that the machine does, until it
+// ends or the module is unloaded.
+func (m *mod) goOn(co *script.Ref) {
+	m.loader.Tasks.Go("module "+m.name, func() {
+		turn := time.NewTicker(idlePause)
+		defer turn.Stop()
+		for more := true; more; {
+			select {
+			case <-turn.C:
+			case <-m.closed:
+				return
+			}
+			err := m.loader.VM.Do(context.Background(), func(*script.Call) (err error) {
+				if more = !m.isClosed(); more {
+					more, err = co.Resume()
+				}
+				return err
+			})
+			if err != nil {
+				if !errors.Is(err, script.ErrClosed) {
+					m.loader.Warn(fmt.Sprintf("module '%s': the coroutine of init: error: %s", m.name, script.Report(err)))
+				}
+				return
+			}
+		}
+	})
+}
+
+func (m *mod) isClosed() bool {
+	select {
+	case <-m.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// instance is the module as the chain keeps it.
+func (m *mod) instance() *module.Instance {
+	inst := &module.Instance{Layer: m.layer(), SeesAll: m.hooks.seeAll(), Close: m.close}
+	if m.table.Member("config") != nil {
+		inst.Config = m.config
+	}
+	return inst
+}
+
+// config hands options over, as the script wrote them.
+func (m *mod) config(value any) error {
+	fn, err := m.function("config")
+	if err != nil || fn == nil {
+		return err
+	}
+	_, err = fn.Call(value)
+	return told(err)
+}
+
+// told is an error of the module's code as one of ours: it is about the call that loads
+// or configures the module.
+func told(err error) error {
+	if e, ok := errors.AsType[*script.Error](err); ok {
+		return errors.New(e.Message)
+	}
+	return err
+}
+
+// close calls deinit. It runs on the machine's owner goroutine, as what unloads does.
+func (m *mod) close() {
+	close(m.closed)
+	fn, err := m.function("deinit")
+	if fn != nil && err == nil {
+		_, err = fn.Call(m.table)
+	}
+	if err != nil {
+		m.loader.Warn(fmt.Sprintf("module '%s': deinit: error: %s", m.name, script.Report(err)))
+	}
+}
+
+// readHooks reads the table of a layer.
+func readHooks(table *script.Ref) (h hooks, err error) {
+	if table == nil {
+		return h, nil
+	}
+	if table.Type() != "table" {
+		return h, fmt.Errorf("its 'layer' is %s, and no table", withArticle(table.Type()))
+	}
+	for _, name := range table.Names() {
+		to := h.named(name)
+		fn := table.Member(name)
+		switch {
+		case to == nil && fn.Type() == "function":
+			return h, fmt.Errorf("its layer has no hook '%s'; there are %s", name, strings.Join(hookNames(), ", "))
+		case to == nil:
+		case fn.Type() != "function":
+			return h, fmt.Errorf("the hook '%s' of its layer is %s, and no function", name, withArticle(fn.Type()))
+		default:
+			*to = fn
+		}
+	}
+	return h, nil
+}
+
+func hookNames() []string {
+	return []string{"begin", "reset", "produce", "checkout", "consume", "answer_finalize", "finish"}
+}
