@@ -22,6 +22,7 @@ var allowed = map[string]string{
 	"dnsname":     "",
 	"ede":         "",
 	"rank":        "",
+	"seal":        "",
 	"version":     "",
 	"wording":     "",
 	"textfile":    "",
