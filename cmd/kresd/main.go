@@ -16,6 +16,7 @@ import (
 	"kresd/internal/console"
 	"kresd/internal/ipc"
 	"kresd/internal/rundir"
+	"kresd/internal/seal"
 	"kresd/internal/supervisor"
 	"kresd/internal/systemd"
 	"kresd/internal/worker"
@@ -49,6 +50,8 @@ func run(args []string) int {
 	case o.Version:
 		fmt.Print(cli.VersionLine())
 		return 0
+	case o.Check:
+		return worker.Check(worker.Options{CLI: o, Seal: seal.Process})
 	case link != nil:
 		return member(link, o)
 	case o.Forks > 1:

@@ -34,7 +34,10 @@ import (
 // Install makes the globals. It runs once, on the machine's owner goroutine.
 func Install(d *Daemon) {
 	if d.Interfaces == nil {
-		d.Interfaces = machineInterfaces
+		d.Interfaces = MachineInterfaces
+	}
+	if d.Bindable == nil {
+		d.Bindable = bindable
 	}
 	installNet(d)
 	installCache(d)

@@ -46,6 +46,9 @@ type Daemon struct {
 	Group       *safe.Group
 	// Interfaces are the network interfaces; nil: this machine's.
 	Interfaces func() []Interface
+	// Bindable says why no question can leave from an address; nil: it is tried by a
+	// socket.
+	Bindable func(netip.Addr) error
 	// ModuleDir is where modules are looked for at first.
 	ModuleDir string
 	// Changed is called after a setting was changed; it may be nil.
@@ -133,9 +136,10 @@ type Process interface {
 	Upstreams(n int) []Upstream
 	// Quit ends this process as SIGTERM does.
 	Quit()
-	// BeforeUser opens what needs the privileges that user() gives up, and gives
-	// the user what it will need.
-	BeforeUser(uid int, gids []int) error
+	// Become makes the process another user's, and another group's if gid is not
+	// negative, with these supplementary groups. What needs the privileges that are given
+	// up is opened before, and the user gets what it will need.
+	Become(uid, gid int, groups []int) error
 }
 
 // An Upstream is what is known of one address of other servers.

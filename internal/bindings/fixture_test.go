@@ -345,7 +345,7 @@ func mustName(t *testing.T, text string) dnsname.Name {
 }
 
 type fakeProcess struct {
-	count, quits, before int
+	count, quits, became int
 	failing              error
 }
 
@@ -353,8 +353,8 @@ func (p *fakeProcess) ID() int    { return 0 }
 func (p *fakeProcess) Count() int { return p.count }
 func (p *fakeProcess) PID() int   { return 3008 }
 func (p *fakeProcess) Quit()      { p.quits++ }
-func (p *fakeProcess) BeforeUser(int, []int) error {
-	p.before++
+func (p *fakeProcess) Become(int, int, []int) error {
+	p.became++
 	return p.failing
 }
 

@@ -12,9 +12,9 @@ import (
 // noMAC is shown for interfaces that have none, such as the loopback.
 const noMAC = "00:00:00:00:00:00"
 
-// machineInterfaces are those of this machine that have an address. Link-local
+// MachineInterfaces are those of this machine that have an address. Link-local
 // addresses carry their zone, without which they cannot be bound.
-func machineInterfaces() []Interface {
+func MachineInterfaces() []Interface {
 	found, err := net.Interfaces()
 	if err != nil {
 		return nil

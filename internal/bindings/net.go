@@ -366,7 +366,7 @@ func netParameters(d *Daemon) []script.Func {
 			}},
 		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1, Help: "how long a TCP connection may idle, in milliseconds",
 			Fn: func(c *script.Call) error { return milliseconds(d, c, &s.TCPIdle, 1) }},
-		outgoing("outgoing_v4", "IPv4", false, &s.Outgoing4),
-		outgoing("outgoing_v6", "IPv6", true, &s.Outgoing6),
+		outgoing(d, "outgoing_v4", "IPv4", false, &s.Outgoing4),
+		outgoing(d, "outgoing_v6", "IPv6", true, &s.Outgoing6),
 	)
 }

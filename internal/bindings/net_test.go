@@ -282,7 +282,7 @@ func TestInterfaces(t *testing.T) {
 		step{"net.wlan0", "nil\n"},
 		step{"net[1]", "nil\n"},
 	)
-	for _, i := range machineInterfaces() {
+	for _, i := range MachineInterfaces() {
 		if i.Name == "" || len(i.Addrs) == 0 {
 			t.Errorf("an interface of this machine is %+v", i)
 		}

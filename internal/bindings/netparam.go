@@ -21,7 +21,7 @@ func boolField(name, help string, v *atomic.Bool) script.Field {
 }
 
 // outgoing gets or sets a source address; nil is any.
-func outgoing(name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) script.Func {
+func outgoing(d *Daemon, name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) script.Func {
 	return script.Func{Name: name, Args: "[address | nil]", Max: 1, Help: "source address of queries to other servers by " + family + "; nil: the system's choice",
 		Fn: func(c *script.Call) error {
 			if c.NArgs() == 0 {
@@ -38,7 +38,7 @@ func outgoing(name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) scrip
 			if err != nil || a.Is4() == v6 || a.Is4In6() {
 				return fmt.Errorf("net.%s: '%s' is not an %s address", name, c.String(1), family)
 			}
-			if err := bindable(a); err != nil {
+			if err := d.Bindable(a); err != nil {
 				return fmt.Errorf("net.%s: no socket can be bound to %s: %w", name, a, err)
 			}
 			v.Store(&a)

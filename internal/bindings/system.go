@@ -78,8 +78,7 @@ func cacheBeforeUser(opened, changed, name string, owner int) string {
 }
 
 // becomeUser changes to another user, and group if one is named. Names are
-// looked up before anything happens; what needs privileges is opened before they
-// are gone; the group changes first, because afterwards it would not be allowed.
+// looked up before anything happens.
 func becomeUser(p Process, name, group string) error {
 	uid, gids, err := lookupUser(name)
 	if err != nil {
@@ -91,11 +90,5 @@ func becomeUser(p Process, name, group string) error {
 			return errors.New("invalid group name")
 		}
 	}
-	if err := p.BeforeUser(uid, gids); err != nil {
-		return err
-	}
-	if err := switchTo(uid, gid, gids); err != nil {
-		return errors.New(capitalised(err))
-	}
-	return nil
+	return p.Become(uid, gid, gids)
 }

@@ -6,7 +6,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -174,22 +173,16 @@ func TestUserNames(t *testing.T) {
 		step{"user(5)", "ERROR …"},
 		step{"user('" + me.Username + "', 5)", "ERROR …"},
 	)
-	if w.process.before != 0 {
-		t.Error("addresses were bound for a user that is none")
+	if w.process.became != 0 {
+		t.Error("the process became a user that is none")
 	}
 	w.expect(step{"user('" + me.Username + "')", "true\n"})
-	if w.process.before != 1 {
-		t.Errorf("addresses were bound %d times before the change", w.process.before)
+	if w.process.became != 1 {
+		t.Errorf("the process changed its user %d times", w.process.became)
 	}
 	w.process.failing = errors.New("address already in use")
 	w.expect(step{"user('" + me.Username + "')", "ERROR address already in use"})
 	w.expectFile("\nuser('baduser')", "config:2: invalid user name")
-}
-
-func TestTheSystemsWordOnUser(t *testing.T) {
-	if got := capitalised(os.NewSyscallError("setgroups", syscall.EPERM)); got != "Operation not permitted" {
-		t.Errorf("EPERM reads %q", got)
-	}
 }
 
 func TestSmallFunctions(t *testing.T) {

@@ -60,6 +60,10 @@ type Options struct {
 	Verbose     bool // -v
 	LogFormat   logging.Format
 
+	// Check tries the configuration and changes nothing; Forks and Interactive do not
+	// count then.
+	Check bool
+
 	Help, Version bool // -h, -V: print and end, nothing else counts
 }
 

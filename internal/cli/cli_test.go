@@ -41,6 +41,8 @@ func TestParse(t *testing.T) {
 		"-m mods -- -odd":                  with(func(o *Options) { o.Interactive, o.ModuleDir, o.RunDir = true, "mods", "-odd" }),
 		"-S 3 --fd=4:control":              with(func(o *Options) { o.FDs = []FD{{3, "dns"}, {4, "control"}} }),
 		"-n --log-format=json":             with(func(o *Options) { o.LogFormat = logging.JSON }),
+		"--check-config -f 2 x":            with(func(o *Options) { o.Check, o.Forks, o.RunDir = true, 2, "x" }),
+		"--check":                          with(func(o *Options) { o.Check = true }),
 		"-h -f 0":                          {Help: true},
 		"--version":                        {Version: true},
 		"-V":                               {Version: true},

@@ -20,7 +20,7 @@ type raw struct {
 	moduledir, forks, logFormat  string
 	noninteractive               bool
 	quiet, verbose               bool
-	version, help                bool
+	check, version, help         bool
 }
 
 func (r *raw) flags() *pflag.FlagSet {
@@ -37,6 +37,7 @@ func (r *raw) flags() *pflag.FlagSet {
 	f.BoolVarP(&r.noninteractive, "noninteractive", "n", false, "")
 	f.BoolVarP(&r.quiet, "quiet", "q", false, "")
 	f.BoolVarP(&r.verbose, "verbose", "v", false, "")
+	f.BoolVar(&r.check, "check-config", false, "")
 	f.BoolVarP(&r.version, "version", "V", false, "")
 	f.BoolVarP(&r.help, "help", "h", false, "")
 	f.StringVar(&r.logFormat, "log-format", "text", "")
@@ -129,7 +130,7 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 	if err := r.refuse(); err != nil {
 		return Options{}, err
 	}
-	o := Options{ModuleDir: r.moduledir, RunDir: ".", Forks: 1, Quiet: r.quiet, Verbose: r.verbose}
+	o := Options{ModuleDir: r.moduledir, RunDir: ".", Forks: 1, Quiet: r.quiet, Verbose: r.verbose, Check: r.check}
 	if len(positional) > 1 {
 		return Options{}, usagef("one run directory is taken, '%s', and '%s' is one argument too many", positional[0], positional[1])
 	}
@@ -142,7 +143,7 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 			return Options{}, err
 		}
 	}
-	o.Interactive = !forksGiven && !r.noninteractive && len(o.FDs) == 0
+	o.Interactive = !forksGiven && !r.noninteractive && len(o.FDs) == 0 && !r.check
 	if len(o.FDs) > 0 && o.Forks != 1 {
 		return Options{}, errors.New("inherited sockets (-S) and more than one worker (-f) exclude each other")
 	}

@@ -23,6 +23,7 @@ Parameters:
  -q, --quiet               No prompt on consoles.
  -v, --verbose             Verbose log from the start.
      --log-format=FORMAT   Log as text (default) or json.
+     --check-config        Try the configuration, tell all that is wrong with it, change nothing.
  -V, --version             Print version and end.
  -h, --help                Print this text and end.
 Options:

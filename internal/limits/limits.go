@@ -278,6 +278,12 @@ const (
 	LuaCommandTime   = time.Minute      // that a command of a script may run, or let it wait for one read or write
 )
 
+// Configurations that are only tried (kresd --check-config).
+const (
+	CheckTime   = 10 * time.Second // that one may run
+	CheckRounds = 100              // times that it is run, each time without what was wrong before
+)
+
 // Rules.
 const (
 	ForwardTargets = 4       // addresses of one FORWARD or STUB

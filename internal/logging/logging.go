@@ -68,6 +68,8 @@ type Options struct {
 	Worker string
 	// Now gives the time in JSON lines; nil means the system's clock.
 	Now func() time.Time
+	// Still keeps lines where they go: SetTarget is remembered and nothing else.
+	Still bool
 	// Syslog is the socket of Syslog lines; "" means /dev/log.
 	Syslog string
 }

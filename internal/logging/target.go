@@ -47,6 +47,12 @@ func (l *Logger) SetTarget(to Target) error {
 	s := l.sink
 	s.opening.Lock()
 	defer s.opening.Unlock()
+	if s.opts.Still {
+		still := *s.outputs.Load()
+		still.target = to
+		s.outputs.Store(&still)
+		return nil
+	}
 	next := &outputs{target: to, out: s.opts.Out, err: s.opts.Err, priority: s.opts.Priority}
 	switch to {
 	case Stderr:

@@ -31,7 +31,8 @@
 //     more of it is needed).
 //   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
 //     value kept), value.go (values in and out), errors.go, keyorder.go (in which
-//     order a table was written), syntax.go (which line lacks something), call.go (a function of ours, and one call of it).
+//     order a table was written), statements.go (what of a text
+//     belongs together), syntax.go (which line lacks something), call.go (a function of ours, and one call of it).
 //   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
 //     each other), task.go (coroutines that wait for the outside), turn.go (who has the
 //     machine while code waits), jobs.go (work from outside), callback.go (a kept function
@@ -44,8 +45,8 @@
 //     eval.go (commands), file.go.
 //   - The language: lib_base.go, lib_garbage.go, lib_env.go, lib_format.go, lib_string.go,
 //     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
-//     (commands of the shell), stream.go and stream_read.go (open files), lib_io.go,
-//     lib_os.go, lib_coroutine.go, lib_debug.go, lib_load.go, lib_module.go,
+//     (commands of the shell), stream.go and stream_read.go (open files), withheld.go (what
+//     a machine does that must change nothing outside), lib_io.go, lib_os.go, lib_coroutine.go, lib_debug.go, lib_load.go, lib_module.go,
 //     lib_package.go, library.go (what require gives without a file).
 //   - The whole: globals.go (what this package adds), libraries.go, selftest.go and
 //     new.go.

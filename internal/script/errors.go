@@ -224,5 +224,5 @@ func tracebackOf(l *lua.State, level int) string {
 	}
 }
 
-// errExit ends the evaluation that called os.exit.
-var errExit = errors.New("the process ends")
+// ErrExit is why the evaluation ended that called os.exit.
+var ErrExit = errors.New("the process ends")

@@ -68,7 +68,7 @@ func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, to
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, errExit) {
+	if err != nil && !errors.Is(err, ErrExit) {
 		return err.Error(), true
 	}
 	return out, false
@@ -196,7 +196,7 @@ func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
 			return err
 		})
 	})
-	if err != nil && !errors.Is(err, errExit) {
+	if err != nil && !errors.Is(err, ErrExit) {
 		return Result{Kind: ResultError, Text: err.Error()}
 	}
 	return res

@@ -34,8 +34,23 @@ func (vm *VM) RunText(ctx context.Context, name, text string) error {
 	})
 }
 
+// CompileText tells what is wrong with the syntax of a text, as RunText would, and runs
+// nothing.
+func (vm *VM) CompileText(ctx context.Context, name, text string) error {
+	return vm.submit(ctx, vm.jobs, func() error {
+		return vm.enter(setup{ctx: ctx, kind: Config}, func(c *Call) error {
+			chunk := chunkName(name)
+			err := vm.load(c.l, WithoutHashBang(text), chunk)
+			if e := new(Error); errors.As(err, &e) {
+				return vm.fileError(shortSource(chunk), chunk, 0, e.Message)
+			}
+			return err
+		})
+	})
+}
+
 func (vm *VM) runText(l *lua.State, name, text string) error {
-	text = withoutHashBang(text)
+	text = WithoutHashBang(text)
 	chunk := chunkName(name)
 	vm.sources.add(chunk, text)
 	where := 0
@@ -70,9 +85,9 @@ func lineIn(l *lua.State, chunk string) int {
 	}
 }
 
-// withoutHashBang drops a byte order mark and makes a first line that starts
+// WithoutHashBang drops a byte order mark and makes a first line that starts
 // with # a comment.
-func withoutHashBang(text string) string {
+func WithoutHashBang(text string) string {
 	text = strings.TrimPrefix(text, "\xef\xbb\xbf")
 	if strings.HasPrefix(text, "#") {
 		return "--" + text
@@ -87,7 +102,7 @@ func (vm *VM) loadFile(l *lua.State, path string) error {
 		return &Error{Message: "cannot open " + readError(path, err).Error()}
 	}
 	vm.sources.add(chunkName(path), text)
-	return vm.load(l, withoutHashBang(text), chunkName(path))
+	return vm.load(l, WithoutHashBang(text), chunkName(path))
 }
 
 // readCode reads a file of code. It waits for nobody: a FIFO or another thing at whose

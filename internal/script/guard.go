@@ -84,13 +84,40 @@ func (vm *VM) merge(l *lua.State, o *object, i int) error {
 	}
 	sortKeys(keys, vm.writtenOrder(l, o.Name, keys))
 	for _, key := range keys {
-		o.self.push(l)
-		vm.push(l, key)
-		vm.push(l, key)
-		l.RawGet(i)
-		l.SetTable(-3)
-		l.Pop(1)
+		if vm.opts.Mistake == nil {
+			vm.mergeEntry(l, o, i, key)
+		} else if err := vm.tryEntry(l, o, i, key); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// mergeEntry assigns one entry of the table at i to the object.
+func (vm *VM) mergeEntry(l *lua.State, o *object, i int, key any) {
+	o.self.push(l)
+	vm.push(l, key)
+	vm.push(l, key)
+	l.RawGet(i)
+	l.SetTable(-3)
+	l.Pop(1)
+}
+
+// tryEntry is mergeEntry that tells Options.Mistake of an error. What it returns ends
+// the evaluation.
+func (vm *VM) tryEntry(l *lua.State, o *object, i int, key any) error {
+	l.PushValue(i)
+	table := l.Top()
+	l.PushGoFunction(func(l *lua.State) int {
+		vm.mergeEntry(l, o, 1, key)
+		return 0
+	})
+	l.Insert(table)
+	err := vm.protectedCall(l, 1, 0, 0)
+	if i := new(Interrupt); err == nil || errors.As(err, &i) {
+		return err
+	}
+	vm.opts.Mistake(err)
 	return nil
 }
 

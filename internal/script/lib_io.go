@@ -168,7 +168,7 @@ func (c *Call) failed(err error, name string) error {
 
 func ioOpen(c *Call) error {
 	name := c.String(1)
-	s, err := openStream(name, c.OptString(2, "r"))
+	s, err := c.openNamed(name, c.OptString(2, "r"))
 	if err != nil {
 		return c.failed(err, name)
 	}
@@ -177,9 +177,21 @@ func ioOpen(c *Call) error {
 
 func ioPopen(c *Call) error {
 	command := c.String(1)
+	if c.withheld("the command '%s' was not run", command) {
+		return c.unopened()
+	}
 	s, err := c.vm.openCommand(command, c.OptString(2, "r"))
 	if err != nil {
 		return c.failed(err, command)
+	}
+	return c.returnStream(s)
+}
+
+// unopened returns a file in memory in place of one that only this process would know.
+func (c *Call) unopened() error {
+	s, err := inMemory()
+	if err != nil {
+		return c.failed(err, "")
 	}
 	return c.returnStream(s)
 }
@@ -214,6 +226,9 @@ func (vm *VM) openCommand(command, mode string) (*stream, error) {
 }
 
 func ioTmpfile(c *Call) error {
+	if c.vm.opts.Withhold != nil { // nobody would see it anyway
+		return c.unopened()
+	}
 	f, err := os.CreateTemp("", "lua_")
 	if err != nil {
 		return c.failed(err, "")
@@ -258,7 +273,7 @@ func (c *Call) chooseStream(role, mode string) error {
 // opened pushes the file that argument 1 names.
 func (c *Call) opened(mode string) {
 	name := c.String(1)
-	s, err := openStream(name, mode)
+	s, err := c.openNamed(name, mode)
 	if err != nil {
 		text, _ := reason(err)
 		c.badArgument(1, 0, "%s: %s", name, text)

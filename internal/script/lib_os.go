@@ -18,10 +18,8 @@ var osFuncs = []Func{
 	{Name: "difftime", Args: "later, earlier", Min: 1, Max: 2, Fn: osDifftime},
 	{Name: "execute", Args: "[command]", Max: 1, Fn: osExecute},
 	{Name: "exit", Args: "[status]", Max: 1, Fn: osExit},
-	{Name: "remove", Args: "path", Min: 1, Max: 1, Fn: func(c *Call) error { return c.done(os.Remove(c.String(1)), c.String(1)) }},
-	{Name: "rename", Args: "from, to", Min: 2, Max: 2, Fn: func(c *Call) error {
-		return c.done(os.Rename(c.String(1), c.String(2)), c.String(1))
-	}},
+	{Name: "remove", Args: "path", Min: 1, Max: 1, Fn: osRemove},
+	{Name: "rename", Args: "from, to", Min: 2, Max: 2, Fn: osRename},
 	{Name: "setlocale", Args: "[locale[, category]]", Max: 2, Fn: osSetlocale},
 	{Name: "tmpname", Max: 0, Fn: osTmpname},
 }
@@ -98,6 +96,9 @@ func osExecute(c *Call) error {
 	if c.IsNil(1) {
 		return c.Return(1)
 	}
+	if c.withheld("the command '%s' was not run", c.String(1)) {
+		return c.Return(0)
+	}
 	child, err := c.vm.startCommand(c.String(1), nil, nil)
 	if errors.Is(err, syscall.ENOENT) {
 		return c.Return(127 << 8)
@@ -129,7 +130,23 @@ func osExit(c *Call) error {
 		return Usage("there is no process to end here")
 	}
 	c.vm.opts.Exit(status & 0xff)
-	return &Interrupt{Reason: errExit}
+	return &Interrupt{Reason: ErrExit, Where: c.Position()}
+}
+
+func osRemove(c *Call) error {
+	path := c.String(1)
+	if c.withheld("'%s' was not removed", path) {
+		return c.Return(true)
+	}
+	return c.done(os.Remove(path), path)
+}
+
+func osRename(c *Call) error {
+	from, to := c.String(1), c.String(2)
+	if c.withheld("'%s' was not renamed to '%s'", from, to) {
+		return c.Return(true)
+	}
+	return c.done(os.Rename(from, to), from)
 }
 
 // done returns true, or what prevented a change of the named file.
@@ -150,6 +167,9 @@ func osSetlocale(c *Call) error {
 }
 
 func osTmpname(c *Call) error {
+	if c.withheld("no file was made for os.tmpname()") {
+		return c.Return(unsaid())
+	}
 	f, err := os.CreateTemp("", "lua_")
 	if err != nil {
 		return Usage("unable to generate a unique filename")

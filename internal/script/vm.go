@@ -51,6 +51,16 @@ type Options struct {
 
 	// Goroutines starts the owner goroutine; nil is fine.
 	Goroutines *safe.Group
+
+	// Withhold is told of what code wants to change or to run outside of the machine
+	// (files, commands of the shell): where, as "file:line: ", and in words. Then
+	// nothing of it happens, and the code goes on as if it had: what it writes is kept
+	// in memory. nil: code does what it wants.
+	Withhold func(where, what string)
+
+	// Mistake is told what one entry of a table that is assigned to an object has
+	// wrong; the other entries are set then. nil: the first mistake ends the assignment.
+	Mistake func(err error)
 }
 
 func (o *Options) setDefaults() {

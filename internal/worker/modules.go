@@ -88,6 +88,9 @@ func newChain(host *module.Host, list []listed) (*module.Chain, error) {
 
 // host is what modules may use of this worker.
 func (w *Worker) host() *module.Host {
+	if w.o.dry != nil {
+		return w.o.dry.host(w)
+	}
 	return &module.Host{
 		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm),
 		Notice:  func(line string) { w.log.Notice(line) },

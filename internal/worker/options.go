@@ -34,6 +34,11 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File
 	// Getenv reads the environment; nil for os.Getenv.
 	Getenv func(string) string
+	// Seal has the kernel keep the process from changing anything; Check calls it when
+	// it has seen what it needs. nil: only the worker's own parts see to that.
+	Seal func() error
+
+	dry *dryRun // not nil: a worker that tries a configuration and changes nothing
 }
 
 func (o *Options) fill() {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"os"
 
 	"kresd/internal/ipc"
@@ -28,8 +29,19 @@ func (p process) PID() int { return os.Getpid() }
 // Quit implements bindings.Process.
 func (p process) Quit() { p.quit() }
 
-// BeforeUser implements bindings.Process.
-func (p process) BeforeUser(uid int, gids []int) error {
+// Become implements bindings.Process. What needs privileges is opened before they are
+// gone.
+func (p process) Become(uid, gid int, groups []int) error {
+	if err := p.prepareFor(uid, groups); err != nil {
+		return err
+	}
+	if err := switchTo(uid, gid, groups); err != nil {
+		return errors.New(capitalised(err))
+	}
+	return nil
+}
+
+func (p process) prepareFor(uid int, gids []int) error {
 	if err := rundir.UsableBy(uid, gids); err != nil {
 		return err
 	}

@@ -216,24 +216,35 @@ func (w *Worker) configureUnlessEnded(signals <-chan os.Signal) error {
 // configure runs the configuration files. That the usual one is not there is
 // fine; that it cannot be read is not.
 func (w *Worker) configure(ctx context.Context) error {
-	if dir := w.o.CLI.ModuleDir; dir != "" {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			w.log.Warn(fmt.Sprintf("module directory '%s' is not there", dir))
+	w.seekModuleDir()
+	for _, f := range configFiles(&w.o.CLI) {
+		if f == defaultConfig {
+			if err := rundir.Readable(f); err != nil {
+				return err
+			}
 		}
-	}
-	files := w.o.CLI.Configs
-	if _, err := os.Lstat(defaultConfig); len(files) == 0 && !w.o.CLI.NoDefaults && err == nil {
-		if err := rundir.Readable(defaultConfig); err != nil {
-			return err
-		}
-		files = []string{defaultConfig}
-	}
-	for _, f := range files {
 		if err := w.vm.RunFile(ctx, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// seekModuleDir warns of a directory of modules that was named and is not there.
+func (w *Worker) seekModuleDir() {
+	if dir := w.o.CLI.ModuleDir; dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			w.log.Warn(fmt.Sprintf("module directory '%s' is not there", dir))
+		}
+	}
+}
+
+// configFiles are those that the command line names, or the usual one if it is there.
+func configFiles(o *cli.Options) []string {
+	if _, err := os.Lstat(defaultConfig); len(o.Configs) == 0 && !o.NoDefaults && err == nil {
+		return []string{defaultConfig}
+	}
+	return o.Configs
 }
 
 // loadKeyFile does what -k and -K say, as if it stood last in the configuration.

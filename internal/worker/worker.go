@@ -122,7 +122,7 @@ func (w *Worker) newMachine() (*script.VM, error) {
 	if w.o.CLI.Interactive {
 		in = nil // what comes from there is commands
 	}
-	return script.New(script.Options{
+	return script.New(w.o.dry.machine(script.Options{
 		Stdin: in, Exit: w.exit,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnLong: func(place string, ran time.Duration) {
@@ -131,7 +131,7 @@ func (w *Worker) newMachine() (*script.VM, error) {
 		OnPanic: func(name string, v any, stack []byte) {
 			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
 		},
-	})
+	}))
 }
 
 // newUpstream makes what asks other servers.
@@ -187,12 +187,12 @@ func (w *Worker) newHandler() *handler {
 func (w *Worker) installGlobals() error {
 	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
-		bindings.Install(&bindings.Daemon{
+		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
 			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Cache: w.storage, Process: process,
 			Metrics:  w.figures,
 			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
 			Clock: w.clock, Alarms: clock.NewAlarms(w.clock), Descriptors: w.watcher, Counters: w.counters, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
-		})
+		}))
 		w.vm.SetModuleDir(w.moduleDir())
 		return nil
 	})

@@ -1,0 +1,42 @@
+package script
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a machine does whose Options.Withhold is set, in place of what code wants.
+
+// withheld tells whether something must not happen, and says so to whoever keeps the
+// machine from it.
+func (c *Call) withheld(format string, args ...any) bool {
+	if c.vm.opts.Withhold == nil {
+		return false
+	}
+	c.vm.opts.Withhold(c.Position(), fmt.Sprintf(format, args...))
+	return true
+}
+
+// openNamed opens a file, or, in place of one that would be written, nothing but
+// memory.
+func (c *Call) openNamed(name, mode string) (*stream, error) {
+	if flags, ok := openFlags(mode); ok && flags != os.O_RDONLY && c.withheld("'%s' was not opened to write", name) {
+		return inMemory()
+	}
+	return openStream(name, mode)
+}
+
+// inMemory is a file that nobody else sees and that ends with the process.
+func inMemory() (*stream, error) {
+	fd, err := unix.MemfdCreate("lua", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	return newStream(os.NewFile(uintptr(fd), "memory")), nil
+}
+
+// unsaid is a name for a file that is not made.
+func unsaid() string { return strings.TrimRight(os.TempDir(), "/") + "/lua_withheld" }

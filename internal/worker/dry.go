@@ -1,0 +1,234 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/bindings"
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/module"
+	"kresd/internal/resolve"
+	"kresd/internal/rundir"
+	"kresd/internal/script"
+	"kresd/internal/transport"
+	"kresd/internal/wording"
+)
+
+// dryRun is what a worker that only tries a configuration has in place of the parts
+// that reach outside. It looks at what is there, and tells what a start would have
+// refused.
+type dryRun struct {
+	interfaces []bindings.Interface
+	tell       func(kind finding, text string)
+}
+
+// machine has code change nothing outside of the machine, and read nothing from the
+// process's input. A nil dryRun changes nothing.
+func (r *dryRun) machine(o script.Options) script.Options {
+	if r != nil {
+		o.Stdin, o.OnLong = nil, nil // the check says by itself that it takes too long
+		o.Withhold = func(where, what string) { r.tell(note, where+what) }
+		o.Mistake = func(err error) { r.tell(mistake, err.Error()) }
+	}
+	return o
+}
+
+// daemon puts in the parts that reach nowhere. A nil dryRun changes nothing.
+func (r *dryRun) daemon(w *Worker, d *bindings.Daemon) *bindings.Daemon {
+	if r == nil {
+		return d
+	}
+	d.Interfaces = func() []bindings.Interface { return r.interfaces }
+	d.Bindable = r.bindable
+	d.Listener = &dryListener{listener: w.listener}
+	d.Cache = &dryCache{lo: limits.DefaultMinTTL, hi: limits.DefaultMaxTTL}
+	d.Process = dryProcess{process{link: w.o.Link, servers: w.servers}, r}
+	d.Resolver = dryResolver{w.ctx}
+	d.Mapper = dryMapper{}
+	d.Anchors = dryAnchors{w.rules.anchors}
+	return d
+}
+
+// host is what modules may use: they are asked for their configuration, and do nothing
+// in the background.
+func (r *dryRun) host(w *Worker) *module.Host {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	return &module.Host{
+		Clock: w.clock, Tasks: w.group, Context: ended, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm),
+		Notice: func(string) {}, Warn: func(line string) { w.log.Warn(line) },
+		Resolve: func(context.Context, *resolve.Request) {},
+	}
+}
+
+// bindable looks for the address among those of this machine.
+func (r *dryRun) bindable(a netip.Addr) error {
+	for _, i := range r.interfaces {
+		if slices.Contains(i.Addrs, a) {
+			return nil
+		}
+	}
+	if a.IsLoopback() && a.Is4() { // all of 127.0.0.0/8 can be bound
+		return nil
+	}
+	return errors.New("this machine does not have the address")
+}
+
+// dryListener notes where a configuration wants to listen.
+type dryListener struct {
+	*listener
+	wanted []bindings.Endpoint
+}
+
+// Listen implements bindings.Listener.
+func (l *dryListener) Listen(addr netip.AddrPort, kinds []transport.Kind, _ bool, _ string) (awaited bool, err error) {
+	for _, k := range kinds {
+		if e := (bindings.Endpoint{Addr: addr, Kind: k}); !slices.Contains(l.wanted, e) {
+			l.wanted = append(l.wanted, e)
+		}
+	}
+	return false, nil
+}
+
+// Close implements bindings.Listener.
+func (l *dryListener) Close(addr netip.AddrPort) bool {
+	n := len(l.wanted)
+	l.wanted = slices.DeleteFunc(l.wanted, func(e bindings.Endpoint) bool { return e.Addr == addr })
+	return len(l.wanted) < n
+}
+
+// Endpoints implements bindings.Listener.
+func (l *dryListener) Endpoints() []bindings.Endpoint { return l.wanted }
+
+// dryCache is a cache that is empty and stays so.
+type dryCache struct {
+	open   bool
+	size   int64
+	uri    string
+	lo, hi uint32
+}
+
+// Open implements bindings.Cache: it sees whether the cache could be opened there.
+func (k *dryCache) Open(size int64, uri, dir string) error {
+	if err := usableForCache(dir); err != nil {
+		return fmt.Errorf("cache in '%s': %w", dir, wording.Reason(err))
+	}
+	k.open, k.size, k.uri = true, size, uri
+	return nil
+}
+
+// usableForCache says why no cache can be in a directory, which may have to be made.
+func usableForCache(dir string) error {
+	info, err := os.Lstat(dir)
+	for errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+		dir = filepath.Dir(dir)
+		info, err = os.Stat(dir)
+	}
+	switch {
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errors.New("the directory is a symbolic link")
+	case !info.IsDir():
+		return errors.New("it is not a directory")
+	}
+	return unix.Access(dir, unix.W_OK|unix.X_OK)
+}
+
+// Close implements bindings.Cache.
+func (k *dryCache) Close() (was bool) {
+	was, k.open, k.size = k.open, false, 0
+	return was
+}
+
+// IsOpen implements bindings.Cache.
+func (k *dryCache) IsOpen() bool { return k.open }
+
+// Size implements bindings.Cache.
+func (k *dryCache) Size() int64 { return k.size }
+
+// URI implements bindings.Cache.
+func (k *dryCache) URI() string { return k.uri }
+
+// FilesOf implements bindings.Cache.
+func (k *dryCache) FilesOf(int) bool { return true }
+
+// Count implements bindings.Cache.
+func (k *dryCache) Count() (int, error) { return 0, nil }
+
+// TTLs implements bindings.Cache.
+func (k *dryCache) TTLs() (lo, hi uint32) { return k.lo, k.hi }
+
+// SetTTLs implements bindings.Cache.
+func (k *dryCache) SetTTLs(lo, hi uint32) { k.lo, k.hi = lo, hi }
+
+// Clear implements bindings.Cache.
+func (k *dryCache) Clear() (int, error) { return 0, nil }
+
+// Remove implements bindings.Cache.
+func (k *dryCache) Remove(dnsname.Name, bool, *uint16, int) (int, error) { return 0, nil }
+
+// Apex implements bindings.Cache.
+func (k *dryCache) Apex(name dnsname.Name) dnsname.Name { return name }
+
+// Prune implements bindings.Cache.
+func (k *dryCache) Prune(int) (int, error) { return 0, nil }
+
+// dryProcess is this process, which stays what it is.
+type dryProcess struct {
+	process
+	run *dryRun
+}
+
+// Upstreams implements bindings.Process.
+func (p dryProcess) Upstreams(int) []bindings.Upstream { return nil }
+
+// Quit implements bindings.Process.
+func (p dryProcess) Quit() { p.run.tell(note, "quit() ends kresd at its start") }
+
+// Become implements bindings.Process: it sees whether the user could live here.
+func (p dryProcess) Become(uid, _ int, groups []int) error { return rundir.UsableBy(uid, groups) }
+
+// dryResolver asks nobody: its requests never end.
+type dryResolver struct{ ctx context.Context }
+
+// Resolve implements bindings.Resolver.
+func (r dryResolver) Resolve(*resolve.Request) { <-r.ctx.Done() }
+
+// Trace implements bindings.Resolver.
+func (r dryResolver) Trace(context.Context, resolve.Question) string { return "nobody is asked" }
+
+// dryMapper has no worker that would answer.
+type dryMapper struct{}
+
+// Map implements bindings.Mapper.
+func (dryMapper) Map(context.Context, string) (*luavalue.Table, error) {
+	return luavalue.List(false), nil
+}
+
+// dryAnchors reads key files and makes none.
+type dryAnchors struct{ *anchors }
+
+// AddFile implements bindings.Anchors. Where a start would fetch the keys of the root,
+// or write them anew, it sees whether the file could be written.
+func (a dryAnchors) AddFile(ctx context.Context, path string, readonly bool) error {
+	if !readonly && path != "" {
+		if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return a.anchors.AddFile(ctx, path, true)
+}
