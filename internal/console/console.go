@@ -5,9 +5,11 @@
 // Each client has its own goroutine, a bounded input and output and a time
 // limit for taking a result, so that one which is slow, silent or hostile
 // holds up nobody, least of all an answer to a DNS client. What a command
-// means is the Evaluator's business; this package knows no Lua and no DNS. It
-// does no line editing: a terminal stays in its normal mode, where Ctrl-C is a
-// signal and log lines look as they should.
+// means is the Evaluator's business; this package knows no Lua and no DNS.
+//
+// On a terminal (Screen) lines are edited, remembered and completed. What else is
+// written to it, log lines above all, stands above the line that is typed. What comes
+// by a pipe or a socket is taken as it is.
 package console
 
 import (
@@ -75,6 +77,8 @@ type Local struct {
 	Out   io.Writer // prompts and results
 	Err   io.Writer // texts of errors
 	Quiet bool
+	// Screen is where lines are edited, if Out and Err write to it; nil: nowhere.
+	Screen *Screen
 }
 
 // farewell is said at the end of a terminal's input, which ends no process.
@@ -83,8 +87,15 @@ const farewell = "\n[system] this console is closed, the resolver goes on; Ctrl-
 // Run reads commands until the end of the input or of ctx. The end of the
 // input is not that of the daemon.
 func (l *Local) Run(ctx context.Context) {
+	if !l.Quiet && write(l.Out, "[system] "+Greeting+"\n") != nil {
+		return
+	}
+	if l.Screen != nil {
+		l.edit(ctx)
+		return
+	}
 	s := &session{eval: l.Eval, quiet: l.Quiet, out: l.Out, errOut: l.Err, local: true}
-	if !l.Quiet && write(l.Out, "[system] "+Greeting+"\n") != nil || s.greet() != nil {
+	if s.greet() != nil {
 		return
 	}
 	in := newInput(ctx, &safe.Group{}, l.In)

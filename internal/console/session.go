@@ -38,7 +38,9 @@ type session struct {
 	out    io.Writer
 	errOut io.Writer // of error texts in text mode
 	local  bool      // what commands print goes to out without us
-	gone   bool      // nobody reads results any more
+	// prompted says that prompts are shown by others.
+	prompted bool
+	gone     bool // nobody reads results any more
 
 	tasks  *safe.Group
 	hungUp func() bool // tells whether the client has closed its connection; nil: it cannot
@@ -57,7 +59,7 @@ func (s *session) greet() error {
 	if s.quiet {
 		return nil
 	}
-	return s.show(s.out, "> ")
+	return s.show(s.out, prompt)
 }
 
 // feed takes what was read and runs what is complete. Lines behind a switch of
@@ -176,7 +178,10 @@ func (s *session) run(ctx context.Context, chunk string) error {
 	}
 	if !s.quiet {
 		settle(s.errOut)
-		out += "\n> "
+		out += "\n"
+		if !s.prompted {
+			out += prompt
+		}
 	}
 	return s.show(s.out, out)
 }

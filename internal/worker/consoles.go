@@ -19,7 +19,8 @@ import (
 // consoles are where commands come in.
 type consoles struct {
 	vm       *script.VM
-	out, err *logging.Ring // what commands print is copied there
+	out, err *logging.Ring   // what commands print is copied there
+	screen   *console.Screen // that both write to; nil: lines are not edited
 	quiet    bool
 	log      *logging.Logger
 	counters *limits.Counters
@@ -31,7 +32,7 @@ type consoles struct {
 
 // local runs the console on the terminal or pipe until it is left or ctx ends.
 func (c *consoles) local(ctx context.Context, in *os.File) {
-	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet}
+	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet, Screen: c.screen}
 	l.Run(ctx)
 }
 

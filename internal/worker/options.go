@@ -14,6 +14,7 @@ import (
 	"os"
 
 	"kresd/internal/cli"
+	"kresd/internal/console"
 	"kresd/internal/ipc"
 	"kresd/internal/systemd"
 )
@@ -54,4 +55,12 @@ func (o *Options) fill() {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
+}
+
+// screen is the terminal on which the console edits lines, or nil.
+func (o *Options) screen() *console.Screen {
+	if !o.CLI.Interactive {
+		return nil
+	}
+	return console.NewScreen(o.Stdin, o.Stdout, o.Getenv)
 }

@@ -26,7 +26,9 @@ import (
 // supervisor and quit() as the wish to end.
 func Run(o Options) int {
 	o.fill()
-	out, errs := logging.NewRing(o.Stdout, limits.LogRing), logging.NewRing(o.Stderr, limits.LogRing)
+	screen := o.screen()
+	defer screen.Close()
+	out, errs := logging.NewRing(screen.Of(o.Stdout), limits.LogRing), logging.NewRing(screen.Of(o.Stderr), limits.LogRing)
 	defer out.Close(limits.ConsoleWrite)
 	defer errs.Close(limits.ConsoleWrite)
 	level := logging.Notice
@@ -42,6 +44,7 @@ func Run(o Options) int {
 	if err != nil {
 		return complain(&o, err)
 	}
+	w.consoles.screen = screen
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, cli.Signals(o.Getenv)...)
 	if err := w.start(signals); err != nil {

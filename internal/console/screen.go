@@ -1,0 +1,150 @@
+package console
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// A Screen is a terminal that shows a console whose line is edited, and the log beside
+// it. What is written to it stands above the line that is being typed.
+type Screen struct {
+	in, out *os.File
+	cooked  *unix.Termios // how the terminal was found
+
+	mu        sync.Mutex
+	editor    *term.Terminal // while lines are edited
+	prompting bool           // a prompt stands in the last line
+}
+
+// NewScreen takes the terminal that in and out are, or returns nil where lines cannot be
+// edited: one of them is no terminal, or a dumb one, or the process is in its background.
+func NewScreen(in, out *os.File, getenv func(string) string) *Screen {
+	if !isTerminal(in) || !isTerminal(out) || getenv("TERM") == "dumb" {
+		return nil
+	}
+	cooked, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS)
+	if err != nil {
+		return nil
+	}
+	s := &Screen{in: in, out: out, cooked: cooked}
+	if !s.foreground() {
+		return nil
+	}
+	return s
+}
+
+// Of returns what is to be written to instead of f: the screen, where f is its terminal.
+func (s *Screen) Of(f *os.File) io.Writer {
+	if s == nil || !isTerminal(f) {
+		return f
+	}
+	var a, b unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &a) != nil || unix.Fstat(int(s.out.Fd()), &b) != nil || a.Rdev != b.Rdev {
+		return f
+	}
+	return s
+}
+
+// Write shows text. It never waits for a key.
+func (s *Screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.editor != nil {
+		return s.editor.Write(p)
+	}
+	return s.out.Write(p)
+}
+
+// edit begins to edit lines with e, which reads single keys.
+func (s *Screen) edit(e *term.Terminal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.editor = e
+	e.SetBracketedPasteMode(true)
+	s.raw()
+}
+
+func (s *Screen) prompts(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prompting = yes
+}
+
+// foreground tells whether the terminal is this process's for now. To change another's
+// would stop the process.
+func (s *Screen) foreground() bool {
+	group, err := unix.IoctlGetInt(int(s.in.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// raw makes the terminal give each key as it is typed, Ctrl-C too. What is written is
+// treated as before, since others may write there as well; Ctrl-Z and Ctrl-\ stay signals.
+func (s *Screen) raw() {
+	raw := *s.cooked
+	raw.Iflag &^= unix.ICRNL | unix.INLCR | unix.IGNCR | unix.IXON
+	raw.Lflag &^= unix.ICANON | unix.ECHO | unix.ECHONL | unix.IEXTEN
+	raw.Cc[unix.VINTR] = 0 // no key
+	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
+	if s.foreground() {
+		_ = unix.IoctlSetTermios(int(s.in.Fd()), unix.TCSETS, &raw)
+	}
+}
+
+// resume takes the terminal back as it was left, after the process was stopped or the
+// window got another size.
+func (s *Screen) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.editor == nil {
+		return
+	}
+	s.raw()
+	if width, height, err := term.GetSize(int(s.out.Fd())); err == nil && width > 0 {
+		_ = s.editor.SetSize(width, height)
+	}
+}
+
+// width is the number of columns, 80 where the terminal does not tell.
+func (s *Screen) width() int {
+	if width, _, err := term.GetSize(int(s.out.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
+// newlines leaves it to the terminal to return the carriage at the end of a line, as it
+// does for what others write there.
+type newlines struct{ w io.Writer }
+
+func (n newlines) Write(p []byte) (int, error) {
+	if _, err := n.w.Write(bytes.ReplaceAll(p, []byte("\r\n"), []byte("\n"))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Close leaves the terminal as it was found. It is fine on a nil Screen, and twice.
+func (s *Screen) Close() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.editor == nil {
+		return
+	}
+	if !s.foreground() {
+		return
+	}
+	s.editor.SetBracketedPasteMode(false)
+	if s.prompting {
+		_, _ = s.out.WriteString("\n")
+	}
+	s.editor = nil
+	_ = unix.IoctlSetTermios(int(s.in.Fd()), unix.TCSETSW, s.cooked)
+}
