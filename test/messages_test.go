@@ -355,7 +355,10 @@ func TestMessagesAboutConfigurations(t *testing.T) {
 	}
 }
 
-// So is one in a command.
+// markedLine is the line of a command with a mark under the place of the mistake.
+var markedLine = regexp.MustCompile(`\n    .*\n +\^$`)
+
+// So is one in a command; below may stand what of it is wrong.
 func TestMessagesOnTheConsole(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
 	c, err := proctest.Dial(g.Worker(t, 0).Socket)
@@ -368,7 +371,7 @@ func TestMessagesOnTheConsole(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		judge(t, line, strings.TrimSuffix(got, "\n"), "")
+		judge(t, line, markedLine.ReplaceAllString(strings.TrimSuffix(got, "\n"), ""), "")
 	}
 }
 

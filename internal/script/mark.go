@@ -144,9 +144,12 @@ func (c *checker) aboutToken(msg, text string, at int) string {
 	return msg
 }
 
+// aboutName is a message about a name that should be another.
+var aboutName = regexp.MustCompile(`\(a nil value\)|^error: unknown `)
+
 // placeOf is where the name stands that a message speaks of, in the line of the text,
 // or in all of it when the line is 0; else where the line begins. It is -1 where
-// nothing tells.
+// nothing tells. When the name itself is wrong it is the last part that the mark is for.
 func placeOf(msg, text string, line int) int {
 	begin, within := 0, text
 	if line > 0 {
@@ -159,8 +162,12 @@ func placeOf(msg, text string, line int) int {
 	paths := pathsIn(within)
 	for _, m := range quotedName.FindAllStringSubmatch(msg, -1) {
 		for _, p := range paths {
-			if p.text == m[1] || p.last() == m[1] {
+			switch {
+			case p.text != m[1] && p.last() != m[1]:
+			case aboutName.MatchString(msg):
 				return begin + p.lastAt()
+			default:
+				return begin + p.at
 			}
 		}
 	}

@@ -27,7 +27,8 @@ func TestErrorsShowTheirPlace(t *testing.T) {
 		{"cellar.wine.opne()", "[string \"cellar.wine.opne()\"]:1: attempt to call field 'opne' (a nil value); did you mean 'cellar.wine.open'?\n    cellar.wine.opne()\n                ^"},
 		{"local a = 1\nlocal b = cache.claer()\nreturn b", "[string \"local a = 1\"]:2: attempt to call field 'claer' (a nil value); did you mean 'cache.clear'?\n    local b = cache.claer()\n                    ^"},
 		{"local n = 5\n\tnotthere()", "[string \"local n = 5\"]:2: attempt to call global 'notthere' (a nil value)\n     notthere()\n     ^"},
-		{"x = cache.max_ttl('many')", "error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])\n    x = cache.max_ttl('many')\n              ^"},
+		{"x = cache.max_ttl('many')", "error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])\n    x = cache.max_ttl('many')\n        ^"},
+		{"cache.max_ttl('many')", "error: bad argument #1 to 'cache.max_ttl' (number expected, got string); usage: cache.max_ttl([seconds])"},
 		{"cache.max_tl = 5", "error: unknown option 'cache.max_tl'; did you mean 'cache.max_ttl'?\n    cache.max_tl = 5\n          ^"},
 		{"error('of a script')", "[string \"error('of a script')\"]:1: of a script"}, // all that is to be seen is before the reader's eyes
 		{"x = 1e-5 .. ::l:: 'a'", "[string \"x = 1e-5 .. ::l:: 'a'\"]:1: unexpected symbol near '::'\n    x = 1e-5 .. ::l:: 'a'\n                ^"},
