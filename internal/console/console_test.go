@@ -273,18 +273,41 @@ func TestClientThatDoesNotReadIsDropped(t *testing.T) {
 	}
 }
 
+// allBusy waits until each client waits for the end of a command.
+func allBusy(t *testing.T, s *Server) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		silent := 0
+		s.mu.Lock()
+		for p := range s.places {
+			if p.silent() > 0 {
+				silent++
+			}
+		}
+		s.mu.Unlock()
+		if silent == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d clients were not heard", silent)
+		}
+	}
+}
+
 func TestPlacesOfClients(t *testing.T) {
 	echo := func(_ context.Context, r io.Reader, w io.Writer) {
 		line, _ := bufio.NewReader(r).ReadString('\n')
 		_, _ = io.WriteString(w, "echo "+line)
 	}
-	dial, _ := serve(t, Options{Protocols: map[string]Protocol{"__echo": echo}})
-	var silent []net.Conn
+	dial, s := serve(t, Options{Protocols: map[string]Protocol{"__echo": echo}})
+	var clients []net.Conn
 	for range limits.ConsoleClients {
 		c := dial()
 		expect(t, c, "> ")
-		silent = append(silent, c)
+		send(t, c, "hang\n")
+		clients = append(clients, c)
 	}
+	allBusy(t, s)
 	late := dial()
 	all, _ := io.ReadAll(late)
 	if want := "error: too many clients on this console\n"; string(all) != want {
@@ -298,7 +321,7 @@ func TestPlacesOfClients(t *testing.T) {
 	relay := dial()
 	send(t, relay, "__echo\nhello\n")
 	expect(t, relay, "echo hello\n")
-	silent[0].Close()
+	clients[0].Close()
 	for limit := time.Now().Add(patience); ; {
 		c := dial()
 		b := make([]byte, 2)
@@ -309,6 +332,69 @@ func TestPlacesOfClients(t *testing.T) {
 			t.Fatal("a place that was given back is not given to the next client")
 		}
 	}
+}
+
+// Clients that do nothing cannot lock anybody out: who is silent for longest gives its
+// place to the next, be that one silent, in a hurry or a program. Relays take no place.
+func TestSilentClientsGiveTheirPlacesToOthers(t *testing.T) {
+	var hits limits.Counters
+	echo := func(_ context.Context, r io.Reader, w io.Writer) { _, _ = io.WriteString(w, "echo\n") }
+	dial, _ := serve(t, Options{Identity: identity, Limits: &hits, Protocols: map[string]Protocol{"__echo": echo}})
+	var silent []net.Conn
+	for range limits.ConsoleClients {
+		c := dial()
+		expect(t, c, "> ")
+		silent = append(silent, c)
+	}
+	send(t, silent[0], "1\n") // the second is silent for longest
+	expect(t, silent[0], "<1>\n\n> ")
+	relay := dial()
+	send(t, relay, "__echo\n")
+	expect(t, relay, "echo\n")
+	patient := dial()
+	expect(t, patient, "> ")
+	send(t, patient, "2\n")
+	expect(t, patient, "<2>\n\n> ")
+	hasty := dial()
+	send(t, hasty, "3\n")
+	expect(t, hasty, "> <3>\n\n> ")
+	framed(t, dial)
+	for i := 1; i <= 3; i++ {
+		if all, _ := io.ReadAll(silent[i]); string(all) != "error: another client wants this place, and nothing was typed here for a while\n" {
+			t.Errorf("client %d got %q", i, all)
+		}
+	}
+	for _, c := range []net.Conn{silent[0], silent[4], patient, hasty} {
+		send(t, c, "4\n")
+		expect(t, c, "<4>\n\n> ")
+	}
+}
+
+// A client that sends nothing for an hour is told to go.
+func TestSilentClientsTimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		begun := time.Now()
+		s := &Server{Options: Options{Eval: func() Evaluator { return toy{} }}, places: map[*place]bool{}, ctx: t.Context()}
+		p := newPlace(there)
+		client, ok := s.admit(p)
+		if !client || !ok {
+			t.Fatal("there is no place")
+		}
+		s.tasks.Go("client", func() {
+			defer s.leave(p)
+			s.serve(p, client)
+		})
+		expect(t, here, "> ")
+		time.Sleep(limits.ConsoleSilence - time.Minute)
+		send(t, here, "1\n")
+		expect(t, here, "<1>\n\n> ")
+		all, _ := io.ReadAll(here)
+		if took, want := time.Since(begun), 2*limits.ConsoleSilence-time.Minute; string(all) != "error: nothing was typed here for 1h0m0s\n" || took != want {
+			t.Errorf("after %v, want %v, the client was told %q", took, want, all)
+		}
+		s.tasks.Wait()
+	})
 }
 
 func TestCloseEndsWaitingCommands(t *testing.T) {

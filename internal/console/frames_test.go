@@ -168,10 +168,11 @@ func (e telling) Eval(ctx context.Context, chunk string, echo io.Writer) (string
 
 // A client of frames has a client's place, which a relay's connection cannot become.
 func TestFramesTakeAClientsPlace(t *testing.T) {
-	dial, _ := serve(t, Options{Identity: identity})
+	dial, s := serve(t, Options{Identity: identity})
 	for range limits.ConsoleClients {
-		framed(t, dial)
+		request(t, framed(t, dial), ReqEval, "hang")
 	}
+	allBusy(t, s)
 	late := dial()
 	send(t, late, FramesGreeting+"\n")
 	all, _ := io.ReadAll(late)

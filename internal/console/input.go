@@ -45,8 +45,8 @@ var errSwitched = errors.New("another protocol takes over")
 
 // serve feeds the session until the end of the stream, of ctx, or an error.
 func (in *input) serve(ctx context.Context, s *session) error {
-	for {
-		err := in.step(ctx, s)
+	for step := in.begin; ; step = in.step {
+		err := step(ctx, s)
 		switch {
 		case err != nil:
 			return err
@@ -54,6 +54,14 @@ func (in *input) serve(ctx context.Context, s *session) error {
 			return errSwitched
 		}
 	}
+}
+
+// begin handles what was read before.
+func (in *input) begin(ctx context.Context, s *session) error {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	return s.feed(ctx, nil)
 }
 
 // step waits for one thing to happen and handles it.

@@ -42,13 +42,13 @@ type Server struct {
 	cancel   context.CancelFunc
 
 	mu      sync.Mutex
-	conns   map[net.Conn]bool // true: holds the place of a console client
-	clients int
+	places  map[*place]bool
+	clients int // of these
 }
 
 // Serve starts to serve a listening socket, which it closes in Close.
 func Serve(l net.Listener, o Options) *Server {
-	s := &Server{Options: o, listener: l, conns: map[net.Conn]bool{}}
+	s := &Server{Options: o, listener: l, places: map[*place]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", string(p.Stack)) }
 	s.tasks.Go("console accept", s.accept)
@@ -61,8 +61,8 @@ func (s *Server) Close() {
 	s.cancel()
 	s.listener.Close()
 	s.mu.Lock()
-	for c := range s.conns {
-		c.Close()
+	for p := range s.places {
+		p.Close()
 	}
 	s.mu.Unlock()
 }
@@ -80,15 +80,16 @@ func (s *Server) accept() {
 			continue
 		}
 		pause = limits.AcceptBackoffMin
-		client, ok := s.admit(conn)
+		p := newPlace(conn)
+		client, ok := s.admit(p)
 		if !ok {
 			s.Limits.Hit(limits.Console)
 			conn.Close()
 			continue
 		}
 		s.tasks.Go("console client", func() {
-			defer s.leave(conn)
-			s.serve(conn, client)
+			defer s.leave(p)
+			s.serve(p, client)
 		})
 	}
 }
@@ -96,64 +97,101 @@ func (s *Server) accept() {
 // admit finds a place for a connection: that of a console client, or else only
 // one for a relay. Other workers' map() must get through when all places of
 // clients are taken.
-func (s *Server) admit(conn net.Conn) (client, ok bool) {
+func (s *Server) admit(p *place) (client, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) >= limits.ConsoleClients+limits.ConsoleRelays || s.ctx.Err() != nil {
+	if len(s.places) >= limits.ConsoleClients+limits.ConsoleRelays || s.ctx.Err() != nil {
 		return false, false
 	}
-	client = s.clients < limits.ConsoleClients
-	if client {
-		s.clients++
+	s.places[p] = true
+	return s.seat(p), true
+}
+
+// seat makes a connection a client if there is room. The caller has the lock.
+func (s *Server) seat(p *place) bool {
+	if s.clients >= limits.ConsoleClients {
+		return false
 	}
-	s.conns[conn] = client
-	return client, true
+	p.client = true
+	s.clients++
+	return true
+}
+
+// displace gives a connection the place of the client that is silent for longest, if
+// there is one for which no command may be running. That one is told.
+func (s *Server) displace(p *place) bool {
+	longest, seated := s.exchange(p)
+	if longest != nil {
+		_ = write(longest, "error: another client wants this place, and nothing was typed here for a while\n")
+		longest.Close()
+	}
+	return seated
+}
+
+func (s *Server) exchange(p *place) (longest *place, seated bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var quiet time.Duration
+	for other := range s.places {
+		if d := other.silent(); other.client && d > quiet {
+			longest, quiet = other, d
+		}
+	}
+	if longest != nil && s.clients >= limits.ConsoleClients {
+		longest.client = false
+		s.clients--
+	} else {
+		longest = nil
+	}
+	return longest, s.seat(p)
 }
 
 // release gives a client's place back, once.
-func (s *Server) release(conn net.Conn) {
+func (s *Server) release(p *place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns[conn] {
+	if p.client {
 		s.clients--
-		s.conns[conn] = false
+		p.client = false
 	}
 }
 
-func (s *Server) leave(conn net.Conn) {
-	s.release(conn)
+func (s *Server) leave(p *place) {
+	s.release(p)
 	s.mu.Lock()
-	delete(s.conns, conn)
+	delete(s.places, p)
 	s.mu.Unlock()
-	conn.Close()
+	p.Close()
 }
 
-func (s *Server) serve(conn net.Conn, client bool) {
+func (s *Server) serve(p *place, client bool) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	w := timely{conn}
-	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, out: w, errOut: w, protocols: s.Protocols,
-		tasks: &s.tasks, hungUp: func() bool { return hungUp(conn) }}
-	in := newInput(ctx, &s.tasks, conn)
+	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, out: p, errOut: p, protocols: s.Protocols,
+		tasks: &s.tasks, hungUp: func() bool { return hungUp(p.Conn) }}
+	in := newInput(ctx, &s.tasks, p)
 	var err error
+	if !client {
+		if err = in.prove(ctx, se); errors.Is(err, errTooMany) {
+			client = s.displace(p)
+		}
+	}
 	if client {
 		se.framed = &frames{s: se, tasks: &s.tasks, identity: s.Identity}
 		if err = se.greet(); err == nil {
 			err = in.serve(ctx, se)
 		}
-	} else {
-		err = in.prove(ctx, se)
 	}
 	switch {
 	case errors.Is(err, errSwitched):
 		if !se.speaksFrames {
-			s.release(conn) // to a relay, which has a place of its own
+			s.release(p) // to a relay, which has a place of its own
 		}
 		in.rest = se.pending
-		se.switched(ctx, in, w)
+		se.switched(ctx, in, p)
 	case errors.Is(err, errTooLong), errors.Is(err, errTooMany):
 		s.Limits.Hit(limits.Console)
-		_ = write(w, "error: "+err.Error()+"\n")
+		_ = write(p, "error: "+err.Error()+"\n")
 	}
 }
 
@@ -202,17 +240,6 @@ func hungUp(conn net.Conn) (gone bool) {
 		gone = p[0].Revents&unix.POLLHUP != 0
 	})
 	return gone && err == nil
-}
-
-// timely is a connection whose reader gets limits.ConsoleWrite for each
-// result.
-type timely struct{ net.Conn }
-
-func (t timely) Write(p []byte) (int, error) {
-	if err := t.SetWriteDeadline(time.Now().Add(limits.ConsoleWrite)); err != nil {
-		return 0, err
-	}
-	return t.Conn.Write(p)
 }
 
 // RecordText writes commands and results to w as a client saw them: the

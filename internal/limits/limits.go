@@ -246,6 +246,7 @@ const (
 // The console and map().
 const (
 	ConsoleClients   = 16
+	ConsoleSilence   = time.Hour // until a client that sends nothing is told to go; it gives its place to others before
 	ConsoleLine      = 64 << 10
 	ConsoleOutput    = 1 << 20
 	ConsoleRunTime   = 5 * time.Second
