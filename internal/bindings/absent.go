@@ -70,7 +70,7 @@ var absentModules = []string{
 // does not load, or that come with such a package.
 var absentLua = []string{
 	"basexx", "cqueues", "cqueues.auxlib", "cqueues.condition", "cqueues.notify", "cqueues.socket", "cqueues.thread",
-	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules", "lfs",
+	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules",
 	"mmdb", "openssl", "psl", "radix", "socket", "socket.core", "socket.ftp",
 	"socket.smtp", "ssl", "ssl.core", "zonefile", "_cqueues", "_openssl",
 }

@@ -66,7 +66,8 @@ var allowed = map[string]string{
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
-	"lualib":            "lualib/cqueues lualib/ltn12 lualib/mime lualib/urls lualib/web script",
+	"lualib":            "lualib/cqueues lualib/lfs lualib/ltn12 lualib/mime lualib/urls lualib/web script",
+	"lualib/lfs":        "clock luavalue script",
 	"lualib/ltn12":      "script",
 	"lualib/mime":       "script",
 	"lualib/urls":       "script",

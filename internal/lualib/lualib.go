@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"kresd/internal/lualib/cqueues"
+	"kresd/internal/lualib/lfs"
 	"kresd/internal/lualib/ltn12"
 	"kresd/internal/lualib/mime"
 	"kresd/internal/lualib/urls"
@@ -22,6 +23,7 @@ import (
 func Libraries() []script.Library {
 	return slices.Concat(
 		cqueues.Libraries(),
+		lfs.Libraries(),
 		ltn12.Libraries(),
 		mime.Libraries(),
 		urls.Libraries(),

@@ -549,3 +549,13 @@ func (c *Call) lines(i int, closes bool) error {
 	}})
 	return c.multi(c.l.Top())
 }
+
+// File is argument i, an open file of the library io that is more than a name for what
+// the console shows.
+func (c *Call) File(i int) *os.File {
+	s := c.stream(i)
+	if s.file == nil {
+		c.badArgument(i, 0, "a standard stream is no file")
+	}
+	return s.file
+}

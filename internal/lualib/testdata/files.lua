@@ -1,0 +1,20 @@
+-- Files, directories and locks.
+local lfs = require('lfs')
+local function show(...) local t = { n = select('#', ...), ... } for i = 1, t.n do t[i] = tostring(t[i]):gsub('/tmp/lua_%w+', 'DIR') .. '' end print(table.concat(t, ' ', 1, t.n)) end
+
+local dir = os.tmpname() os.remove(dir)
+show(lfs.mkdir(dir)) show(lfs.mkdir(dir)) show(lfs.mkdir(dir .. '/a/b'))
+local f = io.open(dir .. '/file', 'w') f:write('12345') f:close()
+show(lfs.attributes(dir, 'mode'), lfs.attributes(dir .. '/file', 'mode'), lfs.attributes(dir .. '/file', 'size'), lfs.attributes(dir .. '/file').size)
+local a = lfs.attributes(dir .. '/file') local k = {} for n, v in pairs(a) do k[#k + 1] = n .. ':' .. type(v) end table.sort(k) show(unpack(k)) show(a.permissions, a.nlink, a.uid == lfs.attributes(dir).uid)
+local given = {} show(lfs.attributes(dir .. '/file', given) == given, given.size) show(lfs.attributes('/nonexistent')) show(lfs.attributes('/nonexistent', 'mode')) show(pcall(lfs.attributes, dir, 'nope'))
+show(lfs.touch(dir .. '/file', 1000, 2000), lfs.attributes(dir .. '/file', 'access'), lfs.attributes(dir .. '/file', 'modification')) show(lfs.touch(dir .. '/file', 3000), lfs.attributes(dir .. '/file', 'modification')) show(lfs.touch(dir .. '/file')) show(lfs.touch('/nonexistent'))
+show(lfs.link(dir .. '/file', dir .. '/hard')) show(lfs.link('file', dir .. '/soft', true)) show(lfs.attributes(dir .. '/soft', 'mode'), lfs.symlinkattributes(dir .. '/soft', 'mode'), lfs.symlinkattributes(dir .. '/soft', 'target'), lfs.attributes(dir .. '/file', 'nlink')) show(lfs.link(dir .. '/file', dir .. '/hard')) show(lfs.symlinkattributes('/nonexistent'))
+lfs.mkdir(dir .. '/sub')
+local list = {} for name in lfs.dir(dir) do list[#list + 1] = name end table.sort(list) show(unpack(list))
+local iter, obj = lfs.dir(dir) local n = 0 while true do local name = obj:next() if not name then break end n = n + 1 end show(n, type(iter), type(obj)) show((pcall(obj.next, obj))) local iter, obj = lfs.dir(dir) obj:close() show((pcall(iter, obj))) obj:close()
+show(pcall(lfs.dir, '/nonexistent')) show(pcall(lfs.dir, dir .. '/file')) show((pcall(lfs.dir)))
+show(lfs.rmdir(dir .. '/sub')) show(lfs.rmdir(dir .. '/sub')) show(lfs.rmdir(dir)) show(type(lfs.currentdir()), lfs.attributes(lfs.currentdir(), 'mode'))
+local f = io.open(dir .. '/file', 'r+') show(lfs.lock(f, 'w')) show(lfs.unlock(f)) show(lfs.lock(f, 'r')) show(lfs.lock(f, 'w', 0, 3)) show(pcall(lfs.lock, f, 'x')) show(lfs.setmode(f, 'binary')) f:close() show((pcall(lfs.lock, f, 'w'))) show((pcall(lfs.lock, 5, 'w')))
+local l = lfs.lock_dir(dir) show(type(l), lfs.symlinkattributes(dir .. '/lockfile.lfs', 'mode')) show(lfs.lock_dir(dir)) l:free() show(lfs.symlinkattributes(dir .. '/lockfile.lfs', 'mode')) show(lfs.lock_dir('/nonexistent'))
+os.remove(dir .. '/file') os.remove(dir .. '/hard') os.remove(dir .. '/soft') show(lfs.rmdir(dir)) show(lfs._VERSION) show(lfs.attributes('/dev/null', 'mode'), lfs.attributes('/dev/null', 'size'))
