@@ -321,6 +321,33 @@ func recalled(t *testing.T, g *proctest.Group, home string) {
 	}
 }
 
+// However a dialogue ends, the terminal is as it was.
+func TestKrescLeavesTheTerminalAsItWas(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
+	for how, end := range map[string]struct {
+		do     func(x *proctest.Terminal)
+		status int
+	}{
+		"Ctrl-D":  {func(x *proctest.Terminal) { x.Type("\x04") }, 0},
+		"SIGTERM": {func(x *proctest.Terminal) { x.Signal(syscall.SIGTERM) }, 143},
+		"SIGHUP": {func(x *proctest.Terminal) {
+			x.Type("worker.sleep(20)\r")
+			x.Await("20)\x1b[")
+			x.Signal(syscall.SIGHUP)
+		}, 129},
+	} {
+		x := onTerminal(t, proctest.RunDir(t), nil, g.Dir)
+		x.Await("> ")
+		if x.Echoes() {
+			t.Errorf("%s: nothing can be edited on a terminal that echoes", how)
+		}
+		end.do(x)
+		if status := x.Wait(); status != end.status || !x.Echoes() {
+			t.Errorf("%s: status %d, the terminal echoes: %v", how, status, x.Echoes())
+		}
+	}
+}
+
 // Where nothing can be edited a line is read as it comes, and no colour is shown.
 func TestKrescOnADumbTerminal(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))

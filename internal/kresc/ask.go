@@ -73,10 +73,6 @@ func (c *client) command(text string) (status int) {
 // interruptible is a context that Ctrl-C ends, until the function is called that says whether it
 // did.
 func (c *client) interruptible() (ctx context.Context, end func() bool) {
-	select {
-	case <-c.signals: // from before
-	default:
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done, ended := make(chan struct{}), make(chan struct{})
 	safe.Go("interrupt", nil, func() {
@@ -97,7 +93,7 @@ func (c *client) interruptible() (ctx context.Context, end func() bool) {
 
 // split finds where the first command of text ends; 0 says that it needs more text.
 func (c *client) split(text string) (int, error) {
-	f, err := c.workers[0].request(context.Background(), console.ReqSplit, text, func(string) {})
+	f, err := c.workers[0].inform(console.ReqSplit, text)
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +108,7 @@ func (c *client) complete(text string) []string {
 	if len(c.workers) == 0 || c.workers[0].gone.Load() || len(text) > limits.ConsoleLine {
 		return nil
 	}
-	f, err := c.workers[0].request(context.Background(), console.ReqComplete, text, func(string) {})
+	f, err := c.workers[0].inform(console.ReqComplete, text)
 	if err != nil {
 		return nil
 	}

@@ -35,6 +35,10 @@ func (c *client) talk() int {
 		if pending != "" {
 			show = morePrompt
 		}
+		select {
+		case <-c.signals: // too late for the command that it was meant for
+		default:
+		}
 		text, err := in.read(show)
 		switch {
 		case errors.Is(err, errDropped):

@@ -203,6 +203,13 @@ func (w *worker) request(ctx context.Context, kind byte, text string, printed fu
 	}
 }
 
+// inform is request for what runs no command and takes no time.
+func (w *worker) inform(kind byte, text string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), welcomeTime)
+	defer cancel()
+	return w.request(ctx, kind, text, func(string) {})
+}
+
 func (w *worker) send(kind byte, text string) error {
 	if err := w.conn.SetWriteDeadline(time.Now().Add(welcomeTime)); err != nil {
 		return err

@@ -118,6 +118,20 @@ func (x *Terminal) Await(text string) string {
 	}
 }
 
+// Echoes tells whether the terminal shows what is typed by itself, as it does unless a
+// program has taken that over.
+func (x *Terminal) Echoes() bool {
+	x.t.Helper()
+	modes, err := unix.IoctlGetTermios(int(x.host.Fd()), unix.TCGETS)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return modes.Lflag&unix.ECHO != 0
+}
+
+// Signal sends a signal to the program.
+func (x *Terminal) Signal(s syscall.Signal) { _ = x.cmd.Process.Signal(s) }
+
 // Wait waits until the program has ended and returns its exit status.
 func (x *Terminal) Wait() int {
 	x.t.Helper()
