@@ -420,7 +420,7 @@ func TestKrescInterruptsACommand(t *testing.T) {
 	}
 }
 
-// A command whose client has gone is not run on.
+// A command whose client has gone is not run on, neither kresc's nor one of nc.
 func TestACommandEndsWithItsClient(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
 	cmd := exec.Command(proctest.Bin("kresc"), "-e", "worker.sleep(20) late = true", g.Dir)
@@ -430,9 +430,23 @@ func TestACommandEndsWithItsClient(t *testing.T) {
 	time.Sleep(time.Second) // so that it is connected; when it is not, nothing is tested
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	proctest.Eventually(t, 10*time.Second, "the log has the end of the command", func() bool {
-		return strings.Contains(g.Log(), "the client closed its connection")
-	})
+	ended := func(n int) func() bool {
+		return func() bool { return strings.Count(g.Log(), "the client closed its connection") == n }
+	}
+	proctest.Eventually(t, 10*time.Second, "the log has the end of the command", ended(1))
+
+	c, err := net.Dial("unix", g.Worker(t, 0).Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("before = true\nwhile true do end\nlate = true\n")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	proctest.Eventually(t, 10*time.Second, "the log has the end of the loop", ended(2))
+	if before, late := g.Eval(t, "before"), g.Eval(t, "late"); before != "true" || late != "nil" {
+		t.Errorf("before is %s, late is %s", before, late)
+	}
 }
 
 // In a dialogue the next command goes to who took the place of a worker that has ended.

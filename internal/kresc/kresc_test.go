@@ -10,8 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +25,10 @@ import (
 
 // toy is the language of the workers of these tests: "(" waits for ")", "!" raises, "hang"
 // waits until it is ended, other text is its own value.
-type toy struct{ name string }
+type toy struct {
+	name  string
+	asked *atomic.Int64 // how often for its figures
+}
 
 func (toy) Split(text string) (chunk, rest string, wait bool) {
 	for end := 0; ; {
@@ -53,11 +59,23 @@ func (y toy) Eval(ctx context.Context, chunk string, echo io.Writer) (string, bo
 }
 
 func (y toy) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (string, bool) {
+	if chunk == figuresCommand {
+		return y.figures()
+	}
 	out, isErr := y.Eval(ctx, chunk, echo)
 	if isErr {
 		return out, true
 	}
 	return fmt.Sprintf("%q\n", strings.TrimSpace(out)), false
+}
+
+// figures grow with each question; only worker 0 has any.
+func (y toy) figures() (string, bool) {
+	if y.name != "0" {
+		return "no figures", true
+	}
+	n := y.asked.Add(1)
+	return fmt.Sprintf(`{"worker":{"queries":%d,"concurrent":2,"rss":1048576},"cache":{"hit":3,"miss":1},"entries":7,"size":2097152}`, 1000*n) + "\n", false
 }
 
 func (toy) Complete(_ context.Context, text string) []string { return []string{text + "1", text + "2"} }
@@ -78,7 +96,8 @@ func runDir(t *testing.T, workers int) (dir string, servers []*console.Server) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := console.Serve(l, console.Options{Eval: func() console.Evaluator { return toy{fmt.Sprint(i)} },
+		asked := new(atomic.Int64)
+		s := console.Serve(l, console.Options{Eval: func() console.Evaluator { return toy{fmt.Sprint(i), asked} },
 			Identity: console.Identity{Worker: i, Count: workers, PID: math.MaxInt32 - 1, Version: "1"}})
 		t.Cleanup(s.Close)
 		servers = append(servers, s)
@@ -155,6 +174,38 @@ func TestCommandsAndTheirStatus(t *testing.T) {
 	out, _, status = run(t, "", "-a", "-j", "-e", "!x", dir)
 	if strings.Count(out, `"error":"x"`) != 2 || strings.Contains(out, "result") || status != 1 {
 		t.Errorf("--all --json of an error: %s, %d", out, status)
+	}
+}
+
+func TestFigures(t *testing.T) {
+	dir, _ := runDir(t, 2)
+	const complaint = "kresc: worker 1 (process 2147483646): no figures\n"
+	out, errs, status := run(t, "", "status", dir)
+	want := "group 2147483646: kresd 1, 2 workers; cache of 2M (entries: 7)\n" +
+		" ID    PROCESS UP QUERIES  HITS MEAN 50% 95% 99% FAIL SENT LOST WAIT CPU MEM\n" +
+		"  0 2147483646  -    1000 75.0%    -   -   -   -    -    0    0    2   0  1M\n\n" + noLatency
+	if out != want || errs != complaint || status != statusNobody {
+		t.Errorf("status: %q, %q, %d; want %q", out, errs, status, want)
+	}
+	out, errs, status = run(t, "", "status", "--json", dir)
+	if !strings.HasPrefix(out, `[{"group":2147483646,"worker":0,"pid":2147483646,"version":"1","uptime":0,"load":{`) ||
+		!strings.Contains(out, `"cache.hit":3`) || !strings.Contains(out, `"worker":1,"pid":2147483646,"version":"1","uptime":0,"error":"worker 1 (process 2147483646): no figures"}`) || status != statusNobody {
+		t.Errorf("status --json: %s, %s, %d", out, errs, status)
+	}
+	out, errs, status = run(t, "", "top", "-n", "2", "-d", "0.1", dir)
+	line := regexp.MustCompile(`(?m)^  0 2147483646 +(\d+) +- +- +- +- +- +- +0 +0 +2 +0.0% +1M$`)
+	rates := line.FindAllStringSubmatch(out, -1)
+	if len(rates) != 2 || errs != complaint+complaint || status != statusNobody {
+		t.Fatalf("top: %q, %q, %d", out, errs, status)
+	}
+	for _, r := range rates { // 1000 in a little more than a tenth of a second
+		if n, _ := strconv.Atoi(r[1]); n < 10 || n > 10_000 {
+			t.Errorf("%d questions a second", n)
+		}
+	}
+	out, _, _ = run(t, "", "top", "-n", "1", "-d", "0.1", "--json", dir)
+	if !strings.HasPrefix(out, `[{"group":2147483646,"worker":0,"pid":2147483646,"load":{`) || !strings.Contains(out, `"queries":1000,`) {
+		t.Errorf("top --json: %s", out)
 	}
 }
 
