@@ -46,8 +46,6 @@ var absentMembers = map[string]string{
 	"trust_anchors.bootstrap": "",
 
 	"worker.background": "",
-	"worker.bg_worker":  "",
-	"worker.coroutine":  "coroutine.wrap makes coroutines",
 	"worker.map":        "use map",
 
 	"ffi":        "",
@@ -69,7 +67,7 @@ var absentModules = []string{
 // absentLua are packages for require() that need a compiled part, which this program
 // does not load, or that come with such a package.
 var absentLua = []string{
-	"basexx", "cqueues", "cqueues.auxlib", "cqueues.condition", "cqueues.notify", "cqueues.socket", "cqueues.thread",
+	"basexx", "cqueues.socket", "cqueues.thread",
 	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules",
 	"mmdb", "openssl", "psl", "radix", "socket", "socket.core", "socket.ftp",
 	"socket.smtp", "ssl", "ssl.core", "zonefile", "_cqueues", "_openssl",

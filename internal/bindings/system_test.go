@@ -239,6 +239,25 @@ func TestWorker(t *testing.T) {
 	}
 }
 
+// A coroutine that sleeps holds up neither commands nor the others; its error ends it
+// alone.
+func TestWorkerCoroutine(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"worker.coroutine()", "ERROR error: wrong number of arguments to 'worker.coroutine'…"},
+		step{"worker.coroutine('x')", "ERROR error: bad argument #1 to 'worker.coroutine' (function expected, got string)…"},
+		step{"return select('#', worker.coroutine(function() for i = 0, 2 do print('executing', i) worker.sleep(0.01) end end))", "0"},
+		step{"worker.coroutine(function() worker.sleep(3600) end)", "nil\n"},
+		step{"worker.bg_worker.cq:count()", "2\n"},
+	)
+	w.eventually("all of it", func() bool { return w.out.String() == "executing\t0\nexecuting\t1\nexecuting\t2\n" })
+	w.expectFile("worker.coroutine(function()\n worker.sleep(0)\n error('broken') end)\nworker.bg_worker.cq:wrap(function() worker.sleep(0.02) print('on') end)", "")
+	w.eventually("the other coroutine", func() bool { return strings.HasSuffix(w.out.String(), "on\n") })
+	if got := w.err.String(); !strings.HasPrefix(got, "error: worker.background: config:3: broken\nstack traceback:\n") {
+		t.Errorf("the log has %q", got)
+	}
+}
+
 func TestMap(t *testing.T) {
 	w := newWorld(t)
 	w.expect(

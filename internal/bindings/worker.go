@@ -4,10 +4,12 @@ import (
 	"math"
 	"time"
 
+	"kresd/internal/lualib/cqueues"
+	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
-func installWorker(d *Daemon, a *asker) {
+func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
 	number := func(fn func() int) func(*script.Call) (any, error) {
 		return func(*script.Call) (any, error) { return float64(fn()), nil }
 	}
@@ -19,6 +21,9 @@ func installWorker(d *Daemon, a *asker) {
 			{Name: "id", Help: "number of this worker, from 0", Get: number(d.Process.ID)},
 			{Name: "count", Help: "number of workers in the group", Get: number(d.Process.Count)},
 			{Name: "pid", Help: "process id", Get: number(d.Process.PID)},
+			{Name: "bg_worker", Help: "cq is the controller of worker.coroutine (library cqueues)", Get: func(*script.Call) (any, error) {
+				return (&luavalue.Table{}).Add("cq", background.Handle()), nil
+			}},
 		},
 		Funcs: funcs(
 			script.Func{Name: "stats", Max: 0, Help: "queries in and out, signs of forgery, and figures of the process",
@@ -30,7 +35,13 @@ func installWorker(d *Daemon, a *asker) {
 			limitsFunc(d),
 			upstreamsFunc(d),
 			a.function(),
-			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command; queries are answered meanwhile", Fn: sleep(d)},
+			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command or coroutine; others have their turn meanwhile", Fn: sleep(d)},
+			script.Func{Name: "coroutine", Args: "function", Min: 1, Max: 1, Help: "start a function that may wait without holding up anybody", Fn: func(c *script.Call) error {
+				if err := background.Start(c, 1); err != nil {
+					return err
+				}
+				return c.Return()
+			}},
 		),
 	})
 }

@@ -62,7 +62,7 @@ var allowed = map[string]string{
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording zonecut",
 	"lualayer":    "dnslua dnsname module rank resolve safe script wire",
-	"bindings":    "dnslua ede clock dnsname fdwatch limits logging lualayer lualib luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
+	"bindings":    "dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
@@ -74,7 +74,7 @@ var allowed = map[string]string{
 	"script/sidebyside": "",
 
 	"lualib/web":     "limits luavalue safe script wording",
-	"lualib/cqueues": "script",
+	"lualib/cqueues": "clock fdwatch safe script",
 
 	"authority/zonegen":     "authority",
 	"trustanchor/bootstrap": "limits textfile trustanchor wording",

@@ -19,14 +19,18 @@ import (
 	"kresd/internal/script"
 )
 
-// Libraries are all of them.
-func Libraries() []script.Library {
+// Host is what the libraries of one machine stand on.
+type Host = cqueues.Host
+
+// Libraries are all of them, and cqueues itself, which the worker has work for.
+func Libraries(h Host) ([]script.Library, *cqueues.Library) {
+	queues := cqueues.New(h)
 	return slices.Concat(
-		cqueues.Libraries(),
+		queues.Libraries(),
 		lfs.Libraries(),
 		ltn12.Libraries(),
 		mime.Libraries(),
 		urls.Libraries(),
 		web.Libraries(),
-	)
+	), queues
 }

@@ -4,31 +4,33 @@ import (
 	"context"
 	"testing"
 
+	"kresd/internal/clock"
+	"kresd/internal/fdwatch"
 	"kresd/internal/script"
 )
 
 // machine is one with all libraries.
-func machine(t *testing.T) *script.VM {
+func machine(t *testing.T, o script.Options) (*script.VM, []script.Library) {
 	t.Helper()
-	vm, err := script.New(script.Options{})
+	vm, err := script.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(vm.Close)
-	if err := vm.Do(context.Background(), func(c *script.Call) error {
-		vm.AddLibraries(Libraries()...)
-		return nil
-	}); err != nil {
+	watcher := fdwatch.New(nil)
+	t.Cleanup(watcher.Close)
+	libraries, _ := Libraries(Host{VM: vm, Alarms: clock.NewAlarms(clock.Real()), Watcher: watcher, Clock: clock.Real()})
+	if err := vm.Do(context.Background(), func(c *script.Call) error { vm.AddLibraries(libraries...); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	return vm
+	return vm, libraries
 }
 
 // Each library opens, once, under a name of its own, and says in a line what it is.
 func TestLibrariesOpenWhenTheyAreRequired(t *testing.T) {
 	names := map[string]bool{}
-	vm := machine(t)
-	for _, lib := range Libraries() {
+	vm, libraries := machine(t, script.Options{})
+	for _, lib := range libraries {
 		if names[lib.Name] || lib.Help == "" {
 			t.Errorf("%s: twice, or without help", lib.Name)
 		}

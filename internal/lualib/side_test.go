@@ -14,16 +14,10 @@ import (
 func TestLibrariesPrintWhatTheirNamesakesPrint(t *testing.T) {
 	sidebyside.Compare(t, "testdata", func(t *testing.T, path string) string {
 		var out bytes.Buffer
-		vm, err := script.New(script.Options{Stdout: &out, Stderr: &out})
-		if err != nil {
-			t.Fatal(err)
-		}
+		vm, _ := machine(t, script.Options{Stdout: &out, Stderr: &out})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := vm.Do(ctx, func(*script.Call) error { vm.AddLibraries(Libraries()...); return nil }); err != nil {
-			t.Fatal(err)
-		}
-		err = vm.RunFile(ctx, path)
+		err := vm.RunFile(ctx, path)
 		vm.Close()
 		if err != nil {
 			t.Errorf("it ends with: %v", err)

@@ -35,6 +35,13 @@ func group() Chapter {
 			Example: "worker.sleep(0.01)",
 		},
 		{
+			Name: "worker.coroutine", Summary: "start a function that may wait without holding up anybody",
+			Params:  []string{"function: it may call worker.sleep, and what the libraries cqueues and socket have to wait with"},
+			Returns: "nothing",
+			Example: "worker.coroutine(function() for i = 0, 3 do worker.sleep(0.01) end end)",
+		},
+		{Name: "worker.bg_worker", Summary: "cq is the controller of worker.coroutine (library cqueues)", Example: "worker.bg_worker.cq:count()"},
+		{
 			Name: "worker.resolve", Summary: "the same as resolve()",
 			Params:  []string{"name: this and the others are those of resolve()"},
 			Returns: "whether the question was accepted",

@@ -53,6 +53,13 @@ func (c *Call) LibraryTable(name string, funcs []Func, values ...Entry) *Ref {
 	return refTo(c.vm, l, -1)
 }
 
+// NewFunction makes a function that a script is given, such as an iterator.
+func (c *Call) NewFunction(f Func) *Ref {
+	c.vm.pushFunc(c.l, f)
+	defer c.l.Pop(1)
+	return refTo(c.vm, c.l, -1)
+}
+
 // LibraryText runs a library that is written in Lua, with args as its "...", and gives
 // the value that it returns. The name stands in messages in place of a file's.
 func (c *Call) LibraryText(name, text string, args ...any) (*Ref, error) {
