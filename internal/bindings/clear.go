@@ -35,7 +35,6 @@ const defaultContinues = "; the default callback will continue asynchronously"
 func (k clearer) install() {
 	k.d.VM.Register(script.Func{
 		Name: "cache.clear", Args: "[name[, exact_name[, rr_type[, chunk_size[, callback[, prev_state]]]]]]", Max: 6, Fn: k.call,
-		Help: "forget everything, a subtree, a name, or a name and type; to forget that a name did not exist clear its whole zone",
 	})
 }
 

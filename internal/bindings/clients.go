@@ -14,7 +14,6 @@ import (
 func clientLimits(d *Daemon) []script.Func {
 	return funcs(
 		script.Func{Name: "limits", Args: "[{ name = n, … }]", Max: 1,
-			Help: "what clients may use up in this worker: pending questions, those of one client (waiters_per_client), above how many of it late answers are not sent (late_waiters), tcp_conns, tcp_conns_per_client; worker.limits() counts what was hit",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
 					if err := setLimits(d, c.Table(1)); err != nil {
@@ -28,7 +27,6 @@ func clientLimits(d *Daemon) []script.Func {
 				return c.Return(out)
 			}},
 		script.Func{Name: "forwarders", Args: "[{ 'address or network', … }]", Max: 1,
-			Help: "resolvers in front that ask for many clients, such as 192.0.2.1 or 10.0.0.0/8: what counts for one client does not count for them; {} for none",
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
 					if err := setForwarders(d, c.Arg(1)); err != nil {

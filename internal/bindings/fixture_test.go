@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 // modules are those of the core, the hints, and a few that only play a part.
 func (w *world) modules() []module.Module {
 	plain := func(name string, inst module.Instance) module.Module {
-		return module.Module{Name: name, Help: "the module " + name, Open: func(*module.Host) (*module.Instance, error) { return &inst, nil }}
+		return module.Module{Name: name, Open: func(*module.Host) (*module.Instance, error) { return &inst, nil }}
 	}
 	tally := module.Instance{Config: func(v any) error {
 		w.configured = append(w.configured, v)
@@ -83,7 +83,7 @@ func (w *world) modules() []module.Module {
 		}
 		return nil
 	}}
-	stats := module.Instance{Functions: []module.Function{{Name: "list", Help: "counters", Fn: func([]any) ([]any, error) {
+	stats := module.Instance{Functions: []module.Function{{Name: "list", Fn: func([]any) ([]any, error) {
 		return []any{(&luavalue.Table{}).Add("answer.slow", 6.0).Add("answer.total", 100.0)}, nil
 	}}}}
 	return []module.Module{
@@ -96,7 +96,7 @@ func (w *world) modules() []module.Module {
 			}
 			return &module.Instance{}, nil
 		}},
-		{Name: "hints", Help: "names and addresses", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots, nil) }},
+		{Name: "hints", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots, nil) }},
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 func limitsFunc(d *Daemon) script.Func {
 	return script.Func{
 		Name: "limits", Args: "[name]", Max: 1,
-		Help: "how often each limit was hit, by name; with a name, what is counted there",
 		Fn: func(c *script.Call) error {
 			if c.IsNil(1) {
 				return c.Return(figures(d, LimitFigures))

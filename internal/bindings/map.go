@@ -14,7 +14,7 @@ var (
 
 func installMap(d *Daemon) {
 	d.VM.Register(script.Func{
-		Name: "map", Args: "expression", Min: 1, Max: 1, Help: "run an expression in all workers and collect the results, ordered by worker",
+		Name: "map", Args: "expression", Min: 1, Max: 1,
 		Fn: func(c *script.Call) error {
 			expr := c.Text(1)
 			if c.Within(script.Mapped) {

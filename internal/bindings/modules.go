@@ -19,19 +19,18 @@ func installModules(d *Daemon, views *dnslua.Views, own map[string]func() script
 	m.lua = &lualayer.Loader{VM: d.VM, Views: views, Tasks: d.Group, Warn: func(line string) { d.Log.Warn(line) }}
 	d.VM.RegisterObject(script.Object{
 		Name:      "modules",
-		Help:      "loaded modules; modules = { 'hints > iterate', name = options } loads and configures",
 		Protected: true,
 		Funcs: funcs(
-			script.Func{Name: "list", Max: 0, Help: "loaded modules in the order in which they are called",
+			script.Func{Name: "list", Max: 0,
 				Fn: func(c *script.Call) error { return c.Return(d.Chain.Names()) }},
-			script.Func{Name: "load", Args: "'name[ > other | < other]'", Min: 1, Max: 1, Help: "load a module at the end, after or before another one",
+			script.Func{Name: "load", Args: "'name[ > other | < other]'", Min: 1, Max: 1,
 				Fn: func(c *script.Call) error {
 					if _, err := m.load(c.Text(1)); err != nil {
 						return err
 					}
 					return c.Return(true)
 				}},
-			script.Func{Name: "unload", Args: "name", Min: 1, Max: 1, Help: "unload a module",
+			script.Func{Name: "unload", Args: "name", Min: 1, Max: 1,
 				Fn: func(c *script.Call) error {
 					if err := m.unload(c.Text(1)); err != nil {
 						return err
@@ -166,12 +165,12 @@ func (m *modules) expose(name string) {
 		m.shown[name] = true
 		return
 	}
-	o := script.Object{Name: name, Protected: true, Help: m.d.Chain.Help(name), Index: index(inst), Assign: set(inst)}
+	o := script.Object{Name: name, Help: "a module", Protected: true, Index: index(inst), Assign: set(inst)}
 	for _, f := range inst.Functions {
-		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Help: f.Help, Min: f.Min, Max: f.Max, Fn: m.call(name, f)})
+		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Min: f.Min, Max: f.Max, Fn: m.call(name, f)})
 	}
 	if inst.Config != nil {
-		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1, Help: "configure the module",
+		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1,
 			Fn: func(c *script.Call) error {
 				if err := inst.Config(c.Arg(1)); err != nil {
 					return fmt.Errorf("%s.config: %w", name, err)

@@ -22,11 +22,10 @@ func installNet(d *Daemon) {
 	n := &network{d: d}
 	d.VM.RegisterObject(script.Object{
 		Name:      "net",
-		Help:      "addresses to listen on and parameters of the transports; net = { '127.0.0.1', '::1' } listens. Avoid the wildcards 0.0.0.0 and :: on machines with several addresses: name the addresses instead",
 		Protected: true,
 		Fields: []script.Field{
-			boolField("ipv4", "whether IPv4 is used towards other servers", &d.Settings.IPv4),
-			boolField("ipv6", "whether IPv6 is used towards other servers", &d.Settings.IPv6),
+			boolField("ipv4", &d.Settings.IPv4),
+			boolField("ipv6", &d.Settings.IPv6),
 		},
 		Funcs:   append(append(n.listening(), netParameters(d)...), clientLimits(d)...),
 		Index:   n.device,
@@ -140,12 +139,11 @@ func (n *network) merging(c *script.Call, merge func() error) error {
 
 func (n *network) listening() []script.Func {
 	return funcs(
-		script.Func{Name: "listen", Args: "addresses[, port = 53[, flags]]", Min: 1, Max: 3, Fn: n.listen,
-			Help: "listen on an address, an interface (net.eth0), its name, or a list of them. On machines with several addresses avoid 0.0.0.0 and ::, name the addresses"},
-		script.Func{Name: "close", Args: "address[, port = 53]", Min: 1, Max: 2, Fn: n.close, Help: "stop listening on an address"},
-		script.Func{Name: "list", Max: 0, Fn: listBound(n.d), Help: "bound addresses"},
-		script.Func{Name: "endpoints", Max: 0, Fn: listEndpoints(n.d), Help: "bound addresses as a list, one entry for each transport"},
-		script.Func{Name: "interfaces", Max: 0, Help: "interfaces of this machine and their addresses", Fn: n.interfaces},
+		script.Func{Name: "listen", Args: "addresses[, port = 53[, flags]]", Min: 1, Max: 3, Fn: n.listen},
+		script.Func{Name: "close", Args: "address[, port = 53]", Min: 1, Max: 2, Fn: n.close},
+		script.Func{Name: "list", Max: 0, Fn: listBound(n.d)},
+		script.Func{Name: "endpoints", Max: 0, Fn: listEndpoints(n.d)},
+		script.Func{Name: "interfaces", Max: 0, Fn: n.interfaces},
 	)
 }
 
@@ -345,7 +343,7 @@ func parseAddr(text string) (netip.Addr, error) {
 func netParameters(d *Daemon) []script.Func {
 	s := d.Settings
 	return funcs(
-		script.Func{Name: "bufsize", Args: "[clients[, upstream]]", Max: 2, Help: "EDNS size offered, in octets (512 to 65535)",
+		script.Func{Name: "bufsize", Args: "[clients[, upstream]]", Max: 2,
 			Fn: func(c *script.Call) error {
 				if c.NArgs() == 0 {
 					return c.Return(float64(s.Bufsize.Load()), float64(s.UpstreamBufsize.Load()))
@@ -356,7 +354,7 @@ func netParameters(d *Daemon) []script.Func {
 				s.UpstreamBufsize.Store(uint32(up))
 				return c.Return()
 			}},
-		script.Func{Name: "tcp_pipeline", Args: "[n]", Max: 1, Help: "outstanding queries of one TCP connection (0 to 65535)",
+		script.Func{Name: "tcp_pipeline", Args: "[n]", Max: 1,
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
 					s.TCPPipeline.Store(int32(c.Int(1, 0, 65535)))
@@ -364,7 +362,7 @@ func netParameters(d *Daemon) []script.Func {
 				}
 				return c.Return(float64(s.TCPPipeline.Load()))
 			}},
-		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1, Help: "how long a TCP connection may idle, in milliseconds",
+		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1,
 			Fn: func(c *script.Call) error { return milliseconds(d, c, &s.TCPIdle, 1) }},
 		outgoing(d, "outgoing_v4", "IPv4", false, &s.Outgoing4),
 		outgoing(d, "outgoing_v6", "IPv6", true, &s.Outgoing6),

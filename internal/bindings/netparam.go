@@ -14,15 +14,15 @@ import (
 )
 
 // boolField is an option that is true or false.
-func boolField(name, help string, v *atomic.Bool) script.Field {
-	return script.Field{Name: name, Help: help,
+func boolField(name string, v *atomic.Bool) script.Field {
+	return script.Field{Name: name,
 		Get: func(*script.Call) (any, error) { return v.Load(), nil },
 		Set: func(c *script.Call) error { v.Store(c.Bool(1)); return nil }}
 }
 
 // outgoing gets or sets a source address; nil is any.
 func outgoing(d *Daemon, name, family string, v6 bool, v *atomic.Pointer[netip.Addr]) script.Func {
-	return script.Func{Name: name, Args: "[address | nil]", Max: 1, Help: "source address of queries to other servers by " + family + "; nil: the system's choice",
+	return script.Func{Name: name, Args: "[address | nil]", Max: 1,
 		Fn: func(c *script.Call) error {
 			if c.NArgs() == 0 {
 				if a := v.Load(); a != nil {

@@ -18,7 +18,7 @@ import (
 func installOptions(d *Daemon) {
 	d.VM.SetWords("group", logGroupNames)
 	d.VM.Register(
-		script.Func{Name: "verbose", Args: "[true | false]", Max: 1, Help: "whether every step of resolution is logged",
+		script.Func{Name: "verbose", Args: "[true | false]", Max: 1,
 			Fn: func(c *script.Call) error {
 				switch c.Type(1) {
 				case "boolean":
@@ -31,12 +31,12 @@ func installOptions(d *Daemon) {
 				}
 				return c.Return(d.Log.Level() == logging.Debug)
 			}},
-		script.Func{Name: "log_level", Args: "['debug' | 'info' | 'notice' | 'warning' | 'err' | 'crit']", Max: 1, Help: "how much is logged", Fn: logLevel(d)},
-		script.Func{Name: "log_groups", Args: "[{ 'group', … }]", Max: 1, Help: "groups whose debug lines are written whatever log_level() is", Fn: logGroups(d)},
-		script.Func{Name: "log_target", Args: "['stdout' | 'stderr' | 'syslog']", Max: 1, Help: "where the log goes", Fn: logTarget(d)},
-		script.Func{Name: "option", Args: "name[, true | false]", Min: 1, Max: 2, Help: "a switch of resolution for all requests, such as NO_MINIMIZE", Fn: option(d)},
-		script.Func{Name: "mode", Args: "['strict' | 'normal' | 'permissive']", Max: 1, Help: "how strictly referrals are checked", Fn: mode(d)},
-		script.Func{Name: "reorder_RR", Args: "[true | false]", Max: 1, Help: "whether records of a set are rotated in answers",
+		script.Func{Name: "log_level", Args: "['debug' | 'info' | 'notice' | 'warning' | 'err' | 'crit']", Max: 1, Fn: logLevel(d)},
+		script.Func{Name: "log_groups", Args: "[{ 'group', … }]", Max: 1, Fn: logGroups(d)},
+		script.Func{Name: "log_target", Args: "['stdout' | 'stderr' | 'syslog']", Max: 1, Fn: logTarget(d)},
+		script.Func{Name: "option", Args: "name[, true | false]", Min: 1, Max: 2, Fn: option(d)},
+		script.Func{Name: "mode", Args: "['strict' | 'normal' | 'permissive']", Max: 1, Fn: mode(d)},
+		script.Func{Name: "reorder_RR", Args: "[true | false]", Max: 1,
 			Fn: func(c *script.Call) error { return optionOfAll(d, c, resolve.Options{VaryOrder: true}, 1) }},
 	)
 }

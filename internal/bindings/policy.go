@@ -28,31 +28,31 @@ func newPolicies(d *Daemon, v *dnslua.Views) *policies {
 
 // object is the global policy.
 func (p *policies) object() script.Object {
-	constant := func(a *rules.Action, help string) script.Field {
+	constant := func(a *rules.Action) script.Field {
 		h := &script.Handle{Class: p.action, Value: a}
-		return script.Field{Name: a.String(), Help: help, Get: func(*script.Call) (any, error) { return h, nil }}
+		return script.Field{Name: a.String(), Get: func(*script.Call) (any, error) { return h, nil }}
 	}
-	list := func(name, help string, of func() []*rules.Entry) script.Field {
-		return script.Field{Name: name, Help: help, Get: func(*script.Call) (any, error) { return p.entries(of()), nil }}
+	list := func(name string, of func() []*rules.Entry) script.Field {
+		return script.Field{Name: name, Get: func(*script.Call) (any, error) { return p.entries(of()), nil }}
 	}
 	pol := p.d.Policy
 	fields := []script.Field{
-		constant(rules.Pass(), "resolve the question; no further rules"),
-		constant(rules.Deny(), "answer that the name does not exist"),
-		constant(rules.Drop(), "fail"),
-		constant(rules.Refuse(), "answer REFUSED"),
-		constant(rules.Truncate(), "make the client come by TCP"),
-		constant(rules.NoAnswer(), "do not answer"),
-		constant(policy.QueryTrace(), "write the answers of other servers to the log"),
-		constant(pol.RequestTrace("REQTRACE", false), "write the question to the log"),
-		constant(pol.RequestTrace("IPTRACE", true), "write the question and who asks it to the log"),
-		constant(policy.Debug("DEBUG_ALWAYS", policy.Always), "write every step to the log"),
-		constant(policy.Debug("DEBUG_CACHE_MISS", policy.CacheMiss), "write every step to the log if the cache did not know the answer"),
-		list("rules", "rules for questions", pol.Rules),
-		list("postrules", "rules for answers", pol.Postrules),
-		list("special_names", "built-in rules, tried last", pol.Special),
+		constant(rules.Pass()),
+		constant(rules.Deny()),
+		constant(rules.Drop()),
+		constant(rules.Refuse()),
+		constant(rules.Truncate()),
+		constant(rules.NoAnswer()),
+		constant(policy.QueryTrace()),
+		constant(pol.RequestTrace("REQTRACE", false)),
+		constant(pol.RequestTrace("IPTRACE", true)),
+		constant(policy.Debug("DEBUG_ALWAYS", policy.Always)),
+		constant(policy.Debug("DEBUG_CACHE_MISS", policy.CacheMiss)),
+		list("rules", pol.Rules),
+		list("postrules", pol.Postrules),
+		list("special_names", pol.Special),
 	}
-	o := script.Object{Name: "policy", Protected: true, Help: "rules about questions by their names: policy.add(policy.suffix(policy.DENY, { todname('example.') }))",
+	o := script.Object{Name: "policy", Protected: true,
 		Fields: fields, Funcs: p.functions()}
 	for i := range o.Funcs {
 		o.Funcs[i].Fn = withoutSelf(o.Funcs[i])
@@ -77,24 +77,24 @@ func withoutSelf(f script.Func) func(c *script.Call) error {
 
 func (p *policies) functions() []script.Func {
 	return funcs(
-		script.Func{Name: "add", Args: "rule[, postrule]", Min: 1, Max: 2, Help: "add a rule behind the others, for answers if postrule is true", Fn: p.add},
-		script.Func{Name: "del", Args: "id", Min: 1, Max: 1, Help: "take out a rule", Fn: p.del},
-		script.Func{Name: "all", Args: "action", Min: 1, Max: 1, Help: "rule for every question",
+		script.Func{Name: "add", Args: "rule[, postrule]", Min: 1, Max: 2, Fn: p.add},
+		script.Func{Name: "del", Args: "id", Min: 1, Max: 1, Fn: p.del},
+		script.Func{Name: "all", Args: "action", Min: 1, Max: 1,
 			Fn: func(c *script.Call) error { return p.newRule(c, rules.All()) }},
-		script.Func{Name: "suffix", Args: "action, { name }", Min: 2, Max: 2, Help: "rule for names in wire form and all below them",
+		script.Func{Name: "suffix", Args: "action, { name }", Min: 2, Max: 2,
 			Fn: func(c *script.Call) error { return p.newRule(c, rules.Suffix(names(c, 2), "")) }},
-		script.Func{Name: "suffix_common", Args: "action, { name }[, common]", Min: 2, Max: 3, Help: "suffix with a name that all have in common, looked at first",
+		script.Func{Name: "suffix_common", Args: "action, { name }[, common]", Min: 2, Max: 3,
 			Fn: func(c *script.Call) error { return p.newRule(c, rules.Suffix(names(c, 2), optName(c, 3))) }},
-		script.Func{Name: "domains", Args: "action, { name }", Min: 2, Max: 2, Help: "rule for exactly these names in wire form",
+		script.Func{Name: "domains", Args: "action, { name }", Min: 2, Max: 2,
 			Fn: func(c *script.Call) error { return p.newRule(c, rules.Domains(names(c, 2))) }},
-		script.Func{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Help: "rule for names whose wire form matches a Lua pattern", Fn: p.pattern},
-		script.Func{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Help: "make wire names of the names in a table", Fn: todnames},
-		script.Func{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Help: "DENY with a text for the client", Fn: p.denyMessage},
-		script.Func{Name: "FORWARD", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other resolvers", Fn: p.elsewhere(rules.Forward)},
-		script.Func{Name: "STUB", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Help: "ask other servers and believe them", Fn: p.elsewhere(rules.Stub)},
-		script.Func{Name: "FLAGS", Args: "names[, names to clear]", Min: 1, Max: 2, Help: "change flags of the request", Fn: p.flags},
-		script.Func{Name: "ANSWER", Args: "{ [type] = { rdata = wire, ttl = seconds } }[, nodata]", Min: 1, Max: 2, Help: "answer with this data", Fn: p.answer},
-		script.Func{Name: "DEBUG_IF", Args: "function(req)", Min: 1, Max: 1, Help: "write every step to the log if the function says so at the end", Fn: p.debugIf},
+		script.Func{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Fn: p.pattern},
+		script.Func{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Fn: todnames},
+		script.Func{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Fn: p.denyMessage},
+		script.Func{Name: "FORWARD", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Fn: p.elsewhere(rules.Forward)},
+		script.Func{Name: "STUB", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Fn: p.elsewhere(rules.Stub)},
+		script.Func{Name: "FLAGS", Args: "names[, names to clear]", Min: 1, Max: 2, Fn: p.flags},
+		script.Func{Name: "ANSWER", Args: "{ [type] = { rdata = wire, ttl = seconds } }[, nodata]", Min: 1, Max: 2, Fn: p.answer},
+		script.Func{Name: "DEBUG_IF", Args: "function(req)", Min: 1, Max: 1, Fn: p.debugIf},
 	)
 }
 

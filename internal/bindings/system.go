@@ -17,11 +17,11 @@ import (
 func installSystem(d *Daemon) {
 	modules := d.ModuleDir
 	d.VM.Register(
-		script.Func{Name: "quit", Max: 0, Help: "end this process",
+		script.Func{Name: "quit", Max: 0,
 			Fn: func(c *script.Call) error { d.Process.Quit(); return c.Return() }},
-		script.Func{Name: "package_version", Max: 0, Help: "version of this program",
+		script.Func{Name: "package_version", Max: 0,
 			Fn: func(c *script.Call) error { return c.Return(version.String()) }},
-		script.Func{Name: "hostname", Args: "[fqdn]", Max: 1, Help: "name of this host, or set the one that is used",
+		script.Func{Name: "hostname", Args: "[fqdn]", Max: 1,
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
 					given := c.Text(1)
@@ -39,7 +39,7 @@ func installSystem(d *Daemon) {
 				}
 				return c.Return(name)
 			}},
-		script.Func{Name: "moduledir", Args: "[path]", Max: 1, Help: "directory of modules, also searched by require()",
+		script.Func{Name: "moduledir", Args: "[path]", Max: 1,
 			Fn: func(c *script.Call) error {
 				if c.NArgs() > 0 {
 					modules = c.Text(1)
@@ -47,8 +47,8 @@ func installSystem(d *Daemon) {
 				}
 				return c.Return(modules)
 			}},
-		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Help: "a name in wire form; nil for what is no name", Fn: dnslua.ToWire},
-		script.Func{Name: "user", Args: "name[, group]", Min: 1, Max: 2, Help: "give up privileges: run as this user from now on; addresses are bound first, open the cache after it",
+		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Fn: dnslua.ToWire},
+		script.Func{Name: "user", Args: "name[, group]", Min: 1, Max: 2,
 			Fn: func(c *script.Call) error {
 				name, group := c.Text(1), ""
 				if !c.IsNil(2) {

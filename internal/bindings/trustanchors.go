@@ -17,36 +17,35 @@ func installTrustAnchors(d *Daemon) {
 	t := &anchors{d: d}
 	d.VM.RegisterObject(script.Object{
 		Name:      "trust_anchors",
-		Help:      "keys that validation starts from: trust_anchors.add_file('root.keys')",
 		Protected: true,
 		Funcs: funcs(
-			script.Func{Name: "add", Args: "'records'", Min: 1, Max: 1, Help: "add DS or DNSKEY records in zone-file format", Fn: t.add},
-			script.Func{Name: "add_file", Args: "path[, readonly]", Min: 1, Max: 2, Help: "load the anchors of a zone from a file", Fn: t.addFile},
-			script.Func{Name: "config", Args: "path[, readonly]", Min: 1, Max: 2, Help: "the same as add_file", Fn: t.addFile},
-			script.Func{Name: "remove", Args: "name", Min: 1, Max: 1, Help: "forget the anchors of a zone", Fn: t.remove},
+			script.Func{Name: "add", Args: "'records'", Min: 1, Max: 1, Fn: t.add},
+			script.Func{Name: "add_file", Args: "path[, readonly]", Min: 1, Max: 2, Fn: t.addFile},
+			script.Func{Name: "config", Args: "path[, readonly]", Min: 1, Max: 2, Fn: t.addFile},
+			script.Func{Name: "remove", Args: "name", Min: 1, Max: 1, Fn: t.remove},
 			script.Func{Name: "set_insecure", Args: "{ name | { name =, reason =, expires = } }", Min: 1, Max: 1,
-				Help: "names at and below which nothing is validated; replaces the former ones", Fn: t.setInsecure},
-			script.Func{Name: "summary", Args: "[name]", Max: 1, Help: "the anchors in words", Fn: t.summary},
+				Fn: t.setInsecure},
+			script.Func{Name: "summary", Args: "[name]", Max: 1, Fn: t.summary},
 		),
 		Fields: []script.Field{
-			{Name: "file", Help: "assigning a path is add_file(path)", Set: t.addFile},
-			{Name: "negative", Help: "assigning a list is set_insecure(list)", Get: t.getInsecure, Set: t.setInsecure},
-			{Name: "insecure", Help: "names at and below which nothing is validated", Get: t.getInsecure},
-			{Name: "keysets", Help: "all keys by the wire name of their zone", Get: func(*script.Call) (any, error) { return keysets(d.Anchors.Snapshot()), nil }},
-			t.duration("hold_down_time", "milliseconds until a new key is trusted (RFC 5011)", func(o *trustanchor.Timing) *time.Duration { return &o.HoldDown }, false),
-			t.duration("refresh_time", "milliseconds between two looks at a zone's keys; nil: as RFC 5011 says", func(o *trustanchor.Timing) *time.Duration { return &o.Refresh }, true),
+			{Name: "file", Set: t.addFile},
+			{Name: "negative", Get: t.getInsecure, Set: t.setInsecure},
+			{Name: "insecure", Get: t.getInsecure},
+			{Name: "keysets", Get: func(*script.Call) (any, error) { return keysets(d.Anchors.Snapshot()), nil }},
+			t.duration("hold_down_time", func(o *trustanchor.Timing) *time.Duration { return &o.HoldDown }, false),
+			t.duration("refresh_time", func(o *trustanchor.Timing) *time.Duration { return &o.Refresh }, true),
 			t.keepRemoved(),
-			{Name: "keyfile_default", Help: "key file that is used when no other anchor is given; nil: nothing is validated then", Get: t.get(&t.keyfile), Set: t.setKeyfile},
-			t.source("bootstrap_url", "where the root's first anchors come from", func(s *trustanchor.Source) *string { return &s.URL }),
-			t.source("bootstrap_ca", "file with the certificate by which they are believed; nil: ICANN's, which is built in", func(s *trustanchor.Source) *string { return &s.CA }),
+			{Name: "keyfile_default", Get: t.get(&t.keyfile), Set: t.setKeyfile},
+			t.source("bootstrap_url", func(s *trustanchor.Source) *string { return &s.URL }),
+			t.source("bootstrap_ca", func(s *trustanchor.Source) *string { return &s.CA }),
 		},
 	})
 }
 
 // duration is a field in milliseconds; nil stands for 0 where there may be none.
-func (t *anchors) duration(name, help string, of func(*trustanchor.Timing) *time.Duration, optional bool) script.Field {
+func (t *anchors) duration(name string, of func(*trustanchor.Timing) *time.Duration, optional bool) script.Field {
 	return script.Field{
-		Name: name, Help: help,
+		Name: name,
 		Get: func(*script.Call) (any, error) {
 			timing := t.d.Anchors.Timing()
 			if d := *of(&timing); d != 0 || !optional {
@@ -69,8 +68,8 @@ func (t *anchors) duration(name, help string, of func(*trustanchor.Timing) *time
 
 func (t *anchors) keepRemoved() script.Field {
 	return script.Field{
-		Name: "keep_removed", Help: "how many removed keys are remembered",
-		Get: func(*script.Call) (any, error) { return float64(t.d.Anchors.Timing().KeepRemoved), nil },
+		Name: "keep_removed",
+		Get:  func(*script.Call) (any, error) { return float64(t.d.Anchors.Timing().KeepRemoved), nil },
 		Set: func(c *script.Call) error {
 			value := c.Arg(1)
 			if n, ok := value.(float64); !ok || !(n >= 0 && n == math.Trunc(n)) || math.IsInf(n, 0) {
@@ -110,9 +109,9 @@ func (t *anchors) get(v *any) func(*script.Call) (any, error) {
 
 // source is a field about where the first anchors are fetched; nil stands for what
 // is built in.
-func (t *anchors) source(name, help string, of func(*trustanchor.Source) *string) script.Field {
+func (t *anchors) source(name string, of func(*trustanchor.Source) *string) script.Field {
 	return script.Field{
-		Name: name, Help: help,
+		Name: name,
 		Get: func(*script.Call) (any, error) {
 			from := t.d.Anchors.Source()
 			if text := *of(&from); text != "" {

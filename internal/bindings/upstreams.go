@@ -15,7 +15,6 @@ const shownByDefault = 100
 func upstreamsFunc(d *Daemon) script.Func {
 	return script.Func{
 		Name: "upstreams", Args: "[n]", Max: 1,
-		Help: "what is known of other servers, by address: rtt in milliseconds, timeouts in a row, dead, edns, 0x20, tcp (needs it), no_tcp, age and until (of each of these) in seconds; the latest 100 or n",
 		Fn: func(c *script.Call) error {
 			n := shownByDefault
 			if !c.IsNil(1) {

@@ -54,7 +54,7 @@ func (l *Loader) Find(name string) (src Source, tried []string, ok bool) {
 // Module is the module of a source. Opening it runs the file, unless require has done so
 // before: the table that it returned then is the module's again.
 func (l *Loader) Module(src Source) module.Module {
-	return module.Module{Name: src.name, Help: "a module written in Lua", Open: func(*module.Host) (*module.Instance, error) {
+	return module.Module{Name: src.name, Open: func(*module.Host) (*module.Instance, error) {
 		return l.open(src)
 	}}
 }

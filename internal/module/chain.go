@@ -79,9 +79,6 @@ func (c *Chain) Known() []string {
 	return names
 }
 
-// Help is the line about a module.
-func (c *Chain) Help(name string) string { return c.known[name].Help }
-
 // Instance returns a loaded module, or nil.
 func (c *Chain) Instance(name string) *Instance {
 	if i := c.index(name); i >= 0 {

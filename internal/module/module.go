@@ -16,8 +16,6 @@ import "kresd/internal/resolve"
 // A Module can be loaded by its name.
 type Module struct {
 	Name string
-	// Help is one line for help().
-	Help string
 	// Open makes an instance; loading the module again makes another one.
 	Open func(*Host) (*Instance, error)
 }
@@ -54,8 +52,8 @@ type Instance struct {
 // A Function is one that scripts can call. Arguments and results are values of
 // package luavalue.
 type Function struct {
-	Name, Args, Help string
-	Min, Max         int
+	Name, Args string
+	Min, Max   int
 	// Fn is made by Call0, Call1 and Call2, which decode the arguments.
 	Fn func(args []any) ([]any, error)
 }

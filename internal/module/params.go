@@ -119,13 +119,13 @@ func (e *ArgError) Error() string { return e.Err.Error() }
 func (e *ArgError) Unwrap() error { return e.Err }
 
 // Call0 is a function without parameters.
-func Call0(name, help string, fn func() ([]any, error)) Function {
-	return Function{Name: name, Help: help, Fn: func([]any) ([]any, error) { return fn() }}
+func Call0(name string, fn func() ([]any, error)) Function {
+	return Function{Name: name, Fn: func([]any) ([]any, error) { return fn() }}
 }
 
 // Call1 is a function with one parameter.
-func Call1[A any](name string, a Param[A], help string, fn func(A) ([]any, error)) Function {
-	return Function{Name: name, Args: a.usage(), Min: a.least(), Max: 1, Help: help, Fn: func(args []any) ([]any, error) {
+func Call1[A any](name string, a Param[A], fn func(A) ([]any, error)) Function {
+	return Function{Name: name, Args: a.usage(), Min: a.least(), Max: 1, Fn: func(args []any) ([]any, error) {
 		v, err := a.of(args, 0)
 		if err != nil {
 			return nil, &ArgError{err}
@@ -135,8 +135,8 @@ func Call1[A any](name string, a Param[A], help string, fn func(A) ([]any, error
 }
 
 // Call2 is a function with two parameters.
-func Call2[A, B any](name string, a Param[A], b Param[B], help string, fn func(A, B) ([]any, error)) Function {
-	return Function{Name: name, Args: a.usage() + ", " + b.usage(), Min: a.least() + b.least(), Max: 2, Help: help, Fn: func(args []any) ([]any, error) {
+func Call2[A, B any](name string, a Param[A], b Param[B], fn func(A, B) ([]any, error)) Function {
+	return Function{Name: name, Args: a.usage() + ", " + b.usage(), Min: a.least() + b.least(), Max: 2, Fn: func(args []any) ([]any, error) {
 		v, err := a.of(args, 0)
 		if err != nil {
 			return nil, &ArgError{err}

@@ -12,12 +12,12 @@ import (
 func TestArgumentsArriveTyped(t *testing.T) {
 	var got any
 	take := func(v any) ([]any, error) { got = v; return nil, nil }
-	text := Call1("get", Text("name", "name of a counter"), "", func(s string) ([]any, error) { return take(s) })
-	number := Call1("ttl", Whole("seconds", "whole seconds from 0 to 10", 0, 10).Or(7), "", func(n float64) ([]any, error) { return take(n) })
-	on := Call1("use", Switch("on", "true or false"), "", func(b bool) ([]any, error) { return take(b) })
-	table := Call1("root", Table("hints", "a table").Or(nil), "", func(t *luavalue.Table) ([]any, error) { return take(t) })
-	name := Call1("del", DomainName("name", "name"), "", func(n dnsname.Name) ([]any, error) { return take(n) })
-	finite := Call1("set", Finite("value", "number"), "", func(n float64) ([]any, error) { return take(n) })
+	text := Call1("get", Text("name", "name of a counter"), func(s string) ([]any, error) { return take(s) })
+	number := Call1("ttl", Whole("seconds", "whole seconds from 0 to 10", 0, 10).Or(7), func(n float64) ([]any, error) { return take(n) })
+	on := Call1("use", Switch("on", "true or false"), func(b bool) ([]any, error) { return take(b) })
+	table := Call1("root", Table("hints", "a table").Or(nil), func(t *luavalue.Table) ([]any, error) { return take(t) })
+	name := Call1("del", DomainName("name", "name"), func(n dnsname.Name) ([]any, error) { return take(n) })
+	finite := Call1("set", Finite("value", "number"), func(n float64) ([]any, error) { return take(n) })
 	for _, tc := range []struct {
 		fn   Function
 		args []any
@@ -68,17 +68,17 @@ func TestUsageIsOfTheParameters(t *testing.T) {
 		args      string
 		least, at int
 	}{
-		{Call0("list", "", func() ([]any, error) { return nil, nil }), "", 0, 0},
-		{Call1("get", Text("name", "name"), "", func(string) ([]any, error) { return nil, nil }), "name", 1, 1},
-		{Call1("get", Text("name", "name").Or(""), "", func(string) ([]any, error) { return nil, nil }), "[name]", 0, 1},
-		{Call2("add", Text("name", "name"), Finite("n", "number").Or(1), "", two), "name, [n]", 1, 2},
-		{Call2("add", Text("name", "name"), Finite("n", "number"), "", two), "name, n", 2, 2},
+		{Call0("list", func() ([]any, error) { return nil, nil }), "", 0, 0},
+		{Call1("get", Text("name", "name"), func(string) ([]any, error) { return nil, nil }), "name", 1, 1},
+		{Call1("get", Text("name", "name").Or(""), func(string) ([]any, error) { return nil, nil }), "[name]", 0, 1},
+		{Call2("add", Text("name", "name"), Finite("n", "number").Or(1), two), "name, [n]", 1, 2},
+		{Call2("add", Text("name", "name"), Finite("n", "number"), two), "name, n", 2, 2},
 	} {
 		if tc.fn.Args != tc.args || tc.fn.Min != tc.least || tc.fn.Max != tc.at {
 			t.Errorf("%s(%s) takes %d to %d arguments, want (%s), %d to %d", tc.fn.Name, tc.fn.Args, tc.fn.Min, tc.fn.Max, tc.args, tc.least, tc.at)
 		}
 	}
-	add := Call2("add", Text("name", "name"), Finite("n", "number").Or(1), "", two)
+	add := Call2("add", Text("name", "name"), Finite("n", "number").Or(1), two)
 	if _, err := add.Fn([]any{"x", "y"}); err == nil {
 		t.Error("a wrong second argument was taken")
 	}

@@ -8,14 +8,14 @@ import (
 // addGlobals defines what this package gives to scripts by itself.
 func (vm *VM) addGlobals() {
 	vm.Register(
-		Func{Name: "help", Args: "[name]", Help: "this text; or the functions and options of one object", Max: 1, Fn: help},
-		Func{Name: "tojson", Args: "value", Help: "a value as JSON", Min: 1, Max: 1, Fn: toJSON},
-		Func{Name: "fromjson", Args: "text", Help: "the value that JSON text stands for", Min: 1, Max: 1, Fn: fromJSON},
-		Func{Name: "table_print", Args: "value", Help: "a value as the console prints it", Max: 1, Fn: tablePrint},
+		Func{Name: "help", Args: "[name]", Max: 1, Fn: help},
+		Func{Name: "tojson", Args: "value", Min: 1, Max: 1, Fn: toJSON},
+		Func{Name: "fromjson", Args: "text", Min: 1, Max: 1, Fn: fromJSON},
+		Func{Name: "table_print", Args: "value", Max: 1, Fn: tablePrint},
 		Func{Name: "print", Args: "...", Max: -1, Fn: printValues},
-		Func{Name: "log", Args: "format, ...", Help: "writes formatted text to the standard output", Min: 1, Fn: logLine},
-		Func{Name: "warn", Args: "format, ...", Help: "writes formatted text to the standard error", Min: 1, Fn: warnLine},
-		Func{Name: "panic", Args: "format, ...", Help: "raises an error with formatted text", Min: 1, Fn: panicLine},
+		Func{Name: "log", Args: "format, ...", Min: 1, Fn: logLine},
+		Func{Name: "warn", Args: "format, ...", Min: 1, Fn: warnLine},
+		Func{Name: "panic", Args: "format, ...", Min: 1, Fn: panicLine},
 		Func{Name: "eval_cmd", Args: "text[, raw]", Min: 1, Max: 2, Fn: evalCmd},
 	)
 	for _, u := range units {
@@ -41,7 +41,6 @@ func (vm *VM) environment() Object {
 	vm.assignedEnv = map[string]string{}
 	return Object{
 		Name:      "env",
-		Help:      "variables of the environment: env.NAME; assigning sets one for scripts only",
 		Protected: true,
 		Index: func(c *Call, key any) any {
 			name, ok := key.(string)

@@ -31,13 +31,13 @@ type listed struct {
 func (w *Worker) modules() []listed {
 	return []listed{
 		// First, because every later layer judges or keeps what it made of a message.
-		{layer("iterate", "asks and understands other servers", iterate.Layer), true},
+		{layer("iterate", iterate.Layer), true},
 		// Before the cache, so that nothing is kept with a rank that was not judged.
-		{layer("validate", "judges how far answers can be believed", func() *resolve.Layer {
+		{layer("validate", func() *resolve.Layer {
 			return validate.Layer(validate.Config{Anchors: w.rules.anchors.Snapshot, Counts: &w.proofs})
 		}), true},
 		// Last of the three: it keeps what the others agreed on.
-		{layer("cache", "answers what is known, keeps what comes", w.cache.Layer), true},
+		{layer("cache", w.cache.Layer), true},
 		// Behind the cache, as the manual has it: its rules are asked before any layer
 		// produces, and its rules for answers after the answer was kept.
 		{w.rules.policy.Module(), true},
@@ -62,8 +62,8 @@ func (w *Worker) modules() []listed {
 }
 
 // layer is a module that is a layer and nothing else.
-func layer(name, help string, make func() *resolve.Layer) module.Module {
-	return module.Module{Name: name, Help: help, Open: func(*module.Host) (*module.Instance, error) {
+func layer(name string, make func() *resolve.Layer) module.Module {
+	return module.Module{Name: name, Open: func(*module.Host) (*module.Instance, error) {
 		return &module.Instance{Layer: make()}, nil
 	}}
 }

@@ -8,12 +8,12 @@ import (
 
 // Module is the module bogus_log. It uses the clock and the log.
 func Module() module.Module {
-	return module.Module{Name: "bogus_log", Help: "logs and counts answers that failed validation", Open: func(h *module.Host) (*module.Instance, error) {
+	return module.Module{Name: "bogus_log", Open: func(h *module.Host) (*module.Instance, error) {
 		b := newBogusLog(h)
 		return &module.Instance{
 			Layer: &resolve.Layer{Name: "bogus_log", Finalize: b.finalize},
 			Functions: []module.Function{
-				module.Call0("frequent", "what failed validation most often",
+				module.Call0("frequent",
 					func() ([]any, error) { return []any{b.often.Table(wire.TypeText)}, nil }),
 			},
 		}, nil

@@ -57,20 +57,20 @@ func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
 func (h *hints) functions() []module.Function {
 	text := func(what string) module.Param[string] { return module.Text(what, what) }
 	return []module.Function{
-		module.Call1("add_hosts", text("path").Or("/etc/hosts"), "add what a hosts file says (/etc/hosts)", h.addHosts),
-		module.Call1("get", text("name").Or(""), "addresses of a name, or all of them", func(name string) ([]any, error) {
+		module.Call1("add_hosts", text("path").Or("/etc/hosts"), h.addHosts),
+		module.Call1("get", text("name").Or(""), func(name string) ([]any, error) {
 			v, err := h.get(name)
 			return []any{v}, err
 		}),
-		module.Call1("set", text("'name address'"), "add an address to a name", outcome(h.set)),
-		module.Call1("del", text("'name[ address]'"), "remove a name, or one of its addresses", outcome(h.del)),
-		module.Call1("root", module.Custom("{ name = address | list }", rootCut).Or(nil), "root hints, or replace them", h.root),
-		module.Call1("root_file", text("path").Or(""), "replace the root hints by a zone file, or by the built-in ones", h.rootFile),
-		module.Call1("use_nodata", module.Switch("true | false", "true or false"), "whether a known name without the asked type has no data", func(on bool) ([]any, error) {
+		module.Call1("set", text("'name address'"), outcome(h.set)),
+		module.Call1("del", text("'name[ address]'"), outcome(h.del)),
+		module.Call1("root", module.Custom("{ name = address | list }", rootCut).Or(nil), h.root),
+		module.Call1("root_file", text("path").Or(""), h.rootFile),
+		module.Call1("use_nodata", module.Switch("true | false", "true or false"), func(on bool) ([]any, error) {
 			h.nodata.Store(on)
 			return result(true), nil
 		}),
-		module.Call1("ttl", module.Whole("seconds", "seconds from 0 to 2147483647", 0, math.MaxInt32).Or(unchanged), "TTL of answers", h.setTTL),
+		module.Call1("ttl", module.Whole("seconds", "seconds from 0 to 2147483647", 0, math.MaxInt32).Or(unchanged), h.setTTL),
 	}
 }
 

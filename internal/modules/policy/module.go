@@ -6,7 +6,7 @@ import "kresd/internal/module"
 // unloading. It uses nothing of the worker.
 func (p *Policy) Module() module.Module {
 	return module.Module{
-		Name: "policy", Help: "rules about questions by their names",
+		Name: "policy",
 		Open: func(*module.Host) (*module.Instance, error) { return p.Open() },
 	}
 }

@@ -8,7 +8,7 @@ import (
 // Module is the module priming. It uses the clock, background tasks, the log, the
 // driver and the root hints.
 func Module() module.Module {
-	return module.Module{Name: "priming", Help: "learns the root's servers from themselves", Open: open}
+	return module.Module{Name: "priming", Open: open}
 }
 
 // open makes an instance; it starts nothing yet.

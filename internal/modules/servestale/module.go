@@ -10,7 +10,7 @@ import (
 // background tasks, the log, and functions of scripts.
 func Module() module.Module {
 	return module.Module{
-		Name: "serve_stale", Help: "answers with what was known where nobody can be reached (load as 'serve_stale < cache')", Open: open,
+		Name: "serve_stale", Open: open,
 	}
 }
 

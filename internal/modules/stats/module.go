@@ -14,7 +14,7 @@ import (
 // Module is the module stats. It uses the clock and the worker's registry of
 // figures.
 func Module() module.Module {
-	return module.Module{Name: "stats", Help: "counts answers, samples questions and round trips", Open: func(h *module.Host) (*module.Instance, error) {
+	return module.Module{Name: "stats", Open: func(h *module.Host) (*module.Instance, error) {
 		s := &stats{mono: h.Clock.Mono, intn: rand.IntN}
 		inst := instance(s)
 		h.Metrics.Add(s.group)
@@ -44,18 +44,18 @@ func instance(s *stats) *module.Instance {
 func (s *stats) functions() []module.Function {
 	one := func(v any) ([]any, error) { return []any{v}, nil }
 	return []module.Function{
-		module.Call1("get", module.Text("name", "name of a counter"), "value of a counter, nil if there is none",
+		module.Call1("get", module.Text("name", "name of a counter"),
 			func(name string) ([]any, error) { return one(s.get(name)) }),
-		module.Call1("set", module.Text("'name value'", "'name value'"), "give a counter a value; a new name makes a counter", s.setText),
-		module.Call1("list", module.Text("prefix", "beginning of names").Or(""), "counters, or those that begin so",
+		module.Call1("set", module.Text("'name value'", "'name value'"), s.setText),
+		module.Call1("list", module.Text("prefix", "beginning of names").Or(""),
 			func(prefix string) ([]any, error) { return one(s.list(prefix)) }),
-		module.Call0("frequent", "what was asked of other servers most often: one question in 10 is counted",
+		module.Call0("frequent",
 			func() ([]any, error) { return one(s.freq.Table(func(t uint16) string { return dns.Type(t).String() })) }),
-		module.Call0("clear_frequent", "forget what was asked often", func() ([]any, error) {
+		module.Call0("clear_frequent", func() ([]any, error) {
 			s.freq.Clear()
 			return nil, nil
 		}),
-		module.Call0("upstreams", "latest round trips to other servers by address, in milliseconds",
+		module.Call0("upstreams",
 			func() ([]any, error) { return one(s.up.table()) }),
 	}
 }

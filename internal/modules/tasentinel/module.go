@@ -10,7 +10,7 @@ import (
 // trust anchors as of then.
 func Module(anchors func() *trustanchor.Snapshot) module.Module {
 	return module.Module{
-		Name: "ta_sentinel", Help: "tells clients which keys of the root are trusted (RFC 8509)",
+		Name: "ta_sentinel",
 		Open: func(*module.Host) (*module.Instance, error) {
 			s := sentinel{anchors}
 			return &module.Instance{

@@ -11,7 +11,7 @@ import (
 // driver; anchors are the trust anchors as of then.
 func Module(anchors func() *trustanchor.Snapshot) module.Module {
 	return module.Module{
-		Name: "ta_signal_query", Help: "tells the root which of its keys are trusted (RFC 8145)",
+		Name: "ta_signal_query",
 		Open: func(h *module.Host) (*module.Instance, error) {
 			s := &signal{host: h, anchors: anchors, sent: map[dnsname.Name]sent{}}
 			return &module.Instance{Layer: &resolve.Layer{Name: "ta_signal_query", Consume: s.consume}}, nil

@@ -19,7 +19,7 @@ type Config struct {
 // and functions of scripts.
 func Module(c Config) module.Module {
 	return module.Module{
-		Name: "ta_update", Help: "keeps trust anchors up to date (RFC 5011)",
+		Name: "ta_update",
 		Open: func(h *module.Host) (*module.Instance, error) {
 			f := newFollower(c, h)
 			f.open()

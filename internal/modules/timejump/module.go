@@ -5,7 +5,7 @@ import "kresd/internal/module"
 // Module is the module detect_time_jump. It uses the clock, the log and the
 // cache, which it clears.
 func Module() module.Module {
-	return module.Module{Name: "detect_time_jump", Help: "clears the cache when the clock was set back", Open: open}
+	return module.Module{Name: "detect_time_jump", Open: open}
 }
 
 // open starts watching.

@@ -18,7 +18,7 @@ type Config struct {
 // driver, the log and the cache, which it clears.
 func Module(c Config) module.Module {
 	return module.Module{
-		Name: "detect_time_skew", Help: "says when the root's signatures are not valid at the time that the clock shows",
+		Name: "detect_time_skew",
 		Open: func(h *module.Host) (*module.Instance, error) {
 			s := &skew{Config: c, host: h}
 			s.plan(first)

@@ -9,7 +9,7 @@ import (
 // nothing of the worker.
 func Module(names Names) module.Module {
 	return module.Module{
-		Name: "workarounds", Help: "asks known broken servers differently (load as 'workarounds < iterate')",
+		Name: "workarounds",
 		Open: func(*module.Host) (*module.Instance, error) { return open(names) },
 	}
 }
@@ -26,9 +26,9 @@ func open(names Names) (*module.Instance, error) {
 		Layer:  &resolve.Layer{Name: "workarounds", Produce: w.produce},
 		Config: w.config,
 		Functions: []module.Function{
-			module.Call2("add", nameParam(), w.optionsParam(), "ask differently about a name and all below it", w.add),
-			module.Call1("del", nameParam(), "remove a rule; false if there is none", w.del),
-			module.Call0("list", "rules: name and flags", w.list),
+			module.Call2("add", nameParam(), w.optionsParam(), w.add),
+			module.Call1("del", nameParam(), w.del),
+			module.Call0("list", w.list),
 		},
 	}, nil
 }
