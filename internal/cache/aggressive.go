@@ -35,7 +35,7 @@ func (c *Cache) hasher(b *resolve.Budget) *dnssec.Hasher {
 	if b == nil {
 		b = resolve.NewBudget(c.counters)
 	}
-	return dnssec.NewHasher(&hashing{proof: b.Proof(), c: c.counters})
+	return dnssec.NewHasher(&hashing{proof: b.Proof(), cache: c})
 }
 
 // evidence is what a chain has to say about a name.

@@ -818,3 +818,15 @@ func BenchmarkAggressive(b *testing.B) {
 		})
 	}
 }
+
+// The names that the look-ups of a flood have in common were hashed for each of them.
+func TestHashesAreRememberedAcrossLookUps(t *testing.T) {
+	w := newWorld(t)
+	chain := dnssec.Chain{Iterations: 50, Salt: "salt"}
+	for _, want := range []int{1, 0} {
+		h := &hashing{proof: resolve.NewBudget(w.count).Proof(), cache: w.Cache}
+		if _, err := dnssec.NewHasher(h).Hash(chain, name(t, "example.com.")); err != nil || h.names != want {
+			t.Errorf("%v, %d names hashed, want %d", err, h.names, want)
+		}
+	}
+}

@@ -1,11 +1,13 @@
 package cache
 
 import (
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
+	"kresd/internal/dnssec"
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
 )
@@ -23,6 +25,7 @@ type Cache struct {
 	cuts     cuts
 	gaps     [2]*hints // of zones with NSEC, with NSEC3
 	scans    sync.Pool // of *scan
+	hashes   limits.Recent[dnssec.HashedName, [sha1.Size]byte]
 
 	mu    sync.Mutex
 	fasts map[*Fast]struct{}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"iter"
 
 	"kresd/internal/dnsname"
@@ -166,7 +167,7 @@ func (ch *chain) link(name dnsname.Name) *storedLink {
 type hashing struct {
 	names int
 	proof resolve.Proof
-	c     *limits.Counters
+	cache *Cache
 }
 
 // Verify implements dnssec.Meter. What is stored was verified.
@@ -178,10 +179,19 @@ func (h *hashing) Failed() error { return nil }
 // Hash implements dnssec.Meter.
 func (h *hashing) Hash(blocks int) error {
 	if h.names++; h.names > limits.AggressiveHashes {
-		h.c.Hit(limits.HashedNames)
+		h.cache.counters.Hit(limits.HashedNames)
 		return resolve.Over(limits.HashedNames, resolve.ErrProof)
 	}
 	return h.proof.Hash(blocks)
+}
+
+// Hashed implements dnssec.HashMemory: what a flood of names has in common, the names
+// above them and their wildcards, is hashed once.
+func (h *hashing) Hashed(n dnssec.HashedName) ([sha1.Size]byte, bool) { return h.cache.hashes.Get(n) }
+
+// LearnHash implements dnssec.HashMemory.
+func (h *hashing) LearnHash(n dnssec.HashedName, sum [sha1.Size]byte) {
+	h.cache.hashes.Put(n, sum, limits.HashesRemembered)
 }
 
 // A storedLink is a link of a zone's chain as it was found.

@@ -356,6 +356,37 @@ func TestHashingIsBounded(t *testing.T) {
 	}
 }
 
+// remembering is a purse that remembers hashes.
+type remembering struct {
+	purse
+	hashes map[HashedName][20]byte
+}
+
+func (r *remembering) Hashed(n HashedName) (h [20]byte, ok bool) { h, ok = r.hashes[n]; return }
+
+func (r *remembering) LearnHash(n HashedName, h [20]byte) { r.hashes[n] = h }
+
+// What was hashed for one question is not hashed for the next one, unless it cost nothing
+// worth a memory. Another chain has other hashes.
+func TestHashesAreRememberedAcrossQuestions(t *testing.T) {
+	m := &remembering{purse: *endless(), hashes: map[HashedName][20]byte{}}
+	for _, c := range []struct {
+		chain  Chain
+		name   string
+		blocks int
+	}{
+		{Chain{2, "ab"}, "a.example.", 3}, {Chain{2, "ab"}, "a.example.", 0}, {Chain{2, "ab"}, "b.example.", 3}, {Chain{2, "cd"}, "a.example.", 3},
+		{Chain{1, "ab"}, "a.example.", 2}, {Chain{0, "ab"}, "a.example.", 1}, {Chain{0, "ab"}, "a.example.", 1},
+	} {
+		m.purse.hash = 100
+		got, err := NewHasher(m).Hash(c.chain, mustName(t, c.name))
+		want, _ := NewHasher(endless()).Hash(c.chain, mustName(t, c.name))
+		if spent := 100 - m.purse.hash; err != nil || got != want || spent != c.blocks {
+			t.Errorf("%+v: %v, %x want %x, %d blocks", c, err, got, want, spent)
+		}
+	}
+}
+
 // Where hashing is refused in the midst of a proof there is no verdict, at whichever
 // hash that is.
 func TestNoVerdictIsGivenOnAPartOfTheHashes(t *testing.T) {

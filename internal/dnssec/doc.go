@@ -18,7 +18,12 @@
 // here: trust anchors and their rollover (package trustanchor), SIG(0), TSIG.
 package dnssec
 
-import "crypto/sha256"
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+
+	"kresd/internal/dnsname"
+)
 
 // Meter bounds what proofs may cost. Each method is asked before the work is done
 // and refuses it with an error, which ends the proof.
@@ -38,4 +43,19 @@ type Memory interface {
 	Meter
 	Known(check [sha256.Size]byte) bool
 	Learn(check [sha256.Size]byte)
+}
+
+// A HashMemory is a Meter that also knows hashes of names in NSEC3 chains: one that is
+// known costs nothing. It is asked about chains with iterations alone, since one hash
+// without is had faster than remembered.
+type HashMemory interface {
+	Meter
+	Hashed(n HashedName) (h [sha1.Size]byte, ok bool)
+	LearnHash(n HashedName, h [sha1.Size]byte)
+}
+
+// A HashedName is a name to be hashed for a chain.
+type HashedName struct {
+	Chain Chain
+	Name  dnsname.Name
 }

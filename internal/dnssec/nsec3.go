@@ -115,14 +115,34 @@ func (h *Hasher) hash(of parameters, name dnsname.Name) (hash, error) {
 	if sum, ok := h.known[k]; ok {
 		return sum, nil
 	}
-	if err := h.meter.Hash(of.blocks(name)); err != nil {
+	sum, err := h.fresh(of, name)
+	if err != nil {
 		return hash{}, err
 	}
 	if h.known == nil {
 		h.known = map[hashedName]hash{}
 	}
-	sum := of.hash(name)
 	h.known[k] = sum
+	return sum, nil
+}
+
+// fresh is the hash of a name that was not hashed for this question yet.
+func (h *Hasher) fresh(of parameters, name dnsname.Name) (hash, error) {
+	n := HashedName{Chain{of.iterations, of.salt}, name}
+	memory, remembers := h.meter.(HashMemory)
+	remembers = remembers && of.iterations > 0
+	if remembers {
+		if sum, ok := memory.Hashed(n); ok {
+			return sum, nil
+		}
+	}
+	if err := h.meter.Hash(of.blocks(name)); err != nil {
+		return hash{}, err
+	}
+	sum := of.hash(name)
+	if remembers {
+		memory.LearnHash(n, sum)
+	}
 	return sum, nil
 }
 

@@ -100,7 +100,7 @@ var uncounted = map[string]string{
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
 		UpstreamGuessBuffer ServersKept Leases ExploringAtOnce
-		LookupsBeside ServersAlone CutsAtHand InquiriesKept
+		LookupsBeside ServersAlone CutsAtHand HashesRemembered InquiriesKept
 		KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones
 		ListenerHash WriteBatchEntries WriteBatchTime
 		WriteQueueEntries CollectHighPercent CollectLowPercent

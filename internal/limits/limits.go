@@ -181,6 +181,7 @@ const (
 	MinCacheSize       = 8192
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
 	ChecksRemembered   = 16384   // signatures that a worker need not check once more
+	HashesRemembered   = 4096    // of names in chains of NSEC3, as many by the cache as by validation
 	InquiriesKept      = 4096    // questions for keys and DS sets of which a worker knows that they failed, or were asked anew
 	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
 	KeyOctetsAtHand    = 8 << 20 // of the RDATA of these keys; as many zones with three keys of RSA and 2,048 bits have 3 MB

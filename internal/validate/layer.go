@@ -21,7 +21,7 @@ type Config struct {
 type validator struct {
 	Config
 	keys      memory
-	done      checks
+	done      work
 	inquiries inquiries
 }
 

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"crypto/sha256"
 	"sync"
 
@@ -96,36 +97,12 @@ func (m *memory) forget(p place) {
 	m.drop(p)
 }
 
-// checks are the numbers of checks of signatures that succeeded (dnssec.Memory). The
-// records of a denial, above all, come again with each name that they deny.
-type checks struct {
-	mu sync.Mutex
-	// older holds those of before newer was begun, which is when it was full.
-	newer, older map[[sha256.Size]byte]struct{}
-}
-
-func (c *checks) known(number [sha256.Size]byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.newer[number]; ok {
-		return true
-	}
-	if _, ok := c.older[number]; ok {
-		c.add(number)
-		return true
-	}
-	return false
-}
-
-func (c *checks) learn(number [sha256.Size]byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.add(number)
-}
-
-func (c *checks) add(number [sha256.Size]byte) {
-	if c.newer == nil || len(c.newer) >= limits.ChecksRemembered/2 {
-		c.older, c.newer = c.newer, make(map[[sha256.Size]byte]struct{})
-	}
-	c.newer[number] = struct{}{}
+// work is what a worker need not do once more, since what it comes to never changes.
+type work struct {
+	// checks are the numbers of checks of signatures that succeeded (dnssec.Memory). The
+	// records of a denial, above all, come again with each name that they deny.
+	checks limits.Recent[[sha256.Size]byte, struct{}]
+	// hashes are those of names in NSEC3 chains (dnssec.HashMemory). The names above the one
+	// that is denied come again.
+	hashes limits.Recent[dnssec.HashedName, [sha1.Size]byte]
 }

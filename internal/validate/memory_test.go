@@ -7,6 +7,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
 	"kresd/internal/limits"
+	"kresd/internal/resolve"
 )
 
 // zoneAt is the place of one of many zones.
@@ -84,3 +85,16 @@ func TestKeysAtHandAreCopies(t *testing.T) {
 }
 
 func signs(k *dnssec.Key) bool { return k.RData[0] == 1 }
+
+// A name that one proof has hashed costs the next one nothing.
+func TestHashesAreRememberedAcrossProofs(t *testing.T) {
+	done := &work{}
+	name := zoneAt(1).zone
+	for _, want := range []bool{false, true} {
+		m := &meter{&Counts{}, resolve.NewBudget(nil).Proof(), done}
+		_, known := m.Hashed(dnssec.HashedName{Chain: dnssec.Chain{Iterations: 50}, Name: name})
+		if _, err := dnssec.NewHasher(m).Hash(dnssec.Chain{Iterations: 50}, name); err != nil || known != want {
+			t.Errorf("%v, known %t, want %t", err, known, want)
+		}
+	}
+}

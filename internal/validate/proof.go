@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"errors"
 	"slices"
@@ -267,7 +268,7 @@ func (p *proof) cut() *zonecut.Cut { return p.q.Cut }
 type meter struct {
 	counts *Counts
 	budget resolve.Proof
-	done   *checks
+	done   *work
 }
 
 // Verify is for package dnssec, as are Failed and Hash.
@@ -281,7 +282,20 @@ func (m *meter) Failed() error { return m.budget.Wrong() }
 func (m *meter) Hash(blocks int) error { return m.budget.Hash(blocks) }
 
 // Known and Learn make it a dnssec.Memory.
-func (m *meter) Known(check [sha256.Size]byte) bool { return m.done.known(check) }
+func (m *meter) Known(check [sha256.Size]byte) bool {
+	_, ok := m.done.checks.Get(check)
+	return ok
+}
 
 // Learn is explained with Known.
-func (m *meter) Learn(check [sha256.Size]byte) { m.done.learn(check) }
+func (m *meter) Learn(check [sha256.Size]byte) {
+	m.done.checks.Put(check, struct{}{}, limits.ChecksRemembered)
+}
+
+// Hashed and LearnHash make it a dnssec.HashMemory.
+func (m *meter) Hashed(n dnssec.HashedName) ([sha1.Size]byte, bool) { return m.done.hashes.Get(n) }
+
+// LearnHash is explained with Hashed.
+func (m *meter) LearnHash(n dnssec.HashedName, h [sha1.Size]byte) {
+	m.done.hashes.Put(n, h, limits.HashesRemembered)
+}
