@@ -21,6 +21,7 @@ type clockWorld struct {
 	*proctest.Group
 	t      *testing.T
 	net    *authority.Internet
+	anchor string
 	offset string
 }
 
@@ -29,18 +30,10 @@ func newClockWorld(t *testing.T, off time.Duration, extra ...string) *clockWorld
 	root := authority.MustParse(".", ". 60 IN SOA a.root. host. 1 3600 600 86400 60\n. 60 IN NS a.root.\na.root. 60 IN A 127.53.32.1\n"+
 		"ok. 60 IN NS ns.ok.\nns.ok. 60 IN A 127.53.32.2\n")
 	ok := authority.MustParse("ok.", "ok. 60 IN SOA ns.ok. host. 1 3600 600 86400 60\nok. 60 IN NS ns.ok.\nns.ok. 60 IN A 127.53.32.2\nwww.ok. 60 IN A 192.0.2.1\n")
-	key := func(zone string) *authority.Key { return authority.NewKey(zone, authority.KSK, dns.ED25519, "clock") }
-	root.Add(key("ok.").DS(dns.SHA256))
-	for _, z := range []*authority.Zone{root, ok} {
-		k := key(z.Origin())
-		z.Sign(authority.Signing{
-			KSK: []*authority.Key{k}, ZSK: []*authority.Key{k},
-			From: uint32(now.Add(-6 * time.Hour).Unix()), Until: uint32(now.Add(6 * time.Hour).Unix()),
-		})
-	}
 	w := &clockWorld{t: t, offset: filepath.Join(t.TempDir(), "offset")}
 	var err error
 	if w.net, err = authority.New(root, ok); err == nil {
+		w.anchor = w.net.Secure(authority.Security{From: uint32(now.Add(-6 * time.Hour).Unix()), Until: uint32(now.Add(6 * time.Hour).Unix())})
 		err = w.net.Start(0)
 	}
 	if err != nil {
@@ -48,7 +41,7 @@ func newClockWorld(t *testing.T, off time.Duration, extra ...string) *clockWorld
 	}
 	t.Cleanup(w.net.Close)
 	w.set(off)
-	c := proctest.On(t, w.net, 1, append([]string{"trust_anchors.add('" + strings.Join(strings.Fields(key(".").DS(dns.SHA256).String()), " ") + "')"}, extra...)...)
+	c := proctest.On(t, w.net, 1, append([]string{"trust_anchors.add('" + w.anchor + "')"}, extra...)...)
 	c.Env = append(c.Env, "KRESD_CLOCK_OFFSET_FILE="+w.offset)
 	w.Group = proctest.Start(t, c)
 	return w
@@ -133,7 +126,11 @@ func TestTheRootLearnsWhichKeysAreTrusted(t *testing.T) {
 	if got := w.judged(false); got != "NOERROR AD" {
 		t.Fatal(got)
 	}
-	tag := authority.NewKey(".", authority.KSK, dns.ED25519, "clock").DS(dns.SHA256).KeyTag
+	anchor, err := dns.NewRR(w.anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := anchor.(*dns.DS).KeyTag
 	proctest.Eventually(t, 20*time.Second, "a question for the tags of the trusted keys", func() bool {
 		return slices.ContainsFunc(w.net.Host("127.53.32.1").Seen(), func(q dns.Question) bool {
 			return strings.EqualFold(q.Name, fmt.Sprintf("_ta-%04x.", tag)) && q.Qtype == dns.TypeNULL

@@ -21,10 +21,6 @@ import (
 // (RFC 7646; extended error 33).
 func TestNegativeAnchorsLookAfterThemselves(t *testing.T) {
 	now := time.Now().Unix()
-	sign := func(z *authority.Zone, k *authority.Key) {
-		z.Sign(authority.Signing{KSK: []*authority.Key{k}, ZSK: []*authority.Key{k}, From: uint32(now - 86400), Until: uint32(now + 10*86400)})
-	}
-	key := func(zone string) *authority.Key { return authority.NewKey(zone, authority.KSK, dns.ED25519, "k") }
 	const soa = " 60 IN SOA ns.%[1]s host. 1 3600 600 86400 60\n%[1]s 60 IN NS ns.%[1]s\nns.%[1]s 60 IN A 127.53.31.2\nwww.%[1]s 60 IN A 192.0.2.1\n"
 	root := authority.MustParse(".", ". 60 IN SOA a.root. host. 1 3600 600 86400 60\n. 60 IN NS a.root.\na.root. 60 IN A 127.53.31.1\n"+
 		"mended. 60 IN NS ns.mended.\nns.mended. 60 IN A 127.53.31.2\nbroken. 60 IN NS ns.broken.\nns.broken. 60 IN A 127.53.31.2\n")
@@ -32,8 +28,6 @@ func TestNegativeAnchorsLookAfterThemselves(t *testing.T) {
 	zones := []*authority.Zone{root}
 	for _, name := range []string{"mended.", "broken."} {
 		z := authority.MustParse(name, name+fmt.Sprintf(soa, name))
-		sign(z, key(name))
-		root.Add(key(name).DS(dns.SHA256))
 		z.Play(func(x *authority.Exchange) {
 			if x.Reply != nil && (name == "broken." || !mended.Load()) {
 				unsigned := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG }
@@ -42,11 +36,11 @@ func TestNegativeAnchorsLookAfterThemselves(t *testing.T) {
 		})
 		zones = append(zones, z)
 	}
-	sign(root, key("."))
 	n, err := authority.New(zones...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	anchor := n.Secure(authority.Security{From: uint32(now - 86400), Until: uint32(now + 10*86400)})
 	if err := n.Start(0); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +55,7 @@ func TestNegativeAnchorsLookAfterThemselves(t *testing.T) {
 		}
 	}
 	pass(0)
-	c := proctest.On(t, n, 1, "trust_anchors.add('"+strings.Join(strings.Fields(key(".").DS(dns.SHA256).String()), " ")+"')",
+	c := proctest.On(t, n, 1, "trust_anchors.add('"+anchor+"')",
 		"trust_anchors.set_insecure { { name = 'mended', reason = 'lost keys' }, { name = 'broken', expires = 2 * hour } }")
 	c.Env = append(c.Env, "KRESD_CLOCK_OFFSET_FILE="+offset, "KRESD_CLOCK_OFFSET_TIMERS=1")
 	g := proctest.Start(t, c)

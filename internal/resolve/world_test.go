@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/authority/inmemory"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/explain"
@@ -45,10 +46,11 @@ type world struct {
 	// lost is the outgoing address for these, when it and no route is lacking.
 	lost netip.Addr
 
-	mu    sync.Mutex
-	sent  []string // "server name type" of every question
+	inmemory.Journal
 	reply func(to netip.Addr, q resolve.Question, m *dns.Msg)
 }
+
+var mustName = inmemory.Name
 
 // zones are origin and text of each zone; "." must be among them.
 type zones map[string]string
@@ -57,7 +59,7 @@ func newWorld(t *testing.T, zs zones) *world {
 	t.Helper()
 	var parsed []*authority.Zone
 	for origin, text := range zs {
-		parsed = append(parsed, authority.MustParse(origin, soa(origin)+text))
+		parsed = append(parsed, inmemory.Zone(origin, text))
 	}
 	n, err := authority.New(parsed...)
 	if err != nil {
@@ -71,11 +73,7 @@ func newWorldOf(w *world) *world { return newResolver(w.t, w.net) }
 
 func newResolver(t *testing.T, n *authority.Internet) *world {
 	w := &world{t: t, net: n, cuts: &memory{m: map[dnsname.Name]*zonecut.Cut{}, addrs: map[dnsname.Name][]netip.Addr{}}}
-	hints := &zonecut.Cut{Name: dnsname.Root, Hints: true}
-	for name, addrs := range n.Roots() {
-		hints.NS = append(hints.NS, zonecut.NameServer{Name: mustName(name), Addrs: addrs})
-	}
-	w.cuts.m[dnsname.Root] = hints
+	w.cuts.m[dnsname.Root] = inmemory.Hints(n)
 	w.layers = []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: trustanchor.New().Snapshot})}
 	w.servers = selection.New(selection.Config{Clock: clock.Real()})
 	w.driver = resolve.NewDriver(resolve.Config{
@@ -84,18 +82,6 @@ func newResolver(t *testing.T, n *authority.Internet) *world {
 		Counters: &w.counters, Options: func() resolve.Options { return w.options },
 	})
 	return w
-}
-
-func soa(origin string) string {
-	return "$TTL 3600\n" + origin + " SOA ns. host. 1 2 3 4 300\n"
-}
-
-func mustName(text string) dnsname.Name {
-	n, err := dnsname.Parse(text)
-	if err != nil {
-		panic(err)
-	}
-	return n
 }
 
 // memory is a Cuts without expiry of addresses.
@@ -136,7 +122,7 @@ func (c *memory) Keep(_ resolve.Partition, cut *zonecut.Cut, _ int64) {
 // Exchange plays upstream: UDP, then TCP when truncated.
 func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
 	if w.noRoute != nil && w.noRoute(x.Addr.Addr()) {
-		w.note(x)
+		w.Note(x)
 		if w.lost.IsValid() {
 			return resolve.Reply{TCP: x.TCP}, &resolve.NoSource{Addr: w.lost}
 		}
@@ -145,7 +131,7 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	if err := x.Budget.Send(); err != nil {
 		return resolve.Reply{}, err
 	}
-	w.note(x)
+	w.Note(x)
 	if x.Addr.Addr() == w.unreachable {
 		return resolve.Reply{}, resolve.ErrUnreachable
 	}
@@ -159,12 +145,7 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	if h == nil || x.Addr.Port() != 53 {
 		return resolve.Reply{}, silence(ctx, x.Timeout)
 	}
-	q := new(dns.Msg)
-	q.SetQuestion(x.Name.String(), x.Type)
-	q.RecursionDesired = x.RD
-	if !x.NoEDNS {
-		q.SetEdns0(1232, true)
-	}
+	q := inmemory.Query(x)
 	start := time.Now()
 	a := h.Ask(q, x.TCP)
 	if a.Reply != nil && a.Reply.Truncated {
@@ -205,17 +186,7 @@ func (w *world) arrived(x resolve.Exchange, a *authority.Exchange, start time.Ti
 	if w.reply != nil {
 		w.reply(x.Addr.Addr(), x.Question, a.Reply)
 	}
-	pkt, err := a.Reply.Pack()
-	if err != nil {
-		w.t.Errorf("packing the answer to %s: %v", x.Name, err)
-		return resolve.Reply{}, resolve.ErrTimeout
-	}
-	m, err := wire.Parse(pkt)
-	if err != nil {
-		return resolve.Reply{}, resolve.ErrTimeout
-	}
-	x.Budget.Received(len(pkt))
-	return resolve.Reply{Msg: m, RTT: time.Since(start), Size: len(pkt)}, nil
+	return inmemory.Reply(x, a.Reply, time.Since(start))
 }
 
 func silence(ctx context.Context, d time.Duration) error {
@@ -227,20 +198,8 @@ func silence(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (w *world) note(x resolve.Exchange) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sent = append(w.sent, fmt.Sprintf("%s %s %s", x.Addr.Addr(), x.Name, dns.TypeToString[x.Type]))
-}
-
 // asked are the questions that were sent so far; it forgets them.
-func (w *world) asked() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.sent
-	w.sent = nil
-	return s
-}
+func (w *world) asked() []string { return w.Asked() }
 
 func (w *world) request(name, qtype string) *resolve.Request {
 	r := &resolve.Request{

@@ -7,6 +7,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/authority/inmemory"
 )
 
 // copied makes a server answer from its copy of a zone, instead of referring to it. DS is
@@ -23,7 +24,7 @@ func copied(z *authority.Zone, origin string) authority.Rule {
 // copyOf is example.com. as a server has it that is not among its own: without signatures,
 // or with signatures until a second.
 func copyOf(until uint32) *authority.Zone {
-	z := authority.MustParse("example.com.", "$TTL 3600\nexample.com. SOA ns. host. 1 2 3 4 300\n"+exampleText)
+	z := inmemory.Zone("example.com.", exampleText)
 	if until > 0 {
 		k := []*authority.Key{key("example.com.", "one")}
 		z.Sign(authority.Signing{KSK: k, ZSK: k, From: until - 86400, Until: until})
@@ -64,7 +65,7 @@ func TestABadCopyOfAZoneWhoseServersAreElsewhere(t *testing.T) {
 	zones := basic(example, plain, zone{"far.com.", "far", "far.com. NS ns.plain.com.\nfar.com. A 192.0.2.30\n"})
 	zones[1].text += "far.com. NS ns.plain.com.\n"
 	w := newWorld(t, zones...)
-	bad := authority.MustParse("far.com.", "$TTL 3600\nfar.com. SOA ns. host. 1 2 3 4 300\nfar.com. NS ns.plain.com.\nfar.com. A 192.0.2.66\n")
+	bad := inmemory.Zone("far.com.", "far.com. NS ns.plain.com.\nfar.com. A 192.0.2.66\n")
 	w.host("198.51.100.2").Play(copied(bad, "far.com."))
 	w.expect("far.com.", dns.TypeA, "NOERROR secure")
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/authority/inmemory"
 	"kresd/internal/cache"
 	"kresd/internal/clock"
-	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/explain"
 	"kresd/internal/iterate"
@@ -26,7 +26,6 @@ import (
 	"kresd/internal/trustanchor"
 	"kresd/internal/validate"
 	"kresd/internal/wire"
-	"kresd/internal/zonecut"
 )
 
 // world is a validating resolver with a real cache in front of a small signed
@@ -39,14 +38,16 @@ type world struct {
 	driver  *resolve.Driver
 	cache   *cache.Cache
 
-	mu   sync.Mutex
-	net  *authority.Internet
-	sent []string // "server name type" of every question
+	inmemory.Journal
+	mu  sync.Mutex
+	net *authority.Internet
 	// onSend sees each question that is sent; nil: nobody does.
 	onSend func(resolve.Exchange)
 	// forwarder answers at its address; nil: nobody does.
 	forwarder func(context.Context, resolve.Exchange) (resolve.Reply, error)
 }
+
+var mustName = inmemory.Name
 
 const begin = 1_700_000_000
 
@@ -62,41 +63,29 @@ func key(origin, seed string) *authority.Key {
 	return authority.NewKey(origin, authority.KSK, dns.ECDSAP256SHA256, seed)
 }
 
-// build makes an Internet of zones; each stands behind those above it. The DS sets of
-// signed zones are in their parents, unless a zone's text says "nods".
+// build makes an Internet of zones. The DS sets of signed zones are in their parents,
+// unless a zone's text begins with "nods".
 func build(t testing.TB, zones ...zone) *authority.Internet {
 	t.Helper()
-	made := make([]*authority.Zone, len(zones))
+	made, seeds := make([]*authority.Zone, len(zones)), map[string]string{}
+	security := authority.Security{From: begin - 86400, Until: begin + 30*86400}
 	for i, z := range zones {
-		text, _ := strings.CutPrefix(z.text, "nods\n")
-		made[i] = authority.MustParse(z.origin, "$TTL 3600\n"+z.origin+" SOA ns. host. 1 2 3 4 300\n"+text)
-	}
-	for i := len(zones) - 1; i >= 0; i-- {
-		z := zones[i]
+		text, island := strings.CutPrefix(z.text, "nods\n")
+		made[i], seeds[z.origin] = inmemory.Zone(z.origin, text), z.seed
+		if island {
+			security.Islands = append(security.Islands, z.origin)
+		}
 		if z.seed == "" {
-			continue
+			security.Unsigned = append(security.Unsigned, z.origin)
 		}
-		if p := slices.IndexFunc(zones[:max(i, 1)], func(p zone) bool { return i > 0 && parent(zones[:i], z.origin) == p.origin }); p >= 0 && !strings.HasPrefix(z.text, "nods\n") {
-			made[p].Add(key(z.origin, z.seed).DS(dns.SHA256))
-		}
-		k := []*authority.Key{key(z.origin, z.seed)}
-		made[i].Sign(authority.Signing{KSK: k, ZSK: k, From: begin - 86400, Until: begin + 30*86400})
 	}
 	n, err := authority.New(made...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	security.Key = func(origin string) *authority.Key { return key(origin, seeds[origin]) }
+	n.Secure(security)
 	return n
-}
-
-// parent is the closest origin above a name.
-func parent(zones []zone, origin string) (best string) {
-	for _, z := range zones {
-		if z.origin != origin && dns.IsSubDomain(z.origin, origin) && len(z.origin) > len(best) {
-			best = z.origin
-		}
-	}
-	return best
 }
 
 // basic are the zones above example.com.
@@ -144,11 +133,7 @@ func newWorld(t testing.TB, zones ...zone) *world {
 	counters := &limits.Counters{}
 	c := cache.New(counters)
 	c.Swap(cache.Disk{Store: store})
-	hints := &zonecut.Cut{Name: dnsname.Root, Hints: true}
-	for name, addrs := range w.net.Roots() {
-		hints.NS = append(hints.NS, zonecut.NameServer{Name: mustName(name), Addrs: addrs})
-	}
-	c.SetHints(hints)
+	c.SetHints(inmemory.Hints(w.net))
 	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: w.anchors.Snapshot, Counts: &w.counts}), c.Layer()}
 	w.cache = c
 	w.driver = resolve.NewDriver(resolve.Config{
@@ -162,14 +147,6 @@ func newWorld(t testing.TB, zones ...zone) *world {
 	return w
 }
 
-func mustName(text string) dnsname.Name {
-	n, err := dnsname.Parse(text)
-	if err != nil {
-		panic(err)
-	}
-	return n
-}
-
 // Exchange plays upstream without loss.
 func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
 	if w.forwarder != nil && x.Addr.Addr() == forwarder {
@@ -181,41 +158,22 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	if w.onSend != nil {
 		w.onSend(x)
 	}
+	w.Note(x)
 	w.mu.Lock()
-	w.sent = append(w.sent, fmt.Sprintf("%s %s %s", x.Addr.Addr(), x.Name, dns.TypeToString[x.Type]))
 	h := w.net.Host(x.Addr.Addr().String())
 	w.mu.Unlock()
 	if h == nil {
 		return resolve.Reply{}, resolve.ErrUnreachable
 	}
-	q := new(dns.Msg)
-	q.SetQuestion(x.Name.String(), x.Type)
-	q.SetEdns0(1232, true)
-	a := h.Ask(q, true)
+	a := h.Ask(inmemory.Query(x), true)
 	if a.Reply == nil {
 		return resolve.Reply{}, resolve.ErrUnreachable
 	}
-	pkt, err := a.Reply.Pack()
-	if err != nil {
-		w.t.Errorf("packing the answer to %s: %v", x.Name, err)
-		return resolve.Reply{}, resolve.ErrTimeout
-	}
-	m, err := wire.Parse(pkt)
-	if err != nil {
-		return resolve.Reply{}, resolve.ErrTimeout
-	}
-	x.Budget.Received(len(pkt))
-	return resolve.Reply{Msg: m, RTT: time.Millisecond, Size: len(pkt), TCP: true}, nil
+	return inmemory.Reply(x, a.Reply, time.Millisecond)
 }
 
 // asked are the questions that were sent since the last call.
-func (w *world) asked() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.sent
-	w.sent = nil
-	return s
-}
+func (w *world) asked() []string { return w.Asked() }
 
 // become replaces the Internet.
 func (w *world) become(zones ...zone) {

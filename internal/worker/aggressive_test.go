@@ -52,20 +52,12 @@ m A 192.0.2.5
 func signedInternet(t testing.TB, d authority.Denial) (n *authority.Internet, anchor string) {
 	t.Helper()
 	now := uint32(time.Now().Unix())
-	key := func(zone string) *authority.Key { return authority.NewKey(zone, authority.KSK, dns.ED25519, zone) }
-	root, example := authority.MustParse(".", signedRoot), authority.MustParse("example.", signedExample)
-	signed, unsigned := authority.MustParse("s.example.", childOfExample), authority.MustParse("u.example.", childOfExample)
-	root.Add(key("example.").DS(dns.SHA256))
-	example.Add(key("s.example.").DS(dns.SHA256))
-	for _, z := range []*authority.Zone{root, example, signed} {
-		k := []*authority.Key{key(z.Origin())}
-		z.Sign(authority.Signing{KSK: k, ZSK: k, From: now - 3600, Until: now + 86400, Denial: d})
-	}
-	n, err := authority.New(root, example, signed, unsigned)
+	n, err := authority.New(authority.MustParse(".", signedRoot), authority.MustParse("example.", signedExample),
+		authority.MustParse("s.example.", childOfExample), authority.MustParse("u.example.", childOfExample))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n, key(".").DS(dns.SHA256).String()
+	return n, n.Secure(authority.Security{From: now - 3600, Until: now + 86400, Denial: d, Unsigned: []string{"u.example."}})
 }
 
 // told is an answer in words: RCODE, AD, and its records without what is made anew each

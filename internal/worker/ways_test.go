@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/authority/inmemory"
 	"kresd/internal/cli"
 	"kresd/internal/listen"
 	"kresd/internal/logging"
@@ -20,7 +21,6 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/transport"
 	"kresd/internal/wire"
-	"kresd/internal/zonecut"
 )
 
 // laboratory is a worker with the small Internet of testdata behind it, without
@@ -55,19 +55,11 @@ func workerIn(t testing.TB, internet *authority.Internet) *Worker {
 	}
 	t.Cleanup(w.abandon)
 	w.settings.Change(func(o *resolve.Options) { o.AnyAddress = true })
-	w.roots.SetRootHints(hintsOf(t, internet))
+	w.roots.SetRootHints(inmemory.Hints(internet))
 	if err := w.storage.Open(16<<20, "lmdb://", t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	return w
-}
-
-func hintsOf(t testing.TB, n *authority.Internet) *zonecut.Cut {
-	cut := &zonecut.Cut{Name: "\x00", Hints: true}
-	for name, addrs := range n.Roots() {
-		cut.NS = append(cut.NS, zonecut.NameServer{Name: parse(t, name), Addrs: addrs})
-	}
-	return cut
 }
 
 var someone = listen.Client{Addr: netip.MustParseAddrPort("192.0.2.99:4711"), Local: netip.MustParseAddrPort("192.0.2.1:53")}

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/miekg/dns"
 )
 
 // configName is the configuration inside the run directory. It is written anew
@@ -23,7 +21,7 @@ const (
 // smallConfig makes kresd begin at the small Internet's root, which lives on
 // loopback addresses, where a resolver does not ask otherwise, and believe what is
 // signed from there down.
-func smallConfig(roots map[string][]netip.Addr, anchor *dns.DS) string {
+func smallConfig(roots map[string][]netip.Addr, anchor string) string {
 	var lines []string
 	for name, addrs := range roots {
 		var quoted []string
@@ -34,5 +32,5 @@ func smallConfig(roots map[string][]netip.Addr, anchor *dns.DS) string {
 	}
 	slices.Sort(lines)
 	return header + "cache.open(100 * MB, 'lmdb://smallnet')\noption('ALLOW_LOCAL', true)\nmodules = { 'hints' }\nhints.root({\n" +
-		strings.Join(lines, "") + "})\ntrust_anchors.add('" + strings.Join(strings.Fields(anchor.String()), " ") + "')\n"
+		strings.Join(lines, "") + "})\ntrust_anchors.add('" + anchor + "')\n"
 }

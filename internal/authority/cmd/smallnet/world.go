@@ -22,14 +22,14 @@ const day = 24 * time.Hour
 
 // start serves the zones in dir, signed for a year from yesterday, and tells the trust
 // anchor of their root.
-func start(dir string) (*authority.Internet, *dns.DS, error) {
-	small, err := authority.Load(os.DirFS(dir))
+func start(dir string) (small *authority.Internet, anchor string, err error) {
+	small, err = authority.Load(os.DirFS(dir))
 	if err != nil {
-		return nil, nil, fmt.Errorf("small Internet: %w", err)
+		return nil, "", fmt.Errorf("small Internet: %w", err)
 	}
 	now := clock.Real().Now()
 	at := func(d time.Duration) uint32 { return uint32(now.Add(d).Unix()) }
-	anchor := small.Secure(authority.Security{
+	anchor = small.Secure(authority.Security{
 		From: at(-day), Until: at(365 * day), Unsigned: []string{unsignedZone},
 		Seal: func(set []dns.RR, sig *dns.RRSIG) {
 			if h := set[0].Header(); h.Name == expiredName && h.Rrtype == dns.TypeA {
