@@ -12,7 +12,8 @@ import (
 type Security struct {
 	// From and Until are the wall seconds between which signatures are valid.
 	From, Until uint32
-	Denial      Denial
+	// Denial is how a zone denies; nil: all by NSEC.
+	Denial func(origin string) Denial
 	// Unsigned are the origins of zones that have no keys; Islands those of zones that have
 	// keys and no DS set.
 	Unsigned, Islands []string
@@ -40,7 +41,11 @@ func (n *Internet) Secure(s Security) (anchor string) {
 		case p.nodes[z.origin].delegates() && !slices.Contains(s.Islands, z.origin):
 			p.Add(ds)
 		}
-		z.Sign(Signing{KSK: []*Key{k}, ZSK: []*Key{k}, From: s.From, Until: s.Until, Denial: s.Denial, Seal: s.Seal})
+		signing := Signing{KSK: []*Key{k}, ZSK: []*Key{k}, From: s.From, Until: s.Until, Seal: s.Seal}
+		if s.Denial != nil {
+			signing.Denial = s.Denial(z.origin)
+		}
+		z.Sign(signing)
 	}
 	return anchor
 }

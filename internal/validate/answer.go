@@ -8,6 +8,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
 	"kresd/internal/ede"
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -81,17 +82,17 @@ func (p *proof) insecure(name dnsname.Name, why resolve.Insecurity) {
 // advise tells the client of an answer that nothing was proven for a reason which is
 // worth to know.
 func (p *proof) advise(why resolve.Insecurity) {
-	code := ede.None
+	res := &p.r.Result
+	if res.EDE != ede.None || p.q.Literal {
+		return
+	}
 	switch why {
 	case resolve.UnknownAlgorithm:
-		code = ede.UnsupportedDNSKEYAlgorithm
+		res.EDE, res.EDEText = ede.UnsupportedDNSKEYAlgorithm, fmt.Sprintf("%s has keys, and none of an algorithm that is known here", p.odd)
 	case resolve.UnknownDigest:
-		code = ede.UnsupportedDSDigest
+		res.EDE, res.EDEText = ede.UnsupportedDSDigest, fmt.Sprintf("the DS set of %s has no digest that is known here", p.odd)
 	case resolve.CostlyDenial:
-		code = ede.UnsupportedNSEC3Iterations
-	}
-	if res := &p.r.Result; code != ede.None && res.EDE == ede.None && !p.q.Literal {
-		res.EDE = code
+		res.EDE, res.EDEText = ede.UnsupportedNSEC3Iterations, fmt.Sprintf("%s has NSEC3 records with more than %d iterations", p.odd, limits.NSEC3Iterations)
 	}
 }
 
@@ -149,7 +150,8 @@ func (p *proof) expanded(s *resolve.Set, encloser dnsname.Name, keys *dnssec.Key
 	if err != nil {
 		return err
 	}
-	proved, err := dnssec.NewDenials(keys.Zone, sets, &p.meter).Expanded(s.Owner, encloser)
+	d := dnssec.NewDenials(keys.Zone, sets, &p.meter)
+	proved, err := d.Expanded(s.Owner, encloser)
 	switch {
 	case err != nil:
 		return refuse(err)
@@ -159,7 +161,7 @@ func (p *proof) expanded(s *resolve.Set, encloser dnsname.Name, keys *dnssec.Key
 			Text: fmt.Sprintf("%s is made from a wildcard, and no record of %s proves that it does not exist", s.Owner, keys.Zone),
 		}}
 	case proved == dnssec.Unsigned:
-		p.unproven(s, resolve.OptedOut)
+		p.unproven(s, p.leftOpen(d, keys.Zone))
 	default:
 		s.Rank = secure
 	}

@@ -20,8 +20,8 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	if anchor == nil {
 		return nil, resolve.NoAnchor, nil
 	}
-	if p.beneathUnsigned(zone, anchor.Owner) {
-		return nil, resolve.NoDS, nil
+	if why, yes := p.beneathUnsigned(zone, anchor.Owner); yes {
+		return nil, why, nil
 	}
 	about := question(zone, wire.TypeDNSKEY)
 	if keys := p.v.keys.at(p.place(about), p.r.Now); keys != nil {
@@ -122,8 +122,8 @@ func (p *proof) keySet(s *resolve.Set) error {
 // namedByDS are the keys that the DS set of the zone's parent names; nil, with the
 // reason, where the zone need not have any.
 func (p *proof) namedByDS(zone, anchor dnsname.Name, keys *dnssec.Keys) (named *dnssec.Keys, why resolve.Insecurity, err error) {
-	if p.beneathUnsigned(zone, anchor) {
-		return nil, resolve.NoDS, nil
+	if why, yes := p.beneathUnsigned(zone, anchor); yes {
+		return nil, why, nil
 	}
 	var d delegation
 	if cut := p.cut(); cut != nil && cut.Name == zone && cut.Signed(p.r.Now) {

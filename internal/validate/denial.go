@@ -112,7 +112,7 @@ func (p *proof) denied(what resolve.Question, keys *dnssec.Keys) error {
 			EDE: ede.NSECMissing, Text: fmt.Sprintf("the records of %s do not prove that there is no %s", keys.Zone, what),
 		}}
 	case proof == dnssec.Unsigned:
-		p.optedOut(what.Name, d)
+		p.optedOut(what.Name, p.leftOpen(d, keys.Zone))
 	default:
 		p.tell(resolve.DenialProved{Question: what, Zone: keys.Zone})
 	}
@@ -121,11 +121,7 @@ func (p *proof) denied(what resolve.Question, keys *dnssec.Keys) error {
 
 // optedOut is a denial of which the zone signs only that it does not speak about
 // it. The records of the proof are as good as others.
-func (p *proof) optedOut(name dnsname.Name, d *dnssec.Denials) {
-	why := resolve.OptedOut
-	if d.Costly() {
-		why = resolve.CostlyDenial
-	}
+func (p *proof) optedOut(name dnsname.Name, why resolve.Insecurity) {
 	o, soa := &p.q.Outcome, false
 	for i := range o.Authority {
 		if s := &o.Authority[i]; s.Type == wire.TypeSOA {
@@ -138,4 +134,13 @@ func (p *proof) optedOut(name dnsname.Name, d *dnssec.Denials) {
 		}
 	}
 	p.insecure(name, why)
+}
+
+// leftOpen is why the denials of a zone leave open what they are asked.
+func (p *proof) leftOpen(d *dnssec.Denials, zone dnsname.Name) resolve.Insecurity {
+	if d.Costly() {
+		p.odd = zone
+		return resolve.CostlyDenial
+	}
+	return resolve.OptedOut
 }

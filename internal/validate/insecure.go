@@ -34,8 +34,8 @@ func (p *proof) insecurity(name dnsname.Name) (why resolve.Insecurity, proven bo
 	if anchor == nil {
 		return resolve.NoAnchor, true, nil
 	}
-	if p.beneathUnsigned(name, anchor.Owner) {
-		return resolve.NoDS, true, nil
+	if why, yes := p.beneathUnsigned(name, anchor.Owner); yes {
+		return why, true, nil
 	}
 	if p.aboveIsland() {
 		return resolve.NoAnchor, true, nil
@@ -79,10 +79,19 @@ func (p *proof) descent(zone, name dnsname.Name) (why resolve.Insecurity, proven
 }
 
 // beneathUnsigned tells whether the servers that answered serve a zone that is known to
-// be unsigned, in which a name lies, with no closer anchor.
-func (p *proof) beneathUnsigned(name, anchor dnsname.Name) bool {
+// be unsigned, in which a name lies, with no closer anchor, and why: no chain of trust may
+// go on by the DS set that the zone has, or it has none.
+func (p *proof) beneathUnsigned(name, anchor dnsname.Name) (why resolve.Insecurity, yes bool) {
 	cut := p.cut()
-	return cut != nil && cut.Unsigned(p.r.Now) && name.IsSubdomainOf(cut.Name) && !anchor.IsSubdomainOf(cut.Name)
+	if cut == nil || !cut.Unsigned(p.r.Now) || !name.IsSubdomainOf(cut.Name) || anchor.IsSubdomainOf(cut.Name) {
+		return 0, false
+	}
+	if cut.DS != nil {
+		if why, known := p.usable(cut.DS); !known {
+			return why, true
+		}
+	}
+	return resolve.NoDS, true
 }
 
 // aboveIsland tells whether the servers of a zone without anchor answered for names in a
@@ -161,7 +170,7 @@ func (p *proof) whyInsecure(o *resolve.Outcome) resolve.Insecurity {
 
 // withDS is a zone with a DS set that was proven.
 func (p *proof) withDS(ds *wire.RRset) delegation {
-	if why, known := usable(ds, p.algorithms()); !known {
+	if why, known := p.usable(ds); !known {
 		return delegation{state: unsignedZone, why: why}
 	}
 	return delegation{state: signedZone, ds: ds}
@@ -169,10 +178,12 @@ func (p *proof) withDS(ds *wire.RRset) delegation {
 
 // usable tells whether a chain of trust may go on by a DS set, and why not (RFC 4035,
 // section 5.2; RFC 6840, section 5.2).
-func usable(ds *wire.RRset, algorithms dnssec.Algorithms) (why resolve.Insecurity, yes bool) {
+func (p *proof) usable(ds *wire.RRset) (why resolve.Insecurity, yes bool) {
+	algorithms := p.algorithms()
 	if len(dnssec.UsableDS(ds.Data, algorithms)) > 0 {
 		return 0, true
 	}
+	p.odd = ds.Owner
 	for _, rdata := range ds.Data {
 		if d, ok := dnssec.ParseDS(rdata); ok && algorithms.Signs(d.Algorithm) {
 			return resolve.UnknownDigest, false

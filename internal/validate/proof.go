@@ -31,6 +31,8 @@ type proof struct {
 	verified map[*resolve.Set]dnssec.Verified
 	// zone is the lowest zone around the query's name that is known to have keys.
 	zone dnsname.Name
+	// odd is the zone that is insecure for a reason of its own.
+	odd dnsname.Name
 	// past is what is remembered of earlier answers to the query.
 	past *past
 }

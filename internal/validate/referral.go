@@ -21,7 +21,8 @@ func (p *proof) referral() error {
 		return nil
 	case anchor.Owner == cut.Name:
 		return p.usableAnchor(anchor)
-	case p.beneathUnsigned(cut.Name, anchor.Owner):
+	}
+	if _, yes := p.beneathUnsigned(cut.Name, anchor.Owner); yes {
 		believe(p.q, insecure)
 		judgedUnsigned(cut, min(cut.Expires, p.cut().DSExpires))
 		return nil
@@ -68,7 +69,7 @@ func (p *proof) referredDS(s *resolve.Set) error {
 	}
 	s.Rank = secure
 	cut.DS, cut.DSRank, cut.DSExpires = &s.RRset, secure, p.r.Now+int64(s.TTL)
-	if why, known := usable(&s.RRset, p.algorithms()); !known {
+	if why, known := p.usable(&s.RRset); !known {
 		judgedUnsigned(cut, cut.DSExpires)
 		p.tell(resolve.Unsigned{Name: cut.Name, Why: why})
 	}

@@ -55,12 +55,28 @@ const begin = 1_700_000_000
 // signed.
 type zone struct{ origin, seed, text string }
 
-// key is the one key of a zone, of an old algorithm where the seed says so.
+// key is the one key of a zone, of an old or unknown algorithm where the seed says so.
 func key(origin, seed string) *authority.Key {
-	if strings.HasPrefix(seed, "SHA-1") {
+	switch {
+	case strings.HasPrefix(seed, "SHA-1"):
 		return authority.NewKey(origin, authority.KSK, dns.RSASHA1, seed)
+	case strings.HasPrefix(seed, "unknown"):
+		return authority.NewKey(origin, authority.KSK, 200, seed)
 	}
 	return authority.NewKey(origin, authority.KSK, dns.ECDSAP256SHA256, seed)
+}
+
+// denial is how a zone denies, as its seed says.
+func denial(seed string) authority.Denial {
+	switch {
+	case strings.HasPrefix(seed, "opt-out"):
+		return authority.Denial{Kind: authority.NSEC3, OptOut: true}
+	case strings.HasPrefix(seed, "costly"):
+		return authority.Denial{Kind: authority.NSEC3, Iterations: limits.NSEC3Iterations + 1}
+	case strings.HasPrefix(seed, "hashed"):
+		return authority.Denial{Kind: authority.NSEC3, Iterations: limits.NSEC3Iterations, Salt: "aa"}
+	}
+	return authority.Denial{}
 }
 
 // build makes an Internet of zones. The DS sets of signed zones are in their parents,
@@ -84,6 +100,7 @@ func build(t testing.TB, zones ...zone) *authority.Internet {
 		t.Fatal(err)
 	}
 	security.Key = func(origin string) *authority.Key { return key(origin, seeds[origin]) }
+	security.Denial = func(origin string) authority.Denial { return denial(seeds[origin]) }
 	n.Secure(security)
 	return n
 }

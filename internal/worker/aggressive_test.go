@@ -57,7 +57,7 @@ func signedInternet(t testing.TB, d authority.Denial) (n *authority.Internet, an
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n, n.Secure(authority.Security{From: now - 3600, Until: now + 86400, Denial: d, Unsigned: []string{"u.example."}})
+	return n, n.Secure(authority.Security{From: now - 3600, Until: now + 86400, Denial: func(string) authority.Denial { return d }, Unsigned: []string{"u.example."}})
 }
 
 // told is an answer in words: RCODE, AD, and its records without what is made anew each
