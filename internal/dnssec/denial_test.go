@@ -112,6 +112,8 @@ func TestNSEC(t *testing.T) {
 		"nx x.w.example.":                    "unproven", // the wildcard stands for it
 		"nx zz.example.":                     "proven",   // behind the last
 		"nx aa.other.":                       "unproven",
+		"expanded aa.other. .":               "unproven", // though the last range would cover it
+		"nodata aa.other. A":                 "unproven",
 		"nx example.":                        "unproven",
 		"nodata a.example. AAAA":             "proven",
 		"nodata a.example. A":                "unproven",
@@ -416,6 +418,47 @@ func TestNoVerdictIsGivenOnAPartOfTheHashes(t *testing.T) {
 			if got := judged(t, NewDenials(zone, tt.sets, &purse{0, 0, budget}), tt.claim); got != errSpent.Error() {
 				t.Errorf("%s with %d of %d blocks: got %s", tt.claim, budget, spent, got)
 			}
+		}
+	}
+}
+
+// What hashing costs is counted in whole blocks of SHA-1: 64 octets, of which 9 are for
+// its end.
+func TestHashBlocks(t *testing.T) {
+	for _, c := range []struct {
+		octets     int
+		iterations uint16
+		salt, want int
+	}{{1, 0, 0, 1}, {55, 0, 0, 1}, {56, 0, 0, 2}, {47, 0, 8, 1}, {48, 0, 8, 2}, {119, 0, 0, 2}, {120, 0, 0, 3}, {1, 10, 0, 11}, {1, 10, 35, 11}, {1, 10, 36, 21}, {55, 1, 255, 5 + 5}} {
+		if got := HashBlocks(c.octets, c.iterations, c.salt); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+// An NSEC3 record that is none stands in nobody's way: the chain is that of the first one
+// which is.
+func TestABrokenRecordDoesNotHideTheOthers(t *testing.T) {
+	p, zone := parameters{1, "ab"}, mustName(t, "example.")
+	good := atHash(t, "example.", "h.example.", p, dns.TypeA)
+	for what, change := range map[string]func(*wire.RRset){
+		"an owner that is no hash":  func(s *wire.RRset) { s.Owner = mustName(t, "h.example.") },
+		"an owner with other signs": func(s *wire.RRset) { s.Owner = mustName(t, strings.Repeat("z", hashedLabel)+".example.") },
+		"another algorithm":         func(s *wire.RRset) { s.Data[0][0] = 2 },
+		"an unknown flag":           func(s *wire.RRset) { s.Data[0][1] = 2 },
+		"a short hash":              func(s *wire.RRset) { s.Data = [][]byte{append([]byte{1, 0, 0, 9, 0, 19}, make([]byte, 19)...)} },
+		"a long hash":               func(s *wire.RRset) { s.Data = [][]byte{append([]byte{1, 0, 0, 9, 0, 21}, make([]byte, 21)...)} },
+		"two records":               func(s *wire.RRset) { s.Data = append(s.Data, s.Data[0]) },
+		"another zone":              func(s *wire.RRset) { s.Owner = mustName(t, s.Owner.String()[:hashedLabel]+".other.") },
+		"the root":                  func(s *wire.RRset) { s.Owner = mustName(t, ".") },
+	} {
+		bad := atHash(t, "example.", "h.example.", parameters{9, "cd"}, dns.TypeNS)
+		change(bad)
+		if got := judged(t, NewDenials(zone, []*wire.RRset{bad, good}, endless()), "nodata h.example. AAAA"); got != "proven" {
+			t.Errorf("behind %s: %s", what, got)
+		}
+		if _, ok := NewLink(zone, bad); ok {
+			t.Errorf("%s is a link", what)
 		}
 	}
 }

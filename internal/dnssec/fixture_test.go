@@ -105,25 +105,30 @@ func newSigner(t testing.TB, zone string, algorithm uint8, bits int) *signer {
 	return s
 }
 
-// rsaPrivate makes an RSA key of any size, which Go's own generator refuses below
-// 1,024 bits.
+// rsaPrivate makes an RSA key of any size, which Go's own generator refuses below 1,024
+// bits. It has many small primes, which are found at once.
 func rsaPrivate(t testing.TB, bits int, e int64) *rsa.PrivateKey {
 	t.Helper()
-	for {
-		p, err1 := rand.Prime(rand.Reader, bits/2)
-		q, err2 := rand.Prime(rand.Reader, bits-bits/2)
-		if err := errors.Join(err1, err2); err != nil {
+	one, exponent := big.NewInt(1), big.NewInt(e)
+	n, phi := big.NewInt(1), big.NewInt(1)
+	primes := max(2, bits/256)
+	for found, tries := 0, 0; found < primes; tries++ {
+		size := bits / primes
+		if found == primes-1 { // of which the product is as long as it should be
+			size = bits - n.BitLen() + tries%2
+		}
+		p, err := rand.Prime(rand.Reader, size)
+		if err != nil {
 			t.Fatal(err)
 		}
-		one := big.NewInt(1)
-		phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
-		d := new(big.Int).ModInverse(big.NewInt(e), phi)
-		n := new(big.Int).Mul(p, q)
-		if d == nil || n.BitLen() != bits || p.Cmp(q) == 0 {
+		less, longer := new(big.Int).Sub(p, one), new(big.Int).Mul(n, p)
+		if found == primes-1 && longer.BitLen() != bits || new(big.Int).GCD(nil, nil, less, exponent).Cmp(one) != 0 {
 			continue
 		}
-		return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: n, E: int(e)}, D: d, Primes: []*big.Int{p, q}}
+		n, phi = longer, phi.Mul(phi, less)
+		found++
 	}
+	return &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: n, E: int(e)}, D: new(big.Int).ModInverse(exponent, phi)}
 }
 
 // rsaPublic is a key as RFC 3110 has it.

@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"crypto/sha256"
 	"errors"
 	"testing"
 )
@@ -97,5 +98,28 @@ func TestKeysAreChosenAndCounted(t *testing.T) {
 	only.Each(func(k *Key) { tags = append(tags, k.Tag) })
 	if only.Zone != zone || only.Len() != 1 || len(tags) != 1 || tags[0] != sep.key.KeyTag() || ks.Len() != 2 {
 		t.Errorf("%d keys, tags %v", only.Len(), tags)
+	}
+}
+
+// A DS record that names a key which is none of a zone, or of another protocol, has nobody
+// trust it (RFC 4034, section 5.2).
+func TestOnlyZoneKeysAreNamedByDS(t *testing.T) {
+	base := rdataOf(t, p256().key)
+	for _, c := range []struct {
+		flags    uint16
+		protocol byte
+		want     int
+	}{{FlagZone | FlagSEP, 3, 1}, {FlagZone, 3, 1}, {FlagSEP, 3, 0}, {0, 3, 0}, {FlagZone, 2, 0}} {
+		rdata := append([]byte{byte(c.flags >> 8), byte(c.flags), c.protocol}, base[3:]...)
+		zone := mustName(t, "example.")
+		sum := sha256.Sum256(append([]byte(zone), rdata...))
+		ds, ok := ParseDS(append([]byte{byte(KeyTag(rdata) >> 8), byte(KeyTag(rdata)), rdata[3], 2}, sum[:]...))
+		if !ok {
+			t.Fatal("no DS record")
+		}
+		trusted, err := ParseKeys(zone, [][]byte{rdata}).Trusted([]DS{ds}, endless())
+		if err != nil || trusted.Len() != c.want {
+			t.Errorf("flags %d, protocol %d: %d keys, %v", c.flags, c.protocol, trusted.Len(), err)
+		}
 	}
 }

@@ -128,24 +128,19 @@ func (n *nsec) minimal() bool {
 // ofDenialOnly tells whether an NSEC record has no types but its own, those of its
 // signature and of compact denial.
 func (t types) ofDenialOnly() bool {
-	for len(t) > 2 {
-		window, n := int(t[0]), int(t[1])
-		if n == 0 || n > 32 || len(t) < 2+n {
-			return false
-		}
-		for i, bits := range t[2 : 2+n] {
+	for ; len(t) > 0; t = t[2+int(t[1]):] {
+		for i, bits := range t[2 : 2+int(t[1])] {
 			for bit := range 8 {
 				if bits&(0x80>>bit) == 0 {
 					continue
 				}
-				switch window<<8 | i<<3 | bit {
+				switch int(t[0])<<8 | i<<3 | bit {
 				case int(wire.TypeRRSIG), int(wire.TypeNSEC), typeNXNAME:
 				default:
 					return false
 				}
 			}
 		}
-		t = t[2+n:]
 	}
 	return true
 }
