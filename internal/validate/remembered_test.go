@@ -83,9 +83,53 @@ func TestARememberedFailureSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	w.both(spoilt(dns.TypeDNSKEY))
 	first := w.ask("www.example.com.", dns.TypeA)
-	r := w.resolve("a.b.example.com.", dns.TypeA, nil)
+	w.now += 2
+	var told []resolve.FailureRemembered
+	r := w.resolve("a.b.example.com.", dns.TypeA, func(r *resolve.Request) {
+		r.Tell = func(_ *resolve.Query, step resolve.Step) {
+			if s, ok := step.(resolve.FailureRemembered); ok {
+				told = append(told, s)
+			}
+		}
+	})
 	if got := outcome(&r.Result); got != first || !r.Result.Remembered {
 		t.Errorf("%s, remembered %t; want %s", got, r.Result.Remembered, first)
+	}
+	if len(told) != 1 || told[0].Question.String() != "example.com. DNSKEY" || told[0].Age != 2 || told[0].Left != limits.ServfailTTL-2 || !strings.Contains(first, told[0].Reason) {
+		t.Errorf("told %+v", told)
+	}
+}
+
+// Keys that were kept are asked for anew where others may be the remedy, and only there.
+func TestKeysAreAskedForAnewWhereOthersMayHelp(t *testing.T) {
+	sealed := func(change func(*dns.RRSIG)) authority.Rule {
+		return func(x *authority.Exchange) {
+			for i, rr := range x.Reply.Answer {
+				if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == dns.TypeA {
+					x.Reply.Answer[i] = key("example.com.", "one").Sign(x.Reply.Answer[:i], begin-86400, begin+86400, change)
+				}
+			}
+		}
+	}
+	for what, c := range map[string]struct {
+		rule authority.Rule
+		want int
+	}{
+		"a wrong signature":         {spoilt(dns.TypeA), 1},
+		"a key that is not there":   {sealed(func(s *dns.RRSIG) { s.KeyTag++ }), 1},
+		"a signature of the past":   {sealed(func(s *dns.RRSIG) { s.Expiration = begin - 1 }), 0},
+		"a signature of the future": {sealed(func(s *dns.RRSIG) { s.Inception = begin + 3600 }), 0},
+		"a wrong number of labels":  {sealed(func(s *dns.RRSIG) { s.Labels = 9 }), 0},
+		"an unknown algorithm":      {sealed(func(s *dns.RRSIG) { s.Algorithm = 200 }), 0},
+	} {
+		w := newWorld(t)
+		w.expect("a.b.example.com.", dns.TypeA, "NOERROR secure")
+		w.both(c.rule)
+		w.asked()
+		w.expect("www.example.com.", dns.TypeA, "SERVFAIL…")
+		if n := w.count("example.com. DNSKEY"); n != c.want {
+			t.Errorf("%s: keys were asked for %d times, want %d", what, n, c.want)
+		}
 	}
 }
 

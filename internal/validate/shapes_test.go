@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,6 +133,16 @@ func TestWhatCannotBeValidatedIsInsecure(t *testing.T) {
 	}
 }
 
+// A denial without SOA is as insecure as its proof.
+func TestOptOutWithoutSOA(t *testing.T) {
+	w := newWorld(t, below("opt-out", example, plain)...)
+	w.host("198.51.100.2").Play(stripped(func(rr dns.RR) bool {
+		sig, ok := rr.(*dns.RRSIG)
+		return rr.Header().Rrtype == dns.TypeSOA || ok && sig.TypeCovered == dns.TypeSOA
+	}))
+	w.expect("none.com.", dns.TypeA, "NXDOMAIN insecure")
+}
+
 // Signatures of signatures there are none, and what there is of them is believed as it is.
 func TestSignaturesAreNotSigned(t *testing.T) {
 	w := newWorld(t)
@@ -179,7 +190,13 @@ func TestAnIslandOfAnUnknownAlgorithm(t *testing.T) {
 		if err := w.anchors.Add(record); err != nil {
 			t.Fatal(err)
 		}
-		w.expect("www.example.com.", dns.TypeA, "SERVFAIL 1 the trust anchor of example.com. has no algorithm and digest that are known here…")
+		r := w.resolve("www.example.com.", dns.TypeA, nil)
+		if got, want := outcome(&r.Result), "SERVFAIL 1 the trust anchor of example.com. has no algorithm and digest that are known here"; got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+		if f, ok := errors.AsType[*resolve.Failure](r.Result.Failure); !ok || f.About.Name != mustName("www.example.com.") {
+			t.Errorf("%s: the failure is about %+v", what, f)
+		}
 		for _, question := range w.asked() {
 			if strings.HasPrefix(question, "192.0.2.") {
 				t.Errorf("%s: asked %s", what, question)
