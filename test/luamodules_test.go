@@ -167,6 +167,11 @@ end } }`, "NOERROR | www.example.com. 0 IN A 192.0.2.80 | www.example.com. 0 IN 
 		return state
 	end
 } }`, `NOERROR | www.example.com. 0 IN A 192.0.2.80 | www.example.com. 0 IN A 192.0.2.81 | additional found.test. 0 IN TXT "AAAA"`},
+		"from begin": {`return { layer = { begin = function(state, req)
+	local qry = req:current()
+	if qry.stype == kres.type.A then req:push(qry.sname, kres.type.AAAA, kres.class.IN, 0, qry) end
+	return state
+end } }`, "NOERROR | www.example.com. 0 IN A 192.0.2.80 | www.example.com. 0 IN A 192.0.2.81"},
 		"from produce": {`return { layer = { produce = function(state, req, pkt)
 	local qry = req:current()
 	if state ~= kres.YIELD and qry.parent == nil and qry.stype == kres.type.A then
@@ -221,6 +226,92 @@ end } }`}, "modules = { 'iterate', 'alias < iterate' }", "modules.locals = { ['i
 	everyWay(t, g, "elsewhere.example.com", dns.TypeA, "NOERROR | elsewhere.example.com. 0 IN CNAME mail.example.com. | mail.example.com. 0 IN A 192.0.2.25")
 	everyWay(t, g, "shop.example.com", dns.TypeA, "NOERROR | shop.example.com. 0 IN CNAME www.example.net. | www.example.net. 0 IN A 192.0.2.8")
 	everyWay(t, g, "www.example.com", dns.TypeAAAA, "NOERROR | www.example.com. 0 IN AAAA 2001:db8::80")
+}
+
+// The idioms of modules for kresd: answers with private addresses are refused, be it that
+// they are for an alias; addresses are renumbered, and signatures dropped; workarounds set
+// flags for queries of some names; and what is about to expire is asked for again.
+func TestIdiomsOfModulesInLua(t *testing.T) {
+	g := luaGroup(t, map[string]string{"rebind.lua": `local policy = require('kres_modules.policy')
+local M = { layer = {} }
+local function bad(pkt)
+	for _, section in ipairs({ kres.section.ANSWER, kres.section.ADDITIONAL }) do
+		for _, rr in ipairs(pkt:section(section)) do
+			if rr.type == kres.type.A and rr.rdata:sub(1, 2) == '\198\51' and kres.dname2str(rr.owner) == 'www.example.net.' then return rr end
+		end
+	end
+end
+function M.layer.consume(state, req, pkt)
+	if state == kres.FAIL then return state end
+	pkt = kres.pkt_t(pkt)
+	req = kres.request_t(req)
+	local qry = req:current()
+	if not bad(pkt) then return state end
+	qry.flags.RESOLVED = 1
+	qry.flags.CACHED = 1
+	if qry.parent ~= nil then return kres.FAIL end
+	policy.REFUSE(nil, req)
+	local answer = req:ensure_answer()
+	answer:aa(false)
+	answer:begin(kres.section.ADDITIONAL)
+	local msg = 'blocked'
+	answer:put('\11explanation\7invalid\0', 10800, answer:qclass(), kres.type.TXT, string.char(#msg) .. msg)
+	return kres.DONE
+end
+return M`, "renum.lua": `local M = {}
+M.layer = { finish = function(state, req)
+	if state == kres.FAIL then return state end
+	req = kres.request_t(req)
+	local pkt = kres.pkt_t(req.answer)
+	local records, changed = pkt:section(kres.section.ANSWER), false
+	for i, rr in ipairs(records) do
+		if rr.type == kres.type.A and rr.rdata == '\192\0\2\25' then
+			rr.rdata = '\10\0\2\25'
+			changed = true
+		end
+	end
+	if not changed then return state end
+	local qname, qclass, qtype = pkt:qname(), pkt:qclass(), pkt:qtype()
+	pkt:recycle()
+	pkt:question(qname, qclass, qtype)
+	for i = 1, #records do
+		local rr = records[i]
+		if rr.type ~= kres.type.RRSIG then pkt:put(rr.owner, rr.ttl, rr.class, rr.type, rr.rdata) end
+	end
+	return state
+end }
+return M`, "workaround.lua": `local M = { set = 0 }
+M.layer = { produce = function(state, req)
+	local qry = req:current()
+	if kres.dname2str(qry:name()):find('sub%.example%.com%.$') then
+		qry.flags.NO_0X20 = true
+		qry.flags.NO_MINIMIZE = true
+		M.set = M.set + 1
+	end
+	return state
+end }
+return M`, "expire.lua": `local M = { seen = 0 }
+M.layer = { finish = function(state, req)
+	local qrys = req.rplan.resolved
+	for i = 0, (tonumber(qrys.len) - 1) do
+		local qry = qrys.at[i]
+		M.seen = M.seen + 1
+		if qry.flags.EXPIRING == true then
+			resolve(kres.dname2str(qry.sname), qry.stype, qry.sclass, { 'NO_CACHE' })
+		end
+	end
+	return state
+end }
+return M`}, "modules = { 'rebind < cache', 'renum', 'workaround < cache', 'expire' }")
+	const blocked = `REFUSED |  | additional explanation.invalid. 10800 IN TXT "blocked"`
+	everyWay(t, g, "www.example.net", dns.TypeA, blocked)
+	everyWay(t, g, "shop.example.com", dns.TypeA, blocked)
+	everyWay(t, g, "mail.example.com", dns.TypeA, "NOERROR | mail.example.com. 0 IN A 10.0.2.25")
+	everyWay(t, g, "mail.old.example.org", dns.TypeA, "NOERROR | mail.example.com. 0 IN A 10.0.2.25 | mail.old.example.org. 0 IN CNAME mail.example.com. | old.example.org. 0 IN DNAME example.com.")
+	everyWay(t, g, "www.sub.example.com", dns.TypeA, "NOERROR | www.sub.example.com. 0 IN A 192.0.2.21")
+	if sum(t, g, "workaround.set") == 0 || sum(t, g, "expire.seen") == 0 {
+		t.Error("a module has seen nothing")
+	}
 }
 
 // A module refuses in begin, another one that is loaded behind it counts all the same, by

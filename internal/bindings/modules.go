@@ -161,8 +161,7 @@ func (m *modules) expose(name string) {
 		return
 	}
 	if object := m.own[name]; object != nil {
-		m.d.VM.RegisterObject(object())
-		m.shown[name] = true
+		m.show(object())
 		return
 	}
 	o := script.Object{Name: name, Help: "a module", Protected: true, Index: index(inst), Assign: set(inst)}
@@ -178,8 +177,15 @@ func (m *modules) expose(name string) {
 				return nil
 			}})
 	}
+	m.show(o)
+}
+
+// show makes the global of a built-in module, which scripts also have by require, as in
+// versions whose modules are files.
+func (m *modules) show(o script.Object) {
 	m.d.VM.RegisterObject(o)
-	m.shown[name] = true
+	m.d.VM.Preload(lualayer.Namespace+o.Name, o.Name)
+	m.shown[o.Name] = true
 }
 
 func (m *modules) call(of string, f module.Function) func(c *script.Call) error {

@@ -167,5 +167,5 @@ func (p *policies) debugIf(c *script.Call) error {
 }
 
 func (p *policies) warn(req *resolve.Request, err error) {
-	p.d.Log.Warn(fmt.Sprintf("policy: %s: error: %v", req.Name, err))
+	p.d.Log.Warn(fmt.Sprintf("policy: %s: error: %s", req.Name, script.Report(err)))
 }

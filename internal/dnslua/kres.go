@@ -53,7 +53,7 @@ func (v *Views) Install() {
 	}
 	slices.SortFunc(fields, func(a, b script.Field) int { return strings.Compare(a.Name, b.Name) })
 	v.vm.RegisterObject(script.Object{Name: "kres", Protected: true, Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v)})
-	v.vm.Preload("kres")
+	v.vm.Preload("kres", "kres")
 }
 
 func kresFuncs(v *Views) []script.Func {

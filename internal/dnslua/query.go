@@ -39,18 +39,23 @@ func (v queryView) id() uint32 {
 	return v.q.ID
 }
 
-// parent is the query that waits for this one, or nil.
+// parent is the query that waits for this one, or nil. What an alias has led to has the
+// parent of the query with the alias: to scripts for kresd it stands in its place.
 func (v queryView) parent() *resolve.Query {
-	if v.q == nil {
+	q := v.q
+	for q != nil && q.IsTarget() {
+		q = q.Parent
+	}
+	if q == nil {
 		return nil
 	}
-	return v.q.Parent
+	return q.Parent
 }
 
 // aliasParent is the query an alias of which led to this one, or nil.
 func (v queryView) aliasParent() *resolve.Query {
-	if p := v.parent(); p != nil && v.q.Steps > p.Steps {
-		return p
+	if v.q != nil && v.q.IsTarget() {
+		return v.q.Parent
 	}
 	return nil
 }

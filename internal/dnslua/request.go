@@ -163,14 +163,13 @@ func (v *Views) push(c *script.Call, r *View) any {
 	if !c.IsNil(6) {
 		parent = v.queryArg(c, 6).q
 	}
-	if parent == nil {
-		c.Raise(script.Usage("nothing can be pushed before the request is on its way or after it has ended; begin has no query"))
+	if r.Post {
+		c.Raise(script.Usage("nothing can be pushed any more: the request has its answer"))
 	}
 	q, err := r.Req.Push(parent, question, options)
 	if err != nil {
 		c.Raise(script.Usage(fmt.Sprintf("%s cannot be asked: %v", question, err)))
 	}
-	r.pushed = append(r.pushed, q)
 	return v.Query(r, q)
 }
 

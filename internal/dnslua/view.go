@@ -34,8 +34,6 @@ type View struct {
 	current *resolve.Query
 	// state is what a script reads as req.state where a layer says it; 0: StateOf.
 	state resolve.State
-	// pushed are the queries that the script put on the plan in the present call.
-	pushed []*resolve.Query
 }
 
 // common is what a request and the look-ups beside it have for scripts together. It
@@ -120,14 +118,6 @@ func (r *View) State() resolve.State {
 
 // SetState makes the script read a layer's state as req.state.
 func (r *View) SetState(s resolve.State) { r.state = s }
-
-// Pushed are the queries that the script has put on the plan since Pushed was called last. A
-// layer whose hook did that has to return Yield.
-func (r *View) Pushed() []*resolve.Query {
-	list := r.pushed
-	r.pushed = nil
-	return list
-}
 
 // over tells whether r is a request that the script may not look at any more.
 func (r *View) over() bool { return r != nil && !r.open }

@@ -62,10 +62,15 @@ type call struct {
 	more func(v *dnslua.View) []any
 }
 
-// do calls the hook. It returns the state that the hook did, and whether it has put
-// queries on the plan. An error was logged, and is resolve.ErrScript.
-func (k *call) do() (out resolve.State, pushed bool, err error) {
+// do calls the hook and returns the state that the hook did. An error was logged, and is
+// resolve.ErrScript.
+// A module that was unloaded meanwhile says nothing.
+func (k *call) do() (out resolve.State, err error) {
 	err = k.m.loader.Views.Show(k.req, k.post, func(c *script.Call, h *script.Handle) error {
+		if k.m.isClosed() {
+			out = k.state &^ resolve.Yield
+			return nil
+		}
 		view := h.Value.(*dnslua.View)
 		view.SetState(k.state)
 		view.At(k.q)
@@ -78,17 +83,16 @@ func (k *call) do() (out resolve.State, pushed bool, err error) {
 			args = append(args, k.more(view)...)
 		}
 		results, err := k.fn.Call(args...)
-		pushed = len(view.Pushed()) > 0
 		if err == nil {
 			out, err = k.returned(results)
 		}
 		return err
 	})
 	if err == nil {
-		return out, pushed, nil
+		return out, nil
 	}
 	k.m.loader.Warn(fmt.Sprintf("module '%s': %s of %s: error: %s", k.m.name, k.hook, k.about(), script.Report(err)))
-	return resolve.Fail, pushed, fmt.Errorf("module '%s': %w", k.m.name, resolve.ErrScript)
+	return resolve.Fail, fmt.Errorf("module '%s': %w", k.m.name, resolve.ErrScript)
 }
 
 // about is the question that the hook was called about.

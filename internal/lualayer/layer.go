@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"kresd/internal/dnslua"
+	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
@@ -15,10 +16,7 @@ func (m *mod) layer() *resolve.Layer {
 	if !h.any() {
 		return nil
 	}
-	l := &resolve.Layer{Name: m.name, Begin: m.begin}
-	if h.begin != nil {
-		l.Decided = m.decided
-	}
+	l := &resolve.Layer{Name: m.name, Begin: m.begin, Decided: m.decided}
 	if h.reset != nil {
 		l.Reset = m.reset
 	}
@@ -47,11 +45,11 @@ func (m *mod) layer() *resolve.Layer {
 // kept, but for an extended error.
 func (m *mod) begin(r *resolve.Request) resolve.State {
 	r.Alone = r.Alone || m.hooks.takePart()
-	m.loader.Views.Of(r) // so that look-ups beside the request inherit it
+	m.meet(r)
 	if m.hooks.begin == nil {
 		return 0
 	}
-	out, _, err := (&call{m: m, hook: "begin", fn: m.hooks.begin, req: r, state: resolve.Produce}).do()
+	out, err := (&call{m: m, hook: "begin", fn: m.hooks.begin, req: r, state: resolve.Produce}).do()
 	switch {
 	case err != nil:
 		return r.Fail(err)
@@ -64,9 +62,22 @@ func (m *mod) begin(r *resolve.Request) resolve.State {
 	return 0
 }
 
+// met is the key of what tells that the request was shown to the module when it began: the
+// hooks for its end are for those.
+type met struct{ m *mod }
+
+// meet takes note of a request. Look-ups beside it inherit its view, and no more.
+func (m *mod) meet(r *resolve.Request) {
+	m.loader.Views.Of(r)
+	r.Vars[met{m}] = true
+}
+
 // decided is begin for a request about which a layer before has decided.
 func (m *mod) decided(r *resolve.Request, state resolve.State) resolve.State {
-	out, _, err := (&call{m: m, hook: "begin", fn: m.hooks.begin, req: r, state: state}).do()
+	if m.meet(r); m.hooks.begin == nil {
+		return 0
+	}
+	out, err := (&call{m: m, hook: "begin", fn: m.hooks.begin, req: r, state: state}).do()
 	switch {
 	case err != nil:
 		return r.Fail(err)
@@ -81,7 +92,7 @@ func (m *mod) decided(r *resolve.Request, state resolve.State) resolve.State {
 }
 
 func (m *mod) reset(r *resolve.Request, q *resolve.Query) resolve.State {
-	out, _, err := (&call{m: m, hook: "reset", fn: m.hooks.reset, req: r, q: q, state: resolve.Produce}).do()
+	out, err := (&call{m: m, hook: "reset", fn: m.hooks.reset, req: r, q: q, state: resolve.Produce}).do()
 	return ifFailed(r, out, err)
 }
 
@@ -132,7 +143,7 @@ func (m *mod) checkout(r *resolve.Request, q *resolve.Query) resolve.State {
 		p := dnslua.QueryPacket(v, q.Asked.Name, q.Asked.Type, q.Asked.Class)
 		return []any{m.loader.Views.Packet(p), m.loader.Views.Address(q.Server.Addr), q.Server.TCP}
 	}
-	out, _, err := c.do()
+	out, err := c.do()
 	return ifFailed(r, out, err)
 }
 
@@ -172,7 +183,7 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 		r.Settle()
 		q.Outcome = resolve.Outcome{Kind: resolve.NoData, Own: true}
 		q.Replace(nil)
-	case p.Changed():
+	case p != nil && p.Changed():
 		if err := replace(q, p); err != nil {
 			return r.Fail(err)
 		}
@@ -181,12 +192,15 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 }
 
 // watched calls a hook and tells whether it has changed the answer for the client.
+// What is changed is not proven any more.
 func (m *mod) watched(c *call) (out resolve.State, answered bool, err error) {
 	res := &c.req.Result
 	before := res.NoCache
 	res.NoCache = false // what changes the Result sets it
-	out, _, err = c.do()
-	answered = res.NoCache
+	out, err = c.do()
+	if answered = res.NoCache; answered {
+		res.Rank = min(res.Rank, rank.Auth|rank.Insecure)
+	}
 	res.NoCache = before || answered
 	return out, answered, err
 }
@@ -196,11 +210,14 @@ var errEnds = errors.New("a module ends it")
 
 // ended calls a hook that sees the answer to a request.
 func (m *mod) ended(r *resolve.Request, hook string, fn *script.Ref, more func(v *dnslua.View) []any) {
+	if r.Vars[met{m}] == nil {
+		return
+	}
 	in := resolve.Done
 	if r.Result.Failure != nil {
 		in = resolve.Fail
 	}
-	out, _, err := (&call{m: m, hook: hook, fn: fn, req: r, post: true, state: in, more: more}).do()
+	out, _, err := m.watched(&call{m: m, hook: hook, fn: fn, req: r, post: true, state: in, more: more})
 	switch {
 	case err != nil:
 		r.Result.Fail(err)

@@ -23,8 +23,8 @@ type Loader struct {
 	Warn  func(line string)
 }
 
-// namespace is where other versions keep modules: require('kres_modules.NAME').
-const namespace = "kres_modules."
+// Namespace is where other versions keep modules: require('kres_modules.NAME').
+const Namespace = "kres_modules."
 
 // A Source is a module that was found.
 type Source struct {
@@ -36,7 +36,7 @@ type Source struct {
 // Find looks for a module as require does. The places where it looked are for the error
 // that it is nowhere.
 func (l *Loader) Find(name string) (src Source, tried []string, ok bool) {
-	for _, required := range []string{name, namespace + name} {
+	for _, required := range []string{name, Namespace + name} {
 		if l.VM.Preloaded(required) {
 			return Source{name: name, required: required}, nil, true
 		}

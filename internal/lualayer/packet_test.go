@@ -40,6 +40,7 @@ func TestWhatAPacketOfAScriptSays(t *testing.T) {
 		{"another name's address", wire.TypeA, 0, []wire.RR{a("y.test.")}, "nodata 0 1"},
 		{"another type", wire.TypeAAAA, 0, []wire.RR{a("x.test.")}, "nodata 0 1"},
 		{"everything", wire.TypeANY, 0, []wire.RR{a("x.test.")}, "positive 0 1"},
+		{"everything, and that is nothing", wire.TypeANY, 0, nil, "nodata 0 0"},
 		{"an alias with its target", wire.TypeA, 0, []wire.RR{cname("x.test.", "y.test."), a("y.test.")}, "positive 0 2"},
 		{"an alias", wire.TypeA, 0, []wire.RR{cname("x.test.", "y.test."), cname("y.test.", "z.test.")}, "alias 0 2 z.test."},
 		{"an alias that is asked for", wire.TypeCNAME, 0, []wire.RR{cname("x.test.", "y.test.")}, "positive 0 1"},

@@ -121,6 +121,31 @@ func TestWhatIsPushedWithoutYieldIsSolved(t *testing.T) {
 	}
 }
 
+// What a Begin hook pushes is solved when the request is, and else not.
+func TestWhatIsPushedInTheBeginningIsSolved(t *testing.T) {
+	for _, decided := range []resolve.State{resolve.Produce, resolve.Done} {
+		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\nwww.example.com. AAAA 2001:db8::10\n")))
+		var subs []*resolve.Query
+		w.with(nil, &resolve.Layer{Name: "eager", Begin: func(r *resolve.Request) resolve.State {
+			for _, t := range []uint16{wire.TypeAAAA, wire.TypeA} { // the second waits for itself
+				sub, _ := r.Push(nil, resolve.Question{Name: r.Name, Type: t, Class: wire.ClassIN}, r.Options)
+				subs = append(subs, sub)
+			}
+			return decided
+		}})
+		got := w.ask("www.example.com.", "A")
+		if decided == resolve.Done {
+			if asked := w.asked(); len(asked) != 0 {
+				t.Errorf("decided, and asked %q", asked)
+			}
+			continue
+		}
+		if got != "NOERROR; www.example.com. A 192.0.2.10" || !subs[0].Solved || len(subs[0].Outcome.Answer) != 1 || !errors.Is(subs[1].Err, resolve.ErrCycle) {
+			t.Errorf("got %s, with %+v and %v", got, subs[0].Outcome, subs[1].Err)
+		}
+	}
+}
+
 // A hook may make the client's answer itself, put records beside what is resolved, show
 // the layers behind another message, or have servers asked though there is an answer.
 func TestHooksChangeAnswers(t *testing.T) {

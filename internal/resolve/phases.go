@@ -22,6 +22,7 @@ func (s *solver) solve(root *Query) error {
 	if err := r.Plan.Push(root); err != nil {
 		return err
 	}
+	s.pushEarly(root)
 	for q := r.Plan.Current(); q != nil; q = r.Plan.Current() {
 		if err := s.mayGoOn(); err != nil {
 			err = s.inTime(q, err)
@@ -45,6 +46,15 @@ func (s *solver) solve(root *Query) error {
 		}
 	}
 	return root.Err
+}
+
+// pushEarly puts what Begin hooks have pushed on the plan.
+func (s *solver) pushEarly(root *Query) {
+	for _, sub := range s.r.early {
+		*sub = *s.r.below(root, sub.Question, sub.Options)
+		sub.Err = s.r.Plan.Push(sub)
+	}
+	s.r.early = nil
 }
 
 // mayGoOn tells whether time and work are left.

@@ -80,8 +80,9 @@ type Request struct {
 	forwarded Partition  // of what the servers of a forwarding rule say; 0: no such rule
 
 	ctx     context.Context
-	failure error // why the last hook failed; see Fail
-	settled bool  // the Result is what a hook made of it; see Settle
+	failure error    // why the last hook failed; see Fail
+	settled bool     // the Result is what a hook made of it; see Settle
+	early   []*Query // that Begin hooks have pushed
 	root    *Query
 	work    *work
 }

@@ -59,8 +59,14 @@ func (r *Request) ruled(q Question) *Route {
 // Push makes question a sub-query of q and returns it. A layer that pushes
 // returns Yield, and finds Solved or Err set in the sub-query when its hook is
 // called again. options replace those of q. Whose servers are asked is chosen by the
-// name.
+// name. In a Begin hook, where q is nil, it becomes one of the request's own question, if
+// that is resolved.
 func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
+	if q == nil {
+		sub := &Query{Question: question, Options: options}
+		r.early = append(r.early, sub)
+		return sub, nil
+	}
 	sub := r.below(q, question, options)
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err

@@ -43,18 +43,17 @@ func (vm *VM) fixPackage(l *lua.State) {
 	l.SetField(-2, "ffi")
 	l.Pop(2)
 	for _, name := range []string{"bit", "bit32", "coroutine"} {
-		vm.preload(l, name)
+		vm.preload(l, name, name)
 	}
 }
 
-// Preload makes require(name) return the global of that name, which exists. For the
-// owner goroutine.
-func (vm *VM) Preload(name string) { vm.preload(vm.now.l, name) }
+// Preload makes require(name) return a global, which exists. For the owner goroutine.
+func (vm *VM) Preload(name, global string) { vm.preload(vm.now.l, name, global) }
 
-// preload makes require(name) return the global library of that name.
-func (vm *VM) preload(l *lua.State, name string) {
+// preload makes require(name) return a global library.
+func (vm *VM) preload(l *lua.State, name, global string) {
 	l.Field(lua.RegistryIndex, "_LOADED")
-	l.Global(name)
+	l.Global(global)
 	l.SetField(-2, name)
 	l.Pop(1)
 }
