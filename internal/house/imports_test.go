@@ -66,7 +66,8 @@ var allowed = map[string]string{
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
-	"lualib":            "lualib/cqueues lualib/lfs lualib/ltn12 lualib/mime lualib/urls lualib/web script",
+	"lualib":            "lualib/cqueues lualib/json lualib/lfs lualib/ltn12 lualib/mime lualib/urls lualib/web script",
+	"lualib/json":       "limits luavalue script",
 	"lualib/lfs":        "clock luavalue script",
 	"lualib/ltn12":      "script",
 	"lualib/mime":       "script",

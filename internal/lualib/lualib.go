@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"kresd/internal/lualib/cqueues"
+	"kresd/internal/lualib/json"
 	"kresd/internal/lualib/lfs"
 	"kresd/internal/lualib/ltn12"
 	"kresd/internal/lualib/mime"
@@ -27,6 +28,7 @@ func Libraries(h Host) ([]script.Library, *cqueues.Library) {
 	queues := cqueues.New(h)
 	return slices.Concat(
 		queues.Libraries(),
+		json.Libraries(),
 		lfs.Libraries(),
 		ltn12.Libraries(),
 		mime.Libraries(),

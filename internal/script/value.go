@@ -119,6 +119,10 @@ func (vm *VM) push(l *lua.State, v any) {
 		vm.pushShadowed(l, v)
 	case *Watched:
 		vm.pushWatched(l, v)
+	case *WithMeta:
+		vm.pushTable(l, v.Table)
+		v.Meta.push(l)
+		l.SetMetaTable(-2)
 	case *Ref:
 		v.push(l)
 	case *Handle:
@@ -190,6 +194,12 @@ func formatNumber(n float64) string {
 // for them by name: pairs() and the printer see Shown, indexing finds Hidden
 // too.
 type Shadowed struct{ Shown, Hidden *luavalue.Table }
+
+// A WithMeta is a table with a metatable of a script's.
+type WithMeta struct {
+	Table *luavalue.Table
+	Meta  *Ref
+}
 
 func (vm *VM) pushShadowed(l *lua.State, s *Shadowed) {
 	vm.pushTable(l, s.Shown)
