@@ -63,7 +63,7 @@ var uncounted = map[string]string{
 		MaxCacheSize ClearChunk ClientLimitMost StaleTimeout
 		StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
 	"refused with an error that says so": `
-		LuaString LuaNesting LuaDownload LuaDownloadTime LuaHeader LuaPatternSteps NamePatternSteps ScriptRequests
+		LuaString LuaMemory LuaNesting LuaDownload LuaDownloadTime LuaHeader LuaPatternSteps NamePatternSteps ScriptRequests
 		LuaHookTime LuaHookWait LuaPipeTime LuaCommandTime
 		LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
 		CompletionTime EventRunTime MapPerWorker MapConnect

@@ -263,8 +263,9 @@ const (
 	ConsoleRelays    = 64                     // connections of map() beside those of clients
 	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
 	LuaString        = 16 << 20
-	LuaNesting       = 10_000   // of arrays and objects of JSON in each other
-	LuaDownload      = 64 << 30 // octets of the body of an answer over HTTP
+	LuaMemory        = 256 << 20 // octets of the heap that a command or a callback takes
+	LuaNesting       = 10_000    // of arrays and objects of JSON in each other
+	LuaDownload      = 64 << 30  // octets of the body of an answer over HTTP
 	LuaDownloadTime  = 30 * time.Minute
 	LuaHeader        = 256 << 10 // octets of the headers of an answer over HTTP
 	LuaThreads       = 1 << 14   // coroutines that have not ended; one takes some 8 KiB

@@ -29,7 +29,7 @@
 //   - Text and work: queue.go (jobs), tokens.go (of Lua source), sources.go, suggest.go, absent.go (names that
 //     are nil, and why); readings.go and checker.go (what a text can mean, and whether
 //     more of it is needed).
-//   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
+//   - The machine and its values: memory.go (what an evaluation takes of it), vm.go (what a machine consists of), ref.go (a Lua
 //     value kept), value.go (values in and out), errors.go, keyorder.go (in which
 //     order a table was written), statements.go (what of a text
 //     belongs together), syntax.go (which line lacks something), call.go (a function of ours, and one call of it).

@@ -37,6 +37,21 @@ func TestEndlessCommandsAreInterrupted(t *testing.T) {
 		"coroutine.wrap(function() while true do end end)()",
 		"while true do pcall(coroutine.wrap(function() while true do pcall(coroutine.yield) end end)) end",
 		"local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
+		"while true do coroutine.wrap(function() coroutine.yield() end)() end",
+		"local function again() return coroutine.wrap(again)() end while true do pcall(again) end",
+		"while true do pcall(function() local function f() return 1 + f() end f() end) end",
+		"while true do pcall(string.rep, 'x', 1e9) end",
+		"while true do pcall(string.gsub, ('x'):rep(1e5), ('x?'):rep(30), 'y') end",
+		"while true do pcall(string.find, ('a'):rep(1e5), ('a*'):rep(20) .. 'b') end",
+		"local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true do pcall(function() return t[1] end) end",
+		"while true do pcall(error, setmetatable({}, { __tostring = error })) end",
+		"while true do xpcall(error, function() while true do end end) end",
+		"while true do pcall(table.concat, setmetatable({}, { __index = function() return 'x' end }), ',', 1, 1e9) end",
+		"for i = 1, math.huge do end",
+		"local s = '' while true do s = (s .. 'x'):sub(-100) end",
+		"while true do pcall(loadstring, ('('):rep(1e4)) end",
+		"while true do pcall(os.date, ('%c'):rep(1e4)) end",
+		"repeat local ok = pcall(setmetatable, {}, { __gc = function() end }) until not ok",
 	} {
 		err := evalWithin(vm, 30*time.Millisecond, chunk)
 		if err == nil || !strings.Contains(err.Error(), "ran longer than") {
@@ -61,10 +76,36 @@ func TestEndlessEventsAreInterrupted(t *testing.T) {
 	}
 }
 
+// What takes more memory than a worker can spare is ended, also where pcall is around
+// it; garbage does not count. A command that filled a table took all of the machine's.
+func TestCommandsThatTakeTooMuchMemoryAreInterrupted(t *testing.T) {
+	for _, chunk := range []string{
+		"local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end",
+		"local t = {} while true do pcall(function() while true do t[#t + 1] = ('x'):rep(1e6) end end) end",
+		"local t = {} while true do coroutine.wrap(function() for i = 1, 100 do t[#t + 1] = ('x'):rep(1e6) end end)() end",
+		"local t, s = {}, ('x'):rep(1e6) while true do t[#t + 1] = s:gsub('x', 'y', 1) end",
+	} {
+		vm, _ := newVM(t)
+		err := evalWithin(vm, time.Minute, chunk)
+		if err == nil || err.Error() != "ended: it took more than 256 MB of memory" {
+			t.Errorf("%s: error %v", chunk, err)
+		}
+		expect(t, vm, [2]string{"1", "1\n"})
+		vm.Close()
+	}
+	vm, _ := newVM(t)
+	if err := evalWithin(vm, time.Minute, "for i = 1, 400 do local s = ('x'):rep(1e6) .. i end"); err != nil {
+		t.Errorf("garbage: %v", err)
+	}
+}
+
 func TestHostileScriptsLeaveTheMachineWhole(t *testing.T) {
 	vm, _ := newVM(t)
 	for _, chunk := range []string{
-		"string.rep('x', 1e14)",
+		"string.rep('x', 1e14)", "string.rep('x', 1e9)", "('x'):rep(1e7):gsub('x', 'yy')", "('x'):rep(1e7):gsub('.', { x = 'yyy' })", "('x'):rep(1e7):find(('x-'):rep(50) .. 'y')",
+		"('a'):rep(1e6):match(('(a)'):rep(33))", "('a'):rep(1e6):match('(.*)(.*)(.*)(.*)b')", "string.format(('%99d'):rep(1e6), unpack({}))", "('x'):rep(1e7):reverse():upper():lower():byte(1, -1)",
+		"loadstring('return ' .. ('1 + '):rep(1e5) .. '1')", "loadstring(('local x = 1 '):rep(300))", "loadstring('return ' .. ('function() return '):rep(300) .. '1' .. (' end'):rep(300))", "unpack({}, 1, 1e9)", "table.concat({}, ('x'):rep(1e6), 1, 1e6)",
+		"module('a.b') ", "module('string.x.y')", "newproxy(5)", "debug.setlocal(1, 1e9, 1)", "debug.getlocal(1e6, 1)", "debug.getinfo(1, 'nonsense')", "os.setlocale({})", "math.random(1e300)", "math.randomseed(0/0)", "tonumber('zz', 1e9)",
 		"string.rep('x', 1/0)",
 		"string.rep('', 1e14)",
 		"('x'):rep(1e7, ('y'):rep(1000))",

@@ -49,8 +49,14 @@ func (vm *VM) overdue() error {
 	if r == nil {
 		return nil
 	}
-	if r.budget > 0 && time.Since(r.since) > r.budget {
-		return fmt.Errorf("ended: it ran longer than %v", r.budget)
+	if r.budget > 0 {
+		now := time.Now()
+		if now.Sub(r.since) > r.budget {
+			return fmt.Errorf("ended: it ran longer than %v", r.budget)
+		}
+		if err := r.took.exceeded(now); err != nil {
+			return err
+		}
 	}
 	select {
 	case <-vm.closed:

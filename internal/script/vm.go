@@ -217,6 +217,7 @@ type run struct {
 	setup
 	outer *run      // the evaluation that waits until this one is done, or nil
 	since time.Time // when it began, later by what it has waited since
+	took  memory
 }
 
 // setup describes an evaluation.
