@@ -168,6 +168,12 @@ func (m *modules) expose(name string) {
 	for _, f := range inst.Functions {
 		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Min: f.Min, Max: f.Max, Fn: m.call(name, f)})
 	}
+	for _, key := range inst.Options {
+		o.Fields = append(o.Fields, script.Field{Name: key,
+			Get: func(*script.Call) (any, error) { return inst.Get(key) },
+			Set: func(c *script.Call) error { return inst.Set(key, c.Arg(1)) },
+		})
+	}
 	if inst.Config != nil {
 		o.Funcs = append(o.Funcs, script.Func{Name: "config", Args: "[options]", Max: 1,
 			Fn: func(c *script.Call) error {

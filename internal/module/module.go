@@ -41,6 +41,9 @@ type Instance struct {
 	Config func(value any) error
 	// Functions are called by scripts as NAME.function(…).
 	Functions []Function
+	// Options are keys of Get and Set that are known beforehand, for help and
+	// completion.
+	Options []string
 	// Get and Set serve NAME.key and NAME.key = value for keys that are no
 	// function.
 	Get func(key string) (any, error)

@@ -110,7 +110,7 @@ func TestVocabulariesOfTheReference(t *testing.T) {
 		{"mode('st", "strict"}, {"option('NO_MIN", "NO_MINIMIZE"}, {"resolve('example.com', 'AAA", "AAAA"}, {"modules.load('serve_", "serve_stale"},
 		{"modules.unload('hin", "hints"}, {"log_groups({ 'system', 'ca", "cache"}, {"log_level('deb", "debug"}, {"log_target 'sys", "syslog"},
 		{"policy.FLAGS({'NO_CACHE', 'NO_IP", "NO_IPV4 NO_IPV6"}, {"policy.deny", "policy.DENY policy.DENY_MSG"}, {"kres.type.AAA", "kres.type.AAAA"},
-		{"serve_stale.", ""}, {"net.bufs", "net.bufsize"},
+		{"serve_stale.t", "serve_stale.timeout"}, {"net.bufs", "net.bufsize"},
 	} {
 		got := strings.Join(w.vm.NewSession().Complete(context.Background(), c.text), " ")
 		if got != c.among {

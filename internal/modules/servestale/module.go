@@ -19,7 +19,7 @@ func open(h *module.Host) (*module.Instance, error) {
 	s := &serveStale{host: h, further: map[question]int64{}, told: map[question]told{}, reasons: map[question]string{}}
 	s.timeout.Store(int64(limits.StaleTimeout))
 	return &module.Instance{
-		Layer: &resolve.Layer{Name: "serve_stale", Accept: s.accept, Produce: s.produce, Finalize: s.finalize},
-		Get:   s.get, Set: s.set,
+		Layer:   &resolve.Layer{Name: "serve_stale", Accept: s.accept, Produce: s.produce, Finalize: s.finalize},
+		Options: []string{"timeout", "callback"}, Get: s.get, Set: s.set,
 	}, nil
 }

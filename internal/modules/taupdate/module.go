@@ -23,7 +23,9 @@ func Module(c Config) module.Module {
 		Open: func(h *module.Host) (*module.Instance, error) {
 			f := newFollower(c, h)
 			f.open()
-			return &module.Instance{Get: f.get, Set: f.set, Close: f.close}, nil
+			return &module.Instance{
+				Options: []string{"hold_down_time", "refresh_time", "keep_removed", "cb_unmanagedkey_change"}, Get: f.get, Set: f.set, Close: f.close,
+			}, nil
 		},
 	}
 }
