@@ -44,9 +44,8 @@ func (p *place) Write(b []byte) (int, error) {
 	if err := p.SetWriteDeadline(time.Now().Add(limits.ConsoleWrite)); err != nil {
 		return 0, err
 	}
-	n, err := p.Conn.Write(b)
-	p.told.Store(int64(time.Since(p.begun)))
-	return n, err
+	p.told.Store(int64(time.Since(p.begun))) // before the client can answer
+	return p.Conn.Write(b)
 }
 
 // silent is for how long the client has neither sent anything nor waited for the end of
