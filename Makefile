@@ -82,6 +82,9 @@ lua-vm: prereq ## the patched Lua VM in .build, and go.work that points to it
 install: build ## into PREFIX=/usr/local (DESTDIR= for packagers)
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 bin/kresd bin/kresd-supervisor bin/kresc $(DESTDIR)$(PREFIX)/sbin/
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 scripts/kresd-host.lua scripts/kresd-query.lua $(DESTDIR)$(PREFIX)/bin/
+	sed -i '1s|.*|#!$(PREFIX)/sbin/kresd --script|' $(DESTDIR)$(PREFIX)/bin/kresd-host.lua $(DESTDIR)$(PREFIX)/bin/kresd-query.lua
 	install -d $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 0644 docs/kresd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 

@@ -104,7 +104,7 @@ func TestCheckConfigBesideAGroup(t *testing.T) {
 
 func TestCheckConfigIsRefusedByTheSupervisor(t *testing.T) {
 	status, _, stderr := run(t, ".", "kresd-supervisor", "--check-config")
-	if status != 1 || stderr != "kresd-supervisor: --check-config is an option of kresd\n" {
+	if status != 1 || stderr != "kresd-supervisor: --check-config and --script are options of kresd\n" {
 		t.Errorf("status %d, %q", status, stderr)
 	}
 }

@@ -36,8 +36,8 @@ func run(args []string) int {
 	case o.Version:
 		fmt.Print(cli.VersionLine())
 		return 0
-	case o.Check:
-		return fail(fmt.Errorf("--check-config is an option of kresd"))
+	case o.Check, o.Script != "":
+		return fail(fmt.Errorf("--check-config and --script are options of kresd"))
 	case len(o.FDs) > 0:
 		return fail(fmt.Errorf("inherited sockets (-S) need one process: use kresd -f 1"))
 	}

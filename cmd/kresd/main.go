@@ -1,7 +1,7 @@
 // Command kresd is a caching DNS resolver.
 //
-// One program plays four parts: a worker on its own, with or without a console
-// on its terminal; the supervisor of a group (-f N); a worker of such a
+// One program plays several parts: a worker on its own, with or without a console
+// on its terminal, or one that runs a script; the check of a configuration; the supervisor of a group (-f N); a worker of such a
 // group, started by the supervisor; and a child that reads a suspect cache. This file decides which, and no more.
 package main
 
@@ -52,6 +52,8 @@ func run(args []string) int {
 		return 0
 	case o.Check:
 		return worker.Check(worker.Options{CLI: o, Seal: seal.Process})
+	case o.Script != "":
+		return worker.Script(worker.Options{CLI: o})
 	case link != nil:
 		return member(link, o)
 	case o.Forks > 1:

@@ -64,6 +64,11 @@ type Options struct {
 	// count then.
 	Check bool
 
+	// Script is a file in Lua that is run instead of a configuration, with ScriptArgs;
+	// "" for none. No other option counts then but Verbose and ModuleDir.
+	Script     string
+	ScriptArgs []string
+
 	Help, Version bool // -h, -V: print and end, nothing else counts
 }
 

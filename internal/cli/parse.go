@@ -18,6 +18,7 @@ type raw struct {
 	addr, tls, fd, tlsfd, config []string
 	keyfile, keyfileRO           []string
 	moduledir, forks, logFormat  string
+	script                       string
 	noninteractive               bool
 	quiet, verbose               bool
 	check, version, help         bool
@@ -40,6 +41,7 @@ func (r *raw) flags() *pflag.FlagSet {
 	f.BoolVar(&r.check, "check-config", false, "")
 	f.BoolVarP(&r.version, "version", "V", false, "")
 	f.BoolVarP(&r.help, "help", "h", false, "")
+	f.StringVar(&r.script, "script", "", "")
 	f.StringVar(&r.logFormat, "log-format", "text", "")
 	return f
 }
@@ -67,13 +69,55 @@ func parseFlags(flags *pflag.FlagSet, args []string) error {
 func Parse(args []string) (Options, error) {
 	var r raw
 	flags := r.flags()
+	args, ofScript := atScript(args)
 	if err := parseFlags(flags, args); err != nil {
 		return Options{}, err
+	}
+	if flags.Changed("script") && !r.help {
+		return r.forScript(flags, ofScript)
 	}
 	if r.help || r.version {
 		return Options{Help: r.help, Version: r.version}, nil
 	}
 	return r.options(flags.Args(), flags.Changed("forks"))
+}
+
+// atScript splits the arguments behind --script FILE: what follows is the script's.
+func atScript(args []string) (ours, scripts []string) {
+	for i, a := range args {
+		end := i + 1
+		switch {
+		case a == "--":
+			return args, nil
+		case a == "--script":
+			end++
+		case !strings.HasPrefix(a, "--script="):
+			continue
+		}
+		if end < len(args) {
+			return args[:end], args[end:]
+		}
+	}
+	return args, nil
+}
+
+// forScript is a command line with --script.
+func (r *raw) forScript(flags *pflag.FlagSet, args []string) (o Options, err error) {
+	if r.script == "" {
+		return o, errors.New("--script: the file name is empty")
+	}
+	flags.Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "script", "verbose", "quiet", "moduledir", "log-format":
+		default:
+			err = usagef("--script and --%s exclude each other", f.Name)
+		}
+	})
+	if flags.NArg() > 0 {
+		err = usagef("--script takes no run directory, and '%s' stands before it", flags.Arg(0))
+	}
+	o = Options{Script: r.script, ScriptArgs: args, ModuleDir: r.moduledir, RunDir: ".", Forks: 1, Verbose: r.verbose, NoDefaults: true}
+	return o, errors.Join(err, r.parseLog(&o))
 }
 
 // prefixes completes long options that are written as a unique prefix.

@@ -24,6 +24,7 @@ Parameters:
  -v, --verbose             Verbose log from the start.
      --log-format=FORMAT   Log as text (default) or json.
      --check-config        Try the configuration, tell all that is wrong with it, change nothing.
+     --script=FILE ...     Run a script in Lua in a worker that listens on nothing; what follows is its arguments.
  -V, --version             Print version and end.
  -h, --help                Print this text and end.
 Options:

@@ -56,7 +56,7 @@ var counts = map[ID]string{
 
 // uncounted are the other constants, by why nobody counts what they keep away.
 var uncounted = map[string]string{
-	"what a check or a script of a user's may take; it says so": `CheckTime CheckRounds`,
+	"what a check or a script of a user's may take; it says so": `CheckTime CheckRounds ScriptCache ScriptEventTime`,
 	"defaults and ranges of what an operator sets": `
 		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize
 		DefaultMinTTL DefaultMaxTTL DefaultCacheSize MinCacheSize

@@ -282,10 +282,13 @@ const (
 	LuaCommandTime   = time.Minute      // that a command of a script may run, or let it wait for one read or write
 )
 
-// Configurations that are only tried (kresd --check-config).
+// Configurations that are only tried (kresd --check-config), and scripts that are all
+// that a worker does (kresd --script).
 const (
-	CheckTime   = 10 * time.Second // that one may run
-	CheckRounds = 100              // times that it is run, each time without what was wrong before
+	CheckTime       = 10 * time.Second // that one may run
+	CheckRounds     = 100              // times that it is run, each time without what was wrong before
+	ScriptCache     = 16 << 20         // octets of the cache that a script has
+	ScriptEventTime = 10 * time.Second // of one of its callbacks
 )
 
 // Rules.

@@ -36,13 +36,20 @@ var errHookTime = fmt.Errorf("ended: it took longer than %v", limits.LuaHookTime
 
 // Post queues fn for the owner goroutine and returns at once; it may be called
 // on the owner goroutine. Lua code that fn runs is interrupted after
-// limits.EventRunTime, or nobody else would get a turn for good. An error is
+// Options.EventTime, or nobody else would get a turn for good. An error is
 // written to Stderr as "error: …", with the traceback if it has one.
 func (vm *VM) Post(fn func(c *Call) error) {
 	vm.jobs.put(func() {
+		if vm.exiting {
+			return
+		}
 		err := vm.enter(setup{kind: Event, budget: vm.eventBudget}, fn)
-		if err != nil && !errors.Is(err, ErrClosed) {
-			vm.warnf("error: %s", Report(err))
+		if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrExit) {
+			return
+		}
+		vm.warnf("error: %s", Report(err))
+		if vm.opts.Fatal != nil {
+			vm.opts.Fatal()
 		}
 	})
 }

@@ -5,8 +5,6 @@ import (
 	"weak"
 
 	lua "github.com/Shopify/go-lua"
-
-	"kresd/internal/limits"
 )
 
 // New makes a machine with the standard libraries and the globals of this
@@ -28,7 +26,7 @@ func New(o Options) (*VM, error) {
 		ended:   make(chan struct{}),
 		checker: newChecker(),
 
-		eventBudget: limits.EventRunTime,
+		eventBudget: o.EventTime,
 
 		threads:    map[*thread]struct{}{},
 		coroutines: map[weak.Pointer[lua.State]]*thread{},

@@ -14,6 +14,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/clock"
+	"kresd/internal/limits"
 	"kresd/internal/reference"
 	"kresd/internal/safe"
 )
@@ -61,6 +62,11 @@ type Options struct {
 	// Mistake is told what one entry of a table that is assigned to an object has
 	// wrong; the other entries are set then. nil: the first mistake ends the assignment.
 	Mistake func(err error)
+
+	// EventTime is how long the code of an event may run; 0: limits.EventRunTime. Fatal
+	// is called after an error in it was written to Stderr; nil: nobody cares.
+	EventTime time.Duration
+	Fatal     func()
 }
 
 func (o *Options) setDefaults() {
@@ -75,6 +81,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Reference == nil {
 		o.Reference = reference.Program()
+	}
+	if o.EventTime == 0 {
+		o.EventTime = limits.EventRunTime
 	}
 	if o.Clock == nil {
 		o.Clock = clock.Real()
@@ -103,6 +112,7 @@ type VM struct {
 	eventBudget time.Duration // running time of what is posted
 
 	// What follows belongs to the owner goroutine.
+	exiting bool    // a script has called os.exit, so that no event's code runs any more
 	now     *thread // who that is
 	threads map[*thread]struct{}
 	basic   []any // basicValues

@@ -39,7 +39,8 @@ type Options struct {
 	// it has seen what it needs. nil: only the worker's own parts see to that.
 	Seal func() error
 
-	dry *dryRun // not nil: a worker that tries a configuration and changes nothing
+	dry     *dryRun // not nil: a worker that tries a configuration and changes nothing
+	oneshot bool    // a worker that runs a script and ends with it
 }
 
 func (o *Options) fill() {

@@ -122,7 +122,7 @@ func (w *Worker) newMachine() (*script.VM, error) {
 	if w.o.CLI.Interactive {
 		in = nil // what comes from there is commands
 	}
-	return script.New(w.o.dry.machine(script.Options{
+	return script.New(w.o.alone(w, w.o.dry.machine(script.Options{
 		Stdin: in, Exit: w.exit,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnLong: func(place string, ran time.Duration) {
@@ -131,7 +131,7 @@ func (w *Worker) newMachine() (*script.VM, error) {
 		OnPanic: func(name string, v any, stack []byte) {
 			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
 		},
-	}))
+	})))
 }
 
 // newUpstream makes what asks other servers.
