@@ -93,12 +93,9 @@ type ecdsaKey struct {
 }
 
 func newECDSA(curve elliptic.Curve, size int, key []byte) (verifier, error) {
-	if len(key) != 2*size {
-		return nil, errShortKey
-	}
 	public, err := ecdsa.ParseUncompressedPublicKey(curve, append([]byte{4}, key...))
 	if err != nil {
-		return nil, errShortKey // it is no point of the curve
+		return nil, errShortKey // it is too short or too long, or no point of the curve
 	}
 	return &ecdsaKey{public, size}, nil
 }

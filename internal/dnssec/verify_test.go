@@ -273,6 +273,11 @@ func TestShapesOfRSAKeys(t *testing.T) {
 			t.Errorf("%d bits, exponent %d: a wrong signature is accepted", tt.bits, tt.e)
 		}
 	}
+	private := rsaPrivate(t, 512, 3) // too short for what a signature with SHA-512 stands for
+	v, err := newVerifier(RSASHA512, rsaPublic(&private.PublicKey, big.NewInt(3)))
+	if err != nil || v.verify([]byte("message"), make([]byte, 64)) {
+		t.Errorf("512 bits and SHA-512: %v", err)
+	}
 	for _, bad := range [][]byte{nil, {1}, {1, 3}, {0, 0, 1}, {0, 0, 0, 3, 9}, {3, 1, 0}, append([]byte{1, 2}, make([]byte, 128)...), append([]byte{1, 0}, make([]byte, 128)...)} {
 		if _, err := newVerifier(RSASHA256, bad); err == nil {
 			t.Errorf("%x is taken for a key", bad)
