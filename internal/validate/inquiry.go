@@ -67,16 +67,21 @@ func (i *inquiries) failed(of inquiry, why resolve.Failure, now int64) {
 	i.note(of, lastTime{at: now, failure: &why, life: life})
 }
 
-// answered notes that a question was answered; anew: by servers, though an answer was
-// remembered.
-func (i *inquiries) answered(of inquiry, anew bool, now int64) {
+// answered notes that a question was answered: it has not failed.
+func (i *inquiries) answered(of inquiry) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if anew {
-		i.note(of, lastTime{at: now})
-	} else if i.m[of].failure != nil {
+	if i.m[of].failure != nil {
 		delete(i.m, of)
 	}
+}
+
+// renewed notes that servers were asked a question anew, though an answer was remembered.
+// Where that came to nothing what was remembered is as good as before.
+func (i *inquiries) renewed(of inquiry, now int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.note(of, lastTime{at: now})
 }
 
 // justRenewed tells whether a question was asked anew so lately that doing so once more
@@ -128,20 +133,22 @@ func (p *proof) justRenewed(about resolve.Question) bool {
 	return p.remembers() && p.v.inquiries.justRenewed(p.inquiry(about), p.r.Wall())
 }
 
-// answered notes for other requests that a question of the proof was answered.
-func (p *proof) answered(sub *resolve.Query) {
-	if p.remembers() && !sub.Outcome.Cached && p.r.InForce() {
-		p.v.inquiries.answered(p.inquiry(sub.Question), sub.Anew, p.r.Wall())
-	}
-}
-
-// failed notes for other requests that a question of the proof has come to nothing. What
-// this request alone has used up, or this resolver lacks, says nothing about the zone; nor
-// does silence, in which servers are remembered themselves.
-func (p *proof) failed(about resolve.Question, err error, why *resolve.Failure) {
-	judged := errors.Is(err, why) && !errors.Is(err, resolve.ErrProofs)
-	if !judged && !errors.Is(err, resolve.ErrLame) && !errors.Is(err, resolve.ErrErring) || !p.remembers() || !p.r.InForce() {
+// ended notes for other requests what a question of the proof has come to: an answer, where
+// err is nil, or why there is none. What this request alone has used up, or this resolver
+// lacks, says nothing about the zone; nor does silence, in which servers are remembered
+// themselves.
+func (p *proof) ended(sub *resolve.Query, err error, why *resolve.Failure) {
+	if sub == nil || sub.Outcome.Cached || !p.remembers() || !p.r.InForce() {
 		return
 	}
-	p.v.inquiries.failed(p.inquiry(about), *why, p.r.Wall())
+	of, now := p.inquiry(sub.Question), p.r.Wall()
+	_, judged := errors.AsType[*resolve.Failure](err)
+	switch {
+	case sub.Anew:
+		p.v.inquiries.renewed(of, now)
+	case err == nil:
+		p.v.inquiries.answered(of)
+	case judged && !errors.Is(err, resolve.ErrProofs), errors.Is(err, resolve.ErrLame), errors.Is(err, resolve.ErrErring):
+		p.v.inquiries.failed(of, *why, now)
+	}
 }

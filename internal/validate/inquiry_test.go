@@ -34,7 +34,7 @@ func TestAFailureIsRememberedLongerEachTime(t *testing.T) {
 			t.Fatalf("after %d seconds: %v", want, f)
 		}
 	}
-	m.answered(inquiryAt(0), false, now)
+	m.answered(inquiryAt(0))
 	m.failed(inquiryAt(0), resolve.Failure{}, now)
 	if _, _, left := m.failure(inquiryAt(0), now); left != limits.ServfailTTL {
 		t.Errorf("after an answer a failure holds %d seconds", left)
@@ -81,11 +81,11 @@ func TestInquiriesAreBounded(t *testing.T) {
 // A question that was asked anew is not asked anew again at once.
 func TestAQuestionIsAskedAnewSeldom(t *testing.T) {
 	var m inquiries
-	m.answered(inquiryAt(0), false, 1000)
+	m.answered(inquiryAt(0))
 	if m.justRenewed(inquiryAt(0), 1000) {
 		t.Error("it was not asked anew")
 	}
-	m.answered(inquiryAt(0), true, 1000)
+	m.renewed(inquiryAt(0), 1000)
 	for after, want := range map[int64]bool{-1: false, 0: true, limits.InquiryRenewal - 1: true, limits.InquiryRenewal: false} {
 		if got := m.justRenewed(inquiryAt(0), 1000+after); got != want {
 			t.Errorf("%d seconds after: %t", after, got)
@@ -121,11 +121,12 @@ func TestWhatIsNotTheZonesDoingIsNotRemembered(t *testing.T) {
 		r.Options.BypassCache = !c.cache
 		p := &proof{v: v, r: r, q: &resolve.Query{}, past: &past{}}
 		about := question(zoneAt(0).zone, wire.TypeDNSKEY)
+		sub := &resolve.Query{Question: about, Err: c.err}
 		f, ok := errors.AsType[*resolve.Failure](c.err)
 		if !ok {
 			f = &resolve.Failure{Text: "could not be had", Err: c.err}
 		}
-		p.failed(about, c.err, f)
+		p.ended(sub, c.err, f)
 		if got := p.failedBefore(about) != nil; got != c.want {
 			t.Errorf("%s: remembered %t", what, got)
 		}

@@ -187,7 +187,7 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 	sub, err := p.ask(about)
 	switch {
 	case err == nil:
-		p.answered(sub)
+		p.ended(sub, nil, nil)
 		return sub, nil
 	case err == errWait, errors.Is(err, resolve.ErrBudget):
 		return nil, err
@@ -199,7 +199,7 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 		because, text := resolve.Explain(err)
 		f = &resolve.Failure{EDE: because, Text: what + " could not be had: " + text, Err: err}
 	}
-	p.failed(about, err, f)
+	p.ended(sub, err, f)
 	return nil, f
 }
 

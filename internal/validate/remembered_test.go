@@ -176,6 +176,18 @@ func TestKeysThatDoNotFitAreNotAskedForAnewForEachName(t *testing.T) {
 	w.expect("a.b.example.com.", dns.TypeA, "NOERROR secure")
 }
 
+// Where keys that do not fit are asked for anew in vain, those that were kept are as good
+// as before for other names.
+func TestARenewalThatFailsLeavesWhatWasKept(t *testing.T) {
+	w := newWorld(t)
+	w.expect("www.example.com.", dns.TypeA, "NOERROR secure")
+	w.both(spoilt(dns.TypeA), spoilt(dns.TypeDNSKEY))
+	w.expect("a.b.example.com.", dns.TypeA, "SERVFAIL 6…")
+	w.both(spoilt(dns.TypeDNSKEY))
+	w.expect("none.example.com.", dns.TypeA, "NXDOMAIN secure")
+	w.expect("x.wild.example.com.", dns.TypeA, "NOERROR secure")
+}
+
 // Keys that were proven while the anchors changed were kept for those who trust the
 // former ones.
 func TestKeysThatWereProvenDuringAChangeOfAnchorsAreNotKept(t *testing.T) {
