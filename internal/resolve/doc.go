@@ -34,8 +34,9 @@
 //     outcome decides. An answer or a denial ends the query. A referral leads to Ask,
 //     with the servers of the new cut. What concludes nothing, or comes from a server
 //     that is of no use, leads to Ask, for another question or another server; when
-//     none is left, to Consume with an outcome that was held back, or, once, to Ask
-//     with the servers of the parent, which may have changed the delegation; or the
+//     none is left, to Consume with an outcome that was held back, or, once each, to
+//     Ask for the name servers of a zone below that is proven to be one, or with the
+//     servers of the parent, which may have changed the delegation; or the
 //     query fails. An alias leads to Alias.
 //   - Alias: the target is a query of its own on top of the plan. When that has left
 //     the plan, its outcome is joined to the chain, which ends this query.

@@ -24,8 +24,10 @@
 // A denial is believed when the zone's NSEC or NSEC3 sets prove it.
 //
 // An answer that is not what its zone signed is refused: the driver asks another server
-// of the zone, and then the parent, which may have changed the delegation. Keys that were
-// kept and do not fit are asked for once more before that. What a client with CD=1 asks for
+// of the zone, then the servers of a zone below that is proven to have keys, if there is
+// one, and then the parent, which may have changed the delegation. Keys that were kept and
+// do not fit are asked for once more before that. Keys and DS sets that cannot be believed
+// are remembered for a while (RFC 9520), so that they do not cost questions for each name. What a client with CD=1 asks for
 // is not judged, and is told to such clients only; nor are addresses of name servers that
 // the resolver itself looks up, since what those servers say is proven or not by itself.
 //
@@ -34,7 +36,7 @@
 // From the top: layer.go (what is judged at all), answer.go (sets), denial.go (what does
 // not exist), referral.go (delegations), insecure.go (what need not be signed), chain.go
 // (the keys of a zone), proof.go (the work on one answer and what it asks), memory.go
-// (keys at hand).
+// (keys at hand, work that is done), inquiry.go (questions that failed).
 //
 // It never sends a message and never reads the clock: signatures are judged at the
 // Request's Now. Proofs themselves are made in package dnssec; the anchors are those of
