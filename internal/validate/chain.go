@@ -47,7 +47,8 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	}
 	switch {
 	case !o.Rank().IsSecure():
-		return nil, p.whyInsecure(o), nil
+		why, err := p.whyKeyless(o, zone)
+		return nil, why, err
 	case !signed:
 		return nil, 0, refusal{&resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and something is signed by it", zone)}}
 	}
@@ -70,6 +71,22 @@ func (p *proof) stillUnsigned(o *resolve.Outcome, zone, anchor dnsname.Name) (bo
 		return false, err
 	}
 	return err != nil || d.state == unsignedZone, nil // what was proven holds until the contrary is
+}
+
+// whyKeyless is why no keys of a zone are believed, and nothing in it need be signed: what
+// its parent says about it, if that is known.
+func (p *proof) whyKeyless(o *resolve.Outcome, zone dnsname.Name) (resolve.Insecurity, error) {
+	if zone.IsRoot() { // which nothing delegates
+		return p.whyInsecure(o), nil
+	}
+	d, err := p.delegation(zone)
+	switch {
+	case err == errWait:
+		return 0, err
+	case err == nil && d.state == unsignedZone:
+		return d.why, nil
+	}
+	return p.whyInsecure(o), nil
 }
 
 // remembered are the keys of a proven DNSKEY set, which are kept at hand for other

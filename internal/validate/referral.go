@@ -15,9 +15,8 @@ func (p *proof) referral() error {
 	cut := o.Cut
 	anchor := p.anchors.Closest(cut.Name)
 	switch {
-	case anchor == nil:
+	case anchor == nil: // only names below an anchor are judged by the cut
 		believe(p.q, insecure)
-		judgedUnsigned(cut, cut.Expires)
 		return nil
 	case anchor.Owner == cut.Name:
 		return p.usableAnchor(anchor)

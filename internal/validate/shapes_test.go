@@ -75,6 +75,9 @@ func TestWhatAProofTells(t *testing.T) {
 	}
 }
 
+// subServers are those of example.com., which serve a zone below it, too, and never refer.
+const subServers = "sub.example.com. NS ns.example.com.\nsub.example.com. NS ns2.example.com.\n"
+
 // below are zones whose parent, com., has keys and denials of a kind.
 func below(seed string, more ...zone) []zone {
 	zones := basic(more...)
@@ -98,6 +101,8 @@ func TestWhatCannotBeValidatedIsInsecure(t *testing.T) {
 		want  string
 	}{
 		{"an unknown algorithm", basic(odd, plain), "www.example.com.", dns.TypeA, "NOERROR insecure 1 example.com. has keys, and none of an algorithm that is known here"},
+		{"an unknown algorithm that no referral tells", basic(zone{"example.com.", "one", exampleText + subServers}, zone{"sub.example.com.", "unknown", subServers + "a.sub.example.com. A 192.0.2.40\n"}), "a.sub.example.com.", dns.TypeA, "NOERROR insecure 1 sub.example.com. has keys, and none of an algorithm that is known here"},
+		{"a zone without DS set that no referral tells", basic(zone{"example.com.", "one", exampleText + subServers}, zone{"sub.example.com.", "three", "nods\n" + subServers + "a.sub.example.com. A 192.0.2.40\n"}), "a.sub.example.com.", dns.TypeA, "NOERROR insecure"},
 		{"a denial of an unknown algorithm", basic(odd, plain), "none.example.com.", dns.TypeA, "NXDOMAIN insecure 1 example.com. has keys, and none of an algorithm that is known here"},
 		{"the keys of an unknown algorithm", basic(odd, plain), "example.com.", dns.TypeDNSKEY, "NOERROR insecure 1 example.com. has keys, and none of an algorithm that is known here"},
 		{"the DS set of an unknown algorithm", basic(odd, plain), "example.com.", dns.TypeDS, "NOERROR secure"},
