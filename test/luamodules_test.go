@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -356,6 +357,86 @@ return M`}, "modules = { 'refuse', 'counter' }")
 	}
 	if got := sum(t, g, "counter.clients['127.0.0.1'] or 0") - before; got != 12 {
 		t.Errorf("counted %d queries of the client", got)
+	}
+}
+
+// Many requests at once have their own variables, queries and answers, and each is seen
+// once.
+func TestRequestsInLuaAreKeptApart(t *testing.T) {
+	g := luaGroup(t, map[string]string{"apart.lua": `local M = { seen = 0, mixed = 0 }
+local function same(req, what)
+	local vars, now = req:vars(), kres.dname2str(req:initial().sname) .. req:initial().stype
+	if vars.name ~= now then
+		M.mixed = M.mixed + 1
+		warn('%s: %s instead of %s', what, now, tostring(vars.name))
+	end
+end
+M.layer = {
+	begin = function(state, req)
+		M.seen = M.seen + 1
+		req:vars().name = kres.dname2str(req:initial().sname) .. req:initial().stype
+		return state
+	end,
+	produce = function(state, req) same(req, 'produce') return state end,
+	consume = function(state, req, pkt)
+		if req:current().parent == nil or req:vars().name then same(req, 'consume') end
+		return state
+	end,
+	finish = function(state, req, answer)
+		same(req, 'finish')
+		if answer:qname() ~= req:initial().sname then M.mixed = M.mixed + 1 end
+		return state
+	end,
+}
+return M`}, "modules = { 'apart' }")
+	before := sum(t, g, "apart.seen")
+	var questions []*dns.Msg
+	for range 200 {
+		for _, name := range []string{"www.example.com", "mail.example.com", "shop.example.com", "nothing.example.com", "any.wild.example.com", "mail.old.example.org", "www.sub.example.com", "dead.example"} {
+			questions = append(questions, proctest.Query(name, dns.TypeA, 1232))
+		}
+	}
+	for i, r := range proctest.ExchangeAll(g.Addr, questions, 64) {
+		if r == nil || r.Rcode == dns.RcodeServerFailure && questions[i].Question[0].Name != "dead.example." {
+			t.Fatalf("%s: %v\n%s", questions[i].Question[0].Name, r, tail(g.Log()))
+		}
+	}
+	if mixed := sum(t, g, "apart.mixed"); mixed != 0 {
+		t.Errorf("%d requests saw another one's", mixed)
+	}
+	if seen := sum(t, g, "apart.seen") - before; seen < len(questions) {
+		t.Errorf("%d of %d questions were seen", seen, len(questions))
+	}
+}
+
+// What needs no Lua does not wait for it: while a layer loops over a question that is sent
+// to a server, cached answers are given.
+func TestCachedAnswersDoNotWaitForALayerInLua(t *testing.T) {
+	g := luaGroup(t, map[string]string{"endless.lua": `return { layer = { checkout = function(state, req, pkt)
+	if req:initial().sname == todname('mail.example.com') then local n = 0 while true do n = n + 1 end end
+	return state
+end } }`}, "modules = { 'endless' }")
+	g.Ask(t, "udp", "www.example.com", dns.TypeA, 0)
+	count(t, g)
+	ended := make(chan error, 1)
+	go func() {
+		c := &dns.Client{Timeout: 20 * time.Second}
+		r, _, err := c.Exchange(proctest.Query("mail.example.com", dns.TypeA, 0), g.Addr.String())
+		if err == nil && r.Rcode != dns.RcodeServerFailure {
+			err = fmt.Errorf("got %v", r)
+		}
+		ended <- err
+	}()
+	for i := 0; ; i++ {
+		g.Ask(t, "udp", "www.example.com", dns.TypeA, 0)
+		select {
+		case err := <-ended:
+			if err != nil || i < 5 {
+				t.Errorf("%d cached answers while a layer looped, which ended with %v", i, err)
+			}
+			return
+		default:
+		}
 	}
 }
 
