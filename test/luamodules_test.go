@@ -154,7 +154,7 @@ end } }`, "NOERROR | www.example.com. 0 IN A 192.0.2.80 | www.example.com. 0 IN 
 				if one.stype == kres.type.AAAA then found = true end
 			end
 			vars.found = found
-			return kres.DONE
+			return state
 		end
 		if bit.band(state, kres.DONE) == 0 then return state end
 		req:push(qry.sname, kres.type.AAAA, kres.class.IN, 0, qry)
@@ -579,6 +579,7 @@ return M`
 		"module 'hostile': consume of protected.example.com. A: error: ./hostile.lua:7: ended: it took longer than 2s",
 		"module 'hostile': finish of sleep.example.com. A: error: ./hostile.lua:8: ended: it took longer than 2s",
 		"module 'hostile': begin of garbage.example.com. A: error: it must return a state such as kres.DONE, and returned text",
+		"module 'hostile': produce of yield.example.com. A: error: it returned YIELD and has pushed no query",
 	} {
 		if !strings.Contains(g.Log(), line) {
 			t.Errorf("the log lacks %q:\n%s", line, tail(g.Log()))

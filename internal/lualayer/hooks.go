@@ -91,8 +91,13 @@ func (k *call) do() (out resolve.State, err error) {
 	if err == nil {
 		return out, nil
 	}
-	k.m.loader.Warn(fmt.Sprintf("module '%s': %s of %s: error: %s", k.m.name, k.hook, k.about(), script.Report(err)))
-	return resolve.Fail, fmt.Errorf("module '%s': %w", k.m.name, resolve.ErrScript)
+	return resolve.Fail, k.failed(script.Report(err))
+}
+
+// failed says in the log why a call has failed, and is the failure of its request.
+func (k *call) failed(why string) error {
+	k.m.loader.Warn(fmt.Sprintf("module '%s': %s of %s: error: %s", k.m.name, k.hook, k.about(), why))
+	return fmt.Errorf("module '%s': %w", k.m.name, resolve.ErrScript)
 }
 
 // about is the question that the hook was called about.

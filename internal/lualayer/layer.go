@@ -122,8 +122,8 @@ func (m *mod) produce(r *resolve.Request, q *resolve.Query) resolve.State {
 		return r.Fail(err)
 	case out&resolve.Fail != 0:
 		return resolve.Fail
-	case out&resolve.Yield != 0:
-		return m.yield(r, q)
+	case out&resolve.Yield != 0 && c.waits():
+		return m.yield(&c)
 	case out&resolve.Done == 0:
 		return resolve.Produce
 	case answered && isClients(q):
@@ -132,7 +132,7 @@ func (m *mod) produce(r *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Done
 	}
 	if err := put(q, p); err != nil {
-		return r.Fail(err)
+		return r.Fail(c.failed(err.Error()))
 	}
 	return resolve.Done
 }
@@ -175,8 +175,8 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 	switch {
 	case out&resolve.Fail != 0:
 		return resolve.Fail
-	case out&resolve.Yield != 0:
-		return m.yield(r, q)
+	case out&resolve.Yield != 0 && c.waits():
+		return m.yield(&c)
 	case out&resolve.Produce != 0 && out != in:
 		return q.AskServers()
 	case answered && !final && out&resolve.Done != 0 && isClients(q): // whatever else would be asked
@@ -185,7 +185,7 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 		q.Replace(nil)
 	case p != nil && p.Changed():
 		if err := replace(q, p); err != nil {
-			return r.Fail(err)
+			return r.Fail(c.failed(err.Error()))
 		}
 	}
 	return resolve.Consume
@@ -252,9 +252,16 @@ func isClients(q *resolve.Query) bool {
 // waiting is the key of the query at which a hook of the module has returned YIELD.
 type waiting struct{ m *mod }
 
+// waits tells whether YIELD means that the hook waits. One that was called with that
+// state and returns it has only left it as it is, unless it has pushed a query again.
+func (k *call) waits() bool { return k.state != resolve.Yield || k.req.Plan.Current() != k.q }
+
 // yield makes the hook be called again when what it has pushed is solved.
-func (m *mod) yield(r *resolve.Request, q *resolve.Query) resolve.State {
-	r.Vars[waiting{m}] = q
+func (m *mod) yield(c *call) resolve.State {
+	if c.req.Plan.Current() == c.q {
+		return c.req.Fail(c.failed("it returned YIELD and has pushed no query"))
+	}
+	c.req.Vars[waiting{m}] = c.q
 	return resolve.Yield
 }
 

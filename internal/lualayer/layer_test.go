@@ -52,6 +52,7 @@ func asked(kind resolve.Kind) (*resolve.Request, *resolve.Query) {
 	if kind == resolve.Positive {
 		q.Outcome.Answer = []resolve.Set{{Rank: rank.Secure | rank.Auth, RRset: wire.RRset{Owner: question.Name, Type: wire.TypeA, Class: wire.ClassIN, TTL: 60, Data: [][]byte{{192, 0, 2, 1}}}}}
 	}
+	_ = r.Plan.Push(q)
 	return r, q
 }
 
@@ -184,6 +185,7 @@ func TestWhatConsumeMeans(t *testing.T) {
 		{"req.answer:rcode(5) return state", resolve.Positive, "1 positive 5"},
 		{"req.answer:rcode(5) return kres.DONE", resolve.Pending, "1 nodata 5"},
 		{"req.answer:rcode(5) return state", resolve.Pending, "1 pending 5"},
+		{"return kres.YIELD", resolve.Positive, "8 positive 0"},
 		{"pkt:clear_payload() return state", resolve.Positive, "1 nodata 0"},
 		{"pkt:rcode(3) pkt:clear_payload() return state", resolve.Positive, "1 nxdomain 0"},
 		{"pkt:rcode(3) return state", resolve.Pending, "1 pending 0"},
@@ -223,6 +225,24 @@ func TestWhatConsumeSees(t *testing.T) {
 func evaluate(m *mod, expr string) string {
 	text, _ := m.loader.VM.Eval(context.Background(), expr)
 	return text
+}
+
+// A hook that was called again after it has waited may leave the state as it is, and may
+// wait for another query.
+func TestAHookWaitsForWhatItPushes(t *testing.T) {
+	for again, want := range map[string]resolve.State{"return state": resolve.Consume, "req:push(kres.str2dname('z.test'), 1, 1, 0) return kres.YIELD": resolve.Yield} {
+		m, _ := loaded(t, "return { layer = { consume = function(state, req, pkt) if state == kres.YIELD then "+again+" end req:push(kres.str2dname('y.test'), 1, 1, 0) return kres.YIELD end } }")
+		r, q := asked(resolve.Positive)
+		l := m.layer()
+		l.Begin(r)
+		if got := l.Consume(r, q, nil); got != resolve.Yield || r.Plan.Current().Name != name("y.test.") {
+			t.Fatalf("got %v with %v on top", got, r.Plan.Current().Question)
+		}
+		r.Plan.Pop(r.Plan.Current())
+		if got := l.Consume(r, q, nil); got != want {
+			t.Errorf("%s: got %v, want %v", again, got, want)
+		}
+	}
 }
 
 // produce answers with what it has put into the packet or the answer, when it says that it
