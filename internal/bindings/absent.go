@@ -69,7 +69,7 @@ var absentModules = []string{
 var absentLua = []string{
 	"basexx", "cqueues.socket", "cqueues.thread",
 	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules",
-	"mmdb", "openssl", "psl", "radix", "socket", "socket.core", "socket.ftp",
+	"mmdb", "openssl", "psl", "radix", "socket.ftp",
 	"socket.smtp", "ssl", "ssl.core", "zonefile", "_cqueues", "_openssl",
 }
 

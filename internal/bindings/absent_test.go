@@ -57,7 +57,7 @@ func TestAbsentNamesCanBeAskedFor(t *testing.T) {
 		step{"if net.tls then return 'there' end return 'absent'", "absent"},
 		step{"if view == nil then return 'absent' end", "absent"},
 		step{"local ok, why = pcall(function() return net.tls() end) return why", "error: net.tls is not in this version"},
-		step{"return pcall(require, 'socket.smtp') and 'there' or 'absent'", "absent"},
+		step{"return pcall(require, 'openssl') and 'there' or 'absent'", "absent"},
 		step{"package.preload['ltn12'] = function() return 'given' end return require('ltn12')", "given"},
 	)
 }

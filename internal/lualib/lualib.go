@@ -15,6 +15,7 @@ import (
 	"kresd/internal/lualib/lfs"
 	"kresd/internal/lualib/ltn12"
 	"kresd/internal/lualib/mime"
+	"kresd/internal/lualib/socket"
 	"kresd/internal/lualib/urls"
 	"kresd/internal/lualib/web"
 	"kresd/internal/script"
@@ -32,6 +33,7 @@ func Libraries(h Host) ([]script.Library, *cqueues.Library) {
 		lfs.Libraries(),
 		ltn12.Libraries(),
 		mime.Libraries(),
+		socket.New(h.VM, h.Clock, h.Alarms, h.Watcher).Libraries(),
 		urls.Libraries(),
 		web.Libraries(),
 	), queues

@@ -97,7 +97,9 @@ func (p *poll) add(c *script.Call, arg, i int) error {
 		return nil
 	}
 	if h, ok := c.Arg(arg).(*script.Handle); ok {
-		return p.addHandle(c, h, arg, i)
+		if _, ok := h.Value.(pollable); ok {
+			return p.addHandle(c, h, arg, i)
+		}
 	}
 	return p.addDescribed(c, arg, i)
 }

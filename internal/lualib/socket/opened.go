@@ -1,0 +1,164 @@
+package socket
+
+import (
+	"net"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"kresd/internal/fdwatch"
+	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/script"
+)
+
+// opened is what all sockets have in common.
+type opened struct {
+	lib      *Library
+	conn     closer // nil: not opened, or closed
+	fd       int    // its descriptor, for event.socket and select; -1: none
+	timeouts timeouts
+	local    string // host and port to bind to, "" for any
+	closed   bool
+}
+
+// closer is a connection or a server.
+type closer interface {
+	Close() error
+	SyscallConn() (syscall.RawConn, error)
+}
+
+// open takes a connection in. It is closed, some time later, when scripts have forgotten
+// the socket, which owner is.
+func open[T any](owner *T, s *opened, conn closer) {
+	s.conn = conn
+	if raw, err := conn.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { s.fd = int(fd) })
+		s.lib.watcher.Own(s.fd)
+	}
+	lib, fd := s.lib, s.fd
+	runtime.AddCleanup(owner, func(conn closer) {
+		lib.vm.Post(func(*script.Call) error { release(lib, conn, fd); return nil })
+	}, conn)
+}
+
+// release closes a connection, unless that was done.
+func release(lib *Library, conn closer, fd int) {
+	if raw, err := conn.SyscallConn(); err != nil || raw.Control(func(uintptr) {}) != nil {
+		return // it is closed, and its number may be another's
+	}
+	lib.watcher.Disown(fd)
+	_ = conn.Close()
+}
+
+func (s *opened) close() {
+	s.closed = true
+	if s.conn != nil {
+		release(s.lib, s.conn, s.fd)
+		s.conn, s.fd = nil, -1
+	}
+}
+
+// endpoint is the host and port in arguments i and i+1.
+func endpoint(c *script.Call, i int) string {
+	host := c.Text(i)
+	if host == "*" {
+		host = ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.Int(i+1, 0, 65535)))
+}
+
+// returnName returns the parts of an address: host, port, family.
+func returnName(c *script.Call, a net.Addr) error {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return failed(c, err)
+	}
+	n, _ := strconv.Atoi(port)
+	family := "inet"
+	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+		family = "inet6"
+	}
+	return c.Return(host, n, family)
+}
+
+// buffered is a socket that may have read more than was asked for.
+type buffered interface {
+	waiting() bool
+	descriptor() int
+}
+
+func (s *opened) descriptor() int { return s.fd }
+
+// ready waits until one of the sockets in two lists can be read or written, and returns
+// the places of those.
+func (lib *Library) ready(c *script.Call) error {
+	lists := [2]*luavalue.Table{c.Table(1), c.Table(2)}
+	result := [2][]any{}
+	limit := -1.0
+	if !c.IsNil(3) {
+		limit = c.Number(3)
+	}
+	var failure error
+	told := make(chan [2]int, limits.ScriptRequests)
+	err := c.Pause(func(wake func()) func() {
+		var watches []*fdwatch.Watch
+		end := func() {
+			for _, w := range watches {
+				w.Close()
+			}
+		}
+		for side, list := range lists {
+			for _, p := range list.Pairs {
+				place, isPlace := p.Key.(float64)
+				h, isHandle := p.Value.(*script.Handle)
+				if !isPlace || !isHandle {
+					continue
+				}
+				s, ok := h.Value.(buffered)
+				if !ok || s.descriptor() < 0 {
+					continue
+				}
+				tell := func(fdwatch.Events, error) {
+					select {
+					case told <- [2]int{side, int(place)}:
+					default: // enough are told of
+					}
+					wake()
+				}
+				if side == 0 && s.waiting() {
+					tell(0, nil)
+					continue
+				}
+				w, err := lib.watcher.Watch(s.descriptor(), fdwatch.Events(side+1), tell)
+				if failure = err; err != nil {
+					wake()
+					return end
+				}
+				watches = append(watches, w)
+			}
+		}
+		if limit < 0 {
+			return end
+		}
+		alarm := lib.alarms.After(max(duration(limit), atOnce), wake)
+		return func() { alarm.Stop(); end() }
+	})
+	if err != nil || failure != nil {
+		return firstOf(err, failure)
+	}
+	for len(told) > 0 {
+		t := <-told
+		result[t[0]] = append(result[t[0]], t[1])
+	}
+	return c.Return(result[0], result[1])
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+// Package socket is the library socket for scripts: TCP and UDP as LuaSocket has them.
+//
+// What waits for the network does so outside of the machine: in a command and in a
+// coroutine of worker.coroutine it holds up nobody.
+//
+// Of the original it lacks multicast and socket.unix.
+package socket
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/clock"
+	"kresd/internal/fdwatch"
+	"kresd/internal/script"
+	"kresd/internal/wording"
+)
+
+// A Library is socket in one machine.
+type Library struct {
+	vm      *script.VM
+	clock   *clock.Clock
+	alarms  *clock.Alarms
+	watcher *fdwatch.Watcher
+	streams *script.Class
+	packets *script.Class
+}
+
+// New makes the library, which has nothing before a script uses it.
+func New(vm *script.VM, clk *clock.Clock, alarms *clock.Alarms, watcher *fdwatch.Watcher) *Library {
+	lib := &Library{vm: vm, clock: clk, alarms: alarms, watcher: watcher}
+	lib.streams, lib.packets = lib.streamClass(), lib.packetClass()
+	return lib
+}
+
+// Libraries are what scripts can require of it.
+func (lib *Library) Libraries() []script.Library {
+	return []script.Library{
+		{Name: "socket", Help: "TCP and UDP", Open: lib.open},
+		{Name: "socket.core", Help: "the same as socket", Open: lib.open},
+	}
+}
+
+//go:embed socket.lua
+var text string
+
+func (lib *Library) open(c *script.Call) (any, error) {
+	tcp := func(c *script.Call) error {
+		return c.Return(&script.Handle{Class: lib.streams, Value: &stream{opened: opened{lib: lib, fd: -1, timeouts: forever}}})
+	}
+	names := c.LibraryTable("socket.dns", []script.Func{
+		{Name: "toip", Args: "name", Min: 1, Max: 1, Fn: toIP},
+		{Name: "tohostname", Args: "address", Min: 1, Max: 1, Fn: toName},
+		{Name: "gethostname", Max: 0, Fn: func(c *script.Call) error {
+			name, err := os.Hostname()
+			if err != nil {
+				return c.Return(nil, err.Error())
+			}
+			return c.Return(name)
+		}},
+	})
+	core := c.LibraryTable("socket", []script.Func{{Name: "ready", Min: 2, Max: 3, Fn: lib.ready}})
+	all := c.LibraryTable("socket", []script.Func{
+		{Name: "tcp", Max: 0, Fn: tcp}, {Name: "tcp4", Max: 0, Fn: tcp}, {Name: "tcp6", Max: 0, Fn: tcp},
+		{Name: "udp", Max: 0, Fn: lib.newPackets}, {Name: "udp4", Max: 0, Fn: lib.newPackets}, {Name: "udp6", Max: 0, Fn: lib.newPackets},
+		{Name: "gettime", Max: 0, Fn: func(c *script.Call) error { return c.Return(float64(lib.clock.Now().UnixNano()) / 1e9) }},
+		{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Fn: lib.sleep},
+	}, script.Entry{Key: "dns", Value: names}, script.Entry{Key: "_VERSION", Value: "LuaSocket 3.0 of kresd"})
+	return c.LibraryText("socket", text, all, core)
+}
+
+func (lib *Library) sleep(c *script.Call) error {
+	d := duration(c.Number(1))
+	if err := c.Pause(func(wake func()) func() {
+		alarm := lib.alarms.After(d, wake)
+		return func() { alarm.Stop() }
+	}); err != nil {
+		return err
+	}
+	return c.Return()
+}
+
+// duration is a time in seconds, at most some decades.
+func duration(s float64) time.Duration {
+	const most = 1 << 30
+	return time.Duration(min(max(s, 0), most) * float64(time.Second))
+}
+
+// timeouts are how long an operation of a socket may take; negative: without end.
+type timeouts struct{ block, total time.Duration }
+
+var forever = timeouts{-1, -1}
+
+// set is settimeout(seconds[, mode]).
+func (t *timeouts) set(c *script.Call) error {
+	d := time.Duration(-1)
+	if !c.IsNil(2) && c.Number(2) >= 0 {
+		d = duration(c.Number(2))
+	}
+	switch c.OptString(3, "b") {
+	case "t", "r":
+		t.total = d
+	default:
+		t.block = d
+	}
+	return c.Return(1)
+}
+
+// limit is how long an operation may take; negative: without end.
+func (t timeouts) limit() time.Duration {
+	if t.block < 0 || t.total >= 0 && t.total < t.block {
+		return t.total
+	}
+	return t.block
+}
+
+// deadline is when an operation that begins now is given up; zero: never.
+func (t timeouts) deadline() time.Time {
+	d := t.limit()
+	if d < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(max(d, atOnce))
+}
+
+// atOnce is how long an operation with a timeout of 0 may take, which is to take what is
+// there: the system's deadlines would not let it look.
+const atOnce = time.Millisecond
+
+// outside runs an operation of a connection outside of the machine; set limits it.
+func outside[T any](c *script.Call, t timeouts, set func(time.Time) error, fn func() (T, error)) (T, error) {
+	at := t.deadline()
+	return script.Outside(c, func(ctx context.Context) (T, error) {
+		_ = set(at)
+		defer context.AfterFunc(ctx, func() { _ = set(time.Unix(1, 0)) })()
+		return fn()
+	})
+}
+
+// words are an error as scripts compare it.
+func words(err error) string {
+	var unknown *net.DNSError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, net.ErrClosed), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, io.EOF):
+		return "closed"
+	case errors.As(err, &unknown):
+		return "host not found"
+	}
+	return wording.Reason(err).Error()
+}
+
+// failed returns an error of the network, and passes on the end of the evaluation.
+func failed(c *script.Call, err error, more ...any) error {
+	var over *script.Interrupt
+	if errors.As(err, &over) {
+		return err
+	}
+	return c.Return(append([]any{nil, words(err)}, more...)...)
+}

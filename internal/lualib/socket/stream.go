@@ -1,0 +1,316 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/script"
+)
+
+// A stream is a TCP socket: a master at first, later a client or a server.
+type stream struct {
+	opened
+	buf              []byte // what was read and not asked for yet
+	reading, writing bool   // an operation is under way
+	sent, received   int
+}
+
+func (s *stream) waiting() bool { return len(s.buf) > 0 }
+
+func (s *stream) client() net.Conn {
+	conn, _ := s.conn.(net.Conn)
+	return conn
+}
+
+func (lib *Library) streamClass() *script.Class {
+	class := &script.Class{Name: "tcp", Text: func(v any) string { return fmt.Sprintf("tcp: %p", v) }}
+	class.Methods = sharedMethods(class, func(v any) *opened { return &v.(*stream).opened })
+	for name, m := range map[string]struct {
+		args string
+		max  int
+		fn   func(*script.Call, *stream) error
+	}{
+		"bind":        {"host, port", 3, bind},
+		"listen":      {"[backlog]", 2, listen},
+		"accept":      {"", 1, accept},
+		"connect":     {"host, port", 3, connect},
+		"send":        {"data[, from[, to]]", 4, send},
+		"receive":     {"[pattern[, prefix]]", 3, receive},
+		"shutdown":    {"[how]", 2, shutdown},
+		"getpeername": {"", 1, peerName},
+		"getsockname": {"", 1, localName},
+		"dirty":       {"", 1, func(c *script.Call, s *stream) error { return c.Return(s.waiting()) }},
+		"getstats":    {"", 1, func(c *script.Call, s *stream) error { return c.Return(s.received, s.sent) }},
+		"setoption":   {"option[, value]", 3, setOption},
+	} {
+		class.Methods = append(class.Methods, script.Func{Name: name, Args: m.args, Min: 1, Max: m.max, Fn: func(c *script.Call) error {
+			return m.fn(c, c.Handle(1, class).(*stream))
+		}})
+	}
+	slices.SortFunc(class.Methods, func(a, b script.Func) int { return strings.Compare(a.Name, b.Name) })
+	return class
+}
+
+// sharedMethods are those of all sockets.
+func sharedMethods(class *script.Class, of func(any) *opened) []script.Func {
+	method := func(fn func(*script.Call, *opened) error) func(*script.Call) error {
+		return func(c *script.Call) error { return fn(c, of(c.Handle(1, class))) }
+	}
+	return []script.Func{
+		{Name: "close", Min: 1, Max: 1, Fn: method(func(c *script.Call, s *opened) error { s.close(); return c.Return(1) })},
+		{Name: "settimeout", Args: "seconds[, mode]", Min: 1, Max: 3, Fn: method(func(c *script.Call, s *opened) error { return s.timeouts.set(c) })},
+		{Name: "getfd", Min: 1, Max: 1, Fn: method(func(c *script.Call, s *opened) error { return c.Return(s.fd) })},
+		{Name: "pollfd", Min: 1, Max: 1, Fn: method(func(c *script.Call, s *opened) error { return c.Return(s.fd) })},
+		{Name: "events", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return("r") }},
+		{Name: "timeout", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return(nil) }},
+	}
+}
+
+func bind(c *script.Call, s *stream) error {
+	s.local = endpoint(c, 2)
+	return c.Return(1)
+}
+
+func listen(c *script.Call, s *stream) error {
+	l, err := net.Listen("tcp", s.local)
+	if err != nil {
+		return failed(c, err)
+	}
+	open(s, &s.opened, l.(*net.TCPListener))
+	return c.Return(1)
+}
+
+func accept(c *script.Call, s *stream) error {
+	l, ok := s.conn.(*net.TCPListener)
+	if !ok {
+		return c.Return(nil, "closed")
+	}
+	conn, err := outside(c, s.timeouts, l.SetDeadline, l.AcceptTCP)
+	if err != nil {
+		return failed(c, err)
+	}
+	client := &stream{opened: opened{lib: s.lib, fd: -1, timeouts: forever}}
+	open(client, &client.opened, conn)
+	return c.Return(&script.Handle{Class: s.lib.streams, Value: client})
+}
+
+func connect(c *script.Call, s *stream) error {
+	to, d := endpoint(c, 2), &net.Dialer{}
+	if s.local != "" {
+		local, err := net.ResolveTCPAddr("tcp", s.local)
+		if err != nil {
+			return failed(c, err)
+		}
+		d.LocalAddr = local
+	}
+	d.Deadline = s.timeouts.deadline()
+	conn, err := script.Outside(c, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", to) })
+	if err != nil {
+		var slow net.Error
+		if errors.As(err, &slow) && slow.Timeout() {
+			return c.Return(nil, "timeout")
+		}
+		return failed(c, err)
+	}
+	open(s, &s.opened, conn.(*net.TCPConn))
+	return c.Return(1)
+}
+
+// send returns the place of the last octet that was sent.
+func send(c *script.Call, s *stream) error {
+	data := c.String(2)
+	from, to := place(c.OptInt(3, -len(data), 1<<30, 1), len(data)), place(c.OptInt(4, -len(data), 1<<30, -1), len(data))
+	from, to = max(from, 1), min(to, len(data))
+	conn := s.client()
+	switch {
+	case conn == nil:
+		return c.Return(nil, "closed", from-1)
+	case s.writing:
+		return c.Return(nil, "another coroutine sends", from-1)
+	case from > to:
+		return c.Return(from - 1)
+	}
+	s.writing = true
+	defer func() { s.writing = false }()
+	type written struct{ n int }
+	w, err := outside(c, s.timeouts, conn.SetWriteDeadline, func() (*written, error) {
+		n, err := conn.Write([]byte(data[from-1 : to]))
+		return &written{n}, err
+	})
+	n := 0
+	if w != nil {
+		n = w.n
+	}
+	s.sent += n
+	if err != nil {
+		return failed(c, err, from-1+n)
+	}
+	return c.Return(from - 1 + n)
+}
+
+// place is an index as string.sub counts it.
+func place(i, n int) int {
+	if i < 0 {
+		return n + i + 1
+	}
+	return i
+}
+
+// receive returns what the pattern asks for, or nil, why, and what there is of it.
+func receive(c *script.Call, s *stream) error {
+	want, err := patternArg(c)
+	if err != nil {
+		return err
+	}
+	prefix, conn := c.OptString(3, ""), s.client()
+	if want.octets >= 0 {
+		want.octets = max(want.octets-len(prefix), 0)
+	}
+	if data, ok := want.take(&s.buf); ok {
+		return c.Return(prefix + data)
+	}
+	switch {
+	case conn == nil:
+		return c.Return(nil, "closed", prefix+drain(s))
+	case s.reading:
+		return c.Return(nil, "another coroutine receives", prefix)
+	}
+	s.reading = true
+	defer func() { s.reading = false }()
+	more, err := outside(c, s.timeouts, conn.SetReadDeadline, func() ([]byte, error) { return want.read(conn, s.buf) })
+	s.received += max(0, len(more)-len(s.buf))
+	if more != nil {
+		s.buf = more
+	}
+	if data, ok := want.take(&s.buf); ok {
+		return c.Return(prefix + data)
+	}
+	if err == nil || words(err) == "closed" && want.all {
+		return c.Return(prefix + drain(s))
+	}
+	return failed(c, err, prefix+drain(s))
+}
+
+func drain(s *stream) string {
+	data := string(s.buf)
+	s.buf = nil
+	return data
+}
+
+// A pattern is what receive is asked for: a line, so many octets, or all.
+type pattern struct {
+	line, all bool
+	octets    int // -1: none of these
+}
+
+func patternArg(c *script.Call) (pattern, error) {
+	if c.Type(2) == "number" {
+		return pattern{octets: c.Int(2, 0, limits.LuaString)}, nil
+	}
+	switch p := c.OptString(2, "*l"); p {
+	case "*l", "l":
+		return pattern{line: true, octets: -1}, nil
+	case "*a", "a":
+		return pattern{all: true, octets: -1}, nil
+	}
+	c.ArgError(2, "'*l', '*a' or a number expected")
+	return pattern{}, nil
+}
+
+// take cuts what is asked for off the buffer, if it is there.
+func (p pattern) take(buf *[]byte) (data string, ok bool) {
+	switch {
+	case p.line:
+		i := bytes.IndexByte(*buf, '\n')
+		if i < 0 {
+			return "", false
+		}
+		data, *buf = string(bytes.ReplaceAll((*buf)[:i], []byte("\r"), nil)), (*buf)[i+1:]
+		return data, true
+	case p.octets >= 0 && len(*buf) >= p.octets:
+		data, *buf = string((*buf)[:p.octets]), (*buf)[p.octets:]
+		return data, true
+	}
+	return "", false
+}
+
+// read reads on behind have until the buffer has what is asked for.
+func (p pattern) read(conn net.Conn, have []byte) ([]byte, error) {
+	buf, chunk := bytes.Clone(have), make([]byte, 16<<10)
+	for {
+		n, err := conn.Read(chunk)
+		buf = append(buf, chunk[:n]...)
+		if len(buf) > limits.LuaString {
+			return buf, fmt.Errorf("more than %d octets", limits.LuaString)
+		}
+		look := buf
+		if _, ok := p.take(&look); ok || err != nil {
+			return buf, err
+		}
+	}
+}
+
+func shutdown(c *script.Call, s *stream) error {
+	conn, ok := s.conn.(*net.TCPConn)
+	if !ok {
+		return c.Return(nil, "closed")
+	}
+	how := c.OptString(2, "both")
+	if how != "send" {
+		_ = conn.CloseRead()
+	}
+	if how != "receive" {
+		_ = conn.CloseWrite()
+	}
+	return c.Return(1)
+}
+
+func peerName(c *script.Call, s *stream) error {
+	if conn := s.client(); conn != nil {
+		return returnName(c, conn.RemoteAddr())
+	}
+	return c.Return(nil, "closed")
+}
+
+func localName(c *script.Call, s *stream) error {
+	switch conn := s.conn.(type) {
+	case net.Conn:
+		return returnName(c, conn.LocalAddr())
+	case *net.TCPListener:
+		return returnName(c, conn.Addr())
+	}
+	return c.Return(nil, "closed")
+}
+
+// setOption knows the options that mean something for a client.
+func setOption(c *script.Call, s *stream) error {
+	conn, _ := s.conn.(*net.TCPConn)
+	var err error
+	switch name := c.String(2); name {
+	case "tcp-nodelay":
+		if conn != nil {
+			err = conn.SetNoDelay(c.OptBool(3, true))
+		}
+	case "keepalive":
+		if conn != nil {
+			err = conn.SetKeepAlive(c.OptBool(3, true))
+		}
+	case "reuseaddr", "linger", "ipv6-v6only", "reuseport": // servers have the first always; the rest changes nothing here
+	default:
+		c.ArgError(2, "'tcp-nodelay', 'keepalive' or 'reuseaddr' expected")
+	}
+	if err != nil {
+		return failed(c, err)
+	}
+	return c.Return(1)
+}
+
+// lookupTime is how long a look-up of names may take.
+const lookupTime = 30 * time.Second
