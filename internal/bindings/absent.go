@@ -67,7 +67,7 @@ var absentModules = []string{
 // absentLua are packages for require() that need a compiled part, which this program
 // does not load, or that come with such a package.
 var absentLua = []string{
-	"basexx", "cqueues.socket", "cqueues.thread",
+	"basexx", "cqueues.thread",
 	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules",
 	"mmdb", "openssl", "psl", "radix", "socket.ftp",
 	"socket.smtp", "ssl", "ssl.core", "zonefile", "_cqueues", "_openssl",

@@ -204,13 +204,18 @@ func drain(s *stream) string {
 	return data
 }
 
-// A pattern is what receive is asked for: a line, so many octets, or all.
+// A pattern is what receive is asked for: a line, so many octets, all, or what there is
+// as soon as there is something.
 type pattern struct {
 	line, all bool
 	octets    int // -1: none of these
+	most      int // what there is, up to so much; 0: none of these
 }
 
 func patternArg(c *script.Call) (pattern, error) {
+	if c.Type(2) == "number" && c.Number(2) < 0 { // of cqueues, not of LuaSocket
+		return pattern{octets: -1, most: -c.Int(2, -limits.LuaString, -1)}, nil
+	}
 	if c.Type(2) == "number" {
 		return pattern{octets: c.Int(2, 0, limits.LuaString)}, nil
 	}
@@ -233,6 +238,10 @@ func (p pattern) take(buf *[]byte) (data string, ok bool) {
 			return "", false
 		}
 		data, *buf = string(bytes.ReplaceAll((*buf)[:i], []byte("\r"), nil)), (*buf)[i+1:]
+		return data, true
+	case p.most > 0 && len(*buf) > 0:
+		n := min(p.most, len(*buf))
+		data, *buf = string((*buf)[:n]), (*buf)[n:]
 		return data, true
 	case p.octets >= 0 && len(*buf) >= p.octets:
 		data, *buf = string((*buf)[:p.octets]), (*buf)[p.octets:]
