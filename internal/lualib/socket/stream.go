@@ -184,7 +184,11 @@ func receive(c *script.Call, s *stream) error {
 	}
 	s.reading = true
 	defer func() { s.reading = false }()
-	more, err := outside(c, s.timeouts, conn.SetReadDeadline, func() ([]byte, error) { return want.read(conn, s.buf) })
+	have := bytes.Clone(s.buf) // the function may outlive this call
+	more, err := outside(c, s.timeouts, conn.SetReadDeadline, func() ([]byte, error) { return want.read(conn, have) })
+	if over := (*script.Interrupt)(nil); errors.As(err, &over) {
+		return err
+	}
 	s.received += max(0, len(more)-len(s.buf))
 	if more != nil {
 		s.buf = more
@@ -250,9 +254,9 @@ func (p pattern) take(buf *[]byte) (data string, ok bool) {
 	return "", false
 }
 
-// read reads on behind have until the buffer has what is asked for.
-func (p pattern) read(conn net.Conn, have []byte) ([]byte, error) {
-	buf, chunk := bytes.Clone(have), make([]byte, 16<<10)
+// read reads on behind buf, which it keeps, until that has what is asked for.
+func (p pattern) read(conn net.Conn, buf []byte) ([]byte, error) {
+	chunk := make([]byte, 16<<10)
 	for {
 		n, err := conn.Read(chunk)
 		buf = append(buf, chunk[:n]...)
