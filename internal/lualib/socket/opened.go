@@ -90,68 +90,82 @@ type buffered interface {
 
 func (s *opened) descriptor() int { return s.fd }
 
+// A selection is one wait for several sockets.
+type selection struct {
+	lib     *Library
+	wake    func()
+	watches []*fdwatch.Watch
+	told    chan [2]int // side and place of what is ready; what finds no room is left out
+}
+
 // ready waits until one of the sockets in two lists can be read or written, and returns
 // the places of those.
 func (lib *Library) ready(c *script.Call) error {
 	lists := [2]*luavalue.Table{c.Table(1), c.Table(2)}
-	result := [2][]any{}
 	limit := -1.0
 	if !c.IsNil(3) {
 		limit = c.Number(3)
 	}
 	var failure error
-	told := make(chan [2]int, limits.ScriptRequests)
+	w := &selection{lib: lib, told: make(chan [2]int, limits.ScriptRequests)}
 	err := c.Pause(func(wake func()) func() {
-		var watches []*fdwatch.Watch
-		end := func() {
-			for _, w := range watches {
-				w.Close()
-			}
-		}
-		for side, list := range lists {
-			for _, p := range list.Pairs {
-				place, isPlace := p.Key.(float64)
-				h, isHandle := p.Value.(*script.Handle)
-				if !isPlace || !isHandle {
-					continue
-				}
-				s, ok := h.Value.(buffered)
-				if !ok || s.descriptor() < 0 {
-					continue
-				}
-				tell := func(fdwatch.Events, error) {
-					select {
-					case told <- [2]int{side, int(place)}:
-					default: // enough are told of
-					}
-					wake()
-				}
-				if side == 0 && s.waiting() {
-					tell(0, nil)
-					continue
-				}
-				w, err := lib.watcher.Watch(s.descriptor(), fdwatch.Events(side+1), tell)
-				if failure = err; err != nil {
-					wake()
-					return end
-				}
-				watches = append(watches, w)
-			}
+		w.wake = wake
+		if failure = firstOf(w.add(0, lists[0]), w.add(1, lists[1])); failure != nil {
+			wake()
 		}
 		if limit < 0 {
-			return end
+			return w.end
 		}
 		alarm := lib.alarms.After(max(duration(limit), atOnce), wake)
-		return func() { alarm.Stop(); end() }
+		return func() { alarm.Stop(); w.end() }
 	})
 	if err != nil || failure != nil {
 		return firstOf(err, failure)
 	}
-	for len(told) > 0 {
-		t := <-told
+	result := [2][]any{}
+	for len(w.told) > 0 {
+		t := <-w.told
 		result[t[0]] = append(result[t[0]], t[1])
 	}
 	return c.Return(result[0], result[1])
+}
+
+// add watches the sockets of a list: for reading on side 0, for writing on side 1.
+func (w *selection) add(side int, list *luavalue.Table) error {
+	for _, p := range list.Pairs {
+		place, isPlace := p.Key.(float64)
+		h, isHandle := p.Value.(*script.Handle)
+		if !isPlace || !isHandle {
+			continue
+		}
+		s, ok := h.Value.(buffered)
+		if !ok || s.descriptor() < 0 {
+			continue
+		}
+		tell := func(fdwatch.Events, error) {
+			select {
+			case w.told <- [2]int{side, int(place)}:
+			default:
+			}
+			w.wake()
+		}
+		if side == 0 && s.waiting() {
+			tell(0, nil)
+			continue
+		}
+		watch, err := w.lib.watcher.Watch(s.descriptor(), fdwatch.Events(side+1), tell)
+		if err != nil {
+			return err
+		}
+		w.watches = append(w.watches, watch)
+	}
+	return nil
+}
+
+func (w *selection) end() {
+	for _, watch := range w.watches {
+		watch.Close()
+	}
 }
 
 func firstOf(errs ...error) error {
