@@ -259,3 +259,71 @@ func TestTheFirstRuleThatDecidesEndsTheSearch(t *testing.T) {
 		t.Errorf("the rule is called %q", got)
 	}
 }
+
+// A function of a script that finds a rule not to be for a request leaves it to the next
+// one.
+func TestAFunctionThatPicksNothing(t *testing.T) {
+	tab := NewTable(func(id int, what string) string { return what }, func() {})
+	var asked int
+	e := tab.Add(0, &Rule{Pick: func(*resolve.Request) *Action { asked++; return nil }})
+	tab.Add(1, &Rule{Filter: All(), Action: Refuse()})
+	if d, counts, told := tried(tab, name(t, "www.example.com."), false); d != Answered || asked != 1 || fmt.Sprint(counts) != "[0 1]" || len(told) != 1 || e.String() != "a function" {
+		t.Errorf("%d, asked %d times, counted %v, told %v", d, asked, counts, told)
+	}
+}
+
+// A pattern of which nobody can tell whether it is for a name sends nothing elsewhere, and
+// lets nothing slip through.
+func TestAPatternThatCannotBeJudged(t *testing.T) {
+	hard, err := Pattern(strings.Repeat("a.-", 8) + "never")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := name(t, strings.Repeat(strings.Repeat("a", 62)+".", 4))
+	if _, sure := hard.holds(func() *Subject { s := &Subject{}; s.SetName([]byte(long)); return s }()); sure {
+		t.Fatal("the pattern is judged")
+	}
+	forward, err := Forward([]string{"192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := NewTable(func(id int, what string) string { return what }, func() {})
+	tab.Add(0, &Rule{Filter: hard, Action: forward})
+	req := &resolve.Request{Question: resolve.Question{Name: name(t, "www.example.com."), Type: wire.TypeA, Class: wire.ClassIN}}
+	if r := tab.Route(req, resolve.Question{Name: long, Type: wire.TypeA, Class: wire.ClassIN}); r != nil {
+		t.Errorf("it is sent to %v", r.Cut)
+	}
+	if d, _, _ := tried(tab, long, false); d != Failed {
+		t.Errorf("a client's question: %d", d)
+	}
+}
+
+// What forwards takes the place of what other rules chose.
+func TestForwardAndStubExcludeEachOther(t *testing.T) {
+	for _, c := range []struct {
+		make func([]string) (*Action, error)
+		want resolve.Options
+	}{{Forward, resolve.Options{Forward: true, WholeName: true}}, {Stub, resolve.Options{Stub: true, WholeName: true}}} {
+		a, err := c.make([]string{"192.0.2.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := &resolve.Request{Options: resolve.Options{Forward: true, Stub: true}}
+		if a.run(&Hit{Req: req}); req.Options != c.want {
+			t.Errorf("%s: %+v", a, req.Options)
+		}
+	}
+}
+
+// A subject that is given what is no name has none.
+func TestWhatIsNoNameIsNone(t *testing.T) {
+	s := subject(t, "www.example.com.")
+	for _, bad := range []string{"", "\x03www", "\x05www\x00", strings.Repeat("\x01a", 128) + "\x00"} {
+		if s.SetName([]byte("\x03www\x00")); s.SetName([]byte(bad)) || len(s.Name()) != 0 {
+			t.Errorf("%q: the name is %q", bad, s.Name())
+		}
+	}
+	if !s.SetName([]byte("\x03WwW\x00")) || string(s.Name()) != "\x03www\x00" {
+		t.Errorf("the name is %q", s.Name())
+	}
+}
