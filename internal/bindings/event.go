@@ -244,14 +244,11 @@ func tooLong(err error) bool {
 	return errors.As(err, &i)
 }
 
-// hungUpPause is how long a descriptor whose other end is gone, and which is ready for
-// good, is left alone before it is told again.
-const hungUpPause = 100 * time.Millisecond
-
-// watchOn goes on to watch a descriptor after its callback.
+// watchOn goes on to watch a descriptor after its callback. One whose other end is gone is
+// ready for good, and left alone for a while.
 func (t *events) watchOn(e *event, ready fdwatch.Events) {
 	if ready&fdwatch.HungUp != 0 {
-		e.armed = t.d.Alarms.After(hungUpPause, e.watch.Again)
+		e.armed = t.d.Alarms.After(limits.LuaHungUpPause, e.watch.Again)
 		return
 	}
 	e.watch.Again()

@@ -80,7 +80,7 @@ var uncounted = map[string]string{
 		HurriedPerZone RetriesPerServer FailuresInRow
 		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
 		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause
-		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LateAnswer CookieSecretLife SilentTime
+		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LuaHungUpPause LuaLookupTime LateAnswer CookieSecretLife SilentTime
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays

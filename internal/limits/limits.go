@@ -270,16 +270,18 @@ const (
 	LuaHeader        = 256 << 10 // octets of the headers of an answer over HTTP
 	LuaThreads       = 1 << 14   // coroutines that have not ended; one takes some 8 KiB
 	LuaPatternSteps  = 1 << 22
-	NamePatternSteps = 1 << 14          // of a pattern over a question's name
-	ScriptRequests   = 256              // questions of resolve() under way at once
-	LuaEvents        = 1 << 17          // timers and watched descriptors of a worker's scripts
-	LuaLongRun       = time.Second      // of a script without a pause, then the log says where it is
-	LuaLongPause     = 10 * time.Second // between two such lines
-	LuaErrorPause    = time.Minute      // between two reports of errors in the callback of one event
-	LuaHookTime      = 2 * time.Second  // what a function of a script may take over one request
-	LuaHookWait      = 4 * time.Second  // that a request waits for the machine, before such a function begins
-	LuaPipeTime      = 5 * time.Second  // that a script waits for one read or write of a FIFO, a terminal or a device
-	LuaCommandTime   = time.Minute      // that a command of a script may run, or let it wait for one read or write
+	NamePatternSteps = 1 << 14                // of a pattern over a question's name
+	ScriptRequests   = 256                    // questions of resolve() under way at once
+	LuaEvents        = 1 << 17                // timers and watched descriptors of a worker's scripts
+	LuaLongRun       = time.Second            // of a script without a pause, then the log says where it is
+	LuaLongPause     = 10 * time.Second       // between two such lines
+	LuaHungUpPause   = 100 * time.Millisecond // between two calls for a descriptor whose other end is gone
+	LuaLookupTime    = 30 * time.Second       // of one name that the library socket looks up
+	LuaErrorPause    = time.Minute            // between two reports of errors in the callback of one event
+	LuaHookTime      = 2 * time.Second        // what a function of a script may take over one request
+	LuaHookWait      = 4 * time.Second        // that a request waits for the machine, before such a function begins
+	LuaPipeTime      = 5 * time.Second        // that a script waits for one read or write of a FIFO, a terminal or a device
+	LuaCommandTime   = time.Minute            // that a command of a script may run, or let it wait for one read or write
 )
 
 // Configurations that are only tried (kresd --check-config), and scripts that are all

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
@@ -161,7 +162,7 @@ func (p *packets) receive(c *script.Call, named bool) error {
 func toIP(c *script.Call) error {
 	name := c.Text(1)
 	list, err := script.Outside(c, func(ctx context.Context) ([]string, error) {
-		ctx, end := context.WithTimeout(ctx, lookupTime)
+		ctx, end := context.WithTimeout(ctx, limits.LuaLookupTime)
 		defer end()
 		return net.DefaultResolver.LookupHost(ctx, name)
 	})
@@ -175,7 +176,7 @@ func toIP(c *script.Call) error {
 func toName(c *script.Call) error {
 	address := c.Text(1)
 	list, err := script.Outside(c, func(ctx context.Context) ([]string, error) {
-		ctx, end := context.WithTimeout(ctx, lookupTime)
+		ctx, end := context.WithTimeout(ctx, limits.LuaLookupTime)
 		defer end()
 		return net.DefaultResolver.LookupAddr(ctx, address)
 	})

@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/script"
@@ -324,6 +323,3 @@ func setOption(c *script.Call, s *stream) error {
 	}
 	return c.Return(1)
 }
-
-// lookupTime is how long a look-up of names may take.
-const lookupTime = 30 * time.Second
