@@ -98,3 +98,14 @@ func TestHashesAreRememberedAcrossProofs(t *testing.T) {
 		}
 	}
 }
+
+// Keys are at hand from when they came until their TTL is over.
+func TestHowLongKeysAreAtHand(t *testing.T) {
+	var m memory
+	m.put(zoneAt(0), keyOf(68), 1000, 60)
+	for now, want := range map[int64]bool{999: false, 1000: true, 1059: true, 1060: false} {
+		if got := m.at(zoneAt(0), now) != nil; got != want {
+			t.Errorf("at %d: %t", now, got)
+		}
+	}
+}
