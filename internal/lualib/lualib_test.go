@@ -2,6 +2,8 @@ package lualib
 
 import (
 	"context"
+	"os"
+	"strings"
 	"testing"
 
 	"kresd/internal/clock"
@@ -24,6 +26,21 @@ func machine(t *testing.T, o script.Options) (*script.VM, []script.Library) {
 		t.Fatal(err)
 	}
 	return vm, libraries
+}
+
+// The manual names each library.
+func TestTheManualNamesLibraries(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/manual.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, libraries := machine(t, script.Options{})
+	for _, lib := range libraries {
+		last := lib.Name[strings.LastIndexByte(lib.Name, '.')+1:]
+		if !strings.Contains(string(manual), "`"+lib.Name+"`") && !strings.Contains(string(manual), "`"+last+"`") {
+			t.Errorf("%s is not in docs/manual.md", lib.Name)
+		}
+	}
 }
 
 // Each library opens, once, under a name of its own, and says in a line what it is.
