@@ -1,7 +1,6 @@
 package script
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -43,14 +42,6 @@ func (c *Call) Within(kind Kind) bool {
 		}
 	}
 	return false
-}
-
-// Context ends when the evaluation is given up.
-func (c *Call) Context() context.Context {
-	if r := c.vm.now.run; r != nil && r.ctx != nil {
-		return r.ctx
-	}
-	return context.Background()
 }
 
 // NArgs is the number of arguments, explicit nils included.

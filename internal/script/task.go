@@ -1,6 +1,7 @@
 package script
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"time"
@@ -121,6 +122,18 @@ func (vm *VM) currentTask() *Task {
 
 // InTask tells whether the code that runs is a task's.
 func (c *Call) InTask() bool { return c.vm.currentTask() != nil }
+
+// Context ends when the evaluation is given up. A task goes on in many of them, and is
+// not given up with one.
+func (c *Call) Context() context.Context {
+	if c.InTask() {
+		return context.Background()
+	}
+	if r := c.vm.now.run; r != nil && r.ctx != nil {
+		return r.ctx
+	}
+	return context.Background()
+}
 
 // Task is the task whose code runs, or nil, and whether that code is in the task's own
 // coroutine, not in one that the task has resumed.

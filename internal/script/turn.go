@@ -49,7 +49,7 @@ func (c *Call) placed(err error) error {
 // aside, and what one request waits for; a configuration file or a callback, which
 // nothing may overtake, waits.
 func (c *Call) StepAside(done <-chan struct{}) error {
-	if !c.vm.mayStepAside() {
+	if c.InTask() || !c.vm.mayStepAside() {
 		return c.Wait(done)
 	}
 	return c.placed(c.vm.leave(c.Context(), done, false))
