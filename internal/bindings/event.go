@@ -60,13 +60,12 @@ func installEvent(d *Daemon) *events {
 	d.VM.RegisterObject(script.Object{
 		Name:      "event",
 		Protected: true,
-		Help:      "timers and activity on descriptors; times are in milliseconds, use the constants sec, minute, hour",
 		Funcs: funcs(
-			script.Func{Name: "after", Args: "ms, function", Min: 2, Max: 2, Help: "call a function once after some time", Fn: t.luaAfter},
-			script.Func{Name: "recurrent", Args: "ms, function", Min: 2, Max: 2, Help: "call a function now and again after each interval", Fn: t.luaRecurrent},
-			script.Func{Name: "reschedule", Args: "id, ms", Min: 2, Max: 2, Help: "let a running event fire once after some time from now", Fn: t.luaReschedule},
-			script.Func{Name: "socket", Args: "descriptor, function", Min: 2, Max: 2, Help: "call function(id, status, events) whenever a descriptor can be read", Fn: t.luaSocket},
-			script.Func{Name: "cancel", Args: "id", Min: 1, Max: 1, Help: "end an event", Fn: t.luaCancel},
+			script.Func{Name: "after", Args: "ms, function", Min: 2, Max: 2, Fn: t.luaAfter},
+			script.Func{Name: "recurrent", Args: "ms, function", Min: 2, Max: 2, Fn: t.luaRecurrent},
+			script.Func{Name: "reschedule", Args: "id, ms", Min: 2, Max: 2, Fn: t.luaReschedule},
+			script.Func{Name: "socket", Args: "descriptor, function", Min: 2, Max: 2, Fn: t.luaSocket},
+			script.Func{Name: "cancel", Args: "id", Min: 1, Max: 1, Fn: t.luaCancel},
 		),
 	})
 	// The manual writes e.cancel(e), though events are numbers.

@@ -42,20 +42,41 @@ func TestANameStandsOnce(t *testing.T) {
 }
 
 // Text that means something to the formats stays what it is.
-func TestMarkupInText(t *testing.T) {
-	b := New(Chapter{Title: "T", Entries: []Entry{
-		{Name: "f", Summary: ".begins *so*", Params: []string{"'a': \"quoted\" \\n"}, Returns: "x_y", Example: `f('\0', "q")`},
+func TestDocuments(t *testing.T) {
+	b := New(Chapter{Title: "T", Intro: "First. Second.", Entries: []Entry{
+		{Name: "f", Summary: ".begins *so*", Params: []string{"'a': \"quoted\" \\n", "b: g()"}, Returns: "x_y", Example: `f('\0', "q")`},
+		{Name: "field", Summary: "long enough " + strings.Repeat("words ", 20) + "… .dot"},
 	}})
-	usage := func(string) string { return "f('a')" }
-	if got, want := b.Markdown(usage), "### T\n\n- `f('a')`: .begins \\*so\\*. `'a'`: \"quoted\" \\n. Gives x\\_y\n  `f('\\0', \"q\")`\n\n"; got != want {
+	usage := func(name string) string { return map[string]string{"f": "f('a'[, b])", "field": "field"}[name] }
+	long := strings.TrimSpace(strings.Repeat("words ", 20))
+	want := "### T\n\nFirst. Second.\n\n- `f('a'[, b])`: .begins \\*so\\*. `'a'`: \"quoted\" \\n; `b`: g(). Gives x\\_y\n  `f('\\0', \"q\")`\n" +
+		"- `field`: long enough " + long + " … .dot\n\n"
+	if got := b.Markdown(usage); got != want {
 		t.Errorf("Markdown:\n%q, want\n%q", got, want)
 	}
 	page := b.Mdoc(usage)
-	for _, want := range []string{
-		"\n.It Ic \"f('a')\"\n\\&.begins *so*.\n", "\n.It Ar \"'a'\"\n\"quoted\" \\en\n", "\nGives x_y.\n", "\n.Dl \"f('\\e0', \"\"q\"\")\"\n",
-	} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page lacks %q:\n%s", want, page)
-		}
+	_, rest, begun := strings.Cut(page, pageBegin)
+	got, _, ended := strings.Cut(rest, pageEnd)
+	want = `.Ss T
+First.
+Second.
+.Bl -tag -width Ds
+.It Ic "f('a'[, b])"
+\&.begins *so*.
+.Bl -tag -width Ds -compact
+.It Ar "'a'"
+"quoted" \en
+.It Ar "b"
+g(\&)
+.El
+Gives x_y.
+.Dl "f('\e0', ""q"")"
+.It Ic "field"
+Long enough words words words words words words words words words words words
+words words words words words words words words words ... .dot.
+.El
+`
+	if got != want || !begun || !ended {
+		t.Errorf("the page has\n%s\nwant\n%s", got, want)
 	}
 }
