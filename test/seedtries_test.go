@@ -88,6 +88,18 @@ func tryInteractive(t *testing.T, m *seedManual, text string) {
 	}
 }
 
+// tryPrecedence has a module view in Lua beside the configuration.
+func tryPrecedence(t *testing.T, m *seedManual, text string) {
+	dir := proctest.RunDir(t)
+	if err := os.WriteFile(filepath.Join(dir, "view.lua"), []byte("return {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := m.startIn(t, dir, loopback, text+"\n", 1)
+	if got, want := g.Eval(t, "table.concat(modules.list(), ' ')"), regexp.MustCompile(`iterate hints policy .*view cache`); !want.MatchString(got) {
+		t.Errorf("the order is %s", got)
+	}
+}
+
 // tryPrefix completes what the manual leaves to the reader.
 func tryPrefix(t *testing.T, m *seedManual, text string) {
 	t.Setenv("EXPECTED_ADDR_PREFIX", "10.")

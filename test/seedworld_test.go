@@ -168,9 +168,13 @@ func (m *seedManual) programs(t *testing.T) {
 }
 
 // start starts a group with a configuration in a fresh run directory.
-func (m *seedManual) start(t *testing.T, addr, lua string, workers int, args ...string) *proctest.Group {
+func (m *seedManual) start(t *testing.T, addr, lua string, workers int) *proctest.Group {
 	t.Helper()
-	dir := proctest.RunDir(t)
+	return m.startIn(t, proctest.RunDir(t), addr, lua, workers)
+}
+
+func (m *seedManual) startIn(t *testing.T, dir, addr, lua string, workers int) *proctest.Group {
+	t.Helper()
 	key, err := os.ReadFile(m.key)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "root.key"), key, 0o600)
@@ -178,6 +182,7 @@ func (m *seedManual) start(t *testing.T, addr, lua string, workers int, args ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	var args []string
 	if !strings.Contains(lua, "trust_anchors") {
 		args = append(args, "-K", "root.key")
 	}
