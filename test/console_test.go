@@ -53,7 +53,7 @@ func TestConsole(t *testing.T) {
 		"cache.max_ttl(-1)":    "max_ttl",
 		"modules.load('none')": "none",
 		"option('NOSUCH')":     "NOSUCH",
-		"cache.get('x')":       "cache.get",
+		"cache.get()":          "cache.get",
 	} {
 		got, err := c.Do(in)
 		if err != nil || !strings.Contains(got, want) || got == "" {

@@ -33,7 +33,7 @@ var manualConsole = []struct{ section, in, want string }{
 	{"cache.storage", "cache.current_storage", "lmdb://\n"},
 	{"cache.min_ttl", "cache.min_ttl()", "5\n"},
 	{"cache.ns_tout", "cache.ns_tout()", "60000\n"},
-	{"cache.get", "cache.get('example.com')", "^.*not in this version"},
+	{"cache.get", "type(cache.get('example.com'))", "table\n"},
 	{"worker", "worker.count", "2\n"},
 	{"worker", "worker.id", "0\n"},
 	{"map", "map 'hostname(\"localhost\")'", "[1] => localhost\n[2] => localhost\n"},

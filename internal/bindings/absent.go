@@ -11,13 +11,10 @@ import (
 // The value is what to use instead, or "".
 var absentMembers = map[string]string{
 	"cache.checkpoint":  "",
-	"cache.get":         "",
 	"cache.zone_import": "",
 
-	"kres.context":                 "",
 	"kres.current_pkt":             "",
 	"kres.kr_pkt_make_auth_header": "",
-	"kres.lru":                     "",
 
 	"net.bpf_clear":               "",
 	"net.bpf_set":                 "",
@@ -48,7 +45,7 @@ var absentMembers = map[string]string{
 	"worker.background": "",
 	"worker.map":        "use map",
 
-	"ffi":        "",
+	"ffi":        "require('ffi') gives what there is of it",
 	"log_debug":  "use log",
 	"log_error":  "use warn",
 	"log_info":   "use log",
@@ -70,7 +67,7 @@ var absentLua = []string{
 	"basexx", "cqueues.thread",
 	"http.client", "http.headers", "http.request", "http.server", "http.util", "http.websocket", "kres_modules",
 	"mmdb", "openssl", "psl", "radix", "socket.ftp",
-	"socket.smtp", "ssl", "ssl.core", "zonefile", "_cqueues", "_openssl",
+	"socket.smtp", "ssl", "ssl.core", "_cqueues", "_openssl",
 }
 
 const notHere = " is not in this version"

@@ -26,7 +26,7 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"net.tls('a.crt', 'a.key')":                              "net.tls is not in this version",
 		"net.tls_client(\n { '192.0.2.1',\n  insecure = true })": "net.tls_client is not in this version",
 		"net.doh_headers({})":                                    "net.doh_headers is not in this version",
-		"cache.get('a.example')":                                 "cache.get is not in this version",
+		"cache.checkpoint(true)":                                 "cache.checkpoint is not in this version",
 		"policy.add(policy.rpz(policy.DENY, 'file'))":            "policy.rpz is not in this version",
 		"policy:TLS_FORWARD({})":                                 "policy.TLS_FORWARD is not in this version",
 		"kres.current_pkt()":                                     "kres.current_pkt is not in this version",

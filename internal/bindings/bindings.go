@@ -13,8 +13,9 @@
 //   - What the globals stand on: daemon.go (the worker as they see it: its parts and
 //     their interfaces), args.go (arguments that many functions take), absent.go
 //     (names of other versions that this one lacks).
+//   - The worker as kres.context() shows it: core.go.
 //   - The globals: interfaces.go, netparam.go, clients.go (limits on them), netlist.go
-//     and net.go; cache.go; event.go and clear.go (cache.clear goes on by a timer);
+//     and net.go; shown.go (entries as tables) and cache.go; event.go and clear.go (cache.clear goes on by a timer);
 //     map.go; modules.go; options.go.
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
 //     policy.go.
@@ -43,6 +44,10 @@ func Install(d *Daemon) {
 	installCache(d)
 	timers := installEvent(d)
 	views := dnslua.NewViews(d.VM)
+	views.Core = &core{d}
+	if d.Clock != nil {
+		views.Mono = d.Clock.Mono
+	}
 	asker := &asker{d: d, views: views}
 	asker.install()
 	libraries, queues := lualib.Libraries(lualib.Host{VM: d.VM, Alarms: d.Alarms, Watcher: d.Descriptors, Clock: d.Clock, Goroutines: d.Group})

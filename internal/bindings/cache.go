@@ -1,11 +1,11 @@
 package bindings
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 
+	"kresd/internal/dnslua"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
@@ -15,8 +15,6 @@ import (
 const manualCounters = 4
 
 const cacheScheme = "lmdb://"
-
-var errCacheClosed = errors.New("no cache is open: open one with cache.open() or cache.size")
 
 // caching is the global cache.
 type caching struct {
@@ -64,6 +62,7 @@ func (k *caching) funcs() []script.Func {
 		script.Func{Name: "min_ttl", Args: "[seconds]", Max: 1, Help: "shortest time that anything is kept; raising it beyond a few seconds breaks DNS", Fn: k.minTTL},
 		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1, Help: "how long an address that does not answer is left alone, in milliseconds",
 			Fn: func(c *script.Call) error { return milliseconds(k.d, c, &k.d.Settings.NSTimeout, 0) }},
+		script.Func{Name: "get", Args: "name[, type]", Min: 1, Max: 2, Help: "what is stored about a name, or about one type of it, as a list of tables", Fn: k.get},
 		script.Func{Name: "prune", Args: "[n]", Max: 1, Help: "forget what has expired, at most n entries", Fn: k.prune},
 	)
 }
@@ -273,4 +272,26 @@ func (k *caching) prune(c *script.Call) error {
 		return err
 	}
 	return c.Return(float64(n))
+}
+
+// get lists what is stored about a name, or about one type of it.
+func (k *caching) get(c *script.Call) error {
+	name, only := dnslua.NameArg(c, 1, c.Arg(1)), uint16(0)
+	if c.NArgs() > 1 {
+		only = dnslua.TypeArg(c, 2, c.Arg(2))
+	}
+	if err := k.needOpen(); err != nil {
+		return err
+	}
+	list, err := k.d.Cache.Show(name)
+	if err != nil {
+		return err
+	}
+	out := []any{}
+	for i := range list {
+		if one := &list[i]; only == 0 || one.Type == 0 || one.Type == only {
+			out = append(out, shownTable(one))
+		}
+	}
+	return c.Return(out)
 }

@@ -110,7 +110,7 @@ func TestWithoutACache(t *testing.T) {
 			}
 		}
 		w.expect(
-			step{"cache.get('x')", "ERROR error: cache.get is not in this version"},
+			step{"cache.checkpoint('x')", "ERROR error: cache.checkpoint is not in this version"},
 			step{"cache.ns_tout(5)", "5\n"},
 			step{"select('#', cache.close())", "0\n"},
 			step{"cache.current_size", "0\n"},
@@ -158,7 +158,7 @@ func TestCacheFigures(t *testing.T) {
 		step{"cache.prune()", "53\n"},
 		step{"cache.prune(3)", "3\n"},
 		step{"cache.prune(0)", "ERROR error: bad argument #1…"},
-		step{"cache.get()", "ERROR error: cache.get is not in this version"},
+		step{"cache.checkpoint()", "ERROR error: cache.checkpoint is not in this version"},
 	)
 	if got := w.out.take(); got != "Insertions:\t3\n" {
 		t.Errorf("printed %q", got)

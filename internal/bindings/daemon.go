@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"kresd/internal/cache"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/fdwatch"
@@ -124,6 +125,12 @@ type Cache interface {
 	Apex(name dnsname.Name) dnsname.Name
 	// Prune forgets what has expired, at most limit entries (0: all).
 	Prune(limit int) (int, error)
+	// Show lists what is known about a name.
+	Show(name dnsname.Name) ([]cache.Shown, error)
+	// Insert stores a set that was told at a time in wall seconds; 0 stands for now.
+	Insert(set resolve.Set, told int64) error
+	// Sync waits until what was stored is in the file.
+	Sync(ctx context.Context) error
 }
 
 // Process is the worker as a process.

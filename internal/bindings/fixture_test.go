@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"kresd/internal/cache"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/fdwatch"
@@ -257,6 +258,11 @@ type fakeCache struct {
 	names   []dnsname.Name
 	apexes  []dnsname.Name
 	typed   []uint16 // the types that Remove was told
+
+	shown    map[dnsname.Name][]cache.Shown
+	inserted []resolve.Set
+	told     int64 // of the one inserted last
+	synced   int
 }
 
 func (c *fakeCache) Open(size int64, uri, dir string) error {
@@ -314,6 +320,18 @@ func (c *fakeCache) Apex(name dnsname.Name) dnsname.Name {
 		}
 	}
 	return name
+}
+
+func (c *fakeCache) Show(name dnsname.Name) ([]cache.Shown, error) { return c.shown[name], nil }
+
+func (c *fakeCache) Insert(set resolve.Set, told int64) error {
+	c.inserted, c.told = append(c.inserted, set), told
+	return nil
+}
+
+func (c *fakeCache) Sync(context.Context) error {
+	c.synced++
+	return nil
 }
 
 func (c *fakeCache) Prune(limit int) (int, error) {

@@ -59,17 +59,32 @@ func (a *asker) trace(c *script.Call) error {
 type question struct {
 	resolve.Question
 	options      resolve.Options
+	do, cd       bool
 	finish, init *script.Ref
 }
 
 // resolve takes its arguments one by one or as one table.
 func (a *asker) resolve(c *script.Call) error {
-	var q question
 	if c.Type(1) == "table" {
-		q = a.fromTable(c)
-	} else {
-		q = a.fromArgs(c)
+		return a.ask(c, a.fromTable(c))
 	}
+	return a.ask(c, a.fromArgs(c))
+}
+
+// packetFunction is worker.resolve_pkt.
+func (a *asker) packetFunction() script.Func {
+	return script.Func{Name: "resolve_pkt", Args: "packet[, options[, finish[, init]]]", Min: 1, Max: 4,
+		Help: "resolve the question of a packet in the background, as resolve does", Fn: func(c *script.Call) error {
+			var q question
+			q.Question, q.do, q.cd = a.views.QuestionOf(c, 1)
+			q.options = a.views.FlagArg(c, 2)
+			q.finish, q.init = c.OptFunction(3), c.OptFunction(4)
+			return a.ask(c, q)
+		}}
+}
+
+// ask resolves a question on a goroutine of its own.
+func (a *asker) ask(c *script.Call, q question) error {
 	if a.running.Add(1) > limits.ScriptRequests {
 		a.running.Add(-1)
 		a.d.Log.Warn(fmt.Sprintf("resolve: %d questions of scripts are under way already", limits.ScriptRequests))
@@ -77,7 +92,7 @@ func (a *asker) resolve(c *script.Call) error {
 	}
 	req := &resolve.Request{
 		Question: q.Question, RD: true, Options: q.options,
-		DO: q.options.AsksDO, CD: q.options.AsksCD,
+		DO: q.do || q.options.AsksDO, CD: q.cd || q.options.AsksCD,
 	}
 	view := a.views.Of(req)
 	if q.init != nil {

@@ -34,7 +34,7 @@ func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
 				}},
 			limitsFunc(d),
 			upstreamsFunc(d),
-			a.function(),
+			a.function(), a.packetFunction(),
 			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command or coroutine; others have their turn meanwhile", Fn: sleep(d)},
 			script.Func{Name: "coroutine", Args: "function", Min: 1, Max: 1, Help: "start a function that may wait without holding up anybody", Fn: func(c *script.Call) error {
 				if err := background.Start(c, 1); err != nil {

@@ -13,11 +13,14 @@
 //
 //   - Words: numbers.go (what DNS calls its numbers), missed.go and constants.go (these
 //     numbers as scripts read them), flags.go (how questions are resolved).
+//   - The worker: core.go (what of it scripts see).
 //   - Messages: message.go (which knows no Lua), view.go (a request while a script may look
 //     at it), flagset.go, args.go (arguments that many functions take), octets.go, record.go
 //     (records and text), rrset.go, answer.go (the packet that is the Result of a request),
 //     packet.go (what scripts do with packets).
-//   - Requests: query.go, array.go, selected.go, request.go, callback.go (functions that
-//     modules call).
+//   - Requests: query.go, array.go, selected.go, request.go.
+//   - Beside requests: lru.go, context.go (the worker and its cache).
+//   - Libraries: ffi.go (what scripts written for LuaJIT call in C), zonefile.go.
+//   - The whole: new.go, callback.go (functions that modules call).
 //   - The table: kres.go.
 package dnslua

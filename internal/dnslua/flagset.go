@@ -15,12 +15,27 @@ type flagSet struct {
 	// query is the one whose flags they are, nil for others. Some of them tell what became
 	// of it.
 	query *resolve.Query
+	// live are the options of all requests, which are not held; nil for other sets.
+	live Core
 }
 
 // read are the flags of a set that the script may look at.
 func (s flagSet) read(c *script.Call) resolve.Options {
 	s.r.must(c)
+	if s.live != nil {
+		return s.live.Options()
+	}
 	return *s.options
+}
+
+// change turns flags of the set on or off.
+func (s flagSet) change(c *script.Call, flags resolve.Options, on bool) {
+	s.r.must(c)
+	if s.live != nil {
+		s.live.ChangeOptions(func(o *resolve.Options) { Turn(o, flags, on) })
+		return
+	}
+	Turn(s.options, flags, on)
 }
 
 // tells is what a flag says about what became of a query; known is false where its flags
@@ -65,17 +80,20 @@ func flagsClass() *script.Class {
 		if on, known := v.tells(key.(string)); known {
 			return on, nil
 		}
-		return o.Within(*v.options), nil
+		return o.Within(v.read(c)), nil
 	}
 	class.Set = func(c *script.Call, value any, key any) error {
 		v, o := flag(c, value, key)
-		Turn(v.options, o, truth(c, 1))
+		v.change(c, o, truth(c, 1))
 		return nil
 	}
 	class.Text = func(value any) string {
 		v := value.(flagSet)
-		if v.r.over() {
+		switch {
+		case v.r.over():
 			return "flag set"
+		case v.live != nil:
+			return fmt.Sprint(OptionNames(v.live.Options()))
 		}
 		return fmt.Sprint(OptionNames(*v.options))
 	}

@@ -54,6 +54,7 @@ func (v *Views) Install() {
 	slices.SortFunc(fields, func(a, b script.Field) int { return strings.Compare(a.Name, b.Name) })
 	v.vm.RegisterObject(script.Object{Name: "kres", Protected: true, Help: "constants and conversions of DNS", Fields: fields, Funcs: kresFuncs(v)})
 	v.vm.Preload("kres", "kres")
+	v.vm.AddLibraries(v.ffi(), v.zonefile())
 }
 
 func kresFuncs(v *Views) []script.Func {
@@ -77,6 +78,13 @@ func kresFuncs(v *Views) []script.Func {
 		}},
 		{Name: "rrset", Args: "[owner[, type[, class[, ttl]]]]", Max: 4, Help: "a new set of records without any", Fn: v.newRRSet},
 		{Name: "packet", Args: "size[, wire]", Min: 1, Max: 2, Help: "a new packet of at most size octets, or an unparsed copy of octets", Fn: v.newPacketOf},
+		{Name: "lru", Args: "max[, ctype]", Min: 1, Max: 2, Help: "a map of strings to numbers of at most max entries, which drops what is used least", Fn: v.newLRUOf},
+		{Name: "context", Max: 0, Help: "the options, the cache, and the anchors of this worker", Fn: func(c *script.Call) error {
+			if v.Core == nil {
+				return script.Usage("there is no worker here")
+			}
+			return c.Return(&script.Handle{Class: v.context, Value: v.Core})
+		}},
 		same("pkt_t"), same("request_t"), same("sockaddr_t"),
 	}
 }

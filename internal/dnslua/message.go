@@ -96,11 +96,14 @@ func (p *message) take(m *wire.Msg) {
 	}
 }
 
+// doBit is DO in the TTL of an OPT record (RFC 3225, section 3).
+const doBit = 1 << 15
+
 // optOf is the OPT record of a message (RFC 6891, section 6.1.3).
 func optOf(m *wire.Msg) wire.RR {
 	ttl := uint32(m.Rcode>>4)<<24 | uint32(m.Version)<<16
 	if m.DO {
-		ttl |= 1 << 15
+		ttl |= doBit
 	}
 	return wire.RR{Owner: dnsname.Root, Type: wire.TypeOPT, Class: m.UDPSize, TTL: ttl, RData: m.Options}
 }

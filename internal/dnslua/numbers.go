@@ -57,7 +57,8 @@ func nameOf(names map[string]int, n int) string {
 	return found
 }
 
-func typeName(t uint16) string {
+// TypeText is the name of a type, as in kres.tostring.type.
+func TypeText(t uint16) string {
 	if name := nameOf(typeNumbers(), int(t)); name != strconv.Itoa(int(t)) {
 		return name
 	}

@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
 )
@@ -129,7 +130,7 @@ func (v *Views) packetHeader(method methodMaker[*Packet]) []script.Func {
 			return p.view.Req.DO, nil
 		}
 		opt := p.opt()
-		return opt != nil && opt.TTL&(1<<15) != 0, nil
+		return opt != nil && opt.TTL&doBit != 0, nil
 	}))
 }
 
@@ -302,6 +303,20 @@ func (p *Packet) ask(c *script.Call, name string, qclass, qtype uint16) error {
 	return p.question([]byte(name), qtype, qclass)
 }
 
+// QuestionOf is the question of the packet in argument i, and whether it asks with DO and CD.
+func (v *Views) QuestionOf(c *script.Call, i int) (q resolve.Question, do, cd bool) {
+	p := v.packetArg(c, i)
+	if err := p.parse(); err != nil {
+		c.ArgError(i, "%v", err)
+	}
+	name, err := dnsname.FromWire(p.name)
+	if err != nil || p.qtype == 0 || p.qclass == 0 {
+		c.ArgError(i, "a packet with a question expected")
+	}
+	opt := p.opt()
+	return resolve.Question{Name: name, Type: p.qtype, Class: p.qclass}, opt != nil && opt.TTL&doBit != 0, p.flags&wire.FlagCD != 0
+}
+
 // text is the packet as people read it.
 func (p *Packet) text() string {
 	var b strings.Builder
@@ -320,14 +335,14 @@ func (p *Packet) text() string {
 		strings.Join(flags, " "), p.counts[0], p.counts[1], p.counts[2], p.counts[3])
 	if opt := p.opt(); opt != nil {
 		do := ""
-		if opt.TTL&(1<<15) != 0 {
+		if opt.TTL&doBit != 0 {
 			do = " do"
 		}
 		fmt.Fprintf(&b, "\n;; OPT PSEUDOSECTION:\n; EDNS: version: %d, flags:%s; udp: %d\n", opt.TTL>>16&0xff, do, opt.Class)
 	}
 	if p.name != nil {
 		name, _ := dnsname.FromWire(p.name)
-		fmt.Fprintf(&b, "\n;; QUESTION\n;; %s\t%s\t%s\n", name, typeName(p.qtype), nameOf(classes(), int(p.qclass)))
+		fmt.Fprintf(&b, "\n;; QUESTION\n;; %s\t%s\t%s\n", name, TypeText(p.qtype), nameOf(classes(), int(p.qclass)))
 	}
 	for i, title := range []string{"ANSWER", "AUTHORITY", "ADDITIONAL"} {
 		if list := p.shown(i); len(list) > 0 {

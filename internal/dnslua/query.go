@@ -135,7 +135,7 @@ func (v *Views) queryClass() *script.Class {
 // queryFields are the fields of a query.
 func (v *Views) queryFields() map[string]func(q queryView) any {
 	flags := func(q queryView) any {
-		return &script.Handle{Class: v.flags, Value: flagSet{q.r, q.options(), q.q}}
+		return &script.Handle{Class: v.flags, Value: flagSet{r: q.r, options: q.options(), query: q.q}}
 	}
 	part := func(class *script.Class) func(q queryView) any {
 		return func(q queryView) any { return &script.Handle{Class: class, Value: q} }

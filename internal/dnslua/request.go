@@ -11,28 +11,6 @@ import (
 	"kresd/internal/wire"
 )
 
-// NewViews makes it for one machine.
-func NewViews(vm *script.VM) *Views {
-	v := &Views{vm: vm}
-	v.octets = octetsClass()
-	v.failed = failureClass()
-	v.rrset = v.rrsetClass()
-	v.rdataset = v.rdatasetClass()
-	v.packet = v.packetClass()
-	v.arrayClasses()
-	v.selected = v.selectedClass()
-	v.flags = flagsClass()
-	v.addr = addrClass()
-	v.qsource = v.qsourceClass()
-	v.upstream = v.upstreamClass()
-	v.server, v.timestamp = serverClass(), timestampClass()
-	v.cut = v.cutClass()
-	v.query = v.queryClass()
-	v.plan = v.planClass()
-	v.request = v.requestClass()
-	return v
-}
-
 // Initial is what scripts know as the query for the question of the client.
 func (v *Views) Initial(r *View) *script.Handle { return v.Query(r, r.Req.Root()) }
 
@@ -87,7 +65,7 @@ func (v *Views) requestFields() map[string]func(r *View, req *resolve.Request) a
 		"answer":        func(r *View, _ *resolve.Request) any { return v.Answer(r) },
 		"current_query": func(r *View, _ *resolve.Request) any { return v.current(r) },
 		"options": func(r *View, req *resolve.Request) any {
-			return &script.Handle{Class: v.flags, Value: flagSet{r, &req.Options, nil}}
+			return &script.Handle{Class: v.flags, Value: flagSet{r: r, options: &req.Options}}
 		},
 		"qsource":       func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.qsource, Value: r} },
 		"upstream":      func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.upstream, Value: r} },

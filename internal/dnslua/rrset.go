@@ -57,6 +57,14 @@ func (s *RRSet) wireSize() (n int) {
 	return n
 }
 
+// SetLines are the records of a set as in a zone file, with blanks between their parts.
+func SetLines(set wire.RRset) (lines []string) {
+	for _, data := range set.Data {
+		lines = append(lines, strings.ReplaceAll(policy.RecordText(set, data), "\t", " "))
+	}
+	return lines
+}
+
 // RRSet is what scripts know as a set of records. It is for as long as they may look at the
 // request of r; nil: for good.
 func (v *Views) RRSet(r *View, set wire.RRset) *script.Handle { return v.setHandle(&RRSet{r, set}) }

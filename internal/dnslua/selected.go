@@ -97,14 +97,14 @@ func selectedText(r *View) string {
 		}
 		b.WriteString(";; selected for the " + title + "\n")
 		for _, one := range list {
-			b.WriteString("; rank: " + rankText(one.rank) + "\n" + one.set.lines())
+			b.WriteString("; rank: " + RankText(one.rank) + "\n" + one.set.lines())
 		}
 	}
 	return b.String()
 }
 
-// rankText is a rank in the words of kres.rank.
-func rankText(r rank.Rank) string {
+// RankText is a rank in the words of kres.rank.
+func RankText(r rank.Rank) string {
 	text := strings.ToLower(nameOf(ranks(), int(r&^rank.Auth)))
 	if r.IsAuth() {
 		text += ", auth"

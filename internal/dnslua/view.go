@@ -16,7 +16,11 @@ type Views struct {
 	request, query, plan, array, at, selected, qsource, upstream, server, timestamp, addr, cut, flags *script.Class
 	// of messages and what is in them.
 	packet, rrset, rdataset, octets, failed *script.Class
-	Missed                                  MissedConstant // what a script read last
+	// of the worker, and of libraries.
+	context, hints, cache, cacheStats, lru, cell, callback, parser *script.Class
+	Missed                                                         MissedConstant // what a script read last
+	// Core is the worker; nil: there is no kres.context().
+	Core Core
 	// Mono is the time of a clock that is never set; nil: it stands still.
 	Mono func() time.Duration
 }

@@ -60,9 +60,9 @@ var allowed = map[string]string{
 	"supervisor":  "ipc limits safe logging systemd rundir cli wording",
 	"script":      "clock limits luapattern luavalue reference safe wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
-	"dnslua":      "dnsname ede limits luavalue modules/policy rank resolve script wire wording zonecut",
+	"dnslua":      "dnsname dnssec ede limits luavalue modules/policy rank resolve script textfile wire wording zonecut",
 	"lualayer":    "dnslua dnsname module rank resolve safe script wire",
-	"bindings":    "dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
+	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
@@ -99,7 +99,7 @@ var owned = map[string]string{
 
 // textual may use miekg/dns: presentation format, zone files, and the
 // authorities of tests. The ways of queries never do.
-var textual = []string{"kresd/internal/roothints", "kresd/internal/trustanchor", "kresd/internal/authority", "kresd/internal/modules/", "kresd/internal/proctest", "kresd/cmd/"}
+var textual = []string{"kresd/internal/dnslua", "kresd/internal/roothints", "kresd/internal/trustanchor", "kresd/internal/authority", "kresd/internal/modules/", "kresd/internal/proctest", "kresd/cmd/"}
 
 // forTests are the packages that only tests import.
 const forTests = "authority/inmemory authority/zonegen proctest"

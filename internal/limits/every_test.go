@@ -69,6 +69,7 @@ var uncounted = map[string]string{
 		CompletionTime EventRunTime MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
+		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
 		HostsWarnings ForwardTargets DenyMessage RequestTrace
 		MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `

@@ -269,6 +269,11 @@ const (
 	LuaDownloadTime  = 30 * time.Minute
 	LuaHeader        = 256 << 10 // octets of the headers of an answer over HTTP
 	LuaThreads       = 1 << 14   // coroutines that have not ended; one takes some 8 KiB
+	LuaMapEntries    = 1 << 20   // of a kres.lru
+	LuaMapKeys       = 64 << 20  // octets of all its keys; it drops entries beyond
+	LuaZoneRecords   = 1 << 18   // that are read of one zone file
+	LuaZoneOctets    = 64 << 20  // of a zone file
+	ShownEntries     = 1000      // that cache.get() lists
 	LuaPatternSteps  = 1 << 22
 	NamePatternSteps = 1 << 14                // of a pattern over a question's name
 	ScriptRequests   = 256                    // questions of resolve() under way at once

@@ -55,6 +55,12 @@ func cacheChapter() Chapter {
 			Example: "cache.ns_tout(minute)",
 		},
 		{
+			Name: "cache.get", Summary: "what is stored about a name and may still be used",
+			Params:  []string{"name: whatever its case", "type: of records, such as kres.type.AAAA; without it all"},
+			Returns: "a list of tables, empty where nothing is stored; an error when the cache is closed",
+			Example: "cache.get('example.com', 'A')",
+		},
+		{
 			Name: "cache.prune", Summary: "forget what has expired",
 			Params:  []string{"n: at most so many entries"},
 			Returns: "how many were forgotten",

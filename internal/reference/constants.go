@@ -53,14 +53,27 @@ func constants() Chapter {
 			Offers:  []string{"flag"},
 		},
 		{
-			Name: "kres.packet", Summary: "a new packet",
-			Params: []string{"size: octets that it may have, 12 to 65535", "wire: octets to copy, which parse() reads"}, Returns: "the packet",
-			Example: "kres.packet(512)",
+			Name: "kres.packet", Summary: "a new DNS message, or a copy of octets that parse() reads",
+			Params:  []string{"size: in octets, 12 to 65535", "wire: the octets; without them the message is empty and has a random ID"},
+			Returns: "the packet",
+			Example: "local p = kres.packet(512) p:question(todname('example.com'), kres.class.IN, kres.type.A) return p:towire()",
 		},
 		{
 			Name: "kres.rrset", Summary: "a new set of records without any",
-			Params:  []string{"owner: in wire form", "type: its number", "class: its number", "ttl: in seconds"},
-			Returns: "the set", Example: "kres.rrset(todname('ns.example.com'), kres.type.A, kres.class.IN, 60)",
+			Params:  []string{"owner: a name in wire form", "type: such as kres.type.A", "class: kres.class.IN unless given", "ttl: in seconds, 0 unless given"},
+			Returns: "the set",
+			Example: "local rr = kres.rrset(todname('example.com'), kres.type.A, kres.class.IN, 60) rr:add_rdata(kres.str2ip('192.0.2.7')) return rr",
+		},
+		{
+			Name: "kres.lru", Summary: "a map of strings to numbers that drops what is used least",
+			Params:  []string{"max: how many entries it has at most", "ctype: a type of C, which makes no difference"},
+			Returns: "the map, with get(key), set(key, number) and get_ref(key, length, insert)",
+			Example: "local seen = kres.lru(1000) seen:set('key', 1) return seen:get('key')",
+		},
+		{
+			Name: "kres.context", Summary: "this worker: options, cache, root_hints, trust_anchors, negative_anchors and opt_rr",
+			Returns: "an object with these fields",
+			Example: "kres.context().options.NO_MINIMIZE",
 		},
 		{
 			Name: "kres.pkt_t", Summary: "the value itself: it has its type already",

@@ -49,6 +49,13 @@ func group() Chapter {
 			Offers:  []string{"", "type", "", "flag"},
 		},
 		{
+			Name: "worker.resolve_pkt", Summary: "resolve the question of a packet in the background; DO and CD count",
+			Params:  []string{"packet: such as kres.packet makes", "options: flags as of resolve()", "finish: as of resolve()", "init: as of resolve()"},
+			Returns: "whether the question was accepted",
+			Example: "local p = kres.packet(512) p:question(todname('example.com'), kres.class.IN, kres.type.A) return worker.resolve_pkt(p, {})",
+			Offers:  []string{"", "flag"},
+		},
+		{
 			Name: "map", Summary: "run an expression in all workers and collect the results, ordered by worker",
 			Params:  []string{"expression: text, of which each worker gives the first value"},
 			Returns: "a list with the value of each worker; n is their number. A worker that fails gives { error = text }",

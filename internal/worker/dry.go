@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/bindings"
+	"kresd/internal/cache"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
@@ -183,6 +184,15 @@ func (k *dryCache) Apex(name dnsname.Name) dnsname.Name { return name }
 
 // Prune implements bindings.Cache.
 func (k *dryCache) Prune(int) (int, error) { return 0, nil }
+
+// Show implements bindings.Cache.
+func (k *dryCache) Show(dnsname.Name) ([]cache.Shown, error) { return nil, nil }
+
+// Insert implements bindings.Cache.
+func (k *dryCache) Insert(resolve.Set, int64) error { return nil }
+
+// Sync implements bindings.Cache.
+func (k *dryCache) Sync(context.Context) error { return nil }
 
 // dryProcess is this process, which stays what it is.
 type dryProcess struct {

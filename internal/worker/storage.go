@@ -249,6 +249,29 @@ func (s *storage) Prune(limit int) (int, error) {
 	return s.cache.Prune(s.ctx, s.clock.Unix(), limit)
 }
 
+// Show implements bindings.Cache.
+func (s *storage) Show(name dnsname.Name) ([]cache.Shown, error) {
+	return s.cache.Show(name, s.clock.Unix())
+}
+
+// Insert implements bindings.Cache.
+func (s *storage) Insert(set resolve.Set, told int64) error {
+	now := s.clock.Unix()
+	if told == 0 {
+		told = now
+	}
+	return s.cache.Insert(s.partition(), set, told, now)
+}
+
+// Sync implements bindings.Cache.
+func (s *storage) Sync(ctx context.Context) error {
+	store := s.current()
+	if store == nil {
+		return cache.ErrClosed
+	}
+	return store.Flush(ctx)
+}
+
 // wasTouched tells whether somebody decided about the cache.
 func (s *storage) wasTouched() bool {
 	s.mu.Lock()
