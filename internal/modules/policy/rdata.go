@@ -31,13 +31,19 @@ func ParseData(text string) ([]byte, error) {
 	return buf[header:n], nil
 }
 
+// noLine tells whether records of a type have no line of their own in a zone file: those
+// that say something about a message, and NULL (RFC 1035, section 3.3.10).
+func noLine(t uint16) bool {
+	return t == dns.TypeNULL || t == dns.TypeOPT || t == dns.TypeTSIG || t == dns.TypeTKEY
+}
+
 // RecordText is a record on one line of a zone file: owner, TTL, type and data, with
 // tabs between (RFC 1035, section 5.1), or the data in hexadecimal digits where their
 // type is unknown or they do not fit it (RFC 3597, section 5).
 func RecordText(set wire.RRset, data []byte) string {
 	h := dns.RR_Header{Name: set.Owner.String(), Rrtype: set.Type, Class: set.Class, Ttl: set.TTL, Rdlength: uint16(len(data))}
 	rr, n, err := dns.UnpackRRWithHeader(h, data, 0)
-	if err != nil || n != len(data) {
+	if err != nil || n != len(data) || noLine(set.Type) {
 		rr = &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(data)}
 	}
 	// Its own text has the class behind the TTL, which here is always that of the
