@@ -135,3 +135,22 @@ func TestAPacketIsResolved(t *testing.T) {
 		}
 	}
 }
+
+// A script hears the steps of a request of its own, then its end, then gets the answer.
+func TestAScriptHearsTheStepsOfItsRequest(t *testing.T) {
+	w, r := withResolver(t)
+	r.step = resolve.WaitsForWorkers{}
+	w.expect(step{`resolve { name = 'www.example', type = 'A',
+		init = function(req)
+			local ffi = require('ffi')
+			req.trace_log = ffi.cast('trace_log_f', function(req, line) heard = (heard or '') .. line end)
+			req.trace_finish = ffi.cast('trace_callback_f', function(req) heard = heard .. 'end ' .. kres.dname2str(req:current().sname) .. '\n' end)
+			later = req
+		end,
+		finish = function(pkt, req) heard = heard .. 'answer ' .. pkt:rcode() end }`, "…"})
+	eventually(t, "the steps are heard", func() bool { return strings.HasSuffix(w.eval("return heard or ''"), "answer 0") })
+	if got := w.eval("return heard"); !strings.HasPrefix(got, "[00000.00][") || strings.Count(got, "\n") != 2 || !strings.HasSuffix(got, "\nend www.example.\nanswer 0") {
+		t.Errorf("heard %q", got)
+	}
+	w.expect(step{"later.trace_log = print", "ERROR error: this request is over…"})
+}

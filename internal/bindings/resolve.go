@@ -95,26 +95,32 @@ func (a *asker) ask(c *script.Call, q question) error {
 		DO: q.do || q.options.AsksDO, CD: q.cd || q.options.AsksCD,
 	}
 	view := a.views.Of(req)
+	view.Traceable()
 	if q.init != nil {
 		if err := view.During(false, func() error { return ignoreResults(q.init.Call(a.views.Handle(view))) }); err != nil {
 			a.running.Add(-1)
 			return err
 		}
 	}
+	traced := view.Follow()
 	a.d.Group.Go("resolve", func() {
 		defer a.running.Add(-1)
 		a.d.Resolver.Resolve(req)
-		if q.finish != nil {
+		if q.finish != nil || traced {
 			a.finish(view, q.finish)
 		}
 	})
 	return c.Return(true)
 }
 
-// finish hands the answer over to the script.
+// finish hands the answer over to the script, and before it what it wants to hear of the
+// request. fn may be nil.
 func (a *asker) finish(view *dnslua.View, fn *script.Ref) {
 	a.d.VM.Post(func(*script.Call) error {
 		return view.During(true, func() error {
+			if err := a.views.TellTrace(view); err != nil || fn == nil {
+				return err
+			}
 			return ignoreResults(fn.Call(a.views.Answer(view), a.views.Handle(view)))
 		})
 	})

@@ -20,6 +20,7 @@ type fakeResolver struct {
 	vm    *script.VM
 	asked chan *resolve.Request
 	hold  chan struct{} // nil: answers come at once
+	step  resolve.Step  // that is told of each request; nil: none
 	// tracing is closed when a trace waits for hold.
 	tracing chan struct{}
 }
@@ -27,6 +28,9 @@ type fakeResolver struct {
 func (r *fakeResolver) Resolve(req *resolve.Request) {
 	if r.hold != nil {
 		<-r.hold
+	}
+	if r.step != nil && req.Tell != nil {
+		req.Tell(nil, r.step)
 	}
 	req.Result.EDE = ede.None
 	req.Result.Answer = []resolve.Set{{RRset: wire.RRset{Owner: req.Name, Type: wire.TypeA, Class: wire.ClassIN, TTL: 60, Data: [][]byte{{192, 0, 2, 1}}}}}

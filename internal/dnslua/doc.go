@@ -18,7 +18,7 @@
 //     at it), flagset.go, args.go (arguments that many functions take), octets.go, record.go
 //     (records and text), rrset.go, answer.go (the packet that is the Result of a request),
 //     packet.go (what scripts do with packets).
-//   - Requests: query.go, array.go, selected.go, request.go.
+//   - Requests: query.go, array.go, selected.go, tracelog.go, request.go.
 //   - Beside requests: lru.go, context.go (the worker and its cache).
 //   - Libraries: ffi.go (what scripts written for LuaJIT call in C), zonefile.go.
 //   - The whole: new.go, callback.go (functions that modules call).

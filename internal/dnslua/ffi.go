@@ -117,9 +117,6 @@ func (v *Views) ffiIsType(c *script.Call) error {
 	return c.Return(is)
 }
 
-// A callback is a function of a script's that C would call.
-type callback struct{ fn *script.Ref }
-
 // callbackTypes are the types of functions that scripts cast theirs to.
 var callbackTypes = regexp.MustCompile(`^(kr_stale_cb|trace_callback_f|trace_log_f)$`)
 
@@ -133,30 +130,6 @@ func (v *Views) ffiCast(c *script.Call) error {
 		return c.Return(c.Arg(2))
 	}
 	return script.Usage(fmt.Sprintf("ffi.cast: a cast to '%s' is not in this version, whose ffi reaches no C", ctype))
-}
-
-func callbackClass() *script.Class {
-	class := &script.Class{Name: "callback", CData: true}
-	nothing := func(*script.Call) error { return nil }
-	class.Methods = []script.Func{
-		{Name: "free", Min: 1, Max: 1, Help: "nothing: it goes when nobody has it any more", Fn: nothing},
-		{Name: "set", Args: "function", Min: 2, Max: 2, Help: "call another function instead", Fn: func(c *script.Call) error {
-			c.Handle(1, class).(*callback).fn = c.Function(2)
-			return nil
-		}},
-	}
-	class.Call = func(c *script.Call, value any) error {
-		args := make([]any, c.NArgs())
-		for i := range args {
-			args[i] = c.Arg(i + 1)
-		}
-		results, err := value.(*callback).fn.Call(args...)
-		if err != nil {
-			return err
-		}
-		return c.Return(results...)
-	}
-	return class
 }
 
 // ffiCopy is ffi.copy. A string is copied with a zero behind it where there is room and no

@@ -28,7 +28,9 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
-	vm, err := script.New(script.Options{Stdout: &w.out})
+	vm, err := script.New(script.Options{Stdout: &w.out, OnPanic: func(name string, value any, stack []byte) {
+		t.Errorf("%s panics: %v\n%s", name, value, stack)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,12 @@ func (v *Views) requestClass() *script.Class {
 	class.Set = func(c *script.Call, value any, key any) error {
 		r := value.(*View)
 		r.must(c)
-		if key != "state" {
-			return script.Usage("of a request only its state can be assigned")
+		switch key {
+		case "trace_log", "trace_finish":
+			return v.setTrace(c, r, key)
+		case "state":
+		default:
+			return script.Usage("of a request only state, trace_log and trace_finish can be assigned")
 		}
 		r.state = resolve.State(c.Int(1, 0, 31))
 		return nil
@@ -67,6 +71,8 @@ func (v *Views) requestFields() map[string]func(r *View, req *resolve.Request) a
 		"options": func(r *View, req *resolve.Request) any {
 			return &script.Handle{Class: v.flags, Value: flagSet{r: r, options: &req.Options}}
 		},
+		"trace_log":     func(*View, *resolve.Request) any { return nil }, // they are only assigned
+		"trace_finish":  func(*View, *resolve.Request) any { return nil },
 		"qsource":       func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.qsource, Value: r} },
 		"upstream":      func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.upstream, Value: r} },
 		"rplan":         func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.plan, Value: r} },

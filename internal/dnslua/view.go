@@ -38,6 +38,8 @@ type View struct {
 	current *resolve.Query
 	// state is what a script reads as req.state where a layer says it; 0: StateOf.
 	state resolve.State
+	// trace is what the script wants to hear of the request; nil where it cannot.
+	trace *traceLog
 }
 
 // common is what a request and the look-ups beside it have for scripts together. It
@@ -53,6 +55,15 @@ func (r *View) Heir(of *resolve.Request) any {
 
 // At makes a query the one that the script finds worked on.
 func (r *View) At(q *resolve.Query) { r.current = q }
+
+// A traceLog is what a script wants to hear of its own request: it has assigned functions to
+// req.trace_log, which is told each step, and req.trace_finish, which is told the end. They are called
+// when the request has ended, since it cannot wait for the machine at every step.
+type traceLog struct {
+	each, end *script.Ref
+	lines     []string
+	octets    int
+}
 
 // A Packet is a DNS message in the hands of a script.
 type Packet struct {

@@ -54,9 +54,16 @@ func NewStory(mono func() time.Duration) *Story {
 	return &Story{mono: mono, began: now, last: now, root: &node{}, parts: map[uint32]*part{}}
 }
 
-// Begin reads along from now on.
+// Begin reads along from now on, beside whoever does already.
 func (s *Story) Begin(req *resolve.Request) {
-	req.Tell = s.tell
+	if before := req.Tell; before == nil {
+		req.Tell = s.tell
+	} else {
+		req.Tell = func(q *resolve.Query, step resolve.Step) {
+			before(q, step)
+			s.tell(q, step)
+		}
+	}
 	s.tellLog("plan", 0, req.Question.String()+askedBy(req))
 }
 
