@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +36,6 @@ func (v *Views) ffi() script.Library {
 		}
 		functions.Add("C", &script.Watched{Table: symbols, Missing: missingIn("ffi.C", symbols)})
 		functions.Add("os", "Linux")
-		functions.Add("arch", map[string]string{"amd64": "x64"}[runtime.GOARCH]+map[string]string{"arm64": "arm64"}[runtime.GOARCH])
 		return &script.Watched{Table: functions, Missing: missingIn("ffi", functions)}, nil
 	}}
 }

@@ -66,10 +66,11 @@ var allowed = map[string]string{
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
-	"lualib":            "lualib/cqueues lualib/json lualib/lfs lualib/ltn12 lualib/mime lualib/socket lualib/urls lualib/web script",
+	"lualib":            "lualib/cqueues lualib/json lualib/lfs lualib/ltn12 lualib/luajit lualib/mime lualib/socket lualib/urls lualib/web script",
 	"lualib/json":       "limits luavalue script",
 	"lualib/lfs":        "clock luavalue script",
 	"lualib/ltn12":      "script",
+	"lualib/luajit":     "script",
 	"lualib/mime":       "script",
 	"lualib/socket":     "clock fdwatch limits luavalue script wording",
 	"lualib/urls":       "script",

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/lualib/json"
 	"kresd/internal/lualib/lfs"
 	"kresd/internal/lualib/ltn12"
+	"kresd/internal/lualib/luajit"
 	"kresd/internal/lualib/mime"
 	"kresd/internal/lualib/socket"
 	"kresd/internal/lualib/urls"
@@ -32,6 +33,7 @@ func Libraries(h Host) ([]script.Library, *cqueues.Library) {
 		json.Libraries(),
 		lfs.Libraries(),
 		ltn12.Libraries(),
+		luajit.Libraries(),
 		mime.Libraries(),
 		socket.New(h.VM, h.Clock, h.Alarms, h.Watcher).Libraries(),
 		urls.Libraries(),
