@@ -119,7 +119,7 @@ func TestNothingOfARequestIsUsedAfterItsEnd(t *testing.T) {
 		"kept.source:qname()", "kept.qsource.addr", "kept.flags.TCP", "kept.qflags.TCP", "kres.mk_qflags(kept.qflags).TCP", "kept.set:owner()", "kept.set:add_rdata('abcd')",
 		"#kept.set", "kept.list.len", "#kept.list", "ipairs(kept.list)", "kept.list:get(0)", "kept.at[0]", "kept.one.rr", "kept.rr:rdata(0)", "kept.plan.pending",
 		"kept.pending.len", "kept.upstream.addr", "kept.cut.name", "kept.ns.name", "kept.stamp.tv_sec", "kept.rdata[0]", "kept.rdata.data[0]", "kept.rrs.count",
-		"kept.wire[0]", "kept.opt:class()", "iterated.rr", "(function() kept.flags.TCP = true end)()", "(function() kept.req.state = 1 end)()", "(function() kept.set._ttl = 1 end)()",
+		"kept.wire[0]", "kept.opt:class()", "iterated.rr", "(function() kept.flags.TCP = true end)()", "(function() kept.qry.flags = 0 end)()", "(function() kept.req.state = 1 end)()", "(function() kept.set._ttl = 1 end)()",
 		"kres.packet(512):put_rr(kept.set)", "kept.qry:write(kres.packet(512))", "kres.packet(512, kept.wire)",
 	} {
 		if got := w.eval(use); !strings.Contains(got, "this request is over") {
