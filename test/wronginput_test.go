@@ -66,6 +66,8 @@ func functions() map[string][]argument {
 		"event.recurrent":  {ms, arg(fn, fn)},
 		"event.reschedule": {arg("1e6", "-1", "1e300"), ms},
 		"event.cancel":     {arg("1e6", "-1", "1e300")},
+		"event.socket":     {arg("1e6"), arg(fn, fn)},
+		"worker.coroutine": {arg(fn, fn)},
 
 		"modules.list": {}, "modules.load": {arg("'stats'")}, "modules.unload": {arg("'detect_time_jump'")},
 
