@@ -575,8 +575,8 @@ return M`
 	servfail(t, g, "produce", "yield")
 	for _, line := range []string{
 		"module 'hostile': begin of raise.example.com. A: error: ./hostile.lua:2: attempt to index local 't' (a nil value)", "stack traceback:", "in function 'raise'",
-		"module 'hostile': begin of loop.example.com. A: error: ./hostile.lua:6: ended: it took longer than 2s",
-		"module 'hostile': consume of protected.example.com. A: error: ./hostile.lua:7: ended: it took longer than 2s",
+		"module 'hostile': begin of loop.example.com. A: error: ./hostile.lua:6: ended: it ran longer than 500ms",
+		"module 'hostile': consume of protected.example.com. A: error: ./hostile.lua:7: ended: it ran longer than 500ms",
 		"module 'hostile': finish of sleep.example.com. A: error: ./hostile.lua:8: ended: it took longer than 2s",
 		"module 'hostile': begin of garbage.example.com. A: error: it must return a state such as kres.DONE, and returned text",
 		"module 'hostile': produce of yield.example.com. A: error: it returned YIELD and has pushed no query",

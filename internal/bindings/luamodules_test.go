@@ -141,6 +141,7 @@ func TestACoroutineOfInitGoesOn(t *testing.T) {
 function M.init() return coroutine.create(function() for i = 1, 5 do M.n = i coroutine.yield() end M.done = true end) end
 return M`,
 		"endless.lua": "ticks = 0\nreturn { init = function() return coroutine.create(function() while true do ticks = ticks + 1 coroutine.yield() end end) end }",
+		"stuck.lua":   "return { init = function() return coroutine.create(function()\n while true do end end) end }",
 		"broken.lua":  "return { init = function() return coroutine.create(function()\n error('half way') end) end }",
 	})
 	eventually := func(what string, cond func() bool) {
@@ -164,4 +165,8 @@ return M`,
 	if after := w.eval("ticks"); after != before {
 		t.Errorf("after unload the coroutine went on from %s to %s", before, after)
 	}
+	w.eval("modules.load('stuck')") // it had the machine for good
+	eventually("the loop was not ended", func() bool {
+		return strings.Contains(w.log.take(), "stuck.lua:2: ended: it took longer than 5s without a yield")
+	})
 }

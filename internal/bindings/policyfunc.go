@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"kresd/internal/dnslua"
+	"kresd/internal/logging"
 	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
 	"kresd/internal/rules"
@@ -17,6 +18,7 @@ type policies struct {
 	d                   *Daemon
 	views               *dnslua.Views
 	action, rule, entry *script.Class
+	seldom              logging.Seldom // errors of scripts
 }
 
 // actionArg is the action in argument i, which may be a function of the script's.
@@ -167,5 +169,7 @@ func (p *policies) debugIf(c *script.Call) error {
 }
 
 func (p *policies) warn(req *resolve.Request, err error) {
-	p.d.Log.Warn(fmt.Sprintf("policy: %s: error: %s", req.Name, script.Report(err)))
+	p.seldom.Say(err.Error(), func(more string) {
+		p.d.Log.Warn(fmt.Sprintf("policy: %s%s: error: %s", req.Name, more, script.Report(err)))
+	})
 }

@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -118,10 +119,11 @@ func (a *asker) ask(c *script.Call, q question) error {
 func (a *asker) finish(view *dnslua.View, fn *script.Ref) {
 	a.d.VM.Post(func(*script.Call) error {
 		return view.During(true, func() error {
-			if err := a.views.TellTrace(view); err != nil || fn == nil {
+			err := a.views.TellTrace(view)
+			if fn == nil {
 				return err
 			}
-			return ignoreResults(fn.Call(a.views.Answer(view), a.views.Handle(view)))
+			return errors.Join(err, ignoreResults(fn.Call(a.views.Answer(view), a.views.Handle(view))))
 		})
 	})
 }

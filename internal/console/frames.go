@@ -74,8 +74,10 @@ type frames struct {
 	identity Identity
 	lastJSON string // the last command of a ReqJSON
 
-	mu      sync.Mutex
-	running context.CancelCauseFunc // of the command that runs, or nil
+	mu          sync.Mutex
+	running     context.CancelCauseFunc // of the command that runs, or nil
+	asked       int                     // requests that were read and not answered
+	interrupted bool                    // the command that is asked for, before it runs
 }
 
 // serve answers requests until the connection ends; it is a Protocol.
@@ -114,6 +116,7 @@ func (f *frames) read(ctx context.Context, in io.Reader, requests chan<- []byte)
 			f.interrupt()
 			continue
 		}
+		f.count(1)
 		select {
 		case requests <- r:
 		case <-ctx.Done():
@@ -122,11 +125,23 @@ func (f *frames) read(ctx context.Context, in io.Reader, requests chan<- []byte)
 	}
 }
 
+// interrupt ends the command that runs, or that was asked for and is about to run.
 func (f *frames) interrupt() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running != nil {
 		f.running(ErrInterrupted)
+	} else {
+		f.interrupted = f.asked > 0
+	}
+}
+
+// count counts requests that are asked and answered.
+func (f *frames) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.asked += n; f.asked == 0 {
+		f.interrupted = false
 	}
 }
 
@@ -134,9 +149,14 @@ func (f *frames) setRunning(cancel context.CancelCauseFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.running = cancel
+	if cancel != nil && f.interrupted {
+		f.interrupted = false
+		cancel(ErrInterrupted)
+	}
 }
 
 func (f *frames) answer(ctx context.Context, request []byte, out io.Writer) error {
+	defer f.count(-1)
 	text := string(request[1:])
 	switch request[0] {
 	case ReqEval:

@@ -116,6 +116,22 @@ func TestACommandInFramesIsInterrupted(t *testing.T) {
 	}
 }
 
+// An interrupt that came between the command's arrival and its start was lost, and the
+// client took the worker for dead.
+func TestAnInterruptAtOnceBehindACommandIsNotLost(t *testing.T) {
+	ended := make(chan string, 1)
+	dial, _ := serve(t, Options{Identity: identity, Eval: func() Evaluator { return telling{ended: ended} }})
+	c := framed(t, dial)
+	for range 200 {
+		request(t, c, ReqEval, "hang")
+		request(t, c, ReqInterrupt, "")
+		wantFrame(t, c, "Xgone")
+		<-ended
+	}
+	request(t, c, ReqEval, "1")
+	wantFrame(t, c, "V<1>\n")
+}
+
 // The same in text, after a second: what a client sends and does not wait for is run, but
 // not for long. One that only ends what it sends waits.
 func TestACommandWhoseClientHasGoneIsEnded(t *testing.T) {

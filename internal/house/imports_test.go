@@ -61,7 +61,7 @@ var allowed = map[string]string{
 	"script":      "clock limits luapattern luavalue reference safe wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile wire wording zonecut",
-	"lualayer":    "dnslua dnsname module rank resolve safe script wire",
+	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire",
 	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
 	"authority":   "safe",
 	"proctest":    "authority safe",

@@ -64,8 +64,8 @@ var uncounted = map[string]string{
 		StaleAge StaleAgeAtMost StaleTTL UDPPayload`,
 	"refused with an error that says so": `
 		LuaString LuaMemory LuaNesting LuaDownload LuaDownloadTime LuaHeader LuaPatternSteps NamePatternSteps ScriptRequests
-		LuaHookTime LuaHookWait LuaPipeTime LuaCommandTime
-		LuaThreads Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
+		LuaHookTime LuaHookRun LuaHookWait LuaPipeTime LuaCommandTime
+		LuaThreads LuaHooksAside LuaValues Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
 		CompletionTime EventRunTime MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
@@ -81,7 +81,7 @@ var uncounted = map[string]string{
 		HurriedPerZone RetriesPerServer FailuresInRow
 		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
 		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause
-		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LuaHungUpPause LuaLookupTime LateAnswer CookieSecretLife SilentTime
+		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LogKinds LuaHungUpPause LuaLookupTime LateAnswer CookieSecretLife SilentTime
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays

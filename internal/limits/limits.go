@@ -264,10 +264,12 @@ const (
 	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
 	LuaString        = 16 << 20
 	LuaMemory        = 256 << 20 // octets of the heap that a command or a callback takes
+	LuaValues        = 1 << 20   // of one text of JSON
 	LuaNesting       = 10_000    // of arrays and objects of JSON in each other
 	LuaDownload      = 64 << 30  // octets of the body of an answer over HTTP
 	LuaDownloadTime  = 30 * time.Minute
 	LuaHeader        = 256 << 10 // octets of the headers of an answer over HTTP
+	LuaHooksAside    = 256       // functions that requests wait for and that wait themselves
 	LuaThreads       = 1 << 14   // coroutines that have not ended; one takes some 8 KiB
 	LuaMapEntries    = 1 << 20   // of a kres.lru
 	LuaMapKeys       = 64 << 20  // octets of all its keys; it drops entries beyond
@@ -282,8 +284,10 @@ const (
 	LuaLongPause     = 10 * time.Second       // between two such lines
 	LuaHungUpPause   = 100 * time.Millisecond // between two calls for a descriptor whose other end is gone
 	LuaLookupTime    = 30 * time.Second       // of one name that the library socket looks up
-	LuaErrorPause    = time.Minute            // between two reports of errors in the callback of one event
-	LuaHookTime      = 2 * time.Second        // what a function of a script may take over one request
+	LuaErrorPause    = time.Minute            // between two reports of one error of a callback or a hook
+	LogKinds         = 256                    // of lines that the log tells seldom
+	LuaHookTime      = 2 * time.Second        // what a function of a script may take over one request, with what it waits for
+	LuaHookRun       = 500 * time.Millisecond // what it may run of that: other requests wait for the same machine
 	LuaHookWait      = 4 * time.Second        // that a request waits for the machine, before such a function begins
 	LuaPipeTime      = 5 * time.Second        // that a script waits for one read or write of a FIFO, a terminal or a device
 	LuaCommandTime   = time.Minute            // that a command of a script may run, or let it wait for one read or write

@@ -2,6 +2,7 @@ package lualayer
 
 import (
 	"fmt"
+	"strings"
 
 	"kresd/internal/dnslua"
 	"kresd/internal/resolve"
@@ -96,7 +97,10 @@ func (k *call) do() (out resolve.State, err error) {
 
 // failed says in the log why a call has failed, and is the failure of its request.
 func (k *call) failed(why string) error {
-	k.m.loader.Warn(fmt.Sprintf("module '%s': %s of %s: error: %s", k.m.name, k.hook, k.about(), why))
+	kind, _, _ := strings.Cut(why, "\n")
+	k.m.seldom.Say(k.hook+kind, func(more string) {
+		k.m.loader.Warn(fmt.Sprintf("module '%s': %s of %s%s: error: %s", k.m.name, k.hook, k.about(), more, why))
+	})
 	return fmt.Errorf("module '%s': %w", k.m.name, resolve.ErrScript)
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"kresd/internal/dnslua"
+	"kresd/internal/limits"
+	"kresd/internal/logging"
 	"kresd/internal/module"
 	"kresd/internal/safe"
 	"kresd/internal/script"
@@ -98,6 +100,7 @@ type mod struct {
 	table  *script.Ref
 	hooks  hooks
 	closed chan struct{}
+	seldom logging.Seldom // errors of hooks
 }
 
 // function is a function of the module's table, nil where there is none.
@@ -161,12 +164,11 @@ func (m *mod) goOn(co *script.Ref) {
 			case <-m.closed:
 				return
 			}
-			err := m.loader.VM.Do(context.Background(), func(*script.Call) (err error) {
-				if more = !m.isClosed(); more {
-					more, err = co.Resume()
-				}
+			err := m.turn(func() (err error) {
+				more, err = co.Resume()
 				return err
 			})
+			more = more && !m.isClosed()
 			if err != nil {
 				if !errors.Is(err, script.ErrClosed) {
 					m.loader.Warn(fmt.Sprintf("module '%s': the coroutine of init: error: %s", m.name, script.Report(err)))
@@ -176,6 +178,21 @@ func (m *mod) goOn(co *script.Ref) {
 		}
 	})
 }
+
+// turn runs fn on the machine for as long as a command may run.
+func (m *mod) turn(fn func() error) error {
+	ctx, end := context.WithCancelCause(context.Background())
+	defer end(nil)
+	return m.loader.VM.Do(ctx, func(*script.Call) error {
+		if m.isClosed() {
+			return nil
+		}
+		defer time.AfterFunc(limits.ConsoleRunTime, func() { end(errTurn) }).Stop()
+		return fn()
+	})
+}
+
+var errTurn = fmt.Errorf("ended: it took longer than %v without a yield", limits.ConsoleRunTime)
 
 func (m *mod) isClosed() bool {
 	select {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -143,6 +144,25 @@ func TestWhatIsPushedInTheBeginningIsSolved(t *testing.T) {
 		if got != "NOERROR; www.example.com. A 192.0.2.10" || !subs[0].Solved || len(subs[0].Outcome.Answer) != 1 || !errors.Is(subs[1].Err, resolve.ErrCycle) {
 			t.Errorf("got %s, with %+v and %v", got, subs[0].Outcome, subs[1].Err)
 		}
+	}
+}
+
+// A Begin hook that pushes in a loop ran for as long as it was let, and kept it all.
+func TestABeginHookPushesSoManyQueries(t *testing.T) {
+	w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+	pushed := 0
+	w.with(nil, &resolve.Layer{Name: "greedy", Begin: func(r *resolve.Request) resolve.State {
+		for pushed < 10*limits.MaxQueriesPerPlan {
+			if _, err := r.Push(nil, resolve.Question{Name: r.Name, Type: wire.TypeAAAA, Class: wire.ClassIN}, r.Options); err != nil {
+				break
+			}
+			pushed++
+		}
+		return resolve.Done
+	}})
+	w.ask("www.example.com.", "A")
+	if pushed != limits.MaxQueriesPerPlan {
+		t.Errorf("%d were pushed", pushed)
 	}
 }
 

@@ -1,6 +1,9 @@
 package resolve
 
-import "kresd/internal/dnsname"
+import (
+	"kresd/internal/dnsname"
+	"kresd/internal/limits"
+)
 
 // options are those of a query that takes the route.
 func (t *Route) options(o Options) Options {
@@ -63,6 +66,10 @@ func (r *Request) ruled(q Question) *Route {
 // that is resolved.
 func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
 	if q == nil {
+		if len(r.early) >= limits.MaxQueriesPerPlan {
+			r.Plan.counters.Hit(limits.PlanQueries)
+			return nil, Over(limits.PlanQueries, ErrBudget)
+		}
 		sub := &Query{Question: question, Options: options}
 		r.early = append(r.early, sub)
 		return sub, nil

@@ -209,7 +209,9 @@ func evalCmd(c *Call) error {
 	}
 	text, raw := c.String(1), c.NArgs() > 1 && c.l.ToBoolean(2)
 	var out any
-	err := c.vm.enter(c.vm.now.run.setup, func(inner *Call) error {
+	part := c.vm.now.run.setup
+	part.part = true
+	err := c.vm.enter(part, func(inner *Call) error {
 		r, err := c.vm.NewSession().command(inner, text)
 		if err != nil {
 			return err

@@ -21,13 +21,13 @@ func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
 
 // Hook is Do for what a request waits for: it comes before other jobs, and is
 // served while a Call waits, which may be for that very request. From when it begins it
-// may take limits.LuaHookTime, be it that it runs or waits: so one that does not end
-// costs nobody but its own request more than that.
+// may run for limits.LuaHookRun, which is what others wait for, and may take
+// limits.LuaHookTime with what it waits for itself.
 func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
 	return vm.submit(ctx, vm.hooks, func() error {
 		ctx, end := context.WithTimeoutCause(ctx, limits.LuaHookTime, errHookTime)
 		defer end()
-		return vm.enter(setup{ctx: ctx, kind: Hooked}, fn)
+		return vm.enter(setup{ctx: ctx, kind: Hooked, budget: limits.LuaHookRun}, fn)
 	})
 }
 

@@ -41,7 +41,7 @@ func TestFunctionsOfRequestsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ fn, says string }{
-		{"loop", "layers.lua:2: ended: it took longer than 2s\nstack traceback:\n\tlayers.lua:2: in function"},
+		{"loop", "layers.lua:2: ended: it ran longer than 500ms\nstack traceback:\n\tlayers.lua:2: in function"},
 		{"rest", "layers.lua:5: ended: it took longer than 2s\nstack traceback:\n"},
 		{"wrong", "layers.lua:10: attempt to index"},
 	} {
@@ -65,5 +65,43 @@ func TestFunctionsOfRequestsEnd(t *testing.T) {
 	}
 	if got := Report(errors.New("plain")); got != "plain" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Sleeping functions of requests were counted as commands are: from the seventeenth on
+// they kept the machine, and nobody else had it.
+func TestManySleepingHooksHoldUpNobody(t *testing.T) {
+	vm, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vm.Close()
+	wake := make(chan struct{})
+	do(t, vm, func(*Call) error {
+		vm.Register(Func{Name: "pause", Fn: func(c *Call) error { return c.StepAside(wake) }})
+		return nil
+	})
+	if err := vm.RunText(context.Background(), "layers.lua", "n = 0 function rest() n = n + 1 pause() end function count() return n end"); err != nil {
+		t.Fatal(err)
+	}
+	const most = limits.LuaHooksAside
+	ended := make(chan error, most+5)
+	for range most + 5 {
+		go func() { ended <- hooked(vm, "rest") }()
+	}
+	for range 5 {
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "wait themselves already") {
+			t.Errorf("one too many: %v", err)
+		}
+	}
+	session := vm.NewSession()
+	if got, isErr := session.Eval(context.Background(), "n", nil); isErr || got != "261\n" {
+		t.Errorf("a command says %q", got)
+	}
+	close(wake)
+	for range most {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
+	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 )
 
@@ -91,7 +93,11 @@ func fromJSON(c *Call) error {
 		c.TypeError(1, "string")
 	}
 	var v any
-	if err := json.Unmarshal([]byte(c.String(1)), &v); err != nil {
+	text := c.String(1)
+	if n := strings.Count(text, ",") + strings.Count(text, "[") + strings.Count(text, "{"); n > limits.LuaValues {
+		return fmt.Errorf("fromjson: more than %d values", limits.LuaValues)
+	}
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return fmt.Errorf("fromjson: not JSON: %w", err)
 	}
 	return c.Return(fromJSONValue(v))

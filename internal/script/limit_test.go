@@ -76,6 +76,26 @@ func TestEndlessEventsAreInterrupted(t *testing.T) {
 	}
 }
 
+// A command in a command had its own five seconds, one after the other without end.
+func TestCommandsInCommandsShareTheirTime(t *testing.T) {
+	vm, _ := newVM(t)
+	err := evalWithin(vm, 200*time.Millisecond, "while true do pcall(eval_cmd, 'for i = 1, 1e6 do end') end")
+	if err == nil || err.Error() != "ended: it ran longer than 200ms" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A function that a request waits for may take no more memory than a command.
+func TestHooksThatTakeTooMuchMemoryAreInterrupted(t *testing.T) {
+	vm, _ := newVM(t)
+	if err := vm.RunText(context.Background(), "layers.lua", "function greedy() local t = {} while true do t[#t + 1] = ('x'):rep(1e7) .. #t end end"); err != nil {
+		t.Fatal(err)
+	}
+	if err := hooked(vm, "greedy"); err == nil || !strings.HasPrefix(err.Error(), "ended: it ") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What takes more memory than a worker can spare is ended, also where pcall is around
 // it; garbage does not count. A command that filled a table took all of the machine's.
 func TestCommandsThatTakeTooMuchMemoryAreInterrupted(t *testing.T) {
@@ -84,6 +104,7 @@ func TestCommandsThatTakeTooMuchMemoryAreInterrupted(t *testing.T) {
 		"local t = {} while true do pcall(function() while true do t[#t + 1] = ('x'):rep(1e6) end end) end",
 		"local t = {} while true do coroutine.wrap(function() for i = 1, 100 do t[#t + 1] = ('x'):rep(1e6) end end)() end",
 		"local t, s = {}, ('x'):rep(1e6) while true do t[#t + 1] = s:gsub('x', 'y', 1) end",
+		"kept = {} while true do eval_cmd('for i = 1, 50 do kept[#kept + 1] = (\"x\"):rep(1e6) .. i end') end",
 	} {
 		vm, _ := newVM(t)
 		err := evalWithin(vm, time.Minute, chunk)

@@ -20,6 +20,9 @@ type memory struct {
 // is never looked at.
 const between = 10 * time.Millisecond
 
+// collected is how much later the next look is after garbage was collected for one.
+const collected = 100 * time.Millisecond
+
 // exceeded tells whether an evaluation that runs at a time, the present, took too much.
 func (m *memory) exceeded(now time.Time) error {
 	if now.Sub(m.looked) < between {
@@ -35,6 +38,7 @@ func (m *memory) exceeded(now time.Time) error {
 		return nil
 	}
 	runtime.GC()
+	m.looked = now.Add(collected)
 	if heapInUse() < m.start+limits.LuaMemory {
 		return nil
 	}

@@ -77,6 +77,9 @@ func endOf(ctx context.Context) error { return wording.Reason(context.Cause(ctx)
 func (vm *VM) enter(s setup, body func(c *Call) error) error {
 	t := vm.now
 	r := &run{setup: s, outer: t.run, since: time.Now()}
+	if s.part && t.run != nil {
+		r.since, r.took = t.run.since, t.run.took
+	}
 	l, top := t.l, t.l.Top()
 	t.run = r
 	defer func() {

@@ -83,6 +83,7 @@ func (k *Task) adopt(me *thread) {
 	}
 	if me.run != nil {
 		k.base.setup, k.base.since = me.run.setup, me.run.since
+		k.base.took = memory{} // what others have taken while it waited is not its own
 	}
 	t.within, t.nested = &k.base, me.nested+1
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kresd/internal/limits"
 )
 
 // tasks run what scripts give to spawn(fn, ...), as often as run() is called: each that is
@@ -242,4 +244,19 @@ func TestCodeThatRunsLongIsToldOf(t *testing.T) {
 	if len(told) != 0 {
 		t.Errorf("told again at once: %q", <-told)
 	}
+}
+
+// A task that had waited was ended for the memory that others had taken meanwhile.
+func TestATaskIsNotBlamedForTheMemoryOfOthers(t *testing.T) {
+	vm, s := withTasks(t)
+	expect(t, vm, [2]string{"spawn(function() for i = 1, 3e6 do end rest() for i = 1, 3e6 do end done = true end)", "nil\n"}, [2]string{"run()", "1\n"})
+	others := make([]byte, limits.LuaMemory+64<<20)
+	expect(t, vm, [2]string{"wake()", "nil\n"}, [2]string{"run()", "1\n"}, [2]string{"done", "true\n"})
+	runtime.KeepAlive(others)
+	do(t, vm, func(*Call) error {
+		if len(s.errs) > 0 || s.ended != 1 {
+			t.Errorf("%d ended, errors %v", s.ended, s.errs)
+		}
+		return nil
+	})
 }

@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -49,7 +50,12 @@ func (c *Call) placed(err error) error {
 // aside, and what one request waits for; a configuration file or a callback, which
 // nothing may overtake, waits.
 func (c *Call) StepAside(done <-chan struct{}) error {
-	if c.InTask() || !c.vm.mayStepAside() {
+	switch vm := c.vm; {
+	case c.InTask():
+		return c.Wait(done)
+	case vm.hookedOnly() && vm.hooksAway >= limits.LuaHooksAside:
+		return fmt.Errorf("%d functions that requests wait for wait themselves already", limits.LuaHooksAside)
+	case !vm.mayStepAside():
 		return c.Wait(done)
 	}
 	return c.placed(c.vm.leave(c.Context(), done, false))
@@ -76,15 +82,28 @@ func waitFor(arrange func(wake func()) func(), wait func(<-chan struct{}) error)
 	return wait(done)
 }
 
+// hookedOnly tells whether all that waits for the running code is requests.
+func (vm *VM) hookedOnly() bool {
+	for r := vm.now.run; r != nil; r = r.outer {
+		if r.kind != Hooked {
+			return false
+		}
+	}
+	return vm.now.run != nil
+}
+
 // mayStepAside tells whether all that waits for the running code is commands and
-// requests.
+// requests, and few commands have stepped aside.
 func (vm *VM) mayStepAside() bool {
+	if vm.hookedOnly() {
+		return true
+	}
 	for r := vm.now.run; r != nil; r = r.outer {
 		if r.kind != Console && r.kind != Mapped && r.kind != Hooked {
 			return false
 		}
 	}
-	return vm.now.run != nil && vm.away-vm.held < limits.ConsoleClients
+	return vm.now.run != nil && vm.away-vm.held-vm.hooksAway < limits.ConsoleClients
 }
 
 // maxNesting bounds the evaluations that wait for each other.
@@ -106,7 +125,11 @@ func (vm *VM) leave(ctx context.Context, done <-chan struct{}, holds bool) error
 		returns, held = vm.waited, 1
 		other.run, other.outside = me.run, me.run
 	}
-	vm.away, vm.held = vm.away+1, vm.held+held
+	hooks := 0
+	if !holds && vm.hookedOnly() {
+		hooks = 1
+	}
+	vm.away, vm.held, vm.hooksAway = vm.away+1, vm.held+held, vm.hooksAway+hooks
 	err := vm.countingNoTime(func() error {
 		vm.serveOn(other)
 		err := vm.await(ctx, done)
@@ -114,7 +137,7 @@ func (vm *VM) leave(ctx context.Context, done <-chan struct{}, holds bool) error
 		<-me.turn
 		return err
 	})
-	vm.away, vm.held = vm.away-1, vm.held-held
+	vm.away, vm.held, vm.hooksAway = vm.away-1, vm.held-held, vm.hooksAway-hooks
 	return err
 }
 

@@ -124,6 +124,7 @@ type VM struct {
 	toldLong   time.Time // when OnLong was told last
 	away       int       // threads that wait for something outside
 	held       int       // of these, those that only urgent work may overtake
+	hooksAway  int       // of these, those that a request waits for and that have stepped aside
 	objects    map[string]*object
 	protected  map[string]*object // assigned tables are merged into these
 	classes    map[*Class]*Ref    // their metatables
@@ -236,6 +237,7 @@ type setup struct {
 	kind   Kind
 	budget time.Duration // running time; 0: unlimited
 	echo   io.Writer     // where what it prints is shown as well; may be nil
+	part   bool          // of the evaluation that it runs in: its time and memory count as that one's
 }
 
 // A Kind says why Lua code runs.

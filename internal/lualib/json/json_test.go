@@ -91,3 +91,18 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A text of many values took all memory before Lua was asked again.
+func TestTextsOfManyValuesAreRefused(t *testing.T) {
+	vm := machine(t)
+	const many = "local text = '[' .. ('1,'):rep(2e6) .. '1]' "
+	for chunk, want := range map[string]string{
+		many + "return select(2, pcall(cjson.decode, text))": "Found too many values",
+		many + "return select(2, safe.decode(text))":         "Found too many values",
+		many + "return select(2, pcall(fromjson, text))":     "more than 1048576 values",
+	} {
+		if got := eval(t, vm, chunk); !strings.Contains(got, want) {
+			t.Errorf("%s: got %.200q", chunk, got)
+		}
+	}
+}

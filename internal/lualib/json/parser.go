@@ -7,6 +7,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
@@ -16,6 +17,7 @@ type parser struct {
 	text    string
 	at      int
 	depth   int
+	values  int
 	most    int         // how deep arrays and objects may be in each other
 	invalid bool        // numbers such as NaN, 0x10 and 01 are read
 	null    *script.Ref // what null becomes
@@ -93,6 +95,9 @@ func (p *parser) token() string {
 // value reads any value.
 func (p *parser) value() (any, error) {
 	p.blank()
+	if p.values++; p.values > limits.LuaValues {
+		return nil, complaint(fmt.Sprintf("Found too many values (%d) at character %d", p.values, p.at+1))
+	}
 	rest := p.text[p.at:]
 	switch {
 	case rest == "":
