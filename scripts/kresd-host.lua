@@ -186,4 +186,5 @@ local function main()
 	event.after(limit, function() fail('%s was not answered within %d s', name, limit / sec) end)
 end
 
-main()
+-- In turns of the event loop: code of -C, or of the script, that does not end is ended.
+event.after(0, main)

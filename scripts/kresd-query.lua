@@ -86,4 +86,5 @@ local function main()
 	end)
 end
 
-main()
+-- In turns of the event loop: code of -C, or of the script, that does not end is ended.
+event.after(0, main)

@@ -207,12 +207,19 @@ func TestQueryTool(t *testing.T) {
 	}
 }
 
-// A script that does not end is ended, and so is the command.
-func TestQueryToolWithAnEndlessScript(t *testing.T) {
+// A script or a configuration that does not end is ended, and so is the command.
+func TestToolsWithEndlessCode(t *testing.T) {
 	k := newTools(t, proctest.SmallInternet(t))
-	status, _, stderr := k.run("kresd-query.lua", "www.example.com", "while true do end")
-	if status != 1 || !strings.Contains(stderr, "it ran longer than 10s") {
-		t.Errorf("status %d, errors %q", status, stderr)
+	const endless = "while true do end"
+	for _, args := range [][]string{
+		{"kresd-query.lua", "www.example.com", endless},
+		{"kresd-query.lua", "-C", endless, "www.example.com", "assert(pkt)"},
+		{"kresd-host.lua", "-C", endless, "www.example.com"},
+	} {
+		status, _, stderr := k.run(args[0], args[1:]...)
+		if status != 1 || !strings.Contains(stderr, "it ran longer than 10s") {
+			t.Errorf("%q: status %d, errors %q", args, status, stderr)
+		}
 	}
 }
 

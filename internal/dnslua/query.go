@@ -102,11 +102,12 @@ func (v *Views) queryClass() *script.Class {
 			return c.Return(true)
 		}},
 	}
+	fields := v.queryFields()
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		q := value.(queryView)
 		q.r.must(c)
 		name, _ := key.(string)
-		field := v.queryFields()[name]
+		field := fields[name]
 		if field == nil {
 			return nil, script.NoMember(class, key, "sname", "stype", "sclass", "id", "uid", "flags", "forward_flags", "parent", "cname_parent", "fails",
 				"timestamp", "timestamp_mono", "creation_time_mono", "request", "ns", "zone_cut")

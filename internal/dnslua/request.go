@@ -29,11 +29,12 @@ func (v *Views) current(r *View) *script.Handle {
 func (v *Views) requestClass() *script.Class {
 	class := &script.Class{Name: "request", CData: true}
 	class.Methods = v.requestMethods()
+	fields := v.requestFields()
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		r := value.(*View)
 		req := r.must(c)
 		name, _ := key.(string)
-		field := v.requestFields()[name]
+		field := fields[name]
 		if field == nil {
 			return nil, script.NoMember(class, key, "answer", "current_query", "state", "options", "rank", "uid", "qsource", "upstream", "has_tls", "rplan",
 				"answ_selected", "auth_selected", "add_selected")

@@ -36,12 +36,7 @@ func (vm *VM) fixPackage(l *lua.State) {
 	vm.pushFunc(l, Func{Name: "package.searchers[2]", Args: "name", Min: 1, Fn: searchLua})
 	l.RawSetInt(-2, 2)
 	l.SetField(-2, "loaders")
-	l.Field(-1, "preload")
-	vm.pushFunc(l, Func{Name: "ffi", Max: -1, Fn: func(c *Call) error {
-		return Usage("module 'ffi' needs LuaJIT, which this resolver does not have")
-	}})
-	l.SetField(-2, "ffi")
-	l.Pop(2)
+	l.Pop(1)
 	for _, name := range []string{"bit", "bit32", "coroutine"} {
 		vm.preload(l, name, name)
 	}

@@ -64,6 +64,7 @@ func (c *Call) NewFunction(f Func) *Ref {
 // the value that it returns. The name stands in messages in place of a file's.
 func (c *Call) LibraryText(name, text string, args ...any) (*Ref, error) {
 	l := c.l
+	c.vm.libraryTexts["@"+name] = true
 	if err := c.vm.load(l, text, "@"+name); err != nil {
 		return nil, err
 	}

@@ -28,14 +28,15 @@ func New(o Options) (*VM, error) {
 
 		eventBudget: o.EventTime,
 
-		threads:    map[*thread]struct{}{},
-		coroutines: map[weak.Pointer[lua.State]]*thread{},
-		objects:    map[string]*object{},
-		protected:  map[string]*object{},
-		classes:    map[*Class]*Ref{},
-		sources:    newSources(),
-		book:       o.Reference,
-		words:      map[string]func() []string{},
+		threads:      map[*thread]struct{}{},
+		coroutines:   map[weak.Pointer[lua.State]]*thread{},
+		objects:      map[string]*object{},
+		protected:    map[string]*object{},
+		classes:      map[*Class]*Ref{},
+		libraryTexts: map[string]bool{},
+		sources:      newSources(),
+		book:         o.Reference,
+		words:        map[string]func() []string{},
 	}
 	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
 	vm.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))

@@ -119,23 +119,24 @@ type VM struct {
 	// assignedEnv is what scripts assigned to env, as text.
 	assignedEnv map[string]string
 	// coroutines are the threads that scripts have, by what stands for them there.
-	coroutines map[weak.Pointer[lua.State]]*thread
-	fruitless  time.Time // when reclaim found nothing
-	toldLong   time.Time // when OnLong was told last
-	away       int       // threads that wait for something outside
-	held       int       // of these, those that only urgent work may overtake
-	hooksAway  int       // of these, those that a request waits for and that have stepped aside
-	objects    map[string]*object
-	protected  map[string]*object // assigned tables are merged into these
-	classes    map[*Class]*Ref    // their metatables
-	bound      []binding          // by scripts' names, in the order in which they were registered
-	book       *reference.Book
-	words      map[string]func() []string // vocabularies
-	sources    *sources
-	moduleDir  string
-	core       map[string]bool // globals that are part of the program
-	absent     absences
-	random     *rand.Rand // of math.random
+	coroutines   map[weak.Pointer[lua.State]]*thread
+	fruitless    time.Time       // when reclaim found nothing
+	toldLong     time.Time       // when OnLong was told last
+	libraryTexts map[string]bool // the chunks of libraries that are written in Lua
+	away         int             // threads that wait for something outside
+	held         int             // of these, those that only urgent work may overtake
+	hooksAway    int             // of these, those that a request waits for and that have stepped aside
+	objects      map[string]*object
+	protected    map[string]*object // assigned tables are merged into these
+	classes      map[*Class]*Ref    // their metatables
+	bound        []binding          // by scripts' names, in the order in which they were registered
+	book         *reference.Book
+	words        map[string]func() []string // vocabularies
+	sources      *sources
+	moduleDir    string
+	core         map[string]bool // globals that are part of the program
+	absent       absences
+	random       *rand.Rand // of math.random
 }
 
 func (vm *VM) isClosed() bool {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	lua "github.com/Shopify/go-lua"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,9 +17,26 @@ func (c *Call) withheld(format string, args ...any) bool {
 	if c.vm.opts.Withhold == nil {
 		return false
 	}
-	c.vm.opts.Withhold(c.Position(), fmt.Sprintf(format, args...))
+	c.vm.opts.Withhold(c.placeOfUser(), fmt.Sprintf(format, args...))
 	return true
 }
+
+// placeOfUser is the place, "file:line: ", of the innermost code that is no library's.
+func (c *Call) placeOfUser() string {
+	for level := 0; ; level++ {
+		f, ok := lua.Stack(c.l, level)
+		if !ok {
+			return c.Position()
+		}
+		if d := frameInfo(c.l, "Sl", f); d.CurrentLine > 0 && strings.HasPrefix(d.Source, "@") && !c.vm.libraryTexts[d.Source] {
+			return located(d, true)
+		}
+	}
+}
+
+// Withheld is for libraries that change something outside of the process, or ask
+// somebody outside. True: do nothing, and return what success would.
+func (c *Call) Withheld(format string, args ...any) bool { return c.withheld(format, args...) }
 
 // openNamed opens a file, or, in place of one that would be written, nothing but
 // memory.

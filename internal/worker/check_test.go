@@ -142,6 +142,10 @@ assert(f:write('text') and f:seek('set') == 0 and f:read('*a') == 'text' and f:c
 assert(io.popen('touch touched'):read('*l') == nil)
 assert(os.rename('config', 'other') and os.remove('config') and os.tmpname() and io.tmpfile():write('x'))
 io.output('also')
+local lfs = require('lfs')
+assert(lfs.mkdir('made') and lfs.lock_dir('.'):free() == nil and lfs.touch('touched'))
+local body, why = require('socket.http').request('http://127.0.0.1:1/')
+assert(body == nil and why:find('only checked'))
 assert(io.open('config'):read('*l'))
 cache.size = 20 * MB
 assert(cache.current_size == 20 * MB and cache.count() == 0 and cache.close())
@@ -160,6 +164,10 @@ config:6: note: 'config' was not renamed to 'other'
 config:6: note: 'config' was not removed
 config:6: note: no file was made for os.tmpname()
 config:7: note: 'also' was not opened to write
+config:9: note: 'made' was not made or removed
+config:9: note: 'lockfile.lfs' was not made
+config:9: note: the times of 'touched' were not changed
+config:10: note: http://127.0.0.1:1/ was not asked
 `
 	if status != 0 || stdout != "config: no errors\n" || !strings.HasSuffix(stderr, want) || !strings.HasPrefix(stderr, "note: quit() ends kresd at its start\n") {
 		t.Errorf("status %d, output %q, errors:\n%s\nwant:\n%s", status, stdout, stderr, want)

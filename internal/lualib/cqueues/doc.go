@@ -12,6 +12,7 @@
 package cqueues
 
 import (
+	"os"
 	"time"
 
 	"kresd/internal/clock"
@@ -36,13 +37,14 @@ type Library struct {
 	controllers, conditions *script.Class
 	owners                  map[*script.Task]*job
 	polled                  map[*poll]struct{}
-	background              *Background // nil before it is used
-	describe                *script.Ref // tells what an object of a script polls; nil at first
+	background              *Background    // nil before it is used
+	dropped                 chan os.Signal // signals that scripts block
+	describe                *script.Ref    // tells what an object of a script polls; nil at first
 }
 
 // New makes the library, which has nothing before a script uses it.
 func New(h Host) *Library {
-	lib := &Library{Host: h, owners: map[*script.Task]*job{}, polled: map[*poll]struct{}{}}
+	lib := &Library{Host: h, dropped: make(chan os.Signal, 1), owners: map[*script.Task]*job{}, polled: map[*poll]struct{}{}}
 	lib.controllers = lib.controllerClass()
 	lib.conditions = lib.conditionClass()
 	return lib

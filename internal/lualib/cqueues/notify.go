@@ -116,9 +116,17 @@ func (n *notifier) read() {
 	}
 }
 
-// note keeps a change if somebody wants to know of it. Changes of one file in a row are
-// one.
+// note keeps a change if somebody wants to know of it. What changes of one file while
+// nobody asks is one change, so that no more are kept than files are watched. When the
+// kernel has lost changes, each of these may have changed.
 func (n *notifier) note(name string, mask uint32) {
+	if mask&unix.IN_Q_OVERFLOW != 0 {
+		for name := range n.files {
+			n.note(name, unix.IN_MODIFY)
+		}
+		n.note("", unix.IN_MODIFY)
+		return
+	}
 	wanted := n.files[name]
 	if name == "" {
 		name, wanted = ".", n.own
@@ -132,9 +140,11 @@ func (n *notifier) note(name string, mask uint32) {
 	if what == 0 {
 		return
 	}
-	if last := len(n.pending) - 1; last >= 0 && n.pending[last].name == name {
-		n.pending[last].what |= what
-		return
+	for i := range n.pending {
+		if n.pending[i].name == name {
+			n.pending[i].what |= what
+			return
+		}
 	}
 	n.pending = append(n.pending, fileChange{name, what})
 }

@@ -64,7 +64,7 @@ func (lib *Library) openSignal(c *script.Call) (any, error) {
 	ignore := func(s syscall.Signal) { signal.Ignore(s) }
 	return c.LibraryTable("signal", []script.Func{
 		{Name: "listen", Args: "signal, ...", Min: 1, Max: -1, Fn: func(c *script.Call) error { return c.Return(listen(class, freeSignals(c))) }},
-		{Name: "block", Args: "signal, ...", Min: 1, Max: -1, Fn: each(hold)},
+		{Name: "block", Args: "signal, ...", Min: 1, Max: -1, Fn: each(lib.hold)},
 		{Name: "unblock", Args: "signal, ...", Min: 1, Max: -1, Fn: each(func(syscall.Signal) {})},
 		{Name: "ignore", Args: "signal, ...", Min: 1, Max: -1, Fn: each(ignore)},
 		{Name: "discard", Args: "signal, ...", Min: 1, Max: -1, Fn: each(ignore)},
@@ -76,9 +76,9 @@ func (lib *Library) openSignal(c *script.Call) (any, error) {
 }
 
 // hold keeps a signal that nobody listens to from ending the process.
-func hold(s syscall.Signal) {
+func (lib *Library) hold(s syscall.Signal) {
 	if !signal.Ignored(s) {
-		signal.Notify(make(chan os.Signal, 1), s) // what comes there is dropped
+		signal.Notify(lib.dropped, s)
 	}
 }
 

@@ -48,13 +48,15 @@ func setLock(c *script.Call, f *os.File, kind int16, i int) error {
 	return done(c, refused)
 }
 
-// A held is a lock of a directory: the link that stands for it.
+// A held is a lock of a directory: the link that stands for it, "" where it was withheld.
 type held struct{ path string }
 
 func lockClass() *script.Class {
 	class := &script.Class{Name: "directory lock"}
 	class.Methods = []script.Func{{Name: "free", Min: 1, Fn: func(c *script.Call) error {
-		os.Remove(c.Handle(1, class).(*held).path)
+		if h := c.Handle(1, class).(*held); h.path != "" {
+			os.Remove(h.path)
+		}
 		return nil
 	}}}
 	return class
@@ -64,6 +66,9 @@ func lockClass() *script.Class {
 // is older than the seconds given counts as forgotten.
 func lockDirectory(c *script.Call, class *script.Class) error {
 	path := filepath.Join(c.String(1), "lockfile.lfs")
+	if c.Withheld("'%s' was not made", path) {
+		return c.Return(&script.Handle{Class: class, Value: &held{}})
+	}
 	err := os.Symlink(strconv.Itoa(os.Getpid()), path)
 	if err != nil && !c.IsNil(2) {
 		stale := time.Duration(c.Number(2) * float64(time.Second))

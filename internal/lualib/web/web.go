@@ -37,7 +37,11 @@ func begin(c *script.Call, class *script.Class) error {
 	if c.NArgs() == 0 {
 		return c.Return(limits.LuaString)
 	}
-	e, err := newExchange(c.Table(1))
+	t := c.Table(1)
+	if c.Withheld("%v was not asked", t.Get("url")) {
+		return c.Return(nil, "nobody is asked while a configuration is only checked")
+	}
+	e, err := newExchange(t)
 	if err != nil {
 		return c.Return(nil, err.Error())
 	}
