@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"kresd/internal/limits"
@@ -39,7 +40,7 @@ var errHookTime = fmt.Errorf("ended: it took longer than %v", limits.LuaHookTime
 // Options.EventTime, or nobody else would get a turn for good. An error is
 // written to Stderr as "error: …", with the traceback if it has one.
 func (vm *VM) Post(fn func(c *Call) error) {
-	vm.jobs.put(func() {
+	vm.events.put(vm.jobs, func() {
 		if vm.exiting {
 			return
 		}
@@ -81,4 +82,44 @@ func (vm *VM) submit(ctx context.Context, q *queue, job func() error) error {
 		}
 	}
 	return <-result
+}
+
+// HoldEvents keeps what is posted from now on until ReleaseEvents: while a configuration
+// loads and what it configures starts, no event runs.
+func (vm *VM) HoldEvents() { vm.events.hold() }
+
+// ReleaseEvents lets what was posted run, in its order.
+func (vm *VM) ReleaseEvents() { vm.events.release(vm.jobs) }
+
+// A door stands before a queue of jobs. The zero value is open.
+type door struct {
+	mu     sync.Mutex
+	closed bool
+	kept   []func()
+}
+
+func (d *door) put(q *queue, job func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		d.kept = append(d.kept, job)
+		return
+	}
+	q.put(job)
+}
+
+func (d *door) hold() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+}
+
+func (d *door) release(q *queue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = false
+	for _, job := range d.kept {
+		q.put(job)
+	}
+	d.kept = nil
 }

@@ -121,6 +121,7 @@ type VM struct {
 	// coroutines are the threads that scripts have, by what stands for them there.
 	coroutines   map[weak.Pointer[lua.State]]*thread
 	fruitless    time.Time       // when reclaim found nothing
+	events       door            // what is posted goes through it
 	toldLong     time.Time       // when OnLong was told last
 	libraryTexts map[string]bool // the chunks of libraries that are written in Lua
 	away         int             // threads that wait for something outside

@@ -84,6 +84,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	if err := w.takeSockets(); err != nil {
 		return err
 	}
+	w.vm.HoldEvents()
 	if err := w.configureUnlessEnded(signals); err != nil {
 		return err
 	}
@@ -106,6 +107,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 		return err
 	}
 	w.background()
+	w.vm.ReleaseEvents()
 	w.announce()
 	w.o.Link.Ready()
 	w.o.Notify.Ready()
