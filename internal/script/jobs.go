@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"kresd/internal/limits"
@@ -90,36 +89,3 @@ func (vm *VM) HoldEvents() { vm.events.hold() }
 
 // ReleaseEvents lets what was posted run, in its order.
 func (vm *VM) ReleaseEvents() { vm.events.release(vm.jobs) }
-
-// A door stands before a queue of jobs. The zero value is open.
-type door struct {
-	mu     sync.Mutex
-	closed bool
-	kept   []func()
-}
-
-func (d *door) put(q *queue, job func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		d.kept = append(d.kept, job)
-		return
-	}
-	q.put(job)
-}
-
-func (d *door) hold() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = true
-}
-
-func (d *door) release(q *queue) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = false
-	for _, job := range d.kept {
-		q.put(job)
-	}
-	d.kept = nil
-}

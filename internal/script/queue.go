@@ -50,3 +50,36 @@ func (q *queue) serve() bool {
 	}
 	return job != nil
 }
+
+// A door stands before a queue of jobs. The zero value is open.
+type door struct {
+	mu     sync.Mutex
+	closed bool
+	kept   []func()
+}
+
+func (d *door) put(q *queue, job func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		d.kept = append(d.kept, job)
+		return
+	}
+	q.put(job)
+}
+
+func (d *door) hold() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+}
+
+func (d *door) release(q *queue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = false
+	for _, job := range d.kept {
+		q.put(job)
+	}
+	d.kept = nil
+}
