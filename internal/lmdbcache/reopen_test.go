@@ -49,8 +49,13 @@ func TestReopeningUnderLoad(t *testing.T) {
 			}
 			for k := range 20 {
 				key := fmt.Sprintf("k%03d", (i+k)%500)
-				if v, ok := r.Get([]byte(key)); ok && string(v[:4]) != key {
-					t.Errorf("%s holds %q", key, v[:4])
+				v, ok := r.Get([]byte(key))
+				if !ok {
+					continue
+				}
+				// Two transactions later, the page may be another one's.
+				if got := string(v[:4]); got != key && !r.overtaken() {
+					t.Errorf("%s holds %q", key, got)
 				}
 			}
 			r.ClearNumber()
