@@ -38,6 +38,7 @@ func functions() map[string][]argument {
 		"net.bufsize":      {arg("4096"), arg("1232", never)},
 		"net.tcp_pipeline": {arg("100")},
 		"net.tcp_in_idle":  {arg("10000")},
+		"net.tls_padding":  {arg("true", "true")},
 		"net.outgoing_v4":  {arg("'127.0.0.1'", never)},
 		"net.outgoing_v6":  {arg("nil", never)},
 		"net.limits":       {arg("{ pending = 4096 }", list)},

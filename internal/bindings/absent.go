@@ -25,7 +25,6 @@ var absentMembers = map[string]string{
 	"net.tls_client":              "",
 	"net.tls_client_clear":        "",
 	"net.tls_handshake_timeout":   "",
-	"net.tls_padding":             "",
 	"net.tls_server":              "",
 	"net.tls_sticket_secret":      "",
 	"net.tls_sticket_secret_file": "",

@@ -364,6 +364,7 @@ func netParameters(d *Daemon) []script.Func {
 			}},
 		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1,
 			Fn: func(c *script.Call) error { return milliseconds(d, c, &s.TCPIdle, 1) }},
+		script.Func{Name: "tls_padding", Args: "[true | false | octets]", Max: 1, Fn: func(c *script.Call) error { return padding(d, c) }},
 		outgoing(d, "outgoing_v4", "IPv4", false, &s.Outgoing4),
 		outgoing(d, "outgoing_v6", "IPv6", true, &s.Outgoing6),
 	)

@@ -58,7 +58,8 @@ var counts = map[ID]string{
 var uncounted = map[string]string{
 	"what a check or a script of a user's may take; it says so": `CheckTime CheckRounds ScriptCache ScriptEventTime`,
 	"defaults and ranges of what an operator sets": `
-		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize
+		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize PaddingBlock
+		MaxPaddingBlock
 		DefaultMinTTL DefaultMaxTTL DefaultCacheSize MinCacheSize
 		MaxCacheSize ClearChunk ClientLimitMost StaleTimeout
 		StaleAge StaleAgeAtMost StaleTTL UDPPayload`,

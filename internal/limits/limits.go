@@ -130,6 +130,8 @@ const (
 	UDPPayload            = 1232 // offered upstream (RFC 9715)
 	DefaultBufsize        = 4096 // net.bufsize, towards clients
 	MinBufsize            = 512
+	PaddingBlock          = 468  // net.tls_padding(true); RFC 8467, section 4.1
+	MaxPaddingBlock       = 4096 // that net.tls_padding takes
 	MaxBufsize            = 65535
 )
 

@@ -54,6 +54,12 @@ func network() Chapter {
 			Example: "net.tcp_in_idle(10 * sec)",
 		},
 		{
+			Name: "net.tls_padding", Summary: "how long answers over encrypted transports are made, so that their length tells less; only clients with EDNS get padding (RFC 7830)",
+			Params:  []string{"true | false | octets: true for multiples of 468 octets (RFC 8467), false for none, or of how many octets the length shall be a multiple (0 to 4096; 0 and 1 are none)"},
+			Returns: "without an argument the value in force, else true",
+			Example: "net.tls_padding(true)",
+		},
+		{
 			Name: "net.limits", Summary: "what clients may use up in this worker; worker.limits() counts what was hit",
 			Params:  []string{"{ name = n, … }: pending (questions that wait), waiters_per_client, late_waiters (above how many of one client late answers are not sent), tcp_conns, tcp_conns_per_client"},
 			Returns: "a table of what is in force",

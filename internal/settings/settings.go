@@ -28,6 +28,9 @@ type Settings struct {
 	Clients atomic.Pointer[limits.Clients]
 	// TCPIdle is how long a connection may say nothing.
 	TCPIdle atomic.Int64
+	// Padding is how long encrypted answers with EDNS are (net.tls_padding): a
+	// multiple of so many octets, where 0 is no padding, or PaddingScheme.
+	Padding atomic.Int32
 	// IPv4 and IPv6 tell whether a family is used towards other servers.
 	IPv4, IPv6 atomic.Bool
 	// Outgoing4 and Outgoing6 are source addresses towards other servers; nil for
@@ -41,6 +44,10 @@ type Settings struct {
 	NSTimeout atomic.Int64
 }
 
+// PaddingScheme is the value of Padding that leaves the block's length to the
+// recommendation of RFC 8467, section 4.1.
+const PaddingScheme = -1
+
 // New is the manual's defaults.
 func New() *Settings {
 	s := &Settings{}
@@ -51,10 +58,20 @@ func New() *Settings {
 	s.Clients.Store(&clients)
 	s.TCPPipeline.Store(limits.DefaultTCPPipeline)
 	s.TCPIdle.Store(int64(limits.TCPIdle))
+	s.Padding.Store(PaddingScheme)
 	s.IPv4.Store(true)
 	s.IPv6.Store(true)
 	s.NSTimeout.Store(int64(limits.DefaultNSTimeout))
 	return s
+}
+
+// PaddingBlock is of how many octets the length of an encrypted answer with EDNS
+// is a multiple; 0 for any length.
+func (s *Settings) PaddingBlock() uint16 {
+	if n := s.Padding.Load(); n != PaddingScheme {
+		return uint16(n)
+	}
+	return limits.PaddingBlock
 }
 
 // Options are those that the operator set for every request.

@@ -66,7 +66,7 @@ func TestWhatModulesAnswerEarlyTheDriverAnswers(t *testing.T) {
 		l := newLawful(t)
 		l.configure(decisions + "reorder_RR(" + reorder + ")")
 		early := 0
-		for _, sh := range append(shapes, shape{name: "512 and DO", edns: 512, do: true, rd: true}, shape{name: "TCP without EDNS", tcp: true, cd: true}) {
+		for _, sh := range append(shapes, shape{name: "512 and DO", edns: 512, do: true, rd: true}, shape{name: "TCP without EDNS", kind: transport.TCP, cd: true}) {
 			for _, a := range decided {
 				for _, qtype := range decidedTypes {
 					if l.agrees(sh, a.name, qtype) {
@@ -88,9 +88,7 @@ func TestWhatModulesAnswerEarlyTheDriverAnswers(t *testing.T) {
 func (l *lawful) agrees(sh shape, name string, qtype uint16) bool {
 	l.t.Helper()
 	from := someone
-	if sh.tcp {
-		from.Kind = transport.TCP
-	}
+	from.Kind = sh.kind
 	pkt := sh.message(name, qtype)
 	msg, handling := byCache(l.t, l.s, pkt, from)
 	if handling == listen.Driver {

@@ -15,6 +15,7 @@ import (
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/settings"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -44,9 +45,9 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 		return
 	}
 	h.requests.resolve(ctx, req)
-	msg := reply.Build(nil, &q, &req.Result, reply.Shape{
-		Kind: lq.Client.Kind, Bufsize: uint16(h.settings.Bufsize.Load()), Rotate: h.cache.Rotation(), Counters: h.counters,
-	})
+	shape := h.shape(lq.Client.Kind)
+	shape.Rotate, shape.Counters = h.cache.Rotation(), h.counters
+	msg := reply.Build(nil, &q, &req.Result, shape)
 	h.tell(&q, msg, lq, req)
 	if msg == nil {
 		lq.Drop()
@@ -94,7 +95,14 @@ func (h *handler) Fail(query []byte, from *listen.Client, out []byte) []byte {
 	if q.Parse(query) == wire.Silent {
 		return nil
 	}
-	return reply.Error(out[:0], &q, wire.RcodeServFail, reply.Shape{Kind: from.Kind, Bufsize: uint16(h.settings.Bufsize.Load())})
+	return reply.Error(out[:0], &q, wire.RcodeServFail, h.shape(from.Kind))
+}
+
+// shape is how answers by a kind of transport are worded.
+func (h *handler) shape(kind transport.Kind) reply.Shape {
+	shape := shapeOf(h.settings)
+	shape.Kind = kind
+	return shape
 }
 
 // anyTTL is how long clients may keep the answer to ANY, in seconds.

@@ -28,8 +28,8 @@ type session struct {
 	partitions func() resolve.Partitions
 
 	// These are for one batch of queries.
-	now     int64 // Unix seconds
-	bufsize uint16
+	now     int64       // Unix seconds
+	words   reply.Shape // but for the client's Kind
 	in      resolve.Partition
 	modules *module.Snapshot
 	// followed tells that requests are followed in the log, reorder that the records
@@ -60,7 +60,7 @@ func (s *session) Begin() {
 	if now != s.now {
 		s.now, s.formerr = now, 0
 	}
-	s.bufsize, s.in = uint16(s.settings.Bufsize.Load()), s.partitions().Answers
+	s.words, s.in = shapeOf(s.settings), s.partitions().Answers
 	s.followed, s.reorder = s.log.Follows(), s.cache.Reorder()
 	if modules := s.chain.Snapshot(); modules != s.modules {
 		s.adopt(modules)
@@ -191,7 +191,14 @@ func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Handl
 
 // shape is how the answer to a client is worded.
 func (s *session) shape(from *listen.Client) reply.Shape {
-	return reply.Shape{Kind: from.Kind, Bufsize: s.bufsize}
+	shape := s.words
+	shape.Kind = from.Kind
+	return shape
+}
+
+// shapeOf is how all answers are worded, but for the client's Kind.
+func shapeOf(s *settings.Settings) reply.Shape {
+	return reply.Shape{Bufsize: uint16(s.Bufsize.Load()), Block: s.PaddingBlock()}
 }
 
 // tell shows an answer to the modules that count.
