@@ -46,6 +46,7 @@ const (
 	TCPConns
 	TCPPipeline
 	TCPTime
+	TLSTime
 	Formerr
 	OutstandingServer
 	OutstandingZone
@@ -104,6 +105,7 @@ var known = [ids]text{
 	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set)", TCPConnsPerWorker, TCPConnsPerClient),
 	TCPPipeline:        counted("tcp_pipeline", "a client's connection was not read on because so many of its questions waited"),
 	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),
+	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

@@ -45,6 +45,7 @@ var counts = map[ID]string{
 	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient",
 	TCPPipeline:        "DefaultTCPPipeline",
 	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",
+	TLSTime:            "TLSHandshake",
 	Formerr:            "FormerrPerSecond",
 	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer OutstandingInfrastructure",
 	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",

@@ -219,6 +219,7 @@ const (
 	TCPIdle            = 10 * time.Second
 	TCPWholeMessage    = 5 * time.Second
 	TCPSendStall       = time.Second
+	TLSHandshake       = 6 * time.Second
 	TCPSendBuffer      = 64 << 10
 	AcceptBackoffMin   = 10 * time.Millisecond
 	AcceptBackoffMax   = time.Second

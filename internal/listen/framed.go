@@ -25,6 +25,7 @@ type framedConn struct {
 	s      *Server
 	nc     accepted // beneath the stream
 	stream stream
+	open   func() error // makes the stream usable; nil: it is
 	client Client
 
 	begun time.Time
@@ -74,6 +75,9 @@ func plainAddr(a net.Addr) netip.AddrPort {
 
 // run implements connHandler.
 func (c *framedConn) run() {
+	if c.open != nil && c.open() != nil {
+		return
+	}
 	for {
 		if err := c.answerAll(); err != nil {
 			return
@@ -244,9 +248,9 @@ func (c *framedConn) setDeadline() {
 		if c.messageDue.IsZero() {
 			c.messageDue = time.Now().Add(limits.TCPWholeMessage)
 		}
-		_ = c.stream.SetReadDeadline(c.messageDue)
+		_ = c.nc.SetReadDeadline(c.messageDue)
 	} else {
-		_ = c.stream.SetReadDeadline(time.Now().Add(c.s.conns.idleTime(c.s.idleTime())))
+		_ = c.nc.SetReadDeadline(time.Now().Add(c.s.conns.idleTime(c.s.idleTime())))
 	}
 	// Drain sets its flag first and the deadlines then; here it is the reverse,
 	// so one of both sees the other.
@@ -264,7 +268,7 @@ func (c *framedConn) hurry() {
 	if c.s.ended() {
 		wait = time.Millisecond
 	}
-	_ = c.stream.SetReadDeadline(time.Now().Add(wait))
+	_ = c.nc.SetReadDeadline(time.Now().Add(wait))
 }
 
 // compact moves an incomplete message to the front of the buffer.
@@ -305,7 +309,7 @@ func (c *framedConn) linger() {
 	if c.stream.CloseWrite() != nil {
 		return
 	}
-	_ = c.stream.SetReadDeadline(time.Now().Add(limits.TCPLinger))
+	_ = c.nc.SetReadDeadline(time.Now().Add(limits.TCPLinger))
 	for {
 		if _, err := c.stream.Read(c.small[:]); err != nil {
 			return

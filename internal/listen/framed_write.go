@@ -96,14 +96,14 @@ func (w *frameWriter) flushLocked() {
 // write sends b. A client that does not take a chunk within
 // limits.TCPSendStall is not waited for and loses its connection.
 func (w *frameWriter) write(b []byte) bool {
-	nc := w.conn.stream
+	c := w.conn
 	for len(b) > 0 {
-		_ = nc.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
-		n, err := nc.Write(b[:min(len(b), limits.TCPWriteChunk)])
+		_ = c.nc.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
+		n, err := c.stream.Write(b[:min(len(b), limits.TCPWriteChunk)])
 		if err != nil {
-			w.conn.s.tcp.stalled.Add(1)
-			w.conn.s.limits.Hit(limits.TCPTime)
-			w.conn.nc.Close()
+			c.s.tcp.stalled.Add(1)
+			c.s.limits.Hit(limits.TCPTime)
+			c.nc.Close()
 			return false
 		}
 		b = b[n:]

@@ -30,13 +30,17 @@ func protocols() [transport.Kinds]protocol {
 	return [transport.Kinds]protocol{
 		transport.UDP: {datagrams: (*Server).startUDP},
 		transport.TCP: {connection: newTCP},
+		transport.TLS: {connection: newTLS},
 	}
 }
 
 func (p *protocol) exists() bool { return p.datagrams != nil || p.connection != nil }
 
-// Serves tells whether there is a protocol for a kind of transport.
-func (s *Server) Serves(k transport.Kind) bool { return k < transport.Kinds && s.protocols[k].exists() }
+// Serves tells whether there is a protocol for a kind of transport, and what it
+// needs.
+func (s *Server) Serves(k transport.Kind) bool {
+	return k < transport.Kinds && s.protocols[k].exists() && (s.tlsConfig != nil || !k.Encrypted())
+}
 
 // A place is where a socket is bound, and how.
 type place struct {
@@ -80,11 +84,10 @@ type accepted interface {
 }
 
 // A stream is how octets of one client come and go, perhaps encrypted: what was
-// accepted itself, or a tls.Conn on it.
+// accepted itself, or a tls.Conn on it. Its deadlines are those of what was
+// accepted.
 type stream interface {
-	io.ReadWriteCloser
-	SetReadDeadline(time.Time) error
-	SetWriteDeadline(time.Time) error
+	io.ReadWriter
 	// CloseWrite tells the client that no more comes; it may go on sending.
 	CloseWrite() error
 }

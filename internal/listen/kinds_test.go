@@ -68,14 +68,21 @@ func encrypted(t *testing.T) (server, client *tls.Config) {
 	return server, &tls.Config{RootCAs: roots, ServerName: "resolver.example"}
 }
 
-// serveKinds is an open server that has a protocol for TLS, which is all that a
-// transport on streams needs, and one for what else lives in UDP sockets.
+// offering makes Options.TLS of settings.
+func offering(conf *tls.Config) func(protocols ...string) *tls.Config {
+	return func(protocols ...string) *tls.Config {
+		c := conf.Clone()
+		c.NextProtos = protocols
+		return c
+	}
+}
+
+// serveKinds is an open server with what TLS needs, which has a second protocol
+// that lives in UDP sockets.
 func serveKinds(t *testing.T, h Handler, conf *tls.Config) *Server {
 	t.Helper()
 	s := serve(t, h)
-	s.protocols[transport.TLS].connection = func(s *Server, nc accepted) *connection {
-		return &newFramedConn(s, transport.TLS, nc, tls.Server(nc, conf)).connection
-	}
+	s.tlsConfig = offering(conf)
 	s.protocols[transport.QUIC].datagrams = (*Server).startUDP
 	return s
 }
@@ -164,7 +171,8 @@ func (m *mirror) kill()  { m.nc.Close() }
 // Whatever is spoken on a connection, it is counted, gives way when there are too
 // many, and ends with its server.
 func TestAConnectionMaySpeakAnything(t *testing.T) {
-	s := serve(t, newEcho())
+	server, _ := encrypted(t)
+	s := serveKinds(t, newEcho(), server)
 	s.conns = newRegistry(clientLimits(limits.Clients{Conns: 2, ConnsPerClient: 2}))
 	s.protocols[transport.HTTPS].connection = newMirror
 	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), only(transport.HTTPS)); err != nil {
@@ -292,8 +300,8 @@ func TestEndpointsAreKnownByAddressAndKind(t *testing.T) {
 // Kinds that were asked for one after the other before Open share port 0 too.
 func TestPortZeroIsOnePort(t *testing.T) {
 	server, _ := encrypted(t)
-	s := New(newEcho(), Options{Limits: &limits.Counters{}, Panics: quietPanics()})
-	s.protocols = serveKinds(t, newEcho(), server).protocols
+	s := New(newEcho(), Options{Limits: &limits.Counters{}, Panics: quietPanics(), TLS: offering(server)})
+	s.protocols[transport.QUIC].datagrams = (*Server).startUDP
 	at := netip.MustParseAddrPort("127.0.0.1:0")
 	for _, k := range []transport.Kind{transport.QUIC, transport.TLS} {
 		if err := s.Listen(at, only(k)); err != nil {

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -52,6 +53,12 @@ type Options struct {
 	Log    *logging.Logger
 	Limits *limits.Counters
 	Panics *safe.Group
+	// TLS gives the settings of the server's side for connections on which one of
+	// the protocols is spoken (RFC 7301), the preferred one first: its certificate,
+	// as it is when a client comes, and the keys of tickets, the same for all. It is
+	// called once for each use; the result is the caller's to clone, not to change.
+	// nil: nothing encrypted is served.
+	TLS func(protocols ...string) *tls.Config
 	// Appeared is told that this machine has an awaited address from now on, and why
 	// it cannot be listened on nevertheless. It must not call the Server.
 	Appeared func(addr netip.AddrPort, err error)
@@ -72,6 +79,8 @@ type Server struct {
 	present func(netip.Addr) bool // await.go
 	// appeared is Options.Appeared.
 	appeared func(addr netip.AddrPort, err error)
+	// tlsConfig is Options.TLS.
+	tlsConfig func(protocols ...string) *tls.Config
 
 	clients  atomic.Pointer[limits.Clients]
 	pending  *pending
@@ -85,10 +94,12 @@ type Server struct {
 	unscheduled atomic.Int32  // threads that sleep without the scheduler's knowledge
 	pipeline    atomic.Int32  // net.tcp_pipeline
 	idle        atomic.Int64  // net.tcp_in_idle, nanoseconds
+	handshake   atomic.Int64  // net.tls_handshake_timeout, nanoseconds
 	maxFiles    atomic.Uint64 // RLIMIT_NOFILE
 
 	driver driverStats
 	tcp    tcpStats
+	tls    tlsStats
 
 	mu        sync.Mutex
 	open      bool
@@ -118,6 +129,7 @@ func New(h Handler, o Options) *Server {
 		o.Clock = clock.Real()
 	}
 	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: present}
+	s.tlsConfig = o.TLS
 	if s.changed == nil {
 		s.changed = func() {}
 	}
@@ -139,6 +151,7 @@ func New(h Handler, o Options) *Server {
 	s.over = make(chan struct{})
 	s.pipeline.Store(limits.DefaultTCPPipeline)
 	s.idle.Store(int64(limits.TCPIdle))
+	s.handshake.Store(int64(limits.TLSHandshake))
 	s.readMaxFiles()
 	return s
 }
@@ -296,6 +309,11 @@ func (s *Server) SetTCPIdle(d time.Duration) { s.idle.Store(int64(d)) }
 func (s *Server) TCPIdle() time.Duration { return s.idleTime() }
 
 func (s *Server) idleTime() time.Duration { return time.Duration(s.idle.Load()) }
+
+// SetTLSHandshake sets how long a client may take for a handshake.
+func (s *Server) SetTLSHandshake(d time.Duration) { s.handshake.Store(int64(d)) }
+
+func (s *Server) handshakeTime() time.Duration { return time.Duration(s.handshake.Load()) }
 
 func (s *Server) draining() bool { return s.drain.Load() }
 

@@ -27,6 +27,10 @@ type Stats struct {
 	TCPRefused  uint64 // connections for which there was no room
 	TCPStalled  uint64 // clients that did not read their answers
 
+	Handshakes       uint64 // of TLS that are done
+	Resumed          uint64 // of these, those that resumed a session
+	HandshakesFailed uint64
+
 	Waiting    int // queries on the driver's way now
 	Goroutines int // and the goroutines that work on them
 	Conns      int // open connections
@@ -98,24 +102,27 @@ func (s *Server) Stats() Stats {
 	}
 	s.mu.Unlock()
 	st := Stats{
-		UDP:         c[nQueries],
-		TCP:         s.tcp.queries.Load(),
-		Answered:    c[nAnswered] + s.tcp.answered.Load(),
-		Dropped:     c[nDropped] + s.tcp.dropped.Load(),
-		Driver:      c[nDriver] + s.tcp.driver.Load(),
-		Ignored:     c[nIgnored] + s.tcp.ignored.Load(),
-		Oversize:    c[nOversize],
-		SendErrors:  c[nSendErrors] + s.driver.sendErrors.Load(),
-		Batches:     c[nBatches],
-		Refused:     s.driver.refused.Load(),
-		Evicted:     s.driver.evicted.Load(),
-		Failed:      s.driver.failed.Load(),
-		Panics:      s.panics.Panics(),
-		TCPAccepted: s.tcp.accepted.Load(),
-		TCPShed:     s.tcp.shed.Load(),
-		TCPRefused:  s.tcp.refused.Load(),
-		TCPStalled:  s.tcp.stalled.Load(),
-		Conns:       s.conns.len(),
+		UDP:              c[nQueries],
+		TCP:              s.tcp.queries.Load(),
+		Answered:         c[nAnswered] + s.tcp.answered.Load(),
+		Dropped:          c[nDropped] + s.tcp.dropped.Load(),
+		Driver:           c[nDriver] + s.tcp.driver.Load(),
+		Ignored:          c[nIgnored] + s.tcp.ignored.Load(),
+		Oversize:         c[nOversize],
+		SendErrors:       c[nSendErrors] + s.driver.sendErrors.Load(),
+		Batches:          c[nBatches],
+		Refused:          s.driver.refused.Load(),
+		Evicted:          s.driver.evicted.Load(),
+		Failed:           s.driver.failed.Load(),
+		Panics:           s.panics.Panics(),
+		TCPAccepted:      s.tcp.accepted.Load(),
+		TCPShed:          s.tcp.shed.Load(),
+		TCPRefused:       s.tcp.refused.Load(),
+		TCPStalled:       s.tcp.stalled.Load(),
+		Handshakes:       s.tls.done.Load(),
+		Resumed:          s.tls.resumed.Load(),
+		HandshakesFailed: s.tls.failed.Load(),
+		Conns:            s.conns.len(),
 	}
 	st.Waiting, st.Goroutines = s.pending.sizes()
 	return st
