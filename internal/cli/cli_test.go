@@ -97,7 +97,7 @@ func TestParseErrors(t *testing.T) {
 		{"-S 3 -f 2", 1, "exclude each other"},
 		{"--forks=", 1, "a positive number"},
 		{"--log-format=xml", 1, "'xml'"},
-		{"--log-format=", 1, "'text' or 'json' is required, not ''"},
+		{"--log-format=", 1, "'text', 'json' or 'logfmt' is required, not ''"},
 		{"--script", 2, "option '--script' requires an argument"},
 		{"--script=", 1, "the file name is empty"},
 		{"-a ::1 --script x", 2, "--script and --addr exclude each other"},

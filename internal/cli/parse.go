@@ -276,7 +276,7 @@ func (r *raw) parseKeyFile(o *Options) error {
 func (r *raw) parseLog(o *Options) error {
 	format, ok := logging.ParseFormat(r.logFormat)
 	if !ok || r.logFormat == "" {
-		return fmt.Errorf("--log-format: 'text' or 'json' is required, not '%s'", r.logFormat)
+		return fmt.Errorf("--log-format: 'text', 'json' or 'logfmt' is required, not '%s'", r.logFormat)
 	}
 	o.LogFormat = format
 	return nil

@@ -11,7 +11,7 @@ func TestWrongCommandLinesAreRefused(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--log-format="}, "'text' or 'json' is required"},
+		{[]string{"--log-format="}, "'text', 'json' or 'logfmt' is required"},
 		{[]string{"--quiet=5"}, "option '--quiet' takes no argument"},
 		{[]string{"--noninter=no"}, "option '--noninteractive' takes no argument"},
 	} {

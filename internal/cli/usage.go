@@ -22,7 +22,7 @@ Parameters:
  -n, --noninteractive      One worker without a console on the terminal, as -f 1.
  -q, --quiet               No prompt on consoles.
  -v, --verbose             Verbose log from the start.
-     --log-format=FORMAT   Log as text (default) or json.
+     --log-format=FORMAT   Log as text (default), json or logfmt.
      --check-config        Try the configuration, tell all that is wrong with it, change nothing.
      --script=FILE ...     Run a script in Lua in a worker that listens on nothing; what follows is its arguments.
  -V, --version             Print version and end.

@@ -50,7 +50,7 @@ type Server struct {
 func Serve(l net.Listener, o Options) *Server {
 	s := &Server{Options: o, listener: l, places: map[*place]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", string(p.Stack)) }
+	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", logging.Stack(p.Stack)) }
 	s.tasks.Go("console accept", s.accept)
 	return s
 }

@@ -109,7 +109,7 @@ var uncounted = map[string]string{
 		WriteQueueEntries CollectHighPercent CollectLowPercent
 		CollectHardPercent UDPBatch UDPReceiveBuffer FrequentNames
 		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
-		StaleTold LogRing GCBallast HeapPercent HeapLeast HeapBase
+		StaleTold LogRing LogLine LogValue GCBallast HeapPercent HeapLeast HeapBase
 		HeapPerQuestion HandedSockets UDPQuery IdleResolvers`,
 }
 

@@ -318,6 +318,8 @@ const (
 	RestartBackoffMax = 5 * time.Second
 	RestartGap        = 100 * time.Millisecond // between two starts of one worker
 	MaxForks          = 1024
+	LogLine           = 4096             // octets of a line of the log, then it is cut
+	LogValue          = 256              // octets of a value in it
 	LogRing           = 1 << 20          // octets of log that wait for a slow reader before lines are dropped
 	StartAttempts     = 5                // deaths before READY until a group gives up
 	ReadyTime         = 60 * time.Second // that a worker's successor may take to be ready while the worker serves on

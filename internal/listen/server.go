@@ -138,7 +138,7 @@ func New(h Handler, o Options) *Server {
 	}
 	if s.panics == nil {
 		s.panics = &safe.Group{OnPanic: func(p *safe.Panic) {
-			s.log.Error("panic", "in", p.Name, "value", p.Value, "stack", string(p.Stack))
+			s.log.Error("panic", "in", p.Name, "value", p.Value, "stack", logging.Stack(p.Stack))
 		}}
 	}
 	s.SetClientLimits(limits.DefaultClients())

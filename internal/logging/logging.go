@@ -5,14 +5,19 @@
 // nanoseconds and three allocations per call: callers ask DebugOn first and
 // pay one load. Output goes through a Ring that never blocks, so that a
 // stopped terminal or a full pipe costs log lines and no answers. And a line
-// looks as users of kresd know it: "[cache] text", without the time; JSON
-// with stable fields is an option.
+// looks as users of kresd know it: "[cache] text", without the time; JSON and
+// logfmt with stable fields (Field…) are options.
+//
+// What comes from outside ends up in lines: names, text of extended errors. No
+// octet of it can end a line, begin one or move a terminal's cursor, and no value
+// is longer than limits.LogValue (escape.go).
 //
 // The way of a cached answer writes no log line at all; nothing here is made
 // for it. There is no global logger: each owner is given its own.
 package logging
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -25,23 +30,42 @@ import (
 // A Format is how lines look.
 type Format uint8
 
-// The formats. Text is "[group] message key=value"; JSON is one object a line
-// with ts, level, group and msg first.
+// The formats. Text is "[group] message key=value"; JSON is one object a line, and
+// Logfmt key=value pairs on one, both with ts, level, group and msg first.
 const (
 	Text Format = iota
 	JSON
+	Logfmt
 )
 
-// ParseFormat knows the names "text" and "json".
+// ParseFormat knows the names "text", "json" and "logfmt".
 func ParseFormat(name string) (f Format, ok bool) {
 	switch name {
 	case "text", "":
 		return Text, true
 	case "json":
 		return JSON, true
+	case "logfmt":
+		return Logfmt, true
 	}
 	return Text, false
 }
+
+// The names of fields that mean the same wherever they stand, in the log and in
+// what modules write beside it. They are never renamed.
+const (
+	FieldTime    = "ts"     // RFC 3339 in UTC, with microseconds
+	FieldLevel   = "level"  // debug, notice, warning or error
+	FieldGroup   = "group"  // what wrote the line
+	FieldMessage = "msg"    // one sentence for people
+	FieldWorker  = "worker" // the worker's number
+	FieldRequest = "req"    // number of request and query, as text lines begin with it
+	FieldName    = "qname"  // of the question, in presentation format
+	FieldType    = "qtype"  // of the question, a mnemonic
+	FieldClient  = "client" // address of who asked
+	FieldRcode   = "rcode"  // of the answer, a mnemonic
+	FieldTook    = "dur"    // seconds from question to answer
+)
 
 // A Level is how much is logged. Notice is what a running daemon says of its
 // own accord; Debug is everything (kresd -v).
@@ -61,9 +85,10 @@ type Options struct {
 	Err    io.Writer // Error; nil means Out
 	Format Format
 	Level  Level // 0 means Notice
-	// Priority puts the syslog priority in front of text lines ("<4>"), as
-	// journald wants it from what it reads on a service's output.
-	Priority bool
+	// Priority puts the syslog priority in front of the lines that go to Out ("<4>"),
+	// as journald wants it from what it reads on a service's output; ErrPriority does
+	// so with those that go to Err.
+	Priority, ErrPriority bool
 	// Worker is this process's "id" in JSON lines; empty leaves it out.
 	Worker string
 	// Now gives the time in JSON lines; nil means the system's clock.
@@ -117,7 +142,12 @@ func New(o Options) *Logger {
 	}
 	s := &sink{opts: o}
 	s.level.Store(int32(o.Level))
-	s.outputs.Store(&outputs{target: Stdout, out: o.Out, err: o.Err, priority: o.Priority})
+	s.outputs.Store(s.standard(Stdout))
+	for _, w := range []io.Writer{o.Out, o.Err} {
+		if ring, ok := w.(*Ring); ok {
+			ring.tellLoss(s.lossLine)
+		}
+	}
 	// The intercept logger itself is off: its sinks alone decide and write.
 	hc := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "system", Level: hclog.Off, Output: io.Discard})
 	hc.RegisterSink(s)
@@ -206,6 +236,20 @@ func (l *Logger) Block(head string, lines ...string) {
 
 // asItIs is the key of a text whose lines may begin as they do.
 type asItIs struct{}
+
+// Step writes a debug line about a request, with its number and query's
+// ("00001.02"): in the columns of text that readers of kresd know, indented by what it
+// belongs to, or as fields. Guard it with DebugOn.
+func (l *Logger) Step(request string, depth int, text string, kv ...any) {
+	if l == nil {
+		return
+	}
+	if l.sink.opts.Format == Text {
+		l.Labelled(request, l.group).Debug(fmt.Sprintf("[%-4.4s] %s%s", l.group, strings.Repeat("  ", depth), text))
+		return
+	}
+	l.Debug(text, append([]any{FieldRequest, request, "depth", depth}, kv...)...)
+}
 
 // Warn writes what an operator should look at.
 func (l *Logger) Warn(msg string, kv ...any) { l.log(Warn, msg, kv) }

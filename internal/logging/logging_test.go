@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kresd/internal/limits"
 )
 
 func TestTextLines(t *testing.T) {
@@ -89,10 +91,10 @@ func TestJSONLines(t *testing.T) {
 
 func TestPriorityForTheJournal(t *testing.T) {
 	var out bytes.Buffer
-	l := New(Options{Out: &out, Priority: true})
+	l := New(Options{Out: &out, Priority: true, ErrPriority: true})
 	l.Warn("w")
-	l.Error("e")
-	if got, want := out.String(), "<4>[system] w\n<3>[system] e\n"; got != want {
+	l.Error("e\nand more")
+	if got, want := out.String(), "<4>[system] w\n<3>[system] e\n<3>  and more\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -109,6 +111,100 @@ func TestToJournal(t *testing.T) {
 		if got := ToJournal(f, func(string) string { return env }); got != want {
 			t.Errorf("JOURNAL_STREAM=%q: %v, want %v", env, got, want)
 		}
+	}
+}
+
+func TestLogfmtLines(t *testing.T) {
+	var out bytes.Buffer
+	at := time.Date(2026, 11, 23, 1, 2, 3, 4000, time.UTC)
+	l := New(Options{Out: &out, Format: Logfmt, Now: func() time.Time { return at }})
+	l.Group("cache").Warn("two\nlines", FieldName, `a"b.`, "n", 7, "empty", "", "math", "a=b")
+	l.Notice("short")
+	want := `ts=2026-11-23T01:02:03.000004Z level=warning group=cache msg="two\nlines" qname="a\"b." n=7 empty="" math="a=b"` + "\n" +
+		"ts=2026-11-23T01:02:03.000004Z level=notice group=system msg=short\n"
+	if got := out.String(); got != want {
+		t.Errorf("output:\n%swant:\n%s", got, want)
+	}
+}
+
+// A step of a request is columns of text, and fields otherwise.
+func TestStepsOfARequest(t *testing.T) {
+	for format, want := range map[Format]string{
+		Text:   "[00007.02] [iter]   of a query\n",
+		Logfmt: `ts=1970-01-01T00:00:00.000000Z level=debug group=iter msg="of a query" req=00007.02 depth=1 qname=a.` + "\n",
+	} {
+		var out bytes.Buffer
+		l := New(Options{Out: &out, Format: format, Level: Debug, Now: func() time.Time { return time.Unix(0, 0) }})
+		l.Group("iter").Step("00007.02", 1, "of a query", FieldName, "a.")
+		if got := out.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Nothing that comes from outside makes a line, ends one or is more than a part of one.
+func TestNobodyForgesALine(t *testing.T) {
+	bad := "x\r\x1b[2K[system] all is well\u009b\u2028\xff\x7f" + strings.Repeat("y", 2*limits.LogLine)
+	for _, format := range []Format{Text, JSON, Logfmt} {
+		var out bytes.Buffer
+		l := New(Options{Out: &out, Format: format})
+		l.Notice(bad+"\n[system] forged", "value", bad+"\n[system] forged")
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if format != Text && len(lines) != 1 {
+			t.Errorf("%d lines of format %d", len(lines), format)
+		}
+		for i, line := range lines {
+			if len(line) > 3*limits.LogLine || i > 0 && !strings.HasPrefix(line, "  ") {
+				t.Errorf("line %d of format %d: %q", i, format, line)
+			}
+			if strings.ContainsAny(line, "\r\x1b") || format == Text && strings.ContainsAny(line, "\u009b\u2028\x7f") {
+				t.Errorf("format %d lets controls through: %q", format, line)
+			}
+		}
+	}
+	var out bytes.Buffer
+	New(Options{Out: &out}).Notice("gr\u00fcn\tis\r\xff fine", "stack", Stack(strings.Repeat("z", limits.LogValue+1)))
+	if got, want := out.String(), "[system] gr\u00fcn\tis\\013\\255 fine stack="+strings.Repeat("z", limits.LogValue+1)+"\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Where standard output and error are streams of their own to the journal, its
+// variable names only one of them.
+func TestToJournalByWhereAStreamLeads(t *testing.T) {
+	path := t.TempDir() + "/s"
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	f, err := conn.(*net.UnixConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !leadsTo(f, path) || leadsTo(f, journalSocket) || ToJournal(f, func(string) string { return "1:1" }) {
+		t.Errorf("leads to %s: %v, to the journal: %v", path, leadsTo(f, path), leadsTo(f, journalSocket))
+	}
+}
+
+// What a full ring lost is told in the format of all other lines.
+func TestLossIsToldInTheFormatOfTheLog(t *testing.T) {
+	w := &stuck{gate: make(chan struct{})}
+	ring := NewRing(w, 200)
+	l := New(Options{Out: ring, Format: JSON, Priority: true})
+	for range 100 {
+		l.Notice("a line")
+	}
+	close(w.gate)
+	ring.Close(10 * time.Second)
+	if !strings.Contains(w.text(), `<4>{"ts":"`) || !strings.Contains(w.text(), `"msg":"`) || strings.Contains(w.text(), "[system]") {
+		t.Errorf("the output has %q", w.text())
 	}
 }
 
@@ -221,7 +317,7 @@ func TestTargetStderrTakesAllLines(t *testing.T) {
 	if got, want := out.String(), "<5>[cache] here\n"; got != want {
 		t.Errorf("standard output %q, want %q", got, want)
 	}
-	if got, want := errOut.String(), "[cache] there\n<3>[cache] bad\n"; got != want {
+	if got, want := errOut.String(), "[cache] there\n[cache] bad\n"; got != want {
 		t.Errorf("standard error %q, want %q", got, want)
 	}
 }

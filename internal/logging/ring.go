@@ -27,6 +27,14 @@ type Ring struct {
 	closed  bool
 	dropped uint64 // since the last line that said so
 	total   uint64
+	loss    func(n uint64) []byte // the line that says so
+}
+
+// tellLoss has what is lost told in these words.
+func (r *Ring) tellLoss(words func(n uint64) []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loss = words
 }
 
 // NewRing starts a ring of at most size waiting bytes in front of out; size 0
@@ -35,7 +43,7 @@ func NewRing(out io.Writer, size int) *Ring {
 	if size <= 0 {
 		size = limits.LogRing
 	}
-	r := &Ring{out: out, size: size}
+	r := &Ring{out: out, size: size, loss: func(n uint64) []byte { return []byte(Prefix("system") + " " + lost(n) + "\n") }}
 	r.changed.L = &r.mu
 	safe.Go("log writer", nil, r.carry)
 	return r
@@ -120,13 +128,14 @@ func (r *Ring) next() []byte {
 	batch := r.queue
 	r.queue, r.spare = r.spare[:0], batch
 	if r.dropped > 0 {
-		batch = append(batch, lossLine(r.dropped)...)
+		batch = append(batch, r.loss(r.dropped)...)
 		r.spare, r.dropped = batch, 0
 	}
 	r.writing = true
 	return batch
 }
 
-func lossLine(n uint64) string {
-	return "[system] " + strconv.FormatUint(n, 10) + " log lines were lost: the output did not take them\n"
+// lost says in words that lines were lost.
+func lost(n uint64) string {
+	return strconv.FormatUint(n, 10) + " log lines were lost: the output did not take them"
 }

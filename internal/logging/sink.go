@@ -28,62 +28,101 @@ func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 		return
 	}
 	to := s.outputs.Load()
-	var line []byte
-	if to.target == Syslog || to.priority && s.opts.Format == Text {
-		line = append(line, '<', '0'+priority(level), '>')
-	}
-	if s.opts.Format == JSON {
-		line = s.appendJSON(line, name, level, msg, args)
-	} else {
-		line = s.appendText(line, name, msg, args)
-	}
 	out := to.out
 	if level >= hclog.Error {
 		out = to.err
 	}
-	_, _ = out.Write(line)
+	mark := ""
+	if out.priority {
+		mark = "<" + string('0'+rune(priority(level))) + ">"
+	}
+	_, _ = out.Write(s.line(mark, name, level, msg, args))
 }
 
-func (s *sink) appendText(b []byte, name string, msg string, args []any) []byte {
+// line is what is written; mark stands before each line of text.
+func (s *sink) line(mark, name string, level hclog.Level, msg string, args []any) []byte {
+	b := append(make([]byte, 0, len(mark)+len(name)+len(msg)+64), mark...)
+	switch s.opts.Format {
+	case JSON:
+		return s.appendJSON(b, name, level, msg, args)
+	case Logfmt:
+		return s.appendLogfmt(b, name, level, msg, args)
+	}
+	return s.appendText(b, mark, name, msg, args)
+}
+
+// lossLine says that lines were lost, as all other lines are written.
+func (s *sink) lossLine(n uint64) []byte {
+	mark := ""
+	if s.outputs.Load().out.priority {
+		mark = "<4>"
+	}
+	return s.line(mark, "system", hclog.Warn, lost(n), nil)
+}
+
+func (s *sink) appendText(b []byte, mark, name string, msg string, args []any) []byte {
 	b = append(b, Prefix(name)...)
 	b = append(b, ' ')
 	// A message of several lines stays one message: continuation lines are
 	// indented, so that no text from outside can pose as a line of its own.
+	indent := "\n" + mark + "  "
 	if len(args) > 0 && args[0] == (asItIs{}) {
-		return append(append(b, msg...), '\n')
+		indent, args = "\n"+mark, nil
 	}
-	b = append(b, strings.ReplaceAll(strings.TrimRight(msg, "\n"), "\n", "\n  ")...)
+	for i, line := range strings.Split(strings.TrimRight(msg, "\n"), "\n") {
+		if i > 0 {
+			b = append(b, indent...)
+		}
+		b = appendSafe(b, line)
+	}
 	for i := 0; i < len(args); i += 2 {
 		key, val := pair(args, i)
 		b = append(b, ' ')
 		b = append(b, key...)
 		b = append(b, '=')
-		b = append(b, quoteIfNeeded(textOf(val))...)
+		b = append(b, quoteIfNeeded(shortened(val))...)
 	}
 	return append(b, '\n')
 }
 
-func (s *sink) appendJSON(b []byte, name string, level hclog.Level, msg string, args []any) []byte {
-	b = append(b, `{"ts":"`...)
-	b = s.opts.Now().UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
-	b = append(b, `","level":"`...)
-	b = append(b, levelName(level)...)
-	b = append(b, `","group":`...)
-	b = appendJSONValue(b, name)
-	b = append(b, `,"msg":`...)
-	b = appendJSONValue(b, msg)
+// fields calls add for each field of a line in order. A value is what JSON can say.
+func (s *sink) fields(name string, level hclog.Level, msg string, args []any, add func(key string, val any)) {
+	add(FieldTime, s.opts.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
+	add(FieldLevel, levelName(level))
+	add(FieldGroup, name)
+	add(FieldMessage, msg)
 	if s.opts.Worker != "" {
-		b = append(b, `,"worker":`...)
-		b = appendJSONValue(b, s.opts.Worker)
+		add(FieldWorker, s.opts.Worker)
 	}
 	for i := 0; i < len(args) && args[i] != (asItIs{}); i += 2 {
 		key, val := pair(args, i)
-		b = append(b, ',')
+		add(key, jsonable(val))
+	}
+}
+
+func (s *sink) appendJSON(b []byte, name string, level hclog.Level, msg string, args []any) []byte {
+	between := byte('{')
+	s.fields(name, level, msg, args, func(key string, val any) {
+		b = append(b, between)
 		b = appendJSONValue(b, key)
 		b = append(b, ':')
-		b = appendJSONValue(b, jsonable(val))
-	}
+		b = appendJSONValue(b, val)
+		between = ','
+	})
 	return append(b, '}', '\n')
+}
+
+func (s *sink) appendLogfmt(b []byte, name string, level hclog.Level, msg string, args []any) []byte {
+	start := len(b)
+	s.fields(name, level, msg, args, func(key string, val any) {
+		if len(b) > start {
+			b = append(b, ' ')
+		}
+		b = append(b, key...)
+		b = append(b, '=')
+		b = append(b, quoteIfNeeded(textOf(val))...)
+	})
+	return append(b, '\n')
 }
 
 // Prefix is a group's name as it stands in front of a line: "[cache]"; names
@@ -123,7 +162,7 @@ func quoteIfNeeded(s string) string {
 		return `""`
 	}
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c == '"' || c >= 0x7f {
+		if c := s[i]; c <= ' ' || c == '"' || c == '=' || c == '\\' || c >= 0x7f {
 			return strconv.Quote(s)
 		}
 	}
@@ -132,10 +171,10 @@ func quoteIfNeeded(s string) string {
 
 func jsonable(v any) any {
 	switch v.(type) {
-	case nil, bool, string, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+	case nil, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
 		return v
 	}
-	return textOf(v)
+	return shortened(v)
 }
 
 // appendJSONValue cannot fail for what jsonable lets through, except for

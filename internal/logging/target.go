@@ -25,9 +25,23 @@ const (
 // outputs are the writers of a target.
 type outputs struct {
 	target   Target
-	out, err io.Writer
-	priority bool  // text lines begin with their priority
+	out, err output
 	ring     *Ring // in front of syslog; nil for the other targets
+}
+
+// An output is one of them.
+type output struct {
+	io.Writer
+	priority bool // lines begin with their priority
+}
+
+// standard are the writers of Stdout and Stderr.
+func (s *sink) standard(t Target) *outputs {
+	errs := output{s.opts.Err, s.opts.ErrPriority}
+	if t == Stderr {
+		return &outputs{target: t, out: errs, err: errs}
+	}
+	return &outputs{target: t, out: output{s.opts.Out, s.opts.Priority}, err: errs}
 }
 
 // Target is where lines go at present.
@@ -53,17 +67,16 @@ func (l *Logger) SetTarget(to Target) error {
 		s.outputs.Store(&still)
 		return nil
 	}
-	next := &outputs{target: to, out: s.opts.Out, err: s.opts.Err, priority: s.opts.Priority}
-	switch to {
-	case Stderr:
-		next.out, next.priority = s.opts.Err, false
-	case Syslog:
+	next := s.standard(to)
+	if to == Syslog {
 		c := &syslogConn{path: s.opts.Syslog}
 		if err := c.dial(); err != nil {
 			return fmt.Errorf("no syslog takes lines at %s: %w", c.path, wording.Reason(err))
 		}
 		next.ring = NewRing(c, 0)
-		next.out, next.err = next.ring, next.ring
+		next.ring.tellLoss(s.lossLine)
+		next.out = output{next.ring, true}
+		next.err = next.out
 	}
 	if before := s.outputs.Swap(next); before.ring != nil {
 		before.ring.Close(time.Second)

@@ -132,12 +132,11 @@ func printValues(c *Call) error {
 }
 
 func logLine(c *Call) error {
-	return c.vm.print(format(c) + "\n")
+	return c.vm.note(format(c))
 }
 
 func warnLine(c *Call) error {
-	_, err := fmt.Fprintln(c.vm.opts.Stderr, format(c))
-	return err
+	return c.vm.warn(format(c))
 }
 
 func panicLine(c *Call) error {

@@ -210,13 +210,38 @@ func (vm *VM) panicked(name string, v any) {
 // print writes what a script prints: to the standard output, and to the console on
 // which the command was typed that runs.
 func (vm *VM) print(text string) error {
-	if r := vm.now.run; r != nil && r.echo != nil {
-		_, _ = io.WriteString(r.echo, text)
-	}
+	vm.echo(text)
 	_, err := io.WriteString(vm.opts.Stdout, text)
 	return err
 }
 
+// echo shows what a command prints to the client that sent it.
+func (vm *VM) echo(text string) {
+	if r := vm.now.run; r != nil && r.echo != nil {
+		_, _ = io.WriteString(r.echo, text)
+	}
+}
+
+// note writes a line that is meant for the log.
+func (vm *VM) note(line string) error {
+	if vm.opts.Line == nil {
+		return vm.print(line + "\n")
+	}
+	vm.echo(line + "\n")
+	vm.opts.Line(false, line)
+	return nil
+}
+
 func (vm *VM) warnf(format string, args ...any) {
-	fmt.Fprintf(vm.opts.Stderr, format+"\n", args...)
+	_ = vm.warn(fmt.Sprintf(format, args...))
+}
+
+// warn writes a line about what is wrong.
+func (vm *VM) warn(line string) (err error) {
+	if vm.opts.Line != nil {
+		vm.opts.Line(true, line)
+	} else {
+		_, err = fmt.Fprintln(vm.opts.Stderr, line)
+	}
+	return err
 }

@@ -28,6 +28,11 @@ type Options struct {
 	Stdout io.Writer // print() and log(); default os.Stdout
 	Stderr io.Writer // warn() and errors in callbacks; default os.Stderr
 
+	// Line takes what log(), warn() and errors in callbacks say, where the daemon's log
+	// is not the text that scripts write; warning is false for log(). nil: they write to
+	// Stdout and Stderr.
+	Line func(warning bool, text string)
+
 	// Getenv reads the environment for env and os.getenv; default
 	// os.LookupEnv.
 	Getenv func(name string) (string, bool)

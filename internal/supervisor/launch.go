@@ -82,7 +82,8 @@ func startTimeOf(text string) (time.Duration, error) {
 }
 
 func logOptions(o cli.Options, out, errOut *logging.Ring) logging.Options {
-	lo := logging.Options{Out: out, Err: errOut, Format: o.LogFormat, Priority: logging.ToJournal(os.Stdout, os.Getenv)}
+	lo := logging.Options{Out: out, Err: errOut, Format: o.LogFormat,
+		Priority: logging.ToJournal(os.Stdout, os.Getenv), ErrPriority: logging.ToJournal(os.Stderr, os.Getenv)}
 	if o.Verbose {
 		lo.Level = logging.Debug
 	}

@@ -68,7 +68,7 @@ func Run(c Config) int {
 
 		orphaned: map[int]ipc.Descriptors{},
 	}
-	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", string(p.Stack)) }
+	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", logging.Stack(p.Stack)) }
 	for id := range s.slots {
 		s.slots[id] = &slot{id: id}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"strings"
 
 	"kresd/internal/console"
 	"kresd/internal/forkmap"
@@ -23,6 +24,7 @@ type consoles struct {
 	screen   *console.Screen // that both write to; nil: lines are not edited
 	quiet    bool
 	log      *logging.Logger
+	text     bool // the log is text
 	counters *limits.Counters
 	link     *ipc.Link
 
@@ -44,11 +46,20 @@ func (c *consoles) serve(handed []systemd.Socket, relay *forkmap.Relay) error {
 		return err
 	}
 	c.server = console.Serve(l, console.Options{
-		Eval: func() console.Evaluator { return c.vm.NewSession() }, Quiet: c.quiet, Record: console.RecordText(c.out), Log: c.log, Limits: c.counters,
+		Eval: func() console.Evaluator { return c.vm.NewSession() }, Quiet: c.quiet, Record: c.record(), Log: c.log, Limits: c.counters,
 		Identity:  console.Identity{Worker: c.link.ID(), Count: c.link.Count(), PID: os.Getpid(), Version: version.String()},
 		Protocols: map[string]console.Protocol{forkmap.Greeting: relay.Serve},
 	})
 	return nil
+}
+
+// record has commands and what came of them written to the log.
+func (c *consoles) record() func(cmd, out string, isErr bool) {
+	if c.text {
+		return console.RecordText(c.out)
+	}
+	log := c.log.Group("control")
+	return func(cmd, out string, _ bool) { log.Notice(strings.TrimSpace(out), "command", cmd) }
 }
 
 func (c *consoles) listener(handed []systemd.Socket) (net.Listener, error) {

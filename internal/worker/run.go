@@ -37,7 +37,7 @@ func Run(o Options) int {
 	}
 	log := logging.New(logging.Options{
 		Out: out, Err: errs, Format: o.CLI.LogFormat, Level: level,
-		Priority: logging.ToJournal(o.Stdout, o.Getenv), Worker: fmt.Sprint(o.Link.ID()),
+		Priority: logging.ToJournal(o.Stdout, o.Getenv), ErrPriority: logging.ToJournal(o.Stderr, o.Getenv), Worker: fmt.Sprint(o.Link.ID()),
 	})
 	defer log.Close(limits.ConsoleWrite)
 	w, err := newWorker(o, log, out, errs)

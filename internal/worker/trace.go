@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"kresd/internal/explain"
+	"kresd/internal/logging"
 	"kresd/internal/resolve"
 	"kresd/internal/transport"
+	"kresd/internal/wire"
 )
 
 // follow has what a request does written to the log, when that is wanted. done
@@ -32,11 +33,10 @@ func (r *requests) storyLog(req *resolve.Request) func(*resolve.Query, string, i
 		if q != nil {
 			id = q.ID
 		}
-		log := r.log.Labelled(fmt.Sprintf("%05d.%02d", req.ID, id), component)
-		if !log.DebugOn() {
-			return
+		if log := r.log.Group(component); log.DebugOn() {
+			log.Step(fmt.Sprintf("%05d.%02d", req.ID, id), level, text,
+				logging.FieldName, req.Name.String(), logging.FieldType, wire.TypeText(req.Type))
 		}
-		log.Debug(fmt.Sprintf("[%-4.4s] %s%s", component, strings.Repeat("  ", level), text))
 	}
 }
 

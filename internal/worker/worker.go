@@ -24,6 +24,7 @@ import (
 	"kresd/internal/trustanchor"
 	"kresd/internal/upstream"
 	"kresd/internal/validate"
+	"kresd/internal/wire"
 )
 
 // Worker is one process's parts. No part holds a Worker: newWorker gives each the
@@ -69,7 +70,7 @@ type Worker struct {
 // and nothing is stored yet.
 func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker, error) {
 	w := &Worker{o: o, log: log, out: out, err: errs, counters: &limits.Counters{}, settings: settings.New(), quit: make(chan struct{})}
-	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", string(p.Stack)) }}
+	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", logging.Stack(p.Stack)) }}
 	w.watcher = fdwatch.New(w.group)
 	w.ballast = newBallast()
 	twoProcessors(o.Getenv)
@@ -112,7 +113,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID())})
 	w.custody.server = w.server
 	w.listener = newListener(w.server)
-	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, counters: w.counters, link: o.Link}
+	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, text: o.CLI.LogFormat == logging.Text, counters: w.counters, link: o.Link}
 	return w, w.installGlobals()
 }
 
@@ -123,15 +124,31 @@ func (w *Worker) newMachine() (*script.VM, error) {
 		in = nil // what comes from there is commands
 	}
 	return script.New(w.o.alone(w, w.o.dry.machine(script.Options{
-		Stdin: in, Exit: w.exit,
+		Stdin: in, Exit: w.exit, Line: w.scriptLine(),
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnLong: func(place string, ran time.Duration) {
 			w.log.Warn(fmt.Sprintf("a script has been running for %.1f seconds, now at %s; other scripts and the console wait for it", ran.Seconds(), place))
 		},
 		OnPanic: func(name string, v any, stack []byte) {
-			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", string(stack))
+			w.log.Error(fmt.Sprintf("panic in %s: %v", name, v), "stack", logging.Stack(stack))
 		},
 	})))
+}
+
+// scriptLine writes what scripts tell the log, where that is not text: whoever reads
+// it as JSON or logfmt is given nothing else.
+func (w *Worker) scriptLine() func(warning bool, text string) {
+	if w.o.CLI.LogFormat == logging.Text {
+		return nil
+	}
+	log := w.log.Group("script")
+	return func(warning bool, text string) {
+		if warning {
+			log.Warn(text)
+		} else {
+			log.Notice(text)
+		}
+	}
 }
 
 // newUpstream makes what asks other servers.
@@ -164,7 +181,7 @@ func (w *Worker) driverConfig(explore bool) resolve.Config {
 		Partitions: w.partitions,
 		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
-			w.log.Error(p.Error(), "question", r.Name.String(), "type", r.Type, "stack", string(p.Stack))
+			w.log.Error(p.Error(), logging.FieldName, r.Name.String(), logging.FieldType, wire.TypeText(r.Type), "stack", logging.Stack(p.Stack))
 		},
 		Context: w.ctx,
 		Explore: explore,
