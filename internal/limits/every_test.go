@@ -47,7 +47,7 @@ var counts = map[ID]string{
 	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",
 	TLSTime:            "TLSHandshake",
 	Formerr:            "FormerrPerSecond",
-	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer OutstandingInfrastructure",
+	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer QueuedInVain OutstandingInfrastructure",
 	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",
 	UpstreamSocket:     "UpstreamSockets",
 	UpstreamTCP:        "UpstreamTCPConns UpstreamTCPPerServer UpstreamTCPInFlight",
@@ -80,6 +80,7 @@ var uncounted = map[string]string{
 		NSEC3PerResponse`,
 	"what falls below is counted as ignored": "ClientPortLeast",
 	"when something is tried, given up, closed or forgotten": `
+		VainPlaces VainTime ZoneBranches
 		HurriedPerZone RetriesPerServer FailuresInRow
 		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
 		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause

@@ -54,10 +54,14 @@ const (
 	DefaultNSTimeout          = 60 * time.Second // cache.ns_tout
 	MaxOutstandingPerZone     = 200
 	MaxOutstandingPerServer   = 100
-	OutstandingInfrastructure = 10  // factor for root, TLDs and forwarders
-	QueuedPerZone             = 400 // that wait for one of a zone's places
-	QueuedPerServer           = 200
-	HurriedPerZone            = 25 // questions that wait for a zone; with more none is hurried on to its next server
+	OutstandingInfrastructure = 10            // factor for root, TLDs and forwarders
+	QueuedPerZone             = 2400          // that wait for one of a zone's places
+	QueuedPerServer           = 8192          // of one zone among others a third; beyond PendingPerWorker nothing waits
+	QueuedInVain              = 400           // of a zone or a server, or for one zone among a server's, when nothing is answered
+	VainPlaces                = 25            // questions without an answer, one after the other
+	VainTime                  = UDPMaxTimeout // since the first of them, for late answers may come
+	ZoneBranches              = 8             // labels of a zone's name by which a server's places are shared
+	HurriedPerZone            = 25            // questions that wait for a zone; with more none is hurried on to its next server
 )
 
 // Proofs (DNSSEC).

@@ -64,11 +64,11 @@ func (s *solver) askInTurn(q *Query, c selection.Choice, again netip.AddrPort) e
 	if s.isHurried(q) {
 		c.Timeout, c.Hurried = min(c.Timeout, limits.UDPHurry), true
 	}
-	waited, err := s.queue(q)
+	place, waited, err := s.queue(q)
 	if err != nil {
 		return err
 	}
-	defer s.zones.Leave(q.Cut.Name)
+	defer func() { s.zones.Leave(place, q.run.phase == phaseConsume) }()
 	if waited { // the server may be known to be dead by now
 		q.run.retry.again = again
 		var ok bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
@@ -13,10 +14,14 @@ import (
 // await waits for late answers when there is nobody else to ask. While it waits,
 // it has a place of the zone like any question that is not answered.
 func (s *solver) await(q *Query) (answered bool) {
-	if q.run.late.open == 0 || !s.enter(q.Cut) {
+	if q.run.late.open == 0 {
 		return false
 	}
-	defer s.zones.Leave(q.Cut.Name)
+	place, free := s.enter(q.Cut)
+	if !free {
+		return false
+	}
+	defer func() { s.zones.Leave(place, q.run.phase == phaseConsume) }()
 	if s.r.Tell != nil {
 		s.r.Tell(q, WaitsForLate{})
 	}
@@ -151,7 +156,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
 	return Exchange{
 		Server: to, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
-		Timeout: c.Timeout, Hurry: c.Hurried, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut),
+		Timeout: c.Timeout, Hurry: c.Hurried, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut), Zone: q.Cut.Name,
 	}
 }
 
@@ -247,23 +252,27 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 		return
 	}
 	c, ok := s.cfg.Servers.Beside(s.want(q), asked)
-	if !ok || !s.enter(q.Cut) {
+	if !ok {
+		return
+	}
+	place, ok := s.enter(q.Cut)
+	if !ok {
 		return
 	}
 	if s.exploring.Add(1) > limits.ExploringAtOnce {
 		s.exploring.Add(-1)
-		s.zones.Leave(q.Cut.Name)
+		s.zones.Leave(place, true)
 		return
 	}
 	if s.r.Tell != nil {
 		s.r.Tell(q, Explored{peer(q, c)})
 	}
-	zone, x := q.Cut.Name, s.exchangeOf(q, serverOf(q, c), c)
+	x := s.exchangeOf(q, serverOf(q, c), c)
 	x.Timeout = limits.UDPMaxTimeout // nobody waits, and slow is not dead
 	s.panics.Go("explore", func() {
-		defer s.zones.Leave(zone)
 		defer s.exploring.Add(-1)
 		reply, err := s.cfg.Exchanger.Exchange(s.cfg.Context, x)
+		s.zones.Leave(place, err == nil)
 		s.found(x.Server, c, reply, err)
 	})
 }
@@ -287,22 +296,25 @@ func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
 // up below a zone whose servers are slow or silent would otherwise take the room
 // of everybody's questions (HARDENING B6). More wait in order for a place, for on
 // a busy machine there may be more for a moment though the servers are quick; only
-// where many wait already a question fails.
+// where very many wait already, or many of a zone that answers nothing, a question fails.
 
 // enter takes one of the zone's places if one is free.
-func (d *Driver) enter(cut *zonecut.Cut) bool { return d.zones.Try(cut.Name, mayWait(cut)) }
+func (d *Driver) enter(cut *zonecut.Cut) (limits.Place[dnsname.Name], bool) {
+	return d.zones.Try(cut.Name, mayWait(cut))
+}
 
 // queue takes one of the zone's places for q, and waits for it if it must.
-func (s *solver) queue(q *Query) (waited bool, err error) {
-	waited, ok := s.zones.Enter(s.r.ctx, q.Cut.Name, mayWait(q.Cut), limits.QueuedPerZone)
+func (s *solver) queue(q *Query) (place limits.Place[dnsname.Name], waited bool, err error) {
+	most := limits.Queue{Most: limits.QueuedPerZone, Vain: limits.QueuedInVain}
+	place, waited, err = s.zones.Enter(s.r.ctx, q.Cut.Name, mayWait(q.Cut), most, nil)
 	switch {
-	case ok:
-		return waited, nil
-	case waited:
-		return true, s.timeUp(s.r)
+	case errors.Is(err, limits.ErrFull):
+		s.cfg.Counters.Hit(limits.OutstandingZone)
+		err = &zoneError{zone: q.Cut.Name, err: Over(limits.OutstandingZone, ErrBusy)}
+	case err != nil:
+		err = s.timeUp(s.r)
 	}
-	s.cfg.Counters.Hit(limits.OutstandingZone)
-	return false, &zoneError{zone: q.Cut.Name, err: Over(limits.OutstandingZone, ErrBusy)}
+	return place, waited, err
 }
 
 // mayWait is how many questions may wait for a zone's answers at a time.

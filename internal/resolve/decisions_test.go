@@ -542,8 +542,9 @@ func TestWhomToAskBehindAWait(t *testing.T) {
 			s.cfg.Exchanger = servers
 			q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: []netip.Addr{server(1).Addr()}}}
 			c.before(q)
+			var place limits.Place[dnsname.Name]
 			for range mayWait(q.Cut) {
-				s.enter(q.Cut)
+				place, _ = s.enter(q.Cut)
 			}
 			var asking sync.WaitGroup
 			asking.Go(func() {
@@ -556,7 +557,7 @@ func TestWhomToAskBehindAWait(t *testing.T) {
 				t.Errorf("%s: asked without a place", c.name)
 			}
 			c.meanwhile(q)
-			s.zones.Leave(example)
+			s.zones.Leave(place, true)
 			asking.Wait()
 			if !slices.Equal(servers.asked, c.want) {
 				t.Errorf("%s: asked %+v, want %+v", c.name, servers.asked, c.want)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
@@ -51,6 +52,8 @@ type Exchange struct {
 	// Infrastructure tells that everybody's questions pass the server, so that
 	// more than otherwise may wait for it.
 	Infrastructure bool
+	// Zone is for which of its zones the server is asked: they share its places.
+	Zone dnsname.Name
 	// Budget is debited for every message that is sent.
 	Budget *Budget
 	// Tell, where somebody reads along, is told what happens within the exchange: by

@@ -3,10 +3,13 @@ package upstream
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/zonecut"
 )
 
 // outstanding holds the exchanges that are under way. Equal ones are joined to one:
@@ -119,33 +122,48 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 }
 
 // lead runs the exchange for all who joined. A panic leaves it abandoned.
-func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k exchangeKey, f *sharedExchange) (resolve.Reply, error) {
+func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k exchangeKey, f *sharedExchange) (reply resolve.Reply, err error) {
 	defer e.outstanding.leave(k, f)
-	if err := e.place(ctx, x); err != nil {
+	place, err := e.place(ctx, x)
+	if err != nil {
 		return resolve.Reply{}, err // who joined asks for a place itself
 	}
-	defer e.servers.Leave(k.Endpoint)
-	reply, err := e.run(ctx, x)
+	answered := false
+	defer func() { e.servers.Leave(place, answered) }()
+	reply, err = e.run(ctx, x)
 	f.reply, f.err = reply, err
 	f.abandoned = err != nil && (ctx.Err() != nil || errors.Is(err, resolve.ErrBudget))
+	answered = err == nil
 	return reply, err
 }
 
-// place takes a place among those who wait for the server.
-func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) error {
-	queue := 0
+// place takes a place among those who wait for the server. The zones that it is asked for
+// share its places, and those below one name, whose owner can make as many as he likes,
+// are one to those beside it: a server that is silent for some zones, as it is for names
+// that it has no zone of, is not withheld from the others by that (HARDENING B6).
+func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) (limits.Place[zonecut.Endpoint], error) {
+	var most limits.Queue
 	if x.Queue {
-		queue = limits.QueuedPerServer
+		most = limits.Queue{Most: limits.QueuedPerServer, Vain: limits.QueuedInVain}
 	}
-	waited, ok := e.servers.Enter(ctx, x.Endpoint, maxWaiting(x), queue)
-	switch {
-	case ok:
-		return nil
-	case waited:
-		return ctx.Err()
+	place, _, err := e.servers.Enter(ctx, x.Endpoint, maxWaiting(x), most, branches(x.Zone))
+	if errors.Is(err, limits.ErrFull) {
+		e.counters.Hit(limits.OutstandingServer)
+		err = resolve.Over(limits.OutstandingServer, resolve.ErrBusy)
 	}
-	e.counters.Hit(limits.OutstandingServer)
-	return resolve.Over(limits.OutstandingServer, resolve.ErrBusy)
+	return place, err
+}
+
+// branches are the labels of a zone's name, from the top level's on. One with more than
+// limits.ZoneBranches shares the branch of all below the name with so many.
+func branches(zone dnsname.Name) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range min(zone.Labels(), limits.ZoneBranches) {
+			if !yield(zone.Suffix(i + 1).Label()) {
+				return
+			}
+		}
+	}
 }
 
 // maxWaiting is how many questions may wait for one server.
