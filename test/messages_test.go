@@ -243,11 +243,10 @@ var wrongOptions = strings.Split(strings.TrimSpace(`
 -a 127.0.0.1@70000
 -a fe80::1@5353
 -t ::1
--T 3
 -k a -K b
 -S x
 -S 3:x
--S 3:tls
+-T x
 -S 99
 -f 0
 -f x

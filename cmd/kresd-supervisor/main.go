@@ -38,8 +38,6 @@ func run(args []string) int {
 		return 0
 	case o.Check, o.Script != "":
 		return fail(fmt.Errorf("--check-config and --script are options of kresd"))
-	case len(o.FDs) > 0:
-		return fail(fmt.Errorf("inherited sockets (-S) need one process: use kresd -f 1"))
 	}
 	kresd, err := supervisor.Beside("kresd", strings.TrimSpace(cli.VersionLine()))
 	if err != nil {

@@ -216,8 +216,8 @@ func TestGroupUnderAProcessManager(t *testing.T) {
 		}
 		return string(b[:n])
 	}
-	if got := heard(); got != "READY=1" {
-		t.Errorf("said %q, want READY=1", got)
+	if got, want := heard(), "READY=1\nSTATUS=2 of 2 workers serve"; got != want {
+		t.Errorf("said %q, want %q", got, want)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -244,7 +244,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 		says   string
 	}{
 		{true, "-x", 2, "kresd-supervisor: unknown option '-x' (see 'kresd-supervisor --help')"},
-		{true, "-S 3 .", 1, "use kresd -f 1"},
+		{true, "-S 99 .", 1, "inherited socket 99: bad file descriptor"},
 		{true, "-f 2 missing", 1, "'missing'"},
 		{false, "-f 2 .", 1, "'kresd' is neither beside this one nor in PATH"},
 	} {

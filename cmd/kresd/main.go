@@ -6,7 +6,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -73,7 +72,25 @@ func member(link *ipc.Link, o cli.Options) int {
 	rename()
 	endInTime(link)
 	o.Interactive = false
-	return worker.Run(worker.Options{CLI: o, Link: link})
+	sockets, err := handedOn(link)
+	if err != nil {
+		return fail(err)
+	}
+	return worker.Run(worker.Options{CLI: o, Link: link, Sockets: sockets})
+}
+
+// handedOn are the sockets that the group was started with, under the numbers that
+// they had then.
+func handedOn(link *ipc.Link) (sockets []systemd.Socket, err error) {
+	for _, p := range link.Passed() {
+		s, err := systemd.Adopt(p.FD, p.Kind)
+		if err != nil {
+			return nil, err
+		}
+		s.FD = p.Was
+		sockets = append(sockets, s)
+	}
+	return sockets, nil
 }
 
 // rename gives the process the program's name, by which ps and pstree show it:
@@ -85,7 +102,7 @@ func rename() {
 
 // alone is the only worker, with a console on its terminal or without.
 func alone(o cli.Options) int {
-	sockets, err := inherited(o)
+	sockets, err := supervisor.Inherited(o)
 	if err != nil {
 		return fail(err)
 	}
@@ -103,25 +120,4 @@ func alone(o cli.Options) int {
 		return fail(err)
 	}
 	return worker.Run(worker.Options{CLI: o, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
-}
-
-// inherited collects the sockets of the service manager and of option -S.
-func inherited(o cli.Options) ([]systemd.Socket, error) {
-	sockets, err := systemd.Inherited()
-	if err != nil {
-		return nil, err
-	}
-	for _, fd := range o.FDs {
-		s, err := systemd.Adopt(fd.Num, fd.Kind)
-		if err != nil {
-			return nil, err
-		}
-		sockets = append(sockets, s)
-	}
-	for _, s := range sockets {
-		if s.Kind == systemd.TLS {
-			return nil, errors.New("inherited sockets named 'tls': DNS over TLS is not in this version")
-		}
-	}
-	return sockets, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"kresd/internal/systemd"
 )
 
 // ParseAddr reads ADDR[@PORT] or ADDR[#PORT]. IPv6 addresses need no brackets
@@ -36,22 +38,28 @@ func ParseAddr(text string, defaultPort uint16) ([]Addr, error) {
 
 // parseFD reads FD[:KIND].
 func parseFD(text string) (FD, error) {
-	num, kind, given := strings.Cut(text, ":")
+	num, name, given := strings.Cut(text, ":")
 	n, err := strconv.Atoi(num)
 	if err != nil || n < 0 {
 		return FD{}, fmt.Errorf("'%s' is not a descriptor number with an optional :kind", text)
 	}
-	kind = strings.ToLower(kind)
-	switch kind {
-	case "", "dns":
-		if given && kind == "" {
-			return FD{}, fmt.Errorf("'%s' has an empty kind", text)
-		}
-		return FD{Num: n, Kind: "dns"}, nil
-	case "control":
-		return FD{Num: n, Kind: kind}, nil
-	case "tls", "doh", "doh2", "webmgmt":
-		return FD{}, fmt.Errorf("'%s': kind '%s' is not in this version; there are 'dns' and 'control'", text, kind)
+	if !given {
+		return FD{Num: n, Kind: systemd.DNS}, nil
 	}
-	return FD{}, fmt.Errorf("'%s' has an unknown kind: 'dns' or 'control' is required", text)
+	kind, ok := systemd.KindOf(name)
+	if !ok {
+		return FD{}, fmt.Errorf("'%s' has an unknown kind: %s is required", text, systemd.KindNames)
+	}
+	return FD{Num: n, Kind: kind}, nil
+}
+
+// parseTLSFD reads FD, which is served as TLS.
+func parseTLSFD(text string) (FD, error) {
+	fd, err := parseFD(text)
+	switch {
+	case err != nil || strings.Contains(text, ":"):
+		return FD{}, fmt.Errorf("'%s' is not a descriptor number", text)
+	}
+	fd.Kind = systemd.TLS
+	return fd, nil
 }

@@ -29,7 +29,7 @@ type Addr struct {
 	Optional bool
 }
 
-// An FD is an inherited socket. Kind is "dns" or "control".
+// An FD is an inherited socket and one of the kinds of package systemd.
 type FD struct {
 	Num  int
 	Kind string
@@ -38,7 +38,7 @@ type FD struct {
 // Options is what the command line says.
 type Options struct {
 	Addrs []Addr // -a
-	FDs   []FD   // -S
+	FDs   []FD   // -S, -T
 
 	// Configs are the -c files, relative to RunDir. Empty means the file
 	// "config" if it can be read, unless NoDefaults.

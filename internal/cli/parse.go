@@ -188,9 +188,6 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 		}
 	}
 	o.Interactive = !forksGiven && !r.noninteractive && len(o.FDs) == 0 && !r.check
-	if len(o.FDs) > 0 && o.Forks != 1 {
-		return Options{}, errors.New("inherited sockets (-S) and more than one worker (-f) exclude each other")
-	}
 	return o, nil
 }
 
@@ -204,7 +201,6 @@ func (r *raw) refuse() error {
 		text  string
 	}{
 		{len(r.tls) > 0, "-t/--tls: DNS over TLS is not in this version"},
-		{len(r.tlsfd) > 0, "-T/--tlsfd: DNS over TLS is not in this version"},
 	} {
 		if o.given {
 			return errors.New(o.text)
@@ -229,6 +225,13 @@ func (r *raw) parseFDs(o *Options) error {
 		fd, err := parseFD(text)
 		if err != nil {
 			return fmt.Errorf("-S/--fd: %w", err)
+		}
+		o.FDs = append(o.FDs, fd)
+	}
+	for _, text := range r.tlsfd {
+		fd, err := parseTLSFD(text)
+		if err != nil {
+			return fmt.Errorf("-T/--tlsfd: %w", err)
 		}
 		o.FDs = append(o.FDs, fd)
 	}

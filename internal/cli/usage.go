@@ -11,8 +11,9 @@ const usage = `Usage: PROGRAM [parameters] [rundir]
 Parameters:
  -a, --addr=ADDR[@PORT]    Server address, repeatable (default: localhost@53).
  -t, --tls=ADDR[@PORT]     Server address for DNS over TLS (not in this version).
- -S, --fd=FD[:KIND]        Serve an inherited socket, repeatable; KIND is dns (default) or control.
- -T, --tlsfd=FD            The same with TLS (not in this version).
+ -S, --fd=FD[:KIND]        Serve an inherited socket, repeatable; KIND is dns (default), tls,
+                           doh2, doq or control.
+ -T, --tlsfd=FD            The same as -S FD:tls.
  -c, --config=PATH         Configuration file, relative to rundir, repeatable (default: config);
                            '-' means no file and no defaults.
  -k, --keyfile=PATH        File with root trust anchors, kept up to date; fetched where it is missing.

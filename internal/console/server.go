@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -33,44 +34,63 @@ type Options struct {
 	Limits *limits.Counters
 }
 
-// A Server serves one control socket.
+// A Server serves a control socket, and others beside it.
 type Server struct {
 	Options
-	listener net.Listener
-	tasks    safe.Group
-	ctx      context.Context
-	cancel   context.CancelFunc
+	tasks  safe.Group
+	ctx    context.Context
+	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	places  map[*place]bool
-	clients int // of these
+	mu        sync.Mutex
+	listeners []net.Listener
+	places    map[*place]bool
+	clients   int // of these
 }
 
 // Serve starts to serve a listening socket, which it closes in Close.
 func Serve(l net.Listener, o Options) *Server {
-	s := &Server{Options: o, listener: l, places: map[*place]bool{}}
+	s := &Server{Options: o, places: map[*place]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", logging.Stack(p.Stack)) }
-	s.tasks.Go("console accept", s.accept)
+	s.Accept(l)
 	return s
+}
+
+// Accept serves a further listening socket under the same limits, until Close, or
+// until the caller closes it; connections that it brought go on then.
+func (s *Server) Accept(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		l.Close()
+		return
+	}
+	s.listeners = append(s.listeners, l)
+	s.tasks.Go("console accept", func() { s.accept(l) })
 }
 
 // Close ends the server and all its connections. The socket's file is the
 // caller's to remove, before or after.
 func (s *Server) Close() {
 	s.cancel()
-	s.listener.Close()
 	s.mu.Lock()
+	for _, l := range s.listeners {
+		l.Close()
+	}
 	for p := range s.places {
 		p.Close()
 	}
 	s.mu.Unlock()
 }
 
-func (s *Server) accept() {
+func (s *Server) accept(l net.Listener) {
 	pause := limits.AcceptBackoffMin
 	for s.ctx.Err() == nil {
-		conn, err := s.listener.Accept()
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			s.forget(l)
+			return
+		}
 		if err != nil {
 			select { // out of descriptors, most likely: some will come back
 			case <-time.After(pause):
@@ -92,6 +112,13 @@ func (s *Server) accept() {
 			s.serve(p, client)
 		})
 	}
+}
+
+// forget takes a listener that is closed out of the list.
+func (s *Server) forget(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = slices.DeleteFunc(s.listeners, func(other net.Listener) bool { return other == l })
 }
 
 // admit finds a place for a connection: that of a console client, or else only

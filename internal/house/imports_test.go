@@ -36,7 +36,7 @@ var allowed = map[string]string{
 	"wire":        "dnsname limits",
 	"ipc":         "limits safe",
 	"rundir":      "wording",
-	"cli":         "limits logging version",
+	"cli":         "limits logging systemd version",
 	"lmdbcache":   "clock limits safe wording",
 	"listen":      "clock limits safe logging transport",
 	"dnssec":      "dnsname ede limits wire",

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,9 @@ import (
 const (
 	EnvWorker  = "KRESD_WORKER"  // "id/count"
 	EnvSuspect = "KRESD_SUSPECT" // "deaths:dir"
+	// EnvWatchdog is how often the worker shall say Alive, as time.Duration writes
+	// it; absent: never.
+	EnvWatchdog = "KRESD_WATCHDOG"
 )
 
 // linkFD is where a worker finds its end of the socket pair.
@@ -39,6 +43,8 @@ type Link struct {
 	id      int
 	count   int
 	suspect *Suspect
+	passed  []Passed
+	alive   time.Duration
 	roster  chan []Member
 	drain   chan struct{}
 	closed  chan struct{}
@@ -54,12 +60,14 @@ type Link struct {
 // nil when the environment says that none did. The variables are removed, so
 // that programs started from here do not take themselves for workers.
 func FromEnv() (*Link, error) {
-	worker, suspect := os.Getenv(EnvWorker), os.Getenv(EnvSuspect)
+	worker, suspect, passed, watchdog := os.Getenv(EnvWorker), os.Getenv(EnvSuspect), os.Getenv(EnvPassed), os.Getenv(EnvWatchdog)
 	if worker == "" {
 		return nil, nil
 	}
 	os.Unsetenv(EnvWorker)
 	os.Unsetenv(EnvSuspect)
+	os.Unsetenv(EnvPassed)
+	os.Unsetenv(EnvWatchdog)
 	takeCrashPipe()
 	id, count, err := parseWorker(worker)
 	if err != nil {
@@ -70,7 +78,12 @@ func FromEnv() (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is set, but descriptor %d is no connection to a supervisor: %w", EnvWorker, linkFD, err)
 	}
-	return newLink(conn, id, count, parseSuspect(suspect))
+	l, err := newLink(conn, id, count, parseSuspect(suspect))
+	if err == nil {
+		l.alive, _ = time.ParseDuration(watchdog)
+		l.passed, err = parsePassed(passed)
+	}
+	return l, err
 }
 
 func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
@@ -198,6 +211,25 @@ func (l *Link) Suspect() *Suspect {
 		return nil
 	}
 	return l.suspect
+}
+
+// WatchdogInterval is how often Alive is to be called; 0 means never.
+func (l *Link) WatchdogInterval() time.Duration {
+	if l == nil {
+		return 0
+	}
+	return l.alive
+}
+
+// Alive tells that this worker does its work.
+func (l *Link) Alive() { l.send(Message{Kind: Alive}) }
+
+// Passed are the sockets that the group was started with.
+func (l *Link) Passed() []Passed {
+	if l == nil {
+		return nil
+	}
+	return l.passed
 }
 
 // CacheDir tells which directory's cache is about to be opened, before it is:

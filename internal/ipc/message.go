@@ -27,6 +27,7 @@ const (
 	Changed  Kind = "changed"  // listens elsewhere than when it last handed copies of its sockets over
 	Sockets  Kind = "sockets"  // with FDs: its lifeline, then copies of its listening sockets
 	Kept     Kind = "kept"     // has done what Keep said about process PID
+	Alive    Kind = "alive"    // has answered a question of its own
 	TookOver Kind = "tookover" // found process PID dead and answers what its sockets hold
 )
 

@@ -29,6 +29,17 @@ type Config struct {
 	Env     []string // beside this process's
 	Under   []string // a command that gets the program and its arguments, and becomes it
 	Addr    netip.AddrPort
+	Files   []*os.File // further descriptors, from 3 on
+}
+
+// Activated is c for a group that inherits sockets as a service manager passes them,
+// under their names with colons between, and that listens nowhere else.
+func (c Config) Activated(names string, sockets ...*os.File) Config {
+	c.Files = sockets
+	c.Env = append(slices.Clone(c.Env), fmt.Sprintf("LISTEN_FDS=%d", len(sockets)), "LISTEN_FDNAMES="+names)
+	c.Under = append(slices.Clone(c.Under), "sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`)
+	c.Lua = strings.Replace(c.Lua, c.listens(), "", 1)
+	return c
 }
 
 // A Group is a running kresd: a supervisor and its workers, or one process.
@@ -114,7 +125,7 @@ func Launch(t testing.TB, c Config) *Group {
 	line = append(append(line, c.Args...), c.Dir)
 	g.cmd = exec.Command(line[0], line[1:]...)
 	g.cmd.Env = append(os.Environ(), c.Env...)
-	g.cmd.Stdout, g.cmd.Stderr = log, log
+	g.cmd.Stdout, g.cmd.Stderr, g.cmd.ExtraFiles = log, log, c.Files
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

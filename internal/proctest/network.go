@@ -57,19 +57,23 @@ func SmallInternet(t testing.TB) *authority.Internet {
 func On(t testing.TB, n *authority.Internet, workers int, extra ...string) Config {
 	t.Helper()
 	at := FreePort(t)
+	c := Config{Workers: workers, Addr: at}
 	lines := []string{
-		fmt.Sprintf("net.listen('%s', %d)", at.Addr(), at.Port()),
+		c.listens(),
 		"cache.size = 20 * MB",
 		"option('ALLOW_LOCAL', true)",
 		"modules = { 'hints' }",
 		"hints.root({" + roots(n) + "})",
 		"trust_anchors.remove('.')", // the root of n is not signed by the keys that are built in
 	}
-	return Config{
-		Workers: workers, Addr: at,
-		Lua: strings.Join(append(lines, extra...), "\n") + "\n",
-		Env: []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port()), noExplore},
-	}
+	c.Lua = strings.Join(append(lines, extra...), "\n") + "\n"
+	c.Env = []string{fmt.Sprintf("KRESD_UPSTREAM_PORT=%d", n.Port()), noExplore}
+	return c
+}
+
+// listens is the line of the configuration that has the group listen.
+func (c Config) listens() string {
+	return fmt.Sprintf("net.listen('%s', %d)", c.Addr.Addr(), c.Addr.Port())
 }
 
 // Exploring is c for a group that also asks servers only to learn about them.

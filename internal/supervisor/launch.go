@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"time"
 
 	"kresd/internal/cli"
@@ -29,10 +30,8 @@ func Launch(program, path string, args []string, o cli.Options) int {
 	defer out.Close(flushTime)
 	fail := func(err error) { cli.Complain(errOut, program, err) }
 
-	if sockets, err := systemd.Inherited(); err != nil || len(sockets) > 0 {
-		if err == nil {
-			err = errors.New("sockets passed by a service manager need one process: use -f 1, or start an instance for each")
-		}
+	sockets, err := Inherited(o)
+	if err != nil {
 		fail(err)
 		return 1
 	}
@@ -54,7 +53,7 @@ func Launch(program, path string, args []string, o cli.Options) int {
 		log.Warn(w)
 	}
 	return Run(Config{
-		Path: path, Args: args, Env: systemd.ChildEnv(os.Environ()), Count: o.Forks,
+		Path: path, Args: args, Env: systemd.ChildEnv(os.Environ()), Count: o.Forks, Sockets: sockets,
 		Signals: signals,
 		Notify:  systemd.NewNotifier(),
 		Log:     log,
@@ -63,6 +62,32 @@ func Launch(program, path string, args []string, o cli.Options) int {
 
 		StartTime: startTime,
 	})
+}
+
+// Inherited collects the sockets of the service manager and of options -S and -T,
+// one control socket at most.
+func Inherited(o cli.Options) ([]systemd.Socket, error) {
+	sockets, err := systemd.Inherited()
+	if err != nil {
+		return nil, err
+	}
+	for _, fd := range o.FDs {
+		s, err := systemd.Adopt(fd.Num, fd.Kind)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, s)
+	}
+	var control []string
+	for _, s := range sockets {
+		if s.Kind == systemd.Control {
+			control = append(control, strconv.Itoa(s.FD))
+		}
+	}
+	if len(control) > 1 {
+		return nil, fmt.Errorf("inherited sockets %s are all named 'control'; one is the most", strings.Join(control, " and "))
+	}
+	return sockets, nil
 }
 
 // startTimeVar names the environment variable that says how many seconds a worker may

@@ -110,8 +110,16 @@ func playWorker() int {
 	}
 	link.Ready()
 	say("ready")
+	var beat <-chan time.Time
+	if every := link.WatchdogInterval(); every > 0 {
+		beat = time.Tick(every / 2)
+	}
 	for {
 		select {
+		case <-beat:
+			if told("mute") != id {
+				link.Alive()
+			}
 		case m := <-link.Roster():
 			say("roster %v", m)
 		case sig := <-signals:

@@ -18,6 +18,7 @@ type rolling struct {
 func (s *group) replaceAll() {
 	s.Log.Notice("SIGHUP: all workers are replaced, one after the other")
 	s.rolling = rolling{wanted: true}
+	s.Notify.Reloading()
 	for _, w := range s.workers() {
 		w.outdated = true
 	}
@@ -46,7 +47,7 @@ func (s *group) roll() {
 			return
 		}
 	}
-	s.rolling.wanted = false
+	s.endRolling()
 	s.Log.Notice("rolling restart is complete", "replaced", s.rolling.replaced)
 }
 
@@ -56,8 +57,14 @@ func (s *group) roll() {
 func (s *group) notReplaced(w, successor *worker, how string) {
 	line := fmt.Sprintf("worker %d (pid %d) serves on: its successor %s", w.slot.id, w.pid, how)
 	if s.rolling.wanted && (successor == nil || !successor.outdated) {
-		s.rolling.wanted = false
+		s.endRolling()
 		line += fmt.Sprintf("; the rolling restart ends with %d of %d workers replaced", s.rolling.replaced, s.Count)
 	}
 	s.Log.Warn(line)
+}
+
+// endRolling ends a rolling restart, complete or not: the group serves.
+func (s *group) endRolling() {
+	s.rolling.wanted = false
+	s.Notify.Ready(s.tally())
 }

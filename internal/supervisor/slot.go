@@ -212,7 +212,7 @@ func (s *group) completes(slot *slot) {
 	}
 	if len(s.serving()) == s.Count {
 		s.complete = true
-		s.Notify.Ready()
+		s.Notify.Ready(s.tally())
 		s.Log.Notice("all workers are ready", "workers", s.Count)
 	}
 }

@@ -14,10 +14,12 @@
 //
 // All state belongs to the one goroutine that runs the loop; others only send
 // it events. The supervisor knows no DNS, opens no cache, runs no Lua, binds no
-// socket and reads from none.
+// socket and reads from none. Those that it inherited it keeps open and hands on to
+// every worker, so that they outlive all of these.
 package supervisor
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -35,6 +37,8 @@ type Config struct {
 	Args  []string // its arguments, the program's name first
 	Env   []string // its environment, to which the worker's number is added
 	Count int
+	// Sockets are handed on to each worker, in this order (package ipc, Passed).
+	Sockets []systemd.Socket
 
 	Signals <-chan os.Signal  // SIGTERM, SIGINT, SIGQUIT: end; a second one: at once; SIGHUP: replace all workers
 	Notify  *systemd.Notifier // nil: nobody to tell
@@ -111,7 +115,24 @@ func (s *group) loop() {
 		case sig := <-s.Signals:
 			s.signal(sig)
 		case <-tick:
+			s.watch()
 			s.Notify.Alive()
+		}
+	}
+}
+
+// missedMost is how many ticks of the watchdog may pass without a word from a worker:
+// three are at least the time that the service manager grants, and a supervisor that
+// was frozen itself hears what was said meanwhile before it has counted to two.
+const missedMost = 3
+
+// watch kills workers that serve and have not said for too long that they answer. What
+// waits in the sockets of such a worker is answered by its custodian.
+func (s *group) watch() {
+	for _, w := range s.serving() {
+		if w.missed++; w.missed > missedMost {
+			s.Log.Error("a worker does not answer its own questions any more", "worker", w.slot.id, "pid", w.pid)
+			s.kill(w)
 		}
 	}
 }
@@ -209,6 +230,8 @@ func (s *group) message(w *worker, m ipc.Message) {
 		s.confirmed(w, m.PID)
 	case ipc.TookOver:
 		s.tookOver(w, m.PID)
+	case ipc.Alive:
+		w.missed = 0
 	}
 	m.FDs.Close()
 }
@@ -237,4 +260,12 @@ func (s *group) tellRoster() {
 	for _, w := range s.workers() {
 		w.orders.setRoster(members)
 	}
+	if s.complete {
+		s.Notify.Status(s.tally())
+	}
+}
+
+// tally says how the group is, in a line.
+func (s *group) tally() string {
+	return fmt.Sprintf("%d of %d workers serve", len(s.serving()), s.Count)
 }

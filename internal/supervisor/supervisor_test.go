@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -471,7 +472,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 			if err != nil {
 				t.Fatalf("no %s: %v", want, err)
 			}
-			if string(b[:n]) == want {
+			if slices.Contains(strings.Split(string(b[:n]), "\n"), want) {
 				return
 			}
 		}
@@ -479,10 +480,39 @@ func TestServiceManagerIsTold(t *testing.T) {
 	heard("READY=1")
 	heard("WATCHDOG=1")
 	heard("WATCHDOG=1")
+	r.event(1, "ready")
+	r.kill(r.pid(), syscall.SIGHUP)
+	heard("RELOADING=1")
+	heard("READY=1")
+	r.kill(r.event(1, "ready"), syscall.SIGKILL)
+	heard("STATUS=1 of 2 workers serve")
+	heard("STATUS=2 of 2 workers serve")
 	r.kill(r.pid(), syscall.SIGTERM)
 	heard("STOPPING=1")
 	if status := r.end(); status != 0 {
 		t.Errorf("status %d, want 0", status)
+	}
+}
+
+// A worker that serves and says nothing any more is replaced, where a service manager
+// wants to know of it. One that speaks is left alone.
+func TestAWorkerThatIsStuckIsReplaced(t *testing.T) {
+	path := t.TempDir() + "/notify"
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() // nobody reads: the supervisor does not wait for it
+	dir := t.TempDir()
+	r := start(t, dir, 2, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=4000000")
+	r.event(1, "ready")
+	play(t, dir, "mute", "1")
+	r.expect("does not answer its own questions", "worker=1")
+	r.expect("worker 1", "was ended by a signal (killed)")
+	play(t, dir, "mute", "")
+	r.event(1, "ready")
+	if all := strings.Join(r.seen, "\n"); strings.Contains(all, "worker 0 (") {
+		t.Errorf("worker 0 was ended, too:\n%s", all)
 	}
 }
 

@@ -28,6 +28,7 @@ type worker struct {
 	late     bool   // was not ready in time
 	fatal    string // why it cannot go on, in its own words
 	dir      string // its cache
+	missed   int    // ticks of the watchdog since it last said that it is alive
 	custody
 }
 
@@ -47,6 +48,9 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 	}
 	defer crashFile.Close()
 	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.workerEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
+	for _, socket := range s.Sockets {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, socket.File)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
 	if err := cmd.Start(); err != nil {
 		conn.Close()
@@ -77,6 +81,16 @@ func stream(f, otherwise *os.File) *os.File {
 func (s *group) workerEnv(slot *slot) []string {
 	env := append([]string{}, s.Env...)
 	env = append(env, fmt.Sprintf("%s=%d/%d", ipc.EnvWorker, slot.id, s.Count), ipc.EnvCrash+"=1")
+	if every := s.Notify.WatchdogInterval(); every > 0 {
+		env = append(env, ipc.EnvWatchdog+"="+every.String())
+	}
+	if len(s.Sockets) > 0 {
+		passed := make([]ipc.Passed, len(s.Sockets))
+		for i, socket := range s.Sockets {
+			passed[i] = ipc.Passed{Kind: socket.Kind, Was: socket.FD}
+		}
+		env = append(env, ipc.EnvPassed+"="+ipc.PassedEnv(passed))
+	}
 	if dir := slot.suspectDir; dir != "" {
 		env = append(env, fmt.Sprintf("%s=%d:%s", ipc.EnvSuspect, max(1, len(s.recentFaults(dir))), dir))
 	}

@@ -1,11 +1,13 @@
 package systemd
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // A Notifier tells the service manager how this process is. The zero value
@@ -26,7 +28,7 @@ func NewNotifier() *Notifier {
 	return n
 }
 
-// WatchdogInterval is how often Alive is to be called, half the time after
+// WatchdogInterval is how often Alive is to be called at least, half the time after
 // which the manager loses patience; 0 means never.
 func (n *Notifier) WatchdogInterval() time.Duration {
 	if n == nil {
@@ -35,8 +37,17 @@ func (n *Notifier) WatchdogInterval() time.Duration {
 	return n.watchdog / 2
 }
 
-// Ready says that everything is set up.
-func (n *Notifier) Ready() { n.say(daemon.SdNotifyReady) }
+// Ready says that everything is set up, or again so after Reloading, with a line of
+// text for Status.
+func (n *Notifier) Ready(status string) { n.say(daemon.SdNotifyReady + "\n" + statusLine(status)) }
+
+// Reloading says that the configuration is read again, until Ready is said. A
+// manager compares the moment with that at which it asked for it.
+func (n *Notifier) Reloading() {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for this clock
+	n.say(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+}
 
 // Stopping says that the process is ending.
 func (n *Notifier) Stopping() { n.say(daemon.SdNotifyStopping) }
@@ -46,9 +57,9 @@ func (n *Notifier) Stopping() { n.say(daemon.SdNotifyStopping) }
 func (n *Notifier) Alive() { n.say(daemon.SdNotifyWatchdog) }
 
 // Status shows a line of text beside the service.
-func (n *Notifier) Status(line string) {
-	n.say("STATUS=" + strings.ReplaceAll(line, "\n", " "))
-}
+func (n *Notifier) Status(line string) { n.say(statusLine(line)) }
+
+func statusLine(line string) string { return "STATUS=" + strings.ReplaceAll(line, "\n", " ") }
 
 // say ignores errors: a manager that cannot be told will notice in its own
 // time, and a resolver does not stop for it.

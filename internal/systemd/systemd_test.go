@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain plays the inheriting process for TestInherited: sockets passed by a
@@ -18,7 +20,7 @@ func TestMain(m *testing.M) {
 		os.Setenv("LISTEN_PID", fmt.Sprint(os.Getpid()))
 		sockets, err := Inherited()
 		for _, s := range sockets {
-			fmt.Printf("%s/%d ", s.Kind, s.Type)
+			fmt.Printf("%s@%d ", s.Kind, s.FD)
 		}
 		fmt.Printf("err=%v left=%q\n", err, os.Getenv("LISTEN_FDS"))
 		return
@@ -58,20 +60,38 @@ func TestInherited(t *testing.T) {
 	}
 	defer unixSocket.Close()
 	local, _ := unixSocket.File()
+	unbound, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deaf, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", tcp.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	connected, _ := client.(*net.TCPConn).File()
+	unboundFile, deafFile := os.NewFile(uintptr(unbound), ""), os.NewFile(uintptr(deaf), "")
 	for _, c := range []struct {
 		names string
 		files []*os.File
 		want  string
 	}{
-		{"dns:whatever:CONTROL:tls", []*os.File{u, s, s, s}, `dns/2 dns/1 control/1 tls/1 err=<nil> left=""`},
-		{"", []*os.File{u}, `dns/2 err=<nil> left=""`},
-		{"tls", []*os.File{u}, `err=inherited socket 3: a socket of this type cannot serve as 'tls' left=""`},
-		{"control:control", []*os.File{s, s}, `err=2 inherited sockets are named 'control'; one is the most left=""`},
-		{"dns:DoH", []*os.File{u, s}, `err=inherited socket 4 is named 'DoH': serving this kind is not in this version left=""`},
-		{"webmgmt", []*os.File{s}, `err=inherited socket 3 is named 'webmgmt': serving this kind is not in this version left=""`},
-		{"dns", []*os.File{local}, `err=inherited socket 3 is of address family 1: only IPv4 and IPv6 sockets can serve as 'dns' left=""`},
-		{"control", []*os.File{local}, `control/1 err=<nil> left=""`},
-		{"dns", []*os.File{null}, `err=inherited socket 3: socket operation on non-socket left=""`},
+		{"dns:whatever:CONTROL:tls", []*os.File{u, s, local, s}, `dns@3 dns@4 control@5 tls@6 err=<nil> left=""`},
+		{"DoH:doh2:doq", []*os.File{s, s, u}, `doh2@3 doh2@4 doq@5 err=<nil> left=""`},
+		{"", []*os.File{u, s}, `dns@3 dns@4 err=<nil> left=""`},
+		{"tls", []*os.File{u}, `err=inherited socket 3 cannot serve as 'tls': it is a datagram socket and this needs a stream socket; use ListenStream=, or the name 'dns' left=""`},
+		{"dns:doq", []*os.File{u, s}, `err=inherited socket 4 cannot serve as 'doq': it is a stream socket and this needs a datagram socket; use ListenDatagram=, or the name 'tls' left=""`},
+		{"control", []*os.File{s}, `err=inherited socket 3 cannot serve as 'control': it is no UNIX socket, and who reaches a console rules the resolver; give ListenStream= a path left=""`},
+		{"dns:webmgmt", []*os.File{s, s}, `err=inherited socket 4 is named 'webmgmt': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: dns, tls, doh2, doq or control left=""`},
+		{"dns", []*os.File{local}, `err=inherited socket 3 cannot serve as 'dns': it is neither an IPv4 nor an IPv6 socket; only 'control' is a UNIX socket left=""`},
+		{"connection", []*os.File{connected}, `err=inherited socket 3 cannot serve as 'dns': it is connected to one client already; pass the socket that listens: Accept=no in a socket unit left=""`},
+		{"dns", []*os.File{unboundFile}, `err=inherited socket 3 cannot serve as 'dns': it is bound to no port; bind it before it is passed, as ListenDatagram= of a socket unit does left=""`},
+		{"tls", []*os.File{deafFile}, `err=inherited socket 3 cannot serve as 'tls': it does not listen; call listen(2) before it is passed, as ListenStream= of a socket unit does left=""`},
+		{"dns", []*os.File{null}, `err=inherited socket 3 cannot serve as 'dns': it is no socket (socket operation on non-socket); pass a socket that is bound, as ListenDatagram= and ListenStream= of a socket unit make it left=""`},
 	} {
 		if got := inherit(t, c.names, c.files...); got != c.want {
 			t.Errorf("names %q: got %s, want %s", c.names, got, c.want)
@@ -98,12 +118,13 @@ func TestNotifier(t *testing.T) {
 	if got := n.WatchdogInterval(); got != 5*time.Second {
 		t.Errorf("WatchdogInterval() = %v, want half of 10 s", got)
 	}
-	n.Ready()
+	n.Ready("serves")
 	n.Alive()
 	n.Status("two\nlines")
+	n.Reloading()
 	n.Stopping()
 	var got []string
-	for range 4 {
+	for range 5 {
 		b := make([]byte, 100)
 		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		k, err := conn.Read(b)
@@ -112,7 +133,13 @@ func TestNotifier(t *testing.T) {
 		}
 		got = append(got, string(b[:k]))
 	}
-	if want := []string{"READY=1", "WATCHDOG=1", "STATUS=two lines", "STOPPING=1"}; !reflect.DeepEqual(got, want) {
+	reloading, since, _ := strings.Cut(got[3], "\n")
+	var at int64
+	if _, err := fmt.Sscanf(since, "MONOTONIC_USEC=%d", &at); err != nil || at <= 0 {
+		t.Errorf("a reload begins with %q", got[3])
+	}
+	got[3] = reloading
+	if want := []string{"READY=1\nSTATUS=serves", "WATCHDOG=1", "STATUS=two lines", "RELOADING=1", "STOPPING=1"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("manager heard %q, want %q", got, want)
 	}
 }
@@ -121,7 +148,7 @@ func TestNotifierWithoutManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "1000")
 	for _, n := range []*Notifier{nil, NewNotifier()} {
-		n.Ready()
+		n.Ready("")
 		if n.WatchdogInterval() != 0 {
 			t.Error("a watchdog without a manager")
 		}

@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"kresd/internal/console"
@@ -30,6 +32,11 @@ type consoles struct {
 
 	server  *console.Server
 	hasFile bool // the control socket has a file of ours
+
+	// A group has one control socket that was handed over, and the worker that
+	// leads serves it.
+	handed  *os.File     // nil: none
+	leading net.Listener // on handed; nil: another one leads
 }
 
 // local runs the console on the terminal or pipe until it is left or ctx ends.
@@ -38,10 +45,15 @@ func (c *consoles) local(ctx context.Context, in *os.File) {
 	l.Run(ctx)
 }
 
-// serve opens the control socket: the one among those that were handed over, or
-// tty/PID. On it relay serves map().
+// serve opens the control socket, on which relay serves map(): tty/PID, or in its place,
+// for a process that is no worker of a group, the one among those that were handed
+// over. In a group every worker has a file, because map() asks all of them, and one
+// that was handed over is served beside it (lead).
 func (c *consoles) serve(handed []systemd.Socket, relay *forkmap.Relay) error {
-	l, err := c.listener(handed)
+	if i := slices.IndexFunc(handed, func(s systemd.Socket) bool { return s.Kind == systemd.Control }); i >= 0 {
+		c.handed = handed[i].File
+	}
+	l, err := c.listener()
 	if err != nil {
 		return err
 	}
@@ -62,17 +74,36 @@ func (c *consoles) record() func(cmd, out string, isErr bool) {
 	return func(cmd, out string, _ bool) { log.Notice(strings.TrimSpace(out), "command", cmd) }
 }
 
-func (c *consoles) listener(handed []systemd.Socket) (net.Listener, error) {
-	for _, s := range handed {
-		if s.Kind == systemd.Control {
-			return net.FileListener(s.File)
-		}
+func (c *consoles) listener() (net.Listener, error) {
+	if c.handed != nil && c.link == nil {
+		return net.FileListener(c.handed)
 	}
 	if _, err := rundir.PrepareTTY(); err != nil {
 		return nil, err
 	}
 	c.hasFile = true
 	return rundir.Listen(os.Getpid())
+}
+
+// lead takes the group's control socket over, or leaves it to another worker:
+// clients that wait there are served by whoever leads next, and those that are
+// connected stay. Nobody else calls it at the same time.
+func (c *consoles) lead(leads bool) {
+	if c.handed == nil || c.link == nil || leads == (c.leading != nil) {
+		return
+	}
+	if !leads {
+		c.leading.Close()
+		c.leading = nil
+		return
+	}
+	l, err := net.FileListener(c.handed)
+	if err != nil {
+		c.log.Error(fmt.Sprintf("the control socket that was handed over cannot be served: %v", err))
+		return
+	}
+	c.leading = l
+	c.server.Accept(l)
 }
 
 // close removes the control socket, then ends its connections.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"kresd/internal/cli"
@@ -110,7 +111,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	w.vm.ReleaseEvents()
 	w.announce()
 	w.o.Link.Ready()
-	w.o.Notify.Ready()
+	w.o.Notify.Ready(w.listens())
 	return nil
 }
 
@@ -133,8 +134,12 @@ func (w *Worker) openServer() error {
 func (w *Worker) takeSockets() error {
 	var failed []error
 	for _, s := range w.o.Sockets {
-		kinds := transport.Offering(s.Kind) // none for the control socket
+		if s.Kind == systemd.Control {
+			continue
+		}
+		kinds := transport.Offering(s.Kind)
 		if !slices.ContainsFunc(kinds, w.server.Serves) {
+			failed = append(failed, fmt.Errorf("inherited socket %d is to serve as '%s', which is not in this version", s.FD, s.Kind))
 			continue
 		}
 		if err := w.server.Adopt(s.File, kinds); err != nil {
@@ -340,15 +345,38 @@ func (w *Worker) announce() {
 	if w.o.Link.ID() != 0 || w.o.CLI.Interactive {
 		return
 	}
-	var told []netip.AddrPort
-	for _, e := range w.server.Endpoints() {
-		if !e.Awaited && !slices.Contains(told, e.Addr) {
-			told = append(told, e.Addr)
-			w.log.Notice(fmt.Sprintf("listening on %s@%d", e.Addr.Addr(), e.Addr.Port()))
-		}
+	for _, addr := range w.addresses() {
+		w.log.Notice(fmt.Sprintf("listening on %s@%d", addr.Addr(), addr.Port()))
 	}
 	if w.storage.IsOpen() {
 		w.log.Notice(fmt.Sprintf("cache of %s in %s", sizeText(w.storage.Size()), w.storage.where()))
 	}
 	w.rules.anchors.announce(w.log)
+}
+
+// addresses are those that are listened on now.
+func (w *Worker) addresses() (list []netip.AddrPort) {
+	for _, e := range w.server.Endpoints() {
+		if !e.Awaited && !slices.Contains(list, e.Addr) {
+			list = append(list, e.Addr)
+		}
+	}
+	return list
+}
+
+// listens is the line that a service manager shows.
+func (w *Worker) listens() string {
+	list := w.addresses()
+	if len(list) == 0 {
+		return "listening on no address"
+	}
+	words := make([]string, min(len(list), 4))
+	for i := range words {
+		words[i] = fmt.Sprintf("%s@%d", list[i].Addr(), list[i].Port())
+	}
+	text := "listening on " + strings.Join(words, ", ")
+	if more := len(list) - len(words); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }

@@ -16,9 +16,7 @@ func (w *Worker) background() {
 	w.group.Go("roster", w.followRoster)
 	w.group.Go("custody", w.custody.run)
 	(&negatives{store: w.rules.anchors.Store, clock: w.clock, log: w.rules.anchors.log, tasks: w.group, sound: w.sound}).start()
-	if every := w.o.Notify.WatchdogInterval(); every > 0 {
-		w.group.Go("watchdog", func() { w.feedWatchdog(every / 2) })
-	}
+	w.feedWatchdogs()
 }
 
 func (w *Worker) followRoster() {
@@ -26,19 +24,7 @@ func (w *Worker) followRoster() {
 		select {
 		case members := <-w.o.Link.Roster():
 			w.siblings.update(members)
-		case <-w.ctx.Done():
-			return
-		}
-	}
-}
-
-func (w *Worker) feedWatchdog(every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			w.o.Notify.Alive()
+			w.consoles.lead(w.siblings.leads())
 		case <-w.ctx.Done():
 			return
 		}

@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+)
+
+// feedWatchdogs tells whoever watches that this worker does its work: the service
+// manager, or in a group the supervisor.
+func (w *Worker) feedWatchdogs() {
+	if every := w.o.Notify.WatchdogInterval(); every > 0 {
+		w.group.Go("watchdog", func() { w.feedWatchdog(every/2, w.o.Notify.Alive) })
+	}
+	if every := w.o.Link.WatchdogInterval(); every > 0 {
+		w.group.Go("watchdog", func() { w.feedWatchdog(every/2, w.o.Link.Alive) })
+	}
+}
+
+func (w *Worker) feedWatchdog(every time.Duration, alive func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if w.answersItself(every) {
+				alive()
+			}
+		case <-w.ctx.Done():
+			return
+		}
+	}
+}
+
+// answersItself asks the worker a question on the driver's way, as a client would,
+// and tells whether it was answered in the given time. Which answer does not count:
+// rules may have any of this name, and the network is nothing that a restart mends.
+// A worker that is stuck does not come back from here, and is missed.
+func (w *Worker) answersItself(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(w.ctx, within)
+	defer cancel()
+	silent := time.AfterFunc(within, func() {
+		w.log.Error(fmt.Sprintf("the watchdog's question was not answered within %v", within))
+	})
+	defer silent.Stop()
+	w.resolve(ctx, &resolve.Request{
+		Question: resolve.Question{Name: "\x09localhost\x00", Type: wire.TypeA, Class: wire.ClassIN},
+		RD:       true,
+	})
+	return ctx.Err() == nil
+}
