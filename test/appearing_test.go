@@ -3,6 +3,7 @@ package test
 import (
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +61,23 @@ func TestAnAddressThatAppearsLaterIsTaken(t *testing.T) {
 	}
 	if got := strings.TrimSpace(g.Eval(t, "net.close('192.0.2.7')")); got != "true" || !asks("192.0.2.9:53") {
 		t.Errorf("net.close gave %q", got)
+	}
+	// A link-local address is one of an interface: it is listed, handed on by a worker
+	// that is killed, and closed by that name.
+	if got := g.Eval(t, "net.list()['fe80::7%later'].port .. net.endpoints()[#net.endpoints()].transport.ip"); strings.TrimSpace(got) != "5353fe80::7%later" {
+		t.Errorf("a link-local address is listed as %q", got)
+	}
+	if err := syscall.Kill(g.Worker(t, 1).PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if !asks("[fe80::7%later]:5353") {
+			t.Error("a question to a link-local address is lost with a worker")
+		}
+	}
+	proctest.Eventually(t, 20*time.Second, "the worker is back", func() bool { return len(g.Workers()) == 2 })
+	if got := g.Eval(t, "map \"net.close('fe80::7%later', 5353)\""); strings.Count(got, "true") != 2 || asks("[fe80::7%later]:5353") {
+		t.Errorf("net.close of a link-local address: %q", got)
 	}
 	// What an earlier command read says nothing about this one.
 	if got := strings.TrimSpace(g.Eval(t, "net.nosuch") + g.Eval(t, "net = { '127.0.0.3' }")); got != "nil" {

@@ -2,6 +2,7 @@ package bindings
 
 import (
 	"context"
+	"io/fs"
 	"net"
 	"net/netip"
 	"time"
@@ -84,18 +85,25 @@ type Listener interface {
 	// While the configuration loads it only makes sure that it could. An address that
 	// is bound already is fine. One that this machine does not have yet is awaited.
 	Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool, place string) (awaited bool, err error)
+	// ListenPath is Listen for the UNIX socket of a path, whose file has mode; 0 stands
+	// for the one that it has unless another is asked for.
+	ListenPath(path string, kinds []transport.Kind, mode fs.FileMode, place string) error
 	// Failed notes that a script wanted to listen somewhere in vain, and why: then
 	// nothing is listened on instead.
 	Failed(err error)
 	// Close tells whether the address was bound.
 	Close(addr netip.AddrPort) bool
+	// ClosePath is Close for a UNIX socket.
+	ClosePath(path string) bool
 	// Endpoints lists what is bound, in the order in which it was.
 	Endpoints() []Endpoint
 }
 
-// Endpoint is an address that is bound for one kind of transport.
+// Endpoint is an address, or the path of a UNIX socket, that is bound for one kind
+// of transport.
 type Endpoint struct {
 	Addr netip.AddrPort
+	Path string
 	Kind transport.Kind
 }
 

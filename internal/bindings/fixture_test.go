@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
@@ -201,6 +202,7 @@ type fakeListener struct {
 	list  []Endpoint
 	fail  map[string]error // by address and port
 	loose []bool           // the freebind flags, in order
+	modes []fs.FileMode    // those of UNIX sockets, in order
 	also  []transport.Kind // served beside UDP and TCP
 
 	absent map[string]bool // addresses that are awaited
@@ -226,6 +228,21 @@ func (l *fakeListener) Listen(a netip.AddrPort, kinds []transport.Kind, freebind
 		l.places = append(l.places, place)
 	}
 	return l.absent[a.Addr().String()], nil
+}
+
+func (l *fakeListener) ListenPath(path string, kinds []transport.Kind, mode fs.FileMode, place string) error {
+	if err := l.fail[path]; err != nil {
+		return err
+	}
+	l.list = append(l.list, Endpoint{Path: path, Kind: kinds[len(kinds)-1]})
+	l.modes = append(l.modes, mode)
+	return nil
+}
+
+func (l *fakeListener) ClosePath(path string) bool {
+	n := len(l.list)
+	l.list = slices.DeleteFunc(l.list, func(e Endpoint) bool { return e.Path == path })
+	return len(l.list) < n
 }
 
 func (l *fakeListener) Close(a netip.AddrPort) bool {

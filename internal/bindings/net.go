@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kresd/internal/limits"
@@ -234,6 +236,7 @@ func (n *network) serves(service string) bool {
 type listenFlags struct {
 	service  string
 	freebind bool
+	mode     fs.FileMode // of UNIX sockets; 0: the usual one
 }
 
 func (n *network) setFlag(f *listenFlags, key, value any) error {
@@ -248,9 +251,13 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 		}
 		f.service = kind
 		return nil
+	case "mode":
+		mode, err := fileMode(value)
+		f.mode = mode
+		return err
 	case "tls", "freebind":
 	default:
-		return fmt.Errorf("net.listen: unknown flag '%v'; there are tls, kind and freebind", key)
+		return fmt.Errorf("net.listen: unknown flag '%v'; there are tls, kind, freebind and mode", key)
 	}
 	on, ok := value.(bool)
 	if !ok {
@@ -265,6 +272,16 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 		f.service = plainDNS
 	}
 	return nil
+}
+
+// fileMode reads permissions in octal digits, as chmod(1) does.
+func fileMode(value any) (fs.FileMode, error) {
+	text, ok := value.(string)
+	n, err := strconv.ParseUint(text, 8, 32)
+	if !ok || err != nil || n == 0 || n > uint64(fs.ModePerm) {
+		return 0, errors.New("net.listen: flag 'mode': permissions as a string of octal digits expected, as '660'")
+	}
+	return fs.FileMode(n), nil
 }
 
 // listenOn binds everything that value names and stops at the first failure. That
@@ -288,6 +305,12 @@ func (n *network) listenOn(c *script.Call, value any, port uint16, f listenFlags
 // listenAt binds one address, or awaits it. Once in a group it is told which
 // addresses of the configuration are awaited.
 func (n *network) listenAt(c *script.Call, addr string, port uint16, f listenFlags) error {
+	if strings.HasPrefix(addr, "/") {
+		if err := n.d.Listener.ListenPath(addr, transport.Offering(f.service), f.mode, c.Position()); err != nil {
+			return fmt.Errorf("bind to '%s': %w", addr, err)
+		}
+		return nil
+	}
 	ip, err := parseAddr(addr)
 	if err == nil && port == 0 {
 		err = errors.New("port 0 cannot be asked")
@@ -319,19 +342,19 @@ func (n *network) failed(c *script.Call, err error) {
 }
 
 func (n *network) close(c *script.Call) error {
-	addr, err := parseAddr(c.Text(1))
-	port := c.OptInt(2, 0, 65535, dnsPort)
+	text, port := c.Text(1), c.OptInt(2, 0, 65535, dnsPort)
+	if strings.HasPrefix(text, "/") {
+		return c.Return(n.d.Listener.ClosePath(text))
+	}
+	addr, err := parseAddr(text)
 	return c.Return(err == nil && n.d.Listener.Close(netip.AddrPortFrom(addr, uint16(port))))
 }
 
 // parseAddr reads an IP address, or an IPv6 one with a zone.
 func parseAddr(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(text)
-	switch {
-	case err == nil:
+	if err == nil {
 		return a.Unmap(), nil
-	case strings.HasPrefix(text, "/"):
-		return a, errors.New("listening on UNIX sockets" + notHere)
 	}
 	if ip, port, ok := strings.Cut(text, "@"); ok && !strings.HasPrefix(ip, "@") {
 		return a, fmt.Errorf("the port is an argument of its own: net.listen('%s', %s)", wording.Printable(ip), wording.Printable(port))

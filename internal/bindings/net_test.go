@@ -2,7 +2,9 @@ package bindings
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,7 +68,10 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 		step{"net.listen('::1', 0/0)", "ERROR error: bad argument #2…"},
 		step{"net.listen('::1', 1/0)", "ERROR error: bad argument #2…"},
 		step{"net.listen('::1', 53, 'tls')", "ERROR error: bad argument #3 to 'net.listen' (table expected, got string)…"},
-		step{"net.listen('::1', 53, {tlz = true})", "ERROR error: net.listen: unknown flag 'tlz'; there are tls, kind and freebind"},
+		step{"net.listen('::1', 53, {tlz = true})", "ERROR error: net.listen: unknown flag 'tlz'; there are tls, kind, freebind and mode"},
+		step{"net.listen('/run/dns', 53, {mode = 660})", "ERROR error: net.listen: flag 'mode': permissions as a string of octal digits expected, as '660'"},
+		step{"net.listen('/run/dns', 53, {mode = '1777'})", "ERROR error: net.listen: flag 'mode'…"},
+		step{"net.listen('/run/dns', 53, {mode = 'rw'})", "ERROR error: net.listen: flag 'mode'…"},
 		step{"net.listen('::1', 53, {tls = 'yes'})", "ERROR error: net.listen: flag 'tls': boolean expected, got string"},
 		step{"net.listen('::1', 53, {freebind = 1})", "ERROR error: net.listen: flag 'freebind': boolean expected, got number"},
 		step{"net.listen('::1', 53, {kind = 'doh2'})", "ERROR error: net.listen: kind 'doh2' is not in this version; there is 'dns'"},
@@ -83,11 +88,12 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 func TestAFailedAddressEndsItsListAndIsNamedWithItsPlace(t *testing.T) {
 	w := newWorld(t)
 	w.listener.fail["127.0.0.2:53"] = errors.New("address already in use")
+	w.listener.fail["/run/dns"] = errors.New("permission denied")
 	for _, c := range []struct{ lua, says, bound string }{
 		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "bind to '127.0.0.2@53': address already in use", "127.0.0.1:53"},
 		{"net.listen('127.0.0.1', 0)", "bind to '127.0.0.1@0': port 0 cannot be asked", ""},
 		{"net.listen('bogus')", "bind to 'bogus@53': neither an IP address nor an interface", ""},
-		{"net.listen('/run/dns')", "bind to '/run/dns@53': listening on UNIX sockets is not in this version", ""},
+		{"net.listen('/run/dns')", "bind to '/run/dns': permission denied", ""},
 	} {
 		w.expect(step{c.lua, "ERROR error: " + c.says})
 		if got := w.listener.bound(); got != c.bound {
@@ -394,5 +400,24 @@ func TestHelpWarnsOfWildcardAddresses(t *testing.T) {
 		if got := w.eval(topic); !strings.Contains(got, "0.0.0.0") || !strings.Contains(got, "::") {
 			t.Errorf("%s says nothing of wildcard addresses:\n%s", topic, got)
 		}
+	}
+}
+
+// A text that begins with a slash is the path of a UNIX socket.
+func TestAPathIsListenedOn(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.listen({'/run/a', '127.0.0.1'}, nil, {mode = '660'})", "true\n"},
+		step{"net.list()", "[/run/a] => {\n    [unix] => true\n}\n[127.0.0.1] => {\n    [port] => 53\n    [tcp] => true\n    [udp] => true\n}\n"},
+		step{"local e = net.endpoints()[1] return e.kind .. e.transport.family .. e.transport.path .. e.transport.protocol", "dnsunix/run/astream"},
+		step{"net = { '/run/b' }", ""},
+		step{"net.close('/run/a')", "true\n"},
+		step{"net.close('/run/a', 53)", "false\n"},
+	)
+	if want := []fs.FileMode{0o660, 0}; !slices.Equal(w.listener.modes, want) {
+		t.Errorf("modes %v, want %v", w.listener.modes, want)
+	}
+	if list := w.listener.list; list[len(list)-1].Path != "/run/b" {
+		t.Errorf("left: %+v", list)
 	}
 }

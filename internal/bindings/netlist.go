@@ -17,9 +17,11 @@ const (
 	tlsPort    = 853
 )
 
-// boundAddr is an address and the kinds of transport by which it is asked.
+// boundAddr is an address, or the path of a UNIX socket, and the kinds of transport
+// by which it is asked.
 type boundAddr struct {
 	addr  netip.AddrPort
+	path  string
 	kinds []transport.Kind
 }
 
@@ -28,9 +30,9 @@ type boundAddr struct {
 func boundAddrs(endpoints []Endpoint) []boundAddr {
 	var list []boundAddr
 	for _, e := range endpoints {
-		i := slices.IndexFunc(list, func(b boundAddr) bool { return b.addr == e.Addr && !b.uses(e.Kind.Network()) })
+		i := slices.IndexFunc(list, func(b boundAddr) bool { return b.addr == e.Addr && b.path == e.Path && !b.uses(e.Kind.Network()) })
 		if i < 0 {
-			i, list = len(list), append(list, boundAddr{addr: e.Addr})
+			i, list = len(list), append(list, boundAddr{addr: e.Addr, path: e.Path})
 		}
 		list[i].kinds = append(list[i].kinds, e.Kind)
 	}
@@ -41,10 +43,23 @@ func (b *boundAddr) uses(network string) bool {
 	return slices.ContainsFunc(b.kinds, func(k transport.Kind) bool { return k.Network() == network })
 }
 
+// key is by what net.list shows it.
+func (b *boundAddr) key() string {
+	if b.path != "" {
+		return b.path
+	}
+	return b.addr.Addr().String()
+}
+
 // table is what net.list says of an address: its port, the networks, and each
-// service but plain DNS.
+// service but plain DNS. A path has neither port nor networks.
 func (b *boundAddr) table() *luavalue.Table {
-	t := (&luavalue.Table{}).Add("port", float64(b.addr.Port())).Add("tcp", b.uses("tcp")).Add("udp", b.uses("udp"))
+	t := &luavalue.Table{}
+	if b.path != "" {
+		t.Add("unix", true)
+	} else {
+		t.Add("port", float64(b.addr.Port())).Add("tcp", b.uses("tcp")).Add("udp", b.uses("udp"))
+	}
 	for _, k := range b.kinds {
 		if k.Service() != plainDNS {
 			t.Add(k.Service(), true)
@@ -59,7 +74,7 @@ func listBound(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		out := &luavalue.Table{}
 		for _, b := range boundAddrs(d.Listener.Endpoints()) {
-			key := b.addr.Addr().String()
+			key := b.key()
 			first, _ := out.Get(key).(*luavalue.Table)
 			if first == nil {
 				out.Add(key, b.table())
@@ -82,14 +97,22 @@ func listEndpoints(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		out := &luavalue.Table{}
 		for _, e := range d.Listener.Endpoints() {
-			family := "inet6"
-			if e.Addr.Addr().Is4() {
-				family = "inet4"
-			}
-			how := (&luavalue.Table{}).Add("family", family).Add("ip", e.Addr.Addr().String()).
-				Add("port", float64(e.Addr.Port())).Add("protocol", e.Kind.Network())
-			out.Add(float64(len(out.Pairs)+1), (&luavalue.Table{}).Add("kind", e.Kind.Service()).Add("transport", how))
+			out.Add(float64(len(out.Pairs)+1), (&luavalue.Table{}).Add("kind", e.Kind.Service()).Add("transport", e.table()))
 		}
 		return c.Return(out)
 	}
+}
+
+// table is where an endpoint lies, as net.endpoints() shows it.
+func (e *Endpoint) table() *luavalue.Table {
+	t := &luavalue.Table{}
+	switch {
+	case e.Path != "":
+		return t.Add("family", "unix").Add("path", e.Path).Add("protocol", "stream")
+	case e.Addr.Addr().Is4():
+		t.Add("family", "inet4")
+	default:
+		t.Add("family", "inet6")
+	}
+	return t.Add("ip", e.Addr.Addr().String()).Add("port", float64(e.Addr.Port())).Add("protocol", e.Kind.Network())
 }

@@ -172,8 +172,14 @@ func (s *Server) nearlyOutOfFiles(nc accepted) bool {
 	return near
 }
 
-// leaveGroup implements socket: stop does it, in its order.
-func (t *acceptor) leaveGroup() bool { return false }
+// leaveGroup implements socket: stop does it, in its order. A UNIX socket is not
+// found any more from here on.
+func (t *acceptor) leaveGroup() bool {
+	if t.at.path != "" {
+		t.at.file.forget(t.at.path)
+	}
+	return false
+}
 
 // addTo implements socket: connections are counted by the Server.
 func (t *acceptor) addTo(*counts) {}
@@ -197,15 +203,18 @@ func (t *acceptor) withFD(fn func(fd int) error) error {
 // clients repeat after a second and then find another worker, and stays until
 // those that it has begun are complete.
 func (t *acceptor) stop(_, grace time.Duration) {
-	if !t.at.shared && grace > 0 && !migrates() && t.ignoreHandshakes() == nil {
+	if !t.at.shared && t.at.path == "" && grace > 0 && !migrates() && t.ignoreHandshakes() == nil {
 		sleepUntil(t.s.over, grace)
 	}
 	t.leave.Store(true)
 	_ = t.ln.SetDeadline(time.Now())
 	<-t.ended
 	if !t.at.shared {
+		if t.at.path != "" {
+			t.stopListening() // what waits stays
+		}
 		t.acceptRest()
-		if !migrates() {
+		if t.at.path == "" && !migrates() {
 			_ = t.ignoreHandshakes() // lest a connection be complete between the last look and the end
 		}
 		for t.someoneWaits() && t.acceptOne() {

@@ -33,55 +33,60 @@ func (s *Server) Adopt(f *os.File, kinds []transport.Kind) error {
 	if err != nil {
 		return err
 	}
-	var network string
+	var network, path string
 	var bound netip.AddrPort
 	err = withFD(raw, func(fd int) (err error) {
-		network, bound, err = identify(fd)
+		network, bound, path, err = identify(fd)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("inherited socket %s: %w", f.Name(), err)
 	}
 	i := slices.IndexFunc(kinds, func(k transport.Kind) bool { return k.Network() == network && s.Serves(k) })
-	if i < 0 {
-		return fmt.Errorf("inherited socket %v: %w", bound, ErrNotServed)
+	name := path
+	if name == "" {
+		name = bound.String()
 	}
-	e := &endpoint{Endpoint: Endpoint{Addr: bound, Kind: kinds[i], Inherited: true}}
-	at := place{addr: bound, wildcard: bound.Addr().IsUnspecified(), shared: true}
+	if i < 0 {
+		return fmt.Errorf("inherited socket %s: %w", name, ErrNotServed)
+	}
+	e := &endpoint{Endpoint: Endpoint{Addr: bound, Path: path, Kind: kinds[i], Inherited: true}}
+	at := place{addr: bound, path: path, wildcard: bound.Addr().IsUnspecified(), shared: true}
 	if network == "udp" {
 		err = s.adoptUDP(e, f, at)
 	} else {
 		err = s.takeListener(e, f, at)
 	}
 	if err != nil {
-		return fmt.Errorf("inherited socket %v: %w", bound, err)
+		return fmt.Errorf("inherited socket %s: %w", name, err)
 	}
 	s.endpoints = append(s.endpoints, e)
 	return nil
 }
 
-// identify tells the network of a socket and where it is bound.
-func identify(fd int) (network string, bound netip.AddrPort, err error) {
+// identify tells the network of a socket and where it is bound: at an address, or,
+// listening for streams, at a path.
+func identify(fd int) (network string, bound netip.AddrPort, path string, err error) {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
-		return "", bound, ErrNotASocket
+		return "", bound, "", ErrNotASocket
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
-		return "", bound, err
+		return "", bound, "", err
 	}
 	bound = canonical(fromSockaddr(sa))
 	listening, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if !bound.IsValid() || bound.Port() == 0 {
-		return "", bound, ErrNotASocket
+	local, _ := sa.(*unix.SockaddrUnix)
+	switch inet := bound.IsValid() && bound.Port() != 0; {
+	case inet && kind == unix.SOCK_DGRAM:
+		return "udp", bound, "", nil
+	case inet && kind == unix.SOCK_STREAM && listening == 1:
+		return "tcp", bound, "", nil
+	case local != nil && local.Name != "" && kind == unix.SOCK_STREAM && listening == 1:
+		return "tcp", bound, local.Name, nil
 	}
-	switch {
-	case kind == unix.SOCK_DGRAM:
-		return "udp", bound, nil
-	case kind == unix.SOCK_STREAM && listening == 1:
-		return "tcp", bound, nil
-	}
-	return "", bound, ErrNotASocket
+	return "", bound, "", ErrNotASocket
 }
 
 func (s *Server) adoptUDP(e *endpoint, f *os.File, at place) error {

@@ -16,6 +16,8 @@
 // the driver's way: the query is copied and resolved on a goroutine of its own,
 // of which there is a bounded number (pending.go).
 //
+// A UNIX socket has a path, which one worker of a group has at a time (unix.go).
+//
 // An address that the machine does not have yet is bound in advance, and watched
 // for (await.go).
 //

@@ -55,12 +55,20 @@ func newTCP(s *Server, nc accepted) *connection {
 func newFramedConn(s *Server, kind transport.Kind, nc accepted, on stream) *framedConn {
 	c := &framedConn{s: s, nc: nc, stream: on, begun: time.Now()}
 	c.connHandler = c
-	c.client = Client{Kind: kind, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
+	c.client = clientOf(kind, nc)
 	c.key = s.clients.Load().Key(c.client.Addr.Addr())
 	c.buf = c.small[:]
 	c.in = c.buf[:0]
 	c.frameWriter.init(c)
 	return c
+}
+
+// clientOf is who asks on a connection.
+func clientOf(kind transport.Kind, nc accepted) Client {
+	if _, ok := nc.(*net.UnixConn); ok {
+		return Client{Kind: kind, Addr: unixPeer, Local: unixPeer}
+	}
+	return Client{Kind: kind, Addr: plainAddr(nc.RemoteAddr()), Local: plainAddr(nc.LocalAddr())}
 }
 
 // plainAddr is a TCP address without zone, IPv4 as IPv4; of another kind it is

@@ -45,10 +45,11 @@ func (s *Server) Copies(most int) (fds []int) {
 // come to it, and closes it. It leaves its port group at once, so that what
 // comes from now on goes to those that live, and is no endpoint of this server.
 // A descriptor does not tell by which kind of transport its owner served it: that
-// is the kind by which this server listens there. Finish takes fd, whatever it
+// is the kind by which this server listens there. The socket of a path stays, and
+// becomes this server's, if clients find it by that path. Finish takes fd, whatever it
 // returns.
 func (s *Server) Finish(fd int) error {
-	network, bound, err := identify(fd)
+	network, bound, path, err := identify(fd)
 	if err != nil {
 		unix.Close(fd)
 		return err
@@ -58,6 +59,12 @@ func (s *Server) Finish(fd int) error {
 	if s.left {
 		unix.Close(fd)
 		return ErrLeaving
+	}
+	if path != "" {
+		f := os.NewFile(uintptr(fd), "")
+		defer f.Close()
+		s.inherit(f, path)
+		return nil
 	}
 	e := &endpoint{Endpoint: Endpoint{Addr: bound, Kind: s.kindAt(bound, network)}, orphaned: true}
 	if network == "udp" {

@@ -203,7 +203,7 @@ func TestCopiesHoldNothingBack(t *testing.T) {
 	for _, fd := range fds {
 		defer unix.Close(fd)
 	}
-	if network, _, err := identify(fds[0]); err != nil || network != "udp" {
+	if network, _, _, err := identify(fds[0]); err != nil || network != "udp" {
 		t.Errorf("the first copy is one of %q, %v; want UDP", network, err)
 	}
 	other := New(newEcho(), Options{})
@@ -221,7 +221,7 @@ func TestCopiesHoldNothingBack(t *testing.T) {
 	for i := range 50 {
 		exchange(t, udpClient(t, at), ask(uint16(i), 'f'))
 	}
-	eventually(t, "the copy does not listen", func() bool { _, _, err := identify(fds[1]); return err == ErrNotASocket })
+	eventually(t, "the copy does not listen", func() bool { _, _, _, err := identify(fds[1]); return err == ErrNotASocket })
 	other.Close(at)
 	eventually(t, "nobody listens", func() bool { return refused(at) })
 }

@@ -45,6 +45,10 @@ func (s *Server) Serves(k transport.Kind) bool {
 // A place is where a socket is bound, and how.
 type place struct {
 	addr netip.AddrPort
+	// path is that of a UNIX socket, which has no addr; file is what lies there as
+	// long as clients find this socket by it.
+	path string
+	file fileID
 	// wildcard tells that answers must name the address that was asked.
 	wildcard bool
 	// shared tells that other processes may hold the same socket, so that leaving

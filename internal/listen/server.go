@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -35,9 +36,10 @@ type Flags struct {
 }
 
 // An Endpoint is where questions come in by one kind of transport, or will from
-// Open on. Its address and kind are its name.
+// Open on. Its address, or path, and kind are its name.
 type Endpoint struct {
 	Addr     netip.AddrPort
+	Path     string // of a UNIX socket, which has no Addr
 	Kind     transport.Kind
 	FreeBind bool
 	// Inherited sockets were handed over by another process (Adopt).
@@ -62,6 +64,9 @@ type Options struct {
 	// Appeared is told that this machine has an awaited address from now on, and why
 	// it cannot be listened on nevertheless. It must not call the Server.
 	Appeared func(addr netip.AddrPort, err error)
+	// Sibling tells whether a process is a worker of the same group; such a one may
+	// have the UNIX socket of a path before this server (unix.go). Nil: none is.
+	Sibling func(pid int) bool
 	// Changed is told that Copies would give others than before. It must not
 	// wait, nor call the Server.
 	Changed func()
@@ -81,6 +86,7 @@ type Server struct {
 	appeared func(addr netip.AddrPort, err error)
 	// tlsConfig is Options.TLS.
 	tlsConfig func(protocols ...string) *tls.Config
+	sibling   func(pid int) bool // Options.Sibling
 
 	clients  atomic.Pointer[limits.Clients]
 	pending  *pending
@@ -105,6 +111,7 @@ type Server struct {
 	open      bool
 	left      bool
 	watching  bool // somebody looks for awaited addresses
+	standing  bool // somebody looks after UNIX sockets
 	endpoints []*endpoint
 	leaving   map[*endpoint]struct{}
 	gone      counts // of sockets that are closed
@@ -121,6 +128,9 @@ type endpoint struct {
 	Endpoint
 	socket   socket // nil: only planned
 	orphaned bool   // its process is dead (Finish)
+	// Those of a UNIX socket (unix.go).
+	mode fs.FileMode
+	seen seenAt
 }
 
 // New makes a server without sockets. It opens none before Open.
@@ -135,6 +145,9 @@ func New(h Handler, o Options) *Server {
 	}
 	if s.appeared = o.Appeared; s.appeared == nil {
 		s.appeared = func(netip.AddrPort, error) {}
+	}
+	if s.sibling = o.Sibling; s.sibling == nil {
+		s.sibling = func(int) bool { return false }
 	}
 	if s.panics == nil {
 		s.panics = &safe.Group{OnPanic: func(p *safe.Panic) {
@@ -222,7 +235,11 @@ func (s *Server) Open() error {
 		if e.socket != nil || e.Awaited && lacksInterface(e.Addr.Addr()) {
 			continue
 		}
-		if err := s.start(s.planned(e.Addr)); err != nil {
+		if e.Path != "" {
+			if err := s.startPath(e); err != nil {
+				return &BindError{Path: e.Path, Err: err}
+			}
+		} else if err := s.start(s.planned(e.Addr)); err != nil {
 			return err
 		}
 	}
@@ -250,11 +267,16 @@ func canonical(a netip.AddrPort) netip.AddrPort {
 // address is still answered, and established connections go on.
 func (s *Server) Close(addr netip.AddrPort) bool {
 	addr = canonical(addr)
+	return s.closeWhere(func(e *endpoint) bool { return e.Path == "" && e.Addr == addr })
+}
+
+// closeWhere closes the endpoints that which says yes to.
+func (s *Server) closeWhere(which func(*endpoint) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	by, found := s.clock.Mono()+limits.DrainAnswerTime, false
 	s.endpoints = slices.DeleteFunc(s.endpoints, func(e *endpoint) bool {
-		if e.Addr != addr {
+		if !which(e) {
 			return false
 		}
 		found = true

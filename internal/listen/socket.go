@@ -16,13 +16,17 @@ import (
 )
 
 // A BindError says which address could not be bound, in the words of the log:
-// bind to 'ADDR@PORT': REASON.
+// bind to 'ADDR@PORT': REASON, or bind to 'PATH': REASON for a UNIX socket.
 type BindError struct {
 	Addr netip.AddrPort
+	Path string
 	Err  error
 }
 
 func (e *BindError) Error() string {
+	if e.Path != "" {
+		return fmt.Sprintf("bind to '%s': %v", e.Path, e.Err)
+	}
 	return fmt.Sprintf("bind to '%s@%d': %v", e.Addr.Addr(), e.Addr.Port(), e.Err)
 }
 
@@ -30,14 +34,20 @@ func (e *BindError) Unwrap() error { return e.Err }
 
 // bindError keeps of err what the address does not say already.
 func bindError(addr netip.AddrPort, err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		err = errno
-	}
+	err = reason(err)
 	if a := addr.Addr(); err == syscall.EINVAL && a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
 		err = fmt.Errorf("a link-local address needs its interface, as in %s%%eth0", a)
 	}
 	return &BindError{Addr: addr, Err: err}
+}
+
+// reason is what the kernel says in an error, without the words around it.
+func reason(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }
 
 // network is Go's name for a transport over addr's family. With it Go makes

@@ -8,24 +8,24 @@ func network() Chapter {
 		},
 		{
 			Name: "net.listen", Summary: "listen on addresses; on machines with several addresses avoid 0.0.0.0 and ::, name the addresses",
-			Params:  []string{"addresses: an address, an interface (net.eth0), its name, or a list of them", "port: 53 unless given", "flags: a table; freebind = true binds what the machine does not have yet"},
+			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
 			Returns: "true; what cannot be bound is an error on the console, and false and a line of the log in a configuration",
 			Example: "net.listen('127.0.0.1', 5353)", Apart: "it binds a port",
 		},
 		{
 			Name: "net.close", Summary: "stop listening on an address",
-			Params:  []string{"address: as net.list() shows it", "port: 53 unless given"},
+			Params:  []string{"address: as net.list() shows it, or a path", "port: 53 unless given"},
 			Returns: "whether it was listened on",
 			Example: "net.close('127.0.0.1', 5353)",
 		},
 		{
 			Name: "net.list", Summary: "bound addresses",
-			Returns: "a table by addresses, of tables with port, udp and tcp; further ports of an address are under more",
+			Returns: "a table by addresses, of tables with port, udp and tcp; further ports of an address are under more; a path has unix",
 			Example: "net.list()",
 		},
 		{
 			Name: "net.endpoints", Summary: "bound addresses as a list, one entry for each transport",
-			Returns: "a list of tables with kind and transport (family, ip, port, protocol)",
+			Returns: "a list of tables with kind and transport (family, ip, port, protocol; of a UNIX socket family, path, protocol)",
 			Example: "for _, e in ipairs(net.endpoints()) do print(e.kind, e.transport.ip, e.transport.port) end",
 		},
 		{

@@ -16,6 +16,7 @@ import (
 	"kresd/internal/cache"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/listen"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
@@ -101,10 +102,28 @@ func (l *dryListener) Listen(addr netip.AddrPort, kinds []transport.Kind, _ bool
 	return false, nil
 }
 
+// ListenPath implements bindings.Listener. It sees what a start would refuse.
+func (l *dryListener) ListenPath(path string, kinds []transport.Kind, _ fs.FileMode, _ string) error {
+	kind, err := listen.PathUsable(path, kinds)
+	if err == nil && !slices.ContainsFunc(l.wanted, func(e bindings.Endpoint) bool { return e.Path == path }) {
+		l.wanted = append(l.wanted, bindings.Endpoint{Path: path, Kind: kind})
+	}
+	return err
+}
+
 // Close implements bindings.Listener.
 func (l *dryListener) Close(addr netip.AddrPort) bool {
+	return l.closeWhere(func(e bindings.Endpoint) bool { return e.Path == "" && e.Addr == addr })
+}
+
+// ClosePath implements bindings.Listener.
+func (l *dryListener) ClosePath(path string) bool {
+	return l.closeWhere(func(e bindings.Endpoint) bool { return e.Path == path })
+}
+
+func (l *dryListener) closeWhere(which func(bindings.Endpoint) bool) bool {
 	n := len(l.wanted)
-	l.wanted = slices.DeleteFunc(l.wanted, func(e bindings.Endpoint) bool { return e.Addr == addr })
+	l.wanted = slices.DeleteFunc(l.wanted, which)
 	return len(l.wanted) < n
 }
 

@@ -3,9 +3,14 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 
 	"kresd/internal/bindings"
+	"kresd/internal/ipc"
 	"kresd/internal/listen"
 	"kresd/internal/logging"
 	"kresd/internal/transport"
@@ -15,12 +20,12 @@ import (
 // machine.
 type listener struct {
 	server *listen.Server
-	places map[netip.AddrPort]string // where in the configuration an address was named
-	failed error                     // why the first address that could not be bound was not
+	places map[string]string // where in the configuration an address or path was named
+	failed error             // why the first address that could not be bound was not
 }
 
 func newListener(server *listen.Server) *listener {
-	return &listener{server: server, places: map[netip.AddrPort]string{}}
+	return &listener{server: server, places: map[string]string{}}
 }
 
 // Listen implements bindings.Listener.
@@ -29,10 +34,25 @@ func (l *listener) Listen(addr netip.AddrPort, kinds []transport.Kind, freebind 
 	if err != nil {
 		return false, bindReason(err)
 	}
-	if _, known := l.places[addr]; !known {
-		l.places[addr] = place
-	}
+	l.note(addr.String(), place)
 	return l.server.Awaits(addr), nil
+}
+
+// ListenPath implements bindings.Listener.
+func (l *listener) ListenPath(path string, kinds []transport.Kind, mode fs.FileMode, place string) error {
+	err := l.server.ListenPath(path, listen.PathFlags{Flags: listen.Flags{Kinds: kinds}, Mode: mode})
+	if err != nil {
+		return bindReason(err)
+	}
+	l.note(path, place)
+	return nil
+}
+
+// note keeps the first place that names something.
+func (l *listener) note(name, place string) {
+	if _, known := l.places[name]; !known {
+		l.places[name] = place
+	}
 }
 
 // Failed implements bindings.Listener.
@@ -47,7 +67,11 @@ func (l *listener) Failed(err error) {
 func (l *listener) named(err error) error {
 	var b *listen.BindError
 	if place := ""; errors.As(err, &b) {
-		if place = l.places[b.Addr]; place != "" {
+		name := b.Path
+		if name == "" {
+			name = b.Addr.String()
+		}
+		if place = l.places[name]; place != "" {
 			return fmt.Errorf("%s%w", place, err)
 		}
 	}
@@ -60,11 +84,14 @@ func (l *listener) Serves(k transport.Kind) bool { return l.server.Serves(k) }
 // Close implements bindings.Listener.
 func (l *listener) Close(addr netip.AddrPort) bool { return l.server.Close(addr) }
 
+// ClosePath implements bindings.Listener.
+func (l *listener) ClosePath(path string) bool { return l.server.ClosePath(path) }
+
 // Endpoints implements bindings.Listener.
 func (l *listener) Endpoints() []bindings.Endpoint {
 	var list []bindings.Endpoint
 	for _, e := range l.server.Endpoints() {
-		list = append(list, bindings.Endpoint{Addr: e.Addr, Kind: e.Kind})
+		list = append(list, bindings.Endpoint{Addr: e.Addr, Path: e.Path, Kind: e.Kind})
 	}
 	return list
 }
@@ -79,5 +106,20 @@ func tellAppeared(log *logging.Logger, id int) func(netip.AddrPort, error) {
 		case id == 0:
 			log.Notice(fmt.Sprintf("listening on %s@%d, which has appeared", addr.Addr(), addr.Port()))
 		}
+	}
+}
+
+// siblingOf returns what tells whether a process is another worker of this group: it
+// was started by the same supervisor.
+func siblingOf(l *ipc.Link) func(pid int) bool {
+	supervisor := os.Getppid()
+	return func(pid int) bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if l == nil || err != nil {
+			return false
+		}
+		// The second field, a name in parentheses, may hold spaces (proc_pid_stat(5)).
+		after := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		return len(after) > 1 && after[1] == strconv.Itoa(supervisor)
 	}
 }

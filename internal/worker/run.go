@@ -178,7 +178,7 @@ func oneLine(list []error) error {
 // hint adds the remedy where the reason is a common one.
 func hint(err error) error {
 	var b *listen.BindError
-	if !errors.As(err, &b) {
+	if !errors.As(err, &b) || b.Path != "" {
 		return err
 	}
 	switch {
@@ -346,7 +346,7 @@ func (w *Worker) announce() {
 		return
 	}
 	for _, addr := range w.addresses() {
-		w.log.Notice(fmt.Sprintf("listening on %s@%d", addr.Addr(), addr.Port()))
+		w.log.Notice("listening on " + addr)
 	}
 	if w.storage.IsOpen() {
 		w.log.Notice(fmt.Sprintf("cache of %s in %s", sizeText(w.storage.Size()), w.storage.where()))
@@ -354,11 +354,15 @@ func (w *Worker) announce() {
 	w.rules.anchors.announce(w.log)
 }
 
-// addresses are those that are listened on now.
-func (w *Worker) addresses() (list []netip.AddrPort) {
+// addresses are those that are listened on now, and paths.
+func (w *Worker) addresses() (list []string) {
 	for _, e := range w.server.Endpoints() {
-		if !e.Awaited && !slices.Contains(list, e.Addr) {
-			list = append(list, e.Addr)
+		text := fmt.Sprintf("%s@%d", e.Addr.Addr(), e.Addr.Port())
+		if e.Path != "" {
+			text = e.Path
+		}
+		if !e.Awaited && !slices.Contains(list, text) {
+			list = append(list, text)
 		}
 	}
 	return list
@@ -370,10 +374,7 @@ func (w *Worker) listens() string {
 	if len(list) == 0 {
 		return "listening on no address"
 	}
-	words := make([]string, min(len(list), 4))
-	for i := range words {
-		words[i] = fmt.Sprintf("%s@%d", list[i].Addr(), list[i].Port())
-	}
+	words := list[:min(len(list), 4)]
 	text := "listening on " + strings.Join(words, ", ")
 	if more := len(list) - len(words); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)

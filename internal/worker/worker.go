@@ -110,7 +110,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	}
 	w.custody = newCustody(w.ctx, o.Link, log, w.group)
 	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
-		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID())})
+		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Sibling: siblingOf(o.Link)})
 	w.custody.server = w.server
 	w.listener = newListener(w.server)
 	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, text: o.CLI.LogFormat == logging.Text, counters: w.counters, link: o.Link}

@@ -1,0 +1,270 @@
+package listen
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+	"kresd/internal/transport"
+)
+
+var atPath = PathFlags{Flags: both}
+
+// servePath opens a server on a path; siblings tells whether others of this process
+// count as its own group.
+func servePath(t *testing.T, path string, flags PathFlags, siblings bool) *Server {
+	t.Helper()
+	s := New(newEcho(), Options{Limits: &limits.Counters{}, Panics: quietPanics(), Sibling: func(int) bool { return siblings }})
+	if err := s.ListenPath(path, flags); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Drain(t.Context()) })
+	return s
+}
+
+// askPath asks at a path by a connection of its own.
+func askPath(path string) error {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err = c.Write(appendFrame(nil, ask(7, 'f'))); err != nil {
+		return err
+	}
+	msg, err := nextMessage(c)
+	if err == nil && msg[len(msg)-1] != 1 {
+		err = errors.New("the client is not known as one of this machine")
+	}
+	return err
+}
+
+func TestAPathIsServedAndGoesWithItsServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	s := servePath(t, path, atPath, false)
+	if err := askPath(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info.Mode(), err)
+	}
+	if list := s.Endpoints(); len(list) != 1 || list[0].Path != path || list[0].Kind != transport.TCP || list[0].Addr.IsValid() {
+		t.Errorf("endpoints: %+v", list)
+	}
+	if err := s.ListenPath(path, atPath); err != nil || len(s.Endpoints()) != 1 {
+		t.Errorf("once more: %v", err)
+	}
+	if !s.ClosePath(path) || s.ClosePath(path) {
+		t.Error("closing it tells the wrong thing")
+	}
+	s.retiring.Wait()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after its end: %v", err)
+	}
+	if err := s.ListenPath(path, PathFlags{Flags: both, Mode: 0o660}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o660 || askPath(path) != nil {
+		t.Errorf("opened again with another mode: %v, %v", info.Mode(), err)
+	}
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(left) != 1 {
+		t.Errorf("beside it there is more: %v, %v", left, err)
+	}
+}
+
+// servedByChild has another process listen at a path, and is its number.
+func servedByChild(t *testing.T, path string) (pid string) {
+	t.Helper()
+	cmd := exec.Command("socat", "UNIX-LISTEN:"+path+",fork", "STDOUT")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(t, "the other program listens", func() bool { _, err := whoAnswers(path); return err == nil })
+	return strconv.Itoa(cmd.Process.Pid)
+}
+
+// What is no dead socket is left alone, and the refusal says what it is.
+func TestAPathThatIsTakenIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(at("file"), []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", at("live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	child := servedByChild(t, at("foreign"))
+	for path, says := range map[string]string{
+		at("file"):                         "not a socket",
+		at("foreign"):                      "another program listens there (process " + child + ")",
+		at("nosuch/dns"):                   "no file can be made in",
+		at("file/dns"):                     "no file can be made in",
+		at(strings.Repeat("long", 30)):     "a UNIX socket has at most",
+		at(strings.Repeat("longer", 1000)): "a UNIX socket has at most",
+	} {
+		s := New(newEcho(), Options{Limits: &limits.Counters{}})
+		err := s.ListenPath(path, atPath)
+		var b *BindError
+		if !errors.As(err, &b) || b.Path != path || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.60s: %v; want %q", path, err, says)
+		}
+	}
+	s := New(newEcho(), Options{})
+	if err := s.ListenPath(at("dns"), PathFlags{Flags: only(transport.UDP)}); !errors.Is(err, ErrNoStream) {
+		t.Errorf("without a kind for streams: %v", err)
+	}
+	if text, _ := os.ReadFile(at("file")); string(text) != "precious" {
+		t.Error("the file was touched")
+	}
+}
+
+// A file of a process that is dead gives way.
+func TestAStaleSocketGivesWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	servePath(t, path, atPath, false)
+	if err := askPath(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of two workers the later one has the path, from one instant to the next; when it
+// leaves, the other one takes the path over.
+func TestWorkersHandAPathOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	first := servePath(t, path, atPath, true)
+	stop, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		var bad error
+		for {
+			select {
+			case <-stop:
+				failed <- bad
+				return
+			default:
+				if err := askPath(path); err != nil && bad == nil {
+					bad = err
+				}
+			}
+		}
+	}()
+	for range 20 {
+		servePath(t, path, atPath, true)
+	}
+	close(stop)
+	if err := <-failed; err != nil {
+		t.Errorf("while the path changed hands: %v", err)
+	}
+	second := servePath(t, path, atPath, true)
+	before := first.Stats().TCP
+	if err := askPath(path); err != nil || first.Stats().TCP != before || second.Stats().TCP != 1 {
+		t.Errorf("%v; the later worker was not asked", err)
+	}
+	second.Drain(t.Context())
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if err := askPath(path); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("nobody took the path over: %v", err)
+		}
+	}
+}
+
+// The custodian of a worker that was killed goes on accepting from its socket: not
+// even a connection that waits there is lost.
+func TestAPathOutlivesAKilledWorker(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	custodian := servePath(t, path, atPath, true)
+	owner := path + pathSuffix(os.Getpid())
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: owner}), unix.Listen(fd, 16), os.Rename(owner, path)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	sendFrames(t, c, ask(7, 'f'))
+	if err := custodian.Finish(fd); err != nil {
+		t.Fatal(err)
+	}
+	readFrame(t, c)
+	if err := askPath(path); err != nil {
+		t.Error(err)
+	}
+	custodian.Drain(t.Context())
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+// A path that another worker has by now is not fought for.
+func TestALeftoverOfAPathIsClosed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	s := servePath(t, path, atPath, true)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := path + pathSuffix(1)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: other}), unix.Listen(fd, 16)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Finish(fd); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("unix", other); err == nil {
+		c.Close()
+		t.Error("the leftover is still there")
+	}
+	if err := askPath(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOwnNamesOfPaths(t *testing.T) {
+	for own, want := range map[string]struct {
+		path string
+		pid  int
+	}{
+		"/run/dns.77~":  {"/run/dns", 77},
+		"/run/d.5.77~":  {"/run/d.5", 77},
+		"/run/dns":      {"/run/dns", 0},
+		"/run/dns.x~":   {"/run/dns.x~", 0},
+		"/run/dns.old~": {"/run/dns.old~", 0},
+		"/run/dns77~":   {"/run/dns77~", 0},
+	} {
+		if path, pid := pathOf(own); path != want.path || pid != want.pid {
+			t.Errorf("%s: %s of %d", own, path, pid)
+		}
+	}
+}
