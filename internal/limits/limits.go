@@ -103,7 +103,7 @@ const (
 	TCPConnectTimeout = 2 * time.Second
 	TCPAnswerTimeout  = 4 * time.Second
 	UpstreamPortTries = 10 // draws of a source port until one is free
-	GuessesPerPort    = 32 // wrong answers that a question may get at one port and still believe an answer there
+	GuessesPerPort    = 32 // different wrong answers that a question may get at one port and still believe an answer there
 	GuessedPorts      = 3  // ports that a question may leave because of guesses
 )
 

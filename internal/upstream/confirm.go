@@ -42,7 +42,7 @@ func strict(x *resolve.Exchange) requirements {
 //   - a good answer over UDP is kept until TCP fails or takes too long, which is twice
 //     as long as the answer over UDP is waited for: TCP needs two round trips;
 //   - when TCP has failed, the question over UDP has the rest of its time;
-//   - who sends many wrong answers tries one ID after the other: beyond
+//   - who sends many different wrong answers tries one ID after the other: beyond
 //     limits.GuessesPerPort nothing counts at that port, and when TCP has failed the
 //     question goes to another port under another ID;
 //   - when the time is over, all that has not answered yet may be waited for as a late
@@ -61,7 +61,7 @@ type confirmation struct {
 
 	late bool // others have been asked meanwhile
 
-	guesses int // wrong answers
+	guesses guesses
 
 	good  resolve.Reply // the good answer over UDP; without Msg: there is none yet
 	lost  match         // caseLost, cookieLost or badCookie, if such an answer came
@@ -182,7 +182,7 @@ func (d *confirmation) note(reply resolve.Reply, v match) {
 	}
 	switch v {
 	case nearMiss:
-		d.guesses++
+		d.guesses.note(d.a)
 	case answer:
 		d.good = reply
 		d.tellGood(v)
@@ -197,7 +197,7 @@ func (d *confirmation) note(reply resolve.Reply, v match) {
 }
 
 // guessed tells that somebody tries IDs at this port.
-func (d *confirmation) guessed() bool { return d.guesses > limits.GuessesPerPort }
+func (d *confirmation) guessed() bool { return len(d.guesses) > limits.GuessesPerPort }
 
 // withoutTCP goes on where TCP has failed.
 func (d *confirmation) withoutTCP(r tcpReply) {

@@ -70,3 +70,27 @@ func TestWhoGuessesAtEachPortGetsNothingBelieved(t *testing.T) {
 		t.Errorf("asked from %d ports", len(ports))
 	}
 }
+
+// Two hundred copies of one wrong answer ahead of the good one, from a server without
+// TCP, left every port, and the client without an answer.
+func TestOneWrongAnswerManyTimesIsNoGuessing(t *testing.T) {
+	for _, what := range []string{"refused", "silent"} {
+		ports := map[uint16]bool{}
+		s := (&testServer{onTCP: withoutTCP[what], onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+			ports[from.Port()] = true
+			wrong := reply(q, evil)
+			wrong[0]++
+			for range 4 * limits.GuessesPerPort {
+				s.send(from, wrong)
+			}
+			truthUDP(s, from, q)
+		}}).start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		x := question(t, s.addr, letters)
+		x.Timeout = time.Second
+		r, err := e.Exchange(background, x)
+		if got := address(t, r, err); got != truth || len(ports) != 1 {
+			t.Errorf("TCP %s: got %x, asked from %d ports", what, got, len(ports))
+		}
+	}
+}

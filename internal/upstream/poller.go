@@ -52,6 +52,7 @@ type udpQuery struct {
 	query             []byte
 	want              expectation
 	buf               []byte
+	got               int           // octets of the datagram that came last, of which buf has the first
 	sent              time.Duration // on the clock's monotonic scale
 	junk              int           // datagrams from the server's address that could not be read
 }

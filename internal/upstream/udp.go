@@ -207,6 +207,7 @@ func (e *Exchanger) drain(a *udpQuery) (*wire.Msg, int, match) {
 			e.stats.icmp.Add(1)
 			continue
 		}
+		a.got = size
 		msg, v := e.read(a, size)
 		if v != ignored {
 			return msg, size, v
