@@ -38,25 +38,28 @@ func asking(s resolve.Asking) string {
 	if s.How.NoCase {
 		lacks += ", letter case as it is"
 	}
-	if !s.How.TCP { // which takes its own time
+	if !s.How.TCP && s.How.Peer.Plain() { // else it takes its own time
 		waiting = fmt.Sprintf(", waiting %v", s.Timeout.Round(time.Millisecond))
 	}
-	return fmt.Sprintf("%s%s%s: %s%s", peer(s.To), by(s.How.TCP), lacks, s.Question, waiting)
+	return fmt.Sprintf("%s%s%s: %s%s", peer(s.To), by(s.How.Peer.Protocol(), s.How.TCP), lacks, s.Question, waiting)
 }
 
 func replied(s resolve.Replied) string {
 	m := s.Reply.Msg
-	return fmt.Sprintf("answer from %s%s: %s, %d answer, %d authority, %d additional, %d octets in %v", address(s.From), by(s.Reply.TCP),
+	return fmt.Sprintf("answer from %s%s: %s, %d answer, %d authority, %d additional, %d octets in %v", address(s.From.Addr), by(s.From.Peer.Protocol(), s.Reply.TCP),
 		wire.RcodeText(m.Rcode), len(m.Answer), len(m.Authority), len(m.Additional), s.Reply.Size, short(s.Reply.RTT))
 }
 
 func silent(s resolve.Silent) string {
-	from := "nothing from " + address(s.From) + by(s.TCP)
+	from := "nothing from " + address(s.From.Addr) + by(s.From.Peer.Protocol(), s.TCP)
+	stranger, known := errors.AsType[*resolve.Unauthenticated](s.Err)
 	switch {
 	case errors.Is(s.Err, resolve.ErrOverdue):
 		return from + " yet; a late answer will be taken"
 	case errors.Is(s.Err, resolve.ErrTimeout):
 		return from + " in time"
+	case known:
+		return from + ", which is not asked: " + stranger.Why
 	case errors.Is(s.Err, resolve.ErrUnreachable):
 		return from + ": it cannot be reached"
 	}
@@ -76,15 +79,15 @@ func within(step resolve.Step) string {
 		return fmt.Sprintf("by UDP %s after %v%s", datagram(s.What), short(s.After), afterDatagram(s.Then))
 	case resolve.AskedAgain:
 		return "asked again by UDP" + change(s.Change)
-	case resolve.AskedByTCP:
+	case resolve.AskedConnected:
 		if s.Reused {
-			return "asked by TCP, over an open connection"
+			return "asked" + by(s.By, true) + ", over an open connection"
 		}
-		return fmt.Sprintf("asked by TCP, connected in %v", short(s.Took))
+		return fmt.Sprintf("asked%s, connected in %v", by(s.By, true), short(s.Took))
 	case resolve.ConnectionEnded:
-		return "the TCP connection ended: asked on a new one"
-	case resolve.TCPFailed:
-		return fmt.Sprintf("TCP failed after %v: %v", short(s.After), wording.Reason(s.Err))
+		return "the connection" + by(s.By, true) + " ended: asked on a new one"
+	case resolve.ConnectionFailed:
+		return fmt.Sprintf("no answer%s after %v: %v", by(s.By, true), short(s.After), wording.Reason(s.Err))
 	case resolve.TCPOverdue:
 		return fmt.Sprintf("no answer by TCP within %v", s.Within)
 	}

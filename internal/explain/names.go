@@ -98,8 +98,11 @@ func leadsTo(s *resolve.Set) string {
 	return ""
 }
 
-func by(tcp bool) string {
-	if tcp {
+func by(p zonecut.Protocol, tcp bool) string {
+	switch {
+	case p != zonecut.Do53:
+		return " by " + p.String()
+	case tcp:
 		return " by TCP"
 	}
 	return " by UDP"

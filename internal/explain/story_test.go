@@ -10,6 +10,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // still is a clock that stands.
@@ -55,9 +56,9 @@ func TestTheTreeFollowsFromSteps(t *testing.T) {
 		step resolve.Step
 	}{
 		{q, resolve.CacheMiss{Question: req.Question}},
-		{q, asking}, {q, resolve.Chosen{Why: selection.Reason{Ground: selection.OnlyServer}}}, {q, resolve.Silent{From: addr, Err: resolve.ErrTimeout}},
+		{q, asking}, {q, resolve.Chosen{Why: selection.Reason{Ground: selection.OnlyServer}}}, {q, resolve.Silent{From: zonecut.Endpoint{Addr: addr}, Err: resolve.ErrTimeout}},
 		{q, resolve.LookupRefused{NS: sub.Name, Err: resolve.ErrDepth}},
-		{sub, asking}, {sub, resolve.Replied{From: addr, Reply: resolve.Reply{Msg: &wire.Msg{}}}}, {sub, resolve.Concluded{Outcome: &resolve.Outcome{Kind: resolve.NoData}}},
+		{sub, asking}, {sub, resolve.Replied{From: zonecut.Endpoint{Addr: addr}, Reply: resolve.Reply{Msg: &wire.Msg{}}}}, {sub, resolve.Concluded{Outcome: &resolve.Outcome{Kind: resolve.NoData}}},
 		{sub, resolve.AddressNotFound{NS: sub.Name}},
 		{nil, resolve.ModuleFinalized{Module: "m", Before: same, After: same}},
 		{q, resolve.Failed{Err: resolve.ErrLame}},

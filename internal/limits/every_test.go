@@ -88,6 +88,7 @@ var uncounted = map[string]string{
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
+		UpstreamUnheard UpstreamHandshake StrangerSaid
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries
 		ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce
 		RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
@@ -103,6 +104,7 @@ var uncounted = map[string]string{
 		UnscheduledWait AwaitAddress`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
+		UpstreamSessions
 		UpstreamGuessBuffer ServersKept Leases ExploringAtOnce
 		LookupsBeside ServersAlone CutsAtHand HashesRemembered InquiriesKept
 		KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones

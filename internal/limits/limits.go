@@ -120,6 +120,10 @@ const (
 	UpstreamTCPInFlight  = 64               // questions in flight on one connection
 	UpstreamTCPIdle      = 12 * time.Second // then a connection is closed
 	UpstreamTCPStrays    = 16               // messages nobody asked for until a connection is given up
+	UpstreamUnheard      = 2 * time.Second  // that what was sent on a connection may be unconfirmed, until it is given up
+	UpstreamHandshake    = 3 * time.Second  // for TLS or QUIC, once there is a connection
+	UpstreamSessions     = 1024             // of TLS that can be resumed, and servers that the log has named
+	StrangerSaid         = time.Minute      // until the log names a server again that did not prove who it is
 )
 
 // Messages and names.

@@ -144,7 +144,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	s.cfg.Servers.Answered(a.server.Endpoint, learnt(a.server, a.choice, reply))
 	q.run.tried.Answered(a.choice.NS, a.server.Endpoint)
 	if s.r.Tell != nil {
-		s.r.Tell(q, Replied{q.Server.Addr, reply})
+		s.r.Tell(q, Replied{q.Server.Endpoint, reply})
 	}
 	q.run.msg, q.RTT, q.run.retry.refused = reply.Msg, reply.RTT, nil
 	q.Outcome = Outcome{}
@@ -175,13 +175,14 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 // unanswered judges a failed attempt.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
 	if s.r.Tell != nil {
-		s.r.Tell(q, Silent{c.Addr, reply.TCP, err})
+		s.r.Tell(q, Silent{c.Endpoint, reply.TCP, err})
 	}
 	q.run.faults.failed(c.Addr, err)
 	if !errors.Is(err, ErrBudget) && s.r.ctx.Err() == nil {
 		defer s.trouble(q)
 	}
 	_, sourceless := noSource(err)
+	_, stranger := errors.AsType[*Unauthenticated](err)
 	switch {
 	case LimitOf(err) == limits.TCPConnsRequest: // another server may do without
 		q.run.tried.Reject(c.NS, c.Endpoint)
@@ -199,6 +200,9 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		return s.noSocket(q)
 	case reply.TCP && errors.Is(err, ErrOverdue):
 		q.run.tried.Overdue(c.NS, c.Endpoint)
+	case !c.Peer.Plain() && errors.Is(err, ErrOverdue): // nor is it asked twice over one connection
+		s.cfg.Servers.TimedOut(c.Endpoint)
+		q.run.tried.Overdue(c.NS, c.Endpoint)
 	case reply.TCP:
 		s.withoutTCP(q, c)
 	case reply.Nonsense != NoNonsense:
@@ -206,6 +210,9 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		q.run.tried.Nonsense(c.NS, c.Endpoint, reply.Nonsense == NonsenseByTCP)
 	case errors.Is(err, ErrTimeout):
 		s.timedOut(q, c)
+	case stranger:
+		s.cfg.Servers.Stranger(c.Endpoint)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	case errors.Is(err, ErrUnreachable):
 		s.cfg.Servers.Unreachable(c.Endpoint)
 		q.run.tried.Reject(c.NS, c.Endpoint)

@@ -146,6 +146,21 @@ func (e *NoSource) Error() string {
 
 func (e *NoSource) Unwrap() error { return ErrLocal }
 
+// Unauthenticated is the failure of an Exchange with a server that did not prove to be
+// the one that was meant (zonecut.PeerConfig). It is a kind of ErrUnreachable: nothing
+// was asked.
+type Unauthenticated struct {
+	Server zonecut.Endpoint
+	// Why is a sentence about what the server showed, without its beginning.
+	Why string
+}
+
+func (e *Unauthenticated) Error() string {
+	return fmt.Sprintf("%s@%d is not the server that was meant: %s", e.Server.Addr.Addr(), e.Server.Addr.Port(), e.Why)
+}
+
+func (e *Unauthenticated) Unwrap() error { return ErrUnreachable }
+
 // noSource is the NoSource that is behind a failure, if one is.
 func noSource(err error) (*NoSource, bool) { return errors.AsType[*NoSource](err) }
 

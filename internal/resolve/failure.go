@@ -231,6 +231,8 @@ type summary struct {
 	limit             limits.ID // that such an answer, or a question that waits, exceeds
 	sourceless        int       // could not be asked for want of the outgoing address
 	source            *NoSource // why
+	strangers         int       // are not who they should be
+	stranger          *Unauthenticated
 }
 
 func (s *solver) summary(q *Query) (v summary) {
@@ -267,6 +269,8 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 		v.unasked++
 	case sourceless:
 		v.sourceless, v.source = v.sourceless+1, source
+	case v.isStranger(b.err):
+		v.strangers++
 	case b.err == nil:
 		v.lame++
 		v.rcodes[b.rcode&15]++
@@ -282,6 +286,16 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 	default:
 		v.silent++
 	}
+}
+
+// isStranger tells whether a server did not prove to be the one that was meant, and
+// keeps how the first one did not.
+func (v *summary) isStranger(err error) bool {
+	e, ok := errors.AsType[*Unauthenticated](err)
+	if ok && v.stranger == nil {
+		v.stranger = e
+	}
+	return ok
 }
 
 // erring tells whether an RCODE speaks of trouble at the server. Others that do
@@ -303,6 +317,8 @@ func (s *solver) gaveUp(q *Query) error {
 	switch {
 	case v.sourceless > 0: // whatever others did: these may be good
 		e.err, e.text = v.source, v.source.Error()
+	case v.strangers > 0: // clients are not to believe that it is a matter of waiting
+		e.err, e.text = v.stranger, v.stranger.Error()
 	case v.over > 0 && v.limit == limits.TCPConnsRequest:
 		e.err, e.text = Over(v.limit, ErrNoServer), "the servers of "+q.Cut.Name.String()+" would take more connections than a question may have"
 	case v.over > 0:
@@ -375,7 +391,7 @@ func noneOf(q *Query) string {
 // String says what each did where they did not all do the one thing that the
 // failure names.
 func (v *summary) String() string {
-	if v.lame == 0 && v.unasked == 0 && (v.silent == 0 || v.cut == 0) {
+	if v.lame == 0 && v.unasked == 0 && (v.silent == 0 || v.cut == 0) && (v.strangers == 0 || v.silent+v.cut == 0) {
 		return ""
 	}
 	var out []string
@@ -401,6 +417,7 @@ func (v *summary) String() string {
 	say(v.busy, "had too many questions waiting")
 	say(v.over, "answered with what is not read")
 	say(v.sourceless, "could not be asked from here")
+	say(v.strangers, "did not prove to be the server that was meant")
 	say(v.unasked, "not asked")
 	return strings.Join(out, ", ")
 }

@@ -135,12 +135,12 @@ type (
 	Explored struct{ To Peer }
 	// Replied tells what the server's message looks like.
 	Replied struct {
-		From  netip.AddrPort
+		From  zonecut.Endpoint
 		Reply Reply
 	}
 	// Silent tells that there was no message, and why.
 	Silent struct {
-		From netip.AddrPort
+		From zonecut.Endpoint
 		TCP  bool
 		Err  error
 	}
@@ -178,16 +178,18 @@ type (
 	// AskedAgain tells that the question is sent by UDP once more, and what differs
 	// from the first time.
 	AskedAgain struct{ Change RetryChange }
-	// AskedByTCP tells over which connection the question goes: one that was open, or
-	// one that was made in Took.
-	AskedByTCP struct {
+	// AskedConnected tells over which connection the question goes, which is of TCP for
+	// zonecut.Do53: one that was open, or one that was made in Took.
+	AskedConnected struct {
+		By     zonecut.Protocol
 		Reused bool
 		Took   time.Duration
 	}
 	// ConnectionEnded tells that the question is asked on a new connection.
-	ConnectionEnded struct{}
-	// TCPFailed tells why there is no answer by TCP.
-	TCPFailed struct {
+	ConnectionEnded struct{ By zonecut.Protocol }
+	// ConnectionFailed tells why there is no answer over a connection.
+	ConnectionFailed struct {
+		By    zonecut.Protocol
 		After time.Duration
 		Err   error
 	}
@@ -386,11 +388,11 @@ func (DatagramSeen) step() {}
 
 func (AskedAgain) step() {}
 
-func (AskedByTCP) step() {}
+func (AskedConnected) step() {}
 
 func (ConnectionEnded) step() {}
 
-func (TCPFailed) step() {}
+func (ConnectionFailed) step() {}
 
 func (TCPOverdue) step() {}
 

@@ -128,6 +128,12 @@ func (s *Selector) Unreachable(e zonecut.Endpoint) {
 	}
 }
 
+// Stranger reports that a server could be reached, and did not prove to be the one that
+// was meant. It is left alone like one that cannot be reached; its family works.
+func (s *Selector) Stranger(e zonecut.Endpoint) {
+	s.known().Update(keyOf(e), Event{kind: unreachable, now: s.now(), deadFor: s.DeadTime()})
+}
+
 // NoRoute reports that this machine has no route to a server. That is no fault of the
 // server's: its family comes last for a moment, for a route may come.
 func (s *Selector) NoRoute(e zonecut.Endpoint) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 )
 
@@ -28,17 +29,13 @@ func (e *Exchanger) askAside(ctx context.Context, x *resolve.Exchange, mixedCase
 // takes longer than TCP should, so that a dead TCP costs no more time than silence does.
 // rtt is the time that UDP took.
 func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange, rtt time.Duration) (resolve.Reply, error) {
-	if x.Late == nil || !x.Peer.Plain() {
+	if x.Late == nil {
 		return e.askConnected(ctx, x, false)
-	}
-	patience := 2 * waitTime(x.Timeout)
-	if x.Hurry {
-		patience = max(waitTime(x.Timeout)-rtt, 0)
 	}
 	asked := *x // for the heap
 	l := newLeash(ctx)
 	got := e.askAside(l, &asked, false)
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(patience(x, rtt))
 	defer timer.Stop()
 	select {
 	case r := <-got:
@@ -54,14 +51,27 @@ func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange,
 		case r := <-got:
 			return r.reply, r.err
 		case <-timer.C:
-			return resolve.Reply{TCP: true}, resolve.ErrTimeout
+			return resolve.Reply{TCP: x.Peer.Plain()}, resolve.ErrTimeout
 		}
 	}) {
-		return resolve.Reply{TCP: true}, resolve.ErrOverdue
+		return resolve.Reply{TCP: x.Peer.Plain()}, resolve.ErrOverdue
 	}
 	r := <-got
 	l.close()
 	return r.reply, r.err
+}
+
+// patience is how long an answer over a connection is waited for before others are asked.
+// Where no connection is open it takes two round trips by TCP, three by TLS (RFC 8446)
+// and what is shown by the server to prove who it is.
+func patience(x *resolve.Exchange, rtt time.Duration) time.Duration {
+	switch {
+	case !x.Peer.Plain():
+		return min(4*waitTime(x.Timeout), limits.UDPMaxTimeout)
+	case x.Hurry:
+		return max(waitTime(x.Timeout)-rtt, 0)
+	}
+	return 2 * waitTime(x.Timeout)
 }
 
 // A leash is a context that ends with that of a caller, until it is passed on and ends

@@ -60,12 +60,12 @@ func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixed
 	reply, err := e.tryConnected(ctx, x, mixedCase, false)
 	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
 		if x.Tell != nil {
-			x.Tell(resolve.ConnectionEnded{})
+			x.Tell(resolve.ConnectionEnded{By: x.Peer.Protocol()})
 		}
 		reply, err = e.tryConnected(ctx, x, mixedCase, true)
 	}
 	if x.Tell != nil && err != nil && ctx.Err() == nil {
-		x.Tell(resolve.TCPFailed{After: e.clock.Mono() - began, Err: err})
+		x.Tell(resolve.ConnectionFailed{By: x.Peer.Protocol(), After: e.clock.Mono() - began, Err: err})
 	}
 	if err != nil && e.closed.Load() {
 		err = ErrClosed
@@ -136,6 +136,9 @@ func (c *connection) ask(x *resolve.Exchange, w *waiter, mixedCase bool) error {
 	var room [cookieRoom]byte
 	var expected expectation
 	options := e.appendCookie(room[:0], &expected, x, requirements{cookie: true})
+	if offer > 0 && !x.Peer.Plain() {
+		options = appendPadding(options, x.Name.Len())
+	}
 	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixedCase, options)
 	c.mu.Lock()
 	w.want.question = msg[2+wire.HeaderLen : 2+wire.HeaderLen+x.Name.Len()+4]

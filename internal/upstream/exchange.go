@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
@@ -30,8 +31,9 @@ type Config struct {
 	// Outgoing are the addresses that questions leave from (net.outgoing_v4 and
 	// _v6); an invalid one leaves the choice to the system.
 	Outgoing func() (v4, v6 netip.Addr)
-	// Warn is told, once in limits.OutgoingSaid, that no socket can be bound to an
-	// outgoing address.
+	// Warn is told, now and then, what an operator has to mend: that no socket can be
+	// bound to an outgoing address (limits.OutgoingSaid), that a server did not prove to
+	// be the one that was meant (limits.StrangerSaid).
 	Warn func(line string)
 	// Bufsize is the UDP size offered by EDNS in octets; limits.UDPPayload
 	// without it.
@@ -51,30 +53,34 @@ type Exchanger struct {
 	outgoing  func() (v4, v6 netip.Addr)
 	bufsize   func() uint16
 	avoidPort func(uint16) bool
+	warn      func(line string)
 	clock     *clock.Clock
 	counters  *limits.Counters
 
-	group       safe.Group
-	entropy     entropy
-	poller      *poller
-	pool        *pool
-	outstanding *outstanding
-	late        *lateAnswers
-	cookies     *cookieStore
-	servers     limits.Gate[zonecut.Endpoint] // questions that wait for each
-	stats       counters
-	missing     missingSource
-	closed      atomic.Bool
+	group         safe.Group
+	entropy       entropy
+	poller        *poller
+	pool          *pool
+	outstanding   *outstanding
+	late          *lateAnswers
+	cookies       *cookieStore
+	authenticator authenticator
+	servers       limits.Gate[zonecut.Endpoint] // questions that wait for each
+	stats         counters
+	missing       missingSource
+	strangers     limits.Recent[zonecut.Endpoint, time.Duration] // until when the log does not name them again
+	closed        atomic.Bool
 }
 
 // New starts an Exchanger. It fails when the system gives it no epoll set.
 func New(c Config) (*Exchanger, error) {
 	e := &Exchanger{
 		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
-		clock: c.Clock, counters: c.Counters, missing: missingSource{warn: c.Warn}, outstanding: newOutstanding(), late: newLateAnswers(),
+		clock: c.Clock, counters: c.Counters, warn: c.Warn, outstanding: newOutstanding(), late: newLateAnswers(),
 	}
 	e.defaults()
 	e.cookies = newCookieStore(e.clock)
+	e.authenticator = authenticator{e.clock, &sessions{}}
 	p, err := newPoller(e.clock)
 	if err != nil {
 		return nil, err
@@ -95,8 +101,8 @@ func (e *Exchanger) defaults() {
 	} else {
 		e.bufsize = func() uint16 { return max(size(), limits.MinBufsize) }
 	}
-	if e.missing.warn == nil {
-		e.missing.warn = func(string) {}
+	if e.warn == nil {
+		e.warn = func(string) {}
 	}
 	if e.avoidPort == nil {
 		e.avoidPort = func(uint16) bool { return false }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"kresd/internal/limits"
@@ -63,6 +64,47 @@ type stream struct {
 func newStream(conn net.Conn, speaks zonecut.Protocol) *stream {
 	return &stream{conn, bufio.NewReader(conn), speaks}
 }
+
+// dialTCP opens a link in plain DNS.
+func (p *pool) dialTCP(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (link, error) {
+	conn, err := p.connect(ctx, to, from)
+	if err != nil {
+		return nil, err
+	}
+	return newStream(conn, zonecut.Do53), nil
+}
+
+// connect opens a connection by TCP from an address of ours.
+func (p *pool) connect(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (net.Conn, error) {
+	d := net.Dialer{Timeout: limits.TCPConnectTimeout, KeepAlive: -1, Control: endWhenUnheard}
+	if !from.IsUnspecified() {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice(), Zone: from.Zone()}
+	}
+	conn, err := d.DialContext(ctx, "tcp", to.Addr.String())
+	switch {
+	case unboundTCP(from, err):
+		return nil, p.e.noSource(from)
+	case err != nil:
+		return nil, dialError(err)
+	}
+	return conn, nil
+}
+
+// endWhenUnheard makes the kernel end a connection whose other end does not confirm what
+// it was sent: a server that has forgotten an idle one without a word, as those behind
+// translators of addresses do, costs a question no more than that until it is asked anew.
+func endWhenUnheard(_, _ string, c syscall.RawConn) error {
+	var err error
+	if e := c.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(limits.UpstreamUnheard.Milliseconds()))
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// tcpUserTimeout is TCP_USER_TIMEOUT (RFC 5482), which package syscall lacks.
+const tcpUserTimeout = 0x12
 
 func (s *stream) protocol() zonecut.Protocol { return s.speaks }
 

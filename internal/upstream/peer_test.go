@@ -30,6 +30,7 @@ func peer(t testing.TB, protocol zonecut.Protocol, pin byte) zonecut.Peer {
 func TestNoQuestionInTheClear(t *testing.T) {
 	s := (&testServer{onUDP: truncatedUDP, onTCP: truthTCP}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
+	e.pool.dialers = map[zonecut.Protocol]dialer{zonecut.Do53: e.pool.dialTCP}
 	for _, protocol := range []zonecut.Protocol{zonecut.DoT, zonecut.DoH, zonecut.DoQ} {
 		for _, tcp := range []bool{false, true} {
 			x := question(t, s.addr, "www.example.")

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -32,7 +31,10 @@ type pool struct {
 
 func newPool(e *Exchanger) *pool {
 	p := &pool{e: e, conns: map[zonecut.Endpoint][]*connection{}, live: map[*connection]struct{}{}}
-	p.dialers = map[zonecut.Protocol]dialer{zonecut.Do53: p.dialTCP}
+	p.dialers = map[zonecut.Protocol]dialer{
+		zonecut.Do53: p.dialTCP,
+		zonecut.DoT:  p.dialDoT,
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -173,22 +175,6 @@ func (p *pool) gone(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.live, c)
-}
-
-// dialTCP connects from an address of ours.
-func (p *pool) dialTCP(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (link, error) {
-	d := net.Dialer{Timeout: limits.TCPConnectTimeout, KeepAlive: -1}
-	if !from.IsUnspecified() {
-		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice(), Zone: from.Zone()}
-	}
-	conn, err := d.DialContext(ctx, "tcp", to.Addr.String())
-	switch {
-	case unboundTCP(from, err):
-		return nil, p.e.noSource(from)
-	case err != nil:
-		return nil, dialError(err)
-	}
-	return newStream(conn, zonecut.Do53), nil
 }
 
 // close ends every connection and refuses new ones. Dialling ends by the

@@ -44,7 +44,7 @@ func (e *Exchanger) send(b *resolve.Budget, to zonecut.Endpoint, out outlet, msg
 		uintptr(len(msg)), 0, 0, 0); errno != 0 {
 		return errno
 	}
-	e.stats.sent(out.link != nil, to.Addr.Addr())
+	e.stats.sent(out.protocol(), out.link != nil, to.Addr.Addr())
 	return nil
 }
 

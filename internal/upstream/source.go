@@ -31,8 +31,6 @@ func (e *Exchanger) source(to netip.Addr) netip.Addr {
 // missingSource keeps the log from being filled by an outgoing address that the
 // machine does not have.
 type missingSource struct {
-	warn func(line string)
-
 	mu    sync.Mutex
 	addr  netip.Addr // named last
 	until time.Duration
@@ -43,7 +41,7 @@ type missingSource struct {
 func (e *Exchanger) noSource(source netip.Addr) error {
 	err := &resolve.NoSource{Addr: source}
 	if e.missing.due(source, e.clock.Mono()) {
-		e.missing.warn(err.Error())
+		e.warn(err.Error())
 	}
 	return err
 }

@@ -100,5 +100,5 @@ func (d *confirmation) tellSeen(v match, then resolve.AfterDatagram) {
 
 // tellOpened tells over which connection a question goes.
 func tellOpened(x *resolve.Exchange, reused bool, took time.Duration) {
-	x.Tell(resolve.AskedByTCP{Reused: reused, Took: took})
+	x.Tell(resolve.AskedConnected{By: x.Peer.Protocol(), Reused: reused, Took: took})
 }

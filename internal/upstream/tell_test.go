@@ -12,9 +12,9 @@ func TestNothingIsToldAfterTheEnd(t *testing.T) {
 	told := 0
 	x := resolve.Exchange{Tell: func(resolve.Step) { told++ }}
 	end := tellTo(&x)
-	x.Tell(resolve.AskedByTCP{})
+	x.Tell(resolve.AskedConnected{})
 	end()
-	x.Tell(resolve.AskedByTCP{})
+	x.Tell(resolve.AskedConnected{})
 	if told != 1 {
 		t.Errorf("told %d times, want once", told)
 	}

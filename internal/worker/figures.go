@@ -71,7 +71,9 @@ func processFigures() []metrics.Figure[processState] {
 	return []metrics.Figure[processState]{
 		count("udp", "questions sent to servers by UDP", func(s *processState) uint64 { return s.up.UDP }),
 		count("tcp", "questions sent to servers by TCP", func(s *processState) uint64 { return s.up.TCP }),
-		count("tls", "questions sent to servers by TLS", func(*processState) uint64 { return 0 }),
+		count("tls", "questions sent to servers by TLS", func(s *processState) uint64 { return s.up.TLS }),
+		count("https", "questions sent to servers by HTTPS", func(s *processState) uint64 { return s.up.HTTPS }),
+		count("quic", "questions sent to servers by QUIC", func(s *processState) uint64 { return s.up.QUIC }),
 		count("ipv4", "questions sent to servers by IPv4", func(s *processState) uint64 { return s.up.IPv4 }),
 		count("ipv6", "questions sent to servers by IPv6", func(s *processState) uint64 { return s.up.IPv6 }),
 		count("timeout", "questions to servers without an answer in time", func(s *processState) uint64 { return s.up.Timeout }),
@@ -84,6 +86,9 @@ func processFigures() []metrics.Figure[processState] {
 		count("cookielost", "answers without our cookie from servers that know cookies", func(s *processState) uint64 { return s.up.CookieLost }),
 		count("ignored", "datagrams that could not be an answer", func(s *processState) uint64 { return s.up.Ignored }),
 		count("icmp", "errors that the network reported while an answer was awaited", func(s *processState) uint64 { return s.up.ICMP }),
+		count("out_handshakes", "handshakes of TLS and QUIC with servers, from nothing", func(s *processState) uint64 { return s.up.Handshakes }),
+		count("out_resumed", "handshakes with servers that went on from an earlier session", func(s *processState) uint64 { return s.up.Resumed }),
+		count("out_refused", "handshakes with servers that failed", func(s *processState) uint64 { return s.up.NoHandshake }),
 		count("joined", "times that a question waited for an equal one instead of being sent", func(s *processState) uint64 { return s.up.Joined }),
 
 		count("checks", "signatures and digests that were checked", func(s *processState) uint64 { return s.proofs.Checks() }),

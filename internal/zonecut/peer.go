@@ -50,17 +50,20 @@ func (p Protocol) Port() uint16 {
 	return 53
 }
 
-// A Pin is the SHA-256 of a certificate's public key information (RFC 7858,
-// section 4.2).
+// A Pin is the SHA-256 of the public key information in a server's own certificate
+// (RFC 7858, section 4.2).
 type Pin = [sha256.Size]byte
 
 // PeerConfig says in which protocol a server has to be spoken to and how it shows
-// that it is the server that was meant. There is one way to show that: Pins, Names
-// or Insecure.
+// that it is the server that was meant: by one of Pins or one of Names, whichever
+// there are, or not at all (Insecure).
 type PeerConfig struct {
 	Protocol Protocol // not Do53
-	// Names are those of which the server's certificate must have one. The first
-	// is sent as the server's name (SNI).
+	// Host is what the server is called when it is spoken to: by SNI, and as the host
+	// of a DoH server. It proves nothing. Without it, that is the first of Names.
+	Host string
+	// Names are host names and IP addresses of which the server's certificate must
+	// have one.
 	Names []string
 	// Authorities are the certificates, in DER, of which one must vouch for a
 	// server with Names; none stands for those that the system trusts.
@@ -84,7 +87,7 @@ type Peer struct{ handle unique.Handle[peer] }
 type peer struct {
 	protocol          Protocol
 	insecure          bool
-	names, path       string // names: each behind a zero octet
+	host, names, path string // names: each behind a zero octet
 	pins, authorities string // authorities: each behind its length in four octets
 	kind              uint32
 }
@@ -95,7 +98,7 @@ func NewPeer(c PeerConfig) (Peer, error) {
 	if err := c.check(); err != nil {
 		return Peer{}, err
 	}
-	p := peer{protocol: c.Protocol, insecure: c.Insecure, path: c.Path}
+	p := peer{protocol: c.Protocol, insecure: c.Insecure, host: strings.ToLower(c.Host), path: c.Path}
 	for _, name := range c.Names {
 		p.names += "\x00" + strings.ToLower(name)
 	}
@@ -113,19 +116,14 @@ func NewPeer(c PeerConfig) (Peer, error) {
 }
 
 func (c *PeerConfig) check() error {
-	ways := 0
-	for _, way := range []bool{len(c.Names) > 0, len(c.Pins) > 0, c.Insecure} {
-		if way {
-			ways++
-		}
-	}
+	proves := len(c.Names) > 0 || len(c.Pins) > 0
 	switch {
 	case c.Protocol == Do53 || c.Protocol > DoQ:
 		return fmt.Errorf("%v has nothing to authenticate", c.Protocol)
-	case ways == 0:
+	case !proves && !c.Insecure:
 		return errors.New("nothing says how the server is authenticated: a name, a pin or insecure")
-	case ways > 1:
-		return errors.New("a server is authenticated by one of names, pins and insecure, not by several")
+	case proves && c.Insecure:
+		return errors.New("a server that is taken insecurely has no use for names and pins")
 	case len(c.Authorities) > 0 && len(c.Names) == 0:
 		return errors.New("certificate authorities are of no use without a name")
 	case slices.Contains(c.Names, ""):
@@ -139,7 +137,7 @@ func (c *PeerConfig) check() error {
 // hash is a number that is the same in every process. The protocol is in its
 // highest four bits, and it is never 0.
 func (p *peer) hash() uint32 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %t %q %q %q %q", p.protocol, p.insecure, p.names, p.path, p.pins, p.authorities))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %t %q %q %q %q %q", p.protocol, p.insecure, p.host, p.names, p.path, p.pins, p.authorities))
 	return uint32(p.protocol)<<28 | binary.BigEndian.Uint32(sum[:])>>4
 }
 
@@ -161,7 +159,7 @@ func (p Peer) Config() (c PeerConfig) {
 		return c
 	}
 	v := p.handle.Value()
-	c = PeerConfig{Protocol: v.protocol, Insecure: v.insecure, Path: v.path}
+	c = PeerConfig{Protocol: v.protocol, Insecure: v.insecure, Host: v.host, Path: v.path}
 	if v.names != "" {
 		c.Names = strings.Split(v.names[1:], "\x00")
 	}

@@ -35,6 +35,8 @@ func TestPeersDifferInEachField(t *testing.T) {
 		{Protocol: DoT, Pins: []Pin{a}},
 		{Protocol: DoT, Pins: []Pin{b}},
 		{Protocol: DoT, Pins: []Pin{a, b}},
+		{Protocol: DoT, Pins: []Pin{a}, Names: []string{"dns.example"}},
+		{Protocol: DoT, Pins: []Pin{a}, Host: "dns.example"},
 		{Protocol: DoT, Insecure: true},
 		{Protocol: DoH, Insecure: true, Path: "/dns-query"},
 		{Protocol: DoH, Insecure: true, Path: "/q"},
@@ -65,7 +67,7 @@ func TestPeersDifferInEachField(t *testing.T) {
 		t.Error("the zero peer is not plain DNS")
 	}
 	// Other processes on this machine, and those after a restart, have to agree.
-	if got := mustPeer(t, configs[0]).Kind(); got != 0x1771a1e8 {
+	if got := mustPeer(t, configs[0]).Kind(); got != 0x102be13f {
 		t.Errorf("kind %#x, want the same in every process", got)
 	}
 }
@@ -102,9 +104,8 @@ func TestPeersThatWouldTrustTheWrongServer(t *testing.T) {
 		{PeerConfig{Names: []string{"dns.example"}}, "plain DNS has"},
 		{PeerConfig{Protocol: 9, Insecure: true}, "protocol 9"},
 		{PeerConfig{Protocol: DoT}, "nothing says how"},
-		{PeerConfig{Protocol: DoT, Names: []string{"dns.example"}, Pins: []Pin{{}}}, "not by several"},
-		{PeerConfig{Protocol: DoT, Names: []string{"dns.example"}, Insecure: true}, "not by several"},
-		{PeerConfig{Protocol: DoT, Pins: []Pin{{}}, Insecure: true}, "not by several"},
+		{PeerConfig{Protocol: DoT, Names: []string{"dns.example"}, Insecure: true}, "has no use for names and pins"},
+		{PeerConfig{Protocol: DoT, Pins: []Pin{{}}, Insecure: true}, "has no use for names and pins"},
 		{PeerConfig{Protocol: DoT, Names: []string{""}}, "is empty"},
 		{PeerConfig{Protocol: DoT, Pins: []Pin{{}}, Authorities: [][]byte{{1}}}, "without a name"},
 		{PeerConfig{Protocol: DoT, Insecure: true, Authorities: [][]byte{{1}}}, "without a name"},
