@@ -131,10 +131,10 @@ func TestEachStepHasWords(t *testing.T) {
 		{resolve.Unsigned{Name: example, Why: resolve.UnknownAlgorithm}, "vldr example. needs no proof: it is signed with algorithms that are not known here"},
 		{resolve.Unsigned{Name: example, Why: resolve.UnknownDigest}, "vldr example. needs no proof: its DS set has digests that are not known here"},
 		{resolve.Unsigned{Name: example, Why: resolve.CostlyDenial}, "vldr example. needs no proof: its zone asks for too many rounds of hashing"},
-		{resolve.Refused{From: zonecut.Endpoint{Addr: ns.Addr}, Why: &resolve.Failure{Text: "it is wrong"}}, "vldr the answer of 192.0.2.1 is not believed: it is wrong"},
+		{resolve.Refused{From: ns.Addr, Why: &resolve.Failure{Text: "it is wrong"}}, "vldr the answer of 192.0.2.1 is not believed: it is wrong"},
 		{resolve.AliasFollowed{Target: example}, "iter following the alias to example."},
-		{resolve.Useless{From: zonecut.Endpoint{Addr: ns.Addr}, Zone: example}, "iter the answer of 192.0.2.1 is of no use: it has no authority for example."},
-		{resolve.Useless{From: zonecut.Endpoint{Addr: ns.Addr}, Zone: example, Rcode: wire.RcodeRefused}, "iter the answer of 192.0.2.1 is of no use: REFUSED"},
+		{resolve.Useless{From: ns.Addr, Zone: example}, "iter the answer of 192.0.2.1 is of no use: it has no authority for example."},
+		{resolve.Useless{From: ns.Addr, Zone: example, Rcode: wire.RcodeRefused}, "iter the answer of 192.0.2.1 is of no use: REFUSED"},
 		{resolve.EnoughUseless{Zone: example, Count: 13}, "nsre 13 useless answers are enough: no more servers of example. are asked"},
 		{resolve.Failed{Err: fail}, "plan failed: no luck"},
 	} {
