@@ -26,20 +26,25 @@ func DefaultClients() Clients {
 	}
 }
 
-// Key is what questions and connections of a client are counted by: an IPv4 address, an
-// IPv6 /56, or nothing (the zero Addr) for loopback and forwarders, which are not
-// counted.
+// Key is what questions and connections of a client are counted by: its Source, or nothing
+// (the zero Addr) for loopback, which is not counted.
 func (c *Clients) Key(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.IsLoopback() {
+	if a.Unmap().IsLoopback() {
 		return netip.Addr{}
 	}
+	return c.Source(a)
+}
+
+// Source is what is one client: an IPv4 address or an IPv6 /56; the zero Addr for
+// forwarders, which ask for many.
+func (c *Clients) Source(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
 	for _, p := range c.Forwarders {
 		if p.Contains(a) {
 			return netip.Addr{}
 		}
 	}
-	if a.Is6() {
+	if a.Is6() && !a.IsLoopback() {
 		if p, err := a.Prefix(56); err == nil {
 			return p.Addr()
 		}

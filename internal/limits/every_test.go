@@ -42,6 +42,7 @@ var counts = map[ID]string{
 	Pending:            "PendingPerWorker PendingYoung",
 	WaitersClient:      "WaitersPerClient",
 	LateReply:          "LateUDPReply LateUDPWaiters",
+	Paced:              "PaceWaiters PaceFactor PacePeriod PaceMost",
 	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient",
 	TCPPipeline:        "DefaultTCPPipeline",
 	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",

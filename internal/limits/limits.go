@@ -219,8 +219,12 @@ const (
 	WaitersPerClient   = 1000
 	LateUDPReply       = 1900 * time.Millisecond
 	LateUDPWaiters     = 50
-	ClientLimitMost    = 1 << 16 // that an operator may set for one of these (net.limits)
-	Forwarders         = 256     // addresses and networks of net.forwarders
+	PaceWaiters        = 50              // questions of a client that wait, until its answers keep a pace
+	PaceFactor         = 2               // of its questions' pace
+	PacePeriod         = 2 * time.Second // over which that is measured, and as long before
+	PaceMost           = 2 * time.Second // that an answer is kept for it
+	ClientLimitMost    = 1 << 16         // that an operator may set for one of these (net.limits)
+	Forwarders         = 256             // addresses and networks of net.forwarders
 	TCPConnsPerWorker  = 1024
 	TCPConnsPerClient  = 32
 	DefaultTCPPipeline = 100

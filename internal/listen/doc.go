@@ -14,7 +14,8 @@
 // asked for each query, batches out; nothing is allocated, no goroutine is
 // started, no lock is shared (udp_batch.go). What a Session cannot answer goes
 // the driver's way: the query is copied and resolved on a goroutine of its own,
-// of which there is a bounded number (pending.go).
+// of which there is a bounded number (pending.go); the answers of many questions
+// of one client leave no faster than it asked, or nearly so (pace.go).
 //
 // A UNIX socket has a path, which one worker of a group has at a time (unix.go).
 //

@@ -39,6 +39,7 @@ func (s *Server) Drain(ctx context.Context) {
 	s.mu.Unlock()
 
 	s.drain.Store(true)
+	s.pending.hurry.Store(true)
 	s.conns.each((*connection).hurry)
 	if s.waitFor(ctx, "drain", s.retiring.Wait, s.connGroup.Wait) != nil {
 		s.end()

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,18 +25,21 @@ type pending struct {
 	clock    *clock.Clock
 	counters *limits.Counters
 	clients  *atomic.Pointer[limits.Clients] // the server's
+	alarms   *clock.Alarms                   // answers that leave later
+	hurry    atomic.Bool                     // none does any more
 
 	mu       sync.Mutex
 	queue    queue[Query, *Query]
 	young    *Query // the oldest that is not marked old; nil: none
 	oldCount int
 	running  int // goroutines, also those whose query lost its place
+	paces    paces
 
 	quiet atomic.Bool // no goroutine runs
 }
 
 func newPending(clients *atomic.Pointer[limits.Clients], c *clock.Clock, n *limits.Counters) *pending {
-	p := &pending{clock: c, counters: n, clients: clients}
+	p := &pending{clock: c, counters: n, clients: clients, alarms: clock.NewAlarms(c), paces: paces{}}
 	p.quiet.Store(true)
 	return p
 }
@@ -66,6 +70,12 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 		p.unlink(evicted)
 	}
 	p.link(q)
+	if q.source = may.Source(q.Client.Addr.Addr()); q.Client.Kind.Stream() {
+		q.source = netip.Addr{}
+	}
+	if q.source.IsValid() {
+		p.paces.came(q.source, now)
+	}
 	if p.running++; p.running == 1 {
 		p.quiet.Store(false)
 	}
@@ -101,8 +111,27 @@ func (p *pending) unlink(q *Query) {
 // leave gives an answered query's place free.
 func (p *pending) leave(q *Query) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.unlink(q)
-	p.mu.Unlock()
+	if q.source.IsValid() {
+		p.paces.left(q.source)
+		q.source = netip.Addr{}
+	}
+}
+
+// delay is how long the answer to q has to wait, so that the client's answers keep their
+// pace. While the server leaves none does.
+func (p *pending) delay(q *Query) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !q.source.IsValid() || p.hurry.Load() {
+		return 0
+	}
+	d := p.paces.delay(q.source, p.clock.Mono())
+	if d > 0 {
+		p.counters.Hit(limits.Paced)
+	}
+	return d
 }
 
 // ended notes that the goroutine of a query has returned.
@@ -123,7 +152,11 @@ func (p *pending) late(q *Query) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.queue.countOf(q.key) <= p.clients.Load().Late {
+	others := p.queue.countOf(q.key)
+	if q.in {
+		others--
+	}
+	if others <= p.clients.Load().Late {
 		return false
 	}
 	p.counters.Hit(limits.LateReply)

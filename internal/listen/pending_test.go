@@ -156,7 +156,7 @@ func TestLateAnswersAreDroppedForTheImpatientOnly(t *testing.T) {
 	few, many := from("192.0.2.1"), from("192.0.2.2")
 	p.admit(few)
 	p.admit(many)
-	for range limits.LateUDPWaiters {
+	for range limits.LateUDPWaiters + 1 {
 		p.admit(from("192.0.2.2"))
 	}
 	f.Advance(limits.LateUDPReply)
@@ -166,7 +166,7 @@ func TestLateAnswersAreDroppedForTheImpatientOnly(t *testing.T) {
 	f.Advance(1)
 	if p.late(few) || !p.late(many) {
 		t.Errorf("late: %v for a client with one waiting, %v for one with %d, want false and true",
-			p.late(few), p.late(many), limits.LateUDPWaiters+1)
+			p.late(few), p.late(many), limits.LateUDPWaiters+2)
 	}
 	if n := hits.Get(limits.LateReply); n != 1 {
 		t.Errorf("counted %d times, want 1", n)

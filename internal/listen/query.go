@@ -1,7 +1,9 @@
 package listen
 
 import (
+	"bytes"
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +31,8 @@ type Query struct {
 
 	// The table's own fields, under its lock.
 	position[Query]
-	old bool
+	old    bool
+	source netip.Addr // whose pace its answer keeps (pace.go); the zero Addr: nobody's
 
 	// A datagram's way back.
 	name    sockaddr
@@ -53,35 +56,39 @@ func newQuery(msg []byte, from *Client, path answerPath) *Query {
 	return q
 }
 
-// Reply sends msg to the client. msg is free for reuse when Reply returns.
+// Reply sends msg to the client, or has it sent soon. msg is free for reuse when Reply
+// returns.
 func (q *Query) Reply(msg []byte) {
-	if !q.finish() {
+	if !q.done.CompareAndSwap(false, true) {
 		return
 	}
 	if q.table.late(q) {
-		msg = nil
+		q.send(nil)
+		return
 	}
-	q.path.answer(q, msg)
+	if wait := q.table.delay(q); wait > 0 {
+		msg = bytes.Clone(msg)
+		q.table.alarms.After(wait, func() { q.send(msg) })
+		return
+	}
+	q.send(msg)
 }
 
 // Drop ends the query without an answer.
 func (q *Query) Drop() {
-	if q.finish() {
-		q.path.answer(q, nil)
+	if q.done.CompareAndSwap(false, true) {
+		q.send(nil)
 	}
+}
+
+// send gives the query's place free and sends msg, if there is one.
+func (q *Query) send(msg []byte) {
+	q.table.leave(q)
+	q.path.answer(q, msg)
 }
 
 // Waiting tells whether the query is still unanswered.
 func (q *Query) Waiting() bool { return !q.done.Load() }
-
-// finish claims the right to answer and gives the query's place free.
-func (q *Query) finish() bool {
-	if !q.done.CompareAndSwap(false, true) {
-		return false
-	}
-	q.table.leave(q)
-	return true
-}
 
 // fail answers SERVFAIL, if the query is still unanswered.
 func (q *Query) fail(h Handler) {

@@ -1,0 +1,116 @@
+package attack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/authority"
+)
+
+// TestC5HeldAnswers holds answers back while one client asks, and gives all of them at
+// once (DNSBomb, CVE-2024-33655): what leaves for the client must be no pulse.
+func TestC5HeldAnswers(t *testing.T) {
+	const all, asking, window, most = 1000, time.Second, 50 * time.Millisecond, 5.0
+	for _, tc := range []struct {
+		what string
+		name func(i int) string
+		hold time.Duration // from the first question on
+	}{
+		{"different questions", func(i int) string { return fmt.Sprintf("c%d.evil.com.", i) }, 1100 * time.Millisecond},
+		{"equal questions", func(int) string { return "one.evil.com." }, 1100 * time.Millisecond},
+		{"different questions for longer", func(i int) string { return fmt.Sprintf("c%d.evil.com.", i) }, 1500 * time.Millisecond},
+	} {
+		zs := honest()
+		evilZone(zs, "evil.com.", "127.66.1.1", "*.evil.com. A 192.0.2.99\n")
+		l := newLab(t, zs, 1)
+		l.ask("warm.evil.com.", dns.TypeA)
+		var ratio float64
+		var got pulse
+		for try := 0; try < 5 && (try == 0 || ratio > most); try++ { // a busy machine makes pulses, too
+			l.clear()
+			l.ask("warm.evil.com.", dns.TypeA)
+			release := time.Now().Add(tc.hold)
+			l.net.Host("127.66.1.1").Play(func(x *authority.Exchange) { x.Delay = max(time.Until(release), 0) })
+			got = heldBack(t, l.g.Addr, all, asking, tc.name)
+			ratio = got.ratio(window)
+		}
+		tell(t, "C5", fmt.Sprintf("%d %s within %v, answered %v after the first, to one client", all, tc.what, asking, tc.hold),
+			"peak of 50 ms <= 5 times the mean", "%.1f; %d answers within %v", ratio, len(got.came), got.span().Round(time.Millisecond))
+		if ratio > most || len(got.came) < all*9/10 {
+			t.Errorf("%s: the peak is %.1f times the mean, %d answers", tc.what, ratio, len(got.came))
+		}
+	}
+}
+
+// A pulse is when answers came, after the first question.
+type pulse struct{ came []time.Duration }
+
+// span is how long answers came.
+func (p pulse) span() time.Duration {
+	if len(p.came) == 0 {
+		return 0
+	}
+	return p.came[len(p.came)-1] - p.came[0]
+}
+
+// ratio is how many answers came in the fullest window, by how many came in one on
+// average from the first question on.
+func (p pulse) ratio(window time.Duration) float64 {
+	most, first := 0, 0
+	for i, at := range p.came {
+		for at-p.came[first] >= window {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	if most == 0 {
+		return 0
+	}
+	mean := float64(len(p.came)) * float64(window) / float64(p.came[len(p.came)-1])
+	return float64(most) / mean
+}
+
+// heldBack asks so many questions, evenly within a time, from one socket, and hears when
+// they are answered.
+func heldBack(t *testing.T, to netip.AddrPort, n int, within time.Duration, name func(int) string) (p pulse) {
+	t.Helper()
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetReadBuffer(4 << 20)
+	start, heard := time.Now(), make(chan struct{})
+	go func() {
+		defer close(heard)
+		buf := make([]byte, 4096)
+		for len(p.came) < n {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			p.came = append(p.came, time.Since(start))
+		}
+	}()
+	for i := range n {
+		q := newQuery(name(i))
+		q.Id = uint16(i)
+		wire, err := q.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(start.Add(within * time.Duration(i) / time.Duration(n))))
+		if _, err := c.Write(wire); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = c.SetReadDeadline(time.Now().Add(6 * time.Second))
+	<-heard
+	slices.Sort(p.came)
+	return p
+}
