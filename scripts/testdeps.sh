@@ -16,6 +16,7 @@ need nc netcat-openbsd
 need ip iproute2
 need unshare util-linux
 need pstree psmisc
+need systemd-analyze systemd
 need luajit luajit
 need lua5.1 lua5.1
 # What is no command: a file of the package.

@@ -213,3 +213,23 @@ func TestWrongInheritedSockets(t *testing.T) {
 		}
 	}
 }
+
+// systemd's own program passes a socket when the first client comes, and it is served.
+func TestSystemdSocketActivate(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 1)
+	config.Lua = config.Activated("").Lua
+	config.Under = []string{"systemd-socket-activate", "--listen=" + config.Addr.String(), "--fdname=dns"}
+	for _, v := range config.Env {
+		config.Under = append(config.Under, "--setenv="+v)
+	}
+	g := proctest.Launch(t, config)
+	var r *dns.Msg
+	proctest.Eventually(t, 20*time.Second, "an answer over TCP", func() (ok bool) {
+		var err error
+		r, err = proctest.Exchange("tcp", g.Addr, proctest.Query("www.example.com", dns.TypeA, 0))
+		return err == nil
+	})
+	if r.Rcode != dns.RcodeSuccess || len(r.Answer) == 0 {
+		t.Errorf("the answer is %v", r)
+	}
+}

@@ -17,13 +17,17 @@ import (
 // listening TCP socket.
 var ErrNotASocket = errors.New("neither a bound UDP nor a listening TCP socket")
 
-// Adopt serves a socket that another process has bound (option -S, socket
-// activation) by that one of the kinds that lives in such sockets. The socket is
-// served at once, before Open too: its queries wait in it anyway. It may be
+// Adopt takes a socket that another process has bound (option -S, socket
+// activation), to serve it by that one of the kinds that lives in such sockets, from
+// ServeAdopted on: until then its queries wait in it. It may be
 // shared with other processes, so leaving does not change its state. Adopt takes
 // f, whatever it returns.
-func (s *Server) Adopt(f *os.File, kinds []transport.Kind) error {
-	defer f.Close()
+func (s *Server) Adopt(f *os.File, kinds []transport.Kind) (err error) {
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left {
@@ -51,16 +55,38 @@ func (s *Server) Adopt(f *os.File, kinds []transport.Kind) error {
 		return fmt.Errorf("inherited socket %s: %w", name, ErrNotServed)
 	}
 	e := &endpoint{Endpoint: Endpoint{Addr: bound, Path: path, Kind: kinds[i], Inherited: true}}
-	at := place{addr: bound, path: path, wildcard: bound.Addr().IsUnspecified(), shared: true}
-	if network == "udp" {
-		err = s.adoptUDP(e, f, at)
-	} else {
-		err = s.takeListener(e, f, at)
-	}
-	if err != nil {
-		return fmt.Errorf("inherited socket %s: %w", name, err)
-	}
+	e.adopted = f
 	s.endpoints = append(s.endpoints, e)
+	return nil
+}
+
+// ServeAdopted begins to serve what Adopt has taken. A worker calls it when it can
+// answer, while Open may have been called before, to bind ports with privileges that
+// are dropped.
+func (s *Server) ServeAdopted() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left {
+		return ErrLeaving
+	}
+	for _, e := range s.endpoints {
+		f := e.adopted
+		if f == nil {
+			continue
+		}
+		e.adopted = nil
+		at := place{addr: e.Addr, path: e.Path, wildcard: e.Addr.Addr().IsUnspecified(), shared: true}
+		var err error
+		if e.Kind.Network() == "udp" {
+			err = s.adoptUDP(e, f, at)
+		} else {
+			err = s.takeListener(e, f, at)
+		}
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("inherited socket %s: %w", f.Name(), err)
+		}
+	}
 	return nil
 }
 

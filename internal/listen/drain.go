@@ -85,8 +85,11 @@ func (s *Server) failAll(which func(*Query) bool) {
 // retireLocked closes e's socket in the background, without loss. by is when
 // datagrams that wait lose their answers, on the clock's monotonic scale.
 func (s *Server) retireLocked(e *endpoint, by time.Duration) {
-	if e.socket == nil {
-		return // only planned
+	if e.socket == nil { // only planned
+		if e.adopted != nil {
+			e.adopted.Close()
+		}
+		return
 	}
 	s.leaving[e] = struct{}{}
 	s.retiring.Add(1)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -126,8 +127,9 @@ type Server struct {
 // An endpoint is an Endpoint and what serves it.
 type endpoint struct {
 	Endpoint
-	socket   socket // nil: only planned
-	orphaned bool   // its process is dead (Finish)
+	socket   socket   // nil: only planned
+	adopted  *os.File // what is to be served from ServeAdopted on
+	orphaned bool     // its process is dead (Finish)
 	// Those of a UNIX socket (unix.go).
 	mode fs.FileMode
 	seen seenAt
@@ -232,7 +234,7 @@ func (s *Server) Open() error {
 	defer s.changed()
 	s.readMaxFiles()
 	for _, e := range s.endpoints {
-		if e.socket != nil || e.Awaited && lacksInterface(e.Addr.Addr()) {
+		if e.socket != nil || e.adopted != nil || e.Awaited && lacksInterface(e.Addr.Addr()) {
 			continue
 		}
 		if e.Path != "" {
@@ -250,7 +252,7 @@ func (s *Server) Open() error {
 func (s *Server) planned(addr netip.AddrPort) []*endpoint {
 	var group []*endpoint
 	for _, e := range s.endpoints {
-		if e.socket == nil && e.Addr == addr {
+		if e.socket == nil && e.adopted == nil && e.Addr == addr {
 			group = append(group, e)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -230,6 +231,24 @@ func TestAdoptedSocketsServe(t *testing.T) {
 			asked = netip.MustParseAddrPort("[::1]:1")
 		}
 		asked = netip.AddrPortFrom(asked.Addr(), bound.Port())
+		early := udpClient(t, asked)
+		if _, err := early.Write(ask(7, 'f')); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Open(); err != nil { // as user() does before the configuration has ended
+			t.Fatal(err)
+		}
+		if n := s.Stats().UDP; n != 0 {
+			t.Errorf("%s: %d queries were taken in before ServeAdopted", addr, n)
+		}
+		if err := s.ServeAdopted(); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		early.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := early.Read(buf); err != nil {
+			t.Errorf("%s: what waited in the socket is not answered: %v", addr, err)
+		}
 		exchange(t, udpClient(t, asked), ask(1, 'f'))
 		exchange(t, udpClient(t, asked), ask(1, 'd'))
 		if n := len(s.Copies(9)); n != 0 {
@@ -244,7 +263,6 @@ func TestAdoptedSocketsServe(t *testing.T) {
 		if _, err := u.Write(ask(5, 'f')); err != nil {
 			t.Fatal(err)
 		}
-		buf := make([]byte, 100)
 		if n, _, err := pc.ReadFrom(buf); err != nil || n != 13 {
 			t.Errorf("%s: the other holder reads %d octets, %v", addr, n, err)
 		}

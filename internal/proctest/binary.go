@@ -16,6 +16,9 @@ const binEnv = "KRESD_TEST_BIN"
 // TestMain calls. Where KRESD_TEST_BIN names a directory its binaries are used.
 // What is in after is called when all tests have run.
 func Main(m *testing.M, after ...func()) {
+	if text := os.Getenv(sandboxEnv); text != "" {
+		enterSandbox(text)
+	}
 	run := func() int {
 		status := m.Run()
 		for _, f := range after {
@@ -27,6 +30,9 @@ func Main(m *testing.M, after ...func()) {
 		os.Exit(run())
 	}
 	dir, err := os.MkdirTemp("", "kresd-bin")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // tests run them as other users, too
+	}
 	if err == nil {
 		err = build(dir)
 	}

@@ -108,8 +108,10 @@ func fits(fd int, kind string) error {
 		return err
 	}
 	switch {
-	case kind != Control && domain != unix.AF_INET && domain != unix.AF_INET6:
-		return errors.New("it is neither an IPv4 nor an IPv6 socket; only 'control' is a UNIX socket")
+	case domain != unix.AF_INET && domain != unix.AF_INET6 && domain != unix.AF_UNIX:
+		return errors.New("it is neither an IPv4 nor an IPv6 nor a UNIX socket; use ListenStream= or ListenDatagram= with an address or a path")
+	case domain == unix.AF_UNIX && (typ != unix.SOCK_STREAM || kind == DoQ):
+		return errors.New("it is a UNIX socket, and only streams are served on those; use ListenStream= for a path")
 	case kind == Control && domain != unix.AF_UNIX:
 		return errors.New("it is no UNIX socket, and who reaches a console rules the resolver; give ListenStream= a path")
 	case typ != unix.SOCK_STREAM && typ != unix.SOCK_DGRAM:

@@ -60,6 +60,12 @@ func TestInherited(t *testing.T) {
 	}
 	defer unixSocket.Close()
 	local, _ := unixSocket.File()
+	gram, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: t.TempDir() + "/letters", Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gram.Close()
+	letters, _ := gram.File()
 	unbound, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +93,8 @@ func TestInherited(t *testing.T) {
 		{"dns:doq", []*os.File{u, s}, `err=inherited socket 4 cannot serve as 'doq': it is a stream socket and this needs a datagram socket; use ListenDatagram=, or the name 'tls' left=""`},
 		{"control", []*os.File{s}, `err=inherited socket 3 cannot serve as 'control': it is no UNIX socket, and who reaches a console rules the resolver; give ListenStream= a path left=""`},
 		{"dns:webmgmt", []*os.File{s, s}, `err=inherited socket 4 is named 'webmgmt': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: dns, tls, doh2, doq or control left=""`},
-		{"dns", []*os.File{local}, `err=inherited socket 3 cannot serve as 'dns': it is neither an IPv4 nor an IPv6 socket; only 'control' is a UNIX socket left=""`},
+		{"dns:doh", []*os.File{local, local}, `dns@3 doh2@4 err=<nil> left=""`},
+		{"dns", []*os.File{letters}, `err=inherited socket 3 cannot serve as 'dns': it is a UNIX socket, and only streams are served on those; use ListenStream= for a path left=""`},
 		{"connection", []*os.File{connected}, `err=inherited socket 3 cannot serve as 'dns': it is connected to one client already; pass the socket that listens: Accept=no in a socket unit left=""`},
 		{"dns", []*os.File{unboundFile}, `err=inherited socket 3 cannot serve as 'dns': it is bound to no port; bind it before it is passed, as ListenDatagram= of a socket unit does left=""`},
 		{"tls", []*os.File{deafFile}, `err=inherited socket 3 cannot serve as 'tls': it does not listen; call listen(2) before it is passed, as ListenStream= of a socket unit does left=""`},

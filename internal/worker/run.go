@@ -104,6 +104,9 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	if err := w.openServer(); err != nil {
 		return err
 	}
+	if err := w.server.ServeAdopted(); err != nil {
+		return err
+	}
 	if err := w.openConsole(); err != nil {
 		return err
 	}
