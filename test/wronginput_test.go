@@ -108,6 +108,7 @@ func functions() map[string][]argument {
 		"stats.frequent": {}, "stats.clear_frequent": {}, "stats.upstreams": {},
 
 		"workarounds.add": {name(), arg("'NO_0X20'")}, "workarounds.del": {name()}, "workarounds.list": {}, "workarounds.config": {arg("{}", never, list)},
+		"querylog.config": {arg("{ file = 'queries.json' }", never)}, "querylog.stats": {},
 
 		"kres.str2dname": {name(any...)}, "kres.dname2str": {arg("todname('a.')", never)}, "kres.dname2wire": {arg("todname('a.')")}, "kres.str2ip": {arg("'192.0.2.1'", any...)},
 		"kres.rr2str":      {arg("{ owner = todname('a.'), type = 1, ttl = 5, rdata = 'abcd' }"), arg("nil", any...)},
@@ -137,7 +138,7 @@ var whatTakesAnything = []string{"print", "log", "warn", "panic"}
 // many) by an error that names the function and says which argument is to be what.
 func TestWrongArgumentsOfEveryFunctionAreRefused(t *testing.T) {
 	c := proctest.On(t, proctest.SmallInternet(t), 1)
-	c.Lua += "\nmodules = { 'hints', 'stats', 'serve_stale < cache', 'workarounds < iterate', 'policy', 'priming', 'detect_time_jump' }\n"
+	c.Lua += "\nmodules = { 'hints', 'stats', 'serve_stale < cache', 'workarounds < iterate', 'policy', 'priming', 'detect_time_jump', 'querylog' }\n"
 	g := proctest.Start(t, c)
 	socket := g.Worker(t, 0).Socket
 	call := func(name string, args ...string) (ok bool, says string) {
@@ -189,7 +190,7 @@ func TestWrongArgumentsOfEveryFunctionAreRefused(t *testing.T) {
 // registered are the names of all functions that the resolver gives to scripts.
 func registered(t *testing.T, socket string) []string {
 	text := proctest.Eval(t, socket, `local names = {}
-		for _, object in ipairs({ 'net', 'cache', 'worker', 'event', 'modules', 'policy', 'trust_anchors', 'hints', 'stats', 'workarounds', 'serve_stale', 'kres' }) do
+		for _, object in ipairs({ 'net', 'cache', 'worker', 'event', 'modules', 'policy', 'trust_anchors', 'hints', 'stats', 'workarounds', 'serve_stale', 'querylog', 'kres' }) do
 			for name, value in pairs(_G[object]) do if type(value) == 'function' then table.insert(names, object .. '.' .. name) end end
 		end
 		for name in help():gmatch('%f[^\n%z](%l[%w_]*)%(') do table.insert(names, name) end

@@ -53,7 +53,7 @@ var allowed = map[string]string{
 	"upstream":    "dnsname wire zonecut resolve limits safe clock",
 	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "digest dnsname ede limits luapattern rank reply resolve transport wire zonecut",
-	"module":      "cache clock dnsname luavalue metrics reply resolve rules safe transport wire zonecut",
+	"module":      "cache clock dnsname ede luavalue metrics reply resolve rules safe transport wire zonecut",
 	"console":     "ipc limits safe logging",
 	"kresc":       "cli console ipc limits safe wording",
 	"forkmap":     "ipc limits safe luavalue rundir",

@@ -102,7 +102,7 @@ var uncounted = map[string]string{
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
 		HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
-		UnscheduledWait AwaitAddress`,
+		UnscheduledWait AwaitAddress QueryLogStall QueryLogEnd`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
 		UpstreamSessions
@@ -113,8 +113,9 @@ var uncounted = map[string]string{
 		WriteQueueEntries CollectHighPercent CollectLowPercent
 		CollectHardPercent UDPBatch UDPReceiveBuffer FrequentNames
 		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
-		StaleTold LogRing LogLine LogValue GCBallast HeapPercent HeapLeast HeapBase
-		HeapPerQuestion HandedSockets UDPQuery IdleResolvers`,
+		StaleTold LogRing LogLine LogValue QueryLogRing GCBallast
+		HeapPercent HeapLeast HeapBase HeapPerQuestion
+		HandedSockets UDPQuery IdleResolvers`,
 }
 
 // Every limit has a counter that an operator can read, or a reason why not.

@@ -259,6 +259,13 @@ const (
 	HostsWarnings   = 20       // wrong lines of a hosts file that the log names one by one
 )
 
+// The query log.
+const (
+	QueryLogRing  = 1 << 20         // octets of questions that wait for being written, per listener's thread
+	QueryLogStall = time.Second     // that a receiver may take to read before lines are given up
+	QueryLogEnd   = 2 * time.Second // that a worker which ends waits for the last lines
+)
+
 // The console and map().
 const (
 	ConsoleClients   = 16

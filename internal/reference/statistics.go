@@ -1,7 +1,7 @@
 package reference
 
 func statistics() Chapter {
-	return Chapter{Title: "stats, bogus_log", Intro: "Modules that count; they have to be loaded.", Entries: []Entry{
+	return Chapter{Title: "stats, bogus_log, querylog", Intro: "Modules that count; they have to be loaded.", Entries: []Entry{
 		{Name: "stats", Summary: "counts answers, samples questions and round trips", Example: "modules.load('stats')"},
 		{
 			Name: "stats.get", Summary: "value of a counter",
@@ -38,6 +38,21 @@ func statistics() Chapter {
 			Name: "bogus_log.frequent", Summary: "what failed validation most often",
 			Returns: "a list of tables with count, name and type",
 			Example: "bogus_log.frequent()",
+		},
+		{
+			Name: "querylog", Summary: "writes a line of JSON for each question of a client, or for those that failed or were blocked",
+			Example: "modules = { querylog = { which = 'failed', file = 'failed.json' } }",
+		},
+		{
+			Name: "querylog.config", Summary: "configure the module",
+			Params: []string{"options: a table with which ('all', 'failed' or 'blocked'), sample (one in so many), clients (true: who asked), and one of file, socket (their paths) and journal (true)"},
+			Returns: "nothing",
+			Example: "querylog.config({ which = 'blocked', clients = true, journal = true })",
+		},
+		{
+			Name: "querylog.stats", Summary: "what became of questions that were to be logged",
+			Returns: "a table with written, dropped (the log did not keep up) and failed (its file or socket took nothing)",
+			Example: "querylog.stats()",
 		},
 	}}
 }

@@ -107,6 +107,14 @@ func (p *Prepared) run(t uint16, stride int) {
 	p.body.Runs = binary.BigEndian.AppendUint16(r, uint16(stride))
 }
 
+// EDE is the extended error of the answer; ede.None if it has none.
+func (p *Prepared) EDE() ede.Code {
+	if o := p.body.Options; len(o) >= 6 && binary.BigEndian.Uint16(o) == wire.OptionEDE {
+		return ede.Code(binary.BigEndian.Uint16(o[4:]))
+	}
+	return ede.None
+}
+
 // Finish words the answer for one client in dst's memory, without allocating. It
 // returns nil where Make and Body.Finish have to do it: when not all of it fits
 // into what the client or dst can take, or records have to be rotated that

@@ -63,7 +63,7 @@ func (h *handler) tell(q *wire.Question, msg []byte, lq *listen.Query, req *reso
 		return
 	}
 	took := h.clock.Mono() - lq.Received
-	told := module.Answered{Question: q, Msg: msg, Transport: lq.Client.Transport(), Request: req, Took: took}
+	told := module.Answered{Question: q, Msg: msg, Transport: lq.Client.Transport(), Client: lq.Client.Addr, EDE: ede.None, Request: req, Took: took}
 	for _, observe := range observers {
 		observe(&told)
 	}

@@ -7,6 +7,7 @@ import (
 	"kresd/internal/modules/boguslog"
 	"kresd/internal/modules/hints"
 	"kresd/internal/modules/priming"
+	"kresd/internal/modules/querylog"
 	"kresd/internal/modules/servestale"
 	"kresd/internal/modules/stats"
 	"kresd/internal/modules/tasentinel"
@@ -58,6 +59,7 @@ func (w *Worker) modules() []listed {
 		{workarounds.Module(workarounds.Names{Option: dnslua.OptionByName, Of: dnslua.OptionNames}), false},
 		{stats.Module(), false},
 		{boguslog.Module(), false},
+		{querylog.Module(), false},
 	}
 }
 

@@ -3,6 +3,7 @@ package worker
 import (
 	"kresd/internal/cache"
 	"kresd/internal/clock"
+	"kresd/internal/ede"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
 	"kresd/internal/logging"
@@ -50,7 +51,7 @@ type session struct {
 // NewSession implements listen.Handler.
 func (h *handler) NewSession() (listen.Session, error) {
 	s := &session{fast: h.cache.NewFast(), cache: h.cache, chain: h.chain, clock: h.clock, settings: h.settings, counters: h.counters, log: h.requests.log, partitions: h.partitions}
-	s.told.Question, s.query.Question = &s.q, &s.q
+	s.told.Question, s.told.EDE, s.query.Question = &s.q, ede.None, &s.q
 	return s, nil
 }
 
@@ -114,7 +115,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	switch s.ask(from) {
 	case module.Drop:
 		s.query.Hit()
-		s.tell(nil, from)
+		s.tellDecided(nil, from, ede.Prohibited)
 		return nil, listen.Drop
 	case module.Answer:
 		return s.give(from, out)
@@ -173,9 +174,7 @@ func (s *session) give(from *listen.Client, out []byte) ([]byte, listen.Handling
 		return nil, listen.Driver
 	}
 	s.query.Hit()
-	s.told.Decided = s.decided
-	s.tell(msg, from)
-	s.told.Decided = false
+	s.tellDecided(msg, from, s.query.Answered().EDE())
 	return msg, listen.Reply
 }
 
@@ -206,10 +205,17 @@ func (s *session) tell(msg []byte, from *listen.Client) {
 	if len(s.tallies) == 0 {
 		return
 	}
-	s.told.Msg, s.told.Transport = msg, from.Transport()
+	s.told.Msg, s.told.Transport, s.told.Client = msg, from.Transport(), from.Addr
 	for _, t := range s.tallies {
 		t.Answered(&s.told)
 	}
+}
+
+// tellDecided shows what a module has decided about.
+func (s *session) tellDecided(msg []byte, from *listen.Client, code ede.Code) {
+	s.told.Decided, s.told.EDE = s.decided, code
+	s.tell(msg, from)
+	s.told.Decided, s.told.EDE = false, ede.None
 }
 
 // refuse answers what is not served, so many times a second: an answer to
