@@ -45,7 +45,7 @@ func statistics() Chapter {
 		},
 		{
 			Name: "querylog.config", Summary: "configure the module",
-			Params: []string{"options: a table with which ('all', 'failed' or 'blocked'), sample (one in so many), clients (true: who asked), and one of file, socket (their paths) and journal (true)"},
+			Params:  []string{"options: a table with which ('all', 'failed' or 'blocked'), sample (one in so many), clients (true: who asked), and one of file, socket (their paths) and journal (true)"},
 			Returns: "nothing",
 			Example: "querylog.config({ which = 'blocked', clients = true, journal = true })",
 		},
