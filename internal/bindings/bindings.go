@@ -15,8 +15,9 @@
 //     (names of other versions that this one lacks).
 //   - The worker as kres.context() shows it: core.go.
 //   - The globals: interfaces.go, netparam.go, padding.go, clients.go (limits on them),
-//     netlist.go and net.go; shown.go (entries as tables) and cache.go; event.go and
-//     clear.go (cache.clear goes on by a timer); map.go; modules.go; options.go.
+//     servers.go (those that questions are sent to), tlsclient.go, netlist.go and net.go;
+//     shown.go (entries as tables) and cache.go; event.go and clear.go (cache.clear goes
+//     on by a timer); map.go; modules.go; options.go.
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
 //     policy.go.
 //   - Globals that take names, types and flags: negativeanchors.go and trustanchors.go;

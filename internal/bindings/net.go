@@ -22,6 +22,7 @@ var errNoTLS = errors.New("DNS over TLS" + notHere + "; listen without tls, or p
 
 func installNet(d *Daemon) {
 	n := &network{d: d}
+	client := &tlsClient{d: d, files: map[netip.AddrPort][]string{}}
 	d.VM.RegisterObject(script.Object{
 		Name:      "net",
 		Protected: true,
@@ -29,7 +30,7 @@ func installNet(d *Daemon) {
 			boolField("ipv4", &d.Settings.IPv4),
 			boolField("ipv6", &d.Settings.IPv6),
 		},
-		Funcs:   append(append(n.listening(), netParameters(d)...), clientLimits(d)...),
+		Funcs:   slices.Concat(n.listening(), netParameters(d), clientLimits(d), client.functions()),
 		Index:   n.device,
 		Assign:  n.assign,
 		Merging: n.merging,

@@ -90,8 +90,9 @@ func (p *policies) functions() []script.Func {
 		script.Func{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Fn: p.pattern},
 		script.Func{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Fn: todnames},
 		script.Func{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Fn: p.denyMessage},
-		script.Func{Name: "FORWARD", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Fn: p.elsewhere(rules.Forward)},
-		script.Func{Name: "STUB", Args: "'address[@port]' | { addresses }", Min: 1, Max: 1, Fn: p.elsewhere(rules.Stub)},
+		script.Func{Name: "FORWARD", Args: "'address[@port]' | 'URL' | { servers }", Min: 1, Max: 1, Fn: p.elsewhere("FORWARD", rules.Forward)},
+		script.Func{Name: "TLS_FORWARD", Args: "{ { 'address[@port]', pin_sha256 = pins | hostname = names[, ca_file = files] } }", Min: 1, Max: 1, Fn: p.elsewhere("TLS_FORWARD", rules.ForwardTLS)},
+		script.Func{Name: "STUB", Args: "'address[@port]' | 'URL' | { servers }", Min: 1, Max: 1, Fn: p.elsewhere("STUB", rules.Stub)},
 		script.Func{Name: "FLAGS", Args: "names[, names to clear]", Min: 1, Max: 2, Fn: p.flags},
 		script.Func{Name: "ANSWER", Args: "{ [type] = { rdata = wire, ttl = seconds } }[, nodata]", Min: 1, Max: 2, Fn: p.answer},
 		script.Func{Name: "DEBUG_IF", Args: "function(req)", Min: 1, Max: 1, Fn: p.debugIf},
@@ -168,13 +169,18 @@ func (p *policies) denyMessage(c *script.Call) error {
 	return p.returnAction(c, a)
 }
 
-func (p *policies) elsewhere(kind func([]string) (*rules.Action, error)) func(c *script.Call) error {
+func (p *policies) elsewhere(name string, kind func([]rules.Server, *rules.Peers) (*rules.Action, error)) func(c *script.Call) error {
 	return func(c *script.Call) error {
-		targets, err := dnslua.TextList(c.Arg(1))
-		if err != nil {
+		switch c.Type(1) {
+		case "string", "table":
+		default:
 			c.ArgError(1, "an address or a list of addresses expected")
 		}
-		a, err := kind(targets)
+		servers, err := serverList(c.Arg(1))
+		if err != nil {
+			return fmt.Errorf("policy.%s: %w", name, err)
+		}
+		a, err := kind(servers, &p.d.Policy.Peers)
 		if err != nil {
 			return err
 		}

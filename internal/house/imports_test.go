@@ -62,7 +62,7 @@ var allowed = map[string]string{
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile wire wording zonecut",
 	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire",
-	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings trustanchor version wire wording transport",
+	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings textfile trustanchor version wire wording transport zonecut",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 

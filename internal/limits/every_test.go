@@ -73,7 +73,7 @@ var uncounted = map[string]string{
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
-		HostsWarnings ForwardTargets DenyMessage RequestTrace
+		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
 		MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `
 		MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone

@@ -326,9 +326,10 @@ const (
 
 // Rules.
 const (
-	ForwardTargets = 4       // addresses of one FORWARD or STUB
-	DenyMessage    = 255     // octets of DENY_MSG's text
-	RequestTrace   = 1 << 16 // octets that DEBUG_ALWAYS and its like keep of one request
+	ForwardTargets  = 4       // addresses of one FORWARD or STUB
+	AuthoritiesFile = 4 << 20 // octets of a file of certificates (ca_file)
+	DenyMessage     = 255     // octets of DENY_MSG's text
+	RequestTrace    = 1 << 16 // octets that DEBUG_ALWAYS and its like keep of one request
 )
 
 // Processes.

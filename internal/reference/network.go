@@ -83,5 +83,22 @@ func network() Chapter {
 			Returns: "without an argument the address or nil, else true",
 			Example: "net.outgoing_v6(nil)",
 		},
+		{
+			Name: "net.tls_client", Summary: "speak to a server by DNS over TLS wherever policy.FORWARD or policy.STUB names its address and port, also in rules that are in force; policy.TLS_FORWARD takes from it what it does not say itself",
+			Params: []string{
+				"'address[@port]': port 853 unless given; policy.FORWARD and policy.STUB ask port 53 unless told otherwise",
+				"pins: of which the server's key must be one; a text or a list of base64 texts of SHA-256",
+				"ca_files, hostnames: or else a name that its certificate must have, and files of certificates of which one must vouch for it; {} for those that the system trusts. Two lists are these; with three, pins come first, and a pin or a name will do",
+				"{ 'address[@port]', pin_sha256 = pins, hostname = hostnames, ca_file = ca_files, insecure = true }: instead of all the above",
+			},
+			Returns: "true; without an argument a table by addresses of such tables. Without pins and names the server's proof is not looked at",
+			Example: "net.tls_client({ '192.0.2.1@853', hostname = 'dns.example' })",
+		},
+		{
+			Name: "net.tls_client_clear", Summary: "end what net.tls_client said of a server",
+			Params:  []string{"'address[@port]': port 853 unless given"},
+			Returns: "whether something was said",
+			Example: "net.tls_client_clear('192.0.2.1@853')",
+		},
 	}}
 }

@@ -57,13 +57,29 @@ func policies() Chapter {
 		{Name: "policy.NO_ANSWER", Summary: "do not answer", Example: "policy.add(policy.suffix(policy.NO_ANSWER, { todname('bad.example') }))"},
 		{Name: "policy.TC", Summary: "make the client come by TCP", Example: "policy.add(policy.suffix(policy.TC, { todname('big.example') }))"},
 		{
-			Name: "policy.FORWARD", Summary: "ask other resolvers",
-			Params: []string{"'address[@port]' | { addresses }: of these"}, Returns: "an action",
-			Example: "policy.add(policy.suffix(policy.FORWARD({ '192.0.2.1', '192.0.2.2@5353' }), { todname('corp.example') }))",
+			Name: "policy.FORWARD", Summary: "ask other resolvers; the fastest of those that answer is asked first",
+			Params: []string{
+				"'address[@port]' | { servers }: of these, four at most",
+				"'https://host[:port]/path', 'tls://host[:port]', 'quic://host[:port]': a server that is asked by DNS over HTTPS, TLS or QUIC only. Its certificate must be for the host, and an authority that the system trusts must vouch for it",
+				"{ URL, address = addresses, pin_sha256 = pins | hostname = names, ca_file = files | insecure = true }: the address of the host, unless the host is one; nobody is asked for it. The others as in policy.TLS_FORWARD",
+			},
+			Returns: "an action",
+			Example: "policy.add(policy.suffix(policy.FORWARD({ '192.0.2.1', { 'https://dns.example/dns-query', address = '192.0.2.2' } }), { todname('corp.example') }))",
+		},
+		{
+			Name: "policy.TLS_FORWARD", Summary: "ask other resolvers by DNS over TLS, never in the clear; one that does not prove who it is gets no question",
+			Params: []string{
+				"{ server, … }: four at most, each a table that begins with 'address[@port]' (port 853 unless given) and has one of the following; without, what net.tls_client says counts",
+				"pin_sha256 = pins: the base64 text of the SHA-256 of the key in the server's own certificate, or a list of them, one of which must be that of the server",
+				"hostname = names[, ca_file = files]: a name, or a list, of which the server's certificate must have one, and files of certificates (PEM) of which one must vouch for it; without, those that the system trusts. The first name is sent to the server (SNI)",
+				"insecure = true: encrypt, and take any server",
+			},
+			Returns: "an action",
+			Example: "policy.add(policy.all(policy.TLS_FORWARD({ { '192.0.2.1', pin_sha256 = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=' }, { '2001:db8::1', hostname = 'dns.example' } })))",
 		},
 		{
 			Name: "policy.STUB", Summary: "ask other servers and believe them",
-			Params: []string{"'address[@port]' | { addresses }: of servers of the names"}, Returns: "an action",
+			Params: []string{"'address[@port]' | URL | { servers }: of servers of the names, as in policy.FORWARD"}, Returns: "an action",
 			Example: "policy.add(policy.suffix(policy.STUB('192.0.2.1'), { todname('lan.example') }))",
 		},
 		{

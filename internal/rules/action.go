@@ -6,7 +6,6 @@ import (
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
-	"kresd/internal/zonecut"
 )
 
 // A Decision is what an action came to.
@@ -41,9 +40,9 @@ func (d Decision) then() resolve.AfterRule {
 // changed once made.
 type Action struct {
 	name string
-	// cut is where FORWARD and STUB send questions, stub the latter; resolves is set
-	// where a question is resolved as if there were no rules.
-	cut            *zonecut.Cut
+	// to is where FORWARD, TLS_FORWARD and STUB send questions, stub the last; resolves is
+	// set where a question is resolved as if there were no rules.
+	to             *destination
 	stub, resolves bool
 	// run does it.
 	run func(h *Hit) Decision

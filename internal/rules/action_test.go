@@ -146,11 +146,19 @@ func TestSetOptions(t *testing.T) {
 	}
 }
 
+// plainly are servers that are asked in plain DNS.
+func plainly(texts ...string) (list []Server) {
+	for _, text := range texts {
+		list = append(list, Server{Text: text})
+	}
+	return list
+}
+
 // What forwards changes the request, unless there is an answer already, and what it refuses
 // it says why.
 func TestForwarding(t *testing.T) {
 	for _, c := range []struct {
-		make            func([]string) (*Action, error)
+		make            func([]Server, *Peers) (*Action, error)
 		forward, stub   bool
 		post, picked    bool
 		named, changing bool
@@ -158,7 +166,7 @@ func TestForwarding(t *testing.T) {
 		{Forward, true, false, false, false, true, true}, {Stub, false, true, false, false, true, true},
 		{Forward, false, false, true, false, false, false}, {Stub, false, true, false, true, false, true},
 	} {
-		a, err := c.make([]string{"192.0.2.1", "2001:db8::1@5353", "::ffff:192.0.2.2#54"})
+		a, err := c.make(plainly("192.0.2.1", "2001:db8::1@5353", "::ffff:192.0.2.2#54"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,14 +192,14 @@ func TestForwarding(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("192.0.2.%d", i+1)
 	}
-	if _, err := Forward(many[1:]); err != nil {
+	if _, err := Forward(plainly(many[1:]...), nil); err != nil {
 		t.Error(err)
 	}
 	for why, targets := range map[string][]string{
 		"no address given": {}, "at most": many, "address 2": {"192.0.2.1", "x"}, "'192.0.2.1@' has no port": {"192.0.2.1@"}, "has no port": {"192.0.2.1@0"},
 		"from 1 to 65535": {"192.0.2.1@65536"}, "given twice": {"192.0.2.1@5", "192.0.2.1#5"}, "of no server": {"0.0.0.0"}, "policy.FORWARD": {"::"},
 	} {
-		if _, err := Forward(targets); err == nil || !strings.Contains(err.Error(), why) {
+		if _, err := Forward(plainly(targets...), nil); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%v: %v, want %s", targets, err, why)
 		}
 	}
@@ -283,7 +291,7 @@ func TestAPatternThatCannotBeJudged(t *testing.T) {
 	if _, sure := hard.holds(func() *Subject { s := &Subject{}; s.SetName([]byte(long)); return s }()); sure {
 		t.Fatal("the pattern is judged")
 	}
-	forward, err := Forward([]string{"192.0.2.1"})
+	forward, err := Forward(plainly("192.0.2.1"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,10 +309,10 @@ func TestAPatternThatCannotBeJudged(t *testing.T) {
 // What forwards takes the place of what other rules chose.
 func TestForwardAndStubExcludeEachOther(t *testing.T) {
 	for _, c := range []struct {
-		make func([]string) (*Action, error)
+		make func([]Server, *Peers) (*Action, error)
 		want resolve.Options
 	}{{Forward, resolve.Options{Forward: true, WholeName: true}}, {Stub, resolve.Options{Stub: true, WholeName: true}}} {
-		a, err := c.make([]string{"192.0.2.1"})
+		a, err := c.make(plainly("192.0.2.1"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

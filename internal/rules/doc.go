@@ -19,6 +19,10 @@
 // request: actions that answer without looking anything up carry their answer
 // with them, prepared when the action was made.
 //
+// Servers that questions are sent to are Servers as operators write them (server.go), a
+// cut once a rule is made (forward.go), and spoken to as Peers say where the rule itself
+// does not (peers.go).
+//
 // The package runs no Lua, reads no file and writes no log. What a script decides
 // comes in as a function (Rule.Pick, Run). What is worth a line in the log belongs
 // to the module that brings such an action.

@@ -61,7 +61,7 @@ func (f *fingerprint) value(entries []*Entry) uint64 {
 	return f.last
 }
 
-func (r *Rule) forwards() bool { return r.Pick != nil || r.Action.cut != nil }
+func (r *Rule) forwards() bool { return r.Pick != nil || r.Action.to != nil }
 
 // digest is equal for equal rules in all processes, and different for those that
 // send a question to different servers.
@@ -70,8 +70,8 @@ func (r *Rule) digest() uint64 {
 		return digest.Of("function")
 	}
 	h := mix(r.Filter.digest, digest.Of(r.Action.name))
-	if r.Action.cut != nil {
-		h = mix(h, resolve.Servers(r.Action.cut))
+	if r.Action.to != nil {
+		h = mix(h, resolve.Servers(r.Action.to.cut()))
 	}
 	return h
 }

@@ -3,9 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
-	"strings"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -13,78 +11,91 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// Forward sends questions to other resolvers.
-func Forward(targets []string) (*Action, error) {
-	return elsewhere("FORWARD", targets, resolve.Options{Forward: true, WholeName: true}, resolve.Options{Stub: true})
+// Forward sends questions to other resolvers. Those of peers are spoken to as it says.
+func Forward(servers []Server, peers *Peers) (*Action, error) {
+	return elsewhere("FORWARD", servers, peers, false)
+}
+
+// ForwardTLS sends questions to other resolvers by DNS over TLS, and never otherwise. A
+// server without a proof of its own gives that of peers.
+func ForwardTLS(servers []Server, peers *Peers) (*Action, error) {
+	return elsewhere("TLS_FORWARD", servers, peers, true)
 }
 
 // Stub sends questions to servers whose answers are final: nothing is
-// validated.
-func Stub(targets []string) (*Action, error) {
-	return elsewhere("STUB", targets, resolve.Options{Stub: true, WholeName: true}, resolve.Options{Forward: true})
+// validated. Those of peers are spoken to as it says.
+func Stub(servers []Server, peers *Peers) (*Action, error) {
+	return elsewhere("STUB", servers, peers, false)
 }
 
-func elsewhere(name string, targets []string, set, clear resolve.Options) (*Action, error) {
-	cut, err := targetCut(targets)
+func elsewhere(name string, servers []Server, peers *Peers, overTLS bool) (*Action, error) {
+	cut, err := cutOf(servers, peers, overTLS)
 	if err != nil {
 		return nil, fmt.Errorf("policy.%s: %w", name, err)
 	}
-	return &Action{name: name, cut: cut, stub: set.Stub, foresee: resolved, run: func(h *Hit) Decision {
+	stub := name == "STUB"
+	set := resolve.Options{Forward: !stub, Stub: stub, WholeName: true}
+	clear := resolve.Options{Forward: stub, Stub: !stub}
+	to := &destination{named: cut, peers: peers}
+	return &Action{name: name, to: to, stub: stub, foresee: resolved, run: func(h *Hit) Decision {
 		if !h.Post {
 			h.Req.Options = h.Req.Options.Without(clear).With(set)
-			h.Req.Cut, h.Req.Scope, h.Req.ByName = cut, h.Scope, !h.Picked
+			h.Req.Cut, h.Req.Scope, h.Req.ByName = to.cut(), h.Scope, !h.Picked
 		}
 		return Stop
 	}}, nil
 }
 
-// targetCut makes a delegation of the root to the given servers: an address is a
+// cutOf makes a delegation of the root to the given servers: an address is a
 // name server of its own, because each may have a port of its own.
-func targetCut(targets []string) (*zonecut.Cut, error) {
-	if len(targets) == 0 {
+func cutOf(servers []Server, peers *Peers, overTLS bool) (*zonecut.Cut, error) {
+	if len(servers) == 0 {
 		return nil, errors.New("no address given")
 	}
-	if len(targets) > limits.ForwardTargets {
-		return nil, fmt.Errorf("%d addresses given, at most %d are possible", len(targets), limits.ForwardTargets)
+	if len(servers) > limits.ForwardTargets {
+		return nil, tooMany(len(servers))
 	}
 	cut := &zonecut.Cut{Name: dnsname.Root, Hints: true}
-	for i, text := range targets {
-		addr, port, err := parseTarget(text)
+	for i := range servers {
+		list, err := servers[i].endpoints(overTLS, peers)
 		if err != nil {
 			return nil, fmt.Errorf("address %d: %w", i+1, err)
 		}
-		label := addr.String()
-		if port != 0 {
-			label += "@" + strconv.Itoa(int(port))
+		for _, ns := range list {
+			if ns.Name, err = serverLabel(&ns); err != nil {
+				return nil, fmt.Errorf("address %d: %w", i+1, err)
+			}
+			if cut.Find(ns.Name) != nil {
+				return nil, fmt.Errorf("address %d: '%s' is given twice", i+1, servers[i].Text)
+			}
+			cut.NS = append(cut.NS, ns)
 		}
-		name, err := dnsname.Root.Prepend(label)
-		if err != nil {
-			return nil, fmt.Errorf("address %d: %w", i+1, err)
-		}
-		if cut.Find(name) != nil {
-			return nil, fmt.Errorf("address %d: '%s' is given twice", i+1, text)
-		}
-		cut.NS = append(cut.NS, zonecut.NameServer{Name: name, Addrs: []netip.Addr{addr}, Port: port})
+	}
+	if len(cut.NS) > limits.ForwardTargets {
+		return nil, tooMany(len(cut.NS))
 	}
 	return cut, nil
 }
 
-// parseTarget reads IP, IP@PORT or IP#PORT. Port 0 is the usual one.
-func parseTarget(text string) (addr netip.Addr, port uint16, err error) {
-	host := text
-	if i := strings.LastIndexAny(text, "@#"); i >= 0 {
-		n, err := strconv.ParseUint(text[i+1:], 10, 16)
-		if err != nil || n == 0 {
-			return addr, 0, fmt.Errorf("'%s' has no port from 1 to 65535 behind '%c'", text, text[i])
-		}
-		host, port = text[:i], uint16(n)
+func tooMany(n int) error {
+	return fmt.Errorf("%d addresses given, at most %d are possible", n, limits.ForwardTargets)
+}
+
+// serverLabel is what a server is called in its cut: by its address, and by its port and
+// protocol where they are not the usual ones.
+func serverLabel(ns *zonecut.NameServer) (dnsname.Name, error) {
+	by := ns.Peer.Protocol()
+	label := ns.Addrs[0].String()
+	if ns.Port != 0 && ns.Port != by.Port() {
+		label += "@" + strconv.Itoa(int(ns.Port))
 	}
-	addr, err = netip.ParseAddr(host)
-	if err != nil {
-		return addr, 0, fmt.Errorf("'%s' is not an IP address with an optional @port", text)
+	switch by {
+	case zonecut.DoT:
+		label += "#tls"
+	case zonecut.DoH:
+		label += "#https"
+	case zonecut.DoQ:
+		label += "#quic"
 	}
-	if addr.IsUnspecified() {
-		return addr, 0, fmt.Errorf("'%s' is the address of no server", text)
-	}
-	return addr.Unmap(), port, nil
+	return dnsname.Root.Prepend(label)
 }

@@ -196,7 +196,7 @@ func numbered(i int) []dnsname.Name {
 
 // Twice as many rules cost twice as much, not four times.
 func TestAddingIsLinear(t *testing.T) {
-	forward, err := Forward([]string{"192.0.2.1"})
+	forward, err := Forward([]Server{{Text: "192.0.2.1"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func TestARuleWithAMillionNames(t *testing.T) {
 // to be; other servers, other names, another order make another one.
 func TestTheFingerprintIsOfTheRulesInForce(t *testing.T) {
 	forward := func(addr string) *Action {
-		a, err := Forward([]string{addr})
+		a, err := Forward([]Server{{Text: addr}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -437,7 +437,7 @@ func TestTheRouteOfAName(t *testing.T) {
 		}
 		return a
 	}
-	stub, forward := must(Stub([]string{"192.0.2.1"})), must(Forward([]string{"192.0.2.2"}))
+	stub, forward := must(Stub([]Server{{Text: "192.0.2.1"}}, nil)), must(Forward([]Server{{Text: "192.0.2.2"}}, nil))
 	asks := func(*resolve.Request) *Action { t.Error("a script is asked about an alias's target"); return nil }
 	table := NewTable(func(int, string) string { return "" }, nil)
 	for i, r := range []*Rule{
@@ -451,10 +451,10 @@ func TestTheRouteOfAName(t *testing.T) {
 		table.Add(i, r).Suspend(i == 5)
 	}
 	for text, want := range map[string]*resolve.Route{
-		"x.a.example.":     {Cut: stub.cut, Scope: name(t, "a.example."), Stub: true},
-		"a.example.":       {Cut: stub.cut, Scope: name(t, "a.example."), Stub: true},
-		"deny.example.":    {Cut: stub.cut, Scope: name(t, "deny.example."), Stub: true},
-		"x.b.example.":     {Cut: forward.cut, Scope: name(t, "b.example.")},
+		"x.a.example.":     {Cut: stub.to.cut(), Scope: name(t, "a.example."), Stub: true},
+		"a.example.":       {Cut: stub.to.cut(), Scope: name(t, "a.example."), Stub: true},
+		"deny.example.":    {Cut: stub.to.cut(), Scope: name(t, "deny.example."), Stub: true},
+		"x.b.example.":     {Cut: forward.to.cut(), Scope: name(t, "b.example.")},
 		"x.pub.b.example.": {},
 		"off.example.":     nil,
 		"other.example.":   nil,
@@ -474,7 +474,7 @@ func TestTheRouteOfAName(t *testing.T) {
 // What a filter chose is chosen anew at each name; what a script chose is for the
 // whole chain.
 func TestWhatIsChosenByTheName(t *testing.T) {
-	forward, err := Forward([]string{"192.0.2.2"})
+	forward, err := Forward([]Server{{Text: "192.0.2.2"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -482,7 +482,7 @@ func TestWhatIsChosenByTheName(t *testing.T) {
 		table := NewTable(func(int, string) string { return "" }, nil)
 		table.Add(0, r)
 		req := &resolve.Request{Question: resolve.Question{Name: name(t, "www.example."), Type: wire.TypeA, Class: wire.ClassIN}}
-		if d := table.Try(req, SubjectOf(req), false); d != Stop || req.Cut != forward.cut || req.ByName != want {
+		if d := table.Try(req, SubjectOf(req), false); d != Stop || req.Cut != forward.to.cut() || req.ByName != want {
 			t.Errorf("decision %d, by the name %v, want %v", d, req.ByName, want)
 		}
 	}

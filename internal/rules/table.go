@@ -140,6 +140,16 @@ func (t *Table) Delete(id int) bool {
 	return true
 }
 
+// Renew makes the fingerprint anew, after it has changed how servers are spoken to
+// (Peers).
+func (t *Table) Renew() {
+	for _, e := range t.state.Load().entries {
+		e.digest = e.Rule.digest()
+	}
+	t.sum.stale = true
+	t.tell()
+}
+
 // sweep makes a table without the deleted rules when they are as many as the
 // others, so that each deletion costs little.
 func (t *Table) sweep() {
@@ -286,8 +296,8 @@ func (t *Table) Route(req *resolve.Request, q resolve.Question) *resolve.Route {
 			continue
 		}
 		switch a := e.Rule.Action; {
-		case a.cut != nil:
-			return &resolve.Route{Cut: a.cut, Scope: q.Name[at:], Stub: a.stub}
+		case a.to != nil:
+			return &resolve.Route{Cut: a.to.cut(), Scope: q.Name[at:], Stub: a.stub}
 		case a.resolves:
 			return &resolve.Route{}
 		}

@@ -2,11 +2,13 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/rules"
+	"kresd/internal/zonecut"
 )
 
 // Policy is the rules of a worker. They outlive the loading and unloading of the
@@ -16,6 +18,8 @@ type Policy struct {
 	Log func(text string)
 	// Changed is told of the fingerprint after every change; it may be nil.
 	Changed func(fingerprint uint64)
+	// Peers are how servers are spoken to that rules name (SpeakTo).
+	Peers rules.Peers
 
 	next   int
 	loaded bool
@@ -60,6 +64,14 @@ func (p *Policy) Add(r *rules.Rule, post bool) *rules.Entry {
 
 // Delete takes out the rule with an ID and tells whether there was one.
 func (p *Policy) Delete(id int) bool { return p.rules.Delete(id) || p.post.Delete(id) }
+
+// SpeakTo says how the servers at an address are spoken to wherever a rule names it, and
+// tells whether something was said before; the zero Peer stands for nothing.
+func (p *Policy) SpeakTo(at netip.AddrPort, as zonecut.Peer) (before bool) {
+	before = p.Peers.Set(at, as)
+	p.rules.Renew()
+	return before
+}
 
 // Rules, Postrules and Special are the rules in order.
 func (p *Policy) Rules() []*rules.Entry     { return p.rules.Entries() }

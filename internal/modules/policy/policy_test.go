@@ -290,9 +290,17 @@ func TestSpecialNames(t *testing.T) {
 	}
 }
 
+// plainly are servers that are asked in plain DNS.
+func plainly(texts ...string) (list []rules.Server) {
+	for _, text := range texts {
+		list = append(list, rules.Server{Text: text})
+	}
+	return list
+}
+
 func TestForwardingSetsTheServers(t *testing.T) {
 	r := newRules(t)
-	fwd, err := rules.Forward([]string{"192.0.2.1", "2001:db8::1@5353"})
+	fwd, err := rules.Forward(plainly("192.0.2.1", "2001:db8::1@5353"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +325,7 @@ func TestBadTargetsAreRefusedWithTheirPlace(t *testing.T) {
 		{"", "no address"}, {"a a a a a", "5 addresses"}, {"192.0.2.1 example.com", "address 2: 'example.com'"}, {"192.0.2.1@0", "port"},
 		{"192.0.2.1@65536", "port"}, {"192.0.2.1@", "port"}, {"192.0.2.1 192.0.2.1", "twice"}, {"0.0.0.0", "no server"},
 	} {
-		_, err := rules.Stub(strings.Fields(c.targets))
+		_, err := rules.Stub(plainly(strings.Fields(c.targets)...), nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q in it", c.targets, err, c.want)
 		}
@@ -332,7 +340,7 @@ func TestFingerprintFollowsForwarding(t *testing.T) {
 		return r.Fingerprint()
 	}
 	forward := func(r *loaded, f rules.Filter, addr string) *rules.Entry {
-		a, err := rules.Forward([]string{addr})
+		a, err := rules.Forward(plainly(addr), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -409,7 +417,7 @@ func TestTheListenersThreadAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fwd, err := rules.Forward([]string{"192.0.2.1"})
+	fwd, err := rules.Forward(plainly("192.0.2.1"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
