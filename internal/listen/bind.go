@@ -3,6 +3,7 @@ package listen
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,15 +18,20 @@ func (s *Server) start(group []*endpoint) error {
 	return err
 }
 
-// startOnce binds what listens for streams first: such a socket that is closed
-// again because the other kind failed has lost nothing that it could keep. They
-// are served in the reverse order, because accepting cannot fail.
+// startOnce binds what receives datagrams first, so that who finds the port open for
+// streams, and takes that for readiness, finds it open for datagrams too. A UDP
+// socket that is closed again because the other kind failed would lose what has
+// come into it; so the other is tried before. Served are they in the same order,
+// because accepting cannot fail.
 func (s *Server) startOnce(group []*endpoint) error {
 	if len(group) == 0 {
 		return nil
 	}
 	addr := group[0].Addr
-	group = streamsFirst(group)
+	group = datagramsFirst(group)
+	if err := probeTCP(addr, flagsOf(group)); err != nil {
+		return bindError(addr, err)
+	}
 	var sockets []boundSocket
 	abandon := func(err error) error {
 		for _, b := range sockets {
@@ -41,10 +47,9 @@ func (s *Server) startOnce(group []*endpoint) error {
 		sockets = append(sockets, b)
 		addr = netip.AddrPortFrom(addr.Addr(), b.port)
 	}
-	for len(sockets) > 0 {
-		last := len(sockets) - 1
-		e, b := group[last], sockets[last]
-		sockets = sockets[:last]
+	for _, e := range group {
+		b := sockets[0]
+		sockets = sockets[1:]
 		if err := s.serve(e, b, place{addr: addr, wildcard: addr.Addr().IsUnspecified()}); err != nil {
 			return abandon(err)
 		}
@@ -53,6 +58,15 @@ func (s *Server) startOnce(group []*endpoint) error {
 		e.Addr = addr
 	}
 	return nil
+}
+
+// flagsOf are the flags by which a group of endpoints was asked for.
+func flagsOf(group []*endpoint) Flags {
+	f := Flags{FreeBind: group[0].FreeBind}
+	for _, e := range group {
+		f.Kinds = append(f.Kinds, e.Kind)
+	}
+	return f
 }
 
 // serve begins to serve e on a socket, and takes the socket, whatever it returns.
@@ -65,17 +79,15 @@ func (s *Server) serve(e *endpoint, b boundSocket, at place) (err error) {
 	return err
 }
 
-// streamsFirst orders endpoints by their network.
-func streamsFirst(group []*endpoint) []*endpoint {
-	var streams, datagrams []*endpoint
-	for _, e := range group {
+// datagramsFirst orders endpoints by their network.
+func datagramsFirst(group []*endpoint) []*endpoint {
+	datagrams := func(e *endpoint) int {
 		if e.Kind.Network() == "udp" {
-			datagrams = append(datagrams, e)
-		} else {
-			streams = append(streams, e)
+			return 0
 		}
+		return 1
 	}
-	return append(streams, datagrams...)
+	return slices.SortedStableFunc(slices.Values(group), func(a, b *endpoint) int { return datagrams(a) - datagrams(b) })
 }
 
 // A boundSocket is bound and not served yet.
