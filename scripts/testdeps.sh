@@ -11,6 +11,8 @@ need kdig knot-dnsutils
 need dnssec-signzone bind9-utils
 need knotd knot
 need unbound unbound
+need dnsdist dnsdist
+need /usr/sbin/kresd knot-resolver
 need socat socat
 need nc netcat-openbsd
 need ip iproute2
@@ -56,7 +58,7 @@ if ! log=$({ $apt update && $apt install --no-install-recommends $want; } 2>&1);
 	exit 1
 fi
 # The servers are for the tests' own name spaces; none stays as a service.
-for s in knot unbound named; do
+for s in knot unbound named dnsdist; do
 	case " $want " in *" $s "*)
 		[ -d /run/systemd/system ] && systemctl disable --now "$s" >/dev/null 2>&1 ;;
 	esac

@@ -90,7 +90,7 @@ net.interfaces(5)
 net.listn('x')
 net.tls('a', 'b')
 net.doh_headers({})
-x = net.tls_client.x
+x = net.bpf_set.x
 cache.size = 'x'
 cache.size = 5
 cache.open('x')

@@ -143,6 +143,9 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
 	s.cfg.Servers.Answered(a.server.Endpoint, learnt(a.server, a.choice, reply))
 	q.run.tried.Answered(a.choice.NS, a.server.Endpoint)
+	if !a.server.Peer.Plain() {
+		s.proven(a.server.Endpoint)
+	}
 	if s.r.Tell != nil {
 		s.r.Tell(q, Replied{q.Server.Endpoint, reply})
 	}
@@ -150,6 +153,13 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
 	return nil
+}
+
+// proven forgets that a server did not prove who it is.
+func (d *Driver) proven(e zonecut.Endpoint) {
+	if stranger, _ := d.strangers.Get(e); stranger != nil {
+		d.strangers.Put(e, nil, limits.UpstreamSessions)
+	}
 }
 
 // exchangeOf is q as a question to a server.
@@ -182,7 +192,7 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		defer s.trouble(q)
 	}
 	_, sourceless := noSource(err)
-	_, stranger := errors.AsType[*Unauthenticated](err)
+	stranger, known := errors.AsType[*Unauthenticated](err)
 	switch {
 	case LimitOf(err) == limits.TCPConnsRequest: // another server may do without
 		q.run.tried.Reject(c.NS, c.Endpoint)
@@ -210,7 +220,8 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		q.run.tried.Nonsense(c.NS, c.Endpoint, reply.Nonsense == NonsenseByTCP)
 	case errors.Is(err, ErrTimeout):
 		s.timedOut(q, c)
-	case stranger:
+	case known:
+		s.strangers.Put(c.Endpoint, stranger, limits.UpstreamSessions)
 		s.cfg.Servers.Stranger(c.Endpoint)
 		q.run.tried.Reject(c.NS, c.Endpoint)
 	case errors.Is(err, ErrUnreachable):

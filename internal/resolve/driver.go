@@ -46,6 +46,9 @@ type Driver struct {
 	failed      throttle
 	deadlines   deadlines
 	panics      safe.Group
+	// strangers are servers that did not prove who they are, and how, since they were
+	// asked last: they are left alone for a while, and whoever asks meanwhile hears why.
+	strangers limits.Recent[zonecut.Endpoint, *Unauthenticated]
 
 	leases    atomic.Pointer[Leases]
 	exploring atomic.Int32 // questions that are asked to learn only

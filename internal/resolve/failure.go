@@ -12,6 +12,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/selection"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // Why a query fails, besides the failures of an Exchange and of Push.
@@ -242,11 +243,25 @@ func (s *solver) summary(q *Query) (v summary) {
 		for _, a := range ns.Addrs {
 			if at := netip.AddrPortFrom(a.Unmap(), ns.Port); !seen[at] {
 				seen[at] = true
-				v.count(q, a.Unmap(), q.run.faults.of(ns, a))
+				v.count(q, a.Unmap(), s.faultOf(q, ns, a))
 			}
 		}
 	}
 	return v
+}
+
+// faultOf is what a server did in q, or that it is left alone because it did not prove
+// before who it is; nil: it was not asked.
+func (s *solver) faultOf(q *Query, ns *zonecut.NameServer, a netip.Addr) *fault {
+	b := q.run.faults.of(ns, a)
+	if b != nil || ns.Peer.Plain() {
+		return b
+	}
+	e := s.cfg.Servers.Endpoint(ns, a)
+	if stranger, _ := s.strangers.Get(e); stranger != nil {
+		return &fault{addr: e.Addr, err: stranger}
+	}
+	return nil
 }
 
 func (v *summary) count(q *Query, a netip.Addr, b *fault) {

@@ -114,7 +114,7 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 	for i := range w.Cut.NS {
 		ns := &w.Cut.NS[i]
 		for _, a := range ns.Addrs {
-			e := zonecut.Endpoint{Addr: netip.AddrPortFrom(a.Unmap(), s.port(ns)), Peer: ns.Peer}
+			e := s.Endpoint(ns, a)
 			if !s.allowed(w, e.Addr) || contains(out, e) {
 				continue
 			}
@@ -155,6 +155,11 @@ func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts i
 		c.class = failing
 	}
 	return c
+}
+
+// Endpoint is a name server at one of its addresses.
+func (s *Selector) Endpoint(ns *zonecut.NameServer, a netip.Addr) zonecut.Endpoint {
+	return zonecut.Endpoint{Addr: netip.AddrPortFrom(a.Unmap(), s.port(ns)), Peer: ns.Peer}
 }
 
 // port is where a name server listens.

@@ -1,0 +1,345 @@
+package test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/proctest"
+)
+
+// A tlsServer starts another program's server of DNS over TLS, which answers all
+// questions below example. with one address.
+type tlsServer struct {
+	name, path string
+	conf       string // with @IP@, @PORT@, @CERT@, @KEY@ and @FREE@, a port for what else it listens on
+	args       []string
+}
+
+const toldByTLS = "192.0.2.77"
+
+func tlsServers() []tlsServer {
+	return []tlsServer{
+		{"Unbound", "/usr/sbin/unbound", `server:
+  directory: "@DIR@"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  interface: @IP@@@PORT@
+  tls-port: @PORT@
+  tls-service-pem: "@CERT@"
+  tls-service-key: "@KEY@"
+  local-zone: "example." redirect
+  local-data: "example. 300 A ` + toldByTLS + `"
+remote-control:
+  control-enable: no
+`, []string{"-d", "-c"}},
+		{"Knot Resolver", "/usr/sbin/kresd", `net.listen('@IP@', @PORT@, { kind = 'tls' })
+net.tls('@CERT@', '@KEY@')
+cache.size = 10 * MB
+modules.unload('priming')
+modules.unload('detect_time_skew')
+trust_anchors.remove('.')
+policy.add(policy.suffix(policy.ANSWER({ [kres.type.A] = { rdata = kres.str2ip('` + toldByTLS + `'), ttl = 300 } }), { todname('example.') }))
+`, []string{"-n", "-c"}},
+		{"dnsdist", "/usr/bin/dnsdist", `setLocal('@IP@:@FREE@')
+addTLSLocal('@IP@:@PORT@', '@CERT@', '@KEY@')
+setSecurityPollSuffix('')
+setMaxTCPQueriesPerConnection(1)
+addAction(makeRule('silent.example.'), DropAction())
+addAction(AllRule(), SpoofAction('` + toldByTLS + `'))
+`, []string{"--supervised", "--disable-syslog", "-C"}},
+	}
+}
+
+// start runs the server with a certificate until the end of the test.
+func (p *tlsServer) start(t *testing.T, cert *proctest.Certificate) netip.AddrPort {
+	t.Helper()
+	at, dir := proctest.FreePort(t), proctest.RunDir(t)
+	text := strings.NewReplacer("@IP@", at.Addr().String(), "@PORT@", fmt.Sprint(at.Port()), "@FREE@", fmt.Sprint(proctest.FreePort(t).Port()),
+		"@CERT@", cert.CertFile, "@KEY@", cert.KeyFile, "@DIR@", dir).Replace(p.conf)
+	conf := filepath.Join(dir, "its.conf")
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append(append([]string{}, p.args...), conf)
+	if p.name == "Knot Resolver" {
+		args = append(args, dir)
+	}
+	background(t, p.path, args...)
+	proctest.Eventually(t, 30*time.Second, p.name+" shakes hands", func() bool {
+		c, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", at.String(), &tls.Config{InsecureSkipVerify: true})
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return at
+}
+
+// A relay stands before a server and sees what is sent to it: all connections have to
+// begin with a handshake of TLS, and nothing may come by UDP.
+type relay struct {
+	at       netip.AddrPort
+	conns    atomic.Int32
+	inClear  atomic.Int32 // connections and datagrams that were no TLS
+	delay    time.Duration
+	udp      net.PacketConn
+	tcp      net.Listener
+	server   netip.AddrPort
+	mu       sync.Mutex
+	open     []net.Conn
+	finished sync.WaitGroup
+}
+
+func relayTo(t *testing.T, server netip.AddrPort, delay time.Duration) *relay {
+	t.Helper()
+	r := &relay{at: proctest.FreePort(t), delay: delay, server: server}
+	var err error
+	if r.udp, err = net.ListenPacket("udp", r.at.String()); err != nil {
+		t.Fatal(err)
+	}
+	if r.tcp, err = net.Listen("tcp", r.at.String()); err != nil {
+		t.Fatal(err)
+	}
+	r.finished.Go(r.datagrams)
+	r.finished.Go(r.connections)
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *relay) close() {
+	r.udp.Close()
+	r.tcp.Close()
+	r.mu.Lock()
+	for _, c := range r.open {
+		c.Close()
+	}
+	r.mu.Unlock()
+	r.finished.Wait()
+}
+
+func (r *relay) datagrams() {
+	for {
+		if _, _, err := r.udp.ReadFrom(make([]byte, 512)); err != nil {
+			return
+		}
+		r.inClear.Add(1)
+	}
+}
+
+func (r *relay) connections() {
+	for {
+		client, err := r.tcp.Accept()
+		if err != nil {
+			return
+		}
+		r.conns.Add(1)
+		server, err := net.Dial("tcp", r.server.String())
+		if err != nil {
+			client.Close()
+			continue
+		}
+		r.mu.Lock()
+		r.open = append(r.open, client, server)
+		r.mu.Unlock()
+		first := true
+		r.finished.Go(func() {
+			r.carry(server, client, func(b []byte) {
+				const handshake = 22 // RFC 8446, section 5.1
+				if first && b[0] != handshake {
+					r.inClear.Add(1)
+				}
+				first = false
+			})
+		})
+		r.finished.Go(func() { r.carry(client, server, func([]byte) {}) })
+	}
+}
+
+// carry brings octets from one end to the other, as late as the relay is.
+func (r *relay) carry(to, from net.Conn, see func([]byte)) {
+	defer to.Close()
+	type parcel struct {
+		octets []byte
+		due    time.Time
+	}
+	parcels := make(chan parcel, 1024)
+	r.finished.Go(func() {
+		for p := range parcels {
+			time.Sleep(time.Until(p.due))
+			if _, err := to.Write(p.octets); err != nil {
+				from.Close()
+			}
+		}
+		to.Close()
+	})
+	defer close(parcels)
+	for {
+		b := make([]byte, 16<<10)
+		n, err := from.Read(b)
+		if n > 0 {
+			see(b[:n])
+			parcels <- parcel{b[:n], time.Now().Add(r.delay)}
+		}
+		if err != nil {
+			if err != io.EOF {
+				from.Close()
+			}
+			return
+		}
+	}
+}
+
+// Questions are forwarded by TLS to other programs' servers: where they prove who they
+// are there is an answer, and else an error that says what they showed. None of them is
+// ever asked in the clear.
+func TestForwardingByTLS(t *testing.T) {
+	ca := proctest.NewCertificateAuthority(t)
+	const host = "dns.test"
+	good := ca.Issue(t, time.Now().Add(24*time.Hour), host)
+	ended := ca.Issue(t, time.Now().Add(-30*time.Hour), host)
+	self := (*proctest.CertificateAuthority)(nil).Issue(t, time.Now().Add(24*time.Hour), host)
+	otherPin := self.Pin
+	for _, p := range tlsServers() {
+		t.Run(p.name, func(t *testing.T) {
+			if _, err := exec.LookPath(p.path); err != nil {
+				t.Logf("NOT RUN: %s is not installed (%s)", p.name, p.path)
+				return
+			}
+			servers := map[*proctest.Certificate]netip.AddrPort{good: p.start(t, good), ended: p.start(t, ended), self: p.start(t, self)}
+			byName := fmt.Sprintf("hostname = '%s', ca_file = '%s'", host, ca.File)
+			cases := map[string]struct {
+				cert  *proctest.Certificate
+				proof string
+				delay time.Duration
+				why   string // nothing: there is an answer
+			}{
+				"pin":        {cert: good, proof: "pin_sha256 = '" + good.Pin + "'"},
+				"pins":       {cert: good, proof: "pin_sha256 = { '" + otherPin + "', '" + good.Pin + "' }"},
+				"name":       {cert: good, proof: byName},
+				"anybody":    {cert: self, proof: "insecure = true"},
+				"far":        {cert: good, proof: byName, delay: 100 * time.Millisecond},
+				"endedpin":   {cert: ended, proof: "pin_sha256 = '" + ended.Pin + "'"},
+				"wrongpin":   {cert: good, proof: "pin_sha256 = '" + otherPin + "'", why: "the pin of its key is '" + good.Pin + "', not '" + otherPin + "'"},
+				"wrongname":  {cert: good, proof: "hostname = 'www.test', ca_file = '" + ca.File + "'", why: `its certificate is for "dns.test", and not for www.test`},
+				"ended":      {cert: ended, proof: byName, why: "its certificate has ended on "},
+				"self":       {cert: self, proof: byName, why: "its certificate is signed by itself"},
+				"systemtold": {cert: good, proof: "hostname = '" + host + "'", why: "authorit"},
+			}
+			relays := map[string]*relay{}
+			lines := []string{"modules.load('stats')"}
+			for what, c := range cases {
+				relays[what] = relayTo(t, servers[c.cert], c.delay)
+				lines = append(lines, fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ { '%s@%d', %s } }), { todname('%s.example.') }))",
+					relays[what].at.Addr(), relays[what].at.Port(), c.proof, what))
+			}
+			g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1, lines...))
+			var wg sync.WaitGroup
+			for what, c := range cases {
+				wg.Go(func() {
+					for i := range 4 {
+						toldByTLSServer(t, g, fmt.Sprintf("%s%d.%s.example.", what, i, what), c.why)
+					}
+				})
+			}
+			wg.Wait()
+			for what, r := range relays {
+				if n := r.inClear.Load(); n > 0 || r.conns.Load() == 0 {
+					t.Errorf("%s: %d connections, %d times something in the clear", what, r.conns.Load(), n)
+				}
+			}
+			n := 0 // it is asked once a second, to see whether it has changed
+			proctest.Eventually(t, 20*time.Second, "trace tells of the wrong pin", func() bool {
+				n++
+				story := g.Eval(t, fmt.Sprintf("trace('trace%d.wrongpin.example.', kres.type.A)", n))
+				return strings.Contains(story, "by DNS over TLS, which is not asked: "+cases["wrongpin"].why)
+			})
+			if story := g.Eval(t, "trace('trace.pin.example.', kres.type.A)"); !strings.Contains(story, "asked by DNS over TLS") {
+				t.Errorf("trace tells of the right pin:\n%s", story)
+			}
+			if got := g.Eval(t, "local s = worker.stats() return tostring(s.tls > 20 and s.out_handshakes > 5 and s.out_refused > 4)"); !strings.Contains(got, "true") {
+				t.Errorf("worker.stats() is %s", g.Eval(t, "worker.stats()"))
+			}
+			said := fmt.Sprintf("[system] %s@%d is not the server that was meant: %s", relays["wrongpin"].at.Addr(), relays["wrongpin"].at.Port(), cases["wrongpin"].why)
+			if n := strings.Count(g.Log(), said); n != 1 {
+				t.Errorf("the log names the wrong pin %d times:\n%s", n, g.Log())
+			}
+		})
+	}
+}
+
+// toldByTLSServer asks, and wants the answer, or an error whose text has why.
+func toldByTLSServer(t *testing.T, g *proctest.Group, name, why string) {
+	t.Helper()
+	r := g.Ask(t, "udp", name, dns.TypeA, 1232)
+	text := ""
+	if opt := r.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if e, ok := o.(*dns.EDNS0_EDE); ok {
+				text = e.ExtraText
+			}
+		}
+	}
+	switch {
+	case why != "" && r.Rcode == dns.RcodeServerFailure && strings.Contains(text, why):
+	case why == "" && r.Rcode == dns.RcodeSuccess && len(r.Answer) == 1 && strings.HasSuffix(r.Answer[0].String(), toldByTLS):
+	default:
+		t.Errorf("%s: %s, %q, %v; want %q", name, dns.RcodeToString[r.Rcode], text, r.Answer, why)
+	}
+}
+
+// Of several servers the one that answers is asked, whatever the others do: never answer,
+// close after each answer, are not who they should be, or are far.
+func TestForwardingByTLSFailsOver(t *testing.T) {
+	dnsdist := tlsServers()[2]
+	if _, err := exec.LookPath(dnsdist.path); err != nil {
+		t.Logf("NOT RUN: %s is not installed (%s)", dnsdist.name, dnsdist.path)
+		return
+	}
+	cert := proctest.NewCertificateAuthority(t).Issue(t, time.Now().Add(24*time.Hour), "dns.test")
+	server := dnsdist.start(t, cert)
+	near, far := relayTo(t, server, 0), relayTo(t, server, 200*time.Millisecond)
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	at := func(a netip.AddrPort, pin string) string {
+		return fmt.Sprintf("{ '%s@%d', pin_sha256 = '%s' }", a.Addr(), a.Port(), pin)
+	}
+	muteAt := at(mute.Addr().(*net.TCPAddr).AddrPort(), cert.Pin)
+	wrong := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	stranger := relayTo(t, server, 0)
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1,
+		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ %s, %s, %s, %s }), { todname('some.example.') }))", muteAt, at(far.at, cert.Pin), at(stranger.at, wrong), at(near.at, cert.Pin)),
+		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ %s }), { todname('mute.example.') }))", muteAt),
+		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ %s }), { todname('silent.example.') }))", at(near.at, cert.Pin)),
+	))
+	for i := range 20 {
+		toldByTLSServer(t, g, fmt.Sprintf("a%d.some.example.", i), "")
+	}
+	toldByTLSServer(t, g, "a.mute.example.", "no forwarder answer")
+	toldByTLSServer(t, g, "silent.example.", "no forwarder")
+	for what, r := range map[string]*relay{"near": near, "far": far, "stranger": stranger} {
+		if n := r.inClear.Load(); n > 0 {
+			t.Errorf("%s: %d times something in the clear", what, n)
+		}
+	}
+	if far.conns.Load() > near.conns.Load() {
+		t.Errorf("the far server has %d connections, the near one %d", far.conns.Load(), near.conns.Load())
+	}
+}
