@@ -89,7 +89,7 @@ func network() Chapter {
 				"'address[@port]': port 853 unless given; policy.FORWARD and policy.STUB ask port 53 unless told otherwise",
 				"pins: of which the server's key must be one; a text or a list of base64 texts of SHA-256",
 				"ca_files, hostnames: or else a name that its certificate must have, and files of certificates of which one must vouch for it; {} for those that the system trusts. Two lists are these; with three, pins come first, and a pin or a name will do",
-				"{ 'address[@port]', pin_sha256 = pins, hostname = hostnames, ca_file = ca_files, insecure = true }: instead of all the above",
+				"{ 'address[@port]', … }: instead of all the above, with pin_sha256 = pins, hostname = hostnames, ca_file = ca_files, insecure = true",
 			},
 			Returns: "true; without an argument a table by addresses of such tables. Without pins and names the server's proof is not looked at",
 			Example: "net.tls_client({ '192.0.2.1@853', hostname = 'dns.example' })",

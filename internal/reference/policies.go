@@ -59,9 +59,9 @@ func policies() Chapter {
 		{
 			Name: "policy.FORWARD", Summary: "ask other resolvers; the fastest of those that answer is asked first",
 			Params: []string{
-				"'address[@port]' | { servers }: of these, four at most",
-				"'https://host[:port]/path', 'tls://host[:port]', 'quic://host[:port]': a server that is asked by DNS over HTTPS, TLS or QUIC only. Its certificate must be for the host, and an authority that the system trusts must vouch for it",
-				"{ URL, address = addresses, pin_sha256 = pins | hostname = names, ca_file = files | insecure = true }: the address of the host, unless the host is one; nobody is asked for it. The others as in policy.TLS_FORWARD",
+				"'address[@port]': of these, four at most",
+				"'URL': https://host[:port]/path, tls://host[:port] or quic://host[:port], a server that is asked by DNS over HTTPS, TLS or QUIC only. Its certificate must be for the host, and an authority that the system trusts must vouch for it",
+				"{ servers }: those and tables { URL, address = addresses, pin_sha256 = pins | hostname = names, ca_file = files | insecure = true }. The address is that of the host, unless the host is one; nobody is asked for it. The others as in policy.TLS_FORWARD",
 			},
 			Returns: "an action",
 			Example: "policy.add(policy.suffix(policy.FORWARD({ '192.0.2.1', { 'https://dns.example/dns-query', address = '192.0.2.2' } }), { todname('corp.example') }))",
@@ -69,17 +69,16 @@ func policies() Chapter {
 		{
 			Name: "policy.TLS_FORWARD", Summary: "ask other resolvers by DNS over TLS, never in the clear; one that does not prove who it is gets no question",
 			Params: []string{
-				"{ server, … }: four at most, each a table that begins with 'address[@port]' (port 853 unless given) and has one of the following; without, what net.tls_client says counts",
+				"'address[@port]': of the server, port 853 unless given; four servers at most, each a table that begins so and has one of the following; without, what net.tls_client says counts",
 				"pin_sha256 = pins: the base64 text of the SHA-256 of the key in the server's own certificate, or a list of them, one of which must be that of the server",
-				"hostname = names[, ca_file = files]: a name, or a list, of which the server's certificate must have one, and files of certificates (PEM) of which one must vouch for it; without, those that the system trusts. The first name is sent to the server (SNI)",
-				"insecure = true: encrypt, and take any server",
+				"hostname = names[, ca_file = files]: a name, or a list, of which the server's certificate must have one, and files of certificates (PEM) of which one must vouch for it; without, those that the system trusts. The first name is sent to the server (SNI). With insecure = true instead of both any server is taken",
 			},
 			Returns: "an action",
 			Example: "policy.add(policy.all(policy.TLS_FORWARD({ { '192.0.2.1', pin_sha256 = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=' }, { '2001:db8::1', hostname = 'dns.example' } })))",
 		},
 		{
 			Name: "policy.STUB", Summary: "ask other servers and believe them",
-			Params: []string{"'address[@port]' | URL | { servers }: of servers of the names, as in policy.FORWARD"}, Returns: "an action",
+			Params: []string{"'address[@port]' | 'URL' | { servers }: of servers of the names, as in policy.FORWARD"}, Returns: "an action",
 			Example: "policy.add(policy.suffix(policy.STUB('192.0.2.1'), { todname('lan.example') }))",
 		},
 		{
