@@ -18,7 +18,7 @@ var wrongLines = strings.Split(strings.TrimSpace(`
 for x
 net.listen(
 x = = 5
-local f = net.tls; f()
+local f = net.bpf_set; f()
 'unfinished
 if true then
 end
@@ -56,9 +56,11 @@ net.listen('127.0.0.1', 'x')
 net.listen('127.0.0.1', 70000)
 net.listen('127.0.0.1', 53.5)
 net.listen('127.0.0.1', 0)
-net.listen('127.0.0.1', 53, { kind = 'tls' })
-net.listen('127.0.0.1', 853)
-net.listen('127.0.0.1', 53, { tls = true })
+net.listen('127.0.0.1', 53, { kind = 'nosuch' })
+net.listen('127.0.0.1', 53, { tls = 'x' })
+net.tls_sticket_secret('short')
+net.tls_sticket_secret_file('nosuch')
+net.tls_handshake_timeout(0)
 net.listen('127.0.0.1', 53, { nosuch = 1 })
 net.listen('127.0.0.1', 53, { freebind = 5 })
 net.listen('/run/dns')
@@ -88,7 +90,7 @@ net.forwarders({ '10.0.0.1/8' })
 net.forwarders({ a = 1 })
 net.interfaces(5)
 net.listn('x')
-net.tls('a', 'b')
+net.tls('nosuch.crt', 'nosuch.key')
 net.doh_headers({})
 x = net.bpf_set.x
 cache.size = 'x'
@@ -207,8 +209,8 @@ var wrongCommands = strings.Split(strings.TrimSpace(`
 x = = 5
 end
 'unfinished
-local f = net.tls; f()
-net.tls()
+local f = net.bpf_set; f()
+net.tls('x')
 while true do end
 local function f() return f() + 1 end f()
 x = ('x'):rep(1e9)
@@ -242,7 +244,7 @@ var wrongOptions = strings.Split(strings.TrimSpace(`
 -a x
 -a 127.0.0.1@70000
 -a fe80::1@5353
--t ::1
+-t ::1@x
 -k a -K b
 -S x
 -S 3:x

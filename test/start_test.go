@@ -71,7 +71,7 @@ func TestAFailedStartIsOneLine(t *testing.T) {
 		"no such config":         {[]string{"-a", free, "-c", "nosuch.lua"}, []string{"nosuch.lua", "no such file"}},
 		"error in config":        {[]string{"-a", free, "-c", broken}, []string{"broken.lua:2"}},
 		"syntax error in config": {[]string{"-a", free, "-c", syntax}, []string{"syntax.lua:"}},
-		"TLS, which comes later": {[]string{"-t", free}, []string{"tls"}},
+		"TLS port taken":         {[]string{"-t", "127.0.0.1@" + port}, []string{"127.0.0.1", port, "in use"}},
 		"no such key file":       {[]string{"-a", free, "-K", "nosuch.keys"}, []string{"nosuch.keys", "no such file"}},
 	} {
 		for _, workers := range []string{"1", "4"} {

@@ -8,7 +8,7 @@ import (
 )
 
 // A name that exists is not in the table of absent ones, and an absent one is nil,
-// for configurations ask "if net.tls then".
+// for configurations ask "if net.bpf_set then".
 func TestAbsentNamesDoNotExist(t *testing.T) {
 	w := newRulesWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(absentNames())) {
@@ -23,7 +23,7 @@ func TestAbsentNamesDoNotExist(t *testing.T) {
 func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 	w := newRulesWorld(t)
 	for use, want := range map[string]string{
-		"net.tls('a.crt', 'a.key')":                             "net.tls is not in this version",
+		"net.bpf_clear('a.crt', 'a.key')":                       "net.bpf_clear is not in this version",
 		"policy.MIRROR(\n { '192.0.2.1',\n  insecure = true })": "policy.MIRROR is not in this version",
 		"net.doh_headers({})":                                   "net.doh_headers is not in this version",
 		"cache.checkpoint(true)":                                "cache.checkpoint is not in this version",
@@ -37,7 +37,7 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"socket.http.request('http://a.example')":               "socket is not in this version",
 		"package.path = '' local ftp = require('socket.ftp')":   "package 'socket.ftp' is not in this version",
 		"require('kres_modules.dns64')":                         "module 'dns64' is not in this version",
-		"local f = net.tls f('a.crt')":                          "net.tls is not in this version",
+		"local f = net.bpf_set f('a.crt')":                      "net.bpf_set is not in this version",
 		"local a, f = 1, 2 f = net.bpf_set; f.x = 1":            "net.bpf_set is not in this version",
 		"modules.load('dns64')":                                 "module 'dns64' is not in this version",
 		"modules.load('rebinding < iterate')":                   "module 'rebinding' is not in this version",
@@ -54,9 +54,9 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 func TestAbsentNamesCanBeAskedFor(t *testing.T) {
 	w := newWorld(t)
 	w.expect(
-		step{"if net.tls then return 'there' end return 'absent'", "absent"},
+		step{"if net.bpf_set then return 'there' end return 'absent'", "absent"},
 		step{"if view == nil then return 'absent' end", "absent"},
-		step{"local ok, why = pcall(function() return net.tls() end) return why", "error: net.tls is not in this version"},
+		step{"local ok, why = pcall(function() return net.bpf_set() end) return why", "error: net.bpf_set is not in this version"},
 		step{"return pcall(require, 'openssl') and 'there' or 'absent'", "absent"},
 		step{"package.preload['ltn12'] = function() return 'given' end return require('ltn12')", "given"},
 	)
@@ -66,9 +66,9 @@ func TestAbsentNamesCanBeAskedFor(t *testing.T) {
 // table, or at another line, keeps the machine's message, and a script may define what is absent.
 func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
 	w := newWorld(t)
-	w.expectFile("if net.tls then return end\nlocal t = {}\nt.tls()", "config:3: attempt to call field 'tls' (a nil value)")
-	w.expectFile("local f, g = net.tls\ng()", "config:2: attempt to call local 'g' (a nil value)")
-	w.expectFile("local f = net.tls\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
+	w.expectFile("if net.bpf_set then return end\nlocal t = {}\nt.bpf_set()", "config:3: attempt to call field 'bpf_set' (a nil value)")
+	w.expectFile("local f, g = net.bpf_set\ng()", "config:2: attempt to call local 'g' (a nil value)")
+	w.expectFile("local f = net.bpf_set\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
 	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
 	w.expectFile("view = { addr = function() end }\nview:addr()", "")
 }

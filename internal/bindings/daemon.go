@@ -27,12 +27,13 @@ import (
 
 // Daemon is what the globals control: one worker.
 type Daemon struct {
-	VM       *script.VM
-	Settings *settings.Settings
-	Chain    *module.Chain
-	Listener Listener
-	Cache    Cache
-	Process  Process
+	VM         *script.VM
+	Settings   *settings.Settings
+	Chain      *module.Chain
+	Listener   Listener
+	Encryption Encryption
+	Cache      Cache
+	Process    Process
 	// Metrics have the groups that are named below.
 	Metrics  *metrics.Registry
 	Resolver Resolver
@@ -97,6 +98,18 @@ type Listener interface {
 	ClosePath(path string) bool
 	// Endpoints lists what is bound, in the order in which it was.
 	Endpoints() []Endpoint
+}
+
+// Encryption is what the encrypted transports for clients have in common.
+type Encryption interface {
+	// UseCertificate takes a certificate and its key from two files. On error what
+	// was in use stays in use.
+	UseCertificate(certFile, keyFile string) error
+	// Certificate names these files; "" while the ephemeral certificate serves.
+	Certificate() (certFile, keyFile string)
+	// SetTicketSecret has the keys of tickets follow from a secret; nil: from a
+	// random one.
+	SetTicketSecret(secret []byte) error
 }
 
 // Endpoint is an address, or the path of a UNIX socket, that is bound for one kind

@@ -17,6 +17,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/fdwatch"
+	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/luavalue"
 	"kresd/internal/metrics"
@@ -25,22 +26,24 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/settings"
+	"kresd/internal/ticket"
 	"kresd/internal/transport"
 	"kresd/internal/zonecut"
 )
 
 // world is a worker of fakes under the real globals in a real machine.
 type world struct {
-	t        *testing.T
-	vm       *script.VM
-	out, err transcript // what scripts print
-	log      transcript
-	d        *Daemon
-	listener *fakeListener
-	cache    *fakeCache
-	process  *fakeProcess
-	mapper   *fakeMapper
-	roots    *fakeRoots
+	t          *testing.T
+	vm         *script.VM
+	out, err   transcript // what scripts print
+	log        transcript
+	d          *Daemon
+	listener   *fakeListener
+	encryption *fakeEncryption
+	cache      *fakeCache
+	process    *fakeProcess
+	mapper     *fakeMapper
+	roots      *fakeRoots
 	// configured is what the module tally was given.
 	configured []any
 	broken     bool // the module fragile cannot be opened
@@ -49,7 +52,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, listener: &fakeListener{fail: map[string]error{}}, cache: &fakeCache{}, process: &fakeProcess{count: 2}, roots: &fakeRoots{}}
+	w := &world{t: t, listener: &fakeListener{fail: map[string]error{}, also: []transport.Kind{transport.TLS}}, cache: &fakeCache{}, encryption: &fakeEncryption{}, process: &fakeProcess{count: 2}, roots: &fakeRoots{}}
 	var err error
 	if w.vm, err = script.New(script.Options{Stdout: &w.out, Stderr: &w.err, Getenv: func(name string) (string, bool) {
 		return "somebody", name == "USER"
@@ -59,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.vm.Close)
 	w.mapper = &fakeMapper{vm: w.vm}
 	w.d = &Daemon{
-		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(nil, w.modules()), Listener: w.listener, Cache: w.cache, Metrics: figuresOf(),
+		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(nil, w.modules()), Listener: w.listener, Encryption: w.encryption, Cache: w.cache, Metrics: figuresOf(),
 		Process: w.process, Mapper: w.mapper, Clock: clock.Real(), Alarms: clock.NewAlarms(clock.Real()), Descriptors: fdwatch.New(nil), Log: logging.New(logging.Options{Out: &w.log}),
 		Interfaces: fakeInterfaces, ModuleDir: "/modules", Changed: func() { w.changes++ },
 	}
@@ -261,6 +264,30 @@ func (l *fakeListener) bound() string {
 	}
 	l.list, l.loose = nil, nil
 	return strings.Join(all, " ")
+}
+
+// fakeEncryption takes what is not called bad.
+type fakeEncryption struct {
+	files  [2]string
+	secret []byte
+}
+
+func (e *fakeEncryption) UseCertificate(certFile, keyFile string) error {
+	if certFile == "bad" {
+		return errors.New("'bad': no such file or directory")
+	}
+	e.files = [2]string{certFile, keyFile}
+	return nil
+}
+
+func (e *fakeEncryption) Certificate() (certFile, keyFile string) { return e.files[0], e.files[1] }
+
+func (e *fakeEncryption) SetTicketSecret(secret []byte) error {
+	if secret != nil && len(secret) < limits.TicketSecretMin {
+		return ticket.ErrShort
+	}
+	e.secret = secret
+	return nil
 }
 
 // fakeCache keeps names only. The owner goroutine is its only user but for the

@@ -17,9 +17,6 @@ import (
 	"kresd/internal/wording"
 )
 
-// errNoTLS is the answer to everything that would need TLS.
-var errNoTLS = errors.New("DNS over TLS" + notHere + "; listen without tls, or put a TLS proxy in front")
-
 func installNet(d *Daemon) {
 	n := &network{d: d}
 	client := &tlsClient{d: d, files: map[netip.AddrPort][]string{}}
@@ -30,7 +27,7 @@ func installNet(d *Daemon) {
 			boolField("ipv4", &d.Settings.IPv4),
 			boolField("ipv6", &d.Settings.IPv6),
 		},
-		Funcs:   slices.Concat(n.listening(), netParameters(d), clientLimits(d), client.functions()),
+		Funcs:   slices.Concat(n.listening(), netParameters(d), encryption(d), clientLimits(d), client.functions()),
 		Index:   n.device,
 		Assign:  n.assign,
 		Merging: n.merging,
@@ -197,9 +194,6 @@ func (n *network) listen(c *script.Call) error {
 			}
 		}
 	}
-	if !n.serves(f.service) {
-		return errNoTLS
-	}
 	value, nils, before := c.Arg(1), c.Nils(1), n.listened
 	whole := nils == 0 || len(missed) == 0
 	if !whole {
@@ -233,6 +227,18 @@ func (n *network) serves(service string) bool {
 	return slices.ContainsFunc(transport.Offering(service), n.d.Listener.Serves)
 }
 
+// services are the names of what can be served, as people list them.
+func (n *network) services() string {
+	var names []string
+	for k := range transport.Kinds {
+		if name := "'" + k.Service() + "'"; n.serves(k.Service()) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
 // listenFlags is the third argument of net.listen.
 type listenFlags struct {
 	service  string
@@ -248,7 +254,7 @@ func (n *network) setFlag(f *listenFlags, key, value any) error {
 		case !ok:
 			return fmt.Errorf("net.listen: flag 'kind': string expected, got %s", script.TypeName(value))
 		case !n.serves(kind):
-			return fmt.Errorf("net.listen: kind '%s'%s; there is 'dns'", kind, notHere)
+			return fmt.Errorf("net.listen: kind '%s'%s; there are %s", wording.Printable(kind), notHere, n.services())
 		}
 		f.service = kind
 		return nil
@@ -388,7 +394,6 @@ func netParameters(d *Daemon) []script.Func {
 			}},
 		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1,
 			Fn: func(c *script.Call) error { return milliseconds(d, c, &s.TCPIdle, 1) }},
-		script.Func{Name: "tls_padding", Args: "[true | false | octets]", Max: 1, Fn: func(c *script.Call) error { return padding(d, c) }},
 		outgoing(d, "outgoing_v4", "IPv4", false, &s.Outgoing4),
 		outgoing(d, "outgoing_v6", "IPv6", true, &s.Outgoing6),
 	)

@@ -1,9 +1,12 @@
 package bindings
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -74,10 +77,8 @@ func TestListenRefusesWrongArguments(t *testing.T) {
 		step{"net.listen('/run/dns', 53, {mode = 'rw'})", "ERROR error: net.listen: flag 'mode'…"},
 		step{"net.listen('::1', 53, {tls = 'yes'})", "ERROR error: net.listen: flag 'tls': boolean expected, got string"},
 		step{"net.listen('::1', 53, {freebind = 1})", "ERROR error: net.listen: flag 'freebind': boolean expected, got number"},
-		step{"net.listen('::1', 53, {kind = 'doh2'})", "ERROR error: net.listen: kind 'doh2' is not in this version; there is 'dns'"},
+		step{"net.listen('::1', 53, {kind = 'doh2'})", "ERROR error: net.listen: kind 'doh2' is not in this version; there are 'dns' and 'tls'"},
 		step{"net.listen('::1', 53, {kind = {}})", "ERROR error: net.listen: flag 'kind': string expected, got table"},
-		step{"net.listen('::1', 853)", "ERROR error: DNS over TLS is not in this version…"},
-		step{"net.listen({net.eth0, '127.0.0.1'}, 53853, {tls = true})", "ERROR error: DNS over TLS…"},
 	)
 	if got := w.listener.bound(); got != "" {
 		t.Errorf("bound nevertheless: %s", got)
@@ -252,16 +253,62 @@ func TestCloseListAndEndpoints(t *testing.T) {
 	w.expect(step{"net.list()", "[127.0.0.1] => {\n    [port] => 53\n    [tcp] => false\n    [udp] => true\n}\n"}, step{"#net.endpoints()", "1\n"})
 }
 
+func TestTheServersCertificate(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.tls()", "nil\n"},
+		step{"net.tls('server.crt', 'server.key')", "true\n"},
+		step{"net.tls()", "[cert_file] => server.crt\n[key_file] => server.key\n"},
+		step{"net.tls_server().key_file", "server.key\n"},
+		step{"net.tls('bad', 'server.key')", "ERROR error: net.tls: 'bad': no such file or directory"},
+		step{"net.tls().cert_file", "server.crt\n"},
+		step{"net.tls('server.crt')", "ERROR error: net.tls: a certificate and its key are two files: net.tls('server.crt', 'server.key')"},
+		step{"net.tls('server.crt', 5)", "ERROR error: bad argument #2 to 'net.tls' (string expected, got number)…"},
+		step{"net.tls_server('a', 'b', 'c')", "ERROR error: wrong number of arguments to 'net.tls_server'…"},
+		step{"net.tls_server('other.crt', 'other.key')", "true\n"},
+		step{"net.tls().cert_file", "other.crt\n"},
+	)
+	w.expectFile("\nnet.tls('bad', 'x')", "config:2: error: net.tls: 'bad': no such file or directory")
+}
+
+func TestSecretsOfTickets(t *testing.T) {
+	w := newWorld(t)
+	w.expect(step{"net.tls_sticket_secret(('0123456789'):rep(4))", "true\n"})
+	if got := string(w.encryption.secret); got != strings.Repeat("0123456789", 4) {
+		t.Errorf("the secret is %q", got)
+	}
+	w.expect(
+		step{"net.tls_sticket_secret('short and secret')", "ERROR error: net.tls_sticket_secret: a secret of at least 32 octets is needed"},
+		step{"net.tls_sticket_secret(5)", "ERROR error: bad argument #1 to 'net.tls_sticket_secret' (string expected, got number)…"},
+		step{"net.tls_sticket_secret_file()", "ERROR error: wrong number of arguments to 'net.tls_sticket_secret_file'…"},
+		step{"net.tls_sticket_secret_file('/nosuch/secret')", "ERROR error: net.tls_sticket_secret_file: '/nosuch/secret': no such file or directory"},
+	)
+	if len(w.encryption.secret) != 40 {
+		t.Errorf("what was refused replaced the secret by %q", w.encryption.secret)
+	}
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, bytes.Repeat([]byte{0, 1, 255}, 700), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(step{"net.tls_sticket_secret_file('" + path + "')", "true\n"})
+	if got := w.encryption.secret; len(got) != 1024 || got[2] != 255 {
+		t.Errorf("of a file of 2100 octets: %d", len(got))
+	}
+	w.expect(step{"net.tls_sticket_secret()", "true\n"})
+	if w.encryption.secret != nil {
+		t.Error("without an argument the secret is not random again")
+	}
+}
+
 // What can be served is known to the listener alone: DNS over TLS and over QUIC
 // are told apart by kind at one port, and closed together.
 func TestServicesAreEndpointsByKind(t *testing.T) {
 	w := newWorld(t)
-	w.listener.also = []transport.Kind{transport.TLS}
 	w.expect(
 		step{"net.listen('127.0.0.1', 853)", "true\n"},
 		step{"net.listen('127.0.0.2', 443, {tls = true})", "true\n"},
 		step{"net.listen('127.0.0.3', 53, {kind = 'tls'})", "true\n"},
-		step{"net.listen('127.0.0.4', 53, {kind = 'doq'})", "ERROR error: net.listen: kind 'doq' is not in this version; there is 'dns'"},
+		step{"net.listen('127.0.0.4', 53, {kind = 'doq'})", "ERROR error: net.listen: kind 'doq' is not in this version; there are 'dns' and 'tls'"},
 		step{"net.endpoints()[1]", "[kind] => tls\n[transport] => {\n    [family] => inet4\n    [ip] => 127.0.0.1\n    [port] => 853\n    [protocol] => tcp\n}\n"},
 	)
 	for i, e := range w.listener.list {
@@ -346,6 +393,9 @@ func TestNetParameters(t *testing.T) {
 		step{"net.tcp_in_idle(0)", "ERROR error: bad argument #1…"},
 		step{"net.tcp_in_idle(1/0)", "ERROR error: bad argument #1…"},
 		step{"net.tcp_in_idle(0/0)", "ERROR error: bad argument #1…"},
+		step{"net.tls_handshake_timeout()", "6000\n"},
+		step{"net.tls_handshake_timeout(2500)", "2500\n"},
+		step{"net.tls_handshake_timeout(0)", "ERROR error: bad argument #1…"},
 		step{"net.tls_padding()", "true\n"},
 		step{"net.tls_padding(false)", "true\n"},
 		step{"net.tls_padding()", "false\n"},

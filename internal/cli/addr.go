@@ -9,6 +9,12 @@ import (
 	"kresd/internal/systemd"
 )
 
+// The ports of the services.
+const (
+	DNSPort = 53
+	TLSPort = 853
+)
+
 // ParseAddr reads ADDR[@PORT] or ADDR[#PORT]. IPv6 addresses need no brackets
 // and may have them; "localhost" means both loopback addresses.
 func ParseAddr(text string, defaultPort uint16) ([]Addr, error) {

@@ -22,6 +22,8 @@ import (
 // An Addr is one address to listen on.
 type Addr struct {
 	netip.AddrPort
+	// Kind is the service that is offered there: "dns" or "tls".
+	Kind string
 	// Given is the text of the command line, for messages.
 	Given string
 	// Optional addresses may fail to bind: the IPv6 half of "localhost" on a
@@ -37,8 +39,8 @@ type FD struct {
 
 // Options is what the command line says.
 type Options struct {
-	Addrs []Addr // -a
-	FDs   []FD   // -S, -T
+	Addrs []Addr // -a and -t
+	FDs   []FD   // -S and -T
 
 	// Configs are the -c files, relative to RunDir. Empty means the file
 	// "config" if it can be read, unless NoDefaults.

@@ -11,13 +11,17 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	addr := func(text string) []Addr {
-		a, err := ParseAddr(text, 53)
+	at := func(kind, text string, port uint16) []Addr {
+		list, err := ParseAddr(text, port)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a
+		for i := range list {
+			list[i].Kind = kind
+		}
+		return list
 	}
+	addr := func(text string) []Addr { return at("dns", text, 53) }
 	base := Options{RunDir: ".", Forks: 1}
 	with := func(change func(*Options)) Options { o := base; change(&o); return o }
 	for args, want := range map[string]Options{
@@ -41,6 +45,7 @@ func TestParse(t *testing.T) {
 		"-m mods -- -odd":                  with(func(o *Options) { o.Interactive, o.ModuleDir, o.RunDir = true, "mods", "-odd" }),
 		"-S 3 --fd=4:control":              with(func(o *Options) { o.FDs = []FD{{3, "dns"}, {4, "control"}} }),
 		"-S 3:TLS -S 4:doh -T 5 -f 2":      with(func(o *Options) { o.FDs, o.Forks = []FD{{3, "tls"}, {4, "doh2"}, {5, "tls"}}, 2 }),
+		"-n -t ::1 --tls localhost@8853":   with(func(o *Options) { o.Addrs = append(at("tls", "::1", 853), at("tls", "localhost", 8853)...) }),
 		"-n --log-format=json":             with(func(o *Options) { o.LogFormat = logging.JSON }),
 		"--check-config -f 2 x":            with(func(o *Options) { o.Check, o.Forks, o.RunDir = true, 2, "x" }),
 		"--check":                          with(func(o *Options) { o.Check = true }),
@@ -86,7 +91,7 @@ func TestParseErrors(t *testing.T) {
 		{"-a ::1@0", 1, "'::1@0' has a bad port"},
 		{"-a ::1@65536", 1, "bad port"},
 		{"-a nowhere@53", 1, "'nowhere@53'"},
-		{"-t ::1", 1, "DNS over TLS is not in this version"},
+		{"-t ::1@x", 1, "-t/--tls: '::1@x' has a bad port"},
 		{"-T x", 1, "-T/--tlsfd: 'x' is not a descriptor"},
 		{"-T 3:tls", 1, "'3:tls' is not a descriptor"},
 		{"--keyfile=", 1, "the file name is empty"},

@@ -191,31 +191,33 @@ func (r *raw) options(positional []string, forksGiven bool) (Options, error) {
 	return o, nil
 }
 
-// refuse says what kresd cannot do yet, and what cannot be wanted together.
+// refuse says what cannot be wanted together.
 func (r *raw) refuse() error {
 	if len(r.keyfile)+len(r.keyfileRO) > 1 {
 		return errors.New("-k/--keyfile and -K/--keyfile-ro exclude each other, and only one may be given, once")
-	}
-	for _, o := range []struct {
-		given bool
-		text  string
-	}{
-		{len(r.tls) > 0, "-t/--tls: DNS over TLS is not in this version"},
-	} {
-		if o.given {
-			return errors.New(o.text)
-		}
 	}
 	return nil
 }
 
 func (r *raw) parseAddrs(o *Options) error {
-	for _, text := range r.addr {
-		addrs, err := ParseAddr(text, 53)
-		if err != nil {
-			return fmt.Errorf("-a/--addr: %w", err)
+	for _, option := range []struct {
+		name, kind string
+		texts      []string
+		port       uint16
+	}{
+		{"-a/--addr", "dns", r.addr, DNSPort},
+		{"-t/--tls", "tls", r.tls, TLSPort},
+	} {
+		for _, text := range option.texts {
+			addrs, err := ParseAddr(text, option.port)
+			if err != nil {
+				return fmt.Errorf("%s: %w", option.name, err)
+			}
+			for _, a := range addrs {
+				a.Kind = option.kind
+				o.Addrs = append(o.Addrs, a)
+			}
 		}
-		o.Addrs = append(o.Addrs, addrs...)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ const usage = `Usage: PROGRAM [parameters] [rundir]
 
 Parameters:
  -a, --addr=ADDR[@PORT]    Server address, repeatable (default: localhost@53).
- -t, --tls=ADDR[@PORT]     Server address for DNS over TLS (not in this version).
+ -t, --tls=ADDR[@PORT]     Server address for DNS over TLS, repeatable (port 853).
  -S, --fd=FD[:KIND]        Serve an inherited socket, repeatable; KIND is dns (default), tls,
                            doh2, doq or control.
  -T, --tlsfd=FD            The same as -S FD:tls.

@@ -26,6 +26,8 @@ var allowed = map[string]string{
 	"version":     "",
 	"wording":     "",
 	"textfile":    "",
+	"ticket":      "clock limits wording",
+	"certificate": "clock limits wording",
 	"transport":   "",
 	"luavalue":    "",
 	"luapattern":  "limits",
@@ -62,7 +64,7 @@ var allowed = map[string]string{
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile wire wording zonecut",
 	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire",
-	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings textfile trustanchor version wire wording transport zonecut",
+	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings textfile ticket trustanchor version wire wording transport zonecut",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
@@ -95,6 +97,7 @@ var owned = map[string]string{
 	"github.com/peterh/liner":                 "kresd/internal/kresc",
 	"github.com/spf13/pflag":                  "kresd/internal/cli",
 	"github.com/smallstep/pkcs7":              "kresd/internal/trustanchor/bootstrap",
+	"github.com/fsnotify/fsnotify":            "kresd/internal/certificate",
 	"github.com/coreos/go-systemd/v22/daemon": "kresd/internal/systemd",
 }
 

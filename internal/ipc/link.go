@@ -49,6 +49,7 @@ type Link struct {
 	drain   chan struct{}
 	closed  chan struct{}
 	give    chan struct{}
+	secret  chan []byte
 	sendMu  sync.Mutex
 
 	entrusted chan struct{} // something is in keep
@@ -93,6 +94,7 @@ func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
 		drain:  make(chan struct{}),
 		closed: make(chan struct{}),
 		give:   make(chan struct{}, 1),
+		secret: make(chan []byte, 1),
 
 		entrusted: make(chan struct{}, 1),
 	}
@@ -141,6 +143,11 @@ func (l *Link) listen() {
 			}
 		case Give:
 			wake(l.give)
+		case Share:
+			select {
+			case l.secret <- m.Secret:
+			default: // there is one in a group's life
+			}
 		case Keep:
 			l.setKeep(m)
 			continue // its descriptors are kept
@@ -280,6 +287,15 @@ func (l *Link) Give() <-chan struct{} {
 		return nil
 	}
 	return l.give
+}
+
+// Secret delivers, once, what the workers of the group have in common and nobody
+// else knows. It is on its way when the worker starts.
+func (l *Link) Secret() <-chan []byte {
+	if l == nil {
+		return nil
+	}
+	return l.secret
 }
 
 // Entrusted tells that TakeEntrusted has something.

@@ -36,6 +36,7 @@ const (
 	Roster Kind = "roster" // Members are those that are ready now
 	Drain  Kind = "drain"  // answer what was accepted, then end
 	Give   Kind = "give"   // hand over copies of your sockets, as they are now
+	Share  Kind = "share"  // Secret is what the group has in common, and nobody else knows
 	Keep   Kind = "keep"   // with FDs: be the custodian of process PID, whose lifeline and sockets these are; without: no longer
 )
 
@@ -52,6 +53,7 @@ type Message struct {
 	Dir     string   `json:"dir,omitempty"`
 	Line    string   `json:"line,omitempty"`
 	Members []Member `json:"members,omitempty"`
+	Secret  []byte   `json:"secret,omitempty"`
 	// FDs travel beside the message. Who receives them owns them.
 	FDs Descriptors `json:"-"`
 }

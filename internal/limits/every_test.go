@@ -72,6 +72,7 @@ var uncounted = map[string]string{
 		CompletionTime EventRunTime MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
+		TicketSecretMin TicketSecretMost CertificateFile
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
 		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
 		MaxForks IPCFrame ServersShown StartAttempts`,
@@ -102,6 +103,8 @@ var uncounted = map[string]string{
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
 		HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
+		CertificateLife CertificateRenewal CertificateQuiet
+		CertificateLook CertificateLock
 		UnscheduledWait AwaitAddress QueryLogStall QueryLogEnd`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept

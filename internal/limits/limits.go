@@ -232,6 +232,14 @@ const (
 	TCPWholeMessage    = 5 * time.Second
 	TCPSendStall       = time.Second
 	TLSHandshake       = 6 * time.Second
+	TicketSecretMin    = 32 // octets of net.tls_sticket_secret
+	TicketSecretMost   = 1024
+	CertificateFile    = 1 << 20             // octets of a file with certificates or a key
+	CertificateLife    = 90 * 24 * time.Hour // of one that is made here
+	CertificateRenewal = 7 * 24 * time.Hour  // before its end
+	CertificateQuiet   = time.Second         // after the last change of a file, until it is read again
+	CertificateLook    = time.Minute         // between two looks at files, for changes that the system did not tell
+	CertificateLock    = time.Second         // that another process may take to make the key of the one that is made here
 	TCPSendBuffer      = 64 << 10
 	AcceptBackoffMin   = 10 * time.Millisecond
 	AcceptBackoffMax   = time.Second

@@ -8,7 +8,7 @@ func network() Chapter {
 		},
 		{
 			Name: "net.listen", Summary: "listen on addresses; on machines with several addresses avoid 0.0.0.0 and ::, name the addresses",
-			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
+			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; tls = true or kind = 'tls' is DNS over TLS, which port 853 is without flags, kind = 'dns' or tls = false is plain DNS; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
 			Returns: "true; what cannot be bound is an error on the console, and false and a line of the log in a configuration",
 			Example: "net.listen('127.0.0.1', 5353)", Apart: "it binds a port",
 		},
@@ -20,7 +20,7 @@ func network() Chapter {
 		},
 		{
 			Name: "net.list", Summary: "bound addresses",
-			Returns: "a table by addresses, of tables with port, udp and tcp; further ports of an address are under more; a path has unix",
+			Returns: "a table by addresses, of tables with port, udp, tcp, and tls = true for DNS over TLS; further ports of an address are under more; a path has unix",
 			Example: "net.list()",
 		},
 		{
@@ -52,6 +52,36 @@ func network() Chapter {
 			Params:  []string{"ms: the time from now on"},
 			Returns: "the time in milliseconds",
 			Example: "net.tcp_in_idle(10 * sec)",
+		},
+		{
+			Name: "net.tls", Summary: "the certificate that clients of encrypted transports see; its files are read again when they change, and what cannot be used replaces nothing; without files an ephemeral certificate serves, whose pin is in the log",
+			Params:  []string{"certificate: a file with the certificate, and those between it and a root, as PEM", "key: a file with its private key"},
+			Returns: "without arguments a table with cert_file and key_file, or nil; else true",
+			Example: "net.tls('/etc/knot-resolver/server-cert.pem', '/etc/knot-resolver/server-key.pem')", Apart: "the files are the user's",
+		},
+		{
+			Name: "net.tls_server", Summary: "the same as net.tls",
+			Params:  []string{"certificate: as for net.tls", "key: as for net.tls"},
+			Returns: "as net.tls",
+			Example: "net.tls_server()",
+		},
+		{
+			Name: "net.tls_sticket_secret", Summary: "what the keys of session tickets follow from, a new key each 4096 seconds: who has the same secret resumes the sessions of the others' clients (TLS 1.3 only); change it now and then, for it opens what was recorded",
+			Params:  []string{"secret: 32 octets or more that nobody can guess; without it a random one, which the workers of a group have in common"},
+			Returns: "true",
+			Example: "net.tls_sticket_secret()",
+		},
+		{
+			Name: "net.tls_sticket_secret_file", Summary: "the same with the secret in a file, where no console's history shows it",
+			Params:  []string{"file: any octets, 32 at least; the first 1024 count"},
+			Returns: "true",
+			Example: "net.tls_sticket_secret_file('/etc/knot-resolver/ticket.secret')", Apart: "the file is the user's",
+		},
+		{
+			Name: "net.tls_handshake_timeout", Summary: "how long a client's TLS handshake may take, in milliseconds",
+			Params:  []string{"ms: the time from now on"},
+			Returns: "the time in milliseconds",
+			Example: "net.tls_handshake_timeout(6 * sec)",
 		},
 		{
 			Name: "net.tls_padding", Summary: "how long answers over encrypted transports are made, so that their length tells less; only clients with EDNS get padding (RFC 7830)",

@@ -31,6 +31,8 @@ type Settings struct {
 	// Padding is how long encrypted answers with EDNS are (net.tls_padding): a
 	// multiple of so many octets, where 0 is no padding, or PaddingScheme.
 	Padding atomic.Int32
+	// TLSHandshake is how long a client's handshake may take.
+	TLSHandshake atomic.Int64
 	// IPv4 and IPv6 tell whether a family is used towards other servers.
 	IPv4, IPv6 atomic.Bool
 	// Outgoing4 and Outgoing6 are source addresses towards other servers; nil for
@@ -58,6 +60,7 @@ func New() *Settings {
 	s.Clients.Store(&clients)
 	s.TCPPipeline.Store(limits.DefaultTCPPipeline)
 	s.TCPIdle.Store(int64(limits.TCPIdle))
+	s.TLSHandshake.Store(int64(limits.TLSHandshake))
 	s.Padding.Store(PaddingScheme)
 	s.IPv4.Store(true)
 	s.IPv6.Store(true)

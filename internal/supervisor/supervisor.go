@@ -19,6 +19,7 @@
 package supervisor
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"syscall"
@@ -51,6 +52,9 @@ type Config struct {
 	StartTime time.Duration // that any other worker may take; 0: limits.StartTime
 }
 
+// secretLength is how many octets the secret of a group has.
+const secretLength = 64
+
 // killAfter leaves a worker all but a little of the time that a stop may take.
 const killAfter = limits.DrainTime - 200*time.Millisecond
 
@@ -71,7 +75,9 @@ func Run(c Config) int {
 		slots:  make([]*slot, c.Count),
 
 		orphaned: map[int]ipc.Descriptors{},
+		secret:   make([]byte, secretLength),
 	}
+	_, _ = rand.Read(s.secret) // it never fails: without random numbers the process ends
 	s.tasks.OnPanic = func(p *safe.Panic) { s.Log.Error(p.Error(), "stack", logging.Stack(p.Stack)) }
 	for id := range s.slots {
 		s.slots[id] = &slot{id: id}
@@ -86,6 +92,7 @@ func Run(c Config) int {
 type group struct {
 	Config
 	tasks  safe.Group
+	secret []byte      // what all workers have in common, those too that are started later
 	events chan func() // run by the loop
 	done   chan struct{}
 

@@ -51,6 +51,11 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 	for _, socket := range s.Sockets {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, socket.File)
 	}
+	if err := conn.Send(ipc.Message{Kind: ipc.Share, Secret: s.secret}); err != nil { // it waits in the socket
+		conn.Close()
+		ipc.LastWords(crash)
+		return nil, err
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
 	if err := cmd.Start(); err != nil {
 		conn.Close()

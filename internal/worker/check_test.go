@@ -98,7 +98,7 @@ func TestCheckTellsEveryError(t *testing.T) {
 		{"syntax, and what is wrong beside", "cache.size = = 5\nmode('x')\nnet.listen('::1' 53)",
 			[]string{"config:1: unexpected symbol near '='", "config:2: mode: 'x' is not one of strict, normal, permissive", "config:3: ')' expected near '53'"}},
 		{"a block without its end", "mode('strict')\nif true then\n  mode('normal')\n", []string{"config:3: 'end' expected (to close 'if' at line 2) near <eof>"}},
-		{"errors that scripts catch are none", "local ok = pcall(mode, 'lax')\nif net.tls then net.tls('a', 'b') end", nil},
+		{"errors that scripts catch are none", "local ok = pcall(mode, 'lax')\nif net.bpf_set then net.bpf_set('a', 'b') end", nil},
 		{"error()", "error('this')\nerror({})", []string{"config:1: this", "config:2: (error object is a table value)"}},
 		{"a file of anchors", "trust_anchors.add_file('gone/root.keys')\ntrust_anchors.add_file('config', true)\ntrust_anchors.file = 'fetched.keys'",
 			[]string{"config:1: error: trust_anchors.add_file: gone/root.keys: no such file or directory", "config:2: error: trust_anchors.add_file: config:1: …"}},

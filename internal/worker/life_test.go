@@ -210,7 +210,7 @@ func TestWhatKeepsAWorkerFromRunning(t *testing.T) {
 	}
 	defer hold.Close()
 	addr := func(a netip.AddrPort, optional bool) Options {
-		return Options{CLI: cli.Options{Addrs: []cli.Addr{{AddrPort: a, Optional: optional}}}}
+		return Options{CLI: cli.Options{Addrs: []cli.Addr{{AddrPort: a, Kind: "dns", Optional: optional}}}}
 	}
 	for name, tc := range map[string]struct {
 		config string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 
+	"kresd/internal/certificate"
 	"kresd/internal/ipc"
 	"kresd/internal/rundir"
 	"kresd/internal/selection"
@@ -52,5 +53,6 @@ func (p process) prepareFor(uid int, gids []int) error {
 		return nil
 	}
 	handOverServers(uid)
+	certificate.HandOver(uid)
 	return rundir.HandOver(uid)
 }

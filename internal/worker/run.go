@@ -129,6 +129,7 @@ func (w *Worker) openServer() error {
 	if err := w.server.Open(); err != nil {
 		return w.listener.named(hint(err))
 	}
+	w.encrypted.begin(w.server)
 	return nil
 }
 
@@ -150,11 +151,10 @@ func (w *Worker) takeSockets() error {
 		}
 	}
 	for _, a := range w.o.CLI.Addrs {
-		flags := plainDNS()
-		flags.Await = !a.Optional
+		flags := listen.Flags{Kinds: transport.Offering(a.Kind), Await: !a.Optional}
 		err := w.server.Listen(a.AddrPort, flags)
 		if w.server.Awaits(a.AddrPort) && w.o.Link.ID() == 0 {
-			w.log.Warn(fmt.Sprintf("this machine does not have the address of -a %s: kresd listens on it as soon as it appears", a.Given))
+			w.log.Warn(fmt.Sprintf("this machine does not have the address %s of the command line: kresd listens on it as soon as it appears", a.Given))
 		}
 		if err != nil && !a.Optional {
 			failed = append(failed, hint(err))
@@ -184,11 +184,15 @@ func hint(err error) error {
 	if !errors.As(err, &b) || b.Path != "" {
 		return err
 	}
+	option, port := "-a", 5353
+	if b.Addr.Port() == cli.TLSPort {
+		option, port = "-t", 8853
+	}
 	switch {
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; ports below 1024 need privileges, try -a %s@5353", err, b.Addr.Addr())
+		return fmt.Errorf("%w; ports below 1024 need privileges, try %s %s@%d", err, option, b.Addr.Addr(), port)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w by another program; choose another address or port with -a", err)
+		return fmt.Errorf("%w by another program; choose another address or port with %s", err, option)
 	}
 	return err
 }

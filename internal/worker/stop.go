@@ -15,6 +15,7 @@ func (w *Worker) background() {
 	w.group.Go("cache collector", func() { w.storage.collect(w.ctx) })
 	w.group.Go("roster", w.followRoster)
 	w.group.Go("custody", w.custody.run)
+	w.group.Go("certificate", func() { w.encrypted.certificate.Watch(w.ctx) })
 	(&negatives{store: w.rules.anchors.Store, clock: w.clock, log: w.rules.anchors.log, tasks: w.group, sound: w.sound}).start()
 	w.feedWatchdogs()
 }

@@ -38,26 +38,27 @@ type Worker struct {
 	counters *limits.Counters
 	settings *settings.Settings
 
-	vm       *script.VM
-	watcher  *fdwatch.Watcher // of descriptors, for scripts
-	cache    *cache.Cache
-	storage  *storage
-	roots    *roots
-	rules    *rulebook
-	servers  *selection.Selector
-	upstream *upstream.Exchanger
-	driver   *resolve.Driver
-	requests *requests
-	chain    *module.Chain
-	server   *listen.Server
-	listener *listener
-	own      *own
-	figures  *metrics.Registry
-	proofs   validate.Counts
-	siblings *siblings
-	custody  *custody
-	consoles *consoles
-	ballast  []byte
+	vm        *script.VM
+	watcher   *fdwatch.Watcher // of descriptors, for scripts
+	cache     *cache.Cache
+	storage   *storage
+	roots     *roots
+	rules     *rulebook
+	servers   *selection.Selector
+	upstream  *upstream.Exchanger
+	driver    *resolve.Driver
+	requests  *requests
+	chain     *module.Chain
+	server    *listen.Server
+	listener  *listener
+	encrypted *encryption
+	own       *own
+	figures   *metrics.Registry
+	proofs    validate.Counts
+	siblings  *siblings
+	custody   *custody
+	consoles  *consoles
+	ballast   []byte
 
 	ctx    context.Context // of the work in the background
 	cancel context.CancelFunc
@@ -108,8 +109,9 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	if w.chain, err = newChain(w.host(), w.modules()); err != nil {
 		return nil, err
 	}
+	w.encrypted = newEncryption(w.clock, o.Link, w.settings, log)
 	w.custody = newCustody(w.ctx, o.Link, log, w.group)
-	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group,
+	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group, TLS: w.encrypted.config,
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Sibling: siblingOf(o.Link)})
 	w.custody.server = w.server
 	w.listener = newListener(w.server)
@@ -205,7 +207,7 @@ func (w *Worker) installGlobals() error {
 	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
-			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Cache: w.storage, Process: process,
+			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,
 			Metrics:  w.figures,
 			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
 			Clock: w.clock, Alarms: clock.NewAlarms(w.clock), Descriptors: w.watcher, Counters: w.counters, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
@@ -230,6 +232,7 @@ func (w *Worker) applySettings() {
 	w.server.SetClientLimits(*w.settings.Clients.Load())
 	w.server.SetTCPPipeline(int(w.settings.TCPPipeline.Load()))
 	w.server.SetTCPIdle(time.Duration(w.settings.TCPIdle.Load()))
+	w.server.SetTLSHandshake(time.Duration(w.settings.TLSHandshake.Load()))
 	w.servers.SetDeadTime(w.settings.NSTimeoutDuration())
 	w.cache.SetReorder(w.settings.Options().VaryOrder)
 }

@@ -1,0 +1,94 @@
+package worker
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"kresd/internal/certificate"
+	"kresd/internal/clock"
+	"kresd/internal/ipc"
+	"kresd/internal/listen"
+	"kresd/internal/logging"
+	"kresd/internal/settings"
+	"kresd/internal/ticket"
+)
+
+// encryption is what the transports that are encrypted have in common: the
+// certificate, and the keys of tickets, by which a client resumes its session at
+// any worker of the group.
+type encryption struct {
+	clock       *clock.Clock
+	link        *ipc.Link
+	log         *logging.Logger
+	certificate *certificate.Store
+	tickets     *ticket.Keys
+}
+
+func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger) *encryption {
+	e := &encryption{clock: c, link: link, log: log.Group("tls"), tickets: ticket.New(c)}
+	e.certificate = certificate.NewStore(certificate.Options{
+		Clock:    c,
+		Hostname: func() string { return hostname(s) },
+		Notice:   e.notice,
+		Warn:     func(line string) { e.log.Warn(line) },
+	})
+	e.share()
+	return e
+}
+
+// share has the keys of tickets follow from what the group has in common.
+func (e *encryption) share() {
+	if e.link == nil {
+		return
+	}
+	select { // it was sent before this process was started
+	case secret := <-e.link.Secret():
+		if err := e.tickets.Share(secret); err != nil {
+			e.log.Warn(fmt.Sprintf("clients resume their sessions at the same worker only: %v", err))
+		}
+	case <-e.link.Closed():
+	}
+}
+
+// notice tells, once in a group, what is the same in all its workers.
+func (e *encryption) notice(line string) {
+	if e.link.ID() == 0 {
+		e.log.Notice(line)
+	}
+}
+
+// config implements listen.Options.TLS.
+func (e *encryption) config(protocols ...string) *tls.Config {
+	conf := &tls.Config{
+		GetCertificate: e.certificate.Get,
+		NextProtos:     protocols,
+		MinVersion:     tls.VersionTLS12, // RFC 8310, section 8.1, by way of RFC 9325
+		Time:           e.clock.Now,
+		// A batch of answers leaves as one record.
+		DynamicRecordSizingDisabled: true,
+	}
+	e.tickets.Use(conf)
+	return conf
+}
+
+// begin shows which certificate serves, if an encrypted transport is served, so
+// that what is wrong with it is known before the first client comes.
+func (e *encryption) begin(server *listen.Server) {
+	if !server.Any(func(at listen.Endpoint) bool { return at.Kind.Encrypted() }) {
+		return
+	}
+	if _, err := e.certificate.Get(nil); err != nil {
+		e.log.Error(fmt.Sprintf("there is no certificate for clients: %v", err))
+	}
+}
+
+// UseCertificate implements bindings.Encryption.
+func (e *encryption) UseCertificate(certFile, keyFile string) error {
+	return e.certificate.Use(certFile, keyFile)
+}
+
+// Certificate implements bindings.Encryption.
+func (e *encryption) Certificate() (certFile, keyFile string) { return e.certificate.Files() }
+
+// SetTicketSecret implements bindings.Encryption.
+func (e *encryption) SetTicketSecret(secret []byte) error { return e.tickets.SetSecret(secret) }
