@@ -20,11 +20,11 @@ import (
 	"kresd/internal/proctest"
 )
 
-// A tlsServer starts another program's server of DNS over TLS, which answers all
-// questions below example. with one address.
+// A tlsServer starts another program's server of DNS over TLS and over HTTPS, which
+// answers all questions below example. with one address.
 type tlsServer struct {
 	name, path string
-	conf       string // with @IP@, @PORT@, @CERT@, @KEY@ and @FREE@, a port for what else it listens on
+	conf       string // with @IP@, @PORT@, @HTTPS@, @CERT@, @KEY@ and @FREE@, a port for what else it listens on
 	args       []string
 }
 
@@ -39,7 +39,9 @@ func tlsServers() []tlsServer {
   pidfile: ""
   use-syslog: no
   interface: @IP@@@PORT@
+  interface: @IP@@@HTTPS@
   tls-port: @PORT@
+  https-port: @HTTPS@
   tls-service-pem: "@CERT@"
   tls-service-key: "@KEY@"
   local-zone: "example." redirect
@@ -48,6 +50,7 @@ remote-control:
   control-enable: no
 `, []string{"-d", "-c"}},
 		{"Knot Resolver", "/usr/sbin/kresd", `net.listen('@IP@', @PORT@, { kind = 'tls' })
+net.listen('@IP@', @HTTPS@, { kind = 'doh2' })
 net.tls('@CERT@', '@KEY@')
 cache.size = 10 * MB
 modules.unload('priming')
@@ -57,6 +60,7 @@ policy.add(policy.suffix(policy.ANSWER({ [kres.type.A] = { rdata = kres.str2ip('
 `, []string{"-n", "-c"}},
 		{"dnsdist", "/usr/bin/dnsdist", `setLocal('@IP@:@FREE@')
 addTLSLocal('@IP@:@PORT@', '@CERT@', '@KEY@')
+addDOHLocal('@IP@:@HTTPS@', '@CERT@', '@KEY@', '/dns-query')
 setSecurityPollSuffix('')
 setMaxTCPQueriesPerConnection(1)
 addAction(makeRule('silent.example.'), DropAction())
@@ -66,10 +70,11 @@ addAction(AllRule(), SpoofAction('` + toldByTLS + `'))
 }
 
 // start runs the server with a certificate until the end of the test.
-func (p *tlsServer) start(t *testing.T, cert *proctest.Certificate) netip.AddrPort {
+func (p *tlsServer) start(t *testing.T, cert *proctest.Certificate) (at, https netip.AddrPort) {
 	t.Helper()
-	at, dir := proctest.FreePort(t), proctest.RunDir(t)
-	text := strings.NewReplacer("@IP@", at.Addr().String(), "@PORT@", fmt.Sprint(at.Port()), "@FREE@", fmt.Sprint(proctest.FreePort(t).Port()),
+	dir := proctest.RunDir(t)
+	at, https = proctest.FreePort(t), proctest.FreePort(t)
+	text := strings.NewReplacer("@IP@", at.Addr().String(), "@PORT@", fmt.Sprint(at.Port()), "@HTTPS@", fmt.Sprint(https.Port()), "@FREE@", fmt.Sprint(proctest.FreePort(t).Port()),
 		"@CERT@", cert.CertFile, "@KEY@", cert.KeyFile, "@DIR@", dir).Replace(p.conf)
 	conf := filepath.Join(dir, "its.conf")
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
@@ -80,14 +85,16 @@ func (p *tlsServer) start(t *testing.T, cert *proctest.Certificate) netip.AddrPo
 		args = append(args, dir)
 	}
 	background(t, p.path, args...)
-	proctest.Eventually(t, 30*time.Second, p.name+" shakes hands", func() bool {
-		c, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", at.String(), &tls.Config{InsecureSkipVerify: true})
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return at
+	for _, at := range []netip.AddrPort{at, https} {
+		proctest.Eventually(t, 30*time.Second, p.name+" shakes hands", func() bool {
+			c, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", at.String(), &tls.Config{InsecureSkipVerify: true})
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
+	return at, https
 }
 
 // A relay stands before a server and sees what is sent to it: all connections have to
@@ -204,7 +211,7 @@ func (r *relay) carry(to, from net.Conn, see func([]byte)) {
 	}
 }
 
-// Questions are forwarded by TLS to other programs' servers: where they prove who they
+// Questions are forwarded by TLS and HTTPS to other programs' servers: where they prove who they
 // are there is an answer, and else an error that says what they showed. None of them is
 // ever asked in the clear.
 func TestForwardingByTLS(t *testing.T) {
@@ -220,14 +227,24 @@ func TestForwardingByTLS(t *testing.T) {
 				t.Logf("NOT RUN: %s is not installed (%s)", p.name, p.path)
 				return
 			}
-			servers := map[*proctest.Certificate]netip.AddrPort{good: p.start(t, good), ended: p.start(t, ended), self: p.start(t, self)}
+			servers, https := map[*proctest.Certificate]netip.AddrPort{}, map[*proctest.Certificate]netip.AddrPort{}
+			for _, cert := range []*proctest.Certificate{good, ended, self} {
+				servers[cert], https[cert] = p.start(t, cert)
+			}
 			byName := fmt.Sprintf("hostname = '%s', ca_file = '%s'", host, ca.File)
 			cases := map[string]struct {
 				cert  *proctest.Certificate
 				proof string
 				delay time.Duration
 				why   string // nothing: there is an answer
+				https bool
 			}{
+				"hname":      {cert: good, proof: "ca_file = '" + ca.File + "'", https: true},
+				"hpin":       {cert: self, proof: "pin_sha256 = '" + self.Pin + "'", https: true},
+				"hfar":       {cert: good, proof: "ca_file = '" + ca.File + "'", delay: 100 * time.Millisecond, https: true},
+				"hwrongpin":  {cert: good, proof: "pin_sha256 = '" + otherPin + "'", why: "the pin of its key is '" + good.Pin + "'", https: true},
+				"hwrongname": {cert: good, proof: "hostname = 'www.test', ca_file = '" + ca.File + "'", why: "and not for www.test", https: true},
+				"hended":     {cert: ended, proof: "ca_file = '" + ca.File + "'", why: "its certificate has ended on ", https: true},
 				"pin":        {cert: good, proof: "pin_sha256 = '" + good.Pin + "'"},
 				"pins":       {cert: good, proof: "pin_sha256 = { '" + otherPin + "', '" + good.Pin + "' }"},
 				"name":       {cert: good, proof: byName},
@@ -243,6 +260,12 @@ func TestForwardingByTLS(t *testing.T) {
 			relays := map[string]*relay{}
 			lines := []string{"modules.load('stats')"}
 			for what, c := range cases {
+				if c.https {
+					relays[what] = relayTo(t, https[c.cert], c.delay)
+					lines = append(lines, fmt.Sprintf("policy.add(policy.suffix(policy.FORWARD({ 'https://%s:%d/dns-query', address = '%s', %s }), { todname('%s.example.') }))",
+						host, relays[what].at.Port(), relays[what].at.Addr(), c.proof, what))
+					continue
+				}
 				relays[what] = relayTo(t, servers[c.cert], c.delay)
 				lines = append(lines, fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ { '%s@%d', %s } }), { todname('%s.example.') }))",
 					relays[what].at.Addr(), relays[what].at.Port(), c.proof, what))
@@ -271,7 +294,7 @@ func TestForwardingByTLS(t *testing.T) {
 			if story := g.Eval(t, "trace('trace.pin.example.', kres.type.A)"); !strings.Contains(story, "asked by DNS over TLS") {
 				t.Errorf("trace tells of the right pin:\n%s", story)
 			}
-			if got := g.Eval(t, "local s = worker.stats() return tostring(s.tls > 20 and s.out_handshakes > 5 and s.out_refused > 4)"); !strings.Contains(got, "true") {
+			if got := g.Eval(t, "local s = worker.stats() return tostring(s.tls > 20 and s.https > 10 and s.out_handshakes > 5 and s.out_refused > 4)"); !strings.Contains(got, "true") {
 				t.Errorf("worker.stats() is %s", g.Eval(t, "worker.stats()"))
 			}
 			said := fmt.Sprintf("[system] %s@%d is not the server that was meant: %s", relays["wrongpin"].at.Addr(), relays["wrongpin"].at.Port(), cases["wrongpin"].why)
@@ -311,7 +334,7 @@ func TestForwardingByTLSFailsOver(t *testing.T) {
 		return
 	}
 	cert := proctest.NewCertificateAuthority(t).Issue(t, time.Now().Add(24*time.Hour), "dns.test")
-	server := dnsdist.start(t, cert)
+	server, _ := dnsdist.start(t, cert)
 	near, far := relayTo(t, server, 0), relayTo(t, server, 200*time.Millisecond)
 	mute, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
 	if err != nil {

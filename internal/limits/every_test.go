@@ -91,6 +91,7 @@ var uncounted = map[string]string{
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		UpstreamUnheard UpstreamHandshake StrangerSaid
+		UpstreamHTTPHeader UpstreamHTTPBuffer
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries
 		ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce
 		RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife

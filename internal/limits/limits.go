@@ -122,6 +122,8 @@ const (
 	UpstreamTCPStrays    = 16               // messages nobody asked for until a connection is given up
 	UpstreamUnheard      = 2 * time.Second  // that what was sent on a connection may be unconfirmed, until it is given up
 	UpstreamHandshake    = 3 * time.Second  // for TLS or QUIC, once there is a connection
+	UpstreamHTTPHeader   = 16 << 10         // octets of the header of a server's answer by HTTPS
+	UpstreamHTTPBuffer   = 128 << 10        // octets of answers that may wait on a connection by HTTPS
 	UpstreamSessions     = 1024             // of TLS that can be resumed, and servers that the log has named
 	StrangerSaid         = time.Minute      // until the log names a server again that did not prove who it is
 )

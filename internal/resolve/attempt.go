@@ -220,6 +220,9 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		q.run.tried.Nonsense(c.NS, c.Endpoint, reply.Nonsense == NonsenseByTCP)
 	case errors.Is(err, ErrTimeout):
 		s.timedOut(q, c)
+	case errors.Is(err, ErrErring):
+		s.cfg.Servers.Lame(q.Cut.Name, c.Endpoint)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	case known:
 		s.strangers.Put(c.Endpoint, stranger, limits.UpstreamSessions)
 		s.cfg.Servers.Stranger(c.Endpoint)

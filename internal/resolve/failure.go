@@ -292,6 +292,9 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 		if erring(b.rcode) {
 			v.wrong++
 		}
+	case errors.Is(b.err, ErrErring):
+		v.lame, v.wrong = v.lame+1, v.wrong+1
+		v.rcodes[wire.RcodeServFail]++
 	case errors.Is(b.err, ErrBusy):
 		v.busy, v.limit = v.busy+1, LimitOf(b.err)
 	case LimitOf(b.err) != limits.None:

@@ -246,6 +246,10 @@ func (w *waiter) tell(a delivery) {
 func (c *connection) read() {
 	for {
 		pkt, err := c.link.read(c.busy)
+		if one, ok := err.(*unanswerable); ok {
+			c.refuse(one)
+			continue
+		}
 		if err != nil || !c.deliver(pkt) {
 			return
 		}
@@ -286,6 +290,17 @@ func (c *connection) deliver(pkt []byte) bool {
 	c.strays++
 	c.pool.e.stats.ignored.Add(1)
 	return c.strays < limits.UpstreamTCPStrays
+}
+
+// refuse tells the question that will not be answered.
+func (c *connection) refuse(one *unanswerable) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.waiting[one.id]; w != nil {
+		c.alone = false
+		w.tell(delivery{err: one.why})
+		delete(c.waiting, one.id)
+	}
 }
 
 // errOtherQuestion: the server answered, but not what it was asked.

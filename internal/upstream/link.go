@@ -29,11 +29,22 @@ type link interface {
 	// read returns the next message, in new memory. Each time that nothing came for
 	// limits.UpstreamTCPIdle it calls wait, and ends when that is false; a message
 	// that has begun must end soon, however slowly its octets drip. One goroutine
-	// reads.
+	// reads. An error ends the link, but for an unanswerable.
 	read(wait func() bool) ([]byte, error)
 	// close ends the link, and read by that.
 	close() error
 }
+
+// unanswerable tells that a server will not answer one question, in the words of the
+// protocol below DNS, and may answer others.
+type unanswerable struct {
+	id  uint16
+	why error
+}
+
+func (u *unanswerable) Error() string { return u.why.Error() }
+
+func (u *unanswerable) Unwrap() error { return u.why }
 
 // A dialer opens a link to a server, which it has authenticated where the server's
 // peer demands that. The link leaves from source (Exchanger.source). Its errors are

@@ -34,6 +34,7 @@ func newPool(e *Exchanger) *pool {
 	p.dialers = map[zonecut.Protocol]dialer{
 		zonecut.Do53: p.dialTCP,
 		zonecut.DoT:  p.dialDoT,
+		zonecut.DoH:  p.dialDoH,
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
