@@ -24,8 +24,9 @@ COMMIT  := $(shell git rev-parse --short=9 HEAD 2>/dev/null)
 LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 
 STATICCHECK := .build/bin/staticcheck
+NFPM := .build/bin/nfpm
 
-.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy mutants lua-vm docs install clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy mutants lua-vm docs install package clean prereq testdeps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +37,7 @@ build: lua-vm ## bin/kresd, bin/kresd-supervisor, bin/kresc and the small Intern
 run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
 	@exec sh scripts/run.sh
 
-test: lua-vm testdeps ## vet, then every test; installs what they need when run as root
+test: lua-vm testdeps $(NFPM) ## vet, then every test; installs what they need when run as root
 	go vet $(PKGS)
 	@sh scripts/notrun.sh
 	go test -timeout 15m $$(go list $(PKGS) | grep -v '^kresd/test')
@@ -73,20 +74,18 @@ bench-peers: build ## beside Unbound and Knot Resolver, by $KRESD_SHARED/bench (
 bench-lossy: lua-vm testdeps ## beside Unbound and Knot Resolver on an Internet with loss, delay and dead servers (root, ROUNDS=5)
 	KRESD_BENCH_LOSSY=$(ROUNDS) go test -count=1 -timeout 20m ./test -run '^TestLossyInternet$$' -v
 
-docs: lua-vm ## the manual's reference chapter and kresd.conf(5), from internal/reference
+docs: lua-vm ## the manual's reference chapter and kresd.conf(5), from internal/reference; completions, from --help
 	go test ./internal/worker -count=1 -run '^TestDocumentsAreMadeFromTheReference$$' -docs
+	go test ./internal/cli -count=1 -run '^TestCompletionsAreMadeFromTheUsage$$' -docs
 
 lua-vm: prereq ## the patched Lua VM in .build, and go.work that points to it
 	@sh scripts/lua-vm.sh
 
-install: build ## into PREFIX=/usr/local (DESTDIR= for packagers)
-	install -d $(DESTDIR)$(PREFIX)/sbin
-	install -m 0755 bin/kresd bin/kresd-supervisor bin/kresc $(DESTDIR)$(PREFIX)/sbin/
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 scripts/kresd-host.lua scripts/kresd-query.lua $(DESTDIR)$(PREFIX)/bin/
-	sed -i '1s|.*|#!$(PREFIX)/sbin/kresd --script|' $(DESTDIR)$(PREFIX)/bin/kresd-host.lua $(DESTDIR)$(PREFIX)/bin/kresd-query.lua
-	install -d $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 0644 docs/kresd.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+install: build ## into PREFIX=/usr/local (DESTDIR= for packagers): programs, pages, units, completions, examples
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh scripts/install.sh
+
+package: lua-vm $(NFPM) ## a .deb and an .rpm in .build/packages, for this machine's architecture
+	@sh scripts/package.sh
 
 clean: ## remove what make built (run/ with its cache stays)
 	rm -rf bin .build go.work go.work.sum
@@ -100,3 +99,6 @@ testdeps: prereq
 # A separate module, so that the linter's dependencies are not ours.
 $(STATICCHECK): tools/go.mod tools/go.sum | prereq
 	cd tools && GOWORK=off go build -o ../$@ honnef.co/go/tools/cmd/staticcheck
+
+$(NFPM): tools/nfpm/go.mod tools/nfpm/go.sum | prereq
+	cd tools/nfpm && GOWORK=off go build -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm

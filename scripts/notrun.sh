@@ -1,7 +1,7 @@
 #!/bin/sh
 # Says, one line each, which tests cannot run on this machine. The shared
 # specification is demanded where KRESD_SHARED_REQUIRED=1 (.ci/run).
-[ "$(id -u)" = 0 ] || echo "not run: dropping privileges by user() and the units under their restrictions, which need root"
+[ "$(id -u)" = 0 ] || echo "not run: dropping privileges by user() the units under their restrictions and the package in a Debian of its own, which need root"
 shared=${KRESD_SHARED:-../shared}
 absent=''
 [ -r "$shared/bench/fakenet/gen.py" ] ||

@@ -19,6 +19,10 @@ need ip iproute2
 need unshare util-linux
 need pstree psmisc
 need systemd-analyze systemd
+need lintian lintian
+need debootstrap debootstrap
+need zsh zsh
+need fish fish
 need luajit luajit
 need lua5.1 lua5.1
 # What is no command: a file of the package.

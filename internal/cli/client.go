@@ -75,14 +75,7 @@ func ParseClient(args []string) (ClientOptions, error) {
 		o            ClientOptions
 		count, delay string
 	)
-	flags := newFlags("kresc")
-	flags.StringArrayVarP(&o.Execute, "execute", "e", nil, "")
-	flags.BoolVarP(&o.All, "all", "a", false, "")
-	flags.BoolVarP(&o.JSON, "json", "j", false, "")
-	flags.StringVarP(&count, "count", "n", "", "")
-	flags.StringVarP(&delay, "delay", "d", "", "")
-	flags.BoolVarP(&o.Version, "version", "V", false, "")
-	flags.BoolVarP(&o.Help, "help", "h", false, "")
+	flags := o.flags(&count, &delay)
 	if err := parseFlags(flags, args); err != nil {
 		return ClientOptions{}, err
 	}
@@ -99,6 +92,18 @@ func ParseClient(args []string) (ClientOptions, error) {
 		return ClientOptions{}, err
 	}
 	return o, nil
+}
+
+func (o *ClientOptions) flags(count, delay *string) *pflag.FlagSet {
+	f := newFlags("kresc")
+	f.StringArrayVarP(&o.Execute, "execute", "e", nil, "")
+	f.BoolVarP(&o.All, "all", "a", false, "")
+	f.BoolVarP(&o.JSON, "json", "j", false, "")
+	f.StringVarP(count, "count", "n", "", "")
+	f.StringVarP(delay, "delay", "d", "", "")
+	f.BoolVarP(&o.Version, "version", "V", false, "")
+	f.BoolVarP(&o.Help, "help", "h", false, "")
+	return f
 }
 
 func (o *ClientOptions) positional(args []string) error {

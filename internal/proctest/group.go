@@ -115,14 +115,21 @@ func Launch(t testing.TB, c Config) *Group {
 			t.Fatal(err)
 		}
 	}
+	line := []string{Bin(c.Program), "-f", strconv.Itoa(c.Workers)}
+	return Exec(t, c, append(append(line, c.Args...), c.Dir))
+}
+
+// Exec is Launch for a whole command line: of c only the surroundings count, such as
+// the environment.
+func Exec(t testing.TB, c Config, line []string) *Group {
+	t.Helper()
 	log, err := os.CreateTemp("", "kresd-log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
 	g := &Group{Dir: c.Dir, Addr: c.Addr, workers: c.Workers, log: log.Name(), ended: make(chan struct{})}
-	line := append(slices.Clone(c.Under), Bin(c.Program), "-f", strconv.Itoa(c.Workers))
-	line = append(append(line, c.Args...), c.Dir)
+	line = append(slices.Clone(c.Under), line...)
 	g.cmd = exec.Command(line[0], line[1:]...)
 	g.cmd.Env = append(os.Environ(), c.Env...)
 	g.cmd.Stdout, g.cmd.Stderr, g.cmd.ExtraFiles = log, log, c.Files

@@ -1,6 +1,8 @@
 package roothints
 
 import (
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -21,6 +23,18 @@ func TestBuiltin(t *testing.T) {
 			}
 			seen[a.String()] = true
 		}
+	}
+}
+
+// The file that packages install says the same.
+func TestThePackagedFileIsTheBuiltin(t *testing.T) {
+	f, err := os.Open("../../packaging/root.hints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if cut, err := Parse(f, "root.hints"); err != nil || !reflect.DeepEqual(cut, Builtin()) {
+		t.Errorf("it is %v, %v", cut, err)
 	}
 }
 

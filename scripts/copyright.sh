@@ -1,0 +1,35 @@
+#!/bin/sh
+# Prints what the package says of rights: ours, and the licences of the modules of which
+# code is in the programs, each word for word as its authors ask, but for the Apache
+# licence, which every Debian system has.
+set -eu
+echo 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: kresd
+
+Files: *
+Copyright: The authors of kresd
+License: kresd
+ The terms of the project itself are those of its repository.
+
+Files: usr/sbin/*
+Copyright: The authors of kresd and of the modules that are listed below, as said there
+License: modules
+ The programs have code of these modules in them, under the licences that follow.'
+go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{with .Replace}}{{.Path}}{{end}} {{.Dir}}{{end}}{{end}}' ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc |
+	awk '{ print $1, $2, $NF }' | sort -u | while read -r path version dir; do
+	printf ' .\n %s %s\n .\n' "$path" "$version"
+	found=''
+	for licence in "$dir"/LICENSE* "$dir"/LICENCE* "$dir"/COPYING* "$dir"/NOTICE*; do
+		[ -f "$licence" ] || continue
+		found=1
+		if grep -q 'Apache License' "$licence" && grep -q 'Version 2.0, January 2004' "$licence"; then
+			printf ' Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0\n'
+			continue
+		fi
+		expand "$licence" | sed 's/[[:space:]]*$//; s/^$/./; s/^/ /'
+	done
+	[ -n "$found" ] || { echo "no licence is found of $path in $dir" >&2; exit 1; }
+done
+# The language and its library, and the database, which its module has as a copy.
+printf ' .\n Go\n .\n'
+sed 's/[[:space:]]*$//; s/^$/./; s/^/ /' "$(go env GOROOT)/LICENSE"
