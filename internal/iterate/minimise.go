@@ -35,8 +35,12 @@ func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 	if labels >= all {
 		return q.Question
 	}
+	part := q.Name.Suffix(labels)
+	if it.whole = r.NoCutAt(q.Cut.Name, part); it.whole {
+		return q.Question
+	}
 	it.probes++
-	return resolve.Question{Name: q.Name.Suffix(labels), Type: wire.TypeNS, Class: q.Class}
+	return resolve.Question{Name: part, Type: wire.TypeNS, Class: q.Class}
 }
 
 // stride is how many labels to add at once, with left of them unseen.
@@ -73,7 +77,11 @@ func (a *answer) probed(o resolve.Outcome) resolve.State {
 		a.tell(resolve.EDNSDoubted)
 		return resolve.Produce
 	}
-	a.tell(inconclusion(o, a.msg))
+	why := inconclusion(o, a.msg)
+	if o.Kind == resolve.NoData {
+		a.r.NoteNoCut(q.Cut.Name, q.Asked.Name)
+	}
+	a.tell(why)
 	stateOf(q).whole = true
 	return resolve.Produce
 }

@@ -88,7 +88,7 @@ var known = [ids]text{
 	NSPerDelegation:    counted("ns_per_delegation", "name servers of a delegation beyond %d were left out", MaxNSPerDelegation),
 	AddrsPerNS:         counted("addrs_per_ns", "addresses of a name server, or of all of a delegation, were left out"),
 	NSAddrFetch:        counted("ns_addr_fetch", "no further name server was looked up for a referral or a client's question"),
-	UnresolvableNS:     counted("unresolvable_ns", "a client's question met %d name servers without address and looked up no more", UnresolvableNSPerRequest),
+	UnresolvableNS:     counted("unresolvable_ns", "a name server was not looked up: its zone's servers fail, or its client's question has met %d without address or %d in zones that nobody serves", UnresolvableNSPerRequest, LameNSPerRequest),
 	Throttled:          counted("throttled_ns", "a name server was left alone that could not be looked up within the last %d seconds", seconds(UnresolvableNSThrottle)),
 	UselessServers:     counted("useless_servers", "a zone was given up after %d servers whose answers do not help, or fewer that refuse though they know it", UselessPerZone),
 	Cycle:              counted("cycle", "a look-up waited for itself"),

@@ -28,7 +28,7 @@ var counts = map[ID]string{
 	NSPerDelegation:    "MaxNSPerDelegation",
 	AddrsPerNS:         "MaxAddrsPerNS ExtraAddrsPerCut",
 	NSAddrFetch:        "NSAddrFetchPerReferral NSAddrFetchPerRequest",
-	UnresolvableNS:     "UnresolvableNSPerRequest",
+	UnresolvableNS:     "UnresolvableNSPerRequest LameNSPerRequest ZoneInVain",
 	Throttled:          "UnresolvableNSThrottle",
 	UselessServers:     "UselessPerZone RefusalsPerZone RefusedPerZone",
 	Deadline:           "RequestDeadline DeadlineStep",

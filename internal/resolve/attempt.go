@@ -146,6 +146,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	if !a.server.Peer.Plain() {
 		s.proven(a.server.Endpoint)
 	}
+	s.r.work.inVain.answered(q.Cut.Name)
 	if s.r.Tell != nil {
 		s.r.Tell(q, Replied{q.Server.Endpoint, reply})
 	}

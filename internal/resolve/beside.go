@@ -21,6 +21,7 @@ import (
 // trouble begins look-ups because a server of q could not be asked or is silent: for q,
 // and for those above it that wait for it. (One that answers uselessly costs no time.)
 func (s *solver) trouble(q *Query) {
+	s.r.work.inVain.troubled(q.Cut.Name)
 	s.lookBeside(q)
 	for _, above := range s.r.Plan.stack {
 		if above != q && above.run.ns.fetch != nil {

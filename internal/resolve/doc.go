@@ -54,7 +54,8 @@
 //     client is told), exchange.go (one question to one server: how it is asked, what
 //     it may cost, and how it is answered late), steps.go (what is told to those who
 //     read along).
-//   - What is worked on: query.go (a Query, what it still waits for, and the Plan),
+//   - What is worked on: learnt.go (what a request and its look-ups beside have learnt of
+//     zones together), query.go (a Query, what it still waits for, and the Plan),
 //     request.go (a Request, and the hooks of a Layer), route.go (whose servers are
 //     asked on the operator's word, and who shares what those say).
 //   - Who works: driver.go (what outlives a request), failure.go (why it comes to

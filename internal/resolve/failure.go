@@ -373,7 +373,22 @@ func (s *solver) gaveUp(q *Query) error {
 	if detail := v.String(); detail != "" {
 		e.text += ": " + detail
 	}
+	s.inVain(q.Cut.Name, e.err)
 	return e
+}
+
+// inVain notes why all servers of a zone were of no use. Those that have answered with
+// errors of their own may do better for another name, once.
+func (s *solver) inVain(zone dnsname.Name, err error) {
+	v := &s.r.work.inVain
+	switch {
+	case errors.Is(err, ErrErring):
+		v.failed(zone, 1, false)
+	case errors.Is(err, ErrLame):
+		v.failed(zone, limits.ZoneInVain, true)
+	case errors.Is(err, ErrNoServer), errors.Is(err, ErrUnreachable):
+		v.failed(zone, limits.ZoneInVain, false)
+	}
 }
 
 // inTime names the servers that let the time of a request run out.

@@ -189,6 +189,8 @@ type work struct {
 	nsFetches    atomic.Int32 // name servers whose addresses were looked up
 	unresolvable atomic.Int32 // of these, without success
 	beside       atomic.Int32 // look-ups that are under way
+	inVain       inVain
+	noCuts       noCuts
 }
 
 // retry is what the driver knows of a query's attempts at the servers of one zone

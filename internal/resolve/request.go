@@ -290,6 +290,20 @@ type Cuts interface {
 	Keep(in Partition, cut *zonecut.Cut, now int64)
 }
 
+// NoteNoCut notes that the servers of zone know of no zone that begins at name, so that
+// the further questions of the request need not show them name alone (RFC 9156): many may
+// lie below it, as the name servers of one delegation do.
+func (r *Request) NoteNoCut(zone, name dnsname.Name) {
+	if r.work != nil { // it is being resolved
+		r.work.noCuts.note(zone, name)
+	}
+}
+
+// NoCutAt tells whether that was noted.
+func (r *Request) NoCutAt(zone, name dnsname.Name) bool {
+	return r.work != nil && r.work.noCuts.has(zone, name)
+}
+
 // CacheState is what the cache layer remembers about one request between steps.
 type CacheState struct {
 	// Looked tells that the cache was looked into, and Clears is its clear number

@@ -51,7 +51,7 @@ func (s *solver) mayBegin(q *Query) bool {
 	case q.run.ns.fetches >= limits.NSAddrFetchPerReferral, s.r.work.nsFetches.Load() >= limits.NSAddrFetchPerRequest:
 		s.cfg.Counters.Hit(limits.NSAddrFetch)
 		return false
-	case s.r.work.unresolvable.Load() >= limits.UnresolvableNSPerRequest:
+	case s.r.work.unresolvable.Load() >= limits.UnresolvableNSPerRequest, s.r.work.inVain.manyLame():
 		s.cfg.Counters.Hit(limits.UnresolvableNS)
 		return false
 	}
@@ -73,7 +73,7 @@ func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 			if (len(ns.Addrs) == 0) != without || ns.Name.IsSubdomainOf(q.Cut.Name) || len(s.families(q, ns.Name)) == 0 {
 				continue
 			}
-			if !s.leftAlone(ns.Name) && (q.run.ns.began(ns.Name) || may()) {
+			if !s.leftAlone(ns.Name) && !s.futile(ns.Name) && (q.run.ns.began(ns.Name) || may()) {
 				names = append(names, ns.Name)
 			}
 		}
@@ -90,6 +90,23 @@ func (s *solver) leftAlone(ns dnsname.Name) bool {
 		return false
 	}
 	s.cfg.Counters.Hit(limits.Throttled)
+	return true
+}
+
+// futile tells whether the address of a name server need not be looked up, because it
+// lies in a zone that has failed this request, or is about to: its servers will do no
+// better for another name. A delegation to many names of a victim's, whose servers fail,
+// would become as many questions to them (NXNSAttack). The top levels and the root are
+// asked by everybody, and for other reasons.
+func (s *solver) futile(ns dnsname.Name) bool {
+	if !s.r.work.inVain.any() {
+		return false
+	}
+	cut := s.cfg.Cuts.Closest(s.r.Partition.Data, ns, s.r.Now)
+	if cut == nil || cut.Hints || cut.Name.Labels() <= 1 || !s.r.work.inVain.has(cut.Name) {
+		return false
+	}
+	s.cfg.Counters.Hit(limits.UnresolvableNS)
 	return true
 }
 
@@ -124,7 +141,7 @@ func (q *Query) answersUselessly(name dnsname.Name) bool {
 
 // look pushes the next look-up of f; false when there is none.
 func (s *solver) look(q *Query, f *fetch) bool {
-	for len(f.types) > 0 {
+	for len(f.types) > 0 && !(f.pushed && s.futile(f.name)) {
 		t := f.types[0]
 		f.types = f.types[1:]
 		began := q.run.ns.began(f.name)

@@ -40,8 +40,15 @@ func TestB4Delegations(t *testing.T) {
 		glueless("many.evil.com.", many, func(i int) string { return fmt.Sprintf("n%d.victim.net.", i) })+
 			glueless("nx.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.victim.net.", i) })+
 			glueless("refusing.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.real.victim.net.", i) })+
+			glueless("failing.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.fails.net.", i) })+
+			glueless("silent.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.silent.net.", i) })+
+			glueless("lame.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.lame.net.", i) })+
 			glueless("nr.evil.com.", fewer, func(i int) string { return fmt.Sprintf("ns.nr%d.evil.com.", i) })+
 			nonResponding(fewer))
+	// The same of victims whose servers are in trouble.
+	for i, zone := range []string{"fails.net.", "silent.net.", "lame.net."} {
+		evilZone(zs, zone, fmt.Sprintf("127.66.2.%d", i+1), "")
+	}
 	// NXNS over many victims: each name server in a zone of its own, which is delegated.
 	for i := range 30 {
 		evilZone(zs, fmt.Sprintf("v%d.net.", i), "127.66.1.3", "")
@@ -57,6 +64,9 @@ func TestB4Delegations(t *testing.T) {
 	l := newLab(t, zs, 1)
 	l.net.Host("127.66.1.3").Play(authority.Rcode(dns.RcodeRefused))
 	l.net.Host("127.66.1.97").Play(authority.Drop())
+	l.net.Host("127.66.2.1").Play(authority.Rcode(dns.RcodeServerFailure))
+	l.net.Host("127.66.2.2").Play(authority.Drop())
+	l.net.Host("127.66.2.3").Play(authority.Lame())
 
 	var all []int
 	for _, tc := range []struct {
@@ -66,8 +76,11 @@ func TestB4Delegations(t *testing.T) {
 	}{
 		{"NXNSAttack, 1,500 NS that do not exist", "www.many.evil.com.", 12, "ns_per_delegation"},
 		{"NXNSAttack, 250 NS that do not exist", "www.nx.evil.com.", 12, "ns_per_delegation"},
-		{"NXNSAttack, 250 NS that lead to a server that refuses", "www.refusing.evil.com.", 20, "ns_per_delegation"},
-		{"NXNSAttack, 250 NS in 30 zones of victims", "www.wide.evil.com.", 30, "ns_per_delegation"},
+		{"NXNSAttack, 250 NS that lead to a server that refuses", "www.refusing.evil.com.", 12, "ns_per_delegation"},
+		{"NXNSAttack, 250 NS of a zone whose server answers SERVFAIL", "www.failing.evil.com.", 12, "unresolvable_ns"},
+		{"NXNSAttack, 250 NS of a zone whose server is silent", "www.silent.evil.com.", 12, "ns_per_delegation"},
+		{"NXNSAttack, 250 NS of a zone whose server is lame", "www.lame.evil.com.", 12, "ns_per_delegation"},
+		{"NXNSAttack, 250 NS in 30 zones of victims", "www.wide.evil.com.", 12, "unresolvable_ns"},
 		{"NRDelegation, 250 NS behind a server that is silent", "www.nr.evil.com.", 30, "ns_per_delegation"},
 		{"10 levels of 10 NS that depend on each other", "www.deep0.com.", 12, "recursion_depth"},
 		{"TsuNAME, two zones that wait for each other", "www.tsu.com.", 6, "cycle"},
