@@ -119,6 +119,11 @@ func TestRollingRestartLosesNothing(t *testing.T) {
 	}
 }
 
+// unlessChecked is code that does something wherever it is more than tried.
+func unlessChecked(lua string) string {
+	return "if not io.open('/proc/self/status'):read('*a'):find('Seccomp:%s*2') then " + lua + " end\n"
+}
+
 // A configuration that does not work ends a rolling restart before anybody has
 // left.
 func TestBrokenConfigurationReplacesNobody(t *testing.T) {
@@ -128,9 +133,10 @@ func TestBrokenConfigurationReplacesNobody(t *testing.T) {
 	old := pids(g.Workers())
 	s := proctest.Load(t, g.Addr, 1000, names...)
 	for lua, says := range map[string]string{
-		config.Lua + "error('no')\n": "its successor gave up: ",
-		config.Lua + "os.exit(7)\n":  "its successor ended with status 7; the rolling restart ends with 0 of 3 workers replaced",
-		config.Lua + "quit()\n":      "its successor ended with status 0",
+		config.Lua + "error('no')\n":              "the configuration in force stays: config:7: no",
+		config.Lua + "os.exit(7)\n":               "the configuration in force stays: config:7: os.exit(7) ends kresd at its start",
+		config.Lua + "quit()\n":                   "its successor ended with status 0; the rolling restart ends with 0 of 3 workers replaced",
+		config.Lua + unlessChecked("error('no')"): "its successor gave up: config:7: no; the rolling restart ends with 0 of 3 workers replaced",
 	} {
 		configure(t, g, lua)
 		roll(t, g, says)
@@ -149,7 +155,7 @@ func TestBrokenConfigurationReplacesNobody(t *testing.T) {
 func TestGroupEndsInTheMiddleOfARollingRestart(t *testing.T) {
 	config := proctest.On(t, proctest.SmallInternet(t), 2)
 	g := proctest.Start(t, config)
-	configure(t, g, config.Lua+"io.open('starting', 'w'):close() worker.sleep(30)\n")
+	configure(t, g, config.Lua+unlessChecked("io.open('starting', 'w'):close() worker.sleep(30)"))
 	g.Signal(syscall.SIGHUP)
 	proctest.Eventually(t, 20*time.Second, "a successor runs its configuration", func() bool {
 		_, err := os.Stat(filepath.Join(g.Dir, "starting"))

@@ -17,6 +17,9 @@ const (
 	TalkTask   Task = iota // commands, from the command line, from a pipe or typed
 	StatusTask             // figures of all workers, once
 	TopTask                // the same again and again, as rates
+	ReloadTask             // the configuration is loaded anew
+	ConfigTask             // the configuration in force is shown
+	CheckTask              // the configuration is tried
 )
 
 // ClientOptions is what the command line of kresc says.
@@ -36,9 +39,14 @@ type ClientOptions struct {
 const clientUsage = `Usage: kresc [parameters] [place]
        kresc status [parameters] [place]
        kresc top [parameters] [place]
+       kresc reload [parameters] [place]
+       kresc config [check] [parameters] [place]
 
 Gives commands to kresd over the control sockets of a run directory: those of -e, those that come
 from a pipe, or those that are typed. status shows the figures of all workers, top shows them live.
+reload has each group check its configuration and put it in force, as SIGHUP does, and waits for the
+end. config shows what is in force in each group, with what is so by default; config check tries the
+files of the configuration as they are, and changes nothing.
 
 Parameters:
  -e, --execute=COMMAND  Run a command and end, repeatable.
@@ -51,12 +59,14 @@ Parameters:
  -h, --help             Print this text and end.
 Options:
  place                  Run directory, or one that has run directories in it, or the path of one
-                        control socket (default: .). One that is called status or top is ./status.
+                        control socket (default: .). One that is called status, top, reload, config
+                        or check is ./status and so on.
 
 Typed commands: Tab completes, Ctrl-R searches the history, Ctrl-C ends the command that runs and
 drops what was typed, Ctrl-D, exit or quit leave. quit() ends the worker.
 
-Exit status: 0 all commands ran; 1 one raised an error, and those behind it were not run;
+Exit status: 0 all commands ran; 1 one raised an error, and those behind it were not run, or the
+configuration has errors, or a reload did not put all of it in force;
 2 the command line is wrong; 3 no worker could be asked, or one was lost; 130 ended by Ctrl-C.
 `
 
@@ -107,14 +117,7 @@ func (o *ClientOptions) flags(count, delay *string) *pflag.FlagSet {
 }
 
 func (o *ClientOptions) positional(args []string) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case "status":
-			o.Task, args = StatusTask, args[1:]
-		case "top":
-			o.Task, args = TopTask, args[1:]
-		}
-	}
+	o.Task, args = task(args)
 	o.Place = "."
 	if len(args) > 1 {
 		return usagef("one place is taken, '%s', and '%s' is one argument too many", args[0], args[1])
@@ -125,10 +128,33 @@ func (o *ClientOptions) positional(args []string) error {
 	return nil
 }
 
+// task takes the words of a task from the beginning of the arguments.
+func task(args []string) (Task, []string) {
+	word := func(i int) string {
+		if i < len(args) {
+			return args[i]
+		}
+		return ""
+	}
+	switch {
+	case word(0) == "status":
+		return StatusTask, args[1:]
+	case word(0) == "top":
+		return TopTask, args[1:]
+	case word(0) == "reload":
+		return ReloadTask, args[1:]
+	case word(0) == "config" && word(1) == "check":
+		return CheckTask, args[2:]
+	case word(0) == "config":
+		return ConfigTask, args[1:]
+	}
+	return TalkTask, args
+}
+
 // refuse finds options that do not belong to the task.
 func (o *ClientOptions) refuse(flags *pflag.FlagSet) error {
 	if o.Task != TalkTask && len(o.Execute) > 0 {
-		return usagef("option '-e' is for commands, not for status and top")
+		return usagef("option '-e' is for commands alone")
 	}
 	for _, name := range []string{"count", "delay"} {
 		if flags.Changed(name) && o.Task != TopTask {

@@ -45,6 +45,10 @@ const (
 	ReqSplit     = 'S' // RespSplit says where the first command ends
 	ReqComplete  = 'C' // RespWords lists what the last word may become
 	ReqInterrupt = 'I' // end the command that runs
+	ReqReload    = 'R' // reload the configuration; RespValue has the number of that reload in JSON
+	ReqState     = 'Q' // RespValue has how far reloads have come, a reload.State in JSON
+	ReqConfig    = 'F' // RespValue has the configuration that is in force as JSON on one line
+	ReqCheck     = 'K' // try the configuration; RespValue has a reload.Report in JSON
 )
 
 // What comes back.
@@ -176,6 +180,13 @@ func (f *frames) answer(ctx context.Context, request []byte, out io.Writer) erro
 		words := f.s.eval.Complete(ctx, text)
 		words = words[:min(len(words), completionWords)]
 		return respond(out, RespWords, strings.Join(append(words, ""), "\n"))
+	case ReqConfig:
+		if f.s.reloads == nil {
+			return respond(out, RespError, errNoReloads)
+		}
+		return f.command(ctx, f.s.reloads.ConfigCommand(), f.evalJSON, nil, out)
+	case ReqReload, ReqState, ReqCheck:
+		return f.reload(ctx, request[0], out)
 	}
 	return fmt.Errorf("no request begins with %q", request[0])
 }

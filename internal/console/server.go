@@ -27,6 +27,8 @@ type Options struct {
 	// Record is told of each command and its result, for accountability; it
 	// must not block. Binary connections are not recorded.
 	Record func(cmd, out string, isErr bool)
+	// Reloads are what programs may ask for; nil: nothing.
+	Reloads Reloads
 	// Protocols take over connections that send their name as a line.
 	Protocols map[string]Protocol
 	Log       *logging.Logger
@@ -194,7 +196,7 @@ func (s *Server) leave(p *place) {
 func (s *Server) serve(p *place, client bool) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, out: p, errOut: p, protocols: s.Protocols,
+	se := &session{eval: s.Eval(), quiet: s.Quiet, record: s.Record, reloads: s.Reloads, out: p, errOut: p, protocols: s.Protocols,
 		tasks: &s.tasks, hungUp: func() bool { return hungUp(p.Conn) }}
 	in := newInput(ctx, &s.tasks, p)
 	var err error

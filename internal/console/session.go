@@ -35,9 +35,11 @@ type session struct {
 	quiet  bool
 	binary bool
 	record func(cmd, out string, isErr bool) // may be nil
-	out    io.Writer
-	errOut io.Writer // of error texts in text mode
-	local  bool      // what commands print goes to out without us
+	// reloads are for programs; nil: there are none
+	reloads Reloads
+	out     io.Writer
+	errOut  io.Writer // of error texts in text mode
+	local   bool      // what commands print goes to out without us
 	// prompted says that prompts are shown by others.
 	prompted bool
 	gone     bool // nobody reads results any more

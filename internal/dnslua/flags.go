@@ -81,6 +81,17 @@ func OptionByName(name string) (o resolve.Options, ok bool) {
 	return o, false
 }
 
+// Switches are the names of the options that decide how requests are resolved, without
+// those that only mark a request for a script.
+func Switches() (names []string) {
+	for _, f := range flags() {
+		if f.option != nil {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
 // OptionNames are the names of the flags that are set, in the order of the manual.
 func OptionNames(o resolve.Options) (names []string) {
 	for i, f := range flags() {

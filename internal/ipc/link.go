@@ -51,6 +51,7 @@ type Link struct {
 	give    chan struct{}
 	secret  chan []byte
 	sendMu  sync.Mutex
+	reloads reloads
 
 	entrusted chan struct{} // something is in keep
 	keepMu    sync.Mutex
@@ -95,6 +96,8 @@ func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
 		closed: make(chan struct{}),
 		give:   make(chan struct{}, 1),
 		secret: make(chan []byte, 1),
+
+		reloads: reloads{awaiting: map[int]chan int{}},
 
 		entrusted: make(chan struct{}, 1),
 	}
@@ -148,6 +151,10 @@ func (l *Link) listen() {
 			case l.secret <- m.Secret:
 			default: // there is one in a group's life
 			}
+		case Reloads:
+			l.reloads.state.Store(m.State)
+		case Accepted:
+			l.accept(m)
 		case Keep:
 			l.setKeep(m)
 			continue // its descriptors are kept

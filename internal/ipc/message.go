@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/reload"
 )
 
 // A Kind names a message.
@@ -29,15 +30,18 @@ const (
 	Kept     Kind = "kept"     // has done what Keep said about process PID
 	Alive    Kind = "alive"    // has answered a question of its own
 	TookOver Kind = "tookover" // found process PID dead and answers what its sockets hold
+	Reload   Kind = "reload"   // somebody asks for a reload of the group, here
 )
 
 // What the supervisor tells a worker.
 const (
-	Roster Kind = "roster" // Members are those that are ready now
-	Drain  Kind = "drain"  // answer what was accepted, then end
-	Give   Kind = "give"   // hand over copies of your sockets, as they are now
-	Share  Kind = "share"  // Secret is what the group has in common, and nobody else knows
-	Keep   Kind = "keep"   // with FDs: be the custodian of process PID, whose lifeline and sockets these are; without: no longer
+	Roster   Kind = "roster"   // Members are those that are ready now
+	Drain    Kind = "drain"    // answer what was accepted, then end
+	Give     Kind = "give"     // hand over copies of your sockets, as they are now
+	Reloads  Kind = "reloads"  // State is how far reloads of the group have come
+	Accepted Kind = "accepted" // the answer to Reload: it is the one of that Number
+	Share    Kind = "share"    // Secret is what the group has in common, and nobody else knows
+	Keep     Kind = "keep"     // with FDs: be the custodian of process PID, whose lifeline and sockets these are; without: no longer
 )
 
 // A Member is a worker that is ready.
@@ -54,6 +58,9 @@ type Message struct {
 	Line    string   `json:"line,omitempty"`
 	Members []Member `json:"members,omitempty"`
 	Secret  []byte   `json:"secret,omitempty"`
+	Number  int      `json:"number,omitempty"`
+
+	State *reload.State `json:"state,omitempty"`
 	// FDs travel beside the message. Who receives them owns them.
 	FDs Descriptors `json:"-"`
 }

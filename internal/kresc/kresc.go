@@ -90,6 +90,12 @@ func (c *client) task() int {
 		return c.status()
 	case cli.TopTask:
 		return c.top()
+	case cli.ReloadTask:
+		return c.reload()
+	case cli.ConfigTask:
+		return c.config()
+	case cli.CheckTask:
+		return c.check()
 	}
 	switch {
 	case len(c.options.Execute) > 0:

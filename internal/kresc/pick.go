@@ -8,7 +8,9 @@ import (
 )
 
 // everybody tells whether all workers are meant, and not the first of each group.
-func (c *client) everybody() bool { return c.options.All || c.options.Task != cli.TalkTask }
+func (c *client) everybody() bool {
+	return c.options.All || c.options.Task == cli.StatusTask || c.options.Task == cli.TopTask
+}
 
 // sorted orders workers by group and number.
 func sorted(workers []*worker) []*worker {

@@ -58,7 +58,9 @@ var counts = map[ID]string{
 
 // uncounted are the other constants, by why nobody counts what they keep away.
 var uncounted = map[string]string{
-	"what a check or a script of a user's may take; it says so": `CheckTime CheckRounds ScriptCache ScriptEventTime`,
+	"what a check or a script of a user's may take; it says so": `
+		CheckTime CheckGrace CheckRounds CheckReport ScriptCache
+		ScriptEventTime ReloadErrors ReloadErrorText`,
 	"defaults and ranges of what an operator sets": `
 		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize PaddingBlock
 		MaxPaddingBlock

@@ -331,7 +331,9 @@ const (
 // that a worker does (kresd --script).
 const (
 	CheckTime       = 10 * time.Second // that one may run
+	CheckGrace      = 10 * time.Second // that its process may take beside
 	CheckRounds     = 100              // times that it is run, each time without what was wrong before
+	CheckReport     = 1 << 20          // octets of what it says to a program
 	ScriptCache     = 16 << 20         // octets of the cache that a script has
 	ScriptEventTime = 10 * time.Second // of one of its callbacks
 )
@@ -354,6 +356,8 @@ const (
 	LogValue          = 256              // octets of a value in it
 	LogRing           = 1 << 20          // octets of log that wait for a slow reader before lines are dropped
 	StartAttempts     = 5                // deaths before READY until a group gives up
+	ReloadErrors      = 20               // that are told of one reload that failed
+	ReloadErrorText   = 500              // octets of each
 	ReadyTime         = 60 * time.Second // that a worker's successor may take to be ready while the worker serves on
 	StartTime         = 5 * time.Minute  // that a worker may take to be ready while nobody serves in its place, unless KRESD_START_TIME says otherwise
 	OrphanTime        = 5 * time.Second

@@ -158,6 +158,28 @@ func (c *Chain) place(m Module, op byte, ref string) error {
 	return nil
 }
 
+// Reread has all modules read their files anew. Of what they say nothing is in force
+// before apply is called, and it is not to be after an error.
+func (c *Chain) Reread() (apply func(), err error) {
+	var all []func()
+	var failed []error
+	for _, e := range c.loaded {
+		if e.inst.Reread == nil {
+			continue
+		}
+		one, err := e.inst.Reread()
+		if err != nil {
+			failed = append(failed, err)
+		}
+		all = append(all, one)
+	}
+	return func() {
+		for _, one := range all {
+			one()
+		}
+	}, errors.Join(failed...)
+}
+
 // Unload takes a module out.
 func (c *Chain) Unload(name string) error {
 	if c.index(name) < 0 {

@@ -48,6 +48,10 @@ type Instance struct {
 	// function.
 	Get func(key string) (any, error)
 	Set func(key string, value any) error
+	// Reread reads the files that scripts have named anew, and returns what puts them in
+	// the place of what is in force; nil where there are none. A script could be running
+	// where both are called. After an error nothing changes.
+	Reread func() (apply func(), err error)
 	// Close ends what the instance started.
 	Close func()
 }

@@ -21,6 +21,7 @@ func (vm *VM) RunFile(ctx context.Context, path string) error {
 	if err != nil {
 		return readError(path, err)
 	}
+	vm.loaded(path, string(text))
 	return vm.RunText(ctx, path, string(text))
 }
 
@@ -101,8 +102,15 @@ func (vm *VM) loadFile(l *lua.State, path string) error {
 	if err != nil {
 		return &Error{Message: "cannot open " + readError(path, err).Error()}
 	}
+	vm.loaded(path, text)
 	vm.sources.add(chunkName(path), text)
 	return vm.load(l, WithoutHashBang(text), chunkName(path))
+}
+
+func (vm *VM) loaded(path, text string) {
+	if vm.opts.Loaded != nil {
+		vm.opts.Loaded(path, text)
+	}
 }
 
 // readCode reads a file of code. It waits for nobody: a FIFO or another thing at whose

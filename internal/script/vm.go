@@ -47,6 +47,8 @@ type Options struct {
 	// Clock is what os.time() and os.date() show; default clock.Real().
 	Clock *clock.Clock
 
+	// Loaded is told of each file of code, with what is in it, before it is run.
+	Loaded func(path, text string)
 	// OnLong is told, once in a while, where code stands ("file:line") that has run for
 	// longer than limits.LuaLongRun, and for how long. nil: nobody is.
 	OnLong func(place string, ran time.Duration)

@@ -12,6 +12,7 @@ import (
 
 	"kresd/internal/cli"
 	"kresd/internal/logging"
+	"kresd/internal/reload"
 	"kresd/internal/rundir"
 	"kresd/internal/systemd"
 )
@@ -52,14 +53,16 @@ func Launch(program, path string, args []string, o cli.Options) int {
 	for _, w := range warnings {
 		log.Warn(w)
 	}
+	env := systemd.ChildEnv(os.Environ())
 	return Run(Config{
-		Path: path, Args: args, Env: systemd.ChildEnv(os.Environ()), Count: o.Forks, Sockets: sockets,
+		Path: path, Args: args, Env: env, Count: o.Forks, Sockets: sockets,
 		Signals: signals,
 		Notify:  systemd.NewNotifier(),
 		Log:     log,
 		Fail:    func(line string) { fail(errors.New(line)) },
 		Died:    rundir.Forget,
 
+		Check:     reload.Checker{Path: path, Args: args, Env: env}.Check,
 		StartTime: startTime,
 	})
 }

@@ -7,17 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/ipc"
+	"kresd/internal/reload"
 )
 
 // orders are what a worker is still to be told: the newest roster, whether to
-// drain, whether to hand copies of its sockets over, and of each owner the newest
-// copies that it is to keep. A worker that does not read (stopped by a debugger)
+// drain, whether to hand copies of its sockets over, the state of reloads,
+// and of each owner the newest copies that it is to keep. A worker that does not read (stopped by a debugger)
 // can so never hold the loop up, and nothing piles up for it.
 type orders struct {
 	mu       sync.Mutex
 	roster   []ipc.Member
 	draining bool
 	giving   bool
+	state    *reload.State
+	accepted []ipc.Message
 	keeping  map[int]ipc.Message // by the process of the owner
 	closed   bool
 	wake     chan struct{}
@@ -34,6 +37,16 @@ func (o *orders) setRoster(members []ipc.Member) {
 func (o *orders) drain() { o.change(func() { o.draining = true }) }
 
 func (o *orders) give() { o.change(func() { o.giving = true }) }
+
+// setReloads tells how far reloads have come.
+func (o *orders) setReloads(s *reload.State) { o.change(func() { o.state = s }) }
+
+// accept answers the request with that ticket by the number of its reload.
+func (o *orders) accept(ticket, number int) {
+	o.change(func() {
+		o.accepted = append(o.accepted, ipc.Message{Kind: ipc.Accepted, PID: ticket, Number: number})
+	})
+}
 
 // keep makes the worker the custodian of copies of process owner's sockets, or,
 // without any, ends that custody. The descriptors belong to the orders from here
@@ -111,6 +124,12 @@ func (o *orders) take() (messages []ipc.Message, closed bool) {
 		messages = append(messages, ipc.Message{Kind: ipc.Roster, Members: o.roster})
 		o.roster = nil
 	}
+	if o.state != nil {
+		messages = append(messages, ipc.Message{Kind: ipc.Reloads, State: o.state})
+		o.state = nil
+	}
+	messages = append(messages, o.accepted...)
+	o.accepted = nil
 	if o.draining {
 		messages = append(messages, ipc.Message{Kind: ipc.Drain})
 		o.draining = false

@@ -108,6 +108,7 @@ func (s *group) launch(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	slot.workers = append(slot.workers, w)
+	w.orders.setReloads(s.reloads.Clone())
 	time.AfterFunc(s.StartTime, func() { s.post(func() { s.neverReady(w) }) })
 	return w, nil
 }
@@ -141,7 +142,7 @@ func (s *group) startLater(slot *slot, delay time.Duration) {
 func (s *group) replace(slot *slot) {
 	successor, err := s.launch(slot)
 	if err != nil {
-		s.notReplaced(slot.in(ready), nil, fmt.Sprintf("cannot be started: %v", wording.Reason(err)))
+		s.notReplaced(slot.in(ready), fmt.Sprintf("cannot be started: %v", wording.Reason(err)))
 		return
 	}
 	time.AfterFunc(s.ReadyTime, func() { s.post(func() { s.late(successor) }) })
@@ -189,7 +190,10 @@ func (s *group) ready(w *worker) {
 	s.entrustOrphaned(w)
 	if predecessor != nil {
 		s.Log.Notice("a worker is replaced", "worker", w.slot.id, "pid", w.pid, "predecessor", predecessor.pid)
-		s.rolling.replaced++
+		if s.rolling {
+			s.reloads.Replaced++
+			s.tellReloads()
+		}
 		s.drain(predecessor)
 		return
 	}
@@ -214,6 +218,7 @@ func (s *group) completes(slot *slot) {
 		s.complete = true
 		s.Notify.Ready(s.tally())
 		s.Log.Notice("all workers are ready", "workers", s.Count)
+		s.nextReload()
 	}
 }
 
@@ -244,7 +249,7 @@ func (s *group) follow(w *worker, how ending) {
 	name := fmt.Sprintf("worker %d (pid %d) %s", slot.id, w.pid, describe(w, how))
 	switch {
 	case !w.served && slot.in(ready) != nil:
-		s.notReplaced(slot.in(ready), w, describe(w, how))
+		s.notReplaced(slot.in(ready), describe(w, how))
 	case slot.provided() || slot.timer != nil:
 		if !how.Success() {
 			s.Log.Warn(name + "; its successor is there or on its way")

@@ -3,8 +3,9 @@
 // It re-executes a program N times, tells each worker who else is ready, and
 // starts a worker again when it dies. Worker 0 starts alone, the others when
 // it is ready, so that what is wrong with the configuration is found once and
-// said once. SIGHUP replaces all workers, one after the other, each by a
-// successor that is ready before its predecessor leaves (slot.go, rolling.go).
+// said once. SIGHUP has the configuration checked and replaces all workers, one
+// after the other, each by a successor that is ready before its predecessor leaves
+// (reload.go, rolling.go, slot.go).
 // The supervisor passes copies of each worker's sockets on to a sibling, which
 // answers what is left in them should the worker be killed (custody.go).
 // Workers write to the standard output and error that they inherit and answer
@@ -28,6 +29,7 @@ import (
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
+	"kresd/internal/reload"
 	"kresd/internal/safe"
 	"kresd/internal/systemd"
 )
@@ -41,12 +43,14 @@ type Config struct {
 	// Sockets are handed on to each worker, in this order (package ipc, Passed).
 	Sockets []systemd.Socket
 
-	Signals <-chan os.Signal  // SIGTERM, SIGINT, SIGQUIT: end; a second one: at once; SIGHUP: replace all workers
+	Signals <-chan os.Signal  // SIGTERM, SIGINT, SIGQUIT: end; a second one: at once; SIGHUP: reload
 	Notify  *systemd.Notifier // nil: nobody to tell
 	Log     *logging.Logger   // nil: silent
 	Fail    func(line string) // shows the one line of a group that cannot start
 	Died    func(pid int)     // after a worker has ended, however it did; may be nil
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
+
+	Check func() []string // tries the configuration before a reload and returns what is wrong; nil: nobody does
 
 	ReadyTime time.Duration // that a successor may take to be ready; 0: limits.ReadyTime
 	StartTime time.Duration // that any other worker may take; 0: limits.StartTime
@@ -100,7 +104,8 @@ type group struct {
 	complete bool // every worker has been ready once
 	stopping bool
 	status   int
-	rolling  rolling
+	reloads  reload.State
+	rolling  bool // a rolling restart is under way
 	// faults are the recent deaths by a memory fault, for each cache
 	// directory that was open then.
 	faults map[string][]time.Time
@@ -164,7 +169,7 @@ func (s *group) signal(sig os.Signal) {
 	switch {
 	case s.stopping && sig == syscall.SIGHUP:
 	case sig == syscall.SIGHUP:
-		s.replaceAll()
+		s.askReload("SIGHUP")
 	case sig != syscall.SIGTERM && sig != syscall.SIGINT && sig != syscall.SIGQUIT:
 	case s.stopping:
 		s.Log.Warn("second signal, killing all workers", "signal", sig)
@@ -227,6 +232,8 @@ func (s *group) message(w *worker, m ipc.Message) {
 		s.drains(w)
 	case ipc.Ready:
 		s.ready(w)
+	case ipc.Reload:
+		s.reloadAsked(w, m)
 	case ipc.Changed:
 		w.asked = false
 		s.arrangeCustody()
@@ -274,5 +281,5 @@ func (s *group) tellRoster() {
 
 // tally says how the group is, in a line.
 func (s *group) tally() string {
-	return fmt.Sprintf("%d of %d workers serve", len(s.serving()), s.Count)
+	return fmt.Sprintf("%d of %d workers serve", len(s.serving()), s.Count) + s.reloadsTally()
 }

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/bindings"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
+	"kresd/internal/reload"
 	"kresd/internal/rundir"
 	"kresd/internal/safe"
 	"kresd/internal/script"
@@ -27,6 +28,9 @@ import (
 // without the statement that was wrong, until nothing is.
 func Check(o Options) int {
 	o.fill()
+	if o.Getenv(reload.ReportVar) != "" {
+		o.CLI.RunDir = "." // of the process that has started this one
+	}
 	k := &checking{o: o, lost: map[string]bool{}}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), limits.CheckTime, errCheckTime)
 	defer cancel()
@@ -39,6 +43,9 @@ func Check(o Options) int {
 	case <-done:
 	case <-time.After(limits.CheckTime + checkGrace):
 		k.report.add(mistake, errCheckTime.Error()+", and cannot be interrupted", "")
+	}
+	if o.Getenv(reload.ReportVar) != "" {
+		return k.report.deliver(o.Stdout)
 	}
 	return k.report.print(&o)
 }

@@ -29,6 +29,7 @@ type consoles struct {
 	text     bool // the log is text
 	counters *limits.Counters
 	link     *ipc.Link
+	reloads  *reloads
 
 	server  *console.Server
 	hasFile bool // the control socket has a file of ours
@@ -60,6 +61,7 @@ func (c *consoles) serve(handed []systemd.Socket, relay *forkmap.Relay) error {
 	c.server = console.Serve(l, console.Options{
 		Eval: func() console.Evaluator { return c.vm.NewSession() }, Quiet: c.quiet, Record: c.record(), Log: c.log, Limits: c.counters,
 		Identity:  console.Identity{Worker: c.link.ID(), Count: c.link.Count(), PID: os.Getpid(), Version: version.String()},
+		Reloads:   c.reloads,
 		Protocols: map[string]console.Protocol{forkmap.Greeting: relay.Serve},
 	})
 	return nil

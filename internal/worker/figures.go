@@ -12,6 +12,7 @@ import (
 	"kresd/internal/listen"
 	"kresd/internal/lmdbcache"
 	"kresd/internal/metrics"
+	"kresd/internal/reload"
 	"kresd/internal/upstream"
 	"kresd/internal/validate"
 )
@@ -33,12 +34,13 @@ type processState struct {
 	use syscall.Rusage
 	// resident is the most memory that was ever resident, in octets.
 	resident uint64
+	reloads  *reload.State
 	// proofs goes on counting, unlike the others.
 	proofs *validate.Counts
 }
 
 func (w *Worker) processNow() processState {
-	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs}
+	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs, reloads: w.reloads.State()}
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.use) // it fails for other arguments only
 	status, _ := os.ReadFile("/proc/self/status")
 	s.resident = mostResident(status, &s.use)
@@ -96,6 +98,9 @@ func processFigures() []metrics.Figure[processState] {
 		count("secure", "answers of servers that were proven", func(s *processState) uint64 { return s.proofs.Secure() }),
 		count("insecure", "answers of servers that need no proof", func(s *processState) uint64 { return s.proofs.Insecure() }),
 		count("bogus", "answers of servers that were not believed", func(s *processState) uint64 { return s.proofs.Bogus() }),
+
+		count("reloads", "reloads of the configuration that are complete, of the whole group", func(s *processState) uint64 { return s.reloads.Completed }),
+		count("reloads_failed", "reloads of the configuration that failed, of the whole group: what was in force stays", func(s *processState) uint64 { return s.reloads.Failed }),
 
 		of("usertime", metrics.Counter, metrics.Seconds, "processor time of the program", func(s *processState) float64 { return seconds(s.use.Utime) }),
 		of("systime", metrics.Counter, metrics.Seconds, "processor time of the system for the program", func(s *processState) float64 { return seconds(s.use.Stime) }),

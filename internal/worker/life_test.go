@@ -140,7 +140,7 @@ func TestAWorkersWholeLife(t *testing.T) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "SIGHUP is heard", func() bool { return strings.Contains(l.log.String(), "SIGHUP") })
+	until(t, "the reload is complete", func() bool { return strings.Contains(l.log.String(), "reload is complete") })
 	l.quit()
 	if _, err := os.Stat(l.socket); err == nil {
 		t.Error("the control socket is still there")

@@ -2,12 +2,17 @@ package worker
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"kresd/internal/limits"
+	"kresd/internal/reload"
 )
 
 // A finding is how much something that a check found matters.
@@ -62,9 +67,7 @@ func (r *report) add(kind finding, text, file string) {
 func (r *report) print(o *Options) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	slices.SortStableFunc(r.lines, func(a, b reported) int {
-		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
-	})
+	r.sort()
 	mistakes := 0
 	for _, f := range r.lines {
 		word := [...]string{mistake: "", warning: "warning: ", note: "note: "}[f.kind]
@@ -87,6 +90,31 @@ func (r *report) print(o *Options) int {
 		fmt.Fprintf(o.Stderr, "%s: %d errors\n", cmp.Or(what, "kresd"), mistakes)
 	}
 	return 1
+}
+
+// sort puts what was found in the order of the configuration.
+func (r *report) sort() {
+	slices.SortStableFunc(r.lines, func(a, b reported) int {
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
+	})
+}
+
+// deliver writes the mistakes for the program that has started this check, and returns
+// the exit status.
+func (r *report) deliver(out io.Writer) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sort()
+	found := reload.Report{Mistakes: []string{}}
+	for _, f := range r.lines {
+		if f.kind == mistake && len(found.Mistakes) < limits.CheckRounds {
+			found.Mistakes = append(found.Mistakes, f.text)
+		}
+	}
+	if err := json.NewEncoder(out).Encode(found); err != nil {
+		return 1
+	}
+	return min(len(found.Mistakes), 1)
 }
 
 // withWord puts a word behind the place that a text begins with.

@@ -111,6 +111,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 		return err
 	}
 	w.background()
+	w.reloads.started()
 	w.vm.ReleaseEvents()
 	w.announce()
 	w.o.Link.Ready()

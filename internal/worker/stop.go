@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -44,7 +45,7 @@ func (w *Worker) asked(signals <-chan os.Signal, done <-chan struct{}) bool {
 			if s != syscall.SIGHUP {
 				return true
 			}
-			w.log.Notice("SIGHUP: nothing to reload in this version")
+			w.reload()
 		case <-w.o.Link.Drain():
 			return true
 		case <-w.o.Link.Closed():
@@ -56,6 +57,18 @@ func (w *Worker) asked(signals <-chan os.Signal, done <-chan struct{}) bool {
 			return false
 		}
 	}
+}
+
+// reload is what SIGHUP asks for. In a group the supervisor does it, which nobody
+// waits for here.
+func (w *Worker) reload() {
+	w.group.Go("ask for a reload", func() {
+		ctx, cancel := context.WithTimeout(w.ctx, limits.ConsoleRunTime)
+		defer cancel()
+		if _, err := w.reloads.ask(ctx, "SIGHUP"); err != nil {
+			w.log.Warn(fmt.Sprintf("SIGHUP: no reload: %v", err))
+		}
+	})
 }
 
 // stop ends in order: leave the port group and answer what was accepted, commit

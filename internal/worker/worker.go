@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,7 @@ type Worker struct {
 	siblings  *siblings
 	custody   *custody
 	consoles  *consoles
+	reloads   *reloads
 	ballast   []byte
 
 	ctx    context.Context // of the work in the background
@@ -87,6 +89,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	if w.clock.Shifted() {
 		log.Warn(fmt.Sprintf("the clock is shifted by the file in %s: for tests only", clock.OffsetFileVar))
 	}
+	w.reloads = newReloads(&w.o, log, w.group, os.Args, w.rereadFiles)
 	if w.vm, err = w.newMachine(); err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Sibling: siblingOf(o.Link)})
 	w.custody.server = w.server
 	w.listener = newListener(w.server)
-	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, text: o.CLI.LogFormat == logging.Text, counters: w.counters, link: o.Link}
+	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, text: o.CLI.LogFormat == logging.Text, counters: w.counters, link: o.Link, reloads: w.reloads}
 	return w, w.installGlobals()
 }
 
@@ -126,7 +129,7 @@ func (w *Worker) newMachine() (*script.VM, error) {
 		in = nil // what comes from there is commands
 	}
 	return script.New(w.o.alone(w, w.o.dry.machine(script.Options{
-		Stdin: in, Exit: w.exit, Line: w.scriptLine(),
+		Stdin: in, Exit: w.exit, Line: w.scriptLine(), Loaded: w.reloads.loaded,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnLong: func(place string, ran time.Duration) {
 			w.log.Warn(fmt.Sprintf("a script has been running for %.1f seconds, now at %s; other scripts and the console wait for it", ran.Seconds(), place))

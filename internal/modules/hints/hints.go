@@ -26,11 +26,12 @@ type Roots interface {
 }
 
 type hints struct {
-	table  atomic.Pointer[table]
-	nodata atomic.Bool
-	ttl    atomic.Uint32 // seconds
-	roots  Roots
-	warn   func(line string)
+	table   atomic.Pointer[table]
+	nodata  atomic.Bool
+	ttl     atomic.Uint32 // seconds
+	sources sources
+	roots   Roots
+	warn    func(line string)
 }
 
 // Open makes an instance of the module.
@@ -39,7 +40,7 @@ func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
 	h.table.Store(newTable())
 	h.nodata.Store(true)
 	return &module.Instance{
-		Layer: h.layer(), Fast: &module.Fast{Own: h.fast}, Shape: h.shape, Config: h.config, Functions: h.functions(),
+		Layer: h.layer(), Fast: &module.Fast{Own: h.fast}, Shape: h.shape, Config: h.config, Reread: h.reread, Functions: h.functions(),
 		Get: func(name string) (any, error) { return h.get(name) },
 		Set: func(name string, v any) error {
 			addr, err := module.Text("address", "an address").Value(v)
@@ -112,6 +113,7 @@ func (h *hints) config(value any) error {
 		return err
 	}
 	h.table.Store(newTable())
+	h.sources.forget()
 	if path == "" {
 		return nil
 	}
@@ -136,6 +138,9 @@ func (h *hints) load(path string) (skipped int, err error) {
 		skipped, err = t.loadHosts(path, h.warn)
 		return err
 	})
+	if err == nil {
+		h.sources.loaded(path)
+	}
 	return skipped, err
 }
 
@@ -204,6 +209,7 @@ func (h *hints) set(text string) error {
 	if err != nil {
 		return err
 	}
+	h.sources.edited(name, addr, true)
 	return h.change(func(t *table) error { t.add(name, addr); return nil })
 }
 
@@ -221,6 +227,7 @@ func (h *hints) del(text string) error {
 		if !t.remove(name, addr) {
 			return fmt.Errorf("there is no hint '%s'", short(text))
 		}
+		h.sources.edited(name, addr, false)
 		return nil
 	})
 }
@@ -246,6 +253,7 @@ func parseName(text string) (dnsname.Name, error) {
 func (h *hints) root(cut *zonecut.Cut) ([]any, error) {
 	if cut != nil {
 		h.roots.SetRootHints(cut)
+		h.sources.rootFile = ""
 	}
 	out := &luavalue.Table{}
 	for _, ns := range h.roots.RootHints().NS {
@@ -310,5 +318,6 @@ func (h *hints) rootFile(path string) ([]any, error) {
 		return nil, fmt.Errorf("hints.root_file: %w", err)
 	}
 	h.roots.SetRootHints(cut)
+	h.sources.rootFile = path
 	return []any{""}, nil
 }

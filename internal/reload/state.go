@@ -1,0 +1,84 @@
+package reload
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kresd/internal/limits"
+)
+
+// A Phase is what a reload is at.
+type Phase string
+
+// The phases.
+const (
+	Idle      Phase = ""          // none is under way
+	Checking  Phase = "checking"  // the configuration is tried
+	Replacing Phase = "replacing" // workers are replaced, or files read again
+)
+
+// A State is how far reloads have come. Its zero value is that of a process that
+// nobody has asked for any. It belongs to one goroutine; others get clones.
+type State struct {
+	Asked int `json:"asked"` // reloads that were asked for
+	Begun int `json:"begun"` // of these, the ones that the present or latest run does
+	Ended int `json:"ended"` // of these, the ones whose run has ended
+
+	Phase    Phase `json:"phase,omitempty"`
+	Replaced int   `json:"replaced,omitempty"` // workers, by the present or latest run
+	Workers  int   `json:"workers,omitempty"`  // of the group; 0: a process alone
+
+	// Errors say why the latest run that ended did not do all of its work, a line each.
+	Errors []string `json:"errors,omitempty"`
+
+	Completed uint64 `json:"completed"` // runs that did all
+	Failed    uint64 `json:"failed"`    // runs that did not
+}
+
+// Ask takes note of the wish for a reload and returns its number: it is done when
+// Ended is not below.
+func (s *State) Ask() int {
+	s.Asked++
+	return s.Asked
+}
+
+// Due tells whether a run is to begin: one is asked for, and none under way.
+func (s *State) Due() bool { return s.Phase == Idle && s.Asked > s.Begun }
+
+// Begin begins a run for all that were asked for.
+func (s *State) Begin() {
+	s.Begun, s.Phase, s.Replaced = s.Asked, Checking, 0
+}
+
+// End ends the run. Without errors it did all of its work; of many the first are
+// kept.
+func (s *State) End(errors []string) {
+	s.Ended, s.Phase, s.Errors = s.Begun, Idle, few(errors)
+	if len(errors) > 0 {
+		s.Failed++
+	} else {
+		s.Completed++
+	}
+}
+
+// few cuts a list of errors, and each of them, to what is told.
+func few(list []string) (kept []string) {
+	for i, text := range list {
+		if i == limits.ReloadErrors {
+			return append(kept, fmt.Sprintf("and %d more", len(list)-i))
+		}
+		if len(text) > limits.ReloadErrorText {
+			text = strings.ToValidUTF8(text[:limits.ReloadErrorText], "") + "…"
+		}
+		kept = append(kept, text)
+	}
+	return kept
+}
+
+// Clone is a copy that shares nothing.
+func (s *State) Clone() *State {
+	c := *s
+	c.Errors = slices.Clone(s.Errors)
+	return &c
+}
