@@ -70,9 +70,7 @@ func TestMapShowsFailuresInTheirPlace(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("map took %v with a hanging worker, want about 2 s", took)
 	}
-	if err := syscall.Kill(hung.PID, syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	_ = syscall.Kill(hung.PID, syscall.SIGCONT) // unless it was replaced meanwhile
 }
 
 // Without its leader map is led by the lowest id alive.

@@ -103,6 +103,7 @@ var uncounted = map[string]string{
 		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax
 		DrainAnswerTime DrainTime RestartBackoffMin
 		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
+		AliveEvery AliveAnswer AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
 		HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush

@@ -21,6 +21,7 @@ type udpSocket struct {
 
 	s     *Server
 	stats threadStats
+	look  look // the last one (stuck.go); the server's lock holds it
 
 	leave   atomic.Bool  // serve what is queued, then end
 	leaveBy atomic.Int64 // at the latest then, in clock.Mono nanoseconds

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kresd/internal/cli"
+	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/reload"
 	"kresd/internal/rundir"
@@ -49,6 +50,11 @@ func Launch(program, path string, args []string, o cli.Options) int {
 		fail(err)
 		return 1
 	}
+	hangTime, err := hangTimeOf(os.Getenv(hangTimeVar))
+	if err != nil {
+		fail(err)
+		return 1
+	}
 	log := logging.New(logOptions(o, out, errOut))
 	for _, w := range warnings {
 		log.Warn(w)
@@ -64,6 +70,7 @@ func Launch(program, path string, args []string, o cli.Options) int {
 
 		Check:     reload.Checker{Path: path, Args: args, Env: env}.Check,
 		StartTime: startTime,
+		HangTime:  hangTime,
 	})
 }
 
@@ -105,6 +112,22 @@ func startTimeOf(text string) (time.Duration, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil || n == 0 {
 		return 0, fmt.Errorf("%s: '%s' is no whole number of seconds from 1 to %d", startTimeVar, text, math.MaxInt32)
+	}
+	return time.Duration(n) * time.Second, nil
+}
+
+// hangTimeVar names the environment variable that says for how many seconds a worker
+// may be silent and do nothing before it is replaced; 0: for ever.
+const hangTimeVar = "KRESD_HANG_TIME"
+
+// hangTimeOf reads its value.
+func hangTimeOf(text string) (time.Duration, error) {
+	if text == "" {
+		return limits.HangTime, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("%s: '%s' is no whole number of seconds from 0 to %d", hangTimeVar, text, math.MaxInt32)
 	}
 	return time.Duration(n) * time.Second, nil
 }

@@ -20,11 +20,12 @@ import (
 // in its working directory, so that tests can change it while a group runs.
 const roleCount = "SUPERVISOR_TEST_COUNT"
 
-// roleReadyTime and roleStartTime are the supervisor's ReadyTime and StartTime, if not
-// the usual.
+// roleReadyTime, roleStartTime and roleHangTime are the supervisor's ReadyTime, StartTime
+// and HangTime, if not the usual.
 const (
 	roleReadyTime = "SUPERVISOR_TEST_READY_TIME"
 	roleStartTime = "SUPERVISOR_TEST_START_TIME"
+	roleHangTime  = "SUPERVISOR_TEST_HANG_TIME"
 )
 
 func TestMain(m *testing.M) {
@@ -42,6 +43,7 @@ func playSupervisor() int {
 	fmt.Sscan(os.Getenv(roleCount), &count)
 	readyTime, _ := time.ParseDuration(os.Getenv(roleReadyTime))
 	startTime, _ := time.ParseDuration(os.Getenv(roleStartTime))
+	hangTime, _ := time.ParseDuration(os.Getenv(roleHangTime))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	if err := OwnGroup(); err != nil {
@@ -54,7 +56,7 @@ func playSupervisor() int {
 		Fail: func(line string) { fmt.Fprintln(os.Stderr, line) },
 		Died: func(pid int) { fmt.Println("died", pid) },
 
-		ReadyTime: readyTime, StartTime: startTime,
+		ReadyTime: readyTime, StartTime: startTime, HangTime: hangTime,
 	})
 }
 
@@ -111,13 +113,19 @@ func playWorker() int {
 	link.Ready()
 	say("ready")
 	var beat <-chan time.Time
-	if every := link.WatchdogInterval(); every > 0 {
-		beat = time.Tick(every / 2)
+	every := link.WatchdogInterval()
+	if every > 0 {
+		beat = time.Tick(every)
 	}
 	for {
 		select {
 		case <-beat:
-			if told("mute") != id {
+			switch told("mute") {
+			case id: // it does nothing
+			case id + " busy":
+				for begun := time.Now(); time.Since(begun) < every; {
+				}
+			default:
 				link.Alive()
 			}
 		case m := <-link.Roster():

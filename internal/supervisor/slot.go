@@ -187,6 +187,7 @@ func (s *group) ready(w *worker) {
 		return
 	}
 	w.slot.failures, w.slot.suspectDir = 0, ""
+	s.heardOf(w)
 	s.entrustOrphaned(w)
 	if predecessor != nil {
 		s.Log.Notice("a worker is replaced", "worker", w.slot.id, "pid", w.pid, "predecessor", predecessor.pid)

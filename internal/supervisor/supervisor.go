@@ -52,6 +52,7 @@ type Config struct {
 
 	Check func() []string // tries the configuration before a reload and returns what is wrong; nil: nobody does
 
+	HangTime  time.Duration // that a worker may be silent and do nothing; 0: for ever (alive.go)
 	ReadyTime time.Duration // that a successor may take to be ready; 0: limits.ReadyTime
 	StartTime time.Duration // that any other worker may take; 0: limits.StartTime
 }
@@ -105,7 +106,9 @@ type group struct {
 	stopping bool
 	status   int
 	reloads  reload.State
-	rolling  bool // a rolling restart is under way
+	rolling  bool          // a rolling restart is under way
+	lived    time.Duration // the clock of silences (alive.go)
+	ticked   time.Time     // when that was moved on
 	// faults are the recent deaths by a memory fault, for each cache
 	// directory that was open then.
 	faults map[string][]time.Time
@@ -120,6 +123,12 @@ func (s *group) loop() {
 		defer t.Stop()
 		tick = t.C
 	}
+	var look <-chan time.Time
+	if s.HangTime > 0 {
+		t := time.NewTicker(limits.AliveLook)
+		defer t.Stop()
+		look = t.C
+	}
 	for !s.stopping || len(s.workers()) > 0 {
 		select {
 		case event := <-s.events:
@@ -127,24 +136,10 @@ func (s *group) loop() {
 		case sig := <-s.Signals:
 			s.signal(sig)
 		case <-tick:
-			s.watch()
 			s.Notify.Alive()
-		}
-	}
-}
-
-// missedMost is how many ticks of the watchdog may pass without a word from a worker:
-// three are at least the time that the service manager grants, and a supervisor that
-// was frozen itself hears what was said meanwhile before it has counted to two.
-const missedMost = 3
-
-// watch kills workers that serve and have not said for too long that they answer. What
-// waits in the sockets of such a worker is answered by its custodian.
-func (s *group) watch() {
-	for _, w := range s.serving() {
-		if w.missed++; w.missed > missedMost {
-			s.Log.Error("a worker does not answer its own questions any more", "worker", w.slot.id, "pid", w.pid)
-			s.kill(w)
+		case now := <-look:
+			s.live(now)
+			s.findHung()
 		}
 	}
 }
@@ -245,7 +240,7 @@ func (s *group) message(w *worker, m ipc.Message) {
 	case ipc.TookOver:
 		s.tookOver(w, m.PID)
 	case ipc.Alive:
-		w.missed = 0
+		s.heardOf(w)
 	}
 	m.FDs.Close()
 }

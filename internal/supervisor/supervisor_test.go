@@ -494,28 +494,6 @@ func TestServiceManagerIsTold(t *testing.T) {
 	}
 }
 
-// A worker that serves and says nothing any more is replaced, where a service manager
-// wants to know of it. One that speaks is left alone.
-func TestAWorkerThatIsStuckIsReplaced(t *testing.T) {
-	path := t.TempDir() + "/notify"
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close() // nobody reads: the supervisor does not wait for it
-	dir := t.TempDir()
-	r := start(t, dir, 2, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=4000000")
-	r.event(1, "ready")
-	play(t, dir, "mute", "1")
-	r.expect("does not answer its own questions", "worker=1")
-	r.expect("worker 1", "was ended by a signal (killed)")
-	play(t, dir, "mute", "")
-	r.event(1, "ready")
-	if all := strings.Join(r.seen, "\n"); strings.Contains(all, "worker 0 (") {
-		t.Errorf("worker 0 was ended, too:\n%s", all)
-	}
-}
-
 func TestProgramThatCannotBeExecuted(t *testing.T) {
 	var lines []string
 	status := Run(Config{Path: "/nonexistent/kresd", Args: []string{"kresd"}, Count: 2,

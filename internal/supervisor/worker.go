@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
 )
 
 // A worker is one process that serves under its slot's number, is about to, or
@@ -28,7 +29,7 @@ type worker struct {
 	late     bool   // was not ready in time
 	fatal    string // why it cannot go on, in its own words
 	dir      string // its cache
-	missed   int    // ticks of the watchdog since it last said that it is alive
+	alive    aliveness
 	custody
 }
 
@@ -86,8 +87,8 @@ func stream(f, otherwise *os.File) *os.File {
 func (s *group) workerEnv(slot *slot) []string {
 	env := append([]string{}, s.Env...)
 	env = append(env, fmt.Sprintf("%s=%d/%d", ipc.EnvWorker, slot.id, s.Count), ipc.EnvCrash+"=1")
-	if every := s.Notify.WatchdogInterval(); every > 0 {
-		env = append(env, ipc.EnvWatchdog+"="+every.String())
+	if s.HangTime > 0 {
+		env = append(env, ipc.EnvWatchdog+"="+limits.AliveEvery.String())
 	}
 	if len(s.Sockets) > 0 {
 		passed := make([]ipc.Passed, len(s.Sockets))

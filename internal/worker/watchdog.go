@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -12,27 +13,38 @@ import (
 // feedWatchdogs tells whoever watches that this worker does its work: the service
 // manager, or in a group the supervisor.
 func (w *Worker) feedWatchdogs() {
-	if every := w.o.Notify.WatchdogInterval(); every > 0 {
-		w.group.Go("watchdog", func() { w.feedWatchdog(every/2, w.o.Notify.Alive) })
+	if every := w.o.Notify.WatchdogInterval() / 2; every > 0 {
+		w.group.Go("watchdog", func() { w.feedWatchdog(every, every, w.o.Notify.Alive) })
 	}
 	if every := w.o.Link.WatchdogInterval(); every > 0 {
-		w.group.Go("watchdog", func() { w.feedWatchdog(every/2, w.o.Link.Alive) })
+		w.group.Go("watchdog", func() { w.feedWatchdog(every, limits.AliveAnswer, w.o.Link.Alive) })
 	}
 }
 
-func (w *Worker) feedWatchdog(every time.Duration, alive func()) {
+// feedWatchdog tells it whenever the worker answers itself within some time, and all
+// that receive move on.
+func (w *Worker) feedWatchdog(every, within time.Duration, alive func()) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if w.answersItself(every) {
+			if w.answersItself(within) && w.receives() {
 				alive()
 			}
 		case <-w.ctx.Done():
 			return
 		}
 	}
+}
+
+// receives tells whether no listener's thread leaves what has come lying.
+func (w *Worker) receives() bool {
+	addr, stuck := w.server.Stuck()
+	if stuck {
+		w.log.Error(fmt.Sprintf("nobody receives what comes to %s@%d", addr.Addr(), addr.Port()))
+	}
+	return !stuck
 }
 
 // answersItself asks the worker a question on the driver's way, as a client would,

@@ -1,0 +1,82 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kresd/internal/proctest"
+)
+
+// A worker that is frozen under load is noticed within two seconds and replaced, and what
+// waits in its sockets is answered by another.
+func TestAFrozenWorkerIsReplaced(t *testing.T) {
+	const rate = 1000
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
+	warm(t, g)
+	inCustody(t, g)
+	others := []int{g.Worker(t, 0).PID, g.Worker(t, 2).PID}
+	s := proctest.Load(t, g.Addr, rate, names...)
+	frozen := g.Worker(t, 1).PID
+	if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	proctest.Eventually(t, 30*time.Second, "the frozen worker is gone", func() bool { return !proctest.Running(frozen) })
+	took := time.Since(begun)
+	proctest.Eventually(t, 30*time.Second, "its successor serves", func() bool {
+		ws := g.Workers()
+		return len(ws) == 3 && ws[1].PID != frozen
+	})
+	report := s.Stop()
+	lossless(t, "a frozen worker", report, inside)
+	t.Logf("gone after %v; of %d queries %d were lost, the slowest answer took %v", took, report.Sent, len(report.Lost), report.Wait(1))
+	if !strings.Contains(g.Log(), "hangs: it has not answered a question of its own for") {
+		t.Error("the log does not say that it hangs")
+	}
+	if g.Worker(t, 0).PID != others[0] || g.Worker(t, 2).PID != others[1] {
+		t.Error("a worker that answers was replaced, too")
+	}
+}
+
+// A worker that a debugger holds is left alone.
+func TestATracedWorkerIsLeftAlone(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2))
+	held := g.Worker(t, 1).PID
+	runtime.LockOSThread() // which is the tracer
+	defer runtime.UnlockOSThread()
+	var threads []int
+	defer func() { release(threads) }()
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", held))
+	for _, e := range entries {
+		thread, _ := strconv.Atoi(e.Name())
+		if err := syscall.PtraceAttach(thread); err != nil {
+			t.Skipf("not run: a process cannot be traced here: %v", err)
+		}
+		_, _ = syscall.Wait4(thread, nil, syscall.WALL, nil)
+		threads = append(threads, thread)
+	}
+	proctest.Eventually(t, 30*time.Second, "the log says that it is traced", func() bool { return strings.Contains(g.Log(), "traces it") })
+	time.Sleep(time.Second)
+	if !proctest.Running(held) {
+		t.Fatal("it was killed")
+	}
+	release(threads)
+	threads = nil
+	proctest.Eventually(t, 30*time.Second, "it answers again", func() bool { return len(g.Workers()) == 2 })
+	if g.Worker(t, 1).PID != held {
+		t.Error("it was replaced")
+	}
+}
+
+// release lets threads go on that are traced.
+func release(threads []int) {
+	for _, thread := range threads {
+		_ = syscall.PtraceDetach(thread)
+	}
+}
