@@ -47,7 +47,7 @@ func run(args []string) int {
 		fmt.Print(cli.Usage(program))
 		return 0
 	case o.Version:
-		fmt.Print(cli.VersionLine())
+		fmt.Print(supervisor.VersionText())
 		return 0
 	case o.Check:
 		return worker.Check(worker.Options{CLI: o, Seal: seal.Process})

@@ -1,7 +1,11 @@
 package ipc
 
 import (
+	"errors"
+	"io"
 	"net"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -49,6 +53,16 @@ type receiving struct{ *Conn }
 func (r receiving) Read(b []byte) (int, error) {
 	var space [512 + 4*limits.HandedSockets]byte
 	n, used, _, _, err := r.c.ReadMsgUnix(b, space[:])
+	for errors.Is(err, os.ErrDeadlineExceeded) && r.begun { // the rest of a message comes at once
+		if err := r.c.SetReadDeadline(time.Now().Add(sendTime)); err != nil {
+			return 0, err
+		}
+		n, used, _, _, err = r.c.ReadMsgUnix(b, space[:])
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, io.ErrUnexpectedEOF
+		}
+	}
+	r.begun = r.begun || n > 0
 	if used == 0 {
 		return n, err
 	}

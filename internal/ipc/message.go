@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,9 +87,14 @@ const sendTime = time.Second
 // A Conn is one end of the socket pair. Send and Receive may be used by one
 // goroutine each.
 type Conn struct {
-	c   *net.UnixConn
-	got Descriptors // received with the frame that is being read
+	c      *net.UnixConn
+	got    Descriptors // received with the frame that is being read
+	begun  bool        // a part of that has been read
+	paused atomic.Bool
 }
+
+// ErrPaused is what Receive returns between two messages after Pause.
+var ErrPaused = errors.New("paused")
 
 // Pair makes a socket pair: one end as a Conn, the other as a file to hand to
 // a child. The file is to be closed once the child has it.
@@ -137,11 +143,18 @@ func (c *Conn) Send(m Message) error {
 // Receive waits for one message. io.EOF means that the other process has
 // ended.
 func (c *Conn) Receive() (Message, error) {
+	if c.paused.Load() {
+		return Message{}, ErrPaused
+	}
+	c.begun = false
 	p, err := ReadFrame(receiving{c}, limits.IPCFrame)
 	fds := c.got
 	c.got = nil
 	if errors.Is(err, unix.ECONNRESET) {
 		err = io.EOF // it ended before it had read everything
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrPaused
 	}
 	m := Message{}
 	if err == nil {
@@ -154,6 +167,33 @@ func (c *Conn) Receive() (Message, error) {
 	m.FDs = fds
 	return m, nil
 }
+
+// Pause makes Receive return ErrPaused, when a message that is arriving is whole. What
+// comes later stays in the connection, for Receive after Resume, or for the process that
+// takes the connection over.
+func (c *Conn) Pause() {
+	c.paused.Store(true)
+	_ = c.c.SetReadDeadline(time.Now()) // fails where it is closed, which Receive finds too
+}
+
+// Resume ends a Pause.
+func (c *Conn) Resume() {
+	c.paused.Store(false)
+	_ = c.c.SetReadDeadline(time.Time{})
+}
+
+// WithFD calls fn with the connection's descriptor.
+func (c *Conn) WithFD(fn func(fd int)) error {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { fn(int(fd)) })
+}
+
+// FromFD is the connection with a descriptor that this process has inherited, which
+// belongs to it from here on.
+func FromFD(fd int) (*Conn, error) { return fromFile(os.NewFile(uintptr(fd), "ipc")) }
 
 // Close ends the connection.
 func (c *Conn) Close() error { return c.c.Close() }

@@ -60,8 +60,13 @@ func build(dir string) error {
 }
 
 // Bin returns the path of a program under test: kresd, kresd-supervisor, kresc or
-// smallnet.
-func Bin(name string) string { return filepath.Join(os.Getenv(binEnv), name) }
+// smallnet; a path is that of a program itself.
+func Bin(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(os.Getenv(binEnv), name)
+}
 
 // Root returns the top directory of the source tree.
 func Root(t testing.TB) string {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -30,16 +31,15 @@ func Launch(program, path string, args []string, o cli.Options) int {
 	out, errOut := logging.NewRing(os.Stdout, 0), logging.NewRing(os.Stderr, 0)
 	defer errOut.Close(flushTime)
 	defer out.Close(flushTime)
+	var warnings []string
+	var sockets []systemd.Socket
 	fail := func(err error) { cli.Complain(errOut, program, err) }
 
-	sockets, err := Inherited(o)
-	if err != nil {
-		fail(err)
-		return 1
-	}
-	warnings, err := rundir.Prepare(o.RunDir, o.Configs)
-	if err == nil {
-		err = OwnGroup()
+	taken, err := inherited()
+	if err == nil && taken == nil {
+		err = prepare(o, &warnings, &sockets)
+	} else if err == nil {
+		sockets, err = taken.passed()
 	}
 	if err != nil {
 		fail(err)
@@ -62,16 +62,42 @@ func Launch(program, path string, args []string, o cli.Options) int {
 	env := systemd.ChildEnv(os.Environ())
 	return Run(Config{
 		Path: path, Args: args, Env: env, Count: o.Forks, Sockets: sockets,
+		Program: own(), taken: taken,
 		Signals: signals,
 		Notify:  systemd.NewNotifier(),
 		Log:     log,
 		Fail:    func(line string) { fail(errors.New(line)) },
 		Died:    rundir.Forget,
 
-		Check:     reload.Checker{Path: path, Args: args, Env: env}.Check,
+		Check: func(program string) (mistakes []string) {
+			unmasked(func() { mistakes = reload.Checker{Path: cmp.Or(program, path), Args: args, Env: env}.Check() })
+			return mistakes
+		},
+		Flush:     func() { out.Flush(flushTime); errOut.Flush(flushTime) },
 		StartTime: startTime,
 		HangTime:  hangTime,
 	})
+}
+
+// prepare takes what a supervisor that starts was given, and enters the run directory.
+// One that goes on with a group is there.
+func prepare(o cli.Options, warnings *[]string, sockets *[]systemd.Socket) (err error) {
+	if *sockets, err = Inherited(o); err != nil {
+		return err
+	}
+	if *warnings, err = rundir.Prepare(o.RunDir, o.Configs); err != nil {
+		return err
+	}
+	return OwnGroup()
+}
+
+// own is the path of this program, "" where it is not known.
+func own() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // Inherited collects the sockets of the service manager and of options -S and -T,

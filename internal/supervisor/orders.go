@@ -62,6 +62,9 @@ func (o *orders) keep(owner int, fds ipc.Descriptors) {
 	})
 }
 
+// end ends them when what they hold has been sent.
+func (o *orders) end() { o.change(func() { o.closed = true }) }
+
 // close ends them: nothing is sent any more.
 func (o *orders) close() {
 	o.change(func() {

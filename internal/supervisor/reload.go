@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"kresd/internal/ipc"
 	"kresd/internal/reload"
@@ -39,18 +41,33 @@ func (s *group) nextReload() {
 	s.Notify.Reloading()
 	s.tellReloads()
 	if s.Check == nil {
-		s.checked(nil)
+		s.checked(false, nil)
 		return
 	}
 	s.tasks.Go("check", func() {
-		mistakes := []string{"the check of the configuration failed"} // should it panic
-		defer func() { s.post(func() { s.checked(mistakes) }) }()
-		mistakes = s.Check()
+		upgrade, mistakes := false, []string{"the check of the configuration failed"} // should it panic
+		defer func() { s.post(func() { s.checked(upgrade, mistakes) }) }()
+		upgrade, mistakes = s.check()
 	})
 }
 
+// check tries the configuration, by the new program where the file of this one was
+// replaced.
+func (s *group) check() (upgrade bool, mistakes []string) {
+	if !replaced(s.Program) {
+		return false, s.Check("")
+	}
+	if err := takesOver(s.Program); err != nil {
+		return true, []string{err.Error()}
+	}
+	if s.Path == Self {
+		return true, s.Check(s.Program)
+	}
+	return true, s.Check("")
+}
+
 // checked goes on with a reload whose configuration has been tried.
-func (s *group) checked(mistakes []string) {
+func (s *group) checked(upgrade bool, mistakes []string) {
 	if s.stopping {
 		return
 	}
@@ -63,12 +80,44 @@ func (s *group) checked(mistakes []string) {
 	}
 	s.reloads.Phase = reload.Replacing
 	s.tellReloads()
-	s.replaceAll()
+	if !upgrade {
+		s.replaceAll()
+		return
+	}
+	s.becoming = true
+	s.Log.Notice("the program was replaced: the new one takes over", "program", s.Program)
+	time.AfterFunc(s.ReadyTime, func() { s.post(func() { s.notBecome("not all workers serve") }) })
+	s.tryUpgrade()
+}
+
+// tryUpgrade has the new program take this process over, if all workers serve. Else the
+// next change in one of them comes back here.
+func (s *group) tryUpgrade() {
+	if !s.becoming || s.stopping || !s.whole() {
+		return
+	}
+	s.becoming = false // what happens meanwhile is not to come here
+	err := s.upgrade()
+	s.becoming = !s.stopping
+	if !errors.Is(err, errNotWhole) {
+		s.notBecome(err.Error())
+	}
+}
+
+// notBecome ends a reload whose new program has not taken over.
+func (s *group) notBecome(why string) {
+	if !s.becoming || s.stopping {
+		return
+	}
+	s.becoming = false
+	line := fmt.Sprintf("the new program '%s' does not take over: %s", s.Program, why)
+	s.Log.Error(line)
+	s.endReload([]string{line})
 }
 
 // endReload ends a reload, and begins the next one that was asked for meanwhile.
-func (s *group) endReload(errors []string) {
-	s.reloads.End(errors)
+func (s *group) endReload(failures []string) {
+	s.reloads.End(failures)
 	s.tellReloads()
 	s.Notify.Ready(s.tally())
 	s.nextReload()

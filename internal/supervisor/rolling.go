@@ -22,6 +22,7 @@ func (s *group) replaceAll() {
 // is then. Neither does one whose worker is starting serve anybody: its worker is
 // told to drain, and its next one comes after that.
 func (s *group) roll() {
+	s.tryUpgrade()
 	if !s.rolling || s.stopping {
 		return
 	}

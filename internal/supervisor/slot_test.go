@@ -159,7 +159,7 @@ func TestEndOfAWorkerEndsItsCustody(t *testing.T) {
 	old.conn = conn
 	killed := exec.Command("false")
 	_ = killed.Run()
-	s.ended(old, ending{ProcessState: killed.ProcessState})
+	s.ended(old, ending{state: killed.ProcessState})
 	if sibling.custodian != nil || sibling.holder != nil || !sibling.unconfirmed[old.pid] {
 		t.Errorf("the sibling has custodian %p, holder %p, and is to confirm %v", sibling.custodian, sibling.holder, sibling.unconfirmed)
 	}

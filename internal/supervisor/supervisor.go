@@ -40,6 +40,9 @@ type Config struct {
 	Args  []string // its arguments, the program's name first
 	Env   []string // its environment, to which the worker's number is added
 	Count int
+	// Program is the path of this very program, whose place a new file of that name takes
+	// at a reload (upgrade.go); "": it stays what it is.
+	Program string
 	// Sockets are handed on to each worker, in this order (package ipc, Passed).
 	Sockets []systemd.Socket
 
@@ -47,10 +50,15 @@ type Config struct {
 	Notify  *systemd.Notifier // nil: nobody to tell
 	Log     *logging.Logger   // nil: silent
 	Fail    func(line string) // shows the one line of a group that cannot start
+	Flush   func()            // has the log written before another program takes over; may be nil
 	Died    func(pid int)     // after a worker has ended, however it did; may be nil
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
 
-	Check func() []string // tries the configuration before a reload and returns what is wrong; nil: nobody does
+	// Check tries the configuration before a reload, by a program or, for "", by that of the
+	// workers, and returns what is wrong; nil: nobody does.
+	Check func(program string) []string
+
+	taken *handedOver // the group that another image of this program has left; nil: none
 
 	HangTime  time.Duration // that a worker may be silent and do nothing; 0: for ever (alive.go)
 	ReadyTime time.Duration // that a successor may take to be ready; 0: limits.ReadyTime
@@ -88,7 +96,11 @@ func Run(c Config) int {
 		s.slots[id] = &slot{id: id}
 	}
 	defer close(s.done)
-	s.start(s.slots[0])
+	if c.taken == nil {
+		s.start(s.slots[0])
+	} else if err := s.resume(c.taken); err != nil {
+		s.fail(err.Error())
+	}
 	s.loop()
 	return s.status
 }
@@ -107,6 +119,7 @@ type group struct {
 	status   int
 	reloads  reload.State
 	rolling  bool          // a rolling restart is under way
+	becoming bool          // this process is to execute the new program when all workers serve
 	lived    time.Duration // the clock of silences (alive.go)
 	ticked   time.Time     // when that was moved on
 	// faults are the recent deaths by a memory fault, for each cache

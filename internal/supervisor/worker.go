@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,11 +18,15 @@ import (
 // A worker is one process that serves under its slot's number, is about to, or
 // did. Its fields belong to the loop.
 type worker struct {
-	slot   *slot
-	cmd    *exec.Cmd
-	conn   *ipc.Conn
-	orders *orders
-	pid    int
+	slot    *slot
+	process *os.Process
+	crash   int // where its last words come from
+	conn    *ipc.Conn
+	orders  *orders
+	pid     int
+
+	reading  atomic.Pointer[chan struct{}] // closed when its messages are not read any more
+	carrying chan struct{}                 // closed when its orders are not carried any more
 
 	state    state
 	served   bool   // has been ready
@@ -58,18 +63,26 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
-	if err := cmd.Start(); err != nil {
+	unmasked(func() { err = cmd.Start() })
+	if err != nil {
 		conn.Close()
 		ipc.LastWords(crash)
 		return nil, err
 	}
 	w := newWorker(slot, cmd.Process.Pid)
-	w.cmd, w.conn = cmd, conn
-	read := make(chan struct{})
-	s.tasks.Go("worker messages", func() { defer close(read); s.listen(w) })
-	s.tasks.Go("worker orders", func() { w.orders.carry(conn) })
-	s.tasks.Go("worker end", func() { s.wait(w, read, crash) })
+	w.process, w.conn, w.crash = cmd.Process, conn, crash
+	s.converse(w)
+	s.tasks.Go("worker end", func() { s.wait(w) })
 	return w, nil
+}
+
+// converse begins to read a worker's messages and to carry its orders.
+func (s *group) converse(w *worker) {
+	read, carried, orders := make(chan struct{}), make(chan struct{}), w.orders
+	w.reading.Store(&read)
+	w.carrying = carried
+	s.tasks.Go("worker messages", func() { defer close(read); s.listen(w) })
+	s.tasks.Go("worker orders", func() { defer close(carried); orders.carry(w.conn) })
 }
 
 // newWorker is a worker that is starting.
@@ -119,25 +132,37 @@ const lastWords = 500 * time.Millisecond
 
 // wait reaps one worker, and only that: other children of this process, if it
 // runs as the first of a container, are not ours to wait for.
-func (s *group) wait(w *worker, read <-chan struct{}, crash int) {
-	// The error repeats what the state says.
-	_ = w.cmd.Wait()
+func (s *group) wait(w *worker) {
+	// An error says that another image of this program has waited for it (upgrade.go).
+	state, _ := w.process.Wait()
 	select {
-	case <-read:
+	case <-*w.reading.Load():
 	case <-time.After(lastWords):
 	}
-	words := ipc.LastWords(crash)
-	s.post(func() { s.ended(w, ending{w.cmd.ProcessState, words}) })
+	words := ipc.LastWords(w.crash)
+	s.post(func() { s.ended(w, ending{state, words}) })
 }
 
 // kill cannot hit another process: until Wait has reaped it, the number stays
 // the worker's, and after that Kill is an error.
-func (w *worker) kill() { _ = w.cmd.Process.Kill() }
+func (w *worker) kill() { _ = w.process.Kill() }
 
 // An ending is how a process ended, and what the Go runtime said if it crashed.
 type ending struct {
-	*os.ProcessState
+	state *os.ProcessState // nil: not known
 	words string
+}
+
+// Success tells whether it ended in good order.
+func (e ending) Success() bool { return e.state != nil && e.state.Success() }
+
+// signal is the one that ended it; not ok: it ended by itself, or nobody knows.
+func (e ending) signal() (sig syscall.Signal, ok bool) {
+	if e.state == nil {
+		return 0, false
+	}
+	ws, ok := e.state.Sys().(syscall.WaitStatus)
+	return ws.Signal(), ok && ws.Signaled()
 }
 
 // goFatal is the status with which the Go runtime ends a process that it
@@ -148,28 +173,30 @@ const goFatal = 2
 
 // isFault says whether a worker died in a way that a damaged file can cause.
 func (e ending) isFault() bool {
-	ws, ok := e.Sys().(syscall.WaitStatus)
-	if ok && ws.Signaled() {
-		return slices.Contains([]syscall.Signal{syscall.SIGBUS, syscall.SIGSEGV, syscall.SIGABRT}, ws.Signal())
+	if sig, ok := e.signal(); ok {
+		return slices.Contains([]syscall.Signal{syscall.SIGBUS, syscall.SIGSEGV, syscall.SIGABRT}, sig)
 	}
-	return e.ExitCode() == goFatal && signalNamed.MatchString(e.words)
+	return e.state.ExitCode() == goFatal && signalNamed.MatchString(e.words)
 }
 
 var signalNamed = regexp.MustCompile(`(?m)^(\[signal )?SIG(BUS|SEGV|ABRT): `)
 
 // describe says how a worker ended, to follow its name.
 func describe(w *worker, e ending) string {
-	ws, ok := e.Sys().(syscall.WaitStatus)
+	sig, signaled := e.signal()
 	first, _, _ := strings.Cut(e.words, "\n")
 	switch {
 	case w.late:
 		return "was not ready in time"
 	case w.fatal != "":
 		return "gave up: " + w.fatal
-	case ok && ws.Signaled():
-		return fmt.Sprintf("was ended by a signal (%v)", ws.Signal())
+	case signaled:
+		return fmt.Sprintf("was ended by a signal (%v)", sig)
 	case first != "":
 		return fmt.Sprintf("crashed (%s)", first)
 	}
-	return fmt.Sprintf("ended with status %d", e.ExitCode())
+	if e.state == nil {
+		return "has ended"
+	}
+	return fmt.Sprintf("ended with status %d", e.state.ExitCode())
 }

@@ -1,0 +1,296 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/ipc"
+	"kresd/internal/limits"
+	"kresd/internal/reload"
+	"kresd/internal/systemd"
+)
+
+// Upgrade of a group that runs. Where the program's file has been replaced, a reload
+// checks the configuration by the new program, and then this process executes it in its
+// own place: it stays the process that the service manager knows, the parent of its
+// workers, and has their connections open. The workers notice nothing of it. Then they
+// are replaced as in every reload, by workers of the new program.
+//
+// The new program gets the group's state as JSON, and the descriptors by their numbers.
+// Nothing is on its way then: no message half read, no order half sent. Signals wait in
+// the kernel until the new program takes them.
+
+// handedOver is the state of a group that one image of the supervisor leaves to the next.
+// All of its workers serve.
+type handedOver struct {
+	Workers []handedWorker
+	Sockets []handedSocket
+	Reloads reload.State
+	Secret  []byte
+}
+
+type handedWorker struct {
+	Slot, PID   int
+	Conn, Crash int   // descriptors
+	Here        []int // descriptors: copies of its sockets
+	Dir         string
+	// Processes: of its custodian, and of the worker that has its sockets; 0 for the
+	// supervisor, or for none.
+	Custodian, Holder int
+	Asked             bool
+	Unconfirmed       []int // processes
+}
+
+type handedSocket struct {
+	Kind string
+	FD   int
+}
+
+// whole tells whether all workers serve and nothing else is under way.
+func (s *group) whole() bool {
+	for _, slot := range s.slots {
+		if len(slot.workers) != 1 || slot.in(ready) == nil || slot.timer != nil {
+			return false
+		}
+	}
+	return len(s.orphaned) == 0
+}
+
+// upgrade executes the new program, and does not return, unless it fails or the group is
+// not whole any more.
+func (s *group) upgrade() error {
+	workers := s.workers()
+	for _, w := range workers {
+		w.conn.Pause()
+	}
+	for _, w := range workers {
+		s.until(*w.reading.Load())
+	}
+	defer func() {
+		for _, w := range workers {
+			if w.state != gone {
+				w.conn.Resume()
+				w.orders = newOrders()
+				s.converse(w)
+			}
+		}
+		s.tellReloads()
+		s.tellRoster()
+	}()
+	for _, w := range workers {
+		w.orders.end()
+	}
+	for _, w := range workers {
+		<-w.carrying // it waits for a worker that does not read for a second at most
+	}
+	if s.stopping || !s.whole() {
+		return errNotWhole
+	}
+	return s.become()
+}
+
+var errNotWhole = errors.New("a worker ended just now")
+
+// until runs the loop's events until a channel is closed.
+func (s *group) until(done <-chan struct{}) {
+	for {
+		select {
+		case event := <-s.events:
+			event()
+		case <-done:
+			return
+		}
+	}
+}
+
+// become executes the program with the group's state.
+func (s *group) become() error {
+	state, fds, err := s.handOver()
+	if err != nil {
+		return err
+	}
+	memory, err := unix.MemfdCreate("group", unix.MFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(memory), "group")
+	defer file.Close()
+	if err := json.NewEncoder(file).Encode(state); err != nil {
+		return err
+	}
+	fds = append(fds, memory)
+	defer inherit(fds, false)
+	inherit(fds, true)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, waiting(), &before); err != nil {
+		return err
+	}
+	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
+	if s.Flush != nil {
+		s.Flush()
+	}
+	return syscall.Exec(s.Program, os.Args, append(os.Environ(), fmt.Sprintf("%s=%d", GroupVar, memory)))
+}
+
+// waiting are the signals that wait for the new program.
+func waiting() *unix.Sigset_t {
+	set := &unix.Sigset_t{}
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP} {
+		set.Val[(sig-1)/64] |= 1 << (uint(sig-1) % 64)
+	}
+	return set
+}
+
+// unmasked calls fn, which starts a process, on a thread that blocks no signal, as those
+// of a program do that took over from another: the process would inherit that.
+func unmasked(fn func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before unix.Sigset_t
+	if unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, &before) == nil {
+		defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
+	}
+	fn()
+}
+
+// inherit sets whether descriptors stay open when a program is executed.
+func inherit(fds []int, stay bool) {
+	flag := unix.FD_CLOEXEC
+	if stay {
+		flag = 0
+	}
+	for _, fd := range fds {
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flag) // they are open, and ours
+	}
+}
+
+// handOver describes the group, and lists the descriptors that belong to it.
+func (s *group) handOver() (state handedOver, fds []int, err error) {
+	state.Reloads, state.Secret = s.reloads, s.secret
+	for _, socket := range s.Sockets {
+		state.Sockets = append(state.Sockets, handedSocket{socket.Kind, socket.FD})
+		fds = append(fds, socket.FD)
+	}
+	for _, w := range s.workers() {
+		h := handedWorker{
+			Slot: w.slot.id, PID: w.pid, Crash: w.crash, Here: w.here, Dir: w.dir,
+			Custodian: pidOf(w.custodian), Holder: pidOf(w.holder), Asked: w.asked,
+		}
+		for owner := range w.unconfirmed {
+			h.Unconfirmed = append(h.Unconfirmed, owner)
+		}
+		if err := w.conn.WithFD(func(fd int) { h.Conn = fd }); err != nil {
+			return state, nil, err
+		}
+		state.Workers = append(state.Workers, h)
+		fds = append(append(fds, h.Conn, h.Crash), h.Here...)
+	}
+	return state, fds, nil
+}
+
+func pidOf(w *worker) int {
+	if w == nil {
+		return 0
+	}
+	return w.pid
+}
+
+// inherited reads the state of a group that another image has left, nil for none.
+func inherited() (*handedOver, error) {
+	text := os.Getenv(GroupVar)
+	if text == "" {
+		return nil, nil
+	}
+	os.Unsetenv(GroupVar)
+	fd, err := strconv.Atoi(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: '%s' is no descriptor", GroupVar, text)
+	}
+	unix.CloseOnExec(fd)
+	file := os.NewFile(uintptr(fd), "group")
+	defer file.Close()
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("%s: %w", GroupVar, err)
+	}
+	state := &handedOver{}
+	if err := json.NewDecoder(io.LimitReader(file, limits.IPCFrame)).Decode(state); err != nil {
+		return nil, fmt.Errorf("%s: %w", GroupVar, err)
+	}
+	return state, nil
+}
+
+// passed are the sockets that were handed over with a group.
+func (h *handedOver) passed() (sockets []systemd.Socket, err error) {
+	for _, socket := range h.Sockets {
+		s, err := systemd.Adopt(socket.FD, socket.Kind)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, s)
+	}
+	return sockets, nil
+}
+
+// resume goes on with a group that another image has left, in the middle of a reload whose
+// configuration was found good.
+func (s *group) resume(state *handedOver) error {
+	byPID := map[int]*worker{}
+	for _, h := range state.Workers {
+		if h.Slot < 0 || h.Slot >= len(s.slots) {
+			return fmt.Errorf("a worker of number %d is left by another image of the supervisor", h.Slot)
+		}
+		w, err := s.adopt(h)
+		if err != nil {
+			return err
+		}
+		byPID[w.pid] = w
+	}
+	for _, h := range state.Workers {
+		w := byPID[h.PID]
+		w.custodian, w.holder, w.asked = byPID[h.Custodian], byPID[h.Holder], h.Asked
+		for _, owner := range h.Unconfirmed {
+			w.unconfirmed[owner] = true
+		}
+	}
+	for _, w := range byPID {
+		s.converse(w)
+		s.tasks.Go("worker end", func() { s.wait(w) })
+	}
+	s.complete, s.reloads, s.secret = true, state.Reloads, state.Secret
+	s.tellReloads()
+	s.tellRoster()
+	s.replaceAll()
+	return nil
+}
+
+// adopt makes a worker that serves of what was handed over.
+func (s *group) adopt(h handedWorker) (*worker, error) {
+	process, err := os.FindProcess(h.PID)
+	if err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(h.Crash)
+	for _, fd := range h.Here {
+		unix.CloseOnExec(fd)
+	}
+	conn, err := ipc.FromFD(h.Conn)
+	if err != nil {
+		return nil, fmt.Errorf("connection to worker %d: %w", h.Slot, err)
+	}
+	slot := s.slots[h.Slot]
+	w := newWorker(slot, h.PID)
+	w.process, w.conn, w.crash, w.dir, w.here = process, conn, h.Crash, h.Dir, h.Here
+	w.become(ready)
+	slot.workers = append(slot.workers, w)
+	return w, nil
+}

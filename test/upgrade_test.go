@@ -1,0 +1,128 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kresd/internal/proctest"
+)
+
+// replaceFile puts a text into the place of a file, as a package does: beside the old
+// one, then by its name.
+func replaceFile(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// install puts a program into a directory, each time as another file.
+func install(t *testing.T, dir, program string, number int) {
+	t.Helper()
+	text, err := os.ReadFile(proctest.Bin(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaceFile(t, filepath.Join(dir, program), fmt.Appendf(text, "upgrade %d", number)) // behind what is executed
+}
+
+// runs tells whether a process executes the file that is at a path now.
+func runs(t *testing.T, pid int, path string) bool {
+	t.Helper()
+	there, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && os.SameFile(there, running)
+}
+
+// A reload after the program's file was replaced replaces all processes by the new
+// program, the supervisor in its place, and loses nothing. KRESD_UPGRADES=20
+// KRESD_RELOAD_RATE=20000 KRESD_RELOAD_TCP=200 ask for as much as the project has set
+// itself.
+func TestUpgradesUnderLoadLoseNothing(t *testing.T) {
+	upgrades, rate, tcp := figure(t, "KRESD_UPGRADES", 3), figure(t, "KRESD_RELOAD_RATE", 2000), figure(t, "KRESD_RELOAD_TCP", 20)
+	for _, program := range []string{"kresd", "kresd-supervisor"} {
+		t.Run(program, func(t *testing.T) {
+			const workers = 3
+			dir := proctest.RunDir(t)
+			install(t, dir, "kresd", 0)
+			install(t, dir, program, 0)
+			config := proctest.On(t, proctest.SmallInternet(t), workers, "net.limits({ tcp_conns_per_client = 1000 })")
+			config.Program = filepath.Join(dir, program)
+			g := proctest.Start(t, config)
+			warm(t, g)
+			inCustody(t, g)
+			files := openFiles(g.PID())
+			s := proctest.Load(t, g.Addr, rate, names...)
+			c := connect(t, net.TCPAddrFromAddrPort(g.Addr), tcp)
+			for i := range upgrades {
+				old := pids(g.Workers())
+				install(t, dir, "kresd", i+1)
+				install(t, dir, program, i+1)
+				out, errs, status := reload(t, g)
+				if status != 0 || !strings.HasSuffix(out, "reloaded, 3 workers replaced\n") {
+					t.Fatalf("upgrade %d: status %d, %q, %q", i, status, out, errs)
+				}
+				if !runs(t, g.PID(), filepath.Join(dir, program)) {
+					t.Errorf("upgrade %d: the supervisor runs another program", i)
+				}
+				left(t, g, workers)
+				for _, pid := range pids(g.Workers()) {
+					if !runs(t, pid, filepath.Join(dir, "kresd")) || slices.Contains(old, pid) {
+						t.Errorf("upgrade %d: worker %d runs another program, or is an old one", i, pid)
+					}
+				}
+				inCustody(t, g)
+			}
+			c.end(t, "upgrades")
+			report := s.Stop()
+			lossless(t, "upgrades", report, 0)
+			t.Logf("%d upgrades, %d queries by UDP, the slowest answer after %v", upgrades, report.Sent, report.Wait(1))
+			if now := openFiles(g.PID()); now > files {
+				t.Errorf("the supervisor has %d files open, and had %d", now, files)
+			}
+			if status, err := g.Stop(); status != 0 || err != nil {
+				t.Errorf("exit status %d, %v", status, err)
+			}
+		})
+	}
+}
+
+// A program that cannot take over leaves everything as it was.
+func TestAProgramThatCannotTakeOverReplacesNobody(t *testing.T) {
+	dir := proctest.RunDir(t)
+	install(t, dir, "kresd", 0)
+	config := proctest.On(t, proctest.SmallInternet(t), 2)
+	config.Program = filepath.Join(dir, "kresd")
+	g := proctest.Start(t, config)
+	old := pids(g.Workers())
+	for text, says := range map[string]string{
+		"#!/bin/sh\necho kresd, version 9\n": "of a version that cannot take over a group which runs; restart the service",
+		"#!/bin/sh\nexit 3\n":                "exit status 3",
+		"no program":                         "exec format error",
+		"#!/bin/sh\n[ \"$1\" = --version ] && printf 'x\\ngroup layout 1\\n'\n": "cannot check the configuration",
+	} {
+		replaceFile(t, config.Program, []byte(text))
+		if out, errs, status := reload(t, g); status != 1 || !strings.Contains(errs, says) {
+			t.Errorf("%q: status %d, %q, %q, want %q", text, status, out, errs, says)
+		}
+		if now := pids(g.Workers()); !slices.Equal(now, old) {
+			t.Errorf("%q: the workers are %v, and were %v", text, now, old)
+		}
+	}
+	install(t, dir, "kresd", 1)
+	if out, errs, status := reload(t, g); status != 0 {
+		t.Errorf("the right program at last: %d, %q, %q", status, out, errs)
+	}
+	left(t, g, 2)
+}
