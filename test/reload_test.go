@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -231,5 +232,200 @@ func TestBrokenConfigurationsAreRefusedAlike(t *testing.T) {
 	}
 	if got := g.Eval(t, "worker.stats().reloads_failed"); got != fmt.Sprint(tried) {
 		t.Errorf("%s reloads are said to have failed, of %d", got, tried)
+	}
+}
+
+// A storm of signals is one reload or two, and loses nothing.
+func TestSIGHUPsAreDoneTogether(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
+	warm(t, g)
+	s := proctest.Load(t, g.Addr, 1000, names...)
+	const storm = 300
+	for range storm {
+		g.Signal(syscall.SIGHUP)
+		time.Sleep(100 * time.Microsecond)
+	}
+	const end = "rolling restart is complete"
+	proctest.Eventually(t, 60*time.Second, "the reloads are over", func() bool {
+		out, errs, status := kresc(t, "", "-j", "-e", "worker.stats().reloads", g.Dir)
+		done, _ := strconv.Atoi(strings.TrimSpace(out))
+		return status == 0 && errs == "" && done >= 2 && done == strings.Count(g.Log(), end)
+	})
+	time.Sleep(time.Second)
+	if n := strings.Count(g.Log(), end); n > 10 {
+		t.Errorf("%d signals were %d reloads", storm, n)
+	}
+	left(t, g, 3)
+	lossless(t, "a storm of signals", s.Stop(), 0)
+}
+
+// A configuration that does not end is given up, and what is in force serves on.
+func TestAConfigurationThatHangsIsRefused(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 2)
+	g := proctest.Start(t, config)
+	warm(t, g)
+	old := pids(g.Workers())
+	s := proctest.Load(t, g.Addr, 500, names...)
+	configure(t, g, config.Lua+"while true do end\n")
+	begun := time.Now()
+	out, errs, status := reload(t, g)
+	if status != 1 || !strings.Contains(errs, "the configuration runs for more than 10s") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	t.Logf("refused after %v", time.Since(begun))
+	lossless(t, "a configuration that hangs", s.Stop(), 0)
+	if now := pids(g.Workers()); !slices.Equal(now, old) {
+		t.Errorf("the workers are %v, and were %v", now, old)
+	}
+}
+
+// A successor that is killed before it serves ends the reload, and its predecessor serves
+// on; the reload after it is whole.
+func TestASuccessorThatIsKilledEndsTheReload(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 2)
+	g := proctest.Start(t, config)
+	warm(t, g)
+	old := pids(g.Workers())
+	s := proctest.Load(t, g.Addr, 500, names...)
+	configure(t, g, config.Lua+unlessChecked("local f = io.open('successor', 'w') f:write(worker.pid) f:close() worker.sleep(30)"))
+	var errs string
+	status, done := 0, make(chan struct{})
+	safe.Go("reload", nil, func() {
+		defer close(done)
+		_, errs, status = reload(t, g)
+	})
+	var successor int
+	proctest.Eventually(t, 30*time.Second, "the successor runs its configuration", func() bool {
+		text, _ := os.ReadFile(filepath.Join(g.Dir, "successor"))
+		successor, _ = strconv.Atoi(strings.TrimSuffix(string(text), ".0"))
+		return successor != 0
+	})
+	kill(t, successor)
+	<-done
+	if says := fmt.Sprintf("worker 0 (pid %d) serves on: its successor was ended by a signal (killed)", old[0]); status != 1 || !strings.Contains(errs, says) {
+		t.Errorf("status %d, %q, want %q", status, errs, says)
+	}
+	configure(t, g, config.Lua)
+	kill(t, g.Worker(t, 1).PID) // a reload while a worker is dead
+	if out, errs, status := reload(t, g); status != 0 {
+		t.Errorf("the reload after it: status %d, %q, %q", status, out, errs)
+	}
+	left(t, g, 2)
+	lossless(t, "a successor that is killed", s.Stop(), inside)
+}
+
+// A process alone reads its files again, all or none, and says what needs a restart.
+func TestReloadOfOneProcess(t *testing.T) {
+	dir := proctest.RunDir(t)
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := proctest.On(t, proctest.SmallInternet(t), 1, "hints.add_hosts('first.hosts')", "hints.set('set.test 192.0.2.1')", "hints.add_hosts('second.hosts')",
+		"hints.del('gone.test')", "trust_anchors.add_file('keys', true)", "dofile('more.lua')")
+	config.Dir = dir
+	write("first.hosts", "192.0.2.1 one.test\n192.0.2.1 gone.test\n")
+	write("second.hosts", "192.0.2.1 two.test\n")
+	write("keys", ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n")
+	write("more.lua", "more = 1\n")
+	g := proctest.Start(t, config)
+	tells := func(name, addr string) {
+		t.Helper()
+		r := g.Ask(t, "udp", name, dns.TypeA, 0)
+		got := "nothing"
+		if len(r.Answer) > 0 {
+			got = r.Answer[0].(*dns.A).A.String()
+		}
+		if got != addr {
+			t.Errorf("%s is %s, want %s", name, got, addr)
+		}
+	}
+	all := func(one, set, two string) {
+		t.Helper()
+		tells("one.test", one)
+		tells("set.test", set)
+		tells("two.test", two)
+	}
+	all("192.0.2.1", "192.0.2.1", "192.0.2.1")
+	g.Eval(t, "hints.set('console.test 192.0.2.1')")
+
+	write("first.hosts", "192.0.2.2 one.test\n192.0.2.2 gone.test\n")
+	write("second.hosts", "192.0.2.2 two.test\n")
+	write("keys", ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16\n")
+	if out, errs, status := reload(t, g); status != 0 || !strings.HasSuffix(out, "reloaded\n") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	all("192.0.2.2", "192.0.2.1", "192.0.2.2")
+	tells("console.test", "192.0.2.1")
+	if r := g.Ask(t, "udp", "gone.test", dns.TypeA, 0); len(r.Answer) > 0 {
+		t.Errorf("what the configuration has removed is back: %v", r.Answer)
+	}
+	if got := g.Eval(t, "trust_anchors.keysets['\\0'][1].key_tag"); got != "38696" {
+		t.Errorf("the key is %s", got)
+	}
+
+	write("first.hosts", "192.0.2.3 one.test\n")
+	if err := os.Remove(filepath.Join(dir, "second.hosts")); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, status := reload(t, g); status != 1 || !strings.Contains(errs, "second.hosts: no such file or directory") {
+		t.Errorf("a file is missing: status %d, %q, %q", status, out, errs)
+	}
+	all("192.0.2.2", "192.0.2.1", "192.0.2.2")
+	write("second.hosts", "192.0.2.3 two.test\n")
+
+	write("more.lua", "more = 2\n")
+	out, errs, status := reload(t, g)
+	if status != 1 || !strings.Contains(errs, "more.lua: it was changed since kresd was started, and needs a restart") || strings.Contains(errs, "config:") {
+		t.Errorf("code has changed: status %d, %q, %q", status, out, errs)
+	}
+	all("192.0.2.3", "192.0.2.1", "192.0.2.3")
+	write("more.lua", "more = 1\n")
+	g.Signal(syscall.SIGHUP)
+	proctest.Eventually(t, 30*time.Second, "two reloads are complete", func() bool { return g.Eval(t, "worker.stats().reloads") == "2" })
+	if got := g.Eval(t, "worker.stats().reloads_failed"); got != "2" {
+		t.Errorf("%s reloads have failed, want 2", got)
+	}
+	if n := len(g.Workers()); n != 1 || g.Workers()[0].PID != g.PID() {
+		t.Errorf("%d processes are there", n)
+	}
+}
+
+// kresc shows the configuration in force, and what is wrong with the files of it.
+func TestKrescConfig(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 2, "policy.add(policy.all(policy.PASS))", "net.bufsize(1400, 1300)")
+	g := proctest.Start(t, config)
+	out, errs, status := kresc(t, "", "config", g.Dir)
+	for _, line := range []string{
+		fmt.Sprintf("net.listen = %s@%d udp dns, %[1]s@%[2]d tcp dns\n", g.Addr.Addr(), g.Addr.Port()), "cache.size = 20971520\n", "cache.max_ttl = 518400\n",
+		"net.bufsize = 1400\n", "net.bufsize_upstream = 1300\n", "option.ALLOW_LOCAL = true\n", "option.NO_CACHE = false\n", "policy.rules = 1\n", "mode = normal\n",
+		"trust_anchors.keys = none\n", "workers = 2\n",
+	} {
+		if !strings.Contains(out, line) || errs != "" || status != 0 {
+			t.Errorf("no line %q in %q; %q, status %d", line, out, errs, status)
+		}
+	}
+	out, errs, status = kresc(t, "", "config", "--json", g.Dir)
+	var v struct {
+		Group  int
+		Config struct {
+			Workers int
+			Cache   struct{ Size int }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Group != g.PID() || v.Config.Workers != 2 || v.Config.Cache.Size != 20<<20 || status != 0 {
+		t.Errorf("%q, %q, status %d: %+v, %v", out, errs, status, v, err)
+	}
+	if strings.Contains(g.Log(), "trust_anchors.keysets") {
+		t.Error("the log has what kresc asks")
+	}
+	if out, errs, status := kresc(t, "", "config", "check", g.Dir); out != fmt.Sprintf("group %d: no errors\n", g.PID()) || status != 0 {
+		t.Errorf("check: %q, %q, status %d", out, errs, status)
+	}
+	configure(t, g, config.Lua+"cache.sise = 1\nnosuch()\n")
+	_, _, checked := checkConfig(t, g.Dir)
+	if out, errs, status := kresc(t, "", "config", "check", g.Dir); out != "" || errs+"config: 2 errors\n" != checked || status != 1 {
+		t.Errorf("check: %q, %q, status %d; --check-config says %q", out, errs, status, checked)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"kresd/internal/proctest"
 )
@@ -51,9 +53,8 @@ func runs(t *testing.T, pid int, path string) bool {
 // itself.
 func TestUpgradesUnderLoadLoseNothing(t *testing.T) {
 	upgrades, rate, tcp := figure(t, "KRESD_UPGRADES", 3), figure(t, "KRESD_RELOAD_RATE", 2000), figure(t, "KRESD_RELOAD_TCP", 20)
-	for _, program := range []string{"kresd", "kresd-supervisor"} {
+	for program, workers := range map[string]int{"kresd": 3, "kresd-supervisor": 1} {
 		t.Run(program, func(t *testing.T) {
-			const workers = 3
 			dir := proctest.RunDir(t)
 			install(t, dir, "kresd", 0)
 			install(t, dir, program, 0)
@@ -70,7 +71,7 @@ func TestUpgradesUnderLoadLoseNothing(t *testing.T) {
 				install(t, dir, "kresd", i+1)
 				install(t, dir, program, i+1)
 				out, errs, status := reload(t, g)
-				if status != 0 || !strings.HasSuffix(out, "reloaded, 3 workers replaced\n") {
+				if status != 0 || !strings.Contains(out, fmt.Sprintf("reloaded, %d worker", workers)) {
 					t.Fatalf("upgrade %d: status %d, %q, %q", i, status, out, errs)
 				}
 				if !runs(t, g.PID(), filepath.Join(dir, program)) {
@@ -95,6 +96,27 @@ func TestUpgradesUnderLoadLoseNothing(t *testing.T) {
 				t.Errorf("exit status %d, %v", status, err)
 			}
 		})
+	}
+}
+
+// A signal to end that comes while the new program takes over ends the group.
+func TestSIGTERMInAnUpgradeIsHeeded(t *testing.T) {
+	dir := proctest.RunDir(t)
+	install(t, dir, "kresd", 0)
+	for i := range 12 {
+		config := proctest.On(t, proctest.SmallInternet(t), 1)
+		config.Program, config.Workers = filepath.Join(dir, "kresd"), 2
+		g := proctest.Start(t, config)
+		install(t, dir, "kresd", i+1)
+		g.Signal(syscall.SIGHUP)
+		proctest.Eventually(t, 30*time.Second, "the new program takes over", func() bool { return strings.Contains(g.Log(), "the new one takes over") })
+		time.Sleep(time.Duration(i) * 3 * time.Millisecond) // another moment each time
+		g.Signal(syscall.SIGTERM)
+		status, err := g.Wait(20 * time.Second)
+		if err != nil || status != 0 && status != -1 { // -1: it ended by the signal
+			t.Fatalf("try %d: exit status %d, %v", i, status, err)
+		}
+		proctest.Eventually(t, 20*time.Second, "no worker is left", func() bool { return len(processesIn(t, g.Dir)) == 0 })
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"kresd/internal/cli"
@@ -69,11 +70,19 @@ func Launch(program, path string, args []string, o cli.Options) int {
 		Fail:    func(line string) { fail(errors.New(line)) },
 		Died:    rundir.Forget,
 
-		Check: func(program string) (mistakes []string) {
-			unmasked(func() { mistakes = reload.Checker{Path: cmp.Or(program, path), Args: args, Env: env}.Check() })
-			return mistakes
+		Check: func(program string) []string {
+			return reload.Checker{Path: cmp.Or(program, path), Args: args, Env: env}.Check()
 		},
-		Flush:     func() { out.Flush(flushTime); errOut.Flush(flushTime) },
+		Exec: func(more string) error {
+			signal.Ignore(syscall.SIGHUP)
+			defer signal.Notify(signals, cli.Signals(os.Getenv)...)
+			out.Flush(flushTime)
+			errOut.Flush(flushTime)
+			if len(signals) > 0 {
+				return errNotWhole // it is handled before
+			}
+			return syscall.Exec(own(), os.Args, append(os.Environ(), more))
+		},
 		StartTime: startTime,
 		HangTime:  hangTime,
 	})

@@ -43,6 +43,9 @@ type Config struct {
 	// Program is the path of this very program, whose place a new file of that name takes
 	// at a reload (upgrade.go); "": it stays what it is.
 	Program string
+	// Exec has Program take this process over, with one more variable in its environment; it
+	// returns if that is not possible.
+	Exec func(variable string) error
 	// Sockets are handed on to each worker, in this order (package ipc, Passed).
 	Sockets []systemd.Socket
 
@@ -50,7 +53,6 @@ type Config struct {
 	Notify  *systemd.Notifier // nil: nobody to tell
 	Log     *logging.Logger   // nil: silent
 	Fail    func(line string) // shows the one line of a group that cannot start
-	Flush   func()            // has the log written before another program takes over; may be nil
 	Died    func(pid int)     // after a worker has ended, however it did; may be nil
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
 
@@ -148,6 +150,7 @@ func (s *group) loop() {
 			event()
 		case sig := <-s.Signals:
 			s.signal(sig)
+			s.tryUpgrade()
 		case <-tick:
 			s.Notify.Alive()
 		case now := <-look:

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -25,8 +23,10 @@ import (
 // are replaced as in every reload, by workers of the new program.
 //
 // The new program gets the group's state as JSON, and the descriptors by their numbers.
-// Nothing is on its way then: no message half read, no order half sent. Signals wait in
-// the kernel until the new program takes them.
+// Nothing is on its way then: no message half read, no order half sent. SIGHUP is ignored
+// until the new program takes it, which replaces all workers anyway; a signal to end that
+// comes before it can take one ends this process at once, and its workers in good order,
+// since their connections end.
 
 // handedOver is the state of a group that one image of the supervisor leaves to the next.
 // All of its workers serve.
@@ -97,7 +97,8 @@ func (s *group) upgrade() error {
 	return s.become()
 }
 
-var errNotWhole = errors.New("a worker ended just now")
+// errNotWhole says that something happened just now, and that it is to be tried again.
+var errNotWhole = errors.New("something else is under way")
 
 // until runs the loop's events until a channel is closed.
 func (s *group) until(done <-chan struct{}) {
@@ -129,38 +130,7 @@ func (s *group) become() error {
 	fds = append(fds, memory)
 	defer inherit(fds, false)
 	inherit(fds, true)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, waiting(), &before); err != nil {
-		return err
-	}
-	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
-	if s.Flush != nil {
-		s.Flush()
-	}
-	return syscall.Exec(s.Program, os.Args, append(os.Environ(), fmt.Sprintf("%s=%d", GroupVar, memory)))
-}
-
-// waiting are the signals that wait for the new program.
-func waiting() *unix.Sigset_t {
-	set := &unix.Sigset_t{}
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP} {
-		set.Val[(sig-1)/64] |= 1 << (uint(sig-1) % 64)
-	}
-	return set
-}
-
-// unmasked calls fn, which starts a process, on a thread that blocks no signal, as those
-// of a program do that took over from another: the process would inherit that.
-func unmasked(fn func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before unix.Sigset_t
-	if unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, &before) == nil {
-		defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
-	}
-	fn()
+	return s.Exec(fmt.Sprintf("%s=%d", GroupVar, memory))
 }
 
 // inherit sets whether descriptors stay open when a program is executed.

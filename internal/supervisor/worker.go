@@ -63,8 +63,7 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stream(s.Stdio[0], os.Stdin), stream(s.Stdio[1], os.Stdout), stream(s.Stdio[2], os.Stderr)
-	unmasked(func() { err = cmd.Start() })
-	if err != nil {
+	if err := cmd.Start(); err != nil {
 		conn.Close()
 		ipc.LastWords(crash)
 		return nil, err
