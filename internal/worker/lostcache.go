@@ -2,9 +2,11 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"kresd/internal/limits"
@@ -23,9 +25,14 @@ func (s *storage) reopen(epoch int) {
 	if !open {
 		return
 	}
-	said := ""
+	s.tryAgain("", func() (done bool, err error) { return s.replace(epoch, size, uri, dir, lo, hi) })
+}
+
+// tryAgain opens a cache until that is done. It tells why not whenever that is another
+// reason than was told before.
+func (s *storage) tryAgain(said string, open func() (done bool, err error)) {
 	for wait := limits.CacheReopenMin; ; wait = min(2*wait, limits.CacheReopenMax) {
-		done, err := s.replace(epoch, size, uri, dir, lo, hi)
+		done, err := open()
 		if done {
 			return
 		}
@@ -39,6 +46,32 @@ func (s *storage) reopen(epoch int) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// noRoom tells whether a cache cannot be opened because the disk is full, or its user may
+// have no more of it.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// await answers without the cache that somebody wants, for which there is no room, and
+// opens it when there is. Of a group's workers the first tells of it.
+func (s *storage) await(why error, size int64, uri, dir string) {
+	s.uri, s.dir = uri, dir
+	epoch := s.epoch
+	if s.link.ID() == 0 {
+		s.log.Error(fmt.Sprintf("%v: answering without a cache until there is room; free some, or have the cache elsewhere (cache.storage = 'lmdb://DIR')", why))
+	}
+	s.group.Go("cache open", func() {
+		s.tryAgain(why.Error(), func() (done bool, err error) {
+			lo, hi := s.TTLs()
+			done, err = s.replace(epoch, size, uri, dir, lo, hi)
+			if done && err == nil && s.link.ID() == 0 && s.IsOpen() {
+				s.log.Notice(fmt.Sprintf("there is room again: cache of %s in %s", sizeText(size), dir))
+			}
+			return done, err
+		})
+	})
 }
 
 // replace opens the cache anew unless another epoch has begun; done says that

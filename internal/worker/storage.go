@@ -64,7 +64,12 @@ func (s *storage) Open(size int64, uri, dir string) error {
 	defer s.mu.Unlock()
 	s.touched = true
 	s.epoch++
-	if err := s.openLocked(size, uri, abs); err != nil {
+	err = s.openLocked(size, uri, abs)
+	if noRoom(err) {
+		s.await(err, size, uri, abs)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if s.stays {
