@@ -108,7 +108,6 @@ func TestStartFailuresAreOneLine(t *testing.T) {
 		{"-x", 2, "kresd: unknown option '-x' (see 'kresd --help')"},
 		{"-f", 2, "kresd: option '-f' requires an argument"},
 		{"-f 0", 1, "a positive number"},
-		{"-t ::1 -f 1 run", 1, "not in this version"},
 		{"-f 1 missing", 1, "'missing': no such file or directory"},
 		{"-f 4 missing", 1, "'missing': no such file or directory"},
 		{"-f 4 link", 1, "symbolic link"},

@@ -10,6 +10,6 @@ _kresc() {
 		mapfile -t COMPREPLY < <(compgen -W '-e --execute -a --all -j --json -n --count -d --delay -V --version -h --help' -- "$cur")
 		return
 	fi
-	mapfile -t COMPREPLY < <(compgen -W 'status top' -- "$cur"; compgen -f -- "$cur")
+	mapfile -t COMPREPLY < <(compgen -W 'status top reload config' -- "$cur"; compgen -f -- "$cur")
 }
 complete -o filenames -F _kresc kresc
