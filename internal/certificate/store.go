@@ -130,6 +130,20 @@ func (s *Store) Files() (certFile, keyFile string) {
 	return s.files.certFile, s.files.keyFile
 }
 
+// Reread sees whether the files can be used as they are now, and returns what has them
+// used. After an error the certificate that was read before stays in use.
+func (s *Store) Reread() (apply func(), err error) {
+	certFile, keyFile := s.Files()
+	if certFile == "" {
+		return func() {}, nil
+	}
+	f, err := readFiles(certFile, keyFile)
+	if err == nil {
+		_, err = f.pair()
+	}
+	return s.Reload, err
+}
+
 // Reload reads the files again. It tells what it found, unless nothing changed
 // since it looked last.
 func (s *Store) Reload() {

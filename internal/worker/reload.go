@@ -163,11 +163,13 @@ func (w *Worker) rereadFiles() error {
 	var failed error
 	err := w.vm.Do(ctx, func(*script.Call) error {
 		modules, err := w.chain.Reread()
-		anchors, bad := w.rules.anchors.RereadFiles()
-		if failed = errors.Join(err, bad); failed != nil {
+		anchors, wrong := w.rules.anchors.RereadFiles()
+		certificate, bad := w.encrypted.certificate.Reread()
+		if failed = errors.Join(err, wrong, bad); failed != nil {
 			return nil
 		}
 		modules()
+		certificate()
 		for _, set := range anchors() {
 			w.rules.anchors.tell(set)
 		}
