@@ -115,6 +115,7 @@ func TestStartFailuresAreOneLine(t *testing.T) {
 		{"-f 1 -c nothing run", 1, "config 'nothing' cannot be read: no such file"},
 		{"-f 4 -c nothing run", 1, "config 'nothing' cannot be read: no such file"},
 		{"-S 99 run", 1, "inherited socket 99: bad file descriptor"},
+		{"-T 99 run", 1, "inherited socket 99: bad file descriptor"},
 		{"run", 1, "use -f 1"}, // standard input is /dev/null
 	} {
 		status, stdout, stderr := kresd(t, dir, strings.Fields(c.args)...)
