@@ -14,6 +14,7 @@ need unbound unbound
 need dnsdist dnsdist
 need /usr/sbin/kresd knot-resolver
 need socat socat
+need dnsdist dnsdist
 need nc netcat-openbsd
 need ip iproute2
 need unshare util-linux

@@ -47,6 +47,7 @@ func functions() map[string][]argument {
 		"net.tls_handshake_timeout": {arg("6000")},
 		"net.limits":                {arg("{ pending = 4096 }", list)},
 		"net.forwarders":            {arg("{}", list)},
+		"net.proxy_allowed":         {arg("{}", list)},
 
 		"cache.open":  {arg("20*MB"), arg("'lmdb://'", never, text)},
 		"cache.close": {}, "cache.backends": {}, "cache.count": {}, "cache.stats": {},

@@ -19,7 +19,6 @@ var absentMembers = map[string]string{
 	"net.bpf_clear":              "",
 	"net.bpf_set":                "",
 	"net.doh_headers":            "",
-	"net.proxy_allowed":          "",
 	"net.register_endpoint_kind": "",
 
 	"policy.COOKIE":              "",

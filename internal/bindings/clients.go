@@ -33,7 +33,22 @@ func clientLimits(d *Daemon) []script.Func {
 						return err
 					}
 				}
-				return c.Return(forwarders(d.Settings.Clients.Load()))
+				return c.Return(networkTexts(d.Settings.Clients.Load().Forwarders))
+			}},
+		script.Func{Name: "proxy_allowed", Args: "[{ 'address or network', … }]", Max: 1,
+			Fn: func(c *script.Call) error {
+				if c.NArgs() > 0 {
+					list, err := clientNetworks("net.proxy_allowed", c.Arg(1))
+					if err != nil {
+						return err
+					}
+					d.Settings.Proxies.Store(&list)
+					d.changed()
+				}
+				if list := d.Settings.Proxies.Load(); list != nil {
+					return c.Return(networkTexts(*list))
+				}
+				return c.Return([]any{})
 			}},
 	)
 }
@@ -83,10 +98,10 @@ func setLimit(of *limits.Clients, name, value any) error {
 	return fmt.Errorf("net.limits: there is no limit '%v' to set; there are pending, waiters_per_client, late_waiters, tcp_conns and tcp_conns_per_client", name)
 }
 
-// forwarders is the list as scripts see it.
-func forwarders(c *limits.Clients) []any {
+// networkTexts is a list of networks as scripts see it.
+func networkTexts(list []netip.Prefix) []any {
 	out := []any{}
-	for _, p := range c.Forwarders {
+	for _, p := range list {
 		if p.IsSingleIP() {
 			out = append(out, p.Addr().String())
 		} else {
@@ -96,33 +111,43 @@ func forwarders(c *limits.Clients) []any {
 	return out
 }
 
-// setForwarders replaces the list by a table, or by one address or network.
+// setForwarders replaces the list.
 func setForwarders(d *Daemon, value any) error {
+	list, err := clientNetworks("net.forwarders", value)
+	if err != nil {
+		return err
+	}
+	changed := *d.Settings.Clients.Load()
+	changed.Forwarders = list
+	d.Settings.Clients.Store(&changed)
+	d.changed()
+	return nil
+}
+
+// clientNetworks reads the argument of a function: a list of addresses and networks,
+// or one.
+func clientNetworks(function string, value any) (list []netip.Prefix, err error) {
 	values := []any{value}
 	if t, ok := value.(*luavalue.Table); ok {
 		values = nil
 		for i, p := range t.Pairs {
 			if p.Key != float64(i+1) {
-				return fmt.Errorf("net.forwarders: a list expected, not a table with the key '%v'", p.Key)
+				return nil, fmt.Errorf("%s: a list expected, not a table with the key '%v'", function, p.Key)
 			}
 			values = append(values, p.Value)
 		}
 	}
 	if len(values) > limits.Forwarders {
-		return fmt.Errorf("net.forwarders: %d addresses and networks, at most %d are taken", len(values), limits.Forwarders)
+		return nil, fmt.Errorf("%s: %d addresses and networks, at most %d are taken", function, len(values), limits.Forwarders)
 	}
-	changed := *d.Settings.Clients.Load()
-	changed.Forwarders = nil
 	for _, v := range values {
 		p, err := clientNetwork(v)
 		if err != nil {
-			return fmt.Errorf("net.forwarders: %w", err)
+			return nil, fmt.Errorf("%s: %w", function, err)
 		}
-		changed.Forwarders = append(changed.Forwarders, p)
+		list = append(list, p)
 	}
-	d.Settings.Clients.Store(&changed)
-	d.changed()
-	return nil
+	return list, nil
 }
 
 // clientNetwork reads an address, or a network as an address and the length of its

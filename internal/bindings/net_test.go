@@ -471,3 +471,17 @@ func TestAPathIsListenedOn(t *testing.T) {
 		t.Errorf("left: %+v", list)
 	}
 }
+
+func TestProxiesAreNamed(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.proxy_allowed()", ""},
+		step{"table.concat(net.proxy_allowed({'192.0.2.1', '2001:db8::/64', '::ffff:10.0.0.1'}), ' ')", "192.0.2.1 2001:db8::/64 10.0.0.1\n"},
+		step{"net.proxy_allowed({'192.0.2.2', 'x'})", "ERROR error: net.proxy_allowed: 'x' is neither…"},
+		step{"net.proxy_allowed({a = '192.0.2.2'})", "ERROR error: net.proxy_allowed: a list expected, not a table with the key 'a'"},
+		step{"net.proxy_allowed({1})", "ERROR error: net.proxy_allowed: address or network expected, got number"},
+		step{"table.concat(net.proxy_allowed(), ' ')", "192.0.2.1 2001:db8::/64 10.0.0.1\n"},
+		step{"net.proxy_allowed('192.0.2.3')[1]", "192.0.2.3\n"},
+		step{"#net.proxy_allowed({})", "0\n"},
+	)
+}

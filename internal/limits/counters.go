@@ -48,6 +48,7 @@ const (
 	TCPPipeline
 	TCPTime
 	TLSTime
+	Proxy
 	Formerr
 	OutstandingServer
 	OutstandingZone
@@ -108,6 +109,7 @@ var known = [ids]text{
 	TCPPipeline:        counted("tcp_pipeline", "a client's connection was not read on because so many of its questions waited"),
 	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
+	Proxy:              counted("proxy_header", "a listed proxy (net.proxy_allowed) sent no header, a wrong one or one above %d octets", ProxyHeader),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

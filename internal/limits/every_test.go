@@ -47,6 +47,7 @@ var counts = map[ID]string{
 	TCPPipeline:        "DefaultTCPPipeline",
 	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",
 	TLSTime:            "TLSHandshake",
+	Proxy:              "ProxyHeader",
 	Formerr:            "FormerrPerSecond",
 	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer QueuedInVain OutstandingInfrastructure",
 	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",

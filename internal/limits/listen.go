@@ -5,6 +5,7 @@ import "time"
 // How a listener reads, writes and leaves.
 const (
 	UDPQuery        = 4096                   // octets of a query that are read; who sends more gets FORMERR
+	ProxyHeader     = 512                    // octets of a header of the PROXY protocol
 	TCPWriteChunk   = 16 << 10               // must leave within TCPSendStall
 	TCPLinger       = 500 * time.Millisecond // for the client's end after ours, so that no reset overtakes answers
 	HandshakeGrace  = 500 * time.Millisecond // for handshakes begun at a socket that leaves; clients repeat new ones after a second

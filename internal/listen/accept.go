@@ -117,29 +117,45 @@ func (t *acceptor) keepSpareLocked() {
 // it.
 func (t *acceptor) admit(conn net.Conn) {
 	s, nc := t.s, conn.(accepted)
-	c := s.protocols[t.kind].connection(s, nc)
+	c := t.connection(nc)
+	if !s.enter(c, nc) {
+		return
+	}
+	s.tcp.accepted.Add(1)
+	s.connGroup.Add(1)
+	s.panics.Go("tcp client", func() { s.converse(c) })
+}
+
+// connection makes of what was accepted a connection that is not served yet.
+func (t *acceptor) connection(nc accepted) *connection {
+	if t.s.proxies.Load().has(plainAddr(nc.RemoteAddr()).Addr()) {
+		return t.newGreeting(nc)
+	}
+	return t.s.protocols[t.kind].connection(t.s, nc)
+}
+
+// enter takes a connection into the registry, or refuses it where there is no room.
+func (s *Server) enter(c *connection, nc accepted) bool {
 	if s.nearlyOutOfFiles(nc) {
 		if idle := s.conns.shed(); idle != nil {
 			s.tcp.shed.Add(1)
 			idle.kill()
 		} else {
 			s.refuse(nc)
-			return
+			return false
 		}
 	}
 	shed, ok := s.conns.add(c)
 	if !ok {
 		s.refuse(nc)
-		return
+		return false
 	}
 	if shed != nil {
 		s.limits.Hit(limits.TCPConns)
 		s.tcp.shed.Add(1)
 		shed.kill()
 	}
-	s.tcp.accepted.Add(1)
-	s.connGroup.Add(1)
-	s.panics.Go("tcp client", func() { s.converse(c) })
+	return true
 }
 
 // converse serves a connection to its end.

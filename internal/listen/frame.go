@@ -43,5 +43,7 @@ func appendFrame(out, msg []byte) []byte {
 
 // isQuery tells whether a message may be answered at all. What is shorter than
 // a header has no ID to answer to, and a response answered would be the start
-// of a loop between two servers.
-func isQuery(msg []byte) bool { return len(msg) >= headerLen && msg[2]&0x80 == 0 }
+// of a loop between two servers. The header of a proxy that is not listed is none.
+func isQuery(msg []byte) bool {
+	return len(msg) >= headerLen && msg[2]&0x80 == 0 && !beginsProxyHeader(msg)
+}

@@ -207,6 +207,10 @@ func (c *framedConn) read() error {
 		n, err := c.stream.Read(c.buf[len(c.in):])
 		if n > 0 {
 			c.in = c.buf[:len(c.in)+n]
+			if beginsProxyHeader(c.in) {
+				c.s.tcp.ignored.Add(1)
+				return errGarbage
+			}
 			if len(c.in) >= frameLen(c.in) || len(c.in) == len(c.buf) {
 				return nil
 			}

@@ -98,6 +98,8 @@ type Server struct {
 	protocols [transport.Kinds]protocol
 	buffers   sync.Pool // of *[]byte: answers on their way to a connection
 
+	proxies atomic.Pointer[proxies] // nil: there are none
+
 	unscheduled atomic.Int32  // threads that sleep without the scheduler's knowledge
 	pipeline    atomic.Int32  // net.tcp_pipeline
 	idle        atomic.Int64  // net.tcp_in_idle, nanoseconds

@@ -106,6 +106,8 @@ type udpThread struct {
 	session Session
 	phase   phase
 	client  Client
+	proxies *proxies // of this batch
+	pktinfo bool     // the answer to client must name its source
 	n       counts
 	fds     [2]unix.PollFd
 	procs   int32
@@ -269,11 +271,11 @@ func (t *udpThread) afterPanic() {
 
 // failOne sends SERVFAIL for the query at which the session panicked.
 func (t *udpThread) failOne() {
-	if !isQuery(t.datagram(t.next)) {
+	msg := t.message(t.next)
+	if !isQuery(msg) {
 		return
 	}
-	t.identify(t.next)
-	q := t.query(t.next, t.datagram(t.next))
+	q := t.query(t.next, msg)
 	q.table = t.u.s.pending
 	t.u.s.panics.Run("servfail", func() { q.fail(t.u.s.handler) })
 	q.Drop()

@@ -89,6 +89,7 @@ func (b *batch) controlOf(i int) []byte {
 // serve answers the batch. It goes on where a panic interrupted it.
 func (t *udpThread) serve() {
 	t.phase = beginning
+	t.proxies = t.u.s.proxies.Load()
 	t.session.Begin()
 	t.phase = answering
 	for ; t.next < t.got; t.next++ {
@@ -108,7 +109,7 @@ func (t *udpThread) serve() {
 
 // answerOne asks the session about the datagram in slot i.
 func (t *udpThread) answerOne(i int) {
-	msg := t.datagram(i)
+	msg := t.message(i)
 	if !isQuery(msg) || t.names[i].port() < limits.ClientPortLeast {
 		t.n[nIgnored]++
 		return
@@ -117,7 +118,6 @@ func (t *udpThread) answerOne(i int) {
 	if t.recv[i].hdr.Flags&unix.MSG_TRUNC != 0 {
 		t.n[nOversize]++
 	}
-	t.identify(i)
 	if t.used+maxMessage > len(t.out) || t.full == len(t.send) {
 		t.flush()
 	}
@@ -139,14 +139,22 @@ func (t *udpThread) answerOne(i int) {
 	}
 }
 
+// message is the client's message in slot i. It identifies the client.
+func (t *udpThread) message(i int) []byte {
+	t.identify(i)
+	if t.proxies == nil {
+		return t.datagram(i)
+	}
+	return t.unwrap(t.datagram(i))
+}
+
 // identify fills in the client of slot i.
 func (t *udpThread) identify(i int) {
-	t.client.Addr = t.names[i].addrPort()
+	t.client.Addr, t.client.Local = t.names[i].addrPort(), t.u.at.addr
 	if t.control != nil {
-		if addr := local(t.controlOf(i)); addr.IsValid() {
+		addr := local(t.controlOf(i))
+		if t.pktinfo = addr.IsValid(); t.pktinfo {
 			t.client.Local = netip.AddrPortFrom(addr, t.u.at.addr.Port())
-		} else {
-			t.client.Local = t.u.at.addr
 		}
 	}
 }
@@ -161,7 +169,7 @@ func (t *udpThread) put(i int, reply []byte) {
 	m.Iov.SetLen(len(reply))
 	if t.control != nil {
 		m.Control, m.Controllen = nil, 0
-		if c := t.controlOf(i); t.client.Local != t.u.at.addr && len(c) > 0 {
+		if c := t.controlOf(i); t.pktinfo && len(c) > 0 {
 			m.Control = &c[0]
 			m.SetControllen(len(c))
 		}
@@ -182,7 +190,7 @@ func (t *udpThread) end(reply []byte) int {
 func (t *udpThread) query(i int, msg []byte) *Query {
 	q := newQuery(msg, &t.client, t.u)
 	q.name, q.nameLen = t.names[i], t.recv[i].hdr.Namelen
-	if t.control != nil && t.client.Local != t.u.at.addr {
+	if t.pktinfo {
 		q.control.len = copy(q.control.buf[:], t.controlOf(i))
 	}
 	t.u.users.Add(1)

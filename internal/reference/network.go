@@ -96,6 +96,12 @@ func network() Chapter {
 			Example: "net.limits({ waiters_per_client = 3000 })",
 		},
 		{
+			Name: "net.proxy_allowed", Summary: "proxies in front that say by a header of the PROXY protocol, version 2, for whom they ask: they must, and nobody else may",
+			Params:  []string{"{ 'address or network', … }: instead of those before; {} for none"},
+			Returns: "the list in force",
+			Example: "net.proxy_allowed({ '192.0.2.1', '2001:db8::/64' })",
+		},
+		{
 			Name: "net.forwarders", Summary: "resolvers in front that ask for many clients: what counts for one client does not count for them",
 			Params:  []string{"{ 'address or network', … }: instead of those before; {} for none"},
 			Returns: "the list in force",

@@ -26,6 +26,9 @@ type Settings struct {
 	TCPPipeline atomic.Int32
 	// Clients are the limits on clients; never nil (net.limits, net.forwarders).
 	Clients atomic.Pointer[limits.Clients]
+	// Proxies are those whose headers of the PROXY protocol are demanded and believed;
+	// nil for none (net.proxy_allowed).
+	Proxies atomic.Pointer[[]netip.Prefix]
 	// TCPIdle is how long a connection may say nothing.
 	TCPIdle atomic.Int64
 	// Padding is how long encrypted answers with EDNS are (net.tls_padding): a

@@ -233,6 +233,9 @@ func (w *Worker) moduleDir() string {
 // applySettings hands on the settings that parts keep themselves.
 func (w *Worker) applySettings() {
 	w.server.SetClientLimits(*w.settings.Clients.Load())
+	if list := w.settings.Proxies.Load(); list != nil {
+		w.server.SetProxies(*list)
+	}
 	w.server.SetTCPPipeline(int(w.settings.TCPPipeline.Load()))
 	w.server.SetTCPIdle(time.Duration(w.settings.TCPIdle.Load()))
 	w.server.SetTLSHandshake(time.Duration(w.settings.TLSHandshake.Load()))
