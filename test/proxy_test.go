@@ -34,20 +34,26 @@ func digFrom(from string, at netip.AddrPort, more ...string) string {
 // Behind dnsdist a policy sees the client, by each transport that dnsdist asks by; the
 // proxy itself is served nothing that it does not put a header in front of.
 func TestClientsBehindDnsdist(t *testing.T) {
-	front := map[string]netip.AddrPort{"udp": proctest.FreePort(t), "tcp": proctest.FreePort(t)}
-	g := proctest.Start(t, withPort(t, 2, `
+	front := map[string]netip.AddrPort{"udp": proctest.FreePort(t), "tcp": proctest.FreePort(t), "tls": proctest.FreePort(t)}
+	encrypted := proctest.FreePort(t)
+	g := proctest.Start(t, withPort(t, 2, fmt.Sprintf(`
 		modules.load('hints') hints.set('here.example 192.0.2.99')
 		policy.add(function (req)
 			if string.find(tostring(req.qsource.addr), '127.0.0.66', 1, true) then return policy.REFUSE end
 		end)
-	`))
+		net.listen('127.0.0.1', %d, { tls = true })
+	`, encrypted.Port())))
 	if got := strings.TrimSpace(g.Eval(t, "map \"#net.proxy_allowed('127.0.0.1')\"")); strings.Count(got, "1") < 2 {
 		t.Fatalf("net.proxy_allowed: %q", got)
 	}
 	for how, at := range front {
-		server := map[string]string{"udp": "", "tcp": ", tcpOnly=true"}[how]
+		server := map[string]string{"udp": "", "tcp": ", tcpOnly=true", "tls": ", tls='openssl', subjectName='kresd', validateCertificates=false"}[how]
+		to := g.Addr
+		if how == "tls" {
+			to = encrypted
+		}
 		conf := filepath.Join(proctest.RunDir(t), "dnsdist.conf")
-		lua := fmt.Sprintf("addLocal('%s')\nsetACL('127.0.0.0/8')\nnewServer({address='%s', useProxyProtocol=true, checkName='here.example.', mustResolve=true%s})\n", at, g.Addr, server)
+		lua := fmt.Sprintf("addLocal('%s')\nsetACL('127.0.0.0/8')\nnewServer({address='%s', useProxyProtocol=true, checkName='here.example.', mustResolve=true%s})\n", at, to, server)
 		if err := os.WriteFile(conf, []byte(lua), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,8 @@ var allowed = map[string]string{
 	"rundir":      "wording",
 	"cli":         "limits logging systemd version",
 	"lmdbcache":   "clock limits safe wording",
-	"listen":      "clock limits safe logging transport",
+	"listen":      "clock doq limits safe logging transport",
+	"doq":         "limits",
 	"dnssec":      "dnsname ede limits wire",
 	"zonecut":     "dnsname rank wire",
 	"resolve":     "digest ede dnsname rank wire zonecut selection limits safe transport",
@@ -53,7 +54,7 @@ var allowed = map[string]string{
 	"validate":    "dnsname dnssec ede limits trustanchor rank wire zonecut resolve",
 	"reply":       "ede dnsname wire resolve limits transport",
 	"settings":    "limits resolve",
-	"upstream":    "dnsname wire zonecut resolve limits safe clock",
+	"upstream":    "dnsname doq wire zonecut resolve limits safe clock",
 	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "digest dnsname ede limits luapattern rank reply resolve transport wire zonecut",
 	"module":      "cache clock dnsname ede luavalue metrics reply resolve rules safe transport wire zonecut",
@@ -99,6 +100,7 @@ var owned = map[string]string{
 	"github.com/spf13/pflag":                  "kresd/internal/cli",
 	"github.com/smallstep/pkcs7":              "kresd/internal/trustanchor/bootstrap",
 	"github.com/fsnotify/fsnotify":            "kresd/internal/certificate",
+	"github.com/quic-go/quic-go":              "kresd/internal/doq",
 	"github.com/coreos/go-systemd/v22/daemon": "kresd/internal/systemd",
 }
 

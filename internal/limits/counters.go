@@ -49,6 +49,7 @@ const (
 	TCPTime
 	TLSTime
 	Proxy
+	QUIC
 	Formerr
 	OutstandingServer
 	OutstandingZone
@@ -110,6 +111,7 @@ var known = [ids]text{
 	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
 	Proxy:              counted("proxy_header", "a listed proxy (net.proxy_allowed) sent no header, a wrong one or one above %d octets", ProxyHeader),
+	QUIC:               counted("quic", "a client over QUIC was refused because %d others were connecting, or its question because %d were incomplete", QUICHandshakes, QUICSlowStreams),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

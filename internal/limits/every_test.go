@@ -48,6 +48,7 @@ var counts = map[ID]string{
 	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",
 	TLSTime:            "TLSHandshake",
 	Proxy:              "ProxyHeader",
+	QUIC:               "QUICHandshakes QUICSlowStreams",
 	Formerr:            "FormerrPerSecond",
 	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer QueuedInVain OutstandingInfrastructure",
 	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",
@@ -106,7 +107,8 @@ var uncounted = map[string]string{
 		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
 		AliveEvery AliveAnswer AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
-		HandOverTime TCPLinger HandshakeGrace LeaveQuietUDP
+		HandOverTime TCPLinger HandshakeGrace QUICAtOnce LeaveQUIC
+		QUICUnverified LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet
 		CertificateLook CertificateLock
@@ -123,7 +125,8 @@ var uncounted = map[string]string{
 		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
 		StaleTold LogRing LogLine LogValue QueryLogRing GCBallast
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
-		HandedSockets UDPQuery IdleResolvers`,
+		HandedSockets UDPQuery IdleResolvers
+		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed`,
 }
 
 // Every limit has a counter that an operator can read, or a reason why not.

@@ -4,17 +4,26 @@ import "time"
 
 // How a listener reads, writes and leaves.
 const (
-	UDPQuery        = 4096                   // octets of a query that are read; who sends more gets FORMERR
-	ProxyHeader     = 512                    // octets of a header of the PROXY protocol
-	TCPWriteChunk   = 16 << 10               // must leave within TCPSendStall
-	TCPLinger       = 500 * time.Millisecond // for the client's end after ours, so that no reset overtakes answers
-	HandshakeGrace  = 500 * time.Millisecond // for handshakes begun at a socket that leaves; clients repeat new ones after a second
-	LeaveQuietUDP   = 50 * time.Millisecond  // without a datagram, until a socket that left its group is closed
-	LeaveQuietTCP   = 20 * time.Millisecond  // without a query, until a leaving worker ends a connection
-	LeaveFirstTCP   = 500 * time.Millisecond // for the first query of a connection, since it was accepted
-	LeaveStuck      = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
-	LeaveFlush      = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
-	IdleResolvers   = 512                    // goroutines of the driver's way that wait for a next query
-	AwaitAddress    = time.Second            // between two looks for addresses that the machine does not have yet
-	UnscheduledWait = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
+	UDPQuery         = 4096                   // octets of a query that are read; who sends more gets FORMERR
+	ProxyHeader      = 512                    // octets of a header of the PROXY protocol
+	QUICStreamWindow = 4 << 10                // octets of a message that a client may send at once; longer ones follow as they are read
+	QUICConnWindow   = 128 << 10              // of all messages of a connection
+	QUICSmall        = 1400                   // octets of an answer over QUIC that need not wait for its client
+	QUICPassed       = 256                    // packets that other workers have passed on and nobody has looked at
+	QUICUnverified   = 16                     // handshakes under way, then clients must prove their addresses first
+	QUICHandshakes   = 64                     // and none is taken
+	QUICAtOnce       = 2 * time.Millisecond   // for the rest of a question that has begun to come, before others are looked at
+	QUICSlowStreams  = 1024                   // questions of which a part has not come, per worker
+	LeaveQUIC        = 300 * time.Millisecond // for the answers of a socket that leaves, before it leaves its group
+	TCPWriteChunk    = 16 << 10               // must leave within TCPSendStall
+	TCPLinger        = 500 * time.Millisecond // for the client's end after ours, so that no reset overtakes answers
+	HandshakeGrace   = 500 * time.Millisecond // for handshakes begun at a socket that leaves; clients repeat new ones after a second
+	LeaveQuietUDP    = 50 * time.Millisecond  // without a datagram, until a socket that left its group is closed
+	LeaveQuietTCP    = 20 * time.Millisecond  // without a query, until a leaving worker ends a connection
+	LeaveFirstTCP    = 500 * time.Millisecond // for the first query of a connection, since it was accepted
+	LeaveStuck       = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
+	LeaveFlush       = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
+	IdleResolvers    = 512                    // goroutines of the driver's way that wait for a next query
+	AwaitAddress     = time.Second            // between two looks for addresses that the machine does not have yet
+	UnscheduledWait  = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
 )

@@ -28,6 +28,8 @@ type framedConn struct {
 	open   func() error // makes the stream usable; nil: it is
 	client Client
 
+	proxied bool // its proxy's header comes first (greeting.inside)
+
 	begun time.Time
 	asked atomic.Bool // at least once
 
@@ -84,6 +86,9 @@ func plainAddr(a net.Addr) netip.AddrPort {
 // run implements connHandler.
 func (c *framedConn) run() {
 	if c.open != nil && c.open() != nil {
+		return
+	}
+	if c.proxied && c.greet() != nil {
 		return
 	}
 	for {
@@ -143,14 +148,14 @@ func (c *framedConn) answerSome() (more bool, err error) {
 		return false, p
 	}
 	c.outstanding.Add(1)
-	c.failOne(newQuery(asked, &c.client, c))
+	c.s.failOne(newQuery(asked, &c.client, c))
 	return true, nil
 }
 
 // failOne answers SERVFAIL to a query that found no place or no session.
-func (c *framedConn) failOne(q *Query) {
-	q.table = c.s.pending
-	c.s.panics.Run("servfail", func() { q.fail(c.s.handler) })
+func (s *Server) failOne(q *Query) {
+	q.table = s.pending
+	s.panics.Run("servfail", func() { q.fail(s.handler) })
 	q.Drop()
 }
 
@@ -187,7 +192,7 @@ func (c *framedConn) answerOne(sess *tcpSession, msg []byte) {
 		c.s.tcp.driver.Add(1)
 		c.outstanding.Add(1)
 		if q := newQuery(msg, &c.client, c); !c.s.dispatch(q) {
-			c.failOne(q)
+			c.s.failOne(q)
 		}
 	default:
 		c.s.tcp.dropped.Add(1)

@@ -23,11 +23,14 @@ func (c *Client) Transport() transport.Transport {
 // A Handling is what becomes of a query, as its Session has decided.
 type Handling uint8
 
-// The handlings. Driver sends the query the driver's way: Handler.Resolve.
+// The handlings. Driver sends the query the driver's way: Handler.Resolve. Violation
+// is Drop for what must not be said by this kind of transport: a connection ends by
+// it.
 const (
 	Reply Handling = iota
 	Drop
 	Driver
+	Violation
 )
 
 // A Session answers queries on the thread that received them. It is never used

@@ -12,8 +12,8 @@ import (
 
 // Copies duplicates the sockets that are served, UDP before TCP, at most that
 // many of them, for a process that is to answer what they hold should this one
-// be killed (Finish). Those that are leaving, and inherited ones, which others
-// have too, are not among them. The caller closes the descriptors.
+// be killed (Finish). Those that are leaving, inherited ones, which others have too,
+// and those over which QUIC is spoken (quic.go) are not among them. The caller closes the descriptors.
 //
 // A copy attracts nothing once the socket itself has left: a UDP socket leaves
 // its group by being connected, a TCP socket by a shutdown, and both change the
@@ -33,7 +33,7 @@ func (s *Server) Copies(most int) (fds []int) {
 	}
 	for _, network := range []string{"udp", "tcp"} {
 		for _, e := range s.endpoints {
-			if e.socket != nil && !e.Inherited && e.Kind.Network() == network {
+			if e.socket != nil && !e.Inherited && e.Kind.Network() == network && e.Kind != transport.QUIC {
 				_ = e.socket.withFD(add) // without a descriptor to spare there is no copy, and no harm
 			}
 		}
@@ -90,7 +90,7 @@ func (s *Server) kindAt(addr netip.AddrPort, network string) transport.Kind {
 		kind = transport.TCP
 	}
 	for _, e := range s.endpoints {
-		if e.Kind.Network() != network || e.Addr.Port() != addr.Port() {
+		if e.Kind.Network() != network || e.Kind == transport.QUIC || e.Addr.Port() != addr.Port() {
 			continue
 		}
 		if kind = e.Kind; e.Addr == addr {

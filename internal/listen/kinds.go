@@ -28,9 +28,10 @@ type protocol struct {
 // file is added.
 func protocols() [transport.Kinds]protocol {
 	return [transport.Kinds]protocol{
-		transport.UDP: {datagrams: (*Server).startUDP},
-		transport.TCP: {connection: newTCP},
-		transport.TLS: {connection: newTLS},
+		transport.UDP:  {datagrams: (*Server).startUDP},
+		transport.TCP:  {connection: newTCP},
+		transport.TLS:  {connection: newTLS},
+		transport.QUIC: {datagrams: (*Server).startQUIC},
 	}
 }
 

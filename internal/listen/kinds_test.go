@@ -285,8 +285,8 @@ func TestEndpointsAreKnownByAddressAndKind(t *testing.T) {
 		t.Errorf("a kind without protocol: %v, want %v", err, ErrNotServed)
 	}
 	fds := s.Copies(9)
-	if len(fds) != 2 {
-		t.Errorf("%d copies, want 2", len(fds))
+	if len(fds) != 1 { // a connection over QUIC can be no other's
+		t.Errorf("%d copies, want 1", len(fds))
 	}
 	for _, fd := range fds {
 		_ = unix.Close(fd)

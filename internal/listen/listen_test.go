@@ -19,7 +19,7 @@ import (
 // An echo answers each message with itself, the QR bit set and the asked
 // address's last octet appended. The octet behind the header says how: 'f' on
 // the thread, 's' there when release is closed, 'd' on the driver's way, 'w' there when release is closed, 'h' not
-// before its context ends and then not at all, 'x' never, 'p' and 'P' with a
+// before its context ends and then not at all, 'x' never, 'v' never, for it must not be, 'p' and 'P' with a
 // panic in the session and in the handler, 'n' by returning without an answer.
 type echo struct {
 	release chan struct{}
@@ -68,6 +68,8 @@ func (s *echoSession) Answer(query []byte, from *Client, out []byte) ([]byte, Ha
 		return echoTo(query, from, out), Reply
 	case 'x':
 		return nil, Drop
+	case 'v':
+		return nil, Violation
 	case 'p':
 		panic("session")
 	}

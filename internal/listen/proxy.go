@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 // Proxies.
 //
 // A peer that the operator has listed puts a header in front of each datagram and
-// each connection, before a TLS handshake too, and whoever that names is the client:
+// each connection, before a TLS handshake or right behind it, and whoever that names is the client:
 // for policies, for limits, for the log. The listed peer must, so that its own address,
 // which may be trusted for being loopback, is never taken for a client's; from others
 // such a header is garbage. Where nobody is listed this costs a look at a nil pointer
@@ -91,20 +92,12 @@ func (g *greeting) run() {
 	if s.draining() {
 		g.hurry()
 	}
-	p, err := readProxyHeader(g.nc)
-	if err != nil {
+	c, nc := g.read()
+	if c == nil {
 		s.limits.Hit(limits.Proxy)
 		return
 	}
-	_ = g.nc.SetReadDeadline(time.Time{})
 	s.conns.remove(&g.connection)
-	nc := g.nc
-	if p.client.IsValid() {
-		who := Client{Addr: plainAddr(nc.RemoteAddr())}
-		p.apply(&who)
-		nc = &forwarded{nc, net.TCPAddrFromAddrPort(who.Addr), net.TCPAddrFromAddrPort(who.Local)}
-	}
-	c := s.protocols[g.t.kind].connection(s, nc)
 	if !s.enter(c, nc) {
 		return
 	}
@@ -113,12 +106,78 @@ func (g *greeting) run() {
 	c.run()
 }
 
+// tlsHandshake is the first octet of what a client of TLS sends.
+const tlsHandshake = 0x16
+
+// read makes the connection that this one becomes, nil where the header is missing
+// or wrong. Some proxies send the header not before the TLS handshake but as the
+// first octets behind it.
+func (g *greeting) read() (*connection, accepted) {
+	begun := make([]byte, proxyFixed, limits.ProxyHeader)
+	if _, err := io.ReadFull(g.nc, begun); err != nil {
+		return nil, nil
+	}
+	if begun[0] == tlsHandshake && g.t.kind == transport.TLS {
+		return g.inside(begun)
+	}
+	p, err := finishProxyHeader(begun, g.nc)
+	if err != nil {
+		return nil, nil
+	}
+	_ = g.nc.SetReadDeadline(time.Time{})
+	nc := g.nc
+	if p.client.IsValid() {
+		who := Client{Addr: plainAddr(nc.RemoteAddr())}
+		p.apply(&who)
+		nc = &forwarded{nc, net.TCPAddrFromAddrPort(who.Addr), net.TCPAddrFromAddrPort(who.Local)}
+	}
+	return g.t.s.protocols[g.t.kind].connection(g.t.s, nc), nc
+}
+
+// inside makes a connection on which the header comes behind the handshake, of which
+// the first octets have been read.
+func (g *greeting) inside(begun []byte) (*connection, accepted) {
+	_ = g.nc.SetReadDeadline(time.Time{})
+	nc := &resumed{g.nc, begun}
+	c := g.t.s.protocols[g.t.kind].connection(g.t.s, nc)
+	framed, ok := c.connHandler.(*framedConn)
+	if !ok {
+		return nil, nil
+	}
+	c.key = netip.Addr{} // for nobody yet
+	framed.proxied = true
+	return c, nc
+}
+
+// greet reads the header behind a handshake, and counts the connection for the client
+// that it names.
+func (c *framedConn) greet() error {
+	_ = c.nc.SetReadDeadline(time.Now().Add(limits.TCPWholeMessage))
+	p, err := readProxyHeader(c.stream)
+	if err != nil {
+		c.s.limits.Hit(limits.Proxy)
+		return err
+	}
+	p.apply(&c.client)
+	c.s.conns.remove(&c.connection)
+	c.key = c.s.clients.Load().Key(c.client.Addr.Addr())
+	if !c.s.enter(&c.connection, c.nc) {
+		return net.ErrClosed
+	}
+	return nil
+}
+
 // readProxyHeader reads a header and no octet more.
 func readProxyHeader(from io.Reader) (proxied, error) {
 	b := make([]byte, proxyFixed, limits.ProxyHeader)
 	if _, err := io.ReadFull(from, b); err != nil {
 		return proxied{}, err
 	}
+	return finishProxyHeader(b, from)
+}
+
+// finishProxyHeader reads the rest of a header whose fixed part is b.
+func finishProxyHeader(b []byte, from io.Reader) (proxied, error) {
 	n, err := proxyHeaderLen(b)
 	if err != nil {
 		return proxied{}, err
@@ -127,6 +186,22 @@ func readProxyHeader(from io.Reader) (proxied, error) {
 		return proxied{}, err
 	}
 	return parseProxyHeader(b[:n])
+}
+
+// resumed is a connection whose first octets have been read already.
+type resumed struct {
+	accepted
+	begun []byte
+}
+
+// Read implements net.Conn.
+func (r *resumed) Read(b []byte) (int, error) {
+	if len(r.begun) > 0 {
+		n := copy(b, r.begun)
+		r.begun = r.begun[n:]
+		return n, nil
+	}
+	return r.accepted.Read(b)
 }
 
 // hurry implements connHandler.

@@ -3,6 +3,8 @@ package listen
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 // A teller answers with the addresses of both ends, on the thread what has an 'f'
@@ -211,5 +214,49 @@ func TestAProxyWithoutAHeaderHoldsNothingUp(t *testing.T) {
 	s.Drain(t.Context())
 	if took := time.Since(begun); took > limits.TCPWholeMessage-time.Second {
 		t.Errorf("the end took %v", took)
+	}
+}
+
+// Over TLS the header comes before the handshake or right behind it.
+func TestAProxyOverTLS(t *testing.T) {
+	server, client := encrypted(t)
+	s := New(&teller{}, Options{Limits: &limits.Counters{}, Panics: quietPanics(), TLS: offering(server)})
+	if err := errors.Join(s.Open(), s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), only(transport.TLS))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Drain(t.Context()) })
+	at := s.Endpoints()[0].Addr
+	s.SetProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
+	header := proxyHeader(proxyOther, 0x11, ends(client4, local4))
+	connect := func(outside, inside []byte) *tls.Conn {
+		raw := tcpClient(t, at)
+		_, _ = raw.Write(outside)
+		c := tls.Client(raw, client)
+		if c.Handshake() == nil {
+			_, _ = c.Write(append(bytes.Clone(inside), appendFrame(nil, ask(7, 'f'))...))
+		}
+		return c
+	}
+	for name, c := range map[string]*tls.Conn{"before": connect(header, nil), "behind": connect(nil, header)} {
+		if got, want := told(readFrame(t, c)), client4+" asks "+local4; got != want {
+			t.Errorf("%s the handshake: %s, want %s", name, got, want)
+		}
+		sendFrames(t, c, ask(7, 'd'))
+		if got := told(readFrame(t, c)); !strings.HasPrefix(got, client4) {
+			t.Errorf("%s the handshake, the second question: %s", name, got)
+		}
+	}
+	if n := s.conns.queue.countOf(netip.MustParseAddrPort(client4).Addr()); n != 2 {
+		t.Errorf("%d connections are counted for the client, want 2", n)
+	}
+	for name, bad := range forgeries() {
+		c := connect(nil, bad)
+		_ = c.CloseWrite()
+		if msg, err := nextMessage(c); err == nil {
+			t.Errorf("%s behind the handshake: %q", name, msg)
+		}
+	}
+	if msg, err := nextMessage(connect(header, header)); err == nil {
+		t.Errorf("a second header: %q", msg)
 	}
 }

@@ -62,6 +62,12 @@ type Options struct {
 	// called once for each use; the result is the caller's to clone, not to change.
 	// nil: nothing encrypted is served.
 	TLS func(protocols ...string) *tls.Config
+	// Key derives keys, by what they are for, of a secret that all processes have in
+	// common that serve the same addresses. Nil: of one of this Server's own.
+	Key func(label string) [32]byte
+	// Dir is a directory that these processes have in common, where those over which
+	// QUIC is spoken reach each other (doq.Options). "": they do not.
+	Dir string
 	// Appeared is told that this machine has an awaited address from now on, and why
 	// it cannot be listened on nevertheless. It must not call the Server.
 	Appeared func(addr netip.AddrPort, err error)
@@ -85,6 +91,8 @@ type Server struct {
 	present func(netip.Addr) bool // await.go
 	// appeared is Options.Appeared.
 	appeared func(addr netip.AddrPort, err error)
+	quicDir  string                      // Options.Dir
+	quicKey  func(label string) [32]byte // Options.Key
 	// tlsConfig is Options.TLS.
 	tlsConfig func(protocols ...string) *tls.Config
 	sibling   func(pid int) bool // Options.Sibling
@@ -100,6 +108,7 @@ type Server struct {
 
 	proxies atomic.Pointer[proxies] // nil: there are none
 
+	slowStreams atomic.Int32  // questions over QUIC of which a part has not come
 	unscheduled atomic.Int32  // threads that sleep without the scheduler's knowledge
 	pipeline    atomic.Int32  // net.tcp_pipeline
 	idle        atomic.Int64  // net.tcp_in_idle, nanoseconds
@@ -149,6 +158,10 @@ func New(h Handler, o Options) *Server {
 	}
 	if s.appeared = o.Appeared; s.appeared == nil {
 		s.appeared = func(netip.AddrPort, error) {}
+	}
+	s.quicDir = o.Dir
+	if s.quicKey = o.Key; s.quicKey == nil {
+		s.quicKey = randomKey
 	}
 	if s.sibling = o.Sibling; s.sibling == nil {
 		s.sibling = func(int) bool { return false }

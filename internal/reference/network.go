@@ -8,7 +8,7 @@ func network() Chapter {
 		},
 		{
 			Name: "net.listen", Summary: "listen on addresses; on machines with several addresses avoid 0.0.0.0 and ::, name the addresses",
-			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; tls = true or kind = 'tls' is DNS over TLS, which port 853 is without flags, kind = 'dns' or tls = false is plain DNS; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
+			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; tls = true or kind = 'tls' is DNS over TLS, which port 853 is without flags, kind = 'dns' or tls = false is plain DNS, kind = 'doq' is DNS over QUIC; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
 			Returns: "true; what cannot be bound is an error on the console, and false and a line of the log in a configuration",
 			Example: "net.listen('127.0.0.1', 5353)", Apart: "it binds a port",
 		},

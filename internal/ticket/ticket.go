@@ -13,7 +13,9 @@
 package ticket
 
 import (
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/tls"
 	"encoding/binary"
@@ -132,6 +134,22 @@ func (k *Keys) present() *tls.Config {
 func keyOf(number int64, secret []byte) [32]byte {
 	sum := sha3.Sum512(append(binary.NativeEndian.AppendUint64(nil, uint64(number)), secret...))
 	return [32]byte(sum[:32])
+}
+
+// Derive makes a key for another use, named by label, of the same secret. It does not
+// change with the epochs.
+func (k *Keys) Derive(label string) [32]byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	secret := k.common
+	if k.secret != nil {
+		secret = k.secret
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, label, 32)
+	if err != nil {
+		panic(err) // a length that no digest gives
+	}
+	return [32]byte(key)
 }
 
 // FromFile reads a secret, any octets. Of a longer file the first

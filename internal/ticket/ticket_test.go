@@ -201,3 +201,23 @@ func TestFromFile(t *testing.T) {
 		}
 	}
 }
+
+// Who has the same secret has the same keys for other uses, and each use another.
+func TestDerive(t *testing.T) {
+	one, other := New(clock.Real()), New(clock.Real())
+	if one.Derive("a") == other.Derive("a") {
+		t.Error("two random secrets give one key")
+	}
+	secret := Random()
+	for _, k := range []*Keys{one, other} {
+		if err := k.Share(secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if one.Derive("a") != other.Derive("a") || one.Derive("a") == one.Derive("b") || one.Derive("a") == keyOf(1, secret) {
+		t.Error("keys of one secret differ, or those of two uses do not")
+	}
+	if err := other.SetSecret(Random()); err != nil || one.Derive("a") == other.Derive("a") {
+		t.Errorf("the operator's secret changes nothing: %v", err)
+	}
+}

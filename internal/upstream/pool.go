@@ -35,6 +35,7 @@ func newPool(e *Exchanger) *pool {
 		zonecut.Do53: p.dialTCP,
 		zonecut.DoT:  p.dialDoT,
 		zonecut.DoH:  p.dialDoH,
+		zonecut.DoQ:  p.dialDoQ,
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p

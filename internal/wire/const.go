@@ -74,10 +74,11 @@ const OpcodeQuery = 0
 
 // EDNS option codes.
 const (
-	OptionNSID    uint16 = 3
-	OptionCookie  uint16 = 10
-	OptionPadding uint16 = 12
-	OptionEDE     uint16 = 15
+	OptionNSID      uint16 = 3
+	OptionCookie    uint16 = 10
+	OptionKeepalive uint16 = 11 // edns-tcp-keepalive, RFC 7828
+	OptionPadding   uint16 = 12
+	OptionEDE       uint16 = 15
 )
 
 // IsDenial tells whether records of a type deny that names or types exist (RFC

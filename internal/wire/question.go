@@ -177,6 +177,16 @@ func checkOptions(opt []byte) error {
 	return nil
 }
 
+// HasOption tells whether the client has sent an EDNS option.
+func (q *Question) HasOption(code uint16) bool {
+	for opt := q.Options; len(opt) >= 4; opt = opt[4+int(binary.BigEndian.Uint16(opt[2:])):] {
+		if binary.BigEndian.Uint16(opt) == code {
+			return true
+		}
+	}
+	return false
+}
+
 // skipName returns the offset behind the possibly compressed name at p, or -1.
 // It does not follow pointers.
 func skipName(pkt []byte, p int) int {

@@ -299,3 +299,12 @@ func BenchmarkQuestionParse(b *testing.B) {
 		q.Parse(pkt)
 	}
 }
+
+func TestHasOption(t *testing.T) {
+	q := Question{Options: []byte{0, 12, 0, 3, 1, 2, 3, 0, 11, 0, 0}}
+	for code, want := range map[uint16]bool{OptionPadding: true, OptionKeepalive: true, OptionCookie: false} {
+		if q.HasOption(code) != want {
+			t.Errorf("option %d: %t", code, !want)
+		}
+	}
+}

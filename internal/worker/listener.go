@@ -123,3 +123,7 @@ func siblingOf(l *ipc.Link) func(pid int) bool {
 		return len(after) > 1 && after[1] == strconv.Itoa(supervisor)
 	}
 }
+
+// quicDir is where workers pass each other packets of DNS over QUIC, in the run
+// directory.
+const quicDir = "quic"

@@ -11,6 +11,7 @@ import (
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/settings"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -98,6 +99,9 @@ func (s *session) Close() {
 func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte, listen.Handling) {
 	switch p := s.q.Parse(query); p {
 	case wire.Fine:
+		if from.Kind == transport.QUIC && s.q.HasOption(wire.OptionKeepalive) { // RFC 9250, section 5.5.2
+			return nil, listen.Violation
+		}
 	case wire.Silent:
 		return nil, listen.Drop
 	default:

@@ -1,0 +1,84 @@
+package doq
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"kresd/internal/limits"
+)
+
+// A Client is a connection to a server.
+type Client struct {
+	transport *quic.Transport
+	c         *quic.Conn
+}
+
+// Dial connects to a server by a UDP socket, which it takes over, whatever it
+// returns. The settings say who the server must be.
+func Dial(ctx context.Context, conn *net.UDPConn, to netip.AddrPort, conf *tls.Config, idle time.Duration) (*Client, error) {
+	quieten()
+	conf = conf.Clone()
+	conf.MinVersion = tls.VersionTLS13
+	t := &quic.Transport{Conn: conn}
+	c, err := t.Dial(ctx, net.UDPAddrFromAddrPort(to), conf, &quic.Config{
+		HandshakeIdleTimeout:           limits.UpstreamHandshake,
+		MaxIdleTimeout:                 idle,
+		MaxIncomingStreams:             -1,
+		MaxIncomingUniStreams:          -1,
+		InitialStreamReceiveWindow:     MaxMessage + 3,
+		MaxStreamReceiveWindow:         MaxMessage + 3,
+		InitialConnectionReceiveWindow: 4 * MaxMessage,
+		MaxConnectionReceiveWindow:     16 * MaxMessage,
+		DisablePathMTUDiscovery:        true,
+	})
+	if err != nil {
+		_ = t.Close()
+		_ = conn.Close()
+		return nil, err
+	}
+	return &Client{t, c}, nil
+}
+
+// Resumed tells whether an earlier session was resumed.
+func (c *Client) Resumed() bool { return c.c.ConnectionState().TLS.DidResume }
+
+// Ask opens a stream and sends a message on it, with its length in front; its ID must
+// be 0 (RFC 9250, section 4.2.1). It waits for the server to allow another stream
+// until ctx ends, and to take the message until the given time.
+func (c *Client) Ask(ctx context.Context, framed []byte, until time.Time) (*Stream, error) {
+	st, err := c.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return st, st.Write(framed, until)
+}
+
+// Open opens a stream, of which the server hears when something is sent.
+func (c *Client) Open(ctx context.Context) (*Stream, error) {
+	s, err := c.c.OpenStreamSync(ctx)
+	if err != nil {
+		return nil, plain(err)
+	}
+	return &Stream{s: s}, nil
+}
+
+// Ended is closed when the connection has ended.
+func (c *Client) Ended() <-chan struct{} { return c.c.Context().Done() }
+
+// Vanish closes the socket, and tells the server nothing.
+func (c *Client) Vanish() {
+	_ = c.transport.Conn.Close()
+	c.Close()
+}
+
+// Close ends the connection and closes the socket.
+func (c *Client) Close() {
+	_ = c.c.CloseWithError(quic.ApplicationErrorCode(NoError), "")
+	_ = c.transport.Close()
+	_ = c.transport.Conn.Close()
+}

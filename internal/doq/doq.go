@@ -1,0 +1,87 @@
+// Package doq carries messages of the DNS over QUIC, one stream for each question
+// (RFC 9250), for servers and for clients. It knows streams, codes of errors and
+// when a client is asked to prove its address; what is in a message, who may ask,
+// and what becomes of a question are its users' affair.
+//
+// It alone imports quic-go, whose interface changes with nearly every release.
+//
+// Questions before the handshake is complete (0-RTT) are neither taken nor sent:
+// who recorded one could send it again (RFC 9250, section 4.5), and a client that
+// resumes a session saves little by them. A client that tries is answered after the
+// handshake.
+package doq
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+)
+
+// Protocol is the name of DNS over QUIC in a handshake (RFC 9250, section 4.1.1).
+const Protocol = "doq"
+
+// MaxMessage is the most octets that a message can have.
+const MaxMessage = 65535
+
+// A Code says to the other side why a stream or a connection ends (RFC 9250,
+// section 8.4).
+type Code uint64
+
+// The codes.
+const (
+	NoError          Code = 0
+	InternalError    Code = 1
+	ProtocolError    Code = 2
+	RequestCancelled Code = 3
+	ExcessiveLoad    Code = 4
+	Unspecified      Code = 5
+)
+
+// What reading a stream may end with, beside errors of the connection.
+var (
+	// ErrProtocol: what came is not one message behind its length.
+	ErrProtocol = errors.New("not one message on a stream")
+	// ErrSlow: the message has not come in time.
+	ErrSlow = errors.New("no whole message in time")
+	// ErrLost: the server knows nothing of the connection any more; it was started
+	// anew, perhaps.
+	ErrLost = errors.New("the other side knows nothing of this connection")
+)
+
+// addrOf is an address without a zone, IPv4 as IPv4.
+func addrOf(a net.Addr) netip.AddrPort {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := u.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}
+
+// quieten has the library not write about buffers on standard error: the sockets are
+// made by those who know what the machine allows.
+var quieten = sync.OnceFunc(func() { _ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") })
+
+// CodeOf is why the other side has ended a stream or the connection, if err says that
+// it has.
+func CodeOf(err error) (Code, bool) {
+	if e, ok := errors.AsType[*quic.ApplicationError](err); ok && e.Remote {
+		return Code(e.ErrorCode), true
+	}
+	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
+		return Code(e.ErrorCode), true
+	}
+	return 0, false
+}
+
+// plain is err in this package's words where it has some.
+func plain(err error) error {
+	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
+		return ErrLost
+	}
+	return err
+}

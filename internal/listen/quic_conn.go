@@ -1,0 +1,250 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/doq"
+	"kresd/internal/limits"
+	"kresd/internal/transport"
+)
+
+// A quicConn is one client's connection. Its goroutine takes one question after the
+// other, and answers it if it can; a question of which a part is missing gets a
+// goroutine of its own.
+type quicConn struct {
+	connection
+	q      *quicSocket
+	c      *doq.Conn
+	client Client
+	begun  time.Time
+	asked  atomic.Bool
+	ctx    context.Context // ends when no more questions are taken
+	leave  context.CancelFunc
+	slow   sync.WaitGroup // questions of which a part was missing
+	quiet  chan struct{}  // has something when no question waits for its answer
+	small  [512]byte
+}
+
+func newQUICConn(q *quicSocket, conn *doq.Conn) *quicConn {
+	c := &quicConn{q: q, c: conn, begun: time.Now(), quiet: make(chan struct{}, 1)}
+	c.connHandler = c
+	c.client = Client{Kind: transport.QUIC, Addr: conn.Remote(), Local: conn.Local()}
+	c.key = q.s.clients.Load().Key(c.client.Addr.Addr())
+	c.ctx, c.leave = context.WithCancel(context.Background())
+	return c
+}
+
+// run implements connHandler.
+func (c *quicConn) run() {
+	if c.q.s.draining() {
+		c.hurry()
+	}
+	for {
+		st, err := c.c.Next(c.ctx)
+		if err != nil {
+			break
+		}
+		c.asked.Store(true)
+		c.outstanding.Add(1)
+		c.q.s.conns.touch(&c.connection)
+		c.take(st)
+	}
+	c.waitForAnswers()
+	c.c.Close(doq.NoError)
+	c.slow.Wait()
+}
+
+// take reads a question. One that is not there at once is read beside the others.
+func (c *quicConn) take(st *doq.Stream) {
+	msg, err := st.Read(c.small[:], time.Now().Add(limits.QUICAtOnce))
+	if !errors.Is(err, doq.ErrSlow) {
+		c.answer(st, msg, err)
+		return
+	}
+	s := c.q.s
+	if s.slowStreams.Add(1) > limits.QUICSlowStreams {
+		s.slowStreams.Add(-1)
+		s.limits.Hit(limits.QUIC)
+		c.refuse(st, doq.ExcessiveLoad)
+		return
+	}
+	st.Own()
+	c.slow.Add(1)
+	s.panics.Go("quic question", func() {
+		defer c.slow.Done()
+		defer s.slowStreams.Add(-1)
+		msg, err := st.Read(nil, time.Now().Add(limits.TCPWholeMessage))
+		c.answer(st, msg, err)
+	})
+}
+
+// refuse ends a stream without an answer.
+func (c *quicConn) refuse(st *doq.Stream, why doq.Code) {
+	st.Refuse(why)
+	c.answered()
+}
+
+// answer answers what was read of a stream, or ends it, or the connection.
+func (c *quicConn) answer(st *doq.Stream, msg []byte, err error) {
+	s := c.q.s
+	switch {
+	case errors.Is(err, doq.ErrSlow):
+		s.limits.Hit(limits.TCPTime)
+		c.refuse(st, doq.ExcessiveLoad)
+		return
+	case err == nil && isQuery(msg) && msg[0]|msg[1] == 0:
+	case err == nil || errors.Is(err, doq.ErrProtocol):
+		s.tcp.ignored.Add(1)
+		c.answered()
+		c.c.Close(doq.ProtocolError) // RFC 9250, section 4.3.3
+		return
+	default: // the client has given the question up, or has gone
+		c.refuse(st, doq.RequestCancelled)
+		return
+	}
+	c.answerWhole(st, msg)
+	if !st.Finish(time.Now().Add(limits.QUICAtOnce)) {
+		s.tcp.ignored.Add(1)
+		c.c.Close(doq.ProtocolError)
+	}
+}
+
+// answerWhole answers a question, or sends it the driver's way.
+func (c *quicConn) answerWhole(st *doq.Stream, msg []byte) {
+	s := c.q.s
+	sess, err := s.sessions.take()
+	if err != nil {
+		c.fail(st, msg)
+		return
+	}
+	var later *[]byte
+	p := s.panics.Run("quic session", func() {
+		sess.Begin()
+		later = c.answerWith(sess, st, msg)
+		sess.End()
+	})
+	s.sessions.put(sess, p != nil)
+	switch {
+	case p != nil:
+		c.fail(st, msg)
+	case later != nil:
+		(&quicAnswer{c, st}).send(later)
+	}
+}
+
+// answerWith asks the session about one message. An answer that does not leave at once
+// is returned behind its length, to be sent when the session serves others again.
+func (c *quicConn) answerWith(sess *tcpSession, st *doq.Stream, msg []byte) (later *[]byte) {
+	s := c.q.s
+	s.tcp.queries.Add(1)
+	reply, handling := sess.Answer(msg, &c.client, sess.out)
+	switch {
+	case handling == Reply && len(reply) > 0:
+		s.tcp.answered.Add(1)
+		framed := s.buffers.Get().(*[]byte)
+		*framed = appendFrame(*framed, reply)
+		if len(reply) > limits.QUICSmall || !st.TryWrite(*framed) {
+			return framed
+		}
+		s.recycle(framed)
+		c.answered()
+	case handling == Driver:
+		s.tcp.driver.Add(1)
+		if q := newQuery(msg, &c.client, &quicAnswer{c, st}); !s.dispatch(q) {
+			s.failOne(q)
+		}
+	case handling == Violation:
+		s.tcp.ignored.Add(1)
+		c.answered()
+		c.c.Close(doq.ProtocolError)
+	default:
+		s.tcp.dropped.Add(1)
+		c.refuse(st, doq.Unspecified)
+	}
+	return nil
+}
+
+// fail answers SERVFAIL to a question at which the session failed.
+func (c *quicConn) fail(st *doq.Stream, msg []byte) {
+	c.q.s.failOne(newQuery(msg, &c.client, &quicAnswer{c, st}))
+}
+
+// A quicAnswer is the way back to one question.
+type quicAnswer struct {
+	c  *quicConn
+	st *doq.Stream
+}
+
+// answer implements answerPath.
+func (a *quicAnswer) answer(_ *Query, msg []byte) {
+	if len(msg) == 0 {
+		a.c.refuse(a.st, doq.Unspecified)
+		return
+	}
+	framed := a.c.q.s.buffers.Get().(*[]byte)
+	*framed = appendFrame(*framed, msg)
+	a.send(framed)
+}
+
+// send sends the answer and gives its memory back. A client that does not take it in
+// time loses it.
+func (a *quicAnswer) send(framed *[]byte) {
+	s := a.c.q.s
+	defer a.c.answered()
+	if err := a.st.Write(*framed, time.Now().Add(limits.TCPSendStall)); errors.Is(err, os.ErrDeadlineExceeded) {
+		s.tcp.stalled.Add(1)
+		s.limits.Hit(limits.TCPTime)
+	}
+	s.recycle(framed)
+}
+
+// answered notes that a question has been answered, or never will be.
+func (c *quicConn) answered() {
+	if c.outstanding.Add(-1) == 0 {
+		select {
+		case c.quiet <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// waitForAnswers waits until all that was asked is answered, unless the connection
+// has ended or nothing is waited for any more, and then for the last answer to leave.
+func (c *quicConn) waitForAnswers() {
+	for c.outstanding.Load() > 0 {
+		select {
+		case <-c.quiet:
+		case <-c.c.Ended():
+			return
+		case <-c.q.s.over:
+			return
+		}
+	}
+	select {
+	case <-c.c.Ended():
+	case <-time.After(limits.LeaveQuietTCP):
+	}
+}
+
+// hurry implements connHandler. A client that has just connected is about to ask.
+func (c *quicConn) hurry() {
+	wait := limits.LeaveQuietTCP
+	if !c.asked.Load() {
+		wait = max(wait, time.Until(c.begun.Add(limits.LeaveFirstTCP)))
+	}
+	if c.q.s.ended() {
+		wait = 0
+	}
+	time.AfterFunc(wait, c.leave)
+}
+
+// kill implements connHandler.
+func (c *quicConn) kill() {
+	c.leave()
+	c.c.Close(doq.NoError)
+}
