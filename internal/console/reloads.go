@@ -36,8 +36,11 @@ func (f *frames) reload(ctx context.Context, request byte, out io.Writer) error 
 		ctx, cancel := context.WithTimeoutCause(ctx, limits.ConsoleRunTime, errors.New("the supervisor does not answer"))
 		defer cancel()
 		number, err := r.Ask(ctx)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
 		if err != nil {
-			return respond(out, RespError, errors.Join(context.Cause(ctx), err).Error())
+			return respond(out, RespError, err.Error())
 		}
 		answer = number
 	case ReqState:

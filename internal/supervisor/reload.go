@@ -138,7 +138,7 @@ func (s *group) tellReloads() {
 	}
 }
 
-// reloadAsked answers a worker whose console is asked for a reload.
+// reloadAsked answers a worker that is asked for a reload, on its console or by SIGHUP.
 func (s *group) reloadAsked(w *worker, m ipc.Message) {
-	w.orders.accept(m.PID, s.askReload(fmt.Sprintf("reload, by the console of worker %d", w.slot.id)))
+	w.orders.accept(m.PID, s.askReload(fmt.Sprintf("reload, asked for at worker %d", w.slot.id)))
 }
