@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,6 +97,36 @@ func TestUpgradesUnderLoadLoseNothing(t *testing.T) {
 				t.Errorf("exit status %d, %v", status, err)
 			}
 		})
+	}
+}
+
+// Sockets that a service manager has passed are served by the workers of the new program,
+// too, by those as well that come later.
+func TestAnUpgradeKeepsInheritedSockets(t *testing.T) {
+	dir := proctest.RunDir(t)
+	install(t, dir, "kresd", 0)
+	config := proctest.On(t, proctest.SmallInternet(t), 2)
+	config.Dir, config.Program = proctest.RunDir(t), filepath.Join(dir, "kresd")
+	udp, tcp := boundAt(t, config.Addr)
+	path, control := controlSocket(t)
+	g := proctest.Launch(t, config.Activated("dns:dns:control", udp, tcp, control))
+	consoleSays(t, path, "map 'true'", "[2] => true")
+	for i := range 2 {
+		install(t, dir, "kresd", i+1)
+		if out, errs, status := kresc(t, "", "reload", path); status != 0 {
+			t.Fatalf("upgrade %d: status %d, %q, %q", i, status, out, errs)
+		}
+		consoleSays(t, path, "map 'true'", "[2] => true")
+		servesAt(t, g)
+		text := proctest.Eval(t, path, "worker.pid")
+		pid, _ := strconv.Atoi(text)
+		if !runs(t, pid, config.Program) || !runs(t, g.PID(), config.Program) {
+			t.Errorf("upgrade %d: worker %s or the supervisor runs another program", i, text)
+		}
+		kill(t, pid)
+		proctest.Eventually(t, 20*time.Second, "the worker is replaced", func() bool { return !proctest.Running(pid) })
+		consoleSays(t, path, "map 'true'", "[2] => true")
+		servesAt(t, g)
 	}
 }
 
