@@ -26,7 +26,7 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 STATICCHECK := .build/bin/staticcheck
 NFPM := .build/bin/nfpm
 
-.PHONY: help build run test race vet lint fuzz attack bench bench-peers bench-lossy mutants lua-vm docs install package clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack reloads bench bench-peers bench-lossy mutants lua-vm docs install package clean prereq testdeps
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ mutants: lua-vm ## breaks PKG=./internal/… in small ways for TIME=10m and list
 attack: lua-vm ## the attacks of test/attack and a table of their figures (SCALE=1)
 	KRESD_ATTACK_SCALE=$(SCALE) go test -count=1 -timeout 15m ./test/attack
 	@cat .build/attack.md
+
+reloads: lua-vm ## 100 reloads and 20 upgrades of groups under 20,000 queries a second and 200 connections, 100 broken configurations
+	KRESD_RELOADS=100 KRESD_UPGRADES=20 KRESD_RELOAD_RATE=20000 KRESD_RELOAD_TCP=200 KRESD_BROKEN=100 \
+		go test -count=1 -timeout 60m -v -run 'UnderLoadLoseNothing|BrokenConfigurationsAreRefused' ./test
 
 bench: lua-vm ## benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./internal/...

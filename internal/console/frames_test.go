@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
+	"kresd/internal/reload"
 )
 
 var identity = Identity{Worker: 3, Count: 4, PID: 5, Version: "0.1"}
@@ -215,5 +217,35 @@ func TestPrintedTextInFramesIsPassedOnAndBounded(t *testing.T) {
 	got, err := ipc.ReadFrame(r, FrameMax)
 	if want := 1 + limits.ConsoleOutput - len("first") + len(cutNote); err != nil || len(got) != want || !bytes.HasSuffix(got, []byte(cutNote)) {
 		t.Errorf("%d octets, %v; want %d", len(got), err, want)
+	}
+}
+
+// fakeReloads is what a worker has, as far as the console is concerned.
+type fakeReloads struct{ fails error }
+
+func (r fakeReloads) Ask(context.Context) (int, error) { return 5, r.fails }
+func (r fakeReloads) State() *reload.State             { return &reload.State{Asked: 5, Ended: 4} }
+func (r fakeReloads) ConfigCommand() string            { return "53" }
+func (r fakeReloads) Check() []string                  { return []string{"config:1: no"} }
+
+func TestFramesOfReloads(t *testing.T) {
+	var log syncBuffer
+	for _, c := range []struct {
+		reloads Reloads
+		wants   map[byte]string
+	}{
+		{fakeReloads{}, map[byte]string{ReqReload: "V5", ReqState: `V{"asked":5,"begun":0,"ended":4,"completed":0,"failed":0}`, ReqCheck: `V{"mistakes":["config:1: no"]}`, ReqConfig: "V\"<53>\\n\"\n"}},
+		{fakeReloads{errors.New("nobody is there")}, map[byte]string{ReqReload: "Xnobody is there"}},
+		{nil, map[byte]string{ReqReload: "X" + errNoReloads, ReqState: "X" + errNoReloads, ReqCheck: "X" + errNoReloads, ReqConfig: "X" + errNoReloads}},
+	} {
+		dial, _ := serve(t, Options{Record: RecordText(&log), Identity: identity, Reloads: c.reloads})
+		conn := framed(t, dial)
+		for kind, want := range c.wants {
+			request(t, conn, kind, "")
+			wantFrame(t, conn, want)
+		}
+	}
+	if log.text() != "" {
+		t.Errorf("the log has %q", log.text())
 	}
 }

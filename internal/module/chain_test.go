@@ -92,3 +92,32 @@ func TestUnloadClosesAndASnapshotStays(t *testing.T) {
 		t.Error("a query that runs lost its layers, or a new one still sees them")
 	}
 }
+
+// Of what modules read again nothing is in force before all could be read.
+func TestRereadIsAllOrNothing(t *testing.T) {
+	applied := ""
+	var failing error
+	reads := func(name string, err *error) Module {
+		return Module{Name: name, Open: func(*Host) (*Instance, error) {
+			return &Instance{Reread: func() (func(), error) { return func() { applied += name }, *err }}, nil
+		}}
+	}
+	var fine error
+	c := NewChain(nil, []Module{reads("a", &fine), reads("b", &failing), {Name: "none", Open: func(*Host) (*Instance, error) { return &Instance{}, nil }}})
+	for _, name := range []string{"a", "none", "b"} {
+		if _, err := c.Load(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply, err := c.Reread()
+	if err != nil || applied != "" {
+		t.Errorf("%v, and %q is in force before it is applied", err, applied)
+	}
+	if apply(); applied != "ab" {
+		t.Errorf("%q is in force, want all", applied)
+	}
+	failing = errors.New("b: line 3")
+	if _, err := c.Reread(); err == nil || !strings.Contains(err.Error(), "b: line 3") {
+		t.Errorf("a module that cannot read: %v", err)
+	}
+}
