@@ -41,7 +41,7 @@ func functions() map[string][]argument {
 		"net.tls_padding":  {arg("true", "true")},
 		"net.outgoing_v4":  {arg("'127.0.0.1'", never)},
 		"net.outgoing_v6":  {arg("nil", never)},
-		"net.tls_client":   {arg("'192.0.2.1'", never), arg("'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='", never)}, "net.tls_client_clear": {arg("'192.0.2.1'")},
+		"net.tls_client":   {arg("'192.0.2.1'", never), arg("'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='", never)}, "net.tls_client_clear": {arg("'192.0.2.1'")}, "net.tls_opportunistic": {arg("false", "true")},
 		"net.tls": {arg("'server.crt'"), arg("'server.key'")}, "net.tls_server": {arg("'server.crt'"), arg("'server.key'")},
 		"net.tls_sticket_secret": {arg("'0123456789abcdef0123456789abcdef'")}, "net.tls_sticket_secret_file": {arg("'/dev/urandom'")},
 		"net.tls_handshake_timeout": {arg("6000")},

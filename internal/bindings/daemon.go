@@ -181,6 +181,7 @@ type Upstream struct {
 	Case     bool // not known to destroy the letter case of questions
 	NeedsTCP bool // is asked over TCP, since nothing came over UDP
 	NoTCP    bool // did not answer over TCP lately
+	TLS      bool // answers over TLS though it need not be asked that way
 	// Age is how long ago something was last learnt of it.
 	Age time.Duration
 	// Until is how much longer what it is known not to do counts, by the name of the

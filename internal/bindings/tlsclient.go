@@ -14,7 +14,7 @@ import (
 )
 
 // tlsClient is net.tls_client: how servers at some addresses are spoken to by TLS,
-// wherever a rule of the policy names them.
+// wherever a rule of the policy names them; and net.tls_opportunistic.
 type tlsClient struct {
 	d     *Daemon
 	files map[netip.AddrPort][]string // ca_file, for net.tls_client()
@@ -24,6 +24,13 @@ func (n *tlsClient) functions() []script.Func {
 	return funcs(
 		script.Func{Name: "tls_client", Args: "['address[@port]'[, pins[, ca_files, hostnames]] | { 'address[@port]', … }]", Max: 4, Fn: n.client},
 		script.Func{Name: "tls_client_clear", Args: "'address[@port]'", Min: 1, Max: 1, Fn: n.clear},
+		script.Func{Name: "tls_opportunistic", Args: "[true | false]", Max: 1, Fn: func(c *script.Call) error {
+			on := &n.d.Settings.Opportunistic
+			if c.NArgs() > 0 {
+				on.Store(c.Bool(1))
+			}
+			return c.Return(on.Load())
+		}},
 	)
 }
 

@@ -201,3 +201,17 @@ func TestTLSClient(t *testing.T) {
 		step{"net.tls_client_clear('x')", "ERROR error: net.tls_client_clear: 'x' is not an IP address with an optional @port"},
 	)
 }
+
+func TestTLSOpportunistic(t *testing.T) {
+	w := newWorld(t)
+	w.expect(
+		step{"net.tls_opportunistic()", "false\n"},
+		step{"net.tls_opportunistic(true)", "true\n"},
+		step{"net.tls_opportunistic()", "true\n"},
+		step{"net.tls_opportunistic(1)", "ERROR error: bad argument #1 to 'net.tls_opportunistic' (boolean expected, got number)…"},
+		step{"net.tls_opportunistic(false)", "false\n"},
+	)
+	if w.d.Settings.Opportunistic.Load() {
+		t.Error("it is still on")
+	}
+}

@@ -39,7 +39,7 @@ func (u *Upstream) table() *luavalue.Table {
 		t.Add("rtt", float64(u.RTT.Microseconds())/1000)
 	}
 	t.Add("timeouts", float64(u.Timeouts)).Add("dead", u.Dead).
-		Add("edns", u.EDNS).Add("0x20", u.Case).Add("tcp", u.NeedsTCP).Add("no_tcp", u.NoTCP).Add("age", seconds(u.Age))
+		Add("edns", u.EDNS).Add("0x20", u.Case).Add("tcp", u.NeedsTCP).Add("no_tcp", u.NoTCP).Add("tls", u.TLS).Add("age", seconds(u.Age))
 	until := &luavalue.Table{}
 	for what, left := range u.Until {
 		if left > 0 {

@@ -20,7 +20,7 @@ func (p *fakeProcess) Upstreams(n int) (list []Upstream) {
 func TestUpstreams(t *testing.T) {
 	w := newWorld(t)
 	w.expect(
-		step{"worker.upstreams(1)", "[192.0.2.1@53] => {\n    [0x20] => true\n    [age] => 1.5\n    [dead] => false\n    [edns] => true\n    [no_tcp] => false\n    [rtt] => 12.345\n    [tcp] => false\n    [timeouts] => 0\n}\n"},
+		step{"worker.upstreams(1)", "[192.0.2.1@53] => {\n    [0x20] => true\n    [age] => 1.5\n    [dead] => false\n    [edns] => true\n    [no_tcp] => false\n    [rtt] => 12.345\n    [tcp] => false\n    [timeouts] => 0\n    [tls] => false\n}\n"},
 		step{"worker.upstreams(2)['2001:db8::1@5300'].rtt", "nil\n"},
 		step{"worker.upstreams(2)['2001:db8::1@5300'].dead", "true\n"},
 		step{"worker.upstreams(2)['2001:db8::1@5300'].tcp", "true\n"},

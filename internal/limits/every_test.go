@@ -100,6 +100,7 @@ var uncounted = map[string]string{
 		ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce
 		RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
 		DeadAtMost LostTogether DeadProbe AbilitySigns
+		TLSPersistence TLSDamping TLSProbe TLSProbes
 		FamilyPatience WriteFailures WriteFailureWindow
 		WriteFailurePause CacheCheckTime CacheReopenMin
 		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax

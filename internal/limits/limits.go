@@ -178,6 +178,10 @@ const (
 	NoEDNSLife      = time.Minute           // then EDNS is tried again (HARDENING A9)
 	AbilityLife     = time.Hour             // then letter case and UDP are
 	DeadAtMost      = 24 * time.Hour
+	TLSPersistence  = 72 * time.Hour         // since its last answer, a server is asked over TLS at once (RFC 9539, section 4.3)
+	TLSDamping      = 24 * time.Hour         // after a failure, until TLS is tried again (the same)
+	TLSProbe        = 4 * time.Second        // to find out whether a server can be asked over TLS (the same)
+	TLSProbes       = 3                      // servers that one request finds that out of
 	ServersAlone    = 64 << 10               // addresses, and lame servers by zone, that one worker remembers itself
 	LostTogether    = 200 * time.Millisecond // timeouts within it are one event: a lost burst is no dead server
 	DeadProbe       = time.Second            // between questions that look whether a dead server is back

@@ -25,7 +25,7 @@ func group() Chapter {
 		{
 			Name: "worker.upstreams", Summary: "what is known of other servers",
 			Params:  []string{"n: the latest so many; 100 unless given"},
-			Returns: "a table by address@port: rtt (milliseconds), timeouts in a row, dead, edns, 0x20, tcp (needs it), no_tcp, age and until (of each of these) in seconds",
+			Returns: "a table by address@port: rtt (milliseconds), timeouts in a row, dead, edns, 0x20, tcp (needs it), no_tcp, tls (answers there, net.tls_opportunistic), age and until (of each of these, and no_tls) in seconds",
 			Example: "worker.upstreams(10)",
 		},
 		{

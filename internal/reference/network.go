@@ -136,5 +136,11 @@ func network() Chapter {
 			Returns: "whether something was said",
 			Example: "net.tls_client_clear('192.0.2.1@853')",
 		},
+		{
+			Name: "net.tls_opportunistic", Summary: "ask authoritative servers by DNS over TLS where they listen for it (RFC 9539), so that who listens to the network learns less; who they are is not proven, and nobody waits for it. What is found out is shared by all workers: three days a success counts, one day a failure. Forwarders are not concerned",
+			Params:  []string{"true | false: off unless switched on"},
+			Returns: "whether it is on",
+			Example: "net.tls_opportunistic(true)",
+		},
 	}}
 }

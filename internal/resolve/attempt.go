@@ -77,6 +77,7 @@ func (s *solver) aim(q *Query, c selection.Choice) {
 		q.run.tried.Resorted()
 	}
 	q.Server = serverOf(q, c)
+	q.Server.Encrypted = s.encrypts(q, c)
 	q.Asked = q.Question
 }
 
@@ -88,6 +89,15 @@ func serverOf(q *Query, c selection.Choice) Server {
 		NoEDNS:   q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
 		NoCase:   q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
 	}
+}
+
+// toward is the server as the Exchanger asks it.
+func (d *Driver) toward(to Server) Server {
+	if to.Encrypted {
+		to.Endpoint, to.Encrypted = d.cfg.Servers.Encrypted(to.Endpoint), false
+		to.TCP, to.NoCase = false, false
+	}
+	return to
 }
 
 // signed tells whether the parent said that the zone has keys. What was learnt of
@@ -109,6 +119,7 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	q.run.sends++
 	s.tellAsking(q, c)
 	s.explore(q, c)
+	s.findTLS(q, c)
 	a := attempt{q.Server, q.Asked, c}
 	x := s.exchangeOf(q, q.Server, c)
 	x.Tell = s.teller(q)
@@ -148,7 +159,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	}
 	s.r.work.inVain.answered(q.Cut.Name)
 	if s.r.Tell != nil {
-		s.r.Tell(q, Replied{q.Server.Endpoint, reply})
+		s.r.Tell(q, Replied{s.toward(q.Server).Endpoint, reply})
 	}
 	q.run.msg, q.RTT, q.run.retry.refused = reply.Msg, reply.RTT, nil
 	q.Outcome = Outcome{}
@@ -166,14 +177,14 @@ func (d *Driver) proven(e zonecut.Endpoint) {
 // exchangeOf is q as a question to a server.
 func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
 	return Exchange{
-		Server: to, Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
+		Server: s.toward(to), Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
 		Timeout: c.Timeout, Hurry: c.Hurried, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut), Zone: q.Cut.Name,
 	}
 }
 
 // learnt is what an answer tells about its server, which was asked like this.
 func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
-	a := selection.Answer{RTT: reply.RTT, First: !c.Known, TCP: reply.TCP, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
+	a := selection.Answer{RTT: reply.RTT, First: !c.Known, TCP: reply.TCP, TLS: to.Encrypted, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
 	switch {
 	case reply.Msg.HasEDNS:
 		a.EDNS = selection.EDNSWorks
@@ -186,7 +197,10 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 // unanswered judges a failed attempt.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
 	if s.r.Tell != nil {
-		s.r.Tell(q, Silent{c.Endpoint, reply.TCP, err})
+		s.r.Tell(q, Silent{s.toward(q.Server).Endpoint, reply.TCP, err})
+	}
+	if s.inClear(q, c, err) {
+		return nil
 	}
 	q.run.faults.failed(c.Addr, err)
 	if !errors.Is(err, ErrBudget) && s.r.ctx.Err() == nil {
@@ -299,6 +313,41 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 	})
 }
 
+// findTLS finds out, beside a question in the clear, whether its server listens for TLS, by
+// the same question. It has a budget of its own: what a request may cost is not less by it.
+func (s *solver) findTLS(q *Query, c selection.Choice) {
+	if q.Server.Encrypted || c.Encrypts || c.Cannot&selection.NoTLS != 0 || c.Silent || !s.opportune(q, c) || s.r.work.tlsProbes.Load() >= limits.TLSProbes {
+		return
+	}
+	if s.exploring.Add(1) > limits.ExploringAtOnce || !s.cfg.Servers.TryTLS(c.Endpoint) {
+		s.exploring.Add(-1)
+		return
+	}
+	s.r.work.tlsProbes.Add(1)
+	to := serverOf(q, c)
+	to.Encrypted = true
+	x := s.exchangeOf(q, to, c)
+	x.Budget, x.Timeout = NewBudget(s.cfg.Counters), limits.TLSProbe
+	if s.r.Tell != nil {
+		p := peer(q, c)
+		p.Addr = x.Addr
+		s.r.Tell(q, Explored{p})
+	}
+	s.panics.Go("find tls", func() {
+		defer s.exploring.Add(-1)
+		ctx, end := context.WithTimeout(s.cfg.Context, limits.TLSProbe)
+		defer end()
+		reply, err := s.cfg.Exchanger.Exchange(ctx, x)
+		switch {
+		case err == nil:
+			s.cfg.Servers.Answered(c.Endpoint, learnt(to, c, reply))
+		case s.cfg.Context.Err() != nil, errors.Is(err, ErrLocal):
+		default:
+			s.cfg.Servers.TLSFailed(c.Endpoint, limits.TLSDamping)
+		}
+	})
+}
+
 // found takes note of what exploring showed.
 func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
 	switch {
@@ -360,7 +409,7 @@ func peer(q *Query, c selection.Choice) Peer {
 func (s *solver) tellAsking(q *Query, c selection.Choice) {
 	if s.r.Tell != nil {
 		why, left := s.cfg.Servers.Explain(s.want(q), c)
-		s.r.Tell(q, Asking{To: peer(q, c), How: q.Server, Question: q.Asked, Timeout: c.Timeout})
+		s.r.Tell(q, Asking{To: peer(q, c), How: s.toward(q.Server), Question: q.Asked, Timeout: c.Timeout})
 		s.r.Tell(q, Chosen{why})
 		if len(left) > 0 {
 			s.r.Tell(q, Left{left})

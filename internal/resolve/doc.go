@@ -61,8 +61,9 @@
 //   - Who works: driver.go (what outlives a request), failure.go (why it comes to
 //     nothing, what servers did to cause that, and what the client sees of it).
 //   - The phase Ask: servers.go (addresses for the servers of the cut), beside.go
-//     (look-ups of such addresses while others are asked), attempt.go (one question to
-//     one server), ask.go (whom to ask next, and what is done when nobody is left).
+//     (look-ups of such addresses while others are asked), encrypted.go (who is asked over
+//     TLS though nobody demands it), attempt.go (one question to one server), ask.go
+//     (whom to ask next, and what is done when nobody is left).
 //   - The whole: phases.go (one step of a query, the phases Produce, Cut, Consume and
 //     Alias, and what follows from an outcome), resolve.go (one request from Begin to
 //     Finish, and those that join it).

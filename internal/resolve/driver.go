@@ -34,6 +34,9 @@ type Config struct {
 	OnPanic func(*Request, *safe.Panic)
 	// Context ends all resolutions when the worker ends. nil: never.
 	Context context.Context
+	// Opportunistic tells whether authoritative servers are asked over TLS where they
+	// listen for it (RFC 9539); nil: they are not.
+	Opportunistic func() bool
 	// Explore asks servers now and then only to learn about them.
 	Explore bool
 }

@@ -23,6 +23,10 @@ type Server struct {
 	// NoEDNS and NoCase are set for servers that cannot EDNS or destroy the letter
 	// case of questions.
 	NoEDNS, NoCase bool
+	// Encrypted is set where a question goes over TLS though it need not (RFC 9539). The
+	// Endpoint is then the plain one, by which the server is known; an Exchanger gets the
+	// one that is asked.
+	Encrypted bool
 }
 
 // An Exchanger asks one server one question and waits for the answer that

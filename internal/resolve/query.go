@@ -191,6 +191,7 @@ type work struct {
 	beside       atomic.Int32 // look-ups that are under way
 	inVain       inVain
 	noCuts       noCuts
+	tlsProbes    atomic.Int32 // servers that are asked over TLS to find out whether they can be
 }
 
 // retry is what the driver knows of a query's attempts at the servers of one zone
@@ -277,6 +278,7 @@ type progress struct {
 	refusals  int    // and how many of these refuse wilfully
 	refusedBy int    // how many answered what is not believed
 	noSocket  bool   // ErrLocal happened once
+	clear     bool   // no server of the cut is asked over TLS any more that need not be
 	faults    faults // of servers
 	// late are attempts that may still be answered; queue tells to wait where many
 	// wait for a server.
@@ -307,7 +309,7 @@ func (q *Query) moveTo(cut *zonecut.Cut) {
 	}
 	q.run.quit()
 	q.run.ns, q.run.queue = servers{}, false
-	q.run.lame = false
+	q.run.lame, q.run.clear = false, false
 	q.run.retry.timeouts, q.run.retry.vain, q.run.retry.reserve, q.run.retry.below = 0, 0, nil, ""
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)

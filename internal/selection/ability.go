@@ -16,6 +16,7 @@ const (
 	NoCase                      // destroys the letter case of questions
 	NeedTCP                     // answers over TCP only
 	NoTCP                       // did not answer over TCP lately
+	NoTLS                       // did not answer over TLS lately, or is being tried (RFC 9539)
 
 	abilities = iota
 )
@@ -25,6 +26,8 @@ func (a Ability) life() time.Duration {
 	switch a {
 	case NoEDNS, NoTCP:
 		return limits.NoEDNSLife
+	case NoTLS:
+		return limits.TLSDamping
 	}
 	return limits.AbilityLife
 }
@@ -48,10 +51,12 @@ func (h *Host) Cannot(now time.Duration) (lacks Ability) {
 	return lacks
 }
 
-func (h *Host) lacks(a Ability, now time.Duration) {
+func (h *Host) lacks(a Ability, now time.Duration) { h.lacksUntil(a, now+a.life()) }
+
+func (h *Host) lacksUntil(a Ability, until time.Duration) {
 	for i := range h.cannot {
 		if a&(1<<i) != 0 {
-			h.cannot[i] = now + a.life()
+			h.cannot[i] = until &^ (tick - 1)
 		}
 	}
 }
@@ -76,9 +81,13 @@ func (h *Host) learn(a Answer, now time.Duration) {
 	if a.CaseLost {
 		h.lacks(NoCase, now)
 	}
-	if a.TCP {
+	switch {
+	case a.TLS:
+		h.has(NoTLS)
+		h.Encrypted = now &^ (tick - 1)
+	case a.TCP:
 		h.has(NoTCP)
-	} else {
+	default:
 		h.has(NeedTCP)
 		h.signs.OnlyTCP = 0
 	}

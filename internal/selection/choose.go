@@ -40,6 +40,8 @@ type Choice struct {
 	// Known tells that the server has answered before; Silent that it does not at
 	// present, and is asked to find out.
 	Known, Silent bool
+	// Encrypts tells that the server answers over TLS, too.
+	Encrypts bool
 	// Confirm asks over TCP, to learn for sure whether the server knows EDNS;
 	// Resort does because UDP brought nothing.
 	Confirm, Resort bool
@@ -137,7 +139,7 @@ func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts i
 	case timeouts > 0 && w.Tried.many():
 		c.score += limits.UDPMaxTimeout // all others come first
 	}
-	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known(), Tries: timeouts}
+	c.Choice = Choice{NS: ns, Endpoint: e, Timeout: h.Timeout(timeouts), Cannot: h.Cannot(now), Known: h.Known(), Encrypts: h.encrypts(now), Tries: timeouts}
 	c.Confirm = e.Peer.Plain() && h.unconfirmed(now)
 	// The last attempt tries TCP where UDP is usual, once in a query: a dead server
 	// should not cost connections.

@@ -20,6 +20,7 @@
 //   - host.go, ability.go: what is known of one server, and what it implies
 //   - event.go: how a report changes what is known
 //   - memory.go, shared.go: where that is kept, here or for all workers
+//   - encrypted.go: servers that are asked over TLS though nobody demands it
 //   - first_answers.go: what to expect of servers of which nothing is known
 //   - target.go: addresses that nobody but the operator may name
 //   - explain.go, list.go: for people

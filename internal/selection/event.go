@@ -1,6 +1,10 @@
 package selection
 
-import "time"
+import (
+	"time"
+
+	"kresd/internal/limits"
+)
 
 // EDNS is what an answer shows about the server's EDNS (RFC 6891).
 type EDNS uint8
@@ -20,6 +24,8 @@ type Answer struct {
 	// TCP tells that it came over TCP; Resort that this was tried because UDP
 	// brought nothing.
 	TCP, Resort bool
+	// TLS tells that it came over TLS though it need not have (RFC 9539).
+	TLS bool
 	// CaseLost tells that letter case was destroyed.
 	CaseLost bool
 	EDNS     EDNS
@@ -45,6 +51,8 @@ const (
 	tcpFailed
 	learnt
 	probed
+	tlsTried
+	tlsFailed
 )
 
 // Apply is the host after the event; ok is false where a probe was not granted.
@@ -69,6 +77,13 @@ func (e Event) Apply(h Host) (_ Host, ok bool) {
 			return h, false
 		}
 		h.Probe = e.now + probeInterval
+	case tlsTried:
+		if h.encrypts(e.now) || h.Cannot(e.now)&NoTLS != 0 {
+			return h, false
+		}
+		h.lacksUntil(NoTLS, e.now+limits.TLSProbe+tick)
+	case tlsFailed:
+		h.lacksUntil(NoTLS, e.now+e.deadFor)
 	}
 	return h, true
 }

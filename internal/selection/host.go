@@ -20,6 +20,9 @@ type Host struct {
 	// DeadUntil is when the address may be asked again; Probe when one question
 	// may be spent on finding out more.
 	DeadUntil, Probe time.Duration
+	// Encrypted is when the last answer by TLS came to a question that need not have gone
+	// that way (RFC 9539); 0: never.
+	Encrypted time.Duration
 	// cannot is until when it is believed that the address lacks each ability;
 	// signs are what speaks for it so far.
 	cannot [abilities]time.Duration
@@ -83,7 +86,7 @@ func (h *Host) timedOut(now, deadFor time.Duration) {
 	}
 	h.Counted = now
 	if h.Timeouts == 0 {
-		h.Silent = now &^ (silentUnit - 1)
+		h.Silent = now &^ (tick - 1)
 	}
 	h.Timeouts = min(h.Timeouts, 254) + 1
 	patience := limits.RetriesPerServer
@@ -95,8 +98,8 @@ func (h *Host) timedOut(now, deadFor time.Duration) {
 	}
 }
 
-// silentUnit is how precisely it is kept since when a host is silent.
-const silentUnit = 1 << 26 * time.Nanosecond
+// tick is how precisely those times are kept that are minutes and more.
+const tick = 1 << 26 * time.Nanosecond
 
 // lostTogether is within which time several timeouts are one event.
 const lostTogether = limits.LostTogether

@@ -36,6 +36,9 @@ func (k *Known) CannotFor(a Ability) (left time.Duration) {
 	return left
 }
 
+// Encrypts tells whether it answers over TLS though it need not be asked that way.
+func (k *Known) Encrypts() bool { return k.encrypts(k.now) }
+
 // touched is when something was last learnt.
 func (h *Host) touched() time.Duration { return max(h.Seen, h.Counted) }
 

@@ -21,6 +21,8 @@ type Config struct {
 	Memory Memory
 	// Port is where name servers listen that nobody configured; 0 means 53.
 	Port uint16
+	// TLSPort is where they listen for DNS over TLS; 0 means 853.
+	TLSPort uint16
 	// Own tells whether we listen there ourselves; nil: nowhere.
 	Own func(netip.AddrPort) bool
 }
@@ -34,6 +36,7 @@ type Selector struct {
 	anyLame      atomic.Int64                 // when the last of them ends
 	family       [2]familyState               // IPv4, IPv6
 	firstAnswers firstAnswers
+	anybody      zonecut.Peer // of servers that are asked over TLS without a proof
 
 	mu  sync.Mutex
 	rng *rand.Rand
@@ -61,7 +64,10 @@ func New(cfg Config) *Selector {
 	if cfg.Own == nil {
 		cfg.Own = func(netip.AddrPort) bool { return false }
 	}
-	s := &Selector{cfg: cfg, lame: newLRU[lameKey, time.Duration]()}
+	if cfg.TLSPort == 0 {
+		cfg.TLSPort = zonecut.DoT.Port()
+	}
+	s := &Selector{cfg: cfg, anybody: zonecut.Unproven(zonecut.DoT), lame: newLRU[lameKey, time.Duration]()}
 	s.Use(cfg.Memory)
 	var seed [32]byte
 	crand.Read(seed[:]) // never fails (crypto/rand)

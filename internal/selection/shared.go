@@ -72,14 +72,33 @@ func toRecord(h Host) (r servertable.Record) {
 		priority += answeredPriority
 	}
 	r.Priority = uint64(priority)
-	r.Data = [...]uint64{
+	r.Data = [len(r.Data)]uint64{
 		short(h.SRTT)<<32 | short(h.RTTVar),
 		uint64(h.Seen), uint64(h.Counted), uint64(h.DeadUntil), uint64(h.Probe),
 		uint64(h.Timeouts) | uint64(h.signs.FormErrUDP)<<8 | uint64(h.signs.FormErrTCP)<<16 | uint64(h.signs.OnlyTCP)<<24 |
-			uint64(h.Silent/silentUnit)<<32,
-		uint64(h.cannot[0]), uint64(h.cannot[1]), uint64(h.cannot[2]), uint64(h.cannot[3]),
+			ticks(h.Silent)<<32,
+		ticks(h.cannot[0])<<32 | ticks(h.cannot[1]), ticks(h.cannot[2])<<32 | ticks(h.cannot[3]),
+		ticks(h.cannot[4])<<32 | ticks(h.Encrypted),
 	}
 	return r
+}
+
+// ticks is a time as 32 bits keep it: its last nine years.
+func ticks(d time.Duration) uint64 { return uint64(d/tick) & math.MaxUint32 }
+
+// ofTicks is the last time up to the latest possible that has these ticks; 0 for none,
+// and where there is no such time.
+func ofTicks(n uint64, latest time.Duration) time.Duration {
+	n &= math.MaxUint32
+	end := uint64(max(latest, 0) / tick)
+	at := end&^math.MaxUint32 | n
+	switch {
+	case n == 0, at > end && at <= math.MaxUint32:
+		return 0
+	case at > end:
+		at -= 1 << 32
+	}
+	return time.Duration(at) * tick
 }
 
 // short is a duration of up to four seconds in nanoseconds.
@@ -95,11 +114,16 @@ func fromRecord(r servertable.Record, now time.Duration) (h Host) {
 	h.DeadUntil = instant(d[3], now+limits.DeadAtMost)
 	h.Probe = instant(d[4], now+probeInterval+skew)
 	h.Timeouts = uint8(d[5])
-	h.Silent = instant(d[5]>>32*uint64(silentUnit), now+skew)
+	h.Silent = ofTicks(d[5]>>32, now+skew)
 	h.signs = signs{sign(d[5] >> 8), sign(d[5] >> 16), sign(d[5] >> 24)}
 	for i := range h.cannot {
-		h.cannot[i] = instant(d[6+i], now+Ability(1<<i).life()+skew)
+		n := d[6+i/2] >> 32
+		if i%2 == 1 {
+			n = d[6+i/2]
+		}
+		h.cannot[i] = ofTicks(n, now+Ability(1<<i).life()+skew)
 	}
+	h.Encrypted = ofTicks(d[8], now+skew)
 	return h
 }
 

@@ -81,9 +81,9 @@ func TestAddressesWithZonesStayHere(t *testing.T) {
 func TestRecordsHoldAllOfAHost(t *testing.T) {
 	now := 10 * time.Hour
 	h := Host{
-		SRTT: 20 * time.Millisecond, RTTVar: 3 * time.Millisecond, Seen: now - 5, Timeouts: 3, Counted: now - 4, Silent: 100 * silentUnit,
+		SRTT: 20 * time.Millisecond, RTTVar: 3 * time.Millisecond, Seen: now - 5, Timeouts: 3, Counted: now - 4, Silent: 100 * tick,
 		DeadUntil: now + time.Minute, Probe: now + probeInterval,
-		cannot: [abilities]time.Duration{now + 1, now + 2, now + 3, now + 4}, signs: signs{1, 2, 1},
+		cannot: [abilities]time.Duration{1000 * tick, 2000 * tick, 3000 * tick, 4000 * tick, 5000 * tick}, Encrypted: 6000 * tick, signs: signs{1, 2, 1},
 	}
 	if got := fromRecord(toRecord(h), now); got != h {
 		t.Errorf("%+v became %+v", h, got)
@@ -128,7 +128,7 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("at %v: %+v", now, h)
 		}
 		for i, until := range h.cannot {
-			if until > now+limits.AbilityLife+skew || Ability(1<<i) == NoEDNS && until > now+limits.NoEDNSLife+skew {
+			if until > now+Ability(1<<i).life()+skew || Ability(1<<i) == NoEDNS && until > now+limits.NoEDNSLife+skew {
 				t.Errorf("at %v ability %d is lost until %v", now, i, until)
 			}
 		}

@@ -25,7 +25,7 @@ const Name = "servers.tab"
 
 const (
 	magic    = "kresd servers\x00\x00\x00"
-	version  = 2
+	version  = 3
 	pageSize = 4096 // the header has a page to itself
 )
 

@@ -38,6 +38,9 @@ type Settings struct {
 	TLSHandshake atomic.Int64
 	// IPv4 and IPv6 tell whether a family is used towards other servers.
 	IPv4, IPv6 atomic.Bool
+	// Opportunistic tells whether authoritative servers are asked over TLS where they
+	// listen for it (net.tls_opportunistic).
+	Opportunistic atomic.Bool
 	// Outgoing4 and Outgoing6 are source addresses towards other servers; nil for
 	// any.
 	Outgoing4, Outgoing6 atomic.Pointer[netip.Addr]

@@ -12,6 +12,10 @@ import (
 // port 53.
 const upstreamPortVar = "KRESD_UPSTREAM_PORT"
 
+// tlsPortVar names the one that moves the port on which they are asked over TLS though
+// they need not be (net.tls_opportunistic).
+const tlsPortVar = "KRESD_UPSTREAM_TLS_PORT"
+
 // noExploreVar names the environment variable that keeps a worker from asking
 // servers only to learn about them, so that a laboratory knows what is asked.
 const noExploreVar = "KRESD_NO_EXPLORE"
@@ -19,6 +23,7 @@ const noExploreVar = "KRESD_NO_EXPLORE"
 // labSettings are what a laboratory changes by the environment.
 type labSettings struct {
 	port      uint16 // on which other servers are asked; 0 for the usual one
+	tlsPort   uint16 // the same for TLS
 	noExplore bool
 }
 
@@ -28,15 +33,22 @@ func laboratoryOf(getenv func(string) string, log *logging.Logger) (l labSetting
 	if l.noExplore {
 		log.Warn(fmt.Sprintf("servers are not explored because of %s: for laboratories only", noExploreVar))
 	}
-	text := getenv(upstreamPortVar)
+	if l.port, err = labPort(getenv, upstreamPortVar, "", log); err == nil {
+		l.tlsPort, err = labPort(getenv, tlsPortVar, " over TLS", log)
+	}
+	return l, err
+}
+
+// labPort reads a port; 0 where the environment has none.
+func labPort(getenv func(string) string, name, how string, log *logging.Logger) (uint16, error) {
+	text := getenv(name)
 	if text == "" {
-		return l, nil
+		return 0, nil
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n == 0 {
-		return l, fmt.Errorf("%s: '%s' is no port", upstreamPortVar, text)
+		return 0, fmt.Errorf("%s: '%s' is no port", name, text)
 	}
-	l.port = uint16(n)
-	log.Warn(fmt.Sprintf("other servers are asked on port %d by %s: for laboratories only", n, upstreamPortVar))
-	return l, nil
+	log.Warn(fmt.Sprintf("other servers are asked%s on port %d by %s: for laboratories only", how, n, name))
+	return uint16(n), nil
 }

@@ -35,10 +35,10 @@ func (p process) Upstreams(n int) (list []bindings.Upstream) {
 			Addr: fmt.Sprintf("%s@%d", k.Addr.Addr(), k.Addr.Port()),
 			RTT:  k.SRTT, Timeouts: int(k.Timeouts), Dead: k.Dead,
 			EDNS: k.Cannot&selection.NoEDNS == 0, Case: k.Cannot&selection.NoCase == 0,
-			NeedsTCP: k.Cannot&selection.NeedTCP != 0, NoTCP: k.Cannot&selection.NoTCP != 0,
+			NeedsTCP: k.Cannot&selection.NeedTCP != 0, NoTCP: k.Cannot&selection.NoTCP != 0, TLS: k.Encrypts(),
 			Age: k.Age(), Until: map[string]time.Duration{
 				"dead": k.DeadFor(), "edns": k.CannotFor(selection.NoEDNS), "0x20": k.CannotFor(selection.NoCase),
-				"tcp": k.CannotFor(selection.NeedTCP), "no_tcp": k.CannotFor(selection.NoTCP),
+				"tcp": k.CannotFor(selection.NeedTCP), "no_tcp": k.CannotFor(selection.NoTCP), "no_tls": k.CannotFor(selection.NoTLS),
 			},
 		})
 	}

@@ -102,7 +102,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w.roots = newRoots(w.cache)
 	w.rules = newRulebook(log, &anchors{Store: trustanchor.New(), log: log.Group("ta"), clock: w.clock, resolve: w.resolve})
 	w.own = &own{clock: w.clock, any: func(fn func(listen.Endpoint) bool) bool { return w.server.Any(fn) }}
-	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, Own: w.own.is})
+	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, TLSPort: lab.tlsPort, Own: w.own.is})
 	if w.upstream, err = w.newUpstream(); err != nil {
 		return nil, err
 	}
@@ -188,8 +188,9 @@ func (w *Worker) driverConfig(explore bool) resolve.Config {
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
 			w.log.Error(p.Error(), logging.FieldName, r.Name.String(), logging.FieldType, wire.TypeText(r.Type), "stack", logging.Stack(p.Stack))
 		},
-		Context: w.ctx,
-		Explore: explore,
+		Context:       w.ctx,
+		Opportunistic: w.settings.Opportunistic.Load,
+		Explore:       explore,
 	}
 }
 
