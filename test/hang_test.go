@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,4 +80,59 @@ func release(threads []int) {
 	for _, thread := range threads {
 		_ = syscall.PtraceDetach(thread)
 	}
+}
+
+// The thread that receives hangs, as one does that waits for a lock: that is noticed
+// although all other threads live.
+func TestAWorkerWhoseListenerHangsIsReplaced(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2))
+	warm(t, g)
+	inCustody(t, g)
+	s := proctest.Load(t, g.Addr, 500, names...)
+	w := g.Worker(t, 1).PID
+	runtime.LockOSThread() // which is the tracer
+	defer runtime.UnlockOSThread()
+	thread := 0
+	proctest.Eventually(t, 30*time.Second, "a thread receives", func() bool { thread = receiver(t, w, g.Addr.Port()); return thread != 0 })
+	if thread == w {
+		t.Skip("not run: the first thread receives, and its tracer would be seen")
+	}
+	if err := syscall.PtraceAttach(thread); err != nil {
+		t.Skipf("not run: a thread cannot be stopped here: %v", err)
+	}
+	begun := time.Now()
+	_, _ = syscall.Wait4(thread, nil, syscall.WALL, nil)
+	proctest.Eventually(t, 30*time.Second, "the log says that it hangs", func() bool { return strings.Contains(g.Log(), fmt.Sprintf("(pid %d) hangs", w)) })
+	t.Logf("noticed after %v", time.Since(begun))
+	_, _ = syscall.Wait4(thread, nil, syscall.WALL, nil) // the tracer hears of its end first
+	proctest.Eventually(t, 30*time.Second, "its successor serves", func() bool {
+		ws := g.Workers()
+		return len(ws) == 2 && ws[1].PID != w
+	})
+	if !strings.Contains(g.Log(), "nobody receives what comes to "+g.Addr.Addr().String()) {
+		t.Error("the log does not say what hangs")
+	}
+	lossless(t, "a listener that hangs", s.Stop(), inside)
+}
+
+// receiver is the thread of a process that waits for datagrams on a port.
+func receiver(t *testing.T, pid int, port uint16) (thread int) {
+	t.Helper()
+	fds := map[string]bool{}
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	for _, e := range entries {
+		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, e.Name()))
+		inode := strings.TrimSuffix(strings.TrimPrefix(to, "socket:["), "]")
+		if n, err := strconv.Atoi(e.Name()); err == nil && slices.Contains(sockets(t, port), inode) {
+			fds[fmt.Sprintf("%#x", n)] = true
+		}
+	}
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, e := range threads {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/syscall", pid, e.Name()))
+		if f := strings.Fields(string(text)); len(f) > 1 && f[0] == strconv.Itoa(syscall.SYS_RECVFROM) && fds[f[1]] {
+			thread, _ = strconv.Atoi(e.Name())
+		}
+	}
+	return thread
 }
