@@ -429,3 +429,25 @@ func TestKrescConfig(t *testing.T) {
 		t.Errorf("check: %q, %q, status %d; --check-config says %q", out, errs, status, checked)
 	}
 }
+
+// The service manager hears that a configuration is loaded, that everything serves again,
+// and why it was refused.
+func TestTheServiceManagerHearsOfReloads(t *testing.T) {
+	for workers, status := range map[int]string{
+		1: "STATUS=the latest reload failed: config:7: no",
+		2: "STATUS=2 of 2 workers serve; the latest reload failed (1 of 2 did): config:7: no",
+	} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			notify, config := manager(t, proctest.On(t, proctest.SmallInternet(t), workers))
+			g := proctest.Launch(t, config)
+			expect(t, notify, "READY=1")
+			g.Signal(syscall.SIGHUP)
+			expect(t, notify, "RELOADING=1")
+			expect(t, notify, "READY=1")
+			configure(t, g, config.Lua+"error('no')\n")
+			g.Signal(syscall.SIGHUP)
+			expect(t, notify, "RELOADING=1")
+			expect(t, notify, status)
+		})
+	}
+}
