@@ -365,7 +365,7 @@ const (
 	AliveEvery        = 400 * time.Millisecond  // a worker says that it answers itself
 	AliveAnswer       = 5 * time.Second         // that the answer may take
 	AliveLook         = 200 * time.Millisecond  // between two looks at who is silent
-	AliveIdle         = 30 * time.Millisecond   // of processors that a worker which hangs uses at most
+	AliveIdle         = 15 * time.Millisecond   // of processors that a worker which hangs uses at most
 	HangTime          = 1200 * time.Millisecond // that a worker may be silent while it does nothing, unless KRESD_HANG_TIME says otherwise
 	HangBusy          = 10 * time.Second        // that one may which does something
 	ReadyTime         = 60 * time.Second        // that a worker's successor may take to be ready while the worker serves on

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kresd/internal/limits"
 )
 
@@ -53,7 +55,7 @@ func (s *group) findHung() {
 			continue
 		}
 		if !w.alive.looked {
-			w.alive.looked, w.alive.seen = true, activityOf(w.pid)
+			w.alive.looked, w.alive.seen = true, w.activity()
 			continue
 		}
 		if silence >= s.HangTime {
@@ -64,7 +66,7 @@ func (s *group) findHung() {
 
 // judge decides about a worker that has been silent for longer than it may.
 func (s *group) judge(w *worker, silence time.Duration) {
-	now := activityOf(w.pid)
+	now := w.activity()
 	switch {
 	case now.tracer != 0:
 		if !w.alive.traced {
@@ -88,40 +90,41 @@ type activity struct {
 	tracer int           // the process that traces it, 0 for none
 }
 
-// clockTick is the unit of processor times in /proc on every Linux system.
-const clockTick = 10 * time.Millisecond
-
-// activityOf looks at a process; what cannot be seen is nothing.
-func activityOf(pid int) (a activity) {
-	_, fields := statOf(fmt.Sprintf("/proc/%d/stat", pid))
-	if len(fields) > 12 {
-		user, _ := strconv.Atoi(fields[11]) // fields 14 and 15 of proc(5)
-		system, _ := strconv.Atoi(fields[12])
-		a.used = time.Duration(user+system) * clockTick
-	}
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+// activity looks at what a worker does. Of what cannot be seen it is nothing: a worker
+// that has given up its privileges is hidden in /proc where the system hides other
+// processes, so its status was opened before.
+func (w *worker) activity() (a activity) {
+	a.used = processorTime(w.pid)
+	status := make([]byte, 4096)
+	n, _ := w.status.ReadAt(status, 0)
+	a.busy = isBusy(valueOf(status[:n], "State"))
+	a.tracer, _ = strconv.Atoi(valueOf(status[:n], "TracerPid"))
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", w.pid))
 	for _, path := range threads {
-		state, _ := statOf(path)
-		a.busy = a.busy || state == "R" || state == "D"
-	}
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if _, rest, ok := strings.Cut(string(status), "\nTracerPid:"); ok {
-		line, _, _ := strings.Cut(rest, "\n")
-		a.tracer, _ = strconv.Atoi(strings.TrimSpace(line))
+		text, _ := os.ReadFile(path)
+		a.busy = a.busy || isBusy(valueOf(text, "State"))
 	}
 	return a
 }
 
-// statOf has the state of a process or thread, and the fields of its stat from the state
-// on: those behind the name, which may hold anything.
-func statOf(path string) (state string, fields []string) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", nil
+// isBusy tells whether a thread of that state has, or awaits, what it is not its own fault
+// to wait for: a processor or a disk.
+func isBusy(state string) bool { return strings.HasPrefix(state, "R") || strings.HasPrefix(state, "D") }
+
+// valueOf is a line of a status of /proc, without its name.
+func valueOf(status []byte, name string) string {
+	_, rest, _ := strings.Cut("\n"+string(status), "\n"+name+":")
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
+}
+
+// processorTime is what all threads of a process have used, by the clock that the kernel
+// has for it (clock_getcpuclockid(3)); 0 where there is none.
+func processorTime(pid int) time.Duration {
+	const scheduled = 2 // CPUCLOCK_SCHED
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &ts); err != nil {
+		return 0
 	}
-	fields = strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) == 0 {
-		return "", nil
-	}
-	return fields[0], fields
+	return time.Duration(ts.Nano())
 }

@@ -230,6 +230,7 @@ func (s *group) ended(w *worker, how ending) {
 	slot.workers = slices.DeleteFunc(slot.workers, func(other *worker) bool { return other == w })
 	w.orders.close()
 	w.conn.Close()
+	w.status.Close()
 	if s.Died != nil {
 		s.Died(w.pid)
 	}

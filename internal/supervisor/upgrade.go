@@ -40,6 +40,7 @@ type handedOver struct {
 type handedWorker struct {
 	Slot, PID   int
 	Conn, Crash int   // descriptors
+	Status      int   // descriptor; -1 for none
 	Here        []int // descriptors: copies of its sockets
 	Dir         string
 	// Processes: of its custodian, and of the worker that has its sockets; 0 for the
@@ -162,6 +163,10 @@ func (s *group) handOver() (state handedOver, fds []int, err error) {
 		if err := w.conn.WithFD(func(fd int) { h.Conn = fd }); err != nil {
 			return state, nil, err
 		}
+		if h.Status = -1; w.status != nil {
+			h.Status = int(w.status.Fd())
+			fds = append(fds, h.Status)
+		}
 		state.Workers = append(state.Workers, h)
 		fds = append(append(fds, h.Conn, h.Crash), h.Here...)
 	}
@@ -260,6 +265,10 @@ func (s *group) adopt(h handedWorker) (*worker, error) {
 	slot := s.slots[h.Slot]
 	w := newWorker(slot, h.PID)
 	w.process, w.conn, w.crash, w.dir, w.here = process, conn, h.Crash, h.Dir, h.Here
+	if h.Status >= 0 {
+		unix.CloseOnExec(h.Status)
+		w.status = os.NewFile(uintptr(h.Status), "status")
+	}
 	w.become(ready)
 	slot.workers = append(slot.workers, w)
 	return w, nil

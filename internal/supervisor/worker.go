@@ -20,7 +20,8 @@ import (
 type worker struct {
 	slot    *slot
 	process *os.Process
-	crash   int // where its last words come from
+	crash   int      // where its last words come from
+	status  *os.File // of the process, in /proc; may be nil (alive.go)
 	conn    *ipc.Conn
 	orders  *orders
 	pid     int
@@ -70,6 +71,7 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 	}
 	w := newWorker(slot, cmd.Process.Pid)
 	w.process, w.conn, w.crash = cmd.Process, conn, crash
+	w.status, _ = os.Open(fmt.Sprintf("/proc/%d/status", w.pid)) // without it less is known of its silences
 	s.converse(w)
 	s.tasks.Go("worker end", func() { s.wait(w) })
 	return w, nil
