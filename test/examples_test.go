@@ -72,8 +72,8 @@ func TestExamplesAreLoaded(t *testing.T) {
 		}
 	}
 	examples, _ := filepath.Glob(x.path + "/usr/share/doc/kresd/examples/*.conf")
-	if len(examples) != 6 {
-		t.Errorf("the examples are %v, want 6", examples)
+	if len(examples) != 7 {
+		t.Errorf("the examples are %v, want 7", examples)
 	}
 	for _, path := range append(examples, x.path+"/etc/knot-resolver/kresd.conf") {
 		path = strings.TrimPrefix(path, x.path)

@@ -188,6 +188,27 @@ func TestSocketsByOption(t *testing.T) {
 	}
 }
 
+// A stream socket named tls is served by DNS over TLS, and one by -T.
+func TestInheritedSocketsForTLS(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 2)
+	_, plain := boundAt(t, config.Addr)
+	at := proctest.FreePort(t)
+	_, tls := boundAt(t, at)
+	options := config
+	options.Lua, options.Files, options.Args = config.Activated("").Lua, []*os.File{plain, tls}, []string{"-S", "3", "-T", "4"}
+	for _, c := range []proctest.Config{config.Activated("dns:TLS", plain, tls), options} {
+		g := proctest.Launch(t, c)
+		proctest.Eventually(t, 20*time.Second, "both workers answer", func() bool { return len(g.Workers()) == 2 })
+		got := kdig(t, "@"+at.Addr().String(), "-p", fmt.Sprint(at.Port()), "+tls", "www.example.com")
+		if !strings.Contains(got, "status: NOERROR") || !strings.Contains(got, ";; TLS session") {
+			t.Errorf("by TLS: %s", got)
+		}
+		if status, err := g.Stop(); status != 0 || err != nil {
+			t.Errorf("status %d, %v", status, err)
+		}
+	}
+}
+
 // What cannot serve as its name says is refused by number and name, by a process and
 // by a supervisor alike.
 func TestWrongInheritedSockets(t *testing.T) {

@@ -239,7 +239,7 @@ func TestInstancesUnderTheirUnits(t *testing.T) {
 	read := func(instance, name string) proctest.Unit {
 		return proctest.ReadUnit(t, instance, filepath.Join(units(t), name))
 	}
-	names, files := activation(t, read("", "kresd.socket"))
+	names, files := activation(t, read("", "kresd.socket"), read("", "kresd-tls.socket"))
 	var consoles []string
 	for _, instance := range []string{"1", "2"} {
 		control := read(instance, "kresd-control@.socket")
@@ -278,6 +278,13 @@ func TestInstancesUnderTheirUnits(t *testing.T) {
 			}
 		}
 	}
+	for _, at := range []string{"@127.0.0.1", "@::1"} {
+		for range 4 {
+			if got := kdig(t, at, "+tls", "www.example.com"); !strings.Contains(got, "status: NOERROR") || !strings.Contains(got, ";; TLS session") {
+				t.Errorf("by TLS at %s: %s", at, got)
+			}
+		}
+	}
 	for _, at := range []string{"127.0.0.1:53", "[::1]:53"} {
 		for _, network := range []string{"udp", "tcp"} {
 			for range 8 {
@@ -288,6 +295,16 @@ func TestInstancesUnderTheirUnits(t *testing.T) {
 			}
 		}
 	}
+}
+
+// kdig asks as users do, and returns what it says.
+func kdig(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("kdig", append(args, "+timeout=10", "+retry=0")...).CombinedOutput()
+	if err != nil {
+		t.Errorf("kdig %v: %v\n%s", args, err, out)
+	}
+	return string(out)
 }
 
 // afterFirstLine is a text without its first line.
