@@ -20,6 +20,7 @@ need ip iproute2
 need unshare util-linux
 need pstree psmisc
 need systemd-analyze systemd
+need systemd-nspawn systemd-container
 need lintian lintian
 need debootstrap debootstrap
 need zsh zsh

@@ -61,7 +61,7 @@ func TestExamplesAreLoaded(t *testing.T) {
 	if !proctest.InNamespace(t) {
 		return
 	}
-	x := debian(t)
+	x := debian(t).entered()
 	x.install(packageOf(t, "1.0"))
 	for path, text := range expected(t, x) {
 		if err := os.MkdirAll(filepath.Dir(x.path+path), 0o755); err != nil {

@@ -81,12 +81,18 @@ func debian(t *testing.T) tree {
 	x := tree{t, filepath.Join(layers, "tree")}
 	t.Cleanup(func() { _ = exec.Command("umount", "--recursive", "--lazy", layers).Run() })
 	proctest.Run(t, "mount", "-t", "overlay", "overlay", "-o", fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, layers, layers), x.path)
-	proctest.Run(t, "mount", "-t", "proc", "proc", x.path+"/proc")
-	proctest.Run(t, "mount", "--rbind", "/dev", x.path+"/dev")
-	proctest.Run(t, "mount", "-t", "tmpfs", "tmpfs", x.path+"/run")
 	if lower == "/" {
 		_, _ = x.try("dpkg", "--purge", "knot-resolver") // the tests' peer, with which it conflicts
 	}
+	return x
+}
+
+// entered is the tree with what programs in a chroot need.
+func (x tree) entered() tree {
+	x.t.Helper()
+	proctest.Run(x.t, "mount", "-t", "proc", "proc", x.path+"/proc")
+	proctest.Run(x.t, "mount", "--rbind", "/dev", x.path+"/dev")
+	proctest.Run(x.t, "mount", "-t", "tmpfs", "tmpfs", x.path+"/run")
 	return x
 }
 
@@ -218,7 +224,7 @@ func TestPackageInAFreshDebian(t *testing.T) {
 		return
 	}
 	first, second := packageOf(t, "1.0"), packageOf(t, "1.1")
-	x := debian(t)
+	x := debian(t).entered()
 	before := x.files()
 	x.install(first)
 	for path, want := range map[string]string{
@@ -304,7 +310,7 @@ func TestInstalledInstance(t *testing.T) {
 	if !proctest.InNamespace(t) {
 		return
 	}
-	x := debian(t)
+	x := debian(t).entered()
 	x.install(packageOf(t, "1.0"))
 	control := x.unit("1", "kresd-control@.socket")
 	path := x.path + control.Last("Socket.ListenStream")
