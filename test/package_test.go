@@ -252,7 +252,12 @@ func TestPackageInAFreshDebian(t *testing.T) {
 	x.edit("\n" + laboratory)
 	x.run("kresd", "--check-config", "-c", "/etc/knot-resolver/kresd.conf", "/var/cache/knot-resolver")
 	g.Signal(syscall.SIGHUP)
-	proctest.Eventually(t, 30*time.Second, "the edited configuration is in force", func() bool { return answersAt53("www.example.com", "") })
+	proctest.Eventually(t, time.Minute, "the edited configuration is in force", func() bool {
+		return strings.Contains(g.Log(), "rolling restart is complete")
+	})
+	if !answersAt53("www.example.com", "") {
+		t.Errorf("the edited configuration does not work; log:\n%s", g.Log())
+	}
 	if got := x.run("kresc", "status", "/var/cache/knot-resolver"); !strings.Contains(got, "ID") {
 		t.Errorf("kresc status: %s", got)
 	}
@@ -262,6 +267,7 @@ func TestPackageInAFreshDebian(t *testing.T) {
 		t.Errorf("a broken configuration: %v, %s", err, out)
 	}
 	g.Signal(syscall.SIGHUP)
+	proctest.Eventually(t, time.Minute, "the mistake is told", func() bool { return strings.Contains(g.Log(), "nosuch") })
 	if !answersAt53("www.example.com", "") {
 		t.Errorf("a broken configuration has stopped the service; log:\n%s", g.Log())
 	}
