@@ -152,7 +152,7 @@ func TestPackageUnderSystemd(t *testing.T) {
 	m.dropIn("kresd-supervisor.service", laboratory+"Environment=WORKERS=3\n")
 	at := netip.MustParseAddrPort("127.0.0.1:53")
 
-	m.do("systemctl", "start", "kresd@1.service", "kresd@2.service")
+	m.do("systemctl", "enable", "--now", "kresd@1.service", "kresd@2.service")
 	if !answersAt53("www.example.com", "") {
 		t.Error("the instances do not answer")
 	}
@@ -222,6 +222,9 @@ func TestPackageUnderSystemd(t *testing.T) {
 	m.do("dpkg", "--purge", "kresd")
 	if got := m.do("systemctl", "list-units", "--no-legend", "--no-pager", "--state=active", "kresd*"); strings.TrimSpace(got) != "" {
 		t.Errorf("after its removal there are %s", got)
+	}
+	if got := m.do("find", "/etc/systemd/system", "-type", "l", "-name", "kresd*"); got != "" {
+		t.Errorf("after its removal it is enabled still: %s", got)
 	}
 	if got := m.do("systemctl", "--failed", "--no-legend", "--no-pager"); strings.Contains(got, "kresd") {
 		t.Errorf("failed units: %s", got)
