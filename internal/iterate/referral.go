@@ -42,17 +42,34 @@ func (a *answer) refers(o *resolve.Outcome, soa *wire.RRset) bool {
 	return a.msg.Rcode == wire.RcodeNoError || !a.msg.AA()
 }
 
-// delegation makes a cut of an NS set and its glue.
+// delegation makes a cut of an NS set and its glue. Of name servers beyond the limit, those
+// without glue are dropped first.
 func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 	cut := &zonecut.Cut{Name: ns.Owner, Expires: a.expires(ns.TTL)}
+	var without zonecut.Cut // those without an address
+	left, glue := 0, a.glued()
 	for _, rdata := range ns.Data {
 		name := wire.Target(rdata)
-		if name == "" || name.IsRoot() || cut.Find(name) != nil {
+		if name == "" || name.IsRoot() || cut.Find(name) != nil || without.Find(name) != nil {
 			continue
 		}
-		cut.NS = append(cut.NS, zonecut.NameServer{Name: name, Addrs: a.glue(cut.Name, name)})
+		s := zonecut.NameServer{Name: name, Addrs: a.glue(glue, cut.Name, name)}
+		to := cut
+		if len(s.Addrs) == 0 {
+			to = &without
+		}
+		if len(to.NS) == limits.MaxNSPerDelegation {
+			left++
+			continue
+		}
+		to.NS = append(to.NS, s)
 	}
 	a.considered(cut)
+	room := limits.MaxNSPerDelegation - len(cut.NS)
+	left += max(len(without.NS)-room, 0)
+	if cut.NS = append(cut.NS, without.NS[:min(len(without.NS), room)]...); left > 0 {
+		a.r.Hit(limits.NSPerDelegation)
+	}
 	return cut
 }
 
@@ -66,41 +83,45 @@ func (a *answer) expires(ttl uint32) int64 {
 	return t
 }
 
-// considered drops name servers beyond the limit, those without glue first, and
-// addresses that are too many.
+// considered drops addresses that are too many.
 func (a *answer) considered(cut *zonecut.Cut) {
-	with := make([]zonecut.NameServer, 0, len(cut.NS))
-	var without []zonecut.NameServer
 	extra := 0
-	for _, ns := range cut.NS {
-		if len(ns.Addrs) == 0 {
-			without = append(without, ns)
-			continue
-		}
+	for i := range cut.NS {
+		ns := &cut.NS[i]
 		room := 2 + max(0, limits.ExtraAddrsPerCut-extra) // one of each family is not extra
 		all := len(ns.Addrs)
-		ns.Addrs = ns.Addrs[:min(len(ns.Addrs), limits.MaxAddrsPerNS, room)]
+		ns.Addrs = ns.Addrs[:min(all, limits.MaxAddrsPerNS, room)]
 		if len(ns.Addrs) < all {
 			a.r.Hit(limits.AddrsPerNS)
 		}
 		extra += max(0, len(ns.Addrs)-2)
-		with = append(with, ns)
 	}
-	cut.NS = append(with, without...)
-	if len(cut.NS) > limits.MaxNSPerDelegation {
-		a.r.Hit(limits.NSPerDelegation)
-		cut.NS = cut.NS[:limits.MaxNSPerDelegation]
+}
+
+// glued are the sets of addresses in the additional section by their owners, of IPv4 and
+// of IPv6. A message has room for thousands of name servers and of such sets, so they are
+// not looked for one by one.
+func (a *answer) glued() map[dnsname.Name][2]*wire.RRset {
+	all := make(map[dnsname.Name][2]*wire.RRset, len(a.add))
+	for i := range a.add {
+		set := &a.add[i]
+		sets, family := all[set.Owner], 0
+		if set.Type == wire.TypeAAAA {
+			family = 1
+		}
+		sets[family] = set
+		all[set.Owner] = sets
 	}
+	return all
 }
 
 // glue is the addresses of a name server of zone that stand in the additional
 // section, if the mode lets them count.
-func (a *answer) glue(zone, ns dnsname.Name) (addrs []netip.Addr) {
+func (a *answer) glue(glued map[dnsname.Name][2]*wire.RRset, zone, ns dnsname.Name) (addrs []netip.Addr) {
 	if !a.mayGlue(zone, ns) {
 		return nil
 	}
-	for _, t := range [2]uint16{wire.TypeA, wire.TypeAAAA} {
-		set := find(a.add, ns, t)
+	for _, set := range glued[ns] {
 		if set == nil {
 			continue
 		}
