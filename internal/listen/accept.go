@@ -117,6 +117,7 @@ func (t *acceptor) keepSpareLocked() {
 // it.
 func (t *acceptor) admit(conn net.Conn) {
 	s, nc := t.s, conn.(accepted)
+	bound(nc)
 	c := t.connection(nc)
 	if !s.enter(c, nc) {
 		return
@@ -175,17 +176,31 @@ func (s *Server) refuse(nc accepted) {
 // nearlyOutOfFiles tells whether nine tenths of the descriptors that the process
 // may have are in use. The kernel gives out the lowest free number, so a new
 // connection's own tells.
-func (s *Server) nearlyOutOfFiles(nc accepted) bool {
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	near := false
-	_ = withFD(raw, func(fd int) error {
+func (s *Server) nearlyOutOfFiles(nc accepted) (near bool) {
+	_ = withConn(nc, func(fd int) error {
 		near = uint64(fd) >= s.maxFiles.Load()/10*9
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall/time.Millisecond))
+		return nil
 	})
 	return near
+}
+
+// bound has the kernel give up a client that acknowledges nothing, and take from us no
+// more for one that does not read than we keep for it ourselves: it would take 4 MiB, whose
+// copying is in the way of all others.
+func bound(nc accepted) {
+	_ = withConn(nc, func(fd int) error {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limits.TCPSendBuffer)
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall/time.Millisecond))
+	})
+}
+
+// withConn calls fn with the descriptor of a connection.
+func withConn(nc accepted, fn func(fd int) error) error {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return withFD(raw, fn)
 }
 
 // leaveGroup implements socket: stop does it, in its order. A UNIX socket is not

@@ -1,0 +1,128 @@
+package attack
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"kresd/internal/proctest"
+)
+
+// unread are clients that ask for a large answer over TCP again and again and never read.
+type unread struct {
+	stop  atomic.Bool
+	done  sync.WaitGroup
+	conns atomic.Int64
+}
+
+// startUnread starts so many clients. One whose connection the server has ended comes
+// again.
+func startUnread(t *testing.T, l *lab, clients int, name string) *unread {
+	t.Helper()
+	q := new(dns.Msg)
+	q.SetQuestion(name, dns.TypeTXT)
+	wire, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := bytes.Repeat(append([]byte{byte(len(wire) >> 8), byte(len(wire))}, wire...), 100)
+	d := net.Dialer{Timeout: time.Second, Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { // little room, so that the server has to wait soon
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
+		})
+	}}
+	u := &unread{}
+	for i := range clients {
+		u.done.Go(func() {
+			time.Sleep(time.Second * time.Duration(i) / time.Duration(clients)) // not all at once
+			for !u.stop.Load() {
+				c, err := d.Dial("tcp", l.g.Addr.String())
+				if err != nil {
+					time.Sleep(100 * time.Millisecond)
+					continue
+				}
+				u.conns.Add(1)
+				_, _ = c.Write(ask)
+				for end := time.Now().Add(1500 * time.Millisecond); !u.stop.Load() && time.Now().Before(end); {
+					time.Sleep(50 * time.Millisecond)
+				}
+				c.Close()
+			}
+		})
+	}
+	return u
+}
+
+func (u *unread) end() int64 {
+	u.stop.Store(true)
+	u.done.Wait()
+	return u.conns.Load()
+}
+
+// TestC3ClientsThatNeverRead has clients ask for answers of 60 KB over TCP and never read
+// one, beside clients who ask for a cached name over UDP. Rounds with and without them come
+// in turns, for what else the machine does moves both.
+func TestC3ClientsThatNeverRead(t *testing.T) {
+	const rounds, during, most = 5, 1500 * time.Millisecond, 1.10
+	zs := honest()
+	var b strings.Builder
+	for i := range 240 {
+		fmt.Fprintf(&b, "big.evil.com. TXT \"%d%s\"\n", i, strings.Repeat("x", 240))
+	}
+	evilZone(zs, "evil.com.", "127.66.1.1", b.String())
+	l := newLab(t, zs, 1)
+	l.ask("www.example.com.", dns.TypeA)
+	if r, err := dnsTCP(l.g.Addr, "big.evil.com.", dns.TypeTXT); err != nil || len(r.Answer) != 240 {
+		t.Fatalf("%v: %d records", err, len(r.Answer))
+	}
+	clients := 300 * min(scale(), 4)
+	load := func() proctest.Report {
+		hits := proctest.Load(t, l.g.Addr, benignRate, "www.example.com")
+		time.Sleep(during)
+		return hits.Stop()
+	}
+	load()
+	var alone, beside []float64
+	var busyAlone, busyBeside time.Duration
+	var conns int64
+	lost := 0
+	for range rounds {
+		used := processorTime(t, l.g.PID())
+		r := load()
+		busyAlone += processorTime(t, l.g.PID()) - used
+		alone = append(alone, float64(r.Wait(0.99)))
+		u := startUnread(t, l, clients, "big.evil.com.")
+		time.Sleep(time.Second)
+		used = processorTime(t, l.g.PID())
+		r = load()
+		busyBeside += processorTime(t, l.g.PID()) - used
+		beside = append(beside, float64(r.Wait(0.99)))
+		lost += len(r.Lost) + int(r.Failed)
+		conns += u.end()
+		time.Sleep(500 * time.Millisecond)
+	}
+	slices.Sort(alone)
+	slices.Sort(beside)
+	before, after := alone[rounds/2]/1e6, beside[rounds/2]/1e6
+	share := 100 * float64(busyBeside-busyAlone) / float64(rounds*during)
+	tell(t, "C3", fmt.Sprintf("%d clients, %d connections, that ask for 60 KB over TCP and never read, beside %d questions a second over UDP", clients, conns, benignRate),
+		"p99 of UDP <= 10 % more, 15 % of a processor", "p99 %.2f ms alone, %.2f ms beside them, who take %.1f %% of a processor, %d lost", before, after, share, lost)
+	// The wait is that of a machine with other things to do where it differs between
+	// rounds without them; then it is told and not judged.
+	quiet := alone[rounds-1] <= 1.5*alone[0]
+	if share > 15 || quiet && after > most*before && after > 1 || lost > 0 {
+		t.Errorf("p99 %.2f ms alone, %.2f ms beside clients that never read, who take %.1f %% of a processor, %d lost", before, after, share, lost)
+	}
+	if l.hits("tcp_time") == 0 {
+		t.Error("worker.limits().tcp_time is 0")
+	}
+}
