@@ -10,10 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/textfile"
 	"kresd/internal/wording"
 )
 
@@ -50,7 +50,7 @@ func readFiles(certFile, keyFile string) (f files, err error) {
 
 // read reads one file whole.
 func read(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := textfile.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("'%s': %w", name, wording.Reason(err))
 	}

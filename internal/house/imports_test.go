@@ -26,8 +26,8 @@ var allowed = map[string]string{
 	"version":     "",
 	"wording":     "",
 	"textfile":    "",
-	"ticket":      "clock limits wording",
-	"certificate": "clock limits wording",
+	"ticket":      "clock limits textfile wording",
+	"certificate": "clock limits textfile wording",
 	"transport":   "",
 	"luavalue":    "",
 	"luapattern":  "limits",
@@ -80,7 +80,7 @@ var allowed = map[string]string{
 	"lualib/urls":       "script",
 	"script/sidebyside": "",
 
-	"lualib/web":     "limits luavalue safe script wording",
+	"lualib/web":     "limits luavalue safe script textfile wording",
 	"lualib/cqueues": "clock fdwatch safe script",
 
 	"authority/inmemory":    "authority dnsname resolve wire zonecut",

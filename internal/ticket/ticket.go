@@ -21,13 +21,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
+	"kresd/internal/textfile"
 	"kresd/internal/wording"
 )
 
@@ -155,7 +155,7 @@ func (k *Keys) Derive(label string) [32]byte {
 // FromFile reads a secret, any octets. Of a longer file the first
 // limits.TicketSecretMost octets count.
 func FromFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := textfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("'%s': %w", path, wording.Reason(err))
 	}

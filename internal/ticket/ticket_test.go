@@ -194,7 +194,7 @@ func TestFromFile(t *testing.T) {
 	for name, want := range map[string]string{
 		path:         "' has 31 octets: a secret of at least 32 octets is needed",
 		path + ".no": ".no': no such file or directory",
-		t.TempDir():  "': is a directory",
+		t.TempDir():  "': not a regular file",
 	} {
 		if _, err := FromFile(name); err == nil || !strings.HasSuffix(err.Error(), want) || !strings.HasPrefix(err.Error(), "'"+filepath.Dir(name)) {
 			t.Errorf("%s: %v, want …%s", name, err, want)

@@ -10,13 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
+	"kresd/internal/textfile"
 	"kresd/internal/wording"
 )
 
@@ -135,7 +135,7 @@ func (s *settings) secure() (*tls.Config, error) {
 		}
 	}
 	if s.certificate != "" {
-		pair, err := tls.LoadX509KeyPair(s.certificate, s.keys)
+		pair, err := pairOf(s.certificate, s.keys)
 		if err != nil {
 			return nil, fmt.Errorf("certificate '%s': %w", s.certificate, wording.Reason(err))
 		}
@@ -144,9 +144,22 @@ func (s *settings) secure() (*tls.Config, error) {
 	return config, nil
 }
 
+// pairOf is a certificate and its key.
+func pairOf(certificate, key string) (pair tls.Certificate, err error) {
+	cert, err := textfile.Read(certificate, limits.LuaString)
+	if err != nil {
+		return pair, err
+	}
+	text, err := textfile.Read(key, limits.LuaString)
+	if err != nil {
+		return pair, err
+	}
+	return tls.X509KeyPair(cert, text)
+}
+
 // trust adds the certificates of a file.
 func trust(pool *x509.CertPool, file string) error {
-	f, err := os.Open(file)
+	f, err := textfile.Open(file)
 	if err != nil {
 		return fmt.Errorf("cafile '%s': %w", file, wording.Reason(err))
 	}
