@@ -38,7 +38,7 @@ func TestAnAddressThatAppearsLaterIsTaken(t *testing.T) {
 	if asks("192.0.2.7:53") {
 		t.Fatal("an address that is not there is answered at")
 	}
-	for _, want := range []string{"-a 192.0.2.9", "config:3: this machine does not have the address '192.0.2.7'", "config:3: this machine does not have the address '2001:db8::7'", "config:4: this machine does not have the address 'fe80::7%later'"} {
+	for _, want := range []string{"the address 192.0.2.9 of the command line", "config:3: this machine does not have the address '192.0.2.7'", "config:3: this machine does not have the address '2001:db8::7'", "config:4: this machine does not have the address 'fe80::7%later'"} {
 		if got := strings.Count(g.Log(), want); got != 1 {
 			t.Errorf("%q is said %d times", want, got)
 		}
