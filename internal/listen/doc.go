@@ -17,6 +17,9 @@
 // of which there is a bounded number (pending.go); the answers of many questions
 // of one client leave no faster than it asked, or nearly so (pace.go).
 //
+// Who asks is whom a datagram or a connection comes from, or whom a proxy that is
+// listed names in front of it (proxy.go).
+//
 // A UNIX socket has a path, which one worker of a group has at a time (unix.go).
 //
 // An address that the machine does not have yet is bound in advance, and watched

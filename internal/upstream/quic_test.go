@@ -31,6 +31,12 @@ type quicServer struct {
 
 func startQUIC(t *testing.T, cert *proctest.Certificate, serve func(c *doq.Conn, st *doq.Stream, q []byte)) *quicServer {
 	t.Helper()
+	return limitedQUIC(t, cert, 100, serve)
+}
+
+// limitedQUIC allows so many questions at a time.
+func limitedQUIC(t *testing.T, cert *proctest.Certificate, questions int, serve func(c *doq.Conn, st *doq.Stream, q []byte)) *quicServer {
+	t.Helper()
 	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +45,7 @@ func startQUIC(t *testing.T, cert *proctest.Certificate, serve func(c *doq.Conn,
 	wait := func() time.Duration { return 10 * time.Second }
 	l, err := doq.Listen(pc, doq.Options{
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{doq.Protocol}},
-		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func() {}, Go: func(string, func()) {}, Questions: func() int { return 100 },
+		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func() {}, Go: func(string, func()) {}, Questions: func() int { return questions },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +128,34 @@ func TestServersAreAskedByQUIC(t *testing.T) {
 	}
 	if st := e.Stats(); st.QUIC != questions || st.Handshakes != 1 || st.UDP+st.TCP+st.TLS != 0 {
 		t.Errorf("counted is %+v", st)
+	}
+}
+
+// A server that takes a few questions at a time gets no more, and answers all.
+func TestServersByQUICThatTakeFewQuestions(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	const few = 3
+	var now, most atomic.Int32
+	s := limitedQUIC(t, cert, few, func(c *doq.Conn, st *doq.Stream, q []byte) {
+		for n := now.Add(1); n > most.Load(); {
+			most.Store(n)
+		}
+		time.Sleep(5 * time.Millisecond)
+		now.Add(-1)
+		truthQUIC(c, st, q)
+	})
+	e := newExchanger(t, Config{})
+	var wg sync.WaitGroup
+	for i := range 30 {
+		wg.Go(func() {
+			if r, _, err := askQUIC(t, e, s, cert.Hash, itoa(i)+".example."); err != nil || string(r.Msg.Answer[0].RData) != truth {
+				t.Errorf("question %d: %+v, %v", i, r, err)
+			}
+		})
+	}
+	wg.Wait()
+	if s.conns.Load() != 1 || most.Load() > few {
+		t.Errorf("%d connections, %d questions at a time", s.conns.Load(), most.Load())
 	}
 }
 
