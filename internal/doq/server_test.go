@@ -1,0 +1,189 @@
+package doq
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"kresd/internal/limits"
+)
+
+// echoServer answers each question with itself, and is where it is, and how many
+// clients failed to get in.
+func echoServer(t *testing.T) (at netip.AddrPort, l *Listener, failed *atomic.Int32) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed = &atomic.Int32{}
+	l, err = Listen(pc, Options{
+		TLS:  &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{Protocol}},
+		Key:  func(string) [32]byte { return [32]byte{1} },
+		Idle: func() time.Duration { return 10 * time.Second }, Handshake: func() time.Duration { return 2 * time.Second },
+		Questions: func() int { return 10 }, Failed: func() { failed.Add(1) }, Limits: &limits.Counters{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	go func() {
+		for {
+			c, err := l.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			go func() {
+				for {
+					st, err := c.Next(context.Background())
+					if err != nil {
+						return
+					}
+					if msg, err := st.Read(nil, time.Now().Add(10*time.Second)); err == nil {
+						_ = st.Write(framed(msg), time.Now().Add(10*time.Second))
+					}
+				}
+			}()
+		}
+	}()
+	return netip.MustParseAddrPort(pc.LocalAddr().String()), l, failed
+}
+
+func clientConfig(cache tls.ClientSessionCache) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{Protocol}, ServerName: "x", ClientSessionCache: cache}
+}
+
+// A client that resumes its session and asks before the handshake is complete is
+// answered after it: what was recorded of it is of no use to send again.
+func TestNothingIsTakenBeforeTheHandshake(t *testing.T) {
+	at, _, _ := echoServer(t)
+	cache := tls.NewLRUClientSessionCache(1)
+	for try := range 2 {
+		pc, err := net.ListenUDP("udp4", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := &quic.Transport{Conn: pc}
+		c, err := tr.DialEarly(t.Context(), net.UDPAddrFromAddrPort(at), clientConfig(cache), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := c.OpenStreamSync(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := &Stream{s: s}
+		if err := st.Write(framed([]byte("question")), time.Now().Add(10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if msg, err := st.Read(nil, time.Now().Add(10*time.Second)); err != nil || string(msg) != "question" {
+			t.Errorf("%q, %v", msg, err)
+		}
+		if s := c.ConnectionState(); s.Used0RTT || s.TLS.DidResume != (try == 1) {
+			t.Errorf("try %d: asked before the handshake %t, resumed %t", try, s.Used0RTT, s.TLS.DidResume)
+		}
+		time.Sleep(50 * time.Millisecond) // for the ticket
+		_ = c.CloseWithError(0, "")
+		_ = tr.Close()
+		_ = pc.Close()
+	}
+}
+
+// While many handshakes are under way a client must prove its address, and with more
+// it is refused; when they are over it gets in.
+func TestHandshakesUnderWay(t *testing.T) {
+	at, l, failed := echoServer(t)
+	dial := func(limit time.Duration) error {
+		pc, err := net.ListenUDP("udp4", nil)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		c, err := Dial(ctx, pc, at, clientConfig(nil), 10*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		st, err := c.Ask(ctx, framed([]byte("question")), time.Now().Add(limit))
+		if err == nil {
+			_, err = st.Read(nil, time.Now().Add(limit))
+		}
+		return err
+	}
+	l.shaking.Store(limits.QUICUnverified) // each must prove its address
+	if err := dial(10 * time.Second); err != nil {
+		t.Errorf("a client that proves its address: %v", err)
+	}
+	l.shaking.Store(limits.QUICHandshakes)
+	if err := dial(10 * time.Second); err == nil || l.o.Limits.Get(limits.QUIC) == 0 {
+		t.Errorf("one too many: %v, counted %d times", err, l.o.Limits.Get(limits.QUIC))
+	}
+	l.shaking.Store(0)
+	if err := dial(10 * time.Second); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if n := l.shaking.Load(); n != 0 {
+		t.Errorf("%d handshakes are under way", n)
+	}
+	if failed.Load() != 0 {
+		t.Errorf("%d failed", failed.Load())
+	}
+	// One that begins and does not go on is given up in its time.
+	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	pc, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	conf := clientConfig(nil)
+	conf.CurvePreferences = []tls.CurveID{tls.X25519} // so that it is one packet
+	_, _ = Dial(ctx, pc, netip.MustParseAddrPort(sink.LocalAddr().String()), conf, time.Second)
+	buf := make([]byte, 2000)
+	n, err := sink.Read(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write(buf[:n]); err != nil {
+		t.Fatal(err)
+	}
+	wait := func(what string, cond func() bool) {
+		for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("not in 20 s: %s", what)
+			}
+		}
+	}
+	wait("it is under way", func() bool { return l.shaking.Load() == 1 })
+	wait("it is given up", func() bool { return l.shaking.Load() == 0 && failed.Load() == 1 })
+}
