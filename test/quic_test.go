@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
@@ -216,4 +217,43 @@ func TestForwardingByQUIC(t *testing.T) {
 			t.Errorf("with the pin %s: %v; log: %s", pin, m, near.Log())
 		}
 	}
+}
+
+// Workers that share one socket, as from a service manager, get each other's packets,
+// and pass them on.
+func TestWorkersShareASocketOfQUIC(t *testing.T) {
+	open := func() (*os.File, netip.AddrPort) {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		f, err := c.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f, netip.MustParseAddrPort(c.LocalAddr().String())
+	}
+	plain, addr := open()
+	quic, at := open()
+	conf := proctest.Config{Workers: 3, Addr: addr, Lua: hintHere}
+	proctest.Start(t, conf.Activated("dns:doq", plain, quic))
+	cache := tls.NewLRUClientSessionCache(1)
+	var slowest time.Duration
+	for range 12 {
+		begun := time.Now()
+		c, err := dialDoQ(at, cache)
+		slowest = max(slowest, time.Since(begun))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 20 {
+			if err := askDoQ(c, 10*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Logf("the slowest handshake took %v", slowest)
 }
