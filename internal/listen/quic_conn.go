@@ -123,14 +123,16 @@ func (c *quicConn) answerWhole(st *doq.Stream, msg []byte) {
 		return
 	}
 	var later *[]byte
+	decided := false // what becomes of the question
 	p := s.panics.Run("quic session", func() {
 		sess.Begin()
 		later = c.answerWith(sess, st, msg)
+		decided = true
 		sess.End()
 	})
 	s.sessions.put(sess, p != nil)
 	switch {
-	case p != nil:
+	case !decided:
 		c.fail(st, msg)
 	case later != nil:
 		(&quicAnswer{c, st}).send(later)
