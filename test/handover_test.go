@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,12 @@ func kill(t *testing.T, pid int) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// patient is c for a group that leaves workers alone that hang.
+func patient(c proctest.Config) proctest.Config {
+	c.Env = append(slices.Clone(c.Env), "KRESD_HANG_TIME=0")
+	return c
 }
 
 // pause stops a worker for a second, so that its sockets fill, and returns it.
@@ -125,7 +132,7 @@ func TestKillsInARow(t *testing.T) {
 // What waits in the sockets of a worker that is killed is answered by another.
 func TestQueueOfAKilledWorkerIsAnswered(t *testing.T) {
 	const rate = 2000
-	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 4))
+	g := proctest.Start(t, patient(proctest.On(t, proctest.SmallInternet(t), 4)))
 	warm(t, g)
 	inCustody(t, g)
 	s := proctest.Load(t, g.Addr, rate, names...)
@@ -155,7 +162,7 @@ func TestQueueOfAKilledWorkerIsAnswered(t *testing.T) {
 // The same while the supervisor is frozen, and what comes afterwards goes to
 // those that live.
 func TestKillUnderAFrozenSupervisorCostsNothing(t *testing.T) {
-	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
+	g := proctest.Start(t, patient(proctest.On(t, proctest.SmallInternet(t), 3)))
 	warm(t, g)
 	inCustody(t, g)
 	s := proctest.Load(t, g.Addr, 2000, names...)
@@ -193,7 +200,7 @@ func TestWorkerThatDoesNotComeBackCostsNothing(t *testing.T) {
 func TestQueueOfALoneWorkerWaitsForItsSuccessor(t *testing.T) {
 	config := proctest.On(t, proctest.SmallInternet(t), 1)
 	config.Program = "kresd-supervisor"
-	g := proctest.Start(t, config)
+	g := proctest.Start(t, patient(config))
 	warm(t, g)
 	inCustody(t, g)
 	s := proctest.Load(t, g.Addr, 500, names...)

@@ -168,9 +168,7 @@ func leaveSocket(t *testing.T, path string) {
 }
 
 func TestKrescTellsWhoDoesNotAnswer(t *testing.T) {
-	config := proctest.On(t, proctest.SmallInternet(t), 2)
-	config.Env = append(config.Env, "KRESD_HANG_TIME=0") // one is frozen here for longer
-	g := proctest.Start(t, config)
+	g := proctest.Start(t, patient(proctest.On(t, proctest.SmallInternet(t), 2)))
 	stale := filepath.Join(g.Dir, "tty", "999999")
 	leaveSocket(t, stale)
 	says := "kresc: '" + stale + "' is skipped: its worker is dead, the socket was left behind\n"

@@ -42,7 +42,7 @@ func TestMapFromEveryWorker(t *testing.T) {
 // A worker that raises an error, or hangs, shows in its own place; the others'
 // results stand.
 func TestMapShowsFailuresInTheirPlace(t *testing.T) {
-	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
+	g := proctest.Start(t, patient(proctest.On(t, proctest.SmallInternet(t), 3)))
 	got := g.Eval(t, `map 'worker.id == 1 and error("some reason") or worker.id'`)
 	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 	if len(lines) != 3 || lines[0] != "[1] => 0" || !strings.Contains(lines[1], "some reason") || lines[2] != "[3] => 2" {
@@ -70,7 +70,9 @@ func TestMapShowsFailuresInTheirPlace(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("map took %v with a hanging worker, want about 2 s", took)
 	}
-	_ = syscall.Kill(hung.PID, syscall.SIGCONT) // unless it was replaced meanwhile
+	if err := syscall.Kill(hung.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Without its leader map is led by the lowest id alive.
