@@ -26,9 +26,10 @@ type Options struct {
 // A Store has the certificate that is in use. Its methods may be called by any
 // goroutine.
 type Store struct {
-	o       Options
-	now     atomic.Pointer[inUse]
-	renamed chan struct{} // other files are in use
+	o        Options
+	now      atomic.Pointer[inUse]
+	renamed  chan struct{} // other files are in use
+	watching atomic.Bool   // their directories are watched
 
 	mu    sync.Mutex
 	files files // that were read last; no names: the ephemeral certificate is in use

@@ -3,6 +3,7 @@ package certificate
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -19,6 +20,7 @@ func (s *Store) Watch(ctx context.Context) {
 	quiet := time.NewTimer(0)
 	defer quiet.Stop()
 	var w watched
+	var patience time.Time // until which changes that go on put off reading
 	defer w.close()
 	for {
 		select {
@@ -28,35 +30,72 @@ func (s *Store) Watch(ctx context.Context) {
 		case <-look.C: // a directory may have been replaced
 			s.Reload()
 		case <-w.events():
+			if now := time.Now(); patience.IsZero() {
+				patience = now.Add(limits.CertificatePatience)
+			} else if now.After(patience) {
+				continue // it is about to be read
+			}
 			quiet.Reset(limits.CertificateQuiet)
 			continue
 		case <-w.errors(): // an overflow: the next look tells
 			continue
 		case <-quiet.C:
+			patience = time.Time{}
 			s.Reload()
 		}
-		if err := w.watch(s.directories()); err != nil && !w.complained {
+		err := w.watch(s.directories())
+		s.watching.Store(err == nil && w.watcher != nil)
+		if err != nil && !w.complained {
 			w.complained = true
 			s.o.Warn(fmt.Sprintf("changes of the certificate's files are seen after a minute only: %v", err))
 		}
 	}
 }
 
-// directories are where the files in use lie, by their names and behind symbolic
-// links.
+// directories are where a change can make the files in use others: those in which
+// they lie, and those with a symbolic link on the way.
 func (s *Store) directories() map[string]bool {
 	dirs := map[string]bool{}
 	certFile, keyFile := s.Files()
 	for _, name := range []string{certFile, keyFile} {
-		if name == "" {
-			continue
-		}
-		dirs[filepath.Dir(name)] = true
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			dirs[filepath.Dir(real)] = true
+		if name, err := filepath.Abs(name); err == nil && certFile != "" {
+			follow(name, dirs)
 		}
 	}
 	return dirs
+}
+
+// mostLinks is how many symbolic links the system follows.
+const mostLinks = 40
+
+// follow notes the directories on the way to a file.
+func follow(name string, dirs map[string]bool) {
+	for range mostLinks {
+		link, rest := firstLink(name)
+		dirs[filepath.Dir(link)] = true
+		target, err := os.Readlink(link)
+		if err != nil { // the file itself, or nothing
+			return
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(link), target)
+		}
+		name = filepath.Join(target, rest)
+	}
+}
+
+// firstLink splits a path behind its first symbolic link; without one the whole
+// path stands for it.
+func firstLink(name string) (link, rest string) {
+	for i := 1; i < len(name); i++ {
+		if name[i] != filepath.Separator {
+			continue
+		}
+		if info, err := os.Lstat(name[:i]); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			return name[:i], name[i:]
+		}
+	}
+	return name, ""
 }
 
 // watched are the directories of which the system tells changes.

@@ -112,7 +112,7 @@ var uncounted = map[string]string{
 		QUICUnverified LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet
-		CertificateLook CertificateLock
+		CertificateLook CertificateLock CertificatePatience
 		UnscheduledWait AwaitAddress QueryLogStall QueryLogEnd`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept

@@ -222,41 +222,42 @@ const (
 
 // Clients.
 const (
-	PendingPerWorker   = 4096 // questions on the driver's way
-	PendingYoung       = 200 * time.Millisecond
-	WaitersPerClient   = 1000
-	LateUDPReply       = 1900 * time.Millisecond
-	LateUDPWaiters     = 50
-	PaceWaiters        = 50              // questions of a client that wait, until its answers keep a pace
-	PaceFactor         = 2               // of its questions' pace
-	PacePeriod         = 2 * time.Second // over which that is measured, and as long before
-	PaceMost           = 2 * time.Second // that an answer is kept for it
-	ClientLimitMost    = 1 << 16         // that an operator may set for one of these (net.limits)
-	Forwarders         = 256             // addresses and networks of net.forwarders
-	TCPConnsPerWorker  = 1024
-	TCPConnsPerClient  = 32
-	DefaultTCPPipeline = 100
-	TCPIdle            = 10 * time.Second
-	TCPWholeMessage    = 5 * time.Second
-	TCPSendStall       = time.Second
-	TLSHandshake       = 6 * time.Second
-	TicketSecretMin    = 32 // octets of net.tls_sticket_secret
-	TicketSecretMost   = 1024
-	CertificateFile    = 1 << 20             // octets of a file with certificates or a key
-	CertificateLife    = 90 * 24 * time.Hour // of one that is made here
-	CertificateRenewal = 7 * 24 * time.Hour  // before its end
-	CertificateQuiet   = time.Second         // after the last change of a file, until it is read again
-	CertificateLook    = time.Minute         // between two looks at files, for changes that the system did not tell
-	CertificateLock    = time.Second         // that another process may take to make the key of the one that is made here
-	TCPSendBuffer      = 64 << 10
-	AcceptBackoffMin   = 10 * time.Millisecond
-	AcceptBackoffMax   = time.Second
-	UDPBatch           = 64
-	UDPReceiveBuffer   = 4 << 20
-	ClientPortLeast    = 1024            // UDP source ports below belong to services, which ask nothing from there
-	DrainAnswerTime    = 4 * time.Second // then SERVFAIL for what still waits
-	DrainTime          = 5 * time.Second
-	FormerrPerSecond   = 50 // per listener; further garbage gets silence
+	PendingPerWorker    = 4096 // questions on the driver's way
+	PendingYoung        = 200 * time.Millisecond
+	WaitersPerClient    = 1000
+	LateUDPReply        = 1900 * time.Millisecond
+	LateUDPWaiters      = 50
+	PaceWaiters         = 50              // questions of a client that wait, until its answers keep a pace
+	PaceFactor          = 2               // of its questions' pace
+	PacePeriod          = 2 * time.Second // over which that is measured, and as long before
+	PaceMost            = 2 * time.Second // that an answer is kept for it
+	ClientLimitMost     = 1 << 16         // that an operator may set for one of these (net.limits)
+	Forwarders          = 256             // addresses and networks of net.forwarders
+	TCPConnsPerWorker   = 1024
+	TCPConnsPerClient   = 32
+	DefaultTCPPipeline  = 100
+	TCPIdle             = 10 * time.Second
+	TCPWholeMessage     = 5 * time.Second
+	TCPSendStall        = time.Second
+	TLSHandshake        = 6 * time.Second
+	TicketSecretMin     = 32 // octets of net.tls_sticket_secret
+	TicketSecretMost    = 1024
+	CertificateFile     = 1 << 20             // octets of a file with certificates or a key
+	CertificateLife     = 90 * 24 * time.Hour // of one that is made here
+	CertificateRenewal  = 7 * 24 * time.Hour  // before its end
+	CertificatePatience = 5 * time.Second     // with a directory where something changes all the time
+	CertificateQuiet    = time.Second         // after the last change of a file, until it is read again
+	CertificateLook     = time.Minute         // between two looks at files, for changes that the system did not tell
+	CertificateLock     = time.Second         // that another process may take to make the key of the one that is made here
+	TCPSendBuffer       = 64 << 10
+	AcceptBackoffMin    = 10 * time.Millisecond
+	AcceptBackoffMax    = time.Second
+	UDPBatch            = 64
+	UDPReceiveBuffer    = 4 << 20
+	ClientPortLeast     = 1024            // UDP source ports below belong to services, which ask nothing from there
+	DrainAnswerTime     = 4 * time.Second // then SERVFAIL for what still waits
+	DrainTime           = 5 * time.Second
+	FormerrPerSecond    = 50 // per listener; further garbage gets silence
 )
 
 // What modules remember and how old it may be.

@@ -1,0 +1,445 @@
+package certificate
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/clock"
+	"kresd/internal/limits"
+)
+
+var start = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+// A host has a Store and what it told.
+type host struct {
+	*Store
+	now  *clock.Fake
+	name atomic.Pointer[string]
+	mu   sync.Mutex
+	said strings.Builder
+}
+
+// newHost works in a directory of its own.
+func newHost(t *testing.T) *host {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	h := &host{now: clock.NewFake(start)}
+	h.rename("resolver.example")
+	tell := func(line string) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		fmt.Fprintln(&h.said, line)
+	}
+	h.Store = NewStore(Options{Clock: &h.now.Clock, Hostname: func() string { return *h.name.Load() }, Notice: tell, Warn: tell})
+	return h
+}
+
+func (h *host) rename(name string) { h.name.Store(&name) }
+
+func (h *host) told() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.said.String()
+}
+
+// leaf is what clients see.
+func (h *host) leaf(t *testing.T) *x509.Certificate {
+	t.Helper()
+	c, err := h.Get(&tls.ClientHelloInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Leaf
+}
+
+// write makes a pair of files for a host and gives their names.
+func write(t *testing.T, dir, name string, key crypto.Signer, from time.Time) (certFile, keyFile string) {
+	t.Helper()
+	made, err := selfSigned(key, name, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")
+	put(t, certFile, pemOf("CERTIFICATE", made.Certificate[0]))
+	put(t, keyFile, pemOf("PRIVATE KEY", der))
+	return certFile, keyFile
+}
+
+func pemOf(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+// put replaces a file as careful programs do.
+func put(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func key(t *testing.T) crypto.Signer {
+	t.Helper()
+	k, _, err := newKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within half a minute: %s", what)
+		}
+	}
+}
+
+func TestPairsOfFiles(t *testing.T) {
+	h := newHost(t)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]crypto.Signer{"ecdsa.example": key(t), "rsa.example": rsaKey} {
+		certFile, keyFile := write(t, t.TempDir(), name, k, start)
+		if err := h.Use(certFile, keyFile); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.leaf(t); got.VerifyHostname(name) != nil {
+			t.Errorf("clients see %v, want %s", got.Subject, name)
+		}
+		if c, k := h.Files(); c != certFile || k != keyFile {
+			t.Errorf("files %s and %s", c, k)
+		}
+	}
+	if told := h.told(); told != "" {
+		t.Errorf("told: %s", told)
+	}
+}
+
+// What cannot be used is refused by a sentence that names the file, and what was
+// in use stays in use.
+func TestBrokenPairsReplaceNothing(t *testing.T) {
+	h := newHost(t)
+	good, other := t.TempDir(), t.TempDir()
+	certFile, keyFile := write(t, good, "good.example", key(t), start)
+	if err := h.Use(certFile, keyFile); err != nil {
+		t.Fatal(err)
+	}
+	otherCert, otherKey := write(t, other, "other.example", key(t), start)
+	file := func(name, text string) string {
+		path := filepath.Join(other, name)
+		put(t, path, text)
+		return path
+	}
+	for name, tc := range map[string]struct{ cert, key, says string }{
+		"no certificate file": {"nosuch.crt", otherKey, "'nosuch.crt': no such file or directory"},
+		"no key file":         {otherCert, "nosuch.key", "'nosuch.key': no such file or directory"},
+		"a directory":         {other, otherKey, "'" + other + "': is a directory"},
+		"of each other":       {otherCert, keyFile, "'" + otherCert + "' and '" + keyFile + "' do not go together: tls: private key does not match public key"},
+		"swapped":             {otherKey, otherCert, "'" + otherKey + "': there is no certificate in it (-----BEGIN CERTIFICATE-----)"},
+		"a key in its place":  {otherCert, otherCert, "'" + otherCert + "': there is no private key in it (-----BEGIN PRIVATE KEY-----)"},
+		"garbage":             {file("garbage.crt", "garbage"), otherKey, "garbage.crt': there is no certificate in it"},
+		"cut off":             {file("cut.crt", pemOf("CERTIFICATE", []byte{0x30, 0x82})), otherKey, "cut.crt': its certificate 1 cannot be read: x509: "},
+		"no key inside":       {otherCert, file("cut.key", pemOf("PRIVATE KEY", []byte{0x30})), "do not go together: tls: failed to parse private key"},
+		"a password":          {otherCert, file("secret.key", pemOf("ENCRYPTED PRIVATE KEY", []byte{1})), "secret.key': its private key is protected by a password"},
+		"endless":             {"/dev/zero", otherKey, "'/dev/zero' is larger than 1024 KiB: that is no certificate or key"},
+	} {
+		err := h.Use(tc.cert, tc.key)
+		if err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, want %s", name, err, tc.says)
+		}
+	}
+	if got := h.leaf(t); got.VerifyHostname("good.example") != nil {
+		t.Errorf("clients see %v", got.Subject)
+	}
+	if c, k := h.Files(); c != certFile || k != keyFile {
+		t.Errorf("files %s and %s", c, k)
+	}
+}
+
+func TestDatesThatClientsWillNotLike(t *testing.T) {
+	for says, from := range map[string]time.Time{
+		"it has expired on 2026-11-29 11:59 UTC":      start.Add(-limits.CertificateLife - time.Minute),
+		"it is not valid before 2026-11-29 12:01 UTC": start.Add(time.Hour + time.Minute),
+	} {
+		h := newHost(t)
+		certFile, keyFile := write(t, t.TempDir(), "a.example", key(t), from)
+		if err := h.Use(certFile, keyFile); err != nil {
+			t.Fatal(err)
+		}
+		if told := h.told(); !strings.Contains(told, says) {
+			t.Errorf("told %q, want %s", told, says)
+		}
+	}
+}
+
+func TestFilesThatChangeAreReadAgain(t *testing.T) {
+	for _, linked := range []bool{false, true} {
+		h := newHost(t)
+		ctx, end := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { h.Watch(ctx); close(ended) }()
+		dir := t.TempDir()
+		if linked { // as certificates are mounted into containers: a link is turned
+			dir = filepath.Join(dir, "now")
+			turn(t, dir)
+		}
+		if err := h.Use(write(t, dir, "one.example", key(t), start)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the directory is watched", func() bool { return h.watching.Load() })
+		if linked {
+			next := t.TempDir()
+			write(t, next, "two.example", key(t), start)
+			if err := os.Symlink(next, dir+".new"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(dir+".new", dir); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			write(t, dir, "two.example", key(t), start)
+		}
+		eventually(t, "the new certificate is seen", func() bool { return h.leaf(t).VerifyHostname("two.example") == nil })
+		eventually(t, "its pin is told", func() bool { return strings.Contains(h.told(), Pin(h.leaf(t))) })
+		put(t, filepath.Join(dir, "server.key"), "garbage")
+		eventually(t, "the damage is told", func() bool {
+			return strings.Contains(h.told(), "the certificate that was read before stays in use: '"+filepath.Join(dir, "server.key")+"': there is no private key in it")
+		})
+		if h.leaf(t).VerifyHostname("two.example") != nil {
+			t.Errorf("clients see %v", h.leaf(t).Subject)
+		}
+		h.Reload() // says nothing twice
+		if n := strings.Count(h.told(), "stays in use"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, h.told())
+		}
+		end()
+		<-ended
+	}
+}
+
+// turn makes a link to a directory.
+func turn(t *testing.T, link string) {
+	t.Helper()
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheEphemeralCertificate(t *testing.T) {
+	h := newHost(t)
+	first := h.leaf(t)
+	if err := first.VerifyHostname("resolver.example"); err != nil || first.Subject.CommonName != "resolver.example" {
+		t.Errorf("%v: %v", first.Subject, err)
+	}
+	if first.NotAfter.Sub(start) != limits.CertificateLife {
+		t.Errorf("it is valid for %v", first.NotAfter.Sub(start))
+	}
+	if told := h.told(); !strings.Contains(told, "an ephemeral certificate for 'resolver.example' serves clients until 2027-02-27, pin-sha256 '"+Pin(first)+"'") {
+		t.Errorf("told %q", told)
+	}
+	if info, err := os.Stat(KeyFile); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the key's file: %v, %v", info, err)
+	}
+	if again := h.leaf(t); again != first {
+		t.Error("a second client sees another certificate")
+	}
+	h.rename("other.example")
+	renamed := h.leaf(t)
+	if renamed.VerifyHostname("other.example") != nil || Pin(renamed) != Pin(first) {
+		t.Errorf("after hostname('other.example'): %v, pin %s, was %s", renamed.Subject, Pin(renamed), Pin(first))
+	}
+	h.now.Advance(limits.CertificateLife - limits.CertificateRenewal - time.Second)
+	if h.leaf(t) != renamed {
+		t.Error("replaced before its last week")
+	}
+	h.now.Advance(2 * time.Second)
+	last := h.leaf(t)
+	if last == renamed || !last.NotAfter.After(renamed.NotAfter) || Pin(last) != Pin(first) {
+		t.Errorf("not replaced a week before its end: until %v", last.NotAfter)
+	}
+}
+
+func TestNamesOfHosts(t *testing.T) {
+	for name, inside := range map[string]bool{
+		"a.example": true, "a_b-1": true, "": false, "a b": false, "bücher.example": false, "a..b": false, ".a": false, "a.": false,
+		strings.Repeat("a", 254): false, "\xff\x00": false, strings.Repeat("long.", 40) + "example": true,
+	} {
+		h := newHost(t)
+		h.rename(name)
+		leaf := h.leaf(t)
+		if (len(leaf.DNSNames) == 1) != inside || len([]rune(leaf.Subject.CommonName)) > 64 {
+			t.Errorf("%q: names %q, subject %q", name, leaf.DNSNames, leaf.Subject.CommonName)
+		}
+	}
+}
+
+// All processes of a run directory have one key, whoever makes it, at the same
+// time too.
+func TestTheKeyIsShared(t *testing.T) {
+	newHost(t)
+	pins := make(chan string, 8)
+	for range cap(pins) {
+		go func() {
+			k, err := sharedKey()
+			if err != nil {
+				pins <- err.Error()
+				return
+			}
+			made, err := selfSigned(k, "a", start)
+			if err != nil {
+				pins <- err.Error()
+				return
+			}
+			pins <- Pin(made.Leaf)
+		}()
+	}
+	first := <-pins
+	for range cap(pins) - 1 {
+		if pin := <-pins; pin != first {
+			t.Errorf("pins %s and %s", first, pin)
+		}
+	}
+}
+
+func TestDamagedKeyFiles(t *testing.T) {
+	for name, text := range map[string]string{"empty": "", "garbage": "garbage", "cut off": "-----BEGIN PRIVATE KEY-----\nMIGH"} {
+		newHost(t)
+		if err := os.WriteFile(KeyFile, []byte(strings.Repeat(" ", 2000)+text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		first, err := sharedKey()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		again, err := sharedKey()
+		if err != nil || !again.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(first.Public()) {
+			t.Errorf("%s: the key that was made in its place is not kept (%v)", name, err)
+		}
+		if info, err := os.Stat(KeyFile); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: the file may be read by others: %v %v", name, info.Mode(), err)
+		}
+	}
+}
+
+// Without a place for the key clients are served all the same, and the operator
+// is told.
+func TestWithoutAPlaceForTheKey(t *testing.T) {
+	for name, prepare := range map[string]func() error{
+		"a directory": func() error { return os.Mkdir(KeyFile, 0o700) },
+		"a link":      func() error { return os.Symlink("elsewhere", KeyFile) },
+		"a pipe":      func() error { return unix.Mkfifo(KeyFile, 0o600) },
+	} {
+		h := newHost(t)
+		if err := prepare(); err != nil {
+			t.Fatal(err)
+		}
+		h.leaf(t)
+		if told := h.told(); !strings.Contains(told, "the key of the ephemeral certificate cannot be kept in 'ephemeral_key.pem'") || strings.Contains(told, "()") {
+			t.Errorf("%s: told %q", name, told)
+		}
+	}
+}
+
+// Who is frozen with the lock is not waited for.
+func TestAKeyThatSomebodyHolds(t *testing.T) {
+	h := newHost(t)
+	f, err := os.OpenFile(KeyFile, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	h.leaf(t)
+	if told := h.told(); !strings.Contains(told, "another process has it and does not go on") {
+		t.Errorf("told %q", told)
+	}
+}
+
+func TestKeysOfOtherMakers(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(rsaKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signerIn([]byte(pemOf("PRIVATE KEY", pkcs8))) == nil {
+		t.Error("a key for RSA is not read")
+	}
+}
+
+// Pin is what tools of others say of the same key (openssl x509 -pubkey | openssl
+// pkey -pubin -outform der | openssl dgst -sha256 -binary | base64).
+func TestPin(t *testing.T) {
+	block, _ := pem.Decode([]byte(knownCertificate))
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Pin(c); got != knownPin {
+		t.Errorf("pin %s, want %s", got, knownPin)
+	}
+}
+
+func FuzzPair(f *testing.F) {
+	k, keyText, err := newKey()
+	if err != nil {
+		f.Fatal(err)
+	}
+	made, err := selfSigned(k, "a.example", start)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(pemOf("CERTIFICATE", made.Certificate[0])), keyText)
+	f.Add([]byte("garbage"), []byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, cert, key []byte) {
+		pair, err := files{certFile: "a", keyFile: "b", cert: cert, key: key}.pair()
+		if (err == nil) != (pair != nil) || err == nil && (pair.Leaf == nil || pair.PrivateKey == nil) {
+			t.Errorf("pair %v, %v", pair, err)
+		}
+		signerIn(key)
+	})
+}
+
+const knownPin = "eK3uYIESk48Yw4UmM1s8ID5iQi0Rb81yCRSzGNzrzTU="
+
+const knownCertificate = `-----BEGIN CERTIFICATE-----
+MIIBfTCCASOgAwIBAgIUQQj+9MFgvbVgOI9/mdgrcdBYmk0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYS5leGFtcGxlMB4XDTI2MTEyOTA3NTcxMloXDTM2MTEyNjA3
+NTcxMlowFDESMBAGA1UEAwwJYS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEym2WqVtHHAUr24H3l7dqX1TVmlzeXwgB8IGwVJmV4UXFmYV08fVj+By7
+Xtx8k5kUBBb/UbwzI6Zoo+GurnzSgqNTMFEwHQYDVR0OBBYEFF3WitULcjD445AU
+BlfTKaQDSH2uMB8GA1UdIwQYMBaAFF3WitULcjD445AUBlfTKaQDSH2uMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgIXPgqKwpiZbVvby2YMHnp6v5
+bz1Jd2tMbSK1u1NmWNECIQDSYbUO1gVmDTUl0ikjjjaLVtwt0Gyvrwcr572It7/K
+aw==
+-----END CERTIFICATE-----
+`
