@@ -81,6 +81,9 @@ func processFigures() []metrics.Figure[processState] {
 		count("timeout", "questions to servers without an answer in time", func(s *processState) uint64 { return s.up.Timeout }),
 		of("concurrent", metrics.Gauge, metrics.Number, "clients' queries being resolved", func(s *processState) float64 { return float64(s.in.Waiting) }),
 		count("queries", "queries of clients", func(s *processState) uint64 { return s.in.UDP + s.in.TCP }),
+		count("handshakes", "handshakes of TLS with clients", func(s *processState) uint64 { return s.in.Handshakes }),
+		count("resumed", "of these, those that went on from an earlier session", func(s *processState) uint64 { return s.in.Resumed }),
+		count("handshakes_failed", "handshakes with clients that failed, or took too long", func(s *processState) uint64 { return s.in.HandshakesFailed }),
 		count("dropped", "queries of clients that got no answer on purpose", func(s *processState) uint64 { return s.in.Ignored + s.in.Dropped }),
 
 		count("mismatched", "answers from the right address to another question", func(s *processState) uint64 { return s.up.NearMiss }),

@@ -118,16 +118,16 @@ var flagNames = [...]struct {
 }
 
 // kindNames are what the counters of a transport's requests are called, without
-// the family. What has no name counts in the total only.
-var kindNames = [transport.Kinds]string{transport.UDP: "request.udp", transport.TCP: "request.tcp"}
+// the family.
+var kindNames = [transport.Kinds]string{
+	transport.UDP: "request.udp", transport.TCP: "request.tcp",
+	transport.TLS: "request.dot", transport.HTTPS: "request.doh", transport.QUIC: "request.doq",
+}
 
 var familyNames = [transport.Families]string{transport.IPv4: "4", transport.IPv6: "6"}
 
-// transportName is the counter of a transport's requests, empty for none.
+// transportName is the counter of a transport's requests.
 func transportName(t transport.Transport) string {
-	if kindNames[t.Kind] == "" {
-		return ""
-	}
 	return kindNames[t.Kind] + familyNames[t.Family]
 }
 
@@ -142,9 +142,7 @@ func zeros() values {
 		m[f.name] = 0
 	}
 	for i := range transport.Count {
-		if name := transportName(transport.At(i)); name != "" {
-			m[name] = 0
-		}
+		m[transportName(transport.At(i))] = 0
 	}
 	return m
 }
@@ -167,9 +165,7 @@ func (m values) add(s shape, n uint64) {
 // client counts n requests of clients.
 func (m values) client(t transport.Transport, n uint64) {
 	m["request.total"] += float64(n)
-	if name := transportName(t); name != "" {
-		m[name] += float64(n)
-	}
+	m[transportName(t)] += float64(n)
 }
 
 func (w *slowWay) addTo(m values) {
