@@ -50,6 +50,7 @@ const (
 	TLSTime
 	Proxy
 	QUIC
+	TLSTurns
 	Formerr
 	OutstandingServer
 	OutstandingZone
@@ -112,6 +113,7 @@ var known = [ids]text{
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
 	Proxy:              counted("proxy_header", "a listed proxy (net.proxy_allowed) sent no header, a wrong one or one above %d octets", ProxyHeader),
 	QUIC:               counted("quic", "a client over QUIC was refused because %d others were connecting, or its question because %d were incomplete", QUICHandshakes, QUICSlowStreams),
+	TLSTurns:           counted("tls_handshakes", "a client's handshake waited because %d was computed at the time", TLSHandshakes),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

@@ -49,6 +49,7 @@ var counts = map[ID]string{
 	TLSTime:            "TLSHandshake",
 	Proxy:              "ProxyHeader",
 	QUIC:               "QUICHandshakes QUICSlowStreams",
+	TLSTurns:           "TLSHandshakes",
 	Formerr:            "FormerrPerSecond",
 	OutstandingServer:  "MaxOutstandingPerServer QueuedPerServer QueuedInVain OutstandingInfrastructure",
 	OutstandingZone:    "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",

@@ -239,6 +239,7 @@ const (
 	TCPIdle             = 10 * time.Second
 	TCPWholeMessage     = 5 * time.Second
 	TCPSendStall        = time.Second
+	TLSHandshakes       = 1 // that a worker computes at a time, each a fraction of a millisecond
 	TLSHandshake        = 6 * time.Second
 	TicketSecretMin     = 32 // octets of net.tls_sticket_secret
 	TicketSecretMost    = 1024

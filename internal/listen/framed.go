@@ -49,7 +49,7 @@ var errGarbage = errors.New("not a query")
 
 // newTCP is the protocol of plain TCP.
 func newTCP(s *Server, nc accepted) *connection {
-	return &newFramedConn(s, transport.TCP, nc, nc).connection
+	return &newFramedConn(s, transport.TCP, nc, punctual{nc}).connection
 }
 
 // newFramedConn makes a connection whose octets come and go by a stream on what
@@ -217,12 +217,25 @@ func (c *framedConn) read() error {
 				return errGarbage
 			}
 			if len(c.in) >= frameLen(c.in) || len(c.in) == len(c.buf) {
+				c.readAhead()
 				return nil
 			}
 		}
 		if err != nil && !c.patient(err) {
 			return err
 		}
+	}
+}
+
+// readAhead reads what has come behind a message, if the stream can tell that.
+func (c *framedConn) readAhead() {
+	ahead, ok := c.stream.(interface{ readAhead([]byte) int })
+	for ok && len(c.in) < len(c.buf) {
+		n := ahead.readAhead(c.buf[len(c.in):])
+		if n == 0 {
+			return
+		}
+		c.in = c.buf[:len(c.in)+n]
 	}
 }
 

@@ -2,7 +2,6 @@ package listen
 
 import (
 	"sync"
-	"time"
 
 	"kresd/internal/limits"
 )
@@ -98,7 +97,6 @@ func (w *frameWriter) flushLocked() {
 func (w *frameWriter) write(b []byte) bool {
 	c := w.conn
 	for len(b) > 0 {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
 		n, err := c.stream.Write(b[:min(len(b), limits.TCPWriteChunk)])
 		if err != nil {
 			c.s.tcp.stalled.Add(1)

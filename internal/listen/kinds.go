@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"kresd/internal/limits"
 	"kresd/internal/transport"
 )
 
@@ -95,6 +96,16 @@ type stream interface {
 	io.ReadWriter
 	// CloseWrite tells the client that no more comes; it may go on sending.
 	CloseWrite() error
+}
+
+// What is punctual does not wait for a client that takes nothing of what it is sent
+// within limits.TCPSendStall: the write fails.
+type punctual struct{ accepted }
+
+// Write implements net.Conn.
+func (p punctual) Write(b []byte) (int, error) {
+	_ = p.SetWriteDeadline(time.Now().Add(limits.TCPSendStall))
+	return p.accepted.Write(b)
 }
 
 // A connHandler is what is spoken on a connection.

@@ -118,6 +118,7 @@ type Server struct {
 	driver driverStats
 	tcp    tcpStats
 	tls    tlsStats
+	turns  turns
 
 	mu        sync.Mutex
 	open      bool
@@ -175,6 +176,7 @@ func New(h Handler, o Options) *Server {
 	s.pending = newPending(&s.clients, s.clock, s.limits)
 	s.sessions = newSessions(h, s.panics, 2*runtime.GOMAXPROCS(0))
 	s.conns = newRegistry(&s.clients)
+	s.turns = newTurns()
 	s.protocols = protocols()
 	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
 	s.leaving = map[*endpoint]struct{}{}

@@ -15,23 +15,48 @@ import (
 // the name is registered for RFC 7301). Clients need not say it.
 const alpnDoT = "dot"
 
-// tlsStats count handshakes.
-type tlsStats struct{ done, resumed, failed atomic.Uint64 }
+// A tlsStream is a stream of TLS on its records.
+type tlsStream struct {
+	*tls.Conn
+	records *records
+}
 
 // newTLS is the protocol of DNS over TLS: the messages of TCP on an encrypted
 // stream.
 func newTLS(s *Server, nc accepted) *connection {
-	encrypted := tls.Server(nc, s.tlsConfig(alpnDoT))
+	r := newRecords(nc)
+	encrypted := &tlsStream{tls.Server(r, s.tlsConfig(alpnDoT)), r}
 	c := newFramedConn(s, transport.TLS, nc, encrypted)
-	c.open = func() error { return s.shakeHands(encrypted, nc) }
+	c.open = func() error { return s.shakeHands(encrypted.Conn, nc) }
 	return &c.connection
 }
 
+// readAhead reads what can be read without waiting for the client. What is wrong
+// with it the next Read says.
+func (t *tlsStream) readAhead(b []byte) (n int) {
+	if !t.records.more() {
+		return 0
+	}
+	t.records.ahead = true
+	n, _ = t.Read(b)
+	t.records.ahead = false
+	return n
+}
+
+// tlsStats count handshakes.
+type tlsStats struct{ done, resumed, failed atomic.Uint64 }
+
 // shakeHands does the handshake of a connection that clients have encrypted, and
-// counts it. Whoever speaks something on such a connection begins with it.
+// counts it. Whoever speaks something on such a connection begins with it. On
+// records it computes only in its turn, and waits for the client out of it.
 func (s *Server) shakeHands(c *tls.Conn, nc accepted) error {
+	if r, ok := c.NetConn().(*records); ok {
+		r.waits, r.goesOn = s.turns.give, func() { s.turns.take(s.limits) }
+		r.goesOn()
+		defer func() { r.waits(); r.waits, r.goesOn = nil, nil }()
+	}
 	_ = nc.SetDeadline(time.Now().Add(s.handshakeTime()))
-	err := c.Handshake()
+	err := s.onOwnStack(c.Handshake)
 	_ = nc.SetDeadline(time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -47,3 +72,34 @@ func (s *Server) shakeHands(c *tls.Conn, nc accepted) error {
 	}
 	return err
 }
+
+// onOwnStack runs fn on a goroutine of its own: what it needs of a stack would stay
+// with a connection's for as long as that waits.
+func (s *Server) onOwnStack(fn func() error) (err error) {
+	done := make(chan struct{})
+	s.panics.Go("handshake", func() {
+		defer close(done)
+		err = errGarbage // should it panic
+		err = fn()
+	})
+	<-done
+	return err
+}
+
+// turns are how many handshakes are computed at a time, so that answers to
+// others' questions find a processor. Who has none stands in a queue, which the
+// number of connections bounds.
+type turns chan struct{}
+
+func newTurns() turns { return make(turns, limits.TLSHandshakes) }
+
+func (t turns) take(n *limits.Counters) {
+	select {
+	case t <- struct{}{}:
+	default:
+		n.Hit(limits.TLSTurns)
+		t <- struct{}{}
+	}
+}
+
+func (t turns) give() { <-t }

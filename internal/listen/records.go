@@ -1,0 +1,71 @@
+package listen
+
+import (
+	"encoding/binary"
+	"os"
+)
+
+// recordHeader is the length of the header of a record of TLS, which ends with the
+// length of the rest (RFC 8446, section 5.1).
+const recordHeader = 5
+
+// records lies beneath the TLS of a connection. It reads as much as has come, and
+// gives it on one record at a time: so it is known whether a further one is there
+// whole, and queries that have come together are answered together. And it knows
+// who waits for the client, who therefore does not compute.
+type records struct {
+	punctual
+	in    []byte // what was read and not given on
+	left  int    // octets of the present record that were not given on
+	small [1024]byte
+
+	// ahead tells that only what is here is given.
+	ahead bool
+	// waits is called before the client is waited for, goesOn after it; nil: nobody
+	// wants to know.
+	waits, goesOn func()
+}
+
+func newRecords(nc accepted) *records { return &records{punctual: punctual{nc}} }
+
+// Read implements net.Conn.
+func (r *records) Read(b []byte) (int, error) {
+	for r.left == 0 && len(r.in) < recordHeader || len(r.in) == 0 {
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	if r.left == 0 {
+		r.left = recordLen(r.in)
+	}
+	n := copy(b, r.in[:min(r.left, len(r.in))])
+	r.in, r.left = r.in[n:], r.left-n
+	return n, nil
+}
+
+// fill reads behind what is here, which is less than a header.
+func (r *records) fill() error {
+	if r.ahead {
+		return os.ErrDeadlineExceeded // an error that TLS takes for a passing one
+	}
+	n := copy(r.small[:], r.in)
+	r.in = r.small[:n]
+	if r.waits != nil {
+		r.waits()
+		defer r.goesOn()
+	}
+	m, err := r.accepted.Read(r.small[n:])
+	r.in = r.small[:n+m]
+	if m > 0 {
+		return nil
+	}
+	return err
+}
+
+// recordLen is the length of the record that in begins with, header included.
+func recordLen(in []byte) int { return recordHeader + int(binary.BigEndian.Uint16(in[3:])) }
+
+// more tells whether a whole record is here that was not begun to be given on.
+func (r *records) more() bool {
+	return r.left == 0 && len(r.in) >= recordHeader && len(r.in) >= recordLen(r.in)
+}
