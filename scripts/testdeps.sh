@@ -12,6 +12,8 @@ need dnssec-signzone bind9-utils
 need knotd knot
 need unbound unbound
 need dnsdist dnsdist
+need stubby stubby
+need openssl openssl
 need /usr/sbin/kresd knot-resolver
 need socat socat
 need dnsdist dnsdist
@@ -64,7 +66,7 @@ if ! log=$({ $apt update && $apt install --no-install-recommends $want; } 2>&1);
 	exit 1
 fi
 # The servers are for the tests' own name spaces; none stays as a service.
-for s in knot unbound named dnsdist; do
+for s in knot unbound named dnsdist stubby; do
 	case " $want " in *" $s "*)
 		[ -d /run/systemd/system ] && systemctl disable --now "$s" >/dev/null 2>&1 ;;
 	esac
