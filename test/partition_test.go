@@ -239,6 +239,25 @@ func TestNothingIsToldOfAFormerForwarder(t *testing.T) {
 	p.same("after another policy.del", p.answers(g), p.want)
 }
 
+// A forwarder for some names follows their aliases out of them, and may say what it likes
+// of others on the way: nobody else is told that, in its own group neither, by whichever
+// way a question is answered.
+func TestNothingIsToldOfNamesThatAForwarderIsNotFor(t *testing.T) {
+	p := newPartitions(t)
+	g := p.group(p.truth, p.cache, "policy.add(policy.suffix(policy.FORWARD({"+p.target()+"}), {todname('example.com')}))")
+	for range 3 {
+		told := p.answers(g)
+		p.differs(told, "www.example.com A", "short.example.com A")
+		for _, q := range []string{"www.example.net A", "www.example.org A", "example.org SOA"} {
+			if told[q] != p.want[q] {
+				t.Errorf("%s, which the forwarder is not for:\n%s\nwant\n%s", q, told[q], p.want[q])
+			}
+		}
+	}
+	g.Eval(t, "policy.del(policy.rules[1].id)")
+	p.same("after policy.del", p.answers(g), p.want)
+}
+
 // What one group's trust anchors will make of answers is not what another's will;
 // groups that are configured alike share all that is known.
 func TestEqualConfigurationsShareAndOtherAnchorsDoNot(t *testing.T) {

@@ -148,6 +148,15 @@ func (l *httpsLink) ask(question []byte) ([]byte, error) {
 		return nil, errors.Join(err, ctx.Err())
 	}
 	defer response.Body.Close()
+	pkt, err := messageIn(response)
+	if err != nil {
+		return nil, errors.Join(err, ctx.Err())
+	}
+	return pkt, nil
+}
+
+// messageIn is the DNS message that a response has.
+func messageIn(response *http.Response) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d: %w", response.StatusCode, resolve.ErrErring)
 	}
@@ -157,7 +166,7 @@ func (l *httpsLink) ask(question []byte) ([]byte, error) {
 	pkt, err := io.ReadAll(io.LimitReader(response.Body, limits.MaxBufsize+1))
 	switch {
 	case err != nil:
-		return nil, errors.Join(err, ctx.Err())
+		return nil, err
 	case len(pkt) > limits.MaxBufsize, len(pkt) < 2, pkt[0]|pkt[1] != 0:
 		return nil, fmt.Errorf("HTTP content that is no answer: %w", resolve.ErrErring)
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -229,4 +230,30 @@ func TestWhereQuestionsGoByHTTPS(t *testing.T) {
 			t.Errorf("got %s, want %s", &u, want)
 		}
 	}
+}
+
+// FuzzHTTPSAnswer: whatever a server's response has, at most one message comes of it, no
+// longer than one may be, and its ID is 0.
+func FuzzHTTPSAnswer(f *testing.F) {
+	q, _ := aQuestion()
+	good := reply(q, truth)
+	good[0], good[1] = 0, 0
+	f.Add(200, dnsMessage, good)
+	f.Add(200, "text/html", good)
+	f.Add(404, dnsMessage, good)
+	f.Add(200, dnsMessage, []byte{})
+	f.Add(200, dnsMessage, []byte{0, 1})
+	f.Fuzz(func(t *testing.T, status int, kind string, body []byte) {
+		r := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(bytes.NewReader(body))}
+		pkt, err := messageIn(r)
+		if (pkt != nil) != (err == nil) {
+			t.Fatalf("%d octets and %v", len(pkt), err)
+		}
+		if err == nil && (status != http.StatusOK || kind != dnsMessage || len(pkt) > limits.MaxBufsize || pkt[0]|pkt[1] != 0 || !bytes.Equal(pkt, body)) {
+			t.Errorf("of status %d, type %q and %d octets came %x", status, kind, len(body), pkt)
+		}
+		if err != nil && !errors.Is(err, resolve.ErrErring) {
+			t.Errorf("%v is not the server's failure", err)
+		}
+	})
 }
