@@ -36,6 +36,9 @@ for unit in packaging/systemd/*.service packaging/systemd/*.socket packaging/sys
 	sed "s|/usr/sbin/|$PREFIX/sbin/|g" "$unit" >"$to/lib/systemd/system/${unit##*/}"
 	chmod 0644 "$to/lib/systemd/system/${unit##*/}"
 done
+# The target is there at every start of the machine, with the instances that are enabled.
+dir "$to/lib/systemd/system/multi-user.target.wants"
+ln -sf ../kresd.target "$to/lib/systemd/system/multi-user.target.wants/kresd.target"
 file packaging/systemd/knot-resolver.sysusers "$to/lib/sysusers.d/knot-resolver.conf"
 file packaging/systemd/knot-resolver.tmpfiles "$to/lib/tmpfiles.d/knot-resolver.conf"
 

@@ -166,7 +166,15 @@ func TestPackageUnderSystemd(t *testing.T) {
 		t.Errorf("the slice: %s", got)
 	}
 
+	// Enabled is what the machine starts with, and what the target restarts.
+	if got := m.do("systemctl", "list-dependencies", "--no-pager", "multi-user.target"); !strings.Contains(got, "kresd@2.service") {
+		t.Errorf("the machine starts %s", got)
+	}
 	one := m.pid("kresd@1.service")
+	m.do("systemctl", "restart", "kresd.target")
+	m.another("kresd@1.service", one)
+
+	one = m.pid("kresd@1.service")
 	m.do("sh", "-c", fmt.Sprintf("kill -STOP %d", one)) // the watchdog sees to it
 	m.another("kresd@1.service", one)
 	two := m.pid("kresd@2.service")
