@@ -308,7 +308,7 @@ func judge(t *testing.T, what, message, place string) {
 }
 
 // usual are lines of the log about a start, not about a mistake.
-var usual = regexp.MustCompile(`(?m)^\[system\] (listening on|cache of|answers are not validated|servers are not explored).*\n`)
+var usual = regexp.MustCompile(`(?m)^\[system\] (listening on|cache of|answers are not validated|servers are not explored|kresd serves as root).*\n`)
 
 // complaint is what a program that is started with a mistake says.
 func complaint(t *testing.T, args ...string) string {

@@ -18,7 +18,7 @@ func TestACacheOpenedBeforeUserSaysWhatToMove(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
-	const nobody = 65534
+
 	at := proctest.FreePort(t)
 	run := func(lua string) string {
 		dir := proctest.RunDir(t)
@@ -66,7 +66,7 @@ func TestTheOwnerOfTheCacheIsNoMatterBeforeUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
-	const nobody = 65534
+
 	at := proctest.FreePort(t)
 	dir, cache := proctest.RunDir(t), proctest.RunDir(t)
 	for _, d := range []string{dir, cache} {

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/cli"
 	"kresd/internal/console"
 	"kresd/internal/ipc"
+	"kresd/internal/privilege"
 	"kresd/internal/rundir"
 	"kresd/internal/seal"
 	"kresd/internal/supervisor"
@@ -76,7 +77,7 @@ func member(link *ipc.Link, o cli.Options) int {
 	if err != nil {
 		return fail(err)
 	}
-	return worker.Run(worker.Options{CLI: o, Link: link, Sockets: sockets})
+	return worker.Run(worker.Options{CLI: o, Renounce: privilege.Renounce, Link: link, Sockets: sockets})
 }
 
 // handedOn are the sockets that the group was started with, under the numbers that
@@ -119,5 +120,5 @@ func alone(o cli.Options) int {
 	if err != nil {
 		return fail(err)
 	}
-	return worker.Run(worker.Options{CLI: o, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
+	return worker.Run(worker.Options{CLI: o, Renounce: privilege.Renounce, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
 }

@@ -22,6 +22,7 @@ var allowed = map[string]string{
 	"dnsname":     "",
 	"ede":         "",
 	"rank":        "",
+	"privilege":   "",
 	"seal":        "",
 	"version":     "",
 	"wording":     "",
@@ -91,17 +92,18 @@ var allowed = map[string]string{
 // owned says which packages alone may import a library: one of the program, and
 // what signs for tests.
 var owned = map[string]string{
-	"github.com/Shopify/go-lua":               "kresd/internal/script",
-	"github.com/PowerDNS/lmdb-go/lmdb":        "kresd/internal/lmdbcache",
-	"github.com/libp2p/go-reuseport":          "kresd/internal/listen",
-	"github.com/hashicorp/go-hclog":           "kresd/internal/logging",
-	"github.com/cloudflare/circl/sign/ed448":  "kresd/internal/dnssec kresd/internal/authority",
-	"github.com/peterh/liner":                 "kresd/internal/kresc",
-	"github.com/spf13/pflag":                  "kresd/internal/cli",
-	"github.com/smallstep/pkcs7":              "kresd/internal/trustanchor/bootstrap",
-	"github.com/fsnotify/fsnotify":            "kresd/internal/certificate",
-	"github.com/quic-go/quic-go":              "kresd/internal/doq",
-	"github.com/coreos/go-systemd/v22/daemon": "kresd/internal/systemd",
+	"github.com/Shopify/go-lua":                     "kresd/internal/script",
+	"github.com/PowerDNS/lmdb-go/lmdb":              "kresd/internal/lmdbcache",
+	"github.com/libp2p/go-reuseport":                "kresd/internal/listen",
+	"github.com/hashicorp/go-hclog":                 "kresd/internal/logging",
+	"github.com/cloudflare/circl/sign/ed448":        "kresd/internal/dnssec kresd/internal/authority",
+	"github.com/peterh/liner":                       "kresd/internal/kresc",
+	"github.com/spf13/pflag":                        "kresd/internal/cli",
+	"github.com/smallstep/pkcs7":                    "kresd/internal/trustanchor/bootstrap",
+	"github.com/fsnotify/fsnotify":                  "kresd/internal/certificate",
+	"github.com/quic-go/quic-go":                    "kresd/internal/doq",
+	"kernel.org/pub/linux/libs/security/libcap/cap": "kresd/internal/privilege",
+	"github.com/coreos/go-systemd/v22/daemon":       "kresd/internal/systemd",
 }
 
 // textual may use miekg/dns: presentation format, zone files, and the

@@ -16,6 +16,7 @@ import (
 	"kresd/internal/cli"
 	"kresd/internal/console"
 	"kresd/internal/ipc"
+	"kresd/internal/privilege"
 	"kresd/internal/systemd"
 )
 
@@ -38,6 +39,9 @@ type Options struct {
 	// Seal has the kernel keep the process from changing anything; Check calls it when
 	// it has seen what it needs. nil: only the worker's own parts see to that.
 	Seal func() error
+	// Renounce gives up the process's capabilities but for some, and its image unless that
+	// is wanted; it is called when the worker has bound its addresses. nil: all stays.
+	Renounce func(image bool, keep ...privilege.Right) error
 
 	dry     *dryRun // not nil: a worker that tries a configuration and changes nothing
 	oneshot bool    // a worker that runs a script and ends with it

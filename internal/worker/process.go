@@ -16,6 +16,7 @@ type process struct {
 	open    func() error // binds the addresses
 	servers *selection.Selector
 	quit    func()
+	became  func() // another user
 }
 
 // ID implements bindings.Process.
@@ -39,6 +40,7 @@ func (p process) Become(uid, gid int, groups []int) error {
 	if err := switchTo(uid, gid, groups); err != nil {
 		return errors.New(capitalised(err))
 	}
+	p.became()
 	return nil
 }
 

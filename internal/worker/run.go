@@ -91,7 +91,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	}
 	if w.o.Link.ID() == 0 {
 		if os.Geteuid() == 0 { // others were warned before (rundir.Enter)
-			w.warn(rundir.OwnerWarning())
+			w.warn(append(rundir.OwnerWarning(), rootWarning))
 		}
 		w.storage.warnOfOwner()
 	}
@@ -110,6 +110,8 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	if err := w.openConsole(); err != nil {
 		return err
 	}
+	w.renounce()
+	w.started.Store(true)
 	w.background()
 	w.reloads.started()
 	w.vm.ReleaseEvents()

@@ -62,11 +62,12 @@ type Worker struct {
 	reloads   *reloads
 	ballast   []byte
 
-	ctx    context.Context // of the work in the background
-	cancel context.CancelFunc
-	quit   chan struct{}
-	once   sync.Once
-	status atomic.Int32 // that a script wants the process to end with
+	ctx     context.Context // of the work in the background
+	cancel  context.CancelFunc
+	quit    chan struct{}
+	once    sync.Once
+	started atomic.Bool  // it has what it needs privileges for
+	status  atomic.Int32 // that a script wants the process to end with
 }
 
 // newWorker makes the parts, each after those that it is given; nothing listens
@@ -208,7 +209,7 @@ func (w *Worker) newHandler() *handler {
 
 // installGlobals gives scripts the globals of the core.
 func (w *Worker) installGlobals() error {
-	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd}
+	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd, became: w.became}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
 			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,

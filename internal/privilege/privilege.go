@@ -1,0 +1,74 @@
+// Package privilege gives up what this process may do beyond its user: capabilities,
+// more of them through programs that it runs, and an image of its memory, in which keys
+// would be.
+//
+// A worker needs privileges to bind ports below 1024 and to become another user. When
+// that is done they only serve somebody who has found a way into the process. All is
+// given up by all threads at once (psx: the kernel knows such rights thread by thread),
+// and there is no way back. The supervisor keeps what it has, because the workers that
+// it starts later need it again; it reads nothing from anybody outside.
+package privilege
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+)
+
+// A Right is a capability (capabilities(7)).
+type Right = cap.Value
+
+// Bind is to bind ports below 1024.
+const Bind Right = cap.NET_BIND_SERVICE
+
+// ToBecomeAnother are those by which root can become a user later, with files that are
+// the user's.
+func ToBecomeAnother() []Right {
+	return []Right{cap.SETUID, cap.SETGID, cap.CHOWN, cap.FOWNER, cap.DAC_OVERRIDE, cap.DAC_READ_SEARCH, Bind}
+}
+
+// Renounce gives up all capabilities but those of keep that the process has, and lets
+// no program that it runs have more than it has itself (no_new_privs). Unless image is
+// true its memory is kept out of core dumps, and from debuggers of its user.
+func Renounce(image bool, keep ...Right) error {
+	rest, err := heldOf(keep)
+	if err != nil {
+		return err
+	}
+	if err := cap.ResetAmbient(); err != nil {
+		return fmt.Errorf("ambient capabilities cannot be given up: %w", err)
+	}
+	if err := rest.SetProc(); err != nil {
+		return fmt.Errorf("capabilities cannot be given up: %w", err)
+	}
+	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+		return fmt.Errorf("that no program gets more privileges cannot be set: %w", err)
+	}
+	if image {
+		return nil
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("core dumps cannot be turned off: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("core dumps cannot be turned off: %w", err)
+	}
+	return nil
+}
+
+// heldOf is what the process has of some capabilities.
+func heldOf(keep []Right) (*cap.Set, error) {
+	have, rest := cap.GetProc(), cap.NewSet()
+	for _, right := range keep {
+		if held, err := have.GetFlag(cap.Permitted, right); err != nil || !held {
+			continue
+		}
+		for _, set := range []cap.Flag{cap.Permitted, cap.Effective} {
+			if err := rest.SetFlag(set, true, right); err != nil {
+				return nil, fmt.Errorf("capability %v: %w", right, err)
+			}
+		}
+	}
+	return rest, nil
+}
