@@ -77,7 +77,7 @@ func member(link *ipc.Link, o cli.Options) int {
 	if err != nil {
 		return fail(err)
 	}
-	return worker.Run(worker.Options{CLI: o, Renounce: privilege.Renounce, Link: link, Sockets: sockets})
+	return worker.Run(worker.Options{CLI: o, Args: os.Args[1:], Renounce: privilege.Renounce, Link: link, Sockets: sockets})
 }
 
 // handedOn are the sockets that the group was started with, under the numbers that
@@ -120,5 +120,5 @@ func alone(o cli.Options) int {
 	if err != nil {
 		return fail(err)
 	}
-	return worker.Run(worker.Options{CLI: o, Renounce: privilege.Renounce, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
+	return worker.Run(worker.Options{CLI: o, Args: os.Args[1:], Renounce: privilege.Renounce, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
 }

@@ -24,6 +24,8 @@ import (
 type Options struct {
 	// CLI is the command line. The process stands in its run directory already.
 	CLI cli.Options
+	// Args is what it was read from.
+	Args []string
 	// Link is the connection to the supervisor; nil without one.
 	Link *ipc.Link
 	// Sockets were handed over by a process manager or by -S.

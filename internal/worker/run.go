@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"kresd/internal/cli"
 	"kresd/internal/console"
@@ -130,7 +129,7 @@ func (w *Worker) warn(lines []string) {
 // openServer binds the addresses.
 func (w *Worker) openServer() error {
 	if err := w.server.Open(); err != nil {
-		return w.listener.named(hint(err))
+		return w.listener.named(w.o.helped(err))
 	}
 	w.encrypted.begin(w.server)
 	return nil
@@ -160,10 +159,10 @@ func (w *Worker) takeSockets() error {
 			w.log.Warn(fmt.Sprintf("this machine does not have the address %s of the command line: kresd listens on it as soon as it appears", a.Given))
 		}
 		if err != nil && !a.Optional {
-			failed = append(failed, hint(err))
+			failed = append(failed, err)
 		}
 	}
-	return oneLine(failed)
+	return w.o.helpedOnce(failed)
 }
 
 // plainDNS is to listen by UDP and TCP.
@@ -179,25 +178,6 @@ func oneLine(list []error) error {
 		text += "; " + e.Error()
 	}
 	return errors.New(text)
-}
-
-// hint adds the remedy where the reason is a common one.
-func hint(err error) error {
-	var b *listen.BindError
-	if !errors.As(err, &b) || b.Path != "" {
-		return err
-	}
-	option, port := "-a", 5353
-	if b.Addr.Port() == cli.TLSPort {
-		option, port = "-t", 8853
-	}
-	switch {
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; ports below 1024 need privileges, try %s %s@%d", err, option, b.Addr.Addr(), port)
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w by another program; choose another address or port with %s", err, option)
-	}
-	return err
 }
 
 // bindReason is the reason alone, for messages that name the address as it was
@@ -286,7 +266,7 @@ const noListenVar = "KRESD_NO_LISTEN"
 // applyDefaults does what the configuration did not.
 func (w *Worker) applyDefaults() error {
 	if err := w.listener.failed; err != nil && len(w.server.Endpoints()) == 0 {
-		return fmt.Errorf("nothing is listened on: %w", err) // another address instead is not what was meant
+		return fmt.Errorf("nothing is listened on: %w", w.o.helped(err)) // another address instead is not what was meant
 	}
 	if w.o.CLI.NoDefaults {
 		return nil
@@ -321,7 +301,7 @@ func (w *Worker) listenLocally() error {
 	err4 := w.server.Listen(netip.MustParseAddrPort("127.0.0.1:53"), plainDNS())
 	err6 := w.server.Listen(netip.MustParseAddrPort("[::1]:53"), plainDNS())
 	if err4 != nil && err6 != nil {
-		return fmt.Errorf("not listening: %w", hint(err4))
+		return fmt.Errorf("not listening: %w", w.o.helped(err4))
 	}
 	if err6 != nil && w.log.DebugOn() {
 		w.log.Debug(err6.Error())
