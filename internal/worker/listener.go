@@ -19,9 +19,10 @@ import (
 // listener lets scripts open and close addresses. It belongs to who has the Lua
 // machine.
 type listener struct {
-	server *listen.Server
-	places map[string]string // where in the configuration an address or path was named
-	failed error             // why the first address that could not be bound was not
+	server  *listen.Server
+	places  map[string]string // where in the configuration an address or path was named
+	failed  error             // why the first address that could not be bound was not
+	refused error             // the same as the system said it, with the address; nil where it was not the system
 }
 
 func newListener(server *listen.Server) *listener {
@@ -32,6 +33,9 @@ func newListener(server *listen.Server) *listener {
 func (l *listener) Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool, place string) (awaited bool, err error) {
 	err = l.server.Listen(addr, listen.Flags{Kinds: kinds, FreeBind: freebind, Await: true})
 	if err != nil {
+		if l.refused == nil {
+			l.refused = err
+		}
 		return false, bindReason(err)
 	}
 	l.note(addr.String(), place)

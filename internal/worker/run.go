@@ -266,7 +266,7 @@ const noListenVar = "KRESD_NO_LISTEN"
 // applyDefaults does what the configuration did not.
 func (w *Worker) applyDefaults() error {
 	if err := w.listener.failed; err != nil && len(w.server.Endpoints()) == 0 {
-		return fmt.Errorf("nothing is listened on: %w", w.o.helped(err)) // another address instead is not what was meant
+		return fmt.Errorf("nothing is listened on: %w%s", err, w.o.advice(w.listener.refused)) // another address instead is not what was meant
 	}
 	if w.o.CLI.NoDefaults {
 		return nil
