@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"kresd/internal/cli"
@@ -71,6 +73,7 @@ func fail(err error) int {
 // directory, where this process already is.
 func member(link *ipc.Link, o cli.Options) int {
 	rename()
+	offer()
 	endInTime(link)
 	o.Interactive = false
 	sockets, err := handedOn(link)
@@ -99,6 +102,17 @@ func handedOn(link *ipc.Link) (sockets []systemd.Socket, err error) {
 // there is no ps either.
 func rename() {
 	_ = os.WriteFile("/proc/self/comm", []byte(program), 0)
+}
+
+// offer has the system, when memory is out, end this process before its supervisor, which
+// can start it again.
+func offer() {
+	const file, more, most = "/proc/self/oom_score_adj", 100, 1000
+	text, err := os.ReadFile(file)
+	n, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil && bad == nil {
+		_ = os.WriteFile(file, []byte(strconv.Itoa(min(n+more, most))), 0)
+	}
 }
 
 // alone is the only worker, with a console on its terminal or without.

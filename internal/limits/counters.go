@@ -117,7 +117,7 @@ var known = [ids]text{
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),
-	UpstreamSocket:     counted("upstream_sockets", "no UDP socket was left for a question to a server"),
+	UpstreamSocket:     counted("upstream_sockets", "a question to a server waited because no descriptor was left for it, or failed because %d UDP sockets were in use", UpstreamSockets),
 	UpstreamTCP:        counted("upstream_tcp_conns", "no connection to a server was left for a question"),
 	Console:            counted("console", "a console's connection was refused, or its command or output was too long"),
 	Events:             counted("events", "a script wanted more than %d timers and watched descriptors", LuaEvents),

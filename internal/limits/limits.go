@@ -111,6 +111,8 @@ const (
 
 // Sockets towards servers, per worker.
 const (
+	DescriptorPauseMin   = 5 * time.Millisecond // until a question that found no descriptor looks again, at first
+	DescriptorPauseMax   = 100 * time.Millisecond
 	UpstreamSockets      = 4096        // UDP sockets at once, one for each question in flight
 	UpstreamSocketUses   = 8           // questions to one server, one after the other, by one socket
 	UpstreamSocketLife   = time.Second // then it carries no further question

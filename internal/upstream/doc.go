@@ -48,6 +48,7 @@
 //   - send.go: the one place from where questions leave
 //   - udp_socket.go, poller.go, syscalls.go: sockets for UDP, why and how they carry
 //     several questions, and how their readers are woken
+//   - descriptors.go: what happens when the process may open nothing more
 //   - tell.go, stats.go: steps for people who read along, counters
 //   - random.go: ports, IDs and letter case that nobody can guess
 //

@@ -70,6 +70,7 @@ type Exchanger struct {
 	missing       missingSource
 	strangers     limits.Recent[zonecut.Endpoint, time.Duration] // until when the log does not name them again
 	closed        atomic.Bool
+	files         uint64 // descriptors that may be open when a question takes one; 0: any number
 }
 
 // New starts an Exchanger. It fails when the system gives it no epoll set.
@@ -77,6 +78,7 @@ func New(c Config) (*Exchanger, error) {
 	e := &Exchanger{
 		outgoing: c.Outgoing, bufsize: c.Bufsize, avoidPort: c.AvoidPort,
 		clock: c.Clock, counters: c.Counters, warn: c.Warn, outstanding: newOutstanding(), late: newLateAnswers(),
+		files: mostDescriptors(),
 	}
 	e.defaults()
 	e.cookies = newCookieStore(e.clock)

@@ -130,7 +130,7 @@ func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k exchangeKey
 	}
 	answered := false
 	defer func() { e.servers.Leave(place, answered) }()
-	reply, err = e.run(ctx, x)
+	reply, err = e.runInTime(ctx, x)
 	f.reply, f.err = reply, err
 	f.abandoned = err != nil && (ctx.Err() != nil || errors.Is(err, resolve.ErrBudget))
 	answered = err == nil

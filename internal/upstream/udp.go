@@ -85,6 +85,10 @@ func (e *Exchanger) open(a *udpQuery, to netip.AddrPort, source netip.Addr) erro
 	if errno != 0 {
 		return socketError("socket", errno)
 	}
+	if most := e.files; most > 0 && uint64(fd) >= most { // the lowest free number is given out
+		closeSocket(fd)
+		return socketError("socket", syscall.EMFILE)
+	}
 	a.udpSocket = udpSocket{fd: fd, to: to, source: source, opened: e.clock.Mono(), uses: 1}
 	switch errno := e.bind(a); {
 	case unbound(source, errno):

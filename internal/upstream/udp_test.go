@@ -312,10 +312,16 @@ func TestNoDescriptorsIsLocal(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
+	exchange := func(x resolve.Exchange) error { // whoever asks may wait
+		ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
+		defer cancel()
+		_, err := e.Exchange(ctx, x)
+		return err
+	}
 	x := question(t, s.addr, "www.example.")
-	_, udpErr := e.Exchange(background, x)
+	udpErr := exchange(x)
 	x.TCP = true
-	_, tcpErr := e.Exchange(background, x)
+	tcpErr := exchange(x)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,65 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+)
+
+// fewestFree is the share of the descriptors that questions leave to whatever else the
+// process has to open: its console, the cache's files, clients' connections.
+const fewestFree = 16
+
+// mostDescriptors is how many descriptors the process may have open when a question
+// takes one.
+func mostDescriptors() uint64 {
+	var files syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
+		return 0
+	}
+	return files.Cur - files.Cur/fewestFree
+}
+
+// runInTime is run, which waits where the process has no descriptor left (HARDENING D8):
+// that costs the question time and not its answer, and says nothing about the server.
+// Sockets that idle give way first.
+func (e *Exchanger) runInTime(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
+	reply, err := e.run(ctx, x)
+	if !outOfDescriptors(err) {
+		return reply, err
+	}
+	e.counters.Hit(limits.UpstreamSocket)
+	for pause := limits.DescriptorPauseMin; outOfDescriptors(err) && !e.closed.Load(); pause = min(2*pause, limits.DescriptorPauseMax) {
+		e.poller.closeIdle()
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return reply, err
+		}
+		reply, err = e.run(ctx, x)
+	}
+	return reply, err
+}
+
+// outOfDescriptors tells whether an exchange failed because this process, or the
+// system, may open nothing more.
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// closeIdle closes a socket that waits for another question.
+func (p *poller) closeIdle() {
+	p.mu.Lock()
+	a := p.idle.any()
+	p.mu.Unlock()
+	if a != nil {
+		a.stay = false
+		p.give(a)
+	}
+}
