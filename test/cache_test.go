@@ -229,6 +229,68 @@ func TestFullDisk(t *testing.T) {
 	if now := pids(g.Workers()); fmt.Sprint(now) != fmt.Sprint(workers) {
 		t.Errorf("workers %v became %v", workers, now)
 	}
+	for _, want := range []string{"the cache in " + disk + " cannot be written to: no space left on device (its file system is full: make room there, 'df -h " + disk + "' shows it"} {
+		if n := strings.Count(g.Log(), want); n < 1 || n > 2 { // once for each worker that meets it
+			t.Errorf("the log says %d times %q:\n%s", n, want, g.Log())
+		}
+	}
+	if err := os.Remove(filepath.Join(disk, "ballast")); err != nil {
+		t.Fatal(err)
+	}
+	i := 0
+	proctest.Eventually(t, 3*time.Minute, "the log says that there is room", func() bool {
+		i++
+		g.Ask(t, "udp", fmt.Sprintf("room%d.wild.example.com", i), dns.TypeA, 0)
+		return strings.Contains(g.Log(), "the cache in "+disk+" can be written to again")
+	})
+}
+
+// A file system that was mounted read-only ends the start with a sentence that helps.
+func TestReadOnlyFileSystem(t *testing.T) {
+	if !proctest.InNamespace(t) {
+		return
+	}
+	disk := proctest.RunDir(t)
+	proctest.Run(t, "mount", "-t", "tmpfs", "-o", "ro,size=4m,mode=0700", "tmpfs", disk)
+	defer proctest.Run(t, "umount", "-l", disk)
+	config := proctest.On(t, proctest.SmallInternet(t), 1)
+	config.Lua = strings.Replace(config.Lua, "cache.size = 20 * MB", "cache.open(8 * MB, 'lmdb://"+disk+"')", 1)
+	g := proctest.Launch(t, config)
+	if status, err := g.Wait(20 * time.Second); err != nil || status != 1 {
+		t.Errorf("status %d, %v", status, err)
+	}
+	if want := "read-only file system (its file system is mounted read-only, perhaps by the system after an error of the disk"; strings.Count(g.Log(), want) != 1 {
+		t.Errorf("the log does not say once %q:\n%s", want, g.Log())
+	}
+}
+
+// What a running group exports is what another one begins with.
+func TestACacheIsHandedOver(t *testing.T) {
+	n := proctest.SmallInternet(t)
+	g := proctest.Start(t, proctest.On(t, n, 2))
+	for i := range 200 {
+		g.Ask(t, "udp", fmt.Sprintf("hand%d.wild.example.com", i), dns.TypeA, 0)
+	}
+	copied := filepath.Join(proctest.RunDir(t), "data.mdb")
+	entries, err := strconv.Atoi(g.Eval(t, "cache.checkpoint('"+copied+"')"))
+	if err != nil || entries < 200 {
+		t.Fatalf("%d entries, %v", entries, err)
+	}
+	if got := g.Eval(t, "cache.fssize() > cache.size"); got != "true" {
+		t.Errorf("cache.fssize() > cache.size is %s", got)
+	}
+	next := proctest.On(t, n, 1)
+	next.Dir = filepath.Dir(copied)
+	heir := proctest.Start(t, next)
+	before := n.Queries()
+	for i := range 200 {
+		if r := heir.Ask(t, "udp", fmt.Sprintf("hand%d.wild.example.com", i), dns.TypeA, 0); r.Rcode != dns.RcodeSuccess || len(r.Answer) != 1 {
+			t.Errorf("question %d: %s", i, proctest.Shape(r))
+		}
+	}
+	if asked := n.Queries() - before; asked > 100 { // the root is asked who its servers are
+		t.Errorf("%d questions to servers, for 200 names that were handed over", asked)
+	}
 }
 
 // Bounds of TTLs are applied on insertion and to the first answer too.

@@ -55,8 +55,9 @@ func functions() map[string][]argument {
 		"cache.min_ttl": {arg("5")},
 		"cache.ns_tout": {arg("60000")},
 		"cache.prune":   {arg("10", never)},
-		"cache.get":     {name(), arg("kres.type.A")},
-		"cache.clear":   {name(never), arg("true", never, "true"), arg("nil", never), arg("100", never, "1/0", "1e300"), arg("function() return {} end", never, fn), arg("{}", any...)},
+		"cache.fssize":  {}, "cache.checkpoint": {arg("true", never, "true", text)},
+		"cache.get":   {name(), arg("kres.type.A")},
+		"cache.clear": {name(never), arg("true", never, "true"), arg("nil", never), arg("100", never, "1/0", "1e300"), arg("function() return {} end", never, fn), arg("{}", any...)},
 
 		"worker.stats": {}, "worker.info": {},
 		"worker.limits":      {arg("'cname_chain'", never)},

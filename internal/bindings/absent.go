@@ -10,7 +10,6 @@ import (
 // absentMembers are members of globals that exist, and globals that are no module.
 // The value is what to use instead, or "".
 var absentMembers = map[string]string{
-	"cache.checkpoint":  "",
 	"cache.zone_import": "",
 
 	"kres.current_pkt":             "",

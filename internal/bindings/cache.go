@@ -1,14 +1,17 @@
 package bindings
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"kresd/internal/dnslua"
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
+	"kresd/internal/wording"
 )
 
 // manualCounters is how many counters cache.stats() shows without being asked.
@@ -63,6 +66,8 @@ func (k *caching) funcs() []script.Func {
 		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1, Help: "how long an address that does not answer is left alone, in milliseconds",
 			Fn: func(c *script.Call) error { return milliseconds(k.d, c, &k.d.Settings.NSTimeout, 0) }},
 		script.Func{Name: "get", Args: "name[, type]", Min: 1, Max: 2, Help: "what is stored about a name, or about one type of it, as a list of tables", Fn: k.get},
+		script.Func{Name: "checkpoint", Args: "[true | path]", Max: 1, Help: "when the cache was opened or cleared last; with a path, write a copy of it there", Fn: k.checkpoint},
+		script.Func{Name: "fssize", Max: 0, Help: "size of the file system that the cache is on, in bytes", Fn: k.fssize},
 		script.Func{Name: "prune", Args: "[n]", Max: 1, Help: "forget what has expired, at most n entries", Fn: k.prune},
 	)
 }
@@ -272,6 +277,52 @@ func (k *caching) prune(c *script.Call) error {
 		return err
 	}
 	return c.Return(float64(n))
+}
+
+// checkpoint tells, or sets, since when what is in the cache was gathered; with a path it
+// writes a copy, beside the machine.
+func (k *caching) checkpoint(c *script.Call) error {
+	if err := k.needOpen(); err != nil {
+		return err
+	}
+	switch c.Type(1) {
+	case "boolean":
+		if !c.Bool(1) {
+			c.ArgError(1, "true or a path expected")
+		}
+		k.d.Cache.Mark()
+	case "no value", "nil":
+	default:
+		return k.export(c, c.Text(1))
+	}
+	mono, wall := k.d.Cache.Checkpoint()
+	walltime := (&luavalue.Table{}).Add("sec", float64(wall.Unix())).Add("usec", float64(wall.Nanosecond()/1000))
+	return c.Return((&luavalue.Table{}).Add("monotime", float64(mono/time.Millisecond)).Add("walltime", walltime))
+}
+
+func (k *caching) export(c *script.Call, path string) error {
+	if path == "" || strings.ContainsRune(path, 0) {
+		c.ArgError(1, "the path of a file expected")
+	}
+	n, err := script.Outside(c, func(ctx context.Context) (int, error) { return k.d.Cache.Export(ctx, path) })
+	if err != nil {
+		return fmt.Errorf("cache.checkpoint: no copy of the cache in '%s': %w", wording.Printable(path), err)
+	}
+	return c.Return(float64(n))
+}
+
+// fssize is for configurations that give the cache a share of its disk, before it is
+// opened.
+func (k *caching) fssize(c *script.Call) error {
+	dir, err := cacheDir(k.d.Cache.URI())
+	if err != nil {
+		return err
+	}
+	octets, err := k.d.Cache.FileSystem(dir)
+	if err != nil {
+		return fmt.Errorf("cache.fssize: '%s': %w", dir, wording.Reason(err))
+	}
+	return c.Return(float64(octets))
 }
 
 // get lists what is stored about a name, or about one type of it.

@@ -110,7 +110,7 @@ func TestWithoutACache(t *testing.T) {
 			}
 		}
 		w.expect(
-			step{"cache.checkpoint('x')", "ERROR error: cache.checkpoint is not in this version"},
+			step{"cache.checkpoint('x')", noCache},
 			step{"cache.ns_tout(5)", "5\n"},
 			step{"select('#', cache.close())", "0\n"},
 			step{"cache.current_size", "0\n"},
@@ -155,10 +155,15 @@ func TestCacheFigures(t *testing.T) {
 		step{"cache.ns_tout(4294967296)", "ERROR error: bad argument #1…"},
 		step{"cache.ns_tout(-1)", "ERROR error: bad argument #1…"},
 		step{"cache.ns_tout(30 * sec)", "30000\n"},
+		step{"cache.checkpoint()", "[monotime] => 1500\n[walltime] => {\n    [sec] => 77\n    [usec] => 5\n}\n"},
+		step{"cache.checkpoint(true).monotime", "1500\n"}, step{"cache.checkpoint(false)", "ERROR error: bad argument #1 to 'cache.checkpoint' (true or a path expected)…"},
+		step{"cache.checkpoint('backup.mdb')", "5\n"}, step{"cache.checkpoint('')", "ERROR error: bad argument #1 to 'cache.checkpoint' (the path of a file expected)…"},
+		step{"cache.checkpoint('full')", "ERROR error: cache.checkpoint: no copy of the cache in 'full': no space left on device…"},
+		step{"cache.fssize()", "1073741824\n"},
 		step{"cache.prune()", "53\n"},
 		step{"cache.prune(3)", "3\n"},
 		step{"cache.prune(0)", "ERROR error: bad argument #1…"},
-		step{"cache.checkpoint()", "ERROR error: cache.checkpoint is not in this version"},
+		step{"cache.zone_import()", "ERROR error: cache.zone_import is not in this version"},
 	)
 	if got := w.out.take(); got != "Insertions:\t3\n" {
 		t.Errorf("printed %q", got)

@@ -152,6 +152,15 @@ type Cache interface {
 	Insert(set resolve.Set, told int64) error
 	// Sync waits until what was stored is in the file.
 	Sync(ctx context.Context) error
+	// Export writes all entries to a new file of that path, which another cache can begin
+	// with, and returns how many there are.
+	Export(ctx context.Context, path string) (int, error)
+	// Checkpoint is when the cache was last opened or cleared as a whole in this process,
+	// or Mark was called, on the clock's monotonic scale and by wall.
+	Checkpoint() (mono time.Duration, wall time.Time)
+	Mark()
+	// FileSystem is how many octets the file system of dir has.
+	FileSystem(dir string) (uint64, error)
 }
 
 // Process is the worker as a process.

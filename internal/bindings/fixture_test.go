@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -293,6 +294,7 @@ func (e *fakeEncryption) SetTicketSecret(secret []byte) error {
 // fakeCache keeps names only. The owner goroutine is its only user but for the
 // test that has stopped it.
 type fakeCache struct {
+	marks   int
 	open    bool
 	size    int64
 	uri     string
@@ -372,6 +374,21 @@ func (c *fakeCache) Insert(set resolve.Set, told int64) error {
 	c.inserted, c.told = append(c.inserted, set), told
 	return nil
 }
+
+func (c *fakeCache) Export(_ context.Context, path string) (int, error) {
+	if path == "full" {
+		return 0, syscall.ENOSPC
+	}
+	return 5, nil
+}
+
+func (c *fakeCache) Checkpoint() (time.Duration, time.Time) {
+	return 1500 * time.Millisecond, time.Unix(77, 5000)
+}
+
+func (c *fakeCache) Mark() { c.marks++ }
+
+func (c *fakeCache) FileSystem(string) (uint64, error) { return 1 << 30, nil }
 
 func (c *fakeCache) Sync(context.Context) error {
 	c.synced++

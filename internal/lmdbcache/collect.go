@@ -41,13 +41,41 @@ type Collected struct {
 // quick and must not call the Store. One process is to call this, every second
 // or so; more do no harm. Its calls come from one goroutine.
 func (s *Store) Collect(ctx context.Context, judge func(key, val []byte) Worth) (Collected, error) {
+	return s.CollectBetween(ctx, limits.CollectHighPercent, limits.CollectLowPercent, judge)
+}
+
+// CollectBetween is Collect with other marks: above high percent what is worth least
+// goes until low percent are left.
+func (s *Store) CollectBetween(ctx context.Context, high, low float64, judge func(key, val []byte) Worth) (Collected, error) {
 	var c Collected
 	c.Before = s.Usage()
 	c.After = c.Before
-	if c.Before < limits.CollectHighPercent {
+	if c.Before < high {
 		return c, nil
 	}
-	return s.collect(ctx, c, judge)
+	return s.collect(ctx, c, high, low, judge)
+}
+
+// Foresee says what CollectBetween would do, without doing it.
+func (s *Store) Foresee(ctx context.Context, high, low float64, judge func(key, val []byte) Worth) (c Collected, err error) {
+	c.Before = s.Usage()
+	c.After = c.Before
+	if c.Before < high {
+		return c, nil
+	}
+	c.Threshold = s.sample(judge).threshold(1 - low/c.Before)
+	c.After = low
+	for walk := (&exporter{s: s}); !walk.ended && err == nil; {
+		if err = ctx.Err(); err == nil && !s.withReader(walk.next) {
+			err = ErrClosed
+		}
+		for i, k := range walk.keys {
+			if !isOwn(k) && judge(k, walk.vals[i]) <= c.Threshold {
+				c.Removed++
+			}
+		}
+	}
+	return c, err
 }
 
 // Prune removes what judge finds worthless, however full the map is, and returns
@@ -58,14 +86,14 @@ func (s *Store) Prune(ctx context.Context, judge func(key, val []byte) Worth) (i
 	return w.removed, err
 }
 
-func (s *Store) collect(ctx context.Context, c Collected, judge func(key, val []byte) Worth) (Collected, error) {
-	w := &collection{s: s, judge: judge, goal: limits.CollectLowPercent}
+func (s *Store) collect(ctx context.Context, c Collected, high, low float64, judge func(key, val []byte) Worth) (Collected, error) {
+	w := &collection{s: s, judge: judge, goal: low}
 	if at := s.collectAt.Load(); at != nil {
 		w.from = *at
 	}
-	w.threshold = s.sample(judge).threshold(1 - limits.CollectLowPercent/c.Before)
+	w.threshold = s.sample(judge).threshold(1 - low/c.Before)
 	err := w.turn(ctx)
-	for err == nil && !w.reached(limits.CollectHighPercent-collectSlack) {
+	for err == nil && !w.reached(max(low, high-collectSlack)) {
 		if w.threshold == 255 {
 			break // all there is was judged worthless by now
 		}

@@ -119,7 +119,7 @@ func TestAHeldSnapshotDoesNotFillTheMap(t *testing.T) {
 	if st := s.Stats(); st.WriteErrors != 0 || st.FullDrops != 0 {
 		t.Errorf("beside a reader that does not end: %+v", st)
 	}
-	if c, err := s.collect(context.Background(), Collected{Before: 80}, firstOctet); err != nil || c.Removed == 0 {
+	if c, err := s.collect(context.Background(), Collected{Before: 80}, limits.CollectHighPercent, limits.CollectLowPercent, firstOctet); err != nil || c.Removed == 0 {
 		t.Errorf("Collect: %+v, %v", c, err)
 	}
 	if left, _ := s.Count(); left < had/2 {

@@ -77,6 +77,7 @@ type Store struct {
 	stop     chan struct{}   // closed by Close
 	patience context.Context // of the writer; ends soon after stop
 	giveUp   context.CancelFunc
+	told     string        // why the writer cannot write, as the log was told; "": it can
 	turn     time.Time     // when the writer last left the lock to others
 	writer   chan struct{} // closed when the writer has ended
 	watcher  chan struct{} // closed when the watcher has ended

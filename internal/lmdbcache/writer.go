@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"kresd/internal/limits"
 
 	"github.com/PowerDNS/lmdb-go/lmdb"
+	"golang.org/x/sys/unix"
 )
 
 // Put queues an entry for the writer. A cache may forget: Put cannot fail, and
@@ -292,6 +294,7 @@ func (s *Store) update(fn lmdb.TxnOp) error {
 	}
 	if err == nil {
 		s.stats.commit.Add(1)
+		s.wrote()
 	}
 	return err
 }
@@ -344,9 +347,48 @@ func (s *Store) failed(err error) {
 			}
 		}
 	}
-	if s.health.failure() {
-		s.opts.Warn(fmt.Sprintf("the cache in %s cannot be written to: %v; the next try is in %v", s.dir, reason(err), limits.WriteFailurePause))
+	if !s.health.failure() {
+		return
 	}
+	err = half(reason(err), s.dir)
+	if why := err.Error(); why != s.told { // once for as long as it lasts
+		s.told = why
+		s.opts.Warn(fmt.Sprintf("the cache in %s cannot be written to: %v%s; what is in it is used meanwhile, and writing is tried every %v", s.dir, why, Remedy(err, s.dir), limits.WriteFailurePause))
+	}
+}
+
+// half is err, or ENOSPC where LMDB calls it EIO that only the first part of what it
+// wrote found room.
+func half(err error, dir string) error {
+	var st unix.Statfs_t
+	if errors.Is(err, unix.EIO) && unix.Statfs(dir, &st) == nil && st.Bavail*uint64(st.Frsize) < minPages*uint64(os.Getpagesize()) {
+		return unix.ENOSPC
+	}
+	return err
+}
+
+// wrote says that writing works again, if it was said that it does not.
+func (s *Store) wrote() {
+	if s.told != "" {
+		s.told = ""
+		s.opts.Info(fmt.Sprintf("the cache in %s can be written to again", s.dir))
+	}
+}
+
+// Remedy says what helps where err is that of a file system which takes nothing; ""
+// for other errors.
+func Remedy(err error, dir string) string {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return fmt.Sprintf(" (its file system is full: make room there, 'df -h %s' shows it, or put the cache elsewhere by cache.storage)", dir)
+	case errors.Is(err, unix.EDQUOT):
+		return fmt.Sprintf(" (the quota of user %d is used up there)", os.Geteuid())
+	case errors.Is(err, unix.EROFS):
+		return fmt.Sprintf(" (its file system is mounted read-only, perhaps by the system after an error of the disk, see dmesg: 'mount -o remount,rw' it, or put the cache elsewhere by cache.storage; of a service, ReadWritePaths=%s)", dir)
+	case errors.Is(err, unix.EIO):
+		return " (the disk has failed, see dmesg)"
+	}
+	return ""
 }
 
 // A job is work for the writer that somebody waits for. It runs behind all

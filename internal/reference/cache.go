@@ -61,6 +61,17 @@ func cacheChapter() Chapter {
 			Example: "cache.get('example.com', 'A')",
 		},
 		{
+			Name: "cache.checkpoint", Summary: "when this worker's cache was opened or cleared last; or write a copy of all that is in it to a file",
+			Params:  []string{"true | path: true sets that time to now; a path is of the file, which another kresd of this version can begin with as its data.mdb"},
+			Returns: "a table with monotime in milliseconds and walltime with sec and usec; the number of entries of a copy",
+			Example: "cache.checkpoint('backup.mdb')",
+		},
+		{
+			Name: "cache.fssize", Summary: "size of the file system that the cache is on, or would be",
+			Returns: "bytes",
+			Example: "cache.size = cache.fssize() / 2", Apart: "it needs that much room",
+		},
+		{
 			Name: "cache.prune", Summary: "forget what has expired",
 			Params:  []string{"n: at most so many entries"},
 			Returns: "how many were forgotten",

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -212,6 +213,22 @@ func (k *dryCache) Insert(resolve.Set, int64) error { return nil }
 
 // Sync implements bindings.Cache.
 func (k *dryCache) Sync(context.Context) error { return nil }
+
+// Export implements bindings.Cache: it sees whether a file could be written there.
+func (k *dryCache) Export(_ context.Context, path string) (int, error) {
+	return 0, unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK)
+}
+
+// Checkpoint implements bindings.Cache.
+func (k *dryCache) Checkpoint() (mono time.Duration, wall time.Time) { return 0, time.Unix(0, 0) }
+
+// Mark implements bindings.Cache.
+func (k *dryCache) Mark() {}
+
+// FileSystem implements bindings.Cache.
+func (k *dryCache) FileSystem(dir string) (uint64, error) {
+	return (&storage{}).FileSystem(dir)
+}
 
 // dryProcess is this process, which stays what it is.
 type dryProcess struct {

@@ -48,7 +48,8 @@ type storage struct {
 	size    int64
 	touched bool // somebody opened or closed a cache, so no default is opened
 	stays   bool // this process has become the user that it stays, and warns of other owners
-	epoch   int  // begins anew with each cache that somebody opened or closed
+	began   checkpoint
+	epoch   int // begins anew with each cache that somebody opened or closed
 
 	examined bool // the suspicion against the cache of the predecessor is settled
 	full     chan struct{}
@@ -127,11 +128,20 @@ func (s *storage) openLocked(size int64, uri, dir string) error {
 	s.examine(dir)
 	store, err := lmdbcache.Open(dir, s.options(size))
 	if err != nil {
-		return fmt.Errorf("cache in '%s': %w", dir, notOurs(dir, wording.Reason(err)))
+		return fmt.Errorf("cache in '%s': %w", dir, notOurs(dir, unusable(dir, wording.Reason(err))))
 	}
 	s.store, s.uri, s.dir, s.size = store, uri, dir, size
+	s.began = s.moment()
 	s.cache.Swap(cache.Disk{Store: store})
 	return nil
+}
+
+// unusable adds to err what helps against a file system that takes nothing.
+func unusable(dir string, err error) error {
+	if remedy := lmdbcache.Remedy(err, dir); remedy != "" {
+		return fmt.Errorf("%w%s", err, remedy)
+	}
+	return err
 }
 
 // notOurs adds to err, which says that files of a cache may not be opened, whose
@@ -233,7 +243,49 @@ func (s *storage) SetTTLs(lo, hi uint32) {
 // Clear implements bindings.Cache: also what is known about servers goes.
 func (s *storage) Clear() (int, error) {
 	s.forget()
+	s.Mark()
 	return s.cache.Clear()
+}
+
+// A checkpoint is a time on both scales.
+type checkpoint struct {
+	mono time.Duration
+	wall time.Time
+}
+
+func (s *storage) moment() checkpoint { return checkpoint{s.clock.Mono(), s.clock.Now()} }
+
+// Checkpoint implements bindings.Cache.
+func (s *storage) Checkpoint() (mono time.Duration, wall time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.began.mono, s.began.wall
+}
+
+// Mark implements bindings.Cache.
+func (s *storage) Mark() {
+	now := s.moment()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.began = now
+}
+
+// Export implements bindings.Cache.
+func (s *storage) Export(ctx context.Context, path string) (int, error) {
+	store := s.current()
+	if store == nil {
+		return 0, cache.ErrClosed
+	}
+	return store.Export(ctx, path)
+}
+
+// FileSystem implements bindings.Cache.
+func (s *storage) FileSystem(dir string) (uint64, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return 0, err
+	}
+	return lmdbcache.FileSystem(abs)
 }
 
 // Remove implements bindings.Cache.
