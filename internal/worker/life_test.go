@@ -220,7 +220,7 @@ func TestWhatKeepsAWorkerFromRunning(t *testing.T) {
 		"a wrong configuration": {"nonsense(", Options{Getenv: noListening}, "config:1:"},
 		"an error in it":        {"error('no such luck')", Options{Getenv: noListening}, "no such luck"},
 		"an absent file":        {"", Options{CLI: cli.Options{Configs: []string{"absent"}}}, "absent"},
-		"a port that is taken":  {"", addr(taken, false), "by another program; choose another address or port with -a"},
+		"a port that is taken":  {"", addr(taken, false), "or listen elsewhere (-a 127.0.0.1@"},
 		"a bad laboratory":      {"", Options{Getenv: func(name string) string { return map[string]string{upstreamPortVar: "x"}[name] }}, "'x' is no port"},
 		"no cache":              {"cache.open(10*MB, 'lmdb:///proc/nowhere')", Options{Getenv: noListening}, "/proc/nowhere"},
 	} {
