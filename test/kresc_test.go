@@ -541,3 +541,19 @@ func TestKrescTopOnATerminal(t *testing.T) {
 		t.Errorf("the log tells %d times what top asks", got)
 	}
 }
+
+// status asks each worker a question, and is 0 where all of a group answer.
+func TestStatusAsksAQuestion(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2))
+	out, errs, status := kresc(t, "", "status", "--json", g.Dir)
+	if status != 0 || errs != "" || strings.Count(out, `"alive":true`) != 2 {
+		t.Errorf("status %d, %q:\n%s", status, errs, out)
+	}
+	for _, w := range g.Workers() {
+		kill(t, w.PID) // they come again; those that are dead are not asked
+	}
+	proctest.Eventually(t, time.Minute, "the next ones answer", func() bool {
+		_, _, status := kresc(t, "", "status", g.Dir)
+		return status == 0
+	})
+}

@@ -59,7 +59,7 @@ func functions() map[string][]argument {
 		"cache.get":   {name(), arg("kres.type.A")},
 		"cache.clear": {name(never), arg("true", never, "true"), arg("nil", never), arg("100", never, "1/0", "1e300"), arg("function() return {} end", never, fn), arg("{}", any...)},
 
-		"worker.stats": {}, "worker.info": {},
+		"worker.stats": {}, "worker.info": {}, "worker.alive": {},
 		"worker.limits":      {arg("'cname_chain'", never)},
 		"worker.upstreams":   {arg("5", never, "1/0", "1e300")},
 		"worker.sleep":       {arg("0", "1.5")},

@@ -171,6 +171,9 @@ type Process interface {
 	PID() int
 	// Upstreams are the n servers that something was last learnt of.
 	Upstreams(n int) []Upstream
+	// Alive says why a question to the worker itself, or to its address, is not answered;
+	// nil: both are.
+	Alive(ctx context.Context) error
 	// Quit ends this process as SIGTERM does.
 	Quit()
 	// Become makes the process another user's, and another group's if gid is not

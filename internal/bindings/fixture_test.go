@@ -426,6 +426,7 @@ func mustName(t *testing.T, text string) dnsname.Name {
 type fakeProcess struct {
 	count, quits, became int
 	failing              error
+	dead                 error // why it answers no question
 }
 
 func (p *fakeProcess) ID() int    { return 0 }

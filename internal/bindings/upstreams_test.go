@@ -1,11 +1,15 @@
 package bindings
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 )
+
+func (p *fakeProcess) Alive(context.Context) error { return p.dead }
 
 func (p *fakeProcess) Upstreams(n int) (list []Upstream) {
 	list = append(list,
@@ -35,4 +39,11 @@ func TestUpstreams(t *testing.T) {
 	if n := count("worker.upstreams(1e9)"); n != 512 {
 		t.Errorf("%d servers are shown at most, want 512", n)
 	}
+}
+
+func TestAlive(t *testing.T) {
+	w := newWorld(t)
+	w.expect(step{"worker.alive()", "true\n"})
+	w.process.dead = errors.New("nobody answers")
+	w.expect(step{"select(2, worker.alive())", "nobody answers\n"}, step{"(worker.alive())", "false\n"})
 }

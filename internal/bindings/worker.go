@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -32,6 +33,7 @@ func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
 				Fn: func(c *script.Call) error {
 					return c.Return(figures(d, WorkerFigures).Add("pid", float64(d.Process.PID())))
 				}},
+			script.Func{Name: "alive", Max: 0, Help: "whether this worker answers a question to itself, and one to its address", Fn: alive(d)},
 			limitsFunc(d),
 			upstreamsFunc(d),
 			a.function(), a.packetFunction(),
@@ -44,6 +46,20 @@ func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
 			}},
 		),
 	})
+}
+
+// alive waits for the answers beside the machine. A failure is false and why.
+func alive(d *Daemon) func(c *script.Call) error {
+	return func(c *script.Call) error {
+		why, err := script.Outside(c, func(ctx context.Context) (error, error) { return d.Process.Alive(ctx), nil })
+		switch {
+		case err != nil:
+			return err
+		case why != nil:
+			return c.Return(false, why.Error())
+		}
+		return c.Return(true)
+	}
 }
 
 // sleep parks a coroutine of worker.coroutine, and steps aside in a command. A file or a

@@ -43,7 +43,7 @@ const clientUsage = `Usage: kresc [parameters] [place]
        kresc config [check] [parameters] [place]
 
 Gives commands to kresd over the control sockets of a run directory: those of -e, those that come
-from a pipe, or those that are typed. status shows the figures of all workers, top shows them live.
+from a pipe, or those that are typed. status shows the figures of all workers and asks each a question, top shows figures live.
 reload has each group check its configuration and put it in force, as SIGHUP does, and waits for the
 end. config shows what is in force in each group, with what is so by default; config check tries the
 files of the configuration as they are, and changes nothing.
@@ -66,7 +66,8 @@ Typed commands: Tab completes, Ctrl-R searches the history, Ctrl-C ends the comm
 drops what was typed, Ctrl-D, exit or quit leave. quit() ends the worker.
 
 Exit status: 0 all commands ran; 1 one raised an error, and those behind it were not run, or the
-configuration has errors, or a reload did not put all of it in force;
+configuration has errors, or a reload did not put all of it in force, or a worker does not answer
+the question of status;
 2 the command line is wrong; 3 no worker could be asked, or one was lost; 130 ended by Ctrl-C.
 `
 

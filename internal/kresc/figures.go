@@ -17,6 +17,11 @@ const figuresCommand = "local function try(fn, ...) local ok, v = pcall(fn, ...)
 	"return { worker = worker.stats(), cache = try(cache.stats), entries = try(cache.count), size = cache.current_size, " +
 	"answers = type(stats) == 'table' and try(stats.list, 'answer.') or nil }"
 
+// statusCommand asks for the same, and whether the worker answers questions: it asks one
+// itself. A worker of a version that cannot tells nothing about that.
+const statusCommand = "local alive, why if worker.alive then alive, why = worker.alive() end " +
+	"local figures = (function() " + figuresCommand + " end)() figures.alive, figures.why = alive, why return figures"
+
 // A tally has figures by name: "queries", "cache.hit", "answer.total". Tallies can be added
 // and subtracted.
 type tally map[string]float64
@@ -28,17 +33,19 @@ type reading struct {
 	at            time.Time
 	entries, size float64 // of the cache, in octets
 	err           error   // there are no figures
+	alive         bool    // it answers questions, or was not asked to
+	why           string  // it does not
 }
 
 // readTime is how long a worker may take to give its figures.
 const readTime = 2 * time.Second
 
-// readAll asks all workers for their figures.
-func (c *client) readAll(ctx context.Context) []reading {
+// readAll asks all workers for their figures by a command.
+func (c *client) readAll(ctx context.Context, command string) []reading {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	var list []reading
-	for _, r := range ask(ctx, c.workers, console.ReqJSON, figuresCommand, nil) {
+	for _, r := range ask(ctx, c.workers, console.ReqJSON, command, nil) {
 		list = append(list, newReading(r))
 	}
 	return list
@@ -55,6 +62,8 @@ func newReading(r reply) reading {
 	var v struct {
 		Worker, Cache, Answers map[string]float64
 		Entries, Size          float64
+		Alive                  *bool
+		Why                    string
 	}
 	if err := json.Unmarshal([]byte(r.text), &v); err != nil {
 		out.err = fmt.Errorf("%s: %w", r.name(), err)
@@ -66,6 +75,7 @@ func newReading(r reply) reading {
 		out.tally["cache."+name] = n
 	}
 	out.entries, out.size = v.Entries, v.Size
+	out.alive, out.why = v.Alive == nil || *v.Alive, v.Why
 	return out
 }
 

@@ -59,7 +59,7 @@ func (y toy) Eval(ctx context.Context, chunk string, echo io.Writer) (string, bo
 }
 
 func (y toy) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (string, bool) {
-	if chunk == figuresCommand {
+	if chunk == figuresCommand || chunk == statusCommand {
 		return y.figures()
 	}
 	out, isErr := y.Eval(ctx, chunk, echo)
@@ -71,7 +71,11 @@ func (y toy) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (string
 
 // figures grow with each question; only worker 0 has any.
 func (y toy) figures() (string, bool) {
-	if y.name != "0" {
+	switch y.name {
+	case "0":
+	case "2": // it cannot do its work
+		return `{"worker":{"queries":1},"alive":false,"why":"nobody answers at 127.0.0.1@53"}`, false
+	default:
 		return "no figures", true
 	}
 	n := y.asked.Add(1)
@@ -174,6 +178,27 @@ func TestCommandsAndTheirStatus(t *testing.T) {
 	out, _, status = run(t, "", "-a", "-j", "-e", "!x", dir)
 	if strings.Count(out, `"error":"x"`) != 2 || strings.Contains(out, "result") || status != 1 {
 		t.Errorf("--all --json of an error: %s, %d", out, status)
+	}
+}
+
+// A worker that gives its figures and answers no question is no healthy one.
+func TestStatusOfAWorkerThatDoesNotAnswer(t *testing.T) {
+	dir, servers := runDir(t, 3)
+	servers[1].Close()
+	out, errs, status := run(t, "", "status", "-j", dir)
+	if !strings.Contains(errs, "worker 2 (process 2147483646): nobody answers at 127.0.0.1@53\n") || !strings.Contains(out, `"alive":false,"error":"nobody answers at 127.0.0.1@53"`) ||
+		!strings.Contains(out, `"alive":true`) && status != statusNobody {
+		t.Errorf("%s, %s, %d", out, errs, status)
+	}
+	servers[0].Close()
+	if err := os.RemoveAll(filepath.Join(dir, "tty", "0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "tty", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, status := run(t, "", "status", dir); status != statusRaised || !strings.HasSuffix(errs, ": nobody answers at 127.0.0.1@53\n") {
+		t.Errorf("%q, %q, %d; want %d", out, errs, status, statusRaised)
 	}
 }
 

@@ -13,7 +13,7 @@ const noLatency = "What answers take is counted once the module stats is loaded,
 // status shows the figures of all workers, each since it began.
 func (c *client) status() int {
 	ctx, interrupted := c.interruptible()
-	readings := c.readAll(ctx)
+	readings := c.readAll(ctx, statusCommand)
 	if interrupted() {
 		return statusInterrupted
 	}
@@ -25,12 +25,16 @@ func (c *client) status() int {
 	return c.complainOf(readings)
 }
 
-// complainOf tells which workers gave no figures.
+// complainOf tells which workers gave no figures, and which do not answer questions.
 func (c *client) complainOf(readings []reading) (status int) {
 	for _, r := range readings {
-		if r.err != nil {
+		switch {
+		case r.err != nil:
 			c.complain(r.err)
 			status = statusNobody
+		case !r.alive:
+			c.complain(fmt.Errorf("%s: %s", r.name(), r.why))
+			status = max(status, statusRaised)
 		}
 	}
 	return status
@@ -101,6 +105,7 @@ type workerStatus struct {
 	Uptime  float64            `json:"uptime"` // seconds
 	Load    map[string]float64 `json:"load,omitempty"`
 	Figures tally              `json:"figures,omitempty"` // as the worker has them
+	Alive   *bool              `json:"alive,omitempty"`   // it answers questions
 	Error   string             `json:"error,omitempty"`
 }
 
@@ -114,6 +119,7 @@ func (c *client) statusJSON(readings []reading) {
 		} else {
 			s.Figures["cache.entries"], s.Figures["cache.size"] = r.entries, r.size
 			s.Load = newLoad(r.tally, up).json()
+			s.Alive, s.Error = &r.alive, r.why
 		}
 		list = append(list, s)
 	}

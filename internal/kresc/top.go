@@ -19,7 +19,7 @@ func (c *client) top() (status int) {
 			}
 		}
 	}()
-	before := c.readAll(ctx)
+	before := c.readAll(ctx, figuresCommand)
 	for shown := 0; c.options.Count == 0 || shown < c.options.Count; shown++ {
 		select {
 		case <-time.After(c.options.Delay):
@@ -30,7 +30,7 @@ func (c *client) top() (status int) {
 			c.complain(err)
 			return statusNobody
 		}
-		now := c.readAll(ctx)
+		now := c.readAll(ctx, figuresCommand)
 		if ctx.Err() != nil {
 			return 0
 		}

@@ -115,7 +115,7 @@ var uncounted = map[string]string{
 		CertificateLife CertificateRenewal CertificateQuiet
 		CertificateLook CertificateLock CertificatePatience
 		UnscheduledWait AwaitAddress QueryLogStall QueryLogEnd
-		DescriptorPauseMin DescriptorPauseMax`,
+		DescriptorPauseMin DescriptorPauseMax HealthTime`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
 		UpstreamSessions

@@ -367,6 +367,7 @@ const (
 	ReloadErrors      = 20                      // that are told of one reload that failed
 	ReloadErrorText   = 500                     // octets of each
 	AliveEvery        = 400 * time.Millisecond  // a worker says that it answers itself
+	HealthTime        = 1500 * time.Millisecond // that a worker may take to answer itself, asked by kresc status
 	AliveAnswer       = 5 * time.Second         // that the answer may take
 	AliveLook         = 200 * time.Millisecond  // between two looks at who is silent
 	AliveIdle         = 15 * time.Millisecond   // of processors that a worker which hangs uses at most

@@ -17,6 +17,11 @@ func group() Chapter {
 			Example: "worker.info().pid",
 		},
 		{
+			Name: "worker.alive", Summary: "whether this worker answers a question to itself, and somebody one to its address; kresc status asks so",
+			Returns: "true, or false and why not",
+			Example: "worker.alive()",
+		},
+		{
 			Name: "worker.limits", Summary: "how often each limit was hit; with a name, what is counted there",
 			Params:  []string{"name: of a limit"},
 			Returns: "a table of numbers by name, or the words about one",

@@ -239,6 +239,9 @@ type dryProcess struct {
 // Upstreams implements bindings.Process.
 func (p dryProcess) Upstreams(int) []bindings.Upstream { return nil }
 
+// Alive implements bindings.Process: nobody is asked.
+func (p dryProcess) Alive(context.Context) error { return nil }
+
 // Quit implements bindings.Process.
 func (p dryProcess) Quit() { p.run.tell(note, "quit() ends kresd at its start") }
 

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -17,6 +18,7 @@ type process struct {
 	servers *selection.Selector
 	quit    func()
 	became  func() // another user
+	alive   func(context.Context) error
 }
 
 // ID implements bindings.Process.
@@ -30,6 +32,9 @@ func (p process) PID() int { return os.Getpid() }
 
 // Quit implements bindings.Process.
 func (p process) Quit() { p.quit() }
+
+// Alive implements bindings.Process.
+func (p process) Alive(ctx context.Context) error { return p.alive(ctx) }
 
 // Become implements bindings.Process. What needs privileges is opened before they are
 // gone.

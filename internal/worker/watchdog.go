@@ -7,7 +7,6 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
-	"kresd/internal/wire"
 )
 
 // feedWatchdogs tells whoever watches that this worker does its work: the service
@@ -59,7 +58,7 @@ func (w *Worker) answersItself(within time.Duration) bool {
 	})
 	defer silent.Stop()
 	w.resolve(ctx, &resolve.Request{
-		Question: resolve.Question{Name: "\x09localhost\x00", Type: wire.TypeA, Class: wire.ClassIN},
+		Question: localhost,
 		RD:       true,
 	})
 	return ctx.Err() == nil

@@ -209,7 +209,7 @@ func (w *Worker) newHandler() *handler {
 
 // installGlobals gives scripts the globals of the core.
 func (w *Worker) installGlobals() error {
-	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd, became: w.became}
+	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd, became: w.became, alive: w.alive}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
 			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,
