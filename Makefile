@@ -31,8 +31,8 @@ NFPM := .build/bin/nfpm
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: lua-vm ## bin/kresd, bin/kresd-supervisor, bin/kresc and the small Internet of make run
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./internal/authority/cmd/smallnet
+build: lua-vm ## bin/kresd, bin/kresd-supervisor, bin/kresc, bin/kres-cache-gc and the small Internet of make run
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./cmd/kres-cache-gc ./internal/authority/cmd/smallnet
 
 run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
 	@exec sh scripts/run.sh

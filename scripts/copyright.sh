@@ -15,7 +15,7 @@ Files: usr/sbin/*
 Copyright: The authors of kresd and of the modules that are listed below, as said there
 License: modules
  The programs have code of these modules in them, under the licences that follow.'
-go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{with .Replace}}{{.Path}}{{end}} {{.Dir}}{{end}}{{end}}' ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc |
+go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{with .Replace}}{{.Path}}{{end}} {{.Dir}}{{end}}{{end}}' ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./cmd/kres-cache-gc |
 	awk '{ print $1, $2, $NF }' | sort -u | while read -r path version dir; do
 	printf ' .\n %s %s\n .\n' "$path" "$version"
 	found=''

@@ -10,7 +10,7 @@ dir() { install -d -m 0755 "$@"; }
 file() { install -m 0644 "$@"; }
 
 dir "$to/sbin" "$to/bin"
-install -m 0755 "$BIN/kresd" "$BIN/kresd-supervisor" "$BIN/kresc" "$to/sbin/"
+install -m 0755 "$BIN/kresd" "$BIN/kresd-supervisor" "$BIN/kresc" "$BIN/kres-cache-gc" "$to/sbin/"
 for script in kresd-host.lua kresd-query.lua; do
 	sed "1s|.*|#!$PREFIX/sbin/kresd --script|" "scripts/$script" >"$to/bin/$script"
 	chmod 0755 "$to/bin/$script"

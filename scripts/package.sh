@@ -14,7 +14,7 @@ commit=$(git rev-parse --short=9 HEAD 2>/dev/null || true)
 stamp=''
 [ -z "$commit" ] || stamp="-X kresd/internal/version.build=g$commit"
 go build -trimpath -buildmode=pie -ldflags "-s -w -extldflags '-Wl,-z,relro,-z,now' $stamp" -o "$STAGE/bin/" \
-	./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc
+	./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./cmd/kres-cache-gc
 BIN=$STAGE/bin DESTDIR=$STAGE PREFIX=/usr sh scripts/install.sh
 rm -rf "$STAGE/bin"
 

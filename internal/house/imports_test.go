@@ -59,6 +59,7 @@ var allowed = map[string]string{
 	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "digest dnsname ede limits luapattern rank reply resolve transport wire zonecut",
 	"module":      "cache clock dnsname ede luavalue metrics reply resolve rules safe transport wire zonecut",
+	"cachegc":     "cache cli clock lmdbcache wording",
 	"console":     "ipc limits reload safe logging",
 	"kresc":       "cli console ipc limits reload safe wording",
 	"forkmap":     "ipc limits safe luavalue rundir",

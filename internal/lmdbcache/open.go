@@ -22,6 +22,7 @@ var (
 	ErrClosed = errors.New("cache is closed")
 	ErrBusy   = errors.New("cache is busy")
 	ErrTwice  = errors.New("cache is already open in this process")
+	ErrSchema = errors.New("the cache is of another version of kresd")
 )
 
 // The flags of the environment, and why.

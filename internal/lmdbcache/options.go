@@ -19,6 +19,9 @@ type Options struct {
 	// another one is emptied, with a line to Warn.
 	Schema uint32
 
+	// Keep has Open fail with ErrSchema instead of emptying such a file.
+	Keep bool
+
 	// QueueEntries and QueueBytes bound the writes that wait; when they are
 	// reached, further writes are dropped. 0 means limits.WriteQueueEntries
 	// and 32 MiB.

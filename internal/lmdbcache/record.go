@@ -114,6 +114,9 @@ func (s *Store) adopt() error {
 	if fits {
 		return nil
 	}
+	if s.opts.Keep {
+		return ErrSchema
+	}
 	if err := s.lockSoon(); err != nil {
 		return err
 	}

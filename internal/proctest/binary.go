@@ -51,7 +51,7 @@ func build(dir string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/kresd", "./cmd/kresd-supervisor", "./cmd/kresc", "./internal/authority/cmd/smallnet")
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/kresd", "./cmd/kresd-supervisor", "./cmd/kresc", "./cmd/kres-cache-gc", "./internal/authority/cmd/smallnet")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
@@ -59,7 +59,7 @@ func build(dir string) error {
 	return nil
 }
 
-// Bin returns the path of a program under test: kresd, kresd-supervisor, kresc or
+// Bin returns the path of a program under test: kresd, kresd-supervisor, kresc, kres-cache-gc or
 // smallnet; a path is that of a program itself.
 func Bin(name string) string {
 	if filepath.IsAbs(name) {
