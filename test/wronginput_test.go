@@ -39,6 +39,8 @@ func functions() map[string][]argument {
 		"net.tcp_pipeline": {arg("100")},
 		"net.tcp_in_idle":  {arg("10000")},
 		"net.tls_padding":  {arg("true", "true")},
+		"net.doh_paths":    {arg("'/dns-query'")},
+		"net.doh_headers":  {arg("{ 'accept' }", list)},
 		"net.outgoing_v4":  {arg("'127.0.0.1'", never)},
 		"net.outgoing_v6":  {arg("nil", never)},
 		"net.tls_client":   {arg("'192.0.2.1'", never), arg("'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='", never)}, "net.tls_client_clear": {arg("'192.0.2.1'")}, "net.tls_opportunistic": {arg("false", "true")},

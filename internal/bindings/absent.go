@@ -17,7 +17,6 @@ var absentMembers = map[string]string{
 
 	"net.bpf_clear":              "",
 	"net.bpf_set":                "",
-	"net.doh_headers":            "",
 	"net.register_endpoint_kind": "",
 
 	"policy.COOKIE":              "",

@@ -25,7 +25,6 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 	for use, want := range map[string]string{
 		"net.bpf_clear('a.crt', 'a.key')":                       "net.bpf_clear is not in this version",
 		"policy.MIRROR(\n { '192.0.2.1',\n  insecure = true })": "policy.MIRROR is not in this version",
-		"net.doh_headers({})":                                   "net.doh_headers is not in this version",
 		"policy.add(policy.rpz(policy.DENY, 'file'))":           "policy.rpz is not in this version",
 		"policy:REROUTE({})":                                    "policy.REROUTE is not in this version",
 		"kres.current_pkt()":                                    "kres.current_pkt is not in this version",

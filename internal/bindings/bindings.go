@@ -14,11 +14,11 @@
 //     their interfaces), args.go (arguments that many functions take), absent.go
 //     (names of other versions that this one lacks).
 //   - The worker as kres.context() shows it: core.go.
-//   - The globals: interfaces.go, netparam.go, padding.go, tlsserver.go (certificate and
-//     tickets for clients), clients.go (limits on them),
-//     servers.go (those that questions are sent to), tlsclient.go, netlist.go and net.go;
-//     shown.go (entries as tables) and cache.go; event.go and clear.go (cache.clear goes
-//     on by a timer); map.go; modules.go; options.go.
+//   - The globals: interfaces.go, netparam.go, padding.go, doh.go, tlsserver.go
+//     (certificate and tickets for clients), clients.go (limits on them), servers.go
+//     (those that questions are sent to), tlsclient.go, netlist.go, listenflags.go and
+//     net.go; shown.go (entries as tables) and cache.go; event.go and clear.go
+//     (cache.clear goes on by a timer); map.go; modules.go; options.go.
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
 //     policy.go.
 //   - Globals that take names, types and flags: negativeanchors.go and trustanchors.go;

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"kresd/internal/limits"
@@ -183,16 +181,9 @@ func (n *network) listen(c *script.Call) error {
 		c.TypeError(1, "address, interface or list of them")
 	}
 	port := c.OptInt(2, 0, 65535, dnsPort)
-	f := listenFlags{service: plainDNS}
-	if port == tlsPort {
-		f.service = dnsOverTLS
-	}
-	if !c.IsNil(3) {
-		for _, p := range c.Table(3).Pairs {
-			if err := n.setFlag(&f, p.Key, p.Value); err != nil {
-				return err
-			}
-		}
+	f, err := listenFlagsOf(n.d, c, port)
+	if err != nil {
+		return err
 	}
 	value, nils, before := c.Arg(1), c.Nils(1), n.listened
 	whole := nils == 0 || len(missed) == 0
@@ -220,75 +211,6 @@ func (n *network) none(c *script.Call, nils int, missed []miss) error {
 	}
 	n.failed(c, fmt.Errorf("net.listen: no address is named: %s", why))
 	return c.Return(false)
-}
-
-// serves tells whether there is a service of this name and a way to serve it.
-func (n *network) serves(service string) bool {
-	return slices.ContainsFunc(transport.Offering(service), n.d.Listener.Serves)
-}
-
-// services are the names of what can be served, as people list them.
-func (n *network) services() string {
-	var names []string
-	for k := range transport.Kinds {
-		if name := "'" + k.Service() + "'"; n.serves(k.Service()) && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
-}
-
-// listenFlags is the third argument of net.listen.
-type listenFlags struct {
-	service  string
-	freebind bool
-	mode     fs.FileMode // of UNIX sockets; 0: the usual one
-}
-
-func (n *network) setFlag(f *listenFlags, key, value any) error {
-	switch key {
-	case "kind":
-		kind, ok := value.(string)
-		switch {
-		case !ok:
-			return fmt.Errorf("net.listen: flag 'kind': string expected, got %s", script.TypeName(value))
-		case !n.serves(kind):
-			return fmt.Errorf("net.listen: kind '%s'%s; there are %s", wording.Printable(kind), notHere, n.services())
-		}
-		f.service = kind
-		return nil
-	case "mode":
-		mode, err := fileMode(value)
-		f.mode = mode
-		return err
-	case "tls", "freebind":
-	default:
-		return fmt.Errorf("net.listen: unknown flag '%v'; there are tls, kind, freebind and mode", key)
-	}
-	on, ok := value.(bool)
-	if !ok {
-		return fmt.Errorf("net.listen: flag '%s': boolean expected, got %s", key, script.TypeName(value))
-	}
-	switch {
-	case key == "freebind":
-		f.freebind = on
-	case on:
-		f.service = dnsOverTLS
-	default:
-		f.service = plainDNS
-	}
-	return nil
-}
-
-// fileMode reads permissions in octal digits, as chmod(1) does.
-func fileMode(value any) (fs.FileMode, error) {
-	text, ok := value.(string)
-	n, err := strconv.ParseUint(text, 8, 32)
-	if !ok || err != nil || n == 0 || n > uint64(fs.ModePerm) {
-		return 0, errors.New("net.listen: flag 'mode': permissions as a string of octal digits expected, as '660'")
-	}
-	return fs.FileMode(n), nil
 }
 
 // listenOn binds everything that value names and stops at the first failure. That
@@ -394,6 +316,8 @@ func netParameters(d *Daemon) []script.Func {
 			}},
 		script.Func{Name: "tcp_in_idle", Args: "[ms]", Max: 1,
 			Fn: func(c *script.Call) error { return milliseconds(d, c, &s.TCPIdle, 1) }},
+		script.Func{Name: "doh_paths", Args: "[path | { paths }]", Max: 1, Fn: func(c *script.Call) error { return dohPaths(d, c) }},
+		script.Func{Name: "doh_headers", Args: "[name | { names } | nil]", Max: 1, Fn: func(c *script.Call) error { return dohHeaders(d, c) }},
 		outgoing(d, "outgoing_v4", "IPv4", false, &s.Outgoing4),
 		outgoing(d, "outgoing_v6", "IPv6", true, &s.Outgoing6),
 	)

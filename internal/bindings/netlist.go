@@ -11,10 +11,14 @@ import (
 
 // The services of net.listen that a port or a flag stands for, and their ports.
 const (
-	plainDNS   = "dns"
-	dnsOverTLS = "tls"
-	dnsPort    = 53
-	tlsPort    = 853
+	plainDNS     = "dns"
+	dnsOverTLS   = "tls"
+	dnsOverHTTPS = "doh2"
+	dnsOverHTTP  = "http" // behind a proxy
+	dnsOverQUIC  = "doq"
+
+	dnsPort = 53
+	tlsPort = 853
 )
 
 // boundAddr is an address, or the path of a UNIX socket, and the kinds of transport

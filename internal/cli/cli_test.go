@@ -99,7 +99,7 @@ func TestParseErrors(t *testing.T) {
 		{"-k a -k b", 1, "exclude each other"},
 		{"-S x", 1, "'x' is not a descriptor"},
 		{"--=x", 2, "unknown option '--=x'"},
-		{"-S 3:what", 1, "unknown kind: dns, tls, doh2, doq or control is required"},
+		{"-S 3:what", 1, "unknown kind: dns, tls, doh2, http, doq or control is required"},
 		{"-S 3:", 1, "unknown kind"},
 		{"--forks=", 1, "a positive number"},
 		{"--log-format=xml", 1, "'xml'"},

@@ -12,7 +12,7 @@ Parameters:
  -a, --addr=ADDR[@PORT]    Server address, repeatable (default: localhost@53).
  -t, --tls=ADDR[@PORT]     Server address for DNS over TLS, repeatable (port 853).
  -S, --fd=FD[:KIND]        Serve an inherited socket, repeatable; KIND is dns (default), tls,
-                           doh2, doq or control.
+                           doh2, http, doq or control.
  -T, --tlsfd=FD            The same as -S FD:tls.
  -c, --config=PATH         Configuration file, relative to rundir, repeatable (default: config);
                            '-' means no file and no defaults.

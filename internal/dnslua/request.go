@@ -6,8 +6,10 @@ import (
 	"net/netip"
 
 	"kresd/internal/ede"
+	"kresd/internal/luavalue"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
@@ -87,8 +89,26 @@ func (v *Views) requestFields() map[string]func(r *View, req *resolve.Request) a
 	}
 }
 
-// secured tells whether a question came by TLS.
-func secured(req *resolve.Request) bool { return req.Transport.Kind.Encrypted() }
+// secured tells whether a question came to us encrypted. What a proxy has taken out
+// of TLS did not.
+func secured(req *resolve.Request) bool {
+	return req.Transport.Kind.Encrypted() && req.Transport.Kind != transport.HTTP
+}
+
+// byHTTP tells whether a question came by HTTP.
+func byHTTP(req *resolve.Request) bool {
+	return req.Transport.Kind == transport.HTTPS || req.Transport.Kind == transport.HTTP
+}
+
+// headers are those of a request by HTTP that the operator wants to see, an array
+// of tables with name and value.
+func (v *Views) headers(r *View) *script.Handle {
+	items := make([]any, len(r.Req.Headers))
+	for i, h := range r.Req.Headers {
+		items[i] = (&luavalue.Table{}).Add("name", h.Name).Add("value", h.Value)
+	}
+	return v.arrayHandle(r, items)
+}
 
 func (v *Views) requestMethods() []script.Func {
 	method := func(name, args string, least, most int, help string, fn func(c *script.Call, r *View) any) script.Func {
@@ -226,6 +246,10 @@ func (v *Views) qsourceClass() *script.Class {
 			return req.Transport.Kind.Stream(), nil
 		case "tls":
 			return secured(req), nil
+		case "http":
+			return byHTTP(req), nil
+		case "headers":
+			return v.headers(r), nil
 		case "flags":
 			return &script.Handle{Class: class, Value: r}, nil
 		case "packet":
@@ -238,7 +262,7 @@ func (v *Views) qsourceClass() *script.Class {
 		case "key":
 			return nil, nil // TSIG is not served
 		}
-		return nil, script.NoMember(class, key, "addr", "dst_addr", "packet", "opt", "key", "size", "tcp", "flags.tcp", "flags.tls")
+		return nil, script.NoMember(class, key, "addr", "dst_addr", "packet", "opt", "key", "size", "tcp", "headers", "flags.tcp", "flags.tls", "flags.http")
 	}
 	return class
 }

@@ -51,6 +51,9 @@ const (
 	Proxy
 	QUIC
 	TLSTurns
+	HTTPSize
+	HTTPRequest
+	HTTPStream
 	Formerr
 	OutstandingServer
 	OutstandingZone
@@ -107,13 +110,16 @@ var known = [ids]text{
 	WaitersClient:      counted("waiters_per_client", "a question was dropped because as many of its client waited as may (net.limits, net.forwarders; %d unless set)", WaitersPerClient),
 	LateReply:          counted("late_reply", "an answer after %v was not sent to a client with more questions waiting than late_waiters (net.limits, net.forwarders; %d unless set)", LateUDPReply, LateUDPWaiters),
 	Paced:              counted("paced_reply", "an answer left later, because more than %d questions of its client waited and they were answered %d times as fast as it had asked (net.forwarders)", PaceWaiters, PaceFactor),
-	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set)", TCPConnsPerWorker, TCPConnsPerClient),
+	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set; %d by HTTP)", TCPConnsPerWorker, TCPConnsPerClient, HTTPConns),
 	TCPPipeline:        counted("tcp_pipeline", "a client's connection was not read on because so many of its questions waited"),
 	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
 	Proxy:              counted("proxy_header", "a listed proxy (net.proxy_allowed) sent no header, a wrong one or one above %d octets", ProxyHeader),
 	QUIC:               counted("quic", "a client over QUIC was refused because %d others were connecting, or its question because %d were incomplete", QUICHandshakes, QUICSlowStreams),
 	TLSTurns:           counted("tls_handshakes", "a client's handshake waited because %d was computed at the time", TLSHandshakes),
+	HTTPSize:           counted("http_size", "a client's message by HTTP was longer than %d octets, or than %d by GET", HTTPBody, HTTPQuestion),
+	HTTPRequest:        counted("http_requests", "a client's request by HTTP got 503 because %d were in hand, or %d with more than %d KiB", HTTPRequests, HTTPLargeBodies, HTTPSmallBody>>10),
+	HTTPStream:         counted("http_streams", "a client wanted more than %d streams of one connection by HTTP/2", HTTPStreams),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

@@ -43,9 +43,12 @@ var counts = map[ID]string{
 	WaitersClient:      "WaitersPerClient",
 	LateReply:          "LateUDPReply LateUDPWaiters",
 	Paced:              "PaceWaiters PaceFactor PacePeriod PaceMost",
-	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient",
+	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient HTTPConns",
+	HTTPSize:           "HTTPBody HTTPQuestion",
+	HTTPRequest:        "HTTPRequests HTTPLargeBodies HTTPSmallBody",
+	HTTPStream:         "HTTPStreams",
 	TCPPipeline:        "DefaultTCPPipeline",
-	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk",
+	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk HTTPRequestTime",
 	TLSTime:            "TLSHandshake",
 	Proxy:              "ProxyHeader",
 	QUIC:               "QUICHandshakes QUICSlowStreams",
@@ -80,12 +83,13 @@ var uncounted = map[string]string{
 		TicketSecretMin TicketSecretMost CertificateFile
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
 		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
-		MaxForks IPCFrame ServersShown StartAttempts`,
+		HTTPNames MaxForks IPCFrame ServersShown StartAttempts`,
 	"inside one proof, whose Meter counts": `
 		MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone
 		RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations
 		NSEC3PerResponse`,
 	"what falls below is counted as ignored": "ClientPortLeast",
+	"kept by net/http, which tells nobody":   "HTTPHeaders HTTPHeaderTime HTTPWrite HTTPBuffer",
 	"when something is tried, given up, closed or forgotten": `
 		VainPlaces VainTime ZoneBranches
 		HurriedPerZone RetriesPerServer FailuresInRow
@@ -129,7 +133,8 @@ var uncounted = map[string]string{
 		StaleTold LogRing LogLine LogValue QueryLogRing GCBallast
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
 		HandedSockets UDPQuery IdleResolvers
-		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed`,
+		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed
+		HTTPFirstRead`,
 }
 
 // Every limit has a counter that an operator can read, or a reason why not.

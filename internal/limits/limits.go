@@ -263,6 +263,25 @@ const (
 	FormerrPerSecond    = 50 // per listener; further garbage gets silence
 )
 
+// Clients that ask by HTTP. What net/http keeps within its limits it tells
+// nobody, except for streams.
+const (
+	HTTPConns       = 300             // of TCPConnsPerWorker
+	HTTPStreams     = 100             // open on one connection by HTTP/2
+	HTTPHeaders     = 8 << 10         // octets of a request's head
+	HTTPHeaderTime  = 3 * time.Second // for a request's head, since its first octet
+	HTTPRequestTime = 8 * time.Second // for all of a request
+	HTTPBody        = 65535           // octets: the longest message
+	HTTPFirstRead   = 512             // octets that a body's reader has at first
+	HTTPSmallBody   = 4 << 10         // octets, and then HTTPBody if it is one of HTTPLargeBodies
+	HTTPLargeBodies = 64              // that are read at once
+	HTTPQuestion    = 512             // octets of a GET's message
+	HTTPRequests    = 4096            // in hand at once; further ones get 503
+	HTTPNames       = 64              // paths, or headers, that an operator names
+	HTTPWrite       = 5 * time.Second // for a client to take a response
+	HTTPBuffer      = 64 << 10        // octets of bodies that a connection by HTTP/2 may send ahead
+)
+
 // What modules remember and how old it may be.
 const (
 	FrequentNames   = 5000             // questions that stats.frequent counts

@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,7 @@ import (
 type connection struct {
 	position[connection]              // the registry's own, under its lock
 	outstanding          atomic.Int32 // queries that wait for their answers
+	http                 bool         // one of limits.HTTPConns
 	connHandler
 }
 
@@ -23,6 +23,7 @@ type registry struct {
 
 	mu    sync.Mutex
 	queue queue[connection, *connection] // the idlest first
+	http  int                            // those by HTTP
 }
 
 func newRegistry(clients *atomic.Pointer[limits.Clients]) *registry {
@@ -30,27 +31,45 @@ func newRegistry(clients *atomic.Pointer[limits.Clients]) *registry {
 }
 
 // add takes c in. At a limit an idle connection gives way (shed, to be closed by
-// the caller): one of the same client if it has too many, else the idlest of
-// all. When all are busy c is refused.
+// the caller): one of the same client if it has too many, one by HTTP if these
+// are too many, else the idlest of all. When all are busy c is refused.
 func (r *registry) add(c *connection) (shed *connection, ok bool) {
 	may := r.clients.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case c.key.IsValid() && r.queue.countOf(c.key) >= may.ConnsPerClient:
-		shed = r.idlest(c.key)
+		shed = r.idlest(func(o *connection) bool { return o.key == c.key })
+	case c.http && r.http >= limits.HTTPConns:
+		shed = r.idlest(func(o *connection) bool { return o.http })
 	case r.queue.n >= may.Conns:
-		shed = r.idlest(netip.Addr{})
+		shed = r.idlest(anyConnection)
 	default:
-		r.queue.push(c)
+		r.put(c)
 		return nil, true
 	}
 	if shed == nil {
 		return nil, false
 	}
-	r.queue.remove(shed)
-	r.queue.push(c)
+	r.take(shed)
+	r.put(c)
 	return shed, true
+}
+
+func (r *registry) put(c *connection) {
+	r.queue.push(c)
+	if c.http {
+		r.http++
+	}
+}
+
+// take takes c out and tells whether it was in.
+func (r *registry) take(c *connection) bool {
+	was := r.queue.remove(c)
+	if was && c.http {
+		r.http--
+	}
+	return was
 }
 
 // shed takes the idlest connection out, to be closed by the caller; nil if all
@@ -58,18 +77,20 @@ func (r *registry) add(c *connection) (shed *connection, ok bool) {
 func (r *registry) shed() *connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.idlest(netip.Addr{})
+	c := r.idlest(anyConnection)
 	if c != nil {
-		r.queue.remove(c)
+		r.take(c)
 	}
 	return c
 }
 
+func anyConnection(*connection) bool { return true }
+
 // idlest finds the connection that has been silent the longest and waits for
-// nothing; a valid key restricts the search to that client's.
-func (r *registry) idlest(key netip.Addr) *connection {
+// nothing, among those for which of is true.
+func (r *registry) idlest(of func(*connection) bool) *connection {
 	for c := r.queue.head; c != nil; c = c.next {
-		if (!key.IsValid() || c.key == key) && c.outstanding.Load() == 0 {
+		if of(c) && c.outstanding.Load() == 0 {
 			return c
 		}
 	}
@@ -80,8 +101,8 @@ func (r *registry) idlest(key netip.Addr) *connection {
 func (r *registry) touch(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.queue.tail != c && r.queue.remove(c) {
-		r.queue.push(c)
+	if r.queue.tail != c && r.take(c) {
+		r.put(c)
 	}
 }
 
@@ -89,7 +110,7 @@ func (r *registry) touch(c *connection) {
 func (r *registry) remove(c *connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.queue.remove(c)
+	r.take(c)
 }
 
 func (r *registry) len() int {

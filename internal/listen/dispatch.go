@@ -24,6 +24,14 @@ func (s *Server) dispatch(q *Query) bool {
 	return true
 }
 
+// failOne answers SERVFAIL to a connection's query that found no place or no
+// session.
+func (s *Server) failOne(q *Query) {
+	q.table = s.pending
+	s.panics.Run("servfail", func() { q.fail(s.handler) })
+	q.Drop()
+}
+
 // work resolves q and then other queries, until there are idle goroutines enough.
 func (s *Server) work(q *Query) {
 	next := make(chan *Query, 1)

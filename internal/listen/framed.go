@@ -152,13 +152,6 @@ func (c *framedConn) answerSome() (more bool, err error) {
 	return true, nil
 }
 
-// failOne answers SERVFAIL to a query that found no place or no session.
-func (s *Server) failOne(q *Query) {
-	q.table = s.pending
-	s.panics.Run("servfail", func() { q.fail(s.handler) })
-	q.Drop()
-}
-
 func (c *framedConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err error) {
 	for {
 		msg, rest, ok := nextFrame(c.in)

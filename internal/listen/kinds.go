@@ -23,16 +23,20 @@ type protocol struct {
 	datagrams func(s *Server, fd int, at place) (socket, error)
 	// connection makes of what was accepted a connection that is not served yet.
 	connection func(s *Server, nc accepted) *connection
+	// clear tells that it is somebody in front of us who encrypts.
+	clear bool
 }
 
 // protocols are the kinds that are served: the one list to which a transport's
 // file is added.
 func protocols() [transport.Kinds]protocol {
 	return [transport.Kinds]protocol{
-		transport.UDP:  {datagrams: (*Server).startUDP},
-		transport.TCP:  {connection: newTCP},
-		transport.TLS:  {connection: newTLS},
-		transport.QUIC: {datagrams: (*Server).startQUIC},
+		transport.UDP:   {datagrams: (*Server).startUDP},
+		transport.TCP:   {connection: newTCP},
+		transport.TLS:   {connection: newTLS},
+		transport.QUIC:  {datagrams: (*Server).startQUIC},
+		transport.HTTPS: {connection: newHTTPS},
+		transport.HTTP:  {connection: newHTTP, clear: true},
 	}
 }
 
@@ -41,7 +45,10 @@ func (p *protocol) exists() bool { return p.datagrams != nil || p.connection != 
 // Serves tells whether there is a protocol for a kind of transport, and what it
 // needs.
 func (s *Server) Serves(k transport.Kind) bool {
-	return k < transport.Kinds && s.protocols[k].exists() && (s.tlsConfig != nil || !k.Encrypted())
+	if k >= transport.Kinds || !s.protocols[k].exists() {
+		return false
+	}
+	return s.tlsConfig != nil || s.protocols[k].clear || !k.Encrypted()
 }
 
 // A place is where a socket is bound, and how.

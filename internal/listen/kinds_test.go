@@ -281,6 +281,7 @@ func TestEndpointsAreKnownByAddressAndKind(t *testing.T) {
 			}
 		}
 	}
+	s.protocols[transport.HTTPS] = protocol{}
 	if err := s.Listen(at, only(transport.HTTPS)); err != ErrNotServed {
 		t.Errorf("a kind without protocol: %v, want %v", err, ErrNotServed)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 // A Query waits for its answer on the driver's way. Exactly one of Reply and
@@ -19,6 +20,9 @@ type Query struct {
 	Wire []byte
 	// Client is who asked.
 	Client Client
+	// Headers are those of the request that brought it, if the operator wants to
+	// see any (Server.SetDoH).
+	Headers []transport.Header
 	// Received is when the listener handed the query over, on the clock's
 	// monotonic scale.
 	Received time.Duration

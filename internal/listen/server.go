@@ -119,6 +119,7 @@ type Server struct {
 	tcp    tcpStats
 	tls    tlsStats
 	turns  turns
+	http   httpShare
 
 	mu        sync.Mutex
 	open      bool
@@ -184,6 +185,7 @@ func New(h Handler, o Options) *Server {
 	s.pipeline.Store(limits.DefaultTCPPipeline)
 	s.idle.Store(int64(limits.TCPIdle))
 	s.handshake.Store(int64(limits.TLSHandshake))
+	s.http.init()
 	s.readMaxFiles()
 	return s
 }

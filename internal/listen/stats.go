@@ -31,6 +31,12 @@ type Stats struct {
 	Resumed          uint64 // of these, those that resumed a session
 	HandshakesFailed uint64
 
+	HTTPRequests uint64 // requests by HTTP, whatever became of them
+	HTTPBad      uint64 // of these, those that carried no question
+	HTTPRefused  uint64 // of these, those for which there was no room
+	HTTPStreams  uint64 // streams refused, or ended with their connection, because there were too many
+	HTTPBroken   uint64 // violations of HTTP/2
+
 	Waiting    int // queries on the driver's way now
 	Goroutines int // and the goroutines that work on them
 	Conns      int // open connections
@@ -122,6 +128,11 @@ func (s *Server) Stats() Stats {
 		Handshakes:       s.tls.done.Load(),
 		Resumed:          s.tls.resumed.Load(),
 		HandshakesFailed: s.tls.failed.Load(),
+		HTTPRequests:     s.http.requests.Load(),
+		HTTPBad:          s.http.bad.Load(),
+		HTTPRefused:      s.http.refused.Load(),
+		HTTPStreams:      s.http.streams.Load(),
+		HTTPBroken:       s.http.broken.Load(),
 		Conns:            s.conns.len(),
 	}
 	st.Waiting, st.Goroutines = s.pending.sizes()

@@ -8,7 +8,7 @@ func network() Chapter {
 		},
 		{
 			Name: "net.listen", Summary: "listen on addresses; on machines with several addresses avoid 0.0.0.0 and ::, name the addresses",
-			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; tls = true or kind = 'tls' is DNS over TLS, which port 853 is without flags, kind = 'dns' or tls = false is plain DNS, kind = 'doq' is DNS over QUIC; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
+			Params:  []string{"addresses: an address, an interface (net.eth0), its name, the path of a UNIX socket (/run/dns), or a list of them", "port: 53 unless given", "flags: a table; kind = 'dns', 'tls' (which port 853 is without flags; also tls = true), 'doh2' (HTTPS), 'http' (the same behind a proxy; also tls = false beside 'doh2') or 'doq'; freebind = true binds what the machine does not have yet; mode = '660' are the permissions of a UNIX socket, else 600"},
 			Returns: "true; what cannot be bound is an error on the console, and false and a line of the log in a configuration",
 			Example: "net.listen('127.0.0.1', 5353)", Apart: "it binds a port",
 		},
@@ -88,6 +88,18 @@ func network() Chapter {
 			Params:  []string{"true | false | octets: true for multiples of 468 octets (RFC 8467), false for none, or of how many octets the length shall be a multiple (0 to 4096; 0 and 1 are none)"},
 			Returns: "without an argument the value in force, else true",
 			Example: "net.tls_padding(true)",
+		},
+		{
+			Name: "net.doh_paths", Summary: "at which paths questions are answered by HTTP",
+			Params:  []string{"path | { paths }: instead of those before"},
+			Returns: "the list in force; /dns-query and /doh unless set",
+			Example: "net.doh_paths({ '/dns-query' })",
+		},
+		{
+			Name: "net.doh_headers", Summary: "which headers of a request by HTTP scripts see, as req.qsource.headers",
+			Params:  []string{"name | { names }: instead of those before, {} for none; :method, :path, :authority and :scheme are those of HTTP/2, for HTTP/1.1 too"},
+			Returns: "the list in force",
+			Example: "net.doh_headers({ 'user-agent' })",
 		},
 		{
 			Name: "net.limits", Summary: "what clients may use up in this worker; worker.limits() counts what was hit",

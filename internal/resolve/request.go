@@ -21,6 +21,9 @@ type Request struct {
 	Client, Local netip.AddrPort
 	// Transport is how the question came.
 	Transport transport.Transport
+	// Headers are those of the request by HTTP that brought the question, as far as
+	// the operator wants to see them.
+	Headers []transport.Header
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).
 	RD, CD, DO bool
 	// Options are in force for every query of the request.

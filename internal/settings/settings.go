@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kresd/internal/doh"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 )
@@ -36,6 +37,10 @@ type Settings struct {
 	Padding atomic.Int32
 	// TLSHandshake is how long a client's handshake may take.
 	TLSHandshake atomic.Int64
+	// DoHPaths are the paths at which questions come by HTTP, and DoHHeaders the
+	// headers that scripts see, in lower case; never nil (net.doh_paths,
+	// net.doh_headers).
+	DoHPaths, DoHHeaders atomic.Pointer[[]string]
 	// IPv4 and IPv6 tell whether a family is used towards other servers.
 	IPv4, IPv6 atomic.Bool
 	// Opportunistic tells whether authoritative servers are asked over TLS where they
@@ -68,6 +73,9 @@ func New() *Settings {
 	s.TCPIdle.Store(int64(limits.TCPIdle))
 	s.TLSHandshake.Store(int64(limits.TLSHandshake))
 	s.Padding.Store(PaddingScheme)
+	paths := doh.DefaultPaths()
+	s.DoHPaths.Store(&paths)
+	s.DoHHeaders.Store(new([]string))
 	s.IPv4.Store(true)
 	s.IPv6.Store(true)
 	s.NSTimeout.Store(int64(limits.DefaultNSTimeout))

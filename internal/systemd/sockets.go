@@ -23,6 +23,7 @@ const (
 	DNS     = "dns"     // plain DNS, datagram or stream
 	TLS     = "tls"     // DNS over TLS, stream
 	DoH     = "doh2"    // DNS over HTTPS, stream
+	HTTP    = "http"    // DNS over HTTP that a proxy has taken out of TLS, stream
 	DoQ     = "doq"     // DNS over QUIC, datagram
 	Control = "control" // the console, stream
 )
@@ -60,7 +61,7 @@ func Inherited() ([]Socket, error) {
 }
 
 // KindNames lists the names that KindOf knows, for messages.
-const KindNames = "dns, tls, doh2, doq or control"
+const KindNames = "dns, tls, doh2, http, doq or control"
 
 // KindOf is the kind with a name, in any case of letters.
 func KindOf(name string) (kind string, ok bool) {
@@ -68,7 +69,7 @@ func KindOf(name string) (kind string, ok bool) {
 	if kind == "doh" { // as the unit files of later versions call it
 		kind = DoH
 	}
-	return kind, slices.Contains([]string{DNS, TLS, DoH, DoQ, Control}, kind)
+	return kind, slices.Contains([]string{DNS, TLS, DoH, HTTP, DoQ, Control}, kind)
 }
 
 // notServed tells whether a socket's name is one that the manual of the resolver

@@ -92,7 +92,7 @@ func TestInherited(t *testing.T) {
 		{"tls", []*os.File{u}, `err=inherited socket 3 cannot serve as 'tls': it is a datagram socket and this needs a stream socket; use ListenStream=, or the name 'dns' left=""`},
 		{"dns:doq", []*os.File{u, s}, `err=inherited socket 4 cannot serve as 'doq': it is a stream socket and this needs a datagram socket; use ListenDatagram=, or the name 'tls' left=""`},
 		{"control", []*os.File{s}, `err=inherited socket 3 cannot serve as 'control': it is no UNIX socket, and who reaches a console rules the resolver; give ListenStream= a path left=""`},
-		{"dns:webmgmt", []*os.File{s, s}, `err=inherited socket 4 is named 'webmgmt': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: dns, tls, doh2, doq or control left=""`},
+		{"dns:webmgmt", []*os.File{s, s}, `err=inherited socket 4 is named 'webmgmt': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: dns, tls, doh2, http, doq or control left=""`},
 		{"dns:doh", []*os.File{local, local}, `dns@3 doh2@4 err=<nil> left=""`},
 		{"dns", []*os.File{letters}, `err=inherited socket 3 cannot serve as 'dns': it is a UNIX socket, and only streams are served on those; use ListenStream= for a path left=""`},
 		{"connection", []*os.File{connected}, `err=inherited socket 3 cannot serve as 'dns': it is connected to one client already; pass the socket that listens: Accept=no in a socket unit left=""`},

@@ -18,6 +18,7 @@ const (
 	TLS               // RFC 7858, DoT
 	HTTPS             // RFC 8484, DoH
 	QUIC              // RFC 9250, DoQ
+	HTTP              // DoH behind a proxy that ends its TLS
 	Kinds             // how many there are
 )
 
@@ -33,6 +34,7 @@ var kinds = [Kinds]struct {
 	TLS:   {"TLS", "tls", false, true, true},
 	HTTPS: {"HTTPS", "doh2", false, true, true},
 	QUIC:  {"QUIC", "doq", true, true, true},
+	HTTP:  {"HTTP", "http", false, true, true},
 }
 
 // String is the name that people read.
@@ -68,9 +70,13 @@ func (k Kind) Network() string {
 // answer (RFC 6891, section 6.2.3).
 func (k Kind) Stream() bool { return kinds[k].stream }
 
-// Encrypted tells that only the client can read the answer, so that padding
-// hides something (RFC 7830, section 6).
+// Encrypted tells that only the client can read the answer, or the proxy that
+// encrypts it for the client, so that padding hides something (RFC 7830, section
+// 6).
 func (k Kind) Encrypted() bool { return kinds[k].encrypted }
+
+// A Header is a field of the head of a request by HTTP, its name in lower case.
+type Header struct{ Name, Value string }
 
 // A Family is a family of IP addresses.
 type Family uint8

@@ -86,6 +86,12 @@ func processFigures() []metrics.Figure[processState] {
 		count("handshakes_failed", "handshakes with clients that failed, or took too long", func(s *processState) uint64 { return s.in.HandshakesFailed }),
 		count("dropped", "queries of clients that got no answer on purpose", func(s *processState) uint64 { return s.in.Ignored + s.in.Dropped }),
 
+		count("http_requests", "requests of clients by HTTP", func(s *processState) uint64 { return s.in.HTTPRequests }),
+		count("http_bad", "requests of clients by HTTP that carried no question", func(s *processState) uint64 { return s.in.HTTPBad }),
+		count("http_refused", "requests of clients by HTTP that got 503, since too many were in hand", func(s *processState) uint64 { return s.in.HTTPRefused }),
+		count("http_streams", "streams of HTTP/2 that were refused, or ended with their connection, since a client opened too many", func(s *processState) uint64 { return s.in.HTTPStreams }),
+		count("http_broken", "what clients did against HTTP/2", func(s *processState) uint64 { return s.in.HTTPBroken }),
+
 		count("mismatched", "answers from the right address to another question", func(s *processState) uint64 { return s.up.NearMiss }),
 		count("caselost", "answers that did not echo the letter case", func(s *processState) uint64 { return s.up.CaseLost }),
 		count("cookielost", "answers without our cookie from servers that know cookies", func(s *processState) uint64 { return s.up.CookieLost }),

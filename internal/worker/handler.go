@@ -78,8 +78,8 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 		Question:  resolve.Question{Name: name, Type: q.Type, Class: q.Class},
 		Client:    unmapped(lq.Client.Addr),
 		Local:     unmapped(lq.Client.Local),
-		Transport: lq.Client.Transport(),
-		RD:        q.RD(), CD: q.CD(), DO: q.DO,
+		Transport: lq.Client.Transport(), Headers: lq.Headers,
+		RD: q.RD(), CD: q.CD(), DO: q.DO,
 	}
 	h.requests.enter(req)
 	return req

@@ -241,6 +241,7 @@ func (w *Worker) applySettings() {
 	w.server.SetTCPPipeline(int(w.settings.TCPPipeline.Load()))
 	w.server.SetTCPIdle(time.Duration(w.settings.TCPIdle.Load()))
 	w.server.SetTLSHandshake(time.Duration(w.settings.TLSHandshake.Load()))
+	w.server.SetDoH(*w.settings.DoHPaths.Load(), *w.settings.DoHHeaders.Load())
 	w.servers.SetDeadTime(w.settings.NSTimeoutDuration())
 	w.cache.SetReorder(w.settings.Options().VaryOrder)
 }

@@ -120,8 +120,8 @@ var flagNames = [...]struct {
 // kindNames are what the counters of a transport's requests are called, without
 // the family.
 var kindNames = [transport.Kinds]string{
-	transport.UDP: "request.udp", transport.TCP: "request.tcp",
-	transport.TLS: "request.dot", transport.HTTPS: "request.doh", transport.QUIC: "request.doq",
+	transport.UDP: "request.udp", transport.TCP: "request.tcp", transport.TLS: "request.dot",
+	transport.HTTPS: "request.doh", transport.HTTP: "request.doh", transport.QUIC: "request.doq",
 }
 
 var familyNames = [transport.Families]string{transport.IPv4: "4", transport.IPv6: "6"}

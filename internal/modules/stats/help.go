@@ -19,5 +19,9 @@ func means(name string) string {
 	if flag, ok := strings.CutPrefix(name, "answer."); ok {
 		return "answers with the flag " + strings.ToUpper(flag)
 	}
-	return "questions by " + strings.ToUpper(strings.TrimPrefix(name, "request."))
+	way := strings.ToUpper(strings.TrimPrefix(name, "request."))
+	for short, long := range map[string]string{"DOT": "TLS", "DOH": "HTTPS", "DOQ": "QUIC"} {
+		way = strings.Replace(way, short, long, 1)
+	}
+	return "questions by " + way
 }

@@ -136,7 +136,8 @@ func TestACachedAnswerCountsByItsMessage(t *testing.T) {
 	b.want(want)
 }
 
-// A transport's requests have a counter for each family, and count in the total.
+// Each transport has a counter for each family, HTTP with TLS and without have one
+// together, and all count in the total.
 func TestEveryTransportCounts(t *testing.T) {
 	b := newBench(t)
 	tally := b.NewTally()
@@ -152,7 +153,7 @@ func TestEveryTransportCounts(t *testing.T) {
 	b.want(map[string]float64{
 		"answer.total": n, "answer.noerror": n, "answer.cached": n / 2, "answer.1ms": n, "answer.ra": n, "request.total": n,
 		"request.udp4": 2, "request.udp6": 2, "request.tcp4": 2, "request.tcp6": 2,
-		"request.dot4": 2, "request.dot6": 2, "request.doh4": 2, "request.doh6": 2, "request.doq4": 2, "request.doq6": 2,
+		"request.dot4": 2, "request.dot6": 2, "request.doh4": 4, "request.doh6": 4, "request.doq4": 2, "request.doq6": 2,
 	})
 }
 

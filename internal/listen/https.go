@@ -1,0 +1,189 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kresd/internal/doh"
+	"kresd/internal/limits"
+	"kresd/internal/transport"
+)
+
+// An httpConn is one client's connection by HTTP/1.1 or HTTP/2, which package
+// net/http reads and writes: by a server of its own for each, so that each ends
+// by itself when this Server leaves.
+type httpConn struct {
+	connection
+
+	s      *Server
+	stream *httpStream
+	tls    *tls.Conn // on stream; nil: in the clear
+	client Client
+	server http.Server
+
+	goAway  sync.Once
+	second  atomic.Bool    // HTTP/2 is spoken
+	working sync.WaitGroup // requests in hand
+}
+
+// The names of HTTP in a handshake (RFC 7301, section 6).
+const (
+	alpnHTTP2 = "h2"
+	alpnHTTP1 = "http/1.1"
+)
+
+// newHTTPS is the protocol of DNS over HTTPS.
+func newHTTPS(s *Server, nc accepted) *connection {
+	c := newHTTPConn(s, transport.HTTPS, nc)
+	c.tls = tls.Server(c.stream, s.tlsConfig(alpnHTTP2, alpnHTTP1))
+	return &c.connection
+}
+
+// newHTTP is the protocol of DNS over HTTP that a proxy has taken out of TLS. A
+// client that speaks HTTP/2 begins with it (RFC 9113, section 3.3).
+func newHTTP(s *Server, nc accepted) *connection {
+	c := newHTTPConn(s, transport.HTTP, nc)
+	c.server.Protocols.SetUnencryptedHTTP2(true)
+	return &c.connection
+}
+
+func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
+	c := &httpConn{s: s}
+	c.connHandler = c
+	c.http = true
+	c.client = clientOf(kind, nc)
+	c.key = s.clients.Load().Key(c.client.Addr.Addr())
+	c.stream = &httpStream{accepted: nc, busy: &c.outstanding, begun: time.Now(), closed: make(chan struct{})}
+	spoken := &http.Protocols{}
+	spoken.SetHTTP1(true)
+	spoken.SetHTTP2(true)
+	c.server = http.Server{
+		Handler:                      c,
+		Protocols:                    spoken,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            limits.HTTPHeaderTime,
+		ReadTimeout:                  limits.HTTPRequestTime,
+		IdleTimeout:                  s.conns.idleTime(s.idleTime()),
+		MaxHeaderBytes:               limits.HTTPHeaders,
+		ErrorLog:                     log.New(io.Discard, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          limits.HTTPStreams,
+			MaxReceiveBufferPerConnection: limits.HTTPBuffer,
+			MaxReceiveBufferPerStream:     limits.HTTPBuffer,
+			WriteByteTimeout:              limits.TCPSendStall,
+			CountError:                    c.countError,
+		},
+	}
+	return c
+}
+
+// An httpShare is what all connections by HTTP have in common.
+type httpShare struct {
+	places chan struct{} // of limits.HTTPRequests
+	large  chan struct{} // of limits.HTTPLargeBodies
+
+	paths, headers atomic.Pointer[[]string]
+
+	requests, bad, refused, streams, broken atomic.Uint64
+}
+
+func (h *httpShare) init() {
+	h.places = make(chan struct{}, limits.HTTPRequests)
+	h.large = make(chan struct{}, limits.HTTPLargeBodies)
+	paths := doh.DefaultPaths()
+	h.paths.Store(&paths)
+	h.headers.Store(new([]string))
+}
+
+// SetDoH sets at which paths questions are answered by HTTP, and which headers of
+// a request, in lower case, go the driver's way with its question. The lists must
+// not be changed any more.
+func (s *Server) SetDoH(paths, headers []string) {
+	s.http.paths.Store(&paths)
+	s.http.headers.Store(&headers)
+}
+
+// countError counts what a client does against HTTP/2, by the name that net/http
+// has for it.
+func (c *httpConn) countError(what string) {
+	switch what {
+	case "over_max_streams", "over_max_streams_race", "too_many_early_resets":
+		c.s.http.streams.Add(1)
+		c.s.limits.Hit(limits.HTTPStream)
+	default:
+		c.s.http.broken.Add(1)
+	}
+}
+
+// run implements connHandler.
+func (c *httpConn) run() {
+	nc := net.Conn(c.stream)
+	if c.tls != nil {
+		if c.s.shakeHands(c.tls, c.stream) != nil {
+			return
+		}
+		nc = c.tls
+	}
+	_ = c.server.Serve(&oneConn{conn: nc, closed: c.stream.closed, left: make(chan struct{})})
+	<-c.stream.closed
+	c.working.Wait()
+}
+
+// hurry implements connHandler. A client that speaks HTTP/2 is told; one that
+// speaks HTTP/1.1 learns it by its last response.
+func (c *httpConn) hurry() {
+	if c.second.Load() {
+		c.sayGoAway()
+	} else {
+		c.stream.leaveWithin(limits.LeaveQuietTCP)
+	}
+}
+
+// sayGoAway tells a client that no further streams are served (RFC 9113, section
+// 6.8). The connection ends after those that are open.
+func (c *httpConn) sayGoAway() {
+	c.goAway.Do(func() {
+		over, cancel := context.WithCancel(context.Background())
+		cancel() // so that only the word is sent, and nothing waited for
+		_ = c.server.Shutdown(over)
+	})
+}
+
+// kill implements connHandler.
+func (c *httpConn) kill() { c.stream.Close() }
+
+// A oneConn is a listener that gives out one connection, and ends with it.
+type oneConn struct {
+	conn   net.Conn // nil: it is given
+	closed <-chan struct{}
+	left   chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *oneConn) Accept() (net.Conn, error) {
+	if nc := l.conn; nc != nil {
+		l.conn = nil
+		return nc, nil
+	}
+	select {
+	case <-l.closed:
+	case <-l.left:
+	}
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener. It is called once.
+func (l *oneConn) Close() error {
+	close(l.left)
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
