@@ -95,7 +95,7 @@ net.forwarders({ a = 1 })
 net.interfaces(5)
 net.listn('x')
 net.tls('nosuch.crt', 'nosuch.key')
-net.proxy_allowed({})
+net.bpf_clear({})
 x = net.bpf_set.x
 cache.size = 'x'
 cache.size = 5

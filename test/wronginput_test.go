@@ -116,7 +116,7 @@ func functions() map[string][]argument {
 		"stats.get": {arg("'answer.total'", text)}, "stats.set": {arg("'mine 5'")}, "stats.list": {arg("'answer.'", never, text)},
 		"stats.frequent": {}, "stats.clear_frequent": {}, "stats.upstreams": {},
 
-		"workarounds.add": {name(), arg("'NO_0X20'")}, "workarounds.del": {name()}, "workarounds.list": {}, "workarounds.config": {arg("{}", never, list)},
+		"ddr.config": {arg("{}", never, list)}, "workarounds.add": {name(), arg("'NO_0X20'")}, "workarounds.del": {name()}, "workarounds.list": {}, "workarounds.config": {arg("{}", never, list)},
 		"querylog.config": {arg("{ file = 'queries.json' }", never)}, "querylog.stats": {},
 
 		"kres.str2dname": {name(any...)}, "kres.dname2str": {arg("todname('a.')", never)}, "kres.dname2wire": {arg("todname('a.')")}, "kres.str2ip": {arg("'192.0.2.1'", any...)},

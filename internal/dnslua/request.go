@@ -89,11 +89,8 @@ func (v *Views) requestFields() map[string]func(r *View, req *resolve.Request) a
 	}
 }
 
-// secured tells whether a question came to us encrypted. What a proxy has taken out
-// of TLS did not.
-func secured(req *resolve.Request) bool {
-	return req.Transport.Kind.Encrypted() && req.Transport.Kind != transport.HTTP
-}
+// secured tells whether a question came to us encrypted.
+func secured(req *resolve.Request) bool { return req.Transport.Kind.Secured() }
 
 // byHTTP tells whether a question came by HTTP.
 func byHTTP(req *resolve.Request) bool {

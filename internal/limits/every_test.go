@@ -134,7 +134,8 @@ var uncounted = map[string]string{
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
 		HandedSockets UDPQuery IdleResolvers
 		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed
-		HTTPFirstRead`,
+		HTTPFirstRead DesignationLife DesignationAddrs
+		DesignationHints`,
 }
 
 // Every limit has a counter that an operator can read, or a reason why not.

@@ -373,6 +373,13 @@ const (
 	RequestTrace    = 1 << 16 // octets that DEBUG_ALWAYS and its like keep of one request
 )
 
+// What clients are told of encrypted transports (DDR).
+const (
+	DesignationLife  = time.Second // until it is worded anew
+	DesignationAddrs = 256         // of this host, for which it is at hand
+	DesignationHints = 16          // addresses of one transport that are named
+)
+
 // Processes.
 const (
 	RestartBackoffMin = 50 * time.Millisecond

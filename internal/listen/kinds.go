@@ -23,8 +23,6 @@ type protocol struct {
 	datagrams func(s *Server, fd int, at place) (socket, error)
 	// connection makes of what was accepted a connection that is not served yet.
 	connection func(s *Server, nc accepted) *connection
-	// clear tells that it is somebody in front of us who encrypts.
-	clear bool
 }
 
 // protocols are the kinds that are served: the one list to which a transport's
@@ -36,7 +34,7 @@ func protocols() [transport.Kinds]protocol {
 		transport.TLS:   {connection: newTLS},
 		transport.QUIC:  {datagrams: (*Server).startQUIC},
 		transport.HTTPS: {connection: newHTTPS},
-		transport.HTTP:  {connection: newHTTP, clear: true},
+		transport.HTTP:  {connection: newHTTP},
 	}
 }
 
@@ -48,7 +46,7 @@ func (s *Server) Serves(k transport.Kind) bool {
 	if k >= transport.Kinds || !s.protocols[k].exists() {
 		return false
 	}
-	return s.tlsConfig != nil || s.protocols[k].clear || !k.Encrypted()
+	return s.tlsConfig != nil || !k.Secured()
 }
 
 // A place is where a socket is bound, and how.

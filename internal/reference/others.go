@@ -32,6 +32,20 @@ func others() Chapter {
 		{Name: "ta_update.refresh_time", Summary: "the same as trust_anchors.refresh_time", Example: "ta_update.refresh_time = nil"},
 		{Name: "ta_update.keep_removed", Summary: "the same as trust_anchors.keep_removed", Example: "ta_update.keep_removed = 0"},
 		{Name: "ta_update.cb_unmanagedkey_change", Summary: "function(file) that is called when the keys of a zone change whose anchors nobody updates", Example: "ta_update.cb_unmanagedkey_change = function(file) warn('%s is out of date', file) end"},
+		{Name: "ddr", Summary: "tells clients by which encrypted transports they can ask here (RFC 9462), and what this resolver is like (RFC 9606)"},
+		{
+			Name: "ddr.config", Summary: "sets both options at once, as modules = { ddr = { … } } does",
+			Params: []string{"options: a table with announce or infourl"}, Returns: "nothing",
+			Example: "ddr.config({ announce = true })",
+		},
+		{
+			Name: "ddr.announce", Summary: "when clients are told of encrypted transports: 'certificate' (when net.tls has been given one), true or false",
+			Example: "ddr.announce = true",
+		},
+		{
+			Name: "ddr.infourl", Summary: "a page about this resolver, of which clients are told (RFC 9606); nil for none",
+			Example: "ddr.infourl = 'https://dns.example/about'",
+		},
 		{Name: "ta_sentinel", Summary: "tells clients which keys of the root are trusted (RFC 8509)"},
 		{Name: "ta_signal_query", Summary: "tells the root which of its keys are trusted (RFC 8145)"},
 		{Name: "detect_time_skew", Summary: "says when the root's signatures are not valid at the time that the clock shows"},

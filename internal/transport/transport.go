@@ -23,18 +23,18 @@ const (
 )
 
 // kinds says of each kind its name, the service that net.listen knows it by,
-// whether it lives in UDP sockets, whether it is a stream and whether it is
-// encrypted.
+// whether it lives in UDP sockets, whether it is a stream, whether it is encrypted
+// and whether we do that.
 var kinds = [Kinds]struct {
-	name, service                string
-	datagrams, stream, encrypted bool
+	name, service                      string
+	datagrams, stream, encrypted, ours bool
 }{
-	UDP:   {"UDP", "dns", true, false, false},
-	TCP:   {"TCP", "dns", false, true, false},
-	TLS:   {"TLS", "tls", false, true, true},
-	HTTPS: {"HTTPS", "doh2", false, true, true},
-	QUIC:  {"QUIC", "doq", true, true, true},
-	HTTP:  {"HTTP", "http", false, true, true},
+	UDP:   {"UDP", "dns", true, false, false, false},
+	TCP:   {"TCP", "dns", false, true, false, false},
+	TLS:   {"TLS", "tls", false, true, true, true},
+	HTTPS: {"HTTPS", "doh2", false, true, true, true},
+	QUIC:  {"QUIC", "doq", true, true, true, true},
+	HTTP:  {"HTTP", "http", false, true, true, false},
 }
 
 // String is the name that people read.
@@ -74,6 +74,9 @@ func (k Kind) Stream() bool { return kinds[k].stream }
 // encrypts it for the client, so that padding hides something (RFC 7830, section
 // 6).
 func (k Kind) Encrypted() bool { return kinds[k].encrypted }
+
+// Secured tells that it is we who encrypt, so that clients see our certificate.
+func (k Kind) Secured() bool { return kinds[k].ours }
 
 // A Header is a field of the head of a request by HTTP, its name in lower case.
 type Header struct{ Name, Value string }

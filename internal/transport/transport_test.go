@@ -20,6 +20,9 @@ func TestEveryKindIsDescribed(t *testing.T) {
 		if k.Encrypted() == (k == UDP || k == TCP) {
 			t.Errorf("%v: encrypted %v", k, k.Encrypted())
 		}
+		if k.Secured() != (k.Encrypted() && k != HTTP) {
+			t.Errorf("%v: encrypted by us %v", k, k.Secured())
+		}
 	}
 }
 

@@ -41,12 +41,14 @@ const (
 	TypeDNSKEY     uint16 = 48
 	TypeNSEC3      uint16 = 50
 	TypeNSEC3PARAM uint16 = 51
+	TypeSVCB       uint16 = 64
 	TypeNXNAME     uint16 = 128
 	TypeTKEY       uint16 = 249
 	TypeTSIG       uint16 = 250
 	TypeIXFR       uint16 = 251
 	TypeAXFR       uint16 = 252
 	TypeANY        uint16 = 255
+	TypeRESINFO    uint16 = 261
 )
 
 // Classes.

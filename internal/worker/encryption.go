@@ -18,6 +18,7 @@ import (
 // any worker of the group.
 type encryption struct {
 	clock       *clock.Clock
+	host        func() string
 	link        *ipc.Link
 	log         *logging.Logger
 	certificate *certificate.Store
@@ -25,10 +26,10 @@ type encryption struct {
 }
 
 func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger) *encryption {
-	e := &encryption{clock: c, link: link, log: log.Group("tls"), tickets: ticket.New(c)}
+	e := &encryption{clock: c, host: func() string { return hostname(s) }, link: link, log: log.Group("tls"), tickets: ticket.New(c)}
 	e.certificate = certificate.NewStore(certificate.Options{
 		Clock:    c,
-		Hostname: func() string { return hostname(s) },
+		Hostname: e.host,
 		Notice:   e.notice,
 		Warn:     func(line string) { e.log.Warn(line) },
 	})
@@ -74,7 +75,7 @@ func (e *encryption) config(protocols ...string) *tls.Config {
 // begin shows which certificate serves, if an encrypted transport is served, so
 // that what is wrong with it is known before the first client comes.
 func (e *encryption) begin(server *listen.Server) {
-	if !server.Any(func(at listen.Endpoint) bool { return at.Kind.Encrypted() }) {
+	if !server.Any(func(at listen.Endpoint) bool { return at.Kind.Secured() }) {
 		return
 	}
 	if _, err := e.certificate.Get(nil); err != nil {

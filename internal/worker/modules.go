@@ -5,6 +5,7 @@ import (
 	"kresd/internal/iterate"
 	"kresd/internal/module"
 	"kresd/internal/modules/boguslog"
+	"kresd/internal/modules/ddr"
 	"kresd/internal/modules/hints"
 	"kresd/internal/modules/priming"
 	"kresd/internal/modules/querylog"
@@ -54,6 +55,8 @@ func (w *Worker) modules() []listed {
 		{timeskew.Module(timeskew.Config{Anchors: w.rules.anchors.Snapshot, Leads: w.siblings.leads}), true},
 		// So that hints.root() is there for every configuration; its table is empty.
 		{hints.Module(), true},
+		// Behind hints, which the operator may have for its names.
+		{ddr.Module(w.designations()), true},
 		// The others stand where the operator loads them; their help says where that is.
 		{servestale.Module(), false},
 		{workarounds.Module(workarounds.Names{Option: dnslua.OptionByName, Of: dnslua.OptionNames}), false},
