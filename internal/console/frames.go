@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
@@ -76,7 +77,8 @@ type frames struct {
 	s        *session
 	tasks    *safe.Group
 	identity Identity
-	lastJSON string // the last command of a ReqJSON
+	// lastJSON is the last command of a ReqJSON, on any connection to this console.
+	lastJSON *atomic.Pointer[string]
 
 	mu          sync.Mutex
 	running     context.CancelCauseFunc // of the command that runs, or nil
@@ -205,12 +207,14 @@ func (f *frames) evalJSON(ctx context.Context, chunk string, echo io.Writer) (ou
 }
 
 // recordJSON leaves values out, which programs ask for, and a command that is repeated, as
-// by what shows figures live.
+// by what shows figures live and by checks of health, of which each is a connection.
 func (f *frames) recordJSON(cmd, out string, isErr bool) {
-	if f.s.record == nil || cmd == f.lastJSON {
+	if f.s.record == nil {
 		return
 	}
-	f.lastJSON = cmd
+	if last := f.lastJSON.Swap(&cmd); last != nil && *last == cmd {
+		return
+	}
 	if !isErr {
 		out = ""
 	}

@@ -79,6 +79,22 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// A check of health asks the same on a connection of its own each time, and the log
+// shows it once.
+func TestWhatIsRepeatedOnOtherConnectionsIsRecordedOnce(t *testing.T) {
+	var log syncBuffer
+	dial, _ := serve(t, Options{Record: RecordText(&log), Identity: identity})
+	for _, command := range []string{"53", "53", "53", "1", "53"} {
+		c := framed(t, dial)
+		request(t, c, ReqJSON, command)
+		wantFrame(t, c, "V\"<"+command+">\\n\"\n")
+		c.Close()
+	}
+	if got, want := log.text(), "53\n1\n53\n"; got != want {
+		t.Errorf("recorded %q, want %q", got, want)
+	}
+}
+
 func TestARequestThatIsNoneEndsTheConnection(t *testing.T) {
 	dial, _ := serve(t, Options{Identity: identity})
 	for _, bad := range []string{"\x00\x00\x00\x00", "\x00\x00\x00\x01?", "\xff\xff\xff\xff"} {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,8 @@ type Server struct {
 	tasks  safe.Group
 	ctx    context.Context
 	cancel context.CancelFunc
+
+	lastJSON atomic.Pointer[string] // see frames
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -206,7 +209,7 @@ func (s *Server) serve(p *place, client bool) {
 		}
 	}
 	if client {
-		se.framed = &frames{s: se, tasks: &s.tasks, identity: s.Identity}
+		se.framed = &frames{s: se, tasks: &s.tasks, identity: s.Identity, lastJSON: &s.lastJSON}
 		if err = se.greet(); err == nil {
 			err = in.serve(ctx, se)
 		}
