@@ -41,7 +41,7 @@ test: lua-vm testdeps $(NFPM) ## vet, then every test; installs what they need w
 	go vet $(PKGS)
 	@sh scripts/notrun.sh
 	go test -timeout 15m $$(go list $(PKGS) | grep -v '^kresd/test')
-	go test -timeout 20m -count=1 ./test/...
+	go test -timeout 25m -count=1 ./test/...
 
 race: lua-vm testdeps ## the tests of the packages under the race detector
 	go test -race -timeout 20m $$(go list $(PKGS) | grep -v '^kresd/test')
