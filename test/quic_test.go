@@ -82,6 +82,9 @@ func TestKdigIsAnsweredByQUIC(t *testing.T) {
 	if out := kdigQUIC(at, "dropped.example"); !strings.Contains(out, "192.0.2.99") || strings.Contains(out, "NXDOMAIN") {
 		t.Errorf("a question before a dropped one:\n%s", out)
 	}
+	if got := strings.TrimSpace(g.Eval(t, "stats.get('request.doq4')")); got != "3" {
+		t.Errorf("request.doq4 is %s, want 3", got)
+	}
 	c, err := dialDoQ(at, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -105,7 +105,8 @@ func TestAUnixSocketIsNotTakenFromOthers(t *testing.T) {
 	if err := askUnix(path); err != nil {
 		t.Error(err)
 	}
-	workers := first.Workers()
+	var workers []proctest.Worker
+	proctest.Eventually(t, 20*time.Second, "both workers are known", func() bool { workers = first.Workers(); return len(workers) == 2 })
 	for _, w := range workers {
 		_ = syscall.Kill(w.PID, syscall.SIGSTOP) // so that none removes the file
 	}
