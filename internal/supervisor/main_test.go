@@ -26,10 +26,14 @@ const (
 	roleReadyTime = "SUPERVISOR_TEST_READY_TIME"
 	roleStartTime = "SUPERVISOR_TEST_START_TIME"
 	roleHangTime  = "SUPERVISOR_TEST_HANG_TIME"
+	roleProgram   = "SUPERVISOR_TEST_PROGRAM" // what a supervisor takes for its own file
 )
 
 func TestMain(m *testing.M) {
 	switch {
+	case len(os.Args) > 1 && os.Args[1] == "--version":
+		fmt.Print(VersionText())
+		os.Exit(0)
 	case os.Getenv(ipc.EnvWorker) != "":
 		os.Exit(playWorker())
 	case os.Getenv(roleCount) != "":
@@ -49,8 +53,17 @@ func playSupervisor() int {
 	if err := OwnGroup(); err != nil {
 		fmt.Println("OwnGroup:", err)
 	}
+	taken, err := inherited()
+	if err != nil {
+		fmt.Println("inherited:", err)
+	}
 	return Run(Config{
-		Path: Self, Args: []string{"worker"}, Env: systemd.ChildEnv(os.Environ()), Count: count,
+		Program: os.Getenv(roleProgram), taken: taken,
+		Exec: func(more string) error {
+			return syscall.Exec(os.Getenv(roleProgram), os.Args, append(os.Environ(), more))
+		},
+		Check: func(program string) []string { return strings.Fields(told("mistakes")) },
+		Path:  Self, Args: []string{"worker"}, Env: systemd.ChildEnv(os.Environ()), Count: count,
 		Signals: signals, Notify: systemd.NewNotifier(),
 		Log:  logging.New(logging.Options{Out: os.Stdout}),
 		Fail: func(line string) { fmt.Fprintln(os.Stderr, line) },

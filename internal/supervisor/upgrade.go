@@ -161,7 +161,7 @@ func (s *group) handOver() (state handedOver, fds []int, err error) {
 			h.Unconfirmed = append(h.Unconfirmed, owner)
 		}
 		if err := w.conn.WithFD(func(fd int) { h.Conn = fd }); err != nil {
-			return state, nil, err
+			return state, nil, errNotWhole // it has ended, which is about to be told
 		}
 		if h.Status = -1; w.status != nil {
 			h.Status = int(w.status.Fd())
