@@ -80,6 +80,7 @@ func processFigures() []metrics.Figure[processState] {
 		count("ipv6", "questions sent to servers by IPv6", func(s *processState) uint64 { return s.up.IPv6 }),
 		count("timeout", "questions to servers without an answer in time", func(s *processState) uint64 { return s.up.Timeout }),
 		of("concurrent", metrics.Gauge, metrics.Number, "clients' queries being resolved", func(s *processState) float64 { return float64(s.in.Waiting) }),
+		of("connections", metrics.Gauge, metrics.Number, "clients' connections that are open", func(s *processState) float64 { return float64(s.in.Conns) }),
 		count("queries", "queries of clients", func(s *processState) uint64 { return s.in.UDP + s.in.TCP }),
 		count("handshakes", "handshakes of TLS with clients", func(s *processState) uint64 { return s.in.Handshakes }),
 		count("resumed", "of these, those that went on from an earlier session", func(s *processState) uint64 { return s.in.Resumed }),
