@@ -9,7 +9,7 @@ import (
 // Reasons why examples are not tried here.
 const (
 	bySystemd   = "packages, units of systemd and manual pages: the issue on installation and operation"
-	byTLS       = "DNS over TLS: the issue on encrypted transports"
+	asTable     = "net.tls() gives a table, which is shown as one"
 	noModule    = "the module view, in place of which one in Lua stands that does nothing"
 	otherParty  = "it is about other programs"
 	byBootstrap = "IANA is not on a test's Internet: TestBootstrap tries it with a server of its own"
@@ -48,12 +48,12 @@ func seedExamples() []example {
 		{"$ systemctl edit kresd-tls.socket", 4, "60747790", nil, "", bySystemd},
 		{"net = { '127.0.0.1', net.eth0", 2, "5b78a7da", config(loopback, bound, "10.1.0.1#53 127.0.0.1#53 192.168.0.1#53", "net.ipv4", "false"), "", ""},
 		{"net = { '0.0.0.0' }", 1, "4c48e344", config(loopback, bound, "0.0.0.0#53"), "", ""},
-		{"net.listen('::1')", 3, "e360751d", firstLines(2, config("[::1]:53", bound, "127.0.0.1#5353 ::1#53 ::1#5353")), "", byTLS + "; the third line"},
+		{"net.listen('::1')", 3, "e360751d", config("[::1]:53", bound, "127.0.0.1#5353 127.0.0.1#53853 192.168.0.1#53853 ::1#53 ::1#5353"), "", ""},
 		{"[127.0.0.1] => {", 5, "86f70a89", prints("net.list()"), "", ""},
 		{"[lo0] => {", 13, "1811cf03", tryInterfaces, "", ""},
 		{"> net.bufsize 4096", 3, "82b2bccc", dialogueOf(exactly), "", ""},
 		{"> net.tcp_pipeline()", 4, "0f1d164e", dialogueOf(exactly), "", ""},
-		{"> net.tls(", 5, "ded0a89d", nil, "", byTLS},
+		{"> net.tls(", 5, "ded0a89d", tryTLS, "", asTable},
 		{"> trust_anchors.add_file", 6, "4f60b2a3", tryAddFile, "", ""},
 		{"> trust_anchors.negative", 4, "966caa8d", dialogueOf(exactly), "", ""},
 		{"> trust_anchors.add('", 1, "7884c804", tryAdd, "", ""},

@@ -207,6 +207,30 @@ func tryAddFile(t *testing.T, m *seedManual, text string) {
 	}
 }
 
+// tryTLS has the files that are named, and asks where the dialogue listens.
+func tryTLS(t *testing.T, m *seedManual, text string) {
+	cert := (*proctest.CertificateAuthority)(nil).Issue(t, time.Now().Add(time.Hour), "localhost")
+	if err := os.MkdirAll("/etc/knot-resolver", 0o755); err != nil { // this machine's own, of a name space
+		t.Fatal(err)
+	}
+	move(t, cert.CertFile, "/etc/knot-resolver/server-cert.pem")
+	move(t, cert.KeyFile, "/etc/knot-resolver/server-key.pem")
+	g := m.start(t, loopback, "net = { '127.0.0.1' }\ncache.size = 20*MB", 1)
+	for _, s := range dialogue(text, nil) {
+		if got := m.say(t, g, s.command); strings.Contains(got, "rror") {
+			t.Errorf("%s: %s", s.command, got)
+		}
+	}
+	if got := g.Eval(t, "net.tls().cert_file .. ' ' .. net.tls().key_file"); got != "/etc/knot-resolver/server-cert.pem /etc/knot-resolver/server-key.pem" {
+		t.Errorf("net.tls() names %s", got)
+	}
+	for _, at := range []string{"[::1]:853", "[::1]:443"} {
+		if _, pin := newDoTClient().visit(t, netip.MustParseAddrPort(at)); pin != cert.Pin {
+			t.Errorf("%s has pin %s, want %s", at, pin, cert.Pin)
+		}
+	}
+}
+
 // tryAdd completes the digest, of which the manual shows the beginning.
 func tryAdd(t *testing.T, m *seedManual, text string) {
 	full := "49AAC11D7B6F6446702E54A1607371607A1A41855200FD2CE1CDDE32F24E8FB5"

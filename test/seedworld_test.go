@@ -222,13 +222,6 @@ func (m *seedManual) configured(t *testing.T, addr, text string, holds ...string
 	}
 }
 
-// firstLines tries an example without what stands below its first lines.
-func firstLines(n int, try func(*testing.T, *seedManual, string)) func(*testing.T, *seedManual, string) {
-	return func(t *testing.T, m *seedManual, text string) {
-		try(t, m, strings.Join(strings.SplitN(text, "\n", n+1)[:n], "\n"))
-	}
-}
-
 // inLog tries an example as a configuration, and waits for what it prints.
 func inLog(prints ...string) func(*testing.T, *seedManual, string) {
 	return func(t *testing.T, m *seedManual, text string) {
