@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/signal"
@@ -123,6 +124,7 @@ func playWorker() int {
 	case told("quit") == id:
 		return 0
 	}
+	say("secret %x", sha256.Sum256(<-link.Secret()))
 	link.Ready()
 	say("ready")
 	var beat <-chan time.Time

@@ -222,6 +222,29 @@ func zombies(t *testing.T, parent int) (found []string) {
 	return found
 }
 
+// What workers have in common those have, too, that are started in others' places;
+// other groups have something else.
+func TestASecretIsSharedByTheGroup(t *testing.T) {
+	secrets := func(r *running) (list []string) {
+		for _, m := range regexp.MustCompile(`(?m)^\d+ \d+ secret ([0-9a-f]{64})$`).FindAllStringSubmatch(strings.Join(r.seen, "\n"), -1) {
+			list = append(list, m[1])
+		}
+		return list
+	}
+	r := start(t, t.TempDir(), 3)
+	r.kill(r.complete(3)[1], syscall.SIGKILL)
+	r.expect("1 ", " secret ")
+	other := start(t, t.TempDir(), 2)
+	other.complete(2)
+	all, others := secrets(r), secrets(other)
+	if len(all) != 4 || len(slices.Compact(slices.Clone(all))) != 1 {
+		t.Errorf("four workers have the secrets %q", all)
+	}
+	if len(others) != 2 || others[0] == all[0] || others[0] != others[1] {
+		t.Errorf("another group has the secrets %q, this one %q", others, all)
+	}
+}
+
 func TestRosterFollowsDeathsAndReturns(t *testing.T) {
 	r := start(t, t.TempDir(), 2)
 	pids := r.complete(2)
