@@ -43,5 +43,5 @@ file packaging/systemd/knot-resolver.sysusers "$to/lib/sysusers.d/knot-resolver.
 file packaging/systemd/knot-resolver.tmpfiles "$to/lib/tmpfiles.d/knot-resolver.conf"
 
 dir "$to/share/doc/kresd/examples"
-file README.md CHANGELOG.md docs/manual.md "$to/share/doc/kresd/"
+file README.md CHANGELOG.md docs/manual.md docs/operation.md "$to/share/doc/kresd/"
 file packaging/examples/* "$to/share/doc/kresd/examples/"
