@@ -46,7 +46,8 @@ func (ps paces) left(key netip.Addr) {
 	ps[key] = p
 }
 
-// delay is how long an answer has to wait.
+// delay is how long an answer has to wait. Answers are ready in small swarms, also where
+// all is steady: that is no pulse, and no reason for a timer each.
 func (ps paces) delay(key netip.Addr, now time.Duration) time.Duration {
 	p := ps[key]
 	behind := max(p.next-now, 0)
@@ -57,7 +58,7 @@ func (ps paces) delay(key netip.Addr, now time.Duration) time.Duration {
 	gap = min(gap, limits.PaceMost/time.Duration(p.waiting)) // where the questions are long ago
 	p.next = now + behind + gap
 	ps[key] = p
-	return min(behind, limits.PaceMost)
+	return min(max(behind-limits.PaceSlack, 0), limits.PaceMost)
 }
 
 // A meter tells how fast questions come, by those of the present period and of the one

@@ -185,3 +185,26 @@ func TestWhoHasNoPace(t *testing.T) {
 		}
 	}
 }
+
+// A busy client's answers are ready in swarms, a few for each time that the driver gets
+// the processor; each waited for a timer of its own.
+func TestSwarmsOfASteadyClientNeedNoTimer(t *testing.T) {
+	const n, swarm = 4000, 40
+	asked, answered := every(n, 0, 50*time.Microsecond), every(n, 10*time.Millisecond, 50*time.Microsecond)
+	for i := range answered {
+		answered[i] = answered[i-i%swarm] + swarm*50*time.Microsecond
+	}
+	ps, key, late := paces{}, netip.MustParseAddr("192.0.2.1"), 0
+	for i, next := 0, 0; i < n; i++ {
+		for ; next < n && asked[next] <= answered[i]; next++ {
+			ps.came(key, asked[next])
+		}
+		if ps.delay(key, answered[i]) > 0 {
+			late++
+		}
+		ps.left(key)
+	}
+	if late > 0 {
+		t.Errorf("%d of %d answers waited", late, n)
+	}
+}
