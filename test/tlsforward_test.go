@@ -333,7 +333,8 @@ func TestForwardingByTLSFailsOver(t *testing.T) {
 		t.Logf("NOT RUN: %s is not installed (%s)", dnsdist.name, dnsdist.path)
 		return
 	}
-	cert := proctest.NewCertificateAuthority(t).Issue(t, time.Now().Add(24*time.Hour), "dns.test")
+	ca := proctest.NewCertificateAuthority(t)
+	cert := ca.Issue(t, time.Now().Add(24*time.Hour), "dns.test")
 	server, _ := dnsdist.start(t, cert)
 	near, far := relayTo(t, server, 0), relayTo(t, server, 200*time.Millisecond)
 	mute, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
@@ -347,14 +348,18 @@ func TestForwardingByTLSFailsOver(t *testing.T) {
 	muteAt := at(mute.Addr().(*net.TCPAddr).AddrPort(), cert.Pin)
 	wrong := "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	stranger := relayTo(t, server, 0)
-	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1,
+	c := proctest.On(t, proctest.SmallInternet(t), 1,
+		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ { '%s@%d', hostname = 'dns.test' } }), { todname('system.example.') }))", near.at.Addr(), near.at.Port()),
 		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ %s, %s, %s, %s }), { todname('some.example.') }))", muteAt, at(far.at, cert.Pin), at(stranger.at, wrong), at(near.at, cert.Pin)),
 		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ %s }), { todname('mute.example.') }))", muteAt),
 		fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ %s }), { todname('silent.example.') }))", at(near.at, cert.Pin)),
-	))
+	)
+	c.Env = append(c.Env, "SSL_CERT_FILE="+ca.File) // whom the system trusts
+	g := proctest.Start(t, c)
 	for i := range 20 {
 		toldByTLSServer(t, g, fmt.Sprintf("a%d.some.example.", i), "")
 	}
+	toldByTLSServer(t, g, "a.system.example.", "")
 	toldByTLSServer(t, g, "a.mute.example.", "no forwarder answer")
 	toldByTLSServer(t, g, "silent.example.", "no forwarder")
 	for what, r := range map[string]*relay{"near": near, "far": far, "stranger": stranger} {

@@ -18,9 +18,9 @@ func (s *solver) opportune(q *Query, c selection.Choice) bool {
 }
 
 // encrypts tells whether q goes over TLS to the chosen server: it did so lately, and not in
-// vain in this query.
+// vain in this query, and what else needs a connection is left one.
 func (s *solver) encrypts(q *Query, c selection.Choice) bool {
-	return c.Encrypts && !q.run.clear && s.opportune(q, c)
+	return c.Encrypts && !q.run.clear && s.r.Budget.mayConnect() && s.opportune(q, c)
 }
 
 // inClear tells whether q is asked anew because TLS failed, which is no fault of the server.

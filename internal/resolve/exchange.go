@@ -224,6 +224,9 @@ func (b *Budget) Connect() error {
 	return nil
 }
 
+// mayConnect tells whether a connection may be opened that is not needed: others may be.
+func (b *Budget) mayConnect() bool { return b.tcp.Load() < limits.MaxTCPConnsPerRequest/2 }
+
 // over counts a limit that is hit, and is the error that says so.
 func (b *Budget) over(id limits.ID) error {
 	b.counters.Hit(id)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -160,7 +161,7 @@ func messageIn(response *http.Response) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d: %w", response.StatusCode, resolve.ErrErring)
 	}
-	if kind := response.Header.Get("Content-Type"); kind != dnsMessage {
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != dnsMessage {
 		return nil, fmt.Errorf("HTTP content of type %.40q: %w", kind, resolve.ErrErring)
 	}
 	pkt, err := io.ReadAll(io.LimitReader(response.Body, limits.MaxBufsize+1))

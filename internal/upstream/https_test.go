@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -240,6 +241,7 @@ func FuzzHTTPSAnswer(f *testing.F) {
 	good[0], good[1] = 0, 0
 	f.Add(200, dnsMessage, good)
 	f.Add(200, "text/html", good)
+	f.Add(200, dnsMessage+"; charset=utf-8", good)
 	f.Add(404, dnsMessage, good)
 	f.Add(200, dnsMessage, []byte{})
 	f.Add(200, dnsMessage, []byte{0, 1})
@@ -249,7 +251,7 @@ func FuzzHTTPSAnswer(f *testing.F) {
 		if (pkt != nil) != (err == nil) {
 			t.Fatalf("%d octets and %v", len(pkt), err)
 		}
-		if err == nil && (status != http.StatusOK || kind != dnsMessage || len(pkt) > limits.MaxBufsize || pkt[0]|pkt[1] != 0 || !bytes.Equal(pkt, body)) {
+		if plain, _, _ := mime.ParseMediaType(kind); err == nil && (status != http.StatusOK || plain != dnsMessage || len(pkt) > limits.MaxBufsize || pkt[0]|pkt[1] != 0 || !bytes.Equal(pkt, body)) {
 			t.Errorf("of status %d, type %q and %d octets came %x", status, kind, len(body), pkt)
 		}
 		if err != nil && !errors.Is(err, resolve.ErrErring) {

@@ -270,6 +270,31 @@ func TestSilenceOverTLS(t *testing.T) {
 	}
 }
 
+// A server is told the name that it is meant to have, the host of a URL before the names
+// that its certificate may have, and never an address; and that DNS over TLS is meant.
+func TestServersAreToldTheirName(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	for want, c := range map[string]zonecut.PeerConfig{
+		"dns.test": {Names: []string{"dns.test", "www.test"}}, "host.test": {Host: "host.test", Pins: []zonecut.Pin{cert.Hash}}, "": {Names: []string{"192.0.2.1"}},
+	} {
+		told := make(chan *tls.ClientHelloInfo, 1)
+		s := (&testServer{onTCP: func(_ *testServer, conn net.Conn) {
+			_ = tls.Server(conn, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+				told <- h
+				return nil, errors.New("enough")
+			}}).Handshake()
+		}}).start(t, "127.0.0.1")
+		c.Protocol = zonecut.DoT
+		x := question(t, s.addr, "www.example.")
+		x.Peer = mustPeer(t, c)
+		_, err := newExchanger(t, Config{}).Exchange(background, x)
+		wantErr(t, err, resolve.ErrUnreachable)
+		if h := <-told; h.ServerName != want || len(h.SupportedProtos) != 1 || h.SupportedProtos[0] != "dot" {
+			t.Errorf("told is %q and %q, want %q", h.ServerName, h.SupportedProtos, want)
+		}
+	}
+}
+
 // What does not speak TLS is not spoken to otherwise.
 func TestNoTLSThere(t *testing.T) {
 	s := (&testServer{onUDP: truthUDP, onTCP: func(s *testServer, c net.Conn) { writeFrame(c, []byte("220 mail.test ESMTP")) }}).start(t, "127.0.0.1")
