@@ -141,8 +141,11 @@ func (l *httpsLink) ask(question []byte) ([]byte, error) {
 	defer end()
 	request := (&http.Request{
 		Method: http.MethodPost, URL: &l.where, Host: l.where.Host,
-		Header: http.Header{"Content-Type": {dnsMessage}, "Accept": {dnsMessage}, "User-Agent": {""}},
-		Body:   io.NopCloser(bytes.NewReader(question)), ContentLength: int64(len(question)),
+		Header: http.Header{
+			"Content-Type": {dnsMessage}, "Accept": {dnsMessage}, "User-Agent": {""},
+			"Cache-Control": {"no-cache"}, // what a cache has kept has older TTLs (RFC 8484, section 5.1)
+		},
+		Body: io.NopCloser(bytes.NewReader(question)), ContentLength: int64(len(question)),
 	}).WithContext(ctx)
 	response, err := l.conn.RoundTrip(request)
 	if err != nil {

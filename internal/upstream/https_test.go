@@ -62,7 +62,7 @@ func TestQuestionsByHTTPS(t *testing.T) {
 	const questions = 100 // more than a connection has at once
 	at, conns := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path != "/a path" || r.Header.Get("Content-Type") != dnsMessage || r.Header.Get("Accept") != dnsMessage ||
-			len(r.Header) != 3 || !strings.HasPrefix(r.Host, "dns.test:") || r.ContentLength != 128 || r.ProtoMajor != 2 {
+			r.Header.Get("Cache-Control") != "no-cache" || len(r.Header) != 4 || !strings.HasPrefix(r.Host, "dns.test:") || r.ContentLength != 128 || r.ProtoMajor != 2 {
 			t.Errorf("asked is %s %s %s, %v, %d octets", r.Method, r.Host, r.URL, r.Header, r.ContentLength)
 		}
 		q, _ := io.ReadAll(r.Body)
