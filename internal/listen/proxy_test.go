@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -258,5 +259,32 @@ func TestAProxyOverTLS(t *testing.T) {
 	}
 	if msg, err := nextMessage(connect(header, header)); err == nil {
 		t.Errorf("a second header: %q", msg)
+	}
+}
+
+// Over HTTP, encrypted or not, the header comes before everything else.
+func TestAProxyOverHTTP(t *testing.T) {
+	w := newWeb(t, &teller{})
+	w.SetProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
+	for _, way := range ways {
+		for name, c := range map[string]struct{ header, want string }{
+			"a client":   {string(proxyHeader(proxyOther, 0x11, ends(client4, local4))), client4 + " asks " + local4},
+			"no header":  {"", ""},
+			"a forgery":  {string(proxyHeader(0x22, 0x11, ends(client4, local4))), ""},
+			"the proxy ": {string(proxyHeader(proxyLocal, 0)), "127.0.0.1:"},
+		} {
+			client, base := w.client(way.two, way.safe)
+			client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+				if err == nil {
+					_, err = nc.Write([]byte(c.header))
+				}
+				return nc, err
+			}
+			status, body, _ := fetch(client.Get(getURL(base, ask(0, 'f'))))
+			if answered := status == http.StatusOK; answered != (c.want != "") || answered && !strings.HasPrefix(told([]byte(body)), c.want) {
+				t.Errorf("%s by %s: %d %q", name, way.name, status, body)
+			}
+		}
 	}
 }
