@@ -34,6 +34,9 @@ func (s *Server) SetProxies(list []netip.Prefix) {
 	s.proxies.Store(&all)
 }
 
+// IsProxy tells whether a peer must put a header in front of what it asks.
+func (s *Server) IsProxy(a netip.Addr) bool { return s.proxies.Load().has(a.Unmap()) }
+
 // has tells whether a peer is listed.
 func (p *proxies) has(a netip.Addr) bool {
 	return p != nil && slices.ContainsFunc(*p, func(n netip.Prefix) bool { return n.Contains(a) })

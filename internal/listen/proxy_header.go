@@ -48,6 +48,9 @@ func proxyHeaderLen(b []byte) (int, error) {
 	return n, nil
 }
 
+// OwnHeader is the header by which a proxy asks for itself.
+func OwnHeader() []byte { return append([]byte(proxySignature), proxyLocal, 0, 0, 0) }
+
 // A proxied is what a header says. Invalid addresses stand for those of the
 // connection itself.
 type proxied struct{ client, local netip.AddrPort }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/listen"
 	"kresd/internal/resolve"
 	"kresd/internal/transport"
 	"kresd/internal/wire"
@@ -38,7 +39,7 @@ func (w *Worker) alive(ctx context.Context) error {
 		return fmt.Errorf("a question to itself was not answered within %v", limits.HealthTime)
 	}
 	if addr, serves := w.plainAddress(); serves {
-		return askAt(ctx, addr)
+		return w.askAt(ctx, addr)
 	}
 	return nil
 }
@@ -65,7 +66,7 @@ func (w *Worker) plainAddress() (addr netip.AddrPort, ok bool) {
 const healthTries = 3
 
 // askAt sends the question and waits for whatever answers it.
-func askAt(ctx context.Context, addr netip.AddrPort) error {
+func (w *Worker) askAt(ctx context.Context, addr netip.AddrPort) error {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return err
@@ -75,6 +76,9 @@ func askAt(ctx context.Context, addr netip.AddrPort) error {
 	each := time.Until(end) / healthTries
 	id := uint16(rand.Uint32())
 	question := wire.AppendQuery(nil, id, wire.FlagRD, []byte(localhost.Name), localhost.Type, localhost.Class, 0, false, nil)
+	if own := conn.LocalAddr().(*net.UDPAddr).AddrPort(); w.server.IsProxy(own.Addr()) {
+		question = append(listen.OwnHeader(), question...) // there is a proxy on this machine
+	}
 	buf := make([]byte, limits.UDPPayload)
 	for range healthTries {
 		if _, err = conn.Write(question); err != nil {

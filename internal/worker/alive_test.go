@@ -2,11 +2,15 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"kresd/internal/listen"
+	"kresd/internal/transport"
 )
 
 // A worker that serves answers itself; at an address where nobody reads nobody answers.
@@ -23,7 +27,22 @@ func TestAlive(t *testing.T) {
 	at := silent.LocalAddr().(*net.UDPAddr).AddrPort()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := askAt(ctx, netip.AddrPortFrom(at.Addr().Unmap(), at.Port())); err == nil || !strings.HasPrefix(err.Error(), "nobody answers at 127.0.0.1@") {
+	if err := w.askAt(ctx, netip.AddrPortFrom(at.Addr().Unmap(), at.Port())); err == nil || !strings.HasPrefix(err.Error(), "nobody answers at 127.0.0.1@") {
 		t.Errorf("nobody reads there: %v", err)
+	}
+}
+
+// Where a proxy is on this machine, a worker asks itself as that does: else its
+// watchdog would take it for dead.
+func TestAliveBehindAProxyOnThisMachine(t *testing.T) {
+	w := laboratory(t)
+	if err := errors.Join(w.server.Open(), w.server.Listen(netip.MustParseAddrPort("127.0.0.1:0"), listen.Flags{Kinds: []transport.Kind{transport.UDP}})); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.server.Drain(t.Context()) })
+	addr, _ := w.plainAddress()
+	w.server.SetProxies([]netip.Prefix{netip.PrefixFrom(addr.Addr(), addr.Addr().BitLen())})
+	if err := w.alive(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
