@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -118,25 +119,32 @@ func PathUsable(path string, kinds []transport.Kind) (transport.Kind, error) {
 
 // pathFree says who else has a path.
 func (s *Server) pathFree(path string) error {
-	switch pid, err := whoAnswers(path); {
+	switch pid, err := whoAnswers(path, limits.MapConnect); {
 	case err == nil && pid != os.Getpid() && !s.sibling(pid) && unix.Kill(pid, 0) != unix.ESRCH:
 		return fmt.Errorf("another program listens there (process %d); end it, or choose another path", pid)
 	case err == nil, errors.Is(err, unix.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err == unix.EAGAIN:
+		return errors.New("a program listens there that accepts nobody; end it, or choose another path")
 	default:
 		return reason(err)
 	}
 }
 
-// whoAnswers is the process that listens at a path. Nothing is sent to it.
-func whoAnswers(path string) (pid int, err error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// whoAnswers is the process that listens at a path. Nothing is sent to it. Where its
+// queue stays full for as long as this may wait, the error is EAGAIN.
+func whoAnswers(path string, wait time.Duration) (pid int, err error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(fd)
+	tv := unix.NsecToTimeval(int64(max(wait, time.Microsecond))) // nothing would be for ever
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv); err != nil {
+		return 0, err
+	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		return 0, err // EAGAIN: its queue is full
+		return 0, err
 	}
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -222,7 +230,7 @@ func (s *Server) inherit(f *os.File, own string) bool {
 	if i < 0 {
 		return false
 	}
-	if pid, err := whoAnswers(path); err != nil || pid != owner {
+	if pid, err := whoAnswers(path, 0); err == nil && pid != owner || err != nil && err != unix.EAGAIN { // a full queue is one that nobody sees to
 		return false
 	}
 	// From here on the kernel names this process to those who connect.
@@ -288,7 +296,7 @@ func (s *Server) lost(e *endpoint) bool {
 	if file != (fileID{}) && file == e.seen.file && unix.Kill(e.seen.pid, 0) != unix.ESRCH {
 		return false
 	}
-	pid, err := whoAnswers(e.Path)
+	pid, err := whoAnswers(e.Path, 0)
 	if err == nil {
 		e.seen = seenAt{file, pid}
 		return false

@@ -96,7 +96,7 @@ func servedByChild(t *testing.T, path string) (pid string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	eventually(t, "the other program listens", func() bool { _, err := whoAnswers(path); return err == nil })
+	eventually(t, "the other program listens", func() bool { _, err := whoAnswers(path, 0); return err == nil })
 	return strconv.Itoa(cmd.Process.Pid)
 }
 
@@ -134,6 +134,41 @@ func TestAPathThatIsTakenIsRefused(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(at("file")); string(text) != "precious" {
 		t.Error("the file was touched")
+	}
+}
+
+// A worker whose queue is full for a moment is waited for, and one that accepts nobody
+// is told of.
+func TestWhoAnswersWithAFullQueue(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	fill, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fill.Close()
+	if _, err := whoAnswers(path, time.Millisecond); err != unix.EAGAIN {
+		t.Errorf("a full queue: %v", err)
+	}
+	s := New(newEcho(), Options{})
+	if err := s.ListenPath(path, atPath); err == nil || !strings.Contains(err.Error(), "accepts nobody") {
+		t.Errorf("a program that accepts nobody: %v", err)
+	}
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		if nfd, _, err := unix.Accept(fd); err == nil {
+			unix.Close(nfd)
+		}
+	}()
+	if pid, err := whoAnswers(path, 20*time.Second); err != nil || pid != os.Getpid() {
+		t.Errorf("a queue that was full: process %d, %v", pid, err)
 	}
 }
 
@@ -207,17 +242,23 @@ func TestAPathOutlivesAKilledWorker(t *testing.T) {
 	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: owner}), unix.Listen(fd, 16), os.Rename(owner, path)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
+	var waiting []net.Conn
+	for range 17 { // a full queue
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		sendFrames(t, c, ask(7, 'f'))
+		waiting = append(waiting, c)
 	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	sendFrames(t, c, ask(7, 'f'))
 	if err := custodian.Finish(fd); err != nil {
 		t.Fatal(err)
 	}
-	readFrame(t, c)
+	for _, c := range waiting {
+		readFrame(t, c)
+	}
 	if err := askPath(path); err != nil {
 		t.Error(err)
 	}
