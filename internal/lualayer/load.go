@@ -130,8 +130,12 @@ func (m *mod) open() error {
 			return fmt.Errorf("init: %w", told(err))
 		}
 	}
-	if m.hooks, err = readHooks(m.table.Member("layer")); err != nil {
+	var unknown []string
+	if m.hooks, unknown, err = readHooks(m.table.Member("layer")); err != nil {
 		return err
+	}
+	for _, name := range unknown {
+		m.loader.Warn(fmt.Sprintf("module '%s': its layer has '%s', which is no hook and is never called%s", m.name, name, meant(name)))
 	}
 	if len(results) == 0 {
 		return nil
@@ -243,28 +247,37 @@ func (m *mod) close() {
 	}
 }
 
-// readHooks reads the table of a layer.
-func readHooks(table *script.Ref) (h hooks, err error) {
+// readHooks reads the table of a layer. unknown are its functions under names that no hook
+// has: another version of the program may call them.
+func readHooks(table *script.Ref) (h hooks, unknown []string, err error) {
 	if table == nil {
-		return h, nil
+		return h, nil, nil
 	}
 	if table.Type() != "table" {
-		return h, fmt.Errorf("its 'layer' is %s, and no table", withArticle(table.Type()))
+		return h, nil, fmt.Errorf("its 'layer' is %s, and no table", withArticle(table.Type()))
 	}
 	for _, name := range table.Names() {
 		to := h.named(name)
 		fn := table.Member(name)
 		switch {
 		case to == nil && fn.Type() == "function":
-			return h, fmt.Errorf("its layer has no hook '%s'; there are %s", name, strings.Join(hookNames(), ", "))
+			unknown = append(unknown, name)
 		case to == nil:
 		case fn.Type() != "function":
-			return h, fmt.Errorf("the hook '%s' of its layer is %s, and no function", name, withArticle(fn.Type()))
+			return h, nil, fmt.Errorf("the hook '%s' of its layer is %s, and no function", name, withArticle(fn.Type()))
 		default:
 			*to = fn
 		}
 	}
-	return h, nil
+	return h, unknown, nil
+}
+
+// meant says which hook an unknown one may stand for, or which there are.
+func meant(name string) string {
+	if near := script.Suggest(name, hookNames()); near != "" {
+		return "; did you mean '" + near + "'?"
+	}
+	return "; there are " + strings.Join(hookNames(), ", ")
 }
 
 func hookNames() []string {
