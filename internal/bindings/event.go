@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"math"
@@ -22,10 +23,12 @@ type events struct {
 	free []int // ids of ended events, for reuse
 	next int
 
-	// What is due waits here. Only the first is in the machine's queue, so that a
-	// command gets its turn between two callbacks, however many are due.
+	// What is due waits here, once for each event, however often that is rescheduled
+	// meanwhile. Only the first is in the machine's queue, so that a command gets its turn
+	// between two callbacks, however many are due. mu is for the events' generation and
+	// place, too.
 	mu     sync.Mutex
-	due    []firing
+	due    list.List // of firing
 	queued bool
 }
 
@@ -50,6 +53,7 @@ type event struct {
 	watch *fdwatch.Watch // of a descriptor; nil: a timer
 	// generation tells a firing that was on its way from one that counts.
 	generation int
+	place      *list.Element // among those that are due; nil: it is not
 
 	told   time.Time // when an error of the callback was reported
 	untold int       // errors since then
@@ -182,16 +186,30 @@ func (t *events) newID() int {
 }
 
 func (t *events) arm(e *event, d time.Duration) {
-	e.armed.Stop()
-	e.generation++
-	f := firing{e: e, generation: e.generation}
+	f := firing{e: e, generation: t.retract(e)}
 	e.armed = t.d.Alarms.After(d, func() { t.isDue(f) })
+}
+
+// retract keeps an event from firing for what was so far, and is its new generation.
+func (t *events) retract(e *event) int {
+	e.armed.Stop()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.place != nil {
+		t.due.Remove(e.place)
+		e.place = nil
+	}
+	e.generation++
+	return e.generation
 }
 
 func (t *events) isDue(f firing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.due = append(t.due, f); !t.queued {
+	if f.generation != f.e.generation { // it was rescheduled or cancelled just now
+		return
+	}
+	if f.e.place = t.due.PushBack(f); !t.queued {
 		t.queued = true
 		t.d.VM.Post(t.turn)
 	}
@@ -200,16 +218,26 @@ func (t *events) isDue(f firing) {
 // turn runs the first that is due. The next one queues before, because a callback may
 // wait for something.
 func (t *events) turn(*script.Call) error {
-	t.mu.Lock()
-	f := t.due[0]
-	t.due = t.due[1:]
-	if t.queued = len(t.due) > 0; t.queued {
-		t.d.VM.Post(t.turn)
-	} else {
-		t.due = nil
+	f, ok := t.first()
+	if !ok {
+		return nil
 	}
-	t.mu.Unlock()
 	return t.fire(f)
+}
+
+// first takes the first that is due, if it was not retracted, and has the machine come back
+// for the next.
+func (t *events) first() (f firing, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at := t.due.Front(); at != nil {
+		f, ok = t.due.Remove(at).(firing), true
+		f.e.place = nil
+	}
+	if t.queued = t.due.Len() > 0; t.queued {
+		t.d.VM.Post(t.turn)
+	}
+	return f, ok
 }
 
 // fire runs the callback. A timer that was neither rescheduled by it nor is
@@ -277,11 +305,10 @@ func (t *events) end(e *event) {
 	if t.live[e.id] != e {
 		return
 	}
-	e.armed.Stop()
+	t.retract(e)
 	if e.watch != nil {
 		e.watch.Close()
 	}
-	e.generation++
 	delete(t.live, e.id)
 	t.free = append(t.free, e.id)
 }

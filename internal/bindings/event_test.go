@@ -35,6 +35,40 @@ func TestAfterRunsOnceWithItsID(t *testing.T) {
 	w.eventually("the event of a file", func() bool { return w.out.String() == "file\nnext turn\n" })
 }
 
+// A script that rescheduled an event to be due at once, again and again without a pause, or
+// made and cancelled events, left one entry each time among those that are due.
+func TestWhatIsDueIsThereOnce(t *testing.T) {
+	w := newWorld(t)
+	all := &events{d: w.d, live: map[int]*event{}, next: 1}
+	fired, most := 0, 0
+	count := func(int, readiness) error { fired++; return nil }
+	w.do(func(*script.Call) error {
+		e := all.begin(count)
+		for range 5000 {
+			all.arm(e, 0)
+			other := all.begin(count)
+			all.arm(other, 0)
+			time.Sleep(time.Microsecond) // the alarms come
+			all.end(other)
+			all.mu.Lock()
+			most = max(most, all.due.Len())
+			all.mu.Unlock()
+		}
+		return nil
+	})
+	if most > 1 {
+		t.Errorf("%d were due at a time", most)
+	}
+	w.eventually("the event", func() bool {
+		left := 1
+		w.do(func(*script.Call) error { left = len(all.live); return nil })
+		return left == 0
+	})
+	if fired != 1 {
+		t.Errorf("fired %d times, want once", fired)
+	}
+}
+
 func TestRecurrentRunsAtOnceAndAgain(t *testing.T) {
 	w := newWorld(t)
 	w.expect(step{"id = event.recurrent(1 * hour, function(e) print('Hi', e == id) end)", ""})
