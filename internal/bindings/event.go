@@ -55,6 +55,9 @@ type event struct {
 	generation int
 	place      *list.Element // among those that are due; nil: it is not
 
+	running bool    // its callback has not returned
+	missed  *firing // what came meanwhile
+
 	told   time.Time // when an error of the callback was reported
 	untold int       // errors since then
 }
@@ -241,17 +244,24 @@ func (t *events) first() (f firing, ok bool) {
 }
 
 // fire runs the callback. A timer that was neither rescheduled by it nor is
-// recurrent ends. An error ends nothing but the call.
+// recurrent ends. An error ends nothing but the call. What comes while the callback of an
+// event waits for something comes when that has returned.
 func (t *events) fire(f firing) error {
 	e := f.e
 	if t.live[e.id] != e || e.generation != f.generation {
+		return nil
+	}
+	if e.running {
+		e.missed = &f
 		return nil
 	}
 	if e.every > 0 {
 		t.arm(e, e.every)
 	}
 	generation := e.generation
+	e.running = true
 	err := e.fn(e.id, f.ready)
+	e.running = false
 	switch {
 	case t.live[e.id] != e:
 	case tooLong(err) || f.ready.err != nil:
@@ -260,6 +270,10 @@ func (t *events) fire(f firing) error {
 		t.watchOn(e, f.ready.events)
 	case e.every == 0 && e.generation == generation:
 		t.end(e)
+	}
+	if missed := e.missed; missed != nil {
+		e.missed = nil
+		t.isDue(*missed)
 	}
 	return e.report(err)
 }

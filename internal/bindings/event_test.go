@@ -69,6 +69,21 @@ func TestWhatIsDueIsThereOnce(t *testing.T) {
 	}
 }
 
+// An event whose callback waits is not called again before that has returned, and then for
+// what came meanwhile.
+func TestACallbackThatWaitsIsNotCalledAgain(t *testing.T) {
+	w := newWorld(t)
+	w.expect(step{"inside, most, n = 0, 0, 0 id = event.recurrent(1, function() inside = inside + 1 most = math.max(most, inside) n = n + 1 worker.sleep(0.03) inside = inside - 1 end)", ""})
+	w.eventually("some calls", func() bool { return w.eval("return tostring(n >= 4)") == "true" })
+	w.expect(step{"event.cancel(id)", "true\n"}, step{"return tostring(most)", "1"})
+	w.eventually("the last call ends", func() bool { return w.eval("return tostring(inside)") == "0" })
+	w.expect(step{"m = 0 once = event.after(1, function(e) m = m + 1 if m == 1 then event.reschedule(e, 1) worker.sleep(0.05) end end)", ""})
+	w.eventually("both calls", func() bool { return w.eval("return tostring(m)") == "2" })
+	w.eventually("the end", func() bool { return w.eval("event.cancel(once)") == "false\n" })
+	w.expect(step{"gone = event.recurrent(1, function(e) k = (k or 0) + 1 worker.sleep(0.03) event.cancel(e) end)", ""})
+	w.expect(step{"worker.sleep(0.2) return tostring(k)", "1"}, step{"event.cancel(gone)", "false\n"})
+}
+
 func TestRecurrentRunsAtOnceAndAgain(t *testing.T) {
 	w := newWorld(t)
 	w.expect(step{"id = event.recurrent(1 * hour, function(e) print('Hi', e == id) end)", ""})

@@ -76,7 +76,7 @@ var uncounted = map[string]string{
 	"refused with an error that says so": `
 		LuaString LuaMemory LuaNesting LuaDownload LuaDownloadTime LuaHeader LuaPatternSteps NamePatternSteps ScriptRequests
 		LuaHookTime LuaHookRun LuaHookWait LuaPipeTime LuaCommandTime
-		LuaThreads LuaHooksAside LuaValues Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
+		LuaThreads LuaEventsAside LuaHooksAside LuaValues Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
 		CompletionTime EventRunTime MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine

@@ -332,6 +332,7 @@ const (
 	LuaDownloadTime  = 30 * time.Minute
 	LuaHeader        = 256 << 10 // octets of the headers of an answer over HTTP
 	LuaHooksAside    = 256       // functions that requests wait for and that wait themselves
+	LuaEventsAside   = 64        // callbacks of events that wait and let others run meanwhile
 	LuaThreads       = 1 << 14   // coroutines that have not ended; one takes some 8 KiB
 	LuaMapEntries    = 1 << 20   // of a kres.lru
 	LuaMapKeys       = 64 << 20  // octets of all its keys; it drops entries beyond

@@ -46,9 +46,9 @@ func (c *Call) placed(err error) error {
 
 // StepAside is Wait for a command that may take long: while it waits, the machine
 // serves everything, further commands, timers and callbacks included, so what the
-// command saw before may have changed. Only what people typed or mapped steps
-// aside, and what one request waits for; a configuration file or a callback, which
-// nothing may overtake, waits.
+// command saw before may have changed. What people typed or mapped steps aside, what one
+// request waits for, and the callback of an event, for which others need not wait; a
+// configuration file, which nothing may overtake, waits.
 func (c *Call) StepAside(done <-chan struct{}) error {
 	switch vm := c.vm; {
 	case c.InTask():
@@ -83,27 +83,33 @@ func waitFor(arrange func(wake func()) func(), wait func(<-chan struct{}) error)
 }
 
 // hookedOnly tells whether all that waits for the running code is requests.
-func (vm *VM) hookedOnly() bool {
+func (vm *VM) hookedOnly() bool { return vm.only(Hooked) }
+
+// only tells whether all that waits for the running code is of one kind.
+func (vm *VM) only(kind Kind) bool {
 	for r := vm.now.run; r != nil; r = r.outer {
-		if r.kind != Hooked {
+		if r.kind != kind {
 			return false
 		}
 	}
 	return vm.now.run != nil
 }
 
-// mayStepAside tells whether all that waits for the running code is commands and
-// requests, and few commands have stepped aside.
+// mayStepAside tells whether all that waits for the running code is requests, or an event
+// and few events have stepped aside, or commands and requests and few commands have.
 func (vm *VM) mayStepAside() bool {
-	if vm.hookedOnly() {
+	switch {
+	case vm.hookedOnly():
 		return true
+	case vm.only(Event):
+		return vm.eventsAway < limits.LuaEventsAside
 	}
 	for r := vm.now.run; r != nil; r = r.outer {
 		if r.kind != Console && r.kind != Mapped && r.kind != Hooked {
 			return false
 		}
 	}
-	return vm.now.run != nil && vm.away-vm.held-vm.hooksAway < limits.ConsoleClients
+	return vm.now.run != nil && vm.away-vm.held-vm.hooksAway-vm.eventsAway < limits.ConsoleClients
 }
 
 // maxNesting bounds the evaluations that wait for each other.
@@ -125,11 +131,15 @@ func (vm *VM) leave(ctx context.Context, done <-chan struct{}, holds bool) error
 		returns, held = vm.waited, 1
 		other.run, other.outside = me.run, me.run
 	}
-	hooks := 0
-	if !holds && vm.hookedOnly() {
+	hooks, events := 0, 0
+	switch {
+	case holds:
+	case vm.hookedOnly():
 		hooks = 1
+	case vm.only(Event):
+		events = 1
 	}
-	vm.away, vm.held, vm.hooksAway = vm.away+1, vm.held+held, vm.hooksAway+hooks
+	vm.away, vm.held, vm.hooksAway, vm.eventsAway = vm.away+1, vm.held+held, vm.hooksAway+hooks, vm.eventsAway+events
 	err := vm.countingNoTime(func() error {
 		vm.serveOn(other)
 		err := vm.await(ctx, done)
@@ -137,7 +147,7 @@ func (vm *VM) leave(ctx context.Context, done <-chan struct{}, holds bool) error
 		<-me.turn
 		return err
 	})
-	vm.away, vm.held, vm.hooksAway = vm.away-1, vm.held-held, vm.hooksAway-hooks
+	vm.away, vm.held, vm.hooksAway, vm.eventsAway = vm.away-1, vm.held-held, vm.hooksAway-hooks, vm.eventsAway-events
 	return err
 }
 

@@ -115,8 +115,8 @@ func TestManyStepAside(t *testing.T) {
 	}
 }
 
-// What a file or a callback has begun is not overtaken.
-func TestOnlyCommandsStepAside(t *testing.T) {
+// What a file or our own code has begun is not overtaken.
+func TestNotAllStepAside(t *testing.T) {
 	vm, entered, release := withStep(t, 1)
 	var step *Ref
 	do(t, vm, func(c *Call) error {
@@ -124,7 +124,7 @@ func TestOnlyCommandsStepAside(t *testing.T) {
 		return nil
 	})
 	eval(vm, "keep(function() step(0) order = (order or '') .. 'callback ' end)")
-	vm.Post(func(*Call) error { _, err := step.Call(); return err })
+	go func() { _ = vm.Do(context.Background(), func(*Call) error { _, err := step.Call(); return err }) }()
 	soon(t, "it waits", entered)
 	after := background(vm, "order = (order or '') .. 'command' return order")
 	select {
@@ -138,8 +138,38 @@ func TestOnlyCommandsStepAside(t *testing.T) {
 	}
 }
 
-// A command that stepped aside earlier does not come back into what a callback has
-// begun, although that waits: it would see half of what the callback does.
+// A callback of an event that waited, as for an answer over HTTP, held up all other scripts
+// and the console.
+func TestACallbackThatWaitsHoldsUpNobody(t *testing.T) {
+	vm, entered, release := withStep(t, 1)
+	var callback *Ref
+	do(t, vm, func(c *Call) error {
+		vm.Register(Func{Name: "keep", Min: 1, Max: 1, Fn: func(c *Call) error { callback = c.Function(1); return nil }})
+		return nil
+	})
+	eval(vm, "ended = 0 keep(function() step(0) ended = ended + 1 end)")
+	for range limits.LuaEventsAside {
+		vm.Post(func(*Call) error { _, err := callback.Call(); return err })
+		soon(t, "a callback waits", entered)
+	}
+	if got := eval(vm, "return 'command' .. ended"); got != "command0" {
+		t.Errorf("meanwhile: %q", got)
+	}
+	// One more waits in place, so that not any number of stacks is kept.
+	vm.Post(func(*Call) error { _, err := callback.Call(); return err })
+	soon(t, "the last callback waits", entered)
+	after := background(vm, "return tostring(ended > 0)")
+	close(release[0])
+	if got := soon(t, "the command ends", after); got != "true" {
+		t.Errorf("a command overtook one callback too many")
+	}
+	for eval(vm, "return tostring(ended)") != fmt.Sprint(limits.LuaEventsAside+1) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A command that stepped aside earlier does not come back into what our own code has
+// begun, although that waits: it would see half of what that does.
 func TestACommandDoesNotReturnInsideOfACallback(t *testing.T) {
 	vm, entered, release := withStep(t, 2)
 	var callback *Ref
@@ -150,7 +180,7 @@ func TestACommandDoesNotReturnInsideOfACallback(t *testing.T) {
 	eval(vm, "order = '' keep(function() order = order .. 'callback begins, ' step(1) order = order .. 'ends, ' end)")
 	command := background(vm, "step(0) order = order .. 'command' return order")
 	soon(t, "the command steps aside", entered)
-	vm.Post(func(*Call) error { _, err := callback.Call(); return err })
+	go func() { _ = vm.Do(context.Background(), func(*Call) error { _, err := callback.Call(); return err }) }()
 	soon(t, "the callback waits", entered)
 	close(release[0])
 	soon(t, "the command wants to return", vm.aside.wake)

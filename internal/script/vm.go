@@ -134,6 +134,7 @@ type VM struct {
 	away         int             // threads that wait for something outside
 	held         int             // of these, those that only urgent work may overtake
 	hooksAway    int             // of these, those that a request waits for and that have stepped aside
+	eventsAway   int             // and callbacks of events that have
 	objects      map[string]*object
 	protected    map[string]*object // assigned tables are merged into these
 	classes      map[*Class]*Ref    // their metatables
