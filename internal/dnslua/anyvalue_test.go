@@ -78,9 +78,9 @@ func TestNoValueMakesARequestPanic(t *testing.T) {
 	w.run(handed)
 	const all = `
 		methods(req, 'current initial resolved first_resolved last push pop vars ensure_answer selected_tostring set_extended_error')
-		fields(req, 'answer current_query state options rank uid qsource upstream has_tls rplan answ_selected auth_selected add_selected trace_log trace_finish')
+		fields(req, 'answer current_query state options rank uid qsource upstream has_tls rplan answ_selected auth_selected add_selected trace_log trace_finish pool')
 		local qry = req:current()
-		fields(qry, 'sname stype flags forward_flags parent cname_parent fails timestamp ns zone_cut request id uid')
+		fields(qry, 'sname stype flags forward_flags stale_cb parent cname_parent fails timestamp ns zone_cut request id uid')
 		methods(qry, 'name write')
 		fields(qry.zone_cut, 'name key trust_anchor parent')
 		fields(qry.ns, 'name score reputation')

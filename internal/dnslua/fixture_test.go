@@ -115,6 +115,8 @@ func finished(t *testing.T, name string) *resolve.Request {
 		Question: resolve.Question{Name: mustName(t, name), Type: wire.TypeA, Class: wire.ClassIN}, RD: true, ID: 7, DO: true, Now: 1000,
 		Client: netip.MustParseAddrPort("192.0.2.9:5353"), Local: netip.MustParseAddrPort("127.0.0.1:53"), Transport: transport.Transport{Kind: transport.TCP},
 	}
+	cookie := []byte{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}
+	req.Message = wire.AppendQuery(nil, 4711, wire.FlagRD, []byte(req.Name), req.Type, req.Class, 1400, true, cookie)
 	sig := make([]byte, wire.SigFixed+1)
 	sig[1] = byte(wire.TypeA)
 	req.Result = resolve.Result{EDE: ede.None, Rank: rank.Secure | rank.Auth, Answer: []resolve.Set{{

@@ -15,6 +15,7 @@ func NewViews(vm *script.VM) *Views {
 	v.flags = flagsClass()
 	v.addr = addrClass()
 	v.qsource = v.qsourceClass()
+	v.pool = poolClass()
 	v.upstream = v.upstreamClass()
 	v.server, v.timestamp = serverClass(), timestampClass()
 	v.cut = v.cutClass()

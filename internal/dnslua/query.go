@@ -31,6 +31,20 @@ func (v queryView) options() *resolve.Options {
 	return &v.q.Options
 }
 
+// forward are the flags that a script keeps for what the query forwards. Here a rule says
+// that, so they change nothing; but they are others than the query's own.
+func (v queryView) forward() *resolve.Options {
+	if v.r.forward == nil {
+		v.r.forward = make(map[*resolve.Query]*resolve.Options)
+	}
+	o := v.r.forward[v.q]
+	if o == nil {
+		o = &resolve.Options{}
+		v.r.forward[v.q] = o
+	}
+	return o
+}
+
 // id counts the queries of a request from 1; 0 for the question that is on no plan.
 func (v queryView) id() uint32 {
 	if v.q == nil {
@@ -110,17 +124,23 @@ func (v *Views) queryClass() *script.Class {
 		field := fields[name]
 		if field == nil {
 			return nil, script.NoMember(class, key, "sname", "stype", "sclass", "id", "uid", "flags", "forward_flags", "parent", "cname_parent", "fails",
-				"timestamp", "timestamp_mono", "creation_time_mono", "request", "ns", "zone_cut")
+				"timestamp", "timestamp_mono", "creation_time_mono", "request", "ns", "zone_cut", "stale_cb")
 		}
 		return field(q), nil
 	}
 	class.Set = func(c *script.Call, value any, key any) error {
 		q := value.(queryView)
 		q.r.must(c)
-		if key != "flags" && key != "forward_flags" {
-			return script.Usage("of a query only its flags can be assigned")
+		switch key {
+		case "flags":
+			*q.options() = v.FlagArg(c, 1)
+		case "forward_flags":
+			*q.forward() = v.FlagArg(c, 1)
+		case "stale_cb":
+			return script.Usage("stale_cb is not assigned for a query; serve_stale.callback decides about stale records")
+		default:
+			return script.Usage("of a query only flags and forward_flags can be assigned")
 		}
-		*q.options() = v.FlagArg(c, 1)
 		return nil
 	}
 	class.Text = func(value any) string {
@@ -143,13 +163,16 @@ func (v *Views) queryFields() map[string]func(q queryView) any {
 	}
 	began := func(q queryView) any { return float64(q.r.began.Milliseconds()) }
 	return map[string]func(q queryView) any{
-		"sname":              func(q queryView) any { return string(q.question().Name) },
-		"stype":              func(q queryView) any { return q.question().Type },
-		"sclass":             func(q queryView) any { return q.question().Class },
-		"id":                 func(q queryView) any { return q.id() },
-		"uid":                func(q queryView) any { return q.id() },
-		"flags":              flags,
-		"forward_flags":      flags,
+		"sname":  func(q queryView) any { return string(q.question().Name) },
+		"stype":  func(q queryView) any { return q.question().Type },
+		"sclass": func(q queryView) any { return q.question().Class },
+		"id":     func(q queryView) any { return q.id() },
+		"uid":    func(q queryView) any { return q.id() },
+		"flags":  flags,
+		"forward_flags": func(q queryView) any {
+			return &script.Handle{Class: v.flags, Value: flagSet{r: q.r, options: q.forward()}}
+		},
+		"stale_cb":           func(queryView) any { return nil }, // that of serve_stale is everybody's
 		"parent":             func(q queryView) any { return v.queryOrNil(q.r, q.parent()) },
 		"cname_parent":       func(q queryView) any { return v.queryOrNil(q.r, q.aliasParent()) },
 		"fails":              func(q queryView) any { return q.timeouts() },

@@ -39,7 +39,7 @@ func (v *Views) requestClass() *script.Class {
 		field := fields[name]
 		if field == nil {
 			return nil, script.NoMember(class, key, "answer", "current_query", "state", "options", "rank", "uid", "qsource", "upstream", "has_tls", "rplan",
-				"answ_selected", "auth_selected", "add_selected")
+				"answ_selected", "auth_selected", "add_selected", "pool")
 		}
 		return field(r, req), nil
 	}
@@ -76,6 +76,7 @@ func (v *Views) requestFields() map[string]func(r *View, req *resolve.Request) a
 		},
 		"trace_log":     func(*View, *resolve.Request) any { return nil }, // they are only assigned
 		"trace_finish":  func(*View, *resolve.Request) any { return nil },
+		"pool":          func(*View, *resolve.Request) any { return &script.Handle{Class: v.pool} },
 		"qsource":       func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.qsource, Value: r} },
 		"upstream":      func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.upstream, Value: r} },
 		"rplan":         func(r *View, _ *resolve.Request) any { return &script.Handle{Class: v.plan, Value: r} },
@@ -250,12 +251,17 @@ func (v *Views) qsourceClass() *script.Class {
 		case "flags":
 			return &script.Handle{Class: class, Value: r}, nil
 		case "packet":
-			return v.Packet(sourcePacket(r)), nil
+			if p := sourcePacket(r); p != nil {
+				return v.Packet(p), nil
+			}
+			return nil, nil
 		case "opt":
-			p := sourcePacket(r)
-			return v.recordSet(p, p.opt()), nil
+			if p := sourcePacket(r); p != nil {
+				return v.recordSet(p, p.opt()), nil
+			}
+			return nil, nil
 		case "size":
-			return sourcePacket(r).size(), nil
+			return len(req.Message), nil
 		case "key":
 			return nil, nil // TSIG is not served
 		}
@@ -264,28 +270,23 @@ func (v *Views) qsourceClass() *script.Class {
 	return class
 }
 
-// sourcePacket is the message in which the client asked, as far as a request keeps it: its
-// ID is the request's number, and it has no options.
-func sourcePacket(r *View) *Packet {
-	req := r.Req
-	p := QueryPacket(r, req.Name, req.Type, req.Class)
-	p.id = uint16(req.ID)
-	if req.RD {
-		p.flags |= wire.FlagRD
-	}
-	if req.CD {
-		p.flags |= wire.FlagCD
-	}
-	if req.DO {
-		p.section = int(wire.Additional)
-		_ = p.put(optOf(&wire.Msg{UDPSize: ednsSize, DO: true}))
-	}
-	p.changed = false
-	return p
+// poolClass is the memory of a request, which scripts hand to functions of C. Here all
+// memory is the machine's: it can be passed on, and does nothing.
+func poolClass() *script.Class {
+	return &script.Class{Name: "memory pool", CData: true, Get: func(_ *script.Call, _ any, key any) (any, error) {
+		return nil, script.Usage(fmt.Sprintf("memory pool: '%v': Lua looks after memory here", key))
+	}}
 }
 
-// ednsSize is what clients mostly offer to take by UDP, in octets.
-const ednsSize = 1232
+// sourcePacket is the message in which the client asked, nil where none did.
+func sourcePacket(r *View) *Packet {
+	if len(r.Req.Message) < wire.HeaderLen {
+		return nil
+	}
+	p := &Packet{message: unparsed(r.Req.Message, 0), view: r}
+	_ = p.parse() // it was read before
+	return p
+}
 
 // Address is an address with a port as scripts see it, nil where there is none.
 func (v *Views) Address(a netip.AddrPort) any {

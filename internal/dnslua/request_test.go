@@ -18,8 +18,10 @@ func TestARequestIsRead(t *testing.T) {
 		assert(tostring(req.qsource.addr) == '192.0.2.9#5353' and req.qsource.addr:ip() == '\192\0\2\9' and req.qsource.addr:port() == 5353)
 		assert(req.qsource.addr:len() == 4 and req.qsource.addr:family() == 2 and kres.sockaddr_t(req.qsource.addr) == req.qsource.addr)
 		assert(tostring(req.qsource.dst_addr) == '127.0.0.1#53' and req.qsource.tcp and req.qsource.flags.tcp and not req.qsource.flags.tls)
-		assert(req.qsource.packet:qname() == todname('www.example') and req.qsource.packet:rd() and req.qsource.packet:dobit() and req.qsource.opt:class() == 1232)
-		assert(req.qsource.size == #req.qsource.packet and req.qsource.key == nil)
+		assert(req.qsource.packet:qname() == todname('www.example') and req.qsource.packet:rd() and req.qsource.packet:dobit() and req.qsource.opt:class() == 1400)
+		assert(req.qsource.packet:id() == 4711 and req.qsource.opt:rdata(0) == '\0\10\0\8\1\2\3\4\5\6\7\8')
+		assert(req.qsource.size == #req.qsource.packet and req.qsource.size == 12 + 17 + 11 + 12 and req.qsource.key == nil)
+		assert(type(req.pool) == 'cdata' and not pcall(function() return req.pool.x end))
 		assert(req.upstream.addr == nil and req.upstream.rtt == 0)
 		local qry = req:current()
 		assert(qry == req.current_query and qry == req:initial() and qry.request == req and qry.id == 0 and qry.uid == 0)
@@ -31,6 +33,11 @@ func TestARequestIsRead(t *testing.T) {
 		assert(qry.flags.NO_CACHE and req.options.NO_CACHE)
 		qry.flags = kres.mk_qflags{ 'TCP', 'STUB' }
 		assert(qry.flags.TCP and qry.flags.STUB and not qry.flags.NO_CACHE)
+		qry.forward_flags.NO_CACHE = true
+		assert(qry.forward_flags.NO_CACHE and not qry.flags.NO_CACHE and not qry.forward_flags.TCP)
+		qry.forward_flags = kres.mk_qflags{ 'STUB' }
+		assert(qry.forward_flags.STUB and not qry.forward_flags.NO_CACHE and qry.flags.TCP)
+		assert(qry.stale_cb == nil and select(2, pcall(function() qry.stale_cb = print end)):find('serve_stale.callback', 1, true))
 		assert(req:resolved() == nil and req:last() == nil and req:first_resolved() == nil)
 		assert(req.rplan.pending.len == 0 and #req.rplan.resolved == 0)
 		local pkt = kres.packet(512)
@@ -42,6 +49,14 @@ func TestARequestIsRead(t *testing.T) {
 		req.state = kres.FAIL
 		assert(req.state == kres.FAIL)
 	`)
+}
+
+// What only the program itself asks has no message of a client's. One was made up.
+func TestAnInternalRequestHasNoMessage(t *testing.T) {
+	w := newWorld(t)
+	req := finished(t, "www.example.")
+	req.Message = nil
+	w.shown(req, true, `assert(req.qsource.packet == nil and req.qsource.opt == nil and req.qsource.size == 0)`)
 }
 
 func TestSelectedSets(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 
 	"kresd/internal/limits"
 	"kresd/internal/modules/policy"
@@ -262,14 +263,20 @@ func (v *Views) failure(err error) *script.Handle {
 	return &script.Handle{Class: v.failed, Value: err}
 }
 
-// codeNoSpace is the code of an object for what did not fit. Scripts only tell it from 0.
-const codeNoSpace = -28
+// codeOf is the code of an error object: the negative number of the system's error that
+// comes closest, for what did not fit and for what is wrong.
+func codeOf(err error) int {
+	if errors.Is(err, errFull) || errors.Is(err, errTooMany) {
+		return -int(syscall.ENOSPC)
+	}
+	return -int(syscall.EINVAL)
+}
 
 func failureClass() *script.Class {
 	class := &script.Class{Name: "error", CData: true}
 	class.Get = func(_ *script.Call, value any, key any) (any, error) {
 		if key == "code" {
-			return codeNoSpace, nil
+			return codeOf(value.(error)), nil
 		}
 		return nil, script.NoMember(class, key, "code")
 	}

@@ -13,7 +13,7 @@ import (
 type Views struct {
 	vm *script.VM
 	// The classes of what scripts hold: of requests, and what they lead to;
-	request, query, plan, array, at, selected, qsource, upstream, server, timestamp, addr, cut, flags *script.Class
+	request, query, plan, array, at, selected, qsource, upstream, server, timestamp, addr, cut, flags, pool *script.Class
 	// of messages and what is in them.
 	packet, rrset, rdataset, octets, failed *script.Class
 	// of the worker, and of libraries.
@@ -38,6 +38,8 @@ type View struct {
 	current *resolve.Query
 	// state is what a script reads as req.state where a layer says it; 0: StateOf.
 	state resolve.State
+	// forward are the flags that scripts have set for what a query forwards.
+	forward map[*resolve.Query]*resolve.Options
 	// trace is what the script wants to hear of the request; nil where it cannot.
 	trace *traceLog
 }

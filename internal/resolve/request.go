@@ -24,6 +24,8 @@ type Request struct {
 	// Headers are those of the request by HTTP that brought the question, as far as
 	// the operator wants to see them.
 	Headers []transport.Header
+	// Message is what the client sent, which nobody may change; nil for an internal one.
+	Message []byte
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).
 	RD, CD, DO bool
 	// Options are in force for every query of the request.

@@ -78,7 +78,7 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 		Question:  resolve.Question{Name: name, Type: q.Type, Class: q.Class},
 		Client:    unmapped(lq.Client.Addr),
 		Local:     unmapped(lq.Client.Local),
-		Transport: lq.Client.Transport(), Headers: lq.Headers,
+		Transport: lq.Client.Transport(), Headers: lq.Headers, Message: lq.Wire,
 		RD: q.RD(), CD: q.CD(), DO: q.DO,
 	}
 	h.requests.enter(req)
