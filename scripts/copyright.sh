@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints what the package says of rights: ours, and the licences of the modules of which
-# code is in the programs, each word for word as its authors ask, but for the Apache
-# licence, which every Debian system has.
+# code is in the programs, each word for word as its authors ask, but for the licences
+# that every Debian system has.
 set -eu
 echo 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: kresd
@@ -19,14 +19,15 @@ go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{with 
 	awk '{ print $1, $2, $NF }' | sort -u | while read -r path version dir; do
 	printf ' .\n %s %s\n .\n' "$path" "$version"
 	found=''
-	for licence in "$dir"/LICENSE* "$dir"/LICENCE* "$dir"/COPYING* "$dir"/NOTICE*; do
+	for licence in "$dir"/[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]* "$dir"/COPYING* "$dir"/NOTICE*; do
 		[ -f "$licence" ] || continue
 		found=1
 		if grep -q 'Apache License' "$licence" && grep -q 'Version 2.0, January 2004' "$licence"; then
 			printf ' Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0\n'
 			continue
 		fi
-		expand "$licence" | sed 's/[[:space:]]*$//; s/^$/./; s/^/ /'
+		expand "$licence" | sed '/^ *GNU GENERAL PUBLIC LICENSE *$/{s|.*|/usr/share/common-licenses/GPL-2|;q}' |
+			sed 's/[[:space:]]*$//; s/^$/./; s/^/ /'
 	done
 	[ -n "$found" ] || { echo "no licence is found of $path in $dir" >&2; exit 1; }
 done

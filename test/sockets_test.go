@@ -188,20 +188,28 @@ func TestSocketsByOption(t *testing.T) {
 	}
 }
 
-// A stream socket named tls is served by DNS over TLS, and one by -T.
-func TestInheritedSocketsForTLS(t *testing.T) {
+// Sockets are served by what their names or options say, by all workers of a group.
+func TestInheritedSocketsForEncryption(t *testing.T) {
 	config := proctest.On(t, proctest.SmallInternet(t), 2)
 	_, plain := boundAt(t, config.Addr)
-	at := proctest.FreePort(t)
-	_, tls := boundAt(t, at)
+	at, web := proctest.FreePort(t), proctest.FreePort(t)
+	quic, tls := boundAt(t, at)
+	_, https := boundAt(t, web)
 	options := config
-	options.Lua, options.Files, options.Args = config.Activated("").Lua, []*os.File{plain, tls}, []string{"-S", "3", "-T", "4"}
-	for _, c := range []proctest.Config{config.Activated("dns:TLS", plain, tls), options} {
+	options.Lua, options.Files = config.Activated("").Lua, []*os.File{plain, tls, https, quic}
+	options.Args = []string{"-S", "3", "-T", "4", "-S", "5:doh2", "--fd=6:doq"}
+	for _, c := range []proctest.Config{config.Activated("dns:TLS:DoH:doq", options.Files...), options} {
 		g := proctest.Launch(t, c)
 		proctest.Eventually(t, 20*time.Second, "both workers answer", func() bool { return len(g.Workers()) == 2 })
-		got := kdig(t, "@"+at.Addr().String(), "-p", fmt.Sprint(at.Port()), "+tls", "www.example.com")
-		if !strings.Contains(got, "status: NOERROR") || !strings.Contains(got, ";; TLS session") {
-			t.Errorf("by TLS: %s", got)
+		for _, by := range []struct {
+			at   netip.AddrPort
+			how  string
+			says string
+		}{{at, "+tls", ";; TLS session"}, {web, "+https", ";; HTTP session"}, {at, "+quic", ";; QUIC session"}} {
+			got := kdig(t, "@"+by.at.Addr().String(), "-p", fmt.Sprint(by.at.Port()), by.how, "www.example.com")
+			if !strings.Contains(got, "status: NOERROR") || !strings.Contains(got, by.says) {
+				t.Errorf("by %s: %s", by.how, got)
+			}
 		}
 		if status, err := g.Stop(); status != 0 || err != nil {
 			t.Errorf("status %d, %v", status, err)

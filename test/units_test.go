@@ -239,7 +239,7 @@ func TestInstancesUnderTheirUnits(t *testing.T) {
 	read := func(instance, name string) proctest.Unit {
 		return proctest.ReadUnit(t, instance, filepath.Join(units(t), name))
 	}
-	names, files := activation(t, read("", "kresd.socket"), read("", "kresd-tls.socket"))
+	names, files := activation(t, read("", "kresd.socket"), read("", "kresd-tls.socket"), read("", "kresd-doh.socket"))
 	var consoles []string
 	for _, instance := range []string{"1", "2"} {
 		control := read(instance, "kresd-control@.socket")
@@ -282,6 +282,9 @@ func TestInstancesUnderTheirUnits(t *testing.T) {
 		for range 4 {
 			if got := kdig(t, at, "+tls", "www.example.com"); !strings.Contains(got, "status: NOERROR") || !strings.Contains(got, ";; TLS session") {
 				t.Errorf("by TLS at %s: %s", at, got)
+			}
+			if got := kdig(t, at, "-p", "44353", "+https", "www.example.com"); !strings.Contains(got, "status: NOERROR") || !strings.Contains(got, ";; HTTP session") {
+				t.Errorf("by HTTPS at %s: %s", at, got)
 			}
 		}
 	}
