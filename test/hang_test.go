@@ -136,3 +136,15 @@ func receiver(t *testing.T, pid int, port uint16) (thread int) {
 	}
 	return thread
 }
+
+// Scripts that take their time over every question, or hold up all others, are no reason
+// to take a worker for one that hangs.
+func TestSlowScriptsDoNotHang(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2,
+		"policy.add(function() if slow then worker.sleep(1.8) end end)", "event.after(3000, function() slow = true end)", "event.after(8000, function() worker.sleep(4) end)"))
+	old := pids(g.Workers())
+	time.Sleep(14 * time.Second)
+	if now := pids(g.Workers()); !slices.Equal(now, old) || strings.Contains(g.Log(), "hangs") {
+		t.Errorf("the workers are %v, and were %v", now, old)
+	}
+}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"kresd/internal/limits"
@@ -13,22 +14,35 @@ import (
 // manager, or in a group the supervisor.
 func (w *Worker) feedWatchdogs() {
 	if every := w.o.Notify.WatchdogInterval() / 2; every > 0 {
-		w.group.Go("watchdog", func() { w.feedWatchdog(every, every, w.o.Notify.Alive) })
+		w.group.Go("watchdog", func() {
+			w.feedWatchdog(every, func() bool { return w.answersItself(every) }, w.o.Notify.Alive)
+		})
 	}
 	if every := w.o.Link.WatchdogInterval(); every > 0 {
-		w.group.Go("watchdog", func() { w.feedWatchdog(every, limits.AliveAnswer, w.o.Link.Alive) })
+		answered := &atomic.Int64{}
+		answered.Store(int64(w.clock.Mono()))
+		now := func() { answered.Store(int64(w.clock.Mono())) }
+		w.group.Go("watchdog question", func() {
+			w.feedWatchdog(every, func() bool { return w.answersItself(limits.AliveAnswer) }, now)
+		})
+		// The supervisor has less patience than a rule that is a script may take for its
+		// part of the answer, and is not to wait for that.
+		w.group.Go("watchdog", func() {
+			w.feedWatchdog(every, func() bool {
+				return w.clock.Mono()-time.Duration(answered.Load()) < limits.AliveAnswer && w.receives()
+			}, w.o.Link.Alive)
+		})
 	}
 }
 
-// feedWatchdog tells it whenever the worker answers itself within some time, and all
-// that receive move on.
-func (w *Worker) feedWatchdog(every, within time.Duration, alive func()) {
+// feedWatchdog calls alive each time when the worker is well.
+func (w *Worker) feedWatchdog(every time.Duration, well func() bool, alive func()) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if w.answersItself(within) && w.receives() {
+			if well() {
 				alive()
 			}
 		case <-w.ctx.Done():
