@@ -116,7 +116,7 @@ var known = [ids]text{
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
 	Proxy:              counted("proxy_header", "a listed proxy (net.proxy_allowed) sent no header, a wrong one or one above %d octets", ProxyHeader),
 	QUIC:               counted("quic", "a client over QUIC was refused because %d others were connecting, or its question because %d were incomplete", QUICHandshakes, QUICSlowStreams),
-	TLSTurns:           counted("tls_handshakes", "a client's handshake waited because %d was computed at the time", TLSHandshakes),
+	TLSTurns:           counted("tls_turns", "a client's handshake waited because %d was computed at the time", TLSHandshakes),
 	HTTPSize:           counted("http_size", "a client's message by HTTP was longer than %d octets, or than %d by GET", HTTPBody, HTTPQuestion),
 	HTTPRequest:        counted("http_requests", "a client's request by HTTP got 503 because %d were in hand, or %d with more than %d KiB", HTTPRequests, HTTPLargeBodies, HTTPSmallBody>>10),
 	HTTPStream:         counted("http_streams", "a client wanted more than %d streams of one connection by HTTP/2", HTTPStreams),

@@ -6,7 +6,7 @@
 // sockets a thread or whatever else reads them; for what lives on connections,
 // which one acceptor takes in for all (accept.go) and one registry keeps within
 // the limits (connections.go), what is spoken on them, such as messages behind
-// their length on a stream that may be encrypted (framed.go). Listening, closing,
+// their length on a stream (framed.go) that may be encrypted (tls.go). Listening, closing,
 // leaving and handing over know sockets and connections by what they can do.
 //
 // Two ways lead through it. The cached answer's way stays on the thread that

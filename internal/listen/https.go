@@ -42,7 +42,7 @@ const (
 // newHTTPS is the protocol of DNS over HTTPS.
 func newHTTPS(s *Server, nc accepted) *connection {
 	c := newHTTPConn(s, transport.HTTPS, nc)
-	c.tls = tls.Server(c.stream, s.tlsConfig(alpnHTTP2, alpnHTTP1))
+	c.tls = tls.Server(newRecords(c.stream), s.tlsConfig(alpnHTTP2, alpnHTTP1))
 	return &c.connection
 }
 

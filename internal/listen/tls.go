@@ -33,6 +33,12 @@ func newTLS(s *Server, nc accepted) *connection {
 	return &c.connection
 }
 
+// CloseWrite implements stream. Clients that do not look at the end of TLS see that
+// of TCP.
+func (t *tlsStream) CloseWrite() error {
+	return errors.Join(t.Conn.CloseWrite(), t.records.CloseWrite())
+}
+
 // readAhead reads what can be read without waiting for the client. What is wrong
 // with it the next Read says.
 func (t *tlsStream) readAhead(b []byte) (n int) {
