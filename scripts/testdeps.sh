@@ -66,9 +66,10 @@ if ! log=$({ $apt update && $apt install --no-install-recommends $want; } 2>&1);
 	exit 1
 fi
 # The servers are for the tests' own name spaces; none stays as a service.
-for s in knot unbound named dnsdist stubby; do
+for s in knot unbound named dnsdist stubby knot-resolver; do
 	case " $want " in *" $s "*)
-		[ -d /run/systemd/system ] && systemctl disable --now "$s" >/dev/null 2>&1 ;;
+		[ "$s" = knot-resolver ] && s='kresd.target kresd@1 kres-cache-gc'
+		[ -d /run/systemd/system ] && systemctl disable --now $s >/dev/null 2>&1 ;;
 	esac
 done
 exit 0

@@ -77,7 +77,7 @@ func clientArgs(c *script.Call) (s rules.Server, files []string, err error) {
 	}
 	pinned, names := lists[0], lists[2]
 	files = lists[1]
-	if c.NArgs() == 3 { // the lists of pins is left out
+	if c.NArgs() == 3 { // pins are left out
 		pinned, files, names = nil, lists[0], lists[1]
 	}
 	if s.Proof.Pins, err = pins(pinned); err != nil {

@@ -54,6 +54,10 @@ func (s *solver) answeredLate(q *Query) (r lateReply, ok bool) {
 // cameToNothing judges an attempt that has ended late. What was to be learnt of a server
 // by its silence over UDP was learnt when its time was over.
 func (s *solver) cameToNothing(q *Query, r lateReply) bool {
+	if why, ok := errors.AsType[*Unauthenticated](r.err); ok {
+		q.run.faults.failed(r.choice.Addr, r.err)
+		s.stranger(q, r.choice, why)
+	}
 	if r.err != nil && r.reply.TCP && s.r.ctx.Err() == nil && !errors.Is(r.err, ErrBudget) && !errors.Is(r.err, ErrLocal) {
 		s.withoutTCP(q, r.choice)
 	}
@@ -167,6 +171,13 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 	return nil
 }
 
+// stranger notes that a server did not prove who it is.
+func (s *solver) stranger(q *Query, c selection.Choice, why *Unauthenticated) {
+	s.strangers.Put(c.Endpoint, why, limits.UpstreamSessions)
+	s.cfg.Servers.Stranger(c.Endpoint)
+	q.run.tried.Reject(c.NS, c.Endpoint)
+}
+
 // proven forgets that a server did not prove who it is.
 func (d *Driver) proven(e zonecut.Endpoint) {
 	if stranger, _ := d.strangers.Get(e); stranger != nil {
@@ -239,9 +250,7 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		s.cfg.Servers.Lame(q.Cut.Name, c.Endpoint)
 		q.run.tried.Reject(c.NS, c.Endpoint)
 	case known:
-		s.strangers.Put(c.Endpoint, stranger, limits.UpstreamSessions)
-		s.cfg.Servers.Stranger(c.Endpoint)
-		q.run.tried.Reject(c.NS, c.Endpoint)
+		s.stranger(q, c, stranger)
 	case errors.Is(err, ErrUnreachable):
 		s.cfg.Servers.Unreachable(c.Endpoint)
 		q.run.tried.Reject(c.NS, c.Endpoint)

@@ -67,7 +67,7 @@ func New(cfg Config) *Selector {
 	if cfg.TLSPort == 0 {
 		cfg.TLSPort = zonecut.DoT.Port()
 	}
-	s := &Selector{cfg: cfg, anybody: zonecut.Unproven(zonecut.DoT), lame: newLRU[lameKey, time.Duration]()}
+	s := &Selector{cfg: cfg, anybody: zonecut.Anybody(), lame: newLRU[lameKey, time.Duration]()}
 	s.Use(cfg.Memory)
 	var seed [32]byte
 	crand.Read(seed[:]) // never fails (crypto/rand)

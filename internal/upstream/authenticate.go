@@ -170,7 +170,7 @@ func namesIn(c *x509.Certificate) string {
 	}
 	more := ""
 	if len(names) > shown {
-		more, names = fmt.Sprintf(" and %d others", len(names)-shown), names[:shown]
+		more, names = fmt.Sprintf(" and %d more", len(names)-shown), names[:shown]
 	}
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%.80q", name)

@@ -119,7 +119,7 @@ func TestStrangersGetNoQuestion(t *testing.T) {
 	}{
 		"a wrong pin":        {good, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}}}, "the pin of its key is '" + good.Pin + "', not '" + base64.StdEncoding.EncodeToString(append([]byte{1}, make([]byte, 31)...)) + "'"},
 		"two wrong pins":     {good, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}, {2}}}, "none of the 2 that are trusted"},
-		"a wrong name":       {good, zonecut.PeerConfig{Names: []string{"www.test"}, Authorities: [][]byte{ca.DER}}, `its certificate is for "dns.test", "a.test", "b.test" and 1 others, and not for www.test`},
+		"a wrong name":       {good, zonecut.PeerConfig{Names: []string{"www.test"}, Authorities: [][]byte{ca.DER}}, `its certificate is for "dns.test", "a.test", "b.test" and 1 more, and not for www.test`},
 		"no address":         {good, zonecut.PeerConfig{Names: []string{"127.0.0.1"}, Authorities: [][]byte{ca.DER}}, "and not for 127.0.0.1"},
 		"another CA":         {good, zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: [][]byte{other.DER}}, "signed by no authority that is trusted"},
 		"the system's CAs":   {good, zonecut.PeerConfig{Names: []string{"dns.test"}}, "authorit"},

@@ -72,6 +72,13 @@ func TestPeersDifferInEachField(t *testing.T) {
 	}
 }
 
+// A server that may be anybody is not asked in the clear all the same.
+func TestAnybodyIsAskedOverTLS(t *testing.T) {
+	if p := Anybody(); p.Plain() || p != mustPeer(t, PeerConfig{Protocol: DoT, Insecure: true}) {
+		t.Errorf("it is %+v", p.Config())
+	}
+}
+
 // The order of pins and authorities means nothing, nor does the letter case of names.
 func TestPeersAreComparedByWhatTheySay(t *testing.T) {
 	pins, authorities := []Pin{{2}, {1}, {2}}, [][]byte{{2}, {1}, {2}}
