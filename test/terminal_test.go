@@ -11,12 +11,40 @@ import (
 // kresdOnTerminal starts kresd with its console on a terminal, and a command after it.
 func kresdOnTerminal(t *testing.T, then string, args ...string) *proctest.Terminal {
 	t.Helper()
+	return kresdWithState(t, t.TempDir(), then, args...)
+}
+
+// kresdWithState is kresdOnTerminal with a directory for what is kept.
+func kresdWithState(t *testing.T, state, then string, args ...string) *proctest.Terminal {
+	t.Helper()
 	config := proctest.On(t, proctest.SmallInternet(t), 1)
 	address := strings.Replace(config.Addr.String(), ":", "@", 1)
 	args = append(args, "-c", "-", "-a", address, proctest.RunDir(t))
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `"$0" "$@"; ` + then, proctest.Bin("kresd")}, args...)...)
-	cmd.Env = append(cmd.Environ(), "TERM=xterm")
+	cmd.Env = append(cmd.Environ(), "TERM=xterm", "XDG_STATE_HOME="+state)
 	return proctest.OnTerminal(t, cmd)
+}
+
+// Lines that were typed at a console are there after a restart.
+func TestAConsoleRemembersAcrossRestarts(t *testing.T) {
+	const up = "\x1b[A"
+	state := t.TempDir()
+	x := kresdWithState(t, state, ":")
+	x.Await("type 'help()'\r\n> ")
+	x.Type("6 * 7\r")
+	x.Await("\r\n42\r\n\r\n> ")
+	x.Type(" 'not to be kept'\r")
+	x.Await("\r\nnot to be kept\r\n\r\n> ")
+	x.Type("quit()\r")
+	x.Wait()
+	x = kresdWithState(t, state, ":")
+	x.Await("type 'help()'\r\n> ")
+	x.Type(up)
+	x.Await("quit()")
+	x.Type(up)
+	x.Await("6 * 7")
+	x.Type("\r")
+	x.Await("\r\n42\r\n\r\n> ")
 }
 
 // Lines are edited, remembered and completed; the log stands above the line that is

@@ -79,6 +79,8 @@ type Local struct {
 	Quiet bool
 	// Screen is where lines are edited, if Out and Err write to it; nil: nowhere.
 	Screen *Screen
+	// Kept has the lines that were typed there; nil: nothing is kept.
+	Kept *Kept
 }
 
 // farewell is said at the end of a terminal's input, which ends no process.

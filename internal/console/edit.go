@@ -38,7 +38,7 @@ func (l *Local) edit(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer l.Screen.Close()
-	e := &editor{Local: l, keys: readKeys(ctx, tasks, l.Screen.in), past: &history{}, prompt: prompt}
+	e := &editor{Local: l, keys: readKeys(ctx, tasks, l.Screen.in), past: l.past(), prompt: prompt}
 	if l.Quiet {
 		e.prompt = ""
 	}
@@ -59,6 +59,14 @@ func (l *Local) edit(ctx context.Context) {
 	})
 	for ctx.Err() == nil && e.step(ctx) {
 	}
+}
+
+// past are the lines that were typed so far, at consoles before this one, too.
+func (l *Local) past() *history {
+	if l.Kept == nil {
+		return &history{}
+	}
+	return &history{lines: l.Kept.Load(), kept: l.Kept}
 }
 
 // begin makes an empty line on the screen.

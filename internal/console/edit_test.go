@@ -107,11 +107,11 @@ func TestHistory(t *testing.T) {
 	if h.Len() != 3 || h.At(0) != "c" || h.At(1) != "b" || h.At(2) != "a" {
 		t.Errorf("remembered %q", h.lines)
 	}
-	for range historyLines {
+	for range HistoryLines {
 		h.Add("x")
 		h.Add("y")
 	}
-	if h.Len() != historyLines || h.At(0) != "y" {
+	if h.Len() != HistoryLines || h.At(0) != "y" {
 		t.Errorf("%d lines are remembered, the latest %q", h.Len(), h.At(0))
 	}
 }

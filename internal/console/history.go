@@ -1,11 +1,9 @@
 package console
 
-// historyLines is how many lines a terminal remembers.
-const historyLines = 500
-
 // history are the lines that were typed, the latest first.
 type history struct {
 	lines []string // the latest last
+	kept  *Kept    // where they outlive the program; nil: nowhere
 }
 
 // Add remembers a line, unless it is empty or the one before.
@@ -13,8 +11,11 @@ func (h *history) Add(line string) {
 	if line == "" || len(h.lines) > 0 && h.lines[len(h.lines)-1] == line {
 		return
 	}
-	if h.lines = append(h.lines, line); len(h.lines) > historyLines {
+	if h.lines = append(h.lines, line); len(h.lines) > HistoryLines {
 		h.lines = h.lines[1:]
+	}
+	if h.kept != nil {
+		h.kept.Add(line)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/peterh/liner"
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/console"
 	"kresd/internal/safe"
 )
 
@@ -42,11 +43,11 @@ func sized(terminal *os.File) {
 // An editor reads lines from a terminal that can move its cursor.
 type editor struct {
 	*liner.State
-	history *history
+	history *console.Kept
 }
 
 func newEditor(complete func(text string) []string) *editor {
-	e := &editor{State: liner.NewLiner(), history: openHistory(os.Getenv)}
+	e := &editor{State: liner.NewLiner(), history: console.OpenKept(os.Getenv)}
 	e.restoreOn(unix.SIGTERM, unix.SIGHUP)
 	e.SetCtrlCAborts(true)
 	e.SetMultiLineMode(true)
@@ -54,7 +55,7 @@ func newEditor(complete func(text string) []string) *editor {
 	e.SetWordCompleter(func(line string, pos int) (head string, words []string, tail string) {
 		return completeWord(line, pos, complete)
 	})
-	for _, line := range e.history.load() {
+	for _, line := range e.history.Load() {
 		e.AppendHistory(line)
 	}
 	return e
@@ -95,7 +96,7 @@ func (e *editor) remember(line string) {
 		return
 	}
 	e.AppendHistory(line)
-	e.history.add(line)
+	e.history.Add(line)
 }
 
 func (e *editor) close() { _ = e.Close() }

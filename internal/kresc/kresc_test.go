@@ -364,52 +364,6 @@ func TestAWorkerThatDoesNotObeyIsLeft(t *testing.T) {
 	}
 }
 
-func TestHistory(t *testing.T) {
-	home := t.TempDir()
-	env := func(set map[string]string) func(string) string { return func(name string) string { return set[name] } }
-	for _, c := range []struct {
-		set  map[string]string
-		path string
-	}{
-		{map[string]string{"HOME": "/h", "XDG_STATE_HOME": "/s"}, "/s/kresc/history"},
-		{map[string]string{"HOME": "/h", "XDG_STATE_HOME": "relative"}, "/h/.local/state/kresc/history"},
-		{map[string]string{"HOME": "/h"}, "/h/.local/state/kresc/history"},
-		{map[string]string{"HOME": "relative"}, ""},
-		{nil, ""},
-	} {
-		if got := openHistory(env(c.set)).path; got != c.path {
-			t.Errorf("%v: %q, want %q", c.set, got, c.path)
-		}
-	}
-	none := openHistory(env(nil))
-	none.add("x")
-	if got := none.load(); got != nil {
-		t.Errorf("without a file: %q", got)
-	}
-	h := openHistory(env(map[string]string{"HOME": home}))
-	for i := range 2*historyLines + 1 {
-		h.add(fmt.Sprint(i))
-	}
-	h.add(fmt.Sprint(2 * historyLines)) // repeated
-	if err := os.Chmod(h.path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	h.add("last")
-	if info, err := os.Stat(h.path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v; want mode 0600", info.Mode(), err)
-	}
-	got := h.load()
-	if len(got) != historyLines || got[len(got)-1] != "last" || got[len(got)-2] != fmt.Sprint(2*historyLines) {
-		t.Errorf("%d lines, the last %q", len(got), got[len(got)-2:])
-	}
-	if text, _ := os.ReadFile(h.path); strings.Count(string(text), "\n") != historyLines {
-		t.Errorf("the file has %d lines after it was cut", strings.Count(string(text), "\n"))
-	}
-	if info, err := os.Stat(h.path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("after it was cut: %v, %v; want mode 0600", info.Mode(), err)
-	}
-}
-
 func TestCompleteWord(t *testing.T) {
 	complete := func(text string) []string { return []string{"<" + text + ">"} }
 	for _, c := range []struct {

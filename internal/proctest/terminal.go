@@ -31,12 +31,15 @@ type Terminal struct {
 	read  int // how much of it Await has passed
 }
 
-// OnTerminal starts a program on a terminal of 24 lines of 100 columns. The test's end
-// ends it.
+// OnTerminal starts a program on a terminal of 24 lines of 100 columns, with state files of
+// its own unless it has an environment. The test's end ends it.
 func OnTerminal(t testing.TB, cmd *exec.Cmd) *Terminal {
 	t.Helper()
 	host, guest := openTerminal(t)
 	defer guest.Close()
+	if cmd.Env == nil { // what is typed is nothing to be kept for whoever runs the tests
+		cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = guest, guest, guest
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {

@@ -42,7 +42,7 @@ type consoles struct {
 
 // local runs the console on the terminal or pipe until it is left or ctx ends.
 func (c *consoles) local(ctx context.Context, in *os.File) {
-	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet, Screen: c.screen}
+	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet, Screen: c.screen, Kept: console.OpenKept(os.Getenv)}
 	l.Run(ctx)
 }
 

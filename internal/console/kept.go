@@ -1,4 +1,4 @@
-package kresc
+package console
 
 import (
 	"os"
@@ -8,31 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-// historyLines is how many lines are kept.
-const historyLines = 1000
+// HistoryLines is how many lines are remembered, by a terminal and in the file.
+const HistoryLines = 1000
 
-// A history is the file of lines that were typed: $XDG_STATE_HOME/kresc/history, or below
-// ~/.local/state. It is its owner's alone. Where it cannot be had, nothing is kept.
-type history struct {
+// Kept is the file of lines that were typed at a console, be it of a daemon that runs on the
+// terminal or of its client: $XDG_STATE_HOME/kresc/history, or below ~/.local/state. It is
+// its owner's alone. Where it cannot be had, nothing is kept, and so in the zero Kept.
+type Kept struct {
 	path string // "": none
 	last string
 }
 
-func openHistory(getenv func(string) string) *history {
+// OpenKept finds the file by the environment.
+func OpenKept(getenv func(string) string) *Kept {
 	dir := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(dir) { // a relative one is to be ignored (XDG Base Directory Specification)
 		home := getenv("HOME")
 		if !filepath.IsAbs(home) {
-			return &history{}
+			return &Kept{}
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	return &history{path: filepath.Join(dir, "kresc", "history")}
+	return &Kept{path: filepath.Join(dir, "kresc", "history")}
 }
 
-// load returns the lines that are kept, the oldest first. A file that has grown to twice as
+// Load returns the lines that are kept, the oldest first. A file that has grown to twice as
 // many is cut.
-func (h *history) load() []string {
+func (h *Kept) Load() []string {
 	if info, err := os.Stat(h.path); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
@@ -46,24 +48,25 @@ func (h *history) load() []string {
 			lines = append(lines, line)
 		}
 	}
-	if len(lines) > 2*historyLines {
-		h.replace(strings.Join(lines[len(lines)-historyLines:], "\n") + "\n")
+	if len(lines) > 2*HistoryLines {
+		h.replace(strings.Join(lines[len(lines)-HistoryLines:], "\n") + "\n")
 	}
-	return lines[max(0, len(lines)-historyLines):]
+	return lines[max(0, len(lines)-HistoryLines):]
 }
 
 // replace writes the file anew. One that is lost was only a history.
-func (h *history) replace(text string) {
+func (h *Kept) replace(text string) {
 	temp := h.path + ".new"
 	if os.WriteFile(temp, []byte(text), 0o600) == nil {
 		_ = os.Rename(temp, h.path)
 	}
 }
 
-// add appends a line at once, so that it outlives the program however that ends, and that
-// two programs lose none of each other's.
-func (h *history) add(line string) {
-	if h.path == "" || line == h.last {
+// Add appends a line at once, so that it outlives the program however that ends, and that
+// two programs lose none of each other's. One that begins with a blank or repeats the one
+// before is left out.
+func (h *Kept) Add(line string) {
+	if h.path == "" || line == h.last || line == "" || line[0] == ' ' {
 		return
 	}
 	h.last = line
