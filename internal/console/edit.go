@@ -148,7 +148,7 @@ func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), limits.CompletionTime)
 	defer cancel()
 	words := e.Eval.Complete(ctx, string(e.s.pending)+line[:pos])
-	begin := wordStart(line[:pos])
+	begin := WordStart(line[:pos])
 	longest := commonPrefix(words)
 	if len(longest) > pos-begin || len(words) == 1 {
 		return line[:begin] + longest + line[pos:], begin + len(longest), true
@@ -159,8 +159,8 @@ func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
 	return line, pos, true
 }
 
-// wordStart is where the word begins that ends text.
-func wordStart(text string) int {
+// WordStart is where the word begins that ends text: what a completion replaces.
+func WordStart(text string) int {
 	for i := len(text) - 1; i >= 0; i-- {
 		if c := text[i]; c != '_' && c != '.' && c != ':' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return i + 1

@@ -129,7 +129,7 @@ func TestColumns(t *testing.T) {
 
 func TestWordStart(t *testing.T) {
 	for text, want := range map[string]int{"": 0, "cache.cl": 0, "print(cache.cl": 6, "x:up": 0, "option('NO_0X": 8, "a b": 2, "ü": 2, "5+": 2} {
-		if got := wordStart(text); got != want {
+		if got := WordStart(text); got != want {
 			t.Errorf("%q: the word begins at %d, want %d", text, got, want)
 		}
 	}

@@ -57,9 +57,20 @@ func nameOf(names map[string]int, n int) string {
 	return found
 }
 
+// typeNames are the names of types; of two for one type the first in order.
+var typeNames = func() map[uint16]string {
+	names := map[uint16]string{}
+	for name, number := range typeNumbers() {
+		if other := names[uint16(number)]; other == "" || name < other {
+			names[uint16(number)] = name
+		}
+	}
+	return names
+}()
+
 // TypeText is the name of a type, as in kres.tostring.type.
 func TypeText(t uint16) string {
-	if name := nameOf(typeNumbers(), int(t)); name != strconv.Itoa(int(t)) {
+	if name := typeNames[t]; name != "" {
 		return name
 	}
 	return "TYPE" + strconv.Itoa(int(t))

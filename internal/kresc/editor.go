@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 
 	"github.com/peterh/liner"
@@ -72,14 +71,11 @@ func (e *editor) restoreOn(signals ...os.Signal) {
 	})
 }
 
-// lastWord is what a completion replaces.
-var lastWord = regexp.MustCompile(`[A-Za-z0-9_.:]*$`)
-
 // completeWord completes the word before the cursor, pos characters into the line.
 func completeWord(line string, pos int, complete func(text string) []string) (head string, words []string, tail string) {
 	runes := []rune(line)
 	before := string(runes[:pos])
-	return before[:len(before)-len(lastWord.FindString(before))], complete(before), string(runes[pos:])
+	return before[:console.WordStart(before)], complete(before), string(runes[pos:])
 }
 
 func (e *editor) read(prompt string) (string, error) {

@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"time"
 
 	lua "github.com/Shopify/go-lua"
 )
@@ -106,4 +107,10 @@ func Outside[T any](c *Call, fn func(ctx context.Context) (T, error)) (T, error)
 		var none T
 		return none, Usage("internal error in a library")
 	}
+}
+
+// Seconds is a time that a script gives in seconds: at least none, at most some decades.
+func Seconds(s float64) time.Duration {
+	const most = 1 << 30
+	return time.Duration(min(max(s, 0), most) * float64(time.Second))
 }

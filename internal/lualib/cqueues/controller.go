@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kresd/internal/clock"
 	"kresd/internal/script"
 )
 
@@ -192,28 +191,11 @@ func (q *controller) step(c *script.Call, timeout time.Duration) (*failure, erro
 	if ran > 0 || failed != nil || err != nil || timeout == 0 || len(q.jobs) == 0 {
 		return failed, err
 	}
-	if err := q.await(c, timeout); err != nil {
+	if _, err := q.lib.await(c, q, timeout); err != nil {
 		return nil, err
 	}
 	_, failed, err = q.run(all)
 	return failed, err
-}
-
-// await waits until a coroutine can go on.
-func (q *controller) await(c *script.Call, timeout time.Duration) error {
-	return c.Pause(func(wake func()) func() {
-		release, _ := q.watch(q.lib, wake)
-		var alarm *clock.Alarm
-		if timeout >= 0 {
-			alarm = q.lib.Alarms.After(timeout, wake)
-		}
-		return func() {
-			alarm.Stop()
-			if release != nil {
-				release()
-			}
-		}
-	})
 }
 
 // loop steps until nothing is left, until one fails, or up to a time.

@@ -98,11 +98,5 @@ func seconds(c *script.Call, i int) time.Duration {
 	if !(s >= 0) {
 		c.ArgError(i, "seconds of at least 0 expected")
 	}
-	return duration(s)
-}
-
-// duration is a time in seconds, at most some decades.
-func duration(s float64) time.Duration {
-	const most = 1 << 30
-	return time.Duration(min(max(s, 0), most) * float64(time.Second))
+	return script.Seconds(s)
 }

@@ -3,7 +3,6 @@ package cqueues
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -152,21 +151,9 @@ func (n *notifier) note(name string, mask uint32) {
 // get waits up to a time (-1: without end) for a change and takes it.
 func (n *notifier) get(c *script.Call, timeout time.Duration) (fileChange, bool, error) {
 	for n.read(); len(n.pending) == 0; n.read() {
-		over := false
-		var failed error
-		if err := c.Pause(func(wake func()) func() {
-			release, err := n.watch(n.lib, wake)
-			if failed = err; err != nil {
-				wake()
-				return nil
-			}
-			if timeout >= 0 {
-				alarm := n.lib.Alarms.After(timeout, wake)
-				return func() { over = !alarm.Stop(); release() }
-			}
-			return release
-		}); err != nil || failed != nil {
-			return fileChange{}, false, errors.Join(err, failed)
+		over, err := n.lib.await(c, n, timeout)
+		if err != nil {
+			return fileChange{}, false, err
 		}
 		if n.read(); over && len(n.pending) == 0 {
 			return fileChange{}, false, nil

@@ -1,10 +1,12 @@
 package cqueues
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"kresd/internal/clock"
 	"kresd/internal/fdwatch"
 	"kresd/internal/script"
 )
@@ -93,7 +95,7 @@ func (p *poll) add(c *script.Call, arg, i int) error {
 		return nil
 	}
 	if c.Type(arg) == "number" {
-		p.atMost(duration(c.Number(arg)), i)
+		p.atMost(script.Seconds(c.Number(arg)), i)
 		return nil
 	}
 	if h, ok := c.Arg(arg).(*script.Handle); ok {
@@ -148,7 +150,7 @@ func (p *poll) addDescribed(c *script.Call, arg, i int) error {
 	}
 	parts = append(parts, nil, nil, nil)
 	if seconds, ok := parts[2].(float64); ok {
-		p.atMost(duration(seconds), i)
+		p.atMost(script.Seconds(seconds), i)
 	}
 	switch fd := parts[0].(type) {
 	case *script.Handle:
@@ -177,6 +179,30 @@ func (p *poll) addDescriptor(fd int, events any, i int) error {
 	p.watching = append(p.watching, watched{fd, i})
 	p.release = append(p.release, watch.Close)
 	return nil
+}
+
+// await waits for one object, and up to a time (-1: without end). over tells that it is
+// over.
+func (lib *Library) await(c *script.Call, w pollable, timeout time.Duration) (over bool, err error) {
+	var failed error
+	err = c.Pause(func(wake func()) func() {
+		release, err := w.watch(lib, wake)
+		if failed = err; err != nil {
+			wake()
+			return nil
+		}
+		var alarm *clock.Alarm
+		if timeout >= 0 {
+			alarm = lib.Alarms.After(timeout, wake)
+		}
+		return func() {
+			over = alarm != nil && !alarm.Stop()
+			if release != nil {
+				release()
+			}
+		}
+	})
+	return over, errors.Join(err, failed)
 }
 
 // setTimeout lets the wait end by its timeout, and the controller know when that is.

@@ -107,16 +107,7 @@ func listen(class *script.Class, list []syscall.Signal) *script.Handle {
 
 // waitSignal returns the number of a signal that has come, nil when the time is over.
 func (lib *Library) waitSignal(c *script.Call, s *listener) error {
-	timeout := seconds(c, 2)
-	err := c.Pause(func(wake func()) func() {
-		release, _ := s.watch(lib, wake)
-		if timeout < 0 {
-			return release
-		}
-		alarm := lib.Alarms.After(timeout, wake)
-		return func() { alarm.Stop(); release() }
-	})
-	if err != nil {
+	if _, err := lib.await(c, s, seconds(c, 2)); err != nil {
 		return err
 	}
 	select {

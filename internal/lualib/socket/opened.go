@@ -116,7 +116,7 @@ func (lib *Library) ready(c *script.Call) error {
 		if limit < 0 {
 			return w.end
 		}
-		alarm := lib.alarms.After(max(duration(limit), atOnce), wake)
+		alarm := lib.alarms.After(max(script.Seconds(limit), atOnce), wake)
 		return func() { alarm.Stop(); w.end() }
 	})
 	if err != nil || failure != nil {

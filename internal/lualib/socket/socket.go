@@ -77,7 +77,7 @@ func (lib *Library) open(c *script.Call) (any, error) {
 }
 
 func (lib *Library) sleep(c *script.Call) error {
-	d := duration(c.Number(1))
+	d := script.Seconds(c.Number(1))
 	if err := c.Pause(func(wake func()) func() {
 		alarm := lib.alarms.After(d, wake)
 		return func() { alarm.Stop() }
@@ -85,12 +85,6 @@ func (lib *Library) sleep(c *script.Call) error {
 		return err
 	}
 	return c.Return()
-}
-
-// duration is a time in seconds, at most some decades.
-func duration(s float64) time.Duration {
-	const most = 1 << 30
-	return time.Duration(min(max(s, 0), most) * float64(time.Second))
 }
 
 // timeouts are how long an operation of a socket may take; negative: without end.
@@ -102,7 +96,7 @@ var forever = timeouts{-1, -1}
 func (t *timeouts) set(c *script.Call) error {
 	d := time.Duration(-1)
 	if !c.IsNil(2) && c.Number(2) >= 0 {
-		d = duration(c.Number(2))
+		d = script.Seconds(c.Number(2))
 	}
 	switch c.OptString(3, "b") {
 	case "t", "r":
