@@ -60,7 +60,7 @@ func (s *storage) await(why error, size int64, uri, dir string) {
 	s.uri, s.dir = uri, dir
 	epoch := s.epoch
 	if s.link.ID() == 0 {
-		s.log.Error(fmt.Sprintf("%v: answering without a cache until there is room; free some, or have the cache elsewhere (cache.storage = 'lmdb://DIR')", why))
+		s.log.Error(fmt.Sprintf("%v: answering without a cache until there is room", why))
 	}
 	s.group.Go("cache open", func() {
 		s.tryAgain(why.Error(), func() (done bool, err error) {
