@@ -54,6 +54,7 @@ const (
 	HTTPSize
 	HTTPRequest
 	HTTPStream
+	HTTPFlood
 	Formerr
 	OutstandingServer
 	OutstandingZone
@@ -120,6 +121,7 @@ var known = [ids]text{
 	HTTPSize:           counted("http_size", "a client's message by HTTP was longer than %d octets, or than %d by GET", HTTPBody, HTTPQuestion),
 	HTTPRequest:        counted("http_requests", "a client's request by HTTP got 503 because %d were in hand, or %d with more than %d KiB", HTTPRequests, HTTPLargeBodies, HTTPSmallBody>>10),
 	HTTPStream:         counted("http_streams", "a client wanted more than %d streams of one connection by HTTP/2", HTTPStreams),
+	HTTPFlood:          counted("http_flood", "a client's connection by HTTP ended because it gave up %d requests, or sent %d KiB that belong to none", HTTPOffences, HTTPUnasked>>10),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

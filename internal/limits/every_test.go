@@ -47,6 +47,7 @@ var counts = map[ID]string{
 	HTTPSize:           "HTTPBody HTTPQuestion",
 	HTTPRequest:        "HTTPRequests HTTPLargeBodies HTTPSmallBody",
 	HTTPStream:         "HTTPStreams",
+	HTTPFlood:          "HTTPOffences HTTPUnasked HTTPPerRequest",
 	TCPPipeline:        "DefaultTCPPipeline",
 	TCPTime:            "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk HTTPRequestTime",
 	TLSTime:            "TLSHandshake",

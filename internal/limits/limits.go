@@ -278,6 +278,9 @@ const (
 	HTTPLargeBodies = 64              // that are read at once
 	HTTPQuestion    = 512             // octets of a GET's message
 	HTTPRequests    = 4096            // in hand at once; further ones get 503
+	HTTPUnasked     = 128 << 10       // octets that a connection may send beside its bodies and HTTPPerRequest for each of its requests
+	HTTPPerRequest  = 2 << 10         // a request's head, with what encrypts it
+	HTTPOffences    = 100             // requests that a connection may give up, and violations; if they are half of its requests, it ends
 	HTTPNames       = 64              // paths, or headers, that an operator names
 	HTTPWrite       = 5 * time.Second // for a client to take a response
 	HTTPBuffer      = 64 << 10        // octets of bodies that a connection by HTTP/2 may send ahead

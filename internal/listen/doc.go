@@ -30,6 +30,9 @@
 // the others (drain.go); a worker that joins is not bound before it can answer
 // (probe.go, Server.Open).
 //
+// What net/http reads and writes (https.go) is the exception to the first rule: it has a goroutine for
+// each request of HTTP/2, which asks a Session like any thread.
+//
 // The package knows two facts of DNS: a message has a header of 12 octets, and
 // its QR bit tells a response. It parses no question, makes no answer, keeps
 // no configuration and never logs on the way of a query.

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,9 +29,10 @@ type httpConn struct {
 	client Client
 	server http.Server
 
-	goAway  sync.Once
-	second  atomic.Bool    // HTTP/2 is spoken
-	working sync.WaitGroup // requests in hand
+	goAway   sync.Once
+	second   atomic.Bool // HTTP/2 is spoken
+	offences atomic.Int64
+	working  sync.WaitGroup // requests in hand
 }
 
 // The names of HTTP in a handshake (RFC 7301, section 6).
@@ -61,6 +63,7 @@ func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
 	c.client = clientOf(kind, nc)
 	c.key = s.clients.Load().Key(c.client.Addr.Addr())
 	c.stream = &httpStream{accepted: nc, busy: &c.outstanding, begun: time.Now(), closed: make(chan struct{})}
+	c.stream.flooded = func() { s.limits.Hit(limits.HTTPFlood) }
 	spoken := &http.Protocols{}
 	spoken.SetHTTP1(true)
 	spoken.SetHTTP2(true)
@@ -110,15 +113,24 @@ func (s *Server) SetDoH(paths, headers []string) {
 	s.http.headers.Store(&headers)
 }
 
-// countError counts what a client does against HTTP/2, by the name that net/http
-// has for it.
+// countError counts what a client does against HTTP/2. What it is called ends with
+// the name that net/http has for the place where it was noticed.
 func (c *httpConn) countError(what string) {
-	switch what {
-	case "over_max_streams", "over_max_streams_race", "too_many_early_resets":
+	if strings.Contains(what, "over_max_streams") || strings.HasSuffix(what, "too_many_early_resets") {
 		c.s.http.streams.Add(1)
 		c.s.limits.Hit(limits.HTTPStream)
-	default:
+	} else {
 		c.s.http.broken.Add(1)
+	}
+	c.offend()
+}
+
+// offend counts a request that was given up, or a violation. A connection of which
+// these are the greater part costs work and asks little: it ends (CVE-2023-44487).
+func (c *httpConn) offend() {
+	if n := c.offences.Add(1); n > limits.HTTPOffences && 2*n > c.stream.requests.Load() {
+		c.s.limits.Hit(limits.HTTPFlood)
+		c.stream.Close()
 	}
 }
 

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -25,6 +26,9 @@ func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.begin(w, r)
 	answered := false
 	p := c.s.panics.Run("http request", func() { answered = c.exchange(w, r) })
+	if r.Context().Err() != nil {
+		c.offend()
+	}
 	switch {
 	case p != nil:
 		panic(http.ErrAbortHandler) // counted and told by Run
@@ -38,7 +42,7 @@ func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // says so, which in HTTP/2 is a GOAWAY.
 func (c *httpConn) begin(w http.ResponseWriter, r *http.Request) {
 	c.s.http.requests.Add(1)
-	c.stream.asked.Store(true)
+	c.stream.requests.Add(1)
 	c.second.Store(r.ProtoMajor == 2)
 	c.s.conns.touch(&c.connection)
 	if c.s.draining() {
@@ -89,7 +93,7 @@ func (c *httpConn) question(r *http.Request) ([]byte, *doh.Refusal) {
 			<-c.s.http.large
 		}
 	}()
-	return doh.Body(r.Body, func() *doh.Refusal {
+	return doh.Body(&bodyReader{r.Body, c.stream}, func() *doh.Refusal {
 		select {
 		case c.s.http.large <- struct{}{}:
 			large = true
@@ -99,6 +103,19 @@ func (c *httpConn) question(r *http.Request) ([]byte, *doh.Refusal) {
 			return &doh.Refusal{Status: http.StatusServiceUnavailable}
 		}
 	})
+}
+
+// A bodyReader reads a body that is wanted, which counts for no flood.
+type bodyReader struct {
+	from io.Reader
+	by   *httpStream
+}
+
+// Read implements io.Reader.
+func (r *bodyReader) Read(b []byte) (int, error) {
+	n, err := r.from.Read(b)
+	r.by.octets.Add(-int64(n))
+	return n, err
 }
 
 // refuse answers a request that carries no question, or finds no place.

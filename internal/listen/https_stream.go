@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,14 +13,28 @@ import (
 // when it is closed, and bounds the silence on a connection that is to end.
 type httpStream struct {
 	accepted
-	busy   *atomic.Int32 // requests in hand
-	begun  time.Time
-	asked  atomic.Bool // at least once
-	end    sync.Once
-	closed chan struct{}
+	busy     *atomic.Int32 // requests in hand
+	begun    time.Time
+	requests atomic.Int64 // so far
+	octets   atomic.Int64 // that were read, but for those of bodies
+	flooded  func()       // is told that the connection ends by Read
+	end      sync.Once
+	closed   chan struct{}
 
 	mu    sync.Mutex
 	quiet time.Duration // of silence, after which the connection ends; 0: as long as net/http says
+}
+
+// Read implements net.Conn. A connection that sends much more than its requests
+// are, such as SETTINGS and PINGs without end or bodies that nobody wants, ends.
+func (n *httpStream) Read(b []byte) (int, error) {
+	read, err := n.accepted.Read(b)
+	if n.octets.Add(int64(read)) > limits.HTTPUnasked+n.requests.Load()*limits.HTTPPerRequest {
+		n.flooded()
+		n.Close()
+		return 0, net.ErrClosed
+	}
+	return read, err
 }
 
 // Close implements net.Conn.
@@ -70,7 +85,7 @@ func (n *httpStream) bounded(t time.Time) time.Time {
 		return t
 	}
 	by := time.Now().Add(n.quiet)
-	if first := n.begun.Add(limits.LeaveFirstTCP); !n.asked.Load() && first.After(by) {
+	if first := n.begun.Add(limits.LeaveFirstTCP); n.requests.Load() == 0 && first.After(by) {
 		by = first
 	}
 	if t.IsZero() || by.Before(t) {
