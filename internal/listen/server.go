@@ -59,7 +59,7 @@ type Options struct {
 	// TLS gives the settings of the server's side for connections on which one of
 	// the protocols is spoken (RFC 7301), the preferred one first: its certificate,
 	// as it is when a client comes, and the keys of tickets, the same for all. It is
-	// called once for each use; the result is the caller's to clone, not to change.
+	// called for each connection; the result is shared: to be cloned, not changed.
 	// nil: nothing encrypted is served.
 	TLS func(protocols ...string) *tls.Config
 	// Key derives keys, by what they are for, of a secret that all processes have in

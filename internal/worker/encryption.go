@@ -3,6 +3,8 @@ package worker
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
+	"sync"
 
 	"kresd/internal/certificate"
 	"kresd/internal/clock"
@@ -23,10 +25,13 @@ type encryption struct {
 	log         *logging.Logger
 	certificate *certificate.Store
 	tickets     *ticket.Keys
+
+	mu      sync.Mutex
+	configs map[string]*tls.Config // by the protocols, made at their first use
 }
 
 func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger) *encryption {
-	e := &encryption{clock: c, host: func() string { return hostname(s) }, link: link, log: log.Group("tls"), tickets: ticket.New(c)}
+	e := &encryption{clock: c, host: func() string { return hostname(s) }, link: link, log: log.Group("tls"), tickets: ticket.New(c), configs: map[string]*tls.Config{}}
 	e.certificate = certificate.NewStore(certificate.Options{
 		Clock:    c,
 		Hostname: e.host,
@@ -58,8 +63,21 @@ func (e *encryption) notice(line string) {
 	}
 }
 
-// config implements listen.Options.TLS.
+// config implements listen.Options.TLS: all connections on which the same protocols
+// are spoken have the same settings.
 func (e *encryption) config(protocols ...string) *tls.Config {
+	name := strings.Join(protocols, " ")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	conf := e.configs[name]
+	if conf == nil {
+		conf = e.newConfig(protocols)
+		e.configs[name] = conf
+	}
+	return conf
+}
+
+func (e *encryption) newConfig(protocols []string) *tls.Config {
 	conf := &tls.Config{
 		GetCertificate: e.certificate.Get,
 		NextProtos:     protocols,
