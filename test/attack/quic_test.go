@@ -229,7 +229,7 @@ func vanishing(t *testing.T, at netip.AddrPort, stop <-chan struct{}) string {
 
 // TestC3IdleQUIC tells what a connection takes that is idle.
 func TestC3IdleQUIC(t *testing.T) {
-	const all, most = 500, 80 << 10
+	const all, most = 500, 112 << 10
 	at := proctest.FreePort(t)
 	l := newLab(t, honest(), 1, fmt.Sprintf("net.listen('127.0.0.1', %d, { kind = 'doq' }) net.tcp_in_idle(60000)", at.Port()))
 	first, err := dialDoQ(at)
@@ -246,7 +246,7 @@ func TestC3IdleQUIC(t *testing.T) {
 		defer c.Close()
 	}
 	each := (l.sum("worker.stats().rss") - before) / all
-	tell(t, "C3", fmt.Sprintf("%d connections by QUIC that are idle", all), "80 KiB each", "%d KiB each", each>>10)
+	tell(t, "C3", fmt.Sprintf("%d connections by QUIC that are idle", all), "112 KiB each", "%d KiB each", each>>10)
 	if each > most {
 		t.Errorf("an idle connection takes %d KiB", each>>10)
 	}
