@@ -137,13 +137,14 @@ func (x tree) copy(from, to string) {
 // files lists what is in the tree, but for the records of dpkg, of users and of time.
 func (x tree) files() (list []string) {
 	x.t.Helper()
+	source := "/" + strings.Split(proctest.Root(x.t), "/")[1] // is below a tree that is this machine's own
 	err := filepath.WalkDir(x.path, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name := strings.TrimPrefix(path, x.path)
 		switch name {
-		case "/proc", "/dev", "/sys", "/var/lib/dpkg", "/var/log", "/var/cache/ldconfig", "/var/cache/man", "/tmp", "/work", "/root":
+		case "/proc", "/dev", "/sys", "/var/lib/dpkg", "/var/log", "/var/cache/ldconfig", "/var/cache/man", "/tmp", "/root", source:
 			return filepath.SkipDir
 		case "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/.pwd.lock", "/etc/subuid-", "/etc/subgid-":
 			return nil

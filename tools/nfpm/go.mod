@@ -2,6 +2,7 @@ module kresd/tools/nfpm
 
 go 1.26.0
 
+// The newest version of which proxy.golang.org serves all modules.
 tool github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 require (
