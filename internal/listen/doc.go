@@ -30,8 +30,10 @@
 // the others (drain.go); a worker that joins is not bound before it can answer
 // (probe.go, Server.Open).
 //
-// What net/http reads and writes (https.go) is the exception to the first rule: it has a goroutine for
-// each request of HTTP/2, which asks a Session like any thread.
+// What package net/http reads and writes is the exception (https.go): it has a
+// goroutine for each request of HTTP/2, which asks a Session as a thread does, and
+// waits for what goes the driver's way. What a request carries, and what becomes of
+// one that carries no question, is package doh's to say.
 //
 // The package knows two facts of DNS: a message has a header of 12 octets, and
 // its QR bit tells a response. It parses no question, makes no answer, keeps
