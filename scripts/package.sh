@@ -32,7 +32,7 @@ for page in "$STAGE"/usr/share/man/man*/*; do
 done
 sh scripts/copyright.sh >"$STAGE/usr/share/doc/kresd/copyright"
 mv "$STAGE/usr/share/doc/kresd/CHANGELOG.md" "$STAGE/usr/share/doc/kresd/changelog"
-gzip -9n "$STAGE/usr/share/doc/kresd/changelog" "$STAGE/usr/share/doc/kresd/manual.md"
+gzip -9n "$STAGE/usr/share/doc/kresd/changelog" "$STAGE/usr/share/doc/kresd/manual.md" "$STAGE/usr/share/doc/kresd/operation.md"
 
 
 : "${VERSION:=$release${commit:++g$commit}}"

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"kresd/internal/listen"
+	"kresd/internal/logging"
+	"kresd/internal/safe"
 	"kresd/internal/transport"
 )
 
@@ -44,5 +47,17 @@ func TestAliveBehindAProxyOnThisMachine(t *testing.T) {
 	w.server.SetProxies([]netip.Prefix{netip.PrefixFrom(addr.Addr(), addr.Addr().BitLen())})
 	if err := w.alive(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who knows a question that causes a panic does not fill the log with it.
+func TestPanicsAreToldOnceInAWhile(t *testing.T) {
+	var out bytes.Buffer
+	w := &Worker{log: logging.New(logging.Options{Out: &out})}
+	for range 1000 {
+		w.tellPanic(&safe.Panic{Name: "request", Value: "oops", Stack: []byte("here")}, logging.FieldName, "a.example.")
+	}
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "panic in request: oops qname=a.example. stack=here") {
+		t.Errorf("the log has %q", got)
 	}
 }

@@ -66,15 +66,16 @@ type Worker struct {
 	cancel  context.CancelFunc
 	quit    chan struct{}
 	once    sync.Once
-	started atomic.Bool  // it has what it needs privileges for
-	status  atomic.Int32 // that a script wants the process to end with
+	seldom  logging.Seldom // panics
+	started atomic.Bool    // it has what it needs privileges for
+	status  atomic.Int32   // that a script wants the process to end with
 }
 
 // newWorker makes the parts, each after those that it is given; nothing listens
 // and nothing is stored yet.
 func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker, error) {
 	w := &Worker{o: o, log: log, out: out, err: errs, counters: &limits.Counters{}, settings: settings.New(), quit: make(chan struct{})}
-	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { log.Error(p.Error(), "stack", logging.Stack(p.Stack)) }}
+	w.group = &safe.Group{OnPanic: func(p *safe.Panic) { w.tellPanic(p) }}
 	w.watcher = fdwatch.New(w.group)
 	w.ballast = newBallast()
 	twoProcessors(o.Getenv)
@@ -157,6 +158,14 @@ func (w *Worker) scriptLine() func(warning bool, text string) {
 	}
 }
 
+// tellPanic tells of a panic, of each kind once in a while: who knows a question that
+// causes one may ask it again and again.
+func (w *Worker) tellPanic(p *safe.Panic, about ...any) {
+	w.seldom.Say(p.Name, func(more string) {
+		w.log.Error(p.Error()+more, append(about, "stack", logging.Stack(p.Stack))...)
+	})
+}
+
 // newUpstream makes what asks other servers.
 func (w *Worker) newUpstream() (*upstream.Exchanger, error) {
 	return upstream.New(upstream.Config{
@@ -187,7 +196,7 @@ func (w *Worker) driverConfig(explore bool) resolve.Config {
 		Partitions: w.partitions,
 		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
-			w.log.Error(p.Error(), logging.FieldName, r.Name.String(), logging.FieldType, wire.TypeText(r.Type), "stack", logging.Stack(p.Stack))
+			w.tellPanic(p, logging.FieldName, r.Name.String(), logging.FieldType, wire.TypeText(r.Type))
 		},
 		Context:       w.ctx,
 		Opportunistic: w.settings.Opportunistic.Load,
