@@ -207,16 +207,16 @@ func service(t *testing.T, u proctest.Unit, c proctest.Config) *proctest.Group {
 	return proctest.Launch(t, c)
 }
 
-// judgeSandbox looks at a process from outside: it has the user, the capabilities and
-// the restrictions of its unit.
-func judgeSandbox(t *testing.T, pid int, capabilities string) {
+// judgeSandbox looks at a process from outside: it has the user and
+// the restrictions of its unit, these capabilities, and gives the ambient ones to programs.
+func judgeSandbox(t *testing.T, pid int, capabilities, ambient string) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Uid:\t4242\t4242", "Gid:\t4242\t4242", "NoNewPrivs:\t1", "Seccomp:\t2",
-		"CapEff:\t" + capabilities, "CapPrm:\t" + capabilities, "CapBnd:\t" + capabilities, "CapAmb:\t" + capabilities} {
+		"CapEff:\t" + capabilities, "CapPrm:\t" + capabilities, "CapBnd:\t" + capabilities, "CapAmb:\t" + ambient} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("process %d lacks %q:\n%s", pid, want, text)
 		}
@@ -264,7 +264,7 @@ func TestInstancesUnderTheirUnits(t *testing.T) {
 		if _, bad := fmt.Sscan(text, &pid); err != nil || bad != nil {
 			t.Fatalf("worker.pid: %q, %v", text, err)
 		}
-		judgeSandbox(t, pid, "0000000000000000")
+		judgeSandbox(t, pid, "0000000000000000", "0000000000000000")
 		for command, want := range map[string]string{
 			"(select(2, io.open('/etc/x', 'w')))": "Read-only file system",
 			"io.open('/tmp/written', 'w')":        "file",
@@ -337,8 +337,9 @@ func TestGroupUnderItsUnit(t *testing.T) {
 	}
 	g := service(t, unit, config)
 	proctest.Eventually(t, 30*time.Second, "three workers answer", func() bool { return len(g.Workers()) == 3 })
-	for _, w := range g.Workers() {
-		judgeSandbox(t, w.PID, "0000000000000400")
+	judgeSandbox(t, g.PID(), "0000000000000400", "0000000000000400")
+	for _, w := range g.Workers() { // the unit's filter lets them give up no more than that
+		judgeSandbox(t, w.PID, "0000000000000400", "0000000000000000")
 	}
 	servesAt(t, g)
 	kill(t, g.Worker(t, 1).PID)

@@ -10,6 +10,7 @@
 package privilege
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ func Renounce(image bool, keep ...Right) error {
 	if err := cap.ResetAmbient(); err != nil {
 		return fmt.Errorf("ambient capabilities cannot be given up: %w", err)
 	}
-	if err := rest.SetProc(); err != nil {
+	if err := set(rest); err != nil {
 		return fmt.Errorf("capabilities cannot be given up: %w", err)
 	}
 	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
@@ -48,13 +49,31 @@ func Renounce(image bool, keep ...Right) error {
 	if image {
 		return nil
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("core dumps cannot be turned off: %w", err)
-	}
+	// The second is enough; the first is what an operator looks for, and a unit may forbid it.
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("core dumps cannot be turned off: %w", err)
 	}
 	return nil
+}
+
+// set has all threads hold these and no others. The filter of a unit may forbid the call
+// (SystemCallFilter=~@privileged); that is no failure where there is nothing to give up
+// but the right to bind ports.
+func set(rest *cap.Set) error {
+	have := cap.GetProc()
+	if d, err := have.Cf(rest); err == nil && d == 0 {
+		return nil
+	}
+	err := rest.SetProc()
+	if !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	bind, bad := heldOf([]Right{Bind})
+	if d, bad2 := have.Cf(bind); bad == nil && bad2 == nil && !d.Has(cap.Permitted) && !d.Has(cap.Effective) {
+		return nil
+	}
+	return err
 }
 
 // heldOf is what the process has of some capabilities.
