@@ -83,8 +83,26 @@ func debian(t *testing.T) tree {
 	proctest.Run(t, "mount", "-t", "overlay", "overlay", "-o", fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, layers, layers), x.path)
 	if lower == "/" {
 		_, _ = x.try("dpkg", "--purge", "knot-resolver") // the tests' peer, with which it conflicts
+		x.startNothing()
 	}
 	return x
+}
+
+// startNothing has a machine with this tree start none of the services that were
+// installed before, such as the tests' peers, which listen on port 53 too.
+func (x tree) startNothing() {
+	x.t.Helper()
+	gone, err := filepath.Glob(filepath.Join(x.path, "etc/systemd/system/*.wants"))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	// It forbids, in images of containers, that a package restarts its services.
+	gone = append(gone, filepath.Join(x.path, "usr/sbin/policy-rc.d"))
+	for _, path := range gone {
+		if err := os.RemoveAll(path); err != nil {
+			x.t.Fatal(err)
+		}
+	}
 }
 
 // entered is the tree with what programs in a chroot need.
