@@ -77,7 +77,7 @@ func Parameter(query string) ([]byte, *Refusal) {
 		return nil, refusal(http.StatusBadRequest, "a GET has its message in the parameter dns")
 	}
 	msg, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder skips, against RFC 4648, section 3.3
 		return nil, refusal(http.StatusBadRequest, "the parameter dns is not in base64url without padding")
 	}
 	return question(msg)

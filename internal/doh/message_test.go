@@ -57,11 +57,21 @@ func TestBodiesThatAreRefused(t *testing.T) {
 	}
 }
 
+// Line ends within the text were skipped, so that one question had many URLs.
+func TestLineEndsInTheParameterAreRefused(t *testing.T) {
+	text := base64.RawURLEncoding.EncodeToString(query)
+	for _, end := range []string{"\n", "\r\n", "%0A", "%0d"} {
+		if msg, no := Parameter("dns=" + text[:8] + end + text[8:]); no == nil || no.Status != http.StatusBadRequest {
+			t.Errorf("%q: %x, %v", end, msg, no)
+		}
+	}
+}
+
 // FuzzParameter: whatever stands in a URL, it is a message that may be a question
 // or a status.
 func FuzzParameter(f *testing.F) {
 	text := base64.RawURLEncoding.EncodeToString(query)
-	for _, s := range []string{"dns=" + text, "a&b=c&dns=" + text + "&dns=x", "dns=%41" + text, "dns=" + text + "=", "dns", "dns=%", "=&&&", "dns=" + strings.Repeat("A", 683), strings.Repeat("dns", 300)} {
+	for _, s := range []string{"dns=" + text, "a&b=c&dns=" + text + "&dns=x", "dns=%41" + text, "dns=" + text + "=", "dns=" + text[:8] + "\n" + text[8:], "dns", "dns=%", "=&&&", "dns=" + strings.Repeat("A", 683), strings.Repeat("dns", 300)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
