@@ -3,6 +3,7 @@
 # a machine on which it will be found below PREFIX. The configuration, /etc and /var,
 # is the administrator's, or a package's.
 set -eu
+umask 022
 : "${PREFIX:=/usr/local}" "${DESTDIR:=}" "${BIN:=bin}"
 to=$DESTDIR$PREFIX
 

@@ -2,6 +2,7 @@
 # Makes the packages in .build/packages: a .deb and an .rpm for this machine's
 # architecture and C library. VERSION= is that of internal/version unless given.
 set -eu
+umask 022
 cd "$(dirname "$0")/.."
 STAGE=$PWD/.build/stage
 rm -rf "$STAGE" .build/packages

@@ -87,10 +87,10 @@ func clientArgs(c *script.Call) (s rules.Server, files []string, err error) {
 		return s, nil, err
 	}
 	switch {
-	case c.NArgs() > 2 && len(names) == 0:
+	case len(files) > 0 && len(names) == 0:
 		return s, nil, errors.New("certificate authorities are of no use without a host name")
-	case c.NArgs() == 2 && !c.IsNil(2) && len(pinned) == 0:
-		return s, nil, errors.New("the list of pins is empty, so that any server would do; who wants that leaves it out")
+	case c.NArgs() > 1 && len(pinned)+len(names) == 0:
+		return s, nil, errors.New("neither pins nor host names are given (is a variable misspelt?), so that any server would do; who wants that gives the address alone")
 	}
 	if s.Proof.Authorities, err = authorities(files); err != nil {
 		return s, nil, err

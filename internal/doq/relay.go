@@ -142,8 +142,12 @@ func (r *relay) take() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if err != nil {
+			time.Sleep(limits.AcceptBackoffMin)
+			continue
+		}
 		p, ok := parsePassed(buf[:n])
-		if err != nil || !ok {
+		if !ok {
 			continue
 		}
 		select {

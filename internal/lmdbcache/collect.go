@@ -66,9 +66,7 @@ func (s *Store) Foresee(ctx context.Context, high, low float64, judge func(key, 
 	c.Threshold = s.sample(judge).threshold(1 - low/c.Before)
 	c.After = low
 	for walk := (&exporter{s: s}); !walk.ended && err == nil; {
-		if err = ctx.Err(); err == nil && !s.withReader(walk.next) {
-			err = ErrClosed
-		}
+		err = walk.batch(ctx)
 		for i, k := range walk.keys {
 			if !isOwn(k) && judge(k, walk.vals[i]) <= c.Threshold {
 				c.Removed++

@@ -36,10 +36,12 @@ func (s *Store) Export(ctx context.Context, path string) (entries int, err error
 	if err := s.Flush(ctx); err != nil {
 		return 0, err
 	}
-	temp := fmt.Sprintf("%s.part%d", path, os.Getpid())
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part") // nobody else's, and no link
+	if err != nil {
 		return 0, wording.Reason(err)
 	}
+	temp := f.Name()
+	f.Close()
 	defer os.Remove(temp)
 	before := s.ClearNumber()
 	if entries, err = s.copyTo(ctx, temp); err != nil {
@@ -72,7 +74,7 @@ func (s *Store) mayExport(path string) error {
 	return nil
 }
 
-// copyTo copies all entries to a data file that does not exist.
+// copyTo copies all entries to a data file that is empty.
 func (s *Store) copyTo(ctx context.Context, path string) (entries int, err error) {
 	env, err := lmdb.NewEnv()
 	if err != nil {
@@ -88,13 +90,7 @@ func (s *Store) copyTo(ctx context.Context, path string) (entries int, err error
 	}
 	walk := &exporter{s: s}
 	for !walk.ended && err == nil {
-		if err = ctx.Err(); err == nil && !s.withReader(walk.next) {
-			err = ErrClosed
-		}
-		if walk.vain > vainBatches {
-			err = fmt.Errorf("%w: it cannot be read through", errDamaged)
-		}
-		if err == nil {
+		if err = walk.batch(ctx); err == nil {
 			err = env.Update(walk.write)
 		}
 		entries += walk.entries
@@ -118,6 +114,19 @@ type exporter struct {
 
 // vainBatches are so many that the map cannot be read.
 const vainBatches = 1000
+
+// batch takes the next batch, unless the map cannot be read.
+func (x *exporter) batch(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !x.s.withReader(x.next):
+		return ErrClosed
+	case x.vain > vainBatches:
+		return fmt.Errorf("%w: it cannot be read through", errDamaged)
+	}
+	return nil
+}
 
 // next takes the next batch out of the map. It ends early where a writer has overtaken
 // the snapshot; the next batch goes on in a newer one.
@@ -144,7 +153,7 @@ func (x *exporter) next(r *Reader) {
 			x.entries++
 		}
 	}
-	x.ended = !on && !r.overtaken()
+	x.ended = !on && !r.cur.damaged && !r.overtaken()
 }
 
 // write adds the batch to the copy. Keys come in their order, so that pages are filled.

@@ -157,3 +157,51 @@ func TestTheSizeOfAFileSystem(t *testing.T) {
 		t.Errorf("%d, %v; %d, %v", n, err, below, err2)
 	}
 }
+
+// Two exports to one path had one file for what is not complete yet: the first of them
+// put the half of the second in place.
+func TestTwoExportsToOnePath(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 8 << 20, Schema: 7})
+	for i := range 5000 {
+		s.Put(fmt.Appendf(nil, "key%06d", i), make([]byte, 200))
+	}
+	flush(t, s)
+	dir := t.TempDir()
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if n, err := s.Export(t.Context(), filepath.Join(dir, dataName)); err != nil || n != 5000 {
+				t.Errorf("%d entries, %v", n, err)
+			}
+		})
+	}
+	both.Wait()
+	to := open(t, dir, Options{MaxSize: 8 << 20, Schema: 7})
+	if n, err := to.Count(); err != nil || n != 5000 {
+		t.Errorf("%d entries in the copy, %v", n, err)
+	}
+}
+
+// A map that cannot be read ended a copy, and kept who only counts for ever.
+func TestWhatCannotBeReadEndsAWalk(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{MaxSize: 1 << 20, Schema: 7})
+	for i := range 1000 {
+		s.Put(fmt.Appendf(nil, "key%06d", i), make([]byte, 200))
+	}
+	flush(t, s)
+	f, err := os.OpenFile(filepath.Join(dir, dataName), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(make([]byte, 512<<10), 2*int64(os.Getpagesize())); err != nil { // behind the two heads
+		t.Fatal(err)
+	}
+	if c, err := s.Foresee(t.Context(), 0, 0, func(_, _ []byte) Worth { return 0 }); !errors.Is(err, errDamaged) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if n, err := s.Export(t.Context(), filepath.Join(t.TempDir(), dataName)); err == nil {
+		t.Errorf("%d entries were copied of a map that cannot be read", n)
+	}
+}

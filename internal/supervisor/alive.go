@@ -90,16 +90,21 @@ type activity struct {
 	tracer int           // the process that traces it, 0 for none
 }
 
-// activity looks at what a worker does. Of what cannot be seen it is nothing: a worker
-// that has given up its privileges is hidden in /proc where the system hides other
-// processes, so its status was opened before.
+// activity looks at what a worker does. One that has given up its privileges is hidden
+// in /proc where the system hides other processes, so its status was opened before. That
+// tells of its first thread alone, and whether all are stopped; a worker whose other
+// threads cannot be seen passes for busy unless they are.
 func (w *worker) activity() (a activity) {
 	a.used = processorTime(w.pid)
 	status := make([]byte, 4096)
 	n, _ := w.status.ReadAt(status, 0)
-	a.busy = isBusy(valueOf(status[:n], "State"))
+	state := valueOf(status[:n], "State")
+	a.busy = isBusy(state)
 	a.tracer, _ = strconv.Atoi(valueOf(status[:n], "TracerPid"))
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", w.pid))
+	if len(threads) == 0 {
+		a.busy = !strings.HasPrefix(state, "T")
+	}
 	for _, path := range threads {
 		text, _ := os.ReadFile(path)
 		a.busy = a.busy || isBusy(valueOf(text, "State"))

@@ -86,7 +86,14 @@ func (s *group) checked(upgrade bool, mistakes []string) {
 	}
 	s.becoming = true
 	s.Log.Notice("the program was replaced: the new one takes over", "program", s.Program)
-	time.AfterFunc(s.ReadyTime, func() { s.post(func() { s.notBecome("not all workers serve") }) })
+	this := s.reloads.Begun
+	time.AfterFunc(s.ReadyTime, func() {
+		s.post(func() {
+			if s.reloads.Begun == this {
+				s.notBecome("not all workers serve")
+			}
+		})
+	})
 	s.tryUpgrade()
 }
 

@@ -229,6 +229,8 @@ func (s *group) resume(state *handedOver) error {
 			return err
 		}
 		byPID[w.pid] = w
+		s.converse(w)
+		s.tasks.Go("worker end", func() { s.wait(w) }) // also if another one is not had
 	}
 	for _, h := range state.Workers {
 		w := byPID[h.PID]
@@ -236,10 +238,6 @@ func (s *group) resume(state *handedOver) error {
 		for _, owner := range h.Unconfirmed {
 			w.unconfirmed[owner] = true
 		}
-	}
-	for _, w := range byPID {
-		s.converse(w)
-		s.tasks.Go("worker end", func() { s.wait(w) })
 	}
 	s.complete, s.reloads, s.secret = true, state.Reloads, state.Secret
 	s.tellReloads()

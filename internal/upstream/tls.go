@@ -61,6 +61,7 @@ func (e *Exchanger) handshook(to zonecut.Endpoint, resumed bool, err error) {
 		e.stats.resumed.Add(1)
 	case err == nil:
 		e.stats.handshakes.Add(1)
+	case errors.Is(err, context.Canceled): // by us
 	default:
 		e.stats.noHandshake.Add(1)
 	}

@@ -17,6 +17,7 @@ import (
 	"kresd/internal/safe"
 	"kresd/internal/script"
 	"kresd/internal/systemd"
+	"kresd/internal/textfile"
 )
 
 // reloads are those of this worker's group, which the supervisor does, or, of a process
@@ -144,9 +145,10 @@ func (r *reloads) end(errors []string) {
 // outdated tells of each file of code that is not what ran at the start.
 func (r *reloads) outdated() (list []string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for path, sum := range r.kept {
-		text, err := os.ReadFile(path)
+	kept := r.kept // which does not change any more
+	r.mu.Unlock()
+	for path, sum := range kept {
+		text, err := textfile.Read(path, limits.LuaString)
 		if err != nil || digest.Of(string(text)) != sum {
 			list = append(list, fmt.Sprintf("%s: it was changed since kresd was started, and needs a restart: a process alone runs it at its start only (kresd-supervisor -f 1 would replace its worker without losing a query)", path))
 		}

@@ -15,7 +15,7 @@ import (
 func (w *Worker) feedWatchdogs() {
 	if every := w.o.Notify.WatchdogInterval() / 2; every > 0 {
 		w.group.Go("watchdog", func() {
-			w.feedWatchdog(every, func() bool { return w.answersItself(every) }, w.o.Notify.Alive)
+			w.feedWatchdog(every, func() bool { return w.receives() && w.answersItself(every) }, w.o.Notify.Alive)
 		})
 	}
 	if every := w.o.Link.WatchdogInterval(); every > 0 {
