@@ -158,7 +158,7 @@ func TestBrokenPairsReplaceNothing(t *testing.T) {
 	for name, tc := range map[string]struct{ cert, key, says string }{
 		"no certificate file": {"nosuch.crt", otherKey, "'nosuch.crt': no such file or directory"},
 		"no key file":         {otherCert, "nosuch.key", "'nosuch.key': no such file or directory"},
-		"a directory":         {other, otherKey, "'" + other + "': is a directory"},
+		"a directory":         {other, otherKey, "'" + other + "': not a regular file"},
 		"of each other":       {otherCert, keyFile, "'" + otherCert + "' and '" + keyFile + "' do not go together: tls: private key does not match public key"},
 		"swapped":             {otherKey, otherCert, "'" + otherKey + "': there is no certificate in it (-----BEGIN CERTIFICATE-----)"},
 		"a key in its place":  {otherCert, otherCert, "'" + otherCert + "': there is no private key in it (-----BEGIN PRIVATE KEY-----)"},
@@ -166,7 +166,8 @@ func TestBrokenPairsReplaceNothing(t *testing.T) {
 		"cut off":             {file("cut.crt", pemOf("CERTIFICATE", []byte{0x30, 0x82})), otherKey, "cut.crt': its certificate 1 cannot be read: x509: "},
 		"no key inside":       {otherCert, file("cut.key", pemOf("PRIVATE KEY", []byte{0x30})), "do not go together: tls: failed to parse private key"},
 		"a password":          {otherCert, file("secret.key", pemOf("ENCRYPTED PRIVATE KEY", []byte{1})), "secret.key': its private key is protected by a password"},
-		"endless":             {"/dev/zero", otherKey, "'/dev/zero' is larger than 1024 KiB: that is no certificate or key"},
+		"endless":             {"/dev/zero", otherKey, "'/dev/zero': not a regular file"},
+		"far too long":        {file("long.crt", strings.Repeat("x", limits.CertificateFile+1)), otherKey, "long.crt' is larger than 1024 KiB: that is no certificate or key"},
 	} {
 		err := h.Use(tc.cert, tc.key)
 		if err == nil || !strings.Contains(err.Error(), tc.says) {

@@ -75,9 +75,12 @@ func TestWhoGuessesAtEachPortGetsNothingBelieved(t *testing.T) {
 // TCP, left every port, and the client without an answer.
 func TestOneWrongAnswerManyTimesIsNoGuessing(t *testing.T) {
 	for _, what := range []string{"refused", "silent"} {
+		var mu sync.Mutex
 		ports := map[uint16]bool{}
 		s := (&testServer{onTCP: withoutTCP[what], onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+			mu.Lock()
 			ports[from.Port()] = true
+			mu.Unlock()
 			wrong := reply(q, evil)
 			wrong[0]++
 			for range 4 * limits.GuessesPerPort {
@@ -89,8 +92,10 @@ func TestOneWrongAnswerManyTimesIsNoGuessing(t *testing.T) {
 		x := question(t, s.addr, letters)
 		x.Timeout = time.Second
 		r, err := e.Exchange(background, x)
+		mu.Lock()
 		if got := address(t, r, err); got != truth || len(ports) != 1 {
 			t.Errorf("TCP %s: got %x, asked from %d ports", what, got, len(ports))
 		}
+		mu.Unlock()
 	}
 }
