@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -76,10 +75,7 @@ func byHTTP(c *http.Client, url, name string, qtype uint16) (*dns.Msg, *http.Res
 
 func TestKdigAsksByHTTPS(t *testing.T) {
 	g := startDoH(t, proctest.SmallInternet(t), 1, "modules = { 'stats' }", "verbose(true)")
-	for name, tc := range map[string]struct {
-		options []string
-		ok      bool
-	}{
+	kdigs(t, g.at, "HTTP session (HTTP/2-", map[string]kdigCase{
 		"GET":                   {[]string{"+https-get"}, true},
 		"POST":                  {[]string{"+https"}, true},
 		"authority and name":    {[]string{"+https", "+tls-ca=" + g.ca.File, "+tls-hostname=" + dotHost}, true},
@@ -87,13 +83,7 @@ func TestKdigAsksByHTTPS(t *testing.T) {
 		"the other path":        {[]string{"+https=/doh"}, true},
 		"no such path":          {[]string{"+https=/other"}, false},
 		"an answer of any size": {[]string{"+https", "big.example.com", "TXT"}, true},
-	} {
-		args := append([]string{"@" + g.at.Addr().String(), "-p", strconv.Itoa(int(g.at.Port())), "+timeout=10", "+retry=0"}, tc.options...)
-		got := ranFor("kdig", append(args, "www.example.com", "A")...)
-		if strings.Contains(got, "status: NOERROR") != tc.ok || tc.ok && !strings.Contains(got, "HTTP session (HTTP/2-") {
-			t.Errorf("%s:\n%s", name, got)
-		}
-	}
+	})
 	if got := g.Eval(t, "stats.get('request.doh4') >= 5 and stats.get('request.tcp4') == 0"); got != "true" {
 		t.Errorf("requests by HTTPS are counted wrong: %s", g.Eval(t, "stats.list('request.')"))
 	}

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -107,13 +106,30 @@ func ranFor(name string, args ...string) string {
 	return string(out)
 }
 
+// A kdigCase is what kdig is told, and whether it gets an answer.
+type kdigCase struct {
+	options []string
+	ok      bool
+}
+
+// kdigs has kdig ask once for each case, with options that all have in common. With an
+// answer it is to say by which session that came.
+func kdigs(t *testing.T, at netip.AddrPort, session string, cases map[string]kdigCase, common ...string) {
+	t.Helper()
+	common = append(common, "@"+at.Addr().String(), "-p", strconv.Itoa(int(at.Port())), "+timeout=10", "+retry=0")
+	for name, tc := range cases {
+		args := append(append(slices.Clone(common), tc.options...), "www.example.com", "A")
+		got := ranFor("kdig", args...)
+		if strings.Contains(got, "status: NOERROR") != tc.ok || tc.ok && !strings.Contains(got, session) {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
+}
+
 func TestKdigAsksByTLS(t *testing.T) {
 	g := startDoT(t, proctest.SmallInternet(t), 1, "modules = { 'stats' }", "verbose(true)")
 	other := (*proctest.CertificateAuthority)(nil).Issue(t, time.Now().Add(time.Hour), dotHost)
-	for name, tc := range map[string]struct {
-		options []string
-		ok      bool
-	}{
+	kdigs(t, g.at, "TLS session (TLS1.3)", map[string]kdigCase{
 		"opportunistic":         {nil, true},
 		"authority and name":    {[]string{"+tls-ca=" + g.ca.File, "+tls-hostname=" + dotHost}, true},
 		"another name":          {[]string{"+tls-ca=" + g.ca.File, "+tls-hostname=other.example"}, false},
@@ -122,13 +138,7 @@ func TestKdigAsksByTLS(t *testing.T) {
 		"another pin":           {[]string{"+tls-pin=" + other.Pin}, false},
 		"several on one":        {[]string{"+keepopen", "www.example.com", "A", "example.com", "A"}, true},
 		"an answer of any size": {[]string{"+bufsize=512", "big.example.com", "TXT"}, true},
-	} {
-		args := append([]string{"@" + g.at.Addr().String(), "-p", strconv.Itoa(int(g.at.Port())), "+tls", "+timeout=10", "+retry=0"}, tc.options...)
-		got := ranFor("kdig", append(args, "www.example.com", "A")...)
-		if strings.Contains(got, "status: NOERROR") != tc.ok || tc.ok && !strings.Contains(got, "TLS session (TLS1.3)") {
-			t.Errorf("%s:\n%s", name, got)
-		}
-	}
+	}, "+tls")
 	if got := g.Eval(t, "stats.get('request.dot4') >= 5 and stats.get('request.tcp4') == 0"); got != "true" {
 		t.Errorf("requests by TLS are counted wrong: %s", g.Eval(t, "stats.list('request.')"))
 	}
@@ -140,24 +150,6 @@ func TestKdigAsksByTLS(t *testing.T) {
 	}
 }
 
-// A lockedBuffer is written to by a process, and read meanwhile.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // openssl speaks a session to its end and gives what it says. A session is kept in a
 // file, or taken from it.
 func openssl(t *testing.T, at netip.AddrPort, input string, args ...string) string {
@@ -167,7 +159,7 @@ func openssl(t *testing.T, at netip.AddrPort, input string, args ...string) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out lockedBuffer
+	var out lockedText
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -541,7 +533,7 @@ forward-zone:
 			t.Fatal(err)
 		}
 		cmd := exec.Command(program, append(args, file)...)
-		var out lockedBuffer
+		var out lockedText
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

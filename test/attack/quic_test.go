@@ -19,12 +19,6 @@ import (
 	"kresd/internal/proctest"
 )
 
-// A hostileQUIC is what clients of DNS over QUIC do to a worker for a while.
-type hostileQUIC struct {
-	what string
-	play func(t *testing.T, at netip.AddrPort, stop <-chan struct{}) string // what was done
-}
-
 // TestC3HostileQUIC has a worker hear from hostile clients by QUIC, beside benign ones
 // by UDP: these are answered as before, the memory stays within bounds, and a client
 // that means well still gets in when it is over.
@@ -35,7 +29,7 @@ func TestC3HostileQUIC(t *testing.T) {
 	l.ask("www.example.com.", dns.TypeA)
 	calm := l.beside(t, rate, nil)
 	tell(t, "C3", fmt.Sprintf("%d questions a second by UDP, without hostile clients", rate), "-", "p99 %.2f ms", calm)
-	for _, tc := range []hostileQUIC{
+	for _, tc := range []hostileClients{
 		{"opening packets of connections that go no further", opening},
 		{"garbage that looks like packets of QUIC", garbageQUIC},
 		{"300 connections with 100 questions each that never end", unended},

@@ -19,8 +19,8 @@ import (
 	"kresd/internal/proctest"
 )
 
-// A hostileTLS is what clients of DNS over TLS do to a worker for a while.
-type hostileTLS struct {
+// hostileClients do something to a worker for a while.
+type hostileClients struct {
 	what string
 	play func(t *testing.T, at netip.AddrPort, stop <-chan struct{}) string // what was done
 }
@@ -35,7 +35,7 @@ func TestC8HostileTLS(t *testing.T) {
 	l.ask("www.example.com.", dns.TypeA)
 	calm := l.beside(t, rate, nil)
 	tell(t, "C8", fmt.Sprintf("%d questions a second by UDP, without hostile clients", rate), "-", "p99 %.2f ms", calm)
-	for _, tc := range []hostileTLS{
+	for _, tc := range []hostileClients{
 		{"handshakes, as many as it does", handshakesTLS},
 		{"connections on which nothing or half a handshake comes", half},
 		{"garbage, other protocols and records cut off", garbageTLS},
