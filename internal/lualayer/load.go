@@ -13,6 +13,7 @@ import (
 	"kresd/internal/module"
 	"kresd/internal/safe"
 	"kresd/internal/script"
+	"kresd/internal/wording"
 )
 
 // A Loader loads modules that are written in Lua. Its methods are for the owner
@@ -274,7 +275,7 @@ func readHooks(table *script.Ref) (h hooks, unknown []string, err error) {
 
 // meant says which hook an unknown one may stand for, or which there are.
 func meant(name string) string {
-	if near := script.Suggest(name, hookNames()); near != "" {
+	if near := wording.Suggest(name, hookNames()); near != "" {
 		return "; did you mean '" + near + "'?"
 	}
 	return "; there are " + strings.Join(hookNames(), ", ")

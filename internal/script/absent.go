@@ -3,6 +3,8 @@ package script
 import (
 	"regexp"
 	"strings"
+
+	"kresd/internal/script/source"
 )
 
 // Absent tells, for names that scripts written for other versions use and that do
@@ -19,7 +21,7 @@ type Absent struct {
 // absences are the absent names and where each was read last.
 type absences struct {
 	Absent
-	sources *sources
+	sources *source.Texts
 	reads   map[string]missedRead // by the last part of the name
 }
 
@@ -70,11 +72,11 @@ func (a *absences) explain(msg string) (better string, ok bool) {
 // as "local f = net.tls".
 func (a *absences) given(variable, where string) (missedRead, bool) {
 	for _, read := range a.reads {
-		if chunkOf(read.where) != chunkOf(where) {
+		if source.ChunkOf(read.where) != source.ChunkOf(where) {
 			continue
 		}
 		assigned := regexp.MustCompile(`(?:^|;|[^,\s]\s+)` + variable + `\s*=\s*` + regexp.QuoteMeta(read.name) + `\b`)
-		if assigned.MatchString(a.sources.line(read.where)) {
+		if assigned.MatchString(a.sources.Line(read.where)) {
 			return read, true
 		}
 	}

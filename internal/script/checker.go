@@ -1,12 +1,13 @@
 package script
 
 import (
-	"regexp"
 	"sort"
 	"strings"
 	"sync"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/source"
 )
 
 // A checker only compiles, on a machine of its own, so that reading input
@@ -31,8 +32,8 @@ func (c *checker) judge(text string) completeness {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	result := wrong
-	for _, form := range readings(text) {
-		switch err := c.compile(form.text); {
+	for _, form := range source.Readings(text) {
+		switch err := c.compile(form.Text); {
 		case err == "":
 			return complete
 		case strings.HasSuffix(err, "near <eof>"):
@@ -46,9 +47,9 @@ func (c *checker) judge(text string) completeness {
 func (c *checker) isValue(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, form := range readings(text) {
-		if c.compile(form.text) == "" {
-			return form.value || blank(text)
+	for _, form := range source.Readings(text) {
+		if c.compile(form.Text) == "" {
+			return form.Value || source.Blank(text)
 		}
 	}
 	return false
@@ -69,8 +70,8 @@ func (c *checker) firstWrong(text string) int {
 	}
 	var begins, ends []int
 	for at := 0; at < len(text); {
-		n, kind := wholeToken(text[at:])
-		if kind != space {
+		n, kind := source.WholeToken(text[at:])
+		if kind != source.Space {
 			begins, ends = append(begins, at), append(ends, at+n)
 		}
 		at += n
@@ -81,25 +82,6 @@ func (c *checker) firstWrong(text string) int {
 		return -1
 	}
 	return begins[i]
-}
-
-// numeral begins with a digit; behind an e it may have a sign.
-var numeral = regexp.MustCompile(`^\d[\w.]*(?:[eE][+-]?\w*)?`)
-
-// wholeToken is scanToken for tokens of which a part would be another one: numbers, and
-// marks of several dots or colons.
-func wholeToken(text string) (n int, kind tokenKind) {
-	if n = len(numeral.FindString(text)); n > 0 {
-		return n, word
-	}
-	n, kind = scanToken(text)
-	for text[0] == '.' || text[0] == ':' {
-		if n == len(text) || text[n] != text[0] {
-			break
-		}
-		n++
-	}
-	return n, kind
 }
 
 // compile returns the machine's message, or "". A text on which the machine

@@ -10,20 +10,10 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/source"
 )
 
-// typedPath is what Complete looks at: a name that was begun, behind names of what it
-// belongs to.
-var typedPath = regexp.MustCompile(`(?:[A-Za-z_]\w*[.:])*(?:[A-Za-z_]\w*)?$`)
-
 var identifier = regexp.MustCompile(`^[A-Za-z_]\w*$`)
-
-// A completion replaces the path at the end of a typed text.
-type completion struct {
-	owners []string // of the name that was begun, from the outside to the inside
-	prefix string   // its beginning
-	head   string   // the path before the prefix, as it was typed
-}
 
 // Complete lists what the last word of text may become, where text is a command up to
 // the cursor: "print(cache.cl" gives "cache.clear". A word is a name with the names
@@ -32,9 +22,9 @@ type completion struct {
 // list is empty.
 func (s *Session) Complete(ctx context.Context, text string) (list []string) {
 	complete := s.vm.offered
-	if typed, ok := parseTyped(text); ok {
+	if typed, ok := source.ReadTyped(text); ok {
 		complete = func(c *Call, _ string) []string { return s.completions(c, typed) }
-	} else if !inQuotes(text) {
+	} else if !source.InQuotes(text) {
 		return nil
 	}
 	run := setup{ctx: ctx, kind: Internal, budget: limits.CompletionTime}
@@ -50,46 +40,19 @@ func (s *Session) Complete(ctx context.Context, text string) (list []string) {
 	return list
 }
 
-func parseTyped(text string) (completion, bool) {
-	path := typedPath.FindString(text)
-	before := text[:len(text)-len(path)]
-	if inQuotes(text) || strings.HasSuffix(before, ".") || strings.HasSuffix(before, ":") || before != "" && isWord(before[len(before)-1]) {
-		return completion{}, false
-	}
-	cut := strings.LastIndexAny(path, ".:") + 1
-	c := completion{head: path[:cut], prefix: path[cut:]}
-	if cut > 0 {
-		c.owners = strings.FieldsFunc(path[:cut], func(r rune) bool { return r == '.' || r == ':' })
-	}
-	return c, true
-}
-
-// inQuotes tells whether text ends within a string or a comment.
-func inQuotes(text string) bool {
-	const probe = "x"
-	text += probe
-	for at := 0; at < len(text); {
-		n, kind := scanToken(text[at:])
-		if at += n; at == len(text) {
-			return kind != word
-		}
-	}
-	return false
-}
-
 // completions are the names that begin as typed, in order.
-func (s *Session) completions(c *Call, typed completion) (list []string) {
-	names := s.names(c, typed.owners)
-	if len(typed.owners) == 0 {
+func (s *Session) completions(c *Call, typed source.Typed) (list []string) {
+	names := s.names(c, typed.Owners)
+	if len(typed.Owners) == 0 {
 		names = append(names, strings.Fields("and break do else elseif end false for function if in local nil not or repeat return then true until while")...)
 	}
 	for _, name := range names {
-		hidden := strings.HasPrefix(name, "_") && typed.prefix == ""
+		hidden := strings.HasPrefix(name, "_") && typed.Prefix == ""
 		if identifier.MatchString(name) && !hidden {
-			list = append(list, typed.head+name)
+			list = append(list, typed.Head+name)
 		}
 	}
-	return beginningWith(typed.head+typed.prefix, list)
+	return beginningWith(typed.Head+typed.Prefix, list)
 }
 
 // names are what a command can write behind owners, or what it can begin with when

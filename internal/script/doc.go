@@ -26,13 +26,11 @@
 //
 // From the ground up: a file stands on those before it.
 //
-//   - Text and work: queue.go (jobs), tokens.go (of Lua source), sources.go, suggest.go, absent.go (names that
-//     are nil, and why); readings.go and checker.go (what a text can mean, and whether
-//     more of it is needed).
+//   - Work and text: queue.go (jobs), absent.go (names that are nil, and why), checker.go
+//     (whether more of a text is needed).
 //   - The machine and its values: memory.go (what an evaluation takes of it), vm.go (what a machine consists of), ref.go (a Lua
 //     value kept), value.go (values in and out), errors.go, keyorder.go (in which
-//     order a table was written), statements.go (what of a text
-//     belongs together), syntax.go (which line lacks something), call.go (a function of ours, and one call of it).
+//     order a table was written), call.go (a function of ours, and one call of it).
 //   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
 //     each other), task.go (coroutines that wait for the outside), turn.go (who has the
 //     machine while code waits), jobs.go (work from outside), callback.go (a kept function

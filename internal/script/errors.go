@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 
+	"kresd/internal/script/source"
 	"kresd/internal/wording"
 )
 
@@ -64,7 +65,7 @@ func (e *FileError) Error() string {
 // for errors that do not begin with their position.
 func (vm *VM) fileError(file, chunk string, line int, msg string) *FileError {
 	e := &FileError{File: file, Line: line, Msg: msg}
-	if rest, ok := strings.CutPrefix(msg, shortSource(chunk)+":"); ok {
+	if rest, ok := strings.CutPrefix(msg, source.Shown(chunk)+":"); ok {
 		if digits, text, ok := strings.Cut(rest, ": "); ok {
 			if n, err := strconv.Atoi(digits); err == nil {
 				e.Line, e.Msg = n, text
@@ -72,27 +73,6 @@ func (vm *VM) fileError(file, chunk string, line int, msg string) *FileError {
 		}
 	}
 	return e
-}
-
-// chunkName is the machine's name for a file. The machine shows at most 58
-// octets of it, and would cut at the wrong end.
-func chunkName(path string) string {
-	const most = 58
-	if len(path) <= most {
-		return "@" + path
-	}
-	return "@..." + path[len(path)-most+3:]
-}
-
-func shortSource(chunk string) string { return chunk[1:] }
-
-// commandName is the machine's name for a command.
-func commandName(text string) string {
-	text, _, _ = strings.Cut(text, "\n")
-	if len(text) > 40 {
-		text = text[:40] + "..."
-	}
-	return `=[string "` + text + `"]`
 }
 
 // position is "name:line: " of the innermost Lua code, or "".

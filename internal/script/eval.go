@@ -11,6 +11,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/source"
 )
 
 // Eval runs a console command outside of any session, as Session.Eval does, but the
@@ -36,18 +37,18 @@ func (s *Session) Eval(ctx context.Context, chunk string, echo io.Writer) (out s
 // as null.
 func (s *Session) EvalJSON(ctx context.Context, chunk string, echo io.Writer) (out string, isErr bool) {
 	return s.evaluate(ctx, chunk, echo, audience{
-		value: func(l *lua.State, _ reading) (string, error) { return s.vm.showJSON(l) },
+		value: func(l *lua.State, _ source.Reading) (string, error) { return s.vm.showJSON(l) },
 		err:   unexplained,
 	})
 }
 
-func (s *Session) show(l *lua.State, r reading) (string, error) { return s.vm.show(l, r), nil }
+func (s *Session) show(l *lua.State, r source.Reading) (string, error) { return s.vm.show(l, r), nil }
 
 func unexplained(_ *lua.State, msg string) string { return msg }
 
 // An audience says how those who gave a command are told what came of it.
 type audience struct {
-	value func(*lua.State, reading) (string, error) // the results are all of the stack
+	value func(*lua.State, source.Reading) (string, error) // the results are all of the stack
 	err   func(l *lua.State, msg string) string
 }
 
@@ -87,8 +88,8 @@ func (s *Session) Split(text string) (chunk, rest string, wait bool) {
 }
 
 // displaying are the readings of a command whose value is shown.
-func (vm *VM) displaying(text string) []reading {
-	list := readings(text)
+func (vm *VM) displaying(text string) []source.Reading {
+	list := source.Readings(text)
 	if r, ok := vm.lastShown(text); ok {
 		list = slices.Insert(list, 1, r)
 	}
@@ -97,41 +98,41 @@ func (vm *VM) displaying(text string) []reading {
 
 // command runs a text. Its results lie on the stack; the reading that compiled
 // comes back.
-func (s *Session) command(c *Call, text string) (reading, error) {
-	return s.commandAs(c, text, readings(text))
+func (s *Session) command(c *Call, text string) (source.Reading, error) {
+	return s.commandAs(c, text, source.Readings(text))
 }
 
 // commandAs is command with the readings that the text may have.
-func (s *Session) commandAs(c *Call, text string, as []reading) (reading, error) {
+func (s *Session) commandAs(c *Call, text string, as []source.Reading) (source.Reading, error) {
 	var wrong error
 	for _, r := range as {
-		kept, err := s.compile(c.l, r.text, commandName(text))
+		kept, err := s.compile(c.l, r.Text, source.CommandChunk(text))
 		if err != nil {
-			if wrong == nil || !r.value && !strings.HasSuffix(wrong.Error(), "near <eof>") { // that reading fits as far as the text goes
+			if wrong == nil || !r.Value && !strings.HasSuffix(wrong.Error(), "near <eof>") { // that reading fits as far as the text goes
 				wrong = err
 			}
 			continue
 		}
-		s.vm.sources.add(commandName(text), text)
+		s.vm.sources.Add(source.CommandChunk(text), text)
 		c.l.Call(0, lua.MultipleReturns)
 		if kept != nil {
 			s.keep(c.l, kept)
 		}
 		return r, nil
 	}
-	return reading{}, wrong
+	return source.Reading{}, wrong
 }
 
 // show is what a command that ran displays; its results are all of the stack.
-func (vm *VM) show(l *lua.State, r reading) string {
+func (vm *VM) show(l *lua.State, r source.Reading) string {
 	if l.Top() == 0 {
-		if r.value && !r.quiet {
+		if r.Value && !r.Quiet {
 			return "nil\n"
 		}
 		return ""
 	}
-	if r.value {
-		if r.quiet && l.IsNil(1) {
+	if r.Value {
+		if r.Quiet && l.IsNil(1) {
 			return ""
 		}
 		return vm.Print(l, 1)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	lua "github.com/Shopify/go-lua"
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/source"
 )
 
 // RunFile runs a configuration file. The error is a *FileError with position,
@@ -40,10 +40,10 @@ func (vm *VM) RunText(ctx context.Context, name, text string) error {
 func (vm *VM) CompileText(ctx context.Context, name, text string) error {
 	return vm.submit(ctx, vm.jobs, func() error {
 		return vm.enter(setup{ctx: ctx, kind: Config}, func(c *Call) error {
-			chunk := chunkName(name)
-			err := vm.load(c.l, WithoutHashBang(text), chunk)
+			chunk := source.FileChunk(name)
+			err := vm.load(c.l, source.WithoutHashBang(text), chunk)
 			if e := new(Error); errors.As(err, &e) {
-				return vm.fileError(shortSource(chunk), chunk, 0, e.Message)
+				return vm.fileError(source.Shown(chunk), chunk, 0, e.Message)
 			}
 			return err
 		})
@@ -51,9 +51,9 @@ func (vm *VM) CompileText(ctx context.Context, name, text string) error {
 }
 
 func (vm *VM) runText(l *lua.State, name, text string) error {
-	text = WithoutHashBang(text)
-	chunk := chunkName(name)
-	vm.sources.add(chunk, text)
+	text = source.WithoutHashBang(text)
+	chunk := source.FileChunk(name)
+	vm.sources.Add(chunk, text)
 	where := 0
 	l.PushGoFunction(func(l *lua.State) int { // sees the stack before it unwinds
 		where = lineIn(l, chunk)
@@ -66,7 +66,7 @@ func (vm *VM) runText(l *lua.State, name, text string) error {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		wrong := vm.fileError(shortSource(chunk), chunk, where, e.Message)
+		wrong := vm.fileError(source.Shown(chunk), chunk, where, e.Message)
 		wrong.Msg = vm.NewSession().suggest(l, wrong.Msg, text, wrong.Line)
 		return wrong
 	}
@@ -86,16 +86,6 @@ func lineIn(l *lua.State, chunk string) int {
 	}
 }
 
-// WithoutHashBang drops a byte order mark and makes a first line that starts
-// with # a comment.
-func WithoutHashBang(text string) string {
-	text = strings.TrimPrefix(text, "\xef\xbb\xbf")
-	if strings.HasPrefix(text, "#") {
-		return "--" + text
-	}
-	return text
-}
-
 // loadFile compiles a file and pushes the function.
 func (vm *VM) loadFile(l *lua.State, path string) error {
 	text, err := readCode(path)
@@ -103,8 +93,8 @@ func (vm *VM) loadFile(l *lua.State, path string) error {
 		return &Error{Message: "cannot open " + readError(path, err).Error()}
 	}
 	vm.loaded(path, text)
-	vm.sources.add(chunkName(path), text)
-	return vm.load(l, WithoutHashBang(text), chunkName(path))
+	vm.sources.Add(source.FileChunk(path), text)
+	return vm.load(l, source.WithoutHashBang(text), source.FileChunk(path))
 }
 
 func (vm *VM) loaded(path, text string) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/source"
 )
 
 // splitBudget bounds the octets that one Split compiles. Beyond it the text is
@@ -28,7 +29,7 @@ func (vm *VM) Split(text string) (chunk, rest string, wait bool) {
 // first is Split for text that is not one chunk.
 func (vm *VM) first(text string) (chunk, rest string, wait bool) {
 	read := 0
-	for i, end := range boundaries(text) {
+	for i, end := range source.Boundaries(text) {
 		if read += end; read > splitBudget {
 			end = len(text)
 		}
@@ -53,10 +54,10 @@ func (vm *VM) first(text string) (chunk, rest string, wait bool) {
 func (vm *VM) expressions(text string) bool {
 	for n := 0; ; n++ {
 		chunk, rest, wait := vm.first(text)
-		if wait || goesOn(rest) || !vm.checker.isValue(chunk) {
+		if wait || source.GoesOn(rest) || !vm.checker.isValue(chunk) {
 			return false
 		}
-		if text = rest; blank(text) {
+		if text = rest; source.Blank(text) {
 			return n > 0
 		}
 	}
@@ -64,70 +65,19 @@ func (vm *VM) expressions(text string) bool {
 
 // lastShown is the reading of a chunk whose last line is an expression, of which the
 // value is shown as if it had been typed alone, where it has one.
-func (vm *VM) lastShown(text string) (r reading, ok bool) {
-	ends := boundaries(text)
+func (vm *VM) lastShown(text string) (r source.Reading, ok bool) {
+	ends := source.Boundaries(text)
 	for i := len(ends) - 2; i >= 0; i-- {
 		before, last := text[:ends[i]], text[ends[i]:]
-		if blank(last) {
+		if source.Blank(last) {
 			continue
 		}
 		// With a second value it is no tail call, which tracebacks could not tell of.
-		r = reading{text: before + "return " + last + "\n, nil", value: true, quiet: true}
-		return r, !goesOn(last) && vm.checker.compiles(before)
+		r = source.Reading{Text: before + "return " + last + "\n, nil", Value: true, Quiet: true}
+		return r, !source.GoesOn(last) && vm.checker.compiles(before)
 	}
 	return r, false
 }
 
 // Incomplete tells whether text only ends too early to compile.
 func (vm *VM) Incomplete(text string) bool { return vm.checker.judge(text) == short }
-
-// boundaries lists the ends of lines at which a command could be complete: the
-// first, the last, and those outside of brackets, blocks, texts and comments.
-// Compiling at each line instead would take the square of their number.
-func boundaries(text string) (ends []int) {
-	depth := 0
-	for at := 0; at < len(text); {
-		n, kind := scanToken(text[at:])
-		token := text[at : at+n]
-		at += n
-		switch {
-		case token == "\n":
-			if depth <= 0 || len(ends) == 0 {
-				ends = append(ends, at)
-			}
-		case kind == word || kind == mark:
-			depth += nesting[token]
-		}
-	}
-	if n := len(text); n > 0 && (len(ends) == 0 || ends[len(ends)-1] != n) {
-		ends = append(ends, n)
-	}
-	return ends
-}
-
-// nesting is what words and marks add to the depth of blocks and brackets.
-// (while and for are counted by their do.)
-var nesting = map[string]int{
-	"function": 1, "do": 1, "if": 1, "repeat": 1, "(": 1, "[": 1, "{": 1,
-	"end": -1, "until": -1, ")": -1, "]": -1, "}": -1,
-}
-
-// goesOn tells whether text begins with what can follow an expression, but begin no
-// statement.
-func goesOn(text string) bool {
-	for at := 0; at < len(text); {
-		n, kind := scanToken(text[at:])
-		token := text[at : at+n]
-		at += n
-		switch kind {
-		case space:
-		case quoted:
-			return true
-		case word:
-			return token == "and" || token == "or"
-		default:
-			return token != "#" && token != ";" && !strings.HasPrefix(text[at-n:], "::")
-		}
-	}
-	return false
-}

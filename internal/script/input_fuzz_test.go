@@ -3,6 +3,8 @@ package script
 import (
 	"strings"
 	"testing"
+
+	"kresd/internal/script/source"
 )
 
 // FuzzSplit feeds console input: nothing may be lost, nothing may panic, and
@@ -31,7 +33,7 @@ func FuzzSplit(f *testing.F) {
 		if msg := vm.checker.compile(text); strings.Contains(msg, "cannot read") {
 			t.Fatalf("the machine panics on %q", text)
 		}
-		constructors(text, "cache")
-		blank(text)
+		source.Constructors(text, "cache")
+		source.Blank(text)
 	})
 }

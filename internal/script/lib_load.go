@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/source"
 )
 
 // loadFuncs compile text. Bytecode, which can break the machine, is refused.
@@ -25,11 +27,11 @@ func baseLoad(c *Call) error {
 	} else {
 		text = c.String(1)
 	}
-	name := commandName(text)
+	name := source.CommandChunk(text)
 	if !c.IsNil(2) {
 		name = c.String(2)
 		if !strings.HasPrefix(name, "@") && !strings.HasPrefix(name, "=") {
-			name = commandName(name)
+			name = source.CommandChunk(name)
 		}
 		name = name[:min(len(name), 59)]
 	}

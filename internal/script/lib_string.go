@@ -1,8 +1,6 @@
 package script
 
-import (
-	"strings"
-)
+import "strings"
 
 // stringFuncs replace functions that take octets for letters of Unicode, or
 // that ask for as much memory as a script says.

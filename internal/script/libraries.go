@@ -1,8 +1,6 @@
 package script
 
-import (
-	lua "github.com/Shopify/go-lua"
-)
+import lua "github.com/Shopify/go-lua"
 
 // openLibraries opens the standard libraries, puts a recover around each of
 // their functions, and replaces or completes what differs from Lua 5.1.

@@ -2,9 +2,10 @@ package script
 
 import (
 	"slices"
-	"strings"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/source"
 )
 
 // A Session is a dialogue whose commands share their top-level locals. The zero
@@ -36,22 +37,22 @@ func (s *Session) compile(l *lua.State, text, name string) (kept []string, err e
 	if err := s.vm.load(l, text, name); err != nil {
 		return nil, err // about the text as it was typed
 	}
-	found := scanLocals(text)
+	found := source.ScanLocals(text)
 	known := s.mentioned(found)
-	if len(known) == 0 && len(found.declared) == 0 {
+	if len(known) == 0 && len(found.Declared) == 0 {
 		return nil, nil
 	}
 	for _, keeping := range []bool{true, false} { // a label at the end allows no return behind it
 		body := text
-		if keeping = keeping && len(found.declared) > 0; keeping {
-			body = found.withClosure(text)
+		if keeping = keeping && len(found.Declared) > 0; keeping {
+			body = found.WithClosure(text)
 		}
-		if err := s.vm.load(l, within(known, body), name); err == nil {
+		if err := s.vm.load(l, source.Within(known, body), name); err == nil {
 			l.Remove(-2)
 			l.Call(0, 1)
 			s.join(l)
 			if keeping {
-				kept = found.declared
+				kept = found.Declared
 			}
 			return kept, nil
 		}
@@ -60,22 +61,13 @@ func (s *Session) compile(l *lua.State, text, name string) (kept []string, err e
 }
 
 // mentioned are the locals of the session that a command may use.
-func (s *Session) mentioned(f foundLocals) (names []string) {
-	for _, w := range f.words {
+func (s *Session) mentioned(f source.Locals) (names []string) {
+	for _, w := range f.Words {
 		if s.locals[w].fn != nil {
 			names = append(names, w)
 		}
 	}
 	return names
-}
-
-// within puts a command inside of declarations of names, on one line with its first.
-func within(names []string, body string) string {
-	text := "return function(...) " + body + "\nend"
-	if len(names) > 0 {
-		text = "local " + strings.Join(names, ", ") + " " + text
-	}
-	return text
 }
 
 // join makes the upvalues of the function on top of the stack those of the session.
@@ -125,74 +117,8 @@ func upvalueNames(l *lua.State) (names []string) {
 func (vm *VM) load(l *lua.State, text, chunk string) error {
 	if err := lua.LoadBuffer(l, text, chunk, "t"); err != nil {
 		e := popError(l)
-		e.Message = placeSyntaxError(e.Message, text, chunk)
+		e.Message = source.PlaceSyntaxError(e.Message, text, chunk)
 		return e
 	}
 	return nil
-}
-
-// foundLocals is what the words of a chunk tell about its locals.
-type foundLocals struct {
-	declared []string // at the top level, each once
-	words    []string // all, each once
-	returns  int      // where the word return ends that ends the chunk; 0: there is none
-	values   bool     // that returns something
-}
-
-// scanLocals reads a chunk that compiles.
-func scanLocals(text string) (f foundLocals) {
-	var (
-		depth        int
-		declaring    bool // in the names behind a local of the top level
-		before, last string
-	)
-	for at := 0; at < len(text); {
-		n, kind := scanToken(text[at:])
-		token := text[at : at+n]
-		at += n
-		if kind == space {
-			continue
-		}
-		f.values = f.values || f.returns > 0 && token != ";"
-		if kind == word {
-			f.words = appendNew(f.words, token)
-		}
-		switch {
-		case depth == 1 && before == "local" && last == "function":
-			f.declared = appendNew(f.declared, token)
-		case depth > 0 || token == "function":
-		case token == "return":
-			f.returns = at
-		case last == "local" || declaring && last == ",":
-			declaring = true
-			f.declared = appendNew(f.declared, token)
-		case token != ",":
-			declaring = false
-		}
-		if kind == word || kind == mark {
-			depth += nesting[token]
-		}
-		before, last = last, token
-	}
-	return f
-}
-
-func appendNew(list []string, word string) []string {
-	if slices.Contains(list, word) {
-		return list
-	}
-	return append(list, word)
-}
-
-// withClosure lets a chunk return a function with its locals as upvalues, before what
-// it returns itself.
-func (f foundLocals) withClosure(text string) string {
-	closure := " function() return " + strings.Join(f.declared, ", ") + " end"
-	if f.returns == 0 {
-		return text + "\nreturn" + closure
-	}
-	if f.values {
-		closure += ","
-	}
-	return text[:f.returns] + closure + text[f.returns:]
 }

@@ -7,6 +7,9 @@ import (
 	"unicode"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/source"
+	"kresd/internal/wording"
 )
 
 // didYouMean is "; did you mean '…'?" with the name that a mistyped one may stand for,
@@ -14,7 +17,7 @@ import (
 func (s *Session) didYouMean(l *lua.State, path string) string {
 	cut := strings.LastIndexAny(path, ".:") + 1
 	known := s.namesBehind(&Call{vm: s.vm, l: l}, path[:cut])
-	if near := Suggest(path[cut:], known); near != "" && near != path[cut:] {
+	if near := wording.Suggest(path[cut:], known); near != "" && near != path[cut:] {
 		return "; did you mean '" + path[:cut] + near + "'?"
 	}
 	return ""
@@ -26,8 +29,8 @@ func (s *Session) namesBehind(c *Call, path string) []string {
 	if !c.l.CheckStack(lua.MinStack) {
 		return nil
 	}
-	typed, _ := parseTyped(path)
-	return s.names(c, typed.owners)
+	typed, _ := source.ReadTyped(path)
+	return s.names(c, typed.Owners)
 }
 
 // aboutNil is the machine's message about a nil that was called or indexed.
@@ -40,55 +43,12 @@ func (s *Session) suggest(l *lua.State, msg, text string, line int) string {
 	if m == nil {
 		return msg
 	}
-	for _, p := range pathsIn(lineOf(text, line)) {
-		if p.last() == m[1] {
-			return msg + s.didYouMean(l, p.text)
+	for _, p := range source.Paths(source.Line(text, line)) {
+		if p.Last() == m[1] {
+			return msg + s.didYouMean(l, p.Text)
 		}
 	}
 	return msg
-}
-
-// A written path is a name with those that it belongs to, and where it begins.
-type writtenPath struct {
-	text string
-	at   int
-}
-
-func (p writtenPath) last() string { return p.text[strings.LastIndexAny(p.text, ".:")+1:] }
-
-// lastAt is where the last name of the path begins.
-func (p writtenPath) lastAt() int { return p.at + len(p.text) - len(p.last()) }
-
-// pathsIn lists the paths of a text: for a.b.c also a and a.b.
-func pathsIn(text string) (list []writtenPath) {
-	begin, joined := -1, false // where the path began; whether a dot or colon came last
-	for at := 0; at < len(text); {
-		n, kind := scanToken(text[at:])
-		token := text[at : at+n]
-		switch {
-		case kind == word && (begin < 0 || !joined):
-			begin, joined = at, false
-			list = append(list, writtenPath{token, at})
-		case kind == word:
-			joined = false
-			list = append(list, writtenPath{text[begin : at+n], begin})
-		case (token == "." || token == ":") && begin >= 0 && !joined:
-			joined = true
-		default:
-			begin, joined = -1, false
-		}
-		at += n
-	}
-	return list
-}
-
-// lineOf is line number n, from 1, of a text.
-func lineOf(text string, n int) string {
-	lines := strings.Split(text, "\n")
-	if n < 1 || n > len(lines) {
-		return ""
-	}
-	return lines[n-1]
 }
 
 // placed is the beginning of a message that has a place.
@@ -104,7 +64,7 @@ func (s *Session) explainError(l *lua.State, text, msg string) string {
 	line, inText := 0, true
 	if m := placed.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[2])
-		inText = m[1] == shortSource(commandName(text))
+		inText = m[1] == source.Shown(source.CommandChunk(text))
 	}
 	if !inText { // in a function that was defined elsewhere
 		return msg
@@ -131,7 +91,7 @@ var nearToken = regexp.MustCompile(`^(.*?:\d+: )(.* near '(.*)')$`)
 // aboutToken is the message about the token at a place: that of the text as an
 // expression, where the one as statements stumbles over another before.
 func (c *checker) aboutToken(msg, text string, at int) string {
-	n, _ := scanToken(text[at:])
+	n, _ := source.Token(text[at:])
 	m := nearToken.FindStringSubmatch(msg)
 	if m == nil || m[3] == text[at:at+n] {
 		return msg
@@ -153,21 +113,21 @@ var aboutName = regexp.MustCompile(`\(a nil value\)|^error: unknown `)
 func placeOf(msg, text string, line int) int {
 	begin, within := 0, text
 	if line > 0 {
-		within = lineOf(text, line)
+		within = source.Line(text, line)
 		begin = len(strings.Join(strings.Split(text, "\n")[:min(line, strings.Count(text, "\n")+1)-1], "\n"))
 		if line > 1 {
 			begin++
 		}
 	}
-	paths := pathsIn(within)
+	paths := source.Paths(within)
 	for _, m := range quotedName.FindAllStringSubmatch(msg, -1) {
 		for _, p := range paths {
 			switch {
-			case p.text != m[1] && p.last() != m[1]:
+			case p.Text != m[1] && p.Last() != m[1]:
 			case aboutName.MatchString(msg):
-				return begin + p.lastAt()
+				return begin + p.LastAt()
 			default:
-				return begin + p.at
+				return begin + p.At
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"weak"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/source"
 )
 
 // New makes a machine with the standard libraries and the globals of this
@@ -34,7 +36,7 @@ func New(o Options) (*VM, error) {
 		protected:    map[string]*object{},
 		classes:      map[*Class]*Ref{},
 		libraryTexts: map[string]bool{},
-		sources:      newSources(),
+		sources:      source.NewTexts(),
 		book:         o.Reference,
 		words:        map[string]func() []string{},
 	}

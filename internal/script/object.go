@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/wording"
 )
 
 // An Object is a global table of the resolver, such as cache: functions,
@@ -354,4 +356,13 @@ func (vm *VM) document(b binding) {
 
 func (vm *VM) undocument(name string) {
 	vm.bound = slices.DeleteFunc(vm.bound, func(b binding) bool { return b.name == name })
+}
+
+// unknownOption is the message for a field that does not exist.
+func unknownOption(object, name string, known []string) string {
+	msg := fmt.Sprintf("unknown option '%s.%s'", object, name)
+	if near := wording.Suggest(name, known); near != "" {
+		msg += fmt.Sprintf("; did you mean '%s.%s'?", object, near)
+	}
+	return msg
 }

@@ -196,17 +196,6 @@ func TestEnvironment(t *testing.T) {
 	)
 }
 
-func TestSuggest(t *testing.T) {
-	known := []string{"size", "storage", "max_ttl", "min_ttl", "clear"}
-	for word, want := range map[string]string{
-		"sise": "size", "siez": "size", "Size": "size", "storge": "storage", "mx_tll": "max_ttl", "xyz": "", "": "", "s": "",
-	} {
-		if got := Suggest(word, known); got != want {
-			t.Errorf("Suggest(%q) = %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestAnObjectActsOnceOnWhatIsGivenTogether(t *testing.T) {
 	vm, _ := newVM(t)
 	var log []string

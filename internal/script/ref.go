@@ -1,8 +1,6 @@
 package script
 
-import (
-	lua "github.com/Shopify/go-lua"
-)
+import lua "github.com/Shopify/go-lua"
 
 // A Ref keeps a Lua value, such as a callback, beyond the call that gave it.
 // The garbage collector frees it. Its methods are for the owner goroutine.

@@ -56,7 +56,7 @@ func openFlags(mode string) (flags int, ok bool) {
 }
 
 func newStream(f *os.File) *stream {
-	s := &stream{file: f, in: bufio.NewReader(newSource(f)), out: f}
+	s := &stream{file: f, in: bufio.NewReader(newFollower(f)), out: f}
 	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		s.slow = f.SetDeadline(time.Time{}) == nil || info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 || isTerminal(f)
 	}
@@ -68,19 +68,19 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// A source reads a file. A FIFO that nobody has written to yet is at its end to the
+// A follower reads a file. A FIFO that nobody has written to yet is at its end to the
 // kernel; here its reader waits for a writer.
-type source struct {
+type follower struct {
 	file *os.File
 	fifo bool // and nothing came yet
 }
 
-func newSource(f *os.File) *source {
+func newFollower(f *os.File) *follower {
 	info, err := f.Stat()
-	return &source{file: f, fifo: err == nil && info.Mode()&os.ModeNamedPipe != 0}
+	return &follower{file: f, fifo: err == nil && info.Mode()&os.ModeNamedPipe != 0}
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *follower) Read(p []byte) (int, error) {
 	for {
 		n, err := s.file.Read(p)
 		s.fifo = s.fifo && n == 0
@@ -109,7 +109,7 @@ func (s *stream) forget() error {
 		return nil
 	}
 	_, err := s.file.Seek(-int64(s.in.Buffered()), io.SeekCurrent)
-	s.in.Reset(newSource(s.file))
+	s.in.Reset(newFollower(s.file))
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/reference"
 	"kresd/internal/safe"
+	"kresd/internal/script/source"
 )
 
 // ErrClosed is returned for work given to a machine that was closed.
@@ -141,7 +142,7 @@ type VM struct {
 	bound        []binding          // by scripts' names, in the order in which they were registered
 	book         *reference.Book
 	words        map[string]func() []string // vocabularies
-	sources      *sources
+	sources      *source.Texts
 	moduleDir    string
 	core         map[string]bool // globals that are part of the program
 	absent       absences

@@ -18,6 +18,7 @@ import (
 	"kresd/internal/rundir"
 	"kresd/internal/safe"
 	"kresd/internal/script"
+	"kresd/internal/script/source"
 )
 
 // Check tries the configuration as a start would run it, in a worker that changes
@@ -123,7 +124,7 @@ func (k *checking) read(name string) {
 		f.hopeless = true
 		k.report.add(mistake, err.Error(), name)
 	}
-	f.text = script.WithoutHashBang(text)
+	f.text = source.WithoutHashBang(text)
 }
 
 // readTime is how long a file may take that somebody else writes.
@@ -223,7 +224,7 @@ func (k *checking) leaveOut(f *checked, err error, status int) bool {
 
 // without leaves out the statement at a line, and tells whether there is one.
 func (k *checking) without(f *checked, line int) bool {
-	s, ok := script.StatementAt(f.text, line)
+	s, ok := source.StatementAt(f.text, line)
 	if !ok {
 		return false
 	}
@@ -238,9 +239,9 @@ func (k *checking) without(f *checked, line int) bool {
 // follows tells whether an error is about the lack of what a statement would have set
 // that was left out, which would not be there if that had been right.
 func (k *checking) follows(f *checked, e *script.FileError) bool {
-	s, ok := script.StatementAt(f.text, e.Line)
+	s, ok := source.StatementAt(f.text, e.Line)
 	return ok && strings.Contains(e.Msg, "nil") &&
-		slices.ContainsFunc(script.Words(f.text[s.From:s.To]), func(word string) bool { return k.lost[word] })
+		slices.ContainsFunc(source.Words(f.text[s.From:s.To]), func(word string) bool { return k.lost[word] })
 }
 
 // finish does what follows the configuration at a start.

@@ -1,19 +1,4 @@
-package script
-
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
-
-// unknownOption is the message for a field that does not exist.
-func unknownOption(object, name string, known []string) string {
-	msg := fmt.Sprintf("unknown option '%s.%s'", object, name)
-	if near := Suggest(name, known); near != "" {
-		msg += fmt.Sprintf("; did you mean '%s.%s'?", object, near)
-	}
-	return msg
-}
+package wording
 
 // Suggest returns the known word that is nearest to a mistyped one, or "" when
 // none is near: at most a third of the letters may differ, and one always may.
@@ -50,22 +35,4 @@ func distance(a, b string) int {
 		older, old = old, row
 	}
 	return old[len(b)]
-}
-
-// beginningWith are the words that begin as typed, in order; where none does, those
-// that do so in other letters.
-func beginningWith(typed string, words []string) (list []string) {
-	var loosely []string
-	for _, w := range words {
-		if strings.HasPrefix(w, typed) {
-			list = append(list, w)
-		} else if len(w) >= len(typed) && strings.EqualFold(w[:len(typed)], typed) {
-			loosely = append(loosely, w)
-		}
-	}
-	if len(list) == 0 {
-		list = loosely
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
 }

@@ -1,4 +1,4 @@
-package script
+package source
 
 import (
 	"regexp"
@@ -12,32 +12,32 @@ var callWithoutParentheses = regexp.MustCompile(
 // Commands that are calls without their parentheses.
 var bareCommand = regexp.MustCompile(`^\s*(help|quit)\s*;?\s*$`)
 
-// A reading is a command as the machine can compile it.
-type reading struct {
-	text  string
-	value bool // its first value is printed; else it is shown if it is text
-	quiet bool // no value, or nil, is printed as nothing
+// A Reading is a command as the machine can compile it.
+type Reading struct {
+	Text  string
+	Value bool // its first value is printed; else it is shown if it is text
+	Quiet bool // no value, or nil, is printed as nothing
 }
 
-// readings lists those of a command in the order in which they are tried: as
+// Readings lists those of a command in the order in which they are tried: as
 // an expression, as statements, as a call that lacks its parentheses.
-func readings(text string) []reading {
+func Readings(text string) []Reading {
 	if m := bareCommand.FindStringSubmatch(text); m != nil {
-		return []reading{{text: "return " + m[1] + "()", value: true}}
+		return []Reading{{Text: "return " + m[1] + "()", Value: true}}
 	}
-	if blank(text) {
-		return []reading{{}}
+	if Blank(text) {
+		return []Reading{{}}
 	}
-	list := []reading{{text: "return " + text, value: true}, {text: text}}
+	list := []Reading{{Text: "return " + text, Value: true}, {Text: text}}
 	if m := callWithoutParentheses.FindStringSubmatch(text); m != nil {
-		list = append(list, reading{text: "return " + m[1] + "(" + m[2] + ")", value: true, quiet: true})
+		list = append(list, Reading{Text: "return " + m[1] + "(" + m[2] + ")", Value: true, Quiet: true})
 	}
 	return list
 }
 
-// blank tells whether a text is only space and whole comments. (As an
+// Blank tells whether a text is only space and whole comments. (As an
 // expression it would compile and print nil.)
-func blank(text string) bool {
+func Blank(text string) bool {
 	for {
 		text = strings.TrimLeft(text, " \t\r\n\f\v")
 		comment, ok := strings.CutPrefix(text, "--")

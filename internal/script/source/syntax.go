@@ -1,4 +1,4 @@
-package script
+package source
 
 import (
 	"regexp"
@@ -17,9 +17,9 @@ var (
 	jump = regexp.MustCompile(`^(no visible label '.*' for )<(goto)> at line (\d+)$`)
 )
 
-// placeSyntaxError gives a message about the syntax of text the place of the mistake.
-func placeSyntaxError(msg, text, chunk string) string {
-	prefix := shortSource(chunk) + ":"
+// PlaceSyntaxError gives a message about the syntax of text the place of the mistake.
+func PlaceSyntaxError(msg, text, chunk string) string {
+	prefix := Shown(chunk) + ":"
 	rest, ok := strings.CutPrefix(msg, prefix)
 	digits, what, found := strings.Cut(rest, ": ")
 	line, err := strconv.Atoi(digits)
@@ -55,7 +55,7 @@ func mistakeLine(what, text string, line int) int {
 // lastLine is the line in which the last token begins, or the last comment.
 func lastLine(text string) int {
 	for at := 0; ; {
-		n, _ := scanToken(text[at:])
+		n, _ := Token(text[at:])
 		if at += n; at >= len(text) {
 			return 1 + strings.Count(text[:at-n], "\n")
 		}
@@ -67,14 +67,14 @@ func lastLine(text string) int {
 func tokenAt(text string, line int) (before int, token string, ok bool) {
 	before = 1
 	for at, now := 0, 1; at < len(text); {
-		n, kind := scanToken(text[at:])
+		n, kind := Token(text[at:])
 		token = text[at : at+n]
-		if kind != space && now >= line {
+		if kind != Space && now >= line {
 			return before, token, true
 		}
 		at += n
 		now += strings.Count(token, "\n")
-		if kind != space {
+		if kind != Space {
 			before = now
 		}
 	}

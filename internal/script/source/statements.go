@@ -1,4 +1,4 @@
-package script
+package source
 
 import "strings"
 
@@ -57,36 +57,11 @@ func (s Statement) Without(text string) string {
 // Words tells of each name in text, keywords included.
 func Words(text string) (words []string) {
 	for _, t := range spans(text) {
-		if t.kind == word {
+		if t.kind == Word {
 			words = append(words, t.text)
 		}
 	}
 	return words
-}
-
-// A span is a token and where it stands.
-type span struct {
-	text       string
-	kind       tokenKind
-	from, line int
-}
-
-func (s span) to() int { return s.from + len(s.text) }
-
-// lastLine is the line in which the token ends.
-func (s span) lastLine() int { return s.line + strings.Count(s.text, "\n") }
-
-func spans(text string) (list []span) {
-	line := 1
-	for at := 0; at < len(text); {
-		n, kind := scanToken(text[at:])
-		if kind != space {
-			list = append(list, span{text[at : at+n], kind, at, line})
-		}
-		line += strings.Count(text[at:at+n], "\n")
-		at += n
-	}
-	return list
 }
 
 // An outline finds the statements of a text. It reads what is no Lua, too: then it
@@ -97,7 +72,7 @@ type outline struct {
 }
 
 func (o *outline) peek() string {
-	if o.at < len(o.tokens) && o.tokens[o.at].kind != quoted {
+	if o.at < len(o.tokens) && o.tokens[o.at].kind != Quoted {
 		return o.tokens[o.at].text
 	}
 	return ""
@@ -177,7 +152,7 @@ func (o *outline) plain(s *Statement) {
 
 // assigned are the variables in front of the equal sign of what begins at token i.
 func (o *outline) assigned(i int, alone bool) (names []string) {
-	for ; i+1 <= o.at && i < len(o.tokens) && o.tokens[i].kind == word; i += 2 {
+	for ; i+1 <= o.at && i < len(o.tokens) && o.tokens[i].kind == Word; i += 2 {
 		names = append(names, o.tokens[i].text)
 		switch {
 		case i+1 < o.at && o.tokens[i+1].text == ",":
@@ -258,7 +233,7 @@ func (o *outline) expressions(s *Statement, stop string) {
 // and what cannot follow the end of an expression.
 func (o *outline) begins() bool {
 	next, before := o.tokens[o.at], o.tokens[o.at-1]
-	if next.kind != word {
+	if next.kind != Word {
 		return false
 	}
 	if next.text != "function" && startsStatement(next.text) {
@@ -285,9 +260,9 @@ func operator(word string) bool {
 
 func endsExpression(t span) bool {
 	switch {
-	case t.kind == quoted, t.text == ")", t.text == "]", t.text == "}", t.text == "end":
+	case t.kind == Quoted, t.text == ")", t.text == "]", t.text == "}", t.text == "end":
 		return true
-	case t.kind != word:
+	case t.kind != Word:
 		return false
 	}
 	return !operator(t.text) && !startsStatement(t.text)
