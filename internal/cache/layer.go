@@ -43,9 +43,6 @@ func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
 		return resolve.Produce
 	}
 	f := c.find(asked(req, q), has)
-	if f.Kind == resolve.Alias && req.Resolved(q, resolve.Question{Name: f.Target, Type: q.Type, Class: q.Class}) {
-		f = found{} // the forwarder told the target, too, which would be asked elsewhere now
-	}
 	if !f.nothing() {
 		return c.satisfied(req, q, f)
 	}

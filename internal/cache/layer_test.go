@@ -360,26 +360,6 @@ func TestAStubsAliasIsOneStep(t *testing.T) {
 	}
 }
 
-// A forwarder follows an alias to a name that no rule is for, and what it tells of that
-// is not kept: the alias alone would be followed elsewhere.
-func TestAForwardersAliasOutOfItsRuleIsNoAnswer(t *testing.T) {
-	w := newWorld(t)
-	q := question(t, "www.example.", wire.TypeA)
-	alias := rrset(t, insecure, "www.example.", wire.TypeCNAME, 100, string(name(t, "a.test.")))
-	w.learn(q, resolve.Outcome{Kind: resolve.Alias, Answer: []resolve.Set{alias}, Target: name(t, "a.test.")})
-	for byName, want := range map[bool]resolve.State{true: resolve.Produce, false: resolve.Done} {
-		cut := &zonecut.Cut{Name: dnsname.Root, Hints: true}
-		req := w.request(q, func(r *resolve.Request) {
-			r.Options, r.Cut, r.ByName = resolve.Options{Forward: true}, cut, byName
-		})
-		w.layer.Begin(req)
-		query := &resolve.Query{Question: q, Options: req.Options, Cut: cut}
-		if s := w.layer.Produce(req, query); s != want {
-			t.Errorf("chosen by the name %v: state %d, want %d", byName, s, want)
-		}
-	}
-}
-
 // ALWAYS_CUT names the zone of cached answers too.
 func TestTheCutOfACachedAnswer(t *testing.T) {
 	w := newWorld(t)

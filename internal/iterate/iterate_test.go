@@ -359,6 +359,7 @@ func TestChainInOneMessage(t *testing.T) {
 		}
 		q.Outcome, q.Cut.Hints, q.Options = resolve.Outcome{}, true, resolve.Options{Forward: true}
 		q.Cut.Name = name(".")
+		r.Options, r.Cut = q.Options, q.Cut
 		consume(r, q, message(t, q.Asked, "ra NOERROR", records...))
 		if got := kind(q.Outcome.Kind); got != "positive" {
 			t.Errorf("%s to %s, from a forwarder: got %s, want positive", tt.from, tt.to, got)

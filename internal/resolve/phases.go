@@ -202,6 +202,7 @@ func (s *solver) consume(q *Query) error {
 // decide goes on from an outcome.
 func (s *solver) decide(q *Query) error {
 	s.tellOutcome(q)
+	s.r.withhold(q)
 	q.run.below = ""                                    // it was asked for once, whatever the answer
 	if k := q.Outcome.Kind; k != Lame && k != Pending { // what else was asked may still be answered
 		q.run.quit()

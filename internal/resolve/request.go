@@ -54,9 +54,9 @@ type Request struct {
 	// the servers that the request's own question goes to. It is compared by
 	// identity: one rule, one Cut.
 	Cut *zonecut.Cut
-	// Scope is the name at and below which the servers of Cut may be believed by
-	// others too: what they say about other names is told to this client and not
-	// kept (MaginotDNS, CVE-2021-25220). "": the question's own name.
+	// Scope is the name at and below which the servers of Cut may be believed: what they
+	// say about other names is not kept (MaginotDNS, CVE-2021-25220), and told to nobody
+	// where Cut was chosen by the name. "": the question's own name.
 	Scope dnsname.Name
 	// ByName tells that Cut was chosen by the name in the question, so that the Route
 	// hooks choose for the names that its aliases lead to. Else Cut is for all of them

@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"slices"
+
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 )
@@ -102,25 +104,39 @@ func (r *Request) below(q *Query, question Question, options Options) *Query {
 }
 
 // SameRoute tells whether the servers that answered q are heard about another question,
-// too: no rule of the operator's sends that one elsewhere.
+// too: no rule of the operator's sends that one elsewhere, and where a rule has sent q to
+// them by its name, the same rule is for the other name.
 func (r *Request) SameRoute(q *Query, other Question) bool {
-	t := r.ruled(other)
-	switch {
-	case t == nil && q.Forwards() && q.Options.Stub: // who answers for a zone does not for others
+	if q.Forwards() {
 		return r.RouteOf(other).Cut == q.Cut
-	case t == nil:
-		return true
-	case q.Forwards():
-		return t.Cut == q.Cut
 	}
-	return t.Cut == nil
+	t := r.ruled(other)
+	return t == nil || t.Cut == nil
 }
 
-// Resolved tells whether the forwarders that q was sent to have resolved another
-// question, too, to which q's led by aliases: forwarders follow those. What they say
-// about it is believed, though no rule sends that question to them, and is not kept.
-func (r *Request) Resolved(q *Query, other Question) bool {
-	return q.Forwards() && !q.Options.Stub && r.ruled(other) == nil && r.RouteOf(other).Cut == nil
+// withhold leaves out of an outcome what servers of the operator's say of names that they
+// are not asked about, such as the SOA of a zone above their rule's name: nobody is told
+// that on their word. It stays where it has been proven, and where the client proves it by
+// itself (RFC 4035, section 3.2.2).
+func (r *Request) withhold(q *Query) {
+	if !q.Forwards() {
+		return
+	}
+	for _, sets := range []*[]Set{&q.Outcome.Answer, &q.Outcome.Authority} {
+		if foreign := func(s Set) bool { return r.foreign(q, &s) }; slices.ContainsFunc(*sets, foreign) {
+			*sets = slices.DeleteFunc(slices.Clone(*sets), foreign) // a clone: the cache may have the same ones
+		}
+	}
+}
+
+// foreign tells whether a set speaks of a name that the servers that q was sent to are not
+// asked about, and only they vouch for it.
+func (r *Request) foreign(q *Query, s *Set) bool {
+	switch {
+	case s.Owner.IsSubdomainOf(q.Scope), s.Rank.IsSecure(), r.CD && len(s.Sigs) > 0:
+		return false
+	}
+	return !r.SameRoute(q, Question{s.Owner, s.Type, s.Class})
 }
 
 // Owned is what a module answers to a question on the operator's word; ok is false

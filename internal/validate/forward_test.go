@@ -3,6 +3,7 @@ package validate_test
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -91,4 +92,58 @@ func TestAForwarderThatLiesIsNotBelieved(t *testing.T) {
 	if res := &w.resolve("www.example.com.", dns.TypeA, forwards(".")).Result; res.Rcode != dns.RcodeServerFailure {
 		t.Error(outcome(res))
 	}
+}
+
+// Who is asked by a rule for some names is heard about no others: an alias is followed out
+// of the rule, and of a zone above its name only what is proven is told.
+func TestWhatForwardersSayOfOtherNamesMustBeProven(t *testing.T) {
+	for _, c := range []struct {
+		scope, name string
+		qtype       uint16
+		cd          bool   // the client proves it itself
+		want        string // outcome, owners of the answer, and of the authority section
+	}{
+		{"example.com.", "out.example.com.", dns.TypeA, false, "NOERROR insecure; out.example.com. www.plain.com.; "},
+		{"b.example.com.", "none.b.example.com.", dns.TypeA, false, "NXDOMAIN secure; ; example.com. a.b.example.com. alias.example.com."},
+		{"b.example.com.", "none.b.example.com.", dns.TypeA, true, "NXDOMAIN insecure; ; example.com. a.b.example.com. alias.example.com."},
+		{"x.old.example.com.", "x.old.example.com.", dns.TypeA, false, "NOERROR secure; old.example.com. x.old.example.com. x.new.example.com.; "},
+		{"none.plain.com.", "none.plain.com.", dns.TypeA, false, "NXDOMAIN insecure; ; "},
+		{"none.plain.com.", "none.plain.com.", dns.TypeA, true, "NXDOMAIN insecure; ; "},
+		{"plain.com.", "none.plain.com.", dns.TypeA, false, "NXDOMAIN insecure; ; plain.com."},
+	} {
+		w := newWorld(t)
+		w.forwarder = resolver(newWorld(t), true)
+		w.route = routes(c.scope)
+		for range 2 {
+			r := w.resolve(c.name, c.qtype, func(r *resolve.Request) {
+				r.CD, r.DO, r.ByName = c.cd, true, true
+				route := w.route(r, r.Question)
+				r.Options.Forward, r.Scope, r.Cut = true, route.Scope, route.Cut
+			})
+			got := outcome(&r.Result) + "; " + owners(r.Result.Answer) + "; " + owners(r.Result.Authority)
+			if got != c.want {
+				t.Errorf("%s, forwarded below %s: %s, want %s", c.name, c.scope, got, c.want)
+			}
+		}
+	}
+}
+
+// routes is a rule for the names at and below one.
+func routes(scope string) func(*resolve.Request, resolve.Question) *resolve.Route {
+	cut := &zonecut.Cut{Name: dnsname.Root, Hints: true, NS: []zonecut.NameServer{{Name: mustName("forwarder."), Addrs: []netip.Addr{forwarder}}}}
+	return func(_ *resolve.Request, q resolve.Question) *resolve.Route {
+		if !q.Name.IsSubdomainOf(mustName(scope)) {
+			return nil
+		}
+		return &resolve.Route{Cut: cut, Scope: mustName(scope)}
+	}
+}
+
+// owners are those of some sets.
+func owners(sets []resolve.Set) string {
+	var names []string
+	for i := range sets {
+		names = append(names, sets[i].Owner.String())
+	}
+	return strings.Join(names, " ")
 }

@@ -45,6 +45,8 @@ type world struct {
 	onSend func(resolve.Exchange)
 	// forwarder answers at its address; nil: nobody does.
 	forwarder func(context.Context, resolve.Exchange) (resolve.Reply, error)
+	// route is whose servers are asked about a name; nil: nobody says.
+	route func(*resolve.Request, resolve.Question) *resolve.Route
 }
 
 var mustName = inmemory.Name
@@ -151,7 +153,12 @@ func newWorld(t testing.TB, zones ...zone) *world {
 	c := cache.New(counters)
 	c.Swap(cache.Disk{Store: store})
 	c.SetHints(inmemory.Hints(w.net))
-	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: w.anchors.Snapshot, Counts: &w.counts}), c.Layer()}
+	layers := []*resolve.Layer{iterate.Layer(), validate.Layer(validate.Config{Anchors: w.anchors.Snapshot, Counts: &w.counts}), c.Layer(), {Name: "rule", Route: func(r *resolve.Request, q resolve.Question) *resolve.Route {
+		if w.route == nil {
+			return nil
+		}
+		return w.route(r, q)
+	}}}
 	w.cache = c
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return layers }, Exchanger: w, Cuts: c,
