@@ -78,7 +78,10 @@ func (c *Client) Vanish() {
 
 // Close ends the connection and closes the socket.
 func (c *Client) Close() {
-	_ = c.c.CloseWithError(quic.ApplicationErrorCode(NoError), "")
+	c.Abort(NoError)
 	_ = c.transport.Close()
 	_ = c.transport.Conn.Close()
 }
+
+// Abort ends the connection and tells the server why.
+func (c *Client) Abort(why Code) { _ = c.c.CloseWithError(quic.ApplicationErrorCode(why), "") }

@@ -13,6 +13,7 @@ package doq
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -40,6 +41,15 @@ const (
 	ExcessiveLoad    Code = 4
 	Unspecified      Code = 5
 )
+
+// String is the name that RFC 9250 gives the code, in small letters.
+func (c Code) String() string {
+	names := [...]string{"no error", "internal error", "protocol error", "request cancelled", "excessive load", "unspecified error"}
+	if c < Code(len(names)) {
+		return names[c]
+	}
+	return fmt.Sprintf("error %d", uint64(c))
+}
 
 // What reading a stream may end with, beside errors of the connection.
 var (
@@ -76,6 +86,16 @@ func CodeOf(err error) (Code, bool) {
 		return Code(e.ErrorCode), true
 	}
 	return 0, false
+}
+
+// ResetOf is why the other side has ended one stream, if err says that it has: it goes on
+// with others.
+func ResetOf(err error) (Code, bool) {
+	e, ok := errors.AsType[*quic.StreamError](err)
+	if !ok || !e.Remote {
+		return 0, false
+	}
+	return Code(e.ErrorCode), true
 }
 
 // plain is err in this package's words where it has some.

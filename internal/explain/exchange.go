@@ -84,14 +84,24 @@ func within(step resolve.Step) string {
 			return "asked" + by(s.By, true) + ", over an open connection"
 		}
 		return fmt.Sprintf("asked%s, connected in %v", by(s.By, true), short(s.Took))
-	case resolve.ConnectionEnded:
-		return "the connection" + by(s.By, true) + " ended: asked on a new one"
+	case resolve.ConnectedAgain:
+		return connectedAgain(s)
 	case resolve.ConnectionFailed:
 		return fmt.Sprintf("no answer%s after %v: %v", by(s.By, true), short(s.After), wording.Reason(s.Err))
 	case resolve.TCPOverdue:
 		return fmt.Sprintf("no answer by TCP within %v", s.Within)
 	}
 	return ""
+}
+
+func connectedAgain(s resolve.ConnectedAgain) string {
+	switch s.Why {
+	case resolve.NoTurn:
+		return "the server takes no further question on the connection" + by(s.By, true) + ": asked on a new one"
+	case resolve.NotTaken:
+		return "the server did not take the question" + by(s.By, true) + ": asked again"
+	}
+	return "the connection" + by(s.By, true) + " ended: asked on a new one"
 }
 
 func datagram(d resolve.Datagram) string {

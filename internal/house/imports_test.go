@@ -56,7 +56,7 @@ var allowed = map[string]string{
 	"validate":    "dnsname dnssec ede limits trustanchor rank wire zonecut resolve",
 	"reply":       "ede dnsname wire resolve limits transport",
 	"settings":    "doh limits resolve",
-	"upstream":    "dnsname doq wire zonecut resolve limits safe clock",
+	"upstream":    "dnsname doh doq wire zonecut resolve limits safe clock",
 	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "digest dnsname ede limits luapattern rank reply resolve transport wire zonecut",
 	"module":      "cache clock dnsname ede luavalue metrics reply resolve rules safe transport wire zonecut",

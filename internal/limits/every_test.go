@@ -100,6 +100,7 @@ var uncounted = map[string]string{
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
+		UpstreamStreamWait
 		UpstreamUnheard UpstreamHandshake StrangerSaid
 		UpstreamHTTPHeader UpstreamHTTPBuffer
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries

@@ -121,15 +121,16 @@ const (
 	UpstreamGuessBuffer  = 1 << 20     // octets of datagrams that may wait where somebody guesses
 	UpstreamTCPConns     = 256
 	UpstreamTCPPerServer = 16
-	UpstreamTCPInFlight  = 64               // questions in flight on one connection
-	UpstreamTCPIdle      = 12 * time.Second // then a connection is closed
-	UpstreamTCPStrays    = 16               // messages nobody asked for until a connection is given up
-	UpstreamUnheard      = 2 * time.Second  // that what was sent on a connection may be unconfirmed, until it is given up
-	UpstreamHandshake    = 3 * time.Second  // for TLS or QUIC, once there is a connection
-	UpstreamHTTPHeader   = 16 << 10         // octets of the header of a server's answer by HTTPS
-	UpstreamHTTPBuffer   = 128 << 10        // octets of answers that may wait on a connection by HTTPS
-	UpstreamSessions     = 1024             // of TLS that can be resumed, and servers that the log has named
-	StrangerSaid         = time.Minute      // until the log names a server again that did not prove who it is
+	UpstreamTCPInFlight  = 64                     // questions in flight on one connection
+	UpstreamTCPIdle      = 12 * time.Second       // then a connection is closed
+	UpstreamTCPStrays    = 16                     // messages nobody asked for, or questions without an answer, until a connection is given up
+	UpstreamStreamWait   = 500 * time.Millisecond // that a server may allow no further question on a connection, until it is asked on another
+	UpstreamUnheard      = 2 * time.Second        // that what was sent on a connection may be unconfirmed, until it is given up
+	UpstreamHandshake    = 3 * time.Second        // for TLS or QUIC, once there is a connection
+	UpstreamHTTPHeader   = 16 << 10               // octets of the header of a server's answer by HTTPS
+	UpstreamHTTPBuffer   = 128 << 10              // octets of answers that may wait on a connection by HTTPS
+	UpstreamSessions     = 1024                   // of TLS that can be resumed, and servers that the log has named
+	StrangerSaid         = time.Minute            // until the log names a server again that did not prove who it is
 )
 
 // Messages and names.

@@ -185,8 +185,12 @@ type (
 		Reused bool
 		Took   time.Duration
 	}
-	// ConnectionEnded tells that the question is asked on a new connection.
-	ConnectionEnded struct{ By zonecut.Protocol }
+	// ConnectedAgain tells why a connection brought no answer, so that the question is
+	// asked once more.
+	ConnectedAgain struct {
+		By  zonecut.Protocol
+		Why AgainReason
+	}
 	// ConnectionFailed tells why there is no answer over a connection.
 	ConnectionFailed struct {
 		By    zonecut.Protocol
@@ -235,6 +239,16 @@ const (
 	RetryWithoutCookie              // the answer need not have a cookie
 	RetryWithCaseAsItIs             // letters have the case that they came with
 	RetryOnAnotherPort              // somebody guesses at the one before
+)
+
+// AgainReason is why a question is asked over a connection once more.
+type AgainReason uint8
+
+// Reasons to ask again.
+const (
+	ConnectionOver AgainReason = iota // it ended first: a new one is opened
+	NoTurn                            // the server takes no further question there: a new one is opened
+	NotTaken                          // the server has not looked at the question
 )
 
 // Steps that tell what came of an answer.
@@ -390,7 +404,7 @@ func (AskedAgain) step() {}
 
 func (AskedConnected) step() {}
 
-func (ConnectionEnded) step() {}
+func (ConnectedAgain) step() {}
 
 func (ConnectionFailed) step() {}
 

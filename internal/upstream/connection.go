@@ -31,13 +31,11 @@ type connection struct {
 	link   link
 	fail   error // why there is no link
 
-	writing sync.Mutex // held while a message is written
-
 	mu      sync.Mutex
 	waiting map[uint16]*waiter
 	alone   bool // serves one question only, until its first answer
 	retired bool // takes no new questions
-	strays  int
+	strays  int  // messages for nobody, and questions without an answer, since the last answer
 }
 
 // waiter waits for one answer.
@@ -54,15 +52,16 @@ type delivery struct {
 
 // askConnected asks over a connection that is open, or opens one: TCP, or whatever
 // the server's peer demands. A connection that ends without an answer costs one more
-// try on a fresh one; servers close idle connections while we write.
+// try on a fresh one, for servers close idle connections while we write; so does one
+// that the server lets no question through. What it did not take it is asked once more.
 func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixedCase bool) (resolve.Reply, error) {
 	began := e.clock.Mono()
 	reply, err := e.tryConnected(ctx, x, mixedCase, false)
-	if errors.Is(err, errConnEnded) && ctx.Err() == nil && !e.closed.Load() {
+	if why, worth := worthAgain(err); worth && ctx.Err() == nil && !e.closed.Load() {
 		if x.Tell != nil {
-			x.Tell(resolve.ConnectionEnded{By: x.Peer.Protocol()})
+			x.Tell(resolve.ConnectedAgain{By: x.Peer.Protocol(), Why: why})
 		}
-		reply, err = e.tryConnected(ctx, x, mixedCase, true)
+		reply, err = e.tryConnected(ctx, x, mixedCase, why != resolve.NotTaken)
 	}
 	if x.Tell != nil && err != nil && ctx.Err() == nil {
 		x.Tell(resolve.ConnectionFailed{By: x.Peer.Protocol(), After: e.clock.Mono() - began, Err: err})
@@ -74,6 +73,19 @@ func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixed
 	// and not that of TCP.
 	reply.TCP = err == nil || x.Peer.Plain()
 	return reply, err
+}
+
+// worthAgain tells whether a question is asked once more, and why.
+func worthAgain(err error) (why resolve.AgainReason, worth bool) {
+	switch {
+	case errors.Is(err, errConnEnded):
+		return resolve.ConnectionOver, true
+	case errors.Is(err, errNoStream):
+		return resolve.NoTurn, true
+	case errors.Is(err, errNotTaken):
+		return resolve.NotTaken, true
+	}
+	return 0, false
 }
 
 func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixedCase, fresh bool) (resolve.Reply, error) {
@@ -94,11 +106,11 @@ func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed
 		}
 		return resolve.Reply{}, c.fail
 	}
-	sent := e.clock.Mono()
 	if x.Tell != nil {
-		tellOpened(x, reused, sent-began)
+		tellOpened(x, reused, e.clock.Mono()-began)
 	}
-	if err := c.ask(x, w, mixedCase); err != nil {
+	sent, err := c.ask(ctx, x, w, mixedCase)
+	if err != nil {
 		return resolve.Reply{}, err
 	}
 	pkt, err := c.await(ctx, w)
@@ -126,8 +138,8 @@ func (c *connection) isOpen() bool {
 	}
 }
 
-// ask writes the question. The waiter's ID is its own already.
-func (c *connection) ask(x *resolve.Exchange, w *waiter, mixedCase bool) error {
+// ask writes the question, and returns when it did. The waiter's ID is its own already.
+func (c *connection) ask(ctx context.Context, x *resolve.Exchange, w *waiter, mixedCase bool) (sent time.Duration, err error) {
 	e := c.pool.e
 	offer := uint16(0)
 	if !x.NoEDNS {
@@ -146,15 +158,16 @@ func (c *connection) ask(x *resolve.Exchange, w *waiter, mixedCase bool) error {
 		w.want.cookies = cookieTCP
 	}
 	c.mu.Unlock()
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	err := e.send(x.Budget, x.Endpoint, outlet{link: c.link}, msg)
-	if err != nil && !errors.Is(err, resolve.ErrBudget) && !errors.Is(err, ErrNoTransport) {
+	err = e.send(ctx, x.Budget, x.Endpoint, outlet{link: c.link}, msg)
+	switch {
+	case err == nil, errors.Is(err, resolve.ErrBudget), errors.Is(err, ErrNoTransport), errors.Is(err, errNoStream):
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	default:
 		c.retire() // half a message may be on its way
-		_ = c.link.close()
-		return errConnEnded
+		err = errConnEnded
 	}
-	return err
+	return e.clock.Mono(), err
 }
 
 // await waits for the answer. A connection on which one did not come gets no
@@ -247,7 +260,9 @@ func (c *connection) read() {
 	for {
 		pkt, err := c.link.read(c.busy)
 		if one, ok := err.(*unanswerable); ok {
-			c.refuse(one)
+			if !c.refuse(one) {
+				return
+			}
 			continue
 		}
 		if err != nil || !c.deliver(pkt) {
@@ -292,8 +307,12 @@ func (c *connection) deliver(pkt []byte) bool {
 	return c.strays < limits.UpstreamTCPStrays
 }
 
-// refuse tells the question that will not be answered.
-func (c *connection) refuse(one *unanswerable) {
+// refuse tells the question that will not be answered, and tells whether to go on: a
+// server that ends one after the other is left (RFC 9250, section 4.3.2).
+func (c *connection) refuse(one *unanswerable) bool {
+	if one.last {
+		c.retire()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.waiting[one.id]; w != nil {
@@ -301,6 +320,8 @@ func (c *connection) refuse(one *unanswerable) {
 		w.tell(delivery{err: one.why})
 		delete(c.waiting, one.id)
 	}
+	c.strays++
+	return c.strays < limits.UpstreamTCPStrays && (!c.retired || len(c.waiting) > 0)
 }
 
 // errOtherQuestion: the server answered, but not what it was asked.

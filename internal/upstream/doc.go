@@ -40,7 +40,9 @@
 //   - aside.go: questions over connections that nobody waits for at length
 //   - connection.go, pool.go: questions over connections, many on each
 //   - link.go: what a connection needs of a protocol; TCP
-//   - tls.go, https.go: DNS over TLS and over HTTPS
+//   - tls.go: DNS over TLS
+//   - multiplex.go: links on which each question has a stream of its own; https.go,
+//     quic.go: DNS over HTTPS and over QUIC
 //   - authenticate.go: whether a server is the one that its peer means; sessions.go:
 //     sessions that are resumed; padding.go: how long encrypted questions are
 //   - source.go: the address that questions leave from, and what follows when the

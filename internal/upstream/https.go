@@ -10,37 +10,28 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
+	"kresd/internal/doh"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/zonecut"
 )
 
-const (
-	alpnHTTP2  = "h2"                      // RFC 9113, section 3.1
-	dnsMessage = "application/dns-message" // RFC 8484, section 6
-)
+// alpnHTTP2 is the name of HTTP/2 in a handshake (RFC 9113, section 3.1).
+const alpnHTTP2 = "h2"
 
 // httpsLink is a connection by HTTP/2 on which each question is a request of its own
-// (RFC 8484), with the ID 0. A request that fails with its connection ends the link, so
-// that all who wait are asked on another one.
+// (RFC 8484).
 type httpsLink struct {
-	e      *Exchanger
-	conn   *http.ClientConn
-	where  url.URL
-	ctx    context.Context // ends with the link
-	cancel context.CancelCauseFunc
-	got    chan httpsAnswer
-}
-
-// httpsAnswer is a message, or why there is none for the question with the ID.
-type httpsAnswer struct {
-	pkt []byte
-	err error
+	*multiplex
+	conn  *http.ClientConn
+	where url.URL
 }
 
 // dialDoH connects by TLS to a server that proves who it is, and speaks HTTP/2 there.
@@ -73,11 +64,11 @@ func (p *pool) dialDoH(ctx context.Context, to zonecut.Endpoint, from netip.Addr
 	case err != nil:
 		return nil, dialError(err)
 	}
-	l := &httpsLink{e: p.e, conn: conn, where: questionURL(to), got: make(chan httpsAnswer)}
-	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	l := &httpsLink{newMultiplex(p.e), conn, questionURL(to)}
+	end := sync.OnceFunc(func() { close(l.ended) })
 	conn.SetStateHook(func(c *http.ClientConn) {
-		if err := c.Err(); err != nil {
-			l.cancel(errConnEnded)
+		if c.Err() != nil {
+			end()
 		}
 	})
 	return l, nil
@@ -104,67 +95,92 @@ func questionURL(to zonecut.Endpoint) url.URL {
 
 func (l *httpsLink) protocol() zonecut.Protocol { return zonecut.DoH }
 
-// write implements link.
-func (l *httpsLink) write(msg []byte) error {
-	if l.ctx.Err() != nil {
-		return errConnEnded
-	}
+// write implements link. The library waits for the turn of the request, and says when
+// it has left.
+func (l *httpsLink) write(ctx context.Context, msg []byte) error {
 	body := bytes.Clone(msg[2:])
 	id := binary.BigEndian.Uint16(body)
 	binary.BigEndian.PutUint16(body, 0) // so that equal questions are equal to caches, too (RFC 8484, section 4.1)
-	l.e.group.Go("upstream https", func() {
-		a := httpsAnswer{}
-		a.pkt, a.err = l.ask(body)
-		switch {
-		case errors.Is(a.err, context.DeadlineExceeded): // nobody waits any longer
-			return
-		case a.err != nil && !errors.Is(a.err, resolve.ErrErring):
-			l.cancel(errConnEnded)
-			return
-		case a.err != nil:
-			a.err = &unanswerable{id, a.err}
-		default:
-			binary.BigEndian.PutUint16(a.pkt, id)
-		}
-		select {
-		case l.got <- a:
-		case <-l.ctx.Done():
-		}
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	asking, end := context.WithTimeout(l.ctx, limits.UpstreamStreamWait+limits.TCPAnswerTimeout)
+	l.carry("upstream https", id, func() ([]byte, error) {
+		defer end()
+		defer begin() // an error comes by the reader
+		return l.ask(httptrace.WithClientTrace(asking, &httptrace.ClientTrace{WroteHeaders: begin}), body)
 	})
-	return nil
+	timer := time.NewTimer(limits.UpstreamStreamWait)
+	defer timer.Stop()
+	select {
+	case <-begun:
+		return nil
+	case <-ctx.Done():
+		end()
+		return ctx.Err()
+	case <-timer.C:
+		end()
+		l.stuck.Store(true)
+		return errNoStream
+	}
 }
 
-// ask sends one question and reads its answer. An error of the server's own is a kind of
-// resolve.ErrErring; others are of the connection.
-func (l *httpsLink) ask(question []byte) ([]byte, error) {
-	ctx, end := context.WithTimeout(l.ctx, limits.TCPAnswerTimeout)
-	defer end()
+// ask sends one question and reads its answer. The errors are those of carry.
+func (l *httpsLink) ask(ctx context.Context, question []byte) ([]byte, error) {
 	request := (&http.Request{
 		Method: http.MethodPost, URL: &l.where, Host: l.where.Host,
 		Header: http.Header{
-			"Content-Type": {dnsMessage}, "Accept": {dnsMessage}, "User-Agent": {""},
+			"Content-Type": {doh.MediaType}, "Accept": {doh.MediaType}, "User-Agent": {""},
 			"Cache-Control": {"no-cache"}, // what a cache has kept has older TTLs (RFC 8484, section 5.1)
 		},
 		Body: io.NopCloser(bytes.NewReader(question)), ContentLength: int64(len(question)),
 	}).WithContext(ctx)
 	response, err := l.conn.RoundTrip(request)
 	if err != nil {
-		return nil, errors.Join(err, ctx.Err())
+		return nil, noResponse(ctx, err)
 	}
 	defer response.Body.Close()
 	pkt, err := messageIn(response)
-	if err != nil {
-		return nil, errors.Join(err, ctx.Err())
+	if err != nil && !errors.Is(err, resolve.ErrErring) {
+		return nil, noResponse(ctx, err)
 	}
-	return pkt, nil
+	return pkt, err
 }
+
+// noResponse says what it means to a question, and to its link, that no whole response
+// came. A server that leaves (GOAWAY) has not looked at requests that it does not answer;
+// it answers the others, so that their link stays (RFC 9113, section 6.8).
+func noResponse(ctx context.Context, err error) error {
+	var reset streamError
+	switch {
+	case ctx.Err() != nil:
+		return errGivenUp
+	case !errors.As(err, &reset):
+		return errConnEnded
+	case reset.Code == refusedStream:
+		return errNotTaken
+	}
+	return fmt.Errorf("HTTP/2 %w: %w", err, resolve.ErrErring)
+}
+
+// streamError is an error that ends one stream of HTTP/2. Its fields are those of
+// net/http's own, which lets errors.As fill in a struct that has the same.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return fmt.Sprintf("stream error %d", e.Code) }
+
+// refusedStream tells that nothing was done for a request (RFC 9113, section 8.7).
+const refusedStream = 7
 
 // messageIn is the DNS message that a response has.
 func messageIn(response *http.Response) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d: %w", response.StatusCode, resolve.ErrErring)
 	}
-	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != dnsMessage {
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != doh.MediaType {
 		return nil, fmt.Errorf("HTTP content of type %.40q: %w", kind, resolve.ErrErring)
 	}
 	pkt, err := io.ReadAll(io.LimitReader(response.Body, limits.MaxBufsize+1))
@@ -177,27 +193,8 @@ func messageIn(response *http.Response) ([]byte, error) {
 	return pkt, nil
 }
 
-// read implements link.
-func (l *httpsLink) read(wait func() bool) ([]byte, error) {
-	timer := time.NewTimer(limits.UpstreamTCPIdle)
-	defer timer.Stop()
-	for {
-		select {
-		case a := <-l.got:
-			return a.pkt, a.err
-		case <-l.ctx.Done():
-			return nil, context.Cause(l.ctx)
-		case <-timer.C:
-			if !wait() {
-				return nil, errConnEnded
-			}
-			timer.Reset(limits.UpstreamTCPIdle)
-		}
-	}
-}
-
 // close implements link.
 func (l *httpsLink) close() error {
-	l.cancel(net.ErrClosed)
+	l.cancel()
 	return l.conn.Close()
 }

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"kresd/internal/doh"
 	"kresd/internal/limits"
 	"kresd/internal/proctest"
 	"kresd/internal/resolve"
@@ -51,7 +52,7 @@ func httpsServer(t testing.TB, cert *proctest.Certificate, protocols []string, s
 
 func answerHTTPS(w http.ResponseWriter, r *http.Request) {
 	q, _ := io.ReadAll(r.Body)
-	w.Header().Set("Content-Type", dnsMessage)
+	w.Header().Set("Content-Type", doh.MediaType)
 	_, _ = w.Write(reply(q, truth))
 }
 
@@ -61,7 +62,7 @@ func TestQuestionsByHTTPS(t *testing.T) {
 	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
 	const questions = 100 // more than a connection has at once
 	at, conns := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/a path" || r.Header.Get("Content-Type") != dnsMessage || r.Header.Get("Accept") != dnsMessage ||
+		if r.Method != http.MethodPost || r.URL.Path != "/a path" || r.Header.Get("Content-Type") != doh.MediaType || r.Header.Get("Accept") != doh.MediaType ||
 			r.Header.Get("Cache-Control") != "no-cache" || len(r.Header) != 4 || !strings.HasPrefix(r.Host, "dns.test:") || r.ContentLength != 128 || r.ProtoMajor != 2 {
 			t.Errorf("asked is %s %s %s, %v, %d octets", r.Method, r.Host, r.URL, r.Header, r.ContentLength)
 		}
@@ -69,7 +70,7 @@ func TestQuestionsByHTTPS(t *testing.T) {
 		if binary.BigEndian.Uint16(q) != 0 {
 			t.Error("the ID is not 0")
 		}
-		w.Header().Set("Content-Type", dnsMessage)
+		w.Header().Set("Content-Type", doh.MediaType)
 		_, _ = w.Write(reply(q, "\xc0\x00\x02"+string(q[wire.HeaderLen+1])))
 	})
 	e := newExchanger(t, Config{})
@@ -103,19 +104,19 @@ func TestFailuresByHTTPS(t *testing.T) {
 		"broken":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "HTTP status 502"},
 		"moved":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) }, "HTTP status 302"},
 		"page":      {func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>") }, `HTTP content of type "text/html`},
-		"nothing":   {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", dnsMessage) }, "no answer"},
+		"nothing":   {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", doh.MediaType) }, "no answer"},
 		"id": {func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", dnsMessage)
+			w.Header().Set("Content-Type", doh.MediaType)
 			q, _ := io.ReadAll(r.Body)
 			q[0] = 1
 			_, _ = w.Write(reply(q, truth))
 		}, "no answer"},
 		"long": {func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", dnsMessage)
+			w.Header().Set("Content-Type", doh.MediaType)
 			_, _ = w.Write(make([]byte, limits.MaxBufsize+1))
 		}, "no answer"},
 		"otherinquiry": {func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", dnsMessage)
+			w.Header().Set("Content-Type", doh.MediaType)
 			q, _ := io.ReadAll(r.Body)
 			q[wire.HeaderLen+1] ^= 1
 			_, _ = w.Write(reply(q, truth))
@@ -180,7 +181,7 @@ func TestConnectionsByHTTPS(t *testing.T) {
 	x := question(t, aborted, "www.example.")
 	x.Peer = peer
 	_, err := e.Exchange(background, x)
-	wantErr(t, err, resolve.ErrUnreachable)
+	wantErr(t, err, resolve.ErrErring)
 
 	old, _ := httpsServer(t, cert, []string{"http/1.1"}, answerHTTPS)
 	x = question(t, old, "www.example.")
@@ -239,19 +240,19 @@ func FuzzHTTPSAnswer(f *testing.F) {
 	q, _ := aQuestion()
 	good := reply(q, truth)
 	good[0], good[1] = 0, 0
-	f.Add(200, dnsMessage, good)
+	f.Add(200, doh.MediaType, good)
 	f.Add(200, "text/html", good)
-	f.Add(200, dnsMessage+"; charset=utf-8", good)
-	f.Add(404, dnsMessage, good)
-	f.Add(200, dnsMessage, []byte{})
-	f.Add(200, dnsMessage, []byte{0, 1})
+	f.Add(200, doh.MediaType+"; charset=utf-8", good)
+	f.Add(404, doh.MediaType, good)
+	f.Add(200, doh.MediaType, []byte{})
+	f.Add(200, doh.MediaType, []byte{0, 1})
 	f.Fuzz(func(t *testing.T, status int, kind string, body []byte) {
 		r := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(bytes.NewReader(body))}
 		pkt, err := messageIn(r)
 		if (pkt != nil) != (err == nil) {
 			t.Fatalf("%d octets and %v", len(pkt), err)
 		}
-		if plain, _, _ := mime.ParseMediaType(kind); err == nil && (status != http.StatusOK || plain != dnsMessage || len(pkt) > limits.MaxBufsize || pkt[0]|pkt[1] != 0 || !bytes.Equal(pkt, body)) {
+		if plain, _, _ := mime.ParseMediaType(kind); err == nil && (status != http.StatusOK || plain != doh.MediaType || len(pkt) > limits.MaxBufsize || pkt[0]|pkt[1] != 0 || !bytes.Equal(pkt, body)) {
 			t.Errorf("of status %d, type %q and %d octets came %x", status, kind, len(body), pkt)
 		}
 		if err != nil && !errors.Is(err, resolve.ErrErring) {

@@ -274,7 +274,7 @@ func TestALateAnswerTellsOfLostLetterCase(t *testing.T) {
 		if !e.keep(a, &x, must, nil, ignored) {
 			t.Fatal("nothing is waited for")
 		}
-		if err := e.send(x.Budget, x.Endpoint, out, query); err != nil {
+		if err := e.send(background, x.Budget, x.Endpoint, out, query); err != nil {
 			t.Fatal(err)
 		}
 		if got := <-late.got; got.err != nil || got.reply.CaseLost == mixed {

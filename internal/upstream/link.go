@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,22 +25,30 @@ type link interface {
 	// protocol is what the link speaks.
 	protocol() zonecut.Protocol
 	// write sends the message that begins at msg[2]; the two octets before it are
-	// room for its length. One goroutine at a time writes.
-	write(msg []byte) error
+	// room for its length. Any goroutine writes. Where the server must allow it first,
+	// it waits until ctx ends and no longer than limits.UpstreamStreamWait; then
+	// nothing was sent, and the error is errNoStream. Others end the link for further
+	// questions.
+	write(ctx context.Context, msg []byte) error
+	// open tells whether another question need not wait for its turn, as far as is
+	// known.
+	open() bool
 	// read returns the next message, in new memory. Each time that nothing came for
 	// limits.UpstreamTCPIdle it calls wait, and ends when that is false; a message
 	// that has begun must end soon, however slowly its octets drip. One goroutine
-	// reads. An error ends the link, but for an unanswerable.
+	// reads. An error ends the link, but for an unanswerable. What was read before an
+	// end is returned before it.
 	read(wait func() bool) ([]byte, error)
 	// close ends the link, and read by that.
 	close() error
 }
 
 // unanswerable tells that a server will not answer one question, in the words of the
-// protocol below DNS, and may answer others.
+// protocol below DNS, and may answer others that it was asked on the link.
 type unanswerable struct {
-	id  uint16
-	why error
+	id   uint16
+	why  error
+	last bool // the link takes no further questions
 }
 
 func (u *unanswerable) Error() string { return u.why.Error() }
@@ -67,13 +76,14 @@ func (e *Exchanger) speaks(to zonecut.Endpoint) error {
 // stream is a link over a stream of octets, where each message follows its length
 // in two octets (RFC 1035, section 4.2.2): TCP, and TLS over it.
 type stream struct {
-	conn   net.Conn
-	in     *bufio.Reader
-	speaks zonecut.Protocol
+	conn    net.Conn
+	in      *bufio.Reader
+	speaks  zonecut.Protocol
+	writing sync.Mutex // held while a message is written
 }
 
 func newStream(conn net.Conn, speaks zonecut.Protocol) *stream {
-	return &stream{conn, bufio.NewReader(conn), speaks}
+	return &stream{conn: conn, in: bufio.NewReader(conn), speaks: speaks}
 }
 
 // dialTCP opens a link in plain DNS.
@@ -118,6 +128,8 @@ func endWhenUnheard(_, _ string, c syscall.RawConn) error {
 const tcpUserTimeout = 0x12
 
 func (s *stream) protocol() zonecut.Protocol { return s.speaks }
+
+func (s *stream) open() bool { return true }
 
 func (s *stream) close() error { return s.conn.Close() }
 

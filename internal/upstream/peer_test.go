@@ -73,7 +73,7 @@ func TestSendRefusesTheWrongProtocol(t *testing.T) {
 		"QUIC over TLS":         {quic, outlet{link: encrypted}},
 		"plain DNS through TLS": {zonecut.Peer{}, outlet{link: encrypted}},
 	} {
-		if err := e.send(b, zonecut.Endpoint{Addr: addr, Peer: c.peer}, c.out, []byte{0, 1, 0}); err == nil || b.Sent() != 0 {
+		if err := e.send(background, b, zonecut.Endpoint{Addr: addr, Peer: c.peer}, c.out, []byte{0, 1, 0}); err == nil || b.Sent() != 0 {
 			t.Errorf("%s: error %v after %d sends", what, err, b.Sent())
 		} else {
 			wantErr(t, err, ErrNoTransport)

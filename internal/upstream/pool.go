@@ -92,6 +92,7 @@ func (p *pool) room(to zonecut.Endpoint) bool {
 		if c.idle() {
 			p.remove(c)
 			delete(p.live, c) // its goroutine is about to end
+			p.shut(c)
 			return true
 		}
 	}
@@ -104,27 +105,31 @@ func (p *pool) leave(to zonecut.Endpoint, from netip.Addr) {
 	for _, c := range slices.Clone(p.conns[to]) {
 		if c.from != from {
 			p.remove(c)
-			c.letGo()
+			if c.stop() {
+				p.shut(c)
+			}
 		}
 	}
 }
 
-// letGo closes a connection as soon as no question waits on it.
-func (c *connection) letGo() {
+// shut closes a connection beside, as p is locked and to say goodbye to a server may
+// take long (crypto/tls waits for seconds).
+func (p *pool) shut(c *connection) { p.e.group.Go("upstream close", c.shut) }
+
+// stop takes no more questions and tells whether none waits, so that the connection is
+// to be closed. Else the last one that waits closes it.
+func (c *connection) stop() bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.retired = true
-	over := len(c.waiting) == 0
-	c.mu.Unlock()
-	if over {
-		c.shut()
-	}
+	return len(c.waiting) == 0
 }
 
 // enter reserves room for one question, nil when there is none.
 func (c *connection) enter() *waiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.retired || c.alone || len(c.waiting) >= limits.UpstreamTCPInFlight {
+	if c.retired || c.alone || len(c.waiting) >= limits.UpstreamTCPInFlight || c.isOpen() && c.link != nil && !c.link.open() {
 		return nil
 	}
 	w := &waiter{got: make(chan delivery, 1)}
@@ -136,11 +141,9 @@ func (c *connection) enter() *waiter {
 	return w
 }
 
-// idle closes a connection without questions and tells whether it was one.
+// idle tells whether a connection is open and has no questions, and retires it then.
 func (c *connection) idle() bool {
-	select {
-	case <-c.dialed:
-	default:
+	if !c.isOpen() {
 		return false
 	}
 	c.mu.Lock()
@@ -149,7 +152,6 @@ func (c *connection) idle() bool {
 		return false
 	}
 	c.retired = true
-	_ = c.link.close()
 	return true
 }
 

@@ -15,15 +15,10 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// quicLink is a link by QUIC (RFC 9250), on which each question has a stream of its
-// own, and the ID 0.
+// quicLink is a link by QUIC (RFC 9250).
 type quicLink struct {
-	e      *Exchanger
-	c      *doq.Client
-	ctx    context.Context // ends with the link
-	cancel context.CancelFunc
-	got    chan []byte
-	failed chan error // why nothing more can come
+	*multiplex
+	c *doq.Client
 }
 
 // dialDoQ connects by QUIC to a server that proves who it is.
@@ -43,91 +38,74 @@ func (p *pool) dialDoQ(ctx context.Context, to zonecut.Endpoint, from netip.Addr
 		return nil, handshakeError(err)
 	}
 	p.e.handshook(to, c.Resumed(), nil)
-	l := &quicLink{e: p.e, c: c, got: make(chan []byte), failed: make(chan error, 1)}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l := &quicLink{newMultiplex(p.e), c}
+	p.e.group.Go("upstream quic", func() {
+		<-c.Ended()
+		close(l.ended)
+	})
 	return l, nil
 }
 
 func (l *quicLink) protocol() zonecut.Protocol { return zonecut.DoQ }
 
-// write implements link. It waits for the server to allow another stream.
-func (l *quicLink) write(msg []byte) error {
+// write implements link. A stream opens as soon as the server allows another one.
+func (l *quicLink) write(ctx context.Context, msg []byte) error {
 	id := binary.BigEndian.Uint16(msg[2:])
 	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
 	binary.BigEndian.PutUint16(msg[2:], 0)
 	defer binary.BigEndian.PutUint16(msg[2:], id)
-	ctx, end := context.WithTimeout(l.ctx, limits.TCPConnectTimeout)
+	turn, end := context.WithTimeout(ctx, limits.UpstreamStreamWait)
 	defer end()
-	st, err := l.c.Ask(ctx, msg, time.Now().Add(limits.TCPConnectTimeout))
-	if err != nil {
+	st, err := l.c.Ask(turn, msg, time.Now().Add(limits.UpstreamStreamWait+limits.TCPSendStall))
+	switch {
+	case err == nil:
+		l.carry("upstream quic", id, func() ([]byte, error) { return l.answer(st) })
+	case st != nil:
+		err = l.noAnswer(err)
+		l.carry("upstream quic", id, func() ([]byte, error) { return nil, err })
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case turn.Err() != nil:
+		l.stuck.Store(true)
+		return errNoStream
+	default:
 		return err
 	}
-	l.e.group.Go("upstream quic", func() { l.await(st, id) })
 	return nil
 }
 
-// await hands the answer to one question over. A server that ends the stream without
-// one, or does not know what an answer is, is not asked any more on this link.
-func (l *quicLink) await(st *doq.Stream, id uint16) {
-	pkt, err := st.Read(nil, time.Now().Add(limits.TCPAnswerTimeout))
+// answer waits for the answer on a stream. The errors are those of carry.
+func (l *quicLink) answer(st *doq.Stream) ([]byte, error) {
+	pkt, err := st.Read(make([]byte, 0, limits.UDPPayload), time.Now().Add(limits.TCPAnswerTimeout))
 	switch {
 	case errors.Is(err, doq.ErrSlow):
 		st.Refuse(doq.RequestCancelled)
-		return
+		return nil, errGivenUp
 	case err == nil && (len(pkt) < 2 || pkt[0]|pkt[1] != 0):
 		err = doq.ErrProtocol
 	}
 	if err != nil {
-		l.fail(err)
-		return
+		return nil, l.noAnswer(err)
 	}
-	st.Finish(time.Now().Add(limits.QUICAtOnce))
-	binary.BigEndian.PutUint16(pkt, id)
-	select {
-	case l.got <- pkt:
-	case <-l.ctx.Done():
+	if !st.Finish(time.Now().Add(limits.QUICAtOnce)) {
+		return nil, l.noAnswer(doq.ErrProtocol)
 	}
+	return pkt, nil
 }
 
-// fail ends the link for a reason, the first that there is.
-func (l *quicLink) fail(why error) {
-	select {
-	case l.failed <- why:
-	default:
+// noAnswer says what it means to a question, and to the link, that no answer came. A
+// server may end a stream, which is all that it says of a question that it cannot answer
+// (RFC 9250, section 4.3.2); one that does not know what an answer is, is told so and
+// not spoken to any more (section 4.3.3).
+func (l *quicLink) noAnswer(err error) error {
+	code, alone := doq.ResetOf(err)
+	switch {
+	case alone:
+		return fmt.Errorf("the stream was ended by the server, %v: %w", code, resolve.ErrErring)
+	case errors.Is(err, doq.ErrProtocol):
+		l.c.Abort(doq.ProtocolError)
 	}
-}
-
-// read implements link.
-func (l *quicLink) read(wait func() bool) ([]byte, error) {
-	timer := time.NewTimer(limits.UpstreamTCPIdle)
-	defer timer.Stop()
-	for {
-		select {
-		case pkt := <-l.got:
-			return pkt, nil
-		case err := <-l.failed:
-			return nil, err
-		case <-l.c.Ended():
-			return l.rest()
-		case <-l.ctx.Done():
-			return nil, net.ErrClosed
-		case <-timer.C:
-			if !wait() {
-				return nil, errConnEnded
-			}
-			timer.Reset(limits.UpstreamTCPIdle)
-		}
-	}
-}
-
-// rest is what had come when the connection ended.
-func (l *quicLink) rest() ([]byte, error) {
-	select {
-	case pkt := <-l.got:
-		return pkt, nil
-	case <-time.After(limits.LeaveQuietTCP):
-		return nil, fmt.Errorf("the server ended it: %w", resolve.ErrUnreachable)
-	}
+	return errConnEnded
 }
 
 // close implements link.

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"syscall"
@@ -28,8 +29,9 @@ func (o *outlet) protocol() zonecut.Protocol {
 // send is the one place of the program from where a question leaves for a server,
 // so that none leaves without being debited (HARDENING B5), and none in another
 // protocol than the server's peer demands; a test reads the source for others. The
-// error is ErrBudget, ErrNoTransport, or the system's.
-func (e *Exchanger) send(b *resolve.Budget, to zonecut.Endpoint, out outlet, msg []byte) error {
+// error is ErrBudget, ErrNoTransport, the link's, or the system's. ctx ends the wait for
+// the turn of the question.
+func (e *Exchanger) send(ctx context.Context, b *resolve.Budget, to zonecut.Endpoint, out outlet, msg []byte) error {
 	if out.protocol() != to.Peer.Protocol() {
 		return fmt.Errorf("%s by %v: %w", to, out.protocol(), ErrNoTransport)
 	}
@@ -37,7 +39,7 @@ func (e *Exchanger) send(b *resolve.Budget, to zonecut.Endpoint, out outlet, msg
 		return err
 	}
 	if out.link != nil {
-		if err := out.link.write(msg); err != nil {
+		if err := out.link.write(ctx, msg); err != nil {
 			return err
 		}
 	} else if _, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(out.fd), uintptr(unsafe.Pointer(&msg[0])),
@@ -48,12 +50,19 @@ func (e *Exchanger) send(b *resolve.Budget, to zonecut.Endpoint, out outlet, msg
 	return nil
 }
 
-// write implements link. It stands here because it is what send calls.
-func (s *stream) write(msg []byte) error {
+// write implements link. It stands here because it is what send calls. A server that
+// takes nothing has no use of the rest; what it may have sent before it ended the
+// connection is left to the reader.
+func (s *stream) write(_ context.Context, msg []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	if err := s.conn.SetWriteDeadline(time.Now().Add(limits.TCPSendStall)); err != nil {
 		return err
 	}
 	binary.BigEndian.PutUint16(msg, uint16(len(msg)-2))
 	_, err := s.conn.Write(msg)
+	if isTimeout(err) {
+		_ = s.conn.Close()
+	}
 	return err
 }

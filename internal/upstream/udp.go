@@ -36,7 +36,7 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requir
 	}
 	e.compose(a, x, must)
 	a.sent = e.clock.Mono()
-	if err := e.send(x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
+	if err := e.send(ctx, x.Budget, x.Endpoint, outlet{fd: a.fd}, a.query); err != nil {
 		if errno, ok := err.(syscall.Errno); ok && vanished(source, errno) {
 			return resolve.Reply{}, ignored, e.noSource(source)
 		}

@@ -1,0 +1,316 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kresd/internal/doq"
+	"kresd/internal/limits"
+	"kresd/internal/proctest"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
+	"kresd/internal/zonecut"
+)
+
+// asked asks a server with a peer, and the test fails unless the truth comes.
+func asked(t *testing.T, e *Exchanger, to zonecut.Endpoint, name string) resolve.Exchange {
+	t.Helper()
+	x := question(t, to.Addr, name)
+	x.Peer = to.Peer
+	if r, err := e.Exchange(background, x); err != nil || len(r.Msg.Answer) != 1 || string(r.Msg.Answer[0].RData) != truth {
+		t.Errorf("%s: %+v, %v", name, r, err)
+	}
+	return x
+}
+
+// label is the first letter of the question's name.
+func label(q []byte) byte { return q[wire.HeaderLen+1] | 0x20 }
+
+// A question whose stream the server ends fails over, as one that it answers SERVFAIL,
+// and the link, and what else waits on it, go on.
+func TestARefusedStreamLeavesTheLinkUp(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	var refused sync.WaitGroup
+	play := func(q []byte, answer, refuse func()) {
+		switch label(q) {
+		case 's': // slow
+			refused.Wait()
+			answer()
+		case 'r':
+			refuse()
+		default:
+			answer()
+		}
+	}
+	var conns atomic.Int32
+	https, opened := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
+		q, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(strings.NewReader(string(q)))
+		play(q, func() { answerHTTPS(w, r) }, func() { panic(http.ErrAbortHandler) })
+	})
+	quic := startQUIC(t, cert, func(c *doq.Conn, st *doq.Stream, q []byte) {
+		play(q, func() { truthQUIC(c, st, q) }, func() { st.Refuse(doq.InternalError) })
+	})
+	for protocol, to := range map[string]zonecut.Endpoint{
+		"HTTPS": {Addr: https, Peer: httpsPeer(t, cert)},
+		"QUIC":  {Addr: quic.addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoQ, Pins: []zonecut.Pin{cert.Hash}})},
+	} {
+		e := newExchanger(t, Config{})
+		refused.Add(1)
+		var slow sync.WaitGroup
+		slow.Go(func() { asked(t, e, to, "slow.example.") })
+		asked(t, e, to, "first.example.")
+		x := question(t, to.Addr, "refused.example.")
+		x.Peer = to.Peer
+		_, err := e.Exchange(background, x)
+		refused.Done()
+		if !errors.Is(err, resolve.ErrErring) || !strings.Contains(strings.ToLower(err.Error()), "internal") || x.Budget.Sent() != 1 {
+			t.Errorf("%s: %v after %d questions", protocol, err, x.Budget.Sent())
+		}
+		asked(t, e, to, "last.example.")
+		slow.Wait()
+	}
+	conns.Add(opened.Load() + quic.conns.Load())
+	if n := conns.Load(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// A server that ends one stream after the other is left (RFC 9250, section 4.3.2).
+func TestAServerThatRefusesEverythingIsLeft(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	s := startQUIC(t, cert, func(_ *doq.Conn, st *doq.Stream, _ []byte) { st.Refuse(doq.ExcessiveLoad) })
+	e := newExchanger(t, Config{})
+	for i := range limits.UpstreamTCPStrays + 1 {
+		_, _, err := askQUIC(t, e, s, cert.Hash, itoa(i)+".example.")
+		wantErr(t, err, resolve.ErrErring)
+	}
+	if n := s.conns.Load(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// What a server has not looked at (REFUSED_STREAM) it is asked once more, on the same
+// connection.
+func TestAQuestionThatWasNotTakenIsAskedAgain(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	var n atomic.Int32
+	s := framedHTTPS(t, cert, nil, func(c *frames, stream uint32, q []byte) {
+		if label(q) == 'n' || n.Add(1) == 1 {
+			c.put(frameReset, 0, stream, numbers(refusedStream))
+			return
+		}
+		c.answer(stream, reply(q, truth))
+	})
+	e := newExchanger(t, Config{})
+	to := zonecut.Endpoint{Addr: s.addr, Peer: httpsPeer(t, cert)}
+	if x := asked(t, e, to, "first.example."); x.Budget.Sent() != 2 {
+		t.Errorf("it was asked %d times", x.Budget.Sent())
+	}
+	x := question(t, s.addr, "never.example.")
+	x.Peer = to.Peer
+	_, err := e.Exchange(background, x)
+	wantErr(t, err, resolve.ErrErring)
+	if x.Budget.Sent() != 2 || s.tcpConns.Load() != 1 {
+		t.Errorf("never is asked %d times on %d connections", x.Budget.Sent(), s.tcpConns.Load())
+	}
+}
+
+// A server that leaves (GOAWAY) answers what it has taken, on the same connection, and is
+// asked on another one what it has not.
+func TestAServerThatLeavesAnswersWhatItHasTaken(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	var s *testServer
+	var taken uint32
+	var first []byte
+	s = framedHTTPS(t, cert, nil, func(c *frames, stream uint32, q []byte) {
+		switch label(q) {
+		case 't':
+			taken, first = stream, q
+		case 'l': // leave, with this question untaken
+			if s.tcpConns.Load() > 1 {
+				c.answer(stream, reply(q, truth))
+				return
+			}
+			c.put(frameGoAway, 0, 0, numbers(taken, 0))
+			s.done.Go(func() {
+				for s.tcpQueries.Load() < 3 { // the other one, anew
+					time.Sleep(time.Millisecond)
+				}
+				c.answer(taken, reply(first, truth))
+			})
+		default:
+			c.answer(stream, reply(q, truth))
+		}
+	})
+	e := newExchanger(t, Config{})
+	to := zonecut.Endpoint{Addr: s.addr, Peer: httpsPeer(t, cert)}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if x := asked(t, e, to, "taken.example."); x.Budget.Sent() != 1 {
+			t.Errorf("what was taken is asked %d times", x.Budget.Sent())
+		}
+	})
+	eventually(t, "a question is taken", func() bool { return s.tcpQueries.Load() == 1 })
+	if x := asked(t, e, to, "left.example."); x.Budget.Sent() != 2 {
+		t.Errorf("what was not taken is asked %d times", x.Budget.Sent())
+	}
+	wg.Wait()
+	asked(t, e, to, "more.example.")
+	if s.tcpConns.Load() != 2 {
+		t.Errorf("%d connections", s.tcpConns.Load())
+	}
+}
+
+// An answer counts that came before the end of its connection, however close: of HTTPS,
+// and of TLS with and without a goodbye, or with a reset.
+func TestAnAnswerBeforeTheEndOfItsConnectionCounts(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	answerDoT := func(s *testServer, conn *tls.Conn) bool {
+		q := s.readFrame(conn)
+		if q != nil {
+			writeFrame(conn, reply(q, truth))
+		}
+		return q != nil
+	}
+	overTLS := func(end func(*tls.Conn, *net.TCPConn)) *testServer {
+		return (&testServer{onTCP: func(s *testServer, raw net.Conn) {
+			conn := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{alpnDoT}})
+			if answerDoT(s, conn) {
+				end(conn, raw.(*net.TCPConn))
+			}
+		}}).start(t, "127.0.0.1")
+	}
+	dot := mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoT, Pins: []zonecut.Pin{cert.Hash}})
+	for what, c := range map[string]struct {
+		s    *testServer
+		peer zonecut.Peer
+	}{
+		"HTTPS": {framedHTTPS(t, cert, nil, func(c *frames, stream uint32, q []byte) {
+			c.answer(stream, reply(q, truth))
+			c.Conn.(*tls.Conn).NetConn().Close()
+		}), httpsPeer(t, cert)},
+		"HTTPS, leaving": {framedHTTPS(t, cert, nil, func(c *frames, stream uint32, q []byte) {
+			c.put(frameGoAway, 0, 0, numbers(stream, 0))
+			c.answer(stream, reply(q, truth))
+			c.Close()
+		}), httpsPeer(t, cert)},
+		"TLS, goodbye": {overTLS(func(c *tls.Conn, _ *net.TCPConn) { c.Close() }), dot},
+		"TLS, end":     {overTLS(func(_ *tls.Conn, raw *net.TCPConn) { raw.Close() }), dot},
+		"TLS, half":    {overTLS(func(c *tls.Conn, _ *net.TCPConn) { _ = c.CloseWrite() }), dot},
+	} {
+		t.Run(what, func(t *testing.T) {
+			e := newExchanger(t, Config{})
+			for i := range 50 {
+				x := question(t, c.s.addr, itoa(i)+".example.")
+				x.Peer = c.peer
+				if r, err := e.Exchange(background, x); err != nil || string(r.Msg.Answer[0].RData) != truth || x.Budget.Sent() > 2 {
+					t.Errorf("question %d, asked %d times: %+v, %v", i, x.Budget.Sent(), r, err)
+				}
+			}
+			if n := c.s.tcpQueries.Load(); n > 55 { // those that met the end of the connection before are asked anew
+				t.Errorf("50 questions were asked %d times", n)
+			}
+		})
+	}
+}
+
+// A reset that overtakes an answer costs the question one more connection.
+func TestAResetBehindAnAnswer(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	s := (&testServer{onTCP: overTLS(cert, func(s *testServer, conn net.Conn) {
+		if q := s.readFrame(conn); q != nil {
+			writeFrame(conn, reply(q, truth))
+			_ = conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
+			conn.(*tls.Conn).NetConn().Close()
+		}
+	})}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	to := zonecut.Endpoint{Addr: s.addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoT, Pins: []zonecut.Pin{cert.Hash}})}
+	for i := range 20 {
+		asked(t, e, to, itoa(i)+".example.")
+	}
+}
+
+// Questions wait for a server that takes few at a time, and hold nobody up by that. One
+// whose turn does not come is asked on another connection.
+func TestAQuestionWhoseTurnDoesNotComeGoesElsewhere(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	const few = 2
+	quic := limitedQUIC(t, cert, few, func(c *doq.Conn, st *doq.Stream, q []byte) {
+		if label(q) != 's' {
+			truthQUIC(c, st, q)
+		}
+	})
+	https := framedHTTPS(t, cert, mostStreams(few), func(c *frames, stream uint32, q []byte) {
+		if label(q) != 's' {
+			c.answer(stream, reply(q, truth))
+		}
+	})
+	for protocol, c := range map[string]struct {
+		to    zonecut.Endpoint
+		conns func() int
+	}{
+		"QUIC":  {zonecut.Endpoint{Addr: quic.addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoQ, Pins: []zonecut.Pin{cert.Hash}})}, func() int { return int(quic.conns.Load()) }},
+		"HTTPS": {zonecut.Endpoint{Addr: https.addr, Peer: httpsPeer(t, cert)}, func() int { return int(https.tcpConns.Load()) }},
+	} {
+		e := newExchanger(t, Config{})
+		asked(t, e, c.to, "open.example.")
+		var silent sync.WaitGroup
+		for i := range few {
+			silent.Go(func() {
+				x := question(t, c.to.Addr, "silent"+itoa(i)+".example.")
+				x.Peer = c.to.Peer
+				_, err := e.Exchange(background, x)
+				if !errors.Is(err, resolve.ErrTimeout) {
+					t.Errorf("%s: %v from who never answers", protocol, err)
+				}
+			})
+		}
+		time.Sleep(100 * time.Millisecond)
+		begun := time.Now()
+		var wg sync.WaitGroup
+		for i := range 5 { // together, not one after the other
+			wg.Go(func() { asked(t, e, c.to, "q"+itoa(i)+".example.") })
+		}
+		wg.Wait()
+		if took := time.Since(begun); took < limits.UpstreamStreamWait || took > 4*limits.UpstreamStreamWait {
+			t.Errorf("%s: answered after %v", protocol, took)
+		}
+		begun = time.Now()
+		asked(t, e, c.to, "next.example.")
+		if took := time.Since(begun); took > limits.UpstreamStreamWait/2 {
+			t.Errorf("%s: what is asked next waits for %v", protocol, took)
+		}
+		if n := c.conns(); n > 6 {
+			t.Errorf("%s: %d connections", protocol, n)
+		}
+		silent.Wait()
+	}
+}
+
+// A server that answers what is no answer over QUIC is told that it broke the protocol
+// (RFC 9250, section 4.3.3).
+func TestAServerIsToldThatItBrokeTheProtocol(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	told := make(chan error, 4)
+	s := startQUIC(t, cert, func(c *doq.Conn, st *doq.Stream, _ []byte) {
+		sendQUIC(st, []byte{0})
+		_, err := c.Next(background)
+		told <- err
+	})
+	e := newExchanger(t, Config{})
+	_, _, err := askQUIC(t, e, s, cert.Hash, "www.example.")
+	wantErr(t, err, resolve.ErrUnreachable)
+	if code, ok := doq.CodeOf(<-told); !ok || code != doq.ProtocolError {
+		t.Errorf("the server was told %v", code)
+	}
+}
