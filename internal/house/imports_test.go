@@ -65,7 +65,7 @@ var allowed = map[string]string{
 	"kresc":       "cli console ipc limits reload safe wording",
 	"forkmap":     "ipc limits safe luavalue rundir",
 	"supervisor":  "ipc limits reload safe logging systemd rundir cli wording",
-	"script":      "clock limits luapattern luavalue reference safe script/source wording",
+	"script":      "clock limits luapattern luavalue reference safe script/machine script/source wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile transport wire wording zonecut",
 	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire wording",
@@ -81,6 +81,7 @@ var allowed = map[string]string{
 	"lualib/mime":       "script",
 	"lualib/socket":     "clock fdwatch limits luavalue script wording",
 	"lualib/urls":       "script",
+	"script/machine":    "limits luavalue safe wording",
 	"script/sidebyside": "",
 	"script/source":     "",
 
@@ -95,7 +96,7 @@ var allowed = map[string]string{
 // owned says which packages alone may import a library: one of the program, and
 // what signs for tests.
 var owned = map[string]string{
-	"github.com/Shopify/go-lua":                     "kresd/internal/script",
+	"github.com/Shopify/go-lua":                     "kresd/internal/script kresd/internal/script/machine",
 	"github.com/PowerDNS/lmdb-go/lmdb":              "kresd/internal/lmdbcache",
 	"github.com/libp2p/go-reuseport":                "kresd/internal/listen",
 	"github.com/hashicorp/go-hclog":                 "kresd/internal/logging",

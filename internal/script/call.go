@@ -10,6 +10,7 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/luavalue"
+	"kresd/internal/script/machine"
 )
 
 // A Call is one call of a binding, or one job on the owner goroutine (then
@@ -32,17 +33,10 @@ type Call struct {
 func (c *Call) VM() *VM { return c.vm }
 
 // Kind says in what sort of evaluation the call was made.
-func (c *Call) Kind() Kind { return c.vm.now.run.kind }
+func (c *Call) Kind() Kind { return c.vm.m.Kind() }
 
 // Within tells whether this evaluation, or one that waits for it, is of kind.
-func (c *Call) Within(kind Kind) bool {
-	for r := c.vm.now.run; r != nil; r = r.outer {
-		if r.kind == kind {
-			return true
-		}
-	}
-	return false
-}
+func (c *Call) Within(kind Kind) bool { return c.vm.m.Within(kind) }
 
 // NArgs is the number of arguments, explicit nils included.
 func (c *Call) NArgs() int { return c.args }
@@ -79,7 +73,7 @@ func (c *Call) String(i int) string {
 		case string:
 			return v
 		case float64:
-			return formatNumber(v)
+			return luavalue.FormatNumber(v)
 		}
 	}
 	c.typeError(i, "string")
@@ -130,9 +124,9 @@ func (c *Call) Int(i, lo, hi int) int {
 	n := c.Number(i)
 	switch {
 	case !(n >= float64(lo) && n <= float64(hi)):
-		c.ArgError(i, "a number from %d to %d expected, got %s", lo, hi, formatNumber(n))
+		c.ArgError(i, "a number from %d to %d expected, got %s", lo, hi, luavalue.FormatNumber(n))
 	case n != math.Trunc(n):
-		c.ArgError(i, "a whole number expected, got %s", formatNumber(n))
+		c.ArgError(i, "a whole number expected, got %s", luavalue.FormatNumber(n))
 	}
 	return int(n)
 }
@@ -267,8 +261,10 @@ func (c *Call) Raise(err error) {
 	switch {
 	case errors.As(err, &i):
 		panic(i)
-	case errors.As(err, &e) && e.value != nil:
-		c.l.PushLightUserData(e.value)
+	case errors.As(err, &e):
+		e.Raise(c.l)
+	}
+	switch {
 	case errors.As(err, &u), e == nil && c.ofObject():
 		text := err.Error()
 		if c.ofObject() { // an error that passed another object has the word already
@@ -289,13 +285,13 @@ func (c *Call) ofObject() bool { return c.field || c.fn != nil && c.fn.object }
 // the resolver's objects say "error: ", after the position when a file calls.
 func (c *Call) prefix() string {
 	if c.ofObject() {
-		return filePosition(c.l) + errorWord
+		return machine.FilePosition(c.l) + errorWord
 	}
-	return callerPosition(c.l)
+	return machine.CallerPosition(c.l)
 }
 
 // Position is "file:line: " of the code that calls, or "" on the console.
-func (c *Call) Position() string { return filePosition(c.l) }
+func (c *Call) Position() string { return machine.FilePosition(c.l) }
 
 // tooLong raises an error when a string would be larger than the machine
 // allows.

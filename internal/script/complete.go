@@ -10,6 +10,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -27,8 +28,8 @@ func (s *Session) Complete(ctx context.Context, text string) (list []string) {
 	} else if !source.InQuotes(text) {
 		return nil
 	}
-	run := setup{ctx: ctx, kind: Internal, budget: limits.CompletionTime}
-	err := s.vm.submit(ctx, s.vm.jobs, func() error {
+	run := machine.Evaluation{Context: ctx, Kind: Internal, Budget: limits.CompletionTime}
+	err := s.vm.m.Submit(ctx, Internal, func() error {
 		return s.vm.enter(run, func(c *Call) error {
 			list = complete(c, text)
 			return nil

@@ -26,14 +26,11 @@
 //
 // From the ground up: a file stands on those before it.
 //
-//   - Work and text: queue.go (jobs), absent.go (names that are nil, and why), checker.go
-//     (whether more of a text is needed).
-//   - The machine and its values: memory.go (what an evaluation takes of it), vm.go (what a machine consists of), ref.go (a Lua
-//     value kept), value.go (values in and out), errors.go, keyorder.go (in which
-//     order a table was written), call.go (a function of ours, and one call of it).
-//   - Who runs: run.go (one evaluation and its limits), thread.go (stacks that resume
-//     each other), task.go (coroutines that wait for the outside), turn.go (who has the
-//     machine while code waits), jobs.go (work from outside), callback.go (a kept function
+//   - Text: absent.go (names that are nil, and why), checker.go (whether more of a text is needed).
+//   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
+//     value kept), value.go (values in and out), output.go (what is printed), fileerror.go,
+//     keyorder.go (in which order a table was written), evaluation.go (why code runs and how it ends), call.go (a function of ours, and one call of it).
+//   - Work: jobs.go (from outside, and what waits), callback.go (a kept function
 //     is called), table.go (a kept table is looked into).
 //   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
 //     (tables that tell of keys they lack), guard.go (the table of globals).

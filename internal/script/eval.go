@@ -11,6 +11,8 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/luavalue"
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -55,8 +57,8 @@ type audience struct {
 // evaluate runs a console command.
 func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, to audience) (out string, isErr bool) {
 	vm := s.vm
-	run := setup{ctx: ctx, kind: Console, budget: limits.ConsoleRunTime, echo: echo}
-	err := vm.submit(ctx, vm.jobs, func() error {
+	run := machine.Evaluation{Context: ctx, Kind: Console, Budget: limits.ConsoleRunTime, Echo: echo}
+	err := vm.m.Submit(ctx, Console, func() error {
 		err := vm.enter(run, func(c *Call) error {
 			value, err := s.commandAs(c, chunk, vm.displaying(chunk))
 			if err == nil {
@@ -65,7 +67,7 @@ func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, to
 			return err
 		})
 		if e := new(Error); errors.As(err, &e) {
-			return &Error{Message: to.err(vm.now.l, e.Message)}
+			return &Error{Message: to.err(vm.m.Stack(), e.Message)}
 		}
 		return err
 	})
@@ -141,7 +143,7 @@ func (vm *VM) show(l *lua.State, r source.Reading) string {
 	case string:
 		return v
 	case float64:
-		return formatNumber(v)
+		return luavalue.FormatNumber(v)
 	}
 	return ""
 }
@@ -182,8 +184,8 @@ const (
 // become nil.
 func (vm *VM) MapEval(ctx context.Context, expr string) (res Result) {
 	res.Kind = ResultNothing
-	s := setup{ctx: ctx, kind: Mapped, budget: limits.MapPerWorker}
-	err := vm.submit(ctx, vm.mapped, func() error {
+	s := machine.Evaluation{Context: ctx, Kind: Mapped, Budget: limits.MapPerWorker}
+	err := vm.m.Submit(ctx, Mapped, func() error {
 		return vm.enter(s, func(c *Call) error {
 			if _, err := vm.NewSession().command(c, expr); err != nil {
 				return err
@@ -210,9 +212,7 @@ func evalCmd(c *Call) error {
 	}
 	text, raw := c.String(1), c.NArgs() > 1 && c.l.ToBoolean(2)
 	var out any
-	part := c.vm.now.run.setup
-	part.part = true
-	err := c.vm.enter(part, func(inner *Call) error {
+	err := c.vm.m.EnterPart(c.vm.called(func(inner *Call) error {
 		r, err := c.vm.NewSession().command(inner, text)
 		if err != nil {
 			return err
@@ -223,7 +223,7 @@ func evalCmd(c *Call) error {
 		}
 		out = c.vm.show(inner.l, r)
 		return nil
-	})
+	}))
 	var e *Error
 	if errors.As(err, &e) {
 		return e

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -28,8 +29,8 @@ func (vm *VM) RunFile(ctx context.Context, path string) error {
 // RunText is RunFile for a text that was read already, such as standard input;
 // name stands for the file in messages. There is no limit of time.
 func (vm *VM) RunText(ctx context.Context, name, text string) error {
-	return vm.submit(ctx, vm.jobs, func() error {
-		return vm.enter(setup{ctx: ctx, kind: Config}, func(c *Call) error {
+	return vm.m.Submit(ctx, Console, func() error {
+		return vm.enter(machine.Evaluation{Context: ctx, Kind: Config}, func(c *Call) error {
 			return vm.runText(c.l, name, text)
 		})
 	})
@@ -38,12 +39,12 @@ func (vm *VM) RunText(ctx context.Context, name, text string) error {
 // CompileText tells what is wrong with the syntax of a text, as RunText would, and runs
 // nothing.
 func (vm *VM) CompileText(ctx context.Context, name, text string) error {
-	return vm.submit(ctx, vm.jobs, func() error {
-		return vm.enter(setup{ctx: ctx, kind: Config}, func(c *Call) error {
+	return vm.m.Submit(ctx, Console, func() error {
+		return vm.enter(machine.Evaluation{Context: ctx, Kind: Config}, func(c *Call) error {
 			chunk := source.FileChunk(name)
 			err := vm.load(c.l, source.WithoutHashBang(text), chunk)
 			if e := new(Error); errors.As(err, &e) {
-				return vm.fileError(source.Shown(chunk), chunk, 0, e.Message)
+				return fileError(source.Shown(chunk), chunk, 0, e.Message)
 			}
 			return err
 		})
@@ -62,11 +63,11 @@ func (vm *VM) runText(l *lua.State, name, text string) error {
 	handler := l.Top()
 	err := vm.load(l, text, chunk)
 	if err == nil {
-		err = vm.protectedCall(l, 0, 0, handler)
+		err = vm.m.ProtectedCall(l, 0, 0, handler)
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		wrong := vm.fileError(source.Shown(chunk), chunk, where, e.Message)
+		wrong := fileError(source.Shown(chunk), chunk, where, e.Message)
 		wrong.Msg = vm.NewSession().suggest(l, wrong.Msg, text, wrong.Line)
 		return wrong
 	}

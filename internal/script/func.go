@@ -8,7 +8,7 @@ import (
 
 // setGlobal pops a value and makes it global, past the guard.
 func (vm *VM) setGlobal(name string) {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.PushGlobalTable()
 	l.Insert(-2)
 	l.PushString(name)
@@ -19,15 +19,15 @@ func (vm *VM) setGlobal(name string) {
 
 // SetGlobal makes v global. For the owner goroutine.
 func (vm *VM) SetGlobal(name string, v any) {
-	vm.push(vm.now.l, v)
+	vm.push(vm.m.Stack(), v)
 	vm.setGlobal(name)
 }
 
 // pushFunc puts f on the stack as a Lua function.
 func (vm *VM) pushFunc(l *lua.State, f Func) {
-	l.PushGoFunction(vm.caught(f.Name, func(l *lua.State) int {
+	l.PushGoFunction(vm.m.Caught(f.Name, func(l *lua.State) int {
 		c := &Call{vm: vm, l: l, fn: &f, args: l.Top()}
-		vm.watch(l, lua.Debug{}) // calls may be long, and the hook counts instructions only
+		vm.m.Check(l) // calls may be long, and the hook counts instructions only
 		if c.args < f.Min || (f.Max >= f.Min && c.args > f.Max) {
 			c.Raise(Usage(fmt.Sprintf("wrong number of arguments to '%s'; usage: %s", f.Name, f.usage())))
 		}

@@ -7,6 +7,8 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/luavalue"
+	"kresd/internal/script/machine"
+	"kresd/internal/wording"
 )
 
 // installGuard puts a metatable on the global table that finds the protected
@@ -16,9 +18,9 @@ import (
 func (vm *VM) installGuard(l *lua.State) {
 	l.PushGlobalTable()
 	l.NewTable()
-	l.PushGoFunction(vm.caught("_G", vm.globalIndex))
+	l.PushGoFunction(vm.m.Caught("_G", vm.globalIndex))
 	l.SetField(-2, "__index")
-	l.PushGoFunction(vm.caught("_G", vm.globalNewIndex))
+	l.PushGoFunction(vm.m.Caught("_G", vm.globalNewIndex))
 	l.SetField(-2, "__newindex")
 	l.PushString("the table of globals")
 	l.SetField(-2, "__metatable")
@@ -32,7 +34,7 @@ func (vm *VM) globalIndex(l *lua.State) int {
 		o.self.push(l)
 		return 1
 	}
-	vm.absent.note(name, func() string { return position(l) })
+	vm.absent.note(name, func() string { return machine.Position(l) })
 	return 0
 }
 
@@ -71,7 +73,7 @@ func spoken(typeName string) string {
 	if typeName == "nil" {
 		return typeName
 	}
-	return withArticle(typeName)
+	return wording.WithArticle(typeName)
 }
 
 // merge assigns each entry of the table at i to the object: the list part in
@@ -113,7 +115,7 @@ func (vm *VM) tryEntry(l *lua.State, o *object, i int, key any) error {
 		return 0
 	})
 	l.Insert(table)
-	err := vm.protectedCall(l, 1, 0, 0)
+	err := vm.m.ProtectedCall(l, 1, 0, 0)
 	if i := new(Interrupt); err == nil || errors.As(err, &i) {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/wording"
 )
 
 // A Class says what scripts can do with one kind of Go values that they hold,
@@ -49,7 +51,7 @@ func NoMember(class *Class, key any, fields ...string) error {
 	for _, m := range class.Methods {
 		known = append(known, m.Name+"()")
 	}
-	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", withArticle(class.Name), keyText(key), list(known)))
+	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", wording.WithArticle(class.Name), keyText(key), list(known)))
 }
 
 func list(words []string) string {
@@ -167,7 +169,7 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 		"__len":      func(c *Call, h *Handle) int { return h.length(c) },
 		"__eq":       func(c *Call, h *Handle) int { return h.equal(c) },
 	} {
-		l.PushGoFunction(vm.caught(class.Name, func(l *lua.State) int {
+		l.PushGoFunction(vm.m.Caught(class.Name, func(l *lua.State) int {
 			h := handleAt(l, 1)
 			c := &Call{vm: vm, l: l, fn: &Func{Name: class.Name, Args: "...", object: true}, args: l.Top()}
 			if h == nil {
@@ -217,7 +219,7 @@ func (h *Handle) newIndex(c *Call) int {
 
 func (h *Handle) call(c *Call) int {
 	if h.Class.Call == nil {
-		c.Raise(Usage(withArticle(h.Class.Name) + " is no function"))
+		c.Raise(Usage(wording.WithArticle(h.Class.Name) + " is no function"))
 	}
 	c.Shift()
 	if err := h.Class.Call(c, h.Value); err != nil {
@@ -243,7 +245,7 @@ func (h *Handle) pairs(c *Call) int {
 // ipairs passes the values of a list that is made when the loop begins.
 func (h *Handle) ipairs(c *Call) int {
 	if h.Class.List == nil {
-		c.Raise(Usage(withArticle(h.Class.Name) + " is no list"))
+		c.Raise(Usage(wording.WithArticle(h.Class.Name) + " is no list"))
 	}
 	list, err := h.Class.List(c, h.Value)
 	if err != nil {
@@ -263,7 +265,7 @@ func (h *Handle) ipairs(c *Call) int {
 
 func (h *Handle) length(c *Call) int {
 	if h.Class.Len == nil {
-		c.Raise(Usage(withArticle(h.Class.Name) + " has no length"))
+		c.Raise(Usage(wording.WithArticle(h.Class.Name) + " has no length"))
 	}
 	n, err := h.Class.Len(c, h.Value)
 	if err != nil {

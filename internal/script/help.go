@@ -102,7 +102,7 @@ func (vm *VM) members(name string) (list []string) {
 func (vm *VM) exists(name string) bool {
 	global, member, _ := strings.Cut(name, ".")
 	if vm.protected[global] == nil {
-		l := vm.now.l
+		l := vm.m.Stack()
 		l.PushGlobalTable()
 		rawField(l, global)
 		absent := l.IsNil(-1)

@@ -2,11 +2,10 @@ package script
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"sync/atomic"
 
-	"kresd/internal/limits"
+	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/machine"
 )
 
 // Do runs fn on the owner goroutine and returns its error. Lua errors and
@@ -14,9 +13,7 @@ import (
 // never runs; when it ends later, Lua code that fn runs is interrupted. There
 // is no limit of time. Never call it on the owner goroutine.
 func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
-	return vm.submit(ctx, vm.jobs, func() error {
-		return vm.enter(setup{ctx: ctx, kind: Internal}, fn)
-	})
+	return vm.m.Do(ctx, vm.called(fn))
 }
 
 // Hook is Do for what a request waits for: it comes before other jobs, and is
@@ -24,68 +21,106 @@ func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
 // may run for limits.LuaHookRun, which is what others wait for, and may take
 // limits.LuaHookTime with what it waits for itself.
 func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
-	return vm.submit(ctx, vm.hooks, func() error {
-		ctx, end := context.WithTimeoutCause(ctx, limits.LuaHookTime, errHookTime)
-		defer end()
-		return vm.enter(setup{ctx: ctx, kind: Hooked, budget: limits.LuaHookRun}, fn)
-	})
+	return vm.m.Hook(ctx, vm.called(fn))
 }
-
-// errHookTime ends what a request has waited for too long.
-var errHookTime = fmt.Errorf("ended: it took longer than %v", limits.LuaHookTime)
 
 // Post queues fn for the owner goroutine and returns at once; it may be called
 // on the owner goroutine. Lua code that fn runs is interrupted after
 // Options.EventTime, or nobody else would get a turn for good. An error is
 // written to Stderr as "error: …", with the traceback if it has one.
-func (vm *VM) Post(fn func(c *Call) error) {
-	vm.events.put(vm.jobs, func() {
-		if vm.exiting {
-			return
-		}
-		err := vm.enter(setup{kind: Event, budget: vm.eventBudget}, fn)
-		if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrExit) {
-			return
-		}
-		vm.warnf("error: %s", Report(err))
-		if vm.opts.Fatal != nil {
-			vm.opts.Fatal()
-		}
-	})
-}
-
-// submit queues job and waits for it.
-func (vm *VM) submit(ctx context.Context, q *queue, job func() error) error {
-	const (
-		waiting = iota
-		started
-		given // up
-	)
-	var state atomic.Int32
-	result := make(chan error, 1)
-	q.put(func() {
-		if state.CompareAndSwap(waiting, started) {
-			result <- job()
-		}
-	})
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		if state.CompareAndSwap(waiting, given) {
-			return endOf(ctx)
-		}
-	case <-vm.ended:
-		if state.CompareAndSwap(waiting, given) {
-			return ErrClosed
-		}
-	}
-	return <-result
-}
+func (vm *VM) Post(fn func(c *Call) error) { vm.m.Post(vm.called(fn)) }
 
 // HoldEvents keeps what is posted from now on until ReleaseEvents: while a configuration
 // loads and what it configures starts, no event runs.
-func (vm *VM) HoldEvents() { vm.events.hold() }
+func (vm *VM) HoldEvents() { vm.m.HoldEvents() }
 
 // ReleaseEvents lets what was posted run, in its order.
-func (vm *VM) ReleaseEvents() { vm.events.release(vm.jobs) }
+func (vm *VM) ReleaseEvents() { vm.m.ReleaseEvents() }
+
+// Close ends the machine and its goroutines after the job that is running, which
+// is interrupted. What is still queued fails with ErrClosed.
+func (vm *VM) Close() { vm.m.Close() }
+
+// enter runs body as an evaluation on the owner goroutine.
+func (vm *VM) enter(e machine.Evaluation, body func(c *Call) error) error {
+	return vm.m.Enter(e, vm.called(body))
+}
+
+// called is a job with the Call that it gets.
+func (vm *VM) called(job func(c *Call) error) func(l *lua.State) error {
+	return func(l *lua.State) error { return job(&Call{vm: vm, l: l}) }
+}
+
+// A Task is a coroutine that a scheduler of ours runs, and not a script. Where its code
+// waits, the scheduler runs others meanwhile.
+type Task = machine.Task
+
+// NewTask makes a task of a function and its arguments. Nothing runs before Run. The
+// function ready is called, by any goroutine, whenever Run may go on with what waited.
+// It fails when there are too many coroutines.
+func (c *Call) NewTask(ready func(), fn *Ref, args ...any) (*Task, error) {
+	fn.push(c.l)
+	for _, a := range args {
+		c.vm.push(c.l, a)
+	}
+	task, err := c.vm.m.NewTask(c.l, len(args), ready)
+	if err != nil {
+		return nil, Usage(err.Error())
+	}
+	return task, nil
+}
+
+// AttachTask makes a task of the coroutine in argument i, which must be suspended.
+func (c *Call) AttachTask(ready func(), i int) (*Task, error) {
+	task, ok := c.vm.m.AttachTask(c.coroutine(i), ready)
+	if !ok {
+		c.ArgError(i, "a suspended coroutine expected that nobody else runs")
+	}
+	return task, nil
+}
+
+// coroutine is the coroutine in argument i.
+func (c *Call) coroutine(i int) *lua.State {
+	if i <= c.args {
+		if co, ok := c.l.ToValue(i).(*lua.State); ok {
+			return co
+		}
+	}
+	c.typeError(i, "coroutine")
+	return nil
+}
+
+// InTask tells whether the code that runs is a task's.
+func (c *Call) InTask() bool { return c.vm.m.InTask() }
+
+// Task is the task whose code runs, or nil, and whether that code is in the task's own
+// coroutine, not in one that the task has resumed.
+func (c *Call) Task() (k *Task, direct bool) { return c.vm.m.Task() }
+
+// Context ends when the evaluation is given up. A task goes on in many of them, and is
+// not given up with one.
+func (c *Call) Context() context.Context { return c.vm.m.Context() }
+
+// Wait waits until done is closed or receives. Meanwhile this worker serves
+// expressions mapped from others and what requests wait for (VM.Hook), and
+// nothing else: no timer, no command (StepAside lets them). The time does not
+// count as running time.
+// It fails when the evaluation is given up; pass that error on.
+//
+// A task waits for itself only: it is parked, and everything is served.
+func (c *Call) Wait(done <-chan struct{}) error { return c.vm.m.Wait(done) }
+
+// StepAside is Wait for a command that may take long: while it waits, the machine
+// serves everything, further commands, timers and callbacks included, so what the
+// command saw before may have changed. What people typed or mapped steps aside, what one
+// request waits for, and the callback of an event, for which others need not wait; a
+// configuration file, which nothing may overtake, waits.
+func (c *Call) StepAside(done <-chan struct{}) error { return c.vm.m.StepAside(done) }
+
+// Pause waits until wake is called, which any goroutine may do, also before arrange
+// returns, and more than once. A task is parked; other code steps aside. What arrange
+// returns, if anything, is called when the wait is over for whatever reason. Pass the
+// error on: the evaluation was given up.
+func (c *Call) Pause(arrange func(wake func()) (release func())) error {
+	return c.vm.m.Pause(arrange)
+}

@@ -5,6 +5,7 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -33,7 +34,7 @@ func sortKeys(keys []any, written []string) {
 // that cannot be told: the assignment that runs must be the only one to name
 // around its line, and have just these keys.
 func (vm *VM) writtenOrder(l *lua.State, name string, keys []any) []string {
-	d, ok := innermost(l)
+	d, ok := machine.Innermost(l)
 	if !ok {
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/luavalue"
 )
 
 // baseFuncs replace functions of the basic library.
@@ -66,7 +68,7 @@ func protected(c *Call, args, handler int) error {
 		panic(i)
 	}
 	if err != nil {
-		c.vm.cleanError(l, err)
+		c.vm.m.CleanError(l, err)
 	}
 	if !l.CheckStack(lua.MinStack) {
 		return errors.New("stack overflow")
@@ -95,7 +97,7 @@ func baseSelect(c *Call) error {
 func baseTostring(c *Call) error {
 	c.need(1)
 	if n, ok := c.l.ToValue(1).(float64); ok {
-		return c.Return(formatNumber(n))
+		return c.Return(luavalue.FormatNumber(n))
 	}
 	lua.ToStringMeta(c.l, 1)
 	return c.multi(c.l.Top())
@@ -209,7 +211,7 @@ func baseUnpack(c *Call) error {
 // displayed is tostring(argument i).
 func displayed(l *lua.State, i int) string {
 	if n, ok := l.ToValue(i).(float64); ok {
-		return formatNumber(n)
+		return luavalue.FormatNumber(n)
 	}
 	text, _ := lua.ToStringMeta(l, i)
 	l.Pop(1)

@@ -1,10 +1,9 @@
 package script
 
 import (
-	"runtime"
-	"weak"
-
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/machine"
 )
 
 // coroutineFuncs are the library of Lua 5.1, with isyieldable and close of later
@@ -16,45 +15,24 @@ var coroutineFuncs = []Func{
 	{Name: "status", Args: "coroutine", Min: 1, Max: 1, Fn: coroutineStatus},
 	{Name: "wrap", Args: "function", Min: 1, Max: 1, Fn: coroutineWrap},
 	{Name: "running", Max: 0, Fn: coroutineRunning},
-	{Name: "isyieldable", Max: 0, Fn: func(c *Call) error { return c.Return(c.vm.now.mayYield() == nil) }},
+	{Name: "isyieldable", Max: 0, Fn: func(c *Call) error { return c.Return(c.vm.m.MayYield() == nil) }},
 	{Name: "close", Args: "coroutine", Min: 1, Max: 1, Fn: coroutineClose},
 }
-
-// A coroutine is a thread in the hands of scripts. To them it is a state of the
-// machine that is never used; the thread that it stands for does not refer to it,
-// or nothing would tell when scripts have forgotten it.
 
 // newCoroutine makes a coroutine of the function in argument 1.
 func (c *Call) newCoroutine() *lua.State {
 	if c.Type(1) != "function" {
 		c.typeError(1, "function")
 	}
-	t, err := c.vm.begin(c.l, 1)
+	co, err := c.vm.m.NewCoroutine(c.l, 1)
 	if err != nil {
 		c.Raise(Usage(err.Error()))
 	}
-	return t.show()
+	return co
 }
 
-// coroutine is the coroutine in argument i, and its thread.
-func (c *Call) coroutine(i int) (*lua.State, *thread) {
-	if i <= c.args {
-		if co, ok := c.l.ToValue(i).(*lua.State); ok {
-			return co, c.vm.coroutines[weak.Make(co)]
-		}
-	}
-	c.typeError(i, "coroutine")
-	return nil, nil
-}
-
-// AttachTask makes a task of the coroutine in argument i, which must be suspended.
-func (c *Call) AttachTask(ready func(), i int) (*Task, error) {
-	co, t := c.coroutine(i)
-	if t == nil || t.status != suspended || t.task != nil {
-		c.ArgError(i, "a suspended coroutine expected that nobody else runs")
-	}
-	return t.asTask(co, ready, 0), nil
-}
+// thread is the thread of the coroutine in argument i.
+func (c *Call) thread(i int) *machine.Thread { return c.vm.m.Coroutine(c.coroutine(i)) }
 
 func coroutineCreate(c *Call) error {
 	c.l.PushLightUserData(c.newCoroutine())
@@ -62,9 +40,8 @@ func coroutineCreate(c *Call) error {
 }
 
 func coroutineResume(c *Call) error {
-	co, t := c.coroutine(1)
-	switch _, err := t.resumeAs(co, c.NArgs()-1); err {
-	case nil, errRaised:
+	switch _, err := c.vm.m.Resume(c.coroutine(1), c.NArgs()-1); err {
+	case nil, machine.ErrRaised:
 		c.l.PushBoolean(err == nil)
 		c.l.Insert(2)
 		return c.multi(2)
@@ -81,25 +58,17 @@ func (c *Call) refused(err error) error {
 	return c.Return(false, err.Error())
 }
 
-// resumeAs is resume for the coroutine that t is in the hands of scripts; it
-// keeps the coroutine from being forgotten meanwhile.
-func (t *thread) resumeAs(co *lua.State, args int) (results int, err error) {
-	results, err = t.resume(args)
-	runtime.KeepAlive(co)
-	return results, err
-}
-
 func coroutineWrap(c *Call) error {
 	co := c.newCoroutine()
 	c.vm.pushFunc(c.l, Func{Name: "wrap", Args: "...", Max: -1, Fn: func(c *Call) error {
-		n, err := c.vm.coroutines[weak.Make(co)].resumeAs(co, c.NArgs())
+		n, err := c.vm.m.Resume(co, c.NArgs())
 		switch err.(type) {
 		case nil:
 			return c.multi(c.l.Top() - n + 1)
 		case *Interrupt:
 			return err
 		}
-		if err == errRaised {
+		if err == machine.ErrRaised {
 			c.l.Error()
 		}
 		return Usage(err.Error())
@@ -108,21 +77,18 @@ func coroutineWrap(c *Call) error {
 }
 
 func coroutineYield(c *Call) error {
-	n, err := c.vm.yield(c.NArgs())
+	n, err := c.vm.m.Yield(c.NArgs())
 	if err != nil {
 		return Usage(err.Error())
 	}
 	return c.multi(c.l.Top() - n + 1)
 }
 
-func coroutineStatus(c *Call) error {
-	_, t := c.coroutine(1)
-	return c.Return(t.status.String())
-}
+func coroutineStatus(c *Call) error { return c.Return(c.thread(1).Status()) }
 
 // coroutineRunning returns the coroutine that runs; nil outside of one.
 func coroutineRunning(c *Call) error {
-	co := c.vm.now.seen.Value()
+	co := c.vm.m.Running()
 	if co == nil {
 		return c.Return(nil)
 	}
@@ -133,13 +99,12 @@ func coroutineRunning(c *Call) error {
 // coroutineClose ends a coroutine that is suspended. It returns false and the error
 // of one that an error has ended.
 func coroutineClose(c *Call) error {
-	_, t := c.coroutine(1)
-	if t.status != suspended && t.status != dead {
-		return Usage("cannot close a " + t.status.String() + " coroutine")
-	}
-	t.abandon()
-	if raised := t.raised; raised != nil {
-		t.raised = nil
+	t := c.thread(1)
+	raised, ok := t.Close()
+	switch {
+	case !ok:
+		return Usage("cannot close a " + t.Status() + " coroutine")
+	case raised != nil:
 		return c.Return(false, raised)
 	}
 	return c.Return(true)

@@ -101,16 +101,17 @@ func TestForgottenCoroutinesLeaveNothing(t *testing.T) {
 	}
 	goroutines(t, before)
 	for range 200 {
-		left := 0
-		do(t, vm, func(*Call) error { left = len(vm.coroutines) + len(vm.threads); return nil })
-		if left <= 4 { // one thread serves; places of its stack that are free may still name the last ones
+		var threads, coroutines int
+		do(t, vm, func(*Call) error { threads, coroutines = vm.m.Count(); return nil })
+		if threads+coroutines <= 4 { // one thread serves; places of its stack that are free may still name the last ones
 			return
 		}
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond)
 	}
 	do(t, vm, func(*Call) error {
-		t.Errorf("%d coroutines, %d threads are left", len(vm.coroutines), len(vm.threads))
+		threads, coroutines := vm.m.Count()
+		t.Errorf("%d coroutines, %d threads are left", coroutines, threads)
 		return nil
 	})
 }

@@ -42,7 +42,7 @@ func debugGetinfo(c *Call) error {
 		}
 		d, _ = lua.Info(of, "Slnuf", f)
 		if of != l {
-			c.vm.move(of, l, 1)
+			c.vm.m.Move(of, l, 1)
 		}
 	}
 	return c.describe(d, which)
@@ -143,7 +143,7 @@ func debugSetmetatable(c *Call) error {
 		l.PushValue(2)
 		l.SetMetaTable(1)
 	default:
-		c.vm.setBasicMetaTable(l.ToValue(1), l.ToValue(2))
+		c.vm.m.SetBasicMetaTable(l.ToValue(1), l.ToValue(2))
 	}
 	return c.Return(true)
 }
@@ -154,20 +154,19 @@ func (c *Call) threadStack() *lua.State {
 	if c.Type(1) != "thread" {
 		return c.l
 	}
-	_, t := c.coroutine(1)
+	t := c.thread(1)
 	c.Shift()
-	if t.status == dead {
-		return lua.NewState() // nothing is left of it
+	if stack := t.Stack(); stack != nil {
+		return stack
 	}
-	return t.l
+	return lua.NewState() // nothing is left of it
 }
 
 func debugTraceback(c *Call) error {
 	l, level := c.l, 1
 	after := ""
 	if c.Type(1) == "thread" {
-		_, t := c.coroutine(1)
-		level, after = 0, t.traceback
+		level, after = 0, c.thread(1).Traceback()
 	}
 	of := c.threadStack()
 	if !c.IsNil(1) && c.Type(1) != "string" && c.Type(1) != "number" {

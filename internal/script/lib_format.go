@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"kresd/internal/luavalue"
 )
 
 // format is string.format: argument 1 with the others in their places.
@@ -115,7 +117,7 @@ func formatUnsigned(spec string, conversion byte, n float64) string {
 // formatFloat adds the precision that C has by default, and C's words.
 func formatFloat(spec string, conversion byte, n float64) string {
 	if math.IsInf(n, 0) || math.IsNaN(n) {
-		return pad(spec, formatNumber(n))
+		return pad(spec, luavalue.FormatNumber(n))
 	}
 	if !strings.Contains(spec, ".") {
 		spec += ".6"

@@ -13,6 +13,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/luavalue"
 )
 
 // ioFuncs are the library io of Lua 5.1. What reads, writes or waits at the other end
@@ -453,7 +454,7 @@ func (c *Call) write(s *stream, first, shift int) error {
 		case string:
 			text = v
 		case float64:
-			text = formatNumber(v)
+			text = luavalue.FormatNumber(v)
 		default:
 			c.badArgument(i, shift, "string expected, got %s", c.Type(i))
 		}
@@ -479,7 +480,7 @@ func (c *Call) choice(i int, absent string, words ...string) int {
 	case string:
 		word = v
 	case float64:
-		word = formatNumber(v)
+		word = luavalue.FormatNumber(v)
 	default:
 		if absent == "" || !c.IsNil(i) {
 			c.badArgument(i, 1, "string expected, got %s", c.Type(i))

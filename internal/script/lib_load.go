@@ -44,7 +44,7 @@ func (c *Call) readPieces() (string, error) {
 	var b strings.Builder
 	for {
 		c.l.PushValue(1)
-		if err := c.vm.protectedCall(c.l, 0, 1, 0); err != nil {
+		if err := c.vm.m.ProtectedCall(c.l, 0, 1, 0); err != nil {
 			var i *Interrupt
 			if errors.As(err, &i) {
 				panic(i)

@@ -130,8 +130,7 @@ func osExit(c *Call) error {
 		return Usage("there is no process to end here")
 	}
 	c.vm.opts.Exit(status & 0xff)
-	c.vm.exiting = true
-	return &Interrupt{Reason: ErrExit, Where: c.Position()}
+	return c.vm.m.Exit()
 }
 
 func osRemove(c *Call) error {

@@ -43,7 +43,7 @@ func (vm *VM) fixPackage(l *lua.State) {
 }
 
 // Preload makes require(name) return a global, which exists. For the owner goroutine.
-func (vm *VM) Preload(name, global string) { vm.preload(vm.now.l, name, global) }
+func (vm *VM) Preload(name, global string) { vm.preload(vm.m.Stack(), name, global) }
 
 // preload makes require(name) return a global library.
 func (vm *VM) preload(l *lua.State, name, global string) {
@@ -75,7 +75,7 @@ func pathFiles(l *lua.State, name string) ([]string, error) {
 // ModuleFile is the file that require(name) would load, "" when there is none, and
 // the files that it looks for. For the owner goroutine.
 func (vm *VM) ModuleFile(name string) (file string, tried []string) {
-	tried, err := pathFiles(vm.now.l, name)
+	tried, err := pathFiles(vm.m.Stack(), name)
 	if err != nil {
 		return "", nil
 	}
@@ -143,7 +143,7 @@ func Places(module string, files []string) string {
 // SetModuleDir puts dir/?.lua and dir/?/init.lua in front of the path of
 // require; a second call replaces the first. For the owner goroutine.
 func (vm *VM) SetModuleDir(dir string) {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.Global("package")
 	l.Field(-1, "path")
 	path, _ := l.ToValue(-1).(string)

@@ -7,6 +7,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/luapattern"
+	"kresd/internal/luavalue"
 )
 
 var patternFuncs = []Func{
@@ -159,7 +160,7 @@ func (c *Call) replaceByValue(f *luapattern.Match) (string, bool, error) {
 	case string:
 		return v, true, nil
 	case float64:
-		return formatNumber(v), true, nil
+		return luavalue.FormatNumber(v), true, nil
 	}
 	if v == nil || v == false {
 		return "", false, nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"kresd/internal/luavalue"
 )
 
 var tableFuncs = []Func{
@@ -34,7 +36,7 @@ func tableConcat(c *Call) error {
 		case string:
 			b.WriteString(v)
 		case float64:
-			b.WriteString(formatNumber(v))
+			b.WriteString(luavalue.FormatNumber(v))
 		default:
 			return Usage(fmt.Sprintf("invalid value (%s) at index %d in table for 'concat'", l.TypeOf(-1), i))
 		}

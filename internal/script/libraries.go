@@ -5,7 +5,6 @@ import lua "github.com/Shopify/go-lua"
 // openLibraries opens the standard libraries, puts a recover around each of
 // their functions, and replaces or completes what differs from Lua 5.1.
 func (vm *VM) openLibraries(l *lua.State) {
-	lua.SetDebugHook(l, vm.watch, lua.MaskCount, hookInterval)
 	lua.OpenLibraries(l)
 	l.PushGlobalTable()
 	vm.catchLibrary(l, "_G", 1)
@@ -52,7 +51,7 @@ func (vm *VM) catchLibrary(l *lua.State, name string, depth int) {
 		case l.IsTable(-1) && depth > 0:
 			vm.catchLibrary(l, key, depth-1)
 		case l.IsGoFunction(-1) && l.ToGoFunction(-1) != nil && !hasUpvalues(l):
-			l.PushGoFunction(vm.caught(key, l.ToGoFunction(-1)))
+			l.PushGoFunction(vm.m.Caught(key, l.ToGoFunction(-1)))
 			l.SetField(-3, key)
 		}
 		l.Pop(1)

@@ -19,7 +19,7 @@ type Library struct {
 
 // AddLibraries makes libraries known to require. For the owner goroutine.
 func (vm *VM) AddLibraries(libraries ...Library) {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.Field(lua.RegistryIndex, "_PRELOAD")
 	for _, lib := range libraries {
 		vm.pushFunc(l, Func{Name: lib.Name, Max: -1, Fn: func(c *Call) error {
@@ -72,7 +72,7 @@ func (c *Call) LibraryText(name, text string, args ...any) (*Ref, error) {
 	for _, a := range args {
 		c.vm.push(l, a)
 	}
-	if err := c.vm.protectedCall(l, len(args), 1, 0); err != nil {
+	if err := c.vm.m.ProtectedCall(l, len(args), 1, 0); err != nil {
 		return nil, err
 	}
 	defer l.Pop(1)

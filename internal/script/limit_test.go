@@ -1,16 +1,19 @@
 package script
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"kresd/internal/script/machine"
 )
 
 // evalWithin runs a command with a short budget instead of the console's.
 func evalWithin(vm *VM, budget time.Duration, chunk string) error {
-	return vm.submit(context.Background(), vm.jobs, func() error {
-		return vm.enter(setup{kind: Console, budget: budget}, func(c *Call) error {
+	return vm.m.Submit(context.Background(), Console, func() error {
+		return vm.enter(machine.Evaluation{Kind: Console, Budget: budget}, func(c *Call) error {
 			_, err := vm.NewSession().command(c, chunk)
 			return err
 		})
@@ -64,8 +67,12 @@ func TestEndlessCommandsAreInterrupted(t *testing.T) {
 // A callback that never returned took the machine, and with it the console, away
 // for good.
 func TestEndlessEventsAreInterrupted(t *testing.T) {
-	vm, out := newVM(t)
-	do(t, vm, func(*Call) error { vm.eventBudget = 30 * time.Millisecond; return nil })
+	var out bytes.Buffer
+	vm, err := New(Options{Stdout: &out, Stderr: &out, EventTime: 30 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(vm.Close)
 	vm.Post(func(c *Call) error {
 		_, err := vm.NewSession().command(c, "while true do pcall(function() while true do end end) end")
 		return err

@@ -5,6 +5,7 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -116,7 +117,7 @@ func upvalueNames(l *lua.State) (names []string) {
 // load compiles text and pushes the function. Bytecode is refused.
 func (vm *VM) load(l *lua.State, text, chunk string) error {
 	if err := lua.LoadBuffer(l, text, chunk, "t"); err != nil {
-		e := popError(l)
+		e := machine.PopError(l)
 		e.Message = source.PlaceSyntaxError(e.Message, text, chunk)
 		return e
 	}

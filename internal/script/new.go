@@ -2,10 +2,8 @@ package script
 
 import (
 	"math/rand/v2"
-	"weak"
 
-	lua "github.com/Shopify/go-lua"
-
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -15,23 +13,9 @@ import (
 func New(o Options) (*VM, error) {
 	o.setDefaults()
 	vm := &VM{
-		opts:   o,
-		jobs:   newQueue(),
-		mapped: newQueue(),
-		hooks:  newQueue(),
-
-		waited:    newQueue(),
-		aside:     newQueue(),
-		abandoned: newQueue(),
-
-		closed:  make(chan struct{}),
-		ended:   make(chan struct{}),
+		opts:    o,
 		checker: newChecker(),
 
-		eventBudget: o.EventTime,
-
-		threads:      map[*thread]struct{}{},
-		coroutines:   map[weak.Pointer[lua.State]]*thread{},
 		objects:      map[string]*object{},
 		protected:    map[string]*object{},
 		classes:      map[*Class]*Ref{},
@@ -42,8 +26,16 @@ func New(o Options) (*VM, error) {
 	}
 	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
 	vm.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	vm.now = vm.newThread()
-	if err := vm.enter(setup{}, func(c *Call) error {
+	vm.m = machine.New(machine.Options{
+		Warn:       func(line string) { _ = vm.warn(line) },
+		Explain:    vm.absent.explain,
+		OnLong:     o.OnLong,
+		OnPanic:    o.OnPanic,
+		Goroutines: o.Goroutines,
+		EventTime:  o.EventTime,
+		Fatal:      o.Fatal,
+	})
+	if err := vm.enter(machine.Evaluation{}, func(c *Call) error {
 		vm.openLibraries(c.l)
 		return nil
 	}); err != nil {
@@ -52,13 +44,6 @@ func New(o Options) (*VM, error) {
 	if err := vm.selfTest(); err != nil {
 		return nil, err
 	}
-	vm.serveOn(vm.now)
+	vm.m.Start()
 	return vm, nil
-}
-
-// Close ends the machine and its goroutines after the job that is running, which
-// is interrupted. What is still queued fails with ErrClosed.
-func (vm *VM) Close() {
-	vm.once.Do(func() { close(vm.closed) })
-	<-vm.ended
 }

@@ -7,6 +7,8 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 
+	"kresd/internal/luavalue"
+	"kresd/internal/script/machine"
 	"kresd/internal/wording"
 )
 
@@ -88,7 +90,7 @@ func (vm *VM) Seal() {
 	for name := range vm.protected {
 		vm.core[name] = true
 	}
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.PushGlobalTable()
 	defer l.Pop(1)
 	for _, name := range refTo(vm, l, -1).Names() {
@@ -108,12 +110,12 @@ func (vm *VM) Unregister(name string) {
 func (o *object) addFunc(vm *VM, f Func) {
 	short := strings.TrimPrefix(f.Name, o.Name+".")
 	f.Name, f.object = o.Name+"."+short, true
-	vm.pushFunc(vm.now.l, f)
+	vm.pushFunc(vm.m.Stack(), f)
 	if _, known := o.funcs[short]; !known {
 		o.names = append(o.names, short)
 	}
-	o.funcs[short] = vm.now.l.ToValue(-1)
-	vm.now.l.Pop(1)
+	o.funcs[short] = vm.m.Stack().ToValue(-1)
+	vm.m.Stack().Pop(1)
 	o.docs = append(o.docs, binding{name: f.Name, usage: f.usage(), help: f.Help})
 }
 
@@ -128,7 +130,7 @@ func (vm *VM) objectOf(name string) (o *object, rest string) {
 
 // install makes the object's table and its metatable.
 func (o *object) install(vm *VM) {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.NewTable()
 	l.NewTable()
 	o.setMeta(vm, "__index", func(c *Call) int { return o.index(c) })
@@ -148,10 +150,10 @@ func (o *object) install(vm *VM) {
 }
 
 func (o *object) setMeta(vm *VM, event string, fn func(c *Call) int) {
-	vm.now.l.PushGoFunction(vm.caught(o.Name, func(l *lua.State) int {
+	vm.m.Stack().PushGoFunction(vm.m.Caught(o.Name, func(l *lua.State) int {
 		return fn(&Call{vm: vm, l: l, args: l.Top()})
 	}))
-	vm.now.l.SetField(-2, event)
+	vm.m.Stack().SetField(-2, event)
 }
 
 // objectAt returns the object whose table is at i, or nil.
@@ -161,7 +163,7 @@ func (vm *VM) objectAt(l *lua.State, i int) *object {
 	}
 	name, _ := l.ToValue(-1).(string)
 	l.Pop(1)
-	if o := vm.objects[name]; o != nil && o.self.value == l.ToValue(i) {
+	if o := vm.objects[name]; o != nil && o.self.kept.Raw() == l.ToValue(i) {
 		return o
 	}
 	return nil
@@ -190,7 +192,7 @@ func (o *object) index(c *Call) int {
 		value = o.Index(c, key)
 	}
 	if name, ok := key.(string); ok && value == nil {
-		c.vm.absent.note(o.Name+"."+name, func() string { return position(l) })
+		c.vm.absent.note(o.Name+"."+name, func() string { return machine.Position(l) })
 	}
 	c.vm.push(l, value)
 	return 1
@@ -260,7 +262,7 @@ func (o *object) replaceFunc(set *Call, name string) {
 
 func keyText(key any) string {
 	if n, ok := key.(float64); ok {
-		return formatNumber(n)
+		return luavalue.FormatNumber(n)
 	}
 	return fmt.Sprint(key)
 }
@@ -308,9 +310,9 @@ func (o *object) keys() []string {
 // NumberIndex makes the functions of an object methods of numbers, so that
 // e.cancel(e) works where e is the number of an event. For the owner goroutine.
 func (vm *VM) NumberIndex(name string) {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.NewTable()
-	l.PushGoFunction(vm.caught("number", func(l *lua.State) int {
+	l.PushGoFunction(vm.m.Caught("number", func(l *lua.State) int {
 		key, _ := l.ToValue(2).(string)
 		if o := vm.objects[name]; o != nil && o.funcs[key] != nil {
 			l.PushLightUserData(o.funcs[key])
@@ -319,7 +321,7 @@ func (vm *VM) NumberIndex(name string) {
 		return 0
 	}))
 	l.SetField(-2, "__index")
-	vm.setBasicMetaTable(0.0, l.ToValue(-1))
+	vm.m.SetBasicMetaTable(0.0, l.ToValue(-1))
 	l.Pop(1)
 }
 
@@ -338,7 +340,7 @@ func (vm *VM) register(f Func) {
 		return
 	}
 	vm.document(binding{name: f.Name, usage: f.usage(), help: f.Help})
-	vm.pushFunc(vm.now.l, f)
+	vm.pushFunc(vm.m.Stack(), f)
 	vm.setGlobal(f.Name)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"kresd/internal/luavalue"
 	"kresd/internal/reference"
 )
 
@@ -24,7 +25,7 @@ func testCache(log *[]string) Object {
 		Fields: []Field{
 			{Name: "size", Help: "its size in octets", Get: func(*Call) (any, error) { return size, nil }, Set: func(c *Call) error {
 				size = float64(c.Int(1, 1, 1000))
-				note("size", formatNumber(size))
+				note("size", luavalue.FormatNumber(size))
 				return nil
 			}},
 			{Name: "storage", Set: func(c *Call) error { note("storage", c.String(1)); return nil }},

@@ -160,7 +160,7 @@ func TestPatch16AHookKnowsTheLine(t *testing.T) {
 			d, _ := lua.Info(l, "Sl", f)
 			lines[d.CurrentLine] = true
 		}, lua.MaskCount, 1)
-		defer lua.SetDebugHook(c.l, vm.watch, lua.MaskCount, hookInterval)
+		defer lua.SetDebugHook(c.l, func(l *lua.State, _ lua.Debug) { vm.m.Check(l) }, lua.MaskCount, 1000)
 		if err := vm.runText(c.l, "hooked", "local function f()\n return 1\nend\nf() f()"); err != nil {
 			return err
 		}

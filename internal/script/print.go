@@ -125,7 +125,7 @@ func scalar(l *lua.State, i int) string {
 	case string:
 		return v
 	case float64:
-		return formatNumber(v)
+		return luavalue.FormatNumber(v)
 	case bool:
 		return strconv.FormatBool(v)
 	}

@@ -1,6 +1,10 @@
 package script
 
-import "errors"
+import (
+	"errors"
+
+	"kresd/internal/script/machine"
+)
 
 // errUnpatched is what New returns on a machine without our edits.
 var errUnpatched = errors.New("this binary was built with an unpatched Lua machine: run `make lua-vm`, then build again")
@@ -25,7 +29,7 @@ return one() == other() and r == 'xaby!' and next(keys) == nil and e.code == 3 a
 // functions share locals that are not theirs.
 func (vm *VM) selfTest() error {
 	passed := false
-	err := vm.enter(setup{}, func(c *Call) error {
+	err := vm.enter(machine.Evaluation{}, func(c *Call) error {
 		if err := vm.load(c.l, proof, "=selftest"); err != nil {
 			return err
 		}

@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
+
+	"kresd/internal/script/machine"
 )
 
 // Global is the value of a global, as functions of scripts see it. For the owner
 // goroutine.
 func (vm *VM) Global(name string) *Ref {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.CheckStack(lua.MinStack)
 	l.Global(name)
 	defer l.Pop(1)
@@ -21,16 +23,16 @@ func (vm *VM) Global(name string) *Ref {
 // Require is require(name), whose error is that of the file: where, and what. For the
 // owner goroutine.
 func (vm *VM) Require(name string) (*Ref, error) {
-	l := vm.now.l
+	l := vm.m.Stack()
 	if !l.CheckStack(lua.MinStack) {
 		return nil, errors.New("stack overflow")
 	}
 	defer l.SetTop(l.Top())
 	l.Global("require")
 	l.PushString(name)
-	err := vm.protectedCall(l, 1, 1, 0)
+	err := vm.m.ProtectedCall(l, 1, 1, 0)
 	if e := new(Error); errors.As(err, &e) { // who calls is said by whoever tells the error
-		e.Message = strings.TrimPrefix(e.Message, position(l))
+		e.Message = strings.TrimPrefix(e.Message, machine.Position(l))
 	}
 	if err != nil {
 		return nil, err
@@ -41,7 +43,7 @@ func (vm *VM) Require(name string) (*Ref, error) {
 // Preloaded tells whether a script has put a loader for require(name) into
 // package.preload. For the owner goroutine.
 func (vm *VM) Preloaded(name string) bool {
-	l := vm.now.l
+	l := vm.m.Stack()
 	l.CheckStack(lua.MinStack)
 	defer l.SetTop(l.Top())
 	l.Field(lua.RegistryIndex, "_PRELOAD")
@@ -52,10 +54,10 @@ func (vm *VM) Preloaded(name string) bool {
 // Member is what a table has under a name, without its metatable; nil for nothing, and
 // for what is no table.
 func (r *Ref) Member(name string) *Ref {
-	if r == nil || r.kind != lua.TypeTable {
+	if r == nil || r.kept.Type() != lua.TypeTable {
 		return nil
 	}
-	l := r.vm.now.l
+	l := r.vm.m.Stack()
 	l.CheckStack(lua.MinStack)
 	defer l.SetTop(l.Top())
 	r.push(l)
@@ -68,10 +70,10 @@ func (r *Ref) Member(name string) *Ref {
 
 // Names are the keys of a table that are text, in no order.
 func (r *Ref) Names() (names []string) {
-	if r == nil || r.kind != lua.TypeTable {
+	if r == nil || r.kept.Type() != lua.TypeTable {
 		return nil
 	}
-	l := r.vm.now.l
+	l := r.vm.m.Stack()
 	l.CheckStack(lua.MinStack)
 	defer l.SetTop(l.Top())
 	r.push(l)
@@ -85,7 +87,7 @@ func (r *Ref) Names() (names []string) {
 
 // Number is the value of a number.
 func (r *Ref) Number() (n float64, ok bool) {
-	n, ok = r.value.(float64)
+	n, ok = r.kept.Raw().(float64)
 	return n, ok
 }
 

@@ -16,6 +16,7 @@ import (
 // ready once. rest() waits until wake() is called, which wakes the one that waits longest.
 type tasks struct {
 	vm      *VM
+	spawned []*Task
 	ready   []*Task
 	waiting []func()
 	errs    []error
@@ -46,7 +47,7 @@ func (s *tasks) spawn(c *Call) error {
 	}
 	task, err := c.NewTask(func() { s.ready = append(s.ready, task) }, c.Function(1), args...)
 	if err == nil {
-		s.ready = append(s.ready, task)
+		s.spawned, s.ready = append(s.spawned, task), append(s.ready, task)
 	}
 	return err
 }
@@ -140,15 +141,9 @@ func TestTasksLeaveNothing(t *testing.T) {
 	if n := runtime.NumGoroutine(); n < before+600 {
 		t.Fatalf("only %d goroutines, %d before: nothing waits", n, before)
 	}
-	var all []*Task
 	do(t, vm, func(c *Call) error {
-		for task := range vm.threads {
-			if task.task != nil {
-				all = append(all, task.task)
-			}
-		}
-		for i, task := range all {
-			if i%2 == 0 {
+		for i, task := range s.spawned {
+			if i%3 == 0 {
 				task.End()
 				task.End()
 			}
@@ -158,13 +153,12 @@ func TestTasksLeaveNothing(t *testing.T) {
 	for range 400 {
 		expect(t, vm, [2]string{"wake() return tostring(run() < 2)", "true"})
 	}
-	s.ready, s.waiting = nil, nil
-	all = nil
+	s.ready, s.waiting, s.spawned = nil, nil, nil
 	eventually(t, "no goroutine of a task, and nothing in memory", func() bool {
 		runtime.GC()
-		left := 0
-		do(t, vm, func(c *Call) error { left = len(vm.coroutines) + len(vm.threads); return nil })
-		return left == 1 && runtime.NumGoroutine() <= before
+		var threads, coroutines int
+		do(t, vm, func(c *Call) error { threads, coroutines = vm.m.Count(); return nil })
+		return threads+coroutines == 1 && runtime.NumGoroutine() <= before
 	})
 	expect(t, vm, [2]string{"return tostring(ran > 0 and ran < 200)", "true"})
 }

@@ -11,6 +11,7 @@ import (
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/script/machine"
 )
 
 // withThreads adds thread(fn), proceed(thread, ...), which returns what the thread
@@ -22,15 +23,15 @@ func withThreads(t *testing.T) *VM {
 		vm.Register(
 			Func{Name: "thread", Min: 1, Max: 1, Fn: func(c *Call) error {
 				c.Function(1)
-				th, err := c.vm.begin(c.l, 1)
+				co, err := c.vm.m.NewCoroutine(c.l, 1)
 				if err != nil {
 					return err
 				}
-				return c.Return(&Handle{class, th})
+				return c.Return(&Handle{class, co})
 			}},
 			Func{Name: "proceed", Min: 1, Max: -1, Fn: func(c *Call) error {
-				n, err := c.Handle(1, class).(*thread).resume(c.NArgs() - 1)
-				if err == errRaised {
+				n, err := c.vm.m.Resume(c.Handle(1, class).(*lua.State), c.NArgs()-1)
+				if err == machine.ErrRaised {
 					c.l.Error()
 				}
 				if err != nil {
@@ -39,18 +40,18 @@ func withThreads(t *testing.T) *VM {
 				return c.multi(c.l.Top() - n + 1)
 			}},
 			Func{Name: "give", Max: -1, Fn: func(c *Call) error {
-				n, err := c.vm.yield(c.NArgs())
+				n, err := c.vm.m.Yield(c.NArgs())
 				if err != nil {
 					return err
 				}
 				return c.multi(c.l.Top() - n + 1)
 			}},
 			Func{Name: "abandon", Min: 1, Max: 1, Fn: func(c *Call) error {
-				c.Handle(1, class).(*thread).abandon()
+				c.vm.m.Coroutine(c.Handle(1, class).(*lua.State)).Close()
 				return nil
 			}},
 			Func{Name: "traceback", Min: 1, Max: 1, Fn: func(c *Call) error {
-				return c.Return(c.Handle(1, class).(*thread).traceback)
+				return c.Return(c.vm.m.Coroutine(c.Handle(1, class).(*lua.State)).Traceback())
 			}},
 		)
 		return nil
@@ -168,20 +169,20 @@ func TestAThreadGoesOnInAnotherEvaluation(t *testing.T) {
 		}})
 		return nil
 	})
-	var th *thread
+	var co *lua.State
 	hook := func(arg string) (got string, err error) {
 		err = vm.Hook(context.Background(), func(c *Call) error {
-			if th == nil {
+			if co == nil {
 				if err := vm.load(c.l, "local s = ... while true do s = s .. give(s) end", "=layer"); err != nil {
 					return err
 				}
-				th, err = vm.begin(c.l, c.l.Top())
+				co, err = vm.m.NewCoroutine(c.l, c.l.Top())
 				if err != nil {
 					return err
 				}
 			}
 			c.l.PushString(arg)
-			if _, err := th.resume(1); err != nil {
+			if _, err := vm.m.Resume(co, 1); err != nil {
 				return err
 			}
 			got, _ = c.l.ToString(-1)
@@ -255,7 +256,7 @@ func TestAbandonedThreadsLeaveNothing(t *testing.T) {
 	}
 	goroutines(t, before)
 	do(t, vm, func(*Call) error {
-		if n := len(vm.threads); n != 1 {
+		if n, _ := vm.m.Count(); n != 1 {
 			t.Errorf("the machine remembers %d threads, want the one that serves", n)
 		}
 		return nil
@@ -277,12 +278,12 @@ func TestTheMachineEndsWithItsThreads(t *testing.T) {
 	}
 	do(t, vm, func(c *Call) error {
 		for range 100 {
-			c.l.PushGoFunction(func(*lua.State) int { _, err := vm.yield(0); panic(err) })
-			th, err := vm.begin(c.l, c.l.Top())
+			c.l.PushGoFunction(func(*lua.State) int { _, err := vm.m.Yield(0); panic(err) })
+			co, err := vm.m.NewCoroutine(c.l, c.l.Top())
 			if err != nil {
 				return err
 			}
-			if _, err := th.resume(0); err != nil {
+			if _, err := vm.m.Resume(co, 0); err != nil {
 				return err
 			}
 		}
@@ -312,17 +313,17 @@ func BenchmarkSwitch(b *testing.B) {
 	_ = vm.Do(context.Background(), func(c *Call) error {
 		c.l.PushGoFunction(func(l *lua.State) int {
 			for {
-				if _, err := vm.yield(0); err != nil {
+				if _, err := vm.m.Yield(0); err != nil {
 					panic(err)
 				}
 			}
 		})
-		th, err := vm.begin(c.l, c.l.Top())
+		co, err := vm.m.NewCoroutine(c.l, c.l.Top())
 		if err != nil {
 			return err
 		}
 		for b.Loop() {
-			if _, err := th.resume(0); err != nil {
+			if _, err := vm.m.Resume(co, 0); err != nil {
 				return err
 			}
 		}

@@ -3,12 +3,11 @@ package script
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/luavalue"
+	"kresd/internal/script/machine"
 )
 
 // maxTableDepth bounds the nesting of tables that leave the machine.
@@ -125,6 +124,10 @@ func (vm *VM) push(l *lua.State, v any) {
 		l.SetMetaTable(-2)
 	case *Ref:
 		v.push(l)
+	case *machine.Value:
+		v.Push(l)
+	case *lua.State: // a coroutine
+		l.PushLightUserData(v)
 	case *Handle:
 		vm.pushHandle(l, v)
 	case []string:
@@ -173,21 +176,6 @@ func pushList[T any](vm *VM, l *lua.State, list []T) {
 		vm.push(l, v)
 		l.RawSetInt(-2, i+1)
 	}
-}
-
-// formatNumber is a number's text as Lua 5.1 writes it.
-func formatNumber(n float64) string {
-	switch {
-	case math.IsNaN(n):
-		return "nan"
-	case math.IsInf(n, 1):
-		return "inf"
-	case math.IsInf(n, -1):
-		return "-inf"
-	case n == math.Trunc(n) && math.Abs(n) < 1e14:
-		return strconv.FormatFloat(n, 'f', 0, 64)
-	}
-	return fmt.Sprintf("%.14g", n)
 }
 
 // A Shadowed is a table that shows some of its entries only to those who ask

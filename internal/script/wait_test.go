@@ -85,7 +85,7 @@ func TestHooksAreServedWhileACallWaits(t *testing.T) {
 	go func() { result <- eval(vm, "v = 1 wait() return v") }()
 	<-entered
 	for range 3 {
-		if err := vm.Hook(context.Background(), func(c *Call) error { return c.VM().now.run.setup.ctx.Err() }); err != nil {
+		if err := vm.Hook(context.Background(), func(c *Call) error { return c.Context().Err() }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -107,7 +107,7 @@ func TestMappedExpressionsThatWaitInsideEachOther(t *testing.T) {
 	for range n {
 		go func() { results <- vm.MapEval(context.Background(), "wait()") }()
 	}
-	for range maxNesting - 1 {
+	for range 16 - 1 {
 		<-entered
 	}
 	close(release)

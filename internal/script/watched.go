@@ -16,7 +16,7 @@ type Watched struct {
 func (vm *VM) pushWatched(l *lua.State, w *Watched) {
 	vm.pushTable(l, w.Table)
 	l.NewTable()
-	l.PushGoFunction(vm.caught("a missing key", func(l *lua.State) int {
+	l.PushGoFunction(vm.m.Caught("a missing key", func(l *lua.State) int {
 		w.Missing(&Call{vm: vm, l: l, args: l.Top()}, l.ToValue(2))
 		return 0
 	}))

@@ -7,6 +7,8 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/script/machine"
 )
 
 // What a machine does whose Options.Withhold is set, in place of what code wants.
@@ -28,8 +30,8 @@ func (c *Call) placeOfUser() string {
 		if !ok {
 			return c.Position()
 		}
-		if d := frameInfo(c.l, "Sl", f); d.CurrentLine > 0 && strings.HasPrefix(d.Source, "@") && !c.vm.libraryTexts[d.Source] {
-			return located(d, true)
+		if d := machine.FrameInfo(c.l, "Sl", f); d.CurrentLine > 0 && strings.HasPrefix(d.Source, "@") && !c.vm.libraryTexts[d.Source] {
+			return machine.Located(d, true)
 		}
 	}
 }

@@ -1,9 +1,10 @@
-package script
+package machine
 
 import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	lua "github.com/Shopify/go-lua"
@@ -16,40 +17,60 @@ import (
 // to the one that resumed it, up to the scheduler, which runs others meanwhile. So a
 // wait costs a task as little as a yield, and no goroutine.
 
-// NewTask makes a task of a function and its arguments. Nothing runs before Run. The
-// function ready is called, by any goroutine, whenever Run may go on with what waited.
-// It fails when there are too many coroutines.
-func (c *Call) NewTask(ready func(), fn *Ref, args ...any) (*Task, error) {
-	vm, l := c.vm, c.l
-	fn.push(l)
-	t, err := vm.begin(l, l.Top())
-	l.Pop(1)
-	if err != nil {
-		return nil, Usage(err.Error())
-	}
-	co := t.show()
-	for _, a := range args {
-		vm.push(l, a)
-	}
-	if !vm.move(l, t.l, len(args)) {
-		return nil, Usage("too many arguments")
-	}
-	return t.asTask(co, ready, len(args)), nil
+// A Task is a thread that a scheduler of ours runs. Its methods are for the
+// owner goroutine.
+type Task struct {
+	t     *Thread
+	co    *lua.State // keeps it from being forgotten
+	ready func()     // tells the scheduler that it can go on
+	base  run        // the evaluation that all of its code belongs to
+	args  int        // on its stack, for the function that is called first
+	waits atomic.Uint64
+	since time.Time // when it was parked
 }
 
-func (t *thread) asTask(co *lua.State, ready func(), args int) *Task {
+// NewTask makes a task of the function below its args on top of the stack, and takes them
+// off. Nothing runs before Run. The function ready is called, by any goroutine, whenever
+// Run may go on with what waited. It fails when there are too many coroutines.
+func (m *Machine) NewTask(l *lua.State, args int, ready func()) (*Task, error) {
+	function := l.Top() - args
+	t, err := m.begin(l, function)
+	if err != nil {
+		l.Pop(args + 1)
+		return nil, err
+	}
+	co := t.show()
+	moved := m.Move(l, t.l, args)
+	l.Pop(1)
+	if !moved {
+		return nil, errors.New("too many arguments")
+	}
+	return t.asTask(co, ready, args), nil
+}
+
+// AttachTask makes a task of a coroutine. There is none where that is not suspended or is
+// a task already.
+func (m *Machine) AttachTask(co *lua.State, ready func()) (k *Task, ok bool) {
+	t := m.Coroutine(co)
+	if t == nil || t.status != suspended || t.task != nil {
+		return nil, false
+	}
+	return t.asTask(co, ready, 0), true
+}
+
+func (t *Thread) asTask(co *lua.State, ready func(), args int) *Task {
 	t.task = &Task{t: t, co: co, ready: ready, args: args}
 	return t.task
 }
 
 // Coroutine is the task as scripts see it.
-func (k *Task) Coroutine() *Ref { return &Ref{vm: k.t.vm, value: k.co, kind: lua.TypeThread} }
+func (k *Task) Coroutine() *lua.State { return k.co }
 
 // Run lets the task go on until it waits or ends. Its error is an *Error, or an
 // *Interrupt that ends the caller's evaluation too. What the task does counts as the
 // caller's running time.
 func (k *Task) Run() (ended bool, err error) {
-	t, me := k.t, k.t.vm.now
+	t, me := k.t, k.t.m.now
 	if t.status == dead {
 		return true, nil
 	}
@@ -73,7 +94,7 @@ func (k *Task) Run() (ended bool, err error) {
 }
 
 // adopt puts the task into the evaluation of the thread that runs it.
-func (k *Task) adopt(me *thread) {
+func (k *Task) adopt(me *Thread) {
 	t := k.t
 	if t.run == nil {
 		t.run = &k.base
@@ -82,14 +103,14 @@ func (k *Task) adopt(me *thread) {
 		r.since = r.since.Add(time.Since(k.since))
 	}
 	if me.run != nil {
-		k.base.setup, k.base.since = me.run.setup, me.run.since
+		k.base.Evaluation, k.base.since = me.run.Evaluation, me.run.since
 		k.base.took = memory{} // what others have taken while it waited is not its own
 	}
 	t.within, t.nested = &k.base, me.nested+1
 }
 
 // outcome takes what the task's end left on the stack.
-func (k *Task) outcome(me *thread) error {
+func (k *Task) outcome(me *Thread) error {
 	switch err := k.t.err.(type) {
 	case nil:
 		me.l.Pop(k.t.moved)
@@ -97,13 +118,13 @@ func (k *Task) outcome(me *thread) error {
 	case *Interrupt:
 		return err
 	}
-	e := popError(me.l)
+	e := PopError(me.l)
 	e.traceback = "\n" + k.t.traceback
 	return e
 }
 
 // Raised is the value of the error that ended the task, or nil.
-func (k *Task) Raised() *Ref { return k.t.raised }
+func (k *Task) Raised() *Value { return k.t.raised }
 
 // End ends a task that waits, or that has not begun.
 func (k *Task) End() {
@@ -112,8 +133,8 @@ func (k *Task) End() {
 }
 
 // currentTask is the task whose code runs, or nil.
-func (vm *VM) currentTask() *Task {
-	for t := vm.now; t != nil; t = t.resumer {
+func (m *Machine) currentTask() *Task {
+	for t := m.now; t != nil; t = t.resumer {
 		if t.task != nil {
 			return t.task
 		}
@@ -122,25 +143,25 @@ func (vm *VM) currentTask() *Task {
 }
 
 // InTask tells whether the code that runs is a task's.
-func (c *Call) InTask() bool { return c.vm.currentTask() != nil }
+func (m *Machine) InTask() bool { return m.currentTask() != nil }
 
 // Context ends when the evaluation is given up. A task goes on in many of them, and is
 // not given up with one.
-func (c *Call) Context() context.Context {
-	if c.InTask() {
+func (m *Machine) Context() context.Context {
+	if m.InTask() {
 		return context.Background()
 	}
-	if r := c.vm.now.run; r != nil && r.ctx != nil {
-		return r.ctx
+	if r := m.now.run; r != nil && r.Context != nil {
+		return r.Context
 	}
 	return context.Background()
 }
 
 // Task is the task whose code runs, or nil, and whether that code is in the task's own
 // coroutine, not in one that the task has resumed.
-func (c *Call) Task() (k *Task, direct bool) {
-	k = c.vm.currentTask()
-	return k, k != nil && k.t == c.vm.now
+func (m *Machine) Task() (k *Task, direct bool) {
+	k = m.currentTask()
+	return k, k != nil && k.t == m.now
 }
 
 // pause parks the running thread until the wake that it hands out is called.
@@ -150,7 +171,7 @@ func (k *Task) pause(arrange func(wake func()) func()) {
 		defer release()
 	}
 	for {
-		k.t.vm.park()
+		k.t.m.park()
 		if k.waits.Load() != n {
 			return
 		}
@@ -168,7 +189,7 @@ func (k *Task) wake(n uint64) {
 func (k *Task) pauseUntil(done <-chan struct{}) {
 	k.pause(func(wake func()) func() {
 		over := make(chan struct{})
-		k.t.vm.opts.Goroutines.Go("wait of a script", func() {
+		k.t.m.opts.Goroutines.Go("wait of a script", func() {
 			select {
 			case <-done:
 				wake()
