@@ -110,7 +110,7 @@ var known = [ids]text{
 	Pending:            counted("pending", "a question was not taken, or an old one given up, because as many waited as may (net.limits; %d unless set, fewer where memory is short)", PendingPerWorker),
 	WaitersClient:      counted("waiters_per_client", "a question was dropped because as many of its client waited as may (net.limits, net.forwarders; %d unless set)", WaitersPerClient),
 	LateReply:          counted("late_reply", "an answer after %v was not sent to a client with more questions waiting than late_waiters (net.limits, net.forwarders; %d unless set)", LateUDPReply, LateUDPWaiters),
-	Paced:              counted("paced_reply", "an answer left later, because more than %d questions of its client waited and they were answered %d times as fast as it had asked (net.forwarders)", PaceWaiters, PaceFactor),
+	Paced:              counted("paced_reply", "an answer left later, because more than %d questions of its client waited and they were answered at more than %d %% of the pace at which it had asked (net.forwarders)", PaceWaiters, PacePercent),
 	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set; %d by HTTP)", TCPConnsPerWorker, TCPConnsPerClient, HTTPConns),
 	TCPPipeline:        counted("tcp_pipeline", "a client's connection was not read on because so many of its questions waited"),
 	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),

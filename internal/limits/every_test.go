@@ -42,7 +42,7 @@ var counts = map[ID]string{
 	Pending:            "PendingPerWorker PendingYoung",
 	WaitersClient:      "WaitersPerClient",
 	LateReply:          "LateUDPReply LateUDPWaiters",
-	Paced:              "PaceWaiters PaceFactor PacePeriod PaceMost PaceSlack",
+	Paced:              "PaceWaiters PacePercent PacePeriod PaceMost PaceSlack",
 	TCPConns:           "TCPConnsPerWorker TCPConnsPerClient HTTPConns",
 	HTTPSize:           "HTTPBody HTTPQuestion",
 	HTTPRequest:        "HTTPRequests HTTPLargeBodies HTTPSmallBody",

@@ -14,16 +14,25 @@ import (
 )
 
 // shaped has a client ask questions at some instants and has them answered at others, and
-// is when the answers leave.
-func shaped(asked, answered []time.Duration) (left []time.Duration) {
-	ps, key := paces{}, netip.MustParseAddr("192.0.2.1")
+// is when the answers leave. Timers come late by so much as late says.
+func shaped(asked, answered []time.Duration, late func(at time.Duration) time.Duration) (left []time.Duration) {
+	ps, q := paces{}, &Query{source: netip.MustParseAddr("192.0.2.1")}
 	type event struct {
 		at   time.Duration
-		what int // 0: asked; 1: answered; 2: left
+		what int // 0: asked; 1: answered; 2: the timer
 	}
 	var events []event
 	for i := range asked {
 		events = append(events, event{asked[i], 0}, event{answered[i], 1})
+	}
+	timer := func(now, wait time.Duration) {
+		if wait > 0 {
+			events = append(events, event{now + wait + late(now+wait), 2})
+		}
+	}
+	leave := func(at time.Duration) {
+		ps.left(q.source)
+		left = append(left, at)
 	}
 	for len(events) > 0 {
 		first := 0
@@ -36,16 +45,22 @@ func shaped(asked, answered []time.Duration) (left []time.Duration) {
 		events = append(events[:first], events[first+1:]...)
 		switch e.what {
 		case 0:
-			ps.came(key, e.at)
+			ps.came(q.source, e.at)
 		case 1:
-			events = append(events, event{e.at + ps.delay(key, e.at), 2})
+			wait, leaves := ps.answered(q, nil, e.at)
+			if timer(e.at, wait); leaves {
+				leave(e.at)
+			}
 		case 2:
-			ps.left(key)
-			left = append(left, e.at)
+			_, wait, ok := ps.release(q.source, e.at)
+			for ; ok; _, wait, ok = ps.release(q.source, e.at) {
+				leave(e.at)
+			}
+			timer(e.at, wait)
 		}
 	}
-	if len(ps) != 0 {
-		panic("a client is remembered for whom nothing waits")
+	if len(ps) != 0 || len(left) != len(asked) {
+		panic("a client is remembered for whom nothing waits, or an answer never left")
 	}
 	return left
 }
@@ -73,30 +88,39 @@ func peak(all []time.Duration, window time.Duration) (most int) {
 }
 
 // What was asked for a while and is answered at once leaves little faster than it was
-// asked, in whatever order it is answered; what is asked and answered steadily, or asked
-// at once and answered soon, leaves at once (DNSBomb).
+// asked, in whatever order it is answered, whichever window one looks at, also where the
+// machine stands still now and then; what is asked and answered steadily, or asked at once
+// and answered soon, leaves at once (DNSBomb).
 func TestAnswersKeepThePaceOfTheirQuestions(t *testing.T) {
 	const n, ms = 1000, time.Millisecond
+	punctual := func(time.Duration) time.Duration { return 0 }
+	stalls := func(at time.Duration) time.Duration { return max(0, 8*ms-at%(20*ms)) } // 8 of 20 ms
 	for _, c := range []struct {
 		what            string
 		asked, answered []time.Duration
-		ratio           float64       // of the fullest 20 ms to all that go by from the first question on
+		late            func(time.Duration) time.Duration
+		ratio           float64       // of the fullest window to all that go by from the first question on
 		took            time.Duration // from the first answer to the last
 	}{
-		{"asked within a second, answered together", every(n, 0, ms), every(n, 1001*ms, 0), 4, 600 * ms},
-		{"asked within a second, answered later together", every(n, 0, ms), every(n, 1500*ms, 0), 4, 800 * ms},
-		{"asked together, answered after two seconds", every(n, 0, 0), every(n, 2000*ms, 0), 4, 1100 * ms},
-		{"asked together, answered after eight seconds", every(n, 0, 0), every(n, 8000*ms, 0), 6, 2100 * ms},
-		{"asked together, answered after 50 ms", every(n, 0, 0), every(n, 50*ms, 0), 1000, 30 * ms},
-		{"asked and answered steadily", every(n, 0, ms), every(n, 100*ms, ms), 2, 1000 * ms},
-		{"ever more asked, answered after 150 ms", append(every(200, 0, 5*ms), every(800, 1000*ms, ms/4)...), append(every(200, 150*ms, 5*ms), every(800, 1150*ms, ms/4)...), 9, 1200 * ms},
-		{"few", every(limits.PaceWaiters, 0, ms), every(limits.PaceWaiters, 1000*ms, 0), 100, 0},
+		{"asked within a second, answered together", every(n, 0, ms), every(n, 1001*ms, 0), punctual, 4, 720 * ms},
+		{"the same, on a machine that stands still", every(n, 0, ms), every(n, 1001*ms, 0), stalls, 4.5, 900 * ms},
+		{"asked within a second, answered later together", every(n, 0, ms), every(n, 1500*ms, 0), punctual, 4, 1010 * ms},
+		{"all but a few answered together, then the rest", every(n, 0, ms), append(every(n-50, 1100*ms, 0), every(50, 2000*ms, 0)...), punctual, 5, 965 * ms},
+		{"asked together, answered after two seconds", every(n, 0, 0), every(n, 2000*ms, 0), punctual, 4, 1500 * ms},
+		{"asked together, answered after eight seconds", every(n, 0, 0), every(n, 8000*ms, 0), punctual, 5, 3500 * ms},
+		{"asked together, answered after 50 ms", every(n, 0, 0), every(n, 50*ms, 0), punctual, 1000, 40 * ms},
+		{"asked and answered steadily", every(n, 0, ms), every(n, 100*ms, ms), punctual, 2, 1000 * ms},
+		{"the same, on a machine that stands still", every(n, 0, ms), every(n, 100*ms, ms), stalls, 2, 1000 * ms},
+		{"ever more asked, answered after 150 ms", append(every(200, 0, 5*ms), every(800, 1000*ms, ms/4)...), append(every(200, 150*ms, 5*ms), every(800, 1150*ms, ms/4)...), punctual, 10, 1210 * ms},
+		{"few", every(limits.PaceWaiters, 0, ms), every(limits.PaceWaiters, 1000*ms, 0), punctual, 1000, 0},
 	} {
-		left := shaped(c.asked, c.answered)
+		left := shaped(c.asked, c.answered, c.late)
 		first, last := left[0], left[len(left)-1]
-		mean := float64(len(left)) * float64(20*ms) / float64(last)
-		if ratio := float64(peak(left, 20*ms)) / mean; ratio > c.ratio {
-			t.Errorf("%s: the peak is %.1f times the mean, want at most %.1f", c.what, ratio, c.ratio)
+		for _, window := range []time.Duration{10 * ms, 20 * ms, 50 * ms, 100 * ms} {
+			mean := float64(len(left)) * float64(window) / float64(last)
+			if ratio := float64(peak(left, window)) / mean; ratio > c.ratio {
+				t.Errorf("%s: the peak of %v is %.1f times the mean, want at most %.1f", c.what, window, ratio, c.ratio)
+			}
 		}
 		if took := last - first; took > c.took {
 			t.Errorf("%s: took %v, want at most %v", c.what, took, c.took)
@@ -194,15 +218,15 @@ func TestSwarmsOfASteadyClientNeedNoTimer(t *testing.T) {
 	for i := range answered {
 		answered[i] = answered[i-i%swarm] + swarm*50*time.Microsecond
 	}
-	ps, key, late := paces{}, netip.MustParseAddr("192.0.2.1"), 0
+	ps, q, late := paces{}, &Query{source: netip.MustParseAddr("192.0.2.1")}, 0
 	for i, next := 0, 0; i < n; i++ {
 		for ; next < n && asked[next] <= answered[i]; next++ {
-			ps.came(key, asked[next])
+			ps.came(q.source, asked[next])
 		}
-		if ps.delay(key, answered[i]) > 0 {
+		if _, leaves := ps.answered(q, nil, answered[i]); !leaves {
 			late++
 		}
-		ps.left(key)
+		ps.left(q.source)
 	}
 	if late > 0 {
 		t.Errorf("%d of %d answers waited", late, n)

@@ -119,19 +119,39 @@ func (p *pending) leave(q *Query) {
 	}
 }
 
-// delay is how long the answer to q has to wait, so that the client's answers keep their
-// pace. While the server leaves none does.
-func (p *pending) delay(q *Query) time.Duration {
+// paced tells whether the answer to q may not leave yet, so that the client's answers keep
+// their pace: a copy is sent when its time has come. While the server leaves all may.
+func (p *pending) paced(q *Query, msg []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !q.source.IsValid() || p.hurry.Load() {
-		return 0
+		return false
 	}
-	d := p.paces.delay(q.source, p.clock.Mono())
-	if d > 0 {
-		p.counters.Hit(limits.Paced)
+	wait, leaves := p.paces.answered(q, msg, p.clock.Mono())
+	if leaves {
+		return false
 	}
-	return d
+	p.counters.Hit(limits.Paced)
+	if source := q.source; wait > 0 {
+		p.alarms.After(wait, func() { p.release(source) })
+	}
+	return true
+}
+
+// release sends the answers of a client whose time has come.
+func (p *pending) release(source netip.Addr) {
+	for {
+		p.mu.Lock()
+		a, wait, ok := p.paces.release(source, p.clock.Mono())
+		if wait > 0 {
+			p.alarms.After(wait, func() { p.release(source) })
+		}
+		p.mu.Unlock()
+		if !ok {
+			return
+		}
+		a.q.send(a.msg)
+	}
 }
 
 // ended notes that the goroutine of a query has returned.

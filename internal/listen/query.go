@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
 	"sync/atomic"
@@ -70,12 +69,9 @@ func (q *Query) Reply(msg []byte) {
 		q.send(nil)
 		return
 	}
-	if wait := q.table.delay(q); wait > 0 {
-		msg = bytes.Clone(msg)
-		q.table.alarms.After(wait, func() { q.send(msg) })
-		return
+	if !q.table.paced(q, msg) {
+		q.send(msg)
 	}
-	q.send(msg)
 }
 
 // Drop ends the query without an answer.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,9 +17,8 @@ import (
 // TestC5HeldAnswers holds answers back while one client asks, and gives all of them at
 // once (DNSBomb, CVE-2024-33655): what leaves for the client must be no pulse.
 func TestC5HeldAnswers(t *testing.T) {
-	// A machine that is busy keeps answers back for some time and lets them go together:
-	// what is judged are windows in which that does not show.
-	const all, asking, told, window, most = 1000, time.Second, 20 * time.Millisecond, 150 * time.Millisecond, 5.0
+	const all, asking, most = 1000, time.Second, 5.0
+	windows := []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond}
 	for _, tc := range []struct {
 		what string
 		name func(i int) string
@@ -27,25 +27,32 @@ func TestC5HeldAnswers(t *testing.T) {
 		{"different questions", func(i int) string { return fmt.Sprintf("c%d.evil.com.", i) }, 1100 * time.Millisecond},
 		{"equal questions", func(int) string { return "one.evil.com." }, 1100 * time.Millisecond},
 		{"different questions for longer", func(i int) string { return fmt.Sprintf("c%d.evil.com.", i) }, 1500 * time.Millisecond},
+		{"different questions for very long", func(i int) string { return fmt.Sprintf("c%d.evil.com.", i) }, 4 * time.Second},
 	} {
 		zs := honest()
 		evilZone(zs, "evil.com.", "127.66.1.1", "*.evil.com. A 192.0.2.99\n")
 		l := newLab(t, zs, 1)
 		l.ask("warm.evil.com.", dns.TypeA)
-		var ratio float64
+		var worst float64
+		var ratios []string
 		var got pulse
-		for try := 0; try < 5 && (try == 0 || ratio > most); try++ {
+		// What a machine does that is busy with other things is not the resolver's.
+		for try := 0; try < 5 && (try == 0 || worst > most); try++ {
 			l.clear()
 			l.ask("warm.evil.com.", dns.TypeA)
 			release := time.Now().Add(tc.hold)
 			l.net.Host("127.66.1.1").Play(func(x *authority.Exchange) { x.Delay = max(time.Until(release), 0) })
 			got = heldBack(t, l.g.Addr, all, asking, tc.name)
-			ratio = got.ratio(window)
+			worst, ratios = 0, nil
+			for _, window := range windows {
+				ratio := got.ratio(window)
+				worst, ratios = max(worst, ratio), append(ratios, fmt.Sprintf("%.1f in %v", ratio, window))
+			}
 		}
 		tell(t, "C5", fmt.Sprintf("%d %s within %v, answered %v after the first, to one client", all, tc.what, asking, tc.hold),
-			"peak of 150 ms <= 5 times the mean", "%.1f, of 20 ms %.1f; %d answers within %v", ratio, got.ratio(told), len(got.came), got.span().Round(time.Millisecond))
-		if ratio > most || len(got.came) < all*9/10 {
-			t.Errorf("%s: the peak is %.1f times the mean, %d answers", tc.what, ratio, len(got.came))
+			"peak <= 5 times the mean in any window", "%s; %d answers within %v", strings.Join(ratios, ", "), len(got.came), got.span().Round(time.Millisecond))
+		if worst > most || len(got.came) < all*9/10 {
+			t.Errorf("%s: the peak is %.1f times the mean, %d answers", tc.what, worst, len(got.came))
 		}
 	}
 }
