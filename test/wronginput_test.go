@@ -131,6 +131,7 @@ func functions() map[string][]argument {
 
 		"help": {arg("'net'", never)}, "tojson": {arg("5", any...)}, "fromjson": {arg("'5'")}, "table_print": {arg("5", any...)},
 		"eval_cmd": {arg("'1'"), arg("true", any...)}, "panic": {}, "print": {}, "log": {}, "warn": {},
+		"log_debug": {}, "log_info": {}, "log_notice": {}, "log_warn": {}, "log_error": {},
 	}
 }
 
@@ -140,7 +141,7 @@ func otherWords() []string {
 }
 
 // whatTakesAnything are functions with any number of arguments.
-var whatTakesAnything = []string{"print", "log", "warn", "panic"}
+var whatTakesAnything = []string{"print", "log", "warn", "panic", "log_debug", "log_info", "log_notice", "log_warn", "log_error"}
 
 // Every function that scripts can call refuses what it cannot use (a fraction where a
 // whole number is meant, what is no number or endless, another type, an argument too

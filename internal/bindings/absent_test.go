@@ -31,7 +31,6 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"view:addr('192.0.2.0/24', policy.all(policy.DENY))":    "module 'view' is not in this version",
 		"dns64.config('64:ff9b::')":                             "module 'dns64' is not in this version",
 		"daf.add 'qname = a.example deny'":                      "module 'daf' is not in this version",
-		"log_info('x')":                                         "log_info is not in this version; use log",
 		"socket.http.request('http://a.example')":               "socket is not in this version",
 		"package.path = '' local ftp = require('socket.ftp')":   "package 'socket.ftp' is not in this version",
 		"require('kres_modules.dns64')":                         "module 'dns64' is not in this version",
@@ -39,11 +38,11 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"local a, f = 1, 2 f = net.bpf_set; f.x = 1":            "net.bpf_set is not in this version",
 		"modules.load('dns64')":                                 "module 'dns64' is not in this version",
 		"modules.load('rebinding < iterate')":                   "module 'rebinding' is not in this version",
-		"modules = { predict = { window = 15 } }":               "module 'predict' is not in this version",
+		"modules = { daf = { 'qname = a.example deny' } }":      "module 'daf' is not in this version",
 	} {
-		w.expectFile("\n"+use, "config:2: error: "+want)
+		w.expectFile("\n"+use, "config:2: error: "+want+"; …")
 		if !strings.Contains(use, "\n") {
-			w.expect(step{use, "ERROR error: " + want})
+			w.expect(step{use, "ERROR error: " + want + "; …"})
 		}
 	}
 }
@@ -54,7 +53,7 @@ func TestAbsentNamesCanBeAskedFor(t *testing.T) {
 	w.expect(
 		step{"if net.bpf_set then return 'there' end return 'absent'", "absent"},
 		step{"if view == nil then return 'absent' end", "absent"},
-		step{"local ok, why = pcall(function() return net.bpf_set() end) return why", "error: net.bpf_set is not in this version"},
+		step{"local ok, why = pcall(function() return net.bpf_set() end) return why", "error: net.bpf_set is not in this version; …"},
 		step{"return pcall(require, 'openssl') and 'there' or 'absent'", "absent"},
 		step{"package.preload['ltn12'] = function() return 'given' end return require('ltn12')", "given"},
 	)
@@ -69,4 +68,52 @@ func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
 	w.expectFile("local f = net.bpf_set\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
 	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
 	w.expectFile("view = { addr = function() end }\nview:addr()", "")
+}
+
+// Nobody is left alone with what is not there.
+func TestEveryAbsentNameSaysWhatToUseInstead(t *testing.T) {
+	for _, all := range []map[string]string{absentNames(), absentPackages()} {
+		for name, told := range all {
+			if _, instead, _ := strings.Cut(told, notHere+"; "); len(instead) < 5 {
+				t.Errorf("of %s is said: %s", name, told)
+			}
+		}
+	}
+}
+
+// A configuration that loads a module without which clients are told the same is run, and
+// told so; what configures the module does nothing. One that decides about answers is not.
+func TestAConfigurationGoesOnWithoutModulesThatChangeNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.expectFile(`modules = { 'hints > iterate', 'predict', http = { port = 8053 } }
+loaded = tostring(modules.load('prefill < cache'))
+prefill.config({ ['.'] = { url = 'https://www.example/root.zone' } })
+listened = tostring(net.listen('127.0.0.1', 8453, { kind = 'webmgmt' }))`, "")
+	w.modulesAre("iterate hints validate cache")
+	w.expect(step{"loaded .. listened", "falsefalse\n"})
+	for _, want := range []string{
+		"config:1: module 'predict' is not in this version; ", "config:1: module 'http' is not in this version; ", "config:2: module 'prefill' is not in this version; ",
+		"config:4: net.listen: kind 'webmgmt' is not in this version; ", "; the configuration goes on without it",
+	} {
+		if !strings.Contains(w.log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, w.log.String())
+		}
+	}
+	w.expect(
+		step{"http.prometheus.namespace = 'x'", "ERROR error: module 'http' is not in this version; …"},
+		step{"http.snippets = {}", "ERROR error: module 'http' is not in this version; …"},
+		step{"modules.load('predict')", "ERROR error: module 'predict' is not in this version; …"},
+		step{"net.listen('127.0.0.1', 8453, { kind = 'webmgmt' })", "ERROR error: net.listen: kind 'webmgmt' is not in this version; …"},
+	)
+	for _, name := range []string{"daf", "dns64", "rebinding", "refuse_nord", "renumber"} {
+		w.expectFile("modules = { '"+name+"' }", "config:1: error: module '"+name+"' is not in this version; …")
+		w.expectFile("modules.load('"+name+"')", "config:1: error: module '"+name+"' is not in this version; …")
+	}
+}
+
+// Other versions load some of their modules by themselves, and configurations unload those.
+func TestUnloadingAModuleThatIsNotHereIsDone(t *testing.T) {
+	w := newWorld(t)
+	w.expectFile("modules.unload('watchdog') modules.unload('refuse_nord') modules = { 'predict' } modules.unload('predict')", "")
+	w.expect(step{"predict", "nil\n"}, step{"modules.unload('nosuch')", "ERROR error: modules: no module 'nosuch' is loaded"})
 }

@@ -18,7 +18,8 @@
 //     (certificate and tickets for clients), clients.go (limits on them), servers.go
 //     (those that questions are sent to), tlsclient.go, netlist.go, listenflags.go and
 //     net.go; shown.go (entries as tables) and cache.go; event.go and clear.go
-//     (cache.clear goes on by a timer); map.go; modules.go; options.go.
+//     (cache.clear goes on by a timer); map.go; modules.go; options.go and
+//     loglines.go.
 //   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
 //     policy.go.
 //   - Globals that take names, types and flags: negativeanchors.go and trustanchors.go;
@@ -60,6 +61,7 @@ func Install(d *Daemon) {
 	installTrustAnchors(d)
 	installSystem(d)
 	installOptions(d)
+	installLogLines(d)
 	installMap(d)
 	d.VM.SetAbsent(script.Absent{Names: absentNames(), Packages: absentPackages()})
 	clearer{d, timers}.install()

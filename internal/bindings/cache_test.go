@@ -163,7 +163,7 @@ func TestCacheFigures(t *testing.T) {
 		step{"cache.prune()", "53\n"},
 		step{"cache.prune(3)", "3\n"},
 		step{"cache.prune(0)", "ERROR error: bad argument #1…"},
-		step{"cache.zone_import()", "ERROR error: cache.zone_import is not in this version"},
+		step{"cache.zone_import()", "ERROR error: cache.zone_import is not in this version; …"},
 	)
 	if got := w.out.take(); got != "Insertions:\t3\n" {
 		t.Errorf("printed %q", got)

@@ -20,6 +20,10 @@ type listenFlags struct {
 	mode     fs.FileMode // of UNIX sockets; 0: the usual one
 }
 
+// webManagement is the service of the module http, without which configurations go on
+// where that is not there.
+const webManagement = "webmgmt"
+
 // withoutTLS is what a service is without TLS; "" where it is nothing. Services that
 // are not in it have none.
 var withoutTLS = map[string]string{plainDNS: plainDNS, dnsOverTLS: "", dnsOverHTTPS: dnsOverHTTP, dnsOverHTTP: dnsOverHTTP, dnsOverQUIC: ""}

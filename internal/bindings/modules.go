@@ -25,10 +25,11 @@ func installModules(d *Daemon, views *dnslua.Views, own map[string]func() script
 				Fn: func(c *script.Call) error { return c.Return(d.Chain.Names()) }},
 			script.Func{Name: "load", Args: "'name[ > other | < other]'", Min: 1, Max: 1,
 				Fn: func(c *script.Call) error {
-					if _, err := m.load(c.Text(1)); err != nil {
+					name, err := m.loadOrPass(c, c.Text(1))
+					if err != nil {
 						return err
 					}
-					return c.Return(true)
+					return c.Return(d.Chain.Instance(name) != nil)
 				}},
 			script.Func{Name: "unload", Args: "name", Min: 1, Max: 1,
 				Fn: func(c *script.Call) error {
@@ -72,13 +73,27 @@ func (m *modules) load(declaration string) (string, error) {
 	return name, nil
 }
 
+// loadOrPass loads a module, or lets a configuration go on without one that other versions
+// have and that changes nothing of what clients are told.
+func (m *modules) loadOrPass(c *script.Call, declaration string) (name string, err error) {
+	name, err = m.load(declaration)
+	lacking := absentModules()[name]
+	if !errors.As(err, new(absentError)) || !lacking.spare || !c.Within(script.Config) {
+		return name, err
+	}
+	m.d.Log.Warn(c.Position() + lacking.sentence(name) + "; the configuration goes on without it")
+	m.d.VM.RegisterObject(lacking.standIn(name))
+	m.shown[name] = true
+	return name, nil
+}
+
 // loadLua loads a module that is not built in, which err says. Its global is the table
 // of the script.
 func (m *modules) loadLua(declaration, name string, err error) error {
 	src, tried, found := m.lua.Find(name)
 	switch {
 	case !found && AbsentModule(name):
-		return errors.New(absentModule(name))
+		return absentError{absentModules()[name].sentence(name)}
 	case !found:
 		return fmt.Errorf("%w; looked for %s", err, script.Places(name, tried))
 	case !m.inLua[name] && m.d.VM.Registered(name):
@@ -92,7 +107,12 @@ func (m *modules) loadLua(declaration, name string, err error) error {
 	return err
 }
 
+// unload unloads a module. One that this version lacks is as good as unloaded.
 func (m *modules) unload(name string) error {
+	if AbsentModule(name) && m.d.Chain.Instance(name) == nil {
+		m.hide(name)
+		return nil
+	}
 	if err := m.d.Chain.Unload(name); err != nil {
 		return err
 	}
@@ -124,12 +144,13 @@ func (m *modules) assign(c *script.Call, key any) (bool, error) {
 	default:
 		return false, nil
 	}
-	name, err := m.load(declaration)
+	name, err := m.loadOrPass(c, declaration)
 	if err != nil {
 		return true, err
 	}
 	inst := m.d.Chain.Instance(name)
 	switch {
+	case inst == nil: // the configuration goes on without it
 	case inst.Config != nil:
 		if err := inst.Config(m.options(c, name, given)); err != nil {
 			return true, fmt.Errorf("module '%s': %w", name, err)

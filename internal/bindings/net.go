@@ -182,7 +182,11 @@ func (n *network) listen(c *script.Call) error {
 	}
 	port := c.OptInt(2, 0, 65535, dnsPort)
 	f, err := listenFlagsOf(n.d, c, port)
-	if err != nil {
+	switch {
+	case err != nil && f.service == webManagement && c.Within(script.Config):
+		n.d.Log.Warn(fmt.Sprintf("%s%v; the configuration goes on without it", c.Position(), err))
+		return c.Return(false)
+	case err != nil:
 		return err
 	}
 	value, nils, before := c.Arg(1), c.Nils(1), n.listened

@@ -108,7 +108,7 @@ func TestPolicyRefusesMistakes(t *testing.T) {
 		step{"policy.ANSWER({ A = {} })", "ERROR error: bad argument #1 to 'policy.ANSWER' ('A' is no type; write [kres.type.A] = …"},
 		step{"policy.todnames({ 'a..b' })", "ERROR error: policy.todnames: 'a..b': empty label"},
 		step{"policy.pattern(policy.DENY, '[')", "ERROR error: bad argument #2 to 'policy.pattern' (malformed pattern…"},
-		step{"policy.rpz(policy.DENY, 'file')", "ERROR error: policy.rpz is not in this version"},
+		step{"policy.rpz(policy.DENY, 'file')", "ERROR error: policy.rpz is not in this version; …"},
 		step{"policy.add(policy.all(policy.DENY)).count = 5", "ERROR error: 'count' of a rule cannot be assigned; suspended can"},
 	)
 }

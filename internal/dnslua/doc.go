@@ -12,7 +12,7 @@
 // From the ground up: a file stands on those before it.
 //
 //   - Words: numbers.go (what DNS calls its numbers), missed.go and constants.go (these
-//     numbers as scripts read them), flags.go (how questions are resolved).
+//     numbers as scripts read them), flags.go (how questions are resolved), loggroups.go.
 //   - The worker: core.go (what of it scripts see).
 //   - Messages: message.go (which knows no Lua), view.go (a request while a script may look
 //     at it), flagset.go, args.go (arguments that many functions take), octets.go, record.go

@@ -34,6 +34,9 @@ func (v *Views) ffi() script.Library {
 		for name, n := range ranks() {
 			symbols.Add("KR_RANK_"+name, n)
 		}
+		for name, group := range logGroups() {
+			symbols.Add("LOG_GRP_"+name, group)
+		}
 		functions.Add("C", &script.Watched{Table: symbols, Missing: missingIn("ffi.C", symbols)})
 		functions.Add("os", "Linux")
 		return &script.Watched{Table: functions, Missing: missingIn("ffi", functions)}, nil
@@ -45,7 +48,9 @@ func (v *Views) ffi() script.Library {
 func missingIn(name string, t *luavalue.Table) func(c *script.Call, key any) {
 	var known []string
 	for _, p := range t.Pairs {
-		if _, constant := p.Value.(int); !constant {
+		switch p.Value.(type) {
+		case int, string: // constants
+		default:
 			known = append(known, p.Key.(string))
 		}
 	}

@@ -56,5 +56,35 @@ func process() Chapter {
 			Example: "log_target()",
 			Offers:  []string{"target"},
 		},
+		{
+			Name: "log_debug", Summary: "write a line of a group, where debug lines of it are written",
+			Params:  []string{"group: require('ffi').C.LOG_GRP_MODULE and the like", "format: as in string.format", "...: the values for it"},
+			Returns: "nothing",
+			Example: "log_debug(require('ffi').C.LOG_GRP_MODULE, '%d entries', cache.count())",
+		},
+		{
+			Name: "log_info", Summary: "write a line of a group to the log, as log_notice does",
+			Params:  []string{"group: require('ffi').C.LOG_GRP_MODULE and the like", "format: as in string.format", "...: the values for it"},
+			Returns: "nothing",
+			Example: "log_info(require('ffi').C.LOG_GRP_MODULE, 'ready')",
+		},
+		{
+			Name: "log_notice", Summary: "write a line of a group to the log",
+			Params:  []string{"group: require('ffi').C.LOG_GRP_MODULE and the like", "format: as in string.format", "...: the values for it"},
+			Returns: "nothing",
+			Example: "log_notice(require('ffi').C.LOG_GRP_POLICY, '%d names', 3)",
+		},
+		{
+			Name: "log_warn", Summary: "write a warning of a group to the log",
+			Params:  []string{"group: require('ffi').C.LOG_GRP_MODULE and the like", "format: as in string.format", "...: the values for it"},
+			Returns: "nothing",
+			Example: "log_warn(require('ffi').C.LOG_GRP_SYSTEM, 'the interface %s is missing', 'eth7')",
+		},
+		{
+			Name: "log_error", Summary: "write a line of a group to the log that is about a failure",
+			Params:  []string{"group: require('ffi').C.LOG_GRP_MODULE and the like", "format: as in string.format", "...: the values for it"},
+			Returns: "nothing",
+			Example: "log_error(require('ffi').C.LOG_GRP_MODULE, 'no list: %s', 'list.txt')",
+		},
 	}}
 }

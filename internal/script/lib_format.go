@@ -8,11 +8,14 @@ import (
 	"kresd/internal/luavalue"
 )
 
-// format is string.format: argument 1 with the others in their places.
-func format(c *Call) string {
-	text := c.String(1)
+// format is string.format.
+func format(c *Call) string { return c.Format(1) }
+
+// Format is what string.format makes of argument i with those behind it in their places.
+func (c *Call) Format(i int) string {
+	text := c.String(i)
 	var b strings.Builder
-	arg := 1
+	arg := i
 	for {
 		before, rest, found := strings.Cut(text, "%")
 		b.WriteString(before)
