@@ -100,7 +100,7 @@ var uncounted = map[string]string{
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
-		UpstreamStreamWait
+		UpstreamStreamWait UpstreamIdleMost
 		UpstreamUnheard UpstreamHandshake StrangerSaid
 		UpstreamHTTPHeader UpstreamHTTPBuffer
 		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries

@@ -123,6 +123,7 @@ const (
 	UpstreamTCPPerServer = 16
 	UpstreamTCPInFlight  = 64                     // questions in flight on one connection
 	UpstreamTCPIdle      = 12 * time.Second       // then a connection is closed
+	UpstreamIdleMost     = time.Minute            // where the server keeps it longer, and says so (RFC 7828)
 	UpstreamTCPStrays    = 16                     // messages nobody asked for, or questions without an answer, until a connection is given up
 	UpstreamStreamWait   = 500 * time.Millisecond // that a server may allow no further question on a connection, until it is asked on another
 	UpstreamUnheard      = 2 * time.Second        // that what was sent on a connection may be unconfirmed, until it is given up

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ type connection struct {
 	link   link
 	fail   error // why there is no link
 
+	told    atomic.Bool // the server knows that we hear how long it keeps the connection
 	mu      sync.Mutex
 	waiting map[uint16]*waiter
 	alone   bool // serves one question only, until its first answer
@@ -123,6 +125,9 @@ func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed
 		e.counters.Hit(wire.LimitOf(err))
 		return resolve.Reply{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
+	if err := c.heed(msg.Options); err != nil {
+		return resolve.Reply{}, err
+	}
 	e.cookies.judge(x.Addr, &w.want, msg)
 	lost := mixedCase && string(msg.RawName) != string(w.want.question[:x.Name.Len()])
 	return resolve.Reply{Msg: msg, Size: len(pkt), RTT: e.clock.Mono() - sent, CaseLost: lost && msg.Question != ""}, nil
@@ -145,9 +150,12 @@ func (c *connection) ask(ctx context.Context, x *resolve.Exchange, w *waiter, mi
 	if !x.NoEDNS {
 		offer = e.bufsize()
 	}
-	var room [cookieRoom]byte
+	var room [cookieRoom + 4]byte
 	var expected expectation
 	options := e.appendCookie(room[:0], &expected, x, requirements{cookie: true})
+	if offer > 0 {
+		options = c.appendKeepalive(options)
+	}
 	if offer > 0 && !x.Peer.Plain() {
 		options = appendPadding(options, x.Name.Len())
 	}

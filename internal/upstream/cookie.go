@@ -148,19 +148,11 @@ func (j *cookieStore) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) 
 // cookieOf finds the cookies in a list of options that is known to be well formed.
 // One of a length that there is not is none (RFC 7873, section 4).
 func cookieOf(options []byte) (client clientCookie, server []byte, has bool) {
-	for len(options) >= 4 {
-		code, l := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
-		data := options[4 : 4+l]
-		options = options[4+l:]
-		if code != wire.OptionCookie {
-			continue
-		}
-		if l != len(client) && (l < len(client)+8 || l > len(client)+maxServerCookie) {
-			return client, nil, false
-		}
-		return clientCookie(data), data[len(client):], true
+	data, has := wire.Option(options, wire.OptionCookie)
+	if l := len(data); l != len(client) && (l < len(client)+8 || l > len(client)+maxServerCookie) {
+		return client, nil, false
 	}
-	return client, nil, false
+	return clientCookie(data), data[len(client):], has
 }
 
 // keep keeps what a server gave. Where there are too many, some other is asked as

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,10 +18,11 @@ import (
 // cookieIn is the COOKIE option of a query; nil: there is none.
 func cookieIn(q []byte) []byte {
 	m, err := wire.Parse(q)
-	if err != nil || len(m.Options) < 4 || binary.BigEndian.Uint16(m.Options) != wire.OptionCookie {
+	if err != nil {
 		return nil
 	}
-	return m.Options[4:]
+	cookie, _ := wire.Option(m.Options, wire.OptionCookie)
+	return cookie
 }
 
 // withCookie appends an OPT record with a cookie and RCODE to an answer.

@@ -40,6 +40,7 @@
 //   - aside.go: questions over connections that nobody waits for at length
 //   - connection.go, pool.go: questions over connections, many on each
 //   - link.go: what a connection needs of a protocol; TCP
+//   - keepalive.go: how long a server keeps a connection (RFC 7828)
 //   - tls.go: DNS over TLS
 //   - multiplex.go: links on which each question has a stream of its own; https.go,
 //     quic.go: DNS over HTTPS and over QUIC

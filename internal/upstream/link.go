@@ -34,7 +34,8 @@ type link interface {
 	// known.
 	open() bool
 	// read returns the next message, in new memory. Each time that nothing came for
-	// limits.UpstreamTCPIdle it calls wait, and ends when that is false; a message
+	// limits.UpstreamTCPIdle, or as long as the server keeps the link (keeper), it calls
+	// wait, and ends when that is false; a message
 	// that has begun must end soon, however slowly its octets drip. One goroutine
 	// reads. An error ends the link, but for an unanswerable. What was read before an
 	// end is returned before it.
@@ -80,10 +81,14 @@ type stream struct {
 	in      *bufio.Reader
 	speaks  zonecut.Protocol
 	writing sync.Mutex // held while a message is written
+
+	mu    sync.Mutex
+	idle  time.Duration // how long a message is waited for while nobody needs one
+	waits bool          // it is, now
 }
 
 func newStream(conn net.Conn, speaks zonecut.Protocol) *stream {
-	return &stream{conn: conn, in: bufio.NewReader(conn), speaks: speaks}
+	return &stream{conn: conn, in: bufio.NewReader(conn), speaks: speaks, idle: limits.UpstreamTCPIdle}
 }
 
 // dialTCP opens a link in plain DNS.
@@ -134,7 +139,7 @@ func (s *stream) open() bool { return true }
 func (s *stream) close() error { return s.conn.Close() }
 
 func (s *stream) read(wait func() bool) ([]byte, error) {
-	if err := s.idle(wait); err != nil {
+	if err := s.begin(wait); err != nil {
 		return nil, err
 	}
 	if err := s.conn.SetReadDeadline(time.Now().Add(limits.TCPWholeMessage)); err != nil {
@@ -149,10 +154,11 @@ func (s *stream) read(wait func() bool) ([]byte, error) {
 	return pkt, err
 }
 
-// idle waits for the first octet of a message.
-func (s *stream) idle(wait func() bool) error {
+// begin waits for the first octet of a message.
+func (s *stream) begin(wait func() bool) error {
+	defer s.waiting(false)
 	for {
-		if err := s.conn.SetReadDeadline(time.Now().Add(limits.UpstreamTCPIdle)); err != nil {
+		if err := s.waiting(true); err != nil {
 			return err
 		}
 		_, err := s.in.Peek(1)
@@ -160,6 +166,17 @@ func (s *stream) idle(wait func() bool) error {
 			return err
 		}
 	}
+}
+
+// waiting notes whether a message is waited for, and for how long from now on.
+func (s *stream) waiting(now bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waits = now
+	if !now {
+		return nil
+	}
+	return s.conn.SetReadDeadline(time.Now().Add(s.idle))
 }
 
 func isTimeout(err error) bool {

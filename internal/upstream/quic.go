@@ -103,10 +103,13 @@ func (l *quicLink) noAnswer(err error) error {
 	case alone:
 		return fmt.Errorf("the stream was ended by the server, %v: %w", code, resolve.ErrErring)
 	case errors.Is(err, doq.ErrProtocol):
-		l.c.Abort(doq.ProtocolError)
+		l.violated()
 	}
 	return errConnEnded
 }
+
+// violated tells the server that it broke the protocol, and ends the link.
+func (l *quicLink) violated() { l.c.Abort(doq.ProtocolError) }
 
 // close implements link.
 func (l *quicLink) close() error {

@@ -179,12 +179,21 @@ func checkOptions(opt []byte) error {
 
 // HasOption tells whether the client has sent an EDNS option.
 func (q *Question) HasOption(code uint16) bool {
-	for opt := q.Options; len(opt) >= 4; opt = opt[4+int(binary.BigEndian.Uint16(opt[2:])):] {
-		if binary.BigEndian.Uint16(opt) == code {
-			return true
+	_, has := Option(q.Options, code)
+	return has
+}
+
+// Option is the first EDNS option with a code in a list that is known to be well
+// formed, as those of a Question and a Msg are.
+func Option(list []byte, code uint16) (value []byte, has bool) {
+	for len(list) >= 4 {
+		end := 4 + int(binary.BigEndian.Uint16(list[2:]))
+		if binary.BigEndian.Uint16(list) == code {
+			return list[4:end], true
 		}
+		list = list[end:]
 	}
-	return false
+	return nil, false
 }
 
 // skipName returns the offset behind the possibly compressed name at p, or -1.
