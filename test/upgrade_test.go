@@ -179,3 +179,42 @@ func TestAProgramThatCannotTakeOverReplacesNobody(t *testing.T) {
 	}
 	left(t, g, 2)
 }
+
+// A kresd of another version that is put under an old kresd-supervisor is never run by it: a
+// worker that dies comes back as it was, and a reload says what is missing. Both together
+// take over.
+func TestAKresdReplacedAloneIsNotRun(t *testing.T) {
+	dir := proctest.RunDir(t)
+	install(t, dir, "kresd", 0)
+	install(t, dir, "kresd-supervisor", 0)
+	config := proctest.On(t, proctest.SmallInternet(t), 2)
+	config.Program = filepath.Join(dir, "kresd-supervisor")
+	g := proctest.Start(t, config)
+	replaceFile(t, filepath.Join(dir, "kresd"), []byte("#!/bin/sh\necho kresd, version 9\n"))
+	for id := range 2 {
+		old := g.Worker(t, id).PID
+		kill(t, old)
+		proctest.Eventually(t, 30*time.Second, "the worker is back", func() bool {
+			ws := g.Workers()
+			return len(ws) == 2 && ws[id].PID != old
+		})
+	}
+	now := pids(g.Workers())
+	out, errs, status := reload(t, g)
+	for _, want := range []string{filepath.Join(dir, "kresd") + "' says kresd, version 9", "; the workers stay of the version that runs: install kresd and kresd-supervisor of one version, both, and reload again"} {
+		if status != 1 || !strings.Contains(errs, want) {
+			t.Errorf("kresd is another: status %d, %q, %q, want %q", status, out, errs, want)
+		}
+	}
+	install(t, dir, "kresd-supervisor", 1)
+	if out, errs, status := reload(t, g); status != 1 || !strings.Contains(errs, "both, and reload again") {
+		t.Errorf("kresd-supervisor is, too, and not of that version: status %d, %q, %q", status, out, errs)
+	}
+	if !slices.Equal(pids(g.Workers()), now) {
+		t.Errorf("the workers are %v, and were %v", g.Workers(), now)
+	}
+	install(t, dir, "kresd", 1)
+	if out, errs, status := reload(t, g); status != 0 || !runs(t, g.PID(), config.Program) || !runs(t, g.Worker(t, 1).PID, filepath.Join(dir, "kresd")) {
+		t.Errorf("both: status %d, %q, %q", status, out, errs)
+	}
+}

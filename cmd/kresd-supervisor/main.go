@@ -34,34 +34,17 @@ func run(args []string) int {
 		fmt.Print(cli.Usage(program))
 		return 0
 	case o.Version:
-		fmt.Print(versionText())
+		fmt.Print(supervisor.VersionText(workers))
 		return 0
 	case o.Check, o.Script != "":
 		return fail(fmt.Errorf("--check-config and --script are options of kresd"))
 	}
-	kresd, err := workers()
-	if err != nil {
-		return fail(err)
-	}
-	return supervisor.Launch(program, kresd, append([]string{"kresd"}, args...), o)
+	return supervisor.Launch(program, workers, append([]string{"kresd"}, args...), o)
 }
 
 // workers finds the program of the workers.
-func workers() (path string, err error) {
+func workers() (*supervisor.Program, error) {
 	return supervisor.Beside("kresd", strings.TrimSpace(cli.VersionLine()))
-}
-
-// versionText does not say that a group can be taken over where no workers could be
-// started for it.
-func versionText() string {
-	text := supervisor.VersionText()
-	if text == cli.VersionLine() {
-		return text
-	}
-	if _, err := workers(); err != nil {
-		return cli.VersionLine()
-	}
-	return text
 }
 
 func fail(err error) int {

@@ -50,7 +50,7 @@ func run(args []string) int {
 		fmt.Print(cli.Usage(program))
 		return 0
 	case o.Version:
-		fmt.Print(supervisor.VersionText())
+		fmt.Print(supervisor.VersionText(supervisor.This))
 		return 0
 	case o.Check:
 		return worker.Check(worker.Options{CLI: o, Seal: seal.Process})
@@ -59,7 +59,7 @@ func run(args []string) int {
 	case link != nil:
 		return member(link, o)
 	case o.Forks > 1:
-		return supervisor.Launch(program, supervisor.Self, args, o)
+		return supervisor.Launch(program, supervisor.This, args, o)
 	}
 	return alone(o)
 }
@@ -117,7 +117,7 @@ func offer() {
 
 // alone is the only worker, with a console on its terminal or without.
 func alone(o cli.Options) int {
-	sockets, err := supervisor.Inherited(o)
+	sockets, err := supervisor.PassedSockets(o)
 	if err != nil {
 		return fail(err)
 	}

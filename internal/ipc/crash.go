@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
 )
 
 // EnvCrash, set to anything, says that a worker finds the writing end of a pipe
@@ -13,9 +15,6 @@ import (
 const EnvCrash = "KRESD_CRASH"
 
 const crashFD = linkFD + 1
-
-// lastWordsMax is how much of them is read: what matters stands at the beginning.
-const lastWordsMax = 4096
 
 // CrashPipe makes the pipe: the end that the supervisor reads with LastWords, and
 // the file to hand to the worker as the second of its extra files.
@@ -31,7 +30,7 @@ func CrashPipe() (read int, write *os.File, err error) {
 // it did not, and closes the pipe.
 func LastWords(read int) string {
 	defer unix.Close(read)
-	buf := make([]byte, lastWordsMax)
+	buf := make([]byte, limits.LastWords)
 	n, _ := unix.Read(read, buf)
 	return string(buf[:max(n, 0)])
 }

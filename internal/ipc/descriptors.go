@@ -54,7 +54,7 @@ func (r receiving) Read(b []byte) (int, error) {
 	var space [512 + 4*limits.HandedSockets]byte
 	n, used, _, _, err := r.c.ReadMsgUnix(b, space[:])
 	for errors.Is(err, os.ErrDeadlineExceeded) && r.begun { // the rest of a message comes at once
-		if err := r.c.SetReadDeadline(time.Now().Add(sendTime)); err != nil {
+		if err := r.c.SetReadDeadline(time.Now().Add(limits.IPCSendTime)); err != nil {
 			return 0, err
 		}
 		n, used, _, _, err = r.c.ReadMsgUnix(b, space[:])

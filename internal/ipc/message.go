@@ -59,6 +59,7 @@ type Message struct {
 	Line    string   `json:"line,omitempty"`
 	Members []Member `json:"members,omitempty"`
 	Secret  []byte   `json:"secret,omitempty"`
+	Ticket  int      `json:"ticket,omitempty"` // of Reload, which Accepted repeats
 	Number  int      `json:"number,omitempty"`
 
 	State *reload.State `json:"state,omitempty"`
@@ -78,11 +79,6 @@ func DecodeMessage(p []byte) (Message, error) {
 	}
 	return m, nil
 }
-
-// sendTime bounds a write to a process that does not read. The few messages of
-// a process's life fit the socket's buffer, so it is only reached when
-// something is wrong.
-const sendTime = time.Second
 
 // A Conn is one end of the socket pair. Send and Receive may be used by one
 // goroutine each.
@@ -127,14 +123,15 @@ func fromFile(f *os.File) (*Conn, error) {
 	return &Conn{c: u}, nil
 }
 
-// Send writes one message; it waits a second at most. The message's
+// Send writes one message; it waits limits.IPCSendTime at most, which is only reached
+// when something is wrong: the few messages of a process's life fit the socket's buffer. The message's
 // descriptors stay the caller's: the other side gets copies.
 func (c *Conn) Send(m Message) error {
 	p, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	if err := c.c.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
+	if err := c.c.SetWriteDeadline(time.Now().Add(limits.IPCSendTime)); err != nil {
 		return err
 	}
 	return WriteFrame(&passing{c: c.c, fds: m.FDs}, p, limits.IPCFrame)

@@ -123,9 +123,9 @@ func TestReloadsOverTheLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m.Kind == Reload {
-			sup.Send(Message{Kind: Accepted, PID: m.PID + 1, Number: 8}) // of another request
+			sup.Send(Message{Kind: Accepted, Ticket: m.Ticket + 1, Number: 8}) // of another request
 			sup.Send(Message{Kind: Reloads, State: &reload.State{Asked: 9}})
-			sup.Send(Message{Kind: Accepted, PID: m.PID, Number: 9})
+			sup.Send(Message{Kind: Accepted, Ticket: m.Ticket, Number: 9})
 			break
 		}
 	}

@@ -3,9 +3,11 @@ package ipc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
+	"kresd/internal/limits"
 	"kresd/internal/reload"
 )
 
@@ -18,23 +20,20 @@ type reloads struct {
 	awaiting map[int]chan int // what gets the number of a reload, by the ticket of the request
 }
 
+// errManyReloads says that requests are not answered, so that no further one is made.
+var errManyReloads = fmt.Errorf("%d requests for a reload have not been answered by the supervisor", limits.ReloadsAsked)
+
 // ErrNoSupervisor says that nobody takes a request any more.
 var ErrNoSupervisor = errors.New("the supervisor is gone")
 
 // Reload asks for a reload of the group and returns its number.
 func (l *Link) Reload(ctx context.Context) (number int, err error) {
-	accepted := make(chan int, 1)
-	l.reloads.mu.Lock()
-	l.reloads.ticket++
-	ticket := l.reloads.ticket
-	l.reloads.awaiting[ticket] = accepted
-	l.reloads.mu.Unlock()
-	defer func() {
-		l.reloads.mu.Lock()
-		defer l.reloads.mu.Unlock()
-		delete(l.reloads.awaiting, ticket)
-	}()
-	if !l.send(Message{Kind: Reload, PID: ticket}) {
+	accepted, ticket := l.reloads.await()
+	if accepted == nil {
+		return 0, errManyReloads
+	}
+	defer l.reloads.giveUp(ticket)
+	if !l.send(Message{Kind: Reload, Ticket: ticket}) {
 		return 0, ErrNoSupervisor
 	}
 	select {
@@ -47,12 +46,33 @@ func (l *Link) Reload(ctx context.Context) (number int, err error) {
 	}
 }
 
+// await makes a ticket and what gets the number that belongs to it; nil where too many
+// are out already.
+func (r *reloads) await() (accepted chan int, ticket int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.awaiting) >= limits.ReloadsAsked {
+		return nil, 0
+	}
+	r.ticket++
+	accepted = make(chan int, 1)
+	r.awaiting[r.ticket] = accepted
+	return accepted, r.ticket
+}
+
+// giveUp ends the wait for what belongs to a ticket.
+func (r *reloads) giveUp(ticket int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.awaiting, ticket)
+}
+
 // accept hands the number of a reload to who asked for it.
 func (l *Link) accept(m Message) {
 	l.reloads.mu.Lock()
 	defer l.reloads.mu.Unlock()
-	if waiting := l.reloads.awaiting[m.PID]; waiting != nil {
-		delete(l.reloads.awaiting, m.PID)
+	if waiting := l.reloads.awaiting[m.Ticket]; waiting != nil {
+		delete(l.reloads.awaiting, m.Ticket)
 		waiting <- m.Number
 	}
 }

@@ -84,7 +84,8 @@ var uncounted = map[string]string{
 		TicketSecretMin TicketSecretMost CertificateFile
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
 		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
-		HTTPNames MaxForks IPCFrame ServersShown StartAttempts`,
+		HTTPNames MaxForks IPCFrame ServersShown StartAttempts
+		ReloadsAsked`,
 	"inside one proof, whose Meter counts": `
 		MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone
 		RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations
@@ -113,6 +114,7 @@ var uncounted = map[string]string{
 		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax
 		DrainAnswerTime DrainTime RestartBackoffMin
 		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
+		DrainGrace IPCSendTime VersionTime LastWordsTime FlushTime
 		AliveEvery AliveAnswer AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
 		HandOverTime TCPLinger HandshakeGrace QUICAtOnce LeaveQUIC
@@ -134,7 +136,7 @@ var uncounted = map[string]string{
 		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
 		StaleTold LogRing LogLine LogValue QueryLogRing GCBallast
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
-		HandedSockets UDPQuery IdleResolvers
+		LastWords HandedSockets UDPQuery IdleResolvers
 		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed
 		HTTPFirstRead DesignationLife DesignationAddrs
 		DesignationHints`,

@@ -263,7 +263,8 @@ const (
 	ClientPortLeast     = 1024            // UDP source ports below belong to services, which ask nothing from there
 	DrainAnswerTime     = 4 * time.Second // then SERVFAIL for what still waits
 	DrainTime           = 5 * time.Second
-	FormerrPerSecond    = 50 // per listener; further garbage gets silence
+	DrainGrace          = 200 * time.Millisecond // of it, for what comes behind the answers
+	FormerrPerSecond    = 50                     // per listener; further garbage gets silence
 )
 
 // Clients that ask by HTTP. What net/http keeps within its limits it tells
@@ -409,7 +410,11 @@ const (
 	ReadyTime         = 60 * time.Second        // that a worker's successor may take to be ready while the worker serves on
 	StartTime         = 5 * time.Minute         // that a worker may take to be ready while nobody serves in its place, unless KRESD_START_TIME says otherwise
 	OrphanTime        = 5 * time.Second
-	QuarantineDeaths  = 2 // deaths by a fault signal within QuarantineWindow
+	VersionTime       = 5 * time.Second        // that a program may take to say its version
+	LastWordsTime     = 500 * time.Millisecond // that the messages of a worker which has ended are waited for
+	LastWords         = 4096                   // octets of what the Go runtime says of a crash; what matters stands at the beginning
+	FlushTime         = 500 * time.Millisecond // for the last lines of a log to be written
+	QuarantineDeaths  = 2                      // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second
 	ClockJump         = 10 * time.Minute
 	GCBallast         = 16 << 20 // octets that count as heap and are never touched
@@ -418,6 +423,8 @@ const (
 	HeapBase          = 16 << 20 // octets of it beside questions that wait
 	HeapPerQuestion   = 24 << 10 // octets of it that a question which waits may come to, with its garbage
 	IPCFrame          = 1 << 20
+	IPCSendTime       = time.Second // that one process of a group waits for another to take a message
+	ReloadsAsked      = 64          // requests of one worker for a reload that are not answered yet
 	HandedSockets     = 240         // of one worker that are kept for its death, the lifeline too; the kernel passes at most 253
 	HandOverTime      = time.Second // that a lone worker's sockets wait for its successor
 )

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
 )
 
 // bench is a group of workers that are ready and of which no process exists.
@@ -212,5 +213,17 @@ func TestOrdersThatAreClosedKeepNothingOpen(t *testing.T) {
 	o.keep(3, descriptor(t))
 	if n := handed(t); n != 0 {
 		t.Errorf("%d descriptors are open that nobody needs", n)
+	}
+}
+
+// A worker that asks for reloads and reads nothing does not fill the supervisor.
+func TestAnswersToAWorkerThatDoesNotReadAreBounded(t *testing.T) {
+	o := newOrders()
+	for n := range 10 * limits.ReloadsAsked {
+		o.accept(n, n)
+	}
+	list, _ := o.take()
+	if len(list) != limits.ReloadsAsked || list[len(list)-1].Ticket != 10*limits.ReloadsAsked-1 {
+		t.Errorf("%d answers wait, the last of ticket %d", len(list), list[len(list)-1].Ticket)
 	}
 }

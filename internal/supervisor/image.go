@@ -12,69 +12,85 @@ import (
 	"time"
 
 	"kresd/internal/cli"
+	"kresd/internal/limits"
 )
 
-// An image is a program's file at one moment: another file of the same name is another
-// image.
-type image struct {
+// A fileState tells a file from others that have its name at other times.
+type fileState struct {
 	dev, ino uint64
 	size     int64
 	changed  time.Time
 }
 
-// imageOf looks at a file.
-func imageOf(path string) (image, error) {
+// fileStateOf looks at a file.
+func fileStateOf(path string) (fileState, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return image{}, err
+		return fileState{}, err
 	}
-	i := image{size: info.Size(), changed: info.ModTime()}
+	f := fileState{size: info.Size(), changed: info.ModTime()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		i.dev, i.ino = st.Dev, st.Ino
+		f.dev, f.ino = st.Dev, st.Ino
 	}
-	return i, nil
+	return f, nil
 }
 
 // replaced tells whether the program's file is another than the one that runs here,
 // which the system keeps for as long.
 func replaced(program string) bool {
-	running, err := imageOf(Self)
+	running, err := fileStateOf(self)
 	if err != nil || program == "" {
 		return false
 	}
-	there, err := imageOf(program)
+	there, err := fileStateOf(program)
 	return err == nil && there != running
 }
 
-// layout is that of handedOver (upgrade.go). A program takes a group over from one whose
-// layout is the same.
-const layout = "group layout 1"
+// Layouts are those of handedOver (upgrade.go) that this program takes over; layout is the
+// one that it leaves. A group of layout 1 has a worker in every slot.
+const (
+	layout  = "group layout 2"
+	layouts = "group layout 1\n" + layout + "\n"
+)
 
 // GroupVar names the environment variable with the descriptor of a group that is handed
-// over, or the word "layout", which asks a program for the layout that it takes.
+// over, or the word "layout", which asks a program for the layouts that it takes.
 const GroupVar = "KRESD_GROUP"
 
+// obstacle begins the line by which a program says, asked for layouts, why it takes over
+// no group.
+const obstacle = "takes over no group: "
+
 // VersionText is what a program of ours says of its version, and, asked for it by
-// GroupVar, of the groups that it can take over.
-func VersionText() string {
+// GroupVar, of the groups that it can take over; find tells whether there is a program for
+// their workers.
+func VersionText(find func() (*Program, error)) string {
 	if os.Getenv(GroupVar) != "layout" {
 		return cli.VersionLine()
 	}
-	return cli.VersionLine() + layout + "\n"
+	p, err := find()
+	if err != nil {
+		return cli.VersionLine() + obstacle + err.Error() + "\n"
+	}
+	p.close()
+	return cli.VersionLine() + layouts
 }
 
 // takesOver says why a program cannot take over a group that runs.
 func takesOver(program string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), versionTime)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*limits.VersionTime) // it may ask another in turn
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "--version")
 	cmd.Env = append(os.Environ(), GroupVar+"=layout")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, obstacle) })
 	switch {
 	case ctx.Err() != nil:
-		err = fmt.Errorf("it has not said its version within %v", versionTime)
+		err = fmt.Errorf("it has not said its version within %v", 2*limits.VersionTime)
+	case err == nil && at >= 0:
+		err = errors.New(strings.TrimPrefix(lines[at], obstacle) + halfReplaced)
 	case err == nil && !slices.Contains(lines[1:], layout):
 		err = errors.New("it is of a version that cannot take over a group which runs; restart the service")
 	}
@@ -83,3 +99,6 @@ func takesOver(program string) error {
 	}
 	return nil
 }
+
+// halfReplaced follows what is wrong where one of two programs was replaced.
+const halfReplaced = "; the workers stay of the version that runs: install kresd and kresd-supervisor of one version, both, and reload again"

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -20,27 +19,30 @@ import (
 	"kresd/internal/systemd"
 )
 
-// flushTime is how long the last lines may take to be written.
-const flushTime = 500 * time.Millisecond
-
 // Launch is the life of a supervisor process after its command line was read:
-// it prepares the run directory and runs the group. Workers execute path with
-// args. It returns the exit status.
-func Launch(program, path string, args []string, o cli.Options) int {
+// it prepares the run directory, or takes over a group that another image of this program
+// has left, and runs the group. Workers execute what find finds, with args. It returns the
+// exit status.
+func Launch(program string, find func() (*Program, error), args []string, o cli.Options) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, cli.Signals(os.Getenv)...)
 	out, errOut := logging.NewRing(os.Stdout, 0), logging.NewRing(os.Stderr, 0)
-	defer errOut.Close(flushTime)
-	defer out.Close(flushTime)
+	defer errOut.Close(limits.FlushTime)
+	defer out.Close(limits.FlushTime)
 	var warnings []string
 	var sockets []systemd.Socket
 	fail := func(err error) { cli.Complain(errOut, program, err) }
 
-	taken, err := inherited()
-	if err == nil && taken == nil {
-		err = prepare(o, &warnings, &sockets)
-	} else if err == nil {
+	var workers *Program
+	taken, err := leftGroup() // before any program is started
+	switch {
+	case err != nil:
+	case taken != nil:
 		sockets, err = taken.passed()
+	default:
+		if workers, err = find(); err == nil {
+			err = prepare(o, &warnings, &sockets)
+		}
 	}
 	if err != nil {
 		fail(err)
@@ -62,7 +64,7 @@ func Launch(program, path string, args []string, o cli.Options) int {
 	}
 	env := systemd.ChildEnv(os.Environ())
 	return Run(Config{
-		Path: path, Args: args, Env: env, Count: o.Forks, Sockets: sockets,
+		Find: find, Workers: workers, Args: args, Env: env, Count: o.Forks, Sockets: sockets,
 		Program: own(), taken: taken,
 		Signals: signals,
 		Notify:  systemd.NewNotifier(),
@@ -70,14 +72,14 @@ func Launch(program, path string, args []string, o cli.Options) int {
 		Fail:    func(line string) { fail(errors.New(line)) },
 		Died:    rundir.Forget,
 
-		Check: func(program string) []string {
-			return reload.Checker{Path: cmp.Or(program, path), Args: args, Env: env}.Check()
+		Check: func(path string) []string {
+			return reload.Checker{Path: path, Args: args, Env: env}.Check()
 		},
 		Exec: func(more string) error {
 			signal.Ignore(syscall.SIGHUP)
 			defer signal.Notify(signals, cli.Signals(os.Getenv)...)
-			out.Flush(flushTime)
-			errOut.Flush(flushTime)
+			out.Flush(limits.FlushTime)
+			errOut.Flush(limits.FlushTime)
 			if len(signals) > 0 {
 				return errNotWhole // it is handled before
 			}
@@ -91,7 +93,7 @@ func Launch(program, path string, args []string, o cli.Options) int {
 // prepare takes what a supervisor that starts was given, and enters the run directory.
 // One that goes on with a group is there.
 func prepare(o cli.Options, warnings *[]string, sockets *[]systemd.Socket) (err error) {
-	if *sockets, err = Inherited(o); err != nil {
+	if *sockets, err = PassedSockets(o); err != nil {
 		return err
 	}
 	if *warnings, err = rundir.Prepare(o.RunDir, o.Configs); err != nil {
@@ -109,9 +111,9 @@ func own() string {
 	return path
 }
 
-// Inherited collects the sockets of the service manager and of options -S and -T,
+// PassedSockets collects the sockets of the service manager and of options -S and -T,
 // one control socket at most.
-func Inherited(o cli.Options) ([]systemd.Socket, error) {
+func PassedSockets(o cli.Options) ([]systemd.Socket, error) {
 	sockets, err := systemd.Inherited()
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "--version":
-		fmt.Print(VersionText())
+		fmt.Print(VersionText(This))
 		os.Exit(0)
 	case os.Getenv(ipc.EnvWorker) != "":
 		os.Exit(playWorker())
@@ -54,9 +54,9 @@ func playSupervisor() int {
 	if err := OwnGroup(); err != nil {
 		fmt.Println("OwnGroup:", err)
 	}
-	taken, err := inherited()
+	taken, err := leftGroup()
 	if err != nil {
-		fmt.Println("inherited:", err)
+		fmt.Println("left:", err)
 	}
 	return Run(Config{
 		Program: os.Getenv(roleProgram), taken: taken,
@@ -64,7 +64,7 @@ func playSupervisor() int {
 			return syscall.Exec(os.Getenv(roleProgram), os.Args, append(os.Environ(), more))
 		},
 		Check: func(program string) []string { return strings.Fields(told("mistakes")) },
-		Path:  Self, Args: []string{"worker"}, Env: systemd.ChildEnv(os.Environ()), Count: count,
+		Find:  This, Args: []string{"worker"}, Env: systemd.ChildEnv(os.Environ()), Count: count,
 		Signals: signals, Notify: systemd.NewNotifier(),
 		Log:  logging.New(logging.Options{Out: os.Stdout}),
 		Fail: func(line string) { fmt.Fprintln(os.Stderr, line) },

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
 	"kresd/internal/reload"
 )
 
@@ -41,10 +42,15 @@ func (o *orders) give() { o.change(func() { o.giving = true }) }
 // setReloads tells how far reloads have come.
 func (o *orders) setReloads(s *reload.State) { o.change(func() { o.state = s }) }
 
-// accept answers the request with that ticket by the number of its reload.
+// accept answers the request with that ticket by the number of its reload. A worker that
+// asks on and reads nothing has the oldest answers forgotten: it asks no more than
+// limits.ReloadsAsked at a time, if it is one of ours.
 func (o *orders) accept(ticket, number int) {
 	o.change(func() {
-		o.accepted = append(o.accepted, ipc.Message{Kind: ipc.Accepted, PID: ticket, Number: number})
+		if len(o.accepted) >= limits.ReloadsAsked {
+			o.accepted = o.accepted[1:]
+		}
+		o.accepted = append(o.accepted, ipc.Message{Kind: ipc.Accepted, Ticket: ticket, Number: number})
 	})
 }
 

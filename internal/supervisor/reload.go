@@ -40,39 +40,68 @@ func (s *group) nextReload() {
 	s.reloads.Workers = s.Count
 	s.Notify.Reloading()
 	s.tellReloads()
-	if s.Check == nil {
-		s.checked(false, nil)
-		return
-	}
 	s.tasks.Go("check", func() {
-		upgrade, mistakes := false, []string{"the check of the configuration failed"} // should it panic
-		defer func() { s.post(func() { s.checked(upgrade, mistakes) }) }()
-		upgrade, mistakes = s.check()
+		found := checked{mistakes: []string{"the check of the configuration failed"}} // should it panic
+		defer func() { s.post(func() { s.checked(found) }) }()
+		found = s.check(s.Workers)
 	})
 }
 
-// check tries the configuration, by the new program where the file of this one was
-// replaced.
-func (s *group) check() (upgrade bool, mistakes []string) {
-	if !replaced(s.Program) {
-		return false, s.Check("")
+// checked is what was found before a reload.
+type checked struct {
+	upgrade  bool     // this program is to be replaced
+	workers  *Program // that is to be the workers'; nil: the present one
+	mistakes []string // keep the reload away
+}
+
+// check looks for programs that were replaced, and has the configuration tried by the
+// one that is going to run it; workers is the present program of the workers.
+func (s *group) check(workers *Program) (found checked) {
+	switch {
+	case replaced(s.Program):
+		found.upgrade = true
+		if err := takesOver(s.Program); err != nil {
+			found.mistakes = []string{err.Error()}
+			return found
+		}
+		switch {
+		case workers == nil: // what the new program finds is not known here
+		case workers.name == self:
+			found.mistakes = s.try(s.Program)
+		default:
+			found.mistakes = s.try(workers.name)
+		}
+	case workers == nil || workers.replaced():
+		var err error
+		if found.workers, err = s.Find(); err != nil {
+			found.mistakes = []string{err.Error() + halfReplaced}
+			return found
+		}
+		found.mistakes = s.try(found.workers.path())
+	default:
+		found.mistakes = s.try(workers.path())
 	}
-	if err := takesOver(s.Program); err != nil {
-		return true, []string{err.Error()}
+	return found
+}
+
+// try has a program try the configuration.
+func (s *group) try(path string) []string {
+	if s.Check == nil {
+		return nil
 	}
-	if s.Path == Self {
-		return true, s.Check(s.Program)
-	}
-	return true, s.Check("")
+	return s.Check(path)
 }
 
 // checked goes on with a reload whose configuration has been tried.
-func (s *group) checked(upgrade bool, mistakes []string) {
+func (s *group) checked(found checked) {
+	if s.stopping || len(found.mistakes) > 0 {
+		found.workers.close()
+	}
 	if s.stopping {
 		return
 	}
-	if len(mistakes) > 0 {
-		s.endReload(mistakes)
+	if len(found.mistakes) > 0 {
+		s.endReload(found.mistakes)
 		for _, m := range s.reloads.Errors {
 			s.Log.Error("the configuration in force stays: " + m)
 		}
@@ -80,25 +109,36 @@ func (s *group) checked(upgrade bool, mistakes []string) {
 	}
 	s.reloads.Phase = reload.Replacing
 	s.tellReloads()
-	if !upgrade {
+	if found.workers != nil {
+		s.Workers.close()
+		s.Workers = found.workers
+	}
+	if !found.upgrade {
 		s.replaceAll()
 		return
 	}
+	s.becomeNew()
+}
+
+// becomeNew has the new program take over as soon as that can be.
+func (s *group) becomeNew() {
 	s.becoming = true
 	s.Log.Notice("the program was replaced: the new one takes over", "program", s.Program)
 	this := s.reloads.Begun
 	time.AfterFunc(s.ReadyTime, func() {
 		s.post(func() {
 			if s.reloads.Begun == this {
-				s.notBecome("not all workers serve")
+				s.notBecome(s.unsettled())
 			}
 		})
 	})
+	s.outdate()
+	s.drainStarting()
 	s.tryUpgrade()
 }
 
-// tryUpgrade has the new program take this process over, if all workers serve. Else the
-// next change in one of them comes back here.
+// tryUpgrade has the new program take this process over, if nothing is under way in any
+// slot. Else the next change in one of them comes back here.
 func (s *group) tryUpgrade() {
 	if !s.becoming || s.stopping || !s.whole() {
 		return
@@ -147,5 +187,5 @@ func (s *group) tellReloads() {
 
 // reloadAsked answers a worker that is asked for a reload, on its console or by SIGHUP.
 func (s *group) reloadAsked(w *worker, m ipc.Message) {
-	w.orders.accept(m.PID, s.askReload(fmt.Sprintf("reload, asked for at worker %d", w.slot.id)))
+	w.orders.accept(m.Ticket, s.askReload(fmt.Sprintf("reload, asked for at worker %d", w.slot.id)))
 }

@@ -10,9 +10,7 @@ import "fmt"
 
 // replaceAll begins a rolling restart.
 func (s *group) replaceAll() {
-	for _, w := range s.workers() {
-		w.outdated = true
-	}
+	s.outdate()
 	s.rolling = true
 	s.roll()
 }
@@ -31,10 +29,8 @@ func (s *group) roll() {
 			return // the end of one of them comes back here
 		}
 	}
+	s.drainStarting()
 	for _, slot := range s.slots {
-		if w := slot.in(starting); w != nil && w.outdated {
-			s.drain(w)
-		}
 		if w := slot.in(ready); w != nil && w.outdated {
 			s.replace(slot)
 			return
@@ -43,6 +39,23 @@ func (s *group) roll() {
 	s.rolling = false
 	s.Log.Notice("rolling restart is complete", "replaced", s.reloads.Replaced)
 	s.endReload(nil)
+}
+
+// drainStarting gives up the workers that are starting in nobody's place and run what is
+// not to be in force any more.
+func (s *group) drainStarting() {
+	for _, slot := range s.slots {
+		if w := slot.in(starting); w != nil && slot.in(ready) == nil && w.outdated {
+			s.drain(w)
+		}
+	}
+}
+
+// outdate notes that all present workers are to be replaced.
+func (s *group) outdate() {
+	for _, w := range s.workers() {
+		w.outdated = true
+	}
 }
 
 // notReplaced handles a successor that failed, or could not be started (nil): w

@@ -95,6 +95,10 @@ func (s *group) start(slot *slot) {
 	if s.stopping || slot.provided() {
 		return
 	}
+	if s.becoming { // the new program is to start it
+		s.startLater(slot, limits.RestartGap)
+		return
+	}
 	if _, err := s.launch(slot); err != nil {
 		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", wording.Reason(err)), "")
 	}
@@ -256,6 +260,8 @@ func (s *group) follow(w *worker, how ending) {
 		if !how.Success() {
 			s.Log.Warn(name + "; its successor is there or on its way")
 		}
+	case !w.served && w.outdated && how.Success():
+		s.startLater(slot, 0) // it was told to leave its place to one that runs what is in force by now
 	case w.served:
 		s.Log.Warn(name + "; it is started again and runs the configuration file again")
 		s.startLater(slot, afterSignal(how))

@@ -1,6 +1,6 @@
 // Package supervisor starts the workers of a group and keeps them running.
 //
-// It re-executes a program N times, tells each worker who else is ready, and
+// It executes a program N times, tells each worker who else is ready, and
 // starts a worker again when it dies. Worker 0 starts alone, the others when
 // it is ready, so that what is wrong with the configuration is found once and
 // said once. SIGHUP has the configuration checked and replaces all workers, one
@@ -34,12 +34,14 @@ import (
 	"kresd/internal/systemd"
 )
 
-// Config says what to run and whom to tell. Path, Args and Count are needed.
+// Config says what to run and whom to tell. Find, Args and Count are needed.
 type Config struct {
-	Path  string   // program of a worker
-	Args  []string // its arguments, the program's name first
-	Env   []string // its environment, to which the worker's number is added
-	Count int
+	// Find finds the program of the workers, of this supervisor's version.
+	Find    func() (*Program, error)
+	Workers *Program // that program; nil: it is yet to be found
+	Args    []string // its arguments, the program's name first
+	Env     []string // its environment, to which the worker's number is added
+	Count   int
 	// Program is the path of this very program, whose place a new file of that name takes
 	// at a reload (upgrade.go); "": it stays what it is.
 	Program string
@@ -56,8 +58,8 @@ type Config struct {
 	Died    func(pid int)     // after a worker has ended, however it did; may be nil
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
 
-	// Check tries the configuration before a reload, by a program or, for "", by that of the
-	// workers, and returns what is wrong; nil: nobody does.
+	// Check tries the configuration before a reload, by the program at a path, and returns
+	// what is wrong; nil: nobody does.
 	Check func(program string) []string
 
 	taken *handedOver // the group that another image of this program has left; nil: none
@@ -71,7 +73,7 @@ type Config struct {
 const secretLength = 64
 
 // killAfter leaves a worker all but a little of the time that a stop may take.
-const killAfter = limits.DrainTime - 200*time.Millisecond
+const killAfter = limits.DrainTime - limits.DrainGrace
 
 // Run keeps the group running until it is told to end, or cannot start, and
 // returns the exit status. No worker is left when it returns.

@@ -519,7 +519,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 
 func TestProgramThatCannotBeExecuted(t *testing.T) {
 	var lines []string
-	status := Run(Config{Path: "/nonexistent/kresd", Args: []string{"kresd"}, Count: 2,
+	status := Run(Config{Workers: &Program{name: "/nonexistent/kresd"}, Args: []string{"kresd"}, Count: 2,
 		Fail: func(l string) { lines = append(lines, l) }})
 	if status != 1 || len(lines) != 1 || !strings.Contains(lines[0], "no such file") {
 		t.Errorf("status %d, lines %q; want 1 and one line with the reason", status, lines)

@@ -29,7 +29,8 @@ import (
 // since their connections end.
 
 // handedOver is the state of a group that one image of the supervisor leaves to the next.
-// All of its workers serve.
+// All of its workers serve. A slot without one was waiting for its next try, which the new
+// program makes at once: it may be the remedy for what has failed.
 type handedOver struct {
 	Workers []handedWorker
 	Sockets []handedSocket
@@ -55,14 +56,24 @@ type handedSocket struct {
 	FD   int
 }
 
-// whole tells whether all workers serve and nothing else is under way.
-func (s *group) whole() bool {
+// whole tells whether the group can be handed over.
+func (s *group) whole() bool { return s.unsettled() == "" }
+
+// unsettled says what is under way, so that the group cannot be handed over; "": nothing.
+func (s *group) unsettled() string {
 	for _, slot := range s.slots {
-		if len(slot.workers) != 1 || slot.in(ready) == nil || slot.timer != nil {
-			return false
+		switch {
+		case len(slot.workers) == 0 && slot.timer != nil: // it waits for its next try
+		case len(slot.workers) > 1:
+			return fmt.Sprintf("worker %d is being replaced", slot.id)
+		case slot.in(ready) == nil:
+			return fmt.Sprintf("worker %d is not ready", slot.id)
 		}
 	}
-	return len(s.orphaned) == 0
+	if len(s.orphaned) > 0 {
+		return "what waits in a dead worker's sockets has yet to be answered"
+	}
+	return ""
 }
 
 // upgrade executes the new program, and does not return, unless it fails or the group is
@@ -115,7 +126,7 @@ func (s *group) until(done <-chan struct{}) {
 
 // become executes the program with the group's state.
 func (s *group) become() error {
-	state, fds, err := s.handOver()
+	state, err := s.handOver()
 	if err != nil {
 		return err
 	}
@@ -128,7 +139,7 @@ func (s *group) become() error {
 	if err := json.NewEncoder(file).Encode(state); err != nil {
 		return err
 	}
-	fds = append(fds, memory)
+	fds := append(state.descriptors(), memory)
 	defer inherit(fds, false)
 	inherit(fds, true)
 	return s.Exec(fmt.Sprintf("%s=%d", GroupVar, memory))
@@ -145,12 +156,11 @@ func inherit(fds []int, stay bool) {
 	}
 }
 
-// handOver describes the group, and lists the descriptors that belong to it.
-func (s *group) handOver() (state handedOver, fds []int, err error) {
+// handOver describes the group.
+func (s *group) handOver() (state handedOver, err error) {
 	state.Reloads, state.Secret = s.reloads, s.secret
 	for _, socket := range s.Sockets {
 		state.Sockets = append(state.Sockets, handedSocket{socket.Kind, socket.FD})
-		fds = append(fds, socket.FD)
 	}
 	for _, w := range s.workers() {
 		h := handedWorker{
@@ -161,16 +171,28 @@ func (s *group) handOver() (state handedOver, fds []int, err error) {
 			h.Unconfirmed = append(h.Unconfirmed, owner)
 		}
 		if err := w.conn.WithFD(func(fd int) { h.Conn = fd }); err != nil {
-			return state, nil, errNotWhole // it has ended, which is about to be told
+			return state, errNotWhole // it has ended, which is about to be told
 		}
 		if h.Status = -1; w.status != nil {
 			h.Status = int(w.status.Fd())
-			fds = append(fds, h.Status)
 		}
 		state.Workers = append(state.Workers, h)
-		fds = append(append(fds, h.Conn, h.Crash), h.Here...)
 	}
-	return state, fds, nil
+	return state, nil
+}
+
+// descriptors lists what belongs to the group.
+func (h *handedOver) descriptors() (fds []int) {
+	for _, socket := range h.Sockets {
+		fds = append(fds, socket.FD)
+	}
+	for _, w := range h.Workers {
+		fds = append(append(fds, w.Conn, w.Crash), w.Here...)
+		if w.Status >= 0 {
+			fds = append(fds, w.Status)
+		}
+	}
+	return fds
 }
 
 func pidOf(w *worker) int {
@@ -180,8 +202,9 @@ func pidOf(w *worker) int {
 	return w.pid
 }
 
-// inherited reads the state of a group that another image has left, nil for none.
-func inherited() (*handedOver, error) {
+// leftGroup is the state of a group that another image has left, nil for none. Nothing of
+// it stays open in a program that is started from here on.
+func leftGroup() (*handedOver, error) {
 	text := os.Getenv(GroupVar)
 	if text == "" {
 		return nil, nil
@@ -201,6 +224,7 @@ func inherited() (*handedOver, error) {
 	if err := json.NewDecoder(io.LimitReader(file, limits.IPCFrame)).Decode(state); err != nil {
 		return nil, fmt.Errorf("%s: %w", GroupVar, err)
 	}
+	inherit(state.descriptors(), false)
 	return state, nil
 }
 
@@ -224,7 +248,7 @@ func (s *group) resume(state *handedOver) error {
 		if h.Slot < 0 || h.Slot >= len(s.slots) {
 			return fmt.Errorf("a worker of number %d is left by another image of the supervisor", h.Slot)
 		}
-		w, err := s.adopt(h)
+		w, err := s.goOn(h)
 		if err != nil {
 			return err
 		}
@@ -242,19 +266,39 @@ func (s *group) resume(state *handedOver) error {
 	s.complete, s.reloads, s.secret = true, state.Reloads, state.Secret
 	s.tellReloads()
 	s.tellRoster()
-	s.replaceAll()
+	s.tasks.Go("program of the workers", func() { // it may take its time, and workers may die
+		program, err := s.Find()
+		s.post(func() { s.found(program, err) })
+	})
 	return nil
 }
 
-// adopt makes a worker that serves of what was handed over.
-func (s *group) adopt(h handedWorker) (*worker, error) {
+// found goes on with a reload when the program of the workers is known, or not.
+func (s *group) found(program *Program, err error) {
+	if s.stopping {
+		program.close()
+		return
+	}
+	s.Workers = program
+	if err == nil {
+		s.replaceAll()
+	} else {
+		line := err.Error() + halfReplaced
+		s.Log.Error(line)
+		s.endReload([]string{line})
+	}
+	for _, slot := range s.slots {
+		if len(slot.workers) == 0 && slot.timer == nil {
+			s.start(slot)
+		}
+	}
+}
+
+// goOn makes a worker that serves of what was handed over.
+func (s *group) goOn(h handedWorker) (*worker, error) {
 	process, err := os.FindProcess(h.PID)
 	if err != nil {
 		return nil, err
-	}
-	unix.CloseOnExec(h.Crash)
-	for _, fd := range h.Here {
-		unix.CloseOnExec(fd)
 	}
 	conn, err := ipc.FromFD(h.Conn)
 	if err != nil {
@@ -264,7 +308,6 @@ func (s *group) adopt(h handedWorker) (*worker, error) {
 	w := newWorker(slot, h.PID)
 	w.process, w.conn, w.crash, w.dir, w.here = process, conn, h.Crash, h.Dir, h.Here
 	if h.Status >= 0 {
-		unix.CloseOnExec(h.Status)
 		w.status = os.NewFile(uintptr(h.Status), "status")
 	}
 	w.become(ready)

@@ -43,6 +43,10 @@ type worker struct {
 // own, not pipes to it, so that nothing that the supervisor does or fails to
 // do can hold a worker up.
 func (s *group) spawn(slot *slot) (*worker, error) {
+	program, err := s.program()
+	if err != nil {
+		return nil, err
+	}
 	conn, file, err := ipc.Pair()
 	if err != nil {
 		return nil, err
@@ -54,7 +58,7 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	defer crashFile.Close()
-	cmd := &exec.Cmd{Path: s.Path, Args: s.Args, Env: s.workerEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
+	cmd := &exec.Cmd{Path: program.path(), Args: s.Args, Env: s.workerEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
 	for _, socket := range s.Sockets {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, socket.File)
 	}
@@ -75,6 +79,18 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 	s.converse(w)
 	s.tasks.Go("worker end", func() { s.wait(w) })
 	return w, nil
+}
+
+// program is what workers execute. It is looked for again where it could not be had.
+func (s *group) program() (*Program, error) {
+	if s.Workers == nil {
+		found, err := s.Find()
+		if err != nil {
+			return nil, err
+		}
+		s.Workers = found
+	}
+	return s.Workers, nil
 }
 
 // converse begins to read a worker's messages and to carry its orders.
@@ -127,21 +143,17 @@ func (s *group) listen(w *worker) {
 	}
 }
 
-// lastWords is how long a dead worker's messages are waited for, should some
-// other process hold its end of the socket pair open.
-const lastWords = 500 * time.Millisecond
-
 // wait reaps one worker, and only that: other children of this process, if it
 // runs as the first of a container, are not ours to wait for.
 func (s *group) wait(w *worker) {
 	// An error says that another image of this program has waited for it (upgrade.go).
 	state, _ := w.process.Wait()
-	select {
+	select { // some other process may hold the worker's end of the socket pair open
 	case <-*w.reading.Load():
-	case <-time.After(lastWords):
+	case <-time.After(limits.LastWordsTime):
 	}
-	words := ipc.LastWords(w.crash)
-	s.post(func() { s.ended(w, ending{state, words}) })
+	// The loop closes the pipe, which until then is the worker's for who hands it over.
+	s.post(func() { s.ended(w, ending{state, ipc.LastWords(w.crash)}) })
 }
 
 // kill cannot hit another process: until Wait has reaped it, the number stays

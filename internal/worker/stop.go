@@ -82,7 +82,7 @@ func (w *Worker) stop(signals <-chan os.Signal) int {
 		defer close(done)
 		w.drain()
 	})
-	limit := time.NewTimer(limits.DrainTime - 200*time.Millisecond)
+	limit := time.NewTimer(limits.DrainTime - limits.DrainGrace)
 	defer limit.Stop()
 	for {
 		select {
