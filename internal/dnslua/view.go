@@ -81,6 +81,7 @@ type viewKey struct{}
 // Show runs fn on the machine's owner goroutine with a handle to req. The
 // request's own goroutine waits, so that the two never touch it together.
 func (v *Views) Show(req *resolve.Request, post bool, fn func(c *script.Call, h *script.Handle) error) error {
+	req.WillWait() // for the machine
 	view := v.Of(req)
 	base := req.Context()
 	if base == nil || post { // the resolution is over, and its context with it

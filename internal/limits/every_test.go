@@ -122,7 +122,8 @@ var uncounted = map[string]string{
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet
 		CertificateLook CertificateLock CertificatePatience
-		UnscheduledWait AwaitAddress QueryLogStall QueryLogEnd
+		CarriedLook UnscheduledWait AwaitAddress QueryLogStall
+		QueryLogEnd
 		DescriptorPauseMin DescriptorPauseMax HealthTime`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept

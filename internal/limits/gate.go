@@ -42,11 +42,11 @@ type Queue struct {
 	Vain int
 }
 
-// Try takes one of at most max places, if one is free.
-func (g *Gate[K]) Try(key K, max int) (p Place[K], ok bool) {
+// Try is Enter for who does not wait: ok is false where no place is free.
+func (g *Gate[K]) Try(key K, max int, path iter.Seq[string]) (p Place[K], ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.take(key, max, nil)
+	return g.take(key, max, path)
 }
 
 // Taken is how many places of a key are taken.

@@ -28,7 +28,7 @@ func TestWhoFindsNoPlaceWaitsInOrder(t *testing.T) {
 		const max, queue = 2, 3
 		var places []Place[string]
 		for i := range max + 1 {
-			p, got := g.Try("a", max)
+			p, got := g.Try("a", max, nil)
 			if got != (i < max) {
 				t.Fatalf("place %d of %d: %v", i+1, max, got)
 			}
@@ -36,7 +36,7 @@ func TestWhoFindsNoPlaceWaitsInOrder(t *testing.T) {
 				places = append(places, p)
 			}
 		}
-		b, ok := g.Try("b", max)
+		b, ok := g.Try("b", max, nil)
 		if !ok {
 			t.Fatal("another key has places of its own")
 		}
@@ -123,7 +123,7 @@ func BenchmarkGate(b *testing.B) {
 	var g Gate[string]
 	b.ReportAllocs()
 	for b.Loop() {
-		p, _ := g.Try("example.com.", 200)
+		p, _ := g.Try("example.com.", 200, nil)
 		g.Leave(p, true)
 	}
 }
@@ -247,7 +247,7 @@ func TestTheQueueKeepsItsOrderWhenSomeGiveUp(t *testing.T) {
 // A place that is given at the moment when its caller gives up is passed on.
 func TestAPlaceGivenTooLateIsPassedOn(t *testing.T) {
 	var g Gate[string]
-	first, _ := g.Try("a", 1)
+	first, _ := g.Try("a", 1, nil)
 	w := g.keys["a"].join(line(1), nil)
 	g.Leave(first, true) // gives the place to w
 	if !g.withdraw("a", w) {
@@ -260,10 +260,10 @@ func TestAPlaceGivenTooLateIsPassedOn(t *testing.T) {
 
 func TestTakenPlacesAreCounted(t *testing.T) {
 	var g Gate[string]
-	p, _ := g.Try("a", 2)
-	g.Try("a", 2)
-	g.Try("a", 2) // there is none
-	g.Try("b", 2)
+	p, _ := g.Try("a", 2, nil)
+	g.Try("a", 2, nil)
+	g.Try("a", 2, nil) // there is none
+	g.Try("b", 2, nil)
 	if a, b, c := g.Taken("a"), g.Taken("b"), g.Taken("c"); a != 2 || b != 1 || c != 0 {
 		t.Errorf("taken: %d, %d, %d", a, b, c)
 	}

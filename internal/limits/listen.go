@@ -25,5 +25,6 @@ const (
 	LeaveFlush       = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
 	IdleResolvers    = 512                    // goroutines of the driver's way that wait for a next query
 	AwaitAddress     = time.Second            // between two looks for addresses that the machine does not have yet
+	CarriedLook      = 10 * time.Millisecond  // until somebody looks whether who carries a question receives, too
 	UnscheduledWait  = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
 )

@@ -4,9 +4,24 @@ import (
 	"context"
 )
 
+// A job is what a goroutine of the server does next: one of these.
+type job struct {
+	query   *Query     // to be resolved
+	receive *udpThread // to be received from
+}
+
 // dispatch sends q the driver's way. It never blocks; false means that there is
 // no place for q, and that the caller keeps it.
 func (s *Server) dispatch(q *Query) bool {
+	if !s.admit(q) {
+		return false
+	}
+	s.hire(job{query: q})
+	return true
+}
+
+// admit gives q a place on the driver's way; false means that there is none.
+func (s *Server) admit(q *Query) bool {
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	evicted, ok := s.pending.admit(q)
 	if evicted != nil {
@@ -18,10 +33,14 @@ func (s *Server) dispatch(q *Query) bool {
 		return false
 	}
 	s.driver.started.Add(1)
-	if !s.idlePool.take(q) {
-		s.panics.Go("query", func() { s.work(q) })
-	}
 	return true
+}
+
+// hire has a goroutine do j.
+func (s *Server) hire(j job) {
+	if !s.idlePool.take(j) {
+		s.panics.Go("query", func() { s.work(j) })
+	}
 }
 
 // failOne answers SERVFAIL to a connection's query that found no place or no
@@ -32,16 +51,20 @@ func (s *Server) failOne(q *Query) {
 	q.Drop()
 }
 
-// work resolves q and then other queries, until there are idle goroutines enough.
-func (s *Server) work(q *Query) {
-	next := make(chan *Query, 1)
-	for q != nil {
-		s.resolve(q)
-		q = nil // so that the query is not kept in memory meanwhile
+// work does j and then other jobs, until there are idle goroutines enough.
+func (s *Server) work(j job) {
+	next := make(chan job, 1)
+	for open := true; open; {
+		if j.query != nil {
+			s.resolve(j.query)
+		} else {
+			j.receive.main()
+		}
+		j = job{} // so that the query is not kept in memory meanwhile
 		if !s.idlePool.add(next) {
 			return
 		}
-		q = <-next
+		j, open = <-next
 	}
 }
 

@@ -6,34 +6,34 @@ import (
 	"kresd/internal/limits"
 )
 
-// An idlePool holds the goroutines of the driver's way that have no query.
+// An idlePool holds the goroutines of the driver's way that have nothing to do.
 //
 // A resolution goes deep, and a new goroutine would grow its stack for it, by
 // copying it several times; one that has been there before has the room. So a
-// goroutine that has done its query waits for the next, and the one that did so
+// goroutine that has done its job waits for the next, and the one that did so
 // last is taken first.
 type idlePool struct {
 	mu     sync.Mutex
-	idle   []chan *Query
+	idle   []chan job
 	closed bool
 }
 
-// take hands q to an idle goroutine; it returns false when there is none.
-func (p *idlePool) take(q *Query) bool {
+// take hands j to an idle goroutine; it returns false when there is none.
+func (p *idlePool) take(j job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)
 	if n == 0 {
 		return false
 	}
-	p.idle[n-1] <- q // the channel has room, and nobody else knows it
+	p.idle[n-1] <- j // the channel has room, and nobody else knows it
 	p.idle = p.idle[:n-1]
 	return true
 }
 
 // add makes the goroutine that receives from next an idle one. It returns false
 // when there are enough.
-func (p *idlePool) add(next chan *Query) bool {
+func (p *idlePool) add(next chan job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= limits.IdleResolvers {

@@ -86,6 +86,9 @@ func echoTo(query []byte, from *Client, out []byte) []byte {
 
 func (h *echo) Resolve(ctx context.Context, q *Query) {
 	out := make([]byte, len(q.Wire)+1)
+	if r := q.Reception(); r != nil {
+		r.Pass()
+	}
 	switch q.Wire[headerLen] {
 	case 'w':
 		select {

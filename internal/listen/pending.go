@@ -190,6 +190,13 @@ func (p *pending) sizes() (waiting, running int) {
 	return p.queue.n, p.running
 }
 
+// several tells whether other goroutines run beside the caller's.
+func (p *pending) several() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running > 1
+}
+
 // all returns the queries that wait, for which keep is true.
 func (p *pending) all(keep func(*Query) bool) []*Query {
 	p.mu.Lock()

@@ -26,6 +26,8 @@ type Query struct {
 	// monotonic scale.
 	Received time.Duration
 
+	reception *Reception // of the goroutine that carries it; nil: it has none
+
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   atomic.Bool
@@ -51,6 +53,10 @@ type answerPath interface {
 	// query held of the path. It is called once for each query.
 	answer(q *Query, msg []byte)
 }
+
+// Reception is what the goroutine that carries q has to care for besides; nil where that
+// is nothing.
+func (q *Query) Reception() *Reception { return q.reception }
 
 // newQuery copies a message for the driver's way.
 func newQuery(msg []byte, from *Client, path answerPath) *Query {

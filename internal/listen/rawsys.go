@@ -2,6 +2,7 @@ package listen
 
 import (
 	"encoding/binary"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,23 @@ func recvmmsg(fd int, msgs []mmsghdr) (int, unix.Errno) {
 func awaitDatagram(fd int) unix.Errno {
 	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 0, unix.MSG_PEEK, 0, 0)
 	return e
+}
+
+// pollTick waits until one of the descriptors is readable, at most for d, and tells how many
+// are; negative: it was interrupted. The scheduler is not told. It is a call of its own for
+// the same reason as awaitTick.
+//
+//go:noinline
+func pollTick(fds []unix.PollFd, d time.Duration) int {
+	for i := range fds {
+		fds[i].Events, fds[i].Revents = unix.POLLIN, 0
+	}
+	ts := unix.NsecToTimespec(int64(d))
+	n, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	if e != 0 {
+		return -1
+	}
+	return int(n)
 }
 
 // sendmmsg sends datagrams until one cannot be sent. An error means that the

@@ -13,7 +13,8 @@ import (
 	"kresd/internal/transport"
 )
 
-// A udpSocket is one UDP socket and the thread that serves it.
+// A udpSocket is one UDP socket and what serves it: a thread, as it were, though one
+// goroutine after the other may have its part (reception.go).
 type udpSocket struct {
 	fd   int
 	wake int // an eventfd: readable when the thread shall look at leave
@@ -50,8 +51,7 @@ func (s *Server) startUDP(fd int, at place) (socket, error) {
 		unix.Close(u.wake)
 		return nil, err
 	}
-	t := newUDPThread(u, session)
-	s.panics.Go("udp listener", t.main)
+	s.hire(job{receive: newUDPThread(u, session)})
 	return u, nil
 }
 
@@ -91,7 +91,7 @@ func (u *udpSocket) answer(q *Query, msg []byte) {
 		u.users.Done()
 		return
 	}
-	u.sender.send(u.fd, q, msg, u.posted)
+	u.sender.send(u.fd, q, msg, u.s.pending.several(), u.posted)
 }
 
 // posted notes that answers have left.
@@ -100,7 +100,7 @@ func (u *udpSocket) posted(l answerBatch, failed int) {
 	u.users.Add(-len(l.to))
 }
 
-// A udpThread is what only the thread of a udpSocket touches.
+// A udpThread is what only the goroutine that receives from a udpSocket touches.
 type udpThread struct {
 	u       *udpSocket
 	session Session
@@ -109,11 +109,25 @@ type udpThread struct {
 	proxies *proxies // of this batch
 	pktinfo bool     // the answer to client must name its source
 	n       counts
-	fds     [2]unix.PollFd
+	fds     [3]unix.PollFd
 	procs   int32
 	quiet   bool // the last batch was a lone datagram, so that hardly any is there already
 	batch
+
+	alone    *Query // to be carried by whoever received it (reception.go)
+	carrying bool   // such a query is being carried
+	// The rest belongs to who looks whether somebody receives.
+	reception atomic.Pointer[Reception]
+	guarded   atomic.Bool // somebody will look
+	seen      sight       // the last time
 }
+
+// The places of descriptors in udpThread.fds.
+const (
+	toLeave = iota
+	ofClients
+	ofServer
+)
 
 // phase is where a thread was when something panicked.
 type phase uint8
@@ -129,30 +143,34 @@ func newUDPThread(u *udpSocket, session Session) *udpThread {
 	t := &udpThread{u: u, session: session, procs: int32(runtime.GOMAXPROCS(0))}
 	t.batch.init(u.at.wildcard)
 	t.client = Client{Local: u.at.addr, Kind: transport.UDP}
-	t.fds = [2]unix.PollFd{{Fd: int32(u.fd)}, {Fd: int32(u.wake)}}
+	t.fds = [3]unix.PollFd{toLeave: {Fd: int32(u.wake)}, ofClients: {Fd: int32(u.fd)}}
 	return t
 }
 
-// main runs until the socket is told to leave. A panic costs the query that
-// caused it its answer from here (it gets SERVFAIL), and the session its life.
+// main receives until the socket is told to leave or another goroutine does. A panic costs
+// the query that caused it its answer from here (it gets SERVFAIL), and the session its
+// life.
 func (t *udpThread) main() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(t.u.ended)
-	defer func() { t.session.Close() }()
-	for t.u.s.panics.Run("udp listener", t.loop) != nil {
+	r := &Reception{t: t}
+	t.reception.Store(r)
+	for t.u.s.panics.Run("udp listener", r.loop) != nil && r.resume() {
+		t.carrying = false
 		t.afterPanic()
 	}
-	t.u.stats.publish(&t.n)
+	if r.resume() {
+		defer close(t.u.ended)
+		t.u.stats.publish(&t.n)
+		t.session.Close()
+	}
 }
 
 // loop finishes the batch that a panic interrupted, if any, and serves.
-func (t *udpThread) loop() {
-	if t.got > 0 {
-		t.serve()
+func (r *Reception) loop() {
+	if r.t.got > 0 {
+		r.t.serve()
 	}
-	for t.receive() {
-		t.serve()
+	for r.carry() && r.t.receive() {
+		r.t.serve()
 	}
 }
 
@@ -227,7 +245,7 @@ func (t *udpThread) holdProcessor() bool {
 // nothing comes any more.
 func (t *udpThread) sleep() bool {
 	if !t.u.leave.Load() {
-		_, _ = pollIn(t.fds[:], -1)
+		_, _ = pollIn(t.fds[:ofServer], -1)
 		return true
 	}
 	if t.u.at.shared || t.overdue() {
@@ -235,7 +253,7 @@ func (t *udpThread) sleep() bool {
 	}
 	// Lookups in the kernel that began before the socket left its group take
 	// microseconds, so after this silence nothing is on its way any more.
-	n, err := pollIn(t.fds[:1], int(limits.LeaveQuietUDP/time.Millisecond))
+	n, err := pollIn(t.fds[ofClients:ofServer], int(limits.LeaveQuietUDP/time.Millisecond))
 	return n > 0 || err != nil
 }
 

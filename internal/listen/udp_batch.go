@@ -198,10 +198,17 @@ func (t *udpThread) query(i int, msg []byte) *Query {
 }
 
 // drive sends slot i's query the driver's way; where there is no place for it,
-// it is dropped.
+// it is dropped. One that came alone is carried by this goroutine itself when the batch is
+// served.
 func (t *udpThread) drive(i int, msg []byte) {
-	if q := t.query(i, msg); !t.u.s.dispatch(q) {
+	q := t.query(i, msg)
+	switch {
+	case !t.u.s.admit(q):
 		q.Drop()
+	case t.got == 1 && !t.carrying:
+		q.reception, t.alone = t.reception.Load(), q
+	default:
+		t.u.s.hire(job{query: q})
 	}
 }
 

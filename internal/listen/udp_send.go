@@ -48,9 +48,10 @@ func (l *answerBatch) clear() {
 	}
 }
 
-// send sends msg to q's client now or soon; msg is copied. sent is called when
-// the answers of a batch have left, or could not, which is how many failed.
-func (o *udpSender) send(fd int, q *Query, msg []byte, sent func(answerBatch, int)) {
+// send sends msg to q's client now or, where others may have answers too, soon; msg is
+// copied. sent is called when the answers of a batch have left, or could not, which is
+// how many failed.
+func (o *udpSender) send(fd int, q *Query, msg []byte, others bool, sent func(answerBatch, int)) {
 	o.mu.Lock()
 	o.waiting.add(q, msg)
 	first := !o.busy
@@ -59,7 +60,9 @@ func (o *udpSender) send(fd int, q *Query, msg []byte, sent func(answerBatch, in
 	if !first {
 		return
 	}
-	runtime.Gosched()
+	if others {
+		runtime.Gosched()
+	}
 	for o.take() {
 		failed := o.flush(fd)
 		sent(o.leaving, failed)

@@ -33,7 +33,7 @@ func TestOutboxSendsEachAnswerOnce(t *testing.T) {
 				if i == each/2 {
 					q.nameLen = 3 // no address
 				}
-				o.send(sfd, q, fmt.Appendf(nil, "%d/%d", p, i), sent)
+				o.send(sfd, q, fmt.Appendf(nil, "%d/%d", p, i), true, sent)
 			}
 		})
 	}

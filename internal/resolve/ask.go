@@ -137,6 +137,7 @@ func (s *solver) awaitBeside(q *Query) error {
 	if s.isHurried(q.Parent) {
 		wait = limits.UDPHurry
 	}
+	s.r.WillWait()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	late := &q.run.late
@@ -250,6 +251,7 @@ func (s *solver) leased(q *Query) bool {
 		l.asked = true
 		return true
 	}
+	s.r.WillWait()
 	select {
 	case <-time.After(limits.LeasePoll):
 	case <-s.r.ctx.Done():

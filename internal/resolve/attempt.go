@@ -25,6 +25,7 @@ func (s *solver) await(q *Query) (answered bool) {
 	if s.r.Tell != nil {
 		s.r.Tell(q, WaitsForLate{})
 	}
+	s.r.WillWait()
 	ctx := s.r.ctx
 	hurried := s.isHurried(q)
 	if hurried {
@@ -129,6 +130,9 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	x.Tell = s.teller(q)
 	if x.Queue = q.run.queue; !c.Silent { // a dead server's answer is not worth a longer wait
 		x.Late = &q.run.late
+	}
+	if x.Reception = s.r.Reception; q.run.late.open > 0 { // an earlier one may be answered meanwhile
+		x.WillWait()
 	}
 	sent := s.r.Budget.Sent()
 	reply, err := s.cfg.Exchanger.Exchange(q.run.late.begin(s.r.ctx, a), x)
@@ -380,11 +384,15 @@ func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
 
 // enter takes one of the zone's places if one is free.
 func (d *Driver) enter(cut *zonecut.Cut) (limits.Place[dnsname.Name], bool) {
-	return d.zones.Try(cut.Name, mayWait(cut))
+	return d.zones.Try(cut.Name, mayWait(cut), nil)
 }
 
 // queue takes one of the zone's places for q, and waits for it if it must.
 func (s *solver) queue(q *Query) (place limits.Place[dnsname.Name], waited bool, err error) {
+	if place, free := s.enter(q.Cut); free {
+		return place, false, nil
+	}
+	s.r.WillWait()
 	most := limits.Queue{Most: limits.QueuedPerZone, Vain: limits.QueuedInVain}
 	place, waited, err = s.zones.Enter(s.r.ctx, q.Cut.Name, mayWait(q.Cut), most, nil)
 	switch {

@@ -150,6 +150,7 @@ func still(q *Query) *Query {
 
 // begin runs a look-up on a goroutine of its own. l hears how it ended.
 func (s *solver) begin(l *lookups, own *Request) {
+	s.r.WillWait() // for its end, if not before
 	own.ctx = l.ctx
 	s.r.work.beside.Add(1)
 	s.running.Add(1)

@@ -64,9 +64,29 @@ type Exchange struct {
 	// one goroutine at a time, and never after Exchange has returned. nil: nobody
 	// reads.
 	Tell func(Step)
+	// Reception is the request's, where the question may be waited for by it; nil elsewhere.
+	Reception Reception
 	// Late takes the answer if it comes later, be it by UDP or by TCP. It may be nil; what
 	// asks by TCP then takes the time that connections may take.
 	Late Late
+}
+
+// A Reception is clients' questions to be received, which the goroutine that carries a
+// request may have to care for besides.
+type Reception interface {
+	// Await waits until a descriptor is readable, which nobody else waits for, at most
+	// for d, and receives meanwhile. held is false, at once or later, where another
+	// goroutine receives, so that the caller has to wait in another way.
+	Await(fd int, d time.Duration) (readable, held bool)
+	// Pass has another goroutine receive from now on, if that is not so already.
+	Pass()
+}
+
+// WillWait is Request.WillWait for an Exchanger.
+func (x *Exchange) WillWait() {
+	if x.Reception != nil {
+		x.Reception.Pass()
+	}
 }
 
 // Late waits for answers that come after their time. A server that has become

@@ -24,6 +24,8 @@ type Request struct {
 	// Headers are those of the request by HTTP that brought the question, as far as
 	// the operator wants to see them.
 	Headers []transport.Header
+	// Reception is what the goroutine that carries the request does besides; nil: nothing.
+	Reception Reception
 	// Message is what the client sent, which nobody may change; nil for an internal one.
 	Message []byte
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).
@@ -90,6 +92,15 @@ type Request struct {
 	early   []*Query // that Begin hooks have pushed
 	root    *Query
 	work    *work
+}
+
+// WillWait says that the goroutine which carries the request is about to wait for something
+// else than an answer over UDP, or to compute for long, so that it cannot receive questions
+// meanwhile.
+func (r *Request) WillWait() {
+	if r.Reception != nil {
+		r.Reception.Pass()
+	}
 }
 
 // Context is cancelled when the request's time is over.

@@ -175,6 +175,7 @@ func (d *Driver) lead(layers []*Layer, r *Request, key resolutionKey, one *resol
 
 // wait waits for a leader, at most as long as r would have taken by itself.
 func (d *Driver) wait(ctx context.Context, one *resolution, r *Request) {
+	r.WillWait()
 	patience, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
 	if r.Tell != nil {

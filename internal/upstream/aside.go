@@ -29,6 +29,7 @@ func (e *Exchanger) askAside(ctx context.Context, x *resolve.Exchange, mixedCase
 // takes longer than TCP should, so that a dead TCP costs no more time than silence does.
 // rtt is the time that UDP took.
 func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange, rtt time.Duration) (resolve.Reply, error) {
+	x.WillWait()
 	if x.Late == nil {
 		return e.askConnected(ctx, x, false)
 	}

@@ -71,6 +71,7 @@ type confirmation struct {
 // confirm begins a confirmation: it asks over TCP too, after a datagram of match v. The
 // question over UDP has its time until end. The caller closes what it gets.
 func (e *Exchanger) confirm(ctx context.Context, a *udpQuery, x *resolve.Exchange, must requirements, first resolve.Reply, v match, end time.Duration) *confirmation {
+	x.WillWait()
 	asked := *x // a copy for the heap; the questions that need no confirmation keep x on the stack
 	end = min(end, a.sent+limits.NonsenseTime)
 	d := &confirmation{e: e, a: a, x: &asked, end: end, until: end}
@@ -81,6 +82,7 @@ func (e *Exchanger) confirm(ctx context.Context, a *udpQuery, x *resolve.Exchang
 	if !must.udpOnly {
 		d.askTCP(ctx, must.mixedCase)
 	}
+	_ = e.poller.watch(a) // without it the time for the answer ends the wait, or TCP
 	growBuffer(a.fd)
 	a.junk = 0
 	a.wake() // there may be more to read already

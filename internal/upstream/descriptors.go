@@ -33,6 +33,7 @@ func (e *Exchanger) runInTime(ctx context.Context, x *resolve.Exchange) (resolve
 		return reply, err
 	}
 	e.counters.Hit(limits.UpstreamSocket)
+	x.WillWait()
 	for pause := limits.DescriptorPauseMin; outOfDescriptors(err) && !e.closed.Load(); pause = min(2*pause, limits.DescriptorPauseMax) {
 		e.poller.closeIdle()
 		timer := time.NewTimer(pause)

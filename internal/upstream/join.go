@@ -103,6 +103,7 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 			return e.lead(ctx, x, k, f)
 		}
 		e.stats.joined.Add(1)
+		x.WillWait()
 		if x.Tell != nil {
 			x.Tell(resolve.ExchangeJoined{})
 		}
@@ -146,6 +147,10 @@ func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) (limits.Plac
 	if x.Queue {
 		most = limits.Queue{Most: limits.QueuedPerServer, Vain: limits.QueuedInVain}
 	}
+	if place, free := e.servers.Try(x.Endpoint, maxWaiting(x), branches(x.Zone)); free {
+		return place, nil
+	}
+	x.WillWait()
 	place, _, err := e.servers.Enter(ctx, x.Endpoint, maxWaiting(x), most, branches(x.Zone))
 	if errors.Is(err, limits.ErrFull) {
 		e.counters.Hit(limits.OutstandingServer)

@@ -86,7 +86,7 @@ func (e *Exchanger) handOver(x *resolve.Exchange, l *leash, wait func(ctx contex
 // that was asked, to the port, with the ID and the letter case of this one question.
 func (e *Exchanger) keep(a *udpQuery, x *resolve.Exchange, must requirements, d *confirmation, v match) bool {
 	asked := *x
-	asked.Late = nil // what has to be asked after a late answer is waited for by that goroutine
+	asked.Late, asked.Reception = nil, nil // what has to be asked after a late answer is waited for by that goroutine
 	var l *leash
 	if d != nil {
 		l = d.leash
@@ -105,8 +105,7 @@ func (e *Exchanger) awaitLate(ctx context.Context, a *udpQuery, x *resolve.Excha
 	defer func() { a.stay = false }()
 	end := e.clock.Mono() + limit
 	if d == nil && v == ignored {
-		a.timer.Reset(limit)
-		if reply, v, err = e.await(ctx, a, x.Budget, a.sent, end); !v.suspicious() {
+		if reply, v, err = e.await(ctx, a, x, end); !v.suspicious() {
 			return reply, v, err
 		}
 	}

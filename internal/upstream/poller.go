@@ -132,12 +132,17 @@ func (p *poller) close() {
 	p.file.Close()
 }
 
-// watch begins to notify a about its socket. Edge-triggered: the reader has to
-// read until there is nothing left before it waits.
+// watch begins to notify a about its socket, unless that was begun before; also of what
+// is there already. Edge-triggered: the reader has to read until there is nothing left
+// before it waits.
 func (p *poller) watch(a *udpQuery) syscall.Errno {
+	if a.watched {
+		return 0
+	}
 	const edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: a.slot}
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.ep), syscall.EPOLL_CTL_ADD, uintptr(a.fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	a.watched = errno == 0
 	return errno
 }
 

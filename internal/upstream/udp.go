@@ -43,8 +43,7 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requir
 		return resolve.Reply{}, ignored, sendError(err)
 	}
 	limit := waitTime(x.Timeout)
-	a.timer.Reset(limit)
-	reply, v, err := e.await(ctx, a, x.Budget, a.sent, a.sent+limit)
+	reply, v, err := e.await(ctx, a, x, a.sent+limit)
 	if err == resolve.ErrTimeout || v == flooded {
 		e.stats.timeout.Add(1)
 	}
@@ -74,7 +73,7 @@ func waitTime(t time.Duration) time.Duration {
 }
 
 // open gives a, unless it has one, a socket that is connected to the
-// server, bound to a random port, and watched.
+// server and bound to a random port.
 func (e *Exchanger) open(a *udpQuery, to netip.AddrPort, source netip.Addr) error {
 	if a.fd >= 0 {
 		a.uses++
@@ -101,9 +100,6 @@ func (e *Exchanger) open(a *udpQuery, to netip.AddrPort, source netip.Addr) erro
 		return e.noSource(source)
 	case errno != 0:
 		return socketError("connect", errno)
-	}
-	if errno := e.poller.watch(a); errno != 0 {
-		return fmt.Errorf("epoll: %w: %w", errno, resolve.ErrLocal)
 	}
 	return nil
 }
@@ -163,38 +159,59 @@ func (e *Exchanger) appendQuery(dst []byte, x *resolve.Exchange, id, offer uint1
 	return wire.AppendQuery(dst, id, flags, name, x.Type, x.Class, offer, true, options)
 }
 
-// await waits for a datagram that decides the question, which was sent at that time,
-// until end, when the timer of a ends the wait.
-func (e *Exchanger) await(ctx context.Context, a *udpQuery, b *resolve.Budget, sent, end time.Duration) (resolve.Reply, match, error) {
-	junk := false
+// await waits until end for a datagram that decides the question of a, which was sent.
+func (e *Exchanger) await(ctx context.Context, a *udpQuery, x *resolve.Exchange, end time.Duration) (resolve.Reply, match, error) {
 	for {
 		if e.closed.Load() {
 			return resolve.Reply{}, ignored, ErrClosed
 		}
-		if a.junk > 0 && !junk { // what sends it will hardly send the answer
-			junk = true
-			a.timer.Reset(max(min(end, sent+limits.NonsenseTime)-e.clock.Mono(), 0))
+		until := end
+		if a.junk > 0 { // what sends it will hardly send the answer
+			until = min(end, a.sent+limits.NonsenseTime)
 		}
-		select {
-		case <-a.ready:
-		case <-a.timer.C:
-			if a.junk > 0 { // a flood may have pushed the answer out of the socket's buffer
-				return resolve.Reply{}, flooded, nil
-			}
+		came, err := e.readable(ctx, a, x.Reception, until)
+		switch {
+		case err != nil:
+			return resolve.Reply{}, ignored, err
+		case !came && a.junk > 0: // a flood may have pushed the answer out of the socket's buffer
+			return resolve.Reply{}, flooded, nil
+		case !came:
 			return resolve.Reply{}, ignored, resolve.ErrTimeout
-		case <-ctx.Done():
-			return resolve.Reply{}, ignored, ctx.Err()
 		}
 		msg, size, v := e.drain(a)
 		if v == ignored {
 			continue
 		}
 		if v == answer || v == truncated || v == badCookie {
-			b.Received(size)
+			x.Budget.Received(size)
 		}
 		now := e.clock.Mono()
 		a.stay = a.mayStay(v, now)
-		return resolve.Reply{Msg: msg, Size: size, RTT: now - sent}, v, nil
+		return resolve.Reply{Msg: msg, Size: size, RTT: now - a.sent}, v, nil
+	}
+}
+
+// readable waits until there may be something to read for a; false says that it was in
+// vain until the given time. r is what else the caller has to care for; nil: nothing.
+func (e *Exchanger) readable(ctx context.Context, a *udpQuery, r resolve.Reception, until time.Duration) (bool, error) {
+	left := max(until-e.clock.Mono(), 0)
+	if r != nil {
+		if came, held := r.Await(a.fd, left); held {
+			return came, ctx.Err()
+		}
+		left = max(until-e.clock.Mono(), 0)
+	}
+	if errno := e.poller.watch(a); errno != 0 {
+		return false, fmt.Errorf("epoll: %w: %w", errno, resolve.ErrLocal)
+	}
+	a.timer.Reset(left)
+	select {
+	case <-a.ready:
+		return true, nil
+	case <-a.timer.C:
+		return false, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }
 

@@ -34,7 +34,9 @@ type udpSocket struct {
 	source netip.Addr
 	opened time.Duration // on the clock's monotonic scale
 	uses   int           // questions that it was used for
-	stay   bool          // the last question ended well: the socket may carry another
+	// watched tells that the poller knows it.
+	watched bool
+	stay    bool // the last question ended well: the socket may carry another
 }
 
 // fits tells whether the socket of a may carry a question from source to the server.

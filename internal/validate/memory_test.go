@@ -91,7 +91,7 @@ func TestHashesAreRememberedAcrossProofs(t *testing.T) {
 	done := &work{}
 	name := zoneAt(1).zone
 	for _, want := range []bool{false, true} {
-		m := &meter{&Counts{}, resolve.NewBudget(nil).Proof(), done}
+		m := &meter{&Counts{}, &resolve.Request{}, resolve.NewBudget(nil).Proof(), done}
 		_, known := m.Hashed(dnssec.HashedName{Chain: dnssec.Chain{Iterations: 50}, Name: name})
 		if _, err := dnssec.NewHasher(m).Hash(dnssec.Chain{Iterations: 50}, name); err != nil || known != want {
 			t.Errorf("%v, known %t, want %t", err, known, want)

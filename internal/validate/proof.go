@@ -69,7 +69,7 @@ func (v *validator) proofOf(r *resolve.Request, q *resolve.Query) *proof {
 		q.Validate = p
 	}
 	if p.now == nil {
-		p.now = &proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r.Budget.Proof(), &v.done}, past: p}
+		p.now = &proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r, r.Budget.Proof(), &v.done}, past: p}
 	}
 	return p.now
 }
@@ -269,19 +269,28 @@ func (p *proof) cut() *zonecut.Cut { return p.q.Cut }
 // meter bounds and counts the work of one proof.
 type meter struct {
 	counts *Counts
+	r      *resolve.Request
 	budget resolve.Proof
 	done   *work
 }
 
-// Verify is for package dnssec, as are Failed and Hash.
+// Verify is for package dnssec, as is Failed.
 func (m *meter) Verify() error {
 	m.counts.checks.Add(1)
+	m.r.WillWait()
 	return m.budget.Check()
 }
 
 func (m *meter) Failed() error { return m.budget.Wrong() }
 
-func (m *meter) Hash(blocks int) error { return m.budget.Hash(blocks) }
+// Hash is for package dnssec. What a listener's thread may hash for a question keeps nobody
+// from receiving.
+func (m *meter) Hash(blocks int) error {
+	if blocks > limits.ListenerHash {
+		m.r.WillWait()
+	}
+	return m.budget.Hash(blocks)
+}
 
 // Known and Learn make it a dnssec.Memory.
 func (m *meter) Known(check [sha256.Size]byte) bool {

@@ -81,6 +81,9 @@ func (h *handler) request(q *wire.Question, lq *listen.Query) *resolve.Request {
 		Transport: lq.Client.Transport(), Headers: lq.Headers, Message: lq.Wire,
 		RD: q.RD(), CD: q.CD(), DO: q.DO,
 	}
+	if r := lq.Reception(); r != nil {
+		req.Reception = r
+	}
 	h.requests.enter(req)
 	return req
 }

@@ -1,0 +1,190 @@
+package listen
+
+import (
+	"context"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+)
+
+// A carrier resolves by the octet behind the header: 'a' when the pipe is readable, waited for by
+// the query's Reception, 'o' after a short wait by it that is in vain, 'b' when release is closed and
+// the Reception was passed on before, 'c' then without that.
+type carrier struct {
+	*echo
+	pipe *os.File
+	told chan string // that a question is carried, and how a wait by the Reception ended
+}
+
+func (h *carrier) Resolve(_ context.Context, q *Query) {
+	r := q.Reception()
+	if r == nil {
+		h.told <- "carried by another"
+		return
+	}
+	h.told <- "carried"
+	switch q.Wire[headerLen] {
+	case 'a':
+		readable, held := r.Await(int(h.pipe.Fd()), 10*time.Second)
+		h.told <- howItEnded(readable, held)
+	case 'o':
+		readable, held := r.Await(int(h.pipe.Fd()), 3*time.Millisecond)
+		h.told <- howItEnded(readable, held)
+	case 'b':
+		r.Pass()
+		r.Pass() // does nothing
+		<-h.release
+		readable, held := r.Await(int(h.pipe.Fd()), time.Minute)
+		h.told <- howItEnded(readable, held)
+	case 'c':
+		<-h.release
+	}
+	out := make([]byte, len(q.Wire)+1)
+	q.Reply(echoTo(q.Wire, &q.Client, out))
+}
+
+func howItEnded(readable, held bool) string {
+	switch {
+	case !held:
+		return "passed"
+	case readable:
+		return "readable"
+	}
+	return "in vain"
+}
+
+func newCarrier(t *testing.T) (*carrier, *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return &carrier{newEcho(), r, make(chan string, 8)}, w
+}
+
+// alone sends a question and returns when it is being carried by who received it.
+func (h *carrier) alone(t *testing.T, c *net.UDPConn, id uint16, how byte) {
+	t.Helper()
+	if _, err := c.Write(ask(id, how)); err != nil {
+		t.Fatal(err)
+	}
+	if told := <-h.told; told != "carried" {
+		t.Fatalf("question %d is %s", id, told)
+	}
+}
+
+// answered expects the answer with that ID next.
+func answered(t *testing.T, got []byte, id byte) {
+	t.Helper()
+	if got[1] != id {
+		t.Fatalf("the answer to question %d came instead of %d's", got[1], id)
+	}
+}
+
+// Who carries a question that came alone waits for its server and answers others
+// meanwhile, also where one of them makes the session panic.
+func TestALoneQuestionIsCarriedByWhoReceives(t *testing.T) {
+	h, w := newCarrier(t)
+	s := serve(t, h, "127.0.0.1:0")
+	c := udpClient(t, s.Endpoints()[0].Addr)
+	for round := range 3 {
+		h.alone(t, c, 7, 'a')
+		for i := range byte(20) {
+			answered(t, exchange(t, c, ask(uint16(i), 'f')), i)
+			time.Sleep(time.Millisecond) // some while nobody waits, some while somebody sleeps
+		}
+		if got := exchange(t, c, ask(9, 'p')); got[1] != 9 || got[3] != 2 {
+			t.Fatalf("after a panic: %v", got)
+		}
+		if _, err := w.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		if n, err := c.Read(buf); err != nil || buf[1] != 7 {
+			t.Fatalf("round %d: %v, %v", round, buf[:n], err)
+		}
+		if told := <-h.told; told != "readable" {
+			t.Fatalf("the wait was %s", told)
+		}
+		if _, err := h.pipe.Read(buf[:1]); err != nil {
+			t.Fatal(err)
+		}
+		h.alone(t, c, 8, 'o')
+		if told := <-h.told; told != "in vain" {
+			t.Fatalf("the wait for nothing was %s", told)
+		}
+		if n, err := c.Read(buf); err != nil || buf[1] != 8 {
+			t.Fatalf("round %d: %v, %v", round, buf[:n], err)
+		}
+	}
+}
+
+// Where the reception is passed on, questions are answered, and more than one such goes at
+// once; the passed one is of no use for waiting.
+func TestWhoPassesTheReceptionIsFollowed(t *testing.T) {
+	h, _ := newCarrier(t)
+	s := serve(t, h, "127.0.0.1:0")
+	c := udpClient(t, s.Endpoints()[0].Addr)
+	const n = 5
+	for i := range uint16(n) {
+		h.alone(t, c, i, 'b')
+		answered(t, exchange(t, c, ask(100, 'f')), 100)
+	}
+	close(h.release)
+	for range n {
+		if told := <-h.told; told != "passed" {
+			t.Errorf("the wait was %s", told)
+		}
+		if _, err := c.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A goroutine that blocks without having passed the reception on keeps it for a moment only.
+func TestABlockedCarrierLosesTheReception(t *testing.T) {
+	h, _ := newCarrier(t)
+	s := serve(t, h, "127.0.0.1:0")
+	c := udpClient(t, s.Endpoints()[0].Addr)
+	const n = 3
+	for i := range uint16(n) {
+		h.alone(t, c, i, 'c')
+		began := time.Now()
+		answered(t, exchange(t, c, ask(100, 'f')), 100)
+		if took := time.Since(began); took > 10*limits.CarriedLook {
+			t.Logf("nobody received for %v", took) // a busy machine, perhaps
+		}
+	}
+	close(h.release)
+	for range n {
+		if _, err := c.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A socket is left while a question is carried by who receives from it; the answer still
+// goes out.
+func TestLeavingWhileAQuestionIsCarried(t *testing.T) {
+	h, w := newCarrier(t)
+	s := serve(t, h, "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	c := udpClient(t, at)
+	h.alone(t, c, 1, 'a')
+	answered(t, exchange(t, c, ask(2, 'f')), 2)
+	if !s.Close(at) {
+		t.Fatal("nothing to close")
+	}
+	if told := <-h.told; told != "passed" {
+		t.Fatalf("the wait was %s", told)
+	}
+	_ = w.Close()
+	buf := make([]byte, 100)
+	if _, err := c.Read(buf); err != nil || buf[1] != 1 {
+		t.Errorf("%v, %v", buf[:2], err)
+	}
+}

@@ -1,0 +1,87 @@
+package upstream
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/resolve"
+
+	"golang.org/x/sys/unix"
+)
+
+// reception is that of a goroutine which receives for as many waits as it is told, and
+// passes it on then.
+type reception struct {
+	waits  int // that it has left
+	waited int
+	passed bool
+}
+
+func (r *reception) Await(fd int, d time.Duration) (readable, held bool) {
+	if r.passed || r.waits == 0 {
+		r.passed = true
+		return false, false
+	}
+	r.waits--
+	r.waited++
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for until := time.Now().Add(d); ; {
+		n, err := unix.Poll(fds, int(max(time.Until(until), 0)/time.Millisecond))
+		if !errors.Is(err, syscall.EINTR) {
+			return n > 0, true
+		}
+	}
+}
+
+func (r *reception) Pass() { r.passed = true }
+
+// A question over UDP is waited for by its Reception as long as that is held, and by the
+// poller then. Nothing that was used in the one way is in the way of the other.
+func TestAnswersAreAwaitedByTheReception(t *testing.T) {
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		s.send(from, []byte("junk")) // what has to be waited on after
+		time.Sleep(2 * time.Millisecond)
+		truthUDP(s, from, q)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range 2 * limits.UpstreamSocketUses {
+		r := &reception{waits: i % 4}
+		x := question(t, s.addr, "www.example.")
+		x.Reception = r
+		reply, err := e.Exchange(background, x)
+		if got := address(t, reply, err); got != truth {
+			t.Fatalf("answer %x, want %x", got, truth)
+		}
+		if few := i%4 < 2; few != r.passed || r.waited == 0 && i%4 > 0 {
+			t.Fatalf("with %d waits: waited %d times, passed %v", i%4, r.waited, r.passed)
+		}
+	}
+}
+
+// Silence ends a wait by the Reception when it ends others.
+func TestSilenceEndsAWaitByTheReception(t *testing.T) {
+	s := (&testServer{onUDP: func(*testServer, netip.AddrPort, []byte) {}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	x.Timeout, x.Reception = 60*time.Millisecond, &reception{waits: 1 << 30}
+	began := time.Now()
+	if _, err := e.Exchange(background, x); !errors.Is(err, resolve.ErrTimeout) || time.Since(began) < x.Timeout-2*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+}
+
+// Whoever waits for something else than an answer over UDP passes the Reception on before.
+func TestWhatElseIsWaitedForPassesTheReception(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP, onTCP: truthTCP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	r := &reception{waits: 1 << 30}
+	x := question(t, s.addr, "www.example.")
+	x.TCP, x.Reception = true, r
+	if _, err := e.Exchange(background, x); err != nil || !r.passed || r.waited > 0 {
+		t.Errorf("by TCP: %v, passed %v, %d waits", err, r.passed, r.waited)
+	}
+}
