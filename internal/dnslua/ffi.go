@@ -241,12 +241,12 @@ func (v *Views) cAddresses() []script.Func {
 	return []script.Func{
 		{Name: "kr_bitcmp", Args: "octets, octets, bits", Min: 3, Max: 3, Help: "0 where the first bits are equal, else below or above 0", Fn: v.bitcmp},
 		{Name: "kr_straddr_subnet", Args: "to, 'address/bits'", Min: 2, Max: 2, Help: "write the octets of an address; how many bits of it count, below 0 for what is no address", Fn: v.subnet},
-		{Name: "kr_straddr_family", Args: "address", Min: 1, Max: 1, Help: "2 for IPv4, 10 for IPv6, below 0 for what is no address", Fn: func(c *script.Call) error {
-			a, err := netip.ParseAddr(c.Text(1))
+		{Name: "kr_straddr_family", Args: "'address[/bits]'", Min: 1, Max: 1, Help: "2 for IPv4, 10 for IPv6, below 0 for what is no address", Fn: func(c *script.Call) error {
+			p, ok := prefixOf(c.Text(1))
 			switch {
-			case err != nil:
+			case !ok:
 				return c.Return(codeInvalid)
-			case a.Is4():
+			case p.Addr().Is4():
 				return c.Return(2)
 			}
 			return c.Return(10)
@@ -268,16 +268,21 @@ func (v *Views) bitcmp(c *script.Call) error {
 	return c.Return(int(a[bits/8]>>shift) - int(b[bits/8]>>shift))
 }
 
+// prefixOf reads a subnet, or an address, which is a subnet of its own.
+func prefixOf(text string) (p netip.Prefix, ok bool) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a.WithZone(""), a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(text)
+	return p, err == nil
+}
+
 func (v *Views) subnet(c *script.Call) error {
 	to := c.Handle(1, v.octets).(*octets)
 	to.view.must(c)
-	text := c.Text(2)
-	p, err := netip.ParsePrefix(text)
-	if a, plain := netip.ParseAddr(text); plain == nil {
-		p, err = netip.PrefixFrom(a, a.BitLen()), nil
-	}
+	p, ok := prefixOf(c.Text(2))
 	raw := p.Addr().AsSlice()
-	if err != nil || len(raw) > len(to.data) || to.kept {
+	if !ok || len(raw) > len(to.data) || to.kept {
 		return c.Return(codeInvalid)
 	}
 	copy(to.data, raw)

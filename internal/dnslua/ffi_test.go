@@ -35,7 +35,7 @@ func TestWhatScriptsForLuaJITCall(t *testing.T) {
 		assert(ffi.C.kr_straddr_subnet(memory, '192.0.2.0/24') == 24 and ffi.string(memory, 4) == '\192\0\2\0' and ffi.string(memory) == '\192')
 		assert(ffi.C.kr_straddr_subnet(memory, '2001:db8::1') == 128 and ffi.string(memory, 16) == kres.str2ip('2001:db8::1'))
 		assert(ffi.C.kr_straddr_subnet(memory, 'x') < 0 and ffi.C.kr_straddr_subnet(ffi.new('char[4]'), '::1/128') < 0)
-		assert(ffi.C.kr_straddr_family('192.0.2.1') == 2 and ffi.C.kr_straddr_family('::1') == 10 and ffi.C.kr_straddr_family('x') < 0)
+		assert(ffi.C.kr_straddr_family('192.0.2.1') == 2 and ffi.C.kr_straddr_family('::1') == 10 and ffi.C.kr_straddr_family('10.0.0.0/8') == 2 and ffi.C.kr_straddr_family('2001:db8::/32') == 10 and ffi.C.kr_straddr_family('x') < 0)
 		local key = kres.parse_rdata{ 'DNSKEY 257 3 8 AwEAAaz/tAm8yTn4Mfeh5eyI96WSVexTBAvkMgJzkKTOiW1vkIbzxeF3+/4RgWOq7HrxRixHlFlExOLAJr5emLvN7SWXgnLh4+B5xQlNVz8Og8kvArMtNROxVQuCaSnIDdD5LKyWbRd2n9WGe2R8PzgCmr3EgVLrjyBxWezF0jLHwVN8efS3rCj/EWgvIWgb9tarpVUDK/b58Da+sqqls3eNbuv7pr+eoZG+SrDK6nWeL3c6H5Apxz7LjVc1uTIdsIXxuOLYA4/ilBmSVIzuDWfdRUfhHdY6+cn8HFRm+2hM8AnXGXws9555KrUB5qihylGa8subX2Nn6UwNR1AkUTV74bU=' }[1]
 		assert(ffi.C.kr_dnssec_key_tag(kres.type.DNSKEY, key, #key) == 20326 and ffi.C.kr_dnssec_key_tag(kres.type.DS, '\1\2\8\2x', 5) == 258 and ffi.C.kr_dnssec_key_tag(kres.type.A, key, 4) < 0)
 		assert(ffi.string('abc') == 'abc' and ffi.string('abc', 2) == 'ab')

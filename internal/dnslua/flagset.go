@@ -48,7 +48,7 @@ func (s flagSet) tells(name string) (on, known bool) {
 	rank := s.query.Outcome.Rank()
 	switch name {
 	case "RESOLVED":
-		return s.query.Solved, true
+		return true, s.query.Solved || answered(s.query.Outcome.Kind)
 	case "CACHED":
 		return s.query.Outcome.Cached, s.query.Outcome.Cached
 	case "DNSSEC_WANT":
@@ -61,6 +61,12 @@ func (s flagSet) tells(name string) (on, known bool) {
 		return true, len(s.query.Outcome.Answer) > 0 && s.query.Outcome.Answer[0].Type == wire.TypeCNAME && s.query.Type != wire.TypeCNAME
 	}
 	return false, false
+}
+
+// answered tells whether an outcome is the answer to a query: nothing further has to be
+// asked for it, but for the targets of its aliases.
+func answered(k resolve.Kind) bool {
+	return k == resolve.Positive || k == resolve.Alias || k == resolve.NoData || k == resolve.NXDomain
 }
 
 func flagsClass() *script.Class {

@@ -170,6 +170,10 @@ func TestFlagsTellWhatBecameOfAQuery(t *testing.T) {
 		want string
 	}{
 		{"pending", &resolve.Query{}, ""},
+		{"referred", &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.Referral}}, ""},
+		{"useless", &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.Lame}}, ""},
+		{"denied, with hooks to come", &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.NoData}}, "RESOLVED"},
+		{"an alias, with hooks to come", &resolve.Query{Outcome: resolve.Outcome{Kind: resolve.Alias, Answer: set(rank.Insecure, wire.TypeCNAME)}}, "RESOLVED CNAME"},
 		{"proven", &resolve.Query{Solved: true, Outcome: resolve.Outcome{Kind: resolve.Positive, Answer: set(rank.Secure|rank.Auth, wire.TypeA)}}, "RESOLVED DNSSEC_WANT"},
 		{"unsigned", &resolve.Query{Solved: true, Outcome: resolve.Outcome{Kind: resolve.Positive, Cached: true, Answer: set(rank.Insecure|rank.Auth, wire.TypeCNAME)}}, "RESOLVED CACHED DNSSEC_INSECURE CNAME"},
 		{"bogus", &resolve.Query{Solved: true, Outcome: resolve.Outcome{Kind: resolve.Positive, Answer: set(rank.Bogus, wire.TypeA)}}, "RESOLVED DNSSEC_BOGUS"},

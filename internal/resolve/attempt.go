@@ -86,12 +86,13 @@ func (s *solver) aim(q *Query, c selection.Choice) {
 	q.Asked = q.Question
 }
 
-// serverOf is how the chosen server is asked.
+// serverOf is how the chosen server is asked. What a layer needs to know about zones is of no
+// use without signatures, and so without EDNS.
 func serverOf(q *Query, c selection.Choice) Server {
 	return Server{
 		Endpoint: c.Endpoint,
 		TCP:      q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
-		NoEDNS:   q.Options.NoEDNS || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
+		NoEDNS:   q.Options.NoEDNS && !q.Literal || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
 		NoCase:   q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
 	}
 }

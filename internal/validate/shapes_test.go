@@ -138,6 +138,18 @@ func TestWhatCannotBeValidatedIsInsecure(t *testing.T) {
 	}
 }
 
+// Who is asked without EDNS sends no signatures: that a zone is not signed is proven all the
+// same, by questions of the validator's own, and a signed zone is not believed.
+func TestWithoutEDNSAnUnsignedZoneIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	plainly := func(r *resolve.Request) { r.Options.NoEDNS = true }
+	for name, want := range map[string]string{"www.plain.com.": "NOERROR insecure", "www.example.com.": "SERVFAIL 10"} {
+		if got := outcome(&w.resolve(name, dns.TypeA, plainly).Result); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // A denial without SOA is as insecure as its proof.
 func TestOptOutWithoutSOA(t *testing.T) {
 	w := newWorld(t, below("opt-out", example, plain)...)
