@@ -158,12 +158,15 @@ func (v *Views) ffiCopy(c *script.Call) error {
 // arrayOf are the types of C that a piece of memory is made as.
 var arrayOf = regexp.MustCompile(`^(?:unsigned char|char|uint8_t|int8_t)\s*\[\s*(\d{1,9}|\?)\s*\]$`)
 
-// ffiNew is ffi.new for arrays of octets.
+// ffiNew is ffi.new for arrays of octets, and for the style of kres.rr2str.
 func (v *Views) ffiNew(c *script.Call) error {
 	ctype := c.Text(1)
+	if ctype == "knot_dump_style_t" {
+		return c.Return(styleTable(c))
+	}
 	m := arrayOf.FindStringSubmatch(ctype)
 	if m == nil {
-		return script.Usage(fmt.Sprintf("ffi.new: the type '%s' is not in this version, whose ffi reaches no C; there are arrays such as 'char[16]'", ctype))
+		return script.Usage(fmt.Sprintf("ffi.new: the type '%s' is not in this version, whose ffi reaches no C; there are arrays such as 'char[16]', and 'knot_dump_style_t'", ctype))
 	}
 	n, init := 0, 2
 	if m[1] == "?" {

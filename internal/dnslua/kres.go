@@ -67,7 +67,7 @@ func kresFuncs(v *Views) []script.Func {
 		{Name: "dname2str", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form as text; nil for nil", Fn: FromWire},
 		{Name: "dname2wire", Args: "wire", Min: 1, Max: 1, Help: "a name in wire form", Fn: sameWire},
 		{Name: "str2ip", Args: "address", Min: 1, Max: 1, Help: "the 4 or 16 octets of an IP address; nil for what is none", Fn: toIP},
-		{Name: "rr2str", Args: "record", Min: 1, Max: 2, Help: "a record of packet:section() as in a zone file", Fn: recordText},
+		{Name: "rr2str", Args: "record[, style]", Min: 1, Max: 2, Help: "a record of packet:section() as in a zone file", Fn: recordText},
 		{Name: "parse_rdata", Args: "{ 'TYPE data' }", Min: 1, Max: 1, Help: "RDATA in wire form", Fn: parseRData},
 		{Name: "mk_qflags", Args: "names", Max: 1, Help: "a set of flags", Fn: func(c *script.Call) error {
 			if set, ok := c.HandleOf(1, v.flags); ok {

@@ -3,6 +3,7 @@ package dnslua
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -161,7 +162,7 @@ func (v *Views) queryFields() map[string]func(q queryView) any {
 	part := func(class *script.Class) func(q queryView) any {
 		return func(q queryView) any { return &script.Handle{Class: class, Value: q} }
 	}
-	began := func(q queryView) any { return float64(q.r.began.Milliseconds()) }
+	milliseconds := func(d time.Duration) any { return float64(d.Milliseconds()) }
 	return map[string]func(q queryView) any{
 		"sname":  func(q queryView) any { return string(q.question().Name) },
 		"stype":  func(q queryView) any { return q.question().Type },
@@ -177,12 +178,28 @@ func (v *Views) queryFields() map[string]func(q queryView) any {
 		"cname_parent":       func(q queryView) any { return v.queryOrNil(q.r, q.aliasParent()) },
 		"fails":              func(q queryView) any { return q.timeouts() },
 		"timestamp":          part(v.timestamp),
-		"timestamp_mono":     began,
-		"creation_time_mono": began,
+		"timestamp_mono":     func(q queryView) any { return milliseconds(v.sent(q)) },
+		"creation_time_mono": func(q queryView) any { return milliseconds(v.begun(q)) },
 		"request":            func(q queryView) any { return v.Handle(q.r) },
 		"ns":                 part(v.server),
 		"zone_cut":           part(v.cut),
 	}
+}
+
+// begun is when a query's turn came, and before it the request was shown first, by Mono.
+func (v *Views) begun(q queryView) time.Duration {
+	if q.q == nil || q.q.Begun.IsZero() {
+		return q.r.began
+	}
+	return v.mono() - time.Since(q.q.Begun)
+}
+
+// sent is when a question was sent for a query last; begun where none was.
+func (v *Views) sent(q queryView) time.Duration {
+	if q.q == nil || q.q.Sent.IsZero() {
+		return v.begun(q)
+	}
+	return v.mono() - time.Since(q.q.Sent)
 }
 
 // timestampClass is when a request was accepted.

@@ -3,7 +3,6 @@ package dnslua
 import (
 	"fmt"
 
-	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/modules/policy"
 	"kresd/internal/script"
@@ -59,19 +58,15 @@ func recordText(c *script.Call) error {
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}
-	line := rrLine(rr)
+	line := styleArg(c, 2).line(rr)
 	if comment, ok := t.Get("comment").(string); ok {
 		line += " ;" + comment
 	}
 	return c.Return(line)
 }
 
-// rrLine is a record on one line of a zone file, with its owner padded.
-func rrLine(rr wire.RR) string {
-	owner := rr.Owner.String()
-	set := wire.RRset{Owner: dnsname.Root, Type: rr.Type, Class: rr.Class, TTL: rr.TTL}
-	return fmt.Sprintf("%-20s", owner) + policy.RecordText(set, rr.RData)[len("."):]
-}
+// rrLine is a record on one line of a zone file, in the usual style.
+func rrLine(rr wire.RR) string { return usual().line(rr) }
 
 // parseRData is kres.parse_rdata: RDATA in wire form of texts such as 'A
 // 192.0.2.1', in the order of the table.

@@ -3,6 +3,7 @@ package dnslua
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"kresd/internal/ede"
 	"kresd/internal/rank"
@@ -187,6 +188,33 @@ func TestFlagsTellWhatBecameOfAQuery(t *testing.T) {
 		}
 		if strings.Join(got, " ") != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// timestamp_mono is when a question was sent for a query, and creation_time_mono when its
+// turn came, in milliseconds of ffi.C.kr_now(); of a query that is still to come, when the
+// request was shown first.
+func TestTimesOfAQuery(t *testing.T) {
+	w := newWorld(t)
+	at := 10 * time.Second
+	w.views.Mono = func() time.Duration { return at }
+	req := finished(t, "www.example.com.")
+	view := w.views.Of(req)
+	at += time.Minute
+	now := time.Now()
+	for _, c := range []struct {
+		q             *resolve.Query
+		created, sent float64
+	}{
+		{&resolve.Query{}, 10_000, 10_000},
+		{&resolve.Query{Begun: now.Add(-20 * time.Second)}, 50_000, 50_000},
+		{&resolve.Query{Begun: now.Add(-20 * time.Second), Sent: now.Add(-5 * time.Second)}, 50_000, 65_000},
+	} {
+		fields := w.views.queryFields()
+		created, sent := fields["creation_time_mono"](queryView{view, c.q}).(float64), fields["timestamp_mono"](queryView{view, c.q}).(float64)
+		if near := func(got, want float64) bool { return got <= want && got > want-5000 }; !near(created, c.created) || !near(sent, c.sent) {
+			t.Errorf("%v, %v: created at %.0f, sent at %.0f, want %.0f and %.0f", c.q.Begun, c.q.Sent, created, sent, c.created, c.sent)
 		}
 	}
 }

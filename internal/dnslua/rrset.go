@@ -40,11 +40,13 @@ func (s *RRSet) add(data []byte) error {
 // record is the record with an index from 0.
 func (s *RRSet) record(i int) wire.RR { return recordAt(&s.RRset, i) }
 
-// lines are the records as in a zone file.
-func (s *RRSet) lines() string {
+// lines are the records as in a zone file, in the usual style.
+func (s *RRSet) lines() string { return s.styled(usual()) }
+
+func (s *RRSet) styled(as style) string {
 	var b strings.Builder
 	for i := range s.Data {
-		b.WriteString(rrLine(s.record(i)))
+		b.WriteString(as.line(s.record(i)))
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -175,7 +177,7 @@ func (v *Views) rrsetReaders(method methodMaker[*RRSet]) []script.Func {
 			text := policy.RecordText(wire.RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class}, rr.RData)
 			return strings.SplitN(text, "\t", 4)[3], nil
 		}),
-		method("txt_dump", "[style]", 0, 1, "the records as in a zone file", func(_ *script.Call, s *RRSet) (any, error) { return s.lines(), nil }),
+		method("txt_dump", "[style]", 0, 1, "the records as in a zone file", func(c *script.Call, s *RRSet) (any, error) { return s.styled(styleArg(c, 2)), nil }),
 		method("type_covered", "[index]", 0, 1, "the type that a signature covers; nil for another set", func(c *script.Call, s *RRSet) (any, error) {
 			i := c.OptInt(2, 0, max(0, len(s.Data)-1), 0)
 			if s.Type != wire.TypeRRSIG || i >= len(s.Data) || len(s.Data[i]) < 2 {

@@ -38,7 +38,7 @@ func constants() Chapter {
 		},
 		{
 			Name: "kres.rr2str", Summary: "a record as in a zone file",
-			Params: []string{"record: of packet:section()"}, Returns: "the text",
+			Params: []string{"record: of packet:section()", "style: what differs from the usual form: { show_class = true, show_ttl = false, human_ttl = true, human_timestamp = false, generic = true, hide_crypto = true }"}, Returns: "the text",
 			Example: "resolve('example.com', kres.type.A, kres.class.IN, {}, function(pkt) for _, rr in ipairs(pkt:section(kres.section.ANSWER)) do log(kres.rr2str(rr)) end end)",
 		},
 		{

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"errors"
+	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -123,6 +124,9 @@ func (s *solver) checkout(q *Query) error {
 // doing; the query goes on with another attempt.
 func (s *solver) exchange(q *Query, c selection.Choice) error {
 	q.run.sends++
+	if s.r.Plan.Remember {
+		q.Sent = time.Now()
+	}
 	s.tellAsking(q, c)
 	s.explore(q, c)
 	s.findTLS(q, c)

@@ -270,7 +270,7 @@ func TestYield(t *testing.T) {
 	})
 }
 
-// A plan that remembers tells what it came through, the deepest first.
+// A plan that remembers tells what it came through, the deepest first, and when.
 func TestAPlanRemembersWhatWasSolved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\nhelp.example.com. TXT ready\n")))
@@ -298,6 +298,9 @@ func TestAPlanRemembersWhatWasSolved(t *testing.T) {
 			}
 			if got := strings.Join(names, " "); got != want || len(r.Plan.Pending()) != 0 {
 				t.Errorf("remember %v: got %q, want %q; pending %v", remember, got, want, r.Plan.Pending())
+			}
+			if q := r.Root(); q.Begun.IsZero() == remember || q.Sent.IsZero() == remember || q.Sent.Before(q.Begun) {
+				t.Errorf("remember %v: begun at %v, sent at %v", remember, q.Begun, q.Sent)
 			}
 		}
 	})

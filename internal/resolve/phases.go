@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"slices"
+	"time"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
@@ -98,6 +99,9 @@ func (s *solver) owned(q *Query) bool {
 // reset tells the layers that a query is about to be worked on.
 func (s *solver) reset(q *Query) error {
 	q.run.begun = true
+	if s.r.Plan.Remember {
+		q.Begun = time.Now()
+	}
 	for _, l := range s.layers {
 		if l.Reset != nil && l.Reset(s.r, q) == Fail {
 			return s.r.failedIn(l)

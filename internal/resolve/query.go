@@ -36,6 +36,9 @@ type Query struct {
 	// look at was under way.
 	Server Server
 	RTT    time.Duration
+	// Begun is when the query's turn came first, and Sent when a question was sent for it
+	// last; zero: not yet, or nobody looks (Plan.Remember).
+	Begun, Sent time.Time
 	// Outcome is what is known so far.
 	Outcome Outcome
 	// Depth counts the name-server addresses that wait for each other above this
@@ -101,7 +104,8 @@ var (
 // Plan is a stack of questions. Every limit on how much a request may ask is
 // enforced here, where work enters.
 type Plan struct {
-	// Remember has Solved keep what leaves the plan with an outcome.
+	// Remember has Solved keep what leaves the plan with an outcome, and queries note when
+	// they were begun and sent.
 	Remember bool
 
 	stack    []*Query
