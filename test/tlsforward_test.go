@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -369,5 +370,69 @@ func TestForwardingByTLSFailsOver(t *testing.T) {
 	}
 	if far.conns.Load() > near.conns.Load() {
 		t.Errorf("the far server has %d connections, the near one %d", far.conns.Load(), near.conns.Load())
+	}
+}
+
+// A file of authorities is read again when it changes, by all workers and without a
+// reload; a broken one leaves in force what was there, and the log and a reload say so.
+func TestAuthoritiesAreReadAgainWhileForwarding(t *testing.T) {
+	ca, other := proctest.NewCertificateAuthority(t), proctest.NewCertificateAuthority(t)
+	server := scriptTLS(t, ca.Issue(t, time.Now().Add(24*time.Hour), "dns.test"), answerAll)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	become := func(from string) {
+		t.Helper()
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(file+".new", text, 0o644)
+		}
+		if err == nil {
+			err = os.Rename(file+".new", file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	become(ca.File)
+	for _, workers := range []int{1, 2} {
+		become(ca.File)
+		g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), workers, fmt.Sprintf(
+			"policy.add(policy.suffix(policy.TLS_FORWARD({ { '%s@%d', hostname = 'dns.test', ca_file = '%s' } }), { todname('example.') }))", server.Addr(), server.Port(), file)))
+		n := 0
+		ask := func() bool {
+			n++
+			r, err := proctest.Exchange("udp", g.Addr, proctest.Query(fmt.Sprintf("a%d.example.", n), dns.TypeA, 1232))
+			return err == nil && r.Rcode == dns.RcodeSuccess && len(r.Answer) == 1
+		}
+		all := func(want bool) func() bool {
+			return func() bool {
+				for range 8 { // whichever worker has them
+					if ask() != want {
+						return false
+					}
+				}
+				return true
+			}
+		}
+		proctest.Eventually(t, 20*time.Second, "the server is believed", all(true))
+		if err := os.WriteFile(file, []byte("nothing"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		proctest.Eventually(t, 20*time.Second, "the log tells of the broken file", func() bool {
+			return strings.Contains(g.Log(), "the authorities that were read before stay in use: ca_file '"+file+"' has no certificate in PEM")
+		})
+		if !all(true)() {
+			t.Error("a broken file has ended the old one's use")
+		}
+		g.Signal(syscall.SIGHUP)
+		proctest.Eventually(t, 20*time.Second, "the reload fails", func() bool {
+			return strings.Contains(g.Log(), "config:7: error: policy.TLS_FORWARD: address 1: ca_file '"+file+"' has no certificate in PEM")
+		})
+		if !all(true)() {
+			t.Error("a reload that failed has ended the old one's use")
+		}
+		become(other.File)
+		proctest.Eventually(t, 20*time.Second, "the server is no longer believed", all(false))
+		become(ca.File)
+		proctest.Eventually(t, 20*time.Second, "the server is believed again", all(true))
 	}
 }

@@ -107,6 +107,9 @@ type Encryption interface {
 	UseCertificate(certFile, keyFile string) error
 	// Certificate names these files; "" while the ephemeral certificate serves.
 	Certificate() (certFile, keyFile string)
+	// UseAuthorities takes a file of certificates of authorities into use, which is read
+	// again when it changes. On error nothing changes.
+	UseAuthorities(file string) error
 	// SetTicketSecret has the keys of tickets follow from a secret; nil: from a
 	// random one.
 	SetTicketSecret(secret []byte) error

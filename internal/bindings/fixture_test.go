@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"kresd/internal/cache"
+	"kresd/internal/certificate"
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/fdwatch"
@@ -279,6 +280,11 @@ func (e *fakeEncryption) UseCertificate(certFile, keyFile string) error {
 	}
 	e.files = [2]string{certFile, keyFile}
 	return nil
+}
+
+func (e *fakeEncryption) UseAuthorities(file string) error {
+	none := func(string) {}
+	return certificate.NewAuthorities(none, none, none).Use(file)
 }
 
 func (e *fakeEncryption) Certificate() (certFile, keyFile string) { return e.files[0], e.files[1] }

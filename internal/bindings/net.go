@@ -17,7 +17,7 @@ import (
 
 func installNet(d *Daemon) {
 	n := &network{d: d}
-	client := &tlsClient{d: d, files: map[netip.AddrPort][]string{}}
+	client := &tlsClient{d, serverReader{d.Encryption.UseAuthorities}}
 	d.VM.RegisterObject(script.Object{
 		Name:      "net",
 		Protected: true,

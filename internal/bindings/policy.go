@@ -176,7 +176,7 @@ func (p *policies) elsewhere(name string, kind func([]rules.Server, *rules.Peers
 		default:
 			c.ArgError(1, "an address or a list of addresses expected")
 		}
-		servers, err := serverList(c.Arg(1))
+		servers, err := serverReader{p.d.Encryption.UseAuthorities}.list(c.Arg(1))
 		if err != nil {
 			return fmt.Errorf("policy.%s: %w", name, err)
 		}

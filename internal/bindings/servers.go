@@ -1,28 +1,27 @@
 package bindings
 
 import (
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/netip"
 
 	"kresd/internal/dnslua"
-	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/rules"
-	"kresd/internal/textfile"
 	"kresd/internal/wording"
 	"kresd/internal/zonecut"
 )
 
-// serverList reads who is asked by a rule: one server or a list of them, each a text or a
+// serverReader reads what scripts say of servers. use puts a file of authorities into use.
+type serverReader struct{ use func(file string) error }
+
+// list reads who is asked by a rule: one server or a list of them, each a text or a
 // table. A table with named fields is one server.
-func serverList(v any) ([]rules.Server, error) {
+func (r serverReader) list(v any) ([]rules.Server, error) {
 	t, ok := v.(*luavalue.Table)
 	if !ok || hasNames(t) {
-		s, err := serverOf(v)
+		s, err := r.server(v)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +33,7 @@ func serverList(v any) ([]rules.Server, error) {
 	}
 	list := make([]rules.Server, 0, len(values))
 	for i, v := range values {
-		s, err := serverOf(v)
+		s, err := r.server(v)
 		if err != nil {
 			return nil, fmt.Errorf("address %d: %w", i+1, err)
 		}
@@ -52,9 +51,9 @@ func hasNames(t *luavalue.Table) bool {
 	return false
 }
 
-// serverOf reads 'address', or { 'address', pin_sha256 = …, hostname = …, ca_file = …,
+// server reads 'address', or { 'address', pin_sha256 = …, hostname = …, ca_file = …,
 // insecure = true, address = … }.
-func serverOf(v any) (s rules.Server, err error) {
+func (r serverReader) server(v any) (s rules.Server, err error) {
 	switch v := v.(type) {
 	case string:
 		return rules.Server{Text: v}, nil
@@ -66,7 +65,7 @@ func serverOf(v any) (s rules.Server, err error) {
 				}
 				continue
 			}
-			if err := setServer(&s, p); err != nil {
+			if err := r.set(&s, p); err != nil {
 				return s, err
 			}
 		}
@@ -78,8 +77,8 @@ func serverOf(v any) (s rules.Server, err error) {
 	return s, errors.New("an address, or a table that begins with one, expected")
 }
 
-// setServer takes one field of a server's table.
-func setServer(s *rules.Server, p luavalue.Pair) (err error) {
+// set takes one field of a server's table.
+func (r serverReader) set(s *rules.Server, p luavalue.Pair) (err error) {
 	switch p.Key {
 	case float64(1):
 		text, ok := p.Value.(string)
@@ -100,7 +99,7 @@ func setServer(s *rules.Server, p luavalue.Pair) (err error) {
 	case "ca_file":
 		var list []string
 		if list, err = texts(p); err == nil {
-			s.Proof.Authorities, err = authorities(list)
+			s.Proof.Authorities, err = list, r.authorities(list)
 		}
 	case "insecure":
 		on, ok := p.Value.(bool)
@@ -149,33 +148,18 @@ func hostNames(list []string) (names []string, err error) {
 	return names, nil
 }
 
-// authorities reads files of certificates in PEM. They are read now: a file that changes
-// counts when the configuration is read again.
-func authorities(files []string) (certs [][]byte, err error) {
+// authorities puts files of certificates into use, which are read again when they change.
+func (r serverReader) authorities(files []string) error {
 	for _, file := range files {
-		text, err := textfile.Read(file, limits.AuthoritiesFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file '%s': %w", file, wording.Reason(err))
-		}
-		before := len(certs)
-		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-			if block.Type != "CERTIFICATE" {
-				continue
-			}
-			if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-				return nil, fmt.Errorf("ca_file '%s': certificate %d cannot be read: %w", file, len(certs)-before+1, err)
-			}
-			certs = append(certs, block.Bytes)
-		}
-		if len(certs) == before {
-			return nil, fmt.Errorf("ca_file '%s' has no certificate in PEM", file)
+		if err := r.use(file); err != nil {
+			return err
 		}
 	}
-	return certs, nil
+	return nil
 }
 
 // serverTable shows a peer in the form in which it is configured.
-func serverTable(at netip.AddrPort, peer zonecut.Peer, files []string) *luavalue.Table {
+func serverTable(at netip.AddrPort, peer zonecut.Peer) *luavalue.Table {
 	c := peer.Config()
 	t := &luavalue.Table{}
 	list := func(name string, texts []string) {
@@ -194,7 +178,7 @@ func serverTable(at netip.AddrPort, peer zonecut.Peer, files []string) *luavalue
 	}
 	list("pin_sha256", pins)
 	list("hostname", c.Names)
-	list("ca_file", files)
+	list("ca_file", c.Authorities)
 	if c.Insecure {
 		t.Add("insecure", true)
 	}

@@ -16,8 +16,8 @@ import (
 // tlsClient is net.tls_client: how servers at some addresses are spoken to by TLS,
 // wherever a rule of the policy names them; and net.tls_opportunistic.
 type tlsClient struct {
-	d     *Daemon
-	files map[netip.AddrPort][]string // ca_file, for net.tls_client()
+	d      *Daemon
+	reader serverReader
 }
 
 func (n *tlsClient) functions() []script.Func {
@@ -38,7 +38,7 @@ func (n *tlsClient) client(c *script.Call) error {
 	if c.NArgs() == 0 {
 		return n.list(c)
 	}
-	s, files, err := clientArgs(c)
+	s, err := n.arguments(c)
 	if err != nil {
 		return fmt.Errorf("net.tls_client: %w", err)
 	}
@@ -47,23 +47,18 @@ func (n *tlsClient) client(c *script.Call) error {
 		return fmt.Errorf("net.tls_client: %w", err)
 	}
 	n.d.Policy.SpeakTo(at, peer)
-	n.files[at] = files
 	n.d.changed()
 	return c.Return(true)
 }
 
-// clientArgs reads a table, or an address with up to three lists: pins, certificates of
+// arguments reads a table, or an address with up to three lists: pins, certificates of
 // authorities and names; two lists are the last two.
-func clientArgs(c *script.Call) (s rules.Server, files []string, err error) {
+func (n *tlsClient) arguments(c *script.Call) (s rules.Server, err error) {
 	if t, ok := c.Arg(1).(*luavalue.Table); ok {
 		if c.NArgs() > 1 {
-			return s, nil, errors.New("the table has all that is to be said about a server: no further arguments expected")
+			return s, errors.New("the table has all that is to be said about a server: no further arguments expected")
 		}
-		s, err = serverOf(t)
-		if err == nil && len(s.Proof.Authorities) > 0 {
-			files, err = dnslua.TextList(t.Get("ca_file"))
-		}
-		return s, files, err
+		return n.reader.server(t)
 	}
 	s.Text = c.Text(1)
 	var lists [3][]string
@@ -72,31 +67,28 @@ func clientArgs(c *script.Call) (s rules.Server, files []string, err error) {
 			continue
 		}
 		if lists[i], err = dnslua.TextList(c.Arg(i + 2)); err != nil {
-			return s, nil, fmt.Errorf("argument %d: %w", i+2, err)
+			return s, fmt.Errorf("argument %d: %w", i+2, err)
 		}
 	}
-	pinned, names := lists[0], lists[2]
-	files = lists[1]
+	pinned, files, names := lists[0], lists[1], lists[2]
 	if c.NArgs() == 3 { // pins are left out
 		pinned, files, names = nil, lists[0], lists[1]
 	}
 	if s.Proof.Pins, err = pins(pinned); err != nil {
-		return s, nil, err
+		return s, err
 	}
 	if s.Proof.Names, err = hostNames(names); err != nil {
-		return s, nil, err
+		return s, err
 	}
 	switch {
 	case len(files) > 0 && len(names) == 0:
-		return s, nil, errors.New("certificate authorities are of no use without a host name")
+		return s, errors.New("certificate authorities are of no use without a host name")
 	case c.NArgs() > 1 && len(pinned)+len(names) == 0:
-		return s, nil, errors.New("neither pins nor host names are given (is a variable misspelt?), so that any server would do; who wants that gives the address alone")
+		return s, errors.New("neither pins nor host names are given (is a variable misspelt?), so that any server would do; who wants that gives the address alone")
 	}
-	if s.Proof.Authorities, err = authorities(files); err != nil {
-		return s, nil, err
-	}
+	s.Proof.Authorities = files
 	s.Proof.Insecure = len(s.Proof.Pins)+len(s.Proof.Names) == 0
-	return s, files, nil
+	return s, n.reader.authorities(files)
 }
 
 func (n *tlsClient) clear(c *script.Call) error {
@@ -105,7 +97,6 @@ func (n *tlsClient) clear(c *script.Call) error {
 		return fmt.Errorf("net.tls_client_clear: %w", err)
 	}
 	had := n.d.Policy.SpeakTo(at, zonecut.Peer{})
-	delete(n.files, at)
 	n.d.changed()
 	return c.Return(had)
 }
@@ -120,7 +111,7 @@ func (n *tlsClient) list(c *script.Call) error {
 	slices.SortFunc(addrs, netip.AddrPort.Compare)
 	t := &luavalue.Table{}
 	for _, at := range addrs {
-		t.Add(addressText(at), serverTable(at, all[at], n.files[at]))
+		t.Add(addressText(at), serverTable(at, all[at]))
 	}
 	return c.Return(t)
 }

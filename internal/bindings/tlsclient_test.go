@@ -33,7 +33,7 @@ func TestServersOfRules(t *testing.T) {
 		return zonecut.PeerConfig{Protocol: by, Host: host, Path: path, Names: names}
 	}
 	withCA := named(zonecut.DoT, "", "", "dns.test")
-	withCA.Authorities = [][]byte{ca.DER}
+	withCA.Authorities = []string{ca.File}
 	insecure := zonecut.PeerConfig{Protocol: zonecut.DoT, Insecure: true}
 	anyHost := zonecut.PeerConfig{Protocol: zonecut.DoQ, Host: "dns.test", Insecure: true}
 	pinnedHost := zonecut.PeerConfig{Protocol: zonecut.DoH, Host: "dns.test", Path: "/q", Pins: []zonecut.Pin{cert.Hash}}

@@ -19,6 +19,8 @@ type Options struct {
 	Clock *clock.Clock
 	// Hostname is the name of this host that an ephemeral certificate bears.
 	Hostname func() string
+	// Authorities are watched along; nil: none.
+	Authorities *Authorities
 	// Notice and Warn are told what an operator wants to know; neither may wait.
 	Notice, Warn func(line string)
 }
@@ -47,7 +49,12 @@ type inUse struct {
 }
 
 // NewStore is one that uses the ephemeral certificate.
-func NewStore(o Options) *Store { return &Store{o: o, renamed: make(chan struct{}, 1)} }
+func NewStore(o Options) *Store {
+	if o.Authorities == nil {
+		o.Authorities = &Authorities{}
+	}
+	return &Store{o: o, renamed: make(chan struct{}, 1)}
+}
 
 // Get is for tls.Config.GetCertificate.
 func (s *Store) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -12,7 +12,8 @@ import (
 	"kresd/internal/limits"
 )
 
-// Watch reads the files in use again when they have changed, until ctx ends. Where
+// Watch reads the files in use, and those of authorities, again when they have changed,
+// until ctx ends. Where
 // the system does not tell of changes it looks now and then.
 func (s *Store) Watch(ctx context.Context) {
 	look := time.NewTicker(limits.CertificateLook)
@@ -27,8 +28,9 @@ func (s *Store) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.renamed:
+		case <-s.o.Authorities.named:
 		case <-look.C: // a directory may have been replaced
-			s.Reload()
+			s.look()
 		case <-w.events():
 			if now := time.Now(); patience.IsZero() {
 				patience = now.Add(limits.CertificatePatience)
@@ -41,24 +43,33 @@ func (s *Store) Watch(ctx context.Context) {
 			continue
 		case <-quiet.C:
 			patience = time.Time{}
-			s.Reload()
+			s.look()
 		}
 		err := w.watch(s.directories())
 		s.watching.Store(err == nil && w.watcher != nil)
 		if err != nil && !w.complained {
 			w.complained = true
-			s.o.Warn(fmt.Sprintf("changes of the certificate's files are seen after a minute only: %v", err))
+			s.o.Warn(fmt.Sprintf("changes of files of certificates are seen after a minute only: %v", err))
 		}
 	}
+}
+
+// look reads all files again.
+func (s *Store) look() {
+	s.Reload()
+	s.o.Authorities.Reload()
 }
 
 // directories are where a change can make the files in use others: those in which
 // they lie, and those with a symbolic link on the way.
 func (s *Store) directories() map[string]bool {
 	dirs := map[string]bool{}
-	certFile, keyFile := s.Files()
-	for _, name := range []string{certFile, keyFile} {
-		if name, err := filepath.Abs(name); err == nil && certFile != "" {
+	names := s.o.Authorities.inUse()
+	if certFile, keyFile := s.Files(); certFile != "" {
+		names = append(names, certFile, keyFile)
+	}
+	for _, name := range names {
+		if name, err := filepath.Abs(name); err == nil {
 			follow(name, dirs)
 		}
 	}

@@ -69,7 +69,7 @@ var allowed = map[string]string{
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile transport wire wording zonecut",
 	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire wording",
-	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings textfile ticket trustanchor version wire wording transport zonecut",
+	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings ticket trustanchor version wire wording transport zonecut",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 

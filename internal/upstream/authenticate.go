@@ -22,8 +22,9 @@ import (
 // neither pins nor several names, and looks at a resumed session as at a new one: what
 // has ended meanwhile, or was configured otherwise, is not believed any longer.
 type authenticator struct {
-	clock    *clock.Clock
-	sessions *sessions
+	clock       *clock.Clock
+	sessions    *sessions
+	authorities func(files []string) *x509.CertPool
 }
 
 // config is what a client of TLS, or QUIC, needs to speak to a server. Its handshake
@@ -40,7 +41,7 @@ func (a *authenticator) config(to zonecut.Endpoint, alpn string) *tls.Config {
 		ClientSessionCache: a.sessions.of(to),
 		InsecureSkipVerify: true, // VerifyConnection does it
 		VerifyConnection: func(s tls.ConnectionState) error {
-			if why := proof(&peer, s.PeerCertificates, a.clock.Now()); why != "" {
+			if why := a.proof(&peer, s.PeerCertificates, a.clock.Now()); why != "" {
 				return &resolve.Unauthenticated{Server: to, Why: why}
 			}
 			return nil
@@ -59,7 +60,7 @@ func serverName(peer *zonecut.PeerConfig) string {
 
 // proof says why a server with these certificates, its own first, is not the one that is
 // meant; "": it is.
-func proof(peer *zonecut.PeerConfig, shown []*x509.Certificate, now time.Time) (why string) {
+func (a *authenticator) proof(peer *zonecut.PeerConfig, shown []*x509.Certificate, now time.Time) (why string) {
 	switch {
 	case peer.Insecure:
 		return ""
@@ -75,7 +76,7 @@ func proof(peer *zonecut.PeerConfig, shown []*x509.Certificate, now time.Time) (
 		reasons = append(reasons, why)
 	}
 	if len(peer.Names) > 0 {
-		why := named(peer, shown, now)
+		why := named(peer, shown, a.roots(peer), now)
 		if why == "" {
 			return ""
 		}
@@ -103,20 +104,20 @@ func quotedPin(pin zonecut.Pin) string {
 	return "'" + base64.StdEncoding.EncodeToString(pin[:]) + "'"
 }
 
+// roots are the authorities that may vouch for a server; nil: those of the system.
+func (a *authenticator) roots(peer *zonecut.PeerConfig) *x509.CertPool {
+	if len(peer.Authorities) == 0 {
+		return nil
+	}
+	return a.authorities(peer.Authorities)
+}
+
 // named looks whether an authority that is trusted vouches for one of the names (RFC
 // 8310, section 8.1).
-func named(peer *zonecut.PeerConfig, shown []*x509.Certificate, now time.Time) (why string) {
-	opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), CurrentTime: now}
+func named(peer *zonecut.PeerConfig, shown []*x509.Certificate, roots *x509.CertPool, now time.Time) (why string) {
+	opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: now}
 	for _, c := range shown[1:] {
 		opts.Intermediates.AddCert(c)
-	}
-	if len(peer.Authorities) > 0 {
-		opts.Roots = x509.NewCertPool()
-		for _, der := range peer.Authorities {
-			if c, err := x509.ParseCertificate(der); err == nil { // as it was when it was configured
-				opts.Roots.AddCert(c)
-			}
-		}
 	}
 	if _, err := shown[0].Verify(opts); err != nil {
 		return untrusted(err, shown[0], now)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -35,6 +36,9 @@ type Config struct {
 	// bound to an outgoing address (limits.OutgoingSaid), that a server did not prove to
 	// be the one that was meant (limits.StrangerSaid).
 	Warn func(line string)
+	// Authorities are the certificates in files that peers name (zonecut.PeerConfig);
+	// without it there are none.
+	Authorities func(files []string) *x509.CertPool
 	// Bufsize is the UDP size offered by EDNS in octets; limits.UDPPayload
 	// without it.
 	Bufsize func() uint16
@@ -82,7 +86,10 @@ func New(c Config) (*Exchanger, error) {
 	}
 	e.defaults()
 	e.cookies = newCookieStore(e.clock)
-	e.authenticator = authenticator{e.clock, &sessions{}}
+	if c.Authorities == nil {
+		c.Authorities = func([]string) *x509.CertPool { return x509.NewCertPool() }
+	}
+	e.authenticator = authenticator{e.clock, &sessions{}, c.Authorities}
 	p, err := newPoller(e.clock)
 	if err != nil {
 		return nil, err
@@ -150,6 +157,10 @@ func (e *Exchanger) run(ctx context.Context, x *resolve.Exchange) (resolve.Reply
 	reply, v, err := e.askUDP(ctx, x, must)
 	return e.settle(ctx, x, must, reply, v, err)
 }
+
+// Distrust is told that a file of authorities has other certificates than before: servers
+// that it vouches for have to prove anew who they are.
+func (e *Exchanger) Distrust(file string) { e.pool.distrust(file) }
 
 // Close ends all exchanges with ErrClosed and waits until every socket is
 // closed and every goroutine gone.

@@ -102,12 +102,29 @@ func (p *pool) room(to zonecut.Endpoint) bool {
 // leave takes the connections to a server that do not come from the outgoing address
 // out of the choice: the setting has changed. Questions on them go on.
 func (p *pool) leave(to zonecut.Endpoint, from netip.Addr) {
+	p.forsake(to, func(c *connection) bool { return c.from != from })
+}
+
+// forsake takes some of the connections to a server out of the choice.
+func (p *pool) forsake(to zonecut.Endpoint, which func(*connection) bool) {
 	for _, c := range slices.Clone(p.conns[to]) {
-		if c.from != from {
+		if which(c) {
 			p.remove(c)
 			if c.stop() {
 				p.shut(c)
 			}
+		}
+	}
+}
+
+// distrust takes the connections out of the choice whose servers were vouched for by a
+// file of authorities that has changed. Questions on them go on.
+func (p *pool) distrust(file string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for to := range p.conns {
+		if slices.Contains(to.Peer.Config().Authorities, file) {
+			p.forsake(to, func(*connection) bool { return true })
 		}
 	}
 }

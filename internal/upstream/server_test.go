@@ -166,6 +166,9 @@ func reply(q []byte, rdata string) []byte {
 func newExchanger(t testing.TB, c Config) *Exchanger {
 	t.Helper()
 	c.OnPanic = nil
+	if c.Authorities == nil {
+		c.Authorities = authoritiesIn
+	}
 	e, err := New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,16 @@ import (
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
+
+// authoritiesIn reads files of certificates.
+func authoritiesIn(files []string) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		pool.AppendCertsFromPEM(text)
+	}
+	return pool
+}
 
 // nextDay is when certificates of tests end.
 func nextDay() time.Time { return time.Now().Add(24 * time.Hour) }
@@ -50,7 +61,7 @@ func TestServersThatProveWhoTheyAre(t *testing.T) {
 	good := ca.Issue(t, nextDay(), "dns.test", "127.0.0.1")
 	self := (*proctest.CertificateAuthority)(nil).Issue(t, nextDay(), "dns.test")
 	ended := ca.Issue(t, time.Now().Add(-time.Minute), "dns.test")
-	names := func(cas [][]byte, names ...string) zonecut.PeerConfig {
+	names := func(cas []string, names ...string) zonecut.PeerConfig {
 		return zonecut.PeerConfig{Names: names, Authorities: cas}
 	}
 	pins := func(pins ...zonecut.Pin) zonecut.PeerConfig { return zonecut.PeerConfig{Pins: pins} }
@@ -60,14 +71,14 @@ func TestServersThatProveWhoTheyAre(t *testing.T) {
 	}{
 		"a pin":                         {good, pins(good.Hash)},
 		"one of two pins":               {good, pins(zonecut.Pin{1}, good.Hash)},
-		"a name":                        {good, names([][]byte{ca.DER}, "dns.test")},
-		"a name, one of two CAs":        {good, names([][]byte{other.DER, ca.DER}, "dns.test")},
-		"the second name":               {good, names([][]byte{ca.DER}, "www.test", "DNS.test")},
-		"an address":                    {good, names([][]byte{ca.DER}, "127.0.0.1")},
-		"a wrong pin, and a name":       {good, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}}, Names: []string{"dns.test"}, Authorities: [][]byte{ca.DER}}},
+		"a name":                        {good, names([]string{ca.File}, "dns.test")},
+		"a name, one of two CAs":        {good, names([]string{other.File, ca.File}, "dns.test")},
+		"the second name":               {good, names([]string{ca.File}, "www.test", "DNS.test")},
+		"an address":                    {good, names([]string{ca.File}, "127.0.0.1")},
+		"a wrong pin, and a name":       {good, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}}, Names: []string{"dns.test"}, Authorities: []string{ca.File}}},
 		"a pin, and a wrong name":       {good, zonecut.PeerConfig{Pins: []zonecut.Pin{good.Hash}, Names: []string{"www.test"}}},
 		"a pin, signed by itself":       {self, pins(self.Hash)},
-		"signed by itself, and trusted": {self, names([][]byte{self.TLS.Certificate[0]}, "dns.test")},
+		"signed by itself, and trusted": {self, names([]string{self.CertFile}, "dns.test")},
 		"a pin, ended":                  {ended, pins(ended.Hash)},
 		"anybody":                       {self, zonecut.PeerConfig{Insecure: true}},
 	} {
@@ -111,7 +122,7 @@ func TestStrangersGetNoQuestion(t *testing.T) {
 	good := ca.Issue(t, nextDay(), "dns.test", "a.test", "b.test", "c.test")
 	self := (*proctest.CertificateAuthority)(nil).Issue(t, nextDay(), "dns.test")
 	ended := ca.Issue(t, time.Now().Add(-36*time.Hour), "dns.test")
-	name := zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: [][]byte{ca.DER}}
+	name := zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: []string{ca.File}}
 	for what, c := range map[string]struct {
 		cert *proctest.Certificate
 		peer zonecut.PeerConfig
@@ -119,13 +130,13 @@ func TestStrangersGetNoQuestion(t *testing.T) {
 	}{
 		"a wrong pin":        {good, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}}}, "the pin of its key is '" + good.Pin + "', not '" + base64.StdEncoding.EncodeToString(append([]byte{1}, make([]byte, 31)...)) + "'"},
 		"two wrong pins":     {good, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}, {2}}}, "none of the 2 that are trusted"},
-		"a wrong name":       {good, zonecut.PeerConfig{Names: []string{"www.test"}, Authorities: [][]byte{ca.DER}}, `its certificate is for "dns.test", "a.test", "b.test" and 1 more, and not for www.test`},
-		"no address":         {good, zonecut.PeerConfig{Names: []string{"127.0.0.1"}, Authorities: [][]byte{ca.DER}}, "and not for 127.0.0.1"},
-		"another CA":         {good, zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: [][]byte{other.DER}}, "signed by no authority that is trusted"},
+		"a wrong name":       {good, zonecut.PeerConfig{Names: []string{"www.test"}, Authorities: []string{ca.File}}, `its certificate is for "dns.test", "a.test", "b.test" and 1 more, and not for www.test`},
+		"no address":         {good, zonecut.PeerConfig{Names: []string{"127.0.0.1"}, Authorities: []string{ca.File}}, "and not for 127.0.0.1"},
+		"another CA":         {good, zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: []string{other.File}}, "signed by no authority that is trusted"},
 		"the system's CAs":   {good, zonecut.PeerConfig{Names: []string{"dns.test"}}, "authorit"},
 		"signed by itself":   {self, name, "signed by itself"},
 		"ended":              {ended, name, "its certificate has ended on " + time.Now().Add(-36*time.Hour).UTC().Format(time.DateOnly)},
-		"neither pin nor CA": {self, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}}, Names: []string{"dns.test"}, Authorities: [][]byte{ca.DER}}, "; and its certificate is signed by itself"},
+		"neither pin nor CA": {self, zonecut.PeerConfig{Pins: []zonecut.Pin{{1}}, Names: []string{"dns.test"}, Authorities: []string{ca.File}}, "; and its certificate is signed by itself"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := (&testServer{onUDP: truthUDP, onTCP: overTLS(c.cert, truthTCP)}).start(t, "127.0.0.1")
@@ -333,14 +344,43 @@ func TestSessionsProveNothing(t *testing.T) {
 		t.Error("a session with one pin serves another")
 	}
 	shown := cert.TLS.Leaf
-	named := &zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: [][]byte{ca.DER}}
-	if why := proof(named, []*x509.Certificate{shown}, time.Now()); why != "" {
+	named := &zonecut.PeerConfig{Names: []string{"dns.test"}, Authorities: []string{ca.File}}
+	if why := e.authenticator.proof(named, []*x509.Certificate{shown}, time.Now()); why != "" {
 		t.Errorf("now: %s", why)
 	}
-	if why := proof(named, []*x509.Certificate{shown}, time.Now().Add(48*time.Hour)); !strings.Contains(why, "has ended on") {
+	if why := e.authenticator.proof(named, []*x509.Certificate{shown}, time.Now().Add(48*time.Hour)); !strings.Contains(why, "has ended on") {
 		t.Errorf("in two days: %q", why)
 	}
-	if why := proof(named, []*x509.Certificate{shown}, time.Now().Add(-48*time.Hour)); !strings.Contains(why, "begins on") {
+	if why := e.authenticator.proof(named, []*x509.Certificate{shown}, time.Now().Add(-48*time.Hour)); !strings.Contains(why, "begins on") {
 		t.Errorf("two days ago: %q", why)
 	}
+}
+
+// An authority that is no longer trusted vouches for nobody: what is open ends when its
+// questions are answered, and no session brings it back.
+func TestAnAuthorityThatIsNoLongerTrusted(t *testing.T) {
+	ca, other := proctest.NewCertificateAuthority(t), proctest.NewCertificateAuthority(t)
+	cert := ca.Issue(t, nextDay(), "dns.test")
+	s := (&testServer{onTCP: overTLS(cert, truthTCP)}).start(t, "127.0.0.1")
+	file := atomic.Pointer[string]{}
+	file.Store(&ca.File)
+	e := newExchanger(t, Config{Warn: func(string) {}, Authorities: func([]string) *x509.CertPool { return authoritiesIn([]string{*file.Load()}) }})
+	to := zonecut.Endpoint{Addr: s.addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoT, Names: []string{"dns.test"}, Authorities: []string{"ca.pem"}})}
+	asked(t, e, to, "a.example.")
+	e.Distrust("another.pem")
+	asked(t, e, to, "b.example.")
+	if n := s.tcpConns.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	file.Store(&other.File)
+	e.Distrust("ca.pem")
+	x := question(t, to.Addr, "c.example.")
+	x.Peer = to.Peer
+	_, err := e.Exchange(background, x)
+	if _, ok := errors.AsType[*resolve.Unauthenticated](err); !ok || s.tcpQueries.Load() != 2 {
+		t.Errorf("%v after %d questions", err, s.tcpQueries.Load())
+	}
+	file.Store(&ca.File)
+	e.Distrust("ca.pem")
+	asked(t, e, to, "d.example.")
 }

@@ -24,19 +24,22 @@ type encryption struct {
 	link        *ipc.Link
 	log         *logging.Logger
 	certificate *certificate.Store
+	authorities *certificate.Authorities
 	tickets     *ticket.Keys
 
 	mu      sync.Mutex
 	configs map[string]*tls.Config // by the protocols, made at their first use
 }
 
-func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger) *encryption {
+func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger, distrust func(file string)) *encryption {
 	e := &encryption{clock: c, host: func() string { return hostname(s) }, link: link, log: log.Group("tls"), tickets: ticket.New(c), configs: map[string]*tls.Config{}}
+	e.authorities = certificate.NewAuthorities(e.notice, e.alert, distrust)
 	e.certificate = certificate.NewStore(certificate.Options{
-		Clock:    c,
-		Hostname: e.host,
-		Notice:   e.notice,
-		Warn:     func(line string) { e.log.Warn(line) },
+		Clock:       c,
+		Hostname:    e.host,
+		Authorities: e.authorities,
+		Notice:      e.notice,
+		Warn:        func(line string) { e.log.Warn(line) },
 	})
 	e.share()
 	return e
@@ -60,6 +63,13 @@ func (e *encryption) share() {
 func (e *encryption) notice(line string) {
 	if e.link.ID() == 0 {
 		e.log.Notice(line)
+	}
+}
+
+// alert warns, once in a group, of what is the same in all its workers.
+func (e *encryption) alert(line string) {
+	if e.link.ID() == 0 {
+		e.log.Warn(line)
 	}
 }
 
@@ -105,6 +115,9 @@ func (e *encryption) begin(server *listen.Server) {
 func (e *encryption) UseCertificate(certFile, keyFile string) error {
 	return e.certificate.Use(certFile, keyFile)
 }
+
+// UseAuthorities implements bindings.Encryption.
+func (e *encryption) UseAuthorities(file string) error { return e.authorities.Use(file) }
 
 // Certificate implements bindings.Encryption.
 func (e *encryption) Certificate() (certFile, keyFile string) { return e.certificate.Files() }

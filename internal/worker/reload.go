@@ -167,11 +167,13 @@ func (w *Worker) rereadFiles() error {
 		modules, err := w.chain.Reread()
 		anchors, wrong := w.rules.anchors.RereadFiles()
 		certificate, bad := w.encrypted.certificate.Reread()
-		if failed = errors.Join(err, wrong, bad); failed != nil {
+		authorities, unread := w.encrypted.authorities.Reread()
+		if failed = errors.Join(err, wrong, bad, unread); failed != nil {
 			return nil
 		}
 		modules()
 		certificate()
+		authorities()
 		for _, set := range anchors() {
 			w.rules.anchors.tell(set)
 		}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"sync"
@@ -114,7 +115,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	if w.chain, err = newChain(w.host(), w.modules()); err != nil {
 		return nil, err
 	}
-	w.encrypted = newEncryption(w.clock, o.Link, w.settings, log)
+	w.encrypted = newEncryption(w.clock, o.Link, w.settings, log, func(file string) { w.upstream.Distrust(file) })
 	w.custody = newCustody(w.ctx, o.Link, log, w.group)
 	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group, TLS: w.encrypted.config, Key: w.encrypted.tickets.Derive, Dir: quicDir,
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Sibling: siblingOf(o.Link)})
@@ -169,13 +170,14 @@ func (w *Worker) tellPanic(p *safe.Panic, about ...any) {
 // newUpstream makes what asks other servers.
 func (w *Worker) newUpstream() (*upstream.Exchanger, error) {
 	return upstream.New(upstream.Config{
-		Outgoing:  w.settings.Outgoing,
-		Warn:      func(line string) { w.log.Warn(line) },
-		Bufsize:   func() uint16 { return uint16(w.settings.UpstreamBufsize.Load()) },
-		AvoidPort: w.own.hasPort,
-		Clock:     w.clock,
-		Counters:  w.counters,
-		OnPanic:   w.group.OnPanic,
+		Outgoing:    w.settings.Outgoing,
+		Warn:        func(line string) { w.log.Warn(line) },
+		Authorities: func(files []string) *x509.CertPool { return w.encrypted.authorities.Pool(files) },
+		Bufsize:     func() uint16 { return uint16(w.settings.UpstreamBufsize.Load()) },
+		AvoidPort:   w.own.hasPort,
+		Clock:       w.clock,
+		Counters:    w.counters,
+		OnPanic:     w.group.OnPanic,
 	})
 }
 

@@ -65,9 +65,10 @@ type PeerConfig struct {
 	// Names are host names and IP addresses of which the server's certificate must
 	// have one.
 	Names []string
-	// Authorities are the certificates, in DER, of which one must vouch for a
-	// server with Names; none stands for those that the system trusts.
-	Authorities [][]byte
+	// Authorities are the files with certificates of which one must vouch for a server
+	// with Names, as they are when the server is spoken to; none stands for those that
+	// the system trusts.
+	Authorities []string
 	// Pins are the keys of which the server must have one.
 	Pins []Pin
 	// Insecure encrypts and takes any server for the right one.
@@ -85,11 +86,12 @@ type Peer struct{ handle unique.Handle[peer] }
 // peer is a PeerConfig in a form that can be compared. Lists of which the order
 // means nothing are sorted.
 type peer struct {
-	protocol          Protocol
-	insecure          bool
-	host, names, path string // names: each behind a zero octet
-	pins, authorities string // authorities: each behind its length in four octets
-	kind              uint32
+	protocol           Protocol
+	insecure           bool
+	host, path         string
+	names, authorities string // each behind a zero octet
+	pins               string
+	kind               uint32
 }
 
 // NewPeer checks a configuration and makes it a Peer. The errors are sentences
@@ -107,9 +109,8 @@ func NewPeer(c PeerConfig) (Peer, error) {
 	for _, pin := range slices.Compact(pins) {
 		p.pins += string(pin[:])
 	}
-	authorities := slices.SortedFunc(slices.Values(c.Authorities), bytes.Compare)
-	for _, der := range slices.CompactFunc(authorities, bytes.Equal) {
-		p.authorities += string(binary.BigEndian.AppendUint32(nil, uint32(len(der)))) + string(der)
+	for _, file := range slices.Compact(slices.Sorted(slices.Values(c.Authorities))) {
+		p.authorities += "\x00" + file
 	}
 	p.kind = p.hash()
 	return Peer{unique.Make(p)}, nil
@@ -172,10 +173,8 @@ func (p Peer) Config() (c PeerConfig) {
 	for pins := v.pins; pins != ""; pins = pins[sha256.Size:] {
 		c.Pins = append(c.Pins, Pin([]byte(pins[:sha256.Size])))
 	}
-	for b := []byte(v.authorities); len(b) > 0; {
-		end := 4 + int(binary.BigEndian.Uint32(b))
-		c.Authorities = append(c.Authorities, b[4:end:end])
-		b = b[end:]
+	if v.authorities != "" {
+		c.Authorities = strings.Split(v.authorities[1:], "\x00")
 	}
 	return c
 }

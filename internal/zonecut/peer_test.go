@@ -1,7 +1,6 @@
 package zonecut
 
 import (
-	"bytes"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -30,8 +29,8 @@ func TestPeersDifferInEachField(t *testing.T) {
 		{Protocol: DoT, Names: []string{"dns.test"}},
 		{Protocol: DoT, Names: []string{"dns.example", "dns.test"}},
 		{Protocol: DoT, Names: []string{"dns.test", "dns.example"}}, // the first is sent
-		{Protocol: DoT, Names: []string{"dns.example"}, Authorities: [][]byte{{1, 2}}},
-		{Protocol: DoT, Names: []string{"dns.example"}, Authorities: [][]byte{{1}, {2}}},
+		{Protocol: DoT, Names: []string{"dns.example"}, Authorities: []string{"one"}},
+		{Protocol: DoT, Names: []string{"dns.example"}, Authorities: []string{"on", "two"}},
 		{Protocol: DoT, Pins: []Pin{a}},
 		{Protocol: DoT, Pins: []Pin{b}},
 		{Protocol: DoT, Pins: []Pin{a, b}},
@@ -81,20 +80,20 @@ func TestAnybodyIsAskedOverTLS(t *testing.T) {
 
 // The order of pins and authorities means nothing, nor does the letter case of names.
 func TestPeersAreComparedByWhatTheySay(t *testing.T) {
-	pins, authorities := []Pin{{2}, {1}, {2}}, [][]byte{{2}, {1}, {2}}
+	pins, authorities := []Pin{{2}, {1}, {2}}, []string{"b", "a", "b"}
 	p := mustPeer(t, PeerConfig{Protocol: DoT, Pins: pins})
 	if p != mustPeer(t, PeerConfig{Protocol: DoT, Pins: []Pin{{1}, {2}}}) {
 		t.Error("pins in another order make another peer")
 	}
 	q := mustPeer(t, PeerConfig{Protocol: DoT, Names: []string{"DNS.example"}, Authorities: authorities})
-	if q != mustPeer(t, PeerConfig{Protocol: DoT, Names: []string{"dns.example"}, Authorities: [][]byte{{1}, {2}}}) {
+	if q != mustPeer(t, PeerConfig{Protocol: DoT, Names: []string{"dns.example"}, Authorities: []string{"a", "b"}}) {
 		t.Error("authorities in another order make another peer")
 	}
 	// A peer does not change with what it was made of, or with what it gave out.
-	pins[0][0], authorities[0][0] = 9, 9
+	pins[0][0], authorities[0] = 9, "c"
 	p.Config().Pins[0][0] = 9
-	q.Config().Authorities[0][0] = 9
-	if p.Config().Pins[0] != (Pin{1}) || !bytes.Equal(q.Config().Authorities[0], []byte{1}) {
+	q.Config().Authorities[0] = "c"
+	if p.Config().Pins[0] != (Pin{1}) || q.Config().Authorities[0] != "a" {
 		t.Error("a peer was changed")
 	}
 	if !slices.Equal(pins[1:], []Pin{{1}, {2}}) {
@@ -114,8 +113,8 @@ func TestPeersThatWouldTrustTheWrongServer(t *testing.T) {
 		{PeerConfig{Protocol: DoT, Names: []string{"dns.example"}, Insecure: true}, "has no use for names and pins"},
 		{PeerConfig{Protocol: DoT, Pins: []Pin{{}}, Insecure: true}, "has no use for names and pins"},
 		{PeerConfig{Protocol: DoT, Names: []string{""}}, "is empty"},
-		{PeerConfig{Protocol: DoT, Pins: []Pin{{}}, Authorities: [][]byte{{1}}}, "without a name"},
-		{PeerConfig{Protocol: DoT, Insecure: true, Authorities: [][]byte{{1}}}, "without a name"},
+		{PeerConfig{Protocol: DoT, Pins: []Pin{{}}, Authorities: []string{"a"}}, "without a name"},
+		{PeerConfig{Protocol: DoT, Insecure: true, Authorities: []string{"a"}}, "without a name"},
 		{PeerConfig{Protocol: DoT, Insecure: true, Path: "/dns-query"}, "a path is for"},
 		{PeerConfig{Protocol: DoH, Insecure: true}, "begins with a slash"},
 		{PeerConfig{Protocol: DoH, Insecure: true, Path: "dns-query"}, "begins with a slash"},
