@@ -48,6 +48,7 @@ const (
 	LookupsBeside             = 4 // of addresses of name servers, under way while a request asks on
 	UnresolvableNSPerRequest  = 5
 	LameNSPerRequest          = 3 // zones whose servers turn out not to serve them, until no more name servers are looked up
+	SilentInLookups           = 3 // questions of a request's look-ups that a server leaves unanswered, until none asks it any more
 	ZoneInVain                = 2 // times that a zone's servers fail a request, until no name servers are looked up there
 	UnresolvableNSThrottle    = 60 * time.Second
 	ThrottledNames            = 8192 // name servers and zones that are left alone at a time, per worker

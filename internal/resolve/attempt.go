@@ -72,7 +72,7 @@ func (s *solver) want(q *Query) selection.Want {
 		Crowded: s.zones.Taken(q.Cut.Name) > limits.HurriedPerZone,
 		Cut:     q.Cut, Tried: &q.run.tried,
 		NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
-		AnyAddress: q.Options.AnyAddress, AskDead: q.Options.AskSilent,
+		AnyAddress: q.Options.AnyAddress, AskDead: q.Options.AskSilent, Mute: s.mute(q),
 	}
 }
 
@@ -127,6 +127,9 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	if s.r.Plan.Remember {
 		q.Sent = time.Now()
 	}
+	if q.Depth > 0 {
+		s.r.work.silences.change(c.Endpoint, 1, 0)
+	}
 	s.tellAsking(q, c)
 	s.explore(q, c)
 	s.findTLS(q, c)
@@ -171,6 +174,7 @@ func (s *solver) answered(q *Query, a attempt, reply Reply) error {
 		s.proven(a.server.Endpoint)
 	}
 	s.r.work.inVain.answered(q.Cut.Name)
+	s.r.work.silences.over(a.server.Endpoint)
 	if s.r.Tell != nil {
 		s.r.Tell(q, Replied{s.toward(q.Server).Endpoint, reply})
 	}
@@ -223,6 +227,13 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		return nil
 	}
 	q.run.faults.failed(c.Addr, err)
+	switch {
+	case q.Depth == 0:
+	case errors.Is(err, ErrTimeout), errors.Is(err, ErrOverdue):
+		s.r.work.silences.change(c.Endpoint, 0, 1)
+	default: // it is not for the server's silence
+		s.r.work.silences.change(c.Endpoint, -1, 0)
+	}
 	if !errors.Is(err, ErrBudget) && s.r.ctx.Err() == nil {
 		defer s.trouble(q)
 	}

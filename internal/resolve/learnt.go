@@ -5,6 +5,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/zonecut"
 )
 
 // inVain are the zones whose servers a request, or a look-up beside it, has asked in vain.
@@ -75,6 +76,45 @@ func (v *inVain) manyLame() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.lame >= limits.LameNSPerRequest
+}
+
+// silences are the servers that a request's look-ups have asked and that have answered none
+// of them yet. One that serves many zones would be asked about a name of each of them
+// (NRDelegationAttack, CVE-2022-3204).
+type silences struct {
+	mu      sync.Mutex
+	servers map[zonecut.Endpoint]silence
+}
+
+type silence struct {
+	asked, left int // questions, and of these those that were waited for in vain
+}
+
+// change notes that so many more questions were sent to a server, or left by it.
+func (l *silences) change(e zonecut.Endpoint, asked, left int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.servers == nil {
+		l.servers = make(map[zonecut.Endpoint]silence)
+	}
+	s := l.servers[e]
+	l.servers[e] = silence{s.asked + asked, s.left + left}
+}
+
+// over notes that a server has answered.
+func (l *silences) over(e zonecut.Endpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.servers, e)
+}
+
+// mute tells whether a server is silent and was asked so often that no look-up of the
+// request asks it any more.
+func (l *silences) mute(e zonecut.Endpoint) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.servers[e]
+	return s.left > 0 && s.asked >= limits.SilentInLookups
 }
 
 // noCuts are names of which the servers of a zone have told a request, or a look-up beside

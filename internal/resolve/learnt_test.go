@@ -94,6 +94,43 @@ func TestFewLameZonesAreTriedForOneDelegation(t *testing.T) {
 	})
 }
 
+// A silent server that serves the zones of all name servers of a delegation is not asked
+// about a name of each (NRDelegationAttack): one request came to 21 questions. A server
+// that answers at last is asked on.
+func TestASilentServerIsNotAskedForEachOfItsZones(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		silent   uint64 // so many questions it leaves
+		least    uint64
+		want     string
+		mostSent int
+	}{
+		{"is silent", 1000, limits.SilentInLookups, "SERVFAIL", 12},
+		{"answers at last", 1, 2, "NOERROR; www.sub.evil.com. A 192.0.2.80", 20},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			zs := delegatedTo(func(i int) string { return fmt.Sprintf("ns.nr%d.evil.com.", i) })
+			text := "d.evil.com. A 192.0.2.67\n"
+			for i := range 10 {
+				text += fmt.Sprintf("nr%d.evil.com. NS d.evil.com.\n", i)
+				zs[fmt.Sprintf("nr%d.evil.com.", i)] = fmt.Sprintf("nr%d.evil.com. NS d.evil.com.\nns.nr%d.evil.com. A 192.0.2.67\n", i, i)
+			}
+			zs["sub.evil.com."] = strings.ReplaceAll(zs["evil.com."], "evil.com. NS ns.evil.com.\nns.evil.com. A 192.0.2.66\n", "") + "www.sub.evil.com. A 192.0.2.80\n"
+			zs["evil.com."] += text
+			w := newWorld(t, basic(zs))
+			d := w.net.Host("192.0.2.67")
+			d.Play(authority.DropFirst(c.silent))
+			if got := w.ask("www.sub.evil.com.", "A"); got != c.want {
+				t.Errorf("the server %s: got %s, want %s", c.what, got, c.want)
+			}
+			sent := w.asked()
+			if n := d.Queries(); n < c.least || c.silent > c.least && n > limits.SilentInLookups || len(sent) > c.mostSent {
+				t.Errorf("the server %s: %d questions to it, %d in all: %v", c.what, n, len(sent), sent)
+			}
+		})
+	}
+}
+
 // What one question of a request has shown to be no zone cut, the next one does not ask
 // about again.
 func TestANodeThatIsNoCutIsAskedForOnce(t *testing.T) {

@@ -194,6 +194,7 @@ type work struct {
 	unresolvable atomic.Int32 // of these, without success
 	beside       atomic.Int32 // look-ups that are under way
 	inVain       inVain
+	silences     silences
 	noCuts       noCuts
 	tlsProbes    atomic.Int32 // servers that are asked over TLS to find out whether they can be
 }

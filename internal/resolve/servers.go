@@ -73,7 +73,7 @@ func (s *solver) lookable(q *Query) (names []dnsname.Name) {
 			if (len(ns.Addrs) == 0) != without || ns.Name.IsSubdomainOf(q.Cut.Name) || len(s.families(q, ns.Name)) == 0 {
 				continue
 			}
-			if !s.leftAlone(ns.Name) && !s.futile(ns.Name) && (q.run.ns.began(ns.Name) || may()) {
+			if !s.leftAlone(ns.Name) && !s.futile(ns.Name) && !s.muteAt(q, ns) && (q.run.ns.began(ns.Name) || may()) {
 				names = append(names, ns.Name)
 			}
 		}
@@ -108,6 +108,28 @@ func (s *solver) futile(ns dnsname.Name) bool {
 	}
 	s.cfg.Counters.Hit(limits.UnresolvableNS)
 	return true
+}
+
+// mute tells which servers q does not ask, because they are silent for all look-ups of the
+// request; nil: q is none, and may ask all.
+func (s *solver) mute(q *Query) func(zonecut.Endpoint) bool {
+	if q.Depth == 0 {
+		return nil
+	}
+	return func(e zonecut.Endpoint) bool {
+		if !s.r.work.silences.mute(e) {
+			return false
+		}
+		s.cfg.Counters.Hit(limits.UnresolvableNS)
+		return true
+	}
+}
+
+// muteAt tells whether a name server, for a look-up, is silent at an address that is known:
+// it is not worth a look-up for another one.
+func (s *solver) muteAt(q *Query, ns *zonecut.NameServer) bool {
+	mute := s.mute(q)
+	return mute != nil && slices.ContainsFunc(ns.Addrs, func(a netip.Addr) bool { return mute(s.cfg.Servers.Endpoint(ns, a)) })
 }
 
 // families are the types to look up, without what the cache knows already and what

@@ -24,6 +24,8 @@ type Want struct {
 	// hurried on to the next server: a flood at a zone that is silent would become more
 	// questions by it (HARDENING B6).
 	Crowded bool
+	// Mute tells of a server that it is not to be asked; nil: all may be.
+	Mute func(zonecut.Endpoint) bool
 }
 
 // Choice is the server to ask next.
@@ -117,7 +119,7 @@ func (s *Selector) candidates(w Want, out []candidate) []candidate {
 		ns := &w.Cut.NS[i]
 		for _, a := range ns.Addrs {
 			e := s.Endpoint(ns, a)
-			if !s.allowed(w, e.Addr) || contains(out, e) {
+			if !s.allowed(w, e.Addr) || contains(out, e) || w.Mute != nil && w.Mute(e) {
 				continue
 			}
 			timeouts, ok := w.Tried.timeouts(e)
