@@ -163,7 +163,7 @@ func TestAProgramThatCannotTakeOverReplacesNobody(t *testing.T) {
 		"#!/bin/sh\necho kresd, version 9\n": "of a version that cannot take over a group which runs; restart the service",
 		"#!/bin/sh\nexit 3\n":                "exit status 3",
 		"no program":                         "exec format error",
-		"#!/bin/sh\n[ \"$1\" = --version ] && printf 'x\\ngroup layout 1\\n'\n": "cannot check the configuration",
+		"#!/bin/sh\n[ \"$1\" = --version ] && printf 'x\\ngroup layout 2\\n'\n": "cannot check the configuration",
 	} {
 		replaceFile(t, config.Program, []byte(text))
 		if out, errs, status := reload(t, g); status != 1 || !strings.Contains(errs, says) {

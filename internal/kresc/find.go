@@ -12,10 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/limits"
 	"kresd/internal/wording"
 )
 
@@ -119,19 +119,16 @@ func remedy(path string) string {
 	}
 }
 
-// dialTime is how long a connection may take to be made.
-const dialTime = 2 * time.Second
-
 // dial connects to a socket, whose path may be longer than the 107 octets that an address
 // of a UNIX socket has room for: those are reached through a descriptor of their directory.
 func dial(path string) (net.Conn, error) {
 	if len(path) < len(syscall.RawSockaddrUnix{}.Path) {
-		return net.DialTimeout("unix", path, dialTime)
+		return net.DialTimeout("unix", path, limits.ClientDial)
 	}
 	fd, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	return net.DialTimeout("unix", fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(path)), dialTime)
+	return net.DialTimeout("unix", fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(path)), limits.ClientDial)
 }

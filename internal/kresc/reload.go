@@ -9,18 +9,17 @@ import (
 	"time"
 
 	"kresd/internal/console"
+	"kresd/internal/limits"
 	"kresd/internal/reload"
 )
-
-// statePause is between two looks at how far a reload has come.
-const statePause = 100 * time.Millisecond
 
 // A reloading is the reload of a group, or of a process alone.
 type reloading struct {
 	group  int
-	number int
+	number int // its ticket, by which its outcome is known from those of others; 0: it has none yet
 	state  reload.State
-	err    error // it is not known what became of it
+	run    reload.Run // that has done it
+	err    error      // it is not known what became of it
 	shown  string
 }
 
@@ -50,44 +49,53 @@ func (c *client) reload() int {
 
 // reloadOf asks a worker for a reload of its group, and follows it.
 func (c *client) reloadOf(ctx context.Context, w *worker, r *reloading) {
-	if r.err = w.answer(console.ReqReload, &r.number); r.err != nil {
+	if r.err = w.answer(ctx, console.ReqReload, limits.ConsoleRunTime+limits.ClientWelcome, &r.number); r.err != nil {
+		if ctx.Err() != nil {
+			r.err = errors.New("interrupted: it is not known whether the reload was taken")
+		}
 		return
 	}
-	for r.err == nil && r.state.Ended < r.number {
-		if w, r.err = c.stateOf(w, r); r.err != nil {
+	for r.state.Ended < r.number {
+		if w, r.err = c.stateOf(ctx, w, r); r.err != nil {
 			return
 		}
 		c.progress(r)
 		select {
-		case <-time.After(statePause):
+		case <-time.After(limits.ClientLook):
 		case <-ctx.Done():
-			r.err = errors.New("what becomes of the reload is not awaited")
 		}
+	}
+	known := false
+	if r.run, known = r.state.Of(r.number); !known {
+		r.err = fmt.Errorf("what became of this reload is not known any more: more than %d others have ended since", limits.ReloadRuns)
 	}
 }
 
+// errNotAwaited is the error of a reload that goes on while its client was interrupted.
+var errNotAwaited = errors.New("what becomes of the reload is not awaited")
+
 // stateOf asks how far the reloads of a group have come: the worker that was asked last,
-// or, since that may have been replaced, any other of the group.
-func (c *client) stateOf(w *worker, r *reloading) (*worker, error) {
+// or, since that may have been replaced or hang, any other of the group.
+func (c *client) stateOf(ctx context.Context, w *worker, r *reloading) (*worker, error) {
 	for attempt := 0; ; attempt++ {
 		state := reload.State{}
-		err := w.answer(console.ReqState, &state)
-		if err == nil {
+		err := w.answer(ctx, console.ReqState, limits.ClientWelcome, &state)
+		switch {
+		case ctx.Err() != nil:
+			return w, errNotAwaited
+		case err == nil:
 			r.state = state
-		}
-		if err == nil || attempt == stateAttempts {
+			return w, nil
+		case attempt == limits.ClientLooks:
 			return w, err
 		}
-		time.Sleep(statePause)
+		time.Sleep(limits.ClientLook)
 		w.close()
 		if other := c.another(r.group); other != nil {
 			w = other
 		}
 	}
 }
-
-// stateAttempts is how often another worker is looked for.
-const stateAttempts = 50
 
 // another connects to a worker of a group, nil where there is none.
 func (c *client) another(group int) *worker {
@@ -134,30 +142,31 @@ func (c *client) reloaded(r *reloading) int {
 	case r.err != nil:
 		c.complain(fmt.Errorf("group %d: %w", r.group, r.err))
 		return statusNobody
-	case len(r.state.Errors) > 0:
-		for _, line := range r.state.Errors {
+	case len(r.run.Errors) > 0:
+		for _, line := range r.run.Errors {
 			c.complain(errors.New(line))
 		}
-		c.complain(fmt.Errorf("group %d: %s", r.group, kept(r.state)))
+		c.complain(fmt.Errorf("group %d: %s", r.group, kept(r.run, r.state.Workers)))
 		return statusRaised
 	case c.options.JSON:
 	case r.state.Workers > 0:
-		c.write(fmt.Sprintf("group %d: reloaded, %s replaced\n", r.group, counted(r.state.Replaced, "worker")))
+		c.write(fmt.Sprintf("group %d: reloaded, %s replaced\n", r.group, counted(r.run.Replaced, "worker")))
 	default:
 		c.write(fmt.Sprintf("group %d: reloaded\n", r.group))
 	}
 	return 0
 }
 
-// kept says what is in force after a reload that failed.
-func kept(s reload.State) string {
+// kept says what is in force after a run that failed, of a group with so many workers; 0: of
+// a process alone.
+func kept(run reload.Run, workers int) string {
 	switch {
-	case s.Workers == 0:
+	case workers == 0:
 		return "what the lines above tell of is not in force"
-	case s.Replaced == 0:
+	case run.Replaced == 0:
 		return "not reloaded, all of what was in force stays so"
 	}
-	return fmt.Sprintf("not reloaded: %d of %d workers are replaced, the others serve on as they were", s.Replaced, s.Workers)
+	return fmt.Sprintf("half reloaded: %d of %d workers are replaced, the others serve on as they were and are tried again until they are, or until the next reload", run.Replaced, workers)
 }
 
 // A groupReload is an element of the array of reload --json.
@@ -171,7 +180,7 @@ type groupReload struct {
 func (c *client) reloadsJSON(list []*reloading) {
 	out := make([]groupReload, 0, len(list))
 	for _, r := range list {
-		g := groupReload{Group: r.group, Workers: r.state.Workers, Replaced: r.state.Replaced, Errors: slices.Clone(r.state.Errors)}
+		g := groupReload{Group: r.group, Workers: r.state.Workers, Replaced: r.run.Replaced, Errors: slices.Clone(r.run.Errors)}
 		if r.err != nil {
 			g.Errors = []string{r.err.Error()}
 		}
@@ -185,9 +194,13 @@ func (c *client) reloadsJSON(list []*reloading) {
 
 // check has the first worker of each group try the configuration.
 func (c *client) check() (status int) {
+	ctx, interrupted := c.interruptible()
 	for _, w := range c.workers {
 		var r reload.Report
-		if err := w.answer(console.ReqCheck, &r); err != nil {
+		if err := w.answer(ctx, console.ReqCheck, limits.CheckTime+limits.CheckGrace+limits.ClientWelcome, &r); err != nil {
+			if interrupted() {
+				return statusInterrupted
+			}
 			c.complain(err)
 			return statusNobody
 		}
@@ -202,20 +215,33 @@ func (c *client) check() (status int) {
 			c.writeError(line + "\n")
 		}
 	}
+	interrupted()
 	return status
 }
 
-// answer asks for what is told in JSON.
-func (w *worker) answer(kind byte, into any) error {
-	f, err := w.request(context.Background(), kind, "", func(string) {})
-	switch {
-	case err != nil:
-		return err
-	case f[0] == console.RespError:
-		return errors.New(string(f[1:]))
+// answer asks for what is told in JSON within a time. When ctx ends it returns at once and
+// the connection is closed, since its answer may still come.
+func (w *worker) answer(ctx context.Context, kind byte, within time.Duration, into any) error {
+	if err := w.send(kind, ""); err != nil {
+		return w.lost("it has ended")
 	}
-	if err := json.Unmarshal(f[1:], into); err != nil {
-		return w.lost("what it said makes no sense")
+	limit := time.NewTimer(within)
+	defer limit.Stop()
+	select {
+	case f, ok := <-w.frames:
+		switch {
+		case !ok:
+			return w.lost("it ended before it answered")
+		case f[0] == console.RespError:
+			return errors.New(string(f[1:]))
+		}
+		if err := json.Unmarshal(f[1:], into); err != nil {
+			return w.lost("what it said makes no sense")
+		}
+		return nil
+	case <-limit.C:
+		return w.lost("it does not answer")
+	case <-ctx.Done():
+		return w.lost("it was not waited for")
 	}
-	return nil
 }

@@ -33,15 +33,6 @@ type worker struct {
 	gone   atomic.Bool // the connection has ended
 }
 
-const (
-	// welcomeTime is how long a worker may take to show that it is one.
-	welcomeTime = 3 * time.Second
-	// answerTime is how long an answer may take: a worker ends a command before.
-	answerTime = limits.ConsoleWaitTime + 10*time.Second
-	// obeyTime is how long an interrupted command may take to end.
-	obeyTime = 3 * time.Second
-)
-
 // errStale says that a worker has died and left its socket behind.
 var errStale = errors.New("its worker is dead, the socket was left behind")
 
@@ -67,7 +58,7 @@ func open(path string) (*worker, error) {
 
 // welcome asks for frames.
 func (w *worker) welcome(r *bufio.Reader) error {
-	if err := w.conn.SetDeadline(time.Now().Add(welcomeTime)); err != nil {
+	if err := w.conn.SetDeadline(time.Now().Add(limits.ClientWelcome)); err != nil {
 		return err
 	}
 	if _, err := w.conn.Write([]byte(console.FramesGreeting + "\n")); err != nil {
@@ -75,7 +66,7 @@ func (w *worker) welcome(r *bufio.Reader) error {
 	}
 	line, err := r.ReadString('\n')
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("its worker has not answered within %v", welcomeTime)
+		return fmt.Errorf("its worker has not answered within %v", limits.ClientWelcome)
 	}
 	_, who, ok := strings.Cut(line, console.FramesWelcome)
 	if reason, refused := strings.CutPrefix(line, "error: "); refused {
@@ -179,7 +170,7 @@ func (w *worker) request(ctx context.Context, kind byte, text string, printed fu
 	if err := w.send(kind, text); err != nil {
 		return nil, w.lost("it has ended")
 	}
-	interrupt, limit := ctx.Done(), time.NewTimer(answerTime)
+	interrupt, limit := ctx.Done(), time.NewTimer(limits.ClientAnswer)
 	defer limit.Stop()
 	for {
 		select {
@@ -193,7 +184,7 @@ func (w *worker) request(ctx context.Context, kind byte, text string, printed fu
 			printed(string(f[1:]))
 		case <-interrupt:
 			interrupt = nil
-			limit.Reset(obeyTime)
+			limit.Reset(limits.ClientObeyed)
 			if err := w.send(console.ReqInterrupt, ""); err != nil {
 				return nil, w.lost("it has ended")
 			}
@@ -205,13 +196,13 @@ func (w *worker) request(ctx context.Context, kind byte, text string, printed fu
 
 // inform is request for what runs no command and takes no time.
 func (w *worker) inform(kind byte, text string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), welcomeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), limits.ClientWelcome)
 	defer cancel()
 	return w.request(ctx, kind, text, func(string) {})
 }
 
 func (w *worker) send(kind byte, text string) error {
-	if err := w.conn.SetWriteDeadline(time.Now().Add(welcomeTime)); err != nil {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(limits.ClientWelcome)); err != nil {
 		return err
 	}
 	return ipc.WriteFrame(w.conn, append([]byte{kind}, text...), console.FrameMax)

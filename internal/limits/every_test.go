@@ -68,7 +68,9 @@ var counts = map[ID]string{
 var uncounted = map[string]string{
 	"what a check or a script of a user's may take; it says so": `
 		CheckTime CheckGrace CheckRounds CheckReport ScriptCache
-		ScriptEventTime ReloadErrors ReloadErrorText`,
+		ScriptEventTime ReloadErrors ReloadErrorText ReloadRuns
+		ClientDial ClientWelcome ClientAnswer ClientObeyed ClientLook
+		ClientLooks`,
 	"defaults and ranges of what an operator sets": `
 		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize PaddingBlock
 		MaxPaddingBlock
@@ -115,7 +117,8 @@ var uncounted = map[string]string{
 		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax
 		DrainAnswerTime DrainTime RestartBackoffMin
 		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
-		DrainGrace IPCSendTime VersionTime LastWordsTime FlushTime
+		DrainGrace IPCSendTime VersionTime RollRetryMin RollRetryMax
+		 LastWordsTime FlushTime
 		AliveEvery AliveAnswer AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
 		HandOverTime TCPLinger HandshakeGrace QUICAtOnce LeaveQUIC

@@ -313,8 +313,14 @@ const (
 	QueryLogEnd   = 2 * time.Second // that a worker which ends waits for the last lines
 )
 
-// The console and map().
+// The console, its client kresc, and map().
 const (
+	ClientDial       = 2 * time.Second                  // for a connection of the client's to be made
+	ClientWelcome    = 3 * time.Second                  // that a worker may take to show that it is one, or to say what takes no time
+	ClientAnswer     = ConsoleWaitTime + 10*time.Second // for an answer: a worker ends a command before
+	ClientObeyed     = 3 * time.Second                  // for an interrupted command to end
+	ClientLook       = 100 * time.Millisecond           // between two looks at how far a reload has come
+	ClientLooks      = 50                               // for another worker, where one has ended
 	ConsoleClients   = 16
 	ConsoleSilence   = time.Hour // until a client that sends nothing is told to go; it gives its place to others before
 	ConsoleLine      = 64 << 10
@@ -400,6 +406,7 @@ const (
 	LogRing           = 1 << 20                 // octets of log that wait for a slow reader before lines are dropped
 	StartAttempts     = 5                       // deaths before READY until a group gives up
 	ReloadErrors      = 20                      // that are told of one reload that failed
+	ReloadRuns        = 8                       // of reloads that have ended, whose outcome is known
 	ReloadErrorText   = 500                     // octets of each
 	AliveEvery        = 400 * time.Millisecond  // a worker says that it answers itself
 	HealthTime        = 1500 * time.Millisecond // that a worker may take to answer itself, asked by kresc status
@@ -410,6 +417,8 @@ const (
 	HangBusy          = 10 * time.Second        // that one may which does something
 	ReadyTime         = 60 * time.Second        // that a worker's successor may take to be ready while the worker serves on
 	StartTime         = 5 * time.Minute         // that a worker may take to be ready while nobody serves in its place, unless KRESD_START_TIME says otherwise
+	RollRetryMin      = time.Second             // until what a reload has left is replaced at another try, doubling
+	RollRetryMax      = time.Minute
 	OrphanTime        = 5 * time.Second
 	VersionTime       = 5 * time.Second        // that a program may take to say its version
 	LastWordsTime     = 500 * time.Millisecond // that the messages of a worker which has ended are waited for

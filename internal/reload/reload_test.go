@@ -11,6 +11,39 @@ import (
 	"kresd/internal/limits"
 )
 
+// What became of a reload is known by its number, also when others have ended since.
+func TestTheOutcomeOfAReloadIsItsOwn(t *testing.T) {
+	var s State
+	run := func(errors ...string) (number int) {
+		s.Ask()
+		number = s.Ask()
+		s.Begin()
+		s.Replaced = number
+		s.End(errors)
+		return number
+	}
+	failed := run("config:1: no")
+	run()
+	for _, number := range []int{failed - 1, failed} { // one run has done both
+		if r, known := s.Of(number); !known || r.Replaced != failed || !reflect.DeepEqual(r.Errors, []string{"config:1: no"}) {
+			t.Errorf("reload %d: %+v, known %t", number, r, known)
+		}
+	}
+	asked := s.Ask()
+	if r, known := s.Of(asked); known {
+		t.Errorf("before it has ended: %+v", r)
+	}
+	for range limits.ReloadRuns {
+		run()
+	}
+	if r, known := s.Of(failed); known {
+		t.Errorf("after so many others: %+v", r)
+	}
+	if r, known := s.Of(asked); !known || r.Errors != nil || len(s.Runs) != limits.ReloadRuns {
+		t.Errorf("reload %d: %+v, known %t, of %d runs", asked, r, known, len(s.Runs))
+	}
+}
+
 // However many reloads are asked for while one is under way, one more does them all, and
 // what came of the one before is known until then.
 func TestReloadsAreDoneTogether(t *testing.T) {
@@ -32,11 +65,11 @@ func TestReloadsAreDoneTogether(t *testing.T) {
 		t.Errorf("after the first: %+v", s)
 	}
 	s.Begin()
-	if !reflect.DeepEqual(s.Errors, []string{"config:1: no"}) {
+	if !reflect.DeepEqual(s.Errors(), []string{"config:1: no"}) {
 		t.Errorf("while the second is under way nobody knows what became of the first: %+v", s)
 	}
 	s.End(nil)
-	if s.Due() || s.Ended != last || s.Failed != 1 || s.Completed != 1 || s.Errors != nil || s.Phase != Idle {
+	if s.Due() || s.Ended != last || s.Failed != 1 || s.Completed != 1 || s.Errors() != nil || s.Phase != Idle {
 		t.Errorf("after the second: %+v", s)
 	}
 }
@@ -46,14 +79,14 @@ func TestErrorsAreBounded(t *testing.T) {
 	s.Ask()
 	s.Begin()
 	s.End(append([]string{strings.Repeat("ä", limits.ReloadErrorText)}, make([]string, 2*limits.ReloadErrors)...))
-	if n := len(s.Errors); n != limits.ReloadErrors+1 || s.Errors[n-1] != fmt.Sprintf("and %d more", limits.ReloadErrors+1) {
-		t.Errorf("%d errors are kept, the last is %q", n, s.Errors[n-1])
+	if n := len(s.Errors()); n != limits.ReloadErrors+1 || s.Errors()[n-1] != fmt.Sprintf("and %d more", limits.ReloadErrors+1) {
+		t.Errorf("%d errors are kept, the last is %q", n, s.Errors()[n-1])
 	}
-	if e := s.Errors[0]; len(e) > limits.ReloadErrorText+len("…") || !strings.HasSuffix(e, "ä…") {
+	if e := s.Errors()[0]; len(e) > limits.ReloadErrorText+len("…") || !strings.HasSuffix(e, "ä…") {
 		t.Errorf("of a long error %d octets are kept, ending in %q", len(e), e[len(e)-9:])
 	}
 	c := s.Clone()
-	if c.Errors[1] = "changed"; s.Errors[1] == "changed" {
+	if c.Errors()[1] = "changed"; s.Errors()[1] == "changed" {
 		t.Error("a clone shares its errors")
 	}
 }

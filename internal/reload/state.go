@@ -29,11 +29,20 @@ type State struct {
 	Replaced int   `json:"replaced,omitempty"` // workers, by the present or latest run
 	Workers  int   `json:"workers,omitempty"`  // of the group; 0: a process alone
 
-	// Errors say why the latest run that ended did not do all of its work, a line each.
-	Errors []string `json:"errors,omitempty"`
+	// Runs are the latest that have ended, the oldest first.
+	Runs []Run `json:"runs,omitempty"`
 
 	Completed uint64 `json:"completed"` // runs that did all
 	Failed    uint64 `json:"failed"`    // runs that did not
+}
+
+// A Run is what became of the reloads that one run has done.
+type Run struct {
+	First    int `json:"first"` // numbers of these reloads
+	Last     int `json:"last"`
+	Replaced int `json:"replaced,omitempty"` // workers
+	// Errors say why it did not do all of its work, a line each.
+	Errors []string `json:"errors,omitempty"`
 }
 
 // Ask takes note of the wish for a reload and returns its number: it is done when
@@ -52,14 +61,34 @@ func (s *State) Begin() {
 }
 
 // End ends the run. Without errors it did all of its work; of many the first are
-// kept.
+// kept, and of many runs the latest.
 func (s *State) End(errors []string) {
-	s.Ended, s.Phase, s.Errors = s.Begun, Idle, few(errors)
+	s.Runs = append(s.Runs, Run{First: s.Ended + 1, Last: s.Begun, Replaced: s.Replaced, Errors: few(errors)})
+	s.Ended, s.Phase = s.Begun, Idle
+	s.Runs = slices.Delete(s.Runs, 0, max(0, len(s.Runs)-limits.ReloadRuns))
 	if len(errors) > 0 {
 		s.Failed++
 	} else {
 		s.Completed++
 	}
+}
+
+// Errors say why the latest run that ended did not do all of its work, a line each.
+func (s *State) Errors() []string {
+	if len(s.Runs) == 0 {
+		return nil
+	}
+	return s.Runs[len(s.Runs)-1].Errors
+}
+
+// Of is the run that has done the reload of a number; not known: it has not ended, or so
+// many others have ended since that it is forgotten.
+func (s *State) Of(number int) (run Run, known bool) {
+	i := slices.IndexFunc(s.Runs, func(r Run) bool { return r.First <= number && number <= r.Last })
+	if i < 0 {
+		return Run{}, false
+	}
+	return s.Runs[i], true
 }
 
 // few cuts a list of errors, and each of them, to what is told.
@@ -79,6 +108,9 @@ func few(list []string) (kept []string) {
 // Clone is a copy that shares nothing.
 func (s *State) Clone() *State {
 	c := *s
-	c.Errors = slices.Clone(s.Errors)
+	c.Runs = slices.Clone(s.Runs)
+	for i := range c.Runs {
+		c.Runs[i].Errors = slices.Clone(c.Runs[i].Errors)
+	}
 	return &c
 }

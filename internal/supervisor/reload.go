@@ -36,6 +36,7 @@ func (s *group) nextReload() {
 	if s.stopping || !s.complete || !s.reloads.Due() {
 		return
 	}
+	s.forgetRest()
 	s.reloads.Begin()
 	s.reloads.Workers = s.Count
 	s.Notify.Reloading()
@@ -102,7 +103,7 @@ func (s *group) checked(found checked) {
 	}
 	if len(found.mistakes) > 0 {
 		s.endReload(found.mistakes)
-		for _, m := range s.reloads.Errors {
+		for _, m := range s.reloads.Errors() {
 			s.Log.Error("the configuration in force stays: " + m)
 		}
 		return
@@ -172,10 +173,13 @@ func (s *group) endReload(failures []string) {
 
 // reloadsTally says of reloads what the service manager should show.
 func (s *group) reloadsTally() string {
-	if len(s.reloads.Errors) == 0 {
+	if len(s.reloads.Errors()) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; the latest reload failed (%d of %d did): %s", s.reloads.Failed, s.reloads.Failed+s.reloads.Completed, s.reloads.Errors[0])
+	if s.caughtUp {
+		return "; the latest reload was complete at a later try"
+	}
+	return fmt.Sprintf("; the latest reload failed (%d of %d did): %s", s.reloads.Failed, s.reloads.Failed+s.reloads.Completed, s.reloads.Errors()[0])
 }
 
 // tellReloads tells each worker how far reloads have come.

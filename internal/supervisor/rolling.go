@@ -1,12 +1,21 @@
 package supervisor
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"kresd/internal/limits"
+	"kresd/internal/reload"
+)
 
 // A rolling restart replaces every worker that was there when it began (slot.go),
 // one after the other, worker 0 first, so that an error in the configuration is met
 // once and before anybody has left. There are never fewer workers that serve than
 // before, and never more than one process above their number. It is the second half
-// of a reload (reload.go), and ends at the first successor that fails.
+// of a reload (reload.go), and ends at the first successor that fails. When some were
+// replaced by then, their predecessors cannot be had back, since the configuration that
+// they ran may be gone: the group is half replaced, all of it serves, and the rest is tried
+// again, seldom, until it is replaced, too, or another reload begins.
 
 // replaceAll begins a rolling restart.
 func (s *group) replaceAll() {
@@ -37,6 +46,12 @@ func (s *group) roll() {
 		}
 	}
 	s.rolling = false
+	if s.retrying {
+		s.retrying, s.caughtUp = false, true
+		s.Log.Notice("the workers that the latest reload had left are replaced, too")
+		s.tellRoster()
+		return
+	}
 	s.Log.Notice("rolling restart is complete", "replaced", s.reloads.Replaced)
 	s.endReload(nil)
 }
@@ -62,11 +77,45 @@ func (s *group) outdate() {
 // serves on.
 func (s *group) notReplaced(w *worker, how string) {
 	line := fmt.Sprintf("worker %d (pid %d) serves on: its successor %s", w.slot.id, w.pid, how)
-	if !s.rolling {
+	switch {
+	case !s.rolling:
 		s.Log.Warn(line)
+		return
+	case s.retrying:
+		s.rolling, s.retrying = false, false
+		s.Log.Warn(line + s.replaceRestLater())
 		return
 	}
 	s.rolling = false
-	s.Log.Warn(fmt.Sprintf("%s; the rolling restart ends with %d of %d workers replaced", line, s.reloads.Replaced, s.Count))
+	rest := ""
+	if s.reloads.Replaced > 0 {
+		rest = s.replaceRestLater()
+	}
+	s.Log.Warn(fmt.Sprintf("%s; the rolling restart ends with %d of %d workers replaced%s", line, s.reloads.Replaced, s.Count, rest))
 	s.endReload([]string{line})
+}
+
+// replaceRestLater has the workers that are left tried again, each time later, and says
+// when.
+func (s *group) replaceRestLater() string {
+	s.retryDelay = min(max(2*s.retryDelay, limits.RollRetryMin), limits.RollRetryMax)
+	s.retry = time.AfterFunc(s.retryDelay, func() { s.post(s.replaceRest) })
+	return fmt.Sprintf("; the workers that are left are tried again in %v", s.retryDelay)
+}
+
+// replaceRest tries again to replace what a rolling restart has left.
+func (s *group) replaceRest() {
+	if s.stopping || s.rolling || s.reloads.Phase != reload.Idle {
+		return
+	}
+	s.rolling, s.retrying = true, true
+	s.roll()
+}
+
+// forgetRest leaves what is to be replaced to a reload that begins.
+func (s *group) forgetRest() {
+	if s.retry != nil {
+		s.retry.Stop()
+	}
+	s.rolling, s.retrying, s.caughtUp, s.retryDelay = false, false, false, 0
 }

@@ -404,3 +404,49 @@ func TestFaultOfAPredecessorThatItsSuccessorSurvives(t *testing.T) {
 		t.Errorf("a process was warned of the cache:\n%s", strings.Join(r.seen, "\n"))
 	}
 }
+
+// A group of which a later successor has failed serves as a whole, and the rest of it is
+// replaced at a later try, without anybody's asking.
+func TestAHalfReplacedGroupIsCompletedLater(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, 3)
+	old := r.complete(3)
+	play(t, dir, "fatal", "1")
+	r.kill(r.pid(), syscall.SIGHUP)
+	r.expect(fmt.Sprintf("worker 1 (pid %d) serves on: its successor gave up", old[1]), "1 of 3 workers replaced; the workers that are left are tried again in 1s")
+	r.expect(fmt.Sprintf("worker 1 (pid %d) serves on: its successor gave up", old[1]), "tried again in 2s")
+	for id := 1; id < 3; id++ {
+		r.pong(id, old[id])
+	}
+	os.Remove(filepath.Join(dir, "fatal"))
+	r.expect("a worker is replaced worker=1", fmt.Sprint("predecessor=", old[1]))
+	r.expect("a worker is replaced worker=2", fmt.Sprint("predecessor=", old[2]))
+	r.expect("the workers that the latest reload had left are replaced, too")
+	r.settled(3)
+	r.kill(r.pid(), syscall.SIGHUP) // it counts for itself
+	r.expect("rolling restart is complete", "replaced=3")
+	r.settled(3)
+	r.stop()
+	if n := strings.Count(strings.Join(r.seen, "\n"), "a worker is replaced"); n != 6 {
+		t.Errorf("%d workers were replaced, want 3 by the first reload and its tries and 3 by the second", n)
+	}
+}
+
+// A reload that begins takes over what an earlier one has left.
+func TestAReloadTakesOverWhatIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, 2)
+	r.complete(2)
+	play(t, dir, "fatal", "1")
+	r.kill(r.pid(), syscall.SIGHUP)
+	r.expect("tried again in 1s")
+	os.Remove(filepath.Join(dir, "fatal"))
+	r.kill(r.pid(), syscall.SIGHUP)
+	r.expect("rolling restart is complete", "replaced=2")
+	time.Sleep(2 * limits.RollRetryMin)
+	r.settled(2)
+	r.stop()
+	if all := strings.Join(r.seen, "\n"); strings.Contains(all, "had left are replaced") || strings.Count(all, "a worker is replaced") != 3 {
+		t.Errorf("somebody was replaced once more:\n%s", all)
+	}
+}

@@ -195,7 +195,7 @@ func (s *group) ready(w *worker) {
 	s.entrustOrphaned(w)
 	if predecessor != nil {
 		s.Log.Notice("a worker is replaced", "worker", w.slot.id, "pid", w.pid, "predecessor", predecessor.pid)
-		if s.rolling {
+		if s.rolling && !s.retrying {
 			s.reloads.Replaced++
 			s.tellReloads()
 		}

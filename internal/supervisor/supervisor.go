@@ -117,15 +117,19 @@ type group struct {
 	events chan func() // run by the loop
 	done   chan struct{}
 
-	slots    []*slot
-	complete bool // every worker has been ready once
-	stopping bool
-	status   int
-	reloads  reload.State
-	rolling  bool          // a rolling restart is under way
-	becoming bool          // this process is to execute the new program when all workers serve
-	lived    time.Duration // the clock of silences (alive.go)
-	ticked   time.Time     // when that was moved on
+	slots      []*slot
+	complete   bool // every worker has been ready once
+	stopping   bool
+	status     int
+	reloads    reload.State
+	rolling    bool          // a rolling restart is under way
+	retrying   bool          // and it replaces what an earlier one has left
+	caughtUp   bool          // nothing is left of that any more
+	retry      *time.Timer   // the next of these; may be nil
+	retryDelay time.Duration // until it, since the one before
+	becoming   bool          // this process is to execute the new program when all workers serve
+	lived      time.Duration // the clock of silences (alive.go)
+	ticked     time.Time     // when that was moved on
 	// faults are the recent deaths by a memory fault, for each cache
 	// directory that was open then.
 	faults map[string][]time.Time

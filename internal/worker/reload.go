@@ -129,12 +129,12 @@ func (r *reloads) end(errors []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.End(errors)
-	for _, line := range r.state.Errors {
+	for _, line := range r.state.Errors() {
 		r.log.Error("reload: " + line)
 	}
 	status := "serving"
 	if len(errors) > 0 {
-		status = "the latest reload failed: " + r.state.Errors[0]
+		status = "the latest reload failed: " + r.state.Errors()[0]
 	} else {
 		r.log.Notice("reload is complete")
 	}
