@@ -106,7 +106,7 @@ type Encryption interface {
 	// was in use stays in use.
 	UseCertificate(certFile, keyFile string) error
 	// Certificate names these files; "" while the ephemeral certificate serves.
-	Certificate() (certFile, keyFile string)
+	Certificate() (certFile, keyFile string, end time.Time)
 	// UseAuthorities takes a file of certificates of authorities into use, which is read
 	// again when it changes. On error nothing changes.
 	UseAuthorities(file string) error

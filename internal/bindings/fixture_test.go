@@ -287,7 +287,9 @@ func (e *fakeEncryption) UseAuthorities(file string) error {
 	return certificate.NewAuthorities(none, none, none).Use(file)
 }
 
-func (e *fakeEncryption) Certificate() (certFile, keyFile string) { return e.files[0], e.files[1] }
+func (e *fakeEncryption) Certificate() (certFile, keyFile string, end time.Time) {
+	return e.files[0], e.files[1], time.Date(2027, 2, 27, 12, 0, 0, 0, time.UTC)
+}
 
 func (e *fakeEncryption) SetTicketSecret(secret []byte) error {
 	if secret != nil && len(secret) < limits.TicketSecretMin {

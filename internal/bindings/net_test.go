@@ -264,7 +264,7 @@ func TestTheServersCertificate(t *testing.T) {
 	w.expect(
 		step{"net.tls()", "nil\n"},
 		step{"net.tls('server.crt', 'server.key')", "true\n"},
-		step{"net.tls()", "[cert_file] => server.crt\n[key_file] => server.key\n"},
+		step{"net.tls()", "[cert_file] => server.crt\n[key_file] => server.key\n[not_after] => 2027-02-27T12:00:00Z\n"},
 		step{"net.tls_server().key_file", "server.key\n"},
 		step{"net.tls('bad', 'server.key')", "ERROR error: net.tls: 'bad': no such file or directory"},
 		step{"net.tls().cert_file", "server.crt\n"},

@@ -2,6 +2,7 @@ package bindings
 
 import (
 	"fmt"
+	"time"
 
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
@@ -25,11 +26,12 @@ func encryption(d *Daemon) []script.Func {
 func serverCertificate(d *Daemon, c *script.Call) error {
 	switch c.NArgs() {
 	case 0:
-		certFile, keyFile := d.Encryption.Certificate()
+		certFile, keyFile, end := d.Encryption.Certificate()
 		if certFile == "" {
 			return c.Return()
 		}
-		return c.Return((&luavalue.Table{}).Add("cert_file", certFile).Add("key_file", keyFile))
+		return c.Return((&luavalue.Table{}).Add("cert_file", certFile).Add("key_file", keyFile).
+			Add("not_after", end.UTC().Format(time.RFC3339)))
 	case 1:
 		return fmt.Errorf("net.tls: a certificate and its key are two files: net.tls('server.crt', 'server.key')")
 	}

@@ -1,7 +1,6 @@
 package certificate
 
 import (
-	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -16,8 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
@@ -38,6 +35,11 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	t.Chdir(t.TempDir())
+	return newTenant()
+}
+
+// newTenant works in the directory of all: it must need none of its own.
+func newTenant() *host {
 	h := &host{now: clock.NewFake(start)}
 	h.rename("resolver.example")
 	tell := func(line string) {
@@ -45,7 +47,7 @@ func newHost(t *testing.T) *host {
 		defer h.mu.Unlock()
 		fmt.Fprintln(&h.said, line)
 	}
-	h.Store = NewStore(Options{Clock: &h.now.Clock, Hostname: func() string { return *h.name.Load() }, Notice: tell, Warn: tell})
+	h.Store = NewStore(Options{Clock: &h.now.Clock, Hostname: func() string { return *h.name.Load() }, Notice: tell, Alert: tell, Warn: tell})
 	return h
 }
 
@@ -182,75 +184,6 @@ func TestBrokenPairsReplaceNothing(t *testing.T) {
 	}
 }
 
-func TestDatesThatClientsWillNotLike(t *testing.T) {
-	for says, from := range map[string]time.Time{
-		"it has expired on 2026-11-29 11:59 UTC":      start.Add(-limits.CertificateLife - time.Minute),
-		"it is not valid before 2026-11-29 12:01 UTC": start.Add(time.Hour + time.Minute),
-	} {
-		h := newHost(t)
-		certFile, keyFile := write(t, t.TempDir(), "a.example", key(t), from)
-		if err := h.Use(certFile, keyFile); err != nil {
-			t.Fatal(err)
-		}
-		if told := h.told(); !strings.Contains(told, says) {
-			t.Errorf("told %q, want %s", told, says)
-		}
-	}
-}
-
-func TestFilesThatChangeAreReadAgain(t *testing.T) {
-	for _, linked := range []bool{false, true} {
-		h := newHost(t)
-		ctx, end := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { h.Watch(ctx); close(ended) }()
-		dir := t.TempDir()
-		if linked { // as certificates are mounted into containers: a link is turned
-			dir = filepath.Join(dir, "now")
-			turn(t, dir)
-		}
-		if err := h.Use(write(t, dir, "one.example", key(t), start)); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the directory is watched", func() bool { return h.watching.Load() })
-		if linked {
-			next := t.TempDir()
-			write(t, next, "two.example", key(t), start)
-			if err := os.Symlink(next, dir+".new"); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(dir+".new", dir); err != nil {
-				t.Fatal(err)
-			}
-		} else {
-			write(t, dir, "two.example", key(t), start)
-		}
-		eventually(t, "the new certificate is seen", func() bool { return h.leaf(t).VerifyHostname("two.example") == nil })
-		eventually(t, "its pin is told", func() bool { return strings.Contains(h.told(), Pin(h.leaf(t))) })
-		put(t, filepath.Join(dir, "server.key"), "garbage")
-		eventually(t, "the damage is told", func() bool {
-			return strings.Contains(h.told(), "the certificate that was read before stays in use: '"+filepath.Join(dir, "server.key")+"': there is no private key in it")
-		})
-		if h.leaf(t).VerifyHostname("two.example") != nil {
-			t.Errorf("clients see %v", h.leaf(t).Subject)
-		}
-		h.Reload() // says nothing twice
-		if n := strings.Count(h.told(), "stays in use"); n != 1 {
-			t.Errorf("told %d times:\n%s", n, h.told())
-		}
-		end()
-		<-ended
-	}
-}
-
-// turn makes a link to a directory.
-func turn(t *testing.T, link string) {
-	t.Helper()
-	if err := os.Symlink(t.TempDir(), link); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestTheEphemeralCertificate(t *testing.T) {
 	h := newHost(t)
 	first := h.leaf(t)
@@ -296,90 +229,6 @@ func TestNamesOfHosts(t *testing.T) {
 		if (len(leaf.DNSNames) == 1) != inside || len([]rune(leaf.Subject.CommonName)) > 64 {
 			t.Errorf("%q: names %q, subject %q", name, leaf.DNSNames, leaf.Subject.CommonName)
 		}
-	}
-}
-
-// All processes of a run directory have one key, whoever makes it, at the same
-// time too.
-func TestTheKeyIsShared(t *testing.T) {
-	newHost(t)
-	pins := make(chan string, 8)
-	for range cap(pins) {
-		go func() {
-			k, err := sharedKey()
-			if err != nil {
-				pins <- err.Error()
-				return
-			}
-			made, err := selfSigned(k, "a", start)
-			if err != nil {
-				pins <- err.Error()
-				return
-			}
-			pins <- Pin(made.Leaf)
-		}()
-	}
-	first := <-pins
-	for range cap(pins) - 1 {
-		if pin := <-pins; pin != first {
-			t.Errorf("pins %s and %s", first, pin)
-		}
-	}
-}
-
-func TestDamagedKeyFiles(t *testing.T) {
-	for name, text := range map[string]string{"empty": "", "garbage": "garbage", "cut off": "-----BEGIN PRIVATE KEY-----\nMIGH"} {
-		newHost(t)
-		if err := os.WriteFile(KeyFile, []byte(strings.Repeat(" ", 2000)+text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		first, err := sharedKey()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		again, err := sharedKey()
-		if err != nil || !again.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(first.Public()) {
-			t.Errorf("%s: the key that was made in its place is not kept (%v)", name, err)
-		}
-		if info, err := os.Stat(KeyFile); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: the file may be read by others: %v %v", name, info.Mode(), err)
-		}
-	}
-}
-
-// Without a place for the key clients are served all the same, and the operator
-// is told.
-func TestWithoutAPlaceForTheKey(t *testing.T) {
-	for name, prepare := range map[string]func() error{
-		"a directory": func() error { return os.Mkdir(KeyFile, 0o700) },
-		"a link":      func() error { return os.Symlink("elsewhere", KeyFile) },
-		"a pipe":      func() error { return unix.Mkfifo(KeyFile, 0o600) },
-	} {
-		h := newHost(t)
-		if err := prepare(); err != nil {
-			t.Fatal(err)
-		}
-		h.leaf(t)
-		if told := h.told(); !strings.Contains(told, "the key of the ephemeral certificate cannot be kept in 'ephemeral_key.pem'") || strings.Contains(told, "()") {
-			t.Errorf("%s: told %q", name, told)
-		}
-	}
-}
-
-// Who is frozen with the lock is not waited for.
-func TestAKeyThatSomebodyHolds(t *testing.T) {
-	h := newHost(t)
-	f, err := os.OpenFile(KeyFile, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	h.leaf(t)
-	if told := h.told(); !strings.Contains(told, "another process has it and does not go on") {
-		t.Errorf("told %q", told)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/textfile"
@@ -114,17 +113,4 @@ func hasKey(text []byte) error {
 		}
 	}
 	return errors.New("there is no private key in it (-----BEGIN PRIVATE KEY-----)")
-}
-
-// doubt says why clients that look at the dates of a certificate will not accept
-// it; "" if they will.
-func doubt(c *x509.Certificate, now time.Time) string {
-	const day = "2006-01-02 15:04 UTC"
-	switch {
-	case now.After(c.NotAfter):
-		return "it has expired on " + c.NotAfter.UTC().Format(day)
-	case now.Before(c.NotBefore):
-		return "it is not valid before " + c.NotBefore.UTC().Format(day)
-	}
-	return ""
 }

@@ -42,7 +42,7 @@ func writePair(t *testing.T, certFile, keyFile string, number int64) {
 func TestRereadChangesNothingBeforeItIsApplied(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	s := NewStore(Options{Clock: clock.Real(), Hostname: func() string { return "dns.example" }, Notice: func(string) {}, Warn: func(string) {}})
+	s := NewStore(Options{Clock: clock.Real(), Hostname: func() string { return "dns.example" }, Notice: func(string) {}, Alert: func(string) {}, Warn: func(string) {}})
 	if apply, err := s.Reread(); err != nil {
 		t.Errorf("without files: %v", err)
 	} else {

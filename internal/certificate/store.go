@@ -21,8 +21,10 @@ type Options struct {
 	Hostname func() string
 	// Authorities are watched along; nil: none.
 	Authorities *Authorities
-	// Notice and Warn are told what an operator wants to know; neither may wait.
-	Notice, Warn func(line string)
+	// Notice, Alert and Warn are told what an operator wants to know; none may wait.
+	// What the first two are told is the same in all processes that have the same
+	// files and name; Warn is told what went wrong in this one.
+	Notice, Alert, Warn func(line string)
 }
 
 // A Store has the certificate that is in use. Its methods may be called by any
@@ -37,6 +39,7 @@ type Store struct {
 	files files // that were read last; no names: the ephemeral certificate is in use
 	wrong files // that were read in vain after these, which was told
 	key   crypto.Signer
+	told  int // which of the stages of its end was told (dates.go)
 }
 
 // inUse is a certificate in use.
@@ -69,23 +72,21 @@ func (s *Store) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.renewLocked()
 }
 
+// Ready tells whether there is a certificate already that clients will be shown.
+func (s *Store) Ready() bool {
+	c := s.now.Load()
+	return c != nil && !s.over(c)
+}
+
 // over tells whether an ephemeral certificate is to be replaced.
 func (s *Store) over(c *inUse) bool {
 	return c.ephemeral && (c.host != s.o.Hostname() || s.o.Clock.Now().After(c.until))
 }
 
-// renewLocked makes an ephemeral certificate. Without a key that others have, one
-// of this process alone serves: clients that look at no pin are served.
+// renewLocked makes an ephemeral certificate.
 func (s *Store) renewLocked() (*tls.Certificate, error) {
-	if s.key == nil {
-		var err error
-		if s.key, err = sharedKey(); err != nil {
-			s.o.Warn(fmt.Sprintf("the key of the ephemeral certificate cannot be kept in '%s' (%v): each process has its own until it ends; "+
-				"make the file readable and writable for kresd, or name a certificate: net.tls('server.crt', 'server.key')", KeyFile, err))
-			if s.key, _, err = newKey(); err != nil {
-				return nil, err
-			}
-		}
+	if err := s.findKeyLocked(); err != nil {
+		return nil, err
 	}
 	host, now := s.o.Hostname(), s.o.Clock.Now()
 	made, err := selfSigned(s.key, host, now)
@@ -96,6 +97,25 @@ func (s *Store) renewLocked() (*tls.Certificate, error) {
 	s.o.Notice(fmt.Sprintf("an ephemeral certificate for '%s' serves clients until %s, pin-sha256 '%s'",
 		wording.Printable(host), made.Leaf.NotAfter.UTC().Format(time.DateOnly), Pin(made.Leaf)))
 	return made, nil
+}
+
+// findKeyLocked finds the key of ephemeral certificates. Without one that others have,
+// one of this process alone serves: clients that look at no pin are served.
+func (s *Store) findKeyLocked() error {
+	if s.key != nil {
+		return nil
+	}
+	key, exposed, err := sharedKey()
+	if exposed != "" {
+		s.o.Warn(fmt.Sprintf("the key in '%s' is not used any more: %s; a new one is made, so clients that know the resolver by its pin need the new pin", KeyFile, exposed))
+	}
+	if err != nil {
+		s.o.Warn(fmt.Sprintf("the key of the ephemeral certificate cannot be kept in '%s' (%v): each process has its own until it ends; "+
+			"make the file readable and writable for kresd, or name a certificate: net.tls('server.crt', 'server.key')", KeyFile, err))
+		key, _, err = newKey()
+	}
+	s.key = key
+	return err
 }
 
 // Use replaces the certificate by that of a pair of files, or fails and replaces
@@ -123,11 +143,9 @@ func (s *Store) takeLocked(f files) error {
 	if err != nil {
 		return err
 	}
-	s.files, s.wrong = f, files{}
+	s.files, s.wrong, s.told = f, files{}, 0
 	s.now.Store(&inUse{Certificate: pair})
-	if why := doubt(pair.Leaf, s.o.Clock.Now()); why != "" {
-		s.o.Warn(fmt.Sprintf("'%s': clients may refuse this certificate: %s", f.certFile, why))
-	}
+	s.remindLocked()
 	return nil
 }
 
@@ -153,13 +171,14 @@ func (s *Store) Reread() (apply func(), err error) {
 }
 
 // Reload reads the files again. It tells what it found, unless nothing changed
-// since it looked last.
+// since it looked last, and whether the end of the certificate in use is near.
 func (s *Store) Reload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.files.certFile == "" {
 		return
 	}
+	defer s.remindLocked()
 	f, err := readFiles(s.files.certFile, s.files.keyFile)
 	switch {
 	case err == nil && f.equal(s.files):

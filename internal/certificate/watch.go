@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -45,7 +46,10 @@ func (s *Store) Watch(ctx context.Context) {
 			patience = time.Time{}
 			s.look()
 		}
-		err := w.watch(s.directories())
+		fresh, err := w.watch(s.directories())
+		if fresh { // what changed before it was watched nobody tells
+			quiet.Reset(limits.CertificateQuiet)
+		}
 		s.watching.Store(err == nil && w.watcher != nil)
 		if err != nil && !w.complained {
 			w.complained = true
@@ -115,19 +119,21 @@ type watched struct {
 	complained bool
 }
 
-// watch watches these directories and no others.
-func (w *watched) watch(dirs map[string]bool) (err error) {
+// watch watches these directories and no others, and tells whether there is one among
+// them that was not watched before.
+func (w *watched) watch(dirs map[string]bool) (fresh bool, err error) {
 	if len(dirs) == 0 {
 		w.close()
-		return nil
+		return false, nil
 	}
 	if w.watcher == nil {
 		if w.watcher, err = fsnotify.NewWatcher(); err != nil {
 			w.watcher = nil
-			return err
+			return false, err
 		}
 	}
-	for _, old := range w.watcher.WatchList() {
+	before := w.watcher.WatchList()
+	for _, old := range before {
 		if !dirs[old] {
 			_ = w.watcher.Remove(old) // it may be gone
 		}
@@ -135,9 +141,11 @@ func (w *watched) watch(dirs map[string]bool) (err error) {
 	for dir := range dirs {
 		if e := w.watcher.Add(dir); e != nil {
 			err = fmt.Errorf("'%s': %w", dir, e)
+		} else if !slices.Contains(before, dir) {
+			fresh = true
 		}
 	}
-	return err
+	return fresh, err
 }
 
 func (w *watched) events() <-chan fsnotify.Event {

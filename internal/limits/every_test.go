@@ -85,6 +85,7 @@ var uncounted = map[string]string{
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
 		TicketSecretMin TicketSecretMost CertificateFile
+		CertificateKeyTries
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
 		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
 		HTTPNames MaxForks IPCFrame ServersShown StartAttempts
@@ -126,6 +127,7 @@ var uncounted = map[string]string{
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet
 		CertificateLook CertificateLock CertificatePatience
+		CertificateEndMonth CertificateEndWeek CertificateEndDay
 		CarriedLook UnscheduledWait AwaitAddress QueryLogStall
 		QueryLogEnd
 		DescriptorPauseMin DescriptorPauseMax HealthTime`,

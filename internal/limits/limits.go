@@ -256,6 +256,10 @@ const (
 	CertificateQuiet    = time.Second         // after the last change of a file, until it is read again
 	CertificateLook     = time.Minute         // between two looks at files, for changes that the system did not tell
 	CertificateLock     = time.Second         // that another process may take to make the key of the one that is made here
+	CertificateKeyTries = 8                   // to find the key's file where others replace it at the same time
+	CertificateEndMonth = 30 * 24 * time.Hour // before an operator's certificate expires, which is told
+	CertificateEndWeek  = 7 * 24 * time.Hour
+	CertificateEndDay   = 24 * time.Hour
 	TCPSendBuffer       = 64 << 10
 	AcceptBackoffMin    = 10 * time.Millisecond
 	AcceptBackoffMax    = time.Second

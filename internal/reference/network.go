@@ -56,7 +56,7 @@ func network() Chapter {
 		{
 			Name: "net.tls", Summary: "the certificate that clients of encrypted transports see; its files are read again when they change, and what cannot be used replaces nothing; without files an ephemeral certificate serves, whose pin is in the log",
 			Params:  []string{"certificate: a file with the certificate, and those between it and a root, as PEM", "key: a file with its private key"},
-			Returns: "without arguments a table with cert_file and key_file, or nil; else true",
+			Returns: "without arguments a table with cert_file, key_file and not_after, when the certificate expires, or nil; else true",
 			Example: "net.tls('/etc/knot-resolver/server-cert.pem', '/etc/knot-resolver/server-key.pem')", Apart: "the files are the user's",
 		},
 		{

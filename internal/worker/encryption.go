@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"kresd/internal/certificate"
 	"kresd/internal/clock"
@@ -39,6 +40,7 @@ func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *lo
 		Hostname:    e.host,
 		Authorities: e.authorities,
 		Notice:      e.notice,
+		Alert:       e.alert,
 		Warn:        func(line string) { e.log.Warn(line) },
 	})
 	e.share()
@@ -111,6 +113,20 @@ func (e *encryption) begin(server *listen.Server) {
 	}
 }
 
+// listened shows which certificate serves where a script has opened an encrypted
+// transport after the start. Only the worker that runs the script does it, whichever
+// that is; it says nothing that it has just said.
+func (e *encryption) listened() {
+	known := e.certificate.Ready()
+	leaf, err := e.certificate.Leaf()
+	switch {
+	case err != nil:
+		e.log.Error(fmt.Sprintf("there is no certificate for clients: %v", err))
+	case known || e.link.ID() != 0:
+		e.log.Notice(fmt.Sprintf("clients are shown a certificate until %s, pin-sha256 '%s'", leaf.NotAfter.UTC().Format(time.DateOnly), certificate.Pin(leaf)))
+	}
+}
+
 // UseCertificate implements bindings.Encryption.
 func (e *encryption) UseCertificate(certFile, keyFile string) error {
 	return e.certificate.Use(certFile, keyFile)
@@ -120,7 +136,10 @@ func (e *encryption) UseCertificate(certFile, keyFile string) error {
 func (e *encryption) UseAuthorities(file string) error { return e.authorities.Use(file) }
 
 // Certificate implements bindings.Encryption.
-func (e *encryption) Certificate() (certFile, keyFile string) { return e.certificate.Files() }
+func (e *encryption) Certificate() (certFile, keyFile string, end time.Time) {
+	certFile, keyFile = e.certificate.Files()
+	return certFile, keyFile, e.certificate.End()
+}
 
 // SetTicketSecret implements bindings.Encryption.
 func (e *encryption) SetTicketSecret(secret []byte) error { return e.tickets.SetSecret(secret) }

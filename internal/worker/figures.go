@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"kresd/internal/bindings"
 	"kresd/internal/cache"
@@ -37,10 +38,12 @@ type processState struct {
 	reloads  *reload.State
 	// proofs goes on counting, unlike the others.
 	proofs *validate.Counts
+	// certificateEnd is zero where the ephemeral certificate serves.
+	certificateEnd time.Time
 }
 
 func (w *Worker) processNow() processState {
-	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs, reloads: w.reloads.State()}
+	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs, reloads: w.reloads.State(), certificateEnd: w.encrypted.certificate.End()}
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.use) // it fails for other arguments only
 	status, _ := os.ReadFile("/proc/self/status")
 	s.resident = mostResident(status, &s.use)
@@ -85,6 +88,7 @@ func processFigures() []metrics.Figure[processState] {
 		count("handshakes", "handshakes of TLS with clients", func(s *processState) uint64 { return s.in.Handshakes }),
 		count("resumed", "of these, those that went on from an earlier session", func(s *processState) uint64 { return s.in.Resumed }),
 		count("handshakes_failed", "handshakes with clients that failed, or took too long", func(s *processState) uint64 { return s.in.HandshakesFailed }),
+		of("certificate_end", metrics.Gauge, metrics.Seconds, "when the certificate of net.tls expires, in seconds since 1970; 0 where the ephemeral one serves", func(s *processState) float64 { return epoch(s.certificateEnd) }),
 		count("dropped", "queries of clients that got no answer on purpose", func(s *processState) uint64 { return s.in.Ignored + s.in.Dropped }),
 
 		count("http_requests", "requests of clients by HTTP", func(s *processState) uint64 { return s.in.HTTPRequests }),
@@ -119,6 +123,14 @@ func processFigures() []metrics.Figure[processState] {
 		count("csw", "context switches", func(s *processState) uint64 { return uint64(s.use.Nvcsw + s.use.Nivcsw) }),
 		of("rss", metrics.Gauge, metrics.Octets, "most memory ever resident", func(s *processState) float64 { return float64(s.resident) }),
 	}
+}
+
+// epoch is a time in seconds since 1970, 0 for the zero time.
+func epoch(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
 }
 
 func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,13 +21,14 @@ import (
 // machine.
 type listener struct {
 	server  *listen.Server
+	secured func()            // told when an encrypted transport was opened
 	places  map[string]string // where in the configuration an address or path was named
 	failed  error             // why the first address that could not be bound was not
 	refused error             // the same as the system said it, with the address; nil where it was not the system
 }
 
-func newListener(server *listen.Server) *listener {
-	return &listener{server: server, places: map[string]string{}}
+func newListener(server *listen.Server, secured func()) *listener {
+	return &listener{server: server, secured: secured, places: map[string]string{}}
 }
 
 // Listen implements bindings.Listener.
@@ -38,7 +40,7 @@ func (l *listener) Listen(addr netip.AddrPort, kinds []transport.Kind, freebind 
 		}
 		return false, bindReason(err)
 	}
-	l.note(addr.String(), place)
+	l.opened(addr.String(), kinds, place)
 	return l.server.Awaits(addr), nil
 }
 
@@ -48,12 +50,15 @@ func (l *listener) ListenPath(path string, kinds []transport.Kind, mode fs.FileM
 	if err != nil {
 		return bindReason(err)
 	}
-	l.note(path, place)
+	l.opened(path, kinds, place)
 	return nil
 }
 
-// note keeps the first place that names something.
-func (l *listener) note(name, place string) {
+// opened keeps the first place that names an address or a path.
+func (l *listener) opened(name string, kinds []transport.Kind, place string) {
+	if slices.ContainsFunc(kinds, transport.Kind.Secured) {
+		l.secured()
+	}
 	if _, known := l.places[name]; !known {
 		l.places[name] = place
 	}

@@ -120,7 +120,11 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group, TLS: w.encrypted.config, Key: w.encrypted.tickets.Derive, Dir: quicDir,
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Sibling: siblingOf(o.Link)})
 	w.custody.server = w.server
-	w.listener = newListener(w.server)
+	w.listener = newListener(w.server, func() {
+		if w.started.Load() { // before, openServer does it
+			w.encrypted.listened()
+		}
+	})
 	w.consoles = &consoles{vm: w.vm, out: out, err: errs, quiet: o.CLI.Quiet, log: log, text: o.CLI.LogFormat == logging.Text, counters: w.counters, link: o.Link, reloads: w.reloads}
 	return w, w.installGlobals()
 }
