@@ -37,7 +37,7 @@ trap 'rm -rf "$new" "$new.work" "$new.old"' EXIT INT TERM
 cp -R "$dir/." "$new"
 chmod -R u+w "$new"
 # The module's own tests need files that are not in its archive; ours in
-# internal/script stand in for them.
+# internal/script/language stand in for them.
 find "$new" -name '*_test.go' -exec rm {} +
 # GIT_DIR is set away so that git sees plain files, inside a checkout and
 # outside; a git that finds a repository would silently skip ignored paths.

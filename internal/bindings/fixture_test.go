@@ -27,6 +27,7 @@ import (
 	"kresd/internal/modules/hints"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 	"kresd/internal/settings"
 	"kresd/internal/ticket"
 	"kresd/internal/transport"
@@ -36,7 +37,7 @@ import (
 // world is a worker of fakes under the real globals in a real machine.
 type world struct {
 	t          *testing.T
-	vm         *script.VM
+	vm         *command.Interpreter
 	out, err   transcript // what scripts print
 	log        transcript
 	d          *Daemon
@@ -56,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, listener: &fakeListener{fail: map[string]error{}, also: []transport.Kind{transport.TLS}}, cache: &fakeCache{}, encryption: &fakeEncryption{}, process: &fakeProcess{count: 2}, roots: &fakeRoots{}}
 	var err error
-	if w.vm, err = script.New(script.Options{Stdout: &w.out, Stderr: &w.err, Getenv: func(name string) (string, bool) {
+	if w.vm, err = command.New(script.Options{Stdout: &w.out, Stderr: &w.err, Getenv: func(name string) (string, bool) {
 		return "somebody", name == "USER"
 	}}); err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.vm.Close)
 	w.mapper = &fakeMapper{vm: w.vm}
 	w.d = &Daemon{
-		VM: w.vm, Settings: settings.New(), Chain: module.NewChain(nil, w.modules()), Listener: w.listener, Encryption: w.encryption, Cache: w.cache, Metrics: figuresOf(),
+		VM: w.vm.VM, Settings: settings.New(), Chain: module.NewChain(nil, w.modules()), Listener: w.listener, Encryption: w.encryption, Cache: w.cache, Metrics: figuresOf(),
 		Process: w.process, Mapper: w.mapper, Clock: clock.Real(), Alarms: clock.NewAlarms(clock.Real()), Descriptors: fdwatch.New(nil), Log: logging.New(logging.Options{Out: &w.log}),
 		Interfaces: fakeInterfaces, ModuleDir: "/modules", Changed: func() { w.changes++ },
 	}
@@ -448,7 +449,7 @@ func (p *fakeProcess) Become(int, int, []int) error {
 
 // fakeMapper is a group of two whose members are the same machine.
 type fakeMapper struct {
-	vm      *script.VM
+	vm      *command.Interpreter
 	unknown bool
 }
 
@@ -459,9 +460,9 @@ func (m *fakeMapper) Map(ctx context.Context, expr string) (*luavalue.Table, err
 	out := &luavalue.Table{}
 	for i := range 2 {
 		switch r := m.vm.MapEval(ctx, expr); r.Kind {
-		case script.ResultValue:
+		case command.ResultValue:
 			out.Add(float64(i+1), r.Value)
-		case script.ResultNothing:
+		case command.ResultNothing:
 			out.Add(float64(i+1), "")
 		default:
 			out.Add(float64(i+1), r.Text)

@@ -6,6 +6,7 @@ import (
 	"kresd/internal/dnslua"
 	"kresd/internal/logging"
 	"kresd/internal/script"
+	"kresd/internal/script/language"
 )
 
 // installLogLines makes the functions by which scripts for kresd 5 write lines of a
@@ -46,4 +47,4 @@ func logLine(d *Daemon, at logging.Level) func(c *script.Call) error {
 }
 
 // line is the text of a line, without the newline at its end that scripts for kresd give.
-func line(c *script.Call) string { return strings.TrimSuffix(c.Format(2), "\n") }
+func line(c *script.Call) string { return strings.TrimSuffix(language.Format(c, 2), "\n") }

@@ -48,7 +48,7 @@ func (r *fakeResolver) Trace(ctx context.Context, q resolve.Question) string {
 
 func withResolver(t *testing.T) (*world, *fakeResolver) {
 	w := newWorld(t)
-	r := &fakeResolver{vm: w.vm, asked: make(chan *resolve.Request, 1000)}
+	r := &fakeResolver{vm: w.vm.VM, asked: make(chan *resolve.Request, 1000)}
 	w.d.Resolver = r
 	return w, r
 }

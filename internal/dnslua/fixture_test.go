@@ -12,6 +12,7 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
@@ -19,7 +20,7 @@ import (
 // world is a machine with the table kres.
 type world struct {
 	t     *testing.T
-	vm    *script.VM
+	vm    *command.Interpreter
 	views *Views
 	out   bytes.Buffer
 	kept  *script.Ref
@@ -28,14 +29,14 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
-	vm, err := script.New(script.Options{Stdout: &w.out, OnPanic: func(name string, value any, stack []byte) {
+	vm, err := command.New(script.Options{Stdout: &w.out, OnPanic: func(name string, value any, stack []byte) {
 		t.Errorf("%s panics: %v\n%s", name, value, stack)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(vm.Close)
-	w.vm, w.views = vm, NewViews(vm)
+	w.vm, w.views = vm, NewViews(vm.VM)
 	w.do(func(*script.Call) error {
 		w.views.Install()
 		vm.Register(script.Func{Name: "keep", Min: 1, Max: 1, Fn: func(c *script.Call) error { w.kept = c.Function(1); return nil }},

@@ -65,23 +65,26 @@ var allowed = map[string]string{
 	"kresc":       "cli console ipc limits reload safe wording",
 	"forkmap":     "ipc limits safe luavalue rundir",
 	"supervisor":  "ipc limits reload safe logging systemd rundir cli wording",
-	"script":      "clock limits luapattern luavalue reference safe script/machine script/source wording",
+	"script":      "clock limits luavalue reference safe script/machine script/source wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile transport wire wording zonecut",
 	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire wording",
-	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script settings ticket trustanchor version wire wording transport zonecut",
+	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script script/language settings ticket trustanchor version wire wording transport zonecut",
 	"authority":   "safe",
 	"proctest":    "authority safe",
 
 	"lualib":            "lualib/cqueues lualib/json lualib/lfs lualib/ltn12 lualib/luajit lualib/mime lualib/socket lualib/urls lualib/web script",
 	"lualib/json":       "limits luavalue script",
-	"lualib/lfs":        "clock luavalue script",
+	"lualib/lfs":        "clock luavalue script script/language",
 	"lualib/ltn12":      "script",
 	"lualib/luajit":     "script",
 	"lualib/mime":       "script",
 	"lualib/socket":     "clock fdwatch limits luavalue script wording",
 	"lualib/urls":       "script",
+	"script/command":    "limits luavalue script script/language script/machine script/source wording",
+	"script/language":   "limits luapattern luavalue script script/machine script/source wording",
 	"script/machine":    "limits luavalue safe wording",
+	"script/scripttest": "luavalue script script/command",
 	"script/sidebyside": "",
 	"script/source":     "",
 
@@ -96,7 +99,7 @@ var allowed = map[string]string{
 // owned says which packages alone may import a library: one of the program, and
 // what signs for tests.
 var owned = map[string]string{
-	"github.com/Shopify/go-lua":                     "kresd/internal/script kresd/internal/script/machine",
+	"github.com/Shopify/go-lua":                     "kresd/internal/script kresd/internal/script/command kresd/internal/script/language kresd/internal/script/machine",
 	"github.com/PowerDNS/lmdb-go/lmdb":              "kresd/internal/lmdbcache",
 	"github.com/libp2p/go-reuseport":                "kresd/internal/listen",
 	"github.com/hashicorp/go-hclog":                 "kresd/internal/logging",
@@ -115,7 +118,7 @@ var owned = map[string]string{
 var textual = []string{"kresd/internal/dnslua", "kresd/internal/roothints", "kresd/internal/trustanchor", "kresd/internal/authority", "kresd/internal/modules/", "kresd/internal/proctest", "kresd/cmd/"}
 
 // forTests are the packages that only tests import.
-const forTests = "authority/inmemory authority/zonegen proctest"
+const forTests = "authority/inmemory authority/zonegen proctest script/scripttest script/sidebyside"
 
 type pkg struct {
 	ImportPath string

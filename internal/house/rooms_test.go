@@ -17,6 +17,7 @@ var upward = map[string]string{
 	"internal/script/vm.go -> ref.go":        "a machine remembers the values that it was given",
 	"internal/script/vm.go -> object.go":     "likewise objects",
 	"internal/script/vm.go -> handle.go":     "likewise classes",
+	"internal/script/vm.go -> documented.go": "and what there are words about",
 	"internal/script/value.go -> object.go":  "an object, seen from outside, is a value",
 	"internal/script/value.go -> handle.go":  "so is a handle",
 	"internal/script/value.go -> watched.go": "and a table that is watched",

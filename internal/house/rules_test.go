@@ -238,3 +238,24 @@ func has(list []string, word string) bool {
 	}
 	return false
 }
+
+// A value on the machine's stack is whatever it is: who reads it must know what the
+// machine leaves there. Outside of script a Call's accessors do that.
+func TestTheStackIsTouchedByScriptAlone(t *testing.T) {
+	const machine = "github.com/Shopify/go-lua"
+	within := false
+	for _, c := range sources(t) {
+		inside := c.path == "internal/script" || strings.HasPrefix(c.path, "internal/script/")
+		for id, obj := range c.info.Uses {
+			if obj.Pkg() == nil || obj.Pkg().Path() != machine {
+				continue
+			}
+			if within = within || inside; !inside {
+				t.Errorf("%s: %s is the machine's own: use an accessor of script.Call", c.at(id.Pos()), obj.Name())
+			}
+		}
+	}
+	if !within {
+		t.Error("nobody uses the machine: this test looks for the wrong package")
+	}
+}

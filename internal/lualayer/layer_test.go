@@ -11,19 +11,20 @@ import (
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 	"kresd/internal/wire"
 )
 
 // loaded is a module of a script that returns its table, and what it warns of.
 func loaded(t *testing.T, text string) (m *mod, warned *strings.Builder) {
 	t.Helper()
-	vm, err := script.New(script.Options{})
+	vm, err := command.New(script.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(vm.Close)
 	warned = &strings.Builder{}
-	l := &Loader{VM: vm, Views: dnslua.NewViews(vm), Warn: func(line string) { warned.WriteString(line + "\n") }}
+	l := &Loader{VM: vm.VM, Views: dnslua.NewViews(vm.VM), Warn: func(line string) { warned.WriteString(line + "\n") }}
 	if err := vm.Do(context.Background(), func(*script.Call) error { l.Views.Install(); return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -223,8 +224,19 @@ func TestWhatConsumeSees(t *testing.T) {
 }
 
 func evaluate(m *mod, expr string) string {
-	text, _ := m.loader.VM.Eval(context.Background(), expr)
-	return text
+	value := ""
+	_ = m.loader.VM.Do(context.Background(), func(c *script.Call) error {
+		results, err := m.loader.VM.Global("loadstring").Call("return tostring(" + expr + ")")
+		if err != nil {
+			return err
+		}
+		results, err = results[0].(*script.Ref).Call()
+		if err == nil {
+			value = results[0].(string)
+		}
+		return err
+	})
+	return value
 }
 
 // A hook that was called again after it has waited may leave the state as it is, and may

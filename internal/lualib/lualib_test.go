@@ -9,19 +9,20 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/fdwatch"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 // machine is one with all libraries.
-func machine(t *testing.T, o script.Options) (*script.VM, []script.Library) {
+func machine(t *testing.T, o script.Options) (*command.Interpreter, []script.Library) {
 	t.Helper()
-	vm, err := script.New(o)
+	vm, err := command.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(vm.Close)
 	watcher := fdwatch.New(nil)
 	t.Cleanup(watcher.Close)
-	libraries, _ := Libraries(Host{VM: vm, Alarms: clock.NewAlarms(clock.Real()), Watcher: watcher, Clock: clock.Real()})
+	libraries, _ := Libraries(Host{VM: vm.VM, Alarms: clock.NewAlarms(clock.Real()), Watcher: watcher, Clock: clock.Real()})
 	if err := vm.Do(context.Background(), func(c *script.Call) error { vm.AddLibraries(libraries...); return nil }); err != nil {
 		t.Fatal(err)
 	}

@@ -20,3 +20,11 @@ func FormatNumber(n float64) string {
 	}
 	return fmt.Sprintf("%.14g", n)
 }
+
+// KeyText is the text of a table's key: that of a number as Lua writes it.
+func KeyText(key any) string {
+	if n, ok := key.(float64); ok {
+		return FormatNumber(n)
+	}
+	return fmt.Sprint(key)
+}

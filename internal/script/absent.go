@@ -26,7 +26,7 @@ type absences struct {
 }
 
 // errorWord begins what objects of the resolver refuse.
-const errorWord = "error: "
+const ErrorWord = "error: "
 
 // A missedRead is a read of an absent name.
 type missedRead struct{ name, where, told string }
@@ -65,7 +65,7 @@ func (a *absences) explain(msg string) (better string, ok bool) {
 	if strings.HasPrefix(where, "[string ") {
 		where = "" // a command stands before the reader's eyes
 	}
-	return where + errorWord + read.told + msg[len(m[0]):], true
+	return where + ErrorWord + read.told + msg[len(m[0]):], true
 }
 
 // given finds the absent name that a variable of the chunk was given, in a line such

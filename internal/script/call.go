@@ -59,7 +59,7 @@ func (c *Call) Arg(i int) any {
 	if i > c.args {
 		return nil
 	}
-	v, err := c.vm.toGo(c.l, i)
+	v, err := c.vm.ToGo(c.l, i)
 	if err != nil {
 		c.ArgError(i, "%v", err)
 	}
@@ -76,7 +76,7 @@ func (c *Call) String(i int) string {
 			return luavalue.FormatNumber(v)
 		}
 	}
-	c.typeError(i, "string")
+	c.TypeError(i, "string")
 	return ""
 }
 
@@ -115,7 +115,7 @@ func (c *Call) Number(i int) float64 {
 			}
 		}
 	}
-	c.typeError(i, "number")
+	c.TypeError(i, "number")
 	return 0
 }
 
@@ -142,7 +142,7 @@ func (c *Call) OptInt(i, lo, hi, absent int) int {
 // Bool returns a boolean argument.
 func (c *Call) Bool(i int) bool {
 	if i > c.args || c.l.TypeOf(i) != lua.TypeBoolean {
-		c.typeError(i, "boolean")
+		c.TypeError(i, "boolean")
 	}
 	return c.l.ToBoolean(i)
 }
@@ -158,7 +158,7 @@ func (c *Call) OptBool(i int, absent bool) bool {
 // Table returns a deep copy of a table argument.
 func (c *Call) Table(i int) *luavalue.Table {
 	if i > c.args || c.l.TypeOf(i) != lua.TypeTable {
-		c.typeError(i, "table")
+		c.TypeError(i, "table")
 	}
 	return c.Arg(i).(*luavalue.Table)
 }
@@ -189,7 +189,7 @@ func (c *Call) nils(i, depth int) (n int) {
 // Function returns a reference to a function argument.
 func (c *Call) Function(i int) *Ref {
 	if i > c.args || c.l.TypeOf(i) != lua.TypeFunction {
-		c.typeError(i, "function")
+		c.TypeError(i, "function")
 	}
 	return c.Ref(i)
 }
@@ -207,7 +207,7 @@ func (c *Call) Ref(i int) *Ref {
 	if i > c.args {
 		return &Ref{vm: c.vm}
 	}
-	return refTo(c.vm, c.l, i)
+	return c.vm.RefTo(c.l, i)
 }
 
 // Return sets the results. Go's integers, bools, strings, slices of strings or
@@ -235,13 +235,11 @@ func (c *Call) ArgError(i int, format string, args ...any) {
 	c.Raise(Usage(fmt.Sprintf("bad argument #%d to '%s' (%s); usage: %s", i, c.fn.Name, msg, c.fn.usage())))
 }
 
-func (c *Call) typeError(i int, want string) {
-	c.ArgError(i, "%s expected, got %s", want, c.Type(i))
-}
-
 // TypeError raises the error for argument i that is not of a wanted type, as
 // in "string or table".
-func (c *Call) TypeError(i int, want string) { c.typeError(i, want) }
+func (c *Call) TypeError(i int, want string) {
+	c.ArgError(i, "%s expected, got %s", want, c.Type(i))
+}
 
 // Usage is an error about how a function was called; it gets the position of
 // the call in front. All errors of an object's functions and options begin with
@@ -268,7 +266,7 @@ func (c *Call) Raise(err error) {
 	case errors.As(err, &u), e == nil && c.ofObject():
 		text := err.Error()
 		if c.ofObject() { // an error that passed another object has the word already
-			text = strings.TrimPrefix(text, errorWord)
+			text = strings.TrimPrefix(text, ErrorWord)
 		}
 		c.l.PushString(c.prefix() + text)
 	default:
@@ -285,7 +283,7 @@ func (c *Call) ofObject() bool { return c.field || c.fn != nil && c.fn.object }
 // the resolver's objects say "error: ", after the position when a file calls.
 func (c *Call) prefix() string {
 	if c.ofObject() {
-		return machine.FilePosition(c.l) + errorWord
+		return machine.FilePosition(c.l) + ErrorWord
 	}
 	return machine.CallerPosition(c.l)
 }
@@ -293,9 +291,9 @@ func (c *Call) prefix() string {
 // Position is "file:line: " of the code that calls, or "" on the console.
 func (c *Call) Position() string { return machine.FilePosition(c.l) }
 
-// tooLong raises an error when a string would be larger than the machine
+// TooLong raises an error when a string would be larger than the machine
 // allows.
-func (c *Call) tooLong(size int) {
+func (c *Call) TooLong(size int) {
 	if size > limits.LuaString {
 		c.Raise(Usage("resulting string too large"))
 	}

@@ -17,7 +17,7 @@ func (r *Ref) Call(args ...any) ([]any, error) {
 	}
 	var results []any
 	for i := before + 1; i <= l.Top(); i++ {
-		v, err := r.vm.toGo(l, i)
+		v, err := r.vm.ToGo(l, i)
 		if err != nil {
 			return nil, err
 		}
@@ -42,9 +42,9 @@ func (r *Ref) call(l *lua.State, args []any) error {
 	if !l.CheckStack(len(args) + lua.MinStack) {
 		return errors.New("stack overflow")
 	}
-	r.push(l)
+	r.Push(l)
 	for _, a := range args {
-		r.vm.push(l, a)
+		r.vm.Push(l, a)
 	}
 	return r.vm.m.TracedCall(l, len(args))
 }

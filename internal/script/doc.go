@@ -1,22 +1,17 @@
-// Package script runs the configuration and the console: one Lua machine, which
-// one goroutine has at a time, its owner.
+// Package script is what functions of ours and Lua code have in common: how one calls
+// the other, and what passes between them.
 //
-// The machine is github.com/Shopify/go-lua with the edits of
-// scripts/go-lua.patch, completed here to what Lua 5.1 configurations expect:
-// patterns, bit operations, dates, JSON, the console's printer, the guard of
-// the global table. Everything that touches the machine is a job that its owner
-// runs (VM.Do, VM.Post). Lua code runs on threads, each with a stack and a goroutine
-// of its own, that hand the machine to each other. A binding that has to wait hands
-// it to a thread that serves others meanwhile: only expressions mapped from other
-// workers and requests that have to be judged by a script (Call.Wait, VM.Hook), or
-// everything (Call.StepAside).
+// A function is a Func: its words check the arguments and name wrong ones. An Object is a
+// global table of functions and options, such as cache; a Class says what scripts can do
+// with Go values that they only hold and pass on, as Handles; a Library is what require
+// gives. All of them see one Call: its arguments and results, and how it waits without
+// holding up others (Call.Wait, Call.StepAside, Outside). What scripts pass in comes as Go
+// values (package luavalue) or, where it can only be kept and called, as a Ref.
 //
-// A binding is a Func, or an Object with functions and options. Its metadata
-// checks arguments and names wrong ones; with the words of package reference it becomes
-// the text of help().
-//
-// Go values that scripts only hold and pass on are Handles of a Class with
-// methods and fields.
+// Who has the machine, and for how long, is package machine's to decide, below. Above
+// stand the language itself (package language) and what reads commands and files
+// (package command), which makes a whole machine: a VM made here has no globals but
+// those that its caller gives it.
 //
 // The package knows no DNS: the globals that mean something to a resolver are
 // in package bindings. Configuration compiles to Go values, so that queries do
@@ -26,24 +21,17 @@
 //
 // From the ground up: a file stands on those before it.
 //
-//   - Text: absent.go (names that are nil, and why), checker.go (whether more of a text is needed).
-//   - The machine and its values: vm.go (what a machine consists of), ref.go (a Lua
-//     value kept), value.go (values in and out), output.go (what is printed), fileerror.go,
-//     keyorder.go (in which order a table was written), evaluation.go (why code runs and how it ends), call.go (a function of ours, and one call of it).
+//   - The machine and its values: absent.go (names that are nil, and why), vm.go (what a
+//     machine consists of), output.go (what is printed), ref.go (a Lua value kept), value.go
+//     (values in and out), keyorder.go (in which order a table was written).
+//   - A call: evaluation.go (why code runs and how it ends), call.go (arguments, results,
+//     errors), stack.go (the same, for those who know the machine's stack), withheld.go (what must change nothing outside).
 //   - Work: jobs.go (from outside, and what waits), callback.go (a kept function
-//     is called), table.go (a kept table is looked into).
-//   - What bindings give to scripts: func.go, object.go, handle.go, watched.go
-//     (tables that tell of keys they lack), guard.go (the table of globals).
-//   - Console and files: print.go, json.go, input.go (lines that belong together),
-//     locals.go (commands that share them), offered.go (what text in quotes may become),
-//     complete.go (what a name may become), mark.go (where an error is), help.go,
-//     eval.go (commands), file.go.
-//   - The language: lib_base.go, lib_garbage.go, lib_env.go, lib_format.go, lib_string.go,
-//     lib_pattern.go, lib_table.go, lib_math.go, strftime.go, child.go
-//     (commands of the shell), stream.go and stream_read.go (open files), withheld.go (what
-//     a machine does that must change nothing outside), lib_io.go, lib_os.go, lib_coroutine.go, lib_debug.go, lib_load.go, lib_module.go,
-//     lib_package.go, library.go (what require gives without a file).
-//   - The whole: globals.go (what this package adds), libraries.go, selftest.go and
+//     is called), load.go (text becomes a function), packages.go (where require looks), table.go (a kept table is looked into).
+//   - What bindings give to scripts: func.go, documented.go (and what there are words about),
+//     object.go, handle.go, watched.go (tables that tell of keys they lack), guard.go (the
+//     table of globals), library.go (what require gives without a file), environment.go (env).
+//   - The whole: inspect.go (what the names and values of a machine are, for who looks at it from outside) and
 //     new.go.
 //
 // Three kinds of values know each other in a circle: what the machine remembers

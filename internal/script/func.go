@@ -19,12 +19,12 @@ func (vm *VM) setGlobal(name string) {
 
 // SetGlobal makes v global. For the owner goroutine.
 func (vm *VM) SetGlobal(name string, v any) {
-	vm.push(vm.m.Stack(), v)
+	vm.Push(vm.m.Stack(), v)
 	vm.setGlobal(name)
 }
 
-// pushFunc puts f on the stack as a Lua function.
-func (vm *VM) pushFunc(l *lua.State, f Func) {
+// PushFunc puts f on the stack as a Lua function.
+func (vm *VM) PushFunc(l *lua.State, f Func) {
 	l.PushGoFunction(vm.m.Caught(f.Name, func(l *lua.State) int {
 		c := &Call{vm: vm, l: l, fn: &f, args: l.Top()}
 		vm.m.Check(l) // calls may be long, and the hook counts instructions only
@@ -46,32 +46,7 @@ func (c *Call) pushResults() int {
 		c.Raise(Usage("too many results"))
 	}
 	for _, v := range c.results {
-		c.vm.push(c.l, v)
+		c.vm.Push(c.l, v)
 	}
 	return len(c.results)
-}
-
-// extend puts functions into a library, which is made if it is absent.
-func (vm *VM) extend(l *lua.State, library string, funcs []Func) {
-	if library == "_G" {
-		l.PushGlobalTable()
-	} else if lua.SubTable(l, globals(l), library); true {
-		l.Remove(-2)
-	}
-	for _, f := range funcs {
-		f.Min, f.Max = 0, -1 // as in Lua, what is missing is seen where it is used, and what is too much is dropped
-		short := f.Name
-		if library != "_G" {
-			f.Name = library + "." + short
-		}
-		vm.pushFunc(l, f)
-		l.SetField(-2, short)
-	}
-	l.Pop(1)
-}
-
-// globals pushes the global table and returns its index.
-func globals(l *lua.State) int {
-	l.PushGlobalTable()
-	return l.Top()
 }

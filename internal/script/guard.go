@@ -31,7 +31,7 @@ func (vm *VM) installGuard(l *lua.State) {
 func (vm *VM) globalIndex(l *lua.State) int {
 	name, _ := l.ToValue(2).(string)
 	if o := vm.protected[name]; o != nil {
-		o.self.push(l)
+		o.self.Push(l)
 		return 1
 	}
 	vm.absent.note(name, func() string { return machine.Position(l) })
@@ -97,9 +97,9 @@ func (vm *VM) merge(l *lua.State, o *object, i int) error {
 
 // mergeEntry assigns one entry of the table at i to the object.
 func (vm *VM) mergeEntry(l *lua.State, o *object, i int, key any) {
-	o.self.push(l)
-	vm.push(l, key)
-	vm.push(l, key)
+	o.self.Push(l)
+	vm.Push(l, key)
+	vm.Push(l, key)
 	l.RawGet(i)
 	l.SetTable(-3)
 	l.Pop(1)
@@ -124,7 +124,7 @@ func (vm *VM) tryEntry(l *lua.State, o *object, i int, key any) error {
 }
 
 func (vm *VM) keysOf(l *lua.State, i int) (keys []any, err error) {
-	err = vm.eachPair(l, i, func() error {
+	err = vm.EachPair(l, i, func() error {
 		switch key := l.ToValue(-2).(type) {
 		case string, float64, bool:
 			keys = append(keys, key)

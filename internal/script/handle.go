@@ -6,6 +6,7 @@ import (
 
 	lua "github.com/Shopify/go-lua"
 
+	"kresd/internal/luavalue"
 	"kresd/internal/wording"
 )
 
@@ -51,7 +52,7 @@ func NoMember(class *Class, key any, fields ...string) error {
 	for _, m := range class.Methods {
 		known = append(known, m.Name+"()")
 	}
-	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", wording.WithArticle(class.Name), keyText(key), list(known)))
+	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", wording.WithArticle(class.Name), luavalue.KeyText(key), list(known)))
 }
 
 func list(words []string) string {
@@ -70,7 +71,7 @@ func (c *Call) Handle(i int, class *Class) any {
 	if h := c.handleAt(i); h != nil && h.Class == class {
 		return h.Value
 	}
-	c.typeError(i, class.Name)
+	c.TypeError(i, class.Name)
 	return nil
 }
 
@@ -115,11 +116,11 @@ func (c *Call) Shift() {
 // argument i, in that very table.
 func (c *Call) Rewrite(i int, fn func(v any) (any, error)) error {
 	if i > c.args || c.l.TypeOf(i) != lua.TypeTable {
-		c.typeError(i, "table")
+		c.TypeError(i, "table")
 	}
 	for k := 1; ; k++ {
 		c.l.RawGetInt(i, k)
-		v, err := c.vm.toGo(c.l, -1)
+		v, err := c.vm.ToGo(c.l, -1)
 		c.l.Pop(1)
 		if v == nil || err != nil {
 			return err
@@ -127,7 +128,7 @@ func (c *Call) Rewrite(i int, fn func(v any) (any, error)) error {
 		if v, err = fn(v); err != nil {
 			return err
 		}
-		c.vm.push(c.l, v)
+		c.vm.Push(c.l, v)
 		c.l.RawSetInt(i, k)
 	}
 }
@@ -144,7 +145,7 @@ func (vm *VM) pushHandle(l *lua.State, h *Handle) {
 		vm.classes[h.Class] = meta
 	}
 	l.PushUserData(h)
-	meta.push(l)
+	meta.Push(l)
 	l.SetMetaTable(-2)
 }
 
@@ -154,7 +155,7 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 	for _, f := range class.Methods {
 		short := f.Name
 		f.Name, f.object, f.method = class.Name+":"+short, true, true
-		vm.pushFunc(l, f)
+		vm.PushFunc(l, f)
 		methods[short] = l.ToValue(-1)
 		l.Pop(1)
 	}
@@ -173,7 +174,7 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 			h := handleAt(l, 1)
 			c := &Call{vm: vm, l: l, fn: &Func{Name: class.Name, Args: "...", object: true}, args: l.Top()}
 			if h == nil {
-				c.typeError(1, class.Name)
+				c.TypeError(1, class.Name)
 			}
 			return fn(c, h)
 		}))
@@ -181,7 +182,7 @@ func (vm *VM) newClass(l *lua.State, class *Class) *Ref {
 	}
 	l.PushString(class.Name)
 	l.SetField(-2, "__metatable")
-	meta := refTo(vm, l, -1)
+	meta := vm.RefTo(l, -1)
 	l.Pop(1)
 	return meta
 }
@@ -199,13 +200,13 @@ func (h *Handle) index(c *Call, methods map[string]any) int {
 	if err != nil {
 		c.Raise(err)
 	}
-	c.vm.push(c.l, v)
+	c.vm.Push(c.l, v)
 	return 1
 }
 
 func (h *Handle) newIndex(c *Call) int {
 	key := c.Arg(2)
-	set := &Call{vm: c.vm, l: c.l, fn: &Func{Name: h.Class.Name + "." + keyText(key)}, field: true, args: 1}
+	set := &Call{vm: c.vm, l: c.l, fn: &Func{Name: h.Class.Name + "." + luavalue.KeyText(key)}, field: true, args: 1}
 	c.l.Remove(1)
 	c.l.Remove(1) // the value is argument 1 now
 	if h.Class.Set == nil {
@@ -251,7 +252,7 @@ func (h *Handle) ipairs(c *Call) int {
 	if err != nil {
 		c.Raise(err)
 	}
-	c.vm.pushFunc(c.l, Func{Name: "ipairs", Min: 2, Max: -1, Fn: func(c *Call) error {
+	c.vm.PushFunc(c.l, Func{Name: "ipairs", Min: 2, Max: -1, Fn: func(c *Call) error {
 		i := int(c.Number(2))
 		if i < 0 || i >= len(list) {
 			return c.Return(nil)
@@ -288,23 +289,21 @@ func (h *Handle) pushEntries(vm *VM, l *lua.State) {
 		return
 	}
 	for _, e := range h.Class.Entries(h.Value) {
-		vm.push(l, e.Key)
-		vm.push(l, e.Value)
+		vm.Push(l, e.Key)
+		vm.Push(l, e.Value)
 		l.RawSet(-3)
 	}
-}
-
-// shownAt is the handle at i if it can be looked into, as a table can.
-func shownAt(l *lua.State, i int) *Handle {
-	if h := handleAt(l, i); h != nil && h.Class.Entries != nil {
-		return h
-	}
-	return nil
 }
 
 // NewTable returns a new, empty Lua table.
 func (c *Call) NewTable() *Ref {
 	c.l.NewTable()
 	defer c.l.Pop(1)
-	return refTo(c.vm, c.l, -1)
+	return c.vm.RefTo(c.l, -1)
+}
+
+// IsCData tells whether argument i is a structure in C to scripts written for LuaJIT.
+func (c *Call) IsCData(i int) bool {
+	h := c.handleAt(i)
+	return h != nil && h.Class.CData
 }

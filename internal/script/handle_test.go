@@ -1,10 +1,13 @@
-package script
+package script_test
 
 import (
 	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 type lamp struct {
@@ -13,52 +16,52 @@ type lamp struct {
 }
 
 // lamps gives a machine the global lamp and a class to take it back by.
-func lamps(t *testing.T) (*VM, *Class) {
+func lamps(t *testing.T) (*command.Interpreter, *script.Class) {
 	t.Helper()
-	vm, err := New(Options{})
+	vm, err := command.New(script.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(vm.Close)
-	class := &Class{Name: "lamp"}
-	class.Methods = []Func{{Name: "switch", Args: "on", Min: 2, Max: 2, Fn: func(c *Call) error {
+	class := &script.Class{Name: "lamp"}
+	class.Methods = []script.Func{{Name: "switch", Args: "on", Min: 2, Max: 2, Fn: func(c *script.Call) error {
 		c.Handle(1, class).(*lamp).on = c.Bool(2)
 		return c.Return(c.Arg(1))
 	}}}
-	class.Get = func(_ *Call, v any, key any) (any, error) {
+	class.Get = func(_ *script.Call, v any, key any) (any, error) {
 		switch key {
 		case "on":
 			return v.(*lamp).on, nil
 		case "watts":
 			return v.(*lamp).watts, nil
 		}
-		return nil, NoMember(class, key, "on", "watts")
+		return nil, script.NoMember(class, key, "on", "watts")
 	}
-	class.Set = func(c *Call, v any, key any) error {
+	class.Set = func(c *script.Call, v any, key any) error {
 		if key != "watts" {
-			return Usage("only watts can be set")
+			return script.Usage("only watts can be set")
 		}
 		v.(*lamp).watts = c.Int(1, 0, 100)
 		return nil
 	}
-	class.Call = func(c *Call, v any) error { return c.Return(c.NArgs(), v.(*lamp).watts) }
+	class.Call = func(c *script.Call, v any) error { return c.Return(c.NArgs(), v.(*lamp).watts) }
 	class.Text = func(v any) string { return fmt.Sprintf("lamp of %d W", v.(*lamp).watts) }
-	class.Len = func(_ *Call, v any) (int, error) { return v.(*lamp).watts / 5, nil }
-	class.List = func(_ *Call, v any) ([]any, error) { return []any{"bulb", v.(*lamp).watts}, nil }
-	class.Entries = func(v any) []Entry { return []Entry{{"watts", v.(*lamp).watts}, {"on", v.(*lamp).on}} }
+	class.Len = func(_ *script.Call, v any) (int, error) { return v.(*lamp).watts / 5, nil }
+	class.List = func(_ *script.Call, v any) ([]any, error) { return []any{"bulb", v.(*lamp).watts}, nil }
+	class.Entries = func(v any) []script.Entry { return []script.Entry{{"watts", v.(*lamp).watts}, {"on", v.(*lamp).on}} }
 	one := &lamp{watts: 5}
-	if err := vm.Do(context.Background(), func(c *Call) error {
-		vm.SetGlobal("lamp", &Handle{class, one})
-		vm.SetGlobal("again", &Handle{class, one})
-		vm.SetGlobal("other", &Handle{&Class{Name: "other", CData: true}, 1})
-		vm.Register(Func{Name: "watts", Args: "lamp", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(c.Handle(1, class).(*lamp).watts) }},
-			Func{Name: "double", Args: "list", Min: 1, Max: 1, Fn: func(c *Call) error {
+	if err := vm.Do(context.Background(), func(c *script.Call) error {
+		vm.SetGlobal("lamp", &script.Handle{class, one})
+		vm.SetGlobal("again", &script.Handle{class, one})
+		vm.SetGlobal("other", &script.Handle{&script.Class{Name: "other", CData: true}, 1})
+		vm.Register(script.Func{Name: "watts", Args: "lamp", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return(c.Handle(1, class).(*lamp).watts) }},
+			script.Func{Name: "double", Args: "list", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 				if err := c.Rewrite(1, func(v any) (any, error) { return v.(float64) * 2, nil }); err != nil {
 					return err
 				}
 				return c.Return(c.Ref(1))
 			}})
-		vm.RegisterObject(Object{Name: "shop", Funcs: []Func{{Name: "who", Max: 2, Fn: func(c *Call) error { return c.Return(c.ObjectName(1)) }}}})
+		vm.RegisterObject(script.Object{Name: "shop", Funcs: []script.Func{{Name: "who", Max: 2, Fn: func(c *script.Call) error { return c.Return(c.ObjectName(1)) }}}})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -115,7 +118,7 @@ func TestHandlesAreUsedLikeObjects(t *testing.T) {
 // What leaves the process with map() holds no handles.
 func TestHandlesDoNotLeaveTheProcess(t *testing.T) {
 	vm, _ := lamps(t)
-	if r := vm.MapEval(context.Background(), "lamp"); r.Kind != ResultValue || r.Value != nil {
+	if r := vm.MapEval(context.Background(), "lamp"); r.Kind != command.ResultValue || r.Value != nil {
 		t.Errorf("map('lamp') gave %v", r)
 	}
 }

@@ -41,10 +41,13 @@ func (vm *VM) ReleaseEvents() { vm.m.ReleaseEvents() }
 // is interrupted. What is still queued fails with ErrClosed.
 func (vm *VM) Close() { vm.m.Close() }
 
-// enter runs body as an evaluation on the owner goroutine.
-func (vm *VM) enter(e machine.Evaluation, body func(c *Call) error) error {
+// Enter runs body as an evaluation on the owner goroutine.
+func (vm *VM) Enter(e machine.Evaluation, body func(c *Call) error) error {
 	return vm.m.Enter(e, vm.called(body))
 }
+
+// EnterPart is enter for what is a part of the evaluation that runs.
+func (vm *VM) EnterPart(body func(c *Call) error) error { return vm.m.EnterPart(vm.called(body)) }
 
 // called is a job with the Call that it gets.
 func (vm *VM) called(job func(c *Call) error) func(l *lua.State) error {
@@ -59,9 +62,9 @@ type Task = machine.Task
 // function ready is called, by any goroutine, whenever Run may go on with what waited.
 // It fails when there are too many coroutines.
 func (c *Call) NewTask(ready func(), fn *Ref, args ...any) (*Task, error) {
-	fn.push(c.l)
+	fn.Push(c.l)
 	for _, a := range args {
-		c.vm.push(c.l, a)
+		c.vm.Push(c.l, a)
 	}
 	task, err := c.vm.m.NewTask(c.l, len(args), ready)
 	if err != nil {
@@ -72,21 +75,21 @@ func (c *Call) NewTask(ready func(), fn *Ref, args ...any) (*Task, error) {
 
 // AttachTask makes a task of the coroutine in argument i, which must be suspended.
 func (c *Call) AttachTask(ready func(), i int) (*Task, error) {
-	task, ok := c.vm.m.AttachTask(c.coroutine(i), ready)
+	task, ok := c.vm.m.AttachTask(c.Coroutine(i), ready)
 	if !ok {
 		c.ArgError(i, "a suspended coroutine expected that nobody else runs")
 	}
 	return task, nil
 }
 
-// coroutine is the coroutine in argument i.
-func (c *Call) coroutine(i int) *lua.State {
+// Coroutine is the coroutine in argument i.
+func (c *Call) Coroutine(i int) *lua.State {
 	if i <= c.args {
 		if co, ok := c.l.ToValue(i).(*lua.State); ok {
 			return co
 		}
 	}
-	c.typeError(i, "coroutine")
+	c.TypeError(i, "coroutine")
 	return nil
 }
 

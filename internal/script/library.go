@@ -22,7 +22,7 @@ func (vm *VM) AddLibraries(libraries ...Library) {
 	l := vm.m.Stack()
 	l.Field(lua.RegistryIndex, "_PRELOAD")
 	for _, lib := range libraries {
-		vm.pushFunc(l, Func{Name: lib.Name, Max: -1, Fn: func(c *Call) error {
+		vm.PushFunc(l, Func{Name: lib.Name, Max: -1, Fn: func(c *Call) error {
 			value, err := lib.Open(c)
 			if err != nil {
 				return err
@@ -43,22 +43,22 @@ func (c *Call) LibraryTable(name string, funcs []Func, values ...Entry) *Ref {
 	for _, f := range funcs {
 		short := f.Name
 		f.Name = name + "." + short
-		c.vm.pushFunc(l, f)
+		c.vm.PushFunc(l, f)
 		l.SetField(-2, short)
 	}
 	for _, v := range values {
-		c.vm.push(l, v.Key)
-		c.vm.push(l, v.Value)
+		c.vm.Push(l, v.Key)
+		c.vm.Push(l, v.Value)
 		l.RawSet(-3)
 	}
-	return refTo(c.vm, l, -1)
+	return c.vm.RefTo(l, -1)
 }
 
 // NewFunction makes a function that a script is given, such as an iterator.
 func (c *Call) NewFunction(f Func) *Ref {
-	c.vm.pushFunc(c.l, f)
+	c.vm.PushFunc(c.l, f)
 	defer c.l.Pop(1)
-	return refTo(c.vm, c.l, -1)
+	return c.vm.RefTo(c.l, -1)
 }
 
 // LibraryText runs a library that is written in Lua, with args as its "...", and gives
@@ -66,17 +66,17 @@ func (c *Call) NewFunction(f Func) *Ref {
 func (c *Call) LibraryText(name, text string, args ...any) (*Ref, error) {
 	l := c.l
 	c.vm.libraryTexts["@"+name] = true
-	if err := c.vm.load(l, text, "@"+name); err != nil {
+	if err := c.vm.Load(l, text, "@"+name); err != nil {
 		return nil, err
 	}
 	for _, a := range args {
-		c.vm.push(l, a)
+		c.vm.Push(l, a)
 	}
 	if err := c.vm.m.ProtectedCall(l, len(args), 1, 0); err != nil {
 		return nil, err
 	}
 	defer l.Pop(1)
-	return refTo(c.vm, l, -1), nil
+	return c.vm.RefTo(l, -1), nil
 }
 
 // Outside runs fn, which may take long and touches nothing of the machine, on a

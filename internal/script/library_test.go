@@ -1,30 +1,34 @@
-package script
+package script_test
 
 import (
 	"context"
 	"errors"
 	"testing"
 	"time"
+
+	"kresd/internal/script"
+	"kresd/internal/script/command"
+	"kresd/internal/script/scripttest"
 )
 
 // withLibrary is a machine with one library.
-func withLibrary(t *testing.T, lib Library) *VM {
+func withLibrary(t *testing.T, lib script.Library) *command.Interpreter {
 	t.Helper()
-	vm, _ := newVM(t)
-	do(t, vm, func(*Call) error { vm.AddLibraries(lib); return nil })
+	vm, _ := scripttest.New(t)
+	scripttest.Do(t, vm, func(*script.Call) error { vm.AddLibraries(lib); return nil })
 	return vm
 }
 
 func TestALibraryIsOpenedOnceAndWhenItIsRequired(t *testing.T) {
 	opened := 0
-	vm := withLibrary(t, Library{Name: "a.lib", Open: func(c *Call) (any, error) {
+	vm := withLibrary(t, script.Library{Name: "a.lib", Open: func(c *script.Call) (any, error) {
 		opened++
-		return c.LibraryTable("lib", []Func{{Name: "twice", Args: "number", Min: 1, Max: 1, Fn: func(c *Call) error { return c.Return(2 * c.Number(1)) }}}, Entry{"SEVEN", 7}), nil
+		return c.LibraryTable("lib", []script.Func{{Name: "twice", Args: "number", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return(2 * c.Number(1)) }}}, script.Entry{"SEVEN", 7}), nil
 	}})
 	if opened != 0 {
 		t.Error("it was opened before anybody asked for it")
 	}
-	expect(t, vm,
+	scripttest.Expect(t, vm,
 		[2]string{"local l = require('a.lib') return l.twice(l.SEVEN)", "14"},
 		[2]string{"require('a.lib') == package.loaded['a.lib']", "true\n"},
 		[2]string{"return select(2, pcall(require('a.lib').twice)):match('wrong.*')", "wrong number of arguments to 'lib.twice'; usage: lib.twice(number)"},
@@ -37,19 +41,19 @@ func TestALibraryIsOpenedOnceAndWhenItIsRequired(t *testing.T) {
 }
 
 func TestALibraryCanBeReplacedByAScript(t *testing.T) {
-	vm := withLibrary(t, Library{Name: "a.lib", Open: func(*Call) (any, error) { return "ours", nil }})
-	expect(t, vm, [2]string{"package.preload['a.lib'] = function() return 'theirs' end return require('a.lib')", "theirs"})
+	vm := withLibrary(t, script.Library{Name: "a.lib", Open: func(*script.Call) (any, error) { return "ours", nil }})
+	scripttest.Expect(t, vm, [2]string{"package.preload['a.lib'] = function() return 'theirs' end return require('a.lib')", "theirs"})
 }
 
 func TestALibraryOfLuaText(t *testing.T) {
-	vm := withLibrary(t, Library{Name: "text", Open: func(c *Call) (any, error) {
+	vm := withLibrary(t, script.Library{Name: "text", Open: func(c *script.Call) (any, error) {
 		return c.LibraryText("text", "local base = ...\nreturn { add = function(n) return base + n end, fail = function() error('broken') end }", 40)
 	}})
-	do(t, vm, func(*Call) error {
-		vm.AddLibraries(Library{Name: "wrong", Open: func(c *Call) (any, error) { return c.LibraryText("wrong", "return return") }})
+	scripttest.Do(t, vm, func(*script.Call) error {
+		vm.AddLibraries(script.Library{Name: "wrong", Open: func(c *script.Call) (any, error) { return c.LibraryText("wrong", "return return") }})
 		return nil
 	})
-	expect(t, vm,
+	scripttest.Expect(t, vm,
 		[2]string{"return require('text').add(2)", "42"},
 		[2]string{"return select(2, pcall(require('text').fail))", "text:2: broken"},
 		[2]string{"require('wrong')", "ERROR wrong:1: …"},
@@ -59,7 +63,7 @@ func TestALibraryOfLuaText(t *testing.T) {
 // While a library's function is outside, the machine serves other commands; when its
 // command is given up, so is the function.
 func TestOutsideHoldsUpNobody(t *testing.T) {
-	vm, _ := newVM(t)
+	vm, _ := scripttest.New(t)
 	release, begun, ended := make(chan struct{}), make(chan struct{}, 2), make(chan error, 2)
 	wait := func(ctx context.Context) (string, error) {
 		begun <- struct{}{}
@@ -71,23 +75,23 @@ func TestOutsideHoldsUpNobody(t *testing.T) {
 			return "", ctx.Err()
 		}
 	}
-	outside := func(name string, fn func(context.Context) (string, error)) Func {
-		return Func{Name: name, Fn: func(c *Call) error {
-			v, err := Outside(c, fn)
+	outside := func(name string, fn func(context.Context) (string, error)) script.Func {
+		return script.Func{Name: name, Fn: func(c *script.Call) error {
+			v, err := script.Outside(c, fn)
 			if err != nil {
 				return err
 			}
 			return c.Return(v)
 		}}
 	}
-	do(t, vm, func(*Call) error {
+	scripttest.Do(t, vm, func(*script.Call) error {
 		vm.Register(outside("outside", wait), outside("falls", func(context.Context) (string, error) { panic("bug") }))
 		return nil
 	})
 	first := make(chan string, 1)
-	go func() { first <- eval(vm, "return outside()") }()
+	go func() { first <- scripttest.Eval(vm, "return outside()") }()
 	<-begun
-	expect(t, vm, [2]string{"return 1 + 1", "2"})
+	scripttest.Expect(t, vm, [2]string{"return 1 + 1", "2"})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-begun; cancel() }()
 	if got, failed := vm.Eval(ctx, "outside()"); !failed {
@@ -105,5 +109,5 @@ func TestOutsideHoldsUpNobody(t *testing.T) {
 	if got := <-first; got != "done" {
 		t.Errorf("it returned %q", got)
 	}
-	expect(t, vm, [2]string{"return select(2, pcall(falls))", "internal error in a library"})
+	scripttest.Expect(t, vm, [2]string{"return select(2, pcall(falls))", "internal error in a library"})
 }

@@ -1,20 +1,15 @@
 package script
 
 import (
-	"math/rand/v2"
-
 	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
-// New makes a machine with the standard libraries and the globals of this
-// package, and starts its owner goroutine. It fails on a machine that was
-// built without the patch.
-func New(o Options) (*VM, error) {
+// New makes a machine that has no globals yet and serves nothing before Begin.
+func New(o Options) *VM {
 	o.setDefaults()
 	vm := &VM{
-		opts:    o,
-		checker: newChecker(),
+		opts: o,
 
 		objects:      map[string]*object{},
 		protected:    map[string]*object{},
@@ -25,9 +20,8 @@ func New(o Options) (*VM, error) {
 		words:        map[string]func() []string{},
 	}
 	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
-	vm.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	vm.m = machine.New(machine.Options{
-		Warn:       func(line string) { _ = vm.warn(line) },
+		Warn:       func(line string) { _ = vm.Warn(line) },
 		Explain:    vm.absent.explain,
 		OnLong:     o.OnLong,
 		OnPanic:    o.OnPanic,
@@ -35,15 +29,22 @@ func New(o Options) (*VM, error) {
 		EventTime:  o.EventTime,
 		Fatal:      o.Fatal,
 	})
-	if err := vm.enter(machine.Evaluation{}, func(c *Call) error {
-		vm.openLibraries(c.l)
+	return vm
+}
+
+// Begin gives the machine what the caller has for it, on the goroutine of the caller,
+// guards the globals, and starts the owner goroutine. The machine is of no use when that
+// fails.
+func (vm *VM) Begin(with func(c *Call) error) error {
+	err := vm.Enter(machine.Evaluation{}, func(c *Call) error {
+		if err := with(c); err != nil {
+			return err
+		}
+		vm.installGuard(c.l)
 		return nil
-	}); err != nil {
-		return nil, err
+	})
+	if err == nil {
+		vm.m.Start()
 	}
-	if err := vm.selfTest(); err != nil {
-		return nil, err
-	}
-	vm.m.Start()
-	return vm, nil
+	return err
 }

@@ -2,7 +2,6 @@ package script
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
@@ -75,7 +74,7 @@ func (vm *VM) RegisterObject(spec Object) {
 		o.addFunc(vm, f)
 	}
 	vm.objects[spec.Name] = o
-	vm.document(binding{name: spec.Name, usage: spec.Name, help: spec.Help, members: o})
+	vm.document(binding{name: spec.Name, usage: spec.Name, help: spec.Help, members: func() []binding { return o.docs }})
 	o.install(vm)
 }
 
@@ -93,7 +92,7 @@ func (vm *VM) Seal() {
 	l := vm.m.Stack()
 	l.PushGlobalTable()
 	defer l.Pop(1)
-	for _, name := range refTo(vm, l, -1).Names() {
+	for _, name := range vm.RefTo(l, -1).Names() {
 		vm.core[name] = true
 	}
 }
@@ -110,7 +109,7 @@ func (vm *VM) Unregister(name string) {
 func (o *object) addFunc(vm *VM, f Func) {
 	short := strings.TrimPrefix(f.Name, o.Name+".")
 	f.Name, f.object = o.Name+"."+short, true
-	vm.pushFunc(vm.m.Stack(), f)
+	vm.PushFunc(vm.m.Stack(), f)
 	if _, known := o.funcs[short]; !known {
 		o.names = append(o.names, short)
 	}
@@ -139,7 +138,7 @@ func (o *object) install(vm *VM) {
 	l.PushString(o.Name)
 	l.SetField(-2, "__metatable")
 	l.SetMetaTable(-2)
-	o.self = refTo(vm, l, -1)
+	o.self = vm.RefTo(l, -1)
 	if o.Protected {
 		vm.protected[o.Name] = o
 		l.Pop(1)
@@ -178,11 +177,11 @@ func (o *object) index(c *Call) int {
 			return 1
 		}
 		if f := o.fields[name]; f != nil {
-			c.vm.push(l, o.read(c, f))
+			c.vm.Push(l, o.read(c, f))
 			return 1
 		}
 	}
-	key, err := c.vm.toGo(l, 2)
+	key, err := c.vm.ToGo(l, 2)
 	if err != nil {
 		return 0
 	}
@@ -194,7 +193,7 @@ func (o *object) index(c *Call) int {
 	if name, ok := key.(string); ok && value == nil {
 		c.vm.absent.note(o.Name+"."+name, func() string { return machine.Position(l) })
 	}
-	c.vm.push(l, value)
+	c.vm.Push(l, value)
 	return 1
 }
 
@@ -213,12 +212,12 @@ func (o *object) read(c *Call, f *Field) any {
 // newIndex is __newindex(table, key, value).
 func (o *object) newIndex(c *Call) int {
 	l := c.l
-	key, err := c.vm.toGo(l, 2)
+	key, err := c.vm.ToGo(l, 2)
 	if err != nil {
 		c.Raise(err)
 	}
 	name, isName := key.(string)
-	set := &Call{vm: c.vm, l: l, fn: &Func{Name: o.Name + "." + keyText(key)}, field: true, args: 1}
+	set := &Call{vm: c.vm, l: l, fn: &Func{Name: o.Name + "." + luavalue.KeyText(key)}, field: true, args: 1}
 	if isName && o.funcs[name] != nil {
 		o.replaceFunc(set, name)
 		return 0
@@ -247,7 +246,7 @@ func (o *object) assignOther(set *Call, key any) {
 		}
 	}
 	if !known {
-		set.Raise(Usage(unknownOption(o.Name, keyText(key), o.keys())))
+		set.Raise(Usage(unknownOption(o.Name, luavalue.KeyText(key), o.keys())))
 	}
 }
 
@@ -258,13 +257,6 @@ func (o *object) replaceFunc(set *Call, name string) {
 		set.Raise(Usage(fmt.Sprintf("'%s' is a function: call it as %s(...)", set.fn.Name, set.fn.Name)))
 	}
 	o.funcs[name] = set.l.ToValue(3)
-}
-
-func keyText(key any) string {
-	if n, ok := key.(float64); ok {
-		return luavalue.FormatNumber(n)
-	}
-	return fmt.Sprint(key)
 }
 
 // pairs is __pairs(table).
@@ -285,15 +277,15 @@ func (o *object) pushEntries(vm *VM, l *lua.State) {
 	}
 	c := &Call{vm: vm, l: l}
 	for name, f := range o.fields {
-		vm.push(l, o.read(c, f))
+		vm.Push(l, o.read(c, f))
 		l.SetField(-2, name)
 	}
 	if o.Entries == nil {
 		return
 	}
 	for _, e := range o.Entries(c) {
-		vm.push(l, e.Key)
-		vm.push(l, e.Value)
+		vm.Push(l, e.Key)
+		vm.Push(l, e.Value)
 		l.RawSet(-3)
 	}
 }
@@ -340,24 +332,8 @@ func (vm *VM) register(f Func) {
 		return
 	}
 	vm.document(binding{name: f.Name, usage: f.usage(), help: f.Help})
-	vm.pushFunc(vm.m.Stack(), f)
+	vm.PushFunc(vm.m.Stack(), f)
 	vm.setGlobal(f.Name)
-}
-
-// A binding is what the machine knows of a function, object or field that was
-// registered. What the program's own mean is told by package reference.
-type binding struct {
-	name, usage, help string
-	members           *object // of an object
-}
-
-func (vm *VM) document(b binding) {
-	vm.undocument(b.name)
-	vm.bound = append(vm.bound, b)
-}
-
-func (vm *VM) undocument(name string) {
-	vm.bound = slices.DeleteFunc(vm.bound, func(b binding) bool { return b.name == name })
 }
 
 // unknownOption is the message for a field that does not exist.

@@ -1,62 +1,19 @@
-package script
+package script_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"kresd/internal/luavalue"
 	"kresd/internal/reference"
+	"kresd/internal/script"
+	"kresd/internal/script/command"
+	"kresd/internal/script/scripttest"
 )
 
-// testCache is an object in the manner of cache and net.
-func testCache(log *[]string) Object {
-	size := 1.0
-	note := func(format ...string) { *log = append(*log, strings.Join(format, " ")) }
-	return Object{
-		Name: "cache", Help: "the cache of answers", Protected: true,
-		Funcs: []Func{
-			{Name: "clear", Args: "[name]", Help: "forgets entries", Max: 1, Fn: func(c *Call) error { return c.Return(c.OptString(1, "all")) }},
-			{Name: "max_ttl", Args: "[seconds]", Max: 1, Fn: func(c *Call) error { return c.Return(c.OptInt(1, 0, 100, 7)) }},
-			{Name: "fail", Fn: func(*Call) error { return errors.New("no such user") }},
-			{Name: "crash", Fn: func(c *Call) error { var list []int; return c.Return(list[c.NArgs()]) }},
-			{Name: "crash_text", Fn: func(*Call) error { panic("text") }},
-		},
-		Fields: []Field{
-			{Name: "size", Help: "its size in octets", Get: func(*Call) (any, error) { return size, nil }, Set: func(c *Call) error {
-				size = float64(c.Int(1, 1, 1000))
-				note("size", luavalue.FormatNumber(size))
-				return nil
-			}},
-			{Name: "storage", Set: func(c *Call) error { note("storage", c.String(1)); return nil }},
-			{Name: "current_size", Get: func(*Call) (any, error) { return size, nil }},
-		},
-		Assign: func(c *Call, key any) (bool, error) {
-			if _, ok := key.(float64); ok {
-				note("entry", keyText(key), c.String(1))
-				return true, nil
-			}
-			return false, nil
-		},
-		Index: func(c *Call, key any) any {
-			if key == "eth0" {
-				return []string{"addr"}
-			}
-			return nil
-		},
-	}
-}
-
-func withCache(t *testing.T) (*VM, *[]string) {
-	vm, _ := newVM(t)
-	var log []string
-	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
-	return vm, &log
-}
-
 func TestObjectsReadAndAssign(t *testing.T) {
-	vm, _ := withCache(t)
-	expect(t, vm,
+	vm, _ := scripttest.WithCache(t)
+	scripttest.Expect(t, vm,
 		[2]string{"cache.size = 10", ""},
 		[2]string{"cache.size", "10\n"},
 		[2]string{"cache['size']", "10\n"},
@@ -87,7 +44,7 @@ func TestObjectsReadAndAssign(t *testing.T) {
 }
 
 func TestTablesAreMergedIntoProtectedObjects(t *testing.T) {
-	vm, log := withCache(t)
+	vm, log := scripttest.WithCache(t)
 	for _, c := range []struct{ chunk, out, log string }{
 		{"cache = {size = 5, storage = 's'}", "", "size 5, storage s"},
 		{"cache = {storage = 's', size = 6, 'a', 'b'}", "", "entry 1 a, entry 2 b, storage s, size 6"},
@@ -102,7 +59,7 @@ func TestTablesAreMergedIntoProtectedObjects(t *testing.T) {
 		{"cache.size", "8\n", ""},
 	} {
 		*log = nil
-		if out := eval(vm, c.chunk); out != c.out || strings.Join(*log, ", ") != c.log {
+		if out := scripttest.Eval(vm, c.chunk); out != c.out || strings.Join(*log, ", ") != c.log {
 			t.Errorf("%s\n got %q with %q\nwant %q with %q", c.chunk, out, *log, c.out, c.log)
 		}
 	}
@@ -111,7 +68,7 @@ func TestTablesAreMergedIntoProtectedObjects(t *testing.T) {
 func TestPanicsInBindingsBecomeLuaErrors(t *testing.T) {
 	var out strings.Builder
 	var seen []string
-	vm, err := New(Options{Stderr: &out, OnPanic: func(name string, v any, stack []byte) {
+	vm, err := command.New(script.Options{Stderr: &out, OnPanic: func(name string, v any, stack []byte) {
 		if len(stack) > 0 {
 			seen = append(seen, name)
 		}
@@ -121,8 +78,8 @@ func TestPanicsInBindingsBecomeLuaErrors(t *testing.T) {
 	}
 	defer vm.Close()
 	var log []string
-	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
-	expect(t, vm,
+	scripttest.Do(t, vm, func(*script.Call) error { vm.RegisterObject(scripttest.Cache(&log)); return nil })
+	scripttest.Expect(t, vm,
 		[2]string{"cache.crash()", "ERROR [string \"cache.crash()\"]:1: internal error in cache.crash: runtime error: index out of range [0] with length 0"},
 		[2]string{"cache.crash_text()", "ERROR [string \"cache.crash_text()\"]:1: internal error in cache.crash_text: text"},
 		[2]string{"local ok, m = pcall(cache.crash_text) return tostring(ok) .. ' ' .. m", "false …"},
@@ -132,19 +89,19 @@ func TestPanicsInBindingsBecomeLuaErrors(t *testing.T) {
 	if len(seen) != 4 {
 		t.Errorf("OnPanic saw %v", seen)
 	}
-	if err := vm.Do(t.Context(), func(*Call) error { panic("in a job") }); err == nil || !strings.Contains(err.Error(), "in a job") {
+	if err := vm.Do(t.Context(), func(*script.Call) error { panic("in a job") }); err == nil || !strings.Contains(err.Error(), "in a job") {
 		t.Errorf("a job that panics: %v", err)
 	}
 }
 
 // What the book has no words about is told by its binding.
 func TestHelpOfWhatTheBookDoesNotKnow(t *testing.T) {
-	vm, _ := newVM(t)
+	vm, _ := scripttest.New(t)
 	var log []string
-	cellar := testCache(&log)
+	cellar := scripttest.Cache(&log)
 	cellar.Name = "cellar"
-	do(t, vm, func(*Call) error { vm.RegisterObject(cellar); return nil })
-	expect(t, vm,
+	scripttest.Do(t, vm, func(*script.Call) error { vm.RegisterObject(cellar); return nil })
+	scripttest.Expect(t, vm,
 		[2]string{"help('cellar')", "cellar\n    the cache of answers\ncellar.size                   its size in octets\ncellar.clear([name])          forgets entries\n"},
 		[2]string{"help(cellar)", "cellar\n    the cache of answers\ncellar.size                   its size in octets\ncellar.clear([name])          forgets entries\n"},
 		[2]string{"help('cellar.clear')", "cellar.clear([name])\n    forgets entries\n"},
@@ -152,15 +109,15 @@ func TestHelpOfWhatTheBookDoesNotKnow(t *testing.T) {
 		[2]string{"help('celar')", "ERROR no help for 'celar'; did you mean 'cellar'? help() lists what there is"},
 		[2]string{"help('cellar.claer')", "ERROR no help for 'cellar.claer'; did you mean 'cellar.clear'? help() lists what there is"},
 	)
-	if text := eval(vm, "help()"); !strings.HasSuffix(text, "\ncellar                        the cache of answers\n") {
+	if text := scripttest.Eval(vm, "help()"); !strings.HasSuffix(text, "\ncellar                        the cache of answers\n") {
 		t.Errorf("help() ends in %q", text[len(text)-50:])
 	}
-	do(t, vm, func(*Call) error { vm.Unregister("cellar"); return nil })
-	expect(t, vm, [2]string{"cellar", "nil\n"}, [2]string{"help('cellar')", "ERROR no help for 'cellar'; help() lists what there is"})
+	scripttest.Do(t, vm, func(*script.Call) error { vm.Unregister("cellar"); return nil })
+	scripttest.Expect(t, vm, [2]string{"cellar", "nil\n"}, [2]string{"help('cellar')", "ERROR no help for 'cellar'; help() lists what there is"})
 }
 
 func TestHelpComesFromTheBook(t *testing.T) {
-	vm, err := New(Options{Reference: reference.New(reference.Chapter{Entries: []reference.Entry{
+	vm, err := command.New(script.Options{Reference: reference.New(reference.Chapter{Entries: []reference.Entry{
 		{Name: "cache.clear", Summary: "forget", Params: []string{"name: of what"}, Returns: "how many", Example: "cache.clear('x')"},
 		{Name: "string.rep", Usage: "string.rep(text, n)", Summary: "text n times"},
 		{Name: "absent.field", Summary: "not in this machine"},
@@ -170,8 +127,8 @@ func TestHelpComesFromTheBook(t *testing.T) {
 	}
 	defer vm.Close()
 	var log []string
-	do(t, vm, func(*Call) error { vm.RegisterObject(testCache(&log)); return nil })
-	expect(t, vm,
+	scripttest.Do(t, vm, func(*script.Call) error { vm.RegisterObject(scripttest.Cache(&log)); return nil })
+	scripttest.Expect(t, vm,
 		[2]string{"help('cache.clear')", "cache.clear([name])\n    forget\n    name: of what\n    returns how many\n    example: cache.clear('x')\n"},
 		[2]string{"help('cache.size')", "cache.size\n    its size in octets\n"},
 		[2]string{"help('string.rep')", "string.rep(text, n)\n    text n times\n"},
@@ -180,8 +137,8 @@ func TestHelpComesFromTheBook(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	vm, _ := newVM(t)
-	expect(t, vm,
+	vm, _ := scripttest.New(t)
+	scripttest.Expect(t, vm,
 		[2]string{"env.HOME", "value of HOME\n"},
 		[2]string{"env.UNSET", "nil\n"},
 		[2]string{"env.KRESD_NO_LISTEN = true", ""},
@@ -198,10 +155,10 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestAnObjectActsOnceOnWhatIsGivenTogether(t *testing.T) {
-	vm, _ := newVM(t)
+	vm, _ := scripttest.New(t)
 	var log []string
-	spec := testCache(&log)
-	spec.Merging = func(_ *Call, merge func() error) error {
+	spec := scripttest.Cache(&log)
+	spec.Merging = func(_ *script.Call, merge func() error) error {
 		log = append(log, "begin")
 		defer func() { log = append(log, "end") }()
 		if err := merge(); err != nil {
@@ -209,8 +166,8 @@ func TestAnObjectActsOnceOnWhatIsGivenTogether(t *testing.T) {
 		}
 		return errors.New("refused")
 	}
-	do(t, vm, func(*Call) error { vm.RegisterObject(spec); return nil })
-	expect(t, vm,
+	scripttest.Do(t, vm, func(*script.Call) error { vm.RegisterObject(spec); return nil })
+	scripttest.Expect(t, vm,
 		[2]string{"cache = {size = 7}", "ERROR error: refused"},
 		[2]string{"cache = {sise = 7}", "ERROR error: unknown option 'cache.sise'…"},
 		[2]string{"cache.size = 8", ""},

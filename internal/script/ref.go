@@ -13,7 +13,8 @@ type Ref struct {
 	kept machine.Value
 }
 
-func refTo(vm *VM, l *lua.State, i int) *Ref { return &Ref{vm, machine.Keep(l, i)} }
+// RefTo keeps the value at i of a stack.
+func (vm *VM) RefTo(l *lua.State, i int) *Ref { return &Ref{vm, machine.Keep(l, i)} }
 
 // Type is the value's type by its Lua name.
 func (r *Ref) Type() string { return r.kept.Type().String() }
@@ -21,5 +22,5 @@ func (r *Ref) Type() string { return r.kept.Type().String() }
 // Same tells whether both keep the same function or table.
 func (r *Ref) Same(other *Ref) bool { return other != nil && r.kept.Raw() == other.kept.Raw() }
 
-// push puts the value on the stack.
-func (r *Ref) push(l *lua.State) { r.kept.Push(l) }
+// Push puts the value on the stack.
+func (r *Ref) Push(l *lua.State) { r.kept.Push(l) }

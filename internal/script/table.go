@@ -17,7 +17,7 @@ func (vm *VM) Global(name string) *Ref {
 	l.CheckStack(lua.MinStack)
 	l.Global(name)
 	defer l.Pop(1)
-	return refTo(vm, l, -1)
+	return vm.RefTo(l, -1)
 }
 
 // Require is require(name), whose error is that of the file: where, and what. For the
@@ -37,7 +37,7 @@ func (vm *VM) Require(name string) (*Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	return refTo(vm, l, -1), nil
+	return vm.RefTo(l, -1), nil
 }
 
 // Preloaded tells whether a script has put a loader for require(name) into
@@ -60,12 +60,12 @@ func (r *Ref) Member(name string) *Ref {
 	l := r.vm.m.Stack()
 	l.CheckStack(lua.MinStack)
 	defer l.SetTop(l.Top())
-	r.push(l)
+	r.Push(l)
 	l.PushString(name)
 	if l.RawGet(-2); l.IsNil(-1) {
 		return nil
 	}
-	return refTo(r.vm, l, -1)
+	return r.vm.RefTo(l, -1)
 }
 
 // Names are the keys of a table that are text, in no order.
@@ -76,7 +76,7 @@ func (r *Ref) Names() (names []string) {
 	l := r.vm.m.Stack()
 	l.CheckStack(lua.MinStack)
 	defer l.SetTop(l.Top())
-	r.push(l)
+	r.Push(l)
 	for l.PushNil(); l.Next(-2); l.Pop(1) {
 		if name, ok := l.ToValue(-2).(string); ok {
 			names = append(names, name)

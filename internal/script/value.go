@@ -15,8 +15,8 @@ const maxTableDepth = 60
 
 var errCycle = errors.New("a table that contains itself or is nested too deeply")
 
-// toGo copies the value at i out of the machine.
-func (vm *VM) toGo(l *lua.State, i int) (any, error) { return vm.toGoDepth(l, i, 0) }
+// ToGo copies the value at i out of the machine.
+func (vm *VM) ToGo(l *lua.State, i int) (any, error) { return vm.toGoDepth(l, i, 0) }
 
 func (vm *VM) toGoDepth(l *lua.State, i, depth int) (any, error) {
 	switch l.TypeOf(i) {
@@ -34,12 +34,12 @@ func (vm *VM) toGoDepth(l *lua.State, i, depth int) (any, error) {
 			return h, nil
 		}
 	}
-	return refTo(vm, l, i), nil
+	return vm.RefTo(l, i), nil
 }
 
 func (vm *VM) tableToGo(l *lua.State, i, depth int) (*luavalue.Table, error) {
 	t := &luavalue.Table{}
-	err := vm.eachPair(l, i, func() error {
+	err := vm.EachPair(l, i, func() error {
 		key, err := vm.toGoDepth(l, -2, maxTableDepth) // a table as a key is an error
 		if err != nil {
 			return err
@@ -55,9 +55,9 @@ func (vm *VM) tableToGo(l *lua.State, i, depth int) (*luavalue.Table, error) {
 	return t, err
 }
 
-// eachPair calls fn with key and value of each entry on top of the stack; fn
+// EachPair calls fn with key and value of each entry on top of the stack; fn
 // leaves the stack as it was. Objects show their functions and options.
-func (vm *VM) eachPair(l *lua.State, i int, fn func() error) error {
+func (vm *VM) EachPair(l *lua.State, i int, fn func() error) error {
 	if !l.CheckStack(lua.MinStack) {
 		return errors.New("stack overflow")
 	}
@@ -78,19 +78,19 @@ func (vm *VM) eachPair(l *lua.State, i int, fn func() error) error {
 	return nil
 }
 
-// plain replaces what has no form outside of the machine by nil, and drops
+// Portable replaces what has no form outside of the machine by nil, and drops
 // such keys.
-func plain(v any) any {
+func Portable(v any) any {
 	switch v := v.(type) {
 	case *Ref, *Handle:
 		return nil
 	case *luavalue.Table:
 		t := &luavalue.Table{}
 		for _, p := range v.Pairs {
-			if plain(p.Key) == nil {
+			if Portable(p.Key) == nil {
 				continue
 			}
-			if value := plain(p.Value); value != nil {
+			if value := Portable(p.Value); value != nil {
 				t.Add(p.Key, value)
 			}
 		}
@@ -99,9 +99,9 @@ func plain(v any) any {
 	return v
 }
 
-// push puts a Go value on the stack. A type that it does not know is a bug of
+// Push puts a Go value on the stack. A type that it does not know is a bug of
 // the binding.
-func (vm *VM) push(l *lua.State, v any) {
+func (vm *VM) Push(l *lua.State, v any) {
 	l.CheckStack(lua.MinStack)
 	switch v := v.(type) {
 	case nil:
@@ -120,10 +120,10 @@ func (vm *VM) push(l *lua.State, v any) {
 		vm.pushWatched(l, v)
 	case *WithMeta:
 		vm.pushTable(l, v.Table)
-		v.Meta.push(l)
+		v.Meta.Push(l)
 		l.SetMetaTable(-2)
 	case *Ref:
-		v.push(l)
+		v.Push(l)
 	case *machine.Value:
 		v.Push(l)
 	case *lua.State: // a coroutine
@@ -164,8 +164,8 @@ func (vm *VM) pushTable(l *lua.State, t *luavalue.Table) {
 	}
 	l.CreateTable(0, len(t.Pairs))
 	for _, p := range t.Pairs {
-		vm.push(l, p.Key)
-		vm.push(l, p.Value)
+		vm.Push(l, p.Key)
+		vm.Push(l, p.Value)
 		l.RawSet(-3)
 	}
 }
@@ -173,7 +173,7 @@ func (vm *VM) pushTable(l *lua.State, t *luavalue.Table) {
 func pushList[T any](vm *VM, l *lua.State, list []T) {
 	l.CreateTable(len(list), 0)
 	for i, v := range list {
-		vm.push(l, v)
+		vm.Push(l, v)
 		l.RawSetInt(-2, i+1)
 	}
 }

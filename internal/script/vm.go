@@ -2,7 +2,6 @@ package script
 
 import (
 	"io"
-	"math/rand/v2"
 	"os"
 	"time"
 
@@ -92,8 +91,6 @@ type VM struct {
 	opts Options
 	m    *machine.Machine
 
-	checker *checker // compiles only; has a state of its own
-
 	// What follows belongs to the owner goroutine.
 
 	// assignedEnv is what scripts assigned to env, as text.
@@ -109,5 +106,14 @@ type VM struct {
 	moduleDir    string
 	core         map[string]bool // globals that are part of the program
 	absent       absences
-	random       *rand.Rand // of math.random
 }
+
+// Machine is what decides who has the machine.
+func (vm *VM) Machine() *machine.Machine { return vm.m }
+
+// Options are those that the machine was made with, and what it took where there were
+// none.
+func (vm *VM) Options() *Options { return &vm.opts }
+
+// Sources are the texts that were loaded.
+func (vm *VM) Sources() *source.Texts { return vm.sources }

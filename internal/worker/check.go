@@ -18,6 +18,7 @@ import (
 	"kresd/internal/rundir"
 	"kresd/internal/safe"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 	"kresd/internal/script/source"
 )
 
@@ -181,7 +182,7 @@ func (l logged) Write(line []byte) (int, error) {
 func (k *checking) compile(ctx context.Context, w *Worker, f *checked) {
 	for line := 0; !f.hopeless; {
 		err := w.vm.CompileText(ctx, f.name, f.text)
-		e := new(script.FileError)
+		e := new(command.FileError)
 		if !errors.As(err, &e) {
 			return
 		}
@@ -196,7 +197,7 @@ func (k *checking) compile(ctx context.Context, w *Worker, f *checked) {
 // leaveOut reports why the configuration ended in a file, and tells whether it can go
 // on without the statement that is to blame. status is what os.exit has said.
 func (k *checking) leaveOut(f *checked, err error, status int) bool {
-	e, i := new(script.FileError), new(script.Interrupt)
+	e, i := new(command.FileError), new(script.Interrupt)
 	switch {
 	case errors.As(err, &e):
 		if !k.follows(f, e) {
@@ -238,7 +239,7 @@ func (k *checking) without(f *checked, line int) bool {
 
 // follows tells whether an error is about the lack of what a statement would have set
 // that was left out, which would not be there if that had been right.
-func (k *checking) follows(f *checked, e *script.FileError) bool {
+func (k *checking) follows(f *checked, e *command.FileError) bool {
 	s, ok := source.StatementAt(f.text, e.Line)
 	return ok && strings.Contains(e.Msg, "nil") &&
 		slices.ContainsFunc(source.Words(f.text[s.From:s.To]), func(word string) bool { return k.lost[word] })

@@ -14,14 +14,14 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
-	"kresd/internal/script"
+	"kresd/internal/script/command"
 	"kresd/internal/systemd"
 	"kresd/internal/version"
 )
 
 // consoles are where commands come in.
 type consoles struct {
-	vm       *script.VM
+	vm       *command.Interpreter
 	out, err *logging.Ring   // what commands print is copied there
 	screen   *console.Screen // that both write to; nil: lines are not edited
 	quiet    bool

@@ -68,7 +68,7 @@ func (r *dryRun) host(w *Worker) *module.Host {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	return &module.Host{
-		Clock: w.clock, Tasks: w.group, Context: ended, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm),
+		Clock: w.clock, Tasks: w.group, Context: ended, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm.VM),
 		Notice: func(string) {}, Warn: func(line string) { w.log.Warn(line) },
 		Resolve: func(context.Context, *resolve.Request) {},
 	}

@@ -97,7 +97,7 @@ func (w *Worker) host() *module.Host {
 		return w.o.dry.host(w)
 	}
 	return &module.Host{
-		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm),
+		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm.VM),
 		Notice:  func(line string) { w.log.Notice(line) },
 		Warn:    func(line string) { w.log.Warn(line) },
 		Resolve: w.resolve,

@@ -114,7 +114,7 @@ func TestServeStaleBelongsToScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, ok := scripted(w.vm)(v)
+	call, ok := scripted(w.vm.VM)(v)
 	if !ok {
 		t.Fatalf("the callback is %T", v)
 	}

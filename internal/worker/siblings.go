@@ -9,7 +9,7 @@ import (
 	"kresd/internal/ipc"
 	"kresd/internal/luavalue"
 	"kresd/internal/safe"
-	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 // siblings is what this worker knows of its group.
@@ -31,12 +31,12 @@ func newSiblings(l *ipc.Link) *siblings {
 
 // serve makes the relay of map(), which evaluates expressions on this worker's
 // machine.
-func (s *siblings) serve(group *safe.Group, vm *script.VM) {
+func (s *siblings) serve(group *safe.Group, vm *command.Interpreter) {
 	s.relay = forkmap.New(forkmap.Options{ID: s.id, Count: s.count, Tasks: group, Eval: func(ctx context.Context, expr string) forkmap.Result {
 		switch r := vm.MapEval(ctx, expr); r.Kind {
-		case script.ResultError:
+		case command.ResultError:
 			return forkmap.ErrorOf(r.Text)
-		case script.ResultNothing:
+		case command.ResultNothing:
 			return forkmap.Result{Kind: forkmap.Nothing}
 		default:
 			return forkmap.ValueOf(r.Value)

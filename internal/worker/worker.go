@@ -21,6 +21,7 @@ import (
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 	"kresd/internal/selection"
 	"kresd/internal/settings"
 	"kresd/internal/trustanchor"
@@ -40,7 +41,7 @@ type Worker struct {
 	counters *limits.Counters
 	settings *settings.Settings
 
-	vm        *script.VM
+	vm        *command.Interpreter
 	watcher   *fdwatch.Watcher // of descriptors, for scripts
 	cache     *cache.Cache
 	storage   *storage
@@ -130,12 +131,12 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 }
 
 // newMachine makes the Lua machine, still without the globals of the core.
-func (w *Worker) newMachine() (*script.VM, error) {
+func (w *Worker) newMachine() (*command.Interpreter, error) {
 	in := w.o.Stdin
 	if w.o.CLI.Interactive {
 		in = nil // what comes from there is commands
 	}
-	return script.New(w.o.alone(w, w.o.dry.machine(script.Options{
+	return command.New(w.o.alone(w, w.o.dry.machine(script.Options{
 		Stdin: in, Exit: w.exit, Line: w.scriptLine(), Loaded: w.reloads.loaded,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnLong: func(place string, ran time.Duration) {
@@ -227,7 +228,7 @@ func (w *Worker) installGlobals() error {
 	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd, became: w.became, alive: w.alive}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
-			VM: w.vm, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,
+			VM: w.vm.VM, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,
 			Metrics:  w.figures,
 			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
 			Clock: w.clock, Alarms: clock.NewAlarms(w.clock), Descriptors: w.watcher, Counters: w.counters, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,

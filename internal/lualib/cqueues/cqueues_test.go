@@ -17,6 +17,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/fdwatch"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 // output is what scripts print and what the machine reports.
@@ -40,7 +41,7 @@ func (o *output) String() string {
 // world is a machine with the library; start(fn) is worker.coroutine.
 type world struct {
 	t       *testing.T
-	vm      *script.VM
+	vm      *command.Interpreter
 	lib     *Library
 	watcher *fdwatch.Watcher
 	out     output
@@ -50,12 +51,12 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, watcher: fdwatch.New(nil)}
 	var err error
-	if w.vm, err = script.New(script.Options{Stdout: &w.out, Stderr: &w.out}); err != nil {
+	if w.vm, err = command.New(script.Options{Stdout: &w.out, Stderr: &w.out}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.watcher.Close)
 	t.Cleanup(w.vm.Close)
-	w.lib = New(Host{VM: w.vm, Alarms: clock.NewAlarms(clock.Real()), Watcher: w.watcher, Clock: clock.Real()})
+	w.lib = New(Host{VM: w.vm.VM, Alarms: clock.NewAlarms(clock.Real()), Watcher: w.watcher, Clock: clock.Real()})
 	if err := w.vm.Do(context.Background(), func(c *script.Call) error {
 		w.vm.AddLibraries(w.lib.Libraries()...)
 		w.vm.Register(script.Func{Name: "start", Min: 1, Max: 1, Fn: func(c *script.Call) error { return w.lib.Background().Start(c, 1) }})

@@ -6,18 +6,19 @@ import (
 	"testing"
 
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 // eval returns what a chunk shows in which cjson, safe and dkjson are the libraries.
-func eval(t testing.TB, vm *script.VM, chunk string) string {
+func eval(t testing.TB, vm *command.Interpreter, chunk string) string {
 	t.Helper()
 	text, _ := vm.Eval(t.Context(), "local cjson, safe, dkjson = require('cjson'), require('cjson.safe'), require('dkjson') "+chunk)
 	return text
 }
 
-func machine(t testing.TB) *script.VM {
+func machine(t testing.TB) *command.Interpreter {
 	t.Helper()
-	vm, err := script.New(script.Options{Stdout: io.Discard})
+	vm, err := command.New(script.Options{Stdout: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

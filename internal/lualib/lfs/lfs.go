@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/script"
+	"kresd/internal/script/language"
 )
 
 //go:embed lfs.lua
@@ -43,7 +44,7 @@ func open(c *script.Call) (any, error) {
 		{Name: "lock", Args: "file, mode[, start[, length]]", Max: -1, Fn: lock},
 		{Name: "unlock", Args: "file[, start[, length]]", Max: -1, Fn: unlock},
 		{Name: "lock_dir", Args: "path[, stale]", Max: -1, Fn: func(c *script.Call) error { return lockDirectory(c, locks) }},
-		{Name: "setmode", Args: "file, mode", Max: -1, Fn: func(c *script.Call) error { c.File(1); return c.Return(true, "binary") }},
+		{Name: "setmode", Args: "file, mode", Max: -1, Fn: func(c *script.Call) error { language.File(c, 1); return c.Return(true, "binary") }},
 	}, script.Entry{Key: "_VERSION", Value: "LuaFileSystem 1.8.0"})
 	return c.LibraryText("lfs", text, core)
 }

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 func eval(t *testing.T, chunk string) string {
 	t.Helper()
-	vm, err := script.New(script.Options{Stdout: io.Discard})
+	vm, err := command.New(script.Options{Stdout: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,13 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/script"
+	"kresd/internal/script/language"
 )
 
 // lock locks a file, or a part of it, against other processes: "r" shared, "w" alone. It
 // does not wait.
 func lock(c *script.Call) error {
-	f, kind := c.File(1), int16(unix.F_RDLCK)
+	f, kind := language.File(c, 1), int16(unix.F_RDLCK)
 	switch c.String(2) {
 	case "r":
 	case "w":
@@ -26,7 +27,7 @@ func lock(c *script.Call) error {
 	return setLock(c, f, kind, 3)
 }
 
-func unlock(c *script.Call) error { return setLock(c, c.File(1), unix.F_UNLCK, 2) }
+func unlock(c *script.Call) error { return setLock(c, language.File(c, 1), unix.F_UNLCK, 2) }
 
 // setLock sets a lock on the part that arguments from i on say: start and length.
 func setLock(c *script.Call, f *os.File, kind int16, i int) error {

@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 func TestWhatScriptsForKresdRequire(t *testing.T) {
-	vm, err := script.New(script.Options{})
+	vm, err := command.New(script.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,14 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/fdwatch"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 // machine is one with the library, and what it prints.
-func machine(t *testing.T) (*script.VM, *bytes.Buffer) {
+func machine(t *testing.T) (*command.Interpreter, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
-	vm, err := script.New(script.Options{Stdout: &out, Stderr: &out})
+	vm, err := command.New(script.Options{Stdout: &out, Stderr: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func machine(t *testing.T) (*script.VM, *bytes.Buffer) {
 	t.Cleanup(watcher.Close)
 	t.Cleanup(vm.Close)
 	if err := vm.Do(context.Background(), func(*script.Call) error {
-		vm.AddLibraries(New(vm, clock.Real(), clock.NewAlarms(clock.Real()), watcher).Libraries()...)
+		vm.AddLibraries(New(vm.VM, clock.Real(), clock.NewAlarms(clock.Real()), watcher).Libraries()...)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func machine(t *testing.T) (*script.VM, *bytes.Buffer) {
 }
 
 // run is a file, which must not fail.
-func run(t *testing.T, vm *script.VM, text string) {
+func run(t *testing.T, vm *command.Interpreter, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -18,6 +18,7 @@ import (
 	"kresd/internal/lualib/urls"
 	"kresd/internal/luavalue"
 	"kresd/internal/script"
+	"kresd/internal/script/command"
 )
 
 // site answers as its paths say.
@@ -54,12 +55,12 @@ func site(t *testing.T) http.Handler {
 // a world is a machine with the libraries, and a server.
 type world struct {
 	t      *testing.T
-	vm     *script.VM
+	vm     *command.Interpreter
 	server *httptest.Server
 }
 
 func newWorld(t *testing.T, start func(http.Handler) *httptest.Server) *world {
-	vm, err := script.New(script.Options{Stdout: io.Discard})
+	vm, err := command.New(script.Options{Stdout: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

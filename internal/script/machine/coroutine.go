@@ -79,6 +79,3 @@ func (t *Thread) Close() (raised *Value, ok bool) {
 	raised, t.raised = t.raised, nil
 	return raised, true
 }
-
-// Count is how many threads there are, and how many coroutines scripts may still name.
-func (m *Machine) Count() (threads, coroutines int) { return len(m.threads), len(m.coroutines) }
