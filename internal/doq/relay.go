@@ -103,10 +103,10 @@ func newRelay(conn *net.UDPConn, dir string) (*relay, error) {
 	if dir == "" {
 		return r, nil
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	err := ours(dir)
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	if r.in, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: r.path(r.tag), Net: "unixgram"}); err != nil {
 		return nil, fmt.Errorf("socket for packets of others: %w", err)
 	}
@@ -116,6 +116,30 @@ func newRelay(conn *net.UDPConn, dir string) (*relay, error) {
 	}
 	sweep(dir)
 	return r, nil
+}
+
+// ours makes the directory, or sees that nobody else can put sockets there: those would
+// be given packets of clients, and give us some.
+func ours(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("directory for packets of others '%s': %w; remove it", dir, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("directory for packets of others '%s': %w", dir, err)
+	}
+	if uid := os.Geteuid(); int(st.Uid) != uid {
+		return fmt.Errorf("directory for packets of others '%s': it belongs to user %d, not to %d who runs this process; remove it", dir, st.Uid, uid)
+	}
+	if st.Mode&0o777 == 0o700 {
+		return nil
+	}
+	return unix.Fchmod(fd, 0o700)
 }
 
 // sweep removes what dead processes have left.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/ipv4"
@@ -107,5 +108,43 @@ func TestABatchIsSorted(t *testing.T) {
 	}
 	if _, err := os.Stat(all[0].path(dead)); err == nil {
 		t.Error("what the dead one left is still there")
+	}
+}
+
+// A directory that somebody else has made, or a link that stands in its place, is not
+// believed; one that is open to others is closed.
+func TestTheDirectoryForPacketsOfOthersIsOurs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "quic")
+	mode := func() os.FileMode {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode().Perm()
+	}
+	if err := ours(dir); err != nil || mode() != 0o700 {
+		t.Errorf("a new one: %v, mode %o", err, mode())
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := ours(dir); err != nil || mode() != 0o700 {
+		t.Errorf("one that was open: %v, mode %o", err, mode())
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := ours(link); err == nil {
+		t.Error("a link was followed")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives a directory away")
+	}
+	if err := os.Chown(dir, 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+	if err := ours(dir); err == nil || !strings.Contains(err.Error(), "it belongs to user 65534, not to 0 who runs this process; remove it") {
+		t.Errorf("one of somebody else: %v", err)
 	}
 }

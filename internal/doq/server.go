@@ -33,6 +33,13 @@ type Options struct {
 	Idle, Handshake func() time.Duration
 	// Questions is how many a client may have under way. It is asked for each client.
 	Questions func() int
+	// Client is whom a verified address is counted for, the zero Addr for nobody
+	// (limits.Shares). Nil: all addresses are nobody's.
+	Client func(netip.Addr) netip.Addr
+	// Turn waits for the turn to compute a handshake, no longer than its connection
+	// lives. It gives the turn back when give is called, which may happen more than
+	// once, or by itself after a while. Nil: nobody waits.
+	Turn func(ctx context.Context) (give func(), err error)
 	// Failed is told of each client that was not there in time, or not at all.
 	Failed func()
 	// Limits may be nil.
@@ -44,7 +51,7 @@ type Listener struct {
 	o         Options
 	transport *quic.Transport
 	listener  *quic.Listener
-	shaking   atomic.Int32 // handshakes under way
+	shaking   *limits.Shares // handshakes under way
 }
 
 // errBusy refuses a connection.
@@ -58,18 +65,19 @@ func Listen(conn *net.UDPConn, o Options) (*Listener, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	l := &Listener{o: o}
+	l := &Listener{o: o, shaking: limits.NewShares(limits.QUICHandshakes)}
 	reset, token := quic.StatelessResetKey(o.Key("quic stateless reset")), quic.TokenGeneratorKey(o.Key("quic token"))
 	l.transport = &quic.Transport{
 		Conn:                  r,
 		ConnectionIDGenerator: &idGenerator{r.tag},
 		StatelessResetKey:     &reset,
 		TokenGeneratorKey:     &token,
-		VerifySourceAddress:   func(net.Addr) bool { return l.shaking.Load() >= limits.QUICUnverified },
+		VerifySourceAddress:   func(net.Addr) bool { return l.shaking.Taken() >= limits.QUICUnverified },
 		ConnContext:           l.admit,
 	}
 	conf := o.TLS.Clone()
 	conf.MinVersion = tls.VersionTLS13
+	l.inTurn(conf)
 	l.listener, err = l.transport.Listen(conf, &quic.Config{GetConfigForClient: l.config})
 	if err != nil {
 		_ = r.Close()
@@ -101,13 +109,13 @@ func (l *Listener) config(*quic.ClientInfo) (*quic.Config, error) {
 type attempt struct{}
 
 // admit counts a handshake until it is complete or its connection ended.
-func (l *Listener) admit(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
-	if l.shaking.Load() >= limits.QUICHandshakes {
+func (l *Listener) admit(ctx context.Context, who *quic.ClientInfo) (context.Context, error) {
+	client := l.client(who)
+	if !l.shaking.Take(client) {
 		l.o.Limits.Hit(limits.QUIC)
 		return nil, errBusy
 	}
-	l.shaking.Add(1)
-	over := sync.OnceFunc(func() { l.shaking.Add(-1) })
+	over := sync.OnceFunc(func() { l.shaking.Give(client) })
 	complete := &atomic.Bool{}
 	context.AfterFunc(ctx, func() {
 		over()
@@ -116,6 +124,35 @@ func (l *Listener) admit(ctx context.Context, _ *quic.ClientInfo) (context.Conte
 		}
 	})
 	return context.WithValue(ctx, attempt{}, func() { complete.Store(true); over() }), nil
+}
+
+// client is whom a handshake is counted for: nobody while the address may be forged, for
+// then it would take what is another's.
+func (l *Listener) client(who *quic.ClientInfo) netip.Addr {
+	if !who.AddrVerified || l.o.Client == nil {
+		return netip.Addr{}
+	}
+	return l.o.Client(addrOf(who.RemoteAddr).Addr())
+}
+
+// inTurn has handshakes computed in their turn, from when the client's hello is there
+// whole until all that answers it is made. (TLS asks then whether the connection is to
+// the server's liking, whatever the client has shown.)
+func (l *Listener) inTurn(conf *tls.Config) {
+	if l.o.Turn == nil {
+		return
+	}
+	plain := conf.Clone()
+	plain.GetConfigForClient = nil
+	conf.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		give, err := l.o.Turn(hello.Context())
+		if err != nil {
+			return nil, err
+		}
+		own := plain.Clone()
+		own.VerifyConnection = func(tls.ConnectionState) error { give(); return nil }
+		return own, nil
+	}
 }
 
 // Accept waits for a client that has completed its handshake. It fails when ctx ends

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +23,12 @@ import (
 // echoServer answers each question with itself, and is where it is, and how many
 // clients failed to get in.
 func echoServer(t *testing.T) (at netip.AddrPort, l *Listener, failed *atomic.Int32) {
+	t.Helper()
+	return echoServerOf(t, Options{})
+}
+
+// echoServerOf is an echoServer with some options of its own.
+func echoServerOf(t *testing.T, o Options) (at netip.AddrPort, l *Listener, failed *atomic.Int32) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -37,12 +44,11 @@ func echoServer(t *testing.T) (at netip.AddrPort, l *Listener, failed *atomic.In
 		t.Fatal(err)
 	}
 	failed = &atomic.Int32{}
-	l, err = Listen(pc, Options{
-		TLS:  &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{Protocol}},
-		Key:  func(string) [32]byte { return [32]byte{1} },
-		Idle: func() time.Duration { return 10 * time.Second }, Handshake: func() time.Duration { return 2 * time.Second },
-		Questions: func() int { return 10 }, Failed: func() { failed.Add(1) }, Limits: &limits.Counters{},
-	})
+	o.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{Protocol}}
+	o.Key = func(string) [32]byte { return [32]byte{1} }
+	o.Idle, o.Handshake = func() time.Duration { return 10 * time.Second }, func() time.Duration { return 2 * time.Second }
+	o.Questions, o.Failed, o.Limits = func() int { return 10 }, func() { failed.Add(1) }, &limits.Counters{}
+	l, err = Listen(pc, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,41 +115,34 @@ func TestNothingIsTakenBeforeTheHandshake(t *testing.T) {
 	}
 }
 
+// takeUp has up to so many handshakes be under way, and returns how many more that are.
+func takeUp(l *Listener, n int) (taken int) {
+	for ; l.shaking.Taken() < n; taken++ {
+		l.shaking.Take(netip.Addr{})
+	}
+	return taken
+}
+
 // While many handshakes are under way a client must prove its address, and with more
 // it is refused; when they are over it gets in.
 func TestHandshakesUnderWay(t *testing.T) {
 	at, l, failed := echoServer(t)
-	dial := func(limit time.Duration) error {
-		pc, err := net.ListenUDP("udp4", nil)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		c, err := Dial(ctx, pc, at, clientConfig(nil), 10*time.Second)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		st, err := c.Ask(ctx, framed([]byte("question")), time.Now().Add(limit))
-		if err == nil {
-			_, err = st.Read(nil, time.Now().Add(limit))
-		}
-		return err
-	}
-	l.shaking.Store(limits.QUICUnverified) // each must prove its address
+	dial := func(limit time.Duration) error { return askOnce(at, clientConfig(nil), limit) }
+	taken := takeUp(l, limits.QUICUnverified) // each must prove its address
 	if err := dial(10 * time.Second); err != nil {
 		t.Errorf("a client that proves its address: %v", err)
 	}
-	l.shaking.Store(limits.QUICHandshakes)
+	taken += takeUp(l, limits.QUICHandshakes)
 	if err := dial(10 * time.Second); err == nil || l.o.Limits.Get(limits.QUIC) == 0 {
 		t.Errorf("one too many: %v, counted %d times", err, l.o.Limits.Get(limits.QUIC))
 	}
-	l.shaking.Store(0)
+	for range taken {
+		l.shaking.Give(netip.Addr{})
+	}
 	if err := dial(10 * time.Second); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
-	if n := l.shaking.Load(); n != 0 {
+	if n := l.shaking.Taken(); n != 0 {
 		t.Errorf("%d handshakes are under way", n)
 	}
 	if failed.Load() != 0 {
@@ -184,6 +183,92 @@ func TestHandshakesUnderWay(t *testing.T) {
 			}
 		}
 	}
-	wait("it is under way", func() bool { return l.shaking.Load() == 1 })
-	wait("it is given up", func() bool { return l.shaking.Load() == 0 && failed.Load() == 1 })
+	wait("it is under way", func() bool { return l.shaking.Taken() == 1 })
+	wait("it is given up", func() bool { return l.shaking.Taken() == 0 && failed.Load() == 1 })
+}
+
+// askOnce connects, asks and is answered in that time, or says what fails.
+func askOnce(at netip.AddrPort, conf *tls.Config, limit time.Duration) error {
+	pc, err := net.ListenUDP("udp4", nil)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	c, err := Dial(ctx, pc, at, conf, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	st, err := c.Ask(ctx, framed([]byte("question")), time.Now().Add(limit))
+	if err == nil {
+		_, err = st.Read(nil, time.Now().Add(limit))
+	}
+	return err
+}
+
+// Handshakes are computed in turn, those that resume a session, and those whose clients
+// are asked for another hello, too; and each turn is given back before the client is
+// waited for.
+func TestQUICHandshakesAreComputedInTurn(t *testing.T) {
+	var now, most, turns, notGiven atomic.Int32
+	turn := make(chan struct{}, 1)
+	at, _, _ := echoServerOf(t, Options{Turn: func(ctx context.Context) (func(), error) {
+		turn <- struct{}{}
+		most.Store(max(most.Load(), now.Add(1)))
+		turns.Add(1)
+		give := sync.OnceFunc(func() { now.Add(-1); <-turn })
+		time.AfterFunc(10*time.Second, func() {
+			if now.Load() > 0 {
+				notGiven.Add(1)
+				give()
+			}
+		})
+		return give, nil
+	}})
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if err := askOnce(at, clientConfig(nil), 9*time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() != 1 || turns.Load() < 20 {
+		t.Errorf("%d at once in %d turns", most.Load(), turns.Load())
+	}
+	cache := tls.NewLRUClientSessionCache(1)
+	for range 2 {
+		if err := askOnce(at, clientConfig(cache), 9*time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+	if now.Load() != 0 || notGiven.Load() != 0 {
+		t.Errorf("%d turns were not given back", now.Load()+notGiven.Load())
+	}
+}
+
+// Those whose addresses are proven share the places of handshakes: one who takes what he
+// can leaves some for the next. An address that may be forged takes nobody's share.
+func TestHandshakesAreSharedByClients(t *testing.T) {
+	_, l, _ := echoServerOf(t, Options{Client: func(a netip.Addr) netip.Addr { return a }})
+	admit := func(ip byte, verified bool) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		t.Cleanup(cancel)
+		_, err := l.admit(ctx, &quic.ClientInfo{RemoteAddr: &net.UDPAddr{IP: net.IPv4(192, 0, 2, ip), Port: 1}, AddrVerified: verified})
+		return err
+	}
+	n := 0
+	for admit(1, true) == nil {
+		n++
+	}
+	if want := (limits.QUICHandshakes + limits.ShareOfFree) / (limits.ShareOfFree + 1); n != want {
+		t.Errorf("one client has %d handshakes under way, want %d", n, want)
+	}
+	for what, err := range map[string]error{"another client": admit(2, true), "the same address, which may be forged": admit(1, false)} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
 }

@@ -46,7 +46,7 @@ var counts = map[ID]string{
 	Paced:             "PaceWaiters PacePercent PacePeriod PaceMost PaceSlack",
 	TCPConns:          "TCPConnsPerWorker TCPConnsPerClient HTTPConns",
 	HTTPSize:          "HTTPBody HTTPQuestion",
-	HTTPRequest:       "HTTPRequests HTTPLargeBodies HTTPSmallBody",
+	HTTPRequest:       "HTTPRequests HTTPBodies HTTPLargeBodies HTTPSmallBody ShareOfFree",
 	HTTPStream:        "HTTPStreams",
 	HTTPFlood:         "HTTPOffences HTTPUnasked HTTPPerRequest",
 	TCPPipeline:       "DefaultTCPPipeline",
@@ -122,7 +122,7 @@ var uncounted = map[string]string{
 		 LastWordsTime FlushTime
 		AliveEvery AliveAnswer AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
-		HandOverTime TCPLinger HandshakeGrace QUICAtOnce LeaveQUIC
+		HandOverTime TCPLinger HandshakeGrace QUICAtOnce QUICTurn LeaveQUIC
 		QUICUnverified LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet

@@ -276,6 +276,7 @@ const (
 // nobody, except for streams.
 const (
 	HTTPConns       = 300             // of TCPConnsPerWorker
+	ShareOfFree     = 4               // free places for each that a client has, or it gets no more (Shares)
 	HTTPStreams     = 100             // open on one connection by HTTP/2
 	HTTPHeaders     = 8 << 10         // octets of a request's head
 	HTTPHeaderTime  = 3 * time.Second // for a request's head, since its first octet
@@ -283,7 +284,8 @@ const (
 	HTTPBody        = 65535           // octets: the longest message
 	HTTPFirstRead   = 512             // octets that a body's reader has at first
 	HTTPSmallBody   = 4 << 10         // octets, and then HTTPBody if it is one of HTTPLargeBodies
-	HTTPLargeBodies = 64              // that are read at once
+	HTTPBodies      = 1024            // that are read at once
+	HTTPLargeBodies = 64              // of them that are that large
 	HTTPQuestion    = 512             // octets of a GET's message
 	HTTPRequests    = 4096            // in hand at once; further ones get 503
 	HTTPUnasked     = 128 << 10       // octets that a connection may send beside its bodies and HTTPPerRequest for each of its requests

@@ -12,6 +12,7 @@ const (
 	QUICPassed       = 256                    // packets that other workers have passed on and nobody has looked at
 	QUICUnverified   = 16                     // handshakes under way, then clients must prove their addresses first
 	QUICHandshakes   = 256                    // and none is taken: as many as a worker does in a sixth of a second, for the clients of one that was killed
+	QUICTurn         = 5 * time.Millisecond   // at most to compute the answer to a client's hello, before others' turn comes
 	QUICAtOnce       = 2 * time.Millisecond   // for the rest of a question that has begun to come, before others are looked at
 	QUICSlowStreams  = 1024                   // questions of which a part has not come, per worker
 	LeaveQUIC        = 300 * time.Millisecond // for the answers of a socket that leaves, before it leaves its group

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type httpConn struct {
 	stream *httpStream
 	tls    *tls.Conn // on stream; nil: in the clear
 	client Client
+	share  netip.Addr // whom its requests are counted for (limits.Clients.Key)
 	server http.Server
 
 	goAway   sync.Once
@@ -61,7 +63,8 @@ func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
 	c.connHandler = c
 	c.http = true
 	c.client = clientOf(kind, nc)
-	c.key = s.clients.Load().Key(c.client.Addr.Addr())
+	c.share = s.clients.Load().Key(c.client.Addr.Addr())
+	c.key = c.share
 	c.stream = &httpStream{accepted: nc, busy: &c.outstanding, begun: time.Now(), closed: make(chan struct{})}
 	c.stream.flooded = func() { s.limits.Hit(limits.HTTPFlood) }
 	spoken := &http.Protocols{}
@@ -89,8 +92,9 @@ func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
 
 // An httpShare is what all connections by HTTP have in common.
 type httpShare struct {
-	places chan struct{} // of limits.HTTPRequests
-	large  chan struct{} // of limits.HTTPLargeBodies
+	places *limits.Shares // of limits.HTTPRequests
+	bodies *limits.Shares // of limits.HTTPBodies
+	large  *limits.Shares // of limits.HTTPLargeBodies
 
 	paths, headers atomic.Pointer[[]string]
 
@@ -98,8 +102,9 @@ type httpShare struct {
 }
 
 func (h *httpShare) init() {
-	h.places = make(chan struct{}, limits.HTTPRequests)
-	h.large = make(chan struct{}, limits.HTTPLargeBodies)
+	h.places = limits.NewShares(limits.HTTPRequests)
+	h.bodies = limits.NewShares(limits.HTTPBodies)
+	h.large = limits.NewShares(limits.HTTPLargeBodies)
 	paths := doh.DefaultPaths()
 	h.paths.Store(&paths)
 	h.headers.Store(new([]string))

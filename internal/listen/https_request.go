@@ -55,19 +55,15 @@ func (c *httpConn) begin(w http.ResponseWriter, r *http.Request) {
 
 // exchange answers a request; false: it deserves no answer.
 func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
-	select {
-	case c.s.http.places <- struct{}{}:
-		defer func() { <-c.s.http.places }()
-	default:
-		c.s.limits.Hit(limits.HTTPRequest)
-		c.refuse(w, &doh.Refusal{Status: http.StatusServiceUnavailable})
-		return true
-	}
 	query, no := c.question(r)
+	if no == nil && !c.s.http.places.Take(c.share) {
+		no = c.noPlace()
+	}
 	if no != nil {
 		c.refuse(w, no)
 		return true
 	}
+	defer c.s.http.places.Give(c.share)
 	buf := c.s.buffers.Get().(*[]byte)
 	defer c.s.recycle(buf)
 	*buf = c.answerTo(query, r, (*buf)[:0])
@@ -87,22 +83,35 @@ func (c *httpConn) question(r *http.Request) ([]byte, *doh.Refusal) {
 	if !inBody {
 		return doh.Parameter(r.URL.RawQuery)
 	}
+	return c.body(r)
+}
+
+// body reads the message of a POST. Until it is there it has a place of another kind than
+// questions that are worked on have: bodies that never come are in nobody's way but that
+// of bodies.
+func (c *httpConn) body(r *http.Request) ([]byte, *doh.Refusal) {
+	if !c.s.http.bodies.Take(c.share) {
+		return nil, c.noPlace()
+	}
+	defer c.s.http.bodies.Give(c.share)
 	large := false
 	defer func() {
 		if large {
-			<-c.s.http.large
+			c.s.http.large.Give(c.share)
 		}
 	}()
 	return doh.Body(&bodyReader{r.Body, c.stream}, func() *doh.Refusal {
-		select {
-		case c.s.http.large <- struct{}{}:
-			large = true
-			return nil
-		default:
-			c.s.limits.Hit(limits.HTTPRequest)
-			return &doh.Refusal{Status: http.StatusServiceUnavailable}
+		if large = c.s.http.large.Take(c.share); !large {
+			return c.noPlace()
 		}
+		return nil
 	})
+}
+
+// noPlace is the refusal of a request for which there is no room.
+func (c *httpConn) noPlace() *doh.Refusal {
+	c.s.limits.Hit(limits.HTTPRequest)
+	return &doh.Refusal{Status: http.StatusServiceUnavailable}
 }
 
 // A bodyReader reads a body that is wanted, which counts for no flood.

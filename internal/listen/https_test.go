@@ -281,7 +281,7 @@ func TestManyStreams(t *testing.T) {
 	}
 	close(h.release)
 	eventually(t, "nothing waits", func() bool { return w.Stats().Waiting == 0 })
-	eventually(t, "no request is in hand", func() bool { return len(w.http.places) == 0 })
+	eventually(t, "no request is in hand", func() bool { return w.http.places.Taken() == 0 })
 }
 
 // A connection's own limits: those by HTTP, beside those of all.
@@ -388,5 +388,41 @@ func TestSlowHTTPClients(t *testing.T) {
 	}
 	if got, err := io.ReadAll(body); err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.1 408 ")) {
 		t.Errorf("half a body got %q, %v", got, err)
+	}
+}
+
+// Bodies that stop before their end are in the way of no question that is there, and a
+// client has his share of their places alone: the next one's body is read, too.
+func TestBodiesThatNeverComeLeavePlacesForOthers(t *testing.T) {
+	w := newWeb(t, newEcho())
+	w.SetProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
+	share := 0 // of one client
+	for hog := netip.MustParseAddr("192.0.2.1"); w.http.bodies.Take(hog); share++ {
+		defer w.http.bodies.Give(hog)
+	}
+	post := func(client, body string) string {
+		c := tcpClient(t, w.clear)
+		_, _ = c.Write(proxyHeader(proxyOther, 0x11, ends(client, local4)))
+		_, _ = fmt.Fprintf(c, "POST /dns-query HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: 13\r\n\r\n%s", doh.MediaType, body)
+		status := make([]byte, len("HTTP/1.1 200"))
+		_, _ = io.ReadFull(c, status)
+		return string(status)
+	}
+	whole := string(ask(1, 'f'))
+	if got := post("192.0.2.1:1", whole); got != "HTTP/1.1 503" {
+		t.Errorf("one with %d bodies on their way got %q for another", share, got)
+	}
+	if got := post("192.0.2.2:1", whole); got != "HTTP/1.1 200" {
+		t.Errorf("the next client got %q", got)
+	}
+	if n := w.http.places.Taken(); n != 0 || w.Stats().HTTPRefused != 1 {
+		t.Errorf("%d places of questions are taken, %d requests were refused", n, w.Stats().HTTPRefused)
+	}
+	c := tcpClient(t, w.clear)
+	_, _ = c.Write(proxyHeader(proxyOther, 0x11, ends("192.0.2.3:1", local4)))
+	_, _ = fmt.Fprintf(c, "POST /dns-query HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 13\r\n\r\nhalf", doh.MediaType)
+	eventually(t, "half a body is there", func() bool { return w.http.bodies.Taken() == share+1 })
+	if n := w.http.places.Taken(); n != 0 {
+		t.Errorf("half a body has %d places of questions", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -53,7 +54,8 @@ func (s *Server) startQUIC(fd int, at place) (socket, error) {
 	q.l, err = doq.Listen(q.conn, doq.Options{
 		TLS: s.tlsConfig(doq.Protocol), Key: s.quicKey, Dir: s.quicDir, Go: s.panics.Go, Idle: s.quicIdle, Handshake: s.handshakeTime,
 		Questions: func() int { return max(s.TCPPipeline(), 1) },
-		Failed:    func() { s.tls.failed.Add(1) }, Limits: s.limits,
+		Client:    func(a netip.Addr) netip.Addr { return s.clients.Load().Key(a) }, Turn: s.quicTurn,
+		Failed: func() { s.tls.failed.Add(1) }, Limits: s.limits,
 	})
 	if err != nil {
 		return nil, err
@@ -67,6 +69,25 @@ func (s *Server) startQUIC(fd int, at place) (socket, error) {
 		}
 	})
 	return q, nil
+}
+
+// quicTurn waits for a handshake's turn among those of TLS (doq.Options.Turn). Nobody
+// tells when one is over that fails, or whose client is asked for another hello: its turn
+// ends with limits.QUICTurn.
+func (s *Server) quicTurn(ctx context.Context) (give func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+	default:
+		s.limits.Hit(limits.TLSTurns)
+		select {
+		case s.turns <- struct{}{}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	give = sync.OnceFunc(s.turns.give)
+	time.AfterFunc(limits.QUICTurn, give)
+	return give, nil
 }
 
 // quicIdle is how long a client may say nothing now.
@@ -83,9 +104,15 @@ func (q *quicSocket) accept(ctx context.Context) {
 	}
 }
 
-// admit begins to serve a client, if there is room for it.
+// admit begins to serve a client, if there is room for it. A listed proxy is none: it has
+// no way to name the client over QUIC, and is never taken for one itself.
 func (q *quicSocket) admit(conn *doq.Conn) {
 	s := q.s
+	if s.IsProxy(conn.Remote().Addr()) {
+		s.limits.Hit(limits.Proxy)
+		conn.Close(doq.Unspecified)
+		return
+	}
 	s.tls.done.Add(1)
 	if conn.Resumed() {
 		s.tls.resumed.Add(1)

@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type quicConn struct {
 	q      *quicSocket
 	c      *doq.Conn
 	client Client
+	share  netip.Addr // whom its questions are counted for (limits.Clients.Key)
 	begun  time.Time
 	asked  atomic.Bool
 	ctx    context.Context // ends when no more questions are taken
@@ -34,7 +36,8 @@ func newQUICConn(q *quicSocket, conn *doq.Conn) *quicConn {
 	c := &quicConn{q: q, c: conn, begun: time.Now(), quiet: make(chan struct{}, 1)}
 	c.connHandler = c
 	c.client = Client{Kind: transport.QUIC, Addr: conn.Remote(), Local: conn.Local()}
-	c.key = q.s.clients.Load().Key(c.client.Addr.Addr())
+	c.share = q.s.clients.Load().Key(c.client.Addr.Addr())
+	c.key = c.share
 	c.ctx, c.leave = context.WithCancel(context.Background())
 	return c
 }
@@ -67,8 +70,7 @@ func (c *quicConn) take(st *doq.Stream) {
 		return
 	}
 	s := c.q.s
-	if s.slowStreams.Add(1) > limits.QUICSlowStreams {
-		s.slowStreams.Add(-1)
+	if !s.slowStreams.Take(c.share) {
 		s.limits.Hit(limits.QUIC)
 		c.refuse(st, doq.ExcessiveLoad)
 		return
@@ -77,7 +79,7 @@ func (c *quicConn) take(st *doq.Stream) {
 	c.slow.Add(1)
 	s.panics.Go("quic question", func() {
 		defer c.slow.Done()
-		defer s.slowStreams.Add(-1)
+		defer s.slowStreams.Give(c.share)
 		msg, err := st.Read(nil, time.Now().Add(limits.TCPWholeMessage))
 		c.answer(st, msg, err)
 	})

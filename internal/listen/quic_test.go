@@ -380,3 +380,23 @@ func TestQUICConnectionsSurviveOtherWorkers(t *testing.T) {
 
 // ask13 is a question of n octets that is answered on the thread.
 func ask13(n int) []byte { return ask(0, 'f', make([]byte, n-headerLen-1)...) }
+
+// A listed proxy cannot say over QUIC for whom it asks, and is never the client itself.
+func TestAListedProxyIsNoClientOverQUIC(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	s.SetProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
+	if c, err := dialQUIC(at, conf); err == nil {
+		if msg, err := askQUIC(c, ask(0, 'f')); err == nil {
+			t.Errorf("a listed proxy was answered: %v", msg)
+		}
+		c.Close()
+	}
+	if n := s.limits.Get(limits.Proxy); n != 1 {
+		t.Errorf("counted %d times, want once", n)
+	}
+	s.SetProxies(nil)
+	if _, err := askQUIC(quicClient(t, at, conf), ask(0, 'f')); err != nil {
+		t.Errorf("when nobody is listed: %v", err)
+	}
+}

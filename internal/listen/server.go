@@ -108,12 +108,12 @@ type Server struct {
 
 	proxies atomic.Pointer[proxies] // nil: there are none
 
-	slowStreams atomic.Int32  // questions over QUIC of which a part has not come
-	unscheduled atomic.Int32  // threads that sleep without the scheduler's knowledge
-	pipeline    atomic.Int32  // net.tcp_pipeline
-	idle        atomic.Int64  // net.tcp_in_idle, nanoseconds
-	handshake   atomic.Int64  // net.tls_handshake_timeout, nanoseconds
-	maxFiles    atomic.Uint64 // RLIMIT_NOFILE
+	slowStreams *limits.Shares // questions over QUIC of which a part has not come
+	unscheduled atomic.Int32   // threads that sleep without the scheduler's knowledge
+	pipeline    atomic.Int32   // net.tcp_pipeline
+	idle        atomic.Int64   // net.tcp_in_idle, nanoseconds
+	handshake   atomic.Int64   // net.tls_handshake_timeout, nanoseconds
+	maxFiles    atomic.Uint64  // RLIMIT_NOFILE
 
 	driver driverStats
 	tcp    tcpStats
@@ -178,6 +178,7 @@ func New(h Handler, o Options) *Server {
 	s.sessions = newSessions(h, s.panics, 2*runtime.GOMAXPROCS(0))
 	s.conns = newRegistry(&s.clients)
 	s.turns = newTurns()
+	s.slowStreams = limits.NewShares(limits.QUICSlowStreams)
 	s.protocols = protocols()
 	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
 	s.leaving = map[*endpoint]struct{}{}

@@ -85,7 +85,7 @@ func processFigures() []metrics.Figure[processState] {
 		of("concurrent", metrics.Gauge, metrics.Number, "clients' queries being resolved", func(s *processState) float64 { return float64(s.in.Waiting) }),
 		of("connections", metrics.Gauge, metrics.Number, "clients' connections that are open", func(s *processState) float64 { return float64(s.in.Conns) }),
 		count("queries", "queries of clients", func(s *processState) uint64 { return s.in.UDP + s.in.TCP }),
-		count("handshakes", "handshakes of TLS with clients", func(s *processState) uint64 { return s.in.Handshakes }),
+		count("handshakes", "handshakes of TLS and QUIC with clients", func(s *processState) uint64 { return s.in.Handshakes }),
 		count("resumed", "of these, those that went on from an earlier session", func(s *processState) uint64 { return s.in.Resumed }),
 		count("handshakes_failed", "handshakes with clients that failed, or took too long", func(s *processState) uint64 { return s.in.HandshakesFailed }),
 		of("certificate_end", metrics.Gauge, metrics.Seconds, "when the certificate of net.tls expires, in seconds since 1970; 0 where the ephemeral one serves", func(s *processState) float64 { return epoch(s.certificateEnd) }),
