@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -95,5 +96,52 @@ func TestClientsBehindDnsdist(t *testing.T) {
 	m := proctest.Query("here.example", dns.TypeA, 0)
 	if _, err := proctest.Exchange("tcp", g.Addr, m); err == nil {
 		t.Error("the proxy is answered by TCP without a header")
+	}
+}
+
+// What is designated (RFC 9462) to who asks through a proxy is what listens at the
+// address that it has used, if that is this machine's.
+func TestDesignationsThroughAProxy(t *testing.T) {
+	dot := proctest.FreePort(t)
+	g := proctest.Start(t, withPort(t, 1, fmt.Sprintf(`
+		modules = { ddr = { announce = true } }
+		hostname('%s')
+		net.listen('0.0.0.0', %d, { tls = true })
+	`, dotHost, dot.Port())))
+	g.Eval(t, "net.proxy_allowed('127.0.0.5')")
+	c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 5)}, net.UDPAddrFromAddrPort(g.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	question, err := proctest.Query("_dns.resolver.arpa.", dns.TypeSVCB, 1232).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for used, want := range map[string]string{
+		"127.0.0.1":  fmt.Sprintf(`1 %s. alpn="dot" port="%d" ipv4hint="127.0.0.1"`, dotHost, dot.Port()),
+		"192.0.2.53": "",
+	} {
+		header := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x12\x00\x0c"), 198, 51, 100, 7) // from where
+		header = append(append(header, netip.MustParseAddr(used).AsSlice()...), 0x30, 0x39, 0, 53)
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := c.Write(append(header, question...)); err != nil {
+			t.Fatal(err)
+		}
+		answer, m := make([]byte, 4096), new(dns.Msg)
+		n, err := c.Read(answer)
+		if err == nil {
+			err = m.Unpack(answer[:n])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, rr := range m.Answer {
+			got += strings.TrimPrefix(rr.String(), rr.Header().String())
+		}
+		if got != want || m.Rcode != dns.RcodeSuccess {
+			t.Errorf("through a proxy at %s: %s, want %s", used, got, want)
+		}
 	}
 }

@@ -32,8 +32,9 @@ func notHere(addr netip.AddrPort, err error) bool {
 // lacksInterface tells whether the zone of an address names no interface.
 func lacksInterface(a netip.Addr) bool { return a.Zone() != "" && zoneIndex(a) == 0 }
 
-// present tells whether this machine has an address.
-func present(a netip.Addr) bool {
+// Present tells whether this machine has an address. One that is good on a link only
+// needs its zone.
+func Present(a netip.Addr) bool {
 	return !lacksInterface(a) && probeTCP(netip.AddrPortFrom(a, 0), Flags{}) == nil
 }
 

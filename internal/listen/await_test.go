@@ -142,7 +142,7 @@ func TestNobodyLooksForAddressesThatAreNotAwaited(t *testing.T) {
 
 func TestPresentAddresses(t *testing.T) {
 	for addr, want := range map[string]bool{"127.0.0.1": true, "192.0.2.7": false, "fe80::1%nosuch0": false} {
-		if present(netip.MustParseAddr(addr)) != want {
+		if Present(netip.MustParseAddr(addr)) != want {
 			t.Errorf("present(%s) is not %v", addr, want)
 		}
 	}

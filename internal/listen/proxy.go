@@ -44,13 +44,18 @@ func (p *proxies) has(a netip.Addr) bool {
 
 // apply makes the client that a header names the one who asks. A client that is
 // local to a proxy on another machine is not local to this one: it counts as the
-// proxy.
+// proxy, and the address that it has used is none of this machine's.
 func (p proxied) apply(c *Client) {
 	if !p.client.IsValid() {
 		return
 	}
-	if p.client.Addr().IsLoopback() && !c.Addr.Addr().IsLoopback() {
-		p.client = netip.AddrPortFrom(c.Addr.Addr(), p.client.Port())
+	if far := !c.Addr.Addr().IsLoopback(); far {
+		if p.client.Addr().IsLoopback() {
+			p.client = netip.AddrPortFrom(c.Addr.Addr(), p.client.Port())
+		}
+		if p.local.Addr().IsLoopback() {
+			p.local = netip.AddrPort{}
+		}
 	}
 	c.Addr, c.Local = p.client, p.local
 }

@@ -177,6 +177,12 @@ func TestNoClientIsTrustedForALoopbackElsewhere(t *testing.T) {
 	if p.apply(&c); c.Addr != netip.MustParseAddrPort("192.0.2.1:5353") {
 		t.Errorf("the client is %s", c.Addr)
 	}
+	if p, err = parseProxyHeader(proxyHeader(proxyOther, 0x12, ends(client4, "127.0.0.1:53"))); err != nil {
+		t.Fatal(err)
+	}
+	if p.apply(&c); c.Local.IsValid() {
+		t.Errorf("a client of another machine has used %s of this one", c.Local)
+	}
 }
 
 // What is one client's is counted by the address that the proxy names, and never by

@@ -153,7 +153,7 @@ func New(h Handler, o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = clock.Real()
 	}
-	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: present}
+	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: Present}
 	s.tlsConfig = o.TLS
 	if s.changed == nil {
 		s.changed = func() {}

@@ -35,6 +35,9 @@ import (
 // is one that no client has.
 var unixPeer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
 
+// ByPath tells whether what was received at local came by a UNIX socket.
+func ByPath(local netip.AddrPort) bool { return local == unixPeer }
+
 // ownerOnly are the permissions of a UNIX socket's file unless others are asked for.
 const ownerOnly fs.FileMode = 0o600
 

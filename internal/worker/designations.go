@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"kresd/internal/listen"
@@ -10,11 +13,26 @@ import (
 // designations is what the module ddr knows of the worker.
 func (w *Worker) designations() ddr.Config {
 	return ddr.Config{
-		Endpoints: func() []ddr.Endpoint { return offered(w.server.Endpoints()) },
-		Name:      func() (string, bool) { return w.encrypted.designation() },
-		Path:      func() string { return (*w.settings.DoHPaths.Load())[0] },
-		Minimises: func() bool { return !w.settings.Options().WholeName },
+		Endpoints:   func() []ddr.Endpoint { return offered(w.server.Endpoints()) },
+		Reaches:     reaches,
+		Unaddressed: listen.ByPath,
+		Name:        func() (string, bool) { return w.encrypted.designation() },
+		Path:        func() string { return (*w.settings.DoHPaths.Load())[0] },
+		Minimises:   func() bool { return !w.settings.Options().WholeName },
 	}
+}
+
+// reaches tells whether an address is this machine's. One that is good on a link needs
+// that link to be tried, and is looked for among those of the interfaces.
+func reaches(a netip.Addr) bool {
+	if !a.IsLinkLocalUnicast() {
+		return listen.Present(a)
+	}
+	list, _ := net.InterfaceAddrs() // without them it is not known
+	return slices.ContainsFunc(list, func(at net.Addr) bool {
+		p, err := netip.ParsePrefix(at.String())
+		return err == nil && p.Addr().WithZone("") == a
+	})
 }
 
 // offered are the endpoints that have an address.

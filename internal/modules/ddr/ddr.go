@@ -107,7 +107,7 @@ func (d *ddr) begin(r *resolve.Request) resolve.State {
 		return resolve.Produce
 	}
 	w := d.fresh()
-	s := w.pick(name, r.Type, func() *saying { return d.designation(w, r.Local.Addr()) })
+	s := w.pick(name, r.Type, func() *saying { return d.designation(w, d.used(r.Local)) })
 	if s == nil {
 		return resolve.Produce
 	}
@@ -124,7 +124,7 @@ func (d *ddr) fast(q *module.Query) module.Disposition {
 	case d.old(w):
 		return module.Driver
 	}
-	local := q.Subject.Local.Addr()
+	local := d.used(q.Subject.Local)
 	s := w.pick(name, q.Subject.Type, func() *saying {
 		if known := (*w.designs.Load())[local]; known != nil {
 			return known
@@ -171,8 +171,21 @@ func (w *words) pick(name []byte, t uint16, designation func() *saying) *saying 
 	return w.nxdomain
 }
 
+// used is the address that a client has used to reach a resolver, and by which it was
+// received; none where it has used none.
+func (d *ddr) used(local netip.AddrPort) netip.Addr {
+	if d.Unaddressed(local) {
+		return netip.Addr{}
+	}
+	return local.Addr()
+}
+
 // designation is what is said to those who ask at an address. It is kept for the
 // next who do, for so many addresses.
+//
+// Who asks through a proxy has used an address of the proxy's, as the proxy tells. If
+// that is not one of this machine's, nothing is known of what listens there, or of
+// whether the client reaches any address of this machine, so nothing is designated.
 func (d *ddr) designation(w *words, local netip.Addr) *saying {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -181,8 +194,10 @@ func (d *ddr) designation(w *words, local netip.Addr) *saying {
 		return s
 	}
 	s := w.nodata
-	if data := records(w.services, local); len(data) > 0 {
-		s = answer(wire.TypeSVCB, data...)
+	if local.IsValid() && (listed(w.services, local) || d.Reaches(local)) {
+		if data := records(w.services, local); len(data) > 0 {
+			s = answer(wire.TypeSVCB, data...)
+		}
 	}
 	if len(before) < limits.DesignationAddrs {
 		after := map[netip.Addr]*saying{local: s}

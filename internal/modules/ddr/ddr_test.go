@@ -26,6 +26,7 @@ type bench struct {
 	certified bool
 	path      string
 	whole     bool
+	elsewhere []string // addresses that are not this machine's
 }
 
 func newBench(t *testing.T) *bench {
@@ -33,7 +34,9 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, name: "dns.example.com", certified: true, path: "/dns-query"}
 	m := Module(Config{
 		Endpoints: func() []Endpoint { return b.endpoints }, Name: func() (string, bool) { return b.name, b.certified },
-		Path: func() string { return b.path }, Minimises: func() bool { return !b.whole },
+		Reaches:     func(a netip.Addr) bool { return !slices.Contains(b.elsewhere, a.String()) },
+		Unaddressed: func(local netip.AddrPort) bool { return local.Port() == 1 },
+		Path:        func() string { return b.path }, Minimises: func() bool { return !b.whole },
 	})
 	i, err := m.Open(&module.Host{Clock: clock.Real()})
 	if err != nil {
@@ -79,7 +82,10 @@ func (b *bench) ask(name string, t uint16, local string) *dns.Msg {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	at := netip.AddrPortFrom(netip.MustParseAddr(local), 53)
+	at, err := netip.ParseAddrPort(local)
+	if err != nil {
+		at = netip.AddrPortFrom(netip.MustParseAddr(local), 53)
+	}
 	req := &resolve.Request{Question: resolve.Question{Name: own, Type: t, Class: wire.ClassIN}, Local: at}
 	state := b.Layer.Begin(req)
 	query := &module.Query{Question: &q}
@@ -157,6 +163,35 @@ func TestDesignations(t *testing.T) {
 			}
 			if denied := len(m.Ns) == 1 && m.Ns[0].Header().Rrtype == dns.TypeSOA; m.Rcode != 0 || !m.Authoritative || denied != (c.want == "") {
 				t.Errorf("%s: %v", name, m)
+			}
+		}
+	}
+}
+
+// What a proxy says that its client has used is not where this machine listens, unless
+// it is this machine's as well; and who has used no address is led to none.
+func TestWhatCannotBeReachedIsNotDesignated(t *testing.T) {
+	const here = `1 dns.example.com. alpn="dot" ipv4hint="192.0.2.1"`
+	for name, c := range map[string]struct {
+		listen []string
+		local  string
+		want   string
+	}{
+		"an address of the proxy's, all listened on": {[]string{"0.0.0.0:853"}, "198.51.100.1", ""},
+		"an address of the proxy's, one listened on": {[]string{"192.0.2.1:853"}, "198.51.100.1", ""},
+		"the proxy on this machine":                  {[]string{"0.0.0.0:853"}, "192.0.2.1", here},
+		"another address of this machine":            {[]string{"192.0.2.1:853"}, "192.0.2.2", here},
+		"listened on before the machine has it":      {[]string{"198.51.100.1:853"}, "198.51.100.1", `1 dns.example.com. alpn="dot" ipv4hint="198.51.100.1"`},
+		"a UNIX socket":                              {[]string{"0.0.0.0:853", "127.0.0.1:853"}, "127.0.0.1:1", ""},
+		"loopback beside a UNIX socket":              {[]string{"0.0.0.0:853"}, "127.0.0.1:53", `1 dns.example.com. alpn="dot" ipv4hint="127.0.0.1"`},
+	} {
+		b := newBench(t)
+		b.elsewhere = []string{"198.51.100.1"}
+		b.listen(transport.TLS, c.listen...)
+		b.renew()
+		for range 2 { // the second time the address is known
+			if got := told(b.ask("_dns.resolver.arpa.", dns.TypeSVCB, c.local)); got != c.want {
+				t.Errorf("%s: %s, want %s", name, got, c.want)
 			}
 		}
 	}

@@ -18,6 +18,12 @@ type Endpoint struct {
 type Config struct {
 	// Endpoints are those that are served.
 	Endpoints func() []Endpoint
+	// Reaches tells whether what comes to an address reaches this machine, as far as it
+	// can know.
+	Reaches func(netip.Addr) bool
+	// Unaddressed tells that who asks at local has used no address, as through a UNIX
+	// socket.
+	Unaddressed func(local netip.AddrPort) bool
 	// Name is what this resolver is called, as text, and whether the operator has
 	// given it a certificate.
 	Name func() (name string, certified bool)

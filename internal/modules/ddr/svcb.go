@@ -71,6 +71,11 @@ func (s *service) offer(a netip.Addr) {
 	}
 }
 
+// listed tells whether one of the services is offered at this very address.
+func listed(list []service, local netip.Addr) bool {
+	return slices.ContainsFunc(list, func(s service) bool { return slices.Contains(s.addrs, local) })
+}
+
 // at are the addresses at which a client that asks at local finds the service. What
 // only this host can reach is for those who ask from there, and what is good on one
 // link for those who ask at the same address.
@@ -90,7 +95,7 @@ func (s *service) at(local netip.Addr) (list []netip.Addr) {
 // records are the RDATA of the designations for those who ask at local.
 func records(list []service, local netip.Addr) (data [][]byte) {
 	for i := range list {
-		if addrs := list[i].at(local); local.IsValid() && len(addrs) > 0 {
+		if addrs := list[i].at(local); len(addrs) > 0 {
 			data = append(data, list[i].rdata(addrs))
 		}
 	}
