@@ -37,7 +37,7 @@ func TestAFrozenWorkerIsReplaced(t *testing.T) {
 	report := s.Stop()
 	lossless(t, "a frozen worker", report, inside)
 	t.Logf("gone after %v; of %d queries %d were lost, the slowest answer took %v", took, report.Sent, len(report.Lost), report.Wait(1))
-	if !strings.Contains(g.Log(), "hangs: it has not answered a question of its own for") {
+	if !strings.Contains(g.Log(), "hangs: it has not said that it is alive for") {
 		t.Error("the log does not say that it hangs")
 	}
 	if g.Worker(t, 0).PID != others[0] || g.Worker(t, 2).PID != others[1] {
@@ -144,6 +144,16 @@ func TestSlowScriptsDoNotHang(t *testing.T) {
 		"policy.add(function() if slow then worker.sleep(1.8) end end)", "event.after(3000, function() slow = true end)", "event.after(8000, function() worker.sleep(4) end)"))
 	old := pids(g.Workers())
 	time.Sleep(14 * time.Second)
+	if now := pids(g.Workers()); !slices.Equal(now, old) || strings.Contains(g.Log(), "hangs") {
+		t.Errorf("the workers are %v, and were %v", now, old)
+	}
+}
+
+// That the servers are dead to which rules send every question is no fault of the workers.
+func TestADeadForwarderIsNoHang(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2, "event.after(2000, function() policy.add(policy.all(policy.FORWARD('127.0.0.9@9'))) end)"))
+	old := pids(g.Workers())
+	time.Sleep(15 * time.Second)
 	if now := pids(g.Workers()); !slices.Equal(now, old) || strings.Contains(g.Log(), "hangs") {
 		t.Errorf("the workers are %v, and were %v", now, old)
 	}

@@ -238,6 +238,9 @@ func (l *Link) WatchdogInterval() time.Duration {
 // Alive tells that this worker does its work.
 func (l *Link) Alive() { l.send(Message{Kind: Alive}) }
 
+// Hangs tells that this worker is sure that it does not do its work, and how it knows.
+func (l *Link) Hangs(why string) { l.send(Message{Kind: Hangs, Line: why}) }
+
 // Passed are the sockets that the group was started with.
 func (l *Link) Passed() []Passed {
 	if l == nil {

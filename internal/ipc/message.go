@@ -30,6 +30,7 @@ const (
 	Sockets  Kind = "sockets"  // with FDs: its lifeline, then copies of its listening sockets
 	Kept     Kind = "kept"     // has done what Keep said about process PID
 	Alive    Kind = "alive"    // has answered a question of its own
+	Hangs    Kind = "hangs"    // is sure that it does not do its work; Line says how it knows
 	TookOver Kind = "tookover" // found process PID dead and answers what its sockets hold
 	Reload   Kind = "reload"   // somebody asks for a reload of the group, here
 )

@@ -120,7 +120,7 @@ var uncounted = map[string]string{
 		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
 		DrainGrace IPCSendTime VersionTime RollRetryMin RollRetryMax
 		 LastWordsTime FlushTime
-		AliveEvery AliveAnswer AliveLook AliveIdle HangTime HangBusy
+		AliveEvery AliveAnswer AliveSure AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
 		HandOverTime TCPLinger HandshakeGrace QUICAtOnce QUICTurn LeaveQUIC
 		QUICUnverified LeaveQuietUDP

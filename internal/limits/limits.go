@@ -417,6 +417,7 @@ const (
 	AliveEvery        = 400 * time.Millisecond  // a worker says that it answers itself
 	HealthTime        = 1500 * time.Millisecond // that a worker may take to answer itself, asked by kresc status
 	AliveAnswer       = 8 * time.Second         // that the answer may take, longer than a script may
+	AliveSure         = 800 * time.Millisecond  // without an answer that waits for nobody, until a worker says that it hangs
 	AliveLook         = 200 * time.Millisecond  // between two looks at who is silent
 	AliveIdle         = 15 * time.Millisecond   // of processors that a worker which hangs uses at most
 	HangTime          = 1200 * time.Millisecond // that a worker may be silent while it does nothing, unless KRESD_HANG_TIME says otherwise

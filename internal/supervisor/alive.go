@@ -17,7 +17,8 @@ import (
 // answers a question of its own. One that falls silent is looked at: if it does
 // nothing either, it was stopped or its threads wait for each other, and it is killed,
 // so that a sibling answers what waits in its sockets (custody.go) and another process
-// takes its place.
+// takes its place. One whose watchdog runs, and knows that the rest does not, says that
+// itself, and is killed at once, whatever is hidden of its threads.
 //
 // A silence has other reasons, too. It is measured on a clock that stands while this
 // process does not run, so that a machine that was suspended, or a whole group that was
@@ -77,8 +78,18 @@ func (s *group) judge(w *worker, silence time.Duration) {
 	case (now.busy || now.used-w.alive.seen.used > limits.AliveIdle) && silence < max(limits.HangBusy, s.HangTime):
 		return
 	}
-	s.Log.Error(fmt.Sprintf("worker %d (pid %d) hangs: it has not answered a question of its own for %.1f s; it is killed, and another answers what waits in its sockets",
-		w.slot.id, w.pid, silence.Seconds()))
+	s.killHung(w, fmt.Sprintf("it has not said that it is alive for %.1f s", silence.Seconds()))
+}
+
+// hangs handles that a worker says of itself that it hangs.
+func (s *group) hangs(w *worker, why string) {
+	if w.state == ready && w.alive.spoke && s.HangTime > 0 && w.activity().tracer == 0 {
+		s.killHung(w, why)
+	}
+}
+
+func (s *group) killHung(w *worker, why string) {
+	s.Log.Error(fmt.Sprintf("worker %d (pid %d) hangs: %s; it is killed, and another answers what waits in its sockets", w.slot.id, w.pid, why))
 	s.kill(w)
 	w.alive.spoke = false // once
 }

@@ -263,6 +263,8 @@ func (s *group) message(w *worker, m ipc.Message) {
 		s.tookOver(w, m.PID)
 	case ipc.Alive:
 		s.heardOf(w)
+	case ipc.Hangs:
+		s.hangs(w, m.Line)
 	}
 	m.FDs.Close()
 }

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kresd/internal/ipc"
+	"kresd/internal/limits"
+	"kresd/internal/logging"
+	"kresd/internal/resolve"
+)
+
+var _ watcher = (*ipc.Link)(nil)
+
+// A watched is what a worker says of its health.
+type watched struct {
+	alive chan struct{}
+	hangs chan string
+}
+
+func (h watched) Alive() {
+	select {
+	case h.alive <- struct{}{}:
+	default:
+	}
+}
+
+func (h watched) Hangs(why string) {
+	select {
+	case h.hangs <- why:
+	default:
+	}
+}
+
+// A lock of the driver's that nobody gives back is noticed within two seconds.
+func TestALockThatHangsIsNoticedInTime(t *testing.T) {
+	w := laboratory(t)
+	h := watched{make(chan struct{}, 1), make(chan string, 1)}
+	var lock sync.Mutex
+	config := w.driverConfig(false)
+	layers := config.Layers
+	config.Layers = func() []*resolve.Layer {
+		return append([]*resolve.Layer{{Name: "lock", Begin: func(*resolve.Request) resolve.State {
+			lock.Lock()
+			defer lock.Unlock()
+			return 0
+		}}}, layers()...)
+	}
+	w.driver = resolve.NewDriver(config)
+	w.superviseItself(limits.AliveEvery, h)
+	<-h.alive
+	lock.Lock()
+	begun := time.Now()
+	select {
+	case why := <-h.hangs:
+		t.Logf("after %v: %s", time.Since(begun), why)
+		if took := time.Since(begun); took > 2*time.Second || !strings.Contains(why, "has not been answered for") {
+			t.Errorf("noticed after %v: %s", took, why)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it is not noticed")
+	}
+	lock.Unlock()
+}
+
+func TestWhatLooksAtAWorkerTell(t *testing.T) {
+	const every = limits.AliveEvery
+	type at struct {
+		since    time.Duration
+		receives bool
+		silence  time.Duration
+		waits    bool
+		alive    bool
+		hangs    bool
+	}
+	for what, looks := range map[string][]at{
+		"it answers":                    {{every, true, 0, false, true, false}, {every, true, every, false, true, false}},
+		"a lock hangs":                  {{every, true, every, false, true, false}, {every, true, 2 * every, false, false, true}},
+		"a script takes its time":       {{every, true, every, true, true, false}, {every, true, limits.AliveAnswer - 1, true, true, false}, {every, true, limits.AliveAnswer, true, false, false}},
+		"the machine was busy":          {{every, true, every, false, true, false}, {4 * every, true, 5 * every, false, false, false}, {every, true, 6 * every, false, false, false}},
+		"the machine was, and it hangs": {{4 * every, true, 5 * every, false, false, false}, {every, true, 6 * every, false, false, false}},
+		"a thread does not receive":     {{every, false, 0, false, false, false}, {every, false, 0, false, false, true}},
+		"a thread was late":             {{every, false, 0, false, false, false}, {every, true, 0, false, true, false}, {every, false, 0, false, false, false}},
+	} {
+		var d diagnosis
+		d.inTime = time.Hour
+		for i, l := range looks {
+			alive, hangs := d.look(every, l.since, l.receives, l.silence, l.waits)
+			if alive != l.alive || (hangs != "") != l.hangs {
+				t.Errorf("%s, look %d: alive %t, hangs %q", what, i, alive, hangs)
+			}
+		}
+	}
+}
+
+// What is not mended is told once in a while, not at each look.
+func TestTheWatchdogSaysItOnce(t *testing.T) {
+	var out bytes.Buffer
+	w := laboratory(t)
+	w.log = logging.New(logging.Options{Out: &out})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.ctx = ctx
+	for range 20 {
+		w.answersItself(time.Nanosecond, nil)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if n := strings.Count(out.String(), "the watchdog's question was not answered"); n != 1 {
+		t.Errorf("it is told %d times", n)
+	}
+}
