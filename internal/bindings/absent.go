@@ -99,7 +99,6 @@ func absentLua() map[string]string {
 		"radix":          "tables and kres.lru find values by keys",
 		"socket.ftp":     "use socket.http, or a program by io.popen",
 		"socket.smtp":    "use a program by io.popen",
-		"socket.unix":    "cqueues.socket.connect{ path = path } is a stream of that family",
 		"ssl":            ssl,
 		"ssl.core":       ssl,
 		"_cqueues":       "use cqueues",

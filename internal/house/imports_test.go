@@ -79,7 +79,8 @@ var allowed = map[string]string{
 	"lualib/ltn12":      "script",
 	"lualib/luajit":     "script",
 	"lualib/mime":       "script",
-	"lualib/socket":     "clock fdwatch limits luavalue script wording",
+	"lualib/socket":     "clock fdwatch limits luavalue lualib/trust script wording",
+	"lualib/trust":      "limits luavalue textfile wording",
 	"lualib/urls":       "script",
 	"script/command":    "limits luavalue script script/language script/machine script/source wording",
 	"script/language":   "limits luapattern luavalue script script/machine script/source wording",
@@ -88,7 +89,7 @@ var allowed = map[string]string{
 	"script/sidebyside": "",
 	"script/source":     "",
 
-	"lualib/web":     "limits luavalue safe script textfile wording",
+	"lualib/web":     "limits luavalue lualib/trust safe script wording",
 	"lualib/cqueues": "clock fdwatch safe script",
 
 	"authority/inmemory":    "authority dnsname resolve wire zonecut",

@@ -101,7 +101,7 @@ var uncounted = map[string]string{
 		HurriedPerZone RetriesPerServer FailuresInRow
 		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
 		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause
-		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LogKinds LuaHungUpPause LuaLookupTime LateAnswer CookieSecretLife SilentTime
+		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LogKinds LuaHungUpPause LuaLookupTime LuaHandshakeTime LateAnswer CookieSecretLife SilentTime
 		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays

@@ -366,6 +366,7 @@ const (
 	LuaLongPause     = 10 * time.Second       // between two such lines
 	LuaHungUpPause   = 100 * time.Millisecond // between two calls for a descriptor whose other end is gone
 	LuaLookupTime    = 30 * time.Second       // of one name that the library socket looks up
+	LuaHandshakeTime = 30 * time.Second       // of a handshake of TLS that a script begins
 	LuaErrorPause    = time.Minute            // between two reports of one error of a callback or a hook
 	LogKinds         = 256                    // of lines that the log tells seldom
 	LuaHookTime      = 2 * time.Second        // what a function of a script may take over one request, with what it waits for

@@ -5,6 +5,9 @@ package wording
 func Suggest(word string, known []string) string {
 	best, least := "", max(1, len(word)/3)+1
 	for _, k := range known {
+		if max(len(word)-len(k), len(k)-len(word)) >= least { // so many letters are to insert or delete
+			continue
+		}
 		if d := distance(word, k); d < least {
 			best, least = k, d
 		}

@@ -7,8 +7,7 @@
 // (background.go). What waits outside of any controller steps aside.
 //
 // Of the original it lacks threads of the system, its own DNS resolver, the replacing
-// of methods (interpose), and streams other than those of TCP. Streams are Lua text over
-// the library socket.
+// of methods (interpose), and datagrams. Streams are Lua text over the library socket.
 package cqueues
 
 import (
@@ -57,7 +56,7 @@ func (lib *Library) Libraries() []script.Library {
 		{Name: "cqueues.condition", Help: "what coroutines wait for and signal to each other", Open: lib.openCondition},
 		{Name: "cqueues.promise", Help: "values that a coroutine will have", Open: lib.openPromise},
 		{Name: "cqueues.notify", Help: "changes of files in a directory", Open: lib.openNotify},
-		{Name: "cqueues.socket", Help: "streams over TCP with buffers, lines and modes", Open: openSocket},
+		{Name: "cqueues.socket", Help: "streams over TCP, paths and TLS with buffers, lines and modes", Open: openSocket},
 		{Name: "cqueues.signal", Help: "signals to this process", Open: lib.openSignal},
 		{Name: "cqueues.errno", Help: "numbers and texts of the system's errors", Open: openErrno},
 		{Name: "cqueues.auxlib", Help: "small helpers", Open: openAuxlib},

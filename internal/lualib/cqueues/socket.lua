@@ -1,5 +1,5 @@
--- cqueues.socket: buffered streams with lines and modes, over TCP.
-local core = require('socket')
+-- cqueues.socket: buffered streams with lines and modes, over TCP, paths and TLS.
+local core, unix = require('socket'), require('socket.unix')
 local errno = require('cqueues.errno')
 
 local socket, methods = { AF_UNSPEC = 0, AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2 }, {}
@@ -8,7 +8,7 @@ local meta = { __index = methods, __tostring = function() return 'socket' end }
 local numbers = {
 	timeout = errno.ETIMEDOUT, closed = errno.EPIPE, ['connection refused'] = errno.ECONNREFUSED,
 	['network is unreachable'] = errno.ENETUNREACH, ['no route to host'] = errno.EHOSTUNREACH,
-	['address already in use'] = errno.EADDRINUSE, ['permission denied'] = errno.EACCES,
+	['address already in use'] = errno.EADDRINUSE, ['permission denied'] = errno.EACCES, ['no such file or directory'] = errno.ENOENT,
 }
 
 -- raise is the error handler unless a script sets one: what programs live with is
@@ -25,16 +25,30 @@ local function fail(self, operation, why, channel)
 	return self.handler(self, operation, number, 3)
 end
 
-local function new(options)
+-- defaults are what new streams begin with.
+local defaults = { inmode = 't-', outmode = 'tl', handler = raise }
+
+local function new(options, stream)
 	return setmetatable({
-		options = options, stream = core.tcp(), input = '', output = '', handler = raise, errors = {},
-		inmode = 't-', outmode = 'tl',
+		options = options, stream = stream or options.path and unix.stream() or core.tcp(), input = '', output = '', errors = {},
+		handler = defaults.handler, inmode = defaults.inmode, outmode = defaults.outmode, seconds = defaults.seconds,
 	}, meta)
+end
+
+-- permissions are those of a path, as a number, digits of base 8, or rwxr-x---; 0 for the
+-- usual ones.
+local function permissions(mode)
+	if type(mode) ~= 'string' then return mode or 0 end
+	if mode:find('^[0-7]+$') then return tonumber(mode, 8) end
+	if #mode ~= 9 or mode:find('[^rwx-]') then error("permissions are a number, '660' or 'rw-rw----'", 4) end
+	local bits = 0
+	for letter in mode:gmatch('.') do bits = 2 * bits + (letter == '-' and 0 or 1) end
+	return bits
 end
 
 local function arguments(host, port)
 	local options = type(host) == 'table' and host or { host = host, port = port }
-	if options.path then error('sockets of the family AF_UNIX are not in this version', 3) end
+	options.mode = permissions(options.mode)
 	if options.type == socket.SOCK_DGRAM then error("datagrams are not in this version of cqueues.socket; use require('socket').udp()", 3) end
 	return options
 end
@@ -56,10 +70,11 @@ local function opened(self, seconds)
 	stream:settimeout(seconds or self.seconds)
 	local ok, why
 	if self.server then
-		ok, why = stream:bind(o.host or '127.0.0.1', o.port or 0)
-		if ok then ok, why = stream:listen(32) end
+		if o.path and o.unlink then os.remove(o.path) end
+		ok, why = stream:bind(o.path or o.host or '127.0.0.1', o.port or 0)
+		if ok then ok, why = stream:listen(32, o.mode) end
 	else
-		ok, why = stream:connect(o.host, o.port)
+		ok, why = stream:connect(o.path or o.host, o.port)
 	end
 	self.open = ok
 	return ok, why
@@ -85,8 +100,8 @@ function methods:accept(seconds)
 		stream, why = self.stream:accept()
 	end
 	if not stream then return nil, fail(self, 'accept', why, 'r') end
-	local client = new(self.options)
-	client.stream, client.open = stream, true
+	local client = new(self.options, stream)
+	client.open = true
 	return client
 end
 
@@ -266,6 +281,8 @@ function methods:pending() return #self.input, #self.output end
 -- merged is a mode with what is new in another.
 local function merged(old, mode)
 	if not mode then return old end
+	local strange = mode:match('[^tbnlfaApP-]')
+	if strange then error("modes are 't' text, 'b' binary, 'n' no buffer, 'l' lines, 'f' full buffer, and not '" .. strange .. "'", 4) end
 	return (mode:match('[tb]') or old:sub(1, 1)) .. (mode:match('[nlf]') or old:sub(2, 2))
 end
 
@@ -287,6 +304,13 @@ function methods:onerror(handler)
 	local before = self.handler
 	self.handler = handler or raise
 	return before
+end
+
+-- The same without a stream are for those that are made from then on.
+for _, name in ipairs { 'setmode', 'setvbuf', 'settimeout', 'onerror' } do
+	socket[name] = function(...)
+		return methods[name](setmetatable(defaults, { __index = methods }), ...)
+	end
 end
 
 -- each returns what fn gives for each letter of which: r, w.
@@ -327,6 +351,7 @@ end
 
 local function name(self, host, port, family)
 	if not host then return socket.AF_UNSPEC end
+	if family == 'unix' then return socket.AF_UNIX, host ~= '' and host or nil end
 	return family == 'inet6' and socket.AF_INET6 or socket.AF_INET, host, port
 end
 
@@ -347,7 +372,53 @@ end
 
 function methods:events() return 'r' end
 
-function methods:starttls() error('starttls is not in this version; use ssl.https for HTTPS', 2) end
-function methods:checktls() return nil end
+-- settingsOf are what starttls is told, with the name that the server's certificate is to be for.
+local function settingsOf(self, context)
+	local settings, o = {}, self.options
+	for key, value in pairs(context or {}) do settings[key] = value end
+	if settings.servername == nil and o.sendname ~= false then settings.servername = type(o.sendname) == 'string' and o.sendname or o.host end
+	return settings
+end
+
+-- starttls goes on over TLS. context has the fields of ssl.https: cafile, capath, verify,
+-- certificate, key; and servername.
+function methods:starttls(context, seconds)
+	if type(context) == 'number' then context, seconds = nil, context end
+	if context ~= nil and type(context) ~= 'table' then error('starttls takes a table such as { cafile = file }; contexts of openssl are not in this version', 2) end
+	local ok, why = opened(self, seconds)
+	if ok and self.output ~= '' then ok, why = self:flush(nil, seconds) end
+	if ok and self.input ~= '' then
+		self.stream:close()
+		ok, why = nil, 'data were received before the handshake'
+	end
+	if ok then
+		self.stream:settimeout(seconds or self.seconds)
+		ok, why = self.stream:starttls(settingsOf(self, context))
+	end
+	if not ok then return nil, fail(self, 'starttls', why, 'r') end
+	self.secured = true
+	return self
+end
+
+-- checktls tells whether the stream is over TLS.
+function methods:checktls() return self.secured end
+
+-- pair are two streams that are connected to each other.
+function socket.pair()
+	local ends = {}
+	for i, stream in ipairs { unix.pair() } do
+		ends[i] = new({}, stream)
+		ends[i].open = true
+	end
+	return unpack(ends)
+end
+
+-- absent are what is not here, and what to use instead.
+for name, instead in pairs {
+	fdopen = 'io.open() reads files, event.socket() watches descriptors', dup = 'a stream may be used by several coroutines',
+	interpose = 'wrap streams in tables of your own',
+} do
+	socket[name] = function() error(name .. ' is not in this version of cqueues.socket; ' .. instead, 2) end
+end
 
 return socket

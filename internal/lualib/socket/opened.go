@@ -18,7 +18,7 @@ type opened struct {
 	conn     closer // nil: not opened, or closed
 	fd       int    // its descriptor, for event.socket and select; -1: none
 	timeouts timeouts
-	local    string // host and port to bind to, "" for any
+	local    string // host and port to bind to, or a path; "" for any
 	closed   bool
 }
 
@@ -70,6 +70,9 @@ func endpoint(c *script.Call, i int) string {
 
 // returnName returns the parts of an address: host, port, family.
 func returnName(c *script.Call, a net.Addr) error {
+	if path, ok := a.(*net.UnixAddr); ok {
+		return c.Return(path.Name, nil, "unix")
+	}
 	host, port, err := net.SplitHostPort(a.String())
 	if err != nil {
 		return failed(c, err)

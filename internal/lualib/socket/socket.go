@@ -3,7 +3,8 @@
 // What waits for the network does so outside of the machine: in a command and in a
 // coroutine of worker.coroutine it holds up nobody.
 //
-// Of the original it lacks multicast and socket.unix.
+// Of the original it lacks multicast. A connection goes on over TLS by starttls, which the
+// library cqueues.socket stands on.
 package socket
 
 import (
@@ -19,6 +20,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/fdwatch"
+	"kresd/internal/lualib/trust"
 	"kresd/internal/script"
 	"kresd/internal/wording"
 )
@@ -45,6 +47,7 @@ func (lib *Library) Libraries() []script.Library {
 	return []script.Library{
 		{Name: "socket", Help: "TCP and UDP", Open: lib.open},
 		{Name: "socket.core", Help: "the same as socket", Open: lib.open},
+		{Name: "socket.unix", Help: "streams of the family AF_UNIX", Open: lib.openUnix},
 	}
 }
 
@@ -53,7 +56,7 @@ var text string
 
 func (lib *Library) open(c *script.Call) (any, error) {
 	tcp := func(c *script.Call) error {
-		return c.Return(&script.Handle{Class: lib.streams, Value: &stream{opened: opened{lib: lib, fd: -1, timeouts: forever}}})
+		return c.Return(lib.handle(&stream{opened: opened{lib: lib, fd: -1, timeouts: forever}}))
 	}
 	names := c.LibraryTable("socket.dns", []script.Func{
 		{Name: "toip", Args: "name", Min: 1, Max: 1, Fn: toIP},
@@ -74,6 +77,19 @@ func (lib *Library) open(c *script.Call) (any, error) {
 		{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Fn: lib.sleep},
 	}, script.Entry{Key: "dns", Value: names}, script.Entry{Key: "_VERSION", Value: "LuaSocket 3.0 of kresd"})
 	return c.LibraryText("socket", text, all, core)
+}
+
+// handle is what scripts know as a stream.
+func (lib *Library) handle(s *stream) *script.Handle {
+	return &script.Handle{Class: lib.streams, Value: s}
+}
+
+// openUnix makes socket.unix: a table that is called for a stream, or has it by stream().
+func (lib *Library) openUnix(c *script.Call) (any, error) {
+	core := c.LibraryTable("socket.unix", []script.Func{
+		{Name: "stream", Max: 0, Fn: lib.newPath}, {Name: "tcp", Max: 0, Fn: lib.newPath}, {Name: "pair", Max: 0, Fn: lib.pair},
+	})
+	return c.LibraryText("socket.unix", "local unix = ... return setmetatable(unix, { __call = function() return unix.stream() end })", core)
 }
 
 func (lib *Library) sleep(c *script.Call) error {
@@ -141,7 +157,9 @@ func outside[T any](c *script.Call, t timeouts, set func(time.Time) error, fn fu
 // words are an error as scripts compare it.
 func words(err error) string {
 	var unknown *net.DNSError
-	switch {
+	switch unproven := trust.Reason(err); {
+	case unproven != "":
+		return unproven
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	case errors.Is(err, net.ErrClosed), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET), errors.Is(err, io.EOF):

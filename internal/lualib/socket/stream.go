@@ -5,17 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/script"
 )
 
-// A stream is a TCP socket: a master at first, later a client or a server.
+// A stream is a socket of TCP, or of a path: a master at first, later a client or a server.
 type stream struct {
 	opened
+	path             bool   // it is of the family AF_UNIX
+	accepted         bool   // by a server of ours
 	buf              []byte // what was read and not asked for yet
 	reading, writing bool   // an operation is under way
 	sent, received   int
@@ -36,10 +40,11 @@ func (lib *Library) streamClass() *script.Class {
 		max  int
 		fn   func(*script.Call, *stream) error
 	}{
-		"bind":        {"host, port", 3, bind},
-		"listen":      {"[backlog]", 2, listen},
+		"bind":        {"host, port or path", 3, bind},
+		"listen":      {"[backlog[, permissions of a path]]", 3, listen},
 		"accept":      {"", 1, accept},
-		"connect":     {"host, port", 3, connect},
+		"connect":     {"host, port or path", 3, connect},
+		"starttls":    {"[settings]", 2, startTLS},
 		"send":        {"data[, from[, to]]", 4, send},
 		"receive":     {"[pattern[, prefix]]", 3, receive},
 		"shutdown":    {"[how]", 2, shutdown},
@@ -73,36 +78,61 @@ func sharedMethods(class *script.Class, of func(any) *opened) []script.Func {
 }
 
 func bind(c *script.Call, s *stream) error {
-	s.local = endpoint(c, 2)
+	s.local = s.place(c)
 	return c.Return(1)
 }
 
 func listen(c *script.Call, s *stream) error {
-	l, err := net.Listen("tcp", s.local)
+	l, err := s.listenAt(fs.FileMode(c.OptInt(3, 0, int(fs.ModePerm), 0)))
 	if err != nil {
 		return failed(c, err)
 	}
-	open(s, &s.opened, l.(*net.TCPListener))
+	open(s, &s.opened, l.(closer))
 	return c.Return(1)
 }
 
+// listenAt makes the server. mode is that of a path, 0 the usual one.
+func (s *stream) listenAt(mode fs.FileMode) (net.Listener, error) {
+	if s.path {
+		return listenPath(s.local, mode)
+	}
+	return net.Listen("tcp", s.local)
+}
+
+// place is where a stream is bound or connected to: arguments 2 and 3, host and port, or
+// a path.
+func (s *stream) place(c *script.Call) string {
+	if s.path {
+		return c.Text(2)
+	}
+	return endpoint(c, 2)
+}
+
+// A master waits for connections.
+type master interface {
+	net.Listener
+	SetDeadline(time.Time) error
+}
+
 func accept(c *script.Call, s *stream) error {
-	l, ok := s.conn.(*net.TCPListener)
+	l, ok := s.conn.(master)
 	if !ok {
 		return c.Return(nil, "closed")
 	}
-	conn, err := outside(c, s.timeouts, l.SetDeadline, l.AcceptTCP)
+	conn, err := outside(c, s.timeouts, l.SetDeadline, l.Accept)
 	if err != nil {
 		return failed(c, err)
 	}
-	client := &stream{opened: opened{lib: s.lib, fd: -1, timeouts: forever}}
-	open(client, &client.opened, conn)
-	return c.Return(&script.Handle{Class: s.lib.streams, Value: client})
+	client := &stream{opened: opened{lib: s.lib, fd: -1, timeouts: forever}, path: s.path, accepted: true}
+	open(client, &client.opened, conn.(closer))
+	return c.Return(s.lib.handle(client))
 }
 
 func connect(c *script.Call, s *stream) error {
-	to, d := endpoint(c, 2), &net.Dialer{}
-	if s.local != "" {
+	to, network, d := s.place(c), "tcp", &net.Dialer{}
+	if s.path {
+		network = "unix"
+	} else if s.local != "" {
 		local, err := net.ResolveTCPAddr("tcp", s.local)
 		if err != nil {
 			return failed(c, err)
@@ -110,7 +140,7 @@ func connect(c *script.Call, s *stream) error {
 		d.LocalAddr = local
 	}
 	d.Deadline = s.timeouts.deadline()
-	conn, err := script.Outside(c, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", to) })
+	conn, err := script.Outside(c, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, network, to) })
 	if err != nil {
 		var slow net.Error
 		if errors.As(err, &slow) && slow.Timeout() {
@@ -118,7 +148,7 @@ func connect(c *script.Call, s *stream) error {
 		}
 		return failed(c, err)
 	}
-	open(s, &s.opened, conn.(*net.TCPConn))
+	open(s, &s.opened, conn.(closer))
 	return c.Return(1)
 }
 
@@ -184,7 +214,13 @@ func receive(c *script.Call, s *stream) error {
 	s.reading = true
 	defer func() { s.reading = false }()
 	have := bytes.Clone(s.buf) // the function may outlive this call
-	more, err := outside(c, s.timeouts, conn.SetReadDeadline, func() ([]byte, error) { return want.read(conn, have) })
+	more, err := outside(c, s.timeouts, conn.SetReadDeadline, func() ([]byte, error) {
+		data, err := want.read(conn, have)
+		if over, ok := conn.(*secured); ok && err == nil {
+			data = over.buffered(data)
+		}
+		return data, err
+	})
 	if over := (*script.Interrupt)(nil); errors.As(err, &over) {
 		return err
 	}
@@ -270,7 +306,10 @@ func (p pattern) read(conn net.Conn, buf []byte) ([]byte, error) {
 }
 
 func shutdown(c *script.Call, s *stream) error {
-	conn, ok := s.conn.(*net.TCPConn)
+	conn, ok := s.conn.(interface {
+		CloseRead() error
+		CloseWrite() error
+	})
 	if !ok {
 		return c.Return(nil, "closed")
 	}
@@ -295,15 +334,24 @@ func localName(c *script.Call, s *stream) error {
 	switch conn := s.conn.(type) {
 	case net.Conn:
 		return returnName(c, conn.LocalAddr())
-	case *net.TCPListener:
+	case net.Listener:
 		return returnName(c, conn.Addr())
 	}
 	return c.Return(nil, "closed")
 }
 
+// tcp is the connection of TCP, nil where there is none; it may lie under TLS.
+func (s *stream) tcp() *net.TCPConn {
+	conn, _ := s.conn.(*net.TCPConn)
+	if over, ok := s.conn.(*secured); ok {
+		conn, _ = over.under.plain.(*net.TCPConn)
+	}
+	return conn
+}
+
 // setOption knows the options that mean something for a client.
 func setOption(c *script.Call, s *stream) error {
-	conn, _ := s.conn.(*net.TCPConn)
+	conn := s.tcp()
 	var err error
 	switch name := c.String(2); name {
 	case "tcp-nodelay":

@@ -2,13 +2,13 @@ package web
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/url"
 	"syscall"
 
+	"kresd/internal/lualib/trust"
 	"kresd/internal/wording"
 )
 
@@ -16,13 +16,12 @@ import (
 func reason(err error) string {
 	var (
 		missing *net.DNSError
-		proof   *tls.CertificateVerificationError
 		slow    net.Error
 		request *url.Error
 	)
-	switch {
-	case errors.As(err, &proof):
-		return "certificate verify failed: " + proof.Err.Error()
+	switch unproven := trust.Reason(err); {
+	case unproven != "":
+		return unproven
 	case errors.As(err, &missing) && missing.IsNotFound:
 		return "host or service not provided, or not known"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():

@@ -3,53 +3,45 @@ package web
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"kresd/internal/limits"
+	"kresd/internal/lualib/trust"
 	"kresd/internal/luavalue"
-	"kresd/internal/textfile"
-	"kresd/internal/wording"
 )
 
 // settings are what http.lua says of a request.
 type settings struct {
-	url, method       string
-	headers           *luavalue.Table
-	timeout           time.Duration // of each read and write; 0: no limit but that of the whole
-	proxy             string
-	user, password    string
-	hasBody           bool
-	unverified        bool
-	cafile, capath    string
-	certificate, keys string
+	url, method    string
+	headers        *luavalue.Table
+	timeout        time.Duration // of each read and write; 0: no limit but that of the whole
+	proxy          string
+	user, password string
+	hasBody        bool
+	trust          trust.Fields
 }
 
 func read(t *luavalue.Table) (*settings, error) {
-	s := &settings{}
+	s, err := &settings{}, error(nil)
 	for name, to := range map[string]*string{
 		"url": &s.url, "method": &s.method, "proxy": &s.proxy, "user": &s.user, "password": &s.password,
-		"cafile": &s.cafile, "capath": &s.capath, "certificate": &s.certificate, "key": &s.keys,
 	} {
-		if v := t.Get(name); v != nil {
-			text, ok := v.(string)
-			if !ok {
-				return nil, fmt.Errorf("'%s' must be a string", name)
-			}
-			*to = text
+		if *to, err = trust.Text(t, name); err != nil {
+			return nil, err
 		}
+	}
+	if s.trust, err = trust.Read(t); err != nil {
+		return nil, err
 	}
 	s.headers, _ = t.Get("headers").(*luavalue.Table)
 	s.hasBody = t.Get("body") == true
-	s.unverified = t.Get("verify") == "none"
 	if seconds, _ := t.Get("timeout").(float64); seconds > 0 {
 		s.timeout = time.Duration(min(seconds, limits.LuaDownloadTime.Seconds()) * float64(time.Second))
 	}
@@ -93,7 +85,7 @@ func (s *settings) request(ctx context.Context, body io.ReadCloser) (*http.Reque
 
 // client makes a client whose only connection is for one request.
 func (s *settings) client() (*http.Client, error) {
-	secure, err := s.secure()
+	secure, err := s.trust.Config()
 	if err != nil {
 		return nil, err
 	}
@@ -117,58 +109,6 @@ func (s *settings) client() (*http.Client, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
-}
-
-// secure is how a server proves who it is, and this side.
-func (s *settings) secure() (*tls.Config, error) {
-	config := &tls.Config{InsecureSkipVerify: s.unverified}
-	files := []string{s.cafile}
-	if s.capath != "" {
-		files, _ = filepath.Glob(filepath.Join(s.capath, "*"))
-	}
-	if s.cafile != "" || s.capath != "" {
-		config.RootCAs = x509.NewCertPool()
-		for _, file := range files {
-			if err := trust(config.RootCAs, file); err != nil && s.capath == "" {
-				return nil, err
-			}
-		}
-	}
-	if s.certificate != "" {
-		pair, err := pairOf(s.certificate, s.keys)
-		if err != nil {
-			return nil, fmt.Errorf("certificate '%s': %w", s.certificate, wording.Reason(err))
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
-}
-
-// pairOf is a certificate and its key.
-func pairOf(certificate, key string) (pair tls.Certificate, err error) {
-	cert, err := textfile.Read(certificate, limits.LuaString)
-	if err != nil {
-		return pair, err
-	}
-	text, err := textfile.Read(key, limits.LuaString)
-	if err != nil {
-		return pair, err
-	}
-	return tls.X509KeyPair(cert, text)
-}
-
-// trust adds the certificates of a file.
-func trust(pool *x509.CertPool, file string) error {
-	f, err := textfile.Open(file)
-	if err != nil {
-		return fmt.Errorf("cafile '%s': %w", file, wording.Reason(err))
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limits.LuaString))
-	if err != nil || !pool.AppendCertsFromPEM(text) {
-		return fmt.Errorf("cafile '%s' has no certificates", file)
-	}
-	return nil
 }
 
 func (s *settings) dial(ctx context.Context, network, address string) (net.Conn, error) {
