@@ -38,13 +38,12 @@ func installCache(d *Daemon) {
 	k := &caching{d: d}
 	d.VM.RegisterObject(script.Object{
 		Name:      "cache",
-		Help:      "the cache that all workers share; cache = { size = 100*MB } opens it",
 		Protected: true,
 		Fields: []script.Field{
-			{Name: "size", Help: "maximum size in bytes; assigning opens the cache again", Get: k.getSize, Set: k.setSize},
-			{Name: "storage", Help: "where the cache is, lmdb://PATH; assigning opens it there", Get: k.getStorage, Set: k.setStorage},
-			{Name: "current_size", Help: "maximum size of the open cache in bytes, 0 when closed", Get: k.getSize},
-			{Name: "current_storage", Help: "where the cache is that was opened last", Get: k.getStorage},
+			{Name: "size", Get: k.getSize, Set: k.setSize},
+			{Name: "storage", Get: k.getStorage, Set: k.setStorage},
+			{Name: "current_size", Get: k.getSize},
+			{Name: "current_storage", Get: k.getStorage},
 		},
 		Funcs:   k.funcs(),
 		Merging: k.merging,
@@ -53,22 +52,22 @@ func installCache(d *Daemon) {
 
 func (k *caching) funcs() []script.Func {
 	return funcs(
-		script.Func{Name: "open", Args: "max_size[, uri]", Min: 1, Max: 2, Help: "open the cache with a limit in bytes, in lmdb://PATH", Fn: k.open},
-		script.Func{Name: "close", Max: 0, Help: "close the cache; what it holds stays on disk", Fn: k.close},
-		script.Func{Name: "backends", Max: 0, Help: "kinds of storage, and which is in use",
+		script.Func{Name: "open", Args: "max_size[, uri]", Min: 1, Max: 2, Fn: k.open},
+		script.Func{Name: "close", Max: 0, Fn: k.close},
+		script.Func{Name: "backends", Max: 0,
 			Fn: func(c *script.Call) error {
 				return c.Return((&luavalue.Table{}).Add(cacheScheme, k.d.Cache.IsOpen()))
 			}},
-		script.Func{Name: "count", Max: 0, Help: "number of entries", Fn: k.count},
-		script.Func{Name: "stats", Max: 0, Help: "counters of this process", Fn: k.stats},
-		script.Func{Name: "max_ttl", Args: "[seconds]", Max: 1, Help: "longest time that anything is kept", Fn: k.maxTTL},
-		script.Func{Name: "min_ttl", Args: "[seconds]", Max: 1, Help: "shortest time that anything is kept; raising it beyond a few seconds breaks DNS", Fn: k.minTTL},
-		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1, Help: "how long an address that does not answer is left alone, in milliseconds",
+		script.Func{Name: "count", Max: 0, Fn: k.count},
+		script.Func{Name: "stats", Max: 0, Fn: k.stats},
+		script.Func{Name: "max_ttl", Args: "[seconds]", Max: 1, Fn: k.maxTTL},
+		script.Func{Name: "min_ttl", Args: "[seconds]", Max: 1, Fn: k.minTTL},
+		script.Func{Name: "ns_tout", Args: "[ms]", Max: 1,
 			Fn: func(c *script.Call) error { return milliseconds(k.d, c, &k.d.Settings.NSTimeout, 0) }},
-		script.Func{Name: "get", Args: "name[, type]", Min: 1, Max: 2, Help: "what is stored about a name, or about one type of it, as a list of tables", Fn: k.get},
-		script.Func{Name: "checkpoint", Args: "[true | path]", Max: 1, Help: "when the cache was opened or cleared last; with a path, write a copy of it there", Fn: k.checkpoint},
-		script.Func{Name: "fssize", Max: 0, Help: "size of the file system that the cache is on, in bytes", Fn: k.fssize},
-		script.Func{Name: "prune", Args: "[n]", Max: 1, Help: "forget what has expired, at most n entries", Fn: k.prune},
+		script.Func{Name: "get", Args: "name[, type]", Min: 1, Max: 2, Fn: k.get},
+		script.Func{Name: "checkpoint", Args: "[true | path]", Max: 1, Fn: k.checkpoint},
+		script.Func{Name: "fssize", Max: 0, Fn: k.fssize},
+		script.Func{Name: "prune", Args: "[n]", Max: 1, Fn: k.prune},
 	)
 }
 

@@ -185,7 +185,10 @@ func (m *modules) expose(name string) {
 		m.show(object())
 		return
 	}
-	o := script.Object{Name: name, Help: "a module", Protected: true, Index: index(inst), Assign: set(inst)}
+	o := script.Object{Name: name, Protected: true, Index: index(inst), Assign: set(inst)}
+	if m.d.VM.Book().Find(name) == nil {
+		o.Help = "a module"
+	}
 	for _, f := range inst.Functions {
 		o.Funcs = append(o.Funcs, script.Func{Name: f.Name, Args: f.Args, Min: f.Min, Max: f.Max, Fn: m.call(name, f)})
 	}

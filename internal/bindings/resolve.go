@@ -22,7 +22,7 @@ type asker struct {
 
 func (a *asker) install() {
 	a.d.VM.Register(
-		script.Func{Name: "trace", Args: "name[, type]", Min: 1, Max: 2, Help: "resolve a name now and tell every step", Fn: a.trace},
+		script.Func{Name: "trace", Args: "name[, type]", Min: 1, Max: 2, Fn: a.trace},
 		a.function(),
 	)
 }
@@ -30,7 +30,7 @@ func (a *asker) install() {
 // function is resolve, which worker.resolve is, too.
 func (a *asker) function() script.Func {
 	return script.Func{Name: "resolve", Args: "name, type[, class[, options[, finish[, init]]]]", Min: 1, Max: 6,
-		Help: "resolve a name in the background; finish(packet, request) is called with the answer", Fn: a.resolve}
+		Fn: a.resolve}
 }
 
 // trace steps aside until the name is resolved: other commands, timers and
@@ -75,7 +75,7 @@ func (a *asker) resolve(c *script.Call) error {
 // packetFunction is worker.resolve_pkt.
 func (a *asker) packetFunction() script.Func {
 	return script.Func{Name: "resolve_pkt", Args: "packet[, options[, finish[, init]]]", Min: 1, Max: 4,
-		Help: "resolve the question of a packet in the background, as resolve does", Fn: func(c *script.Call) error {
+		Fn: func(c *script.Call) error {
 			var q question
 			q.Question, q.do, q.cd = a.views.QuestionOf(c, 1)
 			q.options = a.views.FlagArg(c, 2)

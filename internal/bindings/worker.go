@@ -16,29 +16,28 @@ func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
 	}
 	d.VM.RegisterObject(script.Object{
 		Name:      "worker",
-		Help:      "this process in its group",
 		Protected: true,
 		Fields: []script.Field{
-			{Name: "id", Help: "number of this worker, from 0", Get: number(d.Process.ID)},
-			{Name: "count", Help: "number of workers in the group", Get: number(d.Process.Count)},
-			{Name: "pid", Help: "process id", Get: number(d.Process.PID)},
-			{Name: "bg_worker", Help: "cq is the controller of worker.coroutine (library cqueues)", Get: func(*script.Call) (any, error) {
+			{Name: "id", Get: number(d.Process.ID)},
+			{Name: "count", Get: number(d.Process.Count)},
+			{Name: "pid", Get: number(d.Process.PID)},
+			{Name: "bg_worker", Get: func(*script.Call) (any, error) {
 				return (&luavalue.Table{}).Add("cq", background.Handle()), nil
 			}},
 		},
 		Funcs: funcs(
-			script.Func{Name: "stats", Max: 0, Help: "queries in and out, signs of forgery, and figures of the process",
+			script.Func{Name: "stats", Max: 0,
 				Fn: func(c *script.Call) error { return c.Return(figures(d, WorkerFigures)) }},
-			script.Func{Name: "info", Max: 0, Help: "stats and the process id",
+			script.Func{Name: "info", Max: 0,
 				Fn: func(c *script.Call) error {
 					return c.Return(figures(d, WorkerFigures).Add("pid", float64(d.Process.PID())))
 				}},
-			script.Func{Name: "alive", Max: 0, Help: "whether this worker answers a question to itself, and one to its address", Fn: alive(d)},
+			script.Func{Name: "alive", Max: 0, Fn: alive(d)},
 			limitsFunc(d),
 			upstreamsFunc(d),
 			a.function(), a.packetFunction(),
-			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Help: "pause this command or coroutine; others have their turn meanwhile", Fn: sleep(d)},
-			script.Func{Name: "coroutine", Args: "function", Min: 1, Max: 1, Help: "start a function that may wait without holding up anybody", Fn: func(c *script.Call) error {
+			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Fn: sleep(d)},
+			script.Func{Name: "coroutine", Args: "function", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 				if err := background.Start(c, 1); err != nil {
 					return err
 				}

@@ -24,7 +24,7 @@ func (v *Views) arrayClasses() {
 	}
 	class := &script.Class{Name: "array", CData: true}
 	v.array = class
-	class.Methods = []script.Func{{Name: "get", Args: "index", Min: 2, Max: 2, Help: "an element, counted from 0", Fn: func(c *script.Call) error {
+	class.Methods = []script.Func{{Name: "get", Args: "index", Min: 2, Max: 2, Fn: func(c *script.Call) error {
 		return c.Return(c.Handle(1, class).(*array).element(c, c.Number(2)))
 	}}}
 	class.Get = func(c *script.Call, value any, key any) (any, error) {

@@ -68,12 +68,12 @@ func (v *Views) cacheClass() *script.Class {
 	}
 	sync := func(c *script.Call) error { return done(c, of(c).Sync(c)) }
 	class.Methods = []script.Func{
-		{Name: "insert", Args: "set[, signatures[, rank[, timestamp]]]", Min: 2, Max: 5, Help: "store a set of records; true, or nil and an error", Fn: func(c *script.Call) error {
+		{Name: "insert", Args: "set[, signatures[, rank[, timestamp]]]", Min: 2, Max: 5, Fn: func(c *script.Call) error {
 			core, set, told := of(c), v.setToStore(c), int64(c.OptInt(5, 0, 1<<40, 0))
 			return done(c, core.Insert(set, told))
 		}},
-		{Name: "sync", Min: 1, Max: 1, Help: "wait until what was stored is in the file", Fn: sync},
-		{Name: "commit", Min: 1, Max: 1, Help: "the same", Fn: sync},
+		{Name: "sync", Min: 1, Max: 1, Fn: sync},
+		{Name: "commit", Min: 1, Max: 1, Fn: sync},
 	}
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		core := value.(Core)

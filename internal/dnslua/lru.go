@@ -64,18 +64,18 @@ func (v *Views) lruClass() *script.Class {
 	class := &script.Class{Name: "lru", CData: true}
 	of := func(c *script.Call) *lru { return c.Handle(1, class).(*lru) }
 	class.Methods = []script.Func{
-		{Name: "get", Args: "key", Min: 2, Max: 2, Help: "the value of a key, nil if there is none", Fn: func(c *script.Call) error {
+		{Name: "get", Args: "key", Min: 2, Max: 2, Fn: func(c *script.Call) error {
 			if e := of(c).get(v.octetsArg(c, 2)); e != nil {
 				return c.Return(e.value)
 			}
 			return c.Return(nil)
 		}},
-		{Name: "set", Args: "key, number", Min: 3, Max: 3, Help: "give a key a value; true", Fn: func(c *script.Call) error {
+		{Name: "set", Args: "key, number", Min: 3, Max: 3, Fn: func(c *script.Call) error {
 			m, key, value := of(c), v.octetsArg(c, 2), c.Number(3)
 			m.insert(key).value = value
 			return c.Return(true)
 		}},
-		{Name: "get_ref", Args: "key[, length[, insert]]", Min: 2, Max: 4, Help: "the place of a key's value, which is read and assigned as [0]; nil if there is none, unless insert is true", Fn: func(c *script.Call) error {
+		{Name: "get_ref", Args: "key[, length[, insert]]", Min: 2, Max: 4, Fn: func(c *script.Call) error {
 			m, key := of(c), v.octetsArg(c, 2)
 			key = key[:c.OptInt(3, 0, len(key), len(key))]
 			e := m.get(key)

@@ -37,8 +37,8 @@ func (v *Views) Answer(r *View) *script.Handle { return v.Packet(answerPacket(r)
 func (v *Views) packetClass() *script.Class {
 	class := &script.Class{Name: "packet", CData: true}
 	v.packet = class
-	method := func(name, args string, least, most int, help string, fn func(c *script.Call, p *Packet) (any, error)) script.Func {
-		return script.Func{Name: name, Args: args, Help: help, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
+	method := func(name, args string, least, most int, fn func(c *script.Call, p *Packet) (any, error)) script.Func {
+		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
 			result, err := fn(c, v.packetArg(c, 1))
 			if err != nil {
 				return c.Return(nil, v.failure(err))
@@ -99,8 +99,8 @@ func recordTables(list []wire.RR) []any {
 // packetHeader are the methods that read a part of the header, or set it.
 func (v *Views) packetHeader(method methodMaker[*Packet]) []script.Func {
 	var list []script.Func
-	number := func(name, help string, most int, get func(p *Packet) int, set func(p *Packet, n int)) {
-		list = append(list, method(name, "[value]", 0, 1, help, func(c *script.Call, p *Packet) (any, error) {
+	number := func(name string, most int, get func(p *Packet) int, set func(p *Packet, n int)) {
+		list = append(list, method(name, "[value]", 0, 1, func(c *script.Call, p *Packet) (any, error) {
 			if c.NArgs() > 1 {
 				if p.answer && name != "rcode" {
 					c.Raise(script.Usage("the " + name + " of an answer follows from the question and the records"))
@@ -111,21 +111,21 @@ func (v *Views) packetHeader(method methodMaker[*Packet]) []script.Func {
 			return get(p), nil
 		}))
 	}
-	number("id", "the ID of the message", 0xffff, func(p *Packet) int { return int(p.id) }, func(p *Packet, n int) { p.id = uint16(n) })
-	number("opcode", "its opcode", 0xf, func(p *Packet) int { return int(p.flags >> 11 & 0xf) }, func(p *Packet, n int) { p.flags = p.flags&^(0xf<<11) | uint16(n)<<11 })
-	number("rcode", "the RCODE of the header, 0 to 15", 0xf, func(p *Packet) int { return int(p.flags & 0xf) }, (*Packet).setRcode)
+	number("id", 0xffff, func(p *Packet) int { return int(p.id) }, func(p *Packet, n int) { p.id = uint16(n) })
+	number("opcode", 0xf, func(p *Packet) int { return int(p.flags >> 11 & 0xf) }, func(p *Packet, n int) { p.flags = p.flags&^(0xf<<11) | uint16(n)<<11 })
+	number("rcode", 0xf, func(p *Packet) int { return int(p.flags & 0xf) }, (*Packet).setRcode)
 	for i, name := range []string{"qdcount", "ancount", "nscount", "arcount"} {
-		number(name, "a count of the header", 0xffff, func(p *Packet) int { return int(p.counts[i]) }, func(p *Packet, n int) { p.counts[i], p.counted = uint16(n), true })
+		number(name, 0xffff, func(p *Packet) int { return int(p.counts[i]) }, func(p *Packet, n int) { p.counts[i], p.counted = uint16(n), true })
 	}
 	for _, b := range headerNames() {
-		list = append(list, method(b.name, "[value]", 0, 1, "the bit "+strings.ToUpper(b.name)+" of the header", func(c *script.Call, p *Packet) (any, error) {
+		list = append(list, method(b.name, "[value]", 0, 1, func(c *script.Call, p *Packet) (any, error) {
 			if c.NArgs() > 1 {
 				p.setBit(b.bit, truth(c, 2))
 			}
 			return p.flags&b.bit != 0, nil
 		}))
 	}
-	return append(list, method("dobit", "", 0, 0, "whether DNSSEC records are wanted", func(_ *script.Call, p *Packet) (any, error) {
+	return append(list, method("dobit", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) {
 		if p.answer {
 			return p.view.Req.DO, nil
 		}
@@ -166,30 +166,30 @@ func (p *Packet) setRcode(n int) {
 
 func (v *Views) packetReaders(method methodMaker[*Packet]) []script.Func {
 	return []script.Func{
-		method("qname", "", 0, 0, "the name of the question in wire form; nil without one", func(_ *script.Call, p *Packet) (any, error) {
+		method("qname", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) {
 			if p.name == nil {
 				return nil, nil
 			}
 			return string(p.name), nil
 		}),
-		method("qtype", "", 0, 0, "the type of the question; 0 without one", func(_ *script.Call, p *Packet) (any, error) { return p.qtype, nil }),
-		method("qclass", "", 0, 0, "the class of the question; 0 without one", func(_ *script.Call, p *Packet) (any, error) { return p.qclass, nil }),
-		method("section", "section", 1, 1, "the records of a section as tables", func(c *script.Call, p *Packet) (any, error) {
+		method("qtype", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) { return p.qtype, nil }),
+		method("qclass", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) { return p.qclass, nil }),
+		method("section", "section", 1, 1, func(c *script.Call, p *Packet) (any, error) {
 			return recordTables(p.shown(c.Int(2, 0, 2))), nil
 		}),
-		method("rrsets", "section", 1, 1, "the sets of records of a section", func(c *script.Call, p *Packet) (any, error) {
+		method("rrsets", "section", 1, 1, func(c *script.Call, p *Packet) (any, error) {
 			var out []any
 			for _, set := range grouped(p.shown(c.Int(2, 0, 2))) {
 				out = append(out, v.RRSet(p.view, set))
 			}
 			return out, nil
 		}),
-		method("empty", "", 0, 0, "whether it has no records", func(_ *script.Call, p *Packet) (any, error) {
+		method("empty", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) {
 			return len(p.records[0])+len(p.records[1])+len(p.records[2]) == 0, nil
 		}),
-		method("towire", "", 0, 0, "its octets", func(_ *script.Call, p *Packet) (any, error) { return p.octets(), nil }),
-		method("tostring", "", 0, 0, "its text", func(_ *script.Call, p *Packet) (any, error) { return p.text(), nil }),
-		method("remaining_bytes", "", 0, 0, "how many octets still fit", func(_ *script.Call, p *Packet) (any, error) { return p.max - p.size(), nil }),
+		method("towire", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) { return p.octets(), nil }),
+		method("tostring", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) { return p.text(), nil }),
+		method("remaining_bytes", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) { return p.max - p.size(), nil }),
 	}
 }
 
@@ -220,7 +220,7 @@ func grouped(list []wire.RR) (sets []wire.RRset) {
 
 func (v *Views) packetWriters(method methodMaker[*Packet]) []script.Func {
 	return []script.Func{
-		method("begin", "section", 1, 1, "put records into this section from now on", func(c *script.Call, p *Packet) (any, error) {
+		method("begin", "section", 1, 1, func(c *script.Call, p *Packet) (any, error) {
 			n := c.Int(2, 0, 2)
 			if n < p.section {
 				c.Raise(script.Usage("cannot go back to an earlier section"))
@@ -228,7 +228,7 @@ func (v *Views) packetWriters(method methodMaker[*Packet]) []script.Func {
 			p.section = n
 			return true, nil
 		}),
-		method("put", "owner, ttl, class, type, rdata", 5, 5, "add a record; true, or nil and an error", func(c *script.Call, p *Packet) (any, error) {
+		method("put", "owner, ttl, class, type, rdata", 5, 5, func(c *script.Call, p *Packet) (any, error) {
 			owner, err := WireName(v.octetsArg(c, 2))
 			if err != nil {
 				c.ArgError(2, "%v", err)
@@ -239,23 +239,23 @@ func (v *Views) packetWriters(method methodMaker[*Packet]) []script.Func {
 			}
 			return true, p.add(rr)
 		}),
-		method("put_rr", "set[, rotate[, flags]]", 1, 3, "add all records of a set; true, or nil and an error", func(c *script.Call, p *Packet) (any, error) {
+		method("put_rr", "set[, rotate[, flags]]", 1, 3, func(c *script.Call, p *Packet) (any, error) {
 			set := v.rrsetArg(c, 2)
 			return true, p.addSet(set, c.OptInt(3, 0, 0xffff, 0))
 		}),
-		method("recycle", "", 0, 0, "drop the question and all records", func(_ *script.Call, p *Packet) (any, error) {
+		method("recycle", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) {
 			p.drop(p.answer)
 			return nil, nil
 		}),
-		method("clear_payload", "", 0, 0, "drop all records", func(_ *script.Call, p *Packet) (any, error) {
+		method("clear_payload", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) {
 			p.drop(true)
 			return nil, nil
 		}),
-		method("question", "name, class, type", 3, 3, "ask this; true, or nil and an error", func(c *script.Call, p *Packet) (any, error) {
+		method("question", "name, class, type", 3, 3, func(c *script.Call, p *Packet) (any, error) {
 			return true, p.ask(c, v.octetsArg(c, 2), uint16(c.Int(3, 0, 0xffff)), uint16(c.Int(4, 0, 0xffff)))
 		}),
-		method("parse", "", 0, 0, "read its octets; true, or nil and an error", func(_ *script.Call, p *Packet) (any, error) { return true, p.parse() }),
-		method("resize", "octets", 1, 1, "change how large it may become", func(c *script.Call, p *Packet) (any, error) {
+		method("parse", "", 0, 0, func(_ *script.Call, p *Packet) (any, error) { return true, p.parse() }),
+		method("resize", "octets", 1, 1, func(c *script.Call, p *Packet) (any, error) {
 			return true, p.resize(c.Int(2, wire.HeaderLen, 0xffff))
 		}),
 	}

@@ -106,10 +106,10 @@ func (v *Views) queryArg(c *script.Call, i int) queryView {
 func (v *Views) queryClass() *script.Class {
 	class := &script.Class{Name: "query", CData: true}
 	class.Methods = []script.Func{
-		{Name: "name", Min: 1, Max: 1, Help: "the name that is asked for in wire form", Fn: func(c *script.Call) error {
+		{Name: "name", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 			return c.Return(string(v.queryArg(c, 1).question().Name))
 		}},
-		{Name: "write", Args: "packet", Min: 2, Max: 2, Help: "make a packet ask the question; true, or nil and an error", Fn: func(c *script.Call) error {
+		{Name: "write", Args: "packet", Min: 2, Max: 2, Fn: func(c *script.Call) error {
 			q := v.queryArg(c, 1).question()
 			if err := v.packetArg(c, 2).ask(c, string(q.Name), q.Class, q.Type); err != nil {
 				return c.Return(nil, v.failure(err))
@@ -296,17 +296,17 @@ func zoneOf(q *resolve.Query) any {
 // addrClass is an address with a port.
 func addrClass() *script.Class {
 	class := &script.Class{Name: "address", CData: true}
-	method := func(name, help string, fn func(netip.AddrPort) any) script.Func {
-		return script.Func{Name: name, Min: 1, Max: 1, Help: help, Fn: func(c *script.Call) error {
+	method := func(name string, fn func(netip.AddrPort) any) script.Func {
+		return script.Func{Name: name, Min: 1, Max: 1, Fn: func(c *script.Call) error {
 			return c.Return(fn(c.Handle(1, class).(netip.AddrPort)))
 		}}
 	}
 	// The numbers of families and lengths are Linux's AF_INET and AF_INET6.
 	class.Methods = []script.Func{
-		method("ip", "its 4 or 16 octets", func(a netip.AddrPort) any { return string(a.Addr().AsSlice()) }),
-		method("port", "its port", func(a netip.AddrPort) any { return a.Port() }),
-		method("len", "how many octets it has", func(a netip.AddrPort) any { return len(a.Addr().AsSlice()) }),
-		method("family", "2 for IPv4, 10 for IPv6", func(a netip.AddrPort) any {
+		method("ip", func(a netip.AddrPort) any { return string(a.Addr().AsSlice()) }),
+		method("port", func(a netip.AddrPort) any { return a.Port() }),
+		method("len", func(a netip.AddrPort) any { return len(a.Addr().AsSlice()) }),
+		method("family", func(a netip.AddrPort) any {
 			if a.Addr().Is4() {
 				return 2
 			}

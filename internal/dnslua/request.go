@@ -109,39 +109,39 @@ func (v *Views) headers(r *View) *script.Handle {
 }
 
 func (v *Views) requestMethods() []script.Func {
-	method := func(name, args string, least, most int, help string, fn func(c *script.Call, r *View) any) script.Func {
-		return script.Func{Name: name, Args: args, Help: help, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
+	method := func(name, args string, least, most int, fn func(c *script.Call, r *View) any) script.Func {
+		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
 			return c.Return(fn(c, v.Arg(c, 1)))
 		}}
 	}
 	solved := func(r *View) []*resolve.Query { return r.Req.Plan.Solved() }
 	return []script.Func{
-		method("current", "", 0, 0, "the query that is worked on", func(_ *script.Call, r *View) any { return v.current(r) }),
-		method("initial", "", 0, 0, "the query for the client's question", func(_ *script.Call, r *View) any { return v.Initial(r) }),
-		method("resolved", "", 0, 0, "the query that was resolved last, or nil", func(_ *script.Call, r *View) any { return v.queryOrNil(r, lastSolved(r.Req)) }),
-		method("first_resolved", "", 0, 0, "the query that was resolved first, or nil", func(_ *script.Call, r *View) any {
+		method("current", "", 0, 0, func(_ *script.Call, r *View) any { return v.current(r) }),
+		method("initial", "", 0, 0, func(_ *script.Call, r *View) any { return v.Initial(r) }),
+		method("resolved", "", 0, 0, func(_ *script.Call, r *View) any { return v.queryOrNil(r, lastSolved(r.Req)) }),
+		method("first_resolved", "", 0, 0, func(_ *script.Call, r *View) any {
 			if list := solved(r); len(list) > 0 {
 				return v.Query(r, list[0])
 			}
 			return v.queryOrNil(r, lastSolved(r.Req))
 		}),
-		method("last", "", 0, 0, "the last query, resolved or not", func(_ *script.Call, r *View) any {
+		method("last", "", 0, 0, func(_ *script.Call, r *View) any {
 			if q := r.Req.Plan.Current(); q != nil {
 				return v.Query(r, q)
 			}
 			return v.queryOrNil(r, lastSolved(r.Req))
 		}),
-		method("push", "name, type, class[, flags[, parent]]", 3, 5, "resolve another question first", v.push),
-		method("pop", "query", 1, 1, "give up a query that was pushed", v.pop),
-		method("vars", "", 0, 0, "a table that lasts as long as the request", func(c *script.Call, r *View) any {
+		method("push", "name, type, class[, flags[, parent]]", 3, 5, v.push),
+		method("pop", "query", 1, 1, v.pop),
+		method("vars", "", 0, 0, func(c *script.Call, r *View) any {
 			if r.common.vars == nil {
 				r.common.vars = c.NewTable()
 			}
 			return r.common.vars
 		}),
-		method("ensure_answer", "", 0, 0, "the packet of the answer", func(_ *script.Call, r *View) any { return v.Answer(r) }),
-		method("selected_tostring", "", 0, 0, "the text of the sets that the answer is made of", func(_ *script.Call, r *View) any { return selectedText(r) }),
-		method("set_extended_error", "code[, text]", 1, 2, "tell the client an extended error (RFC 8914)", func(c *script.Call, r *View) any {
+		method("ensure_answer", "", 0, 0, func(_ *script.Call, r *View) any { return v.Answer(r) }),
+		method("selected_tostring", "", 0, 0, func(_ *script.Call, r *View) any { return selectedText(r) }),
+		method("set_extended_error", "code[, text]", 1, 2, func(c *script.Call, r *View) any {
 			r.Req.Result.EDE, r.Req.Result.EDEText = ede.Code(c.Int(2, 0, 0xffff)), c.OptString(3, "")
 			return nil
 		}),

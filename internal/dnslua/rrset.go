@@ -84,8 +84,8 @@ func (v *Views) rrsetArg(c *script.Call, i int) *RRSet {
 func (v *Views) rrsetClass() *script.Class {
 	class := &script.Class{Name: "RR set", CData: true}
 	v.rrset = class
-	method := func(name, args string, least, most int, help string, fn func(c *script.Call, s *RRSet) (any, error)) script.Func {
-		return script.Func{Name: name, Args: args, Help: help, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
+	method := func(name, args string, least, most int, fn func(c *script.Call, s *RRSet) (any, error)) script.Func {
+		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
 			s := v.rrsetArg(c, 1)
 			result, err := fn(c, s)
 			if err != nil {
@@ -142,9 +142,9 @@ func (v *Views) rrsetClass() *script.Class {
 	return class
 }
 
-// A methodMaker makes a method of its name, its own arguments, how many there are at
-// least and at most, and what help says.
-type methodMaker[T any] func(name, args string, least, most int, help string, fn func(c *script.Call, of T) (any, error)) script.Func
+// A methodMaker makes a method of its name, its own arguments, and how many there are at
+// least and at most.
+type methodMaker[T any] func(name, args string, least, most int, fn func(c *script.Call, of T) (any, error)) script.Func
 
 func (v *Views) rrsetReaders(method methodMaker[*RRSet]) []script.Func {
 	index := func(c *script.Call, s *RRSet) int {
@@ -154,22 +154,22 @@ func (v *Views) rrsetReaders(method methodMaker[*RRSet]) []script.Func {
 		return c.Int(2, 0, len(s.Data)-1)
 	}
 	return []script.Func{
-		method("owner", "", 0, 0, "its owner in wire form", func(_ *script.Call, s *RRSet) (any, error) { return string(s.Owner), nil }),
-		method("ttl", "", 0, 1, "its TTL in seconds", func(c *script.Call, s *RRSet) (any, error) {
+		method("owner", "", 0, 0, func(_ *script.Call, s *RRSet) (any, error) { return string(s.Owner), nil }),
+		method("ttl", "", 0, 1, func(c *script.Call, s *RRSet) (any, error) {
 			if !c.IsNil(2) {
 				s.TTL = uint32(c.Int(2, 0, maxTTL))
 			}
 			return s.TTL, nil
 		}),
-		method("rdcount", "", 0, 0, "how many records it has", func(_ *script.Call, s *RRSet) (any, error) { return len(s.Data), nil }),
-		method("rdata", "index", 1, 1, "the RDATA of a record, counted from 0, in wire form", func(c *script.Call, s *RRSet) (any, error) {
+		method("rdcount", "", 0, 0, func(_ *script.Call, s *RRSet) (any, error) { return len(s.Data), nil }),
+		method("rdata", "index", 1, 1, func(c *script.Call, s *RRSet) (any, error) {
 			return string(s.Data[index(c, s)]), nil
 		}),
-		method("rdata_pt", "index", 1, 1, "the same as an object with the fields data and len", func(c *script.Call, s *RRSet) (any, error) {
+		method("rdata_pt", "index", 1, 1, func(c *script.Call, s *RRSet) (any, error) {
 			return &script.Handle{Class: v.octets, Value: &octets{view: s.view, data: s.Data[index(c, s)], kept: true}}, nil
 		}),
-		method("get", "index", 1, 1, "a record, counted from 0, as a table", func(c *script.Call, s *RRSet) (any, error) { return recordTable(s.record(index(c, s))), nil }),
-		method("tostring", "[index]", 0, 1, "the text of a record's data; false without an index", func(c *script.Call, s *RRSet) (any, error) {
+		method("get", "index", 1, 1, func(c *script.Call, s *RRSet) (any, error) { return recordTable(s.record(index(c, s))), nil }),
+		method("tostring", "[index]", 0, 1, func(c *script.Call, s *RRSet) (any, error) {
 			if c.IsNil(2) {
 				return false, nil
 			}
@@ -177,40 +177,40 @@ func (v *Views) rrsetReaders(method methodMaker[*RRSet]) []script.Func {
 			text := policy.RecordText(wire.RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class}, rr.RData)
 			return strings.SplitN(text, "\t", 4)[3], nil
 		}),
-		method("txt_dump", "[style]", 0, 1, "the records as in a zone file", func(c *script.Call, s *RRSet) (any, error) { return s.styled(styleArg(c, 2)), nil }),
-		method("type_covered", "[index]", 0, 1, "the type that a signature covers; nil for another set", func(c *script.Call, s *RRSet) (any, error) {
+		method("txt_dump", "[style]", 0, 1, func(c *script.Call, s *RRSet) (any, error) { return s.styled(styleArg(c, 2)), nil }),
+		method("type_covered", "[index]", 0, 1, func(c *script.Call, s *RRSet) (any, error) {
 			i := c.OptInt(2, 0, max(0, len(s.Data)-1), 0)
 			if s.Type != wire.TypeRRSIG || i >= len(s.Data) || len(s.Data[i]) < 2 {
 				return nil, nil
 			}
 			return wire.Covered(s.Data[i]), nil
 		}),
-		method("is_covered_by", "signature", 1, 1, "whether a set of signatures covers this one", func(c *script.Call, s *RRSet) (any, error) {
+		method("is_covered_by", "signature", 1, 1, func(c *script.Call, s *RRSet) (any, error) {
 			sigs := v.rrsetArg(c, 2)
 			return sigs.Type == wire.TypeRRSIG && sigs.Owner == s.Owner && sigs.Class == s.Class && slices.ContainsFunc(sigs.Data, func(d []byte) bool {
 				return len(d) >= 2 && wire.Covered(d) == s.Type
 			}), nil
 		}),
-		method("wire_size", "", 0, 0, "how many octets its records take in a message, without compression", func(_ *script.Call, s *RRSet) (any, error) { return s.wireSize(), nil }),
+		method("wire_size", "", 0, 0, func(_ *script.Call, s *RRSet) (any, error) { return s.wireSize(), nil }),
 	}
 }
 
 func (v *Views) rrsetWriters(method methodMaker[*RRSet]) []script.Func {
 	return []script.Func{
-		method("class", "[class]", 0, 1, "its class, or set it", func(c *script.Call, s *RRSet) (any, error) {
+		method("class", "[class]", 0, 1, func(c *script.Call, s *RRSet) (any, error) {
 			if !c.IsNil(2) {
 				s.Class = uint16(c.Int(2, 0, 0xffff))
 			}
 			return s.Class, nil
 		}),
-		method("add_rdata", "rdata[, length]", 1, 3, "add a record with this RDATA; true, or nil and an error", func(c *script.Call, s *RRSet) (any, error) {
+		method("add_rdata", "rdata[, length]", 1, 3, func(c *script.Call, s *RRSet) (any, error) {
 			data := v.octetsArg(c, 2)
 			if len(data) > maxRData {
 				c.ArgError(2, "RDATA of more than %d octets", maxRData)
 			}
 			return true, s.add([]byte(data[:c.OptInt(3, 0, len(data), len(data))]))
 		}),
-		method("merge_rdata", "set", 1, 1, "add the records of another set of this owner, type and class; true, or nil and an error", func(c *script.Call, s *RRSet) (any, error) {
+		method("merge_rdata", "set", 1, 1, func(c *script.Call, s *RRSet) (any, error) {
 			other := v.rrsetArg(c, 2)
 			if other.Owner != s.Owner || other.Type != s.Type || other.Class != s.Class {
 				return nil, errors.New("the sets differ in owner, type or class")

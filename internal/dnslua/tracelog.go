@@ -82,8 +82,8 @@ func callbackClass() *script.Class {
 	class := &script.Class{Name: "callback", CData: true}
 	nothing := func(*script.Call) error { return nil }
 	class.Methods = []script.Func{
-		{Name: "free", Min: 1, Max: 1, Help: "nothing: it goes when nobody has it any more", Fn: nothing},
-		{Name: "set", Args: "function", Min: 2, Max: 2, Help: "call another function instead", Fn: func(c *script.Call) error {
+		{Name: "free", Min: 1, Max: 1, Fn: nothing},
+		{Name: "set", Args: "function", Min: 2, Max: 2, Fn: func(c *script.Call) error {
 			c.Handle(1, class).(*callback).fn = c.Function(2)
 			return nil
 		}},

@@ -246,14 +246,14 @@ func parserClass() *script.Class {
 	class := &script.Class{Name: "zone parser", CData: true}
 	of := func(c *script.Call) *zoneParser { return c.Handle(1, class).(*zoneParser) }
 	class.Methods = []script.Func{
-		{Name: "open", Args: "path", Min: 2, Max: 2, Help: "begin with a file; true, or nil and an error", Fn: func(c *script.Call) error {
+		{Name: "open", Args: "path", Min: 2, Max: 2, Fn: func(c *script.Call) error {
 			p := of(c)
 			if p.failed = p.open(c.Text(2)); p.failed != nil {
 				return c.Return(nil, p.failed.Error())
 			}
 			return c.Return(true)
 		}},
-		{Name: "parse", Args: "[text]", Min: 1, Max: 2, Help: "read the next record, of a text that is given; true, nil at the end, or nil and an error", Fn: func(c *script.Call) error {
+		{Name: "parse", Args: "[text]", Min: 1, Max: 2, Fn: func(c *script.Call) error {
 			p := of(c)
 			if !c.IsNil(2) {
 				p.read("text", c.Text(2))
@@ -267,14 +267,14 @@ func parserClass() *script.Class {
 			}
 			return c.Return(true)
 		}},
-		{Name: "current_rr", Min: 1, Max: 1, Help: "the record that was read last, as a table", Fn: func(c *script.Call) error {
+		{Name: "current_rr", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 			p := of(c)
 			if p.reader == nil || p.reader.rr.Owner == "" {
 				return c.Return(nil)
 			}
 			return c.Return(p.reader.table())
 		}},
-		{Name: "strerr", Min: 1, Max: 1, Help: "the last error; nil where there was none", Fn: func(c *script.Call) error {
+		{Name: "strerr", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 			if err := of(c).failed; err != nil {
 				return c.Return(err.Error())
 			}

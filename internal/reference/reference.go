@@ -74,7 +74,7 @@ func New(chapters ...Chapter) *Book {
 func Program() *Book {
 	return New(
 		console(), process(), network(), cacheChapter(), group(), events(), resolution(), loading(), policies(), hints(), anchors(),
-		statistics(), others(), constants(), units(), base(), libraries(),
+		statistics(), others(), constants(), objects(), units(), base(), libraries(),
 	)
 }
 

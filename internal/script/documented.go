@@ -1,6 +1,7 @@
 package script
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ func (vm *VM) MembersOf(name string) (list []string) {
 	}
 	for _, chapter := range vm.book.Chapters {
 		for _, e := range chapter.Entries {
-			if strings.HasPrefix(e.Name, name+".") {
+			if strings.HasPrefix(e.Name, name+".") || vm.kinds[name] == name && strings.HasPrefix(e.Name, name+":") {
 				list = append(list, e.Name)
 			}
 		}
@@ -107,6 +108,50 @@ func (vm *VM) document(b binding) {
 
 func (vm *VM) undocument(name string) {
 	vm.bound = slices.DeleteFunc(vm.bound, func(b binding) bool { return b.name == name })
+}
+
+// InFull is a name as package reference has it: that of a method, or of a class, may begin
+// with what scripts call the value.
+func (vm *VM) InFull(name string) string {
+	value, method, isMethod := strings.Cut(name, ":")
+	kind := vm.kinds[value]
+	switch {
+	case kind == "":
+		return name
+	case isMethod:
+		return kind + ":" + method
+	}
+	return kind
+}
+
+// Methods are those of the classes, and the classes, as package reference calls them.
+func (vm *VM) Methods() (names []string) {
+	names = slices.AppendSeq(names, maps.Values(vm.kinds))
+	for _, b := range vm.bound {
+		if strings.Contains(b.name, ":") {
+			names = append(names, b.name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// SaidTwice are the registered names that say what they are for although the book does.
+func (vm *VM) SaidTwice() (names []string) {
+	said := func(b binding) {
+		if b.help != "" && vm.book.Find(b.name) != nil {
+			names = append(names, b.name)
+		}
+	}
+	for _, b := range vm.bound {
+		said(b)
+		if b.members != nil {
+			for _, m := range b.members() {
+				said(m)
+			}
+		}
+	}
+	return names
 }
 
 // SetWords gives the words of a vocabulary, of those that entries of package reference

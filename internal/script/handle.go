@@ -307,3 +307,16 @@ func (c *Call) IsCData(i int) bool {
 	h := c.handleAt(i)
 	return h != nil && h.Class.CData
 }
+
+// Describe says what help() and package reference call a class, and what scripts mostly
+// call its values. For the owner goroutine.
+func (vm *VM) Describe(class *Class, name string, variables ...string) {
+	vm.kinds[name] = name
+	for _, v := range variables {
+		vm.kinds[v] = name
+	}
+	for _, m := range class.Methods {
+		m.Name = name + ":" + m.Name
+		vm.document(binding{name: m.Name, usage: m.usage(), help: m.Help})
+	}
+}

@@ -123,9 +123,12 @@ func (vm *VM) PushGlobal(l *lua.State, name string) {
 	l.Remove(-2)
 }
 
-// Exists tells whether the name is that of a global that is there, or of a member
-// that there are words about.
+// Exists tells whether the name is that of a global that is there, or of a member or a
+// class that there are words about.
 func (vm *VM) Exists(name string) bool {
+	if strings.Contains(name, ":") || vm.kinds[name] == name {
+		return vm.bindingOf(name) != nil || vm.book.Find(name) != nil
+	}
 	global, member, _ := strings.Cut(name, ".")
 	l := vm.m.Stack()
 	vm.PushGlobal(l, global)

@@ -18,6 +18,7 @@ func New(o Options) *VM {
 		sources:      source.NewTexts(),
 		book:         o.Reference,
 		words:        map[string]func() []string{},
+		kinds:        map[string]string{},
 	}
 	vm.absent = absences{sources: vm.sources, reads: map[string]missedRead{}}
 	vm.m = machine.New(machine.Options{

@@ -102,6 +102,7 @@ type VM struct {
 	bound        []binding          // by scripts' names, in the order in which they were registered
 	book         *reference.Book
 	words        map[string]func() []string // vocabularies
+	kinds        map[string]string          // names of classes, by those and by what scripts call their values
 	sources      *source.Texts
 	moduleDir    string
 	core         map[string]bool // globals that are part of the program

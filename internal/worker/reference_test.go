@@ -40,7 +40,42 @@ func names(w *Worker) (list []string) {
 			list = append(list, global+"."+member)
 		}
 	}
-	return list
+	if err := w.vm.Do(context.Background(), func(*script.Call) error {
+		list = append(list, w.vm.Methods()...)
+		return nil
+	}); err != nil {
+		panic(err)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// What help() says of a name is written once.
+func TestWordsStandOnceInTheReference(t *testing.T) {
+	w := wholeWorker(t)
+	if err := w.vm.Do(context.Background(), func(*script.Call) error {
+		for _, name := range w.vm.SaidTwice() {
+			t.Errorf("%s is explained where it is bound and in package reference: leave it to the reference", name)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Methods are looked up by the class, and by what scripts mostly call its values.
+func TestHelpTellsOfMethods(t *testing.T) {
+	w := laboratory(t)
+	for name, want := range map[string]string{
+		"pkt:rcode":    "packet:rcode([value])\n    the RCODE of the header, 0 to 15",
+		"request:push": "request:push(name, type, class[, flags[, parent]])\n    resolve another question first",
+		"rr:nosuch":    "no help for 'rr:nosuch'",
+		"req":          "\nrequest:vars()                a table that lasts as long as the request\n",
+	} {
+		if out, _ := w.vm.Eval(context.Background(), "help('"+name+"')"); !strings.Contains(out, want) {
+			t.Errorf("help('%s') shows %q, want %q", name, out, want)
+		}
+	}
 }
 
 // usageIn is how a worker says that a name is written.

@@ -9,10 +9,11 @@ import (
 const usageColumn = 30
 
 // Help is the text of help(): a line for each global of the resolver; or of help(name):
-// all about that name, and a line for each member. It is "" for a name that does not
-// exist. For the owner goroutine.
+// all about that name, and a line for each member or, of a class, method. It is "" for a
+// name that does not exist. For the owner goroutine.
 func (in *Interpreter) Help(name string) string {
 	var b strings.Builder
+	name = in.InFull(name)
 	if name == "" {
 		in.list(&b)
 	} else if in.Exists(name) {
