@@ -138,19 +138,42 @@ func (p *pending) paced(q *Query, msg []byte) bool {
 	return true
 }
 
-// release sends the answers of a client whose time has come.
+// release sends the answers of a client whose time has come, those of one socket together:
+// so many system calls for single ones would be most of what they cost.
 func (p *pending) release(source netip.Addr) {
+	var by *udpSocket
+	for _, a := range p.due(source) {
+		u, ok := a.q.path.(*udpSocket)
+		if !ok {
+			a.q.send(a.msg)
+			continue
+		}
+		if by != nil && by != u {
+			by.sendHeld()
+		}
+		by = u
+		p.leave(a.q)
+		u.sender.hold(a.q, a.msg)
+	}
+	if by != nil {
+		by.sendHeld()
+	}
+}
+
+// due takes the answers of a client out of its line whose time has come.
+func (p *pending) due(source netip.Addr) (due []paced) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock.Mono()
 	for {
-		p.mu.Lock()
-		a, wait, ok := p.paces.release(source, p.clock.Mono())
+		a, wait, ok := p.paces.release(source, now)
 		if wait > 0 {
 			p.alarms.After(wait, func() { p.release(source) })
 		}
-		p.mu.Unlock()
 		if !ok {
-			return
+			return due
 		}
-		a.q.send(a.msg)
+		due = append(due, a)
 	}
 }
 

@@ -94,6 +94,9 @@ func (u *udpSocket) answer(q *Query, msg []byte) {
 	u.sender.send(u.fd, q, msg, u.s.pending.several(), u.posted)
 }
 
+// sendHeld sends the answers that its sender holds.
+func (u *udpSocket) sendHeld() { u.sender.release(u.fd, false, u.posted) }
+
 // posted notes that answers have left.
 func (u *udpSocket) posted(l answerBatch, failed int) {
 	u.s.driver.sendErrors.Add(uint64(failed))

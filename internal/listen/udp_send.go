@@ -52,8 +52,20 @@ func (l *answerBatch) clear() {
 // copied. sent is called when the answers of a batch have left, or could not, which is
 // how many failed.
 func (o *udpSender) send(fd int, q *Query, msg []byte, others bool, sent func(answerBatch, int)) {
+	o.hold(q, msg)
+	o.release(fd, others, sent)
+}
+
+// hold keeps an answer, of which msg is copied, until the next release.
+func (o *udpSender) hold(q *Query, msg []byte) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.waiting.add(q, msg)
+}
+
+// release is send for what is held.
+func (o *udpSender) release(fd int, others bool, sent func(answerBatch, int)) {
+	o.mu.Lock()
 	first := !o.busy
 	o.busy = true
 	o.mu.Unlock()

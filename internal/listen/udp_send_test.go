@@ -3,6 +3,7 @@ package listen
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,4 +78,69 @@ func boundUDP(t *testing.T) (fd int, at sockaddr) {
 	binary.BigEndian.PutUint16(at[2:], uint16(name.(*unix.SockaddrInet4).Port))
 	copy(at[4:], []byte{127, 0, 0, 1})
 	return fd, at
+}
+
+// Answers that are held leave together, when they are released.
+func TestHeldAnswersLeaveTogether(t *testing.T) {
+	rfd, to := boundUDP(t)
+	sfd, _ := boundUDP(t)
+	var o udpSender
+	for i := range byte(3) {
+		q := &Query{}
+		q.name, q.nameLen = to, 16
+		o.hold(q, []byte{i})
+	}
+	buf := make([]byte, 8)
+	if n, _, err := unix.Recvfrom(rfd, buf, unix.MSG_DONTWAIT); err != unix.EAGAIN {
+		t.Fatalf("%d octets have left, %v", n, err)
+	}
+	var batches []int
+	o.release(sfd, false, func(l answerBatch, _ int) { batches = append(batches, len(l.to)) })
+	for i := range byte(3) {
+		if n, _, err := unix.Recvfrom(rfd, buf, unix.MSG_DONTWAIT); n != 1 || err != nil || buf[0] != i {
+			t.Fatalf("answer %d: %v, %v", i, buf[:n], err)
+		}
+	}
+	if len(batches) != 1 || batches[0] != 3 || o.busy {
+		t.Errorf("batches of %v, busy %v", batches, o.busy)
+	}
+}
+
+// Answers of one client to which the time has come together leave by one system call for
+// each socket.
+func TestPacedAnswersLeaveTogether(t *testing.T) {
+	s := New(newEcho(), Options{Limits: &limits.Counters{}})
+	rfd, to := boundUDP(t)
+	var sockets []*udpSocket
+	for range 2 {
+		fd, _ := boundUDP(t)
+		sockets = append(sockets, &udpSocket{s: s, fd: fd})
+	}
+	client := Client{Addr: netip.MustParseAddrPort("192.0.2.1:5353")}
+	p := &pace{kept: true}
+	for i := range byte(6) {
+		u := sockets[i/3]
+		q := newQuery(ask(uint16(i), 'd'), &client, u)
+		q.name, q.nameLen = to, 16
+		u.users.Add(1)
+		if !s.admit(q) {
+			t.Fatal("no place")
+		}
+		p.line = append(p.line, paced{q: q, msg: []byte{i}})
+	}
+	p.waiting = 6
+	s.pending.paces[client.Addr.Addr()] = p
+	s.pending.release(client.Addr.Addr())
+	buf := make([]byte, 8)
+	for i := range byte(6) {
+		if n, _, err := unix.Recvfrom(rfd, buf, unix.MSG_DONTWAIT); n != 1 || err != nil || buf[0] != i {
+			t.Fatalf("answer %d: %v, %v", i, buf[:n], err)
+		}
+	}
+	for _, u := range sockets {
+		u.users.Wait()
+	}
+	if waiting, _ := s.pending.sizes(); waiting != 0 || len(s.pending.paces) != 0 {
+		t.Errorf("%d questions wait, %d clients have a pace", waiting, len(s.pending.paces))
+	}
 }
