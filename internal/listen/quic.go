@@ -75,15 +75,8 @@ func (s *Server) startQUIC(fd int, at place) (socket, error) {
 // tells when one is over that fails, or whose client is asked for another hello: its turn
 // ends with limits.QUICTurn.
 func (s *Server) quicTurn(ctx context.Context) (give func(), err error) {
-	select {
-	case s.turns <- struct{}{}:
-	default:
-		s.limits.Hit(limits.TLSTurns)
-		select {
-		case s.turns <- struct{}{}:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	if err := s.turns.take(ctx, s.limits); err != nil {
+		return nil, err
 	}
 	give = sync.OnceFunc(s.turns.give)
 	time.AfterFunc(limits.QUICTurn, give)

@@ -3,6 +3,8 @@ package listen
 import (
 	"encoding/binary"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // recordHeader is the length of the header of a record of TLS, which ends with the
@@ -60,6 +62,33 @@ func (r *records) fill() error {
 		return nil
 	}
 	return err
+}
+
+// Write implements net.Conn. What the system has no room for waits for the client.
+func (r *records) Write(b []byte) (n int, err error) {
+	if r.waits != nil {
+		if n = r.writeNow(b); n == len(b) {
+			return n, nil
+		}
+		r.waits()
+		defer r.goesOn()
+	}
+	m, err := r.punctual.Write(b[n:])
+	return n + m, err
+}
+
+// writeNow writes what the system takes without waiting. What is wrong the next Write
+// says.
+func (r *records) writeNow(b []byte) (n int) {
+	raw, err := r.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Write(func(fd uintptr) bool {
+		n, _ = unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		return true
+	})
+	return max(n, 0)
 }
 
 // recordLen is the length of the record that in begins with, header included.

@@ -118,7 +118,7 @@ type Server struct {
 	driver driverStats
 	tcp    tcpStats
 	tls    tlsStats
-	turns  turns
+	turns  *turns
 	http   httpShare
 
 	mu        sync.Mutex

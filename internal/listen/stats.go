@@ -30,6 +30,8 @@ type Stats struct {
 	Handshakes       uint64 // of TLS that are done
 	Resumed          uint64 // of these, those that resumed a session
 	HandshakesFailed uint64
+	HandshakesOpen   int // that are under way now
+	HandshakesQueued int // of these, those that wait until another has been computed
 
 	HTTPRequests uint64 // requests by HTTP, whatever became of them
 	HTTPBad      uint64 // of these, those that carried no question
@@ -133,6 +135,8 @@ func (s *Server) Stats() Stats {
 		HTTPRefused:      s.http.refused.Load(),
 		HTTPStreams:      s.http.streams.Load(),
 		HTTPBroken:       s.http.broken.Load(),
+		HandshakesOpen:   int(s.tls.open.Load()),
+		HandshakesQueued: int(s.turns.waiting.Load()),
 		Conns:            s.conns.len(),
 	}
 	st.Waiting, st.Goroutines = s.pending.sizes()

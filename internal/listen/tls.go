@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"os"
@@ -51,15 +52,20 @@ func (t *tlsStream) readAhead(b []byte) (n int) {
 	return n
 }
 
-// tlsStats count handshakes.
-type tlsStats struct{ done, resumed, failed atomic.Uint64 }
+// tlsStats count handshakes, and those that are under way.
+type tlsStats struct {
+	done, resumed, failed atomic.Uint64
+	open                  atomic.Int32
+}
 
 // shakeHands does the handshake of a connection that clients have encrypted, and
 // counts it. Whoever speaks something on such a connection begins with it. On
 // records it computes only in its turn, and waits for the client out of it.
 func (s *Server) shakeHands(c *tls.Conn, nc accepted) error {
+	s.tls.open.Add(1)
+	defer s.tls.open.Add(-1)
 	if r, ok := c.NetConn().(*records); ok {
-		r.waits, r.goesOn = s.turns.give, func() { s.turns.take(s.limits) }
+		r.waits, r.goesOn = s.turns.give, func() { _ = s.turns.take(context.Background(), s.limits) }
 		r.goesOn()
 		defer func() { r.waits(); r.waits, r.goesOn = nil, nil }()
 	}
@@ -107,17 +113,29 @@ func (s *Server) onOwnStack(fn func() error) (err error) {
 // turns are how many handshakes are computed at a time, so that answers to
 // others' questions find a processor. Who has none stands in a queue, which the
 // number of connections bounds.
-type turns chan struct{}
+type turns struct {
+	places  chan struct{}
+	waiting atomic.Int32 // those in the queue
+}
 
-func newTurns() turns { return make(turns, limits.TLSHandshakes) }
+func newTurns() *turns { return &turns{places: make(chan struct{}, limits.TLSHandshakes)} }
 
-func (t turns) take(n *limits.Counters) {
+// take waits for a turn, until ctx ends.
+func (t *turns) take(ctx context.Context, n *limits.Counters) error {
 	select {
-	case t <- struct{}{}:
+	case t.places <- struct{}{}:
+		return nil
 	default:
-		n.Hit(limits.TLSTurns)
-		t <- struct{}{}
+	}
+	n.Hit(limits.TLSTurns)
+	t.waiting.Add(1)
+	defer t.waiting.Add(-1)
+	select {
+	case t.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
-func (t turns) give() { <-t }
+func (t *turns) give() { <-t.places }

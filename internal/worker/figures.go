@@ -88,6 +88,8 @@ func processFigures() []metrics.Figure[processState] {
 		count("handshakes", "handshakes of TLS and QUIC with clients", func(s *processState) uint64 { return s.in.Handshakes }),
 		count("resumed", "of these, those that went on from an earlier session", func(s *processState) uint64 { return s.in.Resumed }),
 		count("handshakes_failed", "handshakes with clients that failed, or took too long", func(s *processState) uint64 { return s.in.HandshakesFailed }),
+		of("handshakes_open", metrics.Gauge, metrics.Number, "handshakes of TLS with clients that are under way", func(s *processState) float64 { return float64(s.in.HandshakesOpen) }),
+		of("handshakes_queued", metrics.Gauge, metrics.Number, "of these, those that wait until another one has been computed", func(s *processState) float64 { return float64(s.in.HandshakesQueued) }),
 		of("certificate_end", metrics.Gauge, metrics.Seconds, "when the certificate of net.tls expires, in seconds since 1970; 0 where the ephemeral one serves", func(s *processState) float64 { return epoch(s.certificateEnd) }),
 		count("dropped", "queries of clients that got no answer on purpose", func(s *processState) uint64 { return s.in.Ignored + s.in.Dropped }),
 
