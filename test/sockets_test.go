@@ -1,11 +1,13 @@
 package test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -213,6 +215,78 @@ func TestInheritedSocketsForEncryption(t *testing.T) {
 		}
 		if status, err := g.Stop(); status != 0 || err != nil {
 			t.Errorf("status %d, %v", status, err)
+		}
+	}
+}
+
+// streamSocket gives a UNIX socket that listens, as systemd makes it of ListenStream= with a
+// path.
+func streamSocket(t *testing.T) (path string, socket *os.File) {
+	t.Helper()
+	path = filepath.Join(proctest.RunDir(t), "stream")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	if socket, err = ln.File(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	return path, socket
+}
+
+// UNIX sockets that are passed are served as their names say, by one process and by a
+// group, which leave their files to who made them.
+func TestInheritedUnixSocketsAreServed(t *testing.T) {
+	plain, dnsSocket := streamSocket(t)
+	encrypted, tlsSocket := streamSocket(t)
+	for _, program := range []string{"kresd", "kresd-supervisor"} {
+		for _, workers := range []int{1, 3} {
+			config := withPort(t, workers, hintHere)
+			config.Program = program
+			g := proctest.Launch(t, config.Activated("dns:tls", dnsSocket, tlsSocket))
+			ask := func(what string) {
+				t.Helper()
+				proctest.Eventually(t, 20*time.Second, what+": answers on both", func() bool {
+					if askUnix(plain) != nil {
+						return false
+					}
+					raw, err := net.Dial("unix", encrypted)
+					if err != nil {
+						return false
+					}
+					c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"dot"}})
+					defer c.Close()
+					return askHere(c) == nil
+				})
+			}
+			ask("at first")
+			if workers > 1 {
+				proctest.Eventually(t, 20*time.Second, "all are there", func() bool { return len(g.Workers()) == workers })
+				kill(t, g.Worker(t, 1).PID)
+				ask("after a death")
+				before := g.Workers()
+				g.Signal(syscall.SIGHUP)
+				proctest.Eventually(t, 60*time.Second, "all are replaced", func() bool {
+					now := g.Workers()
+					return len(now) == workers && !slices.ContainsFunc(now, func(w proctest.Worker) bool {
+						return slices.ContainsFunc(before, func(b proctest.Worker) bool { return b.PID == w.PID })
+					})
+				})
+				ask("after a restart")
+			}
+			if got := g.Eval(t, "net.endpoints()"); !strings.Contains(got, plain) || !strings.Contains(got, encrypted) {
+				t.Errorf("net.endpoints() says %s", got)
+			}
+			if status, err := g.Stop(); status != 0 || err != nil {
+				t.Errorf("status %d, %v; log:\n%s", status, err, g.Log())
+			}
+			for _, path := range []string{plain, encrypted} {
+				if _, err := os.Lstat(path); err != nil {
+					t.Errorf("%s, %d workers: the file of who made it: %v", program, workers, err)
+				}
+			}
 		}
 	}
 }

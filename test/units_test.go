@@ -178,7 +178,9 @@ func activation(t *testing.T, sockets ...proctest.Unit) (names string, files []*
 // with a configuration of the test's.
 func service(t *testing.T, u proctest.Unit, c proctest.Config) *proctest.Group {
 	t.Helper()
-	c.Dir = proctest.RunDir(t)
+	if c.Dir == "" {
+		c.Dir = proctest.RunDir(t)
+	}
 	if err := os.Chown(c.Dir, sandboxUser, sandboxUser); err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +318,8 @@ func afterFirstLine(text string) string {
 	return rest
 }
 
-// The supervised group binds port 53 by itself, as a user with that one capability.
+// The supervised group binds port 53 by itself, as a user with that one capability. Its
+// workers, which see no process but their own, know each other's UNIX sockets.
 func TestGroupUnderItsUnit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("becoming another user needs root (scripts/notrun.sh)")
@@ -326,7 +329,9 @@ func TestGroupUnderItsUnit(t *testing.T) {
 	}
 	config := proctest.On(t, proctest.SmallInternet(t), 3)
 	config.Addr = netip.MustParseAddrPort("127.0.0.1:53")
-	config.Lua = afterFirstLine(config.Lua)
+	config.Dir = proctest.RunDir(t)
+	path := filepath.Join(config.Dir, "stream")
+	config.Lua = afterFirstLine(config.Lua) + fmt.Sprintf("\nnet.listen({ '127.0.0.1', '%s' })\n", path) + hintHere
 	notify, config := manager(t, config)
 	if err := os.Chmod(filepath.Dir(notify.LocalAddr().String()), 0o755); err != nil {
 		t.Fatal(err)
@@ -348,4 +353,7 @@ func TestGroupUnderItsUnit(t *testing.T) {
 		return strings.Contains(g.Log(), "rolling restart is complete") && len(g.Workers()) == 3
 	})
 	servesAt(t, g)
+	if err := askUnix(path); err != nil || strings.Contains(g.Log(), "another program listens there") {
+		t.Errorf("at the UNIX socket: %v; log:\n%s", err, g.Log())
+	}
 }

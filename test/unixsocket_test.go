@@ -33,6 +33,11 @@ func askUnix(path string) error {
 		return err
 	}
 	defer c.Close()
+	return askHere(c)
+}
+
+// askHere asks for here.example on a connection.
+func askHere(c net.Conn) error {
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	co := &dns.Conn{Conn: c}
 	if err := co.WriteMsg(proctest.Query("here.example", dns.TypeA, 0)); err != nil {

@@ -71,9 +71,9 @@ type Options struct {
 	// Appeared is told that this machine has an awaited address from now on, and why
 	// it cannot be listened on nevertheless. It must not call the Server.
 	Appeared func(addr netip.AddrPort, err error)
-	// Sibling tells whether a process is a worker of the same group; such a one may
-	// have the UNIX socket of a path before this server (unix.go). Nil: none is.
-	Sibling func(pid int) bool
+	// Supervisor is the process that started this one and its siblings; one of those may
+	// have the UNIX socket of a path before this server (unix.go). 0: there are none.
+	Supervisor int
 	// Changed is told that Copies would give others than before. It must not
 	// wait, nor call the Server.
 	Changed func()
@@ -95,7 +95,8 @@ type Server struct {
 	quicKey  func(label string) [32]byte // Options.Key
 	// tlsConfig is Options.TLS.
 	tlsConfig func(protocols ...string) *tls.Config
-	sibling   func(pid int) bool // Options.Sibling
+	// supervisor is Options.Supervisor.
+	supervisor int
 
 	clients  atomic.Pointer[limits.Clients]
 	pending  *pending
@@ -154,7 +155,7 @@ func New(h Handler, o Options) *Server {
 		o.Clock = clock.Real()
 	}
 	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: Present}
-	s.tlsConfig = o.TLS
+	s.tlsConfig, s.supervisor = o.TLS, o.Supervisor
 	if s.changed == nil {
 		s.changed = func() {}
 	}
@@ -164,9 +165,6 @@ func New(h Handler, o Options) *Server {
 	s.quicDir = o.Dir
 	if s.quicKey = o.Key; s.quicKey == nil {
 		s.quicKey = randomKey
-	}
-	if s.sibling = o.Sibling; s.sibling == nil {
-		s.sibling = func(int) bool { return false }
 	}
 	if s.panics == nil {
 		s.panics = &safe.Group{OnPanic: func(p *safe.Panic) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +27,11 @@ import (
 // another, and never none. When the worker that has the path is killed, its
 // custodian goes on accepting from the copy that it keeps (Finish); when there is
 // none, another worker binds the path within limits.AwaitAddress.
+//
+// A socket's own name tells, as long as it lives, which process bound it and by which
+// supervisor that was started (owner). The kernel shows it to whoever connects, so
+// a worker knows a sibling's socket, which it may put its own in the place of, from that
+// of a stranger, also where it sees no other process (ProtectProc=invisible).
 //
 // A client on a UNIX socket is a program on this machine, and counts as unixPeer.
 
@@ -104,7 +108,7 @@ func PathUsable(path string, kinds []transport.Kind) (transport.Kind, error) {
 	if i < 0 {
 		return 0, ErrNoStream
 	}
-	if n, most := len(path), len(unix.RawSockaddrUnix{}.Path)-1-len(pathSuffix(mostPID)); n > most {
+	if n, most := len(path), len(unix.RawSockaddrUnix{}.Path)-1-len(owner{mostPID, mostPID}.suffix()); n > most {
 		return 0, fmt.Errorf("the path has %d octets, and that of a UNIX socket has at most %d", n, most)
 	}
 	if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
@@ -122,9 +126,9 @@ func PathUsable(path string, kinds []transport.Kind) (transport.Kind, error) {
 
 // pathFree says who else has a path.
 func (s *Server) pathFree(path string) error {
-	switch pid, err := whoAnswers(path, limits.MapConnect); {
-	case err == nil && pid != os.Getpid() && !s.sibling(pid) && unix.Kill(pid, 0) != unix.ESRCH:
-		return fmt.Errorf("another program listens there (process %d); end it, or choose another path", pid)
+	switch there, err := whoAnswers(path, limits.MapConnect); {
+	case err == nil && there.pid != os.Getpid() && !s.sibling(there) && unix.Kill(there.pid, 0) != unix.ESRCH:
+		return fmt.Errorf("another program listens there (process %d); end it, or choose another path", there.pid)
 	case err == nil, errors.Is(err, unix.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err == unix.EAGAIN:
@@ -134,32 +138,45 @@ func (s *Server) pathFree(path string) error {
 	}
 }
 
-// whoAnswers is the process that listens at a path. Nothing is sent to it. Where its
-// queue stays full for as long as this may wait, the error is EAGAIN.
-func whoAnswers(path string, wait time.Duration) (pid int, err error) {
+// sibling tells whether a socket is that of a worker of the same group.
+func (s *Server) sibling(of owner) bool {
+	return of.supervisor != 0 && of.supervisor == s.supervisor && of.pid != 0 // 0: it is in another PID namespace
+}
+
+// whoAnswers is the process that listens at a path, with the supervisor that the name of
+// its socket tells. Nothing is sent to it. Where its queue stays full for as long as this
+// may wait, the error is EAGAIN.
+func whoAnswers(path string, wait time.Duration) (owner, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return owner{}, err
 	}
 	defer unix.Close(fd)
 	tv := unix.NsecToTimeval(int64(max(wait, time.Microsecond))) // nothing would be for ever
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv); err != nil {
-		return 0, err
+		return owner{}, err
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		return 0, err
+		return owner{}, err
 	}
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
-		return 0, err
+		return owner{}, err
 	}
-	return int(cred.Pid), nil
+	there := owner{pid: int(cred.Pid)}
+	if name, err := unix.Getpeername(fd); err == nil {
+		if bound, ok := name.(*unix.SockaddrUnix); ok {
+			_, by := pathOf(bound.Name)
+			there.supervisor = by.supervisor
+		}
+	}
+	return there, nil
 }
 
 // startPath opens the socket of a path and puts it in the place of the one that is
 // there.
 func (s *Server) startPath(e *endpoint) error {
-	own := e.Path + pathSuffix(os.Getpid())
+	own := e.Path + owner{os.Getpid(), s.supervisor}.suffix()
 	os.Remove(own) // of a dead process that had our number
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: own, Net: "unix"})
 	if err != nil {
@@ -188,21 +205,23 @@ func (s *Server) accept(e *endpoint, ln streamListener) {
 	}
 }
 
-// pathSuffix is what a process puts behind a path to have a name of its own.
-func pathSuffix(pid int) string { return "." + strconv.Itoa(pid) + "~" }
+// An owner of a UNIX socket is a process, and the supervisor that started it; 0: there
+// is none.
+type owner struct{ pid, supervisor int }
+
+// suffix is what a process puts behind a path to have a name of its own.
+func (o owner) suffix() string { return fmt.Sprintf(".%d-%d~", o.pid, o.supervisor) }
 
 // pathOf takes a name of a process's own apart.
-func pathOf(own string) (path string, pid int) {
-	rest, ok := strings.CutSuffix(own, "~")
-	i := strings.LastIndexByte(rest, '.')
-	if !ok || i < 0 {
-		return own, 0
+func pathOf(own string) (path string, by owner) {
+	i := strings.LastIndexByte(own, '.')
+	if i < 0 {
+		return own, owner{}
 	}
-	pid, err := strconv.Atoi(rest[i+1:])
-	if err != nil {
-		return own, 0
+	if n, err := fmt.Sscanf(own[i:], ".%d-%d~", &by.pid, &by.supervisor); n < 2 || err != nil || own[i:] != by.suffix() {
+		return own, owner{}
 	}
-	return rest[:i], pid
+	return own[:i], by
 }
 
 // A fileID tells a file from another that has its name later.
@@ -228,12 +247,12 @@ func (f fileID) forget(path string) {
 // this server has the path as well: what waits in it was sent to nobody else. It
 // returns false where another worker has the path by now.
 func (s *Server) inherit(f *os.File, own string) bool {
-	path, owner := pathOf(own)
+	path, by := pathOf(own)
 	i := slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.Path == path && e.socket != nil })
 	if i < 0 {
 		return false
 	}
-	if pid, err := whoAnswers(path, 0); err == nil && pid != owner || err != nil && err != unix.EAGAIN { // a full queue is one that nobody sees to
+	if there, err := whoAnswers(path, 0); err == nil && there.pid != by.pid || err != nil && err != unix.EAGAIN { // a full queue is one that nobody sees to
 		return false
 	}
 	// From here on the kernel names this process to those who connect.
@@ -299,9 +318,9 @@ func (s *Server) lost(e *endpoint) bool {
 	if file != (fileID{}) && file == e.seen.file && unix.Kill(e.seen.pid, 0) != unix.ESRCH {
 		return false
 	}
-	pid, err := whoAnswers(e.Path, 0)
+	there, err := whoAnswers(e.Path, 0)
 	if err == nil {
-		e.seen = seenAt{file, pid}
+		e.seen = seenAt{file, there.pid}
 		return false
 	}
 	return (errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist))

@@ -20,11 +20,13 @@ import (
 
 var atPath = PathFlags{Flags: both}
 
-// servePath opens a server on a path; siblings tells whether others of this process
-// count as its own group.
-func servePath(t *testing.T, path string, flags PathFlags, siblings bool) *Server {
+// aSupervisor is who started the servers of these tests, and some others.
+const aSupervisor = 7
+
+// servePath opens a server on a path.
+func servePath(t *testing.T, path string, flags PathFlags) *Server {
 	t.Helper()
-	s := New(newEcho(), Options{Limits: &limits.Counters{}, Panics: quietPanics(), Sibling: func(int) bool { return siblings }})
+	s := New(newEcho(), Options{Limits: &limits.Counters{}, Panics: quietPanics(), Supervisor: aSupervisor})
 	if err := s.ListenPath(path, flags); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func askPath(path string) error {
 
 func TestAPathIsServedAndGoesWithItsServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dns")
-	s := servePath(t, path, atPath, false)
+	s := servePath(t, path, atPath)
 	if err := askPath(path); err != nil {
 		t.Fatal(err)
 	}
@@ -167,8 +169,8 @@ func TestWhoAnswersWithAFullQueue(t *testing.T) {
 			unix.Close(nfd)
 		}
 	}()
-	if pid, err := whoAnswers(path, 20*time.Second); err != nil || pid != os.Getpid() {
-		t.Errorf("a queue that was full: process %d, %v", pid, err)
+	if there, err := whoAnswers(path, 20*time.Second); err != nil || there.pid != os.Getpid() {
+		t.Errorf("a queue that was full: %+v, %v", there, err)
 	}
 }
 
@@ -181,7 +183,7 @@ func TestAStaleSocketGivesWay(t *testing.T) {
 	}
 	ln.SetUnlinkOnClose(false)
 	ln.Close()
-	servePath(t, path, atPath, false)
+	servePath(t, path, atPath)
 	if err := askPath(path); err != nil {
 		t.Error(err)
 	}
@@ -191,7 +193,7 @@ func TestAStaleSocketGivesWay(t *testing.T) {
 // leaves, the other one takes the path over.
 func TestWorkersHandAPathOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dns")
-	first := servePath(t, path, atPath, true)
+	first := servePath(t, path, atPath)
 	stop, failed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		var bad error
@@ -208,13 +210,13 @@ func TestWorkersHandAPathOn(t *testing.T) {
 		}
 	}()
 	for range 20 {
-		servePath(t, path, atPath, true)
+		servePath(t, path, atPath)
 	}
 	close(stop)
 	if err := <-failed; err != nil {
 		t.Errorf("while the path changed hands: %v", err)
 	}
-	second := servePath(t, path, atPath, true)
+	second := servePath(t, path, atPath)
 	before := first.Stats().TCP
 	if err := askPath(path); err != nil || first.Stats().TCP != before || second.Stats().TCP != 1 {
 		t.Errorf("%v; the later worker was not asked", err)
@@ -233,13 +235,13 @@ func TestWorkersHandAPathOn(t *testing.T) {
 // even a connection that waits there is lost.
 func TestAPathOutlivesAKilledWorker(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dns")
-	custodian := servePath(t, path, atPath, true)
-	owner := path + pathSuffix(os.Getpid())
+	custodian := servePath(t, path, atPath)
+	own := path + owner{os.Getpid(), aSupervisor}.suffix()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: owner}), unix.Listen(fd, 16), os.Rename(owner, path)); err != nil {
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: own}), unix.Listen(fd, 16), os.Rename(own, path)); err != nil {
 		t.Fatal(err)
 	}
 	var waiting []net.Conn
@@ -271,12 +273,12 @@ func TestAPathOutlivesAKilledWorker(t *testing.T) {
 // A path that another worker has by now is not fought for.
 func TestALeftoverOfAPathIsClosed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dns")
-	s := servePath(t, path, atPath, true)
+	s := servePath(t, path, atPath)
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := path + pathSuffix(1)
+	other := path + owner{1, aSupervisor}.suffix()
 	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: other}), unix.Listen(fd, 16)); err != nil {
 		t.Fatal(err)
 	}
@@ -295,17 +297,41 @@ func TestALeftoverOfAPathIsClosed(t *testing.T) {
 func TestOwnNamesOfPaths(t *testing.T) {
 	for own, want := range map[string]struct {
 		path string
-		pid  int
+		by   owner
 	}{
-		"/run/dns.77~":  {"/run/dns", 77},
-		"/run/d.5.77~":  {"/run/d.5", 77},
-		"/run/dns":      {"/run/dns", 0},
-		"/run/dns.x~":   {"/run/dns.x~", 0},
-		"/run/dns.old~": {"/run/dns.old~", 0},
-		"/run/dns77~":   {"/run/dns77~", 0},
+		"/run/dns.77-5~":    {"/run/dns", owner{77, 5}},
+		"/run/d.5.77-0~":    {"/run/d.5", owner{77, 0}},
+		"/run/dns":          {"/run/dns", owner{}},
+		"dns":               {"dns", owner{}},
+		"/run/dns.x~":       {"/run/dns.x~", owner{}},
+		"/run/dns.77~":      {"/run/dns.77~", owner{}},
+		"/run/dns.077-5~":   {"/run/dns.077-5~", owner{}},
+		"/run/dns.77-5~old": {"/run/dns.77-5~old", owner{}},
+		"/run/dns77-5~":     {"/run/dns77-5~", owner{}},
 	} {
-		if path, pid := pathOf(own); path != want.path || pid != want.pid {
-			t.Errorf("%s: %s of %d", own, path, pid)
+		if path, by := pathOf(own); path != want.path || by != want.by {
+			t.Errorf("%s: %s of %+v", own, path, by)
+		}
+	}
+}
+
+// A sibling's socket is known by its name, without a look at its process, which may be
+// hidden; that of a program with another supervisor, or with none, is a stranger's.
+func TestASiblingsSocketIsKnownByItsName(t *testing.T) {
+	for supervisor, taken := range map[int]bool{aSupervisor: false, aSupervisor + 1: true, 0: true} {
+		path := filepath.Join(t.TempDir(), "dns")
+		own := path + owner{mostPID, supervisor}.suffix()
+		servedByChild(t, own)
+		if err := os.Rename(own, path); err != nil {
+			t.Fatal(err)
+		}
+		s := New(newEcho(), Options{Limits: &limits.Counters{}, Supervisor: aSupervisor})
+		if err := s.ListenPath(path, atPath); (err != nil) != taken || taken && !strings.Contains(err.Error(), "another program listens there") {
+			t.Errorf("the socket of a process that %d started: %v", supervisor, err)
+		}
+		alone := New(newEcho(), Options{Limits: &limits.Counters{}})
+		if alone.ListenPath(path, atPath) == nil {
+			t.Errorf("a process without a supervisor takes the path of one that %d started", supervisor)
 		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"kresd/internal/bindings"
 	"kresd/internal/ipc"
@@ -118,19 +116,13 @@ func tellAppeared(log *logging.Logger, id int) func(netip.AddrPort, error) {
 	}
 }
 
-// siblingOf returns what tells whether a process is another worker of this group: it
-// was started by the same supervisor.
-func siblingOf(l *ipc.Link) func(pid int) bool {
-	supervisor := os.Getppid()
-	return func(pid int) bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if l == nil || err != nil {
-			return false
-		}
-		// The second field, a name in parentheses, may hold spaces (proc_pid_stat(5)).
-		after := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		return len(after) > 1 && after[1] == strconv.Itoa(supervisor)
+// supervisorOf is the process that started this worker and its siblings, 0 for a process
+// alone.
+func supervisorOf(l *ipc.Link) int {
+	if l == nil {
+		return 0
 	}
+	return os.Getppid()
 }
 
 // quicDir is where workers pass each other packets of DNS over QUIC, in the run
