@@ -470,11 +470,17 @@ func TestTLSByOptionsAndInheritedSockets(t *testing.T) {
 
 func TestTLSFilesAreChecked(t *testing.T) {
 	good := (*proctest.CertificateAuthority)(nil).Issue(t, time.Now().Add(time.Hour), dotHost)
+	empty, large := filepath.Join(t.TempDir(), "empty"), filepath.Join(t.TempDir(), "large")
+	if err := errors.Join(os.WriteFile(empty, nil, 0o600), os.WriteFile(large, make([]byte, 1<<20), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	for line, says := range map[string]string{
 		fmt.Sprintf("net.tls('%s', '%s')", good.CertFile, good.KeyFile): "",
 		fmt.Sprintf("net.tls('%s', '%s')", good.KeyFile, good.CertFile): "config:1: error: net.tls: '" + good.KeyFile + "': there is no certificate in it",
 		"net.tls('nosuch.crt', 'nosuch.key')":                           "config:1: error: net.tls: 'nosuch.crt': no such file or directory",
 		"net.tls_sticket_secret('short')":                               "config:1: error: net.tls_sticket_secret: a secret of at least 32 octets is needed",
+		"net.tls_sticket_secret_file('" + empty + "')":                  "config:1: error: net.tls_sticket_secret_file: '" + empty + "' has 0 octets: a secret of at least 32 octets is needed",
+		"net.tls_sticket_secret_file('" + large + "')":                  "",
 		"net.tls_sticket_secret_file('nosuch')":                         "config:1: error: net.tls_sticket_secret_file: 'nosuch': no such file or directory",
 	} {
 		dir := proctest.RunDir(t)
@@ -488,6 +494,51 @@ func TestTLSFilesAreChecked(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, certificate.KeyFile)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: the check made a key: %v", line, err)
 		}
+	}
+}
+
+// A client asks a thousand questions at once by TLS and reads the answers slowly, of
+// which some are known and some are not: it gets each once, and others are served as if
+// it were not there.
+func TestAThousandPipelinedQuestionsByTLSAreAnsweredToASlowReader(t *testing.T) {
+	g := startDoT(t, proctest.SmallInternet(t), 1)
+	const all = 1000
+	conn := newDoTClient().connect(t, g.at)
+	_ = conn.SetDeadline(time.Now().Add(60 * time.Second))
+	slow := &dns.Conn{Conn: conn}
+	sent := make(chan error, 1)
+	go func() {
+		for id := range all {
+			name := "www.example.com."
+			if id%2 == 1 {
+				name = fmt.Sprintf("n%d.example.com.", id)
+			}
+			m := proctest.Query(name, dns.TypeA, 1232)
+			m.Id = uint16(id)
+			if err := slow.WriteMsg(m); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	answered := make([]bool, all)
+	for i := range all {
+		m, err := slow.ReadMsg()
+		if err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+		if int(m.Id) >= all || answered[m.Id] || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+			t.Fatalf("answer %d: %v", i, m)
+		}
+		answered[m.Id] = true
+		time.Sleep(2 * time.Millisecond)
+		if i%100 == 0 {
+			newDoTClient().visit(t, g.at)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
 	}
 }
 
