@@ -497,6 +497,31 @@ func TestTLSFilesAreChecked(t *testing.T) {
 	}
 }
 
+// The first address for TLS may be opened from a console, of whichever worker: the log
+// tells by which pin clients know it.
+func TestThePinIsToldWhenTLSIsOpenedFromAConsole(t *testing.T) {
+	g := proctest.Start(t, withPort(t, 2, hintHere))
+	proctest.Eventually(t, 20*time.Second, "both workers are there", func() bool { return len(g.Workers()) == 2 })
+	if strings.Contains(g.Log(), "pin-sha256") {
+		t.Errorf("a pin is told where nothing is encrypted:\n%s", g.Log())
+	}
+	for id := range 2 {
+		at, before := proctest.FreePort(t), strings.Count(g.Log(), "pin-sha256")
+		if got := proctest.Eval(t, g.Worker(t, id).Socket, fmt.Sprintf("net.listen('%s', %d, { tls = true })", at.Addr(), at.Port())); got != "true" {
+			t.Fatalf("worker %d: %s", id, got)
+		}
+		_, err := tls.Dial("tcp", at.String(), &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(c tls.ConnectionState) error {
+			if pin := certificate.Pin(c.PeerCertificates[0]); strings.Count(g.Log(), "pin-sha256 '"+pin+"'") != before+1 {
+				t.Errorf("worker %d: the log does not tell the pin %s once:\n%s", id, pin, g.Log())
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A client asks a thousand questions at once by TLS and reads the answers slowly, of
 // which some are known and some are not: it gets each once, and others are served as if
 // it were not there.
