@@ -121,7 +121,7 @@ var known = [ids]text{
 	HTTPSize:           counted("http_size", "a client's message by HTTP was longer than %d octets, or than %d by GET", HTTPBody, HTTPQuestion),
 	HTTPRequest:        counted("http_requests", "a client's request by HTTP got 503 because too many were in hand, all (%d), coming (%d), with more than %d KiB (%d), or its client's, who has a quarter as many as are free at most (net.forwarders)", HTTPRequests, HTTPBodies, HTTPSmallBody>>10, HTTPLargeBodies),
 	HTTPStream:         counted("http_streams", "a client wanted more than %d streams of one connection by HTTP/2", HTTPStreams),
-	HTTPFlood:          counted("http_flood", "a client's connection by HTTP ended because it gave up %d requests, or sent %d KiB that belong to none", HTTPOffences, HTTPUnasked>>10),
+	HTTPFlood:          counted("http_flood", "a client's connection by HTTP ended because it gave up %d requests and half of all, or sent %d frames or %d KiB that belong to none", HTTPOffences, HTTPFrames, HTTPUnasked>>10),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
 	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
 	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),

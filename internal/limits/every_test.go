@@ -48,7 +48,7 @@ var counts = map[ID]string{
 	HTTPSize:          "HTTPBody HTTPQuestion",
 	HTTPRequest:       "HTTPRequests HTTPBodies HTTPLargeBodies HTTPSmallBody ShareOfFree",
 	HTTPStream:        "HTTPStreams",
-	HTTPFlood:         "HTTPOffences HTTPUnasked HTTPPerRequest",
+	HTTPFlood:         "HTTPOffences HTTPFrames HTTPFramesPerRequest HTTPUnasked HTTPPerRequest",
 	TCPPipeline:       "DefaultTCPPipeline",
 	TCPTime:           "TCPWholeMessage TCPSendStall TCPSendBuffer TCPWriteChunk HTTPRequestTime",
 	TLSTime:           "TLSHandshake",

@@ -275,25 +275,27 @@ const (
 // Clients that ask by HTTP. What net/http keeps within its limits it tells
 // nobody, except for streams.
 const (
-	HTTPConns       = 300             // of TCPConnsPerWorker
-	ShareOfFree     = 4               // free places for each that a client has, or it gets no more (Shares)
-	HTTPStreams     = 100             // open on one connection by HTTP/2
-	HTTPHeaders     = 8 << 10         // octets of a request's head
-	HTTPHeaderTime  = 3 * time.Second // for a request's head, since its first octet
-	HTTPRequestTime = 8 * time.Second // for all of a request
-	HTTPBody        = 65535           // octets: the longest message
-	HTTPFirstRead   = 512             // octets that a body's reader has at first
-	HTTPSmallBody   = 4 << 10         // octets, and then HTTPBody if it is one of HTTPLargeBodies
-	HTTPBodies      = 1024            // that are read at once
-	HTTPLargeBodies = 64              // of them that are that large
-	HTTPQuestion    = 512             // octets of a GET's message
-	HTTPRequests    = 4096            // in hand at once; further ones get 503
-	HTTPUnasked     = 128 << 10       // octets that a connection may send beside its bodies and HTTPPerRequest for each of its requests
-	HTTPPerRequest  = 2 << 10         // a request's head, with what encrypts it
-	HTTPOffences    = 100             // requests that a connection may give up, and violations; if they are half of its requests, it ends
-	HTTPNames       = 64              // paths, or headers, that an operator names
-	HTTPWrite       = 5 * time.Second // for a client to take a response
-	HTTPBuffer      = 64 << 10        // octets of bodies that a connection by HTTP/2 may send ahead
+	HTTPConns            = 300             // of TCPConnsPerWorker
+	ShareOfFree          = 4               // free places for each that a client has, or it gets no more (Shares)
+	HTTPStreams          = 100             // open on one connection by HTTP/2
+	HTTPHeaders          = 8 << 10         // octets of a request's head
+	HTTPHeaderTime       = 3 * time.Second // for a request's head, since its first octet
+	HTTPRequestTime      = 8 * time.Second // for all of a request
+	HTTPBody             = 65535           // octets: the longest message
+	HTTPFirstRead        = 512             // octets that a body's reader has at first
+	HTTPSmallBody        = 4 << 10         // octets, and then HTTPBody if it is one of HTTPLargeBodies
+	HTTPBodies           = 1024            // that are read at once
+	HTTPLargeBodies      = 64              // of them that are that large
+	HTTPQuestion         = 512             // octets of a GET's message
+	HTTPRequests         = 4096            // in hand at once; further ones get 503
+	HTTPUnasked          = 128 << 10       // octets that a connection may send beside its bodies and HTTPPerRequest for each of its requests
+	HTTPPerRequest       = 2 << 10         // a request's head, with what encrypts it
+	HTTPOffences         = 20              // requests that a connection may give up, and violations; if they are half of its requests, it ends
+	HTTPFrames           = 100             // frames of HTTP/2 that ask nothing, of a connection, beside HTTPFramesPerRequest
+	HTTPFramesPerRequest = 8               // for each of its requests
+	HTTPNames            = 64              // paths, or headers, that an operator names
+	HTTPWrite            = 5 * time.Second // for a client to take a response
+	HTTPBuffer           = 64 << 10        // octets of bodies that a connection by HTTP/2 may send ahead
 )
 
 // What modules remember and how old it may be.

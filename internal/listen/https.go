@@ -13,14 +13,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"kresd/internal/doh"
 	"kresd/internal/limits"
 	"kresd/internal/transport"
 )
 
-// An httpConn is one client's connection by HTTP/1.1 or HTTP/2, which package
-// net/http reads and writes: by a server of its own for each, so that each ends
-// by itself when this Server leaves.
+// An httpConn is one client's connection by HTTP/1.1, which package net/http reads and
+// writes, or HTTP/2, which its sister does: by a server of its own for each, so that each
+// ends by itself when this Server leaves.
 type httpConn struct {
 	connection
 
@@ -53,9 +55,7 @@ func newHTTPS(s *Server, nc accepted) *connection {
 // newHTTP is the protocol of DNS over HTTP that a proxy has taken out of TLS. A
 // client that speaks HTTP/2 begins with it (RFC 9113, section 3.3).
 func newHTTP(s *Server, nc accepted) *connection {
-	c := newHTTPConn(s, transport.HTTP, nc)
-	c.server.Protocols.SetUnencryptedHTTP2(true)
-	return &c.connection
+	return &newHTTPConn(s, transport.HTTP, nc).connection
 }
 
 func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
@@ -66,10 +66,9 @@ func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
 	c.share = s.clients.Load().Key(c.client.Addr.Addr())
 	c.key = c.share
 	c.stream = &httpStream{accepted: nc, busy: &c.outstanding, begun: time.Now(), closed: make(chan struct{})}
-	c.stream.flooded = func() { s.limits.Hit(limits.HTTPFlood) }
+	c.stream.flooded = sync.OnceFunc(func() { s.limits.Hit(limits.HTTPFlood) })
 	spoken := &http.Protocols{}
 	spoken.SetHTTP1(true)
-	spoken.SetHTTP2(true)
 	c.server = http.Server{
 		Handler:                      c,
 		Protocols:                    spoken,
@@ -79,13 +78,6 @@ func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
 		IdleTimeout:                  s.conns.idleTime(s.idleTime()),
 		MaxHeaderBytes:               limits.HTTPHeaders,
 		ErrorLog:                     log.New(io.Discard, "", 0),
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          limits.HTTPStreams,
-			MaxReceiveBufferPerConnection: limits.HTTPBuffer,
-			MaxReceiveBufferPerStream:     limits.HTTPBuffer,
-			WriteByteTimeout:              limits.TCPSendStall,
-			CountError:                    c.countError,
-		},
 	}
 	return c
 }
@@ -134,23 +126,92 @@ func (c *httpConn) countError(what string) {
 // these are the greater part costs work and asks little: it ends (CVE-2023-44487).
 func (c *httpConn) offend() {
 	if n := c.offences.Add(1); n > limits.HTTPOffences && 2*n > c.stream.requests.Load() {
-		c.s.limits.Hit(limits.HTTPFlood)
+		c.stream.flooded()
 		c.stream.Close()
 	}
 }
 
 // run implements connHandler.
 func (c *httpConn) run() {
-	nc := net.Conn(c.stream)
 	if c.tls != nil {
 		if c.s.shakeHands(c.tls, c.stream) != nil {
 			return
 		}
-		nc = c.tls
+		if c.tls.ConnectionState().NegotiatedProtocol == alpnHTTP2 {
+			counted := &tlsFrames{frames{Conn: c.tls, flooded: c.stream.flooded}, c.tls}
+			counted.count.skip = len(http2Preface)
+			c.serve2(counted, false)
+		} else {
+			c.serve1(c.tls)
+		}
+	} else if begun, second, err := c.preface(); err == nil && second {
+		c.serve2(&frames{Conn: c.stream, flooded: c.stream.flooded}, true)
+	} else if err == nil {
+		c.serve1(&sniffed{c.stream, begun})
 	}
+	c.stream.Close()
+	c.working.Wait()
+}
+
+// serve1 serves a connection by HTTP/1.1 to its end.
+func (c *httpConn) serve1(nc net.Conn) {
 	_ = c.server.Serve(&oneConn{conn: nc, closed: c.stream.closed, left: make(chan struct{})})
 	<-c.stream.closed
-	c.working.Wait()
+}
+
+// serve2 serves a connection by HTTP/2 to its end. begun tells that its preface has been
+// read.
+func (c *httpConn) serve2(nc net.Conn, begun bool) {
+	c.second.Store(true)
+	h := &http2.Server{
+		MaxConcurrentStreams:         limits.HTTPStreams,
+		MaxUploadBufferPerConnection: limits.HTTPBuffer,
+		MaxUploadBufferPerStream:     limits.HTTPBuffer,
+		WriteByteTimeout:             limits.TCPSendStall,
+		CountError:                   c.countError,
+	}
+	if http2.ConfigureServer(&c.server, h) != nil { // it fails for lack of ciphers, of which these settings have all
+		return
+	}
+	if c.s.draining() {
+		c.hurry()
+	}
+	h.ServeConn(nc, &http2.ServeConnOpts{BaseConfig: &c.server, Handler: c, SawClientPreface: begun})
+}
+
+// preface reads until it is plain whether a client speaks HTTP/2.
+func (c *httpConn) preface() (begun []byte, second bool, err error) {
+	_ = c.stream.SetReadDeadline(time.Now().Add(limits.HTTPHeaderTime))
+	defer func() { _ = c.stream.SetReadDeadline(time.Time{}) }()
+	begun = make([]byte, len(http2Preface))
+	for have := 0; ; {
+		n, err := c.stream.Read(begun[have:])
+		have += n
+		switch got := string(begun[:have]); {
+		case got == http2Preface:
+			return nil, true, nil
+		case have > 0 && !strings.HasPrefix(http2Preface, got):
+			return begun[:have], false, nil // what is wrong further the next Read says
+		case err != nil:
+			return nil, false, err
+		}
+	}
+}
+
+// sniffed is a connection by HTTP/1.1 of which the first octets have been read.
+type sniffed struct {
+	*httpStream
+	begun []byte
+}
+
+// Read implements net.Conn.
+func (c *sniffed) Read(b []byte) (int, error) {
+	if len(c.begun) > 0 {
+		n := copy(b, c.begun)
+		c.begun = c.begun[n:]
+		return n, nil
+	}
+	return c.httpStream.Read(b)
 }
 
 // hurry implements connHandler. A client that speaks HTTP/2 is told; one that

@@ -43,7 +43,6 @@ func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *httpConn) begin(w http.ResponseWriter, r *http.Request) {
 	c.s.http.requests.Add(1)
 	c.stream.requests.Add(1)
-	c.second.Store(r.ProtoMajor == 2)
 	c.s.conns.touch(&c.connection)
 	if c.s.draining() {
 		w.Header().Set("Connection", "close")

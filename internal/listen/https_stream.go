@@ -17,7 +17,7 @@ type httpStream struct {
 	begun    time.Time
 	requests atomic.Int64 // so far
 	octets   atomic.Int64 // that were read, but for those of bodies
-	flooded  func()       // is told that the connection ends by Read
+	flooded  func()       // is told that the connection ends as a flood; it counts that once
 	end      sync.Once
 	closed   chan struct{}
 
