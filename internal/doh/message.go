@@ -101,8 +101,9 @@ func parameter(query string) (text string, ok bool) {
 
 // Body reads the message of a POST. It grows as the body comes, so that a length
 // that is only announced costs nothing; before it grows beyond
-// limits.HTTPSmallBody it asks more, once, and more may refuse.
-func Body(from io.Reader, more func() *Refusal) ([]byte, *Refusal) {
+// limits.HTTPSmallBody it asks more, once, which gives it room for limits.HTTPBody octets
+// and one, where the message then lies, or refuses.
+func Body(from io.Reader, more func() (room []byte, no *Refusal)) ([]byte, *Refusal) {
 	buf := make([]byte, 0, limits.HTTPFirstRead)
 	for {
 		n, err := from.Read(buf[len(buf):cap(buf)])
@@ -119,14 +120,15 @@ func Body(from io.Reader, more func() *Refusal) ([]byte, *Refusal) {
 		case len(buf) < cap(buf):
 			continue
 		}
-		size := limits.HTTPSmallBody
-		if len(buf) >= size {
-			if no := more(); no != nil {
-				return nil, no
-			}
-			size = limits.HTTPBody + 1
+		if len(buf) < limits.HTTPSmallBody {
+			buf = append(make([]byte, 0, limits.HTTPSmallBody), buf...)
+			continue
 		}
-		buf = append(make([]byte, 0, size), buf...)
+		room, no := more()
+		if no != nil {
+			return nil, no
+		}
+		buf = append(room[:0], buf...)
 	}
 }
 

@@ -16,14 +16,17 @@ import (
 
 var query = []byte("\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01")
 
-func none() *Refusal { return nil }
+// room is for any body.
+func room() []byte { return make([]byte, limits.HTTPBody+1) }
+
+func none() ([]byte, *Refusal) { return room(), nil }
 
 func TestBodiesGrowAsTheyCome(t *testing.T) {
 	for _, size := range []int{12, limits.HTTPFirstRead - 1, limits.HTTPFirstRead, limits.HTTPFirstRead + 1, limits.HTTPSmallBody - 1, limits.HTTPSmallBody, limits.HTTPSmallBody + 1, limits.HTTPBody} {
 		msg := append(bytes.Clone(query[:12]), bytes.Repeat([]byte{7}, size-12)...)
 		for name, r := range map[string]io.Reader{"at once": bytes.NewReader(msg), "octet by octet": iotest.OneByteReader(bytes.NewReader(msg)), "with its end": iotest.DataErrReader(bytes.NewReader(msg))} {
 			asked := 0
-			got, no := Body(r, func() *Refusal { asked++; return nil })
+			got, no := Body(r, func() ([]byte, *Refusal) { asked++; return room(), nil })
 			if no != nil || !bytes.Equal(got, msg) {
 				t.Errorf("%d octets, %s: %d octets, %v", size, name, len(got), no)
 			}
@@ -41,11 +44,11 @@ func TestBodiesThatAreRefused(t *testing.T) {
 	response[2] |= 0x80
 	for name, c := range map[string]struct {
 		from io.Reader
-		more func() *Refusal
+		more func() ([]byte, *Refusal)
 		want int
 	}{
 		"too long":   {bytes.NewReader(long), none, http.StatusRequestEntityTooLarge},
-		"no room":    {bytes.NewReader(long), func() *Refusal { return full }, http.StatusServiceUnavailable},
+		"no room":    {bytes.NewReader(long), func() ([]byte, *Refusal) { return nil, full }, http.StatusServiceUnavailable},
 		"slow":       {iotest.ErrReader(os.ErrDeadlineExceeded), none, http.StatusRequestTimeout},
 		"cut":        {io.MultiReader(bytes.NewReader(query), iotest.ErrReader(errors.New("gone"))), none, http.StatusBadRequest},
 		"empty":      {bytes.NewReader(nil), none, http.StatusBadRequest},

@@ -88,6 +88,8 @@ type httpShare struct {
 	bodies *limits.Shares // of limits.HTTPBodies
 	large  *limits.Shares // of limits.HTTPLargeBodies
 
+	rooms sync.Pool // of *[]byte: large bodies
+
 	paths, headers atomic.Pointer[[]string]
 
 	requests, bad, refused, streams, broken atomic.Uint64
@@ -97,6 +99,7 @@ func (h *httpShare) init() {
 	h.places = limits.NewShares(limits.HTTPRequests)
 	h.bodies = limits.NewShares(limits.HTTPBodies)
 	h.large = limits.NewShares(limits.HTTPLargeBodies)
+	h.rooms.New = func() any { return new(make([]byte, limits.HTTPBody+1)) }
 	paths := doh.DefaultPaths()
 	h.paths.Store(&paths)
 	h.headers.Store(new([]string))

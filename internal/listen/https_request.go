@@ -54,7 +54,13 @@ func (c *httpConn) begin(w http.ResponseWriter, r *http.Request) {
 
 // exchange answers a request; false: it deserves no answer.
 func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
-	query, no := c.question(r)
+	var room *[]byte // where the question lies, if it is large
+	defer func() {
+		if room != nil {
+			c.s.http.rooms.Put(room)
+		}
+	}()
+	query, no := c.question(r, &room)
 	if no == nil && !c.s.http.places.Take(c.share) {
 		no = c.noPlace()
 	}
@@ -73,8 +79,8 @@ func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// question is the message that a request carries.
-func (c *httpConn) question(r *http.Request) ([]byte, *doh.Refusal) {
+// question is the message that a request carries. One that is large lies in room.
+func (c *httpConn) question(r *http.Request, room **[]byte) ([]byte, *doh.Refusal) {
 	inBody, no := doh.Check(r, *c.s.http.paths.Load())
 	if no != nil {
 		return nil, no
@@ -82,13 +88,13 @@ func (c *httpConn) question(r *http.Request) ([]byte, *doh.Refusal) {
 	if !inBody {
 		return doh.Parameter(r.URL.RawQuery)
 	}
-	return c.body(r)
+	return c.body(r, room)
 }
 
 // body reads the message of a POST. Until it is there it has a place of another kind than
 // questions that are worked on have: bodies that never come are in nobody's way but that
 // of bodies.
-func (c *httpConn) body(r *http.Request) ([]byte, *doh.Refusal) {
+func (c *httpConn) body(r *http.Request, room **[]byte) ([]byte, *doh.Refusal) {
 	if !c.s.http.bodies.Take(c.share) {
 		return nil, c.noPlace()
 	}
@@ -99,11 +105,12 @@ func (c *httpConn) body(r *http.Request) ([]byte, *doh.Refusal) {
 			c.s.http.large.Give(c.share)
 		}
 	}()
-	return doh.Body(&bodyReader{r.Body, c.stream}, func() *doh.Refusal {
+	return doh.Body(&bodyReader{r.Body, c.stream}, func() ([]byte, *doh.Refusal) {
 		if large = c.s.http.large.Take(c.share); !large {
-			return c.noPlace()
+			return nil, c.noPlace()
 		}
-		return nil
+		*room = c.s.http.rooms.Get().(*[]byte)
+		return **room, nil
 	})
 }
 

@@ -3,6 +3,7 @@ package attack
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ import (
 // by UDP: these are answered as before, the memory stays within bounds, and a client
 // that means well still gets in when it is over.
 func TestC7HostileHTTP(t *testing.T) {
-	const rate, most = 2000, 192 << 20
+	const rate, most = 2000, 96 << 20
 	at := proctest.FreePort(t)
 	l := newLab(t, honest(), 1, fmt.Sprintf("net.listen('127.0.0.1', %d, { kind = 'http' })", at.Port()))
 	l.ask("www.example.com.", dns.TypeA)
@@ -48,7 +49,7 @@ func TestC7HostileHTTP(t *testing.T) {
 		var n atomic.Int64
 		p99 := l.beside(t, rate, func(stop <-chan struct{}) { assail(at, stop, &n, tc.play) })
 		grown := l.sum("worker.stats().rss") - before
-		tell(t, "C7", tc.what, "99 % of benign, 192 MiB", "%d sent, %d requests served, p99 %.2f ms, %d MiB more", n.Load(), l.sum("worker.stats().http_requests")-asked, p99, grown>>20)
+		tell(t, "C7", tc.what, "99 % of benign, 96 MiB", "%d sent, %d requests served, p99 %.2f ms, %d MiB more", n.Load(), l.sum("worker.stats().http_requests")-asked, p99, grown>>20)
 		if grown > most {
 			t.Errorf("%s: %d MiB more", tc.what, grown>>20)
 		}
@@ -253,4 +254,42 @@ func unreadAnswers(c net.Conn, n *atomic.Int64) {
 		_, err = c.Write(frame(frameHeaders, endStream|endHeaders, id, head("GET", "/dns-query?dns=AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB")))
 	}
 	_, _ = io.Copy(io.Discard, bufio.NewReader(c))
+}
+
+// TestC7IdleHTTPS tells what a connection by HTTPS takes that has asked and is idle.
+func TestC7IdleHTTPS(t *testing.T) {
+	const all, most = 250, 96 << 10
+	at := proctest.FreePort(t)
+	l := newLab(t, honest(), 1, fmt.Sprintf("net.listen('127.0.0.1', %d, { kind = 'doh2' }) net.tcp_in_idle(120000)", at.Port()))
+	wire, err := newQuery("www.example.com.").Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() {
+		tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		t.Cleanup(tr.CloseIdleConnections)
+		resp, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Post("https://"+at.String()+"/dns-query", "application/dns-message", bytes.NewReader(wire))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 {
+			t.Fatalf("%s by %s", resp.Status, resp.Proto)
+		}
+	}
+	for range 20 { // what all connections have in common
+		ask()
+	}
+	before := l.sum("worker.stats().rss")
+	for range all {
+		ask()
+	}
+	if n := l.sum("worker.stats().connections"); n != all+20 {
+		t.Errorf("%d of %d connections are open", n, all+20)
+	}
+	one := (l.sum("worker.stats().rss") - before) / all
+	tell(t, "C7", fmt.Sprintf("%d connections by HTTPS that have asked and are idle", all), "96 KiB each", "%d KiB each", one>>10)
+	if one > most {
+		t.Errorf("an idle connection takes %d KiB", one>>10)
+	}
 }
