@@ -1,17 +1,22 @@
 package test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
+	"log"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
+	"kresd/internal/doq"
 	"kresd/internal/proctest"
 )
 
@@ -104,4 +109,66 @@ func toldTo(q []byte) []byte {
 func answerAll(c *tls.Conn, _ *net.TCPConn, q []byte) bool {
 	_, err := c.Write(toldTo(q))
 	return err == nil
+}
+
+// scriptHTTPS starts a server of DNS over HTTPS that does with each question what it was
+// told to, until the end of the test, and is where it is.
+func scriptHTTPS(t *testing.T, cert *proctest.Certificate, act func(w http.ResponseWriter, q []byte)) netip.AddrPort {
+	t.Helper()
+	at := proctest.FreePort(t)
+	l, err := net.Listen("tcp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert.TLS}}, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			q, _ := io.ReadAll(r.Body)
+			act(w, q)
+		}),
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = s.ServeTLS(l, "", "") })
+	t.Cleanup(func() { s.Close(); serving.Wait() })
+	return at
+}
+
+// scriptQUIC is scriptHTTPS for DNS over QUIC.
+func scriptQUIC(t *testing.T, cert *proctest.Certificate, act func(c *doq.Conn, st *doq.Stream, q []byte)) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := func() time.Duration { return 10 * time.Second }
+	l, err := doq.Listen(conn, doq.Options{
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{doq.Protocol}},
+		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func() {}, Go: func(string, func()) {}, Questions: func() int { return 100 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	go func() {
+		for {
+			c, err := l.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			go func() {
+				for {
+					st, err := c.Next(context.Background())
+					if err != nil {
+						return
+					}
+					go func() {
+						if q, err := st.Read(nil, time.Now().Add(10*time.Second)); err == nil {
+							act(c, st, q)
+						}
+					}()
+				}
+			}()
+		}
+	}()
+	return netip.MustParseAddrPort(conn.LocalAddr().String())
 }

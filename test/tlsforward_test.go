@@ -306,11 +306,8 @@ func TestForwardingByTLS(t *testing.T) {
 	}
 }
 
-// toldByTLSServer asks, and wants the answer, or an error whose text has why.
-func toldByTLSServer(t *testing.T, g *proctest.Group, name, why string) {
-	t.Helper()
-	r := g.Ask(t, "udp", name, dns.TypeA, 1232)
-	text := ""
+// extendedText is what an answer tells in words.
+func extendedText(r *dns.Msg) (text string) {
 	if opt := r.IsEdns0(); opt != nil {
 		for _, o := range opt.Option {
 			if e, ok := o.(*dns.EDNS0_EDE); ok {
@@ -318,6 +315,14 @@ func toldByTLSServer(t *testing.T, g *proctest.Group, name, why string) {
 			}
 		}
 	}
+	return text
+}
+
+// toldByTLSServer asks, and wants the answer, or an error whose text has why.
+func toldByTLSServer(t *testing.T, g *proctest.Group, name, why string) {
+	t.Helper()
+	r := g.Ask(t, "udp", name, dns.TypeA, 1232)
+	text := extendedText(r)
 	switch {
 	case why != "" && r.Rcode == dns.RcodeServerFailure && strings.Contains(text, why):
 	case why == "" && r.Rcode == dns.RcodeSuccess && len(r.Answer) == 1 && strings.HasSuffix(r.Answer[0].String(), toldByTLS):

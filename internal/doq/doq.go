@@ -42,9 +42,9 @@ const (
 	Unspecified      Code = 5
 )
 
-// String is the name that RFC 9250 gives the code, in small letters.
+// String is the name of the code in RFC 9250, section 8.4.
 func (c Code) String() string {
-	names := [...]string{"no error", "internal error", "protocol error", "request cancelled", "excessive load", "unspecified error"}
+	names := [...]string{"DOQ_NO_ERROR", "DOQ_INTERNAL_ERROR", "DOQ_PROTOCOL_ERROR", "DOQ_REQUEST_CANCELLED", "DOQ_EXCESSIVE_LOAD", "DOQ_UNSPECIFIED_ERROR"}
 	if c < Code(len(names)) {
 		return names[c]
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"kresd/internal/dnsname"
@@ -100,6 +101,17 @@ type told struct {
 	text       string
 	remembered bool
 }
+
+// Erring is the failure of an Exchange with a server that said, in words of the protocol
+// below DNS, that it has no answer. It is a kind of ErrErring.
+type Erring struct {
+	// Did is what the server did, without a subject: "answered with HTTP status 403".
+	Did string
+}
+
+func (e *Erring) Error() string { return "it " + e.Did }
+
+func (e *Erring) Unwrap() error { return ErrErring }
 
 // outcome maps a failure to what the client sees. It is the only place where an
 // error becomes DNS.
@@ -228,6 +240,7 @@ type summary struct {
 	lame, wrong       int // answered uselessly; of these, with an error of their own
 	silent, cut, busy int // cut: they cannot be reached
 	rcodes            [16]int
+	erring            []string  // what those did that have no answer, in words of the protocol below DNS
 	over              int       // answered with what costs too much to be read
 	limit             limits.ID // that such an answer, or a question that waits, exceeds
 	sourceless        int       // could not be asked for want of the outgoing address
@@ -294,7 +307,9 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 		}
 	case errors.Is(b.err, ErrErring):
 		v.lame, v.wrong = v.lame+1, v.wrong+1
-		v.rcodes[wire.RcodeServFail]++
+		if e, ok := errors.AsType[*Erring](b.err); ok {
+			v.erring = append(v.erring, e.Did)
+		}
 	case errors.Is(b.err, ErrBusy):
 		v.busy, v.limit = v.busy+1, LimitOf(b.err)
 	case LimitOf(b.err) != limits.None:
@@ -443,6 +458,12 @@ func (v *summary) String() string {
 			say(n, "answered without authority")
 		default:
 			say(n, "answered "+wire.RcodeText(rcode))
+		}
+	}
+	slices.Sort(v.erring)
+	for i, did := range v.erring {
+		if next := i + 1; next == len(v.erring) || v.erring[next] != did {
+			say(next-slices.Index(v.erring, did), did)
 		}
 	}
 	say(v.silent, "did not answer")

@@ -46,6 +46,13 @@ func TestFailuresAreExplained(t *testing.T) {
 		{"lame", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Lame()) }, 22, "lame delegation of example.com.: 1 of 1 address answered without authority"},
 		{"refusing", func(w *world) { w.net.Host("192.0.2.1").Play(refuse) }, 22, "lame delegation of example.com.: 1 of 1 address answered REFUSED"},
 		{"failing", func(w *world) { w.net.Host("192.0.2.1").Play(authority.Rcode(dns.RcodeServerFailure)) }, 23, "no server of example.com. answers without an error: 1 of 1 address answered SERVFAIL"},
+		{"failing below DNS", func(w *world) {
+			servers(4, "192.0.2.%d", authority.Rcode(dns.RcodeServerFailure))(w)
+			w.erring = map[netip.Addr]string{}
+			for i, did := range []string{"hung up", "said no", "hung up"} {
+				w.erring[netip.AddrFrom4([4]byte{192, 0, 2, byte(2 + i)})] = did
+			}
+		}, 23, "no server of example.com. answers without an error: 1 of 4 addresses answered SERVFAIL, 2 hung up, 1 said no"},
 		{"refusing, with another that is silent", servers(2, "192.0.2.%d", refuse), 22, "lame delegation of example.com.: 1 of 2 addresses answered REFUSED, 1 did not answer"},
 		{"without an address", func(w *world) {
 			w.cuts.m["\x03com\x00"] = &zonecut.Cut{Name: "\x03com\x00", Expires: 1 << 40, NS: []zonecut.NameServer{{Name: mustName("ns.com.")}}}

@@ -40,6 +40,7 @@ type world struct {
 	noTCP    bool                // connections are refused
 	former   *authority.Internet // whose servers go on although nobody names them
 	// unreachable is where nothing can be sent.
+	erring      map[netip.Addr]string // what servers do in words of the protocol below DNS
 	unreachable netip.Addr
 	// noRoute tells to which addresses this machine has no route; nil: to all it has.
 	noRoute func(netip.Addr) bool
@@ -134,6 +135,9 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 	w.Note(x)
 	if x.Addr.Addr() == w.unreachable {
 		return resolve.Reply{}, resolve.ErrUnreachable
+	}
+	if did := w.erring[x.Addr.Addr()]; did != "" {
+		return resolve.Reply{}, &resolve.Erring{Did: did}
 	}
 	if x.TCP && w.noTCP {
 		return resolve.Reply{TCP: true}, resolve.ErrUnreachable

@@ -291,24 +291,25 @@ func (c *connection) busy() bool {
 
 // deliver gives a message to whoever it answers and tells whether to go on. A
 // message for nobody may answer a question that was given up; a stream of them
-// is somebody's joke.
+// is somebody's joke, and one that is shorter than a header is no message.
 func (c *connection) deliver(pkt []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(pkt) >= wire.HeaderLen {
-		w := c.waiting[binary.BigEndian.Uint16(pkt)]
-		if w != nil && w.matches(pkt) {
-			c.alone, c.strays = false, 0
-			w.tell(delivery{pkt: pkt})
-			delete(c.waiting, w.want.id)
-			return true
-		}
-		// With our ID and another question it is the server itself that answers
-		// something else: no better answer will follow on this connection.
-		if w != nil && w.want.question != nil {
-			w.tell(delivery{err: errOtherQuestion})
-			delete(c.waiting, w.want.id)
-		}
+	if len(pkt) < wire.HeaderLen { // who frames that speaks no DNS
+		return false
+	}
+	w := c.waiting[binary.BigEndian.Uint16(pkt)]
+	if w != nil && w.matches(pkt) {
+		c.alone, c.strays = false, 0
+		w.tell(delivery{pkt: pkt})
+		delete(c.waiting, w.want.id)
+		return true
+	}
+	// With our ID and another question it is the server itself that answers
+	// something else: no better answer will follow on this connection.
+	if w != nil && w.want.question != nil {
+		w.tell(delivery{err: errOtherQuestion})
+		delete(c.waiting, w.want.id)
 	}
 	c.strays++
 	c.pool.e.stats.ignored.Add(1)

@@ -159,7 +159,7 @@ func noResponse(ctx context.Context, err error) error {
 	case reset.Code == refusedStream:
 		return errNotTaken
 	}
-	return fmt.Errorf("HTTP/2 %w: %w", err, resolve.ErrErring)
+	return erring("ended the stream of the question: %s", reset.name())
 }
 
 // streamError is an error that ends one stream of HTTP/2. Its fields are those of
@@ -170,7 +170,19 @@ type streamError struct {
 	Cause    error
 }
 
-func (e streamError) Error() string { return fmt.Sprintf("stream error %d", e.Code) }
+func (e streamError) Error() string { return e.name() }
+
+// name is that of the code in RFC 9113, section 7.
+func (e streamError) name() string {
+	names := [...]string{
+		"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR",
+		"REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+	}
+	if e.Code < uint32(len(names)) {
+		return names[e.Code]
+	}
+	return fmt.Sprintf("error %d", e.Code)
+}
 
 // refusedStream tells that nothing was done for a request (RFC 9113, section 8.7).
 const refusedStream = 7
@@ -178,17 +190,17 @@ const refusedStream = 7
 // messageIn is the DNS message that a response has.
 func messageIn(response *http.Response) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("HTTP status %d: %w", response.StatusCode, resolve.ErrErring)
+		return nil, erring("answered with HTTP status %d", response.StatusCode)
 	}
 	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != doh.MediaType {
-		return nil, fmt.Errorf("HTTP content of type %.40q: %w", kind, resolve.ErrErring)
+		return nil, erring("answered with HTTP content of type %.40q", kind)
 	}
 	pkt, err := io.ReadAll(io.LimitReader(response.Body, limits.MaxBufsize+1))
 	switch {
 	case err != nil:
 		return nil, err
 	case len(pkt) > limits.MaxBufsize, len(pkt) < 2, pkt[0]|pkt[1] != 0:
-		return nil, fmt.Errorf("HTTP content that is no answer: %w", resolve.ErrErring)
+		return nil, erring("answered with HTTP content that is no answer")
 	}
 	return pkt, nil
 }

@@ -46,11 +46,16 @@ var (
 	// errGivenUp: its time is over, and nobody waits any longer.
 	errGivenUp = errors.New("nobody waits for it")
 	// errNotTaken: the server has not looked at it. It may be asked once more.
-	errNotTaken = fmt.Errorf("the server did not take the question: %w", resolve.ErrErring)
+	errNotTaken = erring("did not take the question")
 	// errNoStream: the server allows no further stream, as those before have not ended.
 	// Nothing was sent.
 	errNoStream = fmt.Errorf("the server takes no further question: %w", resolve.ErrTimeout)
 )
+
+// erring says what a server did that has no answer.
+func erring(format string, args ...any) error {
+	return &resolve.Erring{Did: fmt.Sprintf(format, args...)}
+}
 
 // open tells whether another question finds a stream, as far as is known.
 func (m *multiplex) open() bool { return !m.stuck.Load() }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"kresd/internal/doq"
 	"kresd/internal/limits"
-	"kresd/internal/resolve"
 	"kresd/internal/zonecut"
 )
 
@@ -101,7 +99,7 @@ func (l *quicLink) noAnswer(err error) error {
 	code, alone := doq.ResetOf(err)
 	switch {
 	case alone:
-		return fmt.Errorf("the stream was ended by the server, %v: %w", code, resolve.ErrErring)
+		return erring("ended the stream of the question: %v", code)
 	case errors.Is(err, doq.ErrProtocol):
 		l.violated()
 	}
