@@ -46,16 +46,13 @@ type network struct {
 // out nil comes from.
 type miss struct{ where, told string }
 
-// missesKept bounds them: no list has more addresses that are missing and told of.
-const missesKept = 16
-
 // missing notes a reading in vain.
 func (n *network) missing(c *script.Call, format string, args ...any) {
 	if n.missedBy != c.Context() {
 		n.missed, n.missedBy = nil, c.Context()
 	}
 	n.missed = append(n.missed, miss{c.Position(), fmt.Sprintf(format, args...)})
-	if len(n.missed) > missesKept {
+	if len(n.missed) > limits.MissesTold {
 		n.missed = n.missed[1:]
 	}
 }

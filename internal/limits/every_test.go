@@ -87,6 +87,7 @@ var uncounted = map[string]string{
 		TicketSecretMin TicketSecretMost CertificateFile
 		CertificateKeyTries
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
+		MissesTold
 		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
 		HTTPNames MaxForks IPCFrame ServersShown StartAttempts
 		ReloadsAsked`,
@@ -130,7 +131,8 @@ var uncounted = map[string]string{
 		CertificateEndMonth CertificateEndWeek CertificateEndDay
 		CarriedLook UnscheduledWait AwaitAddress QueryLogStall
 		QueryLogEnd
-		DescriptorPauseMin DescriptorPauseMax HealthTime`,
+		DescriptorPauseMin DescriptorPauseMax DescriptorsFree
+		HealthTime HealthTries`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
 		UpstreamSessions

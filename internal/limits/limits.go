@@ -114,6 +114,7 @@ const (
 const (
 	DescriptorPauseMin   = 5 * time.Millisecond // until a question that found no descriptor looks again, at first
 	DescriptorPauseMax   = 100 * time.Millisecond
+	DescriptorsFree      = 16          // the share of all descriptors that questions leave to what else is opened
 	UpstreamSockets      = 4096        // UDP sockets at once, one for each question in flight
 	UpstreamSocketUses   = 8           // questions to one server, one after the other, by one socket
 	UpstreamSocketLife   = time.Second // then it carries no further question
@@ -391,6 +392,7 @@ const (
 
 // Rules.
 const (
+	MissesTold      = 16      // readings in vain that may be why an address is missing
 	ForwardTargets  = 4       // addresses of one FORWARD or STUB
 	AuthoritiesFile = 4 << 20 // octets of a file of certificates (ca_file)
 	DenyMessage     = 255     // octets of DENY_MSG's text
@@ -418,6 +420,7 @@ const (
 	ReloadRuns        = 8                       // of reloads that have ended, whose outcome is known
 	ReloadErrorText   = 500                     // octets of each
 	AliveEvery        = 400 * time.Millisecond  // a worker says that it answers itself
+	HealthTries       = 3                       // times that the question is sent: one of them may be lost
 	HealthTime        = 1500 * time.Millisecond // that a worker may take to answer itself, asked by kresc status
 	AliveAnswer       = 8 * time.Second         // that the answer may take, longer than a script may
 	AliveSure         = 800 * time.Millisecond  // without an answer that waits for nobody, until a worker says that it hangs

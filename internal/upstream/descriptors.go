@@ -10,18 +10,15 @@ import (
 	"kresd/internal/resolve"
 )
 
-// fewestFree is the share of the descriptors that questions leave to whatever else the
-// process has to open: its console, the cache's files, clients' connections.
-const fewestFree = 16
-
 // mostDescriptors is how many descriptors the process may have open when a question
-// takes one.
+// takes one. The rest is for whatever else it has to open: its console, the cache's
+// files, clients' connections.
 func mostDescriptors() uint64 {
 	var files syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
 		return 0
 	}
-	return files.Cur - files.Cur/fewestFree
+	return files.Cur - files.Cur/limits.DescriptorsFree
 }
 
 // runInTime is run, which waits where the process has no descriptor left (HARDENING D8):

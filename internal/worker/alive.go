@@ -62,9 +62,6 @@ func (w *Worker) plainAddress() (addr netip.AddrPort, ok bool) {
 	return addr, false
 }
 
-// healthTries is how often the question is sent: one of them may be lost.
-const healthTries = 3
-
 // askAt sends the question and waits for whatever answers it.
 func (w *Worker) askAt(ctx context.Context, addr netip.AddrPort) error {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
@@ -73,14 +70,14 @@ func (w *Worker) askAt(ctx context.Context, addr netip.AddrPort) error {
 	}
 	defer conn.Close()
 	end, _ := ctx.Deadline()
-	each := time.Until(end) / healthTries
+	each := time.Until(end) / limits.HealthTries
 	id := uint16(rand.Uint32())
 	question := wire.AppendQuery(nil, id, wire.FlagRD, []byte(localhost.Name), localhost.Type, localhost.Class, 0, false, nil)
 	if own := conn.LocalAddr().(*net.UDPAddr).AddrPort(); w.server.IsProxy(own.Addr()) {
 		question = append(listen.OwnHeader(), question...) // there is a proxy on this machine
 	}
 	buf := make([]byte, limits.UDPPayload)
-	for range healthTries {
+	for range limits.HealthTries {
 		if _, err = conn.Write(question); err != nil {
 			continue
 		}
