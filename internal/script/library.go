@@ -109,6 +109,17 @@ func Outside[T any](c *Call, fn func(ctx context.Context) (T, error)) (T, error)
 	}
 }
 
+// Interruptible is Outside for what knows no context: interrupt, unless it is nil, makes fn
+// return when the evaluation is given up.
+func Interruptible[T any](c *Call, interrupt func(), fn func() (T, error)) (T, error) {
+	return Outside(c, func(ctx context.Context) (T, error) {
+		if interrupt != nil {
+			defer context.AfterFunc(ctx, interrupt)()
+		}
+		return fn()
+	})
+}
+
 // Seconds is a time that a script gives in seconds: at least none, at most some decades.
 func Seconds(s float64) time.Duration {
 	const most = 1 << 30

@@ -125,8 +125,7 @@ local function encode_custom(value, meta, state, level)
 	if type(result) == 'string' then put(state, result) end
 end
 
--- guarded encodes a value that may not contain itself. (No function is made here: each
--- level of nesting would look through the variables of all others.)
+-- guarded encodes a value that may not contain itself.
 local function guarded(encode, value, meta, state, level)
 	if state.tables[value] then return except('reference cycle', value, state, 'reference cycle') end
 	if level > deepest then error({ 'tables are nested too deeply' }) end

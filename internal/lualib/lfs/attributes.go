@@ -12,7 +12,7 @@ import (
 // attributes returns what look tells of a path; of a link also where it points to.
 func attributes(c *script.Call, look func(path string, st *unix.Stat_t) error, links bool) error {
 	path := c.String(1)
-	t, err := outside(c, func() (*luavalue.Table, error) {
+	t, err := script.Interruptible(c, nil, func() (*luavalue.Table, error) {
 		var st unix.Stat_t
 		if err := look(path, &st); err != nil {
 			return nil, err

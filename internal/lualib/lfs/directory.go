@@ -29,7 +29,7 @@ func directoryClass() *script.Class {
 
 func openDirectory(c *script.Call, class *script.Class) error {
 	path := c.String(1)
-	f, err := outside(c, func() (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0) })
+	f, err := script.Interruptible(c, nil, func() (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0) })
 	if err != nil {
 		return failed(c, err, "cannot open "+path+": ")
 	}
@@ -46,7 +46,7 @@ func nextName(c *script.Call, class *script.Class, i int) error {
 		c.ArgError(i, "closed directory")
 	}
 	if len(d.names) == 0 {
-		names, err := outside(c, func() ([]string, error) { return d.file.Readdirnames(namesAtOnce) })
+		names, err := script.Interruptible(c, nil, func() ([]string, error) { return d.file.Readdirnames(namesAtOnce) })
 		if _, gone := err.(*script.Interrupt); gone {
 			return err
 		}

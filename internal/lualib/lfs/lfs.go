@@ -7,7 +7,6 @@
 package lfs
 
 import (
-	"context"
 	_ "embed" // a part of the library is a file
 	"errors"
 	"os"
@@ -49,11 +48,6 @@ func open(c *script.Call) (any, error) {
 	return c.LibraryText("lfs", text, core)
 }
 
-// outside asks the system outside of the machine.
-func outside[T any](c *script.Call, fn func() (T, error)) (T, error) {
-	return script.Outside(c, func(context.Context) (T, error) { return fn() })
-}
-
 // changing makes the function that does something to a path.
 func changing(fn func(path string) error) func(c *script.Call) error {
 	return func(c *script.Call) error {
@@ -61,7 +55,7 @@ func changing(fn func(path string) error) func(c *script.Call) error {
 		if c.Withheld("'%s' was not made or removed", path) {
 			return done(c, nil)
 		}
-		_, err := outside(c, func() (struct{}, error) { return struct{}{}, fn(path) })
+		_, err := script.Interruptible(c, nil, func() (struct{}, error) { return struct{}{}, fn(path) })
 		return done(c, err)
 	}
 }
@@ -101,7 +95,7 @@ func link(c *script.Call) error {
 	if c.Withheld("'%s' was not made", to) {
 		return done(c, nil)
 	}
-	_, err := outside(c, func() (struct{}, error) {
+	_, err := script.Interruptible(c, nil, func() (struct{}, error) {
 		if symbolic {
 			return struct{}{}, unix.Symlink(from, to)
 		}
@@ -124,7 +118,7 @@ func touch(c *script.Call) error {
 	if c.Withheld("the times of '%s' were not changed", path) {
 		return done(c, nil)
 	}
-	_, err := outside(c, func() (struct{}, error) { return struct{}{}, unix.UtimesNanoAt(unix.AT_FDCWD, path, times[:], 0) })
+	_, err := script.Interruptible(c, nil, func() (struct{}, error) { return struct{}{}, unix.UtimesNanoAt(unix.AT_FDCWD, path, times[:], 0) })
 	return done(c, err)
 }
 

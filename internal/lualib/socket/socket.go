@@ -146,12 +146,8 @@ const atOnce = time.Millisecond
 
 // outside runs an operation of a connection outside of the machine; set limits it.
 func outside[T any](c *script.Call, t timeouts, set func(time.Time) error, fn func() (T, error)) (T, error) {
-	at := t.deadline()
-	return script.Outside(c, func(ctx context.Context) (T, error) {
-		_ = set(at)
-		defer context.AfterFunc(ctx, func() { _ = set(time.Unix(1, 0)) })()
-		return fn()
-	})
+	_ = set(t.deadline())
+	return script.Interruptible(c, func() { _ = set(time.Unix(1, 0)) }, fn)
 }
 
 // words are an error as scripts compare it.

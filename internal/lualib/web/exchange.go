@@ -83,16 +83,6 @@ func classOf() *script.Class {
 	return class
 }
 
-// outside does what may have to wait for the other side. When the evaluation is given up,
-// the exchange ends.
-func outside[T any](c *script.Call, e *exchange, fn func() (T, error)) (T, error) {
-	return script.Outside(c, func(ctx context.Context) (T, error) {
-		stop := context.AfterFunc(ctx, e.cancel)
-		defer stop()
-		return fn()
-	})
-}
-
 // refused returns nil and why something failed, or ends the evaluation.
 func refused(c *script.Call, err error) error {
 	var i *script.Interrupt
@@ -110,7 +100,7 @@ func send(c *script.Call, e *exchange) error {
 		return c.Return(1)
 	}
 	text := c.String(2)
-	_, err := outside(c, e, func() (int, error) {
+	_, err := script.Interruptible(c, e.cancel, func() (int, error) {
 		n, err := io.WriteString(e.body, text)
 		if err != nil {
 			<-e.answered
@@ -126,7 +116,7 @@ func send(c *script.Call, e *exchange) error {
 
 // answer returns code, headers and status line of the answer.
 func answer(c *script.Call, e *exchange) error {
-	response, err := outside(c, e, func() (*http.Response, error) {
+	response, err := script.Interruptible(c, e.cancel, func() (*http.Response, error) {
 		<-e.answered
 		return e.outcome.response, e.outcome.err
 	})
@@ -148,7 +138,7 @@ const receiveOctets = 32 << 10
 
 // receive returns the next part of the answer's body, nil at its end.
 func receive(c *script.Call, e *exchange) error {
-	text, err := outside(c, e, func() (string, error) {
+	text, err := script.Interruptible(c, e.cancel, func() (string, error) {
 		b := make([]byte, receiveOctets)
 		n, err := io.ReadAtLeast(e.outcome.response.Body, b, 1)
 		if n > 0 {
