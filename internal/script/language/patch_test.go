@@ -120,6 +120,24 @@ func TestPatch11CapturedLocalsLeaveWithTheirScope(t *testing.T) {
 	scripttest.Expect(t, vm, [2]string{"local function f() local a, b, c = 1, 2, 3; local function g() return a + b + c end return g() end local n = 0 for i = 1, 30000 do n = n + f() end return n", "180000"})
 }
 
+// Each scope that was left looked at the captured locals of all functions that called it.
+func TestPatch11RecursionThatMakesFunctionsTakesLinearTime(t *testing.T) {
+	vm, _ := scripttest.New(t)
+	const chunk = "local function f(n) local x = n local g = function() return x end if n > 0 then return f(n - 1) + g() end return 0 end " +
+		"local function took(n) local s = os.clock() for i = 1, 10 do f(n) end return os.clock() - s end took(100) " +
+		"local few, many for i = 1, 5 do few, many = took(1500), took(15000) if many < 40 * few then return 'linear' end end return few .. ' ' .. many"
+	scripttest.Expect(t, vm, [2]string{chunk, "linear"})
+}
+
+// What is captured out of order is found again, and closed with its own scope.
+func TestPatch11LocalsAreCapturedInAnyOrder(t *testing.T) {
+	vm, _ := scripttest.New(t)
+	scripttest.Expect(t, vm, [2]string{
+		"local a, b, c = 1, 2, 3 local fc = function() c = c + 1 return c end local fa = function() a = a + 1 return a end local gc = function() return c end " +
+			"do local d = 10 local fd = function() d = d + b return d end fa() fc() b = 5 keep = fd end a = a * 10 c = c * 10 return fa() .. ' ' .. fc() .. ' ' .. gc() .. ' ' .. keep() .. ' ' .. keep()",
+		"21 41 41 15 20"})
+}
+
 func TestPatch12PlacesOfAListAreCounted(t *testing.T) {
 	vm, _ := scripttest.New(t)
 	vm.Register(script.Func{Name: "nils", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return(c.Nils(1)) }})
