@@ -155,11 +155,7 @@ func (a *asker) fromTable(c *script.Call) question {
 		case "type":
 			q.Type = dnslua.TypeArg(c, 1, pair.Value)
 		case "class":
-			n, ok := pair.Value.(float64)
-			if !ok || n < 1 || n > 0xffff || n != float64(uint16(n)) {
-				c.ArgError(1, "class: a whole number from 1 to 65535 expected")
-			}
-			q.Class = uint16(n)
+			q.Class = classValue(c, pair.Value)
 		case "options":
 			q.options = dnslua.FlagValue(c, pair.Value)
 		case "finish":
@@ -180,4 +176,13 @@ func (a *asker) fromTable(c *script.Call) question {
 	}
 	a.views.Missed = dnslua.MissedConstant{}
 	return q
+}
+
+// classValue is a class in a table.
+func classValue(c *script.Call, v any) uint16 {
+	n, ok := v.(float64)
+	if !ok || n < 1 || n > 0xffff || n != float64(uint16(n)) {
+		c.ArgError(1, "class: a whole number from 1 to 65535 expected")
+	}
+	return uint16(n)
 }

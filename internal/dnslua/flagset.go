@@ -58,7 +58,7 @@ func (s flagSet) tells(name string) (on, known bool) {
 	case "DNSSEC_INSECURE":
 		return true, s.query.Solved && !rank.IsSecure() && !rank.IsBogus()
 	case "CNAME":
-		return true, len(s.query.Outcome.Answer) > 0 && s.query.Outcome.Answer[0].Type == wire.TypeCNAME && s.query.Type != wire.TypeCNAME
+		return true, isAlias(s.query)
 	}
 	return false, false
 }
@@ -112,4 +112,10 @@ func truth(c *script.Call, i int) bool {
 		return c.Number(i) != 0
 	}
 	return c.Bool(i)
+}
+
+// isAlias tells whether the answer to a query begins with a CNAME that was not asked for.
+func isAlias(q *resolve.Query) bool {
+	answer := q.Outcome.Answer
+	return len(answer) > 0 && answer[0].Type == wire.TypeCNAME && q.Type != wire.TypeCNAME
 }

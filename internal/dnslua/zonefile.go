@@ -281,31 +281,33 @@ func parserClass() *script.Class {
 			return c.Return(nil)
 		}},
 	}
-	class.Get = func(_ *script.Call, value any, key any) (any, error) {
-		p := value.(*zoneParser)
-		rr, line := wire.RR{}, 0
-		if p.reader != nil {
-			rr, line = p.reader.rr, p.reader.line()
-		}
-		switch key {
-		case "r_owner":
-			return string(rr.Owner), nil
-		case "r_owner_length":
-			return len(rr.Owner), nil
-		case "r_data":
-			return string(rr.RData), nil
-		case "r_data_length":
-			return len(rr.RData), nil
-		case "r_type":
-			return rr.Type, nil
-		case "r_class":
-			return rr.Class, nil
-		case "r_ttl":
-			return rr.TTL, nil
-		case "line_counter":
-			return line, nil
-		}
-		return nil, script.NoMember(class, key, "r_owner", "r_owner_length", "r_data", "r_data_length", "r_type", "r_class", "r_ttl", "line_counter")
-	}
+	class.Get = func(_ *script.Call, value any, key any) (any, error) { return value.(*zoneParser).field(class, key) }
 	return class
+}
+
+// field is what scripts read of the record that was read last.
+func (p *zoneParser) field(class *script.Class, key any) (any, error) {
+	rr, line := wire.RR{}, 0
+	if p.reader != nil {
+		rr, line = p.reader.rr, p.reader.line()
+	}
+	switch key {
+	case "r_owner":
+		return string(rr.Owner), nil
+	case "r_owner_length":
+		return len(rr.Owner), nil
+	case "r_data":
+		return string(rr.RData), nil
+	case "r_data_length":
+		return len(rr.RData), nil
+	case "r_type":
+		return rr.Type, nil
+	case "r_class":
+		return rr.Class, nil
+	case "r_ttl":
+		return rr.TTL, nil
+	case "line_counter":
+		return line, nil
+	}
+	return nil, script.NoMember(class, key, "r_owner", "r_owner_length", "r_data", "r_data_length", "r_type", "r_class", "r_ttl", "line_counter")
 }

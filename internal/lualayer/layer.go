@@ -163,14 +163,11 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 		return []any{m.loader.Views.Packet(p)}
 	}
 	out, answered, err := m.watched(&c)
-	switch {
-	case err != nil:
+	if err != nil {
 		return r.Fail(err)
-	case final && answered:
-		r.Settle()
-	case final:
-		before.EDE, before.EDEText = r.Result.EDE, r.Result.EDEText
-		r.Result = before
+	}
+	if final {
+		settle(r, before, answered)
 	}
 	switch {
 	case out&resolve.Fail != 0:
@@ -179,7 +176,7 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 		return m.yield(&c)
 	case out&resolve.Produce != 0 && out != in:
 		return q.AskServers()
-	case answered && !final && out&resolve.Done != 0 && isClients(q): // whatever else would be asked
+	case answered && !final && ends(out, q): // whatever else would be asked
 		r.Settle()
 		q.Outcome = resolve.Outcome{Kind: resolve.NoData, Own: true}
 		q.Replace(nil)
@@ -189,6 +186,21 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 		}
 	}
 	return resolve.Consume
+}
+
+// ends tells whether a state that a script returns ends the client's question.
+func ends(out resolve.State, q *resolve.Query) bool { return out&resolve.Done != 0 && isClients(q) }
+
+// settle is the end of a hook that saw what the client is to be told: it stays if the
+// script has made it the answer; else the result is what it was before, with the extended
+// error that the hook may have set.
+func settle(r *resolve.Request, before resolve.Result, answered bool) {
+	if answered {
+		r.Settle()
+		return
+	}
+	before.EDE, before.EDEText = r.Result.EDE, r.Result.EDEText
+	r.Result = before
 }
 
 // watched calls a hook and tells whether it has changed the answer for the client.

@@ -294,16 +294,22 @@ func numeral(text string) (number string, strange bool) {
 	if end < len(text) && text[end] == '.' {
 		end += 1 + run(text[end+1:], "0123456789")
 	}
-	if end < len(text) && (text[end] == 'e' || text[end] == 'E') {
-		sign := end + 1
-		if sign < len(text) && (text[sign] == '-' || text[sign] == '+') {
-			sign++
-		}
-		if n := run(text[sign:], "0123456789"); n > 0 {
-			end = sign + n
-		}
+	return text[:end+exponent(text[end:])], strange
+}
+
+// exponent is how many octets the exponent takes with which a text begins.
+func exponent(text string) int {
+	if text == "" || text[0] != 'e' && text[0] != 'E' {
+		return 0
 	}
-	return text[:end], strange
+	sign := 1
+	if sign < len(text) && (text[sign] == '-' || text[sign] == '+') {
+		sign++
+	}
+	if n := run(text[sign:], "0123456789"); n > 0 {
+		return sign + n
+	}
+	return 0
 }
 
 // run is how many octets at the beginning are among those.

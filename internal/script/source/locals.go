@@ -14,41 +14,48 @@ type Locals struct {
 }
 
 // ScanLocals reads a chunk that compiles.
-func ScanLocals(text string) (f Locals) {
-	var (
-		depth        int
-		declaring    bool // in the names behind a local of the top level
-		before, last string
-	)
-	for at := 0; at < len(text); {
-		n, kind := Token(text[at:])
-		token := text[at : at+n]
-		at += n
-		if kind == Space {
-			continue
-		}
-		f.values = f.values || f.returns > 0 && token != ";"
-		if kind == Word {
-			f.Words = appendNew(f.Words, token)
-		}
-		switch {
-		case depth == 1 && before == "local" && last == "function":
-			f.Declared = appendNew(f.Declared, token)
-		case depth > 0 || token == "function":
-		case token == "return":
-			f.returns = at
-		case last == "local" || declaring && last == ",":
-			declaring = true
-			f.Declared = appendNew(f.Declared, token)
-		case token != ",":
-			declaring = false
-		}
-		if kind == Word || kind == Mark {
-			depth += nesting[token]
-		}
-		before, last = last, token
+func ScanLocals(text string) Locals {
+	var s localScan
+	for _, t := range spans(text) {
+		s.read(t)
 	}
-	return f
+	return s.Locals
+}
+
+// A localScan reads the tokens of a chunk one by one.
+type localScan struct {
+	Locals
+	depth        int
+	declaring    bool   // in the names behind a local of the top level
+	before, last string // the two tokens before
+}
+
+func (s *localScan) read(t span) {
+	s.values = s.values || s.returns > 0 && t.text != ";"
+	if t.kind == Word {
+		s.Words = appendNew(s.Words, t.text)
+	}
+	switch {
+	case s.declares(t.text):
+		s.Declared = appendNew(s.Declared, t.text)
+	case s.depth > 0 || t.text == "function":
+	case t.text == "return":
+		s.returns = t.to()
+	}
+	if t.kind == Word || t.kind == Mark {
+		s.depth += nesting[t.text]
+	}
+	s.before, s.last = s.last, t.text
+}
+
+// declares tells whether a token is the name of a local of the top level where it is
+// declared.
+func (s *localScan) declares(token string) bool {
+	if s.depth > 0 || token == "function" || token == "return" {
+		return s.depth == 1 && s.before == "local" && s.last == "function"
+	}
+	s.declaring = s.last == "local" || s.declaring && (s.last == "," || token == ",")
+	return s.declaring && token != ","
 }
 
 func appendNew(list []string, word string) []string {
