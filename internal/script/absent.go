@@ -25,7 +25,7 @@ type absences struct {
 	reads   map[string]missedRead // by the last part of the name
 }
 
-// errorWord begins what objects of the resolver refuse.
+// ErrorWord begins what objects of the resolver refuse.
 const ErrorWord = "error: "
 
 // A missedRead is a read of an absent name.

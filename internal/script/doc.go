@@ -22,16 +22,19 @@
 // From the ground up: a file stands on those before it.
 //
 //   - The machine and its values: absent.go (names that are nil, and why), vm.go (what a
-//     machine consists of), output.go (what is printed), ref.go (a Lua value kept), value.go
-//     (values in and out), keyorder.go (in which order a table was written).
+//     machine consists of), output.go (what is printed), ref.go (a Lua value kept),
+//     value.go (values in and out), keyorder.go (in which order a table was written).
 //   - A call: evaluation.go (why code runs and how it ends), call.go (arguments, results,
-//     errors), stack.go (the same, for those who know the machine's stack), withheld.go (what must change nothing outside).
-//   - Work: jobs.go (from outside, and what waits), callback.go (a kept function
-//     is called), load.go (text becomes a function), packages.go (where require looks), table.go (a kept table is looked into).
-//   - What bindings give to scripts: func.go, documented.go (and what there are words about),
-//     object.go, handle.go, watched.go (tables that tell of keys they lack), guard.go (the
-//     table of globals), library.go (what require gives without a file), environment.go (env).
-//   - The whole: inspect.go (what the names and values of a machine are, for who looks at it from outside) and
+//     errors), stack.go (the same, for those who know the machine's stack), withheld.go
+//     (what must change nothing outside).
+//   - Work: jobs.go (from outside, and what waits), callback.go (a kept function is
+//     called), load.go (text becomes a function), packages.go (where require looks),
+//     table.go (a kept table is looked into).
+//   - What bindings give to scripts: func.go, documented.go (and what there are words
+//     about), object.go, handle.go, watched.go (tables that tell of keys they lack),
+//     guard.go (the table of globals), library.go (what require gives without a file),
+//     environment.go (env).
+//   - The whole: inspect.go (names and values, for who looks at a machine from outside) and
 //     new.go.
 //
 // Three kinds of values know each other in a circle: what the machine remembers

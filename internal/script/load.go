@@ -26,6 +26,7 @@ func (vm *VM) LoadFile(l *lua.State, path string) error {
 	return vm.Load(l, source.WithoutHashBang(text), source.FileChunk(path))
 }
 
+// TellLoaded tells Options.Loaded of a file of code.
 func (vm *VM) TellLoaded(path, text string) {
 	if vm.opts.Loaded != nil {
 		vm.opts.Loaded(path, text)

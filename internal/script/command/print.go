@@ -13,7 +13,7 @@ import (
 	"kresd/internal/luavalue"
 )
 
-// Print is the console's form of the value at i, table_print() to scripts: a
+// Shown is the console's form of the value at i, table_print() to scripts: a
 // scalar and a newline; or the entries of a table, one a line, those of tables
 // inside it indented by four blanks. Integer keys come first and ascend, the
 // others follow in byte order of their text.

@@ -98,6 +98,7 @@ func Cache(log *[]string) script.Object {
 	}
 }
 
+// WithCache makes a machine with Cache, and what that was told.
 func WithCache(t *testing.T) (*command.Interpreter, *[]string) {
 	vm, _ := New(t)
 	var log []string
@@ -105,6 +106,7 @@ func WithCache(t *testing.T) (*command.Interpreter, *[]string) {
 	return vm, &log
 }
 
+// Eventually waits until something is so.
 func Eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
