@@ -174,7 +174,18 @@ func TestAmbientCapabilitiesAreGivenUp(t *testing.T) {
 	c.Lua = ""
 	c.Under = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service", "--bounding-set=-all,+net_bind_service",
 		"sh", "-c", "shift; exec " + program + ` "$@"`, "sh"}
-	outlives(t, proctest.Start(t, c))
+	g := proctest.Start(t, c)
+	outlives(t, g)
+	// A new program that takes over may bind the port for its workers, too.
+	text, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaceFile(t, program, append(text, 'x'))
+	if out, errs, status := reload(t, g); status != 0 || !runs(t, g.PID(), program) {
+		t.Errorf("an upgrade: status %d, %q, %q", status, out, errs)
+	}
+	outlives(t, g)
 }
 
 // Root that stays root is told so once, by the whole group, and keeps only what it takes

@@ -210,15 +210,16 @@ func service(t *testing.T, u proctest.Unit, c proctest.Config) *proctest.Group {
 }
 
 // judgeSandbox looks at a process from outside: it has the user and
-// the restrictions of its unit, these capabilities, and gives the ambient ones to programs.
-func judgeSandbox(t *testing.T, pid int, capabilities, ambient string) {
+// the restrictions of its unit, these capabilities, could have no others than those of the
+// bounding set, and gives none to programs.
+func judgeSandbox(t *testing.T, pid int, capabilities, bounding string) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Uid:\t4242\t4242", "Gid:\t4242\t4242", "NoNewPrivs:\t1", "Seccomp:\t2",
-		"CapEff:\t" + capabilities, "CapPrm:\t" + capabilities, "CapBnd:\t" + capabilities, "CapAmb:\t" + ambient} {
+		"CapEff:\t" + capabilities, "CapPrm:\t" + capabilities, "CapBnd:\t" + bounding, "CapInh:\t" + bounding, "CapAmb:\t0000000000000000"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("process %d lacks %q:\n%s", pid, want, text)
 		}
@@ -318,8 +319,9 @@ func afterFirstLine(text string) string {
 	return rest
 }
 
-// The supervised group binds port 53 by itself, as a user with that one capability. Its
-// workers, which see no process but their own, know each other's UNIX sockets.
+// The supervised group binds port 53 by itself, as a user with that one capability, which
+// the supervisor alone has: no worker has any, at any time. The workers, which see no
+// process but their own, know each other's UNIX sockets.
 func TestGroupUnderItsUnit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("becoming another user needs root (scripts/notrun.sh)")
@@ -342,10 +344,14 @@ func TestGroupUnderItsUnit(t *testing.T) {
 	}
 	g := service(t, unit, config)
 	proctest.Eventually(t, 30*time.Second, "three workers answer", func() bool { return len(g.Workers()) == 3 })
-	judgeSandbox(t, g.PID(), "0000000000000400", "0000000000000400")
-	for _, w := range g.Workers() { // the unit's filter lets them give up no more than that
-		judgeSandbox(t, w.PID, "0000000000000400", "0000000000000000")
+	judged := func() {
+		t.Helper()
+		judgeSandbox(t, g.PID(), "0000000000000400", "0000000000000400")
+		for _, w := range g.Workers() {
+			judgeSandbox(t, w.PID, "0000000000000000", "0000000000000400")
+		}
 	}
+	judged()
 	servesAt(t, g)
 	kill(t, g.Worker(t, 1).PID)
 	g.Signal(syscall.SIGHUP) // ExecReload=
@@ -355,5 +361,9 @@ func TestGroupUnderItsUnit(t *testing.T) {
 	servesAt(t, g)
 	if err := askUnix(path); err != nil || strings.Contains(g.Log(), "another program listens there") {
 		t.Errorf("at the UNIX socket: %v; log:\n%s", err, g.Log())
+	}
+	judged()
+	if got := proctest.Eval(t, g.Worker(t, 0).Socket, "net.listen('127.0.0.1', 854)"); !strings.Contains(got, "ermission denied") {
+		t.Errorf("a worker that serves has bound a low port: %s", got)
 	}
 }

@@ -64,7 +64,7 @@ var allowed = map[string]string{
 	"console":     "ipc limits reload safe logging",
 	"kresc":       "cli console ipc limits reload safe wording",
 	"forkmap":     "ipc limits safe luavalue rundir",
-	"supervisor":  "ipc limits reload safe logging systemd rundir cli wording",
+	"supervisor":  "ipc limits privilege reload safe logging systemd rundir cli wording",
 	"script":      "clock limits luavalue reference safe script/machine script/source wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
 	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile transport wire wording zonecut",

@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/reload"
 	"kresd/internal/safe"
 )
 
@@ -39,19 +41,20 @@ type Suspect struct {
 // is that of a process without a supervisor: it takes every message and never
 // has one.
 type Link struct {
-	conn    *Conn
-	id      int
-	count   int
-	suspect *Suspect
-	passed  []Passed
-	alive   time.Duration
-	roster  chan []Member
-	drain   chan struct{}
-	closed  chan struct{}
-	give    chan struct{}
-	secret  chan []byte
-	sendMu  sync.Mutex
-	reloads reloads
+	conn     *Conn
+	id       int
+	count    int
+	suspect  *Suspect
+	passed   []Passed
+	alive    time.Duration
+	roster   chan []Member
+	drain    chan struct{}
+	closed   chan struct{}
+	give     chan struct{}
+	secret   chan []byte
+	sendMu   sync.Mutex
+	requests requests
+	state    atomic.Pointer[reload.State]
 
 	entrusted chan struct{} // something is in keep
 	keepMu    sync.Mutex
@@ -97,7 +100,7 @@ func newLink(conn *Conn, id, count int, suspect *Suspect) (*Link, error) {
 		give:   make(chan struct{}, 1),
 		secret: make(chan []byte, 1),
 
-		reloads: reloads{awaiting: map[int]chan int{}},
+		requests: requests{awaiting: map[int]chan int{}},
 
 		entrusted: make(chan struct{}, 1),
 	}
@@ -152,9 +155,9 @@ func (l *Link) listen() {
 			default: // there is one in a group's life
 			}
 		case Reloads:
-			l.reloads.state.Store(m.State)
-		case Accepted:
-			l.accept(m)
+			l.state.Store(m.State)
+		case Accepted, Bound:
+			l.requests.answered(m)
 		case Keep:
 			l.setKeep(m)
 			continue // its descriptors are kept
@@ -254,8 +257,9 @@ func (l *Link) Passed() []Passed {
 func (l *Link) CacheDir(dir string) { l.send(Message{Kind: Cache, Dir: dir}) }
 
 // Ready tells that this worker serves and that its control socket is open. The
-// other workers start after the first one's Ready.
-func (l *Link) Ready() { l.send(Message{Kind: Ready}) }
+// other workers start after the first one's Ready. Only what is awaited may it have
+// bound from then on.
+func (l *Link) Ready(awaited ...string) { l.send(Message{Kind: Ready, Awaited: awaited}) }
 
 // Stopping tells that this worker drains.
 func (l *Link) Stopping() { l.send(Message{Kind: Stopping}) }

@@ -23,7 +23,7 @@ type Kind string
 const (
 	Hello    Kind = "hello"    // first message: PID
 	Cache    Kind = "cache"    // about to open the cache in Dir
-	Ready    Kind = "ready"    // serving, with its control socket open
+	Ready    Kind = "ready"    // serving, with its control socket open; Awaited
 	Fatal    Kind = "fatal"    // cannot start, or go on; Line says why
 	Stopping Kind = "stopping" // draining, of its own accord or when asked
 	Changed  Kind = "changed"  // listens elsewhere than when it last handed copies of its sockets over
@@ -33,6 +33,7 @@ const (
 	Hangs    Kind = "hangs"    // is sure that it does not do its work; Line says how it knows
 	TookOver Kind = "tookover" // found process PID dead and answers what its sockets hold
 	Reload   Kind = "reload"   // somebody asks for a reload of the group, here
+	Bind     Kind = "bind"     // with FDs: a socket that is to be bound to Addr, as this process may not
 )
 
 // What the supervisor tells a worker.
@@ -42,6 +43,7 @@ const (
 	Give     Kind = "give"     // hand over copies of your sockets, as they are now
 	Reloads  Kind = "reloads"  // State is how far reloads of the group have come
 	Accepted Kind = "accepted" // the answer to Reload: it is the one of that Number
+	Bound    Kind = "bound"    // the answer to Bind: Number is what bind(2) said, 0 for success
 	Share    Kind = "share"    // Secret is what the group has in common, and nobody else knows
 	Keep     Kind = "keep"     // with FDs: be the custodian of process PID, whose lifeline and sockets these are; without: no longer
 )
@@ -60,7 +62,9 @@ type Message struct {
 	Line    string   `json:"line,omitempty"`
 	Members []Member `json:"members,omitempty"`
 	Secret  []byte   `json:"secret,omitempty"`
-	Ticket  int      `json:"ticket,omitempty"` // of Reload, which Accepted repeats
+	Ticket  int      `json:"ticket,omitempty"`  // of Reload or Bind, which the answer repeats
+	Addr    string   `json:"addr,omitempty"`    // and port; the zone is the number of an interface
+	Awaited []string `json:"awaited,omitempty"` // of Ready: addresses for which Bind may come later
 	Number  int      `json:"number,omitempty"`
 
 	State *reload.State `json:"state,omitempty"`

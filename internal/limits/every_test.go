@@ -90,7 +90,7 @@ var uncounted = map[string]string{
 		MissesTold
 		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
 		HTTPNames MaxForks IPCFrame ServersShown StartAttempts
-		ReloadsAsked`,
+		RequestsAsked BindTime`,
 	"inside one proof, whose Meter counts": `
 		MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone
 		RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations

@@ -446,8 +446,9 @@ const (
 	HeapBase          = 16 << 20 // octets of it beside questions that wait
 	HeapPerQuestion   = 24 << 10 // octets of it that a question which waits may come to, with its garbage
 	IPCFrame          = 1 << 20
-	IPCSendTime       = time.Second // that one process of a group waits for another to take a message
-	ReloadsAsked      = 64          // requests of one worker for a reload that are not answered yet
-	HandedSockets     = 240         // of one worker that are kept for its death, the lifeline too; the kernel passes at most 253
-	HandOverTime      = time.Second // that a lone worker's sockets wait for its successor
+	IPCSendTime       = time.Second     // that one process of a group waits for another to take a message
+	BindTime          = 5 * time.Second // that the supervisor may take to bind a socket for a worker
+	RequestsAsked     = 64              // requests of one worker to its supervisor that are not answered yet
+	HandedSockets     = 240             // of one worker that are kept for its death, the lifeline too; the kernel passes at most 253
+	HandOverTime      = time.Second     // that a lone worker's sockets wait for its successor
 )

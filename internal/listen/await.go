@@ -35,13 +35,13 @@ func lacksInterface(a netip.Addr) bool { return a.Zone() != "" && zoneIndex(a) =
 // Present tells whether this machine has an address. One that is good on a link only
 // needs its zone.
 func Present(a netip.Addr) bool {
-	return !lacksInterface(a) && probeTCP(netip.AddrPortFrom(a, 0), Flags{}) == nil
+	return !lacksInterface(a) && binder(nil).probeTCP(netip.AddrPortFrom(a, 0), Flags{}) == nil
 }
 
 // tryLocked binds a group before Open for a try, and after it for good.
 func (s *Server) tryLocked(group []*endpoint, flags Flags) error {
 	if !s.open {
-		return probe(group[0].Addr, flags)
+		return s.bind.probe(group[0].Addr, flags)
 	}
 	err := s.start(group)
 	if err == nil {

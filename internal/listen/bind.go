@@ -29,7 +29,7 @@ func (s *Server) startOnce(group []*endpoint) error {
 	}
 	addr := group[0].Addr
 	group = datagramsFirst(group)
-	if err := probeTCP(addr, flagsOf(group)); err != nil {
+	if err := s.bind.probeTCP(addr, flagsOf(group)); err != nil {
 		return bindError(addr, err)
 	}
 	var sockets []boundSocket
@@ -40,7 +40,7 @@ func (s *Server) startOnce(group []*endpoint) error {
 		return bindError(addr, err)
 	}
 	for _, e := range group {
-		b, err := bind(addr, e.Endpoint)
+		b, err := s.bind.endpoint(addr, e.Endpoint)
 		if err != nil {
 			return abandon(err)
 		}
@@ -105,22 +105,22 @@ func (b boundSocket) close() {
 	}
 }
 
-// bind makes the socket of one endpoint, at the given address.
-func bind(addr netip.AddrPort, e Endpoint) (boundSocket, error) {
+// endpoint makes the socket of one endpoint, at the given address.
+func (b binder) endpoint(addr netip.AddrPort, e Endpoint) (boundSocket, error) {
 	if e.Kind.Network() == "tcp" {
-		ln, err := bindTCP(addr, e.FreeBind)
+		ln, err := b.tcp(addr, e.FreeBind)
 		if err != nil {
 			return boundSocket{}, err
 		}
 		return boundSocket{listener: ln, port: plainAddr(ln.Addr()).Port()}, nil
 	}
-	fd, err := bindUDP(addr, e.FreeBind)
+	fd, err := b.udp(addr, e.FreeBind)
 	if err != nil {
 		return boundSocket{}, err
 	}
-	b := boundSocket{fd: fd, port: addr.Port()}
+	bound := boundSocket{fd: fd, port: addr.Port()}
 	if sa, err := unix.Getsockname(fd); err == nil {
-		b.port = fromSockaddr(sa).Port()
+		bound.port = fromSockaddr(sa).Port()
 	}
-	return b, nil
+	return bound, nil
 }

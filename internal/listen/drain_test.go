@@ -279,7 +279,7 @@ func TestDrainWaitsForTheFirstQuery(t *testing.T) {
 
 // A query that came in time is no silence, though its reader was late for it.
 func TestReadThatIsLateFindsTheQuery(t *testing.T) {
-	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	ln, err := binder(nil).tcp(netip.MustParseAddrPort("127.0.0.1:0"), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func TestPipelineResumesBelowHalf(t *testing.T) {
 // pipeEnd is a connection that nothing is done with.
 func pipeEnd(t *testing.T) accepted {
 	t.Helper()
-	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	ln, err := binder(nil).tcp(netip.MustParseAddrPort("127.0.0.1:0"), false)
 	if err != nil {
 		t.Fatal(err)
 	}

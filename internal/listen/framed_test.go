@@ -315,7 +315,7 @@ func TestBackoffGrows(t *testing.T) {
 func TestConnectionsInTheBacklogAreServed(t *testing.T) {
 	s := New(newEcho(), Options{})
 	at := netip.MustParseAddrPort("127.0.0.1:0")
-	ln, err := bindTCP(at, false)
+	ln, err := binder(nil).tcp(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // those of a server.
 func orphan(t *testing.T, at netip.AddrPort) int {
 	t.Helper()
-	fd, err := bindUDP(at, false)
+	fd, err := binder(nil).udp(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestFinishAnswersWhatIsLeft(t *testing.T) {
 
 func TestFinishAcceptsWhoWaits(t *testing.T) {
 	s := serve(t, newEcho())
-	ln, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	ln, err := binder(nil).tcp(netip.MustParseAddrPort("127.0.0.1:0"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestFinishResetsHardlyAnybody(t *testing.T) {
 	}
 	const rounds = 30
 	for range rounds {
-		ln, err := bindTCP(at, false)
+		ln, err := binder(nil).tcp(at, false)
 		if err != nil {
 			t.Fatal(err)
 		}

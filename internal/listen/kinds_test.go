@@ -221,7 +221,7 @@ func TestFinishServesByTheKindOfTheEndpoint(t *testing.T) {
 		at   netip.AddrPort
 		want transport.Kind
 	}{{at, transport.TLS}, {other, transport.TCP}} {
-		ln, err := bindTCP(c.at, false)
+		ln, err := binder(nil).tcp(c.at, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,8 +25,8 @@ import (
 // uses for UDP alone. Of those, sockets of another user are found in the
 // kernel's list; one of the same user may as well be a sibling's, and is left to
 // the real bind at Open, which still names the address.
-func probe(addr netip.AddrPort, flags Flags) error {
-	if err := probeTCP(addr, flags); err != nil {
+func (b binder) probe(addr netip.AddrPort, flags Flags) error {
+	if err := b.probeTCP(addr, flags); err != nil {
 		return bindError(addr, err)
 	}
 	if flags.uses("udp") && foreignUDP(addr, os.Getuid()) {
@@ -40,7 +40,7 @@ func (f *Flags) uses(network string) bool {
 	return slices.ContainsFunc(f.Kinds, func(k transport.Kind) bool { return k.Network() == network })
 }
 
-func probeTCP(addr netip.AddrPort, flags Flags) error {
+func (b binder) probeTCP(addr netip.AddrPort, flags Flags) error {
 	family := unix.AF_INET
 	if addr.Addr().Is6() {
 		family = unix.AF_INET6
@@ -70,7 +70,11 @@ func probeTCP(addr netip.AddrPort, flags Flags) error {
 	if !flags.uses("tcp") { // only the address and the privilege matter; its port may be another's
 		bindTo = netip.AddrPortFrom(addr.Addr(), 0)
 	}
-	return unix.Bind(fd, toSockaddr(bindTo, zoneIndex(addr.Addr())))
+	err = unix.Bind(fd, toSockaddr(bindTo, zoneIndex(addr.Addr())))
+	if b.helps(err) {
+		err = b.at(fd, bindTo)
+	}
+	return err
 }
 
 // foreignUDP tells whether a UDP socket of another user is bound where addr

@@ -74,6 +74,8 @@ type Options struct {
 	// Supervisor is the process that started this one and its siblings; one of those may
 	// have the UNIX socket of a path before this server (unix.go). 0: there are none.
 	Supervisor int
+	// Bind binds a socket where this process may not do so itself; nil: nobody does.
+	Bind func(fd int, addr netip.AddrPort) error
 	// Changed is told that Copies would give others than before. It must not
 	// wait, nor call the Server.
 	Changed func()
@@ -89,6 +91,7 @@ type Server struct {
 	panics  *safe.Group
 	changed func()
 	present func(netip.Addr) bool // await.go
+	bind    binder
 	// appeared is Options.Appeared.
 	appeared func(addr netip.AddrPort, err error)
 	quicDir  string                      // Options.Dir
@@ -154,7 +157,7 @@ func New(h Handler, o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = clock.Real()
 	}
-	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: Present}
+	s := &Server{handler: h, clock: o.Clock, log: o.Log, limits: o.Limits, panics: o.Panics, changed: o.Changed, present: Present, bind: o.Bind}
 	s.tlsConfig, s.supervisor = o.TLS, o.Supervisor
 	if s.changed == nil {
 		s.changed = func() {}

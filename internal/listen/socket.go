@@ -97,10 +97,18 @@ func setFreeBind(fd int, v6 bool) error {
 	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
 }
 
-// bindUDP makes a bound UDP socket. It is in the port group from here on.
-func bindUDP(addr netip.AddrPort, freeBind bool) (fd int, err error) {
+// udp makes a bound UDP socket. It is in the port group from here on.
+func (b binder) udp(addr netip.AddrPort, freeBind bool) (fd int, err error) {
 	lc := listenConfig(freeBind, func(fd int) error { return setUDP(fd, addr.Addr()) })
 	pc, err := lc.ListenPacket(context.Background(), network("udp", addr.Addr()), addr.String())
+	if b.helps(err) {
+		f, err := b.bound(lc, "udp", unix.SOCK_DGRAM, addr)
+		if err != nil {
+			return -1, err
+		}
+		defer f.Close()
+		return detach(f)
+	}
 	if err != nil {
 		return -1, err
 	}
@@ -163,10 +171,13 @@ func setPktinfo(fd int, v6 bool) error {
 	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_PKTINFO, 1)
 }
 
-// bindTCP makes a listening TCP socket.
-func bindTCP(addr netip.AddrPort, freeBind bool) (*net.TCPListener, error) {
+// tcp makes a listening TCP socket.
+func (b binder) tcp(addr netip.AddrPort, freeBind bool) (*net.TCPListener, error) {
 	lc := listenConfig(freeBind, func(int) error { return nil })
 	ln, err := lc.Listen(context.Background(), network("tcp", addr.Addr()), addr.String())
+	if b.helps(err) {
+		return b.boundTCP(lc, addr)
+	}
 	if err != nil {
 		return nil, err
 	}

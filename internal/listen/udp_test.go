@@ -18,7 +18,7 @@ func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
 	t.Helper()
 	s := New(newEcho(), Options{})
 	at := netip.MustParseAddrPort(addr)
-	fd, err := bindUDP(at, false)
+	fd, err := binder(nil).udp(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,8 @@
 // A worker needs privileges to bind ports below 1024 and to become another user. When
 // that is done they only serve somebody who has found a way into the process. All is
 // given up by all threads at once (psx: the kernel knows such rights thread by thread),
-// and there is no way back. The supervisor keeps what it has, because the workers that
-// it starts later need it again; it reads nothing from anybody outside.
+// and there is no way back. The supervisor keeps what it has, and from its children, because it
+// binds ports for those that it starts later; it reads nothing from anybody outside.
 package privilege
 
 import (
@@ -53,6 +53,32 @@ func Renounce(image bool, keep ...Right) error {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("core dumps cannot be turned off: %w", err)
+	}
+	return nil
+}
+
+// KeepFromChildren has the programs that this process starts get none of its capabilities,
+// unless it is root's; it keeps them itself.
+func KeepFromChildren() error {
+	if err := cap.ResetAmbient(); err != nil {
+		return fmt.Errorf("ambient capabilities cannot be given up: %w", err)
+	}
+	return nil
+}
+
+// HandOn is for a program that is executed in the place of this one: it gets what this one
+// has and could be given.
+func HandOn() error {
+	have := cap.GetProc()
+	for right := cap.Value(0); right < cap.MaxBits(); right++ {
+		permitted, err := have.GetFlag(cap.Permitted, right)
+		inheritable, bad := have.GetFlag(cap.Inheritable, right)
+		if err != nil || bad != nil || !permitted || !inheritable {
+			continue
+		}
+		if err := cap.SetAmbient(true, right); err != nil {
+			return fmt.Errorf("capability %v cannot be handed on: %w", right, err)
+		}
 	}
 	return nil
 }

@@ -219,11 +219,11 @@ func TestOrdersThatAreClosedKeepNothingOpen(t *testing.T) {
 // A worker that asks for reloads and reads nothing does not fill the supervisor.
 func TestAnswersToAWorkerThatDoesNotReadAreBounded(t *testing.T) {
 	o := newOrders()
-	for n := range 10 * limits.ReloadsAsked {
-		o.accept(n, n)
+	for n := range 10 * limits.RequestsAsked {
+		o.answer(ipc.Accepted, n, n)
 	}
 	list, _ := o.take()
-	if len(list) != limits.ReloadsAsked || list[len(list)-1].Ticket != 10*limits.ReloadsAsked-1 {
+	if len(list) != limits.RequestsAsked || list[len(list)-1].Ticket != 10*limits.RequestsAsked-1 {
 		t.Errorf("%d answers wait, the last of ticket %d", len(list), list[len(list)-1].Ticket)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/cli"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
+	"kresd/internal/privilege"
 	"kresd/internal/reload"
 	"kresd/internal/rundir"
 	"kresd/internal/systemd"
@@ -33,6 +34,10 @@ func Launch(program string, find func() (*Program, error), args []string, o cli.
 	var sockets []systemd.Socket
 	fail := func(err error) { cli.Complain(errOut, program, err) }
 
+	if err := privilege.KeepFromChildren(); err != nil {
+		fail(err)
+		return 1
+	}
 	var workers *Program
 	taken, err := leftGroup() // before any program is started
 	switch {
@@ -83,7 +88,10 @@ func Launch(program string, find func() (*Program, error), args []string, o cli.
 			if len(signals) > 0 {
 				return errNotWhole // it is handled before
 			}
-			return syscall.Exec(own(), os.Args, append(os.Environ(), more))
+			if err := privilege.HandOn(); err != nil {
+				return err
+			}
+			return errors.Join(syscall.Exec(own(), os.Args, append(os.Environ(), more)), privilege.KeepFromChildren())
 		},
 		StartTime: startTime,
 		HangTime:  hangTime,

@@ -12,7 +12,7 @@ import (
 )
 
 // orders are what a worker is still to be told: the newest roster, whether to
-// drain, whether to hand copies of its sockets over, the state of reloads,
+// drain, whether to hand copies of its sockets over, the state of reloads, answers,
 // and of each owner the newest copies that it is to keep. A worker that does not read (stopped by a debugger)
 // can so never hold the loop up, and nothing piles up for it.
 type orders struct {
@@ -21,7 +21,7 @@ type orders struct {
 	draining bool
 	giving   bool
 	state    *reload.State
-	accepted []ipc.Message
+	answers  []ipc.Message
 	keeping  map[int]ipc.Message // by the process of the owner
 	closed   bool
 	wake     chan struct{}
@@ -42,15 +42,15 @@ func (o *orders) give() { o.change(func() { o.giving = true }) }
 // setReloads tells how far reloads have come.
 func (o *orders) setReloads(s *reload.State) { o.change(func() { o.state = s }) }
 
-// accept answers the request with that ticket by the number of its reload. A worker that
+// answer answers the request with that ticket by a number. A worker that
 // asks on and reads nothing has the oldest answers forgotten: it asks no more than
-// limits.ReloadsAsked at a time, if it is one of ours.
-func (o *orders) accept(ticket, number int) {
+// limits.RequestsAsked at a time, if it is one of ours.
+func (o *orders) answer(kind ipc.Kind, ticket, number int) {
 	o.change(func() {
-		if len(o.accepted) >= limits.ReloadsAsked {
-			o.accepted = o.accepted[1:]
+		if len(o.answers) >= limits.RequestsAsked {
+			o.answers = o.answers[1:]
 		}
-		o.accepted = append(o.accepted, ipc.Message{Kind: ipc.Accepted, Ticket: ticket, Number: number})
+		o.answers = append(o.answers, ipc.Message{Kind: kind, Ticket: ticket, Number: number})
 	})
 }
 
@@ -137,8 +137,8 @@ func (o *orders) take() (messages []ipc.Message, closed bool) {
 		messages = append(messages, ipc.Message{Kind: ipc.Reloads, State: o.state})
 		o.state = nil
 	}
-	messages = append(messages, o.accepted...)
-	o.accepted = nil
+	messages = append(messages, o.answers...)
+	o.answers = nil
 	if o.draining {
 		messages = append(messages, ipc.Message{Kind: ipc.Drain})
 		o.draining = false

@@ -191,5 +191,5 @@ func (s *group) tellReloads() {
 
 // reloadAsked answers a worker that is asked for a reload, on its console or by SIGHUP.
 func (s *group) reloadAsked(w *worker, m ipc.Message) {
-	w.orders.accept(m.Ticket, s.askReload(fmt.Sprintf("reload, asked for at worker %d", w.slot.id)))
+	w.orders.answer(ipc.Accepted, m.Ticket, s.askReload(fmt.Sprintf("reload, asked for at worker %d", w.slot.id)))
 }

@@ -14,8 +14,8 @@
 // closes (package ipc).
 //
 // All state belongs to the one goroutine that runs the loop; others only send
-// it events. The supervisor knows no DNS, opens no cache, runs no Lua, binds no
-// socket and reads from none. Those that it inherited it keeps open and hands on to
+// it events. The supervisor knows no DNS, opens no cache, runs no Lua, and reads from no
+// socket. It binds those of workers that may not do so themselves (bind.go). Those that it inherited it keeps open and hands on to
 // every worker, so that they outlive all of these.
 package supervisor
 
@@ -248,7 +248,10 @@ func (s *group) message(w *worker, m ipc.Message) {
 	case ipc.Stopping:
 		s.drains(w)
 	case ipc.Ready:
+		w.awaited = m.Awaited
 		s.ready(w)
+	case ipc.Bind:
+		w.orders.answer(ipc.Bound, m.Ticket, int(w.bind(m)))
 	case ipc.Reload:
 		s.reloadAsked(w, m)
 	case ipc.Changed:

@@ -48,6 +48,7 @@ type handedWorker struct {
 	// supervisor, or for none.
 	Custodian, Holder int
 	Asked             bool
+	Awaited           []string
 	Unconfirmed       []int // processes
 }
 
@@ -164,7 +165,7 @@ func (s *group) handOver() (state handedOver, err error) {
 	}
 	for _, w := range s.workers() {
 		h := handedWorker{
-			Slot: w.slot.id, PID: w.pid, Crash: w.crash, Here: w.here, Dir: w.dir,
+			Slot: w.slot.id, PID: w.pid, Crash: w.crash, Here: w.here, Dir: w.dir, Awaited: w.awaited,
 			Custodian: pidOf(w.custodian), Holder: pidOf(w.holder), Asked: w.asked,
 		}
 		for owner := range w.unconfirmed {
@@ -306,7 +307,7 @@ func (s *group) goOn(h handedWorker) (*worker, error) {
 	}
 	slot := s.slots[h.Slot]
 	w := newWorker(slot, h.PID)
-	w.process, w.conn, w.crash, w.dir, w.here = process, conn, h.Crash, h.Dir, h.Here
+	w.process, w.conn, w.crash, w.dir, w.here, w.awaited = process, conn, h.Crash, h.Dir, h.Here, h.Awaited
 	if h.Status >= 0 {
 		w.status = os.NewFile(uintptr(h.Status), "status")
 	}

@@ -30,11 +30,12 @@ type worker struct {
 	carrying chan struct{}                 // closed when its orders are not carried any more
 
 	state    state
-	served   bool   // has been ready
-	outdated bool   // began before the group was told to replace its workers
-	late     bool   // was not ready in time
-	fatal    string // why it cannot go on, in its own words
-	dir      string // its cache
+	served   bool     // has been ready
+	outdated bool     // began before the group was told to replace its workers
+	late     bool     // was not ready in time
+	fatal    string   // why it cannot go on, in its own words
+	dir      string   // its cache
+	awaited  []string // addresses that it may have bound while it serves
 	alive    aliveness
 	custody
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"net/netip"
 	"os"
 
 	"kresd/internal/listen"
@@ -27,6 +28,25 @@ func (w *Worker) renounce() {
 	if err := w.o.Renounce(w.o.Getenv("GOTRACEBACK") == "crash", keep...); err != nil {
 		w.log.Warn(err.Error())
 	}
+}
+
+// bind has the supervisor bind what this process may not; nil: nobody does. Root may, and
+// what it may not any more once it is another user it is not to have back.
+func (o *Options) bind() func(fd int, addr netip.AddrPort) error {
+	if o.Link == nil || os.Geteuid() == 0 {
+		return nil
+	}
+	return o.Link.Bind
+}
+
+// bindLater lists the addresses that are to be bound when their interface comes.
+func (w *Worker) bindLater() (list []string) {
+	for _, e := range w.server.Endpoints() {
+		if bindsLater(e) {
+			list = append(list, netip.AddrPortFrom(e.Addr.Addr().WithZone(""), e.Addr.Port()).String())
+		}
+	}
+	return list
 }
 
 // became gives up what only root needs. While the worker starts that happens a little

@@ -115,7 +115,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	w.reloads.started()
 	w.vm.ReleaseEvents()
 	w.announce()
-	w.o.Link.Ready()
+	w.o.Link.Ready(w.bindLater()...)
 	w.o.Notify.Ready(w.listens())
 	return nil
 }

@@ -118,7 +118,7 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	}
 	w.encrypted = newEncryption(w.clock, o.Link, w.settings, log, func(file string) { w.upstream.Distrust(file) })
 	w.custody = newCustody(w.ctx, o.Link, log, w.group)
-	w.server = listen.New(w.newHandler(), listen.Options{Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group, TLS: w.encrypted.config, Key: w.encrypted.tickets.Derive, Dir: quicDir,
+	w.server = listen.New(w.newHandler(), listen.Options{Bind: o.bind(), Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group, TLS: w.encrypted.config, Key: w.encrypted.tickets.Derive, Dir: quicDir,
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Supervisor: supervisorOf(o.Link)})
 	w.custody.server = w.server
 	w.listener = newListener(w.server, func() {

@@ -1,0 +1,71 @@
+package listen
+
+import (
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/transport"
+)
+
+// What a process may not bind it has bound, with all that its sockets need.
+func TestSocketsThatAreBoundByAnother(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
+		asked := 0
+		b := binder(func(fd int, addr netip.AddrPort) error {
+			asked++
+			return unix.Bind(fd, toSockaddr(addr, 0))
+		})
+		addr := netip.MustParseAddrPort(at)
+		lc := listenConfig(true, func(fd int) error { return nil })
+		f, err := b.bound(lc, "udp", unix.SOCK_DGRAM, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln, err := b.boundTCP(lc, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := ln.SyscallConn()
+		_ = withFD(raw, func(fd int) error {
+			for what, fd := range map[string]int{"udp": int(f.Fd()), "tcp": fd} {
+				shared, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
+				sa, err := unix.Getsockname(fd)
+				if err != nil || fromSockaddr(sa).Port() == 0 || shared != 1 {
+					t.Errorf("%s at %s: bound to %+v, %v; shared %d", what, at, sa, err, shared)
+				}
+			}
+			if listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); listening != 1 {
+				t.Errorf("tcp at %s: listening %d, %v", at, listening, err)
+			}
+			return nil
+		})
+		f.Close()
+		ln.Close()
+		if asked != 2 {
+			t.Errorf("at %s it was asked %d times", at, asked)
+		}
+	}
+}
+
+// Who may bind an address asks nobody, and what is not a matter of privileges nobody helps
+// with.
+func TestABinderIsAskedForPrivilegesOnly(t *testing.T) {
+	b := binder(func(int, netip.AddrPort) error { t.Error("it was asked"); return nil })
+	addr := netip.MustParseAddrPort("127.0.0.1:0")
+	if err := b.probe(addr, Flags{Kinds: []transport.Kind{transport.TCP}}); err != nil {
+		t.Error(err)
+	}
+	fd, err := b.udp(addr, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
+	if _, err := b.tcp(netip.MustParseAddrPort("192.0.2.1:53"), false); err == nil {
+		t.Error("an address that is not there was bound")
+	}
+	if !b.helps(unix.EACCES) || b.helps(unix.EADDRINUSE) || binder(nil).helps(unix.EACCES) {
+		t.Error("it helps with something else")
+	}
+}
