@@ -227,6 +227,15 @@ func TestPackageUnderSystemd(t *testing.T) {
 		t.Errorf("the supervisor was restarted: %d, %d before", now, supervisor)
 	}
 
+	// A supervisor that dies takes its workers along, and the group is back at once.
+	died := time.Now()
+	m.do("sh", "-c", fmt.Sprintf("kill -KILL %d", supervisor))
+	m.another("kresd-supervisor.service", supervisor)
+	if !answersAt53("www.example.com", "") {
+		t.Error("the group is not back after its supervisor has died")
+	}
+	t.Logf("the group is back %v after the death of its supervisor", time.Since(died))
+
 	m.do("dpkg", "--purge", "kresd")
 	if got := m.do("systemctl", "list-units", "--no-legend", "--no-pager", "--state=active", "kresd*"); strings.TrimSpace(got) != "" {
 		t.Errorf("after its removal there are %s", got)

@@ -19,6 +19,7 @@ type Screen struct {
 	mu        sync.Mutex
 	editor    *term.Terminal // while lines are edited
 	prompting bool           // a prompt stands in the last line
+	closed    bool           // it is left as it was found, whoever edits on
 }
 
 // NewScreen takes the terminal that in and out are, or returns nil where lines cannot be
@@ -64,6 +65,9 @@ func (s *Screen) Write(p []byte) (int, error) {
 func (s *Screen) edit(e *term.Terminal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed { // the process is about to end, and nobody would leave it again
+		return
+	}
 	s.editor = e
 	e.SetBracketedPasteMode(true)
 	s.raw()
@@ -100,7 +104,7 @@ func (s *Screen) raw() {
 func (s *Screen) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.editor == nil {
+	if s.editor == nil || s.closed {
 		return
 	}
 	s.raw()
@@ -135,10 +139,8 @@ func (s *Screen) Close() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.editor == nil {
-		return
-	}
-	if !s.foreground() {
+	s.closed = true
+	if s.editor == nil || !s.foreground() {
 		return
 	}
 	s.editor.SetBracketedPasteMode(false)
