@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kresd/internal/console"
+	"kresd/internal/limits"
 )
 
 // figuresCommand asks a worker for its figures. What answers take is known where the module
@@ -37,12 +38,9 @@ type reading struct {
 	why           string  // it does not
 }
 
-// readTime is how long a worker may take to give its figures.
-const readTime = 2 * time.Second
-
 // readAll asks all workers for their figures by a command.
 func (c *client) readAll(ctx context.Context, command string) []reading {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
+	ctx, cancel := context.WithTimeout(ctx, limits.ClientFigures)
 	defer cancel()
 	var list []reading
 	for _, r := range ask(ctx, c.workers, console.ReqJSON, command, nil) {

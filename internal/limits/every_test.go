@@ -70,7 +70,7 @@ var uncounted = map[string]string{
 		CheckTime CheckGrace CheckRounds CheckReport ScriptCache
 		ScriptEventTime ReloadErrors ReloadErrorText ReloadRuns
 		ClientDial ClientWelcome ClientAnswer ClientObeyed ClientLook
-		ClientLooks`,
+		ClientLooks ClientFigures CheckRead`,
 	"defaults and ranges of what an operator sets": `
 		DefaultNSTimeout DefaultBufsize MinBufsize MaxBufsize PaddingBlock
 		MaxPaddingBlock
@@ -81,7 +81,7 @@ var uncounted = map[string]string{
 		LuaString LuaMemory LuaNesting LuaDownload LuaDownloadTime LuaHeader LuaPatternSteps NamePatternSteps ScriptRequests
 		LuaHookTime LuaHookRun LuaHookWait LuaPipeTime LuaCommandTime
 		LuaThreads LuaEventsAside LuaHooksAside LuaValues Forwarders ConsoleRunTime ConsoleWaitTime ConsoleGone
-		CompletionTime EventRunTime MapPerWorker MapConnect
+		CompletionTime EventRunTime MapAssembly MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
 		TicketSecretMin TicketSecretMost CertificateFile

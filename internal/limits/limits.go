@@ -329,6 +329,7 @@ const (
 	ClientAnswer     = ConsoleWaitTime + 10*time.Second // for an answer: a worker ends a command before
 	ClientObeyed     = 3 * time.Second                  // for an interrupted command to end
 	ClientLook       = 100 * time.Millisecond           // between two looks at how far a reload has come
+	ClientFigures    = 2 * time.Second                  // for a worker to give its figures
 	ClientLooks      = 50                               // for another worker, where one has ended
 	ConsoleClients   = 16
 	ConsoleSilence   = time.Hour // until a client that sends nothing is told to go; it gives its place to others before
@@ -340,6 +341,7 @@ const (
 	ConsoleWrite     = 2 * time.Second
 	ConsoleGone      = time.Second // that a command may run whose client has gone
 	CompletionTime   = time.Second // that a client waits for what a word may become
+	MapAssembly      = time.Second // that map() waits for a group which is still starting
 	MapPerWorker     = 2 * time.Second
 	MapConnect       = 200 * time.Millisecond
 	MapAccept        = 5 * time.Second        // for a leader that runs to accept a call
@@ -383,6 +385,7 @@ const (
 // that a worker does (kresd --script).
 const (
 	CheckTime       = 10 * time.Second // that one may run
+	CheckRead       = 2 * time.Second  // that a file may take which somebody else writes
 	CheckGrace      = 10 * time.Second // that its process may take beside
 	CheckRounds     = 100              // times that it is run, each time without what was wrong before
 	CheckReport     = 1 << 20          // octets of what it says to a program
@@ -436,7 +439,7 @@ const (
 	VersionTime       = 5 * time.Second        // that a program may take to say its version
 	LastWordsTime     = 500 * time.Millisecond // that the messages of a worker which has ended are waited for
 	LastWords         = 4096                   // octets of what the Go runtime says of a crash; what matters stands at the beginning
-	FlushTime         = 500 * time.Millisecond // for the last lines of a log to be written
+	FlushTime         = 500 * time.Millisecond // for the last lines of a log, or the last writes to the cache
 	QuarantineDeaths  = 2                      // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second
 	ClockJump         = 10 * time.Minute

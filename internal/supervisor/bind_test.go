@@ -49,3 +49,16 @@ func TestTheZoneOfAnAddressIsTheNumberOfAnInterface(t *testing.T) {
 		t.Errorf("without its zone it is %s", got)
 	}
 }
+
+// A worker that serves cannot say later that it waits for an address.
+func TestWhatIsAwaitedIsSaidAtTheStart(t *testing.T) {
+	s := bench(1)
+	w := s.beside(0, 900)
+	for _, addr := range []string{"127.0.0.2:0", "127.0.0.3:0"} {
+		s.message(w, ipc.Message{Kind: ipc.Ready, Awaited: []string{addr}})
+	}
+	if len(w.awaited) != 1 || w.awaited[0] != "127.0.0.2:0" {
+		t.Errorf("it waits for %v", w.awaited)
+	}
+	s.worker(0).closeHere()
+}

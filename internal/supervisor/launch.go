@@ -35,8 +35,7 @@ func Launch(program string, find func() (*Program, error), args []string, o cli.
 	fail := func(err error) { cli.Complain(errOut, program, err) }
 
 	if err := privilege.KeepFromChildren(); err != nil {
-		fail(err)
-		return 1
+		warnings = append(warnings, fmt.Sprintf("the workers have privileges until they have bound their addresses: %v", err))
 	}
 	var workers *Program
 	taken, err := leftGroup() // before any program is started
@@ -104,7 +103,8 @@ func prepare(o cli.Options, warnings *[]string, sockets *[]systemd.Socket) (err 
 	if *sockets, err = PassedSockets(o); err != nil {
 		return err
 	}
-	if *warnings, err = rundir.Prepare(o.RunDir, o.Configs); err != nil {
+	more, err := rundir.Prepare(o.RunDir, o.Configs)
+	if *warnings = append(*warnings, more...); err != nil {
 		return err
 	}
 	return OwnGroup()

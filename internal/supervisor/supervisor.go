@@ -248,7 +248,9 @@ func (s *group) message(w *worker, m ipc.Message) {
 	case ipc.Stopping:
 		s.drains(w)
 	case ipc.Ready:
-		w.awaited = m.Awaited
+		if w.state == starting { // what serves, and reads what strangers send, has no say any more
+			w.awaited = m.Awaited
+		}
 		s.ready(w)
 	case ipc.Bind:
 		w.orders.answer(ipc.Bound, m.Ticket, int(w.bind(m)))

@@ -51,7 +51,7 @@ func Inherited() ([]Socket, error) {
 		if !ok {
 			kind = DNS
 		}
-		s, err := adopt(f, kind)
+		s, err := socketOf(f, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +85,12 @@ func Adopt(fd int, kind string) (Socket, error) {
 		return Socket{}, fmt.Errorf("inherited socket %d: %w: who starts this process has to leave a socket open under that number", fd, err)
 	}
 	unix.CloseOnExec(fd)
-	return adopt(os.NewFile(uintptr(fd), kind), kind)
+	return socketOf(os.NewFile(uintptr(fd), kind), kind)
 }
 
-// adopt finds out whether a descriptor can serve as a kind. The caller keeps it
+// socketOf finds out whether a descriptor can serve as a kind. The caller keeps it
 // open in all cases.
-func adopt(f *os.File, kind string) (Socket, error) {
+func socketOf(f *os.File, kind string) (Socket, error) {
 	fd := int(f.Fd())
 	if err := fits(fd, kind); err != nil {
 		return Socket{}, fmt.Errorf("inherited socket %d cannot serve as '%s': %w", fd, kind, err)

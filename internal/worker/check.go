@@ -119,7 +119,7 @@ func (k *checking) read(name string) {
 	select {
 	case take := <-read:
 		take()
-	case <-time.After(readTime):
+	case <-time.After(limits.CheckRead):
 	}
 	if err != nil {
 		f.hopeless = true
@@ -127,9 +127,6 @@ func (k *checking) read(name string) {
 	}
 	f.text = source.WithoutHashBang(text)
 }
-
-// readTime is how long a file may take that somebody else writes.
-const readTime = 2 * time.Second
 
 // round runs what is left of the configuration and tells whether something more was
 // left out, so that another round may find more.

@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/forkmap"
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/safe"
 	"kresd/internal/script/command"
@@ -74,14 +75,11 @@ func (s *siblings) leads() bool {
 // mapper is map() for scripts.
 type mapper struct{ siblings *siblings }
 
-// assembly is how long map() waits for a group that is still starting.
-const assembly = time.Second
-
 // Map implements bindings.Mapper.
 func (m mapper) Map(ctx context.Context, expr string) (*luavalue.Table, error) {
 	select {
 	case <-m.siblings.complete:
-	case <-time.After(assembly):
+	case <-time.After(limits.MapAssembly):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

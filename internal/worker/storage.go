@@ -16,6 +16,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
 	"kresd/internal/lmdbcache"
 	"kresd/internal/logging"
 	"kresd/internal/resolve"
@@ -343,13 +344,10 @@ func (s *storage) where() string {
 	return s.dir
 }
 
-// flushTime is how long the last writes may take at the end.
-const flushTime = 500 * time.Millisecond
-
 // finish commits what waits to be written and closes.
 func (s *storage) finish() {
 	if store := s.current(); store != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+		ctx, cancel := context.WithTimeout(context.Background(), limits.FlushTime)
 		defer cancel()
 		if err := store.Flush(ctx); err != nil {
 			s.log.Warn(fmt.Sprintf("the last writes to the cache are lost: %v", lateFlush(err)))
@@ -364,7 +362,7 @@ func (s *storage) finish() {
 // lateFlush is why the last writes were not committed.
 func lateFlush(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("they took longer than %v", flushTime)
+		return fmt.Errorf("they took longer than %v", limits.FlushTime)
 	}
 	return err
 }
