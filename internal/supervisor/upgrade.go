@@ -280,6 +280,7 @@ func (s *group) found(program *Program, err error) {
 		program.close()
 		return
 	}
+	s.Workers.close() // where a worker that had died needed it before
 	s.Workers = program
 	if err == nil {
 		s.replaceAll()
