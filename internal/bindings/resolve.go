@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/dnslua"
 	"kresd/internal/limits"
+	"kresd/internal/logging"
 	"kresd/internal/luavalue"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -18,6 +19,7 @@ type asker struct {
 	d       *Daemon
 	views   *dnslua.Views
 	running atomic.Int32 // requests of scripts
+	seldom  logging.Seldom
 }
 
 func (a *asker) install() {
@@ -88,7 +90,9 @@ func (a *asker) packetFunction() script.Func {
 func (a *asker) ask(c *script.Call, q question) error {
 	if a.running.Add(1) > limits.ScriptRequests {
 		a.running.Add(-1)
-		a.d.Log.Warn(fmt.Sprintf("resolve: %d questions of scripts are under way already", limits.ScriptRequests))
+		a.seldom.Say("full", func(more string) {
+			a.d.Log.Warn(fmt.Sprintf("resolve: %d questions of scripts are under way already%s", limits.ScriptRequests, more))
+		})
 		return c.Return(false)
 	}
 	req := &resolve.Request{

@@ -134,7 +134,7 @@ func TestResolve(t *testing.T) {
 	)
 }
 
-// A script that asks without end gets false, and not all of the memory.
+// A script that asks without end gets false, and not all of the memory, nor of the log.
 func TestResolveIsBounded(t *testing.T) {
 	w, r := withResolver(t)
 	r.hold = make(chan struct{})
@@ -142,6 +142,9 @@ func TestResolveIsBounded(t *testing.T) {
 		step{fmt.Sprintf("n = 0 for i = 1, %d do if resolve('x' .. i, 'A') then n = n + 1 end end", limits.ScriptRequests+50), ""},
 		step{"n", fmt.Sprintf("%d\n", limits.ScriptRequests)},
 	)
+	if n := strings.Count(w.log.String(), "questions of scripts are under way already"); n != 1 {
+		t.Errorf("the log says %d times that there are too many", n)
+	}
 	close(r.hold)
 	for range limits.ScriptRequests {
 		<-r.asked

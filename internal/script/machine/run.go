@@ -149,6 +149,11 @@ func (m *Machine) tryCall(l *lua.State, args, results, handler int) (err error) 
 		l.Pop(1)
 		return i
 	}
+	if errors.Is(e, lua.ErrorError) { // of a handler of ours: no room was left for it
+		l.Pop(1)
+		l.PushString("stack overflow")
+		return ErrRaised
+	}
 	m.CleanError(l, e)
 	return ErrRaised
 }
