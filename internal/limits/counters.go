@@ -45,6 +45,7 @@ const (
 	LateReply
 	Paced
 	TCPConns
+	TCPCrowd
 	TCPPipeline
 	TCPTime
 	TLSTime
@@ -112,6 +113,7 @@ var known = [ids]text{
 	LateReply:          counted("late_reply", "an answer after %v was not sent to a client with more questions waiting than late_waiters (net.limits, net.forwarders; %d unless set)", LateUDPReply, LateUDPWaiters),
 	Paced:              counted("paced_reply", "an answer left later, because more than %d questions of its client waited and they were answered at more than %d %% of the pace at which it had asked (net.forwarders)", PaceWaiters, PacePercent),
 	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set; %d by HTTP)", TCPConnsPerWorker, TCPConnsPerClient, HTTPConns),
+	TCPCrowd:           counted("tcp_crowd", "clients' connections were left in the system's queue for a moment, because each costs another its place, or is refused, and more than %d a second came (net.limits)", CrowdPerSecond),
 	TCPPipeline:        counted("tcp_pipeline", "a client's connection was not read on because so many of its questions waited"),
 	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),

@@ -45,6 +45,7 @@ var counts = map[ID]string{
 	LateReply:         "LateUDPReply LateUDPWaiters",
 	Paced:             "PaceWaiters PacePercent PacePeriod PaceMost PaceSlack",
 	TCPConns:          "TCPConnsPerWorker TCPConnsPerClient HTTPConns",
+	TCPCrowd:          "CrowdPerSecond CrowdSlack",
 	HTTPSize:          "HTTPBody HTTPQuestion",
 	HTTPRequest:       "HTTPRequests HTTPBodies HTTPLargeBodies HTTPSmallBody ShareOfFree",
 	HTTPStream:        "HTTPStreams",

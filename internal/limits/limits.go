@@ -242,6 +242,8 @@ const (
 	Forwarders          = 256                     // addresses and networks of net.forwarders
 	TCPConnsPerWorker   = 1024
 	TCPConnsPerClient   = 32
+	CrowdPerSecond      = 2000                  // connections that a worker takes in when each costs another its place, or is refused
+	CrowdSlack          = 10 * time.Millisecond // by which they may be ahead of that
 	DefaultTCPPipeline  = 100
 	TCPIdle             = 10 * time.Second
 	TCPWholeMessage     = 5 * time.Second

@@ -50,7 +50,9 @@ func (t *acceptor) accept() {
 		switch {
 		case err == nil:
 			pause = 0
-			t.admit(c)
+			if !t.admit(c) {
+				t.rest()
+			}
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -64,6 +66,35 @@ func (t *acceptor) accept() {
 			time.Sleep(pause)
 		}
 	}
+}
+
+// rest leaves those who connect in the kernel's queue for a while, where they cost nothing,
+// when too many have come for whom there was no place: each costs another its own, or comes
+// only to be refused, and clients that come again at once would keep a processor busy that
+// clients by UDP need.
+func (t *acceptor) rest() {
+	if wait := t.s.crowd.turn(t.s.clock.Mono()); wait > 0 {
+		t.s.limits.Hit(limits.TCPCrowd)
+		time.Sleep(wait)
+	}
+}
+
+// A crowd counts connections for which there was no place.
+type crowd struct {
+	mu   sync.Mutex
+	next time.Duration // when the next one is due
+}
+
+// turn notes one at now and tells how long it is until the next may be taken: nothing, until
+// limits.CrowdSlack are used up, and then as long as these last.
+func (c *crowd) turn(now time.Duration) (wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next = max(c.next, now) + time.Second/limits.CrowdPerSecond
+	if ahead := c.next - now; ahead >= limits.CrowdSlack {
+		return ahead
+	}
+	return 0
 }
 
 // backoff is the next pause after one that was not enough.
@@ -114,17 +145,18 @@ func (t *acceptor) keepSpareLocked() {
 }
 
 // admit begins to serve what a streamListener has accepted, if there is room for
-// it.
-func (t *acceptor) admit(conn net.Conn) {
+// it. free tells that nobody had to give way.
+func (t *acceptor) admit(conn net.Conn) (free bool) {
 	s, nc := t.s, conn.(accepted)
 	bound(nc)
 	c := t.connection(nc)
-	if !s.enter(c, nc) {
-		return
+	free, entered := s.enter(c, nc)
+	if entered {
+		s.tcp.accepted.Add(1)
+		s.connGroup.Add(1)
+		s.panics.Go("tcp client", func() { s.converse(c) })
 	}
-	s.tcp.accepted.Add(1)
-	s.connGroup.Add(1)
-	s.panics.Go("tcp client", func() { s.converse(c) })
+	return free
 }
 
 // connection makes of what was accepted a connection that is not served yet.
@@ -135,28 +167,32 @@ func (t *acceptor) connection(nc accepted) *connection {
 	return t.s.protocols[t.kind].connection(t.s, nc)
 }
 
-// enter takes a connection into the registry, or refuses it where there is no room.
-func (s *Server) enter(c *connection, nc accepted) bool {
+// enter takes a connection into the registry, or refuses it where there is no room. free
+// tells that nobody had to give way.
+func (s *Server) enter(c *connection, nc accepted) (free, entered bool) {
+	free = true
 	if s.nearlyOutOfFiles(nc) {
-		if idle := s.conns.shed(); idle != nil {
-			s.tcp.shed.Add(1)
-			idle.kill()
-		} else {
+		idle := s.conns.shed()
+		if idle == nil {
 			s.refuse(nc)
-			return false
+			return false, false
 		}
+		s.tcp.shed.Add(1)
+		idle.kill()
+		free = false
 	}
 	shed, ok := s.conns.add(c)
 	if !ok {
 		s.refuse(nc)
-		return false
+		return false, false
 	}
 	if shed != nil {
 		s.limits.Hit(limits.TCPConns)
 		s.tcp.shed.Add(1)
 		shed.kill()
+		free = false
 	}
-	return true
+	return free, true
 }
 
 // converse serves a connection to its end.

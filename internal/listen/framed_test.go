@@ -278,6 +278,49 @@ func TestTooManyConnections(t *testing.T) {
 	counted(t, s, "2 shed and 3 open", func(st Stats) bool { return st.TCPShed == 2 && st.Conns == 3 })
 }
 
+// Clients for whom there is no place and who come again at once are taken in at a pace, and
+// wait in the system's queue otherwise; one that means well has its turn among them.
+func TestACrowdIsTakenInAtAPace(t *testing.T) {
+	const clients, most = 600, 20
+	s := serve(t, newEcho())
+	s.conns = newRegistry(clientLimits(limits.Clients{Conns: most, ConnsPerClient: most}))
+	if err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), both); err != nil {
+		t.Fatal(err)
+	}
+	at := s.Endpoints()[0].Addr
+	begin := time.Now()
+	for range clients {
+		tcpClient(t, at)
+	}
+	c := tcpClient(t, at)
+	sendFrames(t, c, ask(1, 'f'))
+	readFrame(t, c)
+	beyond := time.Duration(clients-most) * time.Second / limits.CrowdPerSecond
+	if took := time.Since(begin); took < beyond-2*limits.CrowdSlack {
+		t.Errorf("%d clients beside %d places had their turns within %v, want %v", clients, most, took, beyond)
+	}
+	if n := s.limits.Get(limits.TCPCrowd); n == 0 {
+		t.Error("nobody has counted that they waited")
+	}
+}
+
+// A few connections that take others' places do not wait, nor after a pause.
+func TestAFewAreNoCrowd(t *testing.T) {
+	var c crowd
+	now, few := time.Hour, int(limits.CrowdSlack*limits.CrowdPerSecond/time.Second)-1
+	for range 3 {
+		for i := range few {
+			if wait := c.turn(now); wait > 0 {
+				t.Fatalf("number %d waits for %v", i, wait)
+			}
+		}
+		if wait := c.turn(now); wait != limits.CrowdSlack {
+			t.Errorf("one more waits for %v, want %v", wait, limits.CrowdSlack)
+		}
+		now += limits.CrowdSlack
+	}
+}
+
 func TestFewFilesShedConnections(t *testing.T) {
 	s := serve(t, newEcho(), "127.0.0.1:0")
 	at := s.Endpoints()[0].Addr

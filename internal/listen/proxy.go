@@ -106,7 +106,7 @@ func (g *greeting) run() {
 		return
 	}
 	s.conns.remove(&g.connection)
-	if !s.enter(c, nc) {
+	if _, entered := s.enter(c, nc); !entered {
 		return
 	}
 	defer c.kill()
@@ -169,7 +169,7 @@ func (c *framedConn) greet() error {
 	p.apply(&c.client)
 	c.s.conns.remove(&c.connection)
 	c.key = c.s.clients.Load().Key(c.client.Addr.Addr())
-	if !c.s.enter(&c.connection, c.nc) {
+	if _, entered := c.s.enter(&c.connection, c.nc); !entered {
 		return net.ErrClosed
 	}
 	return nil

@@ -123,6 +123,7 @@ type Server struct {
 	tcp    tcpStats
 	tls    tlsStats
 	turns  *turns
+	crowd  crowd
 	http   httpShare
 
 	mu        sync.Mutex
