@@ -131,7 +131,7 @@ var uncounted = map[string]string{
 		CertificateLook CertificateLock CertificatePatience
 		CertificateEndMonth CertificateEndWeek CertificateEndDay
 		CarriedLook UnscheduledWait AwaitAddress QueryLogStall
-		QueryLogEnd
+		QueryLogPause QueryLogEnd
 		DescriptorPauseMin DescriptorPauseMax DescriptorsFree
 		HealthTime HealthTries`,
 	"room in memory: what finds none takes another way, or the oldest goes": `
@@ -144,7 +144,8 @@ var uncounted = map[string]string{
 		WriteQueueEntries CollectHighPercent CollectLowPercent
 		CollectHardPercent UDPBatch UDPReceiveBuffer FrequentNames
 		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
-		StaleTold LogRing LogLine LogValue QueryLogRing GCBallast
+		StaleTold LogRing LogLine LogValue QueryLogRing
+		QueryLogBatch GCBallast
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
 		LastWords HandedSockets UDPQuery IdleResolvers
 		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed

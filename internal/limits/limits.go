@@ -319,9 +319,11 @@ const (
 
 // The query log.
 const (
-	QueryLogRing  = 1 << 20         // octets of questions that wait for being written, per listener's thread
-	QueryLogStall = time.Second     // that a receiver may take to read before lines are given up
-	QueryLogEnd   = 2 * time.Second // that a worker which ends waits for the last lines
+	QueryLogRing  = 1 << 20               // octets of questions that wait for being written, per listener's thread
+	QueryLogPause = 10 * time.Millisecond // in which questions come together before they are written
+	QueryLogBatch = 64 << 10              // octets that are written at once
+	QueryLogStall = time.Second           // that a receiver may take to read before lines are given up
+	QueryLogEnd   = 2 * time.Second       // that a worker which ends waits for the last lines
 )
 
 // The console, its client kresc, and map().

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"kresd/internal/limits"
 )
@@ -154,10 +156,10 @@ func TestNobodyForgesALine(t *testing.T) {
 			t.Errorf("%d lines of format %d", len(lines), format)
 		}
 		for i, line := range lines {
-			if len(line) > 3*limits.LogLine || i > 0 && !strings.HasPrefix(line, "  ") {
+			if len(line) > limits.LogLine+limits.LogValue+300 || i > 0 && !strings.HasPrefix(line, "  ") {
 				t.Errorf("line %d of format %d: %q", i, format, line)
 			}
-			if strings.ContainsAny(line, "\r\x1b") || format == Text && strings.ContainsAny(line, "\u009b\u2028\x7f") {
+			if strings.ContainsAny(line, "\r\x1b") || strings.ContainsAny(line, "\u009b\u2028\x7f") {
 				t.Errorf("format %d lets controls through: %q", format, line)
 			}
 		}
@@ -376,4 +378,31 @@ func TestTargetSyslog(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("standard output has %q", out.String())
 	}
+}
+
+// FuzzLines: whatever a message and a value hold, a line is one, obeyed by no terminal,
+// and JSON can be read back.
+func FuzzLines(f *testing.F) {
+	f.Add("a message", "value")
+	f.Add("x\r\x1b[2K\u009b\u2028\xff\x7f\n[system] forged", "\U000e0001\"\\")
+	f.Fuzz(func(t *testing.T, msg, value string) {
+		for _, format := range []Format{JSON, Logfmt} {
+			var out bytes.Buffer
+			New(Options{Out: &out, Format: format}).Notice(msg, "value", value)
+			line := strings.TrimSuffix(out.String(), "\n")
+			if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("format %d lets %q through", format, line)
+			}
+			var got struct{ Msg, Value string }
+			if format != JSON {
+				continue
+			}
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+				t.Fatalf("%v in %q", err, line)
+			}
+			if len(msg) <= limits.LogLine && utf8.ValidString(msg) && got.Msg != msg {
+				t.Errorf("%q reads back as %q", msg, got.Msg)
+			}
+		}
+	})
 }

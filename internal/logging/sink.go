@@ -90,7 +90,7 @@ func (s *sink) fields(name string, level hclog.Level, msg string, args []any, ad
 	add(FieldTime, s.opts.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
 	add(FieldLevel, levelName(level))
 	add(FieldGroup, name)
-	add(FieldMessage, msg)
+	add(FieldMessage, cutLines(msg))
 	if s.opts.Worker != "" {
 		add(FieldWorker, s.opts.Worker)
 	}
@@ -180,9 +180,12 @@ func jsonable(v any) any {
 // appendJSONValue cannot fail for what jsonable lets through, except for
 // infinities and NaN, which become text.
 func appendJSONValue(b []byte, v any) []byte {
+	if s, ok := v.(string); ok {
+		return appendJSONString(b, s)
+	}
 	enc, err := json.Marshal(v)
 	if err != nil {
-		enc = strconv.AppendQuote(nil, fmt.Sprint(v))
+		return appendJSONString(b, fmt.Sprint(v))
 	}
 	return append(b, enc...)
 }

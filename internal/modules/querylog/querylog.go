@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/logging"
@@ -153,19 +152,20 @@ func result(a *module.Answered) *resolve.Result {
 	return &a.Request.Result
 }
 
-// drain calls use for every record that is there, and forgets the rings of threads that
-// have ended.
-func (q *queryLog) drain(use func(rec []byte)) {
+// drain calls use for every record that is there, each thread's in its turn, and tells
+// whether there were any. It forgets the rings of threads that have ended.
+func (q *queryLog) drain(use func(rec []byte)) (any bool) {
 	q.mu.Lock()
 	rings := slices.Clone(q.rings)
 	q.mu.Unlock()
 	for _, r := range rings {
 		ended := r.closed.Load()
-		r.take(use)
+		any = r.take(use) || any
 		if ended {
 			q.forget(r)
 		}
 	}
+	return any
 }
 
 func (q *queryLog) forget(r *ring) {
@@ -192,6 +192,3 @@ func (q *queryLog) counts() counts {
 func (q *queryLog) complain(err error) {
 	q.seldom.Say(err.Error(), func(more string) { q.host.Warn("querylog: " + err.Error() + more) })
 }
-
-// pause is how long a writer lets questions come together before it carries them out.
-const pause = 10 * time.Millisecond

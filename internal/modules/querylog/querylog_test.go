@@ -415,3 +415,65 @@ func BenchmarkLine(b *testing.B) {
 		buf = e.appendLine(buf[:0], 1)
 	}
 }
+
+// A thread that never pauses does not keep the lines of the others from being written.
+func TestABusyThreadStarvesNoOther(t *testing.T) {
+	q := newQueryLog(&module.Host{Clock: clock.Real()})
+	q.options.Store(&options{sample: 1})
+	busy, other := q.newTally().(*tally), q.newTally().(*tally)
+	busy.Answered(answered("\x04busy\x00", 0))
+	other.Answered(answered("\x05other\x00", 0))
+	var e entry
+	for range 100 {
+		seen := false
+		q.drain(func(rec []byte) {
+			e.read(rec)
+			if string(e.name) == "\x05other\x00" {
+				seen = true
+				return
+			}
+			busy.Answered(answered("\x04busy\x00", 0))
+		})
+		if seen {
+			return
+		}
+	}
+	t.Error("the other thread's question was never reached")
+}
+
+// What is too long for a datagram costs itself alone.
+func TestALineThatIsTooLongIsLostAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	b := &batch{}
+	for _, line := range []string{"first", strings.Repeat("x", 16<<20), "last"} {
+		b.text = append(append(b.text, line...), '\n')
+		b.ends = append(b.ends, len(b.text))
+	}
+	d := &datagrams{path: path, frame: func(line []byte) []byte { return line }}
+	defer d.close()
+	if n, err := d.write(b); n != 2 || err == nil {
+		t.Errorf("%d of 2 lines were written, %v", n, err)
+	}
+	for _, want := range []string{"first", "last"} {
+		got := make([]byte, 100)
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if n, err := conn.Read(got); string(got[:n]) != want {
+			t.Errorf("got %q, %v, want %q", got[:n], err, want)
+		}
+	}
+}
+
+// The memory of a ring is taken by the first question that is logged.
+func TestNobodyPaysForALogThatIsNotWanted(t *testing.T) {
+	q := newQueryLog(&module.Host{Clock: clock.Real()})
+	idle := q.newTally().(*tally)
+	idle.Answered(answered("\x01a\x00", 0))
+	if idle.ring.buf != nil {
+		t.Error("a ring took its memory without a configuration")
+	}
+}

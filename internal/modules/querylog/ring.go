@@ -9,7 +9,8 @@ import (
 // lies in one piece; its first two octets are its length, a multiple of align, and 0
 // where the rest of the buffer is skipped.
 type ring struct {
-	buf        []byte
+	size       uint64
+	buf        []byte        // the producer makes it with its first record
 	head, tail atomic.Uint64 // octets taken out, and put in, since the beginning
 	next       uint64        // the producer's: tail with the record that it writes
 	lost       atomic.Uint64 // records that found no room
@@ -18,13 +19,17 @@ type ring struct {
 
 const align = 8
 
-func newRing(size int) *ring { return &ring{buf: make([]byte, size/align*align)} }
+// newRing makes a ring of so many octets. They are not taken before something is put in.
+func newRing(size int) *ring { return &ring{size: uint64(size / align * align)} }
 
 // room is where the producer may write a record of n octets, nil where there is none:
 // that is counted. put has the consumer see it.
 func (r *ring) room(n int) []byte {
+	if r.buf == nil {
+		r.buf = make([]byte, r.size)
+	}
 	n = (n + align - 1) / align * align
-	size, tail := uint64(len(r.buf)), r.tail.Load()
+	size, tail := r.size, r.tail.Load()
 	at, free := tail%size, size-(tail-r.head.Load())
 	if rest := size - at; rest < uint64(n) { // it would not lie in one piece
 		if free < rest+uint64(n) {
@@ -52,19 +57,22 @@ func (r *ring) put() (wake bool) {
 	return r.head.Load() == before
 }
 
-// take calls use for what is there, in order, until there is nothing: only then does the
-// producer know that it has to wake somebody. use must not keep the record.
-func (r *ring) take(use func(rec []byte)) {
-	size, head := uint64(len(r.buf)), r.head.Load()
-	for head != r.tail.Load() {
-		at := head % size
+// take calls use for what was there when it was called, in order, and tells whether that
+// was anything. Only where there was nothing does the producer know that it has to wake
+// somebody. use must not keep the record.
+func (r *ring) take(use func(rec []byte)) (any bool) {
+	head, tail := r.head.Load(), r.tail.Load()
+	any = head != tail
+	for head != tail {
+		at := head % r.size
 		n := uint64(binary.NativeEndian.Uint16(r.buf[at:]))
 		if n == 0 {
-			n = size - at
+			n = r.size - at
 		} else {
 			use(r.buf[at : at+n])
 		}
 		head += n
 		r.head.Store(head)
 	}
+	return any
 }

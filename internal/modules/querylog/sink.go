@@ -1,6 +1,7 @@
 package querylog
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -128,28 +129,34 @@ type datagrams struct {
 
 // write implements sink. A receiver that was started again has another socket. One that
 // takes nothing for limits.QueryLogStall loses the rest of the batch, and then whatever
-// it does not take at once, until it does.
+// it does not take at once, until it does. A line that is too long for the receiver's
+// socket is lost alone.
 func (d *datagrams) write(b *batch) (lines int, err error) {
 	wait := limits.QueryLogStall
 	if d.stuck {
 		wait = time.Millisecond // in the past nothing would be tried
 	}
-	by := time.Now().Add(wait)
-	for start := 0; lines < len(b.ends); lines++ {
-		line := d.frame(b.text[start : b.ends[lines]-1])
-		err = d.send(line, by)
-		if d.stuck = os.IsTimeout(err); err != nil {
-			return lines, fmt.Errorf("socket '%s': %w", d.path, wording.Reason(err))
+	by, start := time.Now().Add(wait), 0
+	for _, end := range b.ends {
+		failed := d.send(d.frame(b.text[start:end-1]), by)
+		d.stuck = os.IsTimeout(failed)
+		start = end
+		if failed == nil {
+			lines++
+			continue
 		}
-		start = b.ends[lines]
+		err = fmt.Errorf("socket '%s': %w", d.path, wording.Reason(failed))
+		if !errors.Is(failed, unix.EMSGSIZE) {
+			return lines, err
+		}
 	}
-	return lines, nil
+	return lines, err
 }
 
 func (d *datagrams) send(line []byte, by time.Time) error {
 	if d.conn != nil {
 		_ = d.conn.SetWriteDeadline(by)
-		if _, err := d.conn.Write(line); err == nil || os.IsTimeout(err) {
+		if _, err := d.conn.Write(line); err == nil || os.IsTimeout(err) || errors.Is(err, unix.EMSGSIZE) {
 			return err
 		}
 		d.close()

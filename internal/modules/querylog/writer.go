@@ -2,6 +2,8 @@ package querylog
 
 import (
 	"time"
+
+	"kresd/internal/limits"
 )
 
 // A writer carries what is in the rings to where the configuration wants it.
@@ -20,9 +22,6 @@ type batch struct {
 	ends []int // of each line in text
 }
 
-// batchSize is how many octets are written at once.
-const batchSize = 64 << 10
-
 func newWriter(q *queryLog) *writer {
 	return &writer{q: q, stop: make(chan struct{}), ended: make(chan struct{})}
 }
@@ -40,7 +39,7 @@ func (w *writer) run() {
 		}
 		select { // so that a flood is not a wake-up for each question
 		case <-w.stop:
-		case <-time.After(pause):
+		case <-time.After(limits.QueryLogPause):
 		}
 		w.carry()
 	}
@@ -56,22 +55,30 @@ func (w *writer) end(limit time.Duration) {
 	}
 }
 
-// carry writes what is there.
+// carry writes until there is nothing. It must not end before: nobody wakes it for what
+// lies in a ring already.
 func (w *writer) carry() {
+	for w.round() {
+	}
+}
+
+// round writes what is there, and tells whether that was anything.
+func (w *writer) round() (any bool) {
 	o := w.q.options.Load()
 	if o == nil {
 		o = &w.opened // the module is about to be closed
 	}
 	var e entry
-	w.q.drain(func(rec []byte) {
+	any = w.q.drain(func(rec []byte) {
 		e.read(rec)
 		w.batch.text = e.appendLine(w.batch.text, o.sample)
 		w.batch.ends = append(w.batch.ends, len(w.batch.text))
-		if len(w.batch.text) >= batchSize {
+		if len(w.batch.text) >= limits.QueryLogBatch {
 			w.flush(o)
 		}
 	})
 	w.flush(o)
+	return any
 }
 
 // flush writes the batch.
