@@ -116,7 +116,8 @@ var uncounted = map[string]string{
 		DeadAtMost LostTogether DeadProbe AbilitySigns
 		TLSPersistence TLSDamping TLSProbe TLSProbes
 		FamilyPatience WriteFailures WriteFailureWindow
-		WriteFailurePause CacheCheckTime CacheReopenMin
+		WriteFailurePause CacheCheckTime
+		ExportVain CacheReopenMin
 		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax
 		DrainAnswerTime DrainTime RestartBackoffMin
 		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
@@ -145,7 +146,7 @@ var uncounted = map[string]string{
 		CollectHardPercent UDPBatch UDPReceiveBuffer FrequentNames
 		BogusLogPause BogusLogLines UpstreamTrips StaleRefreshing
 		StaleTold LogRing LogLine LogValue QueryLogRing
-		QueryLogBatch GCBallast
+		QueryLogBatch ExportEntries ExportBytes GCBallast
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
 		LastWords HandedSockets UDPQuery IdleResolvers
 		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed

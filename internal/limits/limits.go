@@ -213,6 +213,9 @@ const (
 	HintedZones        = 4096    // whose answers for gaps listeners look for
 	WriteBatchEntries  = 200
 	WriteBatchTime     = 2 * time.Millisecond
+	ExportEntries      = 1000    // of a copy that are written at once
+	ExportBytes        = 1 << 20 // of a copy that are written at once
+	ExportVain         = 1000    // looks in a row that bring nothing, until the map is taken for unreadable
 	WriteQueueEntries  = 16384
 	WriteFailures      = 3 // within WriteFailureWindow, then no writes for WriteFailurePause
 	WriteFailureWindow = 10 * time.Second

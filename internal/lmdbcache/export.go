@@ -11,17 +11,12 @@ import (
 	"github.com/PowerDNS/lmdb-go/lmdb"
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/limits"
 	"kresd/internal/wording"
 )
 
 // ErrCleared is why a copy was not made: what was cleared meanwhile would be in it.
 var ErrCleared = errors.New("the cache was cleared meanwhile")
-
-// exportEntries and exportBytes bound what is written in one transaction of a copy.
-const (
-	exportEntries = 1000
-	exportBytes   = 1 << 20
-)
 
 // Export writes all entries to a new data file, which can be put in a directory as its
 // data.mdb and be opened there, and returns how many there are. It holds up nobody:
@@ -112,9 +107,6 @@ type exporter struct {
 	ended   bool
 }
 
-// vainBatches are so many that the map cannot be read.
-const vainBatches = 1000
-
 // batch takes the next batch, unless the map cannot be read.
 func (x *exporter) batch(ctx context.Context) error {
 	switch {
@@ -122,7 +114,7 @@ func (x *exporter) batch(ctx context.Context) error {
 		return ctx.Err()
 	case !x.s.withReader(x.next):
 		return ErrClosed
-	case x.vain > vainBatches:
+	case x.vain > limits.ExportVain:
 		return fmt.Errorf("%w: it cannot be read through", errDamaged)
 	}
 	return nil
@@ -137,7 +129,7 @@ func (x *exporter) next(r *Reader) {
 	octets := 0
 	r.at = append(r.at[:0], x.at...)
 	on := r.seek()
-	for ; on && len(x.keys) < exportEntries && octets < exportBytes; on = r.cur.step(1) {
+	for ; on && len(x.keys) < limits.ExportEntries && octets < limits.ExportBytes; on = r.cur.step(1) {
 		k, val, ok := r.cur.entry()
 		if r.overtaken() || !ok {
 			return
