@@ -28,15 +28,16 @@ const KeyFile = "ephemeral_key.pem"
 func HandOver(uid int) { _ = os.Lchown(KeyFile, uid, -1) } // it need not be there
 
 // sharedKey is the key that the processes of a run directory have in common. Who
-// comes first makes it. exposed says why the one that was there is not used any
-// more, "" where it is or there was none.
-func sharedKey() (key crypto.Signer, exposed string, err error) {
+// comes first makes it; a file that belongs to one of the other users is trusted as their
+// own. exposed says why the one that was there is not used any more, "" where it is or
+// there was none.
+func sharedKey(users ...int) (key crypto.Signer, exposed string, err error) {
 	for range limits.CertificateKeyTries {
 		f, err := openKey()
 		if err != nil {
 			return nil, exposed, err
 		}
-		key, why, err := useKey(f)
+		key, why, err := useKey(f, users)
 		f.Close()
 		if why != "" {
 			exposed = why
@@ -66,11 +67,11 @@ func openKey() (*os.File, error) {
 
 // useKey gives the key in a file that this process has alone, nil where another file
 // has come into its place. One that was exposed gives way.
-func useKey(f *os.File) (key crypto.Signer, exposed string, err error) {
+func useKey(f *os.File, users []int) (key crypto.Signer, exposed string, err error) {
 	if same, err := inPlace(f); err != nil || !same {
 		return nil, "", err
 	}
-	exposed, err = exposure(f)
+	exposed, err = exposure(f, users)
 	switch {
 	case err != nil:
 	case exposed != "":
@@ -114,7 +115,7 @@ func lock(f *os.File) error {
 // exposure says how others than this process's user could have learnt a key in the
 // file, or put it there; "" if they could not. A file that was open to others is
 // given up whole: who has it open reads what is written into it later, too.
-func exposure(f *os.File) (why string, err error) {
+func exposure(f *os.File, users []int) (why string, err error) {
 	st, dir := unix.Stat_t{}, unix.Stat_t{}
 	err = unix.Fstat(int(f.Fd()), &st)
 	if err == nil {
@@ -127,7 +128,7 @@ func exposure(f *os.File) (why string, err error) {
 		return "", errors.New("it is no regular file")
 	case mode&0o077 != 0:
 		return fmt.Sprintf("users other than its owner could open it (mode %04o)", mode&0o7777), nil
-	case !slices.Contains([]uint32{0, uint32(os.Geteuid()), dir.Uid}, st.Uid):
+	case !slices.Contains(slices.Concat(users, []int{0, os.Geteuid(), int(dir.Uid)}), int(st.Uid)):
 		return fmt.Sprintf("it belonged to user %d, who is neither kresd's user nor that of the directory", st.Uid), nil
 	}
 	return "", nil

@@ -80,6 +80,23 @@ func TestTheKeyOfTheDirectorysOwnerIsKept(t *testing.T) {
 	}
 }
 
+// Who begins as root in a directory of root's, and becomes a user then, finds the key that
+// it gave to this user the time before, and keeps its pin.
+func TestTheKeyOfTheUserToComeIsKept(t *testing.T) {
+	h := newHost(t)
+	before, _, err := sharedKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if HandOver(12345); os.Geteuid() != 0 {
+		t.Skip("only root may give a file away")
+	}
+	h.Expect(12345)
+	if shown := h.leaf(t); !before.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(shown.PublicKey) || strings.Contains(h.told(), "not used any more") {
+		t.Errorf("not kept: %s", h.told())
+	}
+}
+
 // All processes of a run directory have one key, whoever makes it, at the same
 // time too.
 func TestTheKeyIsShared(t *testing.T) {

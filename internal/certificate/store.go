@@ -39,7 +39,8 @@ type Store struct {
 	files files // that were read last; no names: the ephemeral certificate is in use
 	wrong files // that were read in vain after these, which was told
 	key   crypto.Signer
-	told  int // which of the stages of its end was told (dates.go)
+	users []int // to whom its file may belong, beside this process's and the directory's
+	told  int   // which of the stages of its end was told (dates.go)
 }
 
 // inUse is a certificate in use.
@@ -57,6 +58,14 @@ func NewStore(o Options) *Store {
 		o.Authorities = &Authorities{}
 	}
 	return &Store{o: o, renamed: make(chan struct{}, 1)}
+}
+
+// Expect says which user this process is about to become, to whom the key's file was
+// handed over when it did so before (HandOver).
+func (s *Store) Expect(uid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users = append(s.users, uid)
 }
 
 // Get is for tls.Config.GetCertificate.
@@ -105,7 +114,7 @@ func (s *Store) findKeyLocked() error {
 	if s.key != nil {
 		return nil
 	}
-	key, exposed, err := sharedKey()
+	key, exposed, err := sharedKey(s.users...)
 	if exposed != "" {
 		s.o.Warn(fmt.Sprintf("the key in '%s' is not used any more: %s; a new one is made, so clients that know the resolver by its pin need the new pin", KeyFile, exposed))
 	}

@@ -15,6 +15,7 @@ import (
 type process struct {
 	link    *ipc.Link
 	open    func() error // binds the addresses
+	shown   *certificate.Store
 	servers *selection.Selector
 	quit    func()
 	became  func() // another user
@@ -53,6 +54,7 @@ func (p process) prepareFor(uid int, gids []int) error {
 	if err := rundir.UsableBy(uid, gids); err != nil {
 		return err
 	}
+	p.shown.Expect(uid)
 	if err := p.open(); err != nil {
 		return err
 	}

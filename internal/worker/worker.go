@@ -225,7 +225,7 @@ func (w *Worker) newHandler() *handler {
 
 // installGlobals gives scripts the globals of the core.
 func (w *Worker) installGlobals() error {
-	process := process{link: w.o.Link, open: w.openServer, servers: w.servers, quit: w.wantEnd, became: w.became, alive: w.alive}
+	process := process{link: w.o.Link, open: w.openServer, shown: w.encrypted.certificate, servers: w.servers, quit: w.wantEnd, became: w.became, alive: w.alive}
 	return w.vm.Do(w.ctx, func(*script.Call) error {
 		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
 			VM: w.vm.VM, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,
