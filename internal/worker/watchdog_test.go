@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"bytes"
-	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -36,21 +34,28 @@ func (h watched) Hangs(why string) {
 	}
 }
 
+// beginsWith has a worker do something where each request begins.
+func beginsWith(w *Worker, do func()) {
+	config := w.driverConfig(false)
+	layers := config.Layers
+	config.Layers = func() []*resolve.Layer {
+		return append([]*resolve.Layer{{Name: "test", Begin: func(*resolve.Request) resolve.State {
+			do()
+			return 0
+		}}}, layers()...)
+	}
+	w.driver = resolve.NewDriver(config)
+}
+
 // A lock of the driver's that nobody gives back is noticed within two seconds.
 func TestALockThatHangsIsNoticedInTime(t *testing.T) {
 	w := laboratory(t)
 	h := watched{make(chan struct{}, 1), make(chan string, 1)}
 	var lock sync.Mutex
-	config := w.driverConfig(false)
-	layers := config.Layers
-	config.Layers = func() []*resolve.Layer {
-		return append([]*resolve.Layer{{Name: "lock", Begin: func(*resolve.Request) resolve.State {
-			lock.Lock()
-			defer lock.Unlock()
-			return 0
-		}}}, layers()...)
-	}
-	w.driver = resolve.NewDriver(config)
+	beginsWith(w, func() {
+		lock.Lock()
+		defer lock.Unlock()
+	})
 	w.superviseItself(limits.AliveEvery, h)
 	<-h.alive
 	lock.Lock()
@@ -99,17 +104,20 @@ func TestWhatLooksAtAWorkerTell(t *testing.T) {
 
 // What is not mended is told once in a while, not at each look.
 func TestTheWatchdogSaysItOnce(t *testing.T) {
-	var out bytes.Buffer
+	out, to := newOutput(t)
 	w := laboratory(t)
-	w.log = logging.New(logging.Options{Out: &out})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.ctx = ctx
+	w.log = logging.New(logging.Options{Out: to})
+	const line = "the watchdog's question was not answered"
+	beginsWith(w, func() { // until it is late
+		for end := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), line) && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+	})
 	for range 20 {
-		w.answersItself(time.Nanosecond, nil)
+		w.answersItself(time.Microsecond, nil)
 	}
 	time.Sleep(100 * time.Millisecond)
-	if n := strings.Count(out.String(), "the watchdog's question was not answered"); n != 1 {
+	if n := strings.Count(out.String(), line); n != 1 {
 		t.Errorf("it is told %d times", n)
 	}
 }
