@@ -136,8 +136,8 @@ func (l *Listener) client(who *quic.ClientInfo) netip.Addr {
 }
 
 // inTurn has handshakes computed in their turn, from when the client's hello is there
-// whole until all that answers it is made. (TLS asks then whether the connection is to
-// the server's liking, whatever the client has shown.)
+// whole until all that answers it is made, or the handshake has failed. (TLS asks then
+// whether the connection is to the server's liking, whatever the client has shown.)
 func (l *Listener) inTurn(conf *tls.Config) {
 	if l.o.Turn == nil {
 		return
@@ -149,8 +149,9 @@ func (l *Listener) inTurn(conf *tls.Config) {
 		if err != nil {
 			return nil, err
 		}
+		stop := context.AfterFunc(hello.Context(), give) // which ends with the handshake
 		own := plain.Clone()
-		own.VerifyConnection = func(tls.ConnectionState) error { give(); return nil }
+		own.VerifyConnection = func(tls.ConnectionState) error { stop(); give(); return nil }
 		return own, nil
 	}
 }

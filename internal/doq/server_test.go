@@ -249,6 +249,26 @@ func TestQUICHandshakesAreComputedInTurn(t *testing.T) {
 	}
 }
 
+// A handshake that fails gives its turn back at once: those of clients that speak another
+// protocol would have the turn of all others, one after the other.
+func TestAQUICHandshakeThatFailsGivesItsTurnBack(t *testing.T) {
+	var taken, given atomic.Int32
+	at, _, _ := echoServerOf(t, Options{Turn: func(context.Context) (func(), error) {
+		taken.Add(1)
+		return sync.OnceFunc(func() { given.Add(1) }), nil
+	}})
+	conf := clientConfig(nil)
+	conf.NextProtos = []string{"other"}
+	if err := askOnce(at, conf, 9*time.Second); err == nil {
+		t.Error("a client of another protocol was answered")
+	}
+	for end := time.Now().Add(20 * time.Second); taken.Load() == 0 || given.Load() < taken.Load(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d turns were taken, and %d given back", taken.Load(), given.Load())
+		}
+	}
+}
+
 // Those whose addresses are proven share the places of handshakes: one who takes what he
 // can leaves some for the next. An address that may be forged takes nobody's share.
 func TestHandshakesAreSharedByClients(t *testing.T) {

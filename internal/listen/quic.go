@@ -72,8 +72,8 @@ func (s *Server) startQUIC(fd int, at place) (socket, error) {
 }
 
 // quicTurn waits for a handshake's turn among those of TLS (doq.Options.Turn). Nobody
-// tells when one is over that fails, or whose client is asked for another hello: its turn
-// ends with limits.QUICTurn.
+// tells when a client is asked for another hello, which may never come: its turn ends with
+// limits.QUICTurn.
 func (s *Server) quicTurn(ctx context.Context) (give func(), err error) {
 	if err := s.turns.take(ctx, s.limits); err != nil {
 		return nil, err
