@@ -34,8 +34,9 @@ const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 type frameCount struct {
 	skip   int // octets until the next head of a frame
 	head   [frameHeadLen]byte
-	have   int // octets of head
-	asked  int // streams that were opened
+	have   int    // octets of head
+	newest uint32 // stream
+	asked  int    // streams that were opened
 	resets int
 	others int // frames that ask nothing
 }
@@ -66,9 +67,11 @@ func (f *frameCount) pass(b []byte) bool {
 // count counts a frame by its head.
 func (f *frameCount) count() bool {
 	kind, flags := f.head[3], f.head[4]
+	stream := binary.BigEndian.Uint32(f.head[5:]) &^ (1 << 31)
 	f.skip = int(binary.BigEndian.Uint32(f.head[:]) >> 8)
 	switch {
-	case kind == frameHeaders:
+	case kind == frameHeaders && stream > f.newest: // on an older one they are trailers
+		f.newest = stream
 		f.asked++
 	case kind == frameReset:
 		f.resets++

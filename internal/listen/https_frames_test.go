@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"testing"
@@ -15,10 +16,22 @@ func frame(kind, flags byte, payload ...byte) []byte {
 	return append(append(b, flags, 0, 0, 0, 1), payload...)
 }
 
-// passes tells how many times a connection may send these frames, up to most.
+// next is a frame on the next stream.
+func next(b []byte) []byte {
+	b = bytes.Clone(b)
+	b[frameHeadLen-1] += 2
+	return b
+}
+
+// passes tells how many times a connection may send these frames, up to most, each time
+// on two further streams.
 func passes(what []byte, most int) (n int) {
 	f := &frameCount{}
 	for ; n < most && f.pass(what); n++ {
+		for b := what; len(b) > 0; b = b[frameHeadLen+int(binary.BigEndian.Uint32(b)>>8):] {
+			stream := b[5:frameHeadLen]
+			binary.BigEndian.PutUint32(stream, binary.BigEndian.Uint32(stream)+4)
+		}
 	}
 	return n
 }
@@ -27,7 +40,7 @@ func passes(what []byte, most int) (n int) {
 // clients do does not.
 func TestFramesThatAskNothingEndAConnection(t *testing.T) {
 	const many = 100_000
-	asks := frame(frameHeaders, flagEndStream, 1, 2, 3)
+	asks, resets := frame(frameHeaders, flagEndStream, 1, 2, 3), frame(frameReset, 0, 0, 0, 0, 8)
 	join := func(list ...[]byte) (all []byte) {
 		for _, b := range list {
 			all = append(all, b...)
@@ -38,7 +51,8 @@ func TestFramesThatAskNothingEndAConnection(t *testing.T) {
 		sent []byte
 		want int
 	}{
-		"streams that are reset":                  {join(asks, frame(frameReset, 0, 0, 0, 0, 8)), limits.HTTPOffences},
+		"streams that are reset":                  {join(asks, resets), limits.HTTPOffences},
+		"streams with trailers that are reset":    {join(frame(frameHeaders, 0, 1), asks, resets), limits.HTTPOffences},
 		"settings":                                {frame(4, 0), limits.HTTPFrames},
 		"PINGs":                                   {frame(6, 0, make([]byte, 8)...), limits.HTTPFrames},
 		"windows":                                 {frame(8, 0, 0, 0, 0, 1), limits.HTTPFrames},
@@ -50,8 +64,8 @@ func TestFramesThatAskNothingEndAConnection(t *testing.T) {
 		"requests":                                {asks, many},
 		"requests with a body":                    {join(frame(frameHeaders, 0, 1), frame(frameData, flagEndStream, 1)), many},
 		"requests with what clients send beside":  {join(asks, frame(8, 0, 0, 0, 0, 1), frame(6, 0, make([]byte, 8)...), frame(2, 0, 0, 0, 0, 0, 1)), many},
-		"two requests of which one is given up":   {join(asks, asks, frame(frameReset, 0, 0, 0, 0, 8)), many},
-		"two requests of which both are given up": {join(asks, asks, frame(frameReset, 0, 0, 0, 0, 8), frame(frameReset, 0, 0, 0, 0, 8)), limits.HTTPOffences / 2},
+		"two requests of which one is given up":   {join(asks, next(asks), resets), many},
+		"two requests of which both are given up": {join(asks, next(asks), resets, next(resets)), limits.HTTPOffences / 2},
 	} {
 		if got := passes(c.sent, many); got != c.want {
 			t.Errorf("%s: passed %d times, want %d", name, got, c.want)
