@@ -109,14 +109,14 @@ func Body(from io.Reader, more func() (room []byte, no *Refusal)) ([]byte, *Refu
 		n, err := from.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
+		case len(buf) > limits.HTTPBody: // also where its end came along
+			return nil, tooLong(http.StatusRequestEntityTooLarge, "the message is too long")
 		case errors.Is(err, io.EOF):
 			return question(buf)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, &Refusal{Status: http.StatusRequestTimeout, text: "the message did not come in time", Slow: true}
 		case err != nil:
 			return nil, refusal(http.StatusBadRequest, "the message did not come whole")
-		case len(buf) > limits.HTTPBody:
-			return nil, tooLong(http.StatusRequestEntityTooLarge, "the message is too long")
 		case len(buf) < cap(buf):
 			continue
 		}

@@ -60,6 +60,14 @@ func TestBodiesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A body of an octet too many was a question where its last octet came with its end.
+func TestABodyThatEndsBehindTheLimitIsTooLong(t *testing.T) {
+	long := iotest.DataErrReader(bytes.NewReader(make([]byte, limits.HTTPBody+1)))
+	if msg, no := Body(long, none); no == nil || no.Status != http.StatusRequestEntityTooLarge || !no.TooLong {
+		t.Errorf("%d octets, %v", len(msg), no)
+	}
+}
+
 // Line ends within the text were skipped, so that one question had many URLs.
 func TestLineEndsInTheParameterAreRefused(t *testing.T) {
 	text := base64.RawURLEncoding.EncodeToString(query)
