@@ -24,8 +24,20 @@ import (
 // directory.
 const KeyFile = "ephemeral_key.pem"
 
-// HandOver gives the key's file to the user that the group runs as from now on.
-func HandOver(uid int) { _ = os.Lchown(KeyFile, uid, -1) } // it need not be there
+// HandOver gives the key's file to the user that the group runs as from now on. Who may
+// write to the directory can give any file this name, so one that is another's, or has
+// another name too, is given to nobody.
+func HandOver(uid int) {
+	f, err := os.OpenFile(KeyFile, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil { // it need not be there
+		return
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 && int(st.Uid) == os.Geteuid() {
+		_ = f.Chown(uid, -1) // who cannot read it has another made
+	}
+}
 
 // sharedKey is the key that the processes of a run directory have in common. Who
 // comes first makes it; a file that belongs to one of the other users is trusted as their

@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"crypto"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -94,6 +95,24 @@ func TestTheKeyOfTheUserToComeIsKept(t *testing.T) {
 	h.Expect(12345)
 	if shown := h.leaf(t); !before.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(shown.PublicKey) || strings.Contains(h.told(), "not used any more") {
 		t.Errorf("not kept: %s", h.told())
+	}
+}
+
+// A file that the user of the directory has linked to the key's name was given to that
+// user, whatever it was.
+func TestAFileWithAnotherNameIsNotHandedOver(t *testing.T) {
+	newHost(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give a file away")
+	}
+	const precious = "precious"
+	if err := errors.Join(os.WriteFile(precious, nil, 0o600), os.Link(precious, KeyFile)); err != nil {
+		t.Fatal(err)
+	}
+	HandOver(12345)
+	var st unix.Stat_t
+	if err := unix.Stat(precious, &st); err != nil || st.Uid != 0 {
+		t.Errorf("it belongs to user %d, %v", st.Uid, err)
 	}
 }
 
