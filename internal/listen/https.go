@@ -36,7 +36,10 @@ type httpConn struct {
 	goAway   sync.Once
 	second   atomic.Bool // HTTP/2 is spoken
 	offences atomic.Int64
-	working  sync.WaitGroup // requests in hand
+
+	mu      sync.Mutex
+	over    bool           // no further request is taken in hand
+	working sync.WaitGroup // requests in hand
 }
 
 // The names of HTTP in a handshake (RFC 7301, section 6).
@@ -136,6 +139,9 @@ func (c *httpConn) offend() {
 
 // run implements connHandler.
 func (c *httpConn) run() {
+	if c.s.draining() { // it came behind those who were told
+		c.hurry()
+	}
 	if c.tls != nil {
 		if c.s.shakeHands(c.tls, c.stream) != nil {
 			return
@@ -153,6 +159,25 @@ func (c *httpConn) run() {
 		c.serve1(&sniffed{c.stream, begun})
 	}
 	c.stream.Close()
+	c.endRequests()
+}
+
+// beginRequest takes a request in hand, until working is told of its end. It is false
+// for one that comes behind the end of the connection, as its goroutine may.
+func (c *httpConn) beginRequest() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		c.working.Add(1)
+	}
+	return !c.over
+}
+
+// endRequests waits for the requests in hand, and has no other follow.
+func (c *httpConn) endRequests() {
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
 	c.working.Wait()
 }
 
@@ -218,17 +243,21 @@ func (c *sniffed) Read(b []byte) (int, error) {
 }
 
 // hurry implements connHandler. A client that speaks HTTP/2 is told; one that
-// speaks HTTP/1.1 learns it by its last response.
+// speaks HTTP/1.1 learns it by its last response, and one that has not asked yet by
+// its first.
 func (c *httpConn) hurry() {
-	if c.second.Load() {
+	second := c.second.Load()
+	if second {
 		c.sayGoAway()
-	} else {
+	}
+	if !second || c.stream.requests.Load() == 0 {
 		c.stream.leaveWithin(limits.LeaveQuietTCP)
 	}
 }
 
 // sayGoAway tells a client that no further streams are served (RFC 9113, section
-// 6.8). The connection ends after those that are open.
+// 6.8). The connection ends after those that are open. One that is only about to be
+// served by HTTP/2 may miss it.
 func (c *httpConn) sayGoAway() {
 	c.goAway.Do(func() {
 		over, cancel := context.WithCancel(context.Background())

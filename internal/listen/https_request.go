@@ -19,7 +19,9 @@ import (
 // gets no more work done by resetting streams than by waiting for them (CVE-2023-
 // 44487).
 func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.working.Add(1)
+	if !c.beginRequest() {
+		panic(http.ErrAbortHandler)
+	}
 	defer c.working.Done()
 	c.outstanding.Add(1)
 	defer c.outstanding.Add(-1)
@@ -52,15 +54,26 @@ func (c *httpConn) begin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// An httpQuestion is the message of a request.
+type httpQuestion struct {
+	msg  []byte
+	room *[]byte // where it lies, if it is large
+}
+
+// release gives the room of a question back, whose message is not looked at any more.
+func (c *httpConn) release(q *httpQuestion) {
+	if q.room != nil {
+		c.s.http.rooms.Put(q.room)
+		c.s.http.large.Give(c.share)
+		*q = httpQuestion{}
+	}
+}
+
 // exchange answers a request; false: it deserves no answer.
 func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
-	var room *[]byte // where the question lies, if it is large
-	defer func() {
-		if room != nil {
-			c.s.http.rooms.Put(room)
-		}
-	}()
-	query, no := c.question(r, &room)
+	var query httpQuestion
+	defer c.release(&query)
+	no := c.read(r, &query)
 	if no == nil && !c.s.http.places.Take(c.share) {
 		no = c.noPlace()
 	}
@@ -71,7 +84,7 @@ func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
 	defer c.s.http.places.Give(c.share)
 	buf := c.s.buffers.Get().(*[]byte)
 	defer c.s.recycle(buf)
-	*buf = c.answerTo(query, r, (*buf)[:0])
+	*buf = c.answerTo(&query, r, (*buf)[:0])
 	if len(*buf) == 0 {
 		return false
 	}
@@ -79,39 +92,35 @@ func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// question is the message that a request carries. One that is large lies in room.
-func (c *httpConn) question(r *http.Request, room **[]byte) ([]byte, *doh.Refusal) {
+// read reads the message that a request carries.
+func (c *httpConn) read(r *http.Request, q *httpQuestion) (no *doh.Refusal) {
 	inBody, no := doh.Check(r, *c.s.http.paths.Load())
-	if no != nil {
-		return nil, no
+	switch {
+	case no != nil:
+	case inBody:
+		no = c.body(r, q)
+	default:
+		q.msg, no = doh.Parameter(r.URL.RawQuery)
 	}
-	if !inBody {
-		return doh.Parameter(r.URL.RawQuery)
-	}
-	return c.body(r, room)
+	return no
 }
 
 // body reads the message of a POST. Until it is there it has a place of another kind than
 // questions that are worked on have: bodies that never come are in nobody's way but that
 // of bodies.
-func (c *httpConn) body(r *http.Request, room **[]byte) ([]byte, *doh.Refusal) {
+func (c *httpConn) body(r *http.Request, q *httpQuestion) (no *doh.Refusal) {
 	if !c.s.http.bodies.Take(c.share) {
-		return nil, c.noPlace()
+		return c.noPlace()
 	}
 	defer c.s.http.bodies.Give(c.share)
-	large := false
-	defer func() {
-		if large {
-			c.s.http.large.Give(c.share)
-		}
-	}()
-	return doh.Body(&bodyReader{r.Body, c.stream}, func() ([]byte, *doh.Refusal) {
-		if large = c.s.http.large.Take(c.share); !large {
+	q.msg, no = doh.Body(&bodyReader{r.Body, c.stream}, func() ([]byte, *doh.Refusal) {
+		if !c.s.http.large.Take(c.share) {
 			return nil, c.noPlace()
 		}
-		*room = c.s.http.rooms.Get().(*[]byte)
-		return **room, nil
+		q.room = c.s.http.rooms.Get().(*[]byte)
+		return *q.room, nil
 	})
+	return no
 }
 
 // noPlace is the refusal of a request for which there is no room.
@@ -173,9 +182,9 @@ func setWriteDeadline(w http.ResponseWriter) {
 
 // answerTo appends the answer to a question to out; nothing where it deserves
 // none. What the session cannot answer is waited for here.
-func (c *httpConn) answerTo(query []byte, r *http.Request, out []byte) []byte {
+func (c *httpConn) answerTo(query *httpQuestion, r *http.Request, out []byte) []byte {
 	c.s.tcp.queries.Add(1)
-	answer, handling, err := c.askSession(query, out)
+	answer, handling, err := c.askSession(query.msg, out)
 	switch {
 	case err != nil:
 		return c.await(query, nil, out, false)
@@ -212,9 +221,10 @@ func (c *httpConn) askSession(query, out []byte) (answer []byte, h Handling, err
 
 // await sends a query the driver's way and waits for its answer; one that may not
 // go there, or finds no place, is answered SERVFAIL.
-func (c *httpConn) await(query []byte, headers []transport.Header, out []byte, may bool) []byte {
+func (c *httpConn) await(query *httpQuestion, headers []transport.Header, out []byte, may bool) []byte {
 	path := &httpAnswer{out: out, ready: make(chan struct{})}
-	q := newQuery(query, &c.client, path)
+	q := newQuery(query.msg, &c.client, path)
+	c.release(query) // for others: the answer may take long
 	q.Headers = headers
 	if !may || !c.s.dispatch(q) {
 		c.s.failOne(q)

@@ -346,6 +346,78 @@ func TestHTTPClientsAreToldOfTheEnd(t *testing.T) {
 	}
 }
 
+// Who comes while the server leaves, and says nothing, does not keep it for as long as an
+// idle client is kept.
+func TestALateSilentClientOfHTTPIsNotWaitedFor(t *testing.T) {
+	w := newWeb(t, newEcho())
+	w.drain.Store(true)
+	for _, way := range ways {
+		var c net.Conn
+		if way.safe {
+			conf := w.clientConfig.Clone()
+			conf.NextProtos = []string{map[bool]string{true: "h2", false: "http/1.1"}[way.two]}
+			secured := tls.Client(tcpClient(t, w.tls), conf)
+			if err := secured.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			c = secured
+		} else {
+			c = tcpClient(t, w.clear)
+		}
+		if way.two {
+			settings := frame(4, 0)
+			settings[len(settings)-1] = 0 // they are of the connection
+			if _, err := c.Write(append([]byte(http2Preface), settings...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begun := time.Now()
+		_ = c.SetReadDeadline(begun.Add(20 * time.Second))
+		_, _ = io.Copy(io.Discard, c)
+		if took := time.Since(begun); took > limits.LeaveFirstTCP+2*time.Second {
+			t.Errorf("%s: it was kept for %v", way.name, took)
+		}
+	}
+}
+
+// A request that package net/http hands over when its connection has ended is not begun:
+// nobody would wait for its end.
+func TestARequestBehindTheEndOfItsConnectionIsNotBegun(t *testing.T) {
+	c := &httpConn{}
+	if !c.beginRequest() {
+		t.Fatal("a request before the end was refused")
+	}
+	c.working.Done()
+	c.endRequests()
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("it ended by %v", p)
+		}
+	}()
+	c.ServeHTTP(nil, nil)
+}
+
+// The room of a large question is free for others as soon as the question is on its way:
+// questions that wait for servers would keep all of them.
+func TestALargeQuestionThatWaitsKeepsNoRoom(t *testing.T) {
+	h := newEcho()
+	w := newWeb(t, h)
+	c, base := w.client(false, false)
+	late := make(chan int, 1)
+	go func() {
+		status, _, _ := fetch(c.Post(base+"/dns-query", doh.MediaType, bytes.NewReader(ask(1, 'w', make([]byte, 2*limits.HTTPSmallBody)...))))
+		late <- status
+	}()
+	eventually(t, "the question waits", func() bool { return w.Stats().Waiting == 1 })
+	if n := w.http.large.Taken(); n != 0 {
+		t.Errorf("%d rooms are taken", n)
+	}
+	close(h.release)
+	if status := <-late; status != 200 {
+		t.Errorf("it got status %d", status)
+	}
+}
+
 // HTTP/1.1 as its clients may use it: several requests at once on one connection,
 // which stays, and ends when it is silent.
 func TestPipelinedRequests(t *testing.T) {
