@@ -64,6 +64,8 @@ func (a *authenticator) proof(peer *zonecut.PeerConfig, shown []*x509.Certificat
 	switch {
 	case peer.Insecure:
 		return ""
+	case len(peer.Pins)+len(peer.Names) == 0:
+		return "nothing is known by which it could be recognised"
 	case len(shown) == 0:
 		return "it has no certificate"
 	}

@@ -168,7 +168,9 @@ func (c *connection) ask(ctx context.Context, x *resolve.Exchange, w *waiter, mi
 	c.mu.Unlock()
 	err = e.send(ctx, x.Budget, x.Endpoint, outlet{link: c.link}, msg)
 	switch {
-	case err == nil, errors.Is(err, resolve.ErrBudget), errors.Is(err, ErrNoTransport), errors.Is(err, errNoStream):
+	case err == nil, errors.Is(err, resolve.ErrBudget), errors.Is(err, ErrNoTransport):
+	case errors.Is(err, errNoStream):
+		c.retireAlone()
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	default:
@@ -201,6 +203,17 @@ func (c *connection) retire() {
 	c.mu.Lock()
 	c.retired = true
 	c.mu.Unlock()
+}
+
+// retireAlone is retire where nobody waits but the caller: a connection on which the server
+// takes no question, though none is under way, is only in the way of others to it.
+func (c *connection) retireAlone() {
+	c.mu.Lock()
+	alone := len(c.waiting) == 1
+	c.mu.Unlock()
+	if alone {
+		c.retire()
+	}
 }
 
 // forget takes a waiter off. The last one of a retired connection closes it.

@@ -240,6 +240,22 @@ func TestAResetBehindAnAnswer(t *testing.T) {
 	}
 }
 
+// Connections on which a server takes no question at all are not kept: they would have all
+// places of the server until they had idled for long.
+func TestAServerThatTakesNoQuestionKeepsNoConnection(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	s := limitedQUIC(t, cert, -1, truthQUIC)
+	e := newExchanger(t, Config{})
+	if _, _, err := askQUIC(t, e, s, cert.Hash, "www.example."); !errors.Is(err, errNoStream) {
+		t.Errorf("asked in vain: %v", err)
+	}
+	e.pool.mu.Lock()
+	defer e.pool.mu.Unlock()
+	if n := len(e.pool.conns); n != 0 {
+		t.Errorf("connections to %d servers take questions", n)
+	}
+}
+
 // Questions wait for a server that takes few at a time, and hold nobody up by that. One
 // whose turn does not come is asked on another connection.
 func TestAQuestionWhoseTurnDoesNotComeGoesElsewhere(t *testing.T) {
