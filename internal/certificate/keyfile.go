@@ -111,7 +111,7 @@ func inPlace(f *os.File) (bool, error) {
 // lock waits until this process has the file alone. The system ends a lock with
 // its holder. Who is frozen while it has it is not waited for.
 func lock(f *os.File) error {
-	for end := time.Now().Add(limits.CertificateLock); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limits.CertificateLock); ; time.Sleep(limits.CertificateLockLook) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:

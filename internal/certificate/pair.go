@@ -23,16 +23,6 @@ func Pin(c *x509.Certificate) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// Load reads a chain of certificates, the server's own first, and its private key.
-// The error names the file that is wrong.
-func Load(certFile, keyFile string) (*tls.Certificate, error) {
-	f, err := readFiles(certFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
-	return f.pair()
-}
-
 // files are two files as they were read.
 type files struct {
 	certFile, keyFile string

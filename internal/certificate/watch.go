@@ -14,8 +14,7 @@ import (
 )
 
 // Watch reads the files in use, and those of authorities, again when they have changed,
-// until ctx ends. Where
-// the system does not tell of changes it looks now and then.
+// until ctx ends. Where the system does not tell of changes it looks now and then.
 func (s *Store) Watch(ctx context.Context) {
 	look := time.NewTicker(limits.CertificateLook)
 	defer look.Stop()

@@ -30,10 +30,10 @@ func Dial(ctx context.Context, conn *net.UDPConn, to netip.AddrPort, conf *tls.C
 		MaxIdleTimeout:                 idle,
 		MaxIncomingStreams:             -1,
 		MaxIncomingUniStreams:          -1,
-		InitialStreamReceiveWindow:     MaxMessage + 3,
-		MaxStreamReceiveWindow:         MaxMessage + 3,
-		InitialConnectionReceiveWindow: 4 * MaxMessage,
-		MaxConnectionReceiveWindow:     16 * MaxMessage,
+		InitialStreamReceiveWindow:     maxFramed,
+		MaxStreamReceiveWindow:         maxFramed,
+		InitialConnectionReceiveWindow: 4 * maxFramed,
+		MaxConnectionReceiveWindow:     16 * maxFramed,
 		DisablePathMTUDiscovery:        true,
 	})
 	if err != nil {
@@ -69,12 +69,6 @@ func (c *Client) Open(ctx context.Context) (*Stream, error) {
 
 // Ended is closed when the connection has ended.
 func (c *Client) Ended() <-chan struct{} { return c.c.Context().Done() }
-
-// Vanish closes the socket, and tells the server nothing.
-func (c *Client) Vanish() {
-	_ = c.transport.Conn.Close()
-	c.Close()
-}
 
 // Close ends the connection and closes the socket.
 func (c *Client) Close() {

@@ -20,13 +20,17 @@ import (
 	"sync"
 
 	"github.com/quic-go/quic-go"
+
+	"kresd/internal/transport"
+	"kresd/internal/wire"
 )
 
-// Protocol is the name of DNS over QUIC in a handshake (RFC 9250, section 4.1.1).
-const Protocol = "doq"
+// Protocol is the name of DNS over QUIC in a handshake.
+const Protocol = transport.ALPNDoQ
 
-// MaxMessage is the most octets that a message can have.
-const MaxMessage = 65535
+// maxFramed is the most octets of a message with its length in front, and an octet more,
+// to be seen where it is too many.
+const maxFramed = 2 + wire.MaxMessage + 1
 
 // A Code says to the other side why a stream or a connection ends (RFC 9250,
 // section 8.4).

@@ -160,7 +160,7 @@ func (r *relay) path(t tag) string { return filepath.Join(r.dir, hex.EncodeToStr
 
 // take reads what others pass on until the relay is closed.
 func (r *relay) take() {
-	buf := make([]byte, passedHead+2048)
+	buf := make([]byte, passedHead+limits.QUICPassedSize)
 	for {
 		n, err := r.in.Read(buf)
 		if errors.Is(err, net.ErrClosed) {

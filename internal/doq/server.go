@@ -98,7 +98,7 @@ func (l *Listener) config(*quic.ClientInfo) (*quic.Config, error) {
 		MaxIncomingStreams:             int64(l.o.Questions()),
 		MaxIncomingUniStreams:          -1,
 		InitialStreamReceiveWindow:     limits.QUICStreamWindow,
-		MaxStreamReceiveWindow:         MaxMessage + 3,
+		MaxStreamReceiveWindow:         maxFramed,
 		InitialConnectionReceiveWindow: limits.QUICConnWindow,
 		MaxConnectionReceiveWindow:     limits.QUICConnWindow,
 		DisablePathMTUDiscovery:        true,

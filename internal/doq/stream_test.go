@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"kresd/internal/wire"
 )
 
 // pieces are octets that come bit by bit, and then end as last says.
@@ -67,7 +69,7 @@ func TestStreamsAreRead(t *testing.T) {
 		"a message":              {framed(short), io.EOF, short, nil},
 		"without its end":        {framed(short), gone, short, nil},
 		"a long one":             {framed(long), io.EOF, long, nil},
-		"the longest":            {framed(make([]byte, MaxMessage)), io.EOF, make([]byte, MaxMessage), nil},
+		"the longest":            {framed(make([]byte, wire.MaxMessage)), io.EOF, make([]byte, wire.MaxMessage), nil},
 		"one octet":              {framed([]byte{1}), io.EOF, []byte{1}, nil},
 		"nothing":                {nil, io.EOF, nil, ErrProtocol},
 		"half a length":          {[]byte{0}, io.EOF, nil, ErrProtocol},

@@ -129,7 +129,8 @@ var uncounted = map[string]string{
 		QUICUnverified LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet
-		CertificateLook CertificateLock CertificatePatience
+		CertificateLook CertificateLock CertificateLockLook
+		CertificatePatience FreePortTries
 		CertificateEndMonth CertificateEndWeek CertificateEndDay
 		CarriedLook UnscheduledWait AwaitAddress QueryLogStall
 		QueryLogPause QueryLogEnd
@@ -150,6 +151,7 @@ var uncounted = map[string]string{
 		HeapPercent HeapLeast HeapBase HeapPerQuestion
 		LastWords HandedSockets UDPQuery IdleResolvers
 		QUICStreamWindow QUICConnWindow QUICSmall QUICPassed
+		QUICPassedSize
 		HTTPFirstRead DesignationLife DesignationAddrs
 		DesignationHints`,
 }

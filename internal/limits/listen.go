@@ -10,6 +10,7 @@ const (
 	QUICConnWindow   = 128 << 10              // of all messages of a connection
 	QUICSmall        = 1400                   // octets of an answer over QUIC that need not wait for its client
 	QUICPassed       = 256                    // packets that other workers have passed on and nobody has looked at
+	QUICPassedSize   = 2 << 10                // octets of one, with what the kernel said of it; clients send less (RFC 9000, section 14)
 	QUICUnverified   = 16                     // handshakes under way, then clients must prove their addresses first
 	QUICHandshakes   = 256                    // and none is taken: as many as a worker does in a sixth of a second, for the clients of one that was killed
 	QUICTurn         = 5 * time.Millisecond   // at most to compute the answer to a client's hello, before others' turn comes
@@ -25,6 +26,7 @@ const (
 	LeaveStuck       = 200 * time.Millisecond // that a UDP socket is served on if it could not leave its group
 	LeaveFlush       = 500 * time.Millisecond // for the last answers when DrainAnswerTime is over
 	IdleResolvers    = 512                    // goroutines of the driver's way that wait for a next query
+	FreePortTries    = 16                     // draws of a port until one is free for all kinds of sockets that are to have it
 	AwaitAddress     = time.Second            // between two looks for addresses that the machine does not have yet
 	CarriedLook      = 10 * time.Millisecond  // until somebody looks whether who carries a question receives, too
 	UnscheduledWait  = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge

@@ -6,13 +6,15 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
 )
 
 // start binds a group of endpoints, which have one address, and serves them, all
 // or none. Port 0 becomes a port that is free for all of them.
 func (s *Server) start(group []*endpoint) error {
 	err := s.startOnce(group)
-	for tries := 0; err != nil && group[0].Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < 16; tries++ {
+	for tries := 0; err != nil && group[0].Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < limits.FreePortTries; tries++ {
 		err = s.startOnce(group)
 	}
 	return err

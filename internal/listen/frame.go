@@ -1,12 +1,16 @@
 package listen
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// headerLen is the length of a DNS header (RFC 1035, section 4.1.1).
-const headerLen = 12
+	"kresd/internal/wire"
+)
 
-// maxMessage is the longest message that the two octets of a length can tell.
-const maxMessage = 65535
+// headerLen and maxMessage are the least and the most octets of a message.
+const (
+	headerLen  = wire.HeaderLen
+	maxMessage = wire.MaxMessage
+)
 
 // nextFrame splits one message off a stream, in which each stands behind two
 // octets of length (RFC 1035, section 4.2.2). ok is false while the first

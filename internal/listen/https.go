@@ -42,16 +42,10 @@ type httpConn struct {
 	working sync.WaitGroup // requests in hand
 }
 
-// The names of HTTP in a handshake (RFC 7301, section 6).
-const (
-	alpnHTTP2 = "h2"
-	alpnHTTP1 = "http/1.1"
-)
-
 // newHTTPS is the protocol of DNS over HTTPS.
 func newHTTPS(s *Server, nc accepted) *connection {
 	c := newHTTPConn(s, transport.HTTPS, nc)
-	c.tls = tls.Server(newRecords(c.stream), s.tlsConfig(alpnHTTP2, alpnHTTP1))
+	c.tls = tls.Server(newRecords(c.stream), s.tlsConfig(transport.ALPNHTTP2, transport.ALPNHTTP1))
 	return &c.connection
 }
 
@@ -146,7 +140,7 @@ func (c *httpConn) run() {
 		if c.s.shakeHands(c.tls, c.stream) != nil {
 			return
 		}
-		if c.tls.ConnectionState().NegotiatedProtocol == alpnHTTP2 {
+		if c.tls.ConnectionState().NegotiatedProtocol == transport.ALPNHTTP2 {
 			counted := &tlsFrames{frames{Conn: c.tls, flooded: c.stream.flooded}, c.tls}
 			counted.count.skip = len(http2Preface)
 			c.serve2(counted, false)

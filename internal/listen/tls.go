@@ -14,10 +14,6 @@ import (
 	"kresd/internal/transport"
 )
 
-// alpnDoT is what DNS over TLS is called in a handshake (RFC 7858, section 3.1;
-// the name is registered for RFC 7301). Clients need not say it.
-const alpnDoT = "dot"
-
 // A tlsStream is a stream of TLS on its records.
 type tlsStream struct {
 	*tls.Conn
@@ -25,10 +21,10 @@ type tlsStream struct {
 }
 
 // newTLS is the protocol of DNS over TLS: the messages of TCP on an encrypted
-// stream.
+// stream. Clients need not say in the handshake that they speak it.
 func newTLS(s *Server, nc accepted) *connection {
 	r := newRecords(nc)
-	encrypted := &tlsStream{tls.Server(r, s.tlsConfig(alpnDoT)), r}
+	encrypted := &tlsStream{tls.Server(r, s.tlsConfig(transport.ALPNDoT)), r}
 	c := newFramedConn(s, transport.TLS, nc, encrypted)
 	c.open = func() error { return s.shakeHands(encrypted.Conn, nc) }
 	return &c.connection

@@ -54,10 +54,10 @@ type epoch struct {
 }
 
 // New makes keys from a random secret of their own.
-func New(c *clock.Clock) *Keys { return &Keys{clock: c, common: Random()} }
+func New(c *clock.Clock) *Keys { return &Keys{clock: c, common: random()} }
 
-// Random is a secret that nobody can guess.
-func Random() []byte {
+// random is a secret that nobody can guess.
+func random() []byte {
 	secret := make([]byte, 64)
 	_, _ = rand.Read(secret) // it never fails: without random numbers the process ends
 	return secret

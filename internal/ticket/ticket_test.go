@@ -109,7 +109,7 @@ func TestASessionIsResumedByWhoHasTheSecret(t *testing.T) {
 func TestWithoutASecretTheGroupsServes(t *testing.T) {
 	now := clock.NewFake(at)
 	c := newClient(tls.VersionTLS13, now)
-	one, two, common := New(&now.Clock), New(&now.Clock), Random()
+	one, two, common := New(&now.Clock), New(&now.Clock), random()
 	c.resumes(t, serverOf(t, one))
 	if c.resumes(t, serverOf(t, two)) {
 		t.Error("two random secrets are one")
@@ -208,7 +208,7 @@ func TestDerive(t *testing.T) {
 	if one.Derive("a") == other.Derive("a") {
 		t.Error("two random secrets give one key")
 	}
-	secret := Random()
+	secret := random()
 	for _, k := range []*Keys{one, other} {
 		if err := k.Share(secret); err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func TestDerive(t *testing.T) {
 	if one.Derive("a") != other.Derive("a") || one.Derive("a") == one.Derive("b") || one.Derive("a") == keyOf(1, secret) {
 		t.Error("keys of one secret differ, or those of two uses do not")
 	}
-	if err := other.SetSecret(Random()); err != nil || one.Derive("a") == other.Derive("a") {
+	if err := other.SetSecret(random()); err != nil || one.Derive("a") == other.Derive("a") {
 		t.Errorf("the operator's secret changes nothing: %v", err)
 	}
 }

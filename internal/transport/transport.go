@@ -22,6 +22,15 @@ const (
 	Kinds             // how many there are
 )
 
+// The names of what is spoken in a handshake of TLS or QUIC (RFC 7301), to clients and
+// to servers.
+const (
+	ALPNDoT   = "dot"      // RFC 7858, section 8.1
+	ALPNHTTP1 = "http/1.1" // RFC 7301, section 6
+	ALPNHTTP2 = "h2"       // RFC 9113, section 3.1
+	ALPNDoQ   = "doq"      // RFC 9250, section 4.1.1
+)
+
 // kinds says of each kind its name, the service that net.listen knows it by,
 // whether it lives in UDP sockets, whether it is a stream, whether it is encrypted
 // and whether we do that.

@@ -20,11 +20,9 @@ import (
 	"kresd/internal/doh"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/zonecut"
 )
-
-// alpnHTTP2 is the name of HTTP/2 in a handshake (RFC 9113, section 3.1).
-const alpnHTTP2 = "h2"
 
 // httpsLink is a connection by HTTP/2 on which each question is a request of its own
 // (RFC 8484).
@@ -37,10 +35,10 @@ type httpsLink struct {
 // dialDoH connects by TLS to a server that proves who it is, and speaks HTTP/2 there.
 func (p *pool) dialDoH(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (link, error) {
 	var failed error
-	transport := &http.Transport{
+	client := &http.Transport{
 		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := p.secure(ctx, to, from, alpnHTTP2)
-			if err == nil && conn.ConnectionState().NegotiatedProtocol != alpnHTTP2 {
+			conn, err := p.secure(ctx, to, from, transport.ALPNHTTP2)
+			if err == nil && conn.ConnectionState().NegotiatedProtocol != transport.ALPNHTTP2 {
 				conn.Close()
 				err = fmt.Errorf("it speaks no HTTP/2: %w", resolve.ErrUnreachable)
 			}
@@ -56,8 +54,8 @@ func (p *pool) dialDoH(ctx context.Context, to zonecut.Endpoint, from netip.Addr
 			WriteByteTimeout: limits.TCPSendStall,
 		},
 	}
-	transport.Protocols.SetHTTP2(true)
-	conn, err := transport.NewClientConn(ctx, "https", to.Addr.String())
+	client.Protocols.SetHTTP2(true)
+	conn, err := client.NewClientConn(ctx, "https", to.Addr.String())
 	switch {
 	case failed != nil:
 		return nil, failed

@@ -10,6 +10,7 @@ import (
 
 	"kresd/internal/doh"
 	"kresd/internal/proctest"
+	"kresd/internal/transport"
 	"kresd/internal/zonecut"
 )
 
@@ -30,7 +31,7 @@ type frames struct {
 // settings that a connection begins with.
 func framedHTTPS(t testing.TB, cert *proctest.Certificate, settings []byte, play func(c *frames, stream uint32, q []byte)) *testServer {
 	t.Helper()
-	config := &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{alpnHTTP2}}
+	config := &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{transport.ALPNHTTP2}}
 	return (&testServer{onTCP: func(s *testServer, raw net.Conn) {
 		c := &frames{Conn: tls.Server(raw, config)}
 		if _, err := io.CopyN(io.Discard, c, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {

@@ -21,6 +21,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/proctest"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -42,8 +43,8 @@ func httpsServer(t testing.TB, cert *proctest.Certificate, protocols []string, s
 			}
 		},
 	}
-	s.Protocols.SetHTTP1(protocols[0] != alpnHTTP2)
-	s.Protocols.SetHTTP2(protocols[0] == alpnHTTP2)
+	s.Protocols.SetHTTP1(protocols[0] != transport.ALPNHTTP2)
+	s.Protocols.SetHTTP2(protocols[0] == transport.ALPNHTTP2)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.ServeTLS(listener, "", "") }()
 	t.Cleanup(func() { s.Close(); <-done })
@@ -61,7 +62,7 @@ func answerHTTPS(w http.ResponseWriter, r *http.Request) {
 func TestQuestionsByHTTPS(t *testing.T) {
 	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
 	const questions = 100 // more than a connection has at once
-	at, conns := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
+	at, conns := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path != "/a path" || r.Header.Get("Content-Type") != doh.MediaType || r.Header.Get("Accept") != doh.MediaType ||
 			r.Header.Get("Cache-Control") != "no-cache" || len(r.Header) != 4 || !strings.HasPrefix(r.Host, "dns.test:") || r.ContentLength != 128 || r.ProtoMajor != 2 {
 			t.Errorf("asked is %s %s %s, %v, %d octets", r.Method, r.Host, r.URL, r.Header, r.ContentLength)
@@ -122,7 +123,7 @@ func TestFailuresByHTTPS(t *testing.T) {
 			_, _ = w.Write(reply(q, truth))
 		}, "another question's answer"},
 	}
-	at, conns := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
+	at, conns := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(w http.ResponseWriter, r *http.Request) {
 		q, _ := io.ReadAll(r.Body)
 		label := q[wire.HeaderLen+1 : wire.HeaderLen+1+int(q[wire.HeaderLen])]
 		r.Body = io.NopCloser(strings.NewReader(string(q)))
@@ -156,7 +157,7 @@ func TestFailuresByHTTPS(t *testing.T) {
 func TestConnectionsByHTTPS(t *testing.T) {
 	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
 	var asked atomic.Int32
-	at, conns := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
+	at, conns := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1)%2 == 1 { // every other answer ends its connection
 			w.Header().Set("Connection", "close")
 		}
@@ -177,7 +178,7 @@ func TestConnectionsByHTTPS(t *testing.T) {
 		t.Errorf("counted is %+v", st)
 	}
 
-	aborted, _ := httpsServer(t, cert, []string{alpnHTTP2}, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	aborted, _ := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	x := question(t, aborted, "www.example.")
 	x.Peer = peer
 	_, err := e.Exchange(background, x)
@@ -202,7 +203,7 @@ func TestConnectionsByHTTPS(t *testing.T) {
 // ever.
 func TestSilenceByHTTPS(t *testing.T) {
 	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
-	at, _ := httpsServer(t, cert, []string{alpnHTTP2}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	at, _ := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	e := newExchanger(t, Config{})
 	x := question(t, at, "www.example.")
 	x.Peer = mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoH, Path: "/q", Pins: []zonecut.Pin{cert.Hash}})

@@ -16,6 +16,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/proctest"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -51,7 +52,7 @@ func TestARefusedStreamLeavesTheLinkUp(t *testing.T) {
 		}
 	}
 	var conns atomic.Int32
-	https, opened := httpsServer(t, cert, []string{alpnHTTP2}, func(w http.ResponseWriter, r *http.Request) {
+	https, opened := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(w http.ResponseWriter, r *http.Request) {
 		q, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(q)))
 		play(q, func() { answerHTTPS(w, r) }, func() { panic(http.ErrAbortHandler) })
@@ -183,7 +184,7 @@ func TestAnAnswerBeforeTheEndOfItsConnectionCounts(t *testing.T) {
 	}
 	overTLS := func(end func(*tls.Conn, *net.TCPConn)) *testServer {
 		return (&testServer{onTCP: func(s *testServer, raw net.Conn) {
-			conn := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{alpnDoT}})
+			conn := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{transport.ALPNDoT}})
 			if answerDoT(s, conn) {
 				end(conn, raw.(*net.TCPConn))
 			}

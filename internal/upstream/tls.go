@@ -10,18 +10,16 @@ import (
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/transport"
 	"kresd/internal/zonecut"
 )
 
 // DNS over TLS (RFC 7858) is a stream over a connection on which TLS has proven who the
 // server is.
 
-// The names of protocols in a handshake (RFC 7301).
-const alpnDoT = "dot" // RFC 7858, section 8.1
-
 // dialDoT connects and shakes hands.
 func (p *pool) dialDoT(ctx context.Context, to zonecut.Endpoint, from netip.Addr) (link, error) {
-	conn, err := p.secure(ctx, to, from, alpnDoT)
+	conn, err := p.secure(ctx, to, from, transport.ALPNDoT)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,10 @@ const (
 // HeaderLen is the length of the header in octets.
 const HeaderLen = 12
 
+// MaxMessage is the most octets that a message can have, since two tell its length where
+// it stands in a stream (RFC 1035, section 4.2.2).
+const MaxMessage = 65535
+
 // Types that the resolver itself has to know (IANA, DNS Parameters).
 const (
 	TypeA          uint16 = 1

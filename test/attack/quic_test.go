@@ -85,6 +85,11 @@ func dialDoQWithin(at netip.AddrPort, limit time.Duration) (*doq.Client, error) 
 	if err != nil {
 		return nil, err
 	}
+	return dialDoQBy(pc, at, limit)
+}
+
+// dialDoQBy connects by a socket. Who closes that has the server hear nothing any more.
+func dialDoQBy(pc *net.UDPConn, at netip.AddrPort, limit time.Duration) (*doq.Client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	return doq.Dial(ctx, pc, at, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{doq.Protocol}, CurvePreferences: []tls.CurveID{tls.X25519}}, 20*time.Second)
@@ -203,7 +208,11 @@ func vanishing(t *testing.T, at netip.AddrPort, stop <-chan struct{}) string {
 	question := []byte("\x00\x21\x00\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01")
 	n := 0
 	for !over(stop) {
-		c, err := dialDoQ(at)
+		pc, err := net.ListenUDP("udp4", nil)
+		if err != nil {
+			continue
+		}
+		c, err := dialDoQBy(pc, at, 10*time.Second)
 		if err != nil {
 			continue
 		}
@@ -216,7 +225,8 @@ func vanishing(t *testing.T, at netip.AddrPort, stop <-chan struct{}) string {
 			}
 			n++
 		}
-		c.Vanish()
+		_ = pc.Close()
+		c.Close()
 	}
 	return strconv.Itoa(n) + " questions"
 }

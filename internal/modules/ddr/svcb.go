@@ -31,9 +31,9 @@ var designated = [transport.Kinds]struct {
 	port     uint16
 	priority uint16
 }{
-	transport.TLS:   {"dot", 853, 1},
-	transport.HTTPS: {"h2", 443, 2},
-	transport.QUIC:  {"doq", 853, 3},
+	transport.TLS:   {transport.ALPNDoT, 853, 1},
+	transport.HTTPS: {transport.ALPNHTTP2, 443, 2},
+	transport.QUIC:  {transport.ALPNDoQ, 853, 3},
 }
 
 // services gathers endpoints by transport and port. target is the name of all.
