@@ -108,7 +108,7 @@ var known = [ids]text{
 	TypesPerName:       counted("types_per_name", "a further type of a name with %d types was not cached", MaxTypesPerName),
 	CacheEntryBytes:    counted("cache_entry_bytes", "what exceeds %d KiB was not cached", MaxCacheEntryBytes>>10),
 	ProofBytes:         counted("proof_bytes", "a denial with more than %d KiB of proof was not cached", MaxProofBytes>>10),
-	Pending:            counted("pending", "a question was not taken, or an old one given up, because as many waited as may (net.limits; %d unless set, fewer where memory is short)", PendingPerWorker),
+	Pending:            counted("pending", "a question was not taken, or an old one given up, because as many waited as may (net.limits; %d unless set, fewer where memory is short), or too many of more than %d KiB (%d in all, or its client's, who has a quarter as many as are free at most; net.forwarders)", PendingPerWorker, UDPQuery>>10, LargeQuestions),
 	WaitersClient:      counted("waiters_per_client", "a question was dropped because as many of its client waited as may (net.limits, net.forwarders; %d unless set)", WaitersPerClient),
 	LateReply:          counted("late_reply", "an answer after %v was not sent to a client with more questions waiting than late_waiters (net.limits, net.forwarders; %d unless set)", LateUDPReply, LateUDPWaiters),
 	Paced:              counted("paced_reply", "an answer left later, because more than %d questions of its client waited and they were answered at more than %d %% of the pace at which it had asked (net.forwarders)", PaceWaiters, PacePercent),

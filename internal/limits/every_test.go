@@ -40,7 +40,7 @@ var counts = map[ID]string{
 	TypesPerName:      "MaxTypesPerName",
 	CacheEntryBytes:   "MaxCacheEntryBytes",
 	ProofBytes:        "MaxProofBytes",
-	Pending:           "PendingPerWorker PendingYoung",
+	Pending:           "PendingPerWorker PendingYoung LargeQuestions",
 	WaitersClient:     "WaitersPerClient",
 	LateReply:         "LateUDPReply LateUDPWaiters",
 	Paced:             "PaceWaiters PacePercent PacePeriod PaceMost PaceSlack",

@@ -232,6 +232,7 @@ const (
 // Clients.
 const (
 	PendingPerWorker    = 4096 // questions on the driver's way
+	LargeQuestions      = 64   // of them that are longer than UDPQuery
 	PendingYoung        = 200 * time.Millisecond
 	WaitersPerClient    = 1000
 	LateUDPReply        = 1900 * time.Millisecond

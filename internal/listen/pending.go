@@ -25,6 +25,7 @@ type pending struct {
 	clock    *clock.Clock
 	counters *limits.Counters
 	clients  *atomic.Pointer[limits.Clients] // the server's
+	large    *limits.Shares                  // of limits.LargeQuestions
 	alarms   *clock.Alarms                   // answers that leave later
 	hurry    atomic.Bool                     // none does any more
 
@@ -39,7 +40,7 @@ type pending struct {
 }
 
 func newPending(clients *atomic.Pointer[limits.Clients], c *clock.Clock, n *limits.Counters) *pending {
-	p := &pending{clock: c, counters: n, clients: clients, alarms: clock.NewAlarms(c), paces: paces{}}
+	p := &pending{clock: c, counters: n, clients: clients, large: limits.NewShares(limits.LargeQuestions), alarms: clock.NewAlarms(c), paces: paces{}}
 	p.quiet.Store(true)
 	return p
 }
@@ -60,12 +61,19 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 		p.counters.Hit(limits.Pending)
 		return nil, false
 	}
-	if p.queue.n >= may.Pending {
+	full := p.queue.n >= may.Pending
+	if full {
 		p.counters.Hit(limits.Pending)
 		p.age(now)
 		if p.oldCount <= may.Pending/2 {
 			return nil, false
 		}
+	}
+	if !p.hasRoom(q) {
+		p.counters.Hit(limits.Pending)
+		return nil, false
+	}
+	if full {
 		evicted = p.queue.head
 		p.unlink(evicted)
 	}
@@ -80,6 +88,16 @@ func (p *pending) admit(q *Query) (evicted *Query, ok bool) {
 		p.quiet.Store(false)
 	}
 	return evicted, true
+}
+
+// hasRoom tells whether there is memory for the message of q. There is for as many
+// questions as may wait, but not if each is as long as a message can be.
+func (p *pending) hasRoom(q *Query) bool {
+	if len(q.Wire) <= limits.UDPQuery {
+		return true
+	}
+	q.large = p.large.Take(q.key)
+	return q.large
 }
 
 // age marks the queries that have become old. Each is marked once, so the walk
@@ -113,6 +131,10 @@ func (p *pending) leave(q *Query) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unlink(q)
+	if q.large {
+		q.large = false
+		p.large.Give(q.key)
+	}
 	if q.source.IsValid() {
 		p.paces.left(q.source)
 		q.source = netip.Addr{}

@@ -8,6 +8,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
+	"kresd/internal/transport"
 )
 
 func from(addr string) *Query {
@@ -61,6 +62,45 @@ func TestFullTableGivesWayToTheYoung(t *testing.T) {
 	}
 	if waiting, running := p.sizes(); waiting != 0 || running != 0 || p.oldCount != 0 || p.queue.head != nil || p.young != nil || !p.quiet.Load() {
 		t.Errorf("after all left: waiting %d, running %d, old %d", waiting, running, p.oldCount)
+	}
+}
+
+// Questions as long as a message can be would take a multiple of the memory that is there
+// for as many as may wait. One client leaves some of their places for the next, and short
+// questions have others.
+func TestLargeQuestionsHaveFewPlaces(t *testing.T) {
+	hits := &limits.Counters{}
+	p := newPending(clientLimits(limits.DefaultClients()), clock.Real(), hits)
+	admit := func(addr string, octets int) (q *Query, ok bool) {
+		q = newQuery(make([]byte, octets), &Client{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 5353), Kind: transport.TCP}, nil)
+		_, ok = p.admit(q)
+		return q, ok
+	}
+	var taken []*Query
+	for {
+		q, ok := admit("192.0.2.1", limits.UDPQuery+1)
+		if !ok {
+			break
+		}
+		taken = append(taken, q)
+	}
+	if n, want := len(taken), (limits.LargeQuestions+limits.ShareOfFree)/(limits.ShareOfFree+1); n != want || hits.Get(limits.Pending) != 1 {
+		t.Errorf("one client has %d, want %d; refusals counted: %d", n, want, hits.Get(limits.Pending))
+	}
+	if _, ok := admit("192.0.2.2", limits.UDPQuery+1); !ok {
+		t.Error("the next client's was refused")
+	}
+	if _, ok := admit("192.0.2.1", limits.UDPQuery); !ok {
+		t.Error("a shorter one was refused")
+	}
+	for range 2 { // the second time nothing is given back
+		p.leave(taken[0])
+	}
+	if _, ok := admit("192.0.2.1", limits.UDPQuery+1); !ok {
+		t.Error("one more was refused although one had left")
+	}
+	if n := p.large.Taken(); n != len(taken)+1 {
+		t.Errorf("%d places are taken, want %d", n, len(taken)+1)
 	}
 }
 

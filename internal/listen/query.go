@@ -37,6 +37,7 @@ type Query struct {
 	// The table's own fields, under its lock.
 	position[Query]
 	old    bool
+	large  bool       // one of limits.LargeQuestions
 	source netip.Addr // whose pace its answer keeps (pace.go); the zero Addr: nobody's
 
 	// A datagram's way back.
