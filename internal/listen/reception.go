@@ -45,6 +45,9 @@ func (r *Reception) Await(fd int, d time.Duration) (readable, held bool) {
 	for until := t.u.s.clock.Mono() + d; ; {
 		left := until - t.u.s.clock.Mono()
 		mine, clients := t.awaitEither(fd, max(left, 0))
+		if clients { // before all else: a server may send without end
+			t.receiveMore()
+		}
 		switch {
 		case t.u.leave.Load():
 			r.carryOn()
@@ -53,14 +56,12 @@ func (r *Reception) Await(fd int, d time.Duration) (readable, held bool) {
 		case mine || left <= 0:
 			r.carryOn()
 			return mine, true
-		case clients:
-			t.receiveMore()
 		}
 	}
 }
 
-// Pass has another goroutine receive from now on, if that is not so already. Only
-// who carries a question calls it.
+// Pass has another goroutine receive from now on, if that is not so already. Who carries a
+// question calls it, and look.
 func (r *Reception) Pass() {
 	if r.state.CompareAndSwap(carries, passed) {
 		r.t.carrying = false
@@ -109,14 +110,21 @@ func (t *udpThread) guard() {
 // somebody looked last, too, and did not look at the socket between.
 func (t *udpThread) look() {
 	r := t.reception.Load()
-	steps := r.steps.Load()
-	if r.state.Load() == carries && r == t.seen.of && steps == t.seen.steps {
+	now := sight{r, r.steps.Load()}
+	idle := now == t.seen
+	if idle && r.state.Load() == carries {
 		r.Pass()
 	}
-	idle := r == t.seen.of && steps == t.seen.steps
-	t.seen = sight{r, steps}
+	t.seen = now
+	t.looked(idle)
+}
+
+// looked ends a look. Another one follows unless nothing has happened since the one before.
+// Who began to carry meanwhile, perhaps with a Reception of its own by now, has found the
+// thread guarded and relies on that.
+func (t *udpThread) looked(idle bool) {
 	t.guarded.Store(false)
-	if !idle || r.state.Load() == carries {
+	if !idle || t.reception.Load().state.Load() == carries {
 		t.guard()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kresd/internal/limits"
@@ -12,7 +13,7 @@ import (
 
 // A carrier resolves by the octet behind the header: 'a' when the pipe is readable, waited for by
 // the query's Reception, 'o' after a short wait by it that is in vain, 'b' when release is closed and
-// the Reception was passed on before, 'c' then without that.
+// the Reception was passed on before, 'c' then without that, 'l' then after many waits for the pipe.
 type carrier struct {
 	*echo
 	pipe *os.File
@@ -41,6 +42,15 @@ func (h *carrier) Resolve(_ context.Context, q *Query) {
 		h.told <- howItEnded(readable, held)
 	case 'c':
 		<-h.release
+	case 'l':
+		for held, ended := true, false; held && !ended; {
+			_, held = r.Await(int(h.pipe.Fd()), time.Minute)
+			select {
+			case <-h.release:
+				ended = true
+			default:
+			}
+		}
 	}
 	out := make([]byte, len(q.Wire)+1)
 	q.Reply(echoTo(q.Wire, &q.Client, out))
@@ -187,4 +197,46 @@ func TestLeavingWhileAQuestionIsCarried(t *testing.T) {
 	if _, err := c.Read(buf); err != nil || buf[1] != 1 {
 		t.Errorf("%v, %v", buf[:2], err)
 	}
+}
+
+// A server that sends without end has who asked it read without end. Others' questions are
+// received all the same.
+func TestAServerThatSendsWithoutEndKeepsNobodyWaiting(t *testing.T) {
+	h, w := newCarrier(t)
+	s := serve(t, h, "127.0.0.1:0")
+	c := udpClient(t, s.Endpoints()[0].Addr)
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := w.Write([]byte{1}); err != nil { // which nobody reads
+		t.Fatal(err)
+	}
+	h.alone(t, c, 1, 'l')
+	for i := range byte(20) {
+		answered(t, exchange(t, c, ask(uint16(2+i), 'f')), 2+i)
+	}
+	close(h.release)
+	buf := make([]byte, 100)
+	if n, err := c.Read(buf); err != nil || buf[1] != 1 {
+		t.Errorf("%v, %v", buf[:n], err)
+	}
+}
+
+// A Reception that begins to carry while somebody ends a look at the one before relies on
+// being looked at.
+func TestAReceptionThatBeginsDuringALookIsGuarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(newEcho(), Options{Limits: &limits.Counters{}})
+		th := &udpThread{u: &udpSocket{s: s}}
+		th.guarded.Store(true) // a look is under way, at another one that was passed on
+		now := &Reception{t: th}
+		th.reception.Store(now)
+		now.carryOn()
+		if th.looked(true); !th.guarded.Load() || s.pending.alarms.Len() != 1 {
+			t.Errorf("guarded %v, %d looks to come", th.guarded.Load(), s.pending.alarms.Len())
+		}
+		now.state.Store(passed)
+		time.Sleep(10 * limits.CarriedLook)
+		if th.guarded.Load() {
+			t.Error("looks go on at who carries nothing")
+		}
+	})
 }

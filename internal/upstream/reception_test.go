@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net/netip"
 	"syscall"
@@ -70,6 +72,45 @@ func TestSilenceEndsAWaitByTheReception(t *testing.T) {
 	x.Timeout, x.Reception = 60*time.Millisecond, &reception{waits: 1 << 30}
 	began := time.Now()
 	if _, err := e.Exchange(background, x); !errors.Is(err, resolve.ErrTimeout) || time.Since(began) < x.Timeout-2*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+}
+
+// The end of a request ends a wait by its Reception, and is not taken for the server's
+// silence.
+func TestTheEndOfARequestEndsAWaitByTheReception(t *testing.T) {
+	s := (&testServer{onUDP: func(*testServer, netip.AddrPort, []byte) {}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	x.Timeout, x.Reception = limits.UDPMaxTimeout, &reception{waits: 1 << 30}
+	ctx, end := context.WithTimeout(background, 60*time.Millisecond)
+	defer end()
+	began := time.Now()
+	if _, err := e.Exchange(ctx, x); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > limits.UDPMaxTimeout/2 {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+}
+
+// endless is a Reception of who asks a server that sends without end, until some time.
+type endless time.Time
+
+func (r endless) Await(int, time.Duration) (readable, held bool) {
+	return true, time.Now().Before(time.Time(r))
+}
+
+func (endless) Pass() {}
+
+// A server that sends without end what cannot be read does not keep who waits by a
+// Reception beyond the time for the answer.
+func TestAFloodDoesNotHoldAWaitByTheReception(t *testing.T) {
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, _ []byte) {
+		s.send(from, bytes.Repeat([]byte{0xff}, 100))
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	began := time.Now()
+	x.Timeout, x.Reception = 60*time.Millisecond, endless(began.Add(3*time.Second))
+	if _, err := e.Exchange(background, x); !errors.Is(err, resolve.ErrTimeout) || time.Since(began) > 2*time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
 	}
 }

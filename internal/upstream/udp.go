@@ -194,17 +194,21 @@ func (e *Exchanger) await(ctx context.Context, a *udpQuery, x *resolve.Exchange,
 // readable waits until there may be something to read for a; false says that it was in
 // vain until the given time. r is what else the caller has to care for; nil: nothing.
 func (e *Exchanger) readable(ctx context.Context, a *udpQuery, r resolve.Reception, until time.Duration) (bool, error) {
-	left := max(until-e.clock.Mono(), 0)
+	left := until - e.clock.Mono()
+	if left <= 0 && a.junk > 0 { // there may be more without end
+		return false, nil
+	}
 	if r != nil {
-		if came, held := r.Await(a.fd, left); held {
+		if came, held := r.Await(a.fd, within(ctx, left)); held && (came || e.clock.Mono() >= until) {
 			return came, ctx.Err()
 		}
-		left = max(until-e.clock.Mono(), 0)
+		r.Pass() // if it is held, the time of the request is over
+		left = until - e.clock.Mono()
 	}
 	if errno := e.poller.watch(a); errno != 0 {
 		return false, fmt.Errorf("epoll: %w: %w", errno, resolve.ErrLocal)
 	}
-	a.timer.Reset(left)
+	a.timer.Reset(max(left, 0))
 	select {
 	case <-a.ready:
 		return true, nil
@@ -213,6 +217,15 @@ func (e *Exchanger) readable(ctx context.Context, a *udpQuery, r resolve.Recepti
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
+}
+
+// within is what is left of a time, or of that of ctx if it is less: who waits by a
+// Reception is not woken when ctx ends.
+func within(ctx context.Context, left time.Duration) time.Duration {
+	if end, ends := ctx.Deadline(); ends {
+		left = min(left, time.Until(end))
+	}
+	return max(left, 0)
 }
 
 // drain reads datagrams until one decides the question or none is left. A flood does
