@@ -69,7 +69,8 @@ func (w *Worker) superviseItself(every time.Duration, supervisor watcher) {
 	w.group.Go("watchdog", func() {
 		var d diagnosis
 		w.each(every, func(since time.Duration) {
-			alive, why := d.look(every, since, w.receives(), p.silence(w.clock.Mono()), p.waits.Load())
+			silence, waits := p.now(w.clock.Mono())
+			alive, why := d.look(every, since, w.receives(), silence, waits)
 			switch {
 			case alive:
 				supervisor.Alive()
@@ -81,27 +82,32 @@ func (w *Worker) superviseItself(every time.Duration, supervisor watcher) {
 }
 
 // A pulse is what is known of the questions that a worker asks itself. As a Reception it
-// hears that the present one waits for something else than this worker: for a script, or
-// for servers, as rules may have it.
+// hears that one waits for something else than this worker: for a script, or for servers,
+// as rules may have it.
 type pulse struct {
 	asked atomic.Int64 // when the first one was that is not answered, in nanoseconds of Clock.Mono; 0: none
-	waits atomic.Bool
+	waits atomic.Bool  // one has waited since
 }
 
-// ask takes note of a question that is asked now.
+// ask takes note of a question that is asked now. Where one before it had no answer in its
+// time, the silence has begun with that one, and what is known of it stays.
 func (p *pulse) ask(now time.Duration) {
-	p.waits.Store(false)
-	p.asked.CompareAndSwap(0, int64(max(now, 1)))
+	if p.asked.CompareAndSwap(0, int64(max(now, 1))) {
+		p.waits.Store(false)
+	}
 }
 
 func (p *pulse) answered() { p.asked.Store(0) }
 
-// silence is how long no question has been answered that was asked.
-func (p *pulse) silence(now time.Duration) time.Duration {
+// now is how long no question has been answered that was asked, and whether one has waited
+// for something else meanwhile. That is looked at first: the next question, which has not
+// waited yet, must not inherit the silence of one that is answered at this moment.
+func (p *pulse) now(now time.Duration) (silence time.Duration, waits bool) {
+	waits = p.waits.Load()
 	if asked := p.asked.Load(); asked != 0 {
-		return now - time.Duration(asked)
+		silence = now - time.Duration(asked)
 	}
-	return 0
+	return silence, waits
 }
 
 // Await implements resolve.Reception.

@@ -102,6 +102,32 @@ func TestWhatLooksAtAWorkerTell(t *testing.T) {
 	}
 }
 
+// A script that takes longer than the question to which it belongs has is slow, and the
+// next question, which has not come to it yet, does not make it a lock that hangs.
+func TestASlowScriptIsNoLockThatHangs(t *testing.T) {
+	const every = limits.AliveEvery
+	p, d := &pulse{}, diagnosis{inTime: time.Hour}
+	look := func(at time.Duration) (alive bool, hangs string) {
+		silence, waits := p.now(at)
+		return d.look(every, every, true, silence, waits)
+	}
+	p.ask(every)
+	p.Pass()
+	late := every + limits.AliveAnswer
+	if alive, hangs := look(late - 1); !alive || hangs != "" {
+		t.Errorf("before its time is over: alive %t, hangs %q", alive, hangs)
+	}
+	p.ask(late)
+	if alive, hangs := look(late); alive || hangs != "" {
+		t.Errorf("when the next question is asked: alive %t, hangs %q", alive, hangs)
+	}
+	p.answered()
+	p.ask(late + every)
+	if alive, hangs := look(late + every + limits.AliveSure); alive || hangs == "" {
+		t.Errorf("a lock hangs after it: alive %t, hangs %q", alive, hangs)
+	}
+}
+
 // What is not mended is told once in a while, not at each look.
 func TestTheWatchdogSaysItOnce(t *testing.T) {
 	out, to := newOutput(t)
