@@ -647,3 +647,17 @@ func TestTheOperatorsWordComesFirst(t *testing.T) {
 		t.Error("it is kept")
 	}
 }
+
+// A module speaks for itself, also of names that the rule which chose a query's servers is
+// not for: an alias of its own keeps its target.
+func TestWhatAModuleSaysOfOtherNamesIsTold(t *testing.T) {
+	s, q, _ := alone()
+	q.Cut, q.Scope, q.Options.Forward, s.r.ByName = &zonecut.Cut{Name: dnsname.Root, Hints: true}, example, true, true
+	chain := []Set{{RRset: wire.RRset{Owner: www, Type: wire.TypeCNAME}}, {RRset: wire.RRset{Owner: far, Type: wire.TypeA}}}
+	for origin, want := range map[Origin]int{FromModule: 2, FromServer: 1, HeldBack: 1, FromCache: 1} {
+		q.Outcome = Outcome{Kind: Positive, Origin: origin, Answer: chain}
+		if s.r.withhold(q); len(q.Outcome.Answer) != want {
+			t.Errorf("origin %d: %d sets, want %d", origin, len(q.Outcome.Answer), want)
+		}
+	}
+}

@@ -117,9 +117,9 @@ func (r *Request) SameRoute(q *Query, other Question) bool {
 // withhold leaves out of an outcome what servers of the operator's say of names that they
 // are not asked about, such as the SOA of a zone above their rule's name: nobody is told
 // that on their word. It stays where it has been proven, and where the client proves it by
-// itself (RFC 4035, section 3.2.2).
+// itself (RFC 4035, section 3.2.2). What a module says is not theirs.
 func (r *Request) withhold(q *Query) {
-	if !q.Forwards() {
+	if !q.Forwards() || q.Outcome.Origin == FromModule {
 		return
 	}
 	for _, sets := range []*[]Set{&q.Outcome.Answer, &q.Outcome.Authority} {
