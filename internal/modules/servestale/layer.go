@@ -143,6 +143,7 @@ func (s *serveStale) asking(req *resolve.Request) cache.Ask {
 		if own.Patience <= 0 {
 			return o, false
 		}
+		req.WillWait()
 		s.host.Resolve(s.host.Context, own)
 		res := &own.Result
 		if res.Rcode == wire.RcodeServFail {
@@ -178,6 +179,7 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 			Question: req.Question, RD: true, CD: req.CD, DO: true, Options: req.Options.With(resolve.Options{BypassCache: true}),
 			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
 		}
+		req.WillWait()
 		s.host.Resolve(s.host.Context, own)
 		res = own.Result
 		brief(res.Answer)

@@ -425,3 +425,39 @@ func why(req *resolve.Request) ede.Code {
 	code, _ := resolve.Explain(req.Failed())
 	return code
 }
+
+// toPass is a Reception that may be passed on.
+type toPass struct{ passed bool }
+
+func (*toPass) Await(int, time.Duration) (readable, held bool) { return false, false }
+
+func (r *toPass) Pass() { r.passed = true }
+
+// A client's request that waits for others to be asked cannot receive meanwhile.
+func TestWhoAsksAroundPassesItsReception(t *testing.T) {
+	for what, wait := range map[string]func(*bench, *resolve.Request){
+		"for servers that a delegation named": func(b *bench, req *resolve.Request) {
+			b.known, b.cut = resolve.Outcome{}, &zonecut.Cut{Name: "\x07example\x00"}
+			b.failed(req, resolve.ErrNoServer, 22)
+		},
+		"for the target of an alias": func(b *bench, req *resolve.Request) {
+			b.failed(req, resolve.ErrNoServer, 22)
+			b.ask(resolve.Question{Name: www(b).Parent(), Type: wire.TypeA, Class: wire.ClassIN})
+		},
+	} {
+		b := newBench(t)
+		r := &toPass{}
+		req := b.request()
+		req.Reception = r
+		done := make(chan bool)
+		go func() {
+			wait(b, req)
+			done <- true
+		}()
+		if <-b.asked; !r.passed {
+			t.Errorf("who waits %s keeps it", what)
+		}
+		b.goOn <- struct{}{}
+		<-done
+	}
+}
