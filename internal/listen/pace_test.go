@@ -178,6 +178,28 @@ func TestAPacedAnswerKeepsItsPlace(t *testing.T) {
 	})
 }
 
+// What has no answer (Handler.Fail) has no pace to keep: nothing stands in line for it,
+// which would stop all that is sent with it.
+func TestWhatIsNoAnswerIsNotPaced(t *testing.T) {
+	p := newPending(clientLimits(limits.DefaultClients()), clock.Real(), &limits.Counters{})
+	path := &heardPath{}
+	var all []*Query
+	for range 2 * limits.PaceWaiters {
+		q := newQuery(ask(1, 'd'), &Client{Addr: netip.MustParseAddrPort("192.0.2.1:5353")}, path)
+		if _, ok := p.admit(q); !ok {
+			t.Fatal("no place")
+		}
+		all = append(all, q)
+	}
+	p.paces[all[0].source].next = time.Hour
+	for _, q := range all {
+		q.Reply(nil)
+	}
+	if waiting, _ := p.sizes(); waiting != 0 || len(path.heard()) != len(all) {
+		t.Errorf("%d of %d wait, %d have left", waiting, len(all), len(path.heard()))
+	}
+}
+
 // A heardPath keeps what is sent on it.
 type heardPath struct {
 	mu  sync.Mutex

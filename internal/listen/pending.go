@@ -142,11 +142,12 @@ func (p *pending) leave(q *Query) {
 }
 
 // paced tells whether the answer to q may not leave yet, so that the client's answers keep
-// their pace: a copy is sent when its time has come. While the server leaves all may.
+// their pace: a copy is sent when its time has come. While the server leaves all may, and
+// what is no answer always.
 func (p *pending) paced(q *Query, msg []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !q.source.IsValid() || p.hurry.Load() {
+	if !q.source.IsValid() || len(msg) == 0 || p.hurry.Load() {
 		return false
 	}
 	wait, leaves := p.paces.answered(q, msg, p.clock.Mono())
