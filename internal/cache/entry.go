@@ -22,7 +22,7 @@ const Schema = 4
 //	 8  4  CRC-32C of the key, then of the entry without this field
 //	12  1  rank
 //	13  1  flags (of answers)
-//	14  2  RCODE (of answers), extended error (of failures)
+//	14  2  RCODE (of answers), extended error (of failures), what is odd (of sets, sets.go)
 //	16  8  when it was made, in wall seconds since 1970
 //	24  4  TTL in seconds, counted from then
 //	28     body, by kind: sets.go, cutentry.go, answerentry.go, gap.go

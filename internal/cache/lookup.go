@@ -91,6 +91,7 @@ func (c *Cache) loadSets(key []byte, t when) (e entry, sets []resolve.Set, ok bo
 		c.drop(key)
 		return e, nil, false
 	}
+	sets[0].Odd = oddityOf(e.code)
 	return e, sets, true
 }
 

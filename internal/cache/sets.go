@@ -46,6 +46,15 @@ func appendSet(b []byte, s *wire.RRset, r rank.Rank) []byte {
 	return b
 }
 
+// oddCode is what the header of an entry says about the first of its sets: what is odd
+// about the zone because of which it need not be signed. 0: nothing.
+func oddCode(o resolve.Oddity) uint16 { return uint16(o.Why)<<8 | uint16(o.Labels) }
+
+// oddityOf reads what oddCode has made.
+func oddityOf(code uint16) resolve.Oddity {
+	return resolve.Oddity{Why: resolve.Insecurity(code >> 8), Labels: uint8(code)}
+}
+
 // setsSize is an upper bound of what appendSets appends.
 func setsSize(sets []resolve.Set) int {
 	n := 1

@@ -97,7 +97,7 @@ func (t *stash) set(s *resolve.Set, authority []resolve.Set, at surroundings) {
 		}
 		t.wildcard(s)
 	}
-	h := header{kind: kindRRset, rank: s.Rank, made: t.now, ttl: shortest(sets)}
+	h := header{kind: kindRRset, rank: s.Rank, code: oddCode(s.Odd), made: t.now, ttl: shortest(sets)}
 	t.typed(s.Owner, s.Type, h, sets, at)
 }
 
@@ -197,7 +197,7 @@ func (t *stash) denial(q *resolve.Query) {
 		return
 	}
 	sets := append([]resolve.Set{*soa}, proofs(o.Authority)...)
-	h := header{rank: lowest(sets), made: t.now, ttl: shortest(sets)}
+	h := header{rank: lowest(sets), code: oddCode(soa.Odd), made: t.now, ttl: shortest(sets)}
 	if !storable(h.rank) || h.ttl == 0 {
 		return
 	}

@@ -29,7 +29,32 @@ type Set struct {
 	// Cached tells that the set came from the cache, so that it is not stored
 	// again with a new time.
 	Cached bool
+	// Odd is why the set need not be signed, where clients are told that. It is kept
+	// with the set.
+	Odd Oddity
 }
+
+// An Oddity is a zone's own reason for which data need not be signed: that nobody here
+// can check its signatures or its proofs. The zero value tells nothing.
+type Oddity struct {
+	Why Insecurity
+	// Labels is how many labels the name of that zone has, which lies at or above the
+	// owner of the data.
+	Labels uint8
+}
+
+// Insecurity is why data need no proof.
+type Insecurity uint8
+
+// Reasons. Entries of the cache hold these numbers.
+const (
+	NoAnchor         Insecurity = iota // no trust anchor is for it, or a negative one is (RFC 7646)
+	NoDS                               // the parent's delegation has, provably, no DS set
+	OptedOut                           // an opt-out range may have such a delegation (RFC 5155, section 6)
+	UnknownAlgorithm                   // no DS record has an algorithm that is known (RFC 4035, section 5.2)
+	UnknownDigest                      // no DS record has a digest that is known
+	CostlyDenial                       // too many iterations of NSEC3 (RFC 9276, section 3.2)
+)
 
 // Kind says what an answer to one query amounts to.
 type Kind uint8

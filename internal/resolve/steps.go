@@ -322,19 +322,6 @@ type (
 	}
 )
 
-// Insecurity is why data need no proof.
-type Insecurity uint8
-
-// Reasons.
-const (
-	NoAnchor         Insecurity = iota // no trust anchor is for it, or a negative one is (RFC 7646)
-	NoDS                               // the parent's delegation has, provably, no DS set
-	OptedOut                           // an opt-out range may have such a delegation (RFC 5155, section 6)
-	UnknownAlgorithm                   // no DS record has an algorithm that is known (RFC 4035, section 5.2)
-	UnknownDigest                      // no DS record has a digest that is known
-	CostlyDenial                       // too many iterations of NSEC3 (RFC 9276, section 3.2)
-)
-
 // Inconclusion is why a message does not conclude a query.
 type Inconclusion uint8
 

@@ -8,7 +8,6 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
 	"kresd/internal/ede"
-	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
@@ -66,7 +65,7 @@ func (p *proof) set(s *resolve.Set) error {
 
 // unproven gives a set that needs no proof its rank, and tells why it needs none.
 func (p *proof) unproven(s *resolve.Set, why resolve.Insecurity) {
-	s.Rank = insecure
+	p.odd.excuse(s, why)
 	p.insecure(s.Owner, why)
 }
 
@@ -75,24 +74,6 @@ func (p *proof) unproven(s *resolve.Set, why resolve.Insecurity) {
 func (p *proof) insecure(name dnsname.Name, why resolve.Insecurity) {
 	if len(p.anchors.Sets) > 0 {
 		p.tell(resolve.Unsigned{Name: name, Why: why})
-	}
-	p.advise(why)
-}
-
-// advise tells the client of an answer that nothing was proven for a reason which is
-// worth to know.
-func (p *proof) advise(why resolve.Insecurity) {
-	res := &p.r.Result
-	if res.EDE != ede.None || p.q.Literal {
-		return
-	}
-	switch why {
-	case resolve.UnknownAlgorithm:
-		res.EDE, res.EDEText = ede.UnsupportedDNSKEYAlgorithm, fmt.Sprintf("%s has keys, and none of an algorithm that is known here", p.odd)
-	case resolve.UnknownDigest:
-		res.EDE, res.EDEText = ede.UnsupportedDSDigest, fmt.Sprintf("the DS set of %s has no digest that is known here", p.odd)
-	case resolve.CostlyDenial:
-		res.EDE, res.EDEText = ede.UnsupportedNSEC3Iterations, fmt.Sprintf("%s has NSEC3 records with more than %d iterations", p.odd, limits.NSEC3Iterations)
 	}
 }
 

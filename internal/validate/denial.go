@@ -41,7 +41,7 @@ func (p *proof) denial() error {
 
 // needless is a denial that needs no proof.
 func (p *proof) needless(name dnsname.Name, why resolve.Insecurity) {
-	believe(p.q, insecure)
+	p.excuse(why)
 	p.insecure(name, why)
 }
 
@@ -125,12 +125,13 @@ func (p *proof) optedOut(name dnsname.Name, why resolve.Insecurity) {
 	o, soa := &p.q.Outcome, false
 	for i := range o.Authority {
 		if s := &o.Authority[i]; s.Type == wire.TypeSOA {
-			s.Rank, soa = insecure, true
+			p.odd.excuse(s, why)
+			soa = true
 		}
 	}
 	for i := range o.Authority {
 		if !soa {
-			o.Authority[i].Rank = insecure
+			p.odd.excuse(&o.Authority[i], why)
 		}
 	}
 	p.insecure(name, why)
@@ -139,7 +140,7 @@ func (p *proof) optedOut(name dnsname.Name, why resolve.Insecurity) {
 // leftOpen is why the denials of a zone leave open what they are asked.
 func (p *proof) leftOpen(d *dnssec.Denials, zone dnsname.Name) resolve.Insecurity {
 	if d.Costly() {
-		p.odd = zone
+		p.odd = odd{zone, resolve.CostlyDenial}
 		return resolve.CostlyDenial
 	}
 	return resolve.OptedOut

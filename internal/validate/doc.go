@@ -34,9 +34,10 @@
 // # Reading this package
 //
 // From the top: layer.go (what is judged at all), answer.go (sets), denial.go (what does
-// not exist), referral.go (delegations), insecure.go (what need not be signed), chain.go
-// (the keys of a zone), proof.go (the work on one answer and what it asks), memory.go
-// (keys at hand, work that is done), inquiry.go (questions that failed).
+// not exist), referral.go (delegations), insecure.go (what need not be signed), odd.go (what
+// clients are told of that), chain.go (the keys of a zone), proof.go (the work on one answer
+// and what it asks), memory.go (keys at hand, work that is done), inquiry.go (questions that
+// failed).
 //
 // It never sends a message and never reads the clock: signatures are judged at the
 // Request's Now. Proofs themselves are made in package dnssec; the anchors are those of

@@ -183,13 +183,14 @@ func (p *proof) usable(ds *wire.RRset) (why resolve.Insecurity, yes bool) {
 	if len(dnssec.UsableDS(ds.Data, algorithms)) > 0 {
 		return 0, true
 	}
-	p.odd = ds.Owner
+	why = resolve.UnknownAlgorithm
 	for _, rdata := range ds.Data {
 		if d, ok := dnssec.ParseDS(rdata); ok && algorithms.Signs(d.Algorithm) {
-			return resolve.UnknownDigest, false
+			why = resolve.UnknownDigest
 		}
 	}
-	return resolve.UnknownAlgorithm, false
+	p.odd = odd{ds.Owner, why}
+	return why, false
 }
 
 // cutDenied judges proven denials for a delegation without DS. cut tells that there is

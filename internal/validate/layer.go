@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"iter"
+
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/rank"
@@ -49,7 +51,9 @@ func (v *validator) consume(r *resolve.Request, q *resolve.Query, _ *wire.Msg) r
 	case unwatched(r, q):
 		return resolve.Consume
 	case q.Forwards() && q.Options.Stub: // the operator vouches for those servers
-		believe(q, rank.Try|rank.Auth)
+		for s := range unjudged(q) {
+			s.Rank = rank.Try | rank.Auth
+		}
 		return resolve.Consume
 	}
 	return v.proofOf(r, q).judge()
@@ -62,32 +66,46 @@ func unwatched(r *resolve.Request, q *resolve.Query) bool {
 	return r.CD || r.Options.AsksCD || q.Options.AsksCD || q.Depth > 0
 }
 
-// believe gives a rank to all that came fresh.
-func believe(q *resolve.Query, as rank.Rank) {
-	o := &q.Outcome
-	for _, sets := range [2][]resolve.Set{o.Answer, o.Authority} {
-		for i := range sets {
-			if sets[i].Rank == fresh {
-				sets[i].Rank = as
+// unjudged are all sets that came fresh.
+func unjudged(q *resolve.Query) iter.Seq[*resolve.Set] {
+	return func(yield func(*resolve.Set) bool) {
+		for _, sets := range [2][]resolve.Set{q.Outcome.Answer, q.Outcome.Authority} {
+			for i := range sets {
+				if sets[i].Rank == fresh && !yield(&sets[i]) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// finalize tells a client that its answer is believed because the operator said so
-// (RFC 7646).
+// finalize tells a client why its answer is believed without proof: because the operator
+// said so (RFC 7646), or because of something odd about its zone. Fresh sets and those of
+// the cache say the latter alike.
 func (v *validator) finalize(r *resolve.Request) {
 	res := &r.Result
-	if res.EDE != ede.None || res.Rcode == wire.RcodeServFail || r.CD || res.Rank != insecure {
+	if res.EDE != ede.None || res.Rcode == wire.RcodeServFail || r.CD {
 		return
 	}
-	if entry := v.Anchors().Negative(r.Name); entry != nil {
-		res.EDE, res.EDEText = ede.NegativeTrustAnchor, "nothing at and below "+entry.Name.String()+" is validated"
-		if entry.Reason != "" {
-			res.EDEText += ": " + entry.Reason
-		}
-		res.NoCache = true // the whole answer, which would not say so
+	if res.Rank == insecure {
+		v.vouched(res, r.Name)
 	}
+	if res.EDE == ede.None {
+		advise(res)
+	}
+}
+
+// vouched tells that the operator has said that an answer for a name needs no proof.
+func (v *validator) vouched(res *resolve.Result, name dnsname.Name) {
+	entry := v.Anchors().Negative(name)
+	if entry == nil {
+		return
+	}
+	res.EDE, res.EDEText = ede.NegativeTrustAnchor, "nothing at and below "+entry.Name.String()+" is validated"
+	if entry.Reason != "" {
+		res.EDEText += ": " + entry.Reason
+	}
+	res.NoCache = true // the whole answer, which would not say so
 }
 
 // subject is the name whose closest anchor is where the proof of something begins. The

@@ -31,8 +31,8 @@ type proof struct {
 	verified map[*resolve.Set]dnssec.Verified
 	// zone is the lowest zone around the query's name that is known to have keys.
 	zone dnsname.Name
-	// odd is the zone that is insecure for a reason of its own.
-	odd dnsname.Name
+	// odd is the zone that was found last to be insecure for a reason of its own.
+	odd odd
 	// past is what is remembered of earlier answers to the query.
 	past *past
 }

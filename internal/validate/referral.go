@@ -16,13 +16,13 @@ func (p *proof) referral() error {
 	anchor := p.anchors.Closest(cut.Name)
 	switch {
 	case anchor == nil: // only names below an anchor are judged by the cut
-		believe(p.q, insecure)
+		p.excuse(resolve.NoAnchor)
 		return nil
 	case anchor.Owner == cut.Name:
 		return p.usableAnchor(anchor)
 	}
-	if _, yes := p.beneathUnsigned(cut.Name, anchor.Owner); yes {
-		believe(p.q, insecure)
+	if why, yes := p.beneathUnsigned(cut.Name, anchor.Owner); yes {
+		p.excuse(why)
 		judgedUnsigned(cut, min(cut.Expires, p.cut().DSExpires))
 		return nil
 	}
@@ -87,7 +87,7 @@ func (p *proof) referredWithout() error {
 	case err != nil:
 		return err
 	case keys == nil:
-		believe(p.q, insecure)
+		p.excuse(why)
 		judgedUnsigned(o.Cut, o.Cut.Expires)
 		p.tell(resolve.Unsigned{Name: o.Cut.Name, Why: why})
 		return nil

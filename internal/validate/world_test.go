@@ -37,6 +37,7 @@ type world struct {
 	counts  validate.Counts
 	driver  *resolve.Driver
 	cache   *cache.Cache
+	store   *lmdbcache.Store
 
 	inmemory.Journal
 	mu  sync.Mutex
@@ -159,7 +160,7 @@ func newWorld(t testing.TB, zones ...zone) *world {
 		}
 		return w.route(r, q)
 	}}}
-	w.cache = c
+	w.cache, w.store = c, store
 	w.driver = resolve.NewDriver(resolve.Config{
 		Layers: func() []*resolve.Layer { return layers }, Exchanger: w, Cuts: c,
 		Servers: selection.New(selection.Config{Clock: clock.Real()}), Counters: counters,
