@@ -61,8 +61,9 @@ func alive(d *Daemon) func(c *script.Call) error {
 	}
 }
 
-// sleep parks a coroutine of worker.coroutine, and steps aside in a command. A file or a
-// callback, which nothing may overtake, holds up other scripts, and no query.
+// sleep parks a coroutine of worker.coroutine, and steps aside in a command and in the
+// callback of an event. A file, which nothing may overtake, holds up other scripts, and no
+// query.
 func sleep(d *Daemon) func(c *script.Call) error {
 	return func(c *script.Call) error {
 		s := c.Number(1)
