@@ -75,7 +75,7 @@ var allowed = map[string]string{
 
 	"lualib":            "lualib/cqueues lualib/json lualib/lfs lualib/ltn12 lualib/luajit lualib/mime lualib/socket lualib/urls lualib/web script",
 	"lualib/json":       "limits luavalue script",
-	"lualib/lfs":        "clock luavalue script script/language",
+	"lualib/lfs":        "clock luavalue script script/language wording",
 	"lualib/ltn12":      "script",
 	"lualib/luajit":     "script",
 	"lualib/mime":       "script",
@@ -111,7 +111,10 @@ var owned = map[string]string{
 	"github.com/fsnotify/fsnotify":                  "kresd/internal/certificate",
 	"github.com/quic-go/quic-go":                    "kresd/internal/doq",
 	"kernel.org/pub/linux/libs/security/libcap/cap": "kresd/internal/privilege",
+	"github.com/coreos/go-systemd/v22/activation":   "kresd/internal/systemd",
 	"github.com/coreos/go-systemd/v22/daemon":       "kresd/internal/systemd",
+	"golang.org/x/net/http2":                        "kresd/internal/listen",
+	"golang.org/x/net/ipv4":                         "kresd/internal/doq",
 }
 
 // textual may use miekg/dns: presentation format, zone files, and the

@@ -7,30 +7,75 @@ import (
 	"kresd/internal/dnslua"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
+	"kresd/internal/wording"
 )
 
 // hooks are the functions of a layer, nil for those that it does not have.
 type hooks struct{ begin, reset, produce, checkout, consume, finalize, finish *script.Ref }
 
+// A place is where the hook of a name is kept.
+type place struct {
+	name string
+	fn   **script.Ref
+}
+
+// places are those of all hooks, in the order in which a request meets them.
+func (h *hooks) places() []place {
+	return []place{
+		{"begin", &h.begin}, {"reset", &h.reset}, {"produce", &h.produce}, {"checkout", &h.checkout},
+		{"consume", &h.consume}, {"answer_finalize", &h.finalize}, {"finish", &h.finish},
+	}
+}
+
 // named is where the hook of a name is kept, nil for a name that no hook has.
 func (h *hooks) named(name string) **script.Ref {
-	switch name {
-	case "begin":
-		return &h.begin
-	case "reset":
-		return &h.reset
-	case "produce":
-		return &h.produce
-	case "checkout":
-		return &h.checkout
-	case "consume":
-		return &h.consume
-	case "answer_finalize":
-		return &h.finalize
-	case "finish":
-		return &h.finish
+	for _, p := range h.places() {
+		if p.name == name {
+			return p.fn
+		}
 	}
 	return nil
+}
+
+func hookNames() (names []string) {
+	for _, p := range new(hooks).places() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// readHooks reads the table of a layer. unknown are its functions under names that no hook
+// has: another version of the program may call them.
+func readHooks(table *script.Ref) (h hooks, unknown []string, err error) {
+	if table == nil {
+		return h, nil, nil
+	}
+	if table.Type() != "table" {
+		return h, nil, fmt.Errorf("its 'layer' is %s, and no table", wording.WithArticle(table.Type()))
+	}
+	for _, name := range table.Names() {
+		to := h.named(name)
+		fn := table.Member(name)
+		switch {
+		case to == nil && fn.Type() == "function":
+			unknown = append(unknown, name)
+		case to == nil:
+		case fn.Type() != "function":
+			return h, nil, fmt.Errorf("the hook '%s' of its layer is %s, and no function", name, wording.WithArticle(fn.Type()))
+		default:
+			*to = fn
+		}
+	}
+	return h, unknown, nil
+}
+
+// meant says which hook an unknown one may stand for, or which there are.
+func meant(name string) string {
+	names := hookNames()
+	if near := wording.Suggest(name, names); near != "" {
+		return "; did you mean '" + near + "'?"
+	}
+	return "; there are " + strings.Join(names, ", ")
 }
 
 // seeAll tells whether there is a hook that is called for every question. checkout is
@@ -133,5 +178,5 @@ func shown(v any) string {
 	case string:
 		return "text"
 	}
-	return withArticle(script.TypeName(v))
+	return wording.WithArticle(script.TypeName(v))
 }

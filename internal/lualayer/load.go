@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"kresd/internal/dnslua"
@@ -68,7 +67,7 @@ func (l *Loader) open(src Source) (*module.Instance, error) {
 		return nil, told(err)
 	}
 	if table.Type() != "table" {
-		return nil, fmt.Errorf("%s returns %s, and no table of the module's functions", src.where(), withArticle(table.Type()))
+		return nil, fmt.Errorf("%s returns %s, and no table of the module's functions", src.where(), wording.WithArticle(table.Type()))
 	}
 	m := &mod{loader: l, name: src.name, table: table}
 	l.VM.SetGlobal(src.name, table)
@@ -87,13 +86,6 @@ func (s *Source) where() string {
 	return s.File
 }
 
-func withArticle(word string) string {
-	if word == "nil" {
-		return word
-	}
-	return "a " + word
-}
-
 // mod is a module that is loaded.
 type mod struct {
 	loader *Loader
@@ -108,7 +100,7 @@ type mod struct {
 func (m *mod) function(name string) (*script.Ref, error) {
 	fn := m.table.Member(name)
 	if fn != nil && fn.Type() != "function" {
-		return nil, fmt.Errorf("its '%s' is %s, and no function", name, withArticle(fn.Type()))
+		return nil, fmt.Errorf("its '%s' is %s, and no function", name, wording.WithArticle(fn.Type()))
 	}
 	return fn, nil
 }
@@ -246,41 +238,4 @@ func (m *mod) close() {
 	if err != nil {
 		m.loader.Warn(fmt.Sprintf("module '%s': deinit: error: %s", m.name, script.Report(err)))
 	}
-}
-
-// readHooks reads the table of a layer. unknown are its functions under names that no hook
-// has: another version of the program may call them.
-func readHooks(table *script.Ref) (h hooks, unknown []string, err error) {
-	if table == nil {
-		return h, nil, nil
-	}
-	if table.Type() != "table" {
-		return h, nil, fmt.Errorf("its 'layer' is %s, and no table", withArticle(table.Type()))
-	}
-	for _, name := range table.Names() {
-		to := h.named(name)
-		fn := table.Member(name)
-		switch {
-		case to == nil && fn.Type() == "function":
-			unknown = append(unknown, name)
-		case to == nil:
-		case fn.Type() != "function":
-			return h, nil, fmt.Errorf("the hook '%s' of its layer is %s, and no function", name, withArticle(fn.Type()))
-		default:
-			*to = fn
-		}
-	}
-	return h, unknown, nil
-}
-
-// meant says which hook an unknown one may stand for, or which there are.
-func meant(name string) string {
-	if near := wording.Suggest(name, hookNames()); near != "" {
-		return "; did you mean '" + near + "'?"
-	}
-	return "; there are " + strings.Join(hookNames(), ", ")
-}
-
-func hookNames() []string {
-	return []string{"begin", "reset", "produce", "checkout", "consume", "answer_finalize", "finish"}
 }

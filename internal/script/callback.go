@@ -2,6 +2,7 @@ package script
 
 import (
 	"errors"
+	"fmt"
 
 	lua "github.com/Shopify/go-lua"
 )
@@ -47,4 +48,18 @@ func (r *Ref) call(l *lua.State, args []any) error {
 		r.vm.Push(l, a)
 	}
 	return r.vm.m.TracedCall(l, len(args))
+}
+
+// Resume lets a coroutine go on, and tells whether it can go on again.
+func (r *Ref) Resume() (more bool, err error) {
+	library := r.vm.Global("coroutine")
+	results, err := library.Member("resume").Call(r)
+	if err != nil {
+		return false, err
+	}
+	if len(results) > 1 && results[0] == false {
+		return false, &Error{Message: fmt.Sprint(results[1])}
+	}
+	status, err := library.Member("status").Call(r)
+	return err == nil && len(status) > 0 && status[0] == "suspended", err
 }

@@ -24,15 +24,15 @@
 //   - The machine and its values: absent.go (names that are nil, and why), vm.go (what a
 //     machine consists of), output.go (what is printed), ref.go (a Lua value kept),
 //     value.go (values in and out), keyorder.go (in which order a table was written).
-//   - A call: evaluation.go (why code runs and how it ends), call.go (arguments, results,
-//     errors), stack.go (the same, for those who know the machine's stack), withheld.go
-//     (what must change nothing outside).
-//   - Work: jobs.go (from outside, and what waits), callback.go (a kept function is
-//     called), load.go (text becomes a function), packages.go (where require looks),
-//     table.go (a kept table is looked into).
-//   - What bindings give to scripts: func.go, documented.go (and what there are words
-//     about), object.go, handle.go, watched.go (tables that tell of keys they lack),
-//     guard.go (the table of globals), library.go (what require gives without a file),
+//   - A call: evaluation.go (why code runs and how it ends), call.go (results and
+//     errors), args.go (arguments), stack.go (all of it, for those who know the machine's
+//     stack), withheld.go (what must change nothing outside).
+//   - Work: jobs.go (from outside, and what waits), globals.go, table.go (a kept table is
+//     looked into), callback.go (a kept function or coroutine goes on), load.go (text
+//     becomes a function), packages.go (require, and where it looks).
+//   - What bindings give to scripts: func.go (functions), documented.go (what there are
+//     words about), object.go, handle.go, watched.go (tables that tell of keys they lack),
+//     guard.go (assigning to globals), library.go (what require gives without a file),
 //     environment.go (env).
 //   - The whole: inspect.go (names and values, for who looks at a machine from outside) and
 //     new.go.

@@ -8,6 +8,13 @@ import (
 	"kresd/internal/reference"
 )
 
+// A binding is what the machine knows of a function, object or field that was
+// registered. What the program's own mean is told by package reference.
+type binding struct {
+	name, usage, help string
+	members           func() []binding // of an object; nil: it has none
+}
+
 // MembersOf are the names behind a global's that there are words about.
 func (vm *VM) MembersOf(name string) (list []string) {
 	for _, b := range vm.bound {
@@ -93,13 +100,6 @@ func (vm *VM) Vocabulary(name string) []string {
 
 // Book is what there are words about.
 func (vm *VM) Book() *reference.Book { return vm.book }
-
-// A binding is what the machine knows of a function, object or field that was
-// registered. What the program's own mean is told by package reference.
-type binding struct {
-	name, usage, help string
-	members           func() []binding // of an object; nil: it has none
-}
 
 func (vm *VM) document(b binding) {
 	vm.undocument(b.name)

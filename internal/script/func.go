@@ -6,23 +6,6 @@ import (
 	lua "github.com/Shopify/go-lua"
 )
 
-// setGlobal pops a value and makes it global, past the guard.
-func (vm *VM) setGlobal(name string) {
-	l := vm.m.Stack()
-	l.PushGlobalTable()
-	l.Insert(-2)
-	l.PushString(name)
-	l.Insert(-2)
-	l.RawSet(-3)
-	l.Pop(1)
-}
-
-// SetGlobal makes v global. For the owner goroutine.
-func (vm *VM) SetGlobal(name string, v any) {
-	vm.Push(vm.m.Stack(), v)
-	vm.setGlobal(name)
-}
-
 // PushFunc puts f on the stack as a Lua function.
 func (vm *VM) PushFunc(l *lua.State, f Func) {
 	l.PushGoFunction(vm.m.Caught(f.Name, func(l *lua.State) int {

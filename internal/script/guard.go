@@ -38,9 +38,6 @@ func (vm *VM) globalIndex(l *lua.State) int {
 	return 0
 }
 
-// SetAbsent says which names are absent. For the owner goroutine.
-func (vm *VM) SetAbsent(a Absent) { vm.absent.Absent = a }
-
 func (vm *VM) globalNewIndex(l *lua.State) int {
 	name, _ := l.ToValue(2).(string)
 	o := vm.protected[name]
@@ -50,7 +47,7 @@ func (vm *VM) globalNewIndex(l *lua.State) int {
 	}
 	c := &Call{vm: vm, l: l, fn: &Func{Name: name}, field: true, args: 3}
 	if l.TypeOf(3) != lua.TypeTable {
-		c.Raise(Usage(fmt.Sprintf("'%s' is set by a table of its options, not by %s", name, spoken(c.Type(3)))))
+		c.Raise(Usage(fmt.Sprintf("'%s' is set by a table of its options, not by %s", name, wording.WithArticle(c.Type(3)))))
 	}
 	if vm.objectAt(l, 3) == o {
 		return 0 // cache = cache
@@ -66,14 +63,6 @@ func (vm *VM) globalNewIndex(l *lua.State) int {
 		c.Raise(err)
 	}
 	return 0
-}
-
-// spoken is the name of a type as a sentence has it.
-func spoken(typeName string) string {
-	if typeName == "nil" {
-		return typeName
-	}
-	return wording.WithArticle(typeName)
 }
 
 // merge assigns each entry of the table at i to the object: the list part in

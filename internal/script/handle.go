@@ -3,6 +3,7 @@ package script
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -52,18 +53,11 @@ func NoMember(class *Class, key any, fields ...string) error {
 	for _, m := range class.Methods {
 		known = append(known, m.Name+"()")
 	}
-	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", wording.WithArticle(class.Name), luavalue.KeyText(key), list(known)))
-}
-
-func list(words []string) string {
-	if len(words) == 0 {
-		return "nothing to ask for"
+	has := "nothing to ask for"
+	if len(known) > 0 {
+		has = strings.Join(known, ", ")
 	}
-	text := words[0]
-	for _, w := range words[1:] {
-		text += ", " + w
-	}
-	return text
+	return Usage(fmt.Sprintf("%s has no '%s' here; it has %s", wording.WithArticle(class.Name), luavalue.KeyText(key), has))
 }
 
 // Handle returns the value of argument i, which must be of class.
@@ -93,44 +87,6 @@ func (c *Call) handleAt(i int) *Handle {
 func handleAt(l *lua.State, i int) *Handle {
 	h, _ := l.ToUserData(i).(*Handle)
 	return h
-}
-
-// ObjectName is the name of the resolver's object that argument i is, such as
-// policy in policy:add(…), or "".
-func (c *Call) ObjectName(i int) string {
-	if i <= c.args {
-		if o := c.vm.objectAt(c.l, i); o != nil {
-			return o.Name
-		}
-	}
-	return ""
-}
-
-// Shift drops argument 1, so that the others move up.
-func (c *Call) Shift() {
-	c.l.Remove(1)
-	c.args--
-}
-
-// Rewrite puts what fn makes of them in place of the values of the list in
-// argument i, in that very table.
-func (c *Call) Rewrite(i int, fn func(v any) (any, error)) error {
-	if i > c.args || c.l.TypeOf(i) != lua.TypeTable {
-		c.TypeError(i, "table")
-	}
-	for k := 1; ; k++ {
-		c.l.RawGetInt(i, k)
-		v, err := c.vm.ToGo(c.l, -1)
-		c.l.Pop(1)
-		if v == nil || err != nil {
-			return err
-		}
-		if v, err = fn(v); err != nil {
-			return err
-		}
-		c.vm.Push(c.l, v)
-		c.l.RawSetInt(i, k)
-	}
 }
 
 // pushHandle puts a value on the stack with the metatable of its class.
@@ -293,13 +249,6 @@ func (h *Handle) pushEntries(vm *VM, l *lua.State) {
 		vm.Push(l, e.Value)
 		l.RawSet(-3)
 	}
-}
-
-// NewTable returns a new, empty Lua table.
-func (c *Call) NewTable() *Ref {
-	c.l.NewTable()
-	defer c.l.Pop(1)
-	return c.vm.RefTo(c.l, -1)
 }
 
 // IsCData tells whether argument i is a structure in C to scripts written for LuaJIT.

@@ -69,16 +69,6 @@ func entryNames(list []Entry) (names []string) {
 	return names
 }
 
-// stringKeys are the keys of the table at i that are text.
-func stringKeys(l *lua.State, i int) (names []string) {
-	for l.PushNil(); l.Next(i); l.Pop(1) {
-		if name, ok := l.ToValue(-2).(string); ok {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // PushShown pushes the table at i, or for an object one with its entries.
 func (vm *VM) PushShown(l *lua.State, i int) {
 	if o := vm.objectAt(l, i); o != nil {

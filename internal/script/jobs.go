@@ -46,7 +46,7 @@ func (vm *VM) Enter(e machine.Evaluation, body func(c *Call) error) error {
 	return vm.m.Enter(e, vm.called(body))
 }
 
-// EnterPart is enter for what is a part of the evaluation that runs.
+// EnterPart is Enter for what is a part of the evaluation that runs.
 func (vm *VM) EnterPart(body func(c *Call) error) error { return vm.m.EnterPart(vm.called(body)) }
 
 // called is a job with the Call that it gets.
@@ -80,17 +80,6 @@ func (c *Call) AttachTask(ready func(), i int) (*Task, error) {
 		c.ArgError(i, "a suspended coroutine expected that nobody else runs")
 	}
 	return task, nil
-}
-
-// Coroutine is the coroutine in argument i.
-func (c *Call) Coroutine(i int) *lua.State {
-	if i <= c.args {
-		if co, ok := c.l.ToValue(i).(*lua.State); ok {
-			return co
-		}
-	}
-	c.TypeError(i, "coroutine")
-	return nil
 }
 
 // InTask tells whether the code that runs is a task's.

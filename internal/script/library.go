@@ -61,6 +61,13 @@ func (c *Call) NewFunction(f Func) *Ref {
 	return c.vm.RefTo(c.l, -1)
 }
 
+// NewTable returns a new, empty Lua table.
+func (c *Call) NewTable() *Ref {
+	c.l.NewTable()
+	defer c.l.Pop(1)
+	return c.vm.RefTo(c.l, -1)
+}
+
 // LibraryText runs a library that is written in Lua, with args as its "...", and gives
 // the value that it returns. The name stands in messages in place of a file's.
 func (c *Call) LibraryText(name, text string, args ...any) (*Ref, error) {

@@ -168,6 +168,17 @@ func (vm *VM) objectAt(l *lua.State, i int) *object {
 	return nil
 }
 
+// ObjectName is the name of the resolver's object that argument i is, such as
+// policy in policy:add(…), or "".
+func (c *Call) ObjectName(i int) string {
+	if i <= c.args {
+		if o := c.vm.objectAt(c.l, i); o != nil {
+			return o.Name
+		}
+	}
+	return ""
+}
+
 // index is __index(table, key).
 func (o *object) index(c *Call) int {
 	l := c.l

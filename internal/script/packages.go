@@ -1,12 +1,15 @@
 package script
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
 
 	lua "github.com/Shopify/go-lua"
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/script/machine"
 )
 
 // Preload makes require(name) return a global, which exists. For the owner goroutine.
@@ -16,6 +19,37 @@ func (vm *VM) Preload(name, global string) {
 	l.Global(global)
 	l.SetField(-2, name)
 	l.Pop(1)
+}
+
+// Require is require(name), whose error is that of the file: where, and what. For the
+// owner goroutine.
+func (vm *VM) Require(name string) (*Ref, error) {
+	l := vm.m.Stack()
+	if !l.CheckStack(lua.MinStack) {
+		return nil, errors.New("stack overflow")
+	}
+	defer l.SetTop(l.Top())
+	l.Global("require")
+	l.PushString(name)
+	err := vm.m.ProtectedCall(l, 1, 1, 0)
+	if e := new(Error); errors.As(err, &e) { // who calls is said by whoever tells the error
+		e.Message = strings.TrimPrefix(e.Message, machine.Position(l))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return vm.RefTo(l, -1), nil
+}
+
+// Preloaded tells whether a script has put a loader for require(name) into
+// package.preload. For the owner goroutine.
+func (vm *VM) Preloaded(name string) bool {
+	l := vm.m.Stack()
+	l.CheckStack(lua.MinStack)
+	defer l.SetTop(l.Top())
+	l.Field(lua.RegistryIndex, "_PRELOAD")
+	l.Field(-1, name)
+	return l.TypeOf(-1) == lua.TypeFunction && !l.IsGoFunction(-1)
 }
 
 // pathFiles are the files that package.path has for a module, in the order in which

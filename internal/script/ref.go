@@ -22,5 +22,11 @@ func (r *Ref) Type() string { return r.kept.Type().String() }
 // Same tells whether both keep the same function or table.
 func (r *Ref) Same(other *Ref) bool { return other != nil && r.kept.Raw() == other.kept.Raw() }
 
+// Number is the value of a number.
+func (r *Ref) Number() (n float64, ok bool) {
+	n, ok = r.kept.Raw().(float64)
+	return n, ok
+}
+
 // Push puts the value on the stack.
 func (r *Ref) Push(l *lua.State) { r.kept.Push(l) }

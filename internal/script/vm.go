@@ -118,3 +118,6 @@ func (vm *VM) Options() *Options { return &vm.opts }
 
 // Sources are the texts that were loaded.
 func (vm *VM) Sources() *source.Texts { return vm.sources }
+
+// SetAbsent says which names are absent. For the owner goroutine.
+func (vm *VM) SetAbsent(a Absent) { vm.absent.Absent = a }

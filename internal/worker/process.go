@@ -9,6 +9,7 @@ import (
 	"kresd/internal/ipc"
 	"kresd/internal/rundir"
 	"kresd/internal/selection"
+	"kresd/internal/wording"
 )
 
 // process lets scripts see and end this process.
@@ -44,7 +45,7 @@ func (p process) Become(uid, gid int, groups []int) error {
 		return err
 	}
 	if err := switchTo(uid, gid, groups); err != nil {
-		return errors.New(capitalised(err))
+		return errors.New(wording.System(err))
 	}
 	p.became()
 	return nil

@@ -1,10 +1,6 @@
 package worker
 
-import (
-	"errors"
-	"strings"
-	"syscall"
-)
+import "syscall"
 
 // switchTo gives up what this process may do beyond that user: supplementary
 // groups, then the group, then the user, real, effective and saved. Without the
@@ -26,15 +22,4 @@ func switchTo(uid, gid int, groups []int) error {
 		}
 	}
 	return syscall.Setresuid(uid, uid, uid)
-}
-
-// capitalised is the system's text of an error as libc writes it, which is what
-// the manual shows: "Operation not permitted".
-func capitalised(err error) string {
-	var errno syscall.Errno
-	text := err.Error()
-	if errors.As(err, &errno) {
-		text = errno.Error()
-	}
-	return strings.ToUpper(text[:1]) + text[1:]
 }

@@ -10,13 +10,13 @@ import (
 	_ "embed" // a part of the library is a file
 	"errors"
 	"os"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/script"
 	"kresd/internal/script/language"
+	"kresd/internal/wording"
 )
 
 //go:embed lfs.lua
@@ -77,17 +77,7 @@ func failed(c *script.Call, err error, before string) error {
 		return err
 	}
 	errors.As(err, &number)
-	return c.Return(nil, before+spoken(err), int(number))
-}
-
-// spoken is an error of the system as C's library words it.
-func spoken(err error) string {
-	var number syscall.Errno
-	if errors.As(err, &number) {
-		err = number
-	}
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:]
+	return c.Return(nil, before+wording.System(err), int(number))
 }
 
 func link(c *script.Call) error {

@@ -11,6 +11,7 @@ import (
 	"kresd/internal/clock"
 	"kresd/internal/script"
 	"kresd/internal/script/language"
+	"kresd/internal/wording"
 )
 
 // lock locks a file, or a part of it, against other processes: "r" shared, "w" alone. It
@@ -79,7 +80,7 @@ func lockDirectory(c *script.Call, class *script.Class) error {
 		}
 	}
 	if err != nil {
-		return c.Return(nil, spoken(err))
+		return c.Return(nil, wording.System(err))
 	}
 	return c.Return(&script.Handle{Class: class, Value: &held{path}})
 }

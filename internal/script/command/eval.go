@@ -78,18 +78,6 @@ func (s *Session) evaluate(ctx context.Context, chunk string, echo io.Writer, to
 	return out, false
 }
 
-// Split is VM.Split for what arrives: text that was not one chunk is not looked at as a
-// whole again, so that each line of it is compiled a few times at most.
-func (s *Session) Split(text string) (chunk, rest string, wait bool) {
-	if text != s.rest {
-		chunk, rest, wait = s.in.Split(text)
-	} else {
-		chunk, rest, wait = s.in.first(text)
-	}
-	s.rest = rest
-	return chunk, rest, wait
-}
-
 // displaying are the readings of a command whose value is shown.
 func (in *Interpreter) displaying(text string) []source.Reading {
 	list := source.Readings(text)
@@ -206,12 +194,9 @@ func (in *Interpreter) MapEval(ctx context.Context, expr string) (res Result) {
 	return res
 }
 
-// evalCmd is eval_cmd(line, raw).
+// evalCmd is eval_cmd(text, raw).
 func (in *Interpreter) evalCmd(c *script.Call) error {
-	if c.Type(1) != "string" {
-		c.TypeError(1, "string")
-	}
-	text, raw := c.String(1), c.NArgs() > 1 && c.Stack().ToBoolean(2)
+	text, raw := c.Text(1), c.NArgs() > 1 && c.Stack().ToBoolean(2)
 	var out any
 	err := in.EnterPart(func(inner *script.Call) error {
 		r, err := in.NewSession().command(inner, text)

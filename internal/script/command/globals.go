@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"strings"
 
 	"kresd/internal/script"
@@ -35,31 +34,6 @@ var units = []struct {
 }{
 	{"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30},
 	{"sec", 1000}, {"second", 1000}, {"minute", 60_000}, {"min", 60_000}, {"hour", 3_600_000}, {"day", 86_400_000},
-}
-
-// help is help(name).
-func (in *Interpreter) help(c *script.Call) error {
-	name := ""
-	if !c.IsNil(1) {
-		name = helpTopic(c)
-	}
-	text := in.Help(name)
-	if text == "" {
-		meant := in.NewSession().didYouMean(c.Stack(), name)
-		if meant == "" {
-			meant = ";"
-		}
-		return fmt.Errorf("no help for '%s'%s help() lists what there is", name, meant)
-	}
-	return c.Return(text)
-}
-
-// helpTopic takes a name or the object itself.
-func helpTopic(c *script.Call) string {
-	if name := c.ObjectName(1); name != "" {
-		return name
-	}
-	return c.String(1)
 }
 
 func (in *Interpreter) tablePrint(c *script.Call) error {

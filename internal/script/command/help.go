@@ -3,7 +3,34 @@ package command
 import (
 	"fmt"
 	"strings"
+
+	"kresd/internal/script"
 )
+
+// help is help(name).
+func (in *Interpreter) help(c *script.Call) error {
+	name := ""
+	if !c.IsNil(1) {
+		name = helpTopic(c)
+	}
+	text := in.Help(name)
+	if text == "" {
+		meant := in.NewSession().didYouMean(c.Stack(), name)
+		if meant == "" {
+			meant = ";"
+		}
+		return fmt.Errorf("no help for '%s'%s help() lists what there is", name, meant)
+	}
+	return c.Return(text)
+}
+
+// helpTopic takes a name or the object itself.
+func helpTopic(c *script.Call) string {
+	if name := c.ObjectName(1); name != "" {
+		return name
+	}
+	return c.String(1)
+}
 
 // usageColumn is where the summaries of a list begin, unless a usage is longer.
 const usageColumn = 30

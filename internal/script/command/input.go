@@ -26,6 +26,18 @@ func (in *Interpreter) Split(text string) (chunk, rest string, wait bool) {
 	return in.first(text)
 }
 
+// Split is Interpreter.Split for what arrives: text that was not one chunk is not looked at as a
+// whole again, so that each line of it is compiled a few times at most.
+func (s *Session) Split(text string) (chunk, rest string, wait bool) {
+	if text != s.rest {
+		chunk, rest, wait = s.in.Split(text)
+	} else {
+		chunk, rest, wait = s.in.first(text)
+	}
+	s.rest = rest
+	return chunk, rest, wait
+}
+
 // first is Split for text that is not one chunk.
 func (in *Interpreter) first(text string) (chunk, rest string, wait bool) {
 	read := 0

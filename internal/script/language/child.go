@@ -1,6 +1,7 @@
 package language
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"syscall"
@@ -16,7 +17,7 @@ type child struct {
 	ended chan struct{}
 }
 
-// start runs a command beside the machine. It writes where this process does, after
+// startCommand runs a command beside the machine. It writes where this process does, after
 // what scripts have written, and reads nothing unless in is given.
 func startCommand(vm *script.VM, command string, in, out *os.File) (*child, error) {
 	flush(vm)
@@ -64,4 +65,45 @@ func (c *child) kill() {
 	default:
 		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
 	}
+}
+
+// openCommand is popen: a stream to read what a command writes, or to write what it
+// reads.
+func openCommand(vm *script.VM, command, mode string) (*stream, error) {
+	if mode != "r" && mode != "w" {
+		return nil, syscall.EINVAL
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	mine, its, in, out := r, w, (*os.File)(nil), w
+	if mode == "w" {
+		mine, its, in, out = w, r, r, nil
+	}
+	c, err := startCommand(vm, command, in, out)
+	its.Close()
+	if err != nil {
+		mine.Close()
+		return nil, err
+	}
+	s := &stream{file: mine, slow: true, child: c}
+	if mode == "r" {
+		s.in = bufio.NewReader(mine)
+	} else {
+		s.out = mine
+	}
+	return s, nil
+}
+
+// awaitChild waits for the end of a command, which comes at the latest with the end
+// of the time that it has.
+func awaitChild(c *script.Call, child *child) error {
+	timer := time.AfterFunc(limits.LuaCommandTime, child.kill)
+	defer timer.Stop()
+	err := c.Wait(child.ended)
+	if err != nil {
+		child.kill()
+	}
+	return err
 }

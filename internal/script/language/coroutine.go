@@ -22,9 +22,7 @@ var coroutineFuncs = []script.Func{
 
 // newCoroutine makes a coroutine of the function in argument 1.
 func newCoroutine(c *script.Call) *lua.State {
-	if c.Type(1) != "function" {
-		c.TypeError(1, "function")
-	}
+	c.NeedFunction(1)
 	co, err := c.VM().Machine().NewCoroutine(c.Stack(), 1)
 	if err != nil {
 		c.Raise(script.Usage(err.Error()))

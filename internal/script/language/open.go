@@ -75,7 +75,8 @@ func hasUpvalues(l *lua.State) bool {
 func extend(vm *script.VM, l *lua.State, library string, funcs []script.Func) {
 	if library == "_G" {
 		l.PushGlobalTable()
-	} else if lua.SubTable(l, globals(l), library); true {
+	} else {
+		lua.SubTable(l, globals(l), library)
 		l.Remove(-2)
 	}
 	for _, f := range funcs {

@@ -6,10 +6,15 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/limits"
+	"kresd/internal/script"
+	"kresd/internal/wording"
 )
 
 // A stream is an open file, pipe or standard stream as scripts hold it. Reads are
@@ -153,6 +158,44 @@ func reason(err error) (text string, number int) {
 			return err.Error(), int(syscall.EIO)
 		}
 	}
-	text = e.Error()
-	return strings.ToUpper(text[:1]) + text[1:], int(e)
+	return wording.System(e), int(e)
+}
+
+// outside does what may have to wait for somebody else. The machine serves what
+// cannot wait meanwhile. fn touches no Lua value.
+func outside(c *script.Call, s *stream, fn func() error) error {
+	if !s.slow {
+		return fn()
+	}
+	limit := limits.LuaPipeTime
+	if s.child != nil {
+		limit = limits.LuaCommandTime
+	}
+	var (
+		once        sync.Once
+		done, early = make(chan struct{}), make(chan struct{})
+		end         = func() { once.Do(func() { close(early) }) }
+		err         error
+	)
+	timer := time.AfterFunc(limit, end)
+	defer timer.Stop()
+	c.VM().Options().Goroutines.Go("file of a script", func() {
+		defer end()
+		defer close(done)
+		err = fn()
+	})
+	interrupt := c.Wait(early)
+	select {
+	case <-done:
+	default:
+		s.giveUp(done)
+		if s.child != nil {
+			s.child.kill()
+		}
+		err = errTime
+	}
+	if interrupt != nil {
+		return interrupt
+	}
+	return err
 }

@@ -14,7 +14,8 @@
 // everything or only what is urgent, and queues for its return (turn.go).
 //
 // Errors come out as an Error, which Lua code could have caught, or as an Interrupt,
-// which it could not (errors.go), with the place where the code stood (place.go).
+// which it could not (errors.go), with the place where the code stood (place.go). What
+// panics, in the machine or in a function of ours, becomes one of them (protect.go).
 //
 // What the values on a stack mean, what functions are called with and what globals there
 // are is for packages above: here a function of ours is a lua.Function, and a value is

@@ -69,7 +69,7 @@ func (m *Machine) Submit(ctx context.Context, kind Kind, job func() error) error
 	const (
 		waiting = iota
 		started
-		given // up
+		givenUp
 	)
 	var state atomic.Int32
 	result := make(chan error, 1)
@@ -82,11 +82,11 @@ func (m *Machine) Submit(ctx context.Context, kind Kind, job func() error) error
 	case err := <-result:
 		return err
 	case <-ctx.Done():
-		if state.CompareAndSwap(waiting, given) {
+		if state.CompareAndSwap(waiting, givenUp) {
 			return endOf(ctx)
 		}
 	case <-m.ended:
-		if state.CompareAndSwap(waiting, given) {
+		if state.CompareAndSwap(waiting, givenUp) {
 			return ErrClosed
 		}
 	}

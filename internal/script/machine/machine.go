@@ -1,8 +1,6 @@
 package machine
 
 import (
-	"context"
-	"io"
 	"sync"
 	"time"
 	"weak"
@@ -121,34 +119,3 @@ func (m *Machine) isClosed() bool {
 
 // Stack is that of the thread that has the machine.
 func (m *Machine) Stack() *lua.State { return m.now.l }
-
-// A run is one evaluation in progress.
-type run struct {
-	Evaluation
-	outer *run      // the evaluation that waits until this one is done, or nil
-	since time.Time // when it began, later by what it has waited since
-	took  memory
-}
-
-// An Evaluation says on whose behalf code runs, and how much it may take.
-type Evaluation struct {
-	Context context.Context // nil: never ends
-	Kind    Kind
-	Budget  time.Duration // running time; 0: unlimited
-	Echo    io.Writer     // where what it prints is shown as well; may be nil
-
-	part bool // of the evaluation that it runs in: its time and memory count as that one's
-}
-
-// A Kind says why Lua code runs.
-type Kind int
-
-// The kinds of evaluation.
-const (
-	Internal Kind = iota // the program's own
-	Config               // a configuration file
-	Console              // a command
-	Mapped               // an expression relayed by map()
-	Event                // a timer or another callback
-	Hooked               // a function that a request waits for
-)

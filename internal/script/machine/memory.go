@@ -16,16 +16,16 @@ type memory struct {
 	start  uint64    // octets of the heap when it was looked at first; 0: never
 }
 
-// between is how much time passes from look to look: a command that takes no longer
+// lookInterval is how much time passes from look to look: a command that takes no longer
 // is never looked at.
-const between = 10 * time.Millisecond
+const lookInterval = 10 * time.Millisecond
 
-// collected is how much later the next look is after garbage was collected for one.
-const collected = 100 * time.Millisecond
+// afterGC is how much later the next look is after garbage was collected for one.
+const afterGC = 100 * time.Millisecond
 
 // exceeded tells whether an evaluation that runs at a time, the present, took too much.
 func (m *memory) exceeded(now time.Time) error {
-	if now.Sub(m.looked) < between {
+	if now.Sub(m.looked) < lookInterval {
 		return nil
 	}
 	m.looked = now
@@ -38,7 +38,7 @@ func (m *memory) exceeded(now time.Time) error {
 		return nil
 	}
 	runtime.GC()
-	m.looked = now.Add(collected)
+	m.looked = now.Add(afterGC)
 	if heapInUse() < m.start+limits.LuaMemory {
 		return nil
 	}

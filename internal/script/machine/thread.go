@@ -23,8 +23,8 @@ import (
 // are two ways to hand it over:
 //
 //   - resume and yield go from one thread to a certain other one and back
-//     . The one that resumed waits meanwhile, and what the resumed thread
-//     does counts as its running time.
+//     (coroutine.go, task.go). The one that resumed waits meanwhile, and what the
+//     resumed thread does counts as its running time.
 //   - A thread whose code waits for something outside leaves the machine to whoever
 //     has work for it, and queues for its return (turn.go).
 type Thread struct {
@@ -306,7 +306,7 @@ func (t *Thread) noteTraceback(l *lua.State) int {
 }
 
 // Yield gives the n topmost values of the running thread's stack to the one that
-// resumed it, and waits until it is resumed again: then so many values as yield
+// resumed it, and waits until it is resumed again: then as many values as Yield
 // says are on the stack. It does not return in a thread that is abandoned.
 func (m *Machine) Yield(n int) (args int, err error) {
 	t := m.now

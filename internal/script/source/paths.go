@@ -36,12 +36,3 @@ func Paths(text string) (list []Path) {
 	}
 	return list
 }
-
-// Line is line number n, from 1, of a text.
-func Line(text string, n int) string {
-	lines := strings.Split(text, "\n")
-	if n < 1 || n > len(lines) {
-		return ""
-	}
-	return lines[n-1]
-}

@@ -54,16 +54,6 @@ func (s Statement) Without(text string) string {
 	return b.String()
 }
 
-// Words tells of each name in text, keywords included.
-func Words(text string) (words []string) {
-	for _, t := range spans(text) {
-		if t.kind == Word {
-			words = append(words, t.text)
-		}
-	}
-	return words
-}
-
 // An outline finds the statements of a text. It reads what is no Lua, too: then it
 // is right as far as the words that open and close blocks are.
 type outline struct {

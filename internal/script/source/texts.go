@@ -47,3 +47,12 @@ func (s *Texts) Line(where string) string {
 	}
 	return ""
 }
+
+// Line is line number n, from 1, of a text.
+func Line(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	if n < 1 || n > len(lines) {
+		return ""
+	}
+	return lines[n-1]
+}

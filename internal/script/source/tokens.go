@@ -132,3 +132,13 @@ func spans(text string) (list []span) {
 	}
 	return list
 }
+
+// Words are all names in a text, keywords included, in their order.
+func Words(text string) (words []string) {
+	for _, t := range spans(text) {
+		if t.kind == Word {
+			words = append(words, t.text)
+		}
+	}
+	return words
+}
