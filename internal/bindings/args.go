@@ -1,6 +1,7 @@
 package bindings
 
 import (
+	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
@@ -14,4 +15,13 @@ func functionValue(c *script.Call, key string, v any) *script.Ref {
 		c.ArgError(1, "%s: a function expected", key)
 	}
 	return fn
+}
+
+// listed is a list of texts as scripts get one.
+func listed(texts []string) *luavalue.Table {
+	values := make([]any, len(texts))
+	for i, s := range texts {
+		values[i] = s
+	}
+	return luavalue.List(values...)
 }

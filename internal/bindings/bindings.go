@@ -11,7 +11,7 @@
 // From the ground up: a file stands on those before it.
 //
 //   - What the globals stand on: daemon.go (the worker as they see it: its parts and
-//     their interfaces), args.go (arguments that many functions take), absent.go
+//     their interfaces), args.go (what many functions take and give), absent.go
 //     (names of other versions that this one lacks).
 //   - The worker as kres.context() shows it: core.go.
 //   - The globals: interfaces.go, netparam.go, padding.go, doh.go, tlsserver.go

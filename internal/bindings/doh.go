@@ -46,14 +46,6 @@ func dohHeaders(d *Daemon, c *script.Call) error {
 	return c.Return(listed(*d.Settings.DoHHeaders.Load()))
 }
 
-func listed(texts []string) *luavalue.Table {
-	values := make([]any, len(texts))
-	for i, s := range texts {
-		values[i] = s
-	}
-	return luavalue.List(values...)
-}
-
 // namesOf reads a text or a list of them, which problem says what is wrong with.
 func namesOf(function string, value any, problem func(string) string) ([]string, error) {
 	var list []string

@@ -164,11 +164,7 @@ func serverTable(at netip.AddrPort, peer zonecut.Peer) *luavalue.Table {
 	t := &luavalue.Table{}
 	list := func(name string, texts []string) {
 		if len(texts) > 0 {
-			values := make([]any, len(texts))
-			for i, text := range texts {
-				values[i] = text
-			}
-			t.Add(name, luavalue.List(values...))
+			t.Add(name, listed(texts))
 		}
 	}
 	t.Add(float64(1), addressText(at))

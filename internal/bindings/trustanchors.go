@@ -12,6 +12,14 @@ import (
 	"kresd/internal/trustanchor"
 )
 
+// anchors are the global trust_anchors.
+type anchors struct {
+	d         *Daemon
+	keyfile   any
+	negatives []trustanchor.Negative
+	given     []any // the negatives as they were given
+}
+
 // installTrustAnchors makes the global trust_anchors.
 func installTrustAnchors(d *Daemon) {
 	t := &anchors{d: d}
@@ -95,13 +103,6 @@ func (t *anchors) setKeyfile(c *script.Call) error {
 }
 
 func isText(v any) bool { _, ok := v.(string); return ok }
-
-type anchors struct {
-	d         *Daemon
-	keyfile   any
-	negatives []trustanchor.Negative
-	given     []any // the negatives as they were given
-}
 
 func (t *anchors) get(v *any) func(*script.Call) (any, error) {
 	return func(*script.Call) (any, error) { return *v, nil }

@@ -52,5 +52,5 @@ func (u *Upstream) table() *luavalue.Table {
 	return t
 }
 
-// seconds has milliseconds.
+// seconds are those of d, to the millisecond.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -15,9 +15,10 @@
 //     numbers as scripts read them), flags.go (how questions are resolved), loggroups.go.
 //   - The worker: core.go (what of it scripts see).
 //   - Messages: message.go (which knows no Lua), view.go (a request while a script may look
-//     at it), flagset.go, args.go (arguments that many functions take), octets.go, style.go
-//     and record.go (records and text), rrset.go, answer.go (the packet that is the Result of a request),
-//     packet.go (what scripts do with packets).
+//     at it), flagset.go, args.go (arguments that many functions take), method.go (methods,
+//     and what they give where they fail), octets.go, style.go and record.go (records and
+//     text), rrset.go, answer.go (the packet that is the Result of a request), packet.go
+//     (what scripts do with packets).
 //   - Requests: query.go, array.go, selected.go, tracelog.go, request.go.
 //   - Beside requests: lru.go, context.go (the worker and its cache).
 //   - Libraries: ffi.go (what scripts written for LuaJIT call in C), zonefile.go.

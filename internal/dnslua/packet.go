@@ -37,15 +37,7 @@ func (v *Views) Answer(r *View) *script.Handle { return v.Packet(answerPacket(r)
 func (v *Views) packetClass() *script.Class {
 	class := &script.Class{Name: "packet", CData: true}
 	v.packet = class
-	method := func(name, args string, least, most int, fn func(c *script.Call, p *Packet) (any, error)) script.Func {
-		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
-			result, err := fn(c, v.packetArg(c, 1))
-			if err != nil {
-				return c.Return(nil, v.failure(err))
-			}
-			return c.Return(result)
-		}}
-	}
+	method := methods(v, v.packetArg)
 	class.Methods = append(v.packetHeader(method), append(v.packetReaders(method), v.packetWriters(method)...)...)
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		p := open(c, value.(*Packet))

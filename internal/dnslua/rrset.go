@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"syscall"
 
 	"kresd/internal/limits"
 	"kresd/internal/modules/policy"
@@ -84,16 +83,7 @@ func (v *Views) rrsetArg(c *script.Call, i int) *RRSet {
 func (v *Views) rrsetClass() *script.Class {
 	class := &script.Class{Name: "RR set", CData: true}
 	v.rrset = class
-	method := func(name, args string, least, most int, fn func(c *script.Call, s *RRSet) (any, error)) script.Func {
-		return script.Func{Name: name, Args: args, Min: least + 1, Max: most + 1, Fn: func(c *script.Call) error {
-			s := v.rrsetArg(c, 1)
-			result, err := fn(c, s)
-			if err != nil {
-				return c.Return(nil, v.failure(err))
-			}
-			return c.Return(result)
-		}}
-	}
+	method := methods(v, v.rrsetArg)
 	class.Methods = append(v.rrsetReaders(method), v.rrsetWriters(method)...)
 	class.Get = func(c *script.Call, value any, key any) (any, error) {
 		s := value.(*RRSet)
@@ -141,10 +131,6 @@ func (v *Views) rrsetClass() *script.Class {
 	}
 	return class
 }
-
-// A methodMaker makes a method of its name, its own arguments, and how many there are at
-// least and at most.
-type methodMaker[T any] func(name, args string, least, most int, fn func(c *script.Call, of T) (any, error)) script.Func
 
 func (v *Views) rrsetReaders(method methodMaker[*RRSet]) []script.Func {
 	index := func(c *script.Call, s *RRSet) int {
@@ -258,30 +244,4 @@ func (v *Views) newRRSet(c *script.Call) error {
 	s.Class = uint16(c.OptInt(3, 0, 0xffff, int(wire.ClassIN)))
 	s.TTL = uint32(c.OptInt(4, 0, maxTTL, 0))
 	return c.Return(v.setHandle(s))
-}
-
-// failure is the object for what did not work, which scripts get beside nil.
-func (v *Views) failure(err error) *script.Handle {
-	return &script.Handle{Class: v.failed, Value: err}
-}
-
-// codeOf is the code of an error object: the negative number of the system's error that
-// comes closest, for what did not fit and for what is wrong.
-func codeOf(err error) int {
-	if errors.Is(err, errFull) || errors.Is(err, errTooMany) {
-		return -int(syscall.ENOSPC)
-	}
-	return -int(syscall.EINVAL)
-}
-
-func failureClass() *script.Class {
-	class := &script.Class{Name: "error", CData: true}
-	class.Get = func(_ *script.Call, value any, key any) (any, error) {
-		if key == "code" {
-			return codeOf(value.(error)), nil
-		}
-		return nil, script.NoMember(class, key, "code")
-	}
-	class.Text = func(value any) string { return value.(error).Error() }
-	return class
 }

@@ -4,7 +4,8 @@
 // It makes the parts and introduces them to each other; what each does is its
 // own package's business. Three lists live here and nowhere else: the modules in
 // the order of their layers (modules.go), what happens at start in which order
-// (run.go), and what happens at the end (stop.go). The two ways of a query meet
+// (run.go; configure.go has what the configuration says and what it leaves open),
+// and what happens at the end (stop.go). The two ways of a query meet
 // here too: session.go for the cached answer, handler.go for the driver.
 //
 // There is no way from here back into main: a worker ends by returning a status.

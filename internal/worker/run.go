@@ -1,14 +1,11 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 
 	"kresd/internal/cli"
 	"kresd/internal/console"
@@ -16,7 +13,6 @@ import (
 	"kresd/internal/listen"
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
-	"kresd/internal/script"
 	"kresd/internal/systemd"
 	"kresd/internal/transport"
 )
@@ -120,6 +116,28 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	return nil
 }
 
+// background starts what runs beside the queries.
+func (w *Worker) background() {
+	w.group.Go("cache collector", func() { w.storage.collect(w.ctx) })
+	w.group.Go("roster", w.followRoster)
+	w.group.Go("custody", w.custody.run)
+	w.group.Go("certificate", func() { w.encrypted.certificate.Watch(w.ctx) })
+	(&negatives{store: w.rules.anchors.Store, clock: w.clock, log: w.rules.anchors.log, tasks: w.group, sound: w.sound}).start()
+	w.feedWatchdogs()
+}
+
+func (w *Worker) followRoster() {
+	for {
+		select {
+		case members := <-w.o.Link.Roster():
+			w.siblings.update(members)
+			w.consoles.lead(w.siblings.leads())
+		case <-w.ctx.Done():
+			return
+		}
+	}
+}
+
 func (w *Worker) warn(lines []string) {
 	for _, line := range lines {
 		w.log.Warn(line)
@@ -190,125 +208,6 @@ func bindReason(err error) error {
 	return err
 }
 
-// configureUnlessEnded runs the configuration, which the wish to end interrupts.
-func (w *Worker) configureUnlessEnded(signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancel(w.ctx)
-	defer cancel()
-	done, heeded := make(chan struct{}), make(chan struct{})
-	w.group.Go("start", func() {
-		defer close(heeded)
-		if w.asked(signals, done) {
-			w.wantEnd()
-			cancel()
-		}
-	})
-	err := w.configure(ctx)
-	close(done)
-	<-heeded
-	select {
-	case <-w.quit:
-		return errEnded
-	default:
-		return err
-	}
-}
-
-// configure runs the configuration files. That the usual one is not there is
-// fine; that it cannot be read is not.
-func (w *Worker) configure(ctx context.Context) error {
-	w.seekModuleDir()
-	for _, f := range configFiles(&w.o.CLI) {
-		if f == defaultConfig {
-			if err := rundir.Readable(f); err != nil {
-				return err
-			}
-		}
-		if err := w.vm.RunFile(ctx, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// seekModuleDir warns of a directory of modules that was named and is not there.
-func (w *Worker) seekModuleDir() {
-	if dir := w.o.CLI.ModuleDir; dir != "" {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			w.log.Warn(fmt.Sprintf("module directory '%s' is not there", dir))
-		}
-	}
-}
-
-// configFiles are those that the command line names, or the usual one if it is there.
-func configFiles(o *cli.Options) []string {
-	if _, err := os.Lstat(defaultConfig); len(o.Configs) == 0 && !o.NoDefaults && err == nil {
-		return []string{defaultConfig}
-	}
-	return o.Configs
-}
-
-// loadKeyFile does what -k and -K say, as if it stood last in the configuration.
-func (w *Worker) loadKeyFile() error {
-	if file := w.o.CLI.KeyFile; file != "" {
-		if err := w.rules.anchors.AddFile(w.ctx, file, w.o.CLI.KeyFileReadOnly); err != nil {
-			return fmt.Errorf("trust anchors: %w", err)
-		}
-	}
-	return nil
-}
-
-// defaultConfig is run when no other file was named.
-const defaultConfig = "config"
-
-// noListenVar keeps a worker from listening where nobody told it to.
-const noListenVar = "KRESD_NO_LISTEN"
-
-// applyDefaults does what the configuration did not.
-func (w *Worker) applyDefaults() error {
-	if err := w.listener.failed; err != nil && len(w.server.Endpoints()) == 0 {
-		return fmt.Errorf("nothing is listened on: %w%s", err, w.o.advice(w.listener.refused)) // another address instead is not what was meant
-	}
-	if w.o.CLI.NoDefaults {
-		return nil
-	}
-	if err := w.rules.anchors.useDefault(w.ctx); err != nil {
-		return fmt.Errorf("trust anchors: %w", err)
-	}
-	if len(w.server.Endpoints()) == 0 && !w.noListen() {
-		if err := w.listenLocally(); err != nil {
-			return err
-		}
-	}
-	if !w.storage.wasTouched() {
-		return w.storage.Open(limits.DefaultCacheSize, "lmdb://", ".")
-	}
-	return nil
-}
-
-// noListen tells whether noListenVar is set, in the environment or by the
-// configuration (env.KRESD_NO_LISTEN).
-func (w *Worker) noListen() bool {
-	set := w.o.Getenv(noListenVar) != ""
-	_ = w.vm.Do(w.ctx, func(c *script.Call) error {
-		set = set || c.Env(noListenVar) != ""
-		return nil
-	})
-	return set
-}
-
-// listenLocally listens on the loopback addresses; IPv6 may be absent.
-func (w *Worker) listenLocally() error {
-	err4 := w.server.Listen(netip.MustParseAddrPort("127.0.0.1:53"), plainDNS())
-	err6 := w.server.Listen(netip.MustParseAddrPort("[::1]:53"), plainDNS())
-	if err4 != nil && err6 != nil {
-		return fmt.Errorf("not listening: %w", w.o.helped(err4))
-	}
-	if err6 != nil && w.log.DebugOn() {
-		w.log.Debug(err6.Error())
-	}
-	return nil
-}
-
 // openConsole opens the control socket, or the console on the terminal.
 func (w *Worker) openConsole() error {
 	if w.o.CLI.Interactive {
@@ -319,55 +218,4 @@ func (w *Worker) openConsole() error {
 		return nil
 	}
 	return w.consoles.serve(w.o.Sockets, w.siblings.relay)
-}
-
-// sizeText is a size in octets as people say it.
-func sizeText(octets int64) string {
-	if octets >= 1<<20 {
-		return fmt.Sprintf("%d MB", octets>>20)
-	}
-	return fmt.Sprintf("%d kB", octets>>10)
-}
-
-// announce says what a person who started this wants to know; on a console they
-// ask for it.
-func (w *Worker) announce() {
-	if w.o.Link.ID() != 0 || w.o.CLI.Interactive {
-		return
-	}
-	for _, addr := range w.addresses() {
-		w.log.Notice("listening on " + addr)
-	}
-	if w.storage.IsOpen() {
-		w.log.Notice(fmt.Sprintf("cache of %s in %s", sizeText(w.storage.Size()), w.storage.where()))
-	}
-	w.rules.anchors.announce(w.log)
-}
-
-// addresses are those that are listened on now, and paths.
-func (w *Worker) addresses() (list []string) {
-	for _, e := range w.server.Endpoints() {
-		text := fmt.Sprintf("%s@%d", e.Addr.Addr(), e.Addr.Port())
-		if e.Path != "" {
-			text = e.Path
-		}
-		if !e.Awaited && !slices.Contains(list, text) {
-			list = append(list, text)
-		}
-	}
-	return list
-}
-
-// listens is the line that a service manager shows.
-func (w *Worker) listens() string {
-	list := w.addresses()
-	if len(list) == 0 {
-		return "listening on no address"
-	}
-	words := list[:min(len(list), 4)]
-	text := "listening on " + strings.Join(words, ", ")
-	if more := len(list) - len(words); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
 }

@@ -11,28 +11,6 @@ import (
 	"kresd/internal/script"
 )
 
-// background starts what runs beside the queries.
-func (w *Worker) background() {
-	w.group.Go("cache collector", func() { w.storage.collect(w.ctx) })
-	w.group.Go("roster", w.followRoster)
-	w.group.Go("custody", w.custody.run)
-	w.group.Go("certificate", func() { w.encrypted.certificate.Watch(w.ctx) })
-	(&negatives{store: w.rules.anchors.Store, clock: w.clock, log: w.rules.anchors.log, tasks: w.group, sound: w.sound}).start()
-	w.feedWatchdogs()
-}
-
-func (w *Worker) followRoster() {
-	for {
-		select {
-		case members := <-w.o.Link.Roster():
-			w.siblings.update(members)
-			w.consoles.lead(w.siblings.leads())
-		case <-w.ctx.Done():
-			return
-		}
-	}
-}
-
 // wait returns when the worker is to end.
 func (w *Worker) wait(signals <-chan os.Signal) { w.asked(signals, nil) }
 

@@ -3,12 +3,11 @@ package socket
 import (
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
-	"kresd/internal/fdwatch"
-	"kresd/internal/limits"
-	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
@@ -85,97 +84,36 @@ func returnName(c *script.Call, a net.Addr) error {
 	return c.Return(host, n, family)
 }
 
-// buffered is a socket that may have read more than was asked for.
-type buffered interface {
-	waiting() bool
-	descriptor() int
-}
-
 func (s *opened) descriptor() int { return s.fd }
 
-// A selection is one wait for several sockets.
-type selection struct {
-	lib     *Library
-	wake    func()
-	watches []*fdwatch.Watch
-	told    chan [2]int // side and place of what is ready; what finds no room is left out
+// A method is one of a kind of sockets, T, which is its argument 1; max counts that, too.
+type method[T any] struct {
+	args string
+	max  int
+	fn   func(*script.Call, T) error
 }
 
-// ready waits until one of the sockets in two lists can be read or written, and returns
-// the places of those.
-func (lib *Library) ready(c *script.Call) error {
-	lists := [2]*luavalue.Table{c.Table(1), c.Table(2)}
-	limit := -1.0
-	if !c.IsNil(3) {
-		limit = c.Number(3)
+// addMethods adds methods to a class, and sorts those that it has then.
+func addMethods[T any](class *script.Class, methods map[string]method[T]) {
+	for name, m := range methods {
+		class.Methods = append(class.Methods, script.Func{Name: name, Args: m.args, Min: 1, Max: m.max, Fn: func(c *script.Call) error {
+			return m.fn(c, c.Handle(1, class).(T))
+		}})
 	}
-	var failure error
-	w := &selection{lib: lib, told: make(chan [2]int, limits.ScriptRequests)}
-	err := c.Pause(func(wake func()) func() {
-		w.wake = wake
-		if failure = firstOf(w.add(0, lists[0]), w.add(1, lists[1])); failure != nil {
-			wake()
-		}
-		if limit < 0 {
-			return w.end
-		}
-		alarm := lib.alarms.After(max(script.Seconds(limit), atOnce), wake)
-		return func() { alarm.Stop(); w.end() }
-	})
-	if err != nil || failure != nil {
-		return firstOf(err, failure)
-	}
-	result := [2][]any{}
-	for len(w.told) > 0 {
-		t := <-w.told
-		result[t[0]] = append(result[t[0]], t[1])
-	}
-	return c.Return(result[0], result[1])
+	slices.SortFunc(class.Methods, func(a, b script.Func) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// add watches the sockets of a list: for reading on side 0, for writing on side 1.
-func (w *selection) add(side int, list *luavalue.Table) error {
-	for _, p := range list.Pairs {
-		place, isPlace := p.Key.(float64)
-		h, isHandle := p.Value.(*script.Handle)
-		if !isPlace || !isHandle {
-			continue
-		}
-		s, ok := h.Value.(buffered)
-		if !ok || s.descriptor() < 0 {
-			continue
-		}
-		tell := func(fdwatch.Events, error) {
-			select {
-			case w.told <- [2]int{side, int(place)}:
-			default:
-			}
-			w.wake()
-		}
-		if side == 0 && s.waiting() {
-			tell(0, nil)
-			continue
-		}
-		watch, err := w.lib.watcher.Watch(s.descriptor(), fdwatch.Events(side+1), tell)
-		if err != nil {
-			return err
-		}
-		w.watches = append(w.watches, watch)
+// sharedMethods are those of all sockets.
+func sharedMethods(class *script.Class, of func(any) *opened) []script.Func {
+	shared := func(fn func(*script.Call, *opened) error) func(*script.Call) error {
+		return func(c *script.Call) error { return fn(c, of(c.Handle(1, class))) }
 	}
-	return nil
-}
-
-func (w *selection) end() {
-	for _, watch := range w.watches {
-		watch.Close()
+	return []script.Func{
+		{Name: "close", Min: 1, Max: 1, Fn: shared(func(c *script.Call, s *opened) error { s.close(); return c.Return(1) })},
+		{Name: "settimeout", Args: "seconds[, mode]", Min: 1, Max: 3, Fn: shared(func(c *script.Call, s *opened) error { return s.timeouts.set(c) })},
+		{Name: "getfd", Min: 1, Max: 1, Fn: shared(func(c *script.Call, s *opened) error { return c.Return(s.fd) })},
+		{Name: "pollfd", Min: 1, Max: 1, Fn: shared(func(c *script.Call, s *opened) error { return c.Return(s.fd) })},
+		{Name: "events", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return("r") }},
+		{Name: "timeout", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return(nil) }},
 	}
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

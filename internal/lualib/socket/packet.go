@@ -5,11 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 
-	"kresd/internal/limits"
-	"kresd/internal/luavalue"
 	"kresd/internal/script"
 )
 
@@ -49,11 +45,7 @@ func (p *packets) udp() *net.UDPConn {
 func (lib *Library) packetClass() *script.Class {
 	class := &script.Class{Name: "udp", Text: func(v any) string { return fmt.Sprintf("udp: %p", v) }}
 	class.Methods = sharedMethods(class, func(v any) *opened { return &v.(*packets).opened })
-	for name, m := range map[string]struct {
-		args string
-		max  int
-		fn   func(*script.Call, *packets) error
-	}{
+	addMethods(class, map[string]method[*packets]{
 		"setsockname": {"host, port", 3, bindPackets},
 		"setpeername": {"host, port", 3, setPeer},
 		"getsockname": {"", 1, func(c *script.Call, p *packets) error {
@@ -73,12 +65,7 @@ func (lib *Library) packetClass() *script.Class {
 		"receive":     {"[size]", 2, func(c *script.Call, p *packets) error { return p.receive(c, false) }},
 		"receivefrom": {"[size]", 2, func(c *script.Call, p *packets) error { return p.receive(c, true) }},
 		"setoption":   {"option[, value]", 3, func(c *script.Call, p *packets) error { c.String(2); return c.Return(1) }},
-	} {
-		class.Methods = append(class.Methods, script.Func{Name: name, Args: m.args, Min: 1, Max: m.max, Fn: func(c *script.Call) error {
-			return m.fn(c, c.Handle(1, class).(*packets))
-		}})
-	}
-	slices.SortFunc(class.Methods, func(a, b script.Func) int { return strings.Compare(a.Name, b.Name) })
+	})
 	return class
 }
 
@@ -156,32 +143,4 @@ func (p *packets) receive(c *script.Call, named bool) error {
 		return c.Return(string(got.data), got.from.Addr().String(), int(got.from.Port()))
 	}
 	return c.Return(string(got.data))
-}
-
-// toIP is socket.dns.toip: the first address of a name, and all that is known.
-func toIP(c *script.Call) error {
-	name := c.Text(1)
-	list, err := script.Outside(c, func(ctx context.Context) ([]string, error) {
-		ctx, end := context.WithTimeout(ctx, limits.LuaLookupTime)
-		defer end()
-		return net.DefaultResolver.LookupHost(ctx, name)
-	})
-	if err != nil || len(list) == 0 {
-		return failed(c, err)
-	}
-	return c.Return(list[0], (&luavalue.Table{}).Add("name", name).Add("alias", []any{}).Add("ip", list))
-}
-
-// toName is socket.dns.tohostname.
-func toName(c *script.Call) error {
-	address := c.Text(1)
-	list, err := script.Outside(c, func(ctx context.Context) ([]string, error) {
-		ctx, end := context.WithTimeout(ctx, limits.LuaLookupTime)
-		defer end()
-		return net.DefaultResolver.LookupAddr(ctx, address)
-	})
-	if err != nil || len(list) == 0 {
-		return failed(c, err)
-	}
-	return c.Return(strings.TrimSuffix(list[0], "."), (&luavalue.Table{}).Add("name", list[0]).Add("alias", []any{}).Add("ip", []string{address}))
 }

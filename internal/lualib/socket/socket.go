@@ -1,7 +1,7 @@
 // Package socket is the library socket for scripts: TCP and UDP as LuaSocket has them.
 //
-// What waits for the network does so outside of the machine: in a command and in a
-// coroutine of worker.coroutine it holds up nobody.
+// What waits for the network does so outside of the machine: in a command, in the
+// callback of an event and in a coroutine of worker.coroutine it holds up nobody.
 //
 // Of the original it lacks multicast. A connection goes on over TLS by starttls, which the
 // library cqueues.socket stands on.
@@ -14,7 +14,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -101,53 +100,6 @@ func (lib *Library) sleep(c *script.Call) error {
 		return err
 	}
 	return c.Return()
-}
-
-// timeouts are how long an operation of a socket may take; negative: without end.
-type timeouts struct{ block, total time.Duration }
-
-var forever = timeouts{-1, -1}
-
-// set is settimeout(seconds[, mode]).
-func (t *timeouts) set(c *script.Call) error {
-	d := time.Duration(-1)
-	if !c.IsNil(2) && c.Number(2) >= 0 {
-		d = script.Seconds(c.Number(2))
-	}
-	switch c.OptString(3, "b") {
-	case "t", "r":
-		t.total = d
-	default:
-		t.block = d
-	}
-	return c.Return(1)
-}
-
-// limit is how long an operation may take; negative: without end.
-func (t timeouts) limit() time.Duration {
-	if t.block < 0 || t.total >= 0 && t.total < t.block {
-		return t.total
-	}
-	return t.block
-}
-
-// deadline is when an operation that begins now is given up; zero: never.
-func (t timeouts) deadline() time.Time {
-	d := t.limit()
-	if d < 0 {
-		return time.Time{}
-	}
-	return time.Now().Add(max(d, atOnce))
-}
-
-// atOnce is how long an operation with a timeout of 0 may take, which is to take what is
-// there: the system's deadlines would not let it look.
-const atOnce = time.Millisecond
-
-// outside runs an operation of a connection outside of the machine; set limits it.
-func outside[T any](c *script.Call, t timeouts, set func(time.Time) error, fn func() (T, error)) (T, error) {
-	_ = set(t.deadline())
-	return script.Interruptible(c, func() { _ = set(time.Unix(1, 0)) }, fn)
 }
 
 // words are an error as scripts compare it.

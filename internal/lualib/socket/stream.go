@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"kresd/internal/limits"
@@ -35,11 +33,7 @@ func (s *stream) client() net.Conn {
 func (lib *Library) streamClass() *script.Class {
 	class := &script.Class{Name: "tcp", Text: func(v any) string { return fmt.Sprintf("tcp: %p", v) }}
 	class.Methods = sharedMethods(class, func(v any) *opened { return &v.(*stream).opened })
-	for name, m := range map[string]struct {
-		args string
-		max  int
-		fn   func(*script.Call, *stream) error
-	}{
+	addMethods(class, map[string]method[*stream]{
 		"bind":        {"host, port or path", 3, bind},
 		"listen":      {"[backlog[, permissions of a path]]", 3, listen},
 		"accept":      {"", 1, accept},
@@ -53,28 +47,8 @@ func (lib *Library) streamClass() *script.Class {
 		"dirty":       {"", 1, func(c *script.Call, s *stream) error { return c.Return(s.waiting()) }},
 		"getstats":    {"", 1, func(c *script.Call, s *stream) error { return c.Return(s.received, s.sent) }},
 		"setoption":   {"option[, value]", 3, setOption},
-	} {
-		class.Methods = append(class.Methods, script.Func{Name: name, Args: m.args, Min: 1, Max: m.max, Fn: func(c *script.Call) error {
-			return m.fn(c, c.Handle(1, class).(*stream))
-		}})
-	}
-	slices.SortFunc(class.Methods, func(a, b script.Func) int { return strings.Compare(a.Name, b.Name) })
+	})
 	return class
-}
-
-// sharedMethods are those of all sockets.
-func sharedMethods(class *script.Class, of func(any) *opened) []script.Func {
-	method := func(fn func(*script.Call, *opened) error) func(*script.Call) error {
-		return func(c *script.Call) error { return fn(c, of(c.Handle(1, class))) }
-	}
-	return []script.Func{
-		{Name: "close", Min: 1, Max: 1, Fn: method(func(c *script.Call, s *opened) error { s.close(); return c.Return(1) })},
-		{Name: "settimeout", Args: "seconds[, mode]", Min: 1, Max: 3, Fn: method(func(c *script.Call, s *opened) error { return s.timeouts.set(c) })},
-		{Name: "getfd", Min: 1, Max: 1, Fn: method(func(c *script.Call, s *opened) error { return c.Return(s.fd) })},
-		{Name: "pollfd", Min: 1, Max: 1, Fn: method(func(c *script.Call, s *opened) error { return c.Return(s.fd) })},
-		{Name: "events", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return("r") }},
-		{Name: "timeout", Min: 1, Max: 1, Fn: func(c *script.Call) error { return c.Return(nil) }},
-	}
 }
 
 func bind(c *script.Call, s *stream) error {
@@ -155,7 +129,7 @@ func connect(c *script.Call, s *stream) error {
 // send returns the place of the last octet that was sent.
 func send(c *script.Call, s *stream) error {
 	data := c.String(2)
-	from, to := place(c.OptInt(3, -len(data), 1<<30, 1), len(data)), place(c.OptInt(4, -len(data), 1<<30, -1), len(data))
+	from, to := position(c.OptInt(3, -len(data), 1<<30, 1), len(data)), position(c.OptInt(4, -len(data), 1<<30, -1), len(data))
 	from, to = max(from, 1), min(to, len(data))
 	conn := s.client()
 	switch {
@@ -184,8 +158,8 @@ func send(c *script.Call, s *stream) error {
 	return c.Return(from - 1 + n)
 }
 
-// place is an index as string.sub counts it.
-func place(i, n int) int {
+// position is an index as string.sub counts it.
+func position(i, n int) int {
 	if i < 0 {
 		return n + i + 1
 	}

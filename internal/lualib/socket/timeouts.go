@@ -1,0 +1,54 @@
+package socket
+
+import (
+	"time"
+
+	"kresd/internal/script"
+)
+
+// timeouts are how long an operation of a socket may take; negative: without end.
+type timeouts struct{ block, total time.Duration }
+
+var forever = timeouts{-1, -1}
+
+// set is settimeout(seconds[, mode]).
+func (t *timeouts) set(c *script.Call) error {
+	d := time.Duration(-1)
+	if !c.IsNil(2) && c.Number(2) >= 0 {
+		d = script.Seconds(c.Number(2))
+	}
+	switch c.OptString(3, "b") {
+	case "t", "r":
+		t.total = d
+	default:
+		t.block = d
+	}
+	return c.Return(1)
+}
+
+// limit is how long an operation may take; negative: without end.
+func (t timeouts) limit() time.Duration {
+	if t.block < 0 || t.total >= 0 && t.total < t.block {
+		return t.total
+	}
+	return t.block
+}
+
+// deadline is when an operation that begins now is given up; zero: never.
+func (t timeouts) deadline() time.Time {
+	d := t.limit()
+	if d < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(max(d, atOnce))
+}
+
+// atOnce is how long an operation with a timeout of 0 may take, which is to take what is
+// there: the system's deadlines would not let it look.
+const atOnce = time.Millisecond
+
+// outside runs an operation of a connection outside of the machine; set limits it.
+func outside[T any](c *script.Call, t timeouts, set func(time.Time) error, fn func() (T, error)) (T, error) {
+	_ = set(t.deadline())
+	return script.Interruptible(c, func() { _ = set(time.Unix(1, 0)) }, fn)
+}
