@@ -182,6 +182,21 @@ func TestClientThatNeverReads(t *testing.T) {
 	exchange(t, udpClient(t, at), ask(1, 'f'))
 }
 
+// A client that goes before its answer comes was counted as one that does not read.
+func TestAClientThatHasGoneIsNotCountedAsStalled(t *testing.T) {
+	h := newEcho()
+	s := serve(t, h, "127.0.0.1:0")
+	c := tcpClient(t, s.Endpoints()[0].Addr)
+	sendFrames(t, c, ask(1, 'w', make([]byte, 3*limits.TCPWriteChunk)...))
+	eventually(t, "the question waits", func() bool { return s.Stats().Waiting == 1 })
+	_ = c.Close()
+	close(h.release)
+	eventually(t, "the connection is gone", func() bool { return s.Stats().Conns == 0 })
+	if n, hits := s.Stats().TCPStalled, s.limits.Get(limits.TCPTime); n != 0 || hits != 0 {
+		t.Errorf("%d clients stalled, and %d took too long", n, hits)
+	}
+}
+
 // The same on the driver's way: goroutines wait for the client, but not for ever.
 func TestClientThatNeverReadsFromTheDriver(t *testing.T) {
 	s := serve(t, newEcho(), "127.0.0.1:0")

@@ -1,7 +1,11 @@
 package listen
 
 import (
+	"errors"
+	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
 )
@@ -99,8 +103,10 @@ func (w *frameWriter) write(b []byte) bool {
 	for len(b) > 0 {
 		n, err := c.stream.Write(b[:min(len(b), limits.TCPWriteChunk)])
 		if err != nil {
-			c.s.tcp.stalled.Add(1)
-			c.s.limits.Hit(limits.TCPTime)
+			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, unix.ETIMEDOUT) { // and has not only gone
+				c.s.tcp.stalled.Add(1)
+				c.s.limits.Hit(limits.TCPTime)
+			}
 			c.nc.Close()
 			return false
 		}
