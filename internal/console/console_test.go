@@ -370,6 +370,29 @@ func TestSilentClientsGiveTheirPlacesToOthers(t *testing.T) {
 	}
 }
 
+// Of many clients that come at once none loses its place before it had time to type.
+func TestAClientThatWasLetInHasTimeToType(t *testing.T) {
+	dial, _ := serve(t, Options{})
+	for range limits.ConsoleClients {
+		expect(t, dial(), "> ")
+	}
+	var crowd []net.Conn
+	for range 2 * limits.ConsoleClients {
+		crowd = append(crowd, dial())
+	}
+	operator := dial()
+	for range limits.ConsoleClients {
+		crowd = append(crowd, dial())
+	}
+	expect(t, operator, "> ")
+	time.Sleep(limits.ConsoleTenure / 4)
+	send(t, operator, "1\n")
+	expect(t, operator, "<1>\n\n> ")
+	for _, c := range crowd {
+		c.Close()
+	}
+}
+
 // A client that sends nothing for an hour is told to go.
 func TestSilentClientsTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

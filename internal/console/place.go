@@ -39,6 +39,9 @@ func (p *place) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// seated begins the client's silence anew: what it waited for a place was not its own.
+func (p *place) seated() { p.told.Store(int64(time.Since(p.begun))) }
+
 // Write gives the reader limits.ConsoleWrite.
 func (p *place) Write(b []byte) (int, error) {
 	if err := p.SetWriteDeadline(time.Now().Add(limits.ConsoleWrite)); err != nil {

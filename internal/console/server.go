@@ -145,25 +145,36 @@ func (s *Server) seat(p *place) bool {
 		return false
 	}
 	p.client = true
+	p.seated()
 	s.clients++
 	return true
 }
 
 // displace gives a connection the place of the client that is silent for longest, if
-// there is one for which no command may be running. That one is told.
-func (s *Server) displace(p *place) bool {
-	longest, seated := s.exchange(p)
-	if longest != nil {
-		_ = write(longest, "error: another client wants this place, and nothing was typed here for a while\n")
-		longest.Close()
+// there is one for which no command may be running. That one is told. Where many come at
+// once each waits for its turn, so that who was let in has time to type.
+func (s *Server) displace(ctx context.Context, p *place) bool {
+	for end := time.Now().Add(limits.ConsoleSeat); ; {
+		longest, seated := s.exchange(p)
+		if longest != nil {
+			_ = write(longest, "error: another client wants this place, and nothing was typed here for a while\n")
+			longest.Close()
+		}
+		if seated || time.Now().After(end) {
+			return seated
+		}
+		select {
+		case <-time.After(limits.ConsoleSeatLook):
+		case <-ctx.Done():
+			return false
+		}
 	}
-	return seated
 }
 
 func (s *Server) exchange(p *place) (longest *place, seated bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var quiet time.Duration
+	quiet := limits.ConsoleTenure
 	for other := range s.places {
 		if d := other.silent(); other.client && d > quiet {
 			longest, quiet = other, d
@@ -205,7 +216,7 @@ func (s *Server) serve(p *place, client bool) {
 	var err error
 	if !client {
 		if err = in.prove(ctx, se); errors.Is(err, errTooMany) {
-			client = s.displace(p)
+			client = s.displace(ctx, p)
 		}
 	}
 	if client {

@@ -62,7 +62,7 @@ var counts = map[ID]string{
 	UpstreamSocket:    "UpstreamSockets",
 	UpstreamTCP:       "UpstreamTCPConns UpstreamTCPPerServer UpstreamTCPInFlight",
 	Events:            "LuaEvents",
-	Console:           "ConsoleClients ConsoleLine ConsoleOutput ConsoleRelays ConsoleProbation ConsoleSilence ConsoleWrite",
+	Console:           "ConsoleClients ConsoleLine ConsoleOutput ConsoleRelays ConsoleProbation ConsoleTenure ConsoleSeat ConsoleSeatLook ConsoleSilence ConsoleWrite",
 }
 
 // uncounted are the other constants, by why nobody counts what they keep away.

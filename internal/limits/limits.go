@@ -357,6 +357,9 @@ const (
 	MapSilence       = 3 * time.Second        // of a leader, then the result is unknown
 	ConsoleRelays    = 64                     // connections of map() beside those of clients
 	ConsoleProbation = 500 * time.Millisecond // to show that a connection above ConsoleClients is map()'s
+	ConsoleTenure    = 400 * time.Millisecond // of silence before a client may lose its place to another
+	ConsoleSeat      = 5 * time.Second        // that a client above ConsoleClients waits for a place
+	ConsoleSeatLook  = 20 * time.Millisecond  // between two looks for one
 	LuaString        = 16 << 20
 	LuaMemory        = 256 << 20 // octets of the heap that a command or a callback takes
 	LuaValues        = 1 << 20   // of one text of JSON
