@@ -26,19 +26,19 @@ func (s *group) replaceAll() {
 
 // roll goes on with a rolling restart when nothing is under way in any slot. A
 // slot without a worker needs nothing: its next one runs the configuration as it
-// is then. Neither does one whose worker is starting serve anybody: its worker is
-// told to drain, and its next one comes after that.
+// is then. A worker that is starting may have read another one: it is told to drain, and
+// its next one comes after that.
 func (s *group) roll() {
 	s.tryUpgrade()
 	if !s.rolling || s.stopping {
 		return
 	}
+	s.drainStarting()
 	for _, slot := range s.slots {
 		if len(slot.workers) > 1 {
 			return // the end of one of them comes back here
 		}
 	}
-	s.drainStarting()
 	for _, slot := range s.slots {
 		if w := slot.in(ready); w != nil && w.outdated {
 			s.replace(slot)
@@ -56,11 +56,11 @@ func (s *group) roll() {
 	s.endReload(nil)
 }
 
-// drainStarting gives up the workers that are starting in nobody's place and run what is
-// not to be in force any more.
+// drainStarting gives up the workers that are starting and run what is not to be in force
+// any more. A successor among them belongs to a try at what an earlier reload has left.
 func (s *group) drainStarting() {
 	for _, slot := range s.slots {
-		if w := slot.in(starting); w != nil && slot.in(ready) == nil && w.outdated {
+		if w := slot.in(starting); w != nil && w.outdated {
 			s.drain(w)
 		}
 	}

@@ -450,3 +450,28 @@ func TestAReloadTakesOverWhatIsLeft(t *testing.T) {
 		t.Errorf("somebody was replaced once more:\n%s", all)
 	}
 }
+
+// A reload does without a successor that began before it, to replace what an earlier one has
+// left: it neither awaits that, nor fails with it.
+func TestAReloadDoesNotFailWithARetryOfTheOneBefore(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, 2)
+	old := r.complete(2)
+	play(t, dir, "fatal", "1")
+	r.kill(r.pid(), syscall.SIGHUP)
+	r.expect("tried again in 1s")
+	play(t, dir, "hang", "1")
+	os.Remove(filepath.Join(dir, "fatal"))
+	stuck := r.event(1, "start")
+	r.kill(r.pid(), syscall.SIGHUP)
+	if pid := r.event(1, "drain"); pid != stuck {
+		t.Errorf("process %d drains, want the successor %d of %d", pid, stuck, old[1])
+	}
+	os.Remove(filepath.Join(dir, "hang"))
+	r.expect("rolling restart is complete", "replaced=2")
+	r.settled(2)
+	r.stop()
+	if n := strings.Count(strings.Join(r.seen, "\n"), "serves on: its successor"); n != 1 {
+		t.Errorf("a successor failed %d times, want only that of the first reload", n)
+	}
+}

@@ -36,12 +36,14 @@ import (
 //	ready, starting     a replacement. When the successor is ready the predecessor is
 //	                    told to drain. When the successor ends before, or is not
 //	                    ready in time and so told to drain, the predecessor serves
-//	                    on. When the predecessor ends or drains by itself, the
+//	                    on. So it does when a reload begins meanwhile, which tells the
+//	                    successor to drain and then replaces the predecessor. When the predecessor ends or drains by itself, the
 //	                    successor is a worker like any that starts
 //	draining, ready     a replacement that has succeeded: the end of the predecessor
 //	                    is followed by nothing
 //	draining, starting  as starting
-//	ready, draining     a successor that was not ready in time: see above
+//	ready, draining     a successor that was not ready in time, or that a reload did
+//	                    without: see above
 //
 // In a group that is stopping every worker is draining, and no end is followed by
 // a start.
@@ -254,6 +256,7 @@ func (s *group) follow(w *worker, how ending) {
 	slot := w.slot
 	name := fmt.Sprintf("worker %d (pid %d) %s", slot.id, w.pid, describe(w, how))
 	switch {
+	case !w.served && w.outdated && slot.in(ready) != nil: // its end says nothing of what is to be in force
 	case !w.served && slot.in(ready) != nil:
 		s.notReplaced(slot.in(ready), describe(w, how))
 	case slot.provided() || slot.timer != nil:
