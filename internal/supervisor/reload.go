@@ -41,10 +41,11 @@ func (s *group) nextReload() {
 	s.reloads.Workers = s.Count
 	s.Notify.Reloading()
 	s.tellReloads()
+	workers := s.Workers // which a worker that starts meanwhile may set
 	s.tasks.Go("check", func() {
 		found := checked{mistakes: []string{"the check of the configuration failed"}} // should it panic
 		defer func() { s.post(func() { s.checked(found) }) }()
-		found = s.check(s.Workers)
+		found = s.check(workers)
 	})
 }
 
