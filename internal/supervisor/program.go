@@ -92,8 +92,12 @@ func open(path, version string) (p *Program, said string) {
 }
 
 // hold keeps the file open. A script is executed by its name, since what interprets it has
-// to open it again; so is any program where /proc does not lead to it.
+// to open it again; so is any program where /proc does not lead a child to it, as in a
+// process that has capabilities of its own file (PR_SET_DUMPABLE(2const)).
 func (p *Program) hold() {
+	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 1 {
+		return
+	}
 	file, err := os.Open(p.name)
 	if err != nil {
 		return

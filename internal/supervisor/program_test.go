@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // saying puts a program into the place of path that says a version, as a binary that
@@ -60,6 +62,21 @@ func TestAScriptIsExecutedByItsName(t *testing.T) {
 	if open := openTo(t, path); open != 0 {
 		t.Errorf("it is open %d times", open)
 	}
+}
+
+// Children are not let to the files of a process that may not be dumped.
+func TestAProgramOfAHiddenSupervisorIsExecutedByItsName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kresd")
+	version := saying(t, path)
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	p, said := open(path, version)
+	if p == nil || p.path() != path {
+		t.Errorf("it says %q: %+v", said, p)
+	}
+	p.close()
 }
 
 // openTo counts this process's descriptors of a file.
