@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"kresd/internal/clock"
 	"kresd/internal/ede"
+	"kresd/internal/limits"
 	"kresd/internal/luavalue"
 	"kresd/internal/metrics"
 	"kresd/internal/module"
@@ -475,5 +477,42 @@ func TestNobodyPaysForALogThatIsNotWanted(t *testing.T) {
 	idle.Answered(answered("\x01a\x00", 0))
 	if idle.ring.buf != nil {
 		t.Error("a ring took its memory without a configuration")
+	}
+}
+
+// A counting sink counts what it is given, and takes a while for it, as a file does.
+type counting struct{ writes, lines, octets atomic.Int64 }
+
+func (c *counting) write(b *batch) (int, error) {
+	time.Sleep(time.Microsecond)
+	c.writes.Add(1)
+	c.lines.Add(int64(len(b.ends)))
+	c.octets.Add(int64(len(b.text)))
+	return len(b.ends), nil
+}
+
+func (c *counting) close() {}
+
+// Questions that come one after the other without a pause are written together, not each by
+// a write of its own.
+func TestAFloodIsWrittenTogether(t *testing.T) {
+	q := newQueryLog(&module.Host{Clock: clock.Real()})
+	o := options{sample: 1}
+	q.options.Store(&o)
+	out, w := &counting{}, newWriter(q)
+	w.out, w.opened = out, o
+	begun := time.Now()
+	go w.run()
+	flood, sent := q.newTally(), int64(0)
+	for at := begun; at.Sub(begun) < 300*time.Millisecond; sent++ {
+		flood.Answered(answered("\x05flood\x00", 0))
+		for last := at; at.Sub(last) < 10*time.Microsecond; {
+			at = time.Now()
+		}
+	}
+	w.end(20 * time.Second)
+	most := int64(time.Since(begun)/limits.QueryLogPause) + out.octets.Load()/limits.QueryLogBatch + 2
+	if n := out.writes.Load(); n > most || out.lines.Load() != sent {
+		t.Errorf("%d of %d questions were written by %d writes, want at most %d", out.lines.Load(), sent, n, most)
 	}
 }

@@ -37,10 +37,6 @@ func (w *writer) run() {
 			return
 		case <-w.q.wake:
 		}
-		select { // so that a flood is not a wake-up for each question
-		case <-w.stop:
-		case <-time.After(limits.QueryLogPause):
-		}
 		w.carry()
 	}
 }
@@ -56,9 +52,18 @@ func (w *writer) end(limit time.Duration) {
 }
 
 // carry writes until there is nothing. It must not end before: nobody wakes it for what
-// lies in a ring already.
+// lies in a ring already. It waits before each look, so that a flood is neither a wake-up
+// nor a write for each question.
 func (w *writer) carry() {
-	for w.round() {
+	for w.pause(); w.round(); w.pause() {
+	}
+}
+
+// pause waits until questions have come together, or for the end.
+func (w *writer) pause() {
+	select {
+	case <-w.stop:
+	case <-time.After(limits.QueryLogPause):
 	}
 }
 
