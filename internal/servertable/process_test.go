@@ -123,7 +123,7 @@ func TestKilledAndFrozenProcessesHurtNobody(t *testing.T) {
 			h.kill()
 		}
 		wantCoherent(t, tab)
-		time.Sleep(limits.ServersStuck)
+		time.Sleep(limits.ServersStuck * 3 / 2) // a signal takes effect a moment after it was sent
 		for i := range 50 {
 			n := uint64(round*100 + i)
 			if !tab.Update(address(i), func(Record) Record { return coherent(n) }) {
