@@ -64,7 +64,8 @@ func (s *Server) end() {
 	s.conns.each((*connection).hurry)
 	ctx, cancel := context.WithTimeout(context.Background(), limits.LeaveFlush)
 	defer cancel()
-	if s.waitFor(ctx, "last answers", s.connGroup.Wait, s.retiring.Wait) != nil {
+	// Who accepts ends first: connections are counted in before they are waited for.
+	if s.waitFor(ctx, "last answers", s.retiring.Wait, s.connGroup.Wait) != nil {
 		s.conns.each((*connection).kill)
 	}
 }
