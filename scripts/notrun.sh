@@ -1,7 +1,7 @@
 #!/bin/sh
 # Says, one line each, which tests cannot run on this machine. The shared
 # specification is demanded where KRESD_SHARED_REQUIRED=1 (.ci/run).
-[ "$(id -u)" = 0 ] || echo "not run: dropping privileges by user() the units under their restrictions and the package in a Debian of its own, which need root"
+[ "$(id -u)" = 0 ] || echo "not run: dropping privileges by user(), keys and directories given away to another user, the units under their restrictions and the package in a Debian of its own, which need root"
 # The same attempt as in test/machine_test.go.
 systemd-nspawn --quiet --register=no --keep-unit --private-network --volatile=yes --directory=/ /bin/true >/dev/null 2>&1 ||
 	echo "not run: the package on a machine of systemd's, which needs root and what systemd-nspawn does"
