@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"kresd/internal/freeport"
 	"kresd/internal/safe"
 )
 
@@ -23,6 +24,7 @@ type Internet struct {
 	hosts   map[netip.Addr]*Host
 	servers []*dns.Server
 	port    uint16
+	claim   *freeport.Claim // nil: the port was given
 	group   safe.Group
 	closing chan struct{}
 	absent  []netip.Addr
@@ -175,10 +177,14 @@ func (n *Internet) Start(port uint16) error {
 	}
 	var err error
 	for range 20 {
-		if port, err = freePort(); err != nil {
+		if n.claim, err = freeport.Choose(); err != nil {
 			return err
 		}
-		if err = n.start(port); !errors.Is(err, syscall.EADDRINUSE) {
+		if err = n.start(n.claim.Port); err == nil {
+			return nil
+		}
+		n.claim.Release()
+		if !errors.Is(err, syscall.EADDRINUSE) { // a resolver draws its ports from all
 			return err
 		}
 	}
@@ -212,6 +218,9 @@ func (n *Internet) Close() {
 	close(n.closing)
 	shut(n.servers)
 	n.group.Wait()
+	if n.claim != nil {
+		n.claim.Release()
+	}
 }
 
 // shut closes sockets, whether or not their servers were activated.
@@ -262,13 +271,4 @@ func (h *Host) handler(tcp bool, closing <-chan struct{}) dns.HandlerFunc {
 			h.count(w.Write(x.Raw))
 		}
 	}
-}
-
-func freePort() (uint16, error) {
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
 }

@@ -109,14 +109,21 @@ func (c *hashChain) find(name string) (int, bool) {
 // enclose proves the closest encloser: the longest ancestor that the chain has, and
 // that the name one label longer is not there (RFC 5155, section 7.2.1).
 func (c *hashChain) enclose(name, encloser string) []dns.RR {
-	for c.match(encloser) == nil {
-		encloser = parent(encloser)
-	}
+	encloser = c.provable(encloser)
 	return slices.Concat(c.match(encloser), c.cover(nextCloser(name, encloser)))
 }
 
+// provable is the encloser itself, or the closest name above it that the chain has: opt-out
+// leaves out an empty non-terminal above nothing but delegations that it leaves out, too.
+func (c *hashChain) provable(encloser string) string {
+	for c.match(encloser) == nil {
+		encloser = parent(encloser)
+	}
+	return encloser
+}
+
 func (c *hashChain) noName(name, encloser string) []dns.RR {
-	return once(c.enclose(name, encloser), c.cover(wildcard(encloser)))
+	return once(c.enclose(name, encloser), c.cover(wildcard(c.provable(encloser))))
 }
 
 // noType of a delegation that opt-out leaves out is a proof of its encloser (RFC

@@ -198,6 +198,20 @@ func TestDenialsProveWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// Below an empty non-terminal that opt-out leaves out, the closest encloser that can be
+// proven is another name, whose wildcard is the one to be denied (RFC 5155, section 7.2.2).
+func TestDenialsBelowWhatOptOutLeavesOut(t *testing.T) {
+	for _, salt := range []string{"", "01", "02", "03", "04", "05", "06", "07"} { // one range may hold both wildcards by chance
+		z := signedZone(dns.ED25519, Denial{Kind: NSEC3, OptOut: true, Salt: salt}, nil)
+		m := secured(t, "x.ent.unsigned2.example.", dns.TypeA, z)
+		denials, _ := proofs(t, keysOf(t, z), m.Authority)
+		p, err := dnssec.NewDenials(mustName(t, "example."), denials, free{}).NameError(mustName(t, "x.ent.unsigned2.example."))
+		if p != dnssec.Unsigned || err != nil {
+			t.Errorf("salt %q: proof %d, %v", salt, p, err)
+		}
+	}
+}
+
 // claimed judges the denials of an answer: RCODE and proof.
 func claimed(t *testing.T, claim, text string, qtype uint16, m *wire.Msg, d *dnssec.Denials) string {
 	t.Helper()

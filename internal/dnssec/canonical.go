@@ -20,13 +20,13 @@ type signedSet struct {
 	body   []byte
 }
 
-func newSignedSet(set *wire.RRset) *signedSet {
+func newSignedSet(set *wire.RRset) signedSet {
 	sorted := set.Data
 	if !slices.IsSortedFunc(sorted, bytes.Compare) {
 		sorted = slices.Clone(sorted)
 		slices.SortFunc(sorted, bytes.Compare)
 	}
-	return &signedSet{RRset: set, sorted: sorted, labels: -1}
+	return signedSet{RRset: set, sorted: sorted, labels: -1}
 }
 
 // message is what a signature signs (RFC 4034, section 3.1.8.1): its own RDATA
@@ -41,7 +41,9 @@ func (set *signedSet) message(s *Signature) []byte {
 }
 
 func (set *signedSet) records(s *Signature) []byte {
-	start := binary.BigEndian.AppendUint16([]byte(signedOwner(set.Owner, s.Labels)), set.Type)
+	var room [dnsname.MaxLen + 8]byte
+	start := append(room[:0], signedOwner(set.Owner, s.Labels)...)
+	start = binary.BigEndian.AppendUint16(start, set.Type)
 	start = binary.BigEndian.AppendUint16(start, set.Class)
 	start = binary.BigEndian.AppendUint32(start, s.OriginalTTL)
 	size := 0

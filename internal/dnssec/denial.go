@@ -20,18 +20,22 @@ const (
 	Unsigned
 )
 
-// Denials are the NSEC or NSEC3 sets of one zone in one answer, each verified by
-// that zone's keys. A zone has one of the two.
+// Denials are the NSEC and NSEC3 sets of one zone in one answer, each verified by
+// that zone's keys. A zone has one of the two, but while it goes over from one to the
+// other (RFC 5155, sections 10.4 and 10.5): then what either proves is proven.
 type Denials struct {
 	zone   dnsname.Name
 	plain  []nsec
 	hash   *hashes
 	hasher *Hasher
+	// costly tells of a chain that asks for more rounds of hashing than are done (RFC 9276,
+	// section 3.2), and leftOpen that a claim was left open for it alone.
+	costly, leftOpen bool
 }
 
-// NewDenials reads denials of a zone. What is none, or speaks of names outside the
-// zone, is left out: it proves nothing (HARDENING A2). Sets that a wildcard made
-// must not be among them (Verify refuses those).
+// NewDenials reads denials of a zone. Sets that are no denials, or that speak of names
+// outside the zone, are left out: they prove nothing (HARDENING A2). Sets that a wildcard
+// made must not be among them (Verify refuses those).
 func NewDenials(zone dnsname.Name, sets []*wire.RRset, m Meter) *Denials {
 	return NewHasher(m).Denials(zone, sets)
 }
@@ -53,36 +57,36 @@ func (h *Hasher) Denials(zone dnsname.Name, sets []*wire.RRset) *Denials {
 }
 
 // Costly tells that the zone asks for more rounds of hashing than are done, so that
-// whatever it denies is insecure.
-func (d *Denials) Costly() bool { return d.hash != nil && d.hash.costly }
+// whatever it denies is insecure, unless another chain has proved it.
+func (d *Denials) Costly() bool { return d.costly && (d.hash == nil || d.leftOpen) }
 
 // NameError judges the claim that a name does not exist, and no wildcard that would
 // stand for it (RFC 4035, section 5.4; RFC 5155, section 8.4).
 func (d *Denials) NameError(name dnsname.Name) (Proof, error) {
-	if d.hash != nil {
-		return d.hash.nameError(name)
+	if p := d.nameError(name); p == Proven || d.hash == nil {
+		return d.open(p), nil
 	}
-	return d.nameError(name), nil
+	return d.hashed(d.hash.nameError(name))
 }
 
 // NoData judges the claim that a name, or the wildcard that stands for it, has no
 // records of a type (RFC 4035, section 5.4; RFC 5155, sections 8.5 to 8.7). For DS
 // the denial must be the parent's (RFC 6840, section 4.1).
 func (d *Denials) NoData(name dnsname.Name, qtype uint16) (Proof, error) {
-	if d.hash != nil {
-		return d.hash.noData(name, qtype)
+	if p := d.noData(name, qtype); p == Proven || d.hash == nil {
+		return d.open(p), nil
 	}
-	return d.noData(name, qtype), nil
+	return d.hashed(d.hash.noData(name, qtype))
 }
 
 // Expanded judges the claim that a name does not exist and that the wildcard at
 // encloser is the one to stand for it (RFC 4035, section 5.3.4; RFC 5155, section
 // 8.8).
 func (d *Denials) Expanded(name, encloser dnsname.Name) (Proof, error) {
-	if d.hash != nil {
-		return d.hash.expanded(name, encloser)
+	if p := d.expanded(name, encloser); p == Proven || d.hash == nil {
+		return d.open(p), nil
 	}
-	return d.expanded(name, encloser), nil
+	return d.hashed(d.hash.expanded(name, encloser))
 }
 
 // Cut judges the claim of a zone that a name below its apex is delegated without a
@@ -90,11 +94,31 @@ func (d *Denials) Expanded(name, encloser dnsname.Name) (Proof, error) {
 // itself says that the name is a delegation; Proven without it means that there is
 // no zone cut at the name.
 func (d *Denials) Cut(name dnsname.Name) (p Proof, cut bool, err error) {
-	if d.hash != nil {
-		return d.hash.cut(name)
+	if p, cut = d.plainCut(name); p != Proven && d.hash != nil {
+		p, cut, err = d.hash.cut(name)
 	}
-	p, cut = d.plainCut(name)
-	return p, cut, nil
+	if p == Unproven && err == nil {
+		p = d.open(p)
+		cut = cut || p == Unsigned
+	}
+	return p, cut, err
+}
+
+// hashed is what the claim comes to that a chain was asked about.
+func (d *Denials) hashed(p Proof, err error) (Proof, error) {
+	if err != nil {
+		return p, err
+	}
+	return d.open(p), nil
+}
+
+// open is a proof, or what a costly chain makes of none: it may be as claimed.
+func (d *Denials) open(p Proof) Proof {
+	if p == Unproven && d.costly {
+		d.leftOpen = true
+		return Unsigned
+	}
+	return p
 }
 
 // Damaged tells that an NSEC or NSEC3 set cannot be read, because the list of types of one

@@ -146,6 +146,24 @@ func TestNSEC(t *testing.T) {
 	}
 }
 
+// Compact denials say of a name that is not there that it has no types but NXNAME: to restore
+// NXDOMAIN from that is right (RFC 9824, section 5), and of no other name.
+func TestACompactDenialProvesNXDOMAIN(t *testing.T) {
+	sets := []*wire.RRset{
+		nsecSet(t, "none.example.", "\\000.none.example.", dns.TypeNSEC, wire.TypeNXNAME), nsecSet(t, "there.example.", "\\000.there.example.", dns.TypeNSEC),
+		nsecSet(t, "cut.example.", "\\000.cut.example.", dns.TypeNS, dns.TypeNSEC, wire.TypeNXNAME),
+	}
+	d := NewDenials(mustName(t, "example."), sets, endless())
+	for claim, want := range map[string]string{
+		"nx none.example.": "proven", "nodata none.example. A": "proven", "nx there.example.": "unproven", "nodata there.example. A": "proven",
+		"nx x.none.example.": "unproven", "nx cut.example.": "unproven", "cut none.example.": "proven",
+	} {
+		if got := judged(t, d, claim); got != want {
+			t.Errorf("%s: got %s, want %s", claim, got, want)
+		}
+	}
+}
+
 // A wildcard without records, but with names below it, stands for a name that is not
 // there, which has nothing then (RFC 4592, section 4.9).
 func TestAWildcardWithoutRecordsHasNoData(t *testing.T) {
@@ -290,6 +308,50 @@ func TestNSEC3(t *testing.T) {
 		if got := judged(t, NewDenials(mustName(t, "example."), tt.sets, endless()), tt.claim); got != tt.want {
 			t.Errorf("%s with %d records: got %s, want %s", tt.claim, len(tt.sets), got, tt.want)
 		}
+	}
+}
+
+// The range over a delegation without DS may begin at a wildcard's hash by chance: then the
+// wildcard's types made nothing of a denial that opt-out leaves open (RFC 5155, section 8.6).
+func TestAnOptOutRangeThatBeginsAtAWildcard(t *testing.T) {
+	p := parameters{1, "ab"}
+	apex, wildcard := atHash(t, "example.", "example.", p, dns.TypeSOA, dns.TypeNS), p.hash(mustName(t, "*.example."))
+	for _, tt := range []struct {
+		claim, optOut, without string
+		types                  []uint16
+	}{
+		{"nodata x.example. DS", "unsigned", "unproven", []uint16{dns.TypeCNAME}},
+		{"nodata x.example. DS", "unsigned", "proven", []uint16{dns.TypeA}},
+		{"nodata x.example. A", "unsigned", "unproven", []uint16{dns.TypeA}},
+		{"nodata x.example. A", "unsigned", "proven", []uint16{dns.TypeTXT}},
+	} {
+		for flags, want := range map[byte]string{nsec3OptOut: tt.optOut, 0: tt.without} {
+			sets := []*wire.RRset{apex, hashedSet(t, "example.", p, flags, wildcard, wildcard, tt.types...)} // a chain's only range
+			if got := judged(t, NewDenials(mustName(t, "example."), sets, endless()), tt.claim); got != want {
+				t.Errorf("%s, the wildcard has %v, flags %d: got %s, want %s", tt.claim, tt.types, flags, got, want)
+			}
+		}
+	}
+}
+
+// A zone that goes over from NSEC to NSEC3 may show some of both (RFC 5155, section 10.4):
+// one NSEC3 record made nothing of the NSEC records beside it.
+func TestEitherKindOfDenialProves(t *testing.T) {
+	p := parameters{1, "ab"}
+	apex := atHash(t, "example.", "example.", p, dns.TypeSOA, dns.TypeNS)
+	for _, tt := range []struct{ claim, want string }{
+		{"nx x.example.", "proven"}, {"nodata a.example. TXT", "proven"}, {"expanded x.w.example. w.example.", "proven"}, {"cut d.example.", "proven, a cut"}, {"cut a.example.", "proven"},
+		{"nodata a.example. A", "unproven"}, {"nx a.example.", "unproven"}, {"nodata example. A", "proven"},
+	} {
+		for _, sets := range [][]*wire.RRset{append(chain(t), apex), append([]*wire.RRset{apex}, chain(t)...)} {
+			if got := judged(t, NewDenials(mustName(t, "example."), sets, endless()), tt.claim); got != tt.want {
+				t.Errorf("%s: got %s, want %s", tt.claim, got, tt.want)
+			}
+		}
+	}
+	whole := []*wire.RRset{apex, around(t, "example.", "x.example.", p, 0), around(t, "example.", "*.example.", p, 0), chain(t)[1]}
+	if got := judged(t, NewDenials(mustName(t, "example."), whole, endless()), "nx x.example."); got != "proven" {
+		t.Errorf("by NSEC3 beside a part of the NSEC records: %s", got)
 	}
 }
 

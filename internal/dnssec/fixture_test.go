@@ -158,7 +158,8 @@ func (s *signer) sign(t testing.TB, set *wire.RRset, change func(*dns.RRSIG)) {
 	if !ok {
 		t.Fatal("the test's own signature is none")
 	}
-	message := newSignedSet(set).message(&parsed)
+	signed := newSignedSet(set)
+	message := signed.message(&parsed)
 	set.Sigs = append(set.Sigs, append(fixed[:len(fixed)-1:len(fixed)-1], s.seal(t, message)...))
 }
 

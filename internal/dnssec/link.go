@@ -9,9 +9,9 @@ import (
 	"kresd/internal/wire"
 )
 
-// A Link is an NSEC or NSEC3 set as one link of the chain of its zone. Who keeps
-// denials for further questions (RFC 8198) asks it where in the chain it stands and
-// how far it reaches; what a proof needs of it is up to Denials.
+// A Link is an NSEC or NSEC3 set as one link of the chain of its zone: where in the chain
+// it stands and how far it reaches. It is for a cache that keeps denials for further
+// questions (RFC 8198); what links prove is told by Denials.
 type Link struct {
 	// Owner is that of an NSEC set, "" for NSEC3.
 	Owner dnsname.Name

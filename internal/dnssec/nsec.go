@@ -74,6 +74,9 @@ func (d *Denials) denier(name dnsname.Name) *nsec {
 }
 
 func (d *Denials) nameError(name dnsname.Name) Proof {
+	if n := d.at(name); n != nil && n.types.has(wire.TypeNXNAME) { // RFC 9824, section 3.3
+		return proven(n.types.below())
+	}
 	n := d.denier(name)
 	if n == nil || d.denier(Wildcard(n.encloser(name))) == nil {
 		return Unproven

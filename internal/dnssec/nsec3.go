@@ -33,21 +33,23 @@ type hashes struct {
 	zone   dnsname.Name
 	of     parameters
 	list   []nsec3
-	costly bool
 	hasher *Hasher
 }
 
-// addHashed takes in an NSEC3 set. Records of another chain than the first one's
-// are left out, as are those with an algorithm or a flag that means nothing here
+// addHashed takes in an NSEC3 set. Records of another chain than the first one's that can be
+// hashed are left out, as are those with an algorithm or a flag that means nothing here
 // (RFC 5155, sections 8.1 and 8.2).
 func (d *Denials) addHashed(set *wire.RRset) {
 	n, of, ok := parseNSEC3(d.zone, set)
 	if !ok {
 		return
 	}
+	if of.iterations > limits.NSEC3Iterations {
+		d.costly = true
+		return
+	}
 	if d.hash == nil {
 		d.hash = &hashes{zone: d.zone, of: of, hasher: d.hasher}
-		d.hash.costly = of.iterations > limits.NSEC3Iterations
 	}
 	if of == d.hash.of && len(d.hash.list) < limits.NSEC3PerResponse {
 		d.hash.list = append(d.hash.list, n)
@@ -266,9 +268,6 @@ func (e *enclosed) worth() Proof {
 }
 
 func (hs *hashes) nameError(name dnsname.Name) (Proof, error) {
-	if hs.costly {
-		return Unsigned, nil
-	}
 	if at, err := hs.match(name); at != nil || err != nil {
 		return Unproven, err // it exists
 	}
@@ -283,9 +282,6 @@ func (hs *hashes) nameError(name dnsname.Name) (Proof, error) {
 }
 
 func (hs *hashes) noData(name dnsname.Name, qtype uint16) (Proof, error) {
-	if hs.costly {
-		return Unsigned, nil
-	}
 	at, err := hs.match(name)
 	if err != nil {
 		return Unproven, err
@@ -294,25 +290,20 @@ func (hs *hashes) noData(name dnsname.Name, qtype uint16) (Proof, error) {
 		return proven(at.types.lacks(qtype, name.IsRoot())), nil
 	}
 	e, err := hs.enclose(name)
-	if e == nil || err != nil {
-		return Unproven, err
-	}
-	w, err := hs.match(Wildcard(e.encloser))
 	switch {
-	case err != nil:
+	case e == nil || err != nil:
 		return Unproven, err
-	case w != nil && w.types.lacks(qtype, false):
-		return e.worth(), nil
-	case w == nil && e.next.optOut: // an unsigned delegation, or only names below one
+	case e.next.optOut: // an unsigned delegation, or only names below one, whatever a wildcard has
 		return Unsigned, nil
 	}
-	return Unproven, nil
+	w, err := hs.match(Wildcard(e.encloser))
+	if w == nil || err != nil {
+		return Unproven, err
+	}
+	return proven(w.types.lacks(qtype, false)), nil
 }
 
 func (hs *hashes) expanded(name, encloser dnsname.Name) (Proof, error) {
-	if hs.costly {
-		return Unsigned, nil
-	}
 	if !name.IsStrictlyBelow(encloser) || !encloser.IsSubdomainOf(hs.zone) {
 		return Unproven, nil
 	}
@@ -324,9 +315,6 @@ func (hs *hashes) expanded(name, encloser dnsname.Name) (Proof, error) {
 }
 
 func (hs *hashes) cut(name dnsname.Name) (p Proof, cut bool, err error) {
-	if hs.costly {
-		return Unsigned, true, nil
-	}
 	at, err := hs.match(name)
 	if err != nil {
 		return Unproven, false, err

@@ -82,7 +82,7 @@ func (k *rsaKey) verify(message, signature []byte) bool {
 }
 
 // verifySlowly is RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2.2) for keys of any
-// shape. What is compared is public, so that it need not take constant time.
+// shape. Both sides of the comparison are public, so that it need not take constant time.
 func (k *rsaKey) verifySlowly(digest, signature []byte) bool {
 	size := (k.n.BitLen() + 7) / 8
 	s := new(big.Int).SetBytes(signature)

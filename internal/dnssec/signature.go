@@ -37,9 +37,11 @@ func ParseSignature(rdata []byte) (s Signature, ok bool) {
 		Covered: binary.BigEndian.Uint16(rdata), Algorithm: rdata[2], Labels: int(rdata[3]),
 		OriginalTTL: binary.BigEndian.Uint32(rdata[4:]),
 		Expiration:  binary.BigEndian.Uint32(rdata[8:]), Inception: binary.BigEndian.Uint32(rdata[12:]),
-		Tag: binary.BigEndian.Uint16(rdata[16:]), Signer: signer, octets: rdata[end:],
+		Tag: binary.BigEndian.Uint16(rdata[16:]), Signer: signer, head: rdata[:end:end], octets: rdata[end:],
 	}
-	s.head = append(append(make([]byte, 0, end), rdata[:wire.SigFixed]...), signer...)
+	if string(s.head[wire.SigFixed:]) != string(signer) {
+		s.head = append(s.head[:wire.SigFixed:wire.SigFixed], signer...)
+	}
 	return s, len(s.octets) > 0
 }
 
@@ -69,12 +71,12 @@ func (s *Signature) fits(set *wire.RRset, zone dnsname.Name) (why Reason, ok boo
 }
 
 // mayOwn tells whether a set can be data of a zone: it lies at or below the apex, a
-// DS set strictly below (RFC 4035, section 2.4), a DNSKEY set at it.
+// DS set strictly below (RFC 4035, section 2.4), one of an apex at it.
 func mayOwn(zone dnsname.Name, set *wire.RRset) bool {
-	switch set.Type {
-	case wire.TypeDNSKEY:
+	switch {
+	case wire.OnlyAtApex(set.Type):
 		return set.Owner == zone
-	case wire.TypeDS:
+	case set.Type == wire.TypeDS:
 		return set.Owner.IsStrictlyBelow(zone)
 	}
 	return set.Owner.IsSubdomainOf(zone)

@@ -28,7 +28,6 @@ type Verified struct {
 // MaxVerifyPerRRset. The error is a *Failure.
 func Verify(set *wire.RRset, keys *Keys, algorithms Algorithms, now int64, m Meter) (Verified, error) {
 	v := verification{set: newSignedSet(set), keys: keys, algorithms: algorithms, now: now, meter: m}
-	v.worst = &Failure{Reason: NoSignature, Owner: set.Owner, Type: set.Type, Zone: keys.Zone}
 	for _, rdata := range set.Sigs {
 		s, ok := ParseSignature(rdata)
 		if !ok {
@@ -42,25 +41,28 @@ func Verify(set *wire.RRset, keys *Keys, algorithms Algorithms, now int64, m Met
 			break
 		}
 	}
+	if v.worst == nil {
+		v.worst = &Failure{Reason: NoSignature, Owner: set.Owner, Type: set.Type, Zone: keys.Zone}
+	}
 	return Verified{}, v.worst
 }
 
 // verification is one set and the search for a signature that holds.
 type verification struct {
-	set        *signedSet
+	set        signedSet
 	keys       *Keys
 	algorithms Algorithms
 	now        int64
 	meter      Meter
 	tries      int
-	ended      bool // by a limit
-	worst      *Failure
+	ended      bool     // by a limit
+	worst      *Failure // nil: none yet
 }
 
 // fail takes note of why a signature does not hold, if that says more than what is
 // known.
 func (v *verification) fail(s *Signature, why Reason, at int64, err error) bool {
-	if why > v.worst.Reason || v.worst.Reason == NoSignature {
+	if v.worst == nil || why > v.worst.Reason {
 		v.worst = &Failure{
 			Reason: why, Owner: v.set.Owner, Type: v.set.Type, Zone: v.keys.Zone,
 			Tag: s.Tag, Algorithm: s.Algorithm, At: instant(at), Now: instant(v.now), Err: err,

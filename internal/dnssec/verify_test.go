@@ -102,6 +102,8 @@ func TestForgedSignatures(t *testing.T) {
 		{name: "an owner whose last letters are the zone", record: "myexample. 300 IN A 192.0.2.1", why: WrongSigner},
 		{name: "a DS set at the apex", record: "example. 300 IN DS 1 13 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", why: WrongSigner},
 		{name: "a DNSKEY set below the apex", record: "www.example. 300 IN DNSKEY 257 3 13 AAAA", why: WrongSigner},
+		{name: "an SOA set below the apex", record: "www.example. 300 IN SOA ns. host. 1 2 3 4 5", why: WrongSigner},
+		{name: "an NS set below the apex", record: "www.example. 300 IN NS ns.example.", why: WrongSigner},
 		{name: "more labels than the owner", made: func(r *dns.RRSIG) { r.Labels = 3 }, why: WrongLabels},
 		{name: "255 labels", made: func(r *dns.RRSIG) { r.Labels = 255 }, why: WrongLabels},
 		{name: "fewer labels than the signer", made: func(r *dns.RRSIG) { r.Labels = 0 }, why: WrongLabels},
@@ -285,9 +287,9 @@ func TestShapesOfRSAKeys(t *testing.T) {
 	}
 }
 
-// Many keys with one tag and many signatures cost a few checks, each asked for
-// before it is made (KeyTrap, CVE-2023-50387).
-func TestChecksAreBounded(t *testing.T) {
+// badlySigned is a set with fifty signatures that are wrong, and who made them.
+func badlySigned(t *testing.T) (*signer, *wire.RRset) {
+	t.Helper()
 	s := p256()
 	set, _ := setOf(t, "www.example. 300 IN A 192.0.2.1")
 	for range 50 {
@@ -295,6 +297,13 @@ func TestChecksAreBounded(t *testing.T) {
 		sig := set.Sigs[len(set.Sigs)-1]
 		sig[len(sig)-1] ^= 1
 	}
+	return s, set
+}
+
+// Many keys with one tag and many signatures cost a few checks, each asked for
+// before it is made (KeyTrap, CVE-2023-50387).
+func TestChecksAreBounded(t *testing.T) {
+	s, set := badlySigned(t)
 	var data [][]byte
 	for range 50 {
 		data = append(data, rdataOf(t, s.key))

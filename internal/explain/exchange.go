@@ -53,6 +53,7 @@ func replied(s resolve.Replied) string {
 func silent(s resolve.Silent) string {
 	from := "nothing from " + address(s.From.Addr) + by(s.From.Peer.Protocol(), s.TCP)
 	stranger, known := errors.AsType[*resolve.Unauthenticated](s.Err)
+	did, useless := errors.AsType[*resolve.Unusable](s.Err)
 	switch {
 	case errors.Is(s.Err, resolve.ErrOverdue):
 		return from + " yet; a late answer will be taken"
@@ -60,6 +61,8 @@ func silent(s resolve.Silent) string {
 		return from + " in time"
 	case known:
 		return from + ", which is not asked: " + stranger.Why
+	case useless:
+		return from + ": it " + did.Did
 	case errors.Is(s.Err, resolve.ErrUnreachable):
 		return from + ": it cannot be reached"
 	}

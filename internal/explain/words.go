@@ -156,6 +156,8 @@ func inconclusive(s resolve.Inconclusive) string {
 		return rcode + ", perhaps because of EDNS: asked again without"
 	case resolve.DenialDoubted:
 		return fmt.Sprintf("no name %s, which servers often get wrong: the whole name is asked", s.Asked.Name)
+	case resolve.CaseDoubted:
+		return rcode + " that nothing supports, perhaps because of letter case: asked again in lower case"
 	case resolve.PartUseless:
 		if s.Rcode == wire.RcodeNoError {
 			return fmt.Sprintf("no authority, and so of no use for %s: the whole name is asked", s.Asked.Name)

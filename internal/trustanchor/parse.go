@@ -2,6 +2,7 @@ package trustanchor
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -156,6 +157,9 @@ func checkDS(rr *dns.DS) error {
 	octets := map[uint8]int{dnssec.DigestSHA1: 20, dnssec.DigestSHA256: 32, dnssec.DigestSHA384: 48}[rr.DigestType]
 	if octets != 0 && len(rr.Digest) != 2*octets {
 		return fmt.Errorf("a digest of type %d has %d octets", rr.DigestType, octets)
+	}
+	if _, err := hex.DecodeString(rr.Digest); err != nil {
+		return errors.New("the digest is not hexadecimal")
 	}
 	return nil
 }

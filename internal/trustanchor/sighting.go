@@ -12,7 +12,7 @@ import (
 
 // A Sighting is what a zone showed of its keys at one time.
 type Sighting struct {
-	// Proved tells that a trusted key signed the set. Else only Revoked counts.
+	// Proved tells that a trusted key signed the set. If none did, only Revoked counts.
 	Proved bool
 	// Keys are the RDATA of the keys that may be anchors and are not revoked.
 	Keys [][]byte

@@ -131,8 +131,8 @@ func (s *Store) Replace(old, next *KeySet) bool {
 	})
 }
 
-// Remove takes the anchors of a zone out and tells whether there were any. Without
-// those of the root the built-in ones are not used either.
+// Remove takes the anchors of a zone out and tells whether there were any. When those of
+// the root are removed, the built-in ones are not used either.
 func (s *Store) Remove(owner dnsname.Name) bool {
 	if owner.IsRoot() {
 		s.SetDefault("")

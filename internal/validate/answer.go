@@ -45,6 +45,8 @@ func (p *proof) set(s *resolve.Set) error {
 	switch {
 	case err != nil:
 		return err
+	case keys == nil && !p.speaksFor(zone, subject(s.Owner, s.Type)):
+		return p.unsigned(s)
 	case keys == nil:
 		p.unproven(s, why)
 		return nil
@@ -69,11 +71,19 @@ func (p *proof) unproven(s *resolve.Set, why resolve.Insecurity) {
 	p.insecure(s.Owner, why)
 }
 
+// speaksFor tells whether a zone may leave unsigned what belongs to a name: it lies at or
+// below the closest anchor of the name, which says that all from there on is signed unless
+// the zones below it prove otherwise.
+func (p *proof) speaksFor(zone, name dnsname.Name) bool {
+	anchor := p.anchors.Closest(name)
+	return anchor == nil || zone.IsSubdomainOf(anchor.Owner)
+}
+
 // insecure tells why something needs no proof. Where there are no anchors at all nobody
 // expects one.
 func (p *proof) insecure(name dnsname.Name, why resolve.Insecurity) {
 	if len(p.anchors.Sets) > 0 {
-		p.tell(resolve.Unsigned{Name: name, Why: why})
+		p.tellUnsigned(name, why)
 	}
 }
 
@@ -85,11 +95,19 @@ func (p *proof) signer(s *resolve.Set) dnsname.Name {
 	return s.SignedWithin("")
 }
 
+// verified is what the signatures of a set say.
+type verified struct {
+	set *resolve.Set
+	dnssec.Verified
+}
+
 // verify checks the signatures of a set, once. Keys that were kept, and do not fit, are
 // asked for once more.
 func (p *proof) verify(s *resolve.Set, keys *dnssec.Keys) (dnssec.Verified, error) {
-	if v, ok := p.verified[s]; ok {
-		return v, nil
+	for i := range p.verified {
+		if p.verified[i].set == s {
+			return p.verified[i].Verified, nil
+		}
 	}
 	v, err := dnssec.Verify(&s.RRset, keys, p.algorithms(), p.r.Now, &p.meter)
 	if err != nil {
@@ -98,13 +116,12 @@ func (p *proof) verify(s *resolve.Set, keys *dnssec.Keys) (dnssec.Verified, erro
 		}
 		return v, refuse(err)
 	}
-	if p.verified == nil {
-		p.verified = map[*resolve.Set]dnssec.Verified{}
-	}
-	p.verified[s] = v
+	p.verified = append(p.verified, verified{s, v})
 	s.TTL = min(s.TTL, v.TTL)
 	s.Sigs = signaturesOf(keys.Zone, s.Sigs)
-	p.tell(resolve.SetProved{Owner: s.Owner, Type: s.Type, Zone: keys.Zone, Tag: v.Tag, Algorithm: v.Algorithm})
+	if p.r.Tell != nil {
+		p.tell(resolve.SetProved{Owner: s.Owner, Type: s.Type, Zone: keys.Zone, Tag: v.Tag, Algorithm: v.Algorithm})
+	}
 	return v, nil
 }
 
@@ -141,6 +158,8 @@ func (p *proof) expanded(s *resolve.Set, encloser dnsname.Name, keys *dnssec.Key
 			EDE:  ede.NSECMissing,
 			Text: fmt.Sprintf("%s is made from a wildcard, and no record of %s proves that it does not exist", s.Owner, keys.Zone),
 		}}
+	case proved == dnssec.Unsigned && !p.speaksFor(keys.Zone, s.Owner):
+		return p.unsigned(s)
 	case proved == dnssec.Unsigned:
 		p.unproven(s, p.leftOpen(d, keys.Zone))
 	default:
@@ -149,8 +168,8 @@ func (p *proof) expanded(s *resolve.Set, encloser dnsname.Name, keys *dnssec.Key
 	return nil
 }
 
-// proofs are the denials of a zone beside the answer whose signatures hold. What is not
-// signed right proves nothing, and is left out of what the client sees.
+// proofs are the denials of a zone beside the answer whose signatures hold. The others
+// prove nothing, and are left out of what the client sees.
 func (p *proof) proofs(keys *dnssec.Keys) (sets []*wire.RRset, err error) {
 	o := &p.q.Outcome
 	for i := 0; i < len(o.Authority); i++ {

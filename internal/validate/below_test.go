@@ -85,3 +85,55 @@ func TestABadCopyEverywhere(t *testing.T) {
 		t.Errorf("%d questions", n)
 	}
 }
+
+// The denial of a delegation's DS set, or a range that opts out over it, lets nobody deny what
+// lies in an island of trust there, whose anchor says that it is signed; without the anchor
+// what is there need not be.
+func TestADelegationDeniesNothingOfAnIsland(t *testing.T) {
+	for _, seed := range []string{"com", "hashed", "opt-out"} {
+		for _, anchored := range []bool{true, false} {
+			w := newWorldOf(t, above(seed, island(of("one", "www.example.com. A 192.0.2.10\n")))...)
+			if anchored {
+				if err := w.anchors.Add(key("example.com.", "one").Record().String()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.host(comAddr).Play(func(x *authority.Exchange) { // a referral's proof, as if it were one about the name
+				if q := x.Query.Question[0]; dns.IsSubDomain("example.com.", strings.ToLower(q.Name)) && q.Qtype != dns.TypeDS {
+					stripped(isType(dns.TypeNS))(x)
+					x.Reply.Rcode, x.Reply.Authoritative, x.Reply.Extra = dns.RcodeNameError, true, nil
+				}
+			})
+			if got := w.ask("www.example.com.", dns.TypeA); anchored == strings.HasPrefix(got, "NXDOMAIN") || !anchored && got != goneU {
+				t.Errorf("%s, an anchor %t: %s", seed, anchored, got)
+			}
+		}
+	}
+}
+
+// What an unsigned zone above an island of trust is said to have signed is no more proven in
+// the island than what nobody signed.
+func TestAnUnsignedZoneSignsNothingForAnIsland(t *testing.T) {
+	for _, anchored := range []bool{true, false} {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeTXT} {
+			sites := above("", island(of("one", "www.example.com. A 192.0.2.10\n")))
+			w := newWorldOf(t, sites...)
+			if anchored {
+				if err := w.anchors.Add(key("example.com.", "one").Record().String()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			z := inmemory.Zone("com.", "com. NS ns.com.\nns.com. A "+comAddr+"\nwww.example.com. A 203.0.113.66\n")
+			k := []*authority.Key{key("com.", "stranger")}
+			z.Sign(authority.Signing{KSK: k, ZSK: k, From: begin - 86400, Until: begin + 86400})
+			w.host(comAddr).Play(func(x *authority.Exchange) {
+				if x.Query.Question[0].Qtype != dns.TypeDS {
+					x.Reply = authority.Answer([]*authority.Zone{z}, x.Query)
+				}
+			})
+			if got := w.ask("www.example.com.", qtype); anchored != strings.HasPrefix(got, "SERVFAIL") && got != yes {
+				t.Errorf("%s, an anchor %t: %s", dns.TypeToString[qtype], anchored, got)
+			}
+		}
+	}
+}

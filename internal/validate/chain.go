@@ -30,7 +30,8 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	}
 	sub, err := p.askFor(zone, wire.TypeDNSKEY, ede.DNSKEYMissing, "the keys of "+zone.String())
 	if err != nil {
-		return nil, 0, err
+		why, err := p.needlessKeys(zone, anchor.Owner, err)
+		return nil, why, err
 	}
 	o := &sub.Outcome
 	signed := o.Rank().IsSecure() && len(o.Answer) > 0 && o.Answer[0].Type == wire.TypeDNSKEY
@@ -54,6 +55,27 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 	}
 	p.proven(zone)
 	return p.remembered(about, &o.Answer[0]), 0, nil
+}
+
+// needlessKeys is why the keys of a zone need not be had, which could not: its parent
+// delegates it without DS, so that nothing in it need be signed whatever its servers say
+// (RFC 4035, section 5.2). Else the error is failure, or errWait.
+func (p *proof) needlessKeys(zone, anchor dnsname.Name, failure error) (why resolve.Insecurity, err error) {
+	_, failed := errors.AsType[*resolve.Failure](failure)
+	_, refused := errors.AsType[refusal](failure) // they are what is asked for, and denied
+	if !failed && !refused || zone == anchor {
+		return 0, failure
+	}
+	if cut := p.cut(); cut != nil && cut.Name == zone && cut.Signed(p.r.Now) {
+		return 0, failure
+	}
+	switch d, err := p.delegation(zone); {
+	case err == errWait:
+		return 0, err
+	case err == nil && d.state == unsignedZone:
+		return d.why, nil
+	}
+	return 0, failure
 }
 
 // stillUnsigned tells whether an answer without keys that the cache held for a zone may

@@ -29,6 +29,8 @@ func (p *proof) denial() error {
 	switch {
 	case err != nil:
 		return err
+	case keys == nil && !p.speaksFor(zone, subject(what.Name, what.Type)):
+		return p.unsignedDenial(what)
 	case keys == nil:
 		p.needless(what.Name, why)
 		return nil
@@ -99,14 +101,16 @@ func (p *proof) denied(what resolve.Question, keys *dnssec.Keys) error {
 		return err
 	}
 	d := dnssec.NewDenials(keys.Zone, sets, &p.meter)
-	claim := d.NoData
-	if p.q.Outcome.Kind == resolve.NXDomain {
-		claim = func(name dnsname.Name, _ uint16) (dnssec.Proof, error) { return d.NameError(name) }
-	}
-	proof, err := claim(what.Name, what.Type)
+	proof, err := p.claim(d, what)
+	of := subject(what.Name, what.Type)
+	may := p.speaksFor(keys.Zone, of)
 	switch {
 	case err != nil:
 		return refuse(err)
+	case proof == dnssec.Unproven && may && delegatedWithoutDS(d, keys.Zone, of):
+		p.optedOut(what.Name, resolve.NoDS)
+	case proof == dnssec.Unsigned && !may:
+		return p.unsignedDenial(what)
 	case proof == dnssec.Unproven:
 		return refusal{&resolve.Failure{
 			EDE: ede.NSECMissing, Text: fmt.Sprintf("the records of %s do not prove that there is no %s", keys.Zone, what),
@@ -117,6 +121,37 @@ func (p *proof) denied(what resolve.Question, keys *dnssec.Keys) error {
 		p.tell(resolve.DenialProved{Question: what, Zone: keys.Zone})
 	}
 	return nil
+}
+
+// claim is what the denials amount to for the outcome's claim. That there is no DS set is
+// all that matters of a denial of one: a server may take the name of an empty non-terminal
+// for one that does not exist, though its records say what it is.
+func (p *proof) claim(d *dnssec.Denials, what resolve.Question) (dnssec.Proof, error) {
+	o := &p.q.Outcome
+	if o.Kind != resolve.NXDomain {
+		return d.NoData(what.Name, what.Type)
+	}
+	proof, err := d.NameError(what.Name)
+	if proof != dnssec.Unproven || err != nil || what.Type != wire.TypeDS || what != p.q.Question {
+		return proof, err
+	}
+	if proof, err = d.NoData(what.Name, what.Type); proof != dnssec.Unproven {
+		o.Kind, o.Rcode = resolve.NoData, wire.RcodeNoError
+	}
+	return proof, err
+}
+
+// delegatedWithoutDS tells whether denials of a zone show a delegation without DS at or above
+// a name. Then what is there need not be signed (RFC 4035, section 5.2), and the zone's own
+// servers may say of it what they like, as load balancers do that take each name for a zone
+// cut.
+func delegatedWithoutDS(d *dnssec.Denials, zone, name dnsname.Name) bool {
+	for labels := zone.Labels() + 1; labels <= name.Labels(); labels++ {
+		if proof, cut, err := d.Cut(name.Suffix(labels)); err == nil && cut && proof == dnssec.Proven {
+			return true
+		}
+	}
+	return false
 }
 
 // optedOut is a denial of which the zone signs only that it does not speak about

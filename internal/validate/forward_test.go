@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/rank"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
 	"kresd/internal/transport"
@@ -31,11 +32,19 @@ func forwards(scope string) func(*resolve.Request) {
 
 // resolver plays a forwarder. cd tells that it is one that does not validate.
 func resolver(behind *world, cd bool) func(context.Context, resolve.Exchange) (resolve.Reply, error) {
+	return altered(behind, cd, nil)
+}
+
+// altered is resolver, of which change alters what it found.
+func altered(behind *world, cd bool, change func(*resolve.Request)) func(context.Context, resolve.Exchange) (resolve.Reply, error) {
 	return func(_ context.Context, x resolve.Exchange) (resolve.Reply, error) {
 		if err := x.Budget.Send(); err != nil {
 			return resolve.Reply{}, err
 		}
 		r := behind.resolve(x.Name.String(), x.Type, func(r *resolve.Request) { r.CD, r.DO = cd, true })
+		if change != nil {
+			change(r)
+		}
 		q := &wire.Question{Name: []byte(x.Name), Type: x.Type, Class: x.Class, Flags: wire.FlagRD, HasEDNS: true, DO: true, UDPSize: 4096}
 		pkt := reply.Build(nil, q, &r.Result, reply.Shape{Kind: transport.TCP, Bufsize: 4096})
 		m, err := wire.Parse(pkt)
@@ -146,4 +155,41 @@ func owners(sets []resolve.Set) string {
 		names = append(names, sets[i].Owner.String())
 	}
 	return strings.Join(names, " ")
+}
+
+// Behind a forwarder, which tells of no zone cuts, an NS set that the zone above had signed
+// was secure, and an SOA made an answer bogus though the zone is delegated without DS.
+func TestWhatTheZoneAboveSignedBehindAForwarder(t *testing.T) {
+	kid := func(origin string, island bool) site {
+		s := signedBy(site{origin: origin, addr: "192.0.2.5", seed: "kid", text: "www." + origin + " A 192.0.2.40\n"}, "example.com.", "one")
+		s.island = island
+		return s
+	}
+	for _, e := range []expected{
+		{"un.example.com.", dns.TypeNS, no}, {"un.example.com.", dns.TypeSOA, no}, {"example.com.", dns.TypeNS, yes}, {"example.com.", dns.TypeSOA, yes},
+		{"un.example.com.", dns.TypeDNSKEY, no}, {"kid.example.com.", dns.TypeNS, bogus}, {"kid.example.com.", dns.TypeSOA, bogus},
+	} {
+		w := newWorld(t)
+		w.forwarder = resolver(newWorldOf(t, above("com", of("one", ""), kid("un.example.com.", true), kid("kid.example.com.", false))...), true)
+		if got := outcome(&w.resolve(e.name, e.qtype, forwards(".")).Result); got != e.want && !(e.want == bogus && strings.HasPrefix(got, "SERVFAIL")) {
+			t.Errorf("%s %s: %s, want %s", e.name, dns.TypeToString[e.qtype], got, e.want)
+		}
+	}
+}
+
+// What the servers of a stub zone say is the operator's word: nothing of it is proven, and it
+// is kept below what is.
+func TestWhatAStubSaysIsNotProven(t *testing.T) {
+	w := newWorld(t)
+	w.forwarder = altered(newWorld(t), true, nil)
+	r := w.resolve("www.example.com.", dns.TypeA, func(r *resolve.Request) {
+		forwards("example.com.")(r)
+		r.Options.Forward, r.Options.Stub = false, true
+	})
+	if got := outcome(&r.Result); got != "NOERROR insecure" || len(r.Result.Answer) == 0 || r.Result.Answer[0].Rank != rank.Try|rank.Auth {
+		t.Errorf("%s, %+v", got, r.Result.Answer)
+	}
+	if w.counts.Bogus()+w.counts.Secure() != 0 {
+		t.Error("something was judged")
+	}
 }

@@ -134,9 +134,9 @@ func (p *proof) justRenewed(about resolve.Question) bool {
 }
 
 // ended notes for other requests what a question of the proof has come to: an answer, where
-// err is nil, or why there is none. What this request alone has used up, or this resolver
-// lacks, says nothing about the zone; nor does silence, in which servers are remembered
-// themselves.
+// err is nil, or why there is none. Not noted are failures that say nothing about the zone:
+// a budget of this request is used up, this resolver lacks something, or servers are
+// silent, which is remembered of the servers.
 func (p *proof) ended(sub *resolve.Query, err error, why *resolve.Failure) {
 	if sub == nil || sub.Outcome.Cached || !p.remembers() || !p.r.InForce() {
 		return

@@ -94,6 +94,9 @@ func TestAQuestionIsAskedAnewSeldom(t *testing.T) {
 	if f, _, _ := m.failure(inquiryAt(0), 1000); f != nil {
 		t.Errorf("it was answered: %v", f)
 	}
+	if m.answered(inquiryAt(0)); !m.justRenewed(inquiryAt(0), 1000) {
+		t.Error("its answer makes it be asked anew once more")
+	}
 }
 
 // What only this request has met, or this resolver, is not held against a zone; else

@@ -11,7 +11,7 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// unsigned judges a set without a signature of a zone that may have signed it.
+// unsigned judges a set that has no signature by any zone which may sign it.
 func (p *proof) unsigned(s *resolve.Set) error {
 	why, proven, err := p.insecurity(subject(s.Owner, s.Type))
 	switch {
@@ -27,8 +27,9 @@ func (p *proof) unsigned(s *resolve.Set) error {
 	}}
 }
 
-// insecurity finds out whether what is at a name need not be signed, because a zone
-// at or above it is delegated without DS (RFC 4035, section 5.2).
+// insecurity finds out whether the records of a name need not be signed, because a zone
+// at or above the name is delegated without DS (RFC 4035, section 5.2) or has no anchor.
+// proven tells that they need not, and why says the reason.
 func (p *proof) insecurity(name dnsname.Name) (why resolve.Insecurity, proven bool, err error) {
 	anchor := p.anchors.Closest(name)
 	if anchor == nil {
@@ -44,22 +45,23 @@ func (p *proof) insecurity(name dnsname.Name) (why resolve.Insecurity, proven bo
 	if cut := p.cut(); cut != nil && cut.Signed(p.r.Now) && cut.Name.IsStrictlyBelow(zone) && name.IsSubdomainOf(cut.Name) {
 		zone = cut.Name
 	}
-	if name != zone { // what proves a delegation is signed with these
+	if name != zone { // the denials that descent needs are signed with the zone's keys
 		if _, _, err := p.keysOf(zone); err != nil {
 			return 0, false, err
 		}
 	}
-	why, proven, doubt, err := p.descent(zone, name)
-	if err == nil && !proven && p.renewDS(doubt) {
+	why, proven, stale, err := p.descent(zone, name)
+	if err == nil && !proven && p.renewDS(stale) {
 		return p.insecurity(name)
 	}
 	return why, proven, err
 }
 
-// descent looks for a zone without DS from below a signed zone down to a name. Where
-// there is none, doubt is the name on the way of which something else may be true by now:
-// that of the closest zone with keys, or one that does not exist.
-func (p *proof) descent(zone, name dnsname.Name) (why resolve.Insecurity, proven bool, doubt dnsname.Name, err error) {
+// descent looks for a zone without DS, from below a signed zone down to a name. If it finds
+// none, a DS set or a denial in the cache may be out of date: stale is the name whose DS is
+// to be asked anew, which is the closest zone with keys above the name, or the first name
+// on the way that does not exist; "" for neither.
+func (p *proof) descent(zone, name dnsname.Name) (why resolve.Insecurity, proven bool, stale dnsname.Name, err error) {
 	for labels := zone.Labels() + 1; labels <= name.Labels(); labels++ {
 		at := name.Suffix(labels)
 		d, err := p.delegation(at)
@@ -72,15 +74,15 @@ func (p *proof) descent(zone, name dnsname.Name) (why resolve.Insecurity, proven
 			return 0, false, at, nil
 		case d.state == signedZone:
 			p.proven(at)
-			doubt = at
+			stale = at
 		}
 	}
-	return 0, false, doubt, nil
+	return 0, false, stale, nil
 }
 
-// beneathUnsigned tells whether the servers that answered serve a zone that is known to
-// be unsigned, in which a name lies, with no closer anchor, and why: no chain of trust may
-// go on by the DS set that the zone has, or it has none.
+// beneathUnsigned tells whether a name lies in a zone that is known to be unsigned and
+// whose servers have answered, with no anchor from the zone down to the name. why says
+// whether the zone has no DS set or one by which no chain of trust may go on.
 func (p *proof) beneathUnsigned(name, anchor dnsname.Name) (why resolve.Insecurity, yes bool) {
 	cut := p.cut()
 	if cut == nil || !cut.Unsigned(p.r.Now) || !name.IsSubdomainOf(cut.Name) || anchor.IsSubdomainOf(cut.Name) {
@@ -90,6 +92,10 @@ func (p *proof) beneathUnsigned(name, anchor dnsname.Name) (why resolve.Insecuri
 		if why, known := p.usable(cut.DS); !known {
 			return why, true
 		}
+	}
+	if cut.Costly != "" {
+		p.odd = odd{cut.Costly, resolve.CostlyDenial}
+		return resolve.CostlyDenial, true
 	}
 	return resolve.NoDS, true
 }
@@ -102,7 +108,7 @@ func (p *proof) aboveIsland() bool {
 	return cut != nil && !p.q.Forwards() && p.anchors.Closest(cut.Name) == nil
 }
 
-// A delegation is what the zone above a name says about a zone at it.
+// A delegation is what the zone above a name says about a zone at that name.
 type delegation struct {
 	state delegationState
 	// why is the reason for which nothing in an unsigned zone need be signed.
@@ -114,13 +120,13 @@ type delegation struct {
 type delegationState uint8
 
 const (
-	noCut        delegationState = iota // the name is in the zone above
-	noName                              // it does not exist
-	signedZone                          // a zone with keys
-	unsignedZone                        // nothing need be signed: in a zone at the name, or in the zone above
+	noCut        delegationState = iota // no zone begins at the name
+	noName                              // the name does not exist
+	signedZone                          // a zone with keys begins at the name
+	unsignedZone                        // nothing need be signed in the zone at the name, or in the zone above
 )
 
-// delegation asks for the DS set of a name.
+// delegation finds out by the DS set of a name, or by its denial, what delegation is there.
 func (p *proof) delegation(name dnsname.Name) (d delegation, err error) {
 	sub, err := p.askFor(name, wire.TypeDS, ede.Indeterminate, "the DS set of "+name.String())
 	if err != nil {
@@ -138,28 +144,26 @@ func (p *proof) delegation(name dnsname.Name) (d delegation, err error) {
 	case o.Kind != resolve.NoData:
 		return delegation{state: noCut}, nil
 	}
-	proof, cut, err := p.cutDenied(name, o.Authority)
+	why, unsigned, err := p.cutDenied(name, o.Authority)
 	if err != nil {
 		return d, refuse(err)
 	}
-	if why, unsigned := unsignedBy(proof, cut); unsigned {
+	if unsigned {
 		return delegation{state: unsignedZone, why: why}, nil
 	}
 	return delegation{state: noCut}, nil
 }
 
-// unsignedBy tells whether a proof about a delegation without DS says that there is one,
-// or may be one.
-func unsignedBy(proof dnssec.Proof, cut bool) (why resolve.Insecurity, yes bool) {
-	if proof == dnssec.Unsigned {
-		return resolve.OptedOut, true
-	}
-	return resolve.NoDS, proof == dnssec.Proven && cut
-}
-
-// whyInsecure is why an answer for DS is insecure: opt-out, where the zone that denies it
-// is signed.
+// whyInsecure is why an answer for DS is insecure: because its denial costs too much, which
+// its SOA says, or because of opt-out if the denial itself is signed, otherwise because a
+// zone above has no DS.
 func (p *proof) whyInsecure(o *resolve.Outcome) resolve.Insecurity {
+	for i := range o.Authority {
+		if s := &o.Authority[i]; s.Odd.Why == resolve.CostlyDenial {
+			p.odd = odd{s.Owner.Suffix(int(s.Odd.Labels)), resolve.CostlyDenial}
+			return resolve.CostlyDenial
+		}
+	}
 	for i := range o.Authority {
 		if wire.IsDenial(o.Authority[i].Type) && o.Authority[i].Rank.IsSecure() {
 			return resolve.OptedOut
@@ -168,7 +172,7 @@ func (p *proof) whyInsecure(o *resolve.Outcome) resolve.Insecurity {
 	return resolve.NoDS
 }
 
-// withDS is a zone with a DS set that was proven.
+// withDS is the delegation of a zone whose DS set was proven.
 func (p *proof) withDS(ds *wire.RRset) delegation {
 	if why, known := p.usable(ds); !known {
 		return delegation{state: unsignedZone, why: why}
@@ -176,8 +180,8 @@ func (p *proof) withDS(ds *wire.RRset) delegation {
 	return delegation{state: signedZone, ds: ds}
 }
 
-// usable tells whether a chain of trust may go on by a DS set, and why not (RFC 4035,
-// section 5.2; RFC 6840, section 5.2).
+// usable tells whether a chain of trust may go on by a DS set, and otherwise why not (RFC
+// 4035, section 5.2; RFC 6840, section 5.2).
 func (p *proof) usable(ds *wire.RRset) (why resolve.Insecurity, yes bool) {
 	algorithms := p.algorithms()
 	if len(dnssec.UsableDS(ds.Data, algorithms)) > 0 {
@@ -193,9 +197,9 @@ func (p *proof) usable(ds *wire.RRset) (why resolve.Insecurity, yes bool) {
 	return why, false
 }
 
-// cutDenied judges proven denials for a delegation without DS. cut tells that there is
-// one.
-func (p *proof) cutDenied(name dnsname.Name, authority []resolve.Set) (proof dnssec.Proof, cut bool, err error) {
+// cutDenied tells whether proven denials say that a delegation without DS is at a name, or
+// may be there (opt-out, or hashes that cost too much), and which of these.
+func (p *proof) cutDenied(name dnsname.Name, authority []resolve.Set) (why resolve.Insecurity, unsigned bool, err error) {
 	var zone dnsname.Name
 	var sets []*wire.RRset
 	for i := range authority {
@@ -205,12 +209,18 @@ func (p *proof) cutDenied(name dnsname.Name, authority []resolve.Set) (proof dns
 		}
 	}
 	if len(sets) == 0 || !name.IsStrictlyBelow(zone) {
-		return dnssec.Unproven, false, nil
+		return 0, false, nil
 	}
-	return dnssec.NewDenials(zone, sets, &p.meter).Cut(name)
+	d := dnssec.NewDenials(zone, sets, &p.meter)
+	proof, cut, err := d.Cut(name)
+	if proof == dnssec.Unsigned {
+		return p.leftOpen(d, zone), true, err
+	}
+	return resolve.NoDS, proof == dnssec.Proven && cut, err
 }
 
-// judgedUnsigned makes a delegation that of a zone in which nothing need be signed.
+// judgedUnsigned notes in a cut that nothing in its zone need be signed, until the given
+// time in wall seconds.
 func judgedUnsigned(cut *zonecut.Cut, until int64) {
 	cut.DSRank, cut.DSExpires = insecure, until
 }

@@ -12,8 +12,8 @@ import (
 	"kresd/internal/resolve"
 )
 
-// memory are the keys of zones, decoded, so that this is done once for each DNSKEY
-// set. What is here was read from the cache, or has just been proven.
+// memory holds the keys of zones decoded, so that each DNSKEY set is decoded once. The sets
+// were read from the cache as proven, or have just been proven.
 type memory struct {
 	mu     sync.Mutex
 	m      map[place]remembered

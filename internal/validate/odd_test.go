@@ -100,6 +100,47 @@ func TestWhatTheCacheHoldsTellsWhyItIsNotProven(t *testing.T) {
 	}
 }
 
+// A zone that is delegated below one that nobody can validate said nothing of why it is
+// insecure, with DS or without; nor did the denial of a DS set by too many iterations.
+func TestZonesBelowAnOddOneTellWhy(t *testing.T) {
+	const algorithm, iterations = " 1 example.com. has keys, and none of an algorithm that is known here", " 27 example.com. has NSEC3 records with more than 50 iterations"
+	leaf := func(origin, addr, seed string) site {
+		return site{origin: origin, addr: addr, seed: seed, text: "www." + origin + " A 192.0.2.40\n"}
+	}
+	sites := func(seed string) []site {
+		return above("com", of(seed, ""), leaf("sub.example.com.", "192.0.2.5", "kid"), leaf("un.example.com.", "192.0.2.6", ""), leaf("here.example.com.", "", "kid"), leaf("deep.un.example.com.", "192.0.2.7", ""),
+			leaf("uh.example.com.", "", ""), island(leaf("ui.example.com.", "192.0.2.8", "kid")))
+	}
+	for _, c := range []struct {
+		seed string
+		asks []expected
+	}{
+		{"unknown", []expected{
+			a("www.sub.example.com.", no+algorithm), a("none.sub.example.com.", goneU+algorithm), a("www.un.example.com.", no+algorithm), {"un.example.com.", dns.TypeTXT, no + algorithm}, a("www.here.example.com.", no+algorithm),
+			a("www.deep.un.example.com.", no+algorithm), {"sub.example.com.", dns.TypeDNSKEY, no + algorithm}, {"un.example.com.", dns.TypeDS, no + algorithm}, {"sub.example.com.", dns.TypeDS, no + algorithm},
+		}},
+		{"costly", []expected{
+			{"un.example.com.", dns.TypeDS, no + iterations}, {"none.example.com.", dns.TypeDS, goneU + iterations}, {"sub.example.com.", dns.TypeDS, yes}, a("www.un.example.com.", no+iterations), a("none.un.example.com.", goneU+iterations),
+			{"un.example.com.", dns.TypeTXT, no + iterations}, a("www.deep.un.example.com.", no+iterations), a("www.ui.example.com.", no+iterations), a("none.uh.example.com.", goneU+iterations), a("www.sub.example.com.", yes),
+		}},
+	} {
+		for _, e := range c.asks {
+			w := newWorldOf(t, sites(c.seed)...)
+			for range 2 {
+				w.expect(e.name, e.qtype, e.want)
+				w.now++
+			}
+		}
+		warm(t, sites(c.seed), c.asks, 1)
+	}
+}
+
+// island is a site without DS.
+func island(s site) site {
+	s.island = true
+	return s
+}
+
 // Who checks signatures by itself is told of none that were not checked.
 func TestWithCDNothingIsSaidOfWhatIsNotProven(t *testing.T) {
 	w := newWorld(t, basic(zone{"example.com.", "unknown", exampleText}, plain)...)

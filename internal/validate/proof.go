@@ -27,8 +27,9 @@ type proof struct {
 	meter   meter
 	// asked are the questions of this proof, which have left the plan.
 	asked map[resolve.Question]*resolve.Query
-	// verified is what the signatures of sets say, for those that hold.
-	verified map[*resolve.Set]dnssec.Verified
+	// verified are the sets whose signatures hold. They are few: each costs a check, or
+	// the look for one that was made before.
+	verified []verified
 	// zone is the lowest zone around the query's name that is known to have keys.
 	zone dnsname.Name
 	// odd is the zone that was found last to be insecure for a reason of its own.
@@ -39,7 +40,8 @@ type proof struct {
 
 // past is what the proofs of one query have in common.
 type past struct {
-	now *proof // of the answer at hand, until it has been judged
+	now   proof // of the answer at hand, or the one before
+	begun bool  // the answer at hand has not been judged yet
 	// renewed are the questions for keys and DS sets that no remembered answer will do for:
 	// one did not fit, or the answer at hand is no older than the request.
 	renewed map[resolve.Question]bool
@@ -68,10 +70,11 @@ func (v *validator) proofOf(r *resolve.Request, q *resolve.Query) *proof {
 		p = &past{}
 		q.Validate = p
 	}
-	if p.now == nil {
-		p.now = &proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r, r.Budget.Proof(), &v.done}, past: p}
+	if !p.begun {
+		p.begun = true
+		p.now = proof{v: v, r: r, q: q, anchors: v.Anchors(), meter: meter{v.Counts, r, r.Budget.Proof(), &v.done}, past: p}
 	}
-	return p.now
+	return &p.now
 }
 
 // judge goes on with the proof and says what is to become of the answer.
@@ -82,7 +85,7 @@ func (p *proof) judge() resolve.State {
 	if err == errWait {
 		return resolve.Yield
 	}
-	p.past.now = nil
+	p.past.begun = false
 	p.v.Counts.verdict(p.q, err)
 	if err == nil {
 		return resolve.Consume
@@ -237,8 +240,8 @@ func (p *proof) mayRenew(zone dnsname.Name) bool {
 	return !p.past.renewed[about] && p.q.Question != about && !p.justRenewed(about)
 }
 
-// refuse is the refusal for a failure of package dnssec. What cost too much is not
-// tried with another server; signatures that are wrong say nothing about the others'.
+// refuse is the refusal for a failure of package dnssec. If a proof cost too much, no other
+// server is tried; if signatures are wrong, another server's may be right.
 func refuse(err error) error {
 	f, ok := errors.AsType[*dnssec.Failure](err)
 	if !ok {
@@ -251,10 +254,18 @@ func refuse(err error) error {
 	return refusal{why}
 }
 
-// tell tells whoever reads a step of the proof.
+// tell tells whoever reads a step of the proof. Steps that are frequent are only made where
+// somebody reads.
 func (p *proof) tell(step resolve.Step) {
 	if p.r.Tell != nil {
 		p.r.Tell(p.q, step)
+	}
+}
+
+// tellUnsigned tells why something needs no proof.
+func (p *proof) tellUnsigned(name dnsname.Name, why resolve.Insecurity) {
+	if p.r.Tell != nil {
+		p.tell(resolve.Unsigned{Name: name, Why: why})
 	}
 }
 
@@ -283,8 +294,8 @@ func (m *meter) Verify() error {
 
 func (m *meter) Failed() error { return m.budget.Wrong() }
 
-// Hash is for package dnssec. What a listener's thread may hash for a question keeps nobody
-// from receiving.
+// Hash implements dnssec.Meter. Before hashing more blocks than a listener's thread may, it
+// has the reception passed on.
 func (m *meter) Hash(blocks int) error {
 	if blocks > limits.ListenerHash {
 		m.r.WillWait()

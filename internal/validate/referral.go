@@ -8,8 +8,8 @@ import (
 )
 
 // referral judges what a parent says about the keys of a zone that it delegates, so that
-// the cut knows for all answers of the child whether they are signed. What cannot be
-// judged here is no failure: DS is asked for when it matters.
+// the cut tells for all answers of the child whether they are signed. A referral that
+// cannot be judged is no failure: DS is asked for when it matters.
 func (p *proof) referral() error {
 	o := &p.q.Outcome
 	cut := o.Cut
@@ -23,6 +23,9 @@ func (p *proof) referral() error {
 	}
 	if why, yes := p.beneathUnsigned(cut.Name, anchor.Owner); yes {
 		p.excuse(why)
+		if p.odd.why == why { // which is the reason for the zone below, too
+			cut.DS, cut.Costly = p.cut().DS, p.cut().Costly
+		}
 		judgedUnsigned(cut, min(cut.Expires, p.cut().DSExpires))
 		return nil
 	}
@@ -70,7 +73,7 @@ func (p *proof) referredDS(s *resolve.Set) error {
 	cut.DS, cut.DSRank, cut.DSExpires = &s.RRset, secure, p.r.Now+int64(s.TTL)
 	if why, known := p.usable(&s.RRset); !known {
 		judgedUnsigned(cut, cut.DSExpires)
-		p.tell(resolve.Unsigned{Name: cut.Name, Why: why})
+		p.tellUnsigned(cut.Name, why)
 	}
 	return nil
 }
@@ -89,24 +92,27 @@ func (p *proof) referredWithout() error {
 	case keys == nil:
 		p.excuse(why)
 		judgedUnsigned(o.Cut, o.Cut.Expires)
-		p.tell(resolve.Unsigned{Name: o.Cut.Name, Why: why})
+		p.tellUnsigned(o.Cut.Name, why)
 		return nil
 	}
 	sets, err := p.proofs(keys)
 	if err != nil {
 		return err
 	}
-	proof, cut, err := p.cutDenied(o.Cut.Name, o.Authority)
+	why, unsigned, err := p.cutDenied(o.Cut.Name, o.Authority)
 	if err != nil {
 		return refuse(err)
 	}
-	if why, unsigned := unsignedBy(proof, cut); unsigned {
+	if unsigned {
+		if why == resolve.CostlyDenial {
+			o.Cut.Costly = keys.Zone
+		}
 		until := o.Cut.Expires
 		for _, s := range sets {
 			until = min(until, p.r.Now+int64(s.TTL))
 		}
 		judgedUnsigned(o.Cut, until)
-		p.tell(resolve.Unsigned{Name: o.Cut.Name, Why: why})
+		p.tellUnsigned(o.Cut.Name, why)
 	}
 	return nil
 }

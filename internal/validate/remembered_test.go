@@ -269,3 +269,64 @@ func TestASignatureOfAnotherZoneBesideTheRightOne(t *testing.T) {
 		t.Error("the denial was not kept for other names")
 	}
 }
+
+// withEDNS plays a rule for questions with EDNS alone.
+func withEDNS(rule authority.Rule) authority.Rule {
+	return func(x *authority.Exchange) {
+		if x.Query.IsEdns0() != nil {
+			rule(x)
+		}
+	}
+}
+
+// Servers that cannot EDNS send no signatures: a zone that need not have any is answered, and
+// one of two such servers takes no signed zone down.
+func TestServersThatCannotEDNS(t *testing.T) {
+	for what, rule := range map[string]authority.Rule{
+		"FORMERR": authority.NoEDNS(), "NOTIMP": authority.Rcode(dns.RcodeNotImplemented), "SERVFAIL": authority.Rcode(dns.RcodeServerFailure),
+		"no OPT record and no signatures": stripped(isType(dns.TypeRRSIG, dns.TypeNSEC)),
+	} {
+		w := newWorld(t)
+		w.host("192.0.2.3").Play(withEDNS(rule))
+		w.host("192.0.2.1").Play(withEDNS(rule))
+		for range 2 {
+			w.expect("www.plain.com.", dns.TypeA, "NOERROR insecure")
+			w.expect("www.plain.com.", dns.TypeAAAA, "NOERROR insecure")
+			w.expect("none.plain.com.", dns.TypeA, "NXDOMAIN insecure")
+			w.expect("plain.com.", dns.TypeDS, "NOERROR secure")
+			w.expect("www.example.com.", dns.TypeA, "NOERROR secure")
+			w.expect("none.example.com.", dns.TypeA, "NXDOMAIN secure")
+			w.expect("out.example.com.", dns.TypeA, "NOERROR insecure")
+			w.now += 7200
+		}
+		w = newWorld(t)
+		w.both(withEDNS(rule))
+		if got := w.ask("www.example.com.", dns.TypeA); !strings.HasPrefix(got, "SERVFAIL") {
+			t.Errorf("%s of all servers: %s", what, got)
+		}
+		if t.Failed() {
+			t.Fatal(what)
+		}
+	}
+}
+
+// A type that one server of a zone does not serve, be it the keys, is had of the other.
+func TestServersThatAnswerSomeTypesAlone(t *testing.T) {
+	for _, qtype := range []uint16{dns.TypeDNSKEY, dns.TypeA, dns.TypeNS} {
+		for what, rule := range map[string]authority.Rule{
+			"REFUSED": authority.Rcode(dns.RcodeRefused), "NOTIMP": authority.Rcode(dns.RcodeNotImplemented), "NXDOMAIN": authority.Rcode(dns.RcodeNameError), "nothing": authority.Rcode(dns.RcodeSuccess), "silence": authority.Drop(),
+		} {
+			for _, addr := range []string{"192.0.2.1", "192.0.2.2"} {
+				w := newWorld(t)
+				w.host(addr).Play(authority.Only(qtype, rule))
+				w.expect("www.example.com.", dns.TypeA, "NOERROR secure")
+				w.expect("none.example.com.", dns.TypeA, "NXDOMAIN secure")
+				w.expect("www.example.com.", dns.TypeTXT, "NOERROR secure")
+				w.expect("example.com.", dns.TypeDNSKEY, "NOERROR secure")
+			}
+			if t.Failed() {
+				t.Fatalf("%s for %s", what, dns.TypeToString[qtype])
+			}
+		}
+	}
+}

@@ -110,7 +110,7 @@ func TestWhatCannotBeValidatedIsInsecure(t *testing.T) {
 		{"too many iterations", below("costly", example, plain), "none.com.", dns.TypeA, "NXDOMAIN insecure 27 com. has NSEC3 records with more than 50 iterations"},
 		{"a type denied with too many iterations", below("costly", example, plain), "com.", dns.TypeTXT, "NOERROR insecure 27 com. has NSEC3 records with more than 50 iterations"},
 		{"a zone below too many iterations", below("costly", example, plain), "www.example.com.", dns.TypeA, "NOERROR secure"},
-		{"an unsigned zone below too many iterations", below("costly", example, plain), "www.plain.com.", dns.TypeA, "NOERROR insecure"},
+		{"an unsigned zone below too many iterations", below("costly", example, plain), "www.plain.com.", dns.TypeA, "NOERROR insecure 27 com. has NSEC3 records with more than 50 iterations"},
 		{"a wildcard with too many iterations", basic(zone{"example.com.", "costly", exampleText}, plain), "x.wild.example.com.", dns.TypeA, "NOERROR insecure 27 example.com. has NSEC3 records with more than 50 iterations"},
 		{"a wildcard of hashes", basic(zone{"example.com.", "hashed", exampleText}, plain), "x.wild.example.com.", dns.TypeA, "NOERROR secure"},
 		{"opt-out, a wildcard", basic(zone{"example.com.", "opt-out", exampleText}, plain), "x.wild.example.com.", dns.TypeA, "NOERROR insecure"},
@@ -247,6 +247,17 @@ func TestWhatANegativeAnchorCovers(t *testing.T) {
 	w.expect("www.example.com.", dns.TypeA, "NOERROR insecure 33…")
 	w.expect("none.example.com.", dns.TypeA, "NXDOMAIN insecure 33…")
 	w.expect("none.com.", dns.TypeA, "NXDOMAIN secure")
+	// The reason is for those who have answers validated, and is none of the answer's, of
+	// which the cache would not say it.
+	if res := &w.resolve("www.example.com.", dns.TypeA, nil).Result; !res.NoCache {
+		t.Error("the whole answer is kept, which does not say why it is insecure")
+	}
+	if res := &w.resolve("none.com.", dns.TypeA, nil).Result; res.NoCache {
+		t.Error("an answer that nothing is said of is not kept")
+	}
+	if got := outcome(&w.resolve("www.example.com.", dns.TypeA, func(r *resolve.Request) { r.CD = true }).Result); got != "NOERROR insecure" {
+		t.Errorf("with CD: %s", got)
+	}
 	w.anchors.SetNegatives([]trustanchor.Negative{{Name: mustName("com.")}})
 	if err := w.anchors.Add(key("example.com.", "one").Record().String()); err != nil {
 		t.Fatal(err)

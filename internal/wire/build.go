@@ -41,11 +41,17 @@ type Builder struct {
 // at most maxLen octets long: a header with the given ID and flags, RCODE in
 // its low bits.
 func NewBuilder(buf []byte, maxLen int, id, flags uint16) *Builder {
-	b := &Builder{buf: append(buf[:0], make([]byte, HeaderLen)...), max: min(maxLen, 0xffff)}
+	b := new(Builder)
+	b.Start(buf, maxLen, id, flags)
+	return b
+}
+
+// Start makes a Builder, whatever it was used for, one that NewBuilder has just made.
+func (b *Builder) Start(buf []byte, maxLen int, id, flags uint16) {
+	*b = Builder{buf: append(buf[:0], make([]byte, HeaderLen)...), max: min(maxLen, 0xffff)}
 	b.names.at, b.ttls = b.few.names[:0], b.few.ttls[:0]
 	binary.BigEndian.PutUint16(b.buf, id)
 	binary.BigEndian.PutUint16(b.buf[2:], flags)
-	return b
 }
 
 // Question writes the question with the name as the client spelt it. raw must
@@ -138,7 +144,7 @@ func AppendOption(dst []byte, code uint16, data []byte) []byte {
 // Len is the length of the message so far in octets.
 func (b *Builder) Len() int { return len(b.buf) }
 
-// Bytes is the message. The Builder must not be used afterwards.
+// Bytes is the message. The Builder must not be used afterwards, but for Start.
 func (b *Builder) Bytes() []byte { return b.buf }
 
 // TTLs are the offsets of the TTL fields of the records written so far.

@@ -46,6 +46,7 @@ const (
 	TypeNSEC3      uint16 = 50
 	TypeNSEC3PARAM uint16 = 51
 	TypeSVCB       uint16 = 64
+	TypeHTTPS      uint16 = 65
 	TypeNXNAME     uint16 = 128
 	TypeTKEY       uint16 = 249
 	TypeTSIG       uint16 = 250
@@ -63,7 +64,7 @@ const (
 	ClassANY  uint16 = 255
 )
 
-// RCODEs (RFC 6895, section 2.3; BADVERS needs an OPT record).
+// RCODEs (RFC 6895, section 2.3; those above 15 need an OPT record).
 const (
 	RcodeNoError  = 0
 	RcodeFormErr  = 1
@@ -72,7 +73,10 @@ const (
 	RcodeNotImp   = 4
 	RcodeRefused  = 5
 	RcodeYXDomain = 6
+	RcodeNotAuth  = 9
 	RcodeBadVers  = 16
+	// RcodeBadCookie says that the server wants its own cookie back (RFC 7873, section 8).
+	RcodeBadCookie = 23
 )
 
 // OpcodeQuery is the only opcode that the resolver serves.

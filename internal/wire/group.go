@@ -15,6 +15,9 @@ func Group(rrs []RR) []RRset {
 	if len(rrs) == 0 {
 		return nil
 	}
+	if len(rrs) == 1 {
+		return groupOfOne(&rrs[0])
+	}
 	g := grouping{rrs: rrs, of: make([]int32, len(rrs)), sets: make([]setSize, 0, len(rrs))}
 	if len(rrs) > few {
 		g.seed = maphash.MakeSeed()
@@ -31,6 +34,19 @@ func Group(rrs []RR) []RRset {
 		}
 	}
 	return g.fill()
+}
+
+// groupOfOne is Group for one record, as most sections have, in one piece of memory.
+func groupOfOne(rr *RR) []RRset {
+	if rr.Type == TypeRRSIG {
+		return []RRset{}
+	}
+	m := &struct {
+		set  [1]RRset
+		data [1][]byte
+	}{data: [1][]byte{rr.RData}}
+	m.set[0] = RRset{Owner: rr.Owner, Type: rr.Type, Class: rr.Class, TTL: rr.TTL, Data: m.data[:]}
+	return m.set[:]
 }
 
 // few records are compared one by one: that is quicker than to make an index.

@@ -97,7 +97,7 @@ type decoder struct {
 	pos   int
 	hops  int    // pointers followed so far
 	far   bool   // they were too many
-	arena []byte // RDATA of records; earlier ones may stand in arenas before it
+	arena []byte // the name as it was asked, and RDATA; earlier ones may stand in arenas before it
 	start int    // in arena, of the record that is read
 	bytes int    // octets of expanded names so far
 	known [8]struct {
@@ -125,7 +125,8 @@ func (d *decoder) question(m *Msg, count int) error {
 	}
 	m.Question, d.asked = name, name
 	if d.pos-start == name.Len() {
-		m.RawName = append([]byte(nil), d.pkt[start:d.pos]...)
+		d.arena = append(d.arena, d.pkt[start:d.pos]...)
+		m.RawName = d.arena[:len(d.arena):len(d.arena)]
 	}
 	m.QType = binary.BigEndian.Uint16(d.pkt[d.pos:])
 	m.QClass = binary.BigEndian.Uint16(d.pkt[d.pos+2:])
@@ -140,13 +141,16 @@ func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
 	if (len(d.pkt)-d.pos)/11 < count { // the smallest record: root, type, class, TTL, no RDATA
 		return ErrShort
 	}
-	out := make([]RR, 0, count)
+	var out []RR // most additional sections have none but OPT
 	for ; count > 0; count-- {
 		rr, raw, err := d.record()
 		if err != nil {
 			return err
 		}
 		if rr.Type != TypeOPT {
+			if out == nil {
+				out = make([]RR, 0, count)
+			}
 			out = append(out, rr)
 			continue
 		}

@@ -36,6 +36,7 @@ type Question struct {
 	Version uint8
 	UDPSize uint16 // what the client can take over UDP; 512 without EDNS (RFC 1035, section 4.2.1)
 	DO      bool
+	TSIG    int       // where a signature begins (RFC 8945); 0: there is none
 	Options []byte    // EDNS options as they came; none of a version that is not served
 	Over    limits.ID // the limit that was exceeded by what is a FormErr for it
 }
@@ -108,7 +109,7 @@ func (q *Question) parseName(pkt []byte) bool {
 }
 
 // parseAdditional reads what follows the question: at most one OPT record at
-// the root, and records that are skipped (a TSIG is never processed).
+// the root, and records that are skipped. A signature is only noted (ParseTSIG).
 func (q *Question) parseAdditional(pkt []byte, count int) Problem {
 	if count > limits.MaxRRsFromClient {
 		q.Over = limits.RRsFromClient
@@ -125,7 +126,12 @@ func (q *Question) parseAdditional(pkt []byte, count int) Problem {
 		if end > len(pkt) {
 			return FormErr
 		}
-		if binary.BigEndian.Uint16(pkt[p:]) == TypeOPT {
+		switch binary.BigEndian.Uint16(pkt[p:]) {
+		case TypeTSIG:
+			if q.TSIG == 0 { // the first: where there is another it is not the last record
+				q.TSIG = owner
+			}
+		case TypeOPT:
 			if q.HasEDNS || pkt[owner] != 0 || !q.parseOPT(pkt[p:end]) {
 				return FormErr
 			}

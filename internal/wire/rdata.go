@@ -1,5 +1,7 @@
 package wire
 
+import "kresd/internal/dnsname"
+
 // A layout says where the names stand in the RDATA of a type, and the least
 // that must be there. Each letter is one field:
 //
@@ -66,6 +68,37 @@ func layoutOf(t uint16) (layout, bool) {
 		return layout{"4ss*", false}, true
 	}
 	return layout{}, false
+}
+
+// Fits tells whether RDATA, with its names uncompressed, is laid out as its type
+// demands. Of a type whose RDATA is opaque, all is.
+func Fits(t uint16, data []byte) bool {
+	l, known := layoutOf(t)
+	if !known {
+		return true
+	}
+	for i := 0; i < len(l.fields); i++ {
+		n := fieldLen(l.fields[i])
+		switch f := l.fields[i]; {
+		case f == 'n', f == 'u':
+			name, err := dnsname.FromWire(data)
+			if err != nil {
+				return false
+			}
+			n = name.Len()
+		case f == 's' && len(data) > 0:
+			n = 1 + int(data[0])
+		case f == 's':
+			n = 1
+		case f == '*':
+			n = len(data)
+		}
+		if n > len(data) {
+			return false
+		}
+		data = data[n:]
+	}
+	return len(data) == 0
 }
 
 // fieldLen is the length of a field of fixed length, 0 for n, s and *.

@@ -53,16 +53,27 @@ func (s *RRset) Expanded() bool {
 	return false
 }
 
+// OnlyAtApex tells whether signed sets of a type are those of a zone's apex: elsewhere a
+// zone has no SOA and no keys, and signs no NS set, which belongs to the zone below there
+// (RFC 4035, section 2.2). So whoever signs one is the zone that contains it (section
+// 5.3.1), or nobody who may; of other types that cannot be told without knowing where
+// zones begin.
+func OnlyAtApex(rrtype uint16) bool {
+	return rrtype == TypeSOA || rrtype == TypeNS || rrtype == TypeDNSKEY
+}
+
 // SignedWithin is the zone that signed the set, of those that may have: the set lies
 // in it, it is not above the zone cut whose servers were asked, which were not asked for
-// it, and a DS set belongs to its parent (RFC 4035, section 3.1.4.1). Of several the
-// closest to the set counts. cut is "" where no servers were asked; the zone is ""
+// it, a DS set belongs to its parent (RFC 4035, section 3.1.4.1), and what signed zones
+// have at their apex alone to the zone of that name. Of several the closest to the set
+// counts. cut is "" where no servers were asked; the zone is ""
 // where none that may have signed the set.
 func (s *RRset) SignedWithin(cut dnsname.Name) (zone dnsname.Name) {
 	for _, sig := range s.Sigs {
 		by := Signer(sig)
 		switch {
 		case by == "" || !s.Owner.IsSubdomainOf(by), s.Type == TypeDS && by == s.Owner:
+		case OnlyAtApex(s.Type) && by != s.Owner:
 		case cut != "" && !by.IsSubdomainOf(cut):
 		case zone == "" || by.IsStrictlyBelow(zone):
 			zone = by

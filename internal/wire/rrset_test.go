@@ -73,6 +73,10 @@ func TestSignedWithin(t *testing.T) {
 		{"www.example.", TypeA, []string{""}, "example.", ""},
 		{"sub.example.", TypeDS, []string{"sub.example."}, "example.", ""},
 		{"sub.example.", TypeDS, []string{"sub.example.", "example."}, "example.", "example."},
+		{"sub.example.", TypeNS, []string{"example."}, ".", ""},
+		{"sub.example.", TypeNS, []string{"sub.example.", "example."}, ".", "sub.example."},
+		{"sub.example.", TypeSOA, []string{"example."}, ".", ""},
+		{"sub.example.", TypeDNSKEY, []string{"example.", "sub.example."}, "", "sub.example."},
 		{"sub.example.", TypeNSEC, []string{"sub.example.", "example."}, "example.", "sub.example."},
 	} {
 		set := RRset{Owner: nameOf(t, c.owner), Type: c.rrtype}

@@ -69,6 +69,8 @@ func RcodeText(rcode int) string {
 		return "YXDOMAIN"
 	case RcodeBadVers:
 		return "BADVERS"
+	case RcodeBadCookie:
+		return "BADCOOKIE"
 	}
 	return "RCODE" + strconv.Itoa(rcode)
 }

@@ -36,8 +36,13 @@ type Cut struct {
 	// domain would live on (ghost domains, CVE-2012-1033).
 	Expires int64
 	// DS is the delegation's DS set; nil when the parent said nothing of one, or that
-	// there is none.
+	// there is none. Where that of a zone above is the reason why nothing in the zone need
+	// be signed it is that one, as its owner tells.
 	DS *wire.RRset
+	// Costly is the zone, at or above the parent, whose NSEC3 records have too many
+	// iterations, where that is the reason why nothing in the zone need be signed (RFC 9276,
+	// section 3.2); "" where it is not.
+	Costly dnsname.Name
 	// DSRank is how much may be believed of that: Secure with a DS set that was
 	// validated, Insecure where it is proven that nothing in the zone need be signed,
 	// and else what iterate gave.

@@ -59,8 +59,8 @@ type Pin = [sha256.Size]byte
 // there are, or not at all (Insecure).
 type PeerConfig struct {
 	Protocol Protocol // not Do53
-	// Host is what the server is called when it is spoken to: by SNI, and as the host
-	// of a DoH server. It proves nothing. Without it, that is the first of Names.
+	// Host is the server's name in SNI, and the host of a DoH server; "": the first of
+	// Names. It proves nothing.
 	Host string
 	// Names are host names and IP addresses of which the server's certificate must
 	// have one.

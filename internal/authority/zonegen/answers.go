@@ -43,6 +43,13 @@ func without(section []dns.RR, types ...uint16) []dns.RR {
 	})
 }
 
+// only keeps the records of a type, and their signatures, of a section.
+func only(section []dns.RR, rrtype uint16) []dns.RR {
+	return slices.DeleteFunc(slices.Clone(section), func(rr dns.RR) bool {
+		return rr.Header().Rrtype != rrtype && !covers(rr, rrtype)
+	})
+}
+
 // told is what the zone itself would say, with signatures.
 func told(z *authority.Zone, name string, qtype uint16) *dns.Msg {
 	q := new(dns.Msg)
