@@ -18,7 +18,7 @@ import (
 // everything else, and has the proofs to check.
 func (s *search) aggressive() (f found) {
 	h := s.c.hasher(s.budget)
-	for ch := range s.c.chains(place{s.in, s.denier}, s.now, h) {
+	for ch := range s.c.chains(node{s.in, s.denier}, s.now, h) {
 		if e := s.evidence(ch); e != nil {
 			if f = s.judged(ch, e); !f.nothing() {
 				s.c.n.aggressive.Add(1)
@@ -104,7 +104,7 @@ func (s *search) hasWildcard(n dnsname.Name) bool {
 	if n == s.Name || w == "" {
 		return false
 	}
-	has := s.c.inventory(place{s.in, w})
+	has := s.c.inventory(node{s.in, w})
 	return !has.lacks(anRRset)
 }
 
@@ -141,7 +141,7 @@ func (s *search) judged(ch *chain, e *evidence) (f found) {
 // delegated tells whether DS is asked for of a name that is known to be delegated:
 // then a proof of something else is older than the delegation.
 func (s *search) delegated() bool {
-	return s.Type == wire.TypeDS && !s.has.lacks(aCut) && s.c.loadCut(place{s.in, s.Name}, s.now) != nil
+	return s.Type == wire.TypeDS && !s.has.lacks(aCut) && s.c.loadCut(node{s.in, s.Name}, s.now) != nil
 }
 
 // A judge asks package dnssec what some links prove together.
@@ -199,7 +199,7 @@ func (j *judge) expanded(n, encloser dnsname.Name) bool {
 // 3). None of its proofs may be older than a denial of the zone may grow, although it
 // lives longer where it came beside something else (RFC 9077, section 3.4).
 func (s *search) negative(kind resolve.Kind, j *judge) (f found) {
-	at := place{s.in, s.denier}
+	at := node{s.in, s.denier}
 	_, soa, ok := s.c.loadSets(at.soa(), s.when)
 	if !ok || len(soa) != 1 || soa[0].Type != wire.TypeSOA || soa[0].Owner != s.denier || !soa[0].Rank.IsSecure() {
 		return f
@@ -223,8 +223,8 @@ func (s *search) expanded(encloser dnsname.Name, j *judge) (f found) {
 		if t != s.Type && !redirected(s.Type) {
 			break
 		}
-		_, sets, ok := s.c.loadRRset(place{s.in, dnssec.Wildcard(encloser)}, t, s.Class, s.when)
-		if !ok || len(sets) != 1 || !sets[0].Rank.IsSecure() || !signedAs(&sets[0].RRset, encloser) {
+		_, sets, ok := s.c.loadRRset(node{s.in, dnssec.Wildcard(encloser)}, t, s.Class, s.when)
+		if !ok || len(sets) != 1 || !sets[0].Rank.IsSecure() || !signedAs(&sets[0].RRset, s.denier, encloser) {
 			continue
 		}
 		f.Kind = resolve.Positive
@@ -241,11 +241,12 @@ func (s *search) expanded(encloser dnsname.Name, j *judge) (f found) {
 	return f
 }
 
-// signedAs tells whether a set's signatures are those of the wildcard right below a
-// name.
-func signedAs(set *wire.RRset, encloser dnsname.Name) bool {
+// signedAs tells whether a set's signatures are those of a zone for the wildcard right below
+// a name. The wildcard of a zone further down says nothing about what this zone denies, nor
+// this zone about what that one has.
+func signedAs(set *wire.RRset, zone, encloser dnsname.Name) bool {
 	for _, sig := range set.Sigs {
-		if len(sig) < wire.SigFixed || wire.SigLabels(sig) != encloser.Labels() {
+		if len(sig) < wire.SigFixed || wire.SigLabels(sig) != encloser.Labels() || wire.Signer(sig) != zone {
 			return false
 		}
 	}
@@ -255,15 +256,11 @@ func signedAs(set *wire.RRset, encloser dnsname.Name) bool {
 // lasting gives all parts of an outcome the time of the one that ends first (RFC 8198,
 // section 5.4).
 func (s *search) lasting(f found) found {
-	ttl := shortest(f.Authority)
-	if len(f.Answer) > 0 {
-		ttl = min(ttl, shortest(f.Answer))
-	}
+	ttl := min(shortest(f.Authority), shortest(f.Answer))
 	for _, sets := range [2][]resolve.Set{f.Answer, f.Authority} {
 		for i := range sets {
 			sets[i].TTL = ttl
 		}
 	}
-	f.from = header{rank: lowest(f.Authority), made: s.now, ttl: ttl}
 	return f
 }

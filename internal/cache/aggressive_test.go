@@ -354,7 +354,7 @@ func TestHowLongWhatIsProvenLasts(t *testing.T) {
 	// The SOA ends before the links.
 	w = newWorld(t)
 	w.learn(question(t, "elsewhere.", wire.TypeA), denial(resolve.NXDomain, append([]resolve.Set{signedBy(t, "example.", soa(t, secure, "example.", 600, 600))}, z.chain(t)...)...))
-	w.mem.Delete(place{0, name(t, "example.")}.soa())
+	w.mem.Delete(node{0, name(t, "example.")}.soa())
 	if o := w.peek(q); o.Kind != resolve.Pending {
 		t.Errorf("without SOA: %+v", o)
 	}
@@ -394,7 +394,7 @@ func TestTheStoredSOAHasToBeTheZones(t *testing.T) {
 	z := exampleZone()
 	w := z.taught(t, z.chain(t))
 	q := question(t, "aa.example.", wire.TypeA)
-	key := place{0, name(t, "example.")}.soa()
+	key := node{0, name(t, "example.")}.soa()
 	good := soa(t, secure, "example.", 300, 300)
 	for what, sets := range map[string][]resolve.Set{
 		"two sets": {good, good}, "no SOA": {rrset(t, secure, "example.", wire.TypeTXT, 300, "\x04text")},
@@ -621,7 +621,7 @@ func TestAWildcardWhoseParentIsNotKnown(t *testing.T) {
 		other := s
 		other.Sigs = [][]byte{bytes.Clone(s.Sigs[0])}
 		change(&other)
-		key := place{0, name(t, "*.w.example.")}.rrset(wire.TypeTXT, wire.ClassIN)
+		key := node{0, name(t, "*.w.example.")}.rrset(wire.TypeTXT, wire.ClassIN)
 		w.mem.m[string(key)] = seal(key, appendSets(newEntry(header{kind: kindRRset, rank: other.Rank, made: w.now(), ttl: 200}, 0), []resolve.Set{other}))
 		if o := w.peek(q); o.Kind != resolve.Pending {
 			t.Errorf("a source that is %s: %+v", what, o)
@@ -648,7 +648,7 @@ func TestAFinalSearchProvesNothing(t *testing.T) {
 	w := z.taught(t, z.chain(t))
 	for _, final := range []bool{false, true} {
 		q := question(t, "aa.example.", wire.TypeA)
-		f := w.find(wanted{Question: q, when: when{now: w.now()}, final: final}, w.inventory(place{0, q.Name}))
+		f := w.find(wanted{Question: q, when: when{now: w.now()}, final: final}, w.inventory(node{0, q.Name}))
 		if f.nothing() != final {
 			t.Errorf("final %v: %+v", final, f.Outcome)
 		}
@@ -667,7 +667,7 @@ func TestWhichSOAIsKept(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.learn(question(t, "elsewhere.", wire.TypeA), denial(resolve.NXDomain, c.soa, nsec(t, secure, "example.", "b.example.", "d.example.")))
-		if kept := hasAny(w.mem, place{0, name(t, "example.")}.soa()); kept != c.kept || len(w.links()) != 1 {
+		if kept := hasAny(w.mem, node{0, name(t, "example.")}.soa()); kept != c.kept || len(w.links()) != 1 {
 			t.Errorf("%s: kept %v, %d links", what, kept, len(w.links()))
 		}
 	}
@@ -809,7 +809,7 @@ func BenchmarkAggressive(b *testing.B) {
 			w.learn(question(b, "elsewhere.", wire.TypeA), denial(resolve.NXDomain, append([]resolve.Set{soa}, z.chain(b)...)...))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				at := place{0, name(b, fmt.Sprintf("n%d.example.", i))}
+				at := node{0, name(b, fmt.Sprintf("n%d.example.", i))}
 				f := w.find(wanted{Question: resolve.Question{Name: at.name, Type: wire.TypeA, Class: wire.ClassIN}, when: when{now: w.now()}}, w.inventory(at))
 				if f.Kind != resolve.NXDomain {
 					b.Fatalf("%s: %+v", at.name, f)

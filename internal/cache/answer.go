@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"bytes"
-
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/reply"
@@ -14,8 +12,8 @@ import (
 func (t *stash) answer(req *resolve.Request) {
 	res := &req.Result
 	ttl, ok := answerTTL(req)
-	// A request that may not be joined with others is answered in a way of its own.
-	if !ok || req.Alone || req.Join != "" {
+	// What a module treats differently is answered in a way of its own.
+	if !ok || req.Part || req.Scripted || req.Join != "" {
 		return
 	}
 	if t.c.tooMuchProof(res.Authority) {
@@ -24,35 +22,51 @@ func (t *stash) answer(req *resolve.Request) {
 	if t.gap(req, ttl) {
 		return
 	}
-	body := reply.Make(req.Question, res, req.DO, 0)
+	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}
+	var room [usualKey]byte
+	key := appendAnswer(t.at(req.Name).appendPrefix(room[:0]), req.Type, req.Class, variant(req.DO, req.CD))
+	if fromCache(res) && t.hasAnswer(key, h) {
+		return
+	}
+	words := t.c.rooms.Get()
+	defer t.c.rooms.Put(words)
+	body := words.Make(req.Question, res, req.DO, 0)
 	if body.TC {
 		return
 	}
-	key := t.at(req.Name).answer(req.Type, req.Class, variant(req.DO, req.CD))
-	others, known := t.answers(req.Name, key)
+	at := t.answers(req.Name, key)
 	const perType = 4 // with and without DO and CD
-	if others >= perType*limits.MaxTypesPerName && !known {
+	if at.answers >= perType*limits.MaxTypesPerName && !at.known {
 		t.c.counters.Hit(limits.TypesPerName)
 		return
 	}
-	h := header{rank: res.Rank, made: t.now, ttl: min(ttl, t.c.MaxTTL())}
-	entry := seal(key, encodeAnswer(h, t.seen, &body))
-	if entry == nil || len(key) > maxKey || known && t.hasAnswer(key, h) {
+	kept, entry := together(key, encodeAnswer(h, t.seen, &body, len(key)))
+	if seal(kept, entry) == nil || len(kept) > maxKey || at.known && t.hasAnswer(kept, h) {
 		return
 	}
 	t.c.n.answers.Add(1)
-	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !t.betterAnswer(key, old, h) })
+	t.s.PutSince(t.seen, kept, entry, replacesAnswer)
 }
 
-// answers counts the answers stored under a name and tells whether key's is one
-// of them.
-func (t *stash) answers(n dnsname.Name, key []byte) (count int, known bool) {
-	t.s.Range(t.at(n).key(familyAnswer), func(k, _ []byte) bool {
-		count++
-		known = known || bytes.Equal(k, key)
-		return true
-	})
-	return count, known
+// fromCache tells whether an answer begins with what the cache had, so that it may stand
+// there already: for a question that a module has on the driver's way.
+func fromCache(res *resolve.Result) bool {
+	for _, sets := range [][]resolve.Set{res.Answer, res.Authority} {
+		if len(sets) > 0 {
+			return sets[0].Cached
+		}
+	}
+	return false
+}
+
+// answers looks at the answers that are stored under a name; that of key is to be added.
+func (t *stash) answers(n dnsname.Name, key []byte) surroundings {
+	w := t.c.scanOf(t.at(n))
+	defer t.c.scans.Put(w)
+	w.key = append(w.key[:0], key...)
+	w.prefix = append(w.prefix, familyAnswer)
+	t.s.Range(w.prefix, w.count)
+	return w.around
 }
 
 // answerTTL is how long an answer holds: as long as the shortest-lived of its
@@ -100,19 +114,25 @@ func hasSOA(res *resolve.Result) bool {
 // hasAnswer tells whether an answer that betterAnswer prefers stands under key already,
 // so that nothing would be gained by writing.
 func (t *stash) hasAnswer(key []byte, h header) (yes bool) {
-	t.s.Get(key, func(old []byte) { yes = t.betterAnswer(key, old, h) })
+	seen := t.seen // see holds
+	t.s.Get(key, func(old []byte) { yes = betterAnswer(key, old, h, seen) })
 	return yes
+}
+
+// replacesAnswer is whether an answer takes the place of an older one.
+func replacesAnswer(key, old, val []byte) bool {
+	return !betterAnswer(key, old, parseHeader(val), clearsOf(val))
 }
 
 // betterAnswer tells whether a stored answer has seen the same clears as the one of
 // header h, ranks no lower and lives as long.
-func (t *stash) betterAnswer(key, old []byte, h header) bool {
+func betterAnswer(key, old []byte, h header, clears uint64) bool {
 	oh, body, ok := open(key, old)
 	if !ok || oh.rank < h.rank {
 		return false
 	}
 	var a reply.Body
-	if clears, ok := decodeAnswer(oh, body, &a); !ok || clears != t.seen {
+	if seen, ok := decodeAnswer(oh, body, &a); !ok || seen != clears {
 		return false
 	}
 	_, left, alive := oh.age(h.made)

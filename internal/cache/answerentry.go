@@ -23,7 +23,8 @@ const (
 
 const answerFixed = 18
 
-func encodeAnswer(h header, clears uint64, a *reply.Body) []byte {
+// encodeAnswer makes an entry of an answer, and leaves room for so many octets behind it.
+func encodeAnswer(h header, clears uint64, a *reply.Body, room int) []byte {
 	h.kind, h.code = kindAnswer, uint16(a.Rcode)
 	for _, f := range []struct {
 		on  bool
@@ -33,7 +34,7 @@ func encodeAnswer(h header, clears uint64, a *reply.Body) []byte {
 			h.flags |= f.bit
 		}
 	}
-	b := newEntry(h, answerFixed+len(a.TTLs)+len(a.Runs)+len(a.Options)+len(a.Octets))
+	b := newEntry(h, answerFixed+len(a.TTLs)+len(a.Runs)+len(a.Options)+len(a.Octets)+room)
 	b = binary.BigEndian.AppendUint64(b, clears)
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Additional))
 	parts := [][]byte{a.TTLs, a.Runs, a.Options, a.Octets}
@@ -45,6 +46,10 @@ func encodeAnswer(h header, clears uint64, a *reply.Body) []byte {
 	}
 	return b
 }
+
+// clearsOf is the number of the last clear that the parts of an answer have seen, which
+// encodeAnswer has made an entry of.
+func clearsOf(entry []byte) uint64 { return binary.BigEndian.Uint64(entry[headerLen:]) }
 
 // decodeAnswer reads the body of an answer and the clear number of its parts. What
 // it puts into a points into b; it allocates nothing.

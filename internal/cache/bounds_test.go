@@ -141,7 +141,7 @@ func TestAClosedCacheSaysSo(t *testing.T) {
 func TestKeysAreWorthMoreThanAddresses(t *testing.T) {
 	w := newWorld(t)
 	worth := func(rrtype uint16) lmdbcache.Worth {
-		key := place{0, name(t, "example.")}.rrset(rrtype, wire.ClassIN)
+		key := node{0, name(t, "example.")}.rrset(rrtype, wire.ClassIN)
 		h := header{kind: kindRRset, rank: secure, made: w.now(), ttl: 60}
 		return Worth(key, seal(key, newEntry(h, 0)), w.now())
 	}

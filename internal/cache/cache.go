@@ -9,13 +9,14 @@ import (
 
 	"kresd/internal/dnssec"
 	"kresd/internal/limits"
+	"kresd/internal/reply"
 	"kresd/internal/zonecut"
 )
 
 // Cache is one worker's view of the Store. Its methods may be called from any
 // goroutine.
 type Cache struct {
-	store    atomic.Pointer[Store] // nil: closed, everything misses
+	store    atomic.Pointer[Store] // to nil, or nil at first: closed, everything misses
 	ttls     atomic.Uint64         // maximum above minimum, 32 bits each
 	reorder  atomic.Bool
 	rotation atomic.Uint32
@@ -23,8 +24,9 @@ type Cache struct {
 	counters *limits.Counters
 	n        counts
 	cuts     cuts
-	gaps     [2]*hints // of zones with NSEC, with NSEC3
-	scans    sync.Pool // of *scan
+	gaps     [2]*gapZones // of zones with NSEC, with NSEC3
+	scans    sync.Pool    // of *scan
+	rooms    reply.Rooms
 	hashes   limits.Recent[dnssec.HashedName, [sha1.Size]byte]
 
 	mu    sync.Mutex
@@ -34,7 +36,7 @@ type Cache struct {
 
 // New is a closed cache; hits of limits are counted in c.
 func New(c *limits.Counters) *Cache {
-	cache := &Cache{counters: c, gaps: [2]*hints{newHints(), newHints()}, fasts: map[*Fast]struct{}{}}
+	cache := &Cache{counters: c, gaps: [2]*gapZones{newGapZones(), newGapZones()}, fasts: map[*Fast]struct{}{}}
 	cache.resetTTLs()
 	return cache
 }
@@ -47,11 +49,7 @@ var ErrClosed = errors.New("no cache is open")
 // cached answer's way any more. TTL limits belong to the open cache and go back
 // to their defaults.
 func (c *Cache) Swap(s Store) (old Store) {
-	var next *Store
-	if s != nil {
-		next = &s
-	}
-	if p := c.store.Swap(next); p != nil {
+	if p := c.store.Swap(&s); p != nil {
 		old = *p
 	}
 	c.resetTTLs()

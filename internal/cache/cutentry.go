@@ -19,6 +19,7 @@ import (
 //	   each address after its length (4 or 16) in 1 octet
 //	1  rank of DS
 //	8  until when that holds, in wall seconds since 1970
+//	1  labels of the zone whose denials cost too much, and one more; 0: of none
 //	   a list of sets (sets.go) of at most one, DS; nothing at all without one
 //
 // What an operator configures for a server (Cut.Hints, NameServer.Peer) has no place in
@@ -31,6 +32,11 @@ func encodeCut(h header, cut *zonecut.Cut) []byte {
 		b = appendServer(b, &servers[i])
 	}
 	b = binary.BigEndian.AppendUint64(append(b, byte(cut.DSRank)), uint64(cut.DSExpires))
+	costly := 0
+	if cut.Costly != "" {
+		costly = 1 + cut.Costly.Labels()
+	}
+	b = append(b, byte(costly))
 	if cut.DS != nil {
 		b = appendSets(b, []resolve.Set{{RRset: *cut.DS, Rank: cut.DSRank}})
 	}
@@ -63,6 +69,11 @@ func decodeCut(name dnsname.Name, b []byte, age uint32) (cut *zonecut.Cut, ok bo
 		cut.NS[i] = c.server()
 	}
 	cut.DSRank, cut.DSExpires = rank.Rank(c.u8()), int64(c.u64())
+	if costly := c.u8(); costly > name.Labels() { // it lies above
+		c.bad = true
+	} else if costly > 0 {
+		cut.Costly = name.Suffix(costly - 1)
+	}
 	if !c.bad && len(c.b) > 0 {
 		if sets := c.sets(age); len(sets) == 1 {
 			cut.DS = &sets[0].RRset

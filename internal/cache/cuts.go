@@ -13,20 +13,47 @@ import (
 var _ resolve.Cuts = (*Cache)(nil)
 
 // Closest is the closest live delegation at or above name; the root hints when
-// none is known.
+// none is known. It must not be changed.
 func (c *Cache) Closest(in resolve.Partition, name dnsname.Name, now int64) *zonecut.Cut {
-	for n := name; ; n = n.Parent() {
-		if cut := c.loadCut(place{in, n}, now); cut != nil {
-			c.addChildServers(in, cut, now)
+	at := node{in, name}
+	for has := c.inventory(at); ; has = c.inventory(at) {
+		if cut := c.delegation(at, has, now); cut != nil {
 			return cut
 		}
-		if n.IsRoot() {
+		if at.name.IsRoot() {
 			return c.hints.Load()
+		}
+		at.name = at.name.Parent()
+		if hand := c.cuts.at(at, snapshot{now, has.clears}); hand.cut != nil {
+			return hand.cut
 		}
 	}
 }
 
-func (c *Cache) loadCut(at place, now int64) *zonecut.Cut {
+// delegation is that of a node, whose inventory has is; nil when none is alive. It is
+// remembered for this second, unless the node has entries that atHand would pass over.
+func (c *Cache) delegation(at node, has inventory, now int64) *zonecut.Cut {
+	if has.lacks(aCut) {
+		return nil
+	}
+	mark := c.cuts.mark()
+	var cut *zonecut.Cut
+	if has.cut != nil {
+		cut = c.openCut(at, has.cut, now)
+	} else {
+		cut = c.loadCut(at, now)
+	}
+	if cut == nil {
+		return nil
+	}
+	c.addChildServers(at.in, cut, now)
+	if has.lacks(saysOfBelow) {
+		c.cuts.put(at, atHand{cut, !has.lacks(aDenial)}, snapshot{now, has.clears}, mark)
+	}
+	return cut
+}
+
+func (c *Cache) loadCut(at node, now int64) *zonecut.Cut {
 	key := at.cut()
 	e, ok := c.load(key, when{now: now})
 	if !ok {
@@ -35,17 +62,19 @@ func (c *Cache) loadCut(at place, now int64) *zonecut.Cut {
 	return c.cutOf(at.name, key, &e, now)
 }
 
-// openCut is loadCut for a copy of the entry.
-func (c *Cache) openCut(at place, raw []byte, now int64) *zonecut.Cut {
-	key := at.cut()
-	e, ok := c.check(key, raw)
+// openCut is loadCut for the octets of an entry.
+func (c *Cache) openCut(at node, raw []byte, now int64) *zonecut.Cut {
+	w := c.scanOf(at)
+	defer c.scans.Put(w)
+	w.key = append(w.key, familyCut)
+	e, ok := c.check(w.key, raw)
 	if ok {
 		e.age, e.left, ok = e.header.age(now)
 	}
 	if !ok {
 		return nil
 	}
-	return c.cutOf(at.name, key, &e, now)
+	return c.cutOf(at.name, w.key, &e, now)
 }
 
 func (c *Cache) cutOf(n dnsname.Name, key []byte, e *entry, now int64) *zonecut.Cut {
@@ -60,10 +89,10 @@ func (c *Cache) cutOf(n dnsname.Name, key []byte, e *entry, now int64) *zonecut.
 
 // addChildServers adds the name servers that the child itself named when it was
 // asked for them, which its parent may not know (RFC 2181, section 5.4.1). They
-// serve while the parent's delegation lives, and their addresses have to be known
-// or looked up: what stood beside their names is not believed.
+// serve while the parent's delegation lives. Their addresses have to be known or looked
+// up: those that came in the additional section beside the names are not believed.
 func (c *Cache) addChildServers(in resolve.Partition, cut *zonecut.Cut, now int64) {
-	e, sets, ok := c.loadRRset(place{in, cut.Name}, wire.TypeNS, wire.ClassIN, when{now: now})
+	e, sets, ok := c.loadRRset(node{in, cut.Name}, wire.TypeNS, wire.ClassIN, when{now: now})
 	if !ok || e.kind != kindRRset || !addressRank(e.rank) || !e.rank.IsAuth() {
 		return
 	}
@@ -77,38 +106,41 @@ func (c *Cache) addChildServers(in resolve.Partition, cut *zonecut.Cut, now int6
 	}
 }
 
-// Keep stores a delegation that the parent's servers told. It lives no longer
-// than the closest delegation above it, or a name that was withdrawn there could
-// keep itself alive by renewing what hangs below it. Delegations that the
-// operator configured are not stored.
+// Keep stores a delegation that the parent's servers told. It lives no longer than the
+// closest delegation above it: otherwise the owner of a domain that its parent has
+// withdrawn could keep names below it alive by renewing their delegations. Delegations that
+// the operator configured are not stored.
 func (c *Cache) Keep(in resolve.Partition, cut *zonecut.Cut, now int64) {
 	s := c.current()
 	if s == nil || cut.Hints || !cut.Plain() || len(cut.NS) == 0 {
 		return
 	}
-	expires := min(cut.Expires, c.deadlineAbove(place{in, cut.Name}, now), now+int64(c.MaxTTL()))
+	at, clears := node{in, cut.Name}, s.ClearNumber()
+	expires := min(cut.Expires, c.deadlineAbove(at, snapshot{now, clears}), now+int64(c.MaxTTL()))
 	if expires <= now {
 		return
 	}
-	at := place{in, cut.Name}
-	key := at.cut()
 	h := header{kind: kindCut, rank: cut.DSRank, made: now, ttl: uint32(expires - now)}
-	entry := seal(key, encodeCut(h, cut))
-	if entry == nil || len(key) > maxKey {
+	key, entry := together(at.cut(), encodeCut(h, cut))
+	if seal(key, entry) == nil || len(key) > maxKey {
 		c.counters.Hit(limits.CacheEntryBytes)
 		return
 	}
 	c.n.stashed.Add(1)
-	s.PutSince(s.ClearNumber(), key, entry, nil)
+	s.PutSince(clears, key, entry, nil)
 	c.cuts.forget(at)
 }
 
-// deadlineAbove is when the closest delegation above a place ends. One that has
-// just ended counts too: the referral may be its last words.
-func (c *Cache) deadlineAbove(at place, now int64) int64 {
+// deadlineAbove is when the closest delegation above a node ends. One that has just ended
+// counts too: the referral may have come from its servers shortly before.
+func (c *Cache) deadlineAbove(at node, s snapshot) int64 {
 	const justEnded = int64(limits.RequestDeadline / 1e9)
+	now := s.now
 	for !at.name.IsRoot() {
 		at.name = at.name.Parent()
+		if hand := c.cuts.at(at, s); hand.cut != nil {
+			return hand.cut.Expires
+		}
 		e, ok := c.read(at.cut())
 		if !ok || e.kind != kindCut {
 			continue
@@ -123,12 +155,17 @@ func (c *Cache) deadlineAbove(at place, now int64) int64 {
 	return 1<<63 - 1
 }
 
-// Addrs are the addresses of a name server, and whether something is known for
-// each family.
+// Addrs are the addresses of a name server. known4 and known6 tell whether the cache has an
+// address or its denial for the family.
 func (c *Cache) Addrs(in resolve.Partition, ns dnsname.Name, now int64) (addrs []netip.Addr, known4, known6 bool) {
-	at, t := place{in, ns}, when{now: now}
-	if _, _, denied := c.loadNXDomain(at, wire.ClassIN, t); denied {
-		known4, known6 = true, true
+	at, t := node{in, ns}, when{now: now}
+	has := c.inventory(at)
+	if !has.lacks(anNXDomain) {
+		_, _, denied := c.loadNXDomain(at, wire.ClassIN, t)
+		known4, known6 = denied, denied
+	}
+	if has.lacks(anRRset) {
+		return nil, known4, known6
 	}
 	var more []netip.Addr
 	addrs, found4 := c.addresses(at, wire.TypeA, t)
@@ -136,7 +173,7 @@ func (c *Cache) Addrs(in resolve.Partition, ns dnsname.Name, now int64) (addrs [
 	return append(addrs, more...), known4 || found4, known6 || found6
 }
 
-func (c *Cache) addresses(at place, rrtype uint16, t when) (addrs []netip.Addr, known bool) {
+func (c *Cache) addresses(at node, rrtype uint16, t when) (addrs []netip.Addr, known bool) {
 	e, sets, ok := c.loadRRset(at, rrtype, wire.ClassIN, t)
 	if !ok || !addressRank(e.rank) {
 		return nil, false

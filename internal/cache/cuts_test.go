@@ -43,6 +43,20 @@ func TestDelegationRoundTrip(t *testing.T) {
 	}
 }
 
+// A zone whose denials cost too much lies above what it delegates.
+func TestDelegationOfACostlyZone(t *testing.T) {
+	w := newWorld(t)
+	for costly, kept := range map[string]bool{".": true, "b.": true, "a.b.": false} {
+		want := cut(t, "a.b.", w.now()+100)
+		want.Costly = name(t, costly)
+		w.Keep(want, w.now())
+		got := w.Closest(name(t, "a.b."), w.now())
+		if kept != (got != nil) || kept && got.Costly != want.Costly {
+			t.Errorf("below %s: got %+v", costly, got)
+		}
+	}
+}
+
 func TestClosest(t *testing.T) {
 	w := newWorld(t)
 	hints := cut(t, ".", 0)

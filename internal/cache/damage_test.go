@@ -29,8 +29,9 @@ func filled(t *testing.T) (*world, []resolve.Question) {
 	return w, qs
 }
 
-// readAll reads every entry in every way and tells what was found.
+// readAll reads every entry of the Store in every way and tells what was found.
 func (w *world) readAll(qs []resolve.Question) (found int) {
+	w.cuts.forgetAll()
 	for _, q := range qs {
 		if w.peek(q).Kind != resolve.Pending {
 			found++
@@ -116,7 +117,7 @@ func TestEntriesOfAnotherSchema(t *testing.T) {
 func TestForgedEntries(t *testing.T) {
 	w, qs := filled(t)
 	q := qs[0]
-	key := string(place{0, q.Name}.answer(q.Type, q.Class, variant(true, false)))
+	key := string(node{0, q.Name}.answer(q.Type, q.Class, variant(true, false)))
 	answer := w.mem.m[key]
 	answer[12] = byte(bogus)
 	sealAgain([]byte(key), answer)
@@ -127,11 +128,14 @@ func TestForgedEntries(t *testing.T) {
 		"owner": rrset(t, secure, "evil.example.", wire.TypeA, 60, "\x06\x06\x06\x06"),
 		"type":  rrset(t, secure, "www.example.", wire.TypeAAAA, 60, "\x06\x06\x06\x06"),
 	} {
-		key := place{0, q.Name}.rrset(q.Type, q.Class)
+		key := node{0, q.Name}.rrset(q.Type, q.Class)
 		h := header{kind: kindRRset, rank: secure, made: w.now(), ttl: 60}
 		w.mem.m[string(key)] = seal(key, appendSets(newEntry(h, 0), []resolve.Set{s}))
 		if o := w.peek(q); o.Kind != resolve.Pending {
 			t.Errorf("another %s: %+v", what, o)
+		}
+		if _, there := w.mem.m[string(key)]; there {
+			t.Errorf("another %s: it is left", what)
 		}
 	}
 }

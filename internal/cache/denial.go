@@ -43,7 +43,7 @@ func (t *stash) link(s *resolve.Set) (zone dnsname.Name) {
 	if !ok || l.Minimal || t.c.tooMuchProof([]resolve.Set{*s}) {
 		return ""
 	}
-	t.once(t.at(zone).link(&l), s)
+	t.once(t.at(zone).appendLink(make([]byte, 0, usualKey), &l), s)
 	t.c.cuts.denies(t.at(zone))
 	return zone
 }
@@ -75,12 +75,13 @@ func (t *stash) once(key []byte, s *resolve.Set) {
 // holds tells whether an entry of one set, whose owner has so many octets, is stored
 // already and three quarters of its time are still to come.
 func (t *stash) holds(key, entry []byte, owner int) (same bool) {
+	now := t.now // for what is handed to the Store, so that t need not outlive its caller
 	t.s.Get(key, func(old []byte) {
 		h, _, ok := open(key, old)
 		if !ok || len(old) != len(entry) {
 			return
 		}
-		_, left, _ := h.age(t.now)
+		_, left, _ := h.age(now)
 		ttl := headerLen + 1 + owner + 4 // where the set's own stands (appendSet)
 		same = uint64(left)*4 >= uint64(parseHeader(entry).ttl)*3 &&
 			bytes.Equal(old[headerLen:ttl], entry[headerLen:ttl]) && bytes.Equal(old[ttl+4:], entry[ttl+4:])
@@ -88,19 +89,20 @@ func (t *stash) holds(key, entry []byte, owner int) (same bool) {
 	return same
 }
 
-// link is the key of a link, in the zone whose apex is the place.
-func (p place) link(l *dnssec.Link) []byte {
+// appendLink appends the key of a link, in the zone whose apex is the node.
+func (p node) appendLink(dst []byte, l *dnssec.Link) []byte {
+	dst = p.appendPrefix(dst)
 	if l.Owner != "" {
-		return p.nsec(l.Owner)
+		return p.appendNSEC(dst, l.Owner)
 	}
-	return append(p.chain(l.Chain), l.Hash[:]...)
+	return append(appendChain(append(dst, familyNSEC3), l.Chain), l.Hash[:]...)
 }
 
 // A chain is one chain of a zone's links, as far as one partition knows it: that of
 // its NSEC sets, or one of its NSEC3 sets.
 type chain struct {
 	c      *Cache
-	at     place // the apex
+	at     node // the apex
 	now    int64
 	prefix []byte // begins the keys of its links
 	hasher *dnssec.Hasher
@@ -113,8 +115,8 @@ type chain struct {
 // two while its salt is changed.
 const chainsAtMost = 2
 
-// chains are those of the zone whose apex is a place.
-func (c *Cache) chains(at place, now int64, h *dnssec.Hasher) iter.Seq[*chain] {
+// chains are those of the zone whose apex is a node.
+func (c *Cache) chains(at node, now int64, h *dnssec.Hasher) iter.Seq[*chain] {
 	return func(yield func(*chain) bool) {
 		if !yield(&chain{c: c, at: at, now: now, prefix: at.key(familyNSEC)}) {
 			return
@@ -135,9 +137,9 @@ func (c *Cache) chains(at place, now int64, h *dnssec.Hasher) iter.Seq[*chain] {
 	}
 }
 
-// link is the link of the chain whose owner a name is, or whose range it lies in; nil
-// when none is known. What it proves is up to package dnssec. The hasher's meter is
-// asked before the name is hashed.
+// link is the link of the chain whose owner is the name, or whose range the name lies in;
+// nil when none is known. Package dnssec decides what the link proves. The hasher's meter
+// is asked before the name is hashed.
 func (ch *chain) link(name dnsname.Name) *storedLink {
 	if !name.IsSubdomainOf(ch.at.name) {
 		return nil
@@ -152,7 +154,8 @@ func (ch *chain) link(name dnsname.Name) *storedLink {
 	if err != nil {
 		return nil
 	}
-	k, ok := ch.c.lastLink(ch.at, ch.prefix, append(bytes.Clone(ch.prefix), h[:]...), ch.now)
+	var room [usualKey]byte
+	k, ok := ch.c.lastLink(ch.at, ch.prefix, append(append(room[:0], ch.prefix...), h[:]...), ch.now)
 	if !ok {
 		k = *ch.end
 	}
@@ -170,7 +173,7 @@ type hashing struct {
 	cache *Cache
 }
 
-// Verify implements dnssec.Meter. What is stored was verified.
+// Verify implements dnssec.Meter. It allows all: sets in the cache were verified before.
 func (h *hashing) Verify() error { return nil }
 
 // Failed implements dnssec.Meter.
@@ -206,29 +209,26 @@ type storedLink struct {
 // lastLink is the stored link with the greatest key that begins with prefix and is
 // not above key. One that is damaged, or is not what belongs under its key, is
 // deleted.
-func (c *Cache) lastLink(at place, prefix, key []byte, now int64) (k storedLink, ok bool) {
+func (c *Cache) lastLink(at node, prefix, key []byte, now int64) (k storedLink, ok bool) {
 	s := c.current()
 	if s == nil {
 		return k, false
 	}
-	var raw []byte
-	found := s.Floor(prefix, key, func(key, val []byte) {
-		k.key = bytes.Clone(key)
-		if len(val) <= limits.MaxCacheEntryBytes { // a copy is checked, never the map
-			raw = bytes.Clone(val)
-		}
-	})
-	if !found {
+	w := c.scan()
+	defer c.scans.Put(w)
+	w.prefix, w.key = append(w.prefix[:0], prefix...), append(w.key[:0], key...)
+	if !s.Floor(w.prefix, w.key, w.copyBoth) {
 		return k, false
 	}
-	if ok = k.read(at, raw, now); !ok {
-		c.dropSeen(k.key, raw)
+	k.key = w.under
+	if ok = k.read(at, w.raw, now); !ok {
+		c.dropSeen(k.key, w.raw)
 	}
 	return k, ok
 }
 
 // read takes in the entry under k's key.
-func (k *storedLink) read(at place, raw []byte, now int64) bool {
+func (k *storedLink) read(at node, raw []byte, now int64) bool {
 	h, body, ok := open(k.key, raw)
 	if !ok || h.kind != kindDenial || !h.rank.IsSecure() {
 		return false
@@ -241,7 +241,8 @@ func (k *storedLink) read(at place, raw []byte, now int64) bool {
 	}
 	k.set = sets[0]
 	k.Link, ok = dnssec.NewLink(at.name, &k.set.RRset)
-	return ok && k.set.Rank.IsSecure() && bytes.Equal(at.link(&k.Link), k.key)
+	var room [usualKey]byte
+	return ok && k.set.Rank.IsSecure() && bytes.Equal(at.appendLink(room[:0], &k.Link), k.key)
 }
 
 // A denialCut forgets what zones above a name deny of it and of the names below it,
@@ -258,7 +259,7 @@ func (d *denialCut) above() error {
 	for zone := d.name; !zone.IsRoot(); {
 		zone = zone.Parent()
 		for _, in := range partitionsOf(d.s, zone) {
-			if err := d.in(place{in, zone}); err != nil {
+			if err := d.in(node{in, zone}); err != nil {
 				return err
 			}
 		}
@@ -266,10 +267,10 @@ func (d *denialCut) above() error {
 	return nil
 }
 
-// in cuts the chains of the zone whose apex is a place: the NSEC sets of the name
+// in cuts the chains of the zone whose apex is a node: the NSEC sets of the name
 // and of those below it, the one before them if its range reaches them, and all
 // NSEC3 sets, since a hash tells of no subtree.
-func (d *denialCut) in(at place) error {
+func (d *denialCut) in(at node) error {
 	below := at.nsec(d.name)
 	if err := d.remove(below, nil); err != nil {
 		return err
@@ -310,7 +311,7 @@ func hasAny(s Store, prefix []byte) (any bool) {
 // among them.
 func partitionsOf(s Store, name dnsname.Name) []resolve.Partition {
 	all := []resolve.Partition{0}
-	prefix := append(place{0, name}.prefix(), markPartition)
+	prefix := append(node{0, name}.prefix(), markPartition)
 	end := append(bytes.Clone(prefix), bytes.Repeat([]byte{0xff}, 9)...) // behind all of them
 	for {
 		var last []byte

@@ -72,7 +72,7 @@ func (w *world) links() (keys []string) {
 // linkOf is the link that speaks of a name, in whichever chain of the zone; nil if none
 // is known.
 func (w *world) linkOf(zone, text string, m dnssec.Meter) *storedLink {
-	for ch := range w.chains(place{w.in, name(w, zone)}, w.now(), dnssec.NewHasher(m)) {
+	for ch := range w.chains(node{w.in, name(w, zone)}, w.now(), dnssec.NewHasher(m)) {
 		if k := ch.link(name(w, text)); k != nil {
 			return k
 		}
@@ -235,7 +235,7 @@ func TestOnlySecureDenialsAreStored(t *testing.T) {
 		if what == "under a key too long" { // octets 0 take two each
 			zone, chain := strings.Repeat(`\000`, 60)+"."+strings.Repeat(`\000`, 60)+".", dnssec.Chain{Salt: strings.Repeat("s", 255)}
 			s = nsec3(t, secure, zone, chain, [20]byte{1}, [20]byte{2})
-			if len(place{0, name(t, zone)}.chain(chain)) <= maxKey-20 {
+			if len(node{0, name(t, zone)}.chain(chain)) <= maxKey-20 {
 				t.Fatal("the example is not what it says")
 			}
 		}
@@ -259,7 +259,7 @@ func TestAForwardersDenialsEndAtItsZone(t *testing.T) {
 		nsec(t, secure, "sub.example.", "a.sub.example.", "z.sub.example."))}
 	q.Options.Forward, q.Outcome.Origin = true, resolve.FromServer
 	w.layer.Consume(req, q, &wire.Msg{})
-	if got := w.links(); len(got) != 1 || !strings.HasPrefix(got[0], string(place{0, name(t, "sub.example.")}.key(familyNSEC))) {
+	if got := w.links(); len(got) != 1 || !strings.HasPrefix(got[0], string(node{0, name(t, "sub.example.")}.key(familyNSEC))) {
 		t.Errorf("%q", got)
 	}
 }
@@ -287,7 +287,7 @@ func TestDamagedDenialsAreDropped(t *testing.T) {
 				t.Fatalf("%s: cut off at %d", what, n)
 			}
 		}
-		// A sound entry of something else: another rank, another kind, another place.
+		// A sound entry of something else: another rank, another kind, another node.
 		forge := func(what string, r rank.Rank, kind byte, sets ...resolve.Set) {
 			h := header{kind: kind, rank: r, made: w.now(), ttl: 60}
 			w.mem.m[key] = seal([]byte(key), appendSets(newEntry(h, 0), sets))
@@ -309,7 +309,7 @@ func TestDamagedDenialsAreDropped(t *testing.T) {
 // The order of keys is the canonical order of names, the ones below a name are a
 // range, and the apex itself ends before them.
 func TestDenialsStandInCanonicalOrder(t *testing.T) {
-	at := place{3, name(t, "example.")}
+	at := node{3, name(t, "example.")}
 	names := []string{
 		"example.", `\000.example.`, `\000\000.example.`, `\000\001.example.`, `\001.example.`, `\002.example.`, "a.example.", `\000.a.example.`, "b.a.example.",
 		`a\000.example.`, "aa.example.", "z.example.", "*.z.example.", `\255.example.`, `\255\255.example.`,
@@ -327,7 +327,7 @@ func TestDenialsStandInCanonicalOrder(t *testing.T) {
 	if first := string(at.chain(dnssec.Chain{})); first <= last || string(at.nsec(at.name)) <= last {
 		t.Error("denials do not stand behind what is known of the apex")
 	}
-	if everybodys := (place{0, at.name}); string(everybodys.nsec(name(t, `\255.example.`))) >= string(at.prefix()) {
+	if everybodys := (node{0, at.name}); string(everybodys.nsec(name(t, `\255.example.`))) >= string(at.prefix()) {
 		t.Error("everybody's denials stand behind another partition")
 	}
 }
@@ -341,7 +341,7 @@ func TestAnInventoryEndsBeforeTheDenials(t *testing.T) {
 		w.told(nsec(t, secure, "example.", n+".example.", n+"z.example."))
 	}
 	w.learn(question(t, "example.", wire.TypeA), positive(rrset(t, secure, "example.", wire.TypeA, 60, "\x01\x02\x03\x04")))
-	if got := w.inventory(place{0, name(t, "example.")}).missing; got != allKinds&^(anRRset|aDenial) {
+	if got := w.inventory(node{0, name(t, "example.")}).missing; got != allKinds&^(anRRset|aDenial) {
 		t.Errorf("lacks %b", got)
 	}
 }
@@ -383,7 +383,7 @@ func TestClearingASubtreeCutsItsDenials(t *testing.T) {
 		}
 		for _, in := range []resolve.Partition{0, 5, 1<<64 - 1} {
 			w.in = in
-			at := place{in, name(t, "example.")}
+			at := node{in, name(t, "example.")}
 			for _, o := range owners {
 				if _, left := w.mem.m[string(at.nsec(name(t, o)))]; left == slices.Contains(c.gone, o) {
 					t.Errorf("clear %s, exact %v: %s of partition %x is left: %v", c.clear, c.exact, o, in, left)
@@ -392,7 +392,7 @@ func TestClearingASubtreeCutsItsDenials(t *testing.T) {
 			if left := hasAny(w.mem, at.key(familyNSEC3)); left != c.hash {
 				t.Errorf("clear %s, exact %v: NSEC3 of partition %x is left: %v", c.clear, c.exact, in, left)
 			}
-			if left := hasAny(w.mem, place{in, dnsname.Root}.key(familyNSEC3)); left != c.root {
+			if left := hasAny(w.mem, node{in, dnsname.Root}.key(familyNSEC3)); left != c.root {
 				t.Errorf("clear %s, exact %v: the root's NSEC3 of partition %x is left: %v", c.clear, c.exact, in, left)
 			}
 		}
@@ -445,7 +445,7 @@ func TestNoDenialOfBeforeAClear(t *testing.T) {
 func TestWorthOfDenials(t *testing.T) {
 	w := newWorld(t)
 	w.told(nsec(t, secure, "example.", "b.example.", "d.example."), nsec3(t, secure, "example.", dnssec.Chain{}, [20]byte{1}, [20]byte{2}))
-	single := place{0, name(t, "x.example.")}.nxdomain(wire.ClassIN)
+	single := node{0, name(t, "x.example.")}.nxdomain(wire.ClassIN)
 	least := Worth(single, w.mem.m[string(single)], w.now())
 	for _, k := range w.links() {
 		if got := Worth([]byte(k), w.mem.m[k], w.now()); got <= least {
@@ -472,7 +472,7 @@ func TestDenialsOnDisk(t *testing.T) {
 	}
 	find := func(text string) string {
 		m := meter(2)
-		for ch := range w.chains(place{0, name(t, "example.")}, w.now(), dnssec.NewHasher(&m)) {
+		for ch := range w.chains(node{0, name(t, "example.")}, w.now(), dnssec.NewHasher(&m)) {
 			if k := ch.link(name(t, text)); k != nil {
 				return k.set.Owner.String()
 			}
@@ -495,7 +495,7 @@ func TestDenialsOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	at := place{0, name(t, "example.")}
+	at := node{0, name(t, "example.")}
 	prefix, key := at.key(familyNSEC), at.nsec(name(t, "c.example."))
 	if n := testing.AllocsPerRun(100, func() {
 		if r.Begin() != nil {
@@ -575,7 +575,7 @@ func FuzzDenials(f *testing.F) {
 
 // FuzzSplitKey: what a key is taken apart into makes the same key again.
 func FuzzSplitKey(f *testing.F) {
-	at := place{7, name(f, "example.")}
+	at := node{7, name(f, "example.")}
 	for _, k := range [][]byte{at.cut(), at.rrset(1, 1), at.nsec(name(f, "a.example.")), append(at.chain(dnssec.Chain{Salt: "s"}), make([]byte, 20)...)} {
 		f.Add(k)
 	}

@@ -11,7 +11,7 @@ import (
 // Schema is the version of keys and entries. A Store that holds another one is
 // emptied when it is opened; each entry repeats it, because a file may be
 // written by two programs at once.
-const Schema = 4
+const Schema = 5
 
 // Every entry begins with a header. Numbers are big-endian.
 //
@@ -88,6 +88,14 @@ func newEntry(h header, size int) []byte {
 	binary.BigEndian.PutUint64(b[16:], uint64(h.made))
 	binary.BigEndian.PutUint32(b[24:], h.ttl)
 	return b
+}
+
+// together puts a key behind its entry. The Store keeps both, and they take one piece of
+// memory where newEntry was told to leave room for the key.
+func together(key, entry []byte) (k, e []byte) {
+	n := len(entry)
+	all := append(entry, key...)
+	return all[n:], all[:n:n]
 }
 
 // seal fills in the length and the checksum of an entry. It returns nil when the

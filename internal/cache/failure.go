@@ -26,7 +26,7 @@ func (t *stash) failure(req *resolve.Request) {
 	if code == ede.NotReady || errors.Is(req.Result.Failure, resolve.ErrLocal) {
 		return // that is about us
 	}
-	key := failureKey(req)
+	key := node{req.Failures(), req.Name}.failure(req.Question, req.CD)
 	ttl := uint32(limits.ServfailTTL)
 	if old, ok := t.c.read(key); ok && old.kind == kindFailure {
 		if _, _, alive := old.header.age(failed); alive && !ahead(&old.header, failed) {
@@ -37,26 +37,24 @@ func (t *stash) failure(req *resolve.Request) {
 		}
 	}
 	h := header{kind: kindFailure, made: failed, ttl: ttl, code: uint16(code)}
-	t.store(key, h, append(newEntry(h, len(text)), text...))
+	t.store(key, append(newEntry(h, len(text)+len(key)), text...))
 }
 
 // ahead tells whether a failure was noted at a time that has yet to come: by a clock
 // that was wrong then, which may be why it failed.
 func ahead(h *header, now int64) bool { return h.made-now > int64(limits.RequestDeadline/time.Second) }
 
-// failureKey is where it is kept that a request failed.
-func failureKey(req *resolve.Request) []byte {
-	return place{req.Failures(), req.Name}.failure(req.Question, req.CD)
-}
-
 // failedBefore is the failure of a client's question that has just failed; nil when
-// it has not. has is the inventory of q's place, which failures share where neither
+// it has not. has is the inventory of q's node, which failures share where neither
 // rules nor flags make a difference.
 func (c *Cache) failedBefore(req *resolve.Request, q *resolve.Query, has inventory) error {
 	if q.Parent != nil || !cacheable(req.Question) || q.Partition == req.Failures() && has.lacks(aFailure) {
 		return nil
 	}
-	e, ok := c.load(failureKey(req), when{now: req.Now})
+	w := c.scanOf(node{req.Failures(), req.Name})
+	defer c.scans.Put(w)
+	w.key = appendFailure(w.key, req.Question, req.CD)
+	e, ok := c.load(w.key, when{now: req.Now})
 	if !ok || e.kind != kindFailure || ahead(&e.header, req.Now) {
 		return nil
 	}

@@ -107,8 +107,18 @@ func (f *Fast) End() {
 // that the driver's way has to be taken. The shape's age and rotation are the
 // Fast's to say. It never writes beyond out's capacity.
 func (f *Fast) Answer(in resolve.Partition, q *wire.Question, out []byte, shape reply.Shape) (msg []byte, ok bool) {
+	return f.answer(in, q, out, shape, true)
+}
+
+// Exact is Answer with what was said to the same question only. The question goes to
+// servers that the operator named, and what is proven of a zone above says nothing about it.
+func (f *Fast) Exact(in resolve.Partition, q *wire.Question, out []byte, shape reply.Shape) (msg []byte, ok bool) {
+	return f.answer(in, q, out, shape, false)
+}
+
+func (f *Fast) answer(in resolve.Partition, q *wire.Question, out []byte, shape reply.Shape, gaps bool) (msg []byte, ok bool) {
 	if f.reading {
-		if age, found := f.find(in, q); found {
+		if age, found := f.find(in, q, gaps); found {
 			shape.Age = age
 			msg = f.word(q, out, shape)
 		}
@@ -122,8 +132,8 @@ func (f *Fast) Answer(in resolve.Partition, q *wire.Question, out []byte, shape 
 }
 
 // find copies the entry for q out of the map and checks the copy; f.body points
-// into it.
-func (f *Fast) find(in resolve.Partition, q *wire.Question) (age uint32, ok bool) {
+// into it. With gaps, it may be the one for a gap that the name is in.
+func (f *Fast) find(in resolve.Partition, q *wire.Question, gaps bool) (age uint32, ok bool) {
 	name, ok := dnsname.AppendWireKey(f.key[:0], q.Name)
 	if !ok {
 		return 0, false
@@ -133,8 +143,11 @@ func (f *Fast) find(in resolve.Partition, q *wire.Question) (age uint32, ok bool
 		return 0, false
 	}
 	n, found := f.fetch(key)
-	if !found {
+	switch {
+	case !found && gaps:
 		return f.denied(in, q, name)
+	case !found:
+		return 0, false
 	}
 	h, body, ok := open(key, f.copied[:n])
 	var clears uint64

@@ -26,7 +26,7 @@ type wanted struct {
 // Pending when nothing is known.
 type found struct {
 	resolve.Outcome
-	// from is the entry that says so.
+	// from is the entry that says so; none where it was made of several.
 	from header
 	// cut is the closest delegation, above which nothing was looked for; nil when
 	// there is none or the search was final.
@@ -49,11 +49,10 @@ type search struct {
 }
 
 // find is what the cache holds as the next step of an answer: the set, an alias,
-// or that there is none.
+// or a denial.
 //
-// What was found for the name itself comes before what follows from its
-// ancestors: data that is still alive may be used although the name above was
-// denied since (RFC 8020, section 2).
+// Entries of the name itself count before what follows from its ancestors: data that is
+// still alive may be used although a name above was denied since (RFC 8020, section 2).
 func (c *Cache) find(w wanted, has inventory) (f found) {
 	if !cacheable(w.Question) {
 		return f
@@ -122,7 +121,7 @@ func redirected(t uint16) bool {
 // isApex tells whether the name is the apex of a zone: a delegation of it is known
 // that is alive. A search that also takes what has ended (grace) does not ask that.
 func (s *search) isApex() bool {
-	return s.grace == 0 && !s.has.lacks(aCut) && s.c.loadCut(place{s.in, s.Name}, s.now) != nil
+	return s.grace == 0 && !s.has.lacks(aCut) && s.c.loadCut(node{s.in, s.Name}, s.now) != nil
 }
 
 // denied is that the name does not exist.
@@ -150,7 +149,7 @@ func (s *search) ancestors() (f found) {
 			s.mayDeny(n, hand.links)
 			return f
 		}
-		if has = s.c.inventory(place{s.in, n}); !n.IsRoot() {
+		if has = s.c.inventory(node{s.in, n}); !n.IsRoot() {
 			if f = s.above(n, has); !f.nothing() {
 				return f
 			}
@@ -221,24 +220,10 @@ const saysOfBelow = aDNAME | anNXDomain
 // delegation is n's, if servers may be asked for the question by it. The DS set of
 // a name belongs to its parent (RFC 4035, section 3.1.4.1).
 func (s *search) delegation(n dnsname.Name, has inventory) *zonecut.Cut {
-	if s.final || has.lacks(aCut) || s.Type == wire.TypeDS && n == s.Name && !n.IsRoot() {
+	if s.final || s.Type == wire.TypeDS && n == s.Name && !n.IsRoot() {
 		return nil
 	}
-	at, mark := place{s.in, n}, s.c.cuts.mark()
-	var cut *zonecut.Cut
-	if has.cut != nil {
-		cut = s.c.openCut(at, has.cut, s.now)
-	} else {
-		cut = s.c.loadCut(at, s.now)
-	}
-	if cut == nil {
-		return nil
-	}
-	s.c.addChildServers(s.in, cut, s.now)
-	if has.lacks(saysOfBelow) {
-		s.c.cuts.put(at, atHand{cut, !has.lacks(aDenial)}, snapshot{s.now, has.clears}, mark)
-	}
-	return cut
+	return s.c.delegation(node{s.in, n}, has, s.now)
 }
 
 // atHand is the delegation of n if it was read from the Store within this second, so
@@ -247,17 +232,17 @@ func (s *search) atHand(n dnsname.Name) atHand {
 	if s.final {
 		return atHand{}
 	}
-	return s.c.cuts.at(place{s.in, n}, snapshot{s.now, s.has.clears})
+	return s.c.cuts.at(node{s.in, n}, snapshot{s.now, s.has.clears})
 }
 
 // rrset and nxdomain find entries that may be told to the client.
 func (s *search) rrset(n dnsname.Name, t uint16) (e entry, sets []resolve.Set, ok bool) {
-	e, sets, ok = s.c.loadRRset(place{s.in, n}, t, s.Class, s.when)
+	e, sets, ok = s.c.loadRRset(node{s.in, n}, t, s.Class, s.when)
 	return e, sets, ok && mayAnswer(e.rank, s.cd)
 }
 
 func (s *search) nxdomain(n dnsname.Name) (e entry, sets []resolve.Set, ok bool) {
-	e, sets, ok = s.c.loadNXDomain(place{s.in, n}, s.Class, s.when)
+	e, sets, ok = s.c.loadNXDomain(node{s.in, n}, s.Class, s.when)
 	return e, sets, ok && mayAnswer(e.rank, s.cd)
 }
 
@@ -286,7 +271,8 @@ func synthesized(dname *resolve.Set, name, target dnsname.Name) resolve.Set {
 }
 
 // addressRank tells whether name servers and addresses of rank r may be used to
-// ask a server. What a forwarder said is for clients (HARDENING A5).
+// ask a server. Those that a forwarder told may not: they are for clients only
+// (HARDENING A5).
 func addressRank(r rank.Rank) bool {
 	base := r &^ (rank.Auth | rank.Secure)
 	return !r.IsBogus() && base != rank.Omit && (r.IsSecure() || base != rank.Try)

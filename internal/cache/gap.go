@@ -122,8 +122,8 @@ func (g *gap) closer(key []byte) int {
 	return 0
 }
 
-// gaps begins the keys of the answers for gaps of the zone whose apex is the place.
-func (p place) gaps(hashed bool) []byte { return append(p.key(familyGap), kindOfGap(hashed)) }
+// gaps begins the keys of the answers for gaps of the zone whose apex is the node.
+func (p node) gaps(hashed bool) []byte { return append(p.key(familyGap), kindOfGap(hashed)) }
 
 // kindOfGap tells the two kinds of gaps apart.
 func kindOfGap(hashed bool) byte {
@@ -160,8 +160,8 @@ func encodeGap(h header, clears uint64, g *gap, d *reply.Denial) []byte {
 	return b
 }
 
-// decodeGap reads the body of an answer for a gap, but for what the key says. What it
-// puts into g and d points into b; it allocates nothing.
+// decodeGap reads the body of an answer for a gap into g and d, but for what the key says.
+// Their slices are parts of b: nothing is allocated.
 func decodeGap(h header, b []byte, g *gap, d *reply.Denial) (clears uint64, ok bool) {
 	c := cursor{b: b}
 	clears = c.u64()
@@ -208,10 +208,11 @@ func (t *stash) keepGap(g *gap, h header, authority []resolve.Set) (ok bool) {
 }
 
 // deniedBy is the outcome of a request that came to nothing but a validated denial,
-// with its proofs: a client without DO is not shown them.
+// with its proofs: a client without DO is not shown them. What servers said that the operator
+// named is for the names that they are asked about, and a gap has others, too.
 func deniedBy(req *resolve.Request) (o *resolve.Outcome, ok bool) {
 	res, q := &req.Result, req.Root()
-	if q == nil || res.Rcode != wire.RcodeNXDomain || !res.Rank.IsSecure() || len(res.Answer)+len(res.Additional) > 0 || res.EDE != ede.None || res.AA {
+	if q == nil || q.Forwards() || res.Rcode != wire.RcodeNXDomain || !res.Rank.IsSecure() || len(res.Answer)+len(res.Additional) > 0 || res.EDE != ede.None || res.AA {
 		return nil, false
 	}
 	o = &q.Outcome
@@ -225,6 +226,7 @@ func deniedBy(req *resolve.Request) (o *resolve.Outcome, ok bool) {
 // hasGap tells whether an answer for the same gap is stored that has seen the same
 // clears, and three quarters of whose time are still to come.
 func (t *stash) hasGap(key []byte, h header, g *gap) (yes bool) {
+	seen := t.seen // see holds
 	t.s.Get(key, func(old []byte) {
 		var was gap
 		var d reply.Denial
@@ -233,8 +235,8 @@ func (t *stash) hasGap(key []byte, h header, g *gap) (yes bool) {
 			return
 		}
 		clears, ok := decodeGap(oh, body, &was, &d)
-		_, left, _ := oh.age(t.now)
-		yes = ok && clears == t.seen && uint64(left)*4 >= uint64(h.ttl)*3 && bytes.Equal(was.high, g.high) && was.encloser == g.encloser
+		_, left, _ := oh.age(h.made)
+		yes = ok && clears == seen && uint64(left)*4 >= uint64(h.ttl)*3 && bytes.Equal(was.high, g.high) && was.encloser == g.encloser
 	})
 	return yes
 }

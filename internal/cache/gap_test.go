@@ -243,7 +243,7 @@ func gapAnswers(t *testing.T, hashed bool) {
 				w.mem.m[k][40] ^= 1
 			}
 		},
-		"the zone is not hinted":  func(w *world) { w.gaps = [2]*hints{newHints(), newHints()} },
+		"the zone is forgotten":   func(w *world) { w.gaps = [2]*gapZones{newGapZones(), newGapZones()} },
 		"the store is another":    func(w *world) { w.Swap(newMemStore()) },
 		"the closest zone is new": func(w *world) { w.gaps[0].add(0, name(t, "zy.example.").AppendKey(nil)) },
 	} {
@@ -292,7 +292,7 @@ func TestWhatMakesNoGap(t *testing.T) {
 		"half a proof":           {outcome: func(o *resolve.Outcome) { o.Authority = o.Authority[:2] }},
 		"NODATA":                 {outcome: func(o *resolve.Outcome) { o.Kind, o.Rcode = resolve.NoData, 0 }},
 		"no cache":               {request: func(r *resolve.Request) { r.Options.BypassCache = true }},
-		"alone":                  {request: func(r *resolve.Request) { r.Alone = true }},
+		"scripted":               {request: func(r *resolve.Request) { r.Scripted = true }},
 		"in a way of its own":    {request: func(r *resolve.Request) { r.Join = "x" }},
 		"on the operator's word": {outcome: func(o *resolve.Outcome) { o.Own = true }},
 		"a wildcard's proof":     {outcome: func(o *resolve.Outcome) { o.Authority[1].Sigs[0][3]-- }},
@@ -412,7 +412,7 @@ func TestADearChainInTheFile(t *testing.T) {
 	z.hashed = true
 	w := z.taught(t, z.chain(t))
 	w.gaps[1].add(0, name(t, "example.").AppendKey(nil))
-	at := place{0, name(t, "example.")}
+	at := node{0, name(t, "example.")}
 	for what, low := range map[string][]byte{
 		"many rounds": append(appendChain(nil, dnssec.Chain{Iterations: 0xffff}), make([]byte, 20)...), "no chain": {9, 9, 9}, "half a chain": {hashSHA1, 0, 0, 9},
 		"no hash": appendChain(nil, dnssec.Chain{}),
@@ -470,7 +470,7 @@ func TestAGapThatBecameSmaller(t *testing.T) {
 	q.Name = name(t, "ml.example.")
 	w.resolved(q, z.denies(t), withDO) // another one's answer, which was on its way
 	before := len(w.gapsStored())
-	w.mem.Delete(place{0, q.Name}.nxdomain(wire.ClassIN))
+	w.mem.Delete(node{0, q.Name}.nxdomain(wire.ClassIN))
 	w.learn(question(t, "elsewhere.", wire.TypeA), z.denies(t)(q))
 	q.Name = name(t, "mk.example.")
 	w.resolved(q, z.denies(t), withDO)
@@ -494,11 +494,38 @@ func TestWhatTheListenerDoesNotDeny(t *testing.T) {
 			t.Errorf("%s: answered %v", what, ok)
 		}
 	}
+	// Nor what it denied before, of names that are in no gap or about which something is known.
+	known := node{0, name(t, "zk.example.")}.rrset(wire.TypeTXT, wire.ClassIN)
+	w.mem.m[string(known)] = []byte("x")
+	w.gaps[0].add(0, name(t, "none.").AppendKey(nil))
+	w.gaps[1].add(0, name(t, "hashed.").AppendKey(nil))
+	broken := node{0, name(t, "broken.")}
+	w.gaps[0].add(0, broken.name.AppendKey(nil))
+	w.mem.m[string(append(broken.gaps(false), "a\x00"...))] = []byte("broken")
+	f := w.NewFast()
+	defer f.Close()
+	f.Begin(w.now())
+	defer f.End()
+	for owner, want := range map[string]bool{
+		"zy.example.": true, "zk.example.": false, "a.zk.example.": false, "example.": false, "x.none.": false, "x.hashed.": false, "x.broken.": false, "x.y.z.": false,
+	} {
+		for _, c := range []struct {
+			owner string
+			want  bool
+		}{{"zz.example.", true}, {owner, want}} {
+			if _, ok := f.Answer(0, client{}.parse(t, string(name(t, c.owner)), wire.TypeA), make([]byte, 500), reply.Shape{Bufsize: 500}); ok != c.want {
+				t.Errorf("%s: answered %v", c.owner, ok)
+			}
+		}
+		if _, ok := f.Exact(0, client{}.parse(t, string(name(t, owner)), wire.TypeA), make([]byte, 500), reply.Shape{Bufsize: 500}); ok {
+			t.Errorf("%s: denied although exactly that was asked for", owner)
+		}
+	}
 }
 
 // What is asked below zones without gaps costs the listener no search.
 func TestHints(t *testing.T) {
-	h := newHints()
+	h := newGapZones()
 	zones := func(yield func(resolve.Partition, []byte) bool) {
 		for i := range 400 {
 			if !yield(resolve.Partition(i%3), name(t, fmt.Sprintf("z%d.example.", i)).AppendKey(nil)) {
@@ -524,7 +551,7 @@ func TestHints(t *testing.T) {
 		}
 	}
 	if falsely > 0 || kept < 300 {
-		t.Errorf("%d zones falsely, %d of 400 kept in %d places", falsely, kept, limits.HintedZones)
+		t.Errorf("%d zones falsely, %d of 400 kept in %d places", falsely, kept, limits.GapZones)
 	}
 }
 

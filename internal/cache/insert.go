@@ -37,7 +37,7 @@ func (c *Cache) Insert(in resolve.Partition, set resolve.Set, told, now int64) e
 	t.exists(set.Owner, set.Rank, at)
 	for _, in := range partitionsOf(s, set.Owner) {
 		for bits := range byte(bitDO | bitCD + 1) {
-			s.Delete(place{in, set.Owner}.answer(set.Type, set.Class, bits))
+			s.Delete(node{in, set.Owner}.answer(set.Type, set.Class, bits))
 		}
 	}
 	return nil

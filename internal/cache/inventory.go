@@ -1,10 +1,8 @@
 package cache
 
 import (
-	"bytes"
 	"encoding/binary"
 
-	"kresd/internal/limits"
 	"kresd/internal/wire"
 )
 
@@ -19,17 +17,17 @@ const (
 	aDNAME // also anRRset
 	anNXDomain
 	anAnswer
-	aDenial // of a name in the zone whose apex the place is
+	aDenial // of a name in the zone whose apex the node is
 
 	allKinds kinds = 1<<iota - 1
 )
 
-// inventoryMost is how many entries of a place are looked at.
+// inventoryMost is how many entries of a node are looked at.
 const inventoryMost = 24
 
-// An inventory tells which kinds of entries a place does not have. Most look-ups of
-// a resolution find nothing, and the keys of a place stand side by side: one scan
-// of them tells which of the look-ups need not be made. A place with many entries
+// An inventory tells which kinds of entries a node does not have. Most look-ups of
+// a resolution find nothing, and the keys of a node stand side by side: one scan
+// of them tells which of the look-ups need not be made. A node with many entries
 // is taken to have all kinds.
 type inventory struct {
 	missing kinds
@@ -38,57 +36,25 @@ type inventory struct {
 	ok      bool   // something could be read
 }
 
-// lacks tells whether the place has no entry of any of some kinds.
+// lacks tells whether the node has no entry of any of some kinds.
 func (i *inventory) lacks(k kinds) bool { return i.missing&k == k }
 
-// inventory makes the inventory of a place.
-func (c *Cache) inventory(at place) inventory {
+// inventory makes the inventory of a node.
+func (c *Cache) inventory(at node) inventory {
 	s := c.current()
 	if s == nil {
 		return inventory{missing: allKinds}
 	}
-	w, _ := c.scans.Get().(*scan)
-	if w == nil {
-		w = new(scan)
-		w.fn = w.see
-	}
+	w := c.scanOf(at)
 	defer c.scans.Put(w)
-	w.prefix, w.seen, w.found, w.cut = at.appendPrefix(w.prefix[:0]), 0, 0, nil
 	if len(w.prefix) > maxKey {
 		return inventory{missing: allKinds, clears: s.ClearNumber(), ok: true}
 	}
-	clears, ok := s.Range(w.prefix, w.fn)
+	clears, ok := s.Range(w.prefix, w.take)
 	return inventory{missing: allKinds &^ w.found, cut: w.cut, clears: clears, ok: ok}
 }
 
-// A scan is an inventory that is being made. It is used again and again, because
-// almost every question that is not in the cache needs one and Range would have it
-// allocated.
-type scan struct {
-	prefix []byte
-	seen   int
-	found  kinds
-	cut    []byte
-	fn     func(key, val []byte) bool // see
-}
-
-func (w *scan) see(key, val []byte) bool {
-	kind, ours := kindOf(key[len(w.prefix):])
-	if !ours {
-		w.found |= kind
-		return false
-	}
-	if w.seen++; w.seen > inventoryMost {
-		w.found = allKinds
-		return false
-	}
-	if w.found |= kind; kind == aCut && len(val) <= limits.MaxCacheEntryBytes {
-		w.cut = bytes.Clone(val)
-	}
-	return true
-}
-
-// kindOf tells what a key is of; rest is what follows the prefix of its place.
+// kindOf tells what a key is of; rest is what follows the prefix of its node.
 // ours is false where the denials of a zone or the entries of another partition
 // begin.
 func kindOf(rest []byte) (k kinds, ours bool) {

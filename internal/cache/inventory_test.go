@@ -20,16 +20,16 @@ func TestWhatIsMissingWouldNotBeFound(t *testing.T) {
 			for _, qtype := range []uint16{q.Type, wire.TypeA, wire.TypeDS, wire.TypeCNAME, 1000, 1000 + inventoryMost} {
 				ask := resolve.Question{Name: name(t, n+q.Name.String()), Type: qtype, Class: wire.ClassIN}
 				want := wanted{Question: ask, when: when{now: w.now()}, final: true}
-				if a, b := w.find(want, inventory{}), w.find(want, w.inventory(place{0, ask.Name})); !reflect.DeepEqual(a, b) {
+				if a, b := w.find(want, inventory{}), w.find(want, w.inventory(node{0, ask.Name})); !reflect.DeepEqual(a, b) {
 					t.Errorf("%s type %d: %+v, but with what is missing known %+v", ask.Name, qtype, a, b)
 				}
 			}
 		}
 	}
-	if m := w.inventory(place{0, name(t, "many.example.")}).missing; m != 0 {
+	if m := w.inventory(node{0, name(t, "many.example.")}).missing; m != 0 {
 		t.Errorf("a name with more than %d entries is said to lack some: %b", inventoryMost, m)
 	}
-	if m := w.inventory(place{0, name(t, "nothing.example.")}).missing; m != allKinds {
+	if m := w.inventory(node{0, name(t, "nothing.example.")}).missing; m != allKinds {
 		t.Errorf("a name without entries is said to have some: %b", m)
 	}
 }

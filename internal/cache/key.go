@@ -58,6 +58,9 @@ const maxKey = 511
 // afterName is the most that stands behind the name in a key of a fixed length.
 const afterName = 32
 
+// usualKey has room for the keys of nearly all names.
+const usualKey = 96
+
 // scratchKey has room for any key, storable or not.
 const scratchKey = dnsname.MaxKeyLen + afterName
 
@@ -72,8 +75,9 @@ func variant(do, cd bool) byte {
 	return b
 }
 
-// A place is a name in a partition: where all that is known about the name lies.
-type place struct {
+// A node is one of the tree of names, in a partition: under it lies all that is known of its
+// name (RFC 1034, section 3.1).
+type node struct {
 	in   resolve.Partition
 	name dnsname.Name
 }
@@ -87,32 +91,39 @@ func appendPartition(key []byte, in resolve.Partition) []byte {
 	return key
 }
 
-// prefix begins all keys of a place. Where the place is everybody's, keys of other
-// partitions that begin with it stand behind. The room is for names without octets
-// that have to be escaped, as nearly all are; others make it grow.
-func (p place) prefix() []byte { return p.appendPrefix(make([]byte, 0, len(p.name)+afterName)) }
+// prefix begins all keys of a node. Where the node is everybody's, keys of other
+// partitions that begin with it stand behind. The room is of a fixed size, so that it
+// needs no memory where the key is not kept; few names make it grow.
+func (p node) prefix() []byte { return p.appendPrefix(make([]byte, 0, usualKey)) }
 
-func (p place) appendPrefix(dst []byte) []byte { return appendPartition(p.name.AppendKey(dst), p.in) }
+func (p node) appendPrefix(dst []byte) []byte { return appendPartition(p.name.AppendKey(dst), p.in) }
 
-func (p place) key(family byte) []byte { return append(p.prefix(), family) }
+func (p node) key(family byte) []byte { return append(p.prefix(), family) }
 
-func (p place) cut() []byte { return p.key(familyCut) }
+func (p node) cut() []byte { return p.key(familyCut) }
 
-func (p place) rrset(t, class uint16) []byte { return appendType(p.key(familyRRset), t, class) }
+func (p node) rrset(t, class uint16) []byte { return appendRRset(p.prefix(), t, class) }
 
-func (p place) nxdomain(class uint16) []byte {
+func (p node) nxdomain(class uint16) []byte {
 	return binary.BigEndian.AppendUint16(p.key(familyNXDomain), class)
 }
 
-func (p place) failure(q resolve.Question, cd bool) []byte {
-	return append(appendType(p.key(familyFailure), q.Type, q.Class), variant(false, cd))
+func (p node) failure(q resolve.Question, cd bool) []byte {
+	return appendFailure(p.prefix(), q, cd)
 }
 
-func (p place) answer(t, class uint16, b byte) []byte {
-	return appendAnswer(p.prefix(), t, class, b)
+func (p node) answer(t, class uint16, b byte) []byte { return appendAnswer(p.prefix(), t, class, b) }
+
+// These end a key whose beginning, the prefix of a node, stands in key.
+
+func appendRRset(key []byte, t, class uint16) []byte {
+	return appendType(append(key, familyRRset), t, class)
 }
 
-// appendAnswer ends the key of an answer, whose beginning stands in key.
+func appendFailure(key []byte, q resolve.Question, cd bool) []byte {
+	return append(appendType(append(key, familyFailure), q.Type, q.Class), variant(false, cd))
+}
+
 func appendAnswer(key []byte, t, class uint16, b byte) []byte {
 	return append(appendType(append(key, familyAnswer), t, class), b)
 }
@@ -121,19 +132,21 @@ func appendType(key []byte, t, class uint16) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(key, t), class)
 }
 
-// soa is the key of the SOA with which the zone denies whose apex is the place.
-func (p place) soa() []byte { return p.key(familyDenier) }
+// soa is the key of the SOA with which the zone denies whose apex is the node.
+func (p node) soa() []byte { return p.key(familyDenier) }
 
-// nsec is the key of the NSEC set of a name, in the zone whose apex is the place.
+// nsec is the key of the NSEC set of a name, in the zone whose apex is the node.
 // The keys of a name and of those below it are one range.
-func (p place) nsec(owner dnsname.Name) []byte {
+func (p node) nsec(owner dnsname.Name) []byte { return p.appendNSEC(p.prefix(), owner) }
+
+func (p node) appendNSEC(prefix []byte, owner dnsname.Name) []byte {
 	relative := owner[:len(owner)-len(p.name)] + dnsname.Root
-	return relative.AppendKey(p.key(familyNSEC))
+	return relative.AppendKey(append(prefix, familyNSEC))
 }
 
 // chain begins the keys of all NSEC3 sets of a chain, in the zone whose apex is the
-// place.
-func (p place) chain(c dnssec.Chain) []byte { return appendChain(p.key(familyNSEC3), c) }
+// node.
+func (p node) chain(c dnssec.Chain) []byte { return appendChain(p.key(familyNSEC3), c) }
 
 // appendChain appends what tells chains of NSEC3 sets apart.
 func appendChain(key []byte, c dnssec.Chain) []byte {
@@ -161,8 +174,8 @@ func isDenial(family byte) bool {
 }
 
 // splitKey takes a key apart: where it lies, the family, and what follows it. ok is
-// false for what is no key of a place.
-func splitKey(key []byte) (at place, family byte, rest []byte, ok bool) {
+// false for what is no key of a node.
+func splitKey(key []byte) (at node, family byte, rest []byte, ok bool) {
 	n, rest, err := dnsname.FromKey(key)
 	if err != nil || len(rest) < 2 || rest[0] != 0 {
 		return at, 0, nil, false

@@ -35,7 +35,7 @@ func (c *Cache) begin(req *resolve.Request) resolve.State {
 // cache is looked into: what the operator decides about a name comes before what is
 // remembered of it.
 func (c *Cache) produce(req *resolve.Request, q *resolve.Query) resolve.State {
-	has := c.inventory(place{q.Partition, q.Name})
+	has := c.inventory(node{q.Partition, q.Name})
 	if !req.Cache.Looked { // what the request reads from now on may be as old as this
 		req.Cache.Looked, req.Cache.Clears = has.ok, has.clears
 	}
@@ -117,8 +117,8 @@ func scope(q *resolve.Query) dnsname.Name {
 }
 
 func (c *Cache) finalize(req *resolve.Request) {
-	// What was answered without a look says nothing about the DNS: it is a policy's,
-	// or another request's, which keeps it.
+	// An answer for which the cache was not looked at is none of the DNS: a rule made it.
+	// Or it is that of another request, which keeps it.
 	s, p := c.current(), &req.Cache
 	if s == nil || !p.Looked || noCache(req, nil) || req.Result.Drop || !cacheable(req.Question) || !req.InForce() {
 		return

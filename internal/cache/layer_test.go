@@ -239,15 +239,19 @@ func TestUnfitResultsAreNotKept(t *testing.T) {
 	a := rrset(t, insecure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04")
 	c := rrset(t, insecure, "www.example.", wire.TypeCNAME, 60, "\x01x\x00")
 	for what, change := range map[string]func(*resolve.Result, *resolve.Request){
-		"NoCache":            func(r *resolve.Result, _ *resolve.Request) { r.NoCache = true },
-		"Drop":               func(r *resolve.Result, _ *resolve.Request) { r.Drop = true },
-		"TC":                 func(r *resolve.Result, _ *resolve.Request) { r.TC = true },
-		"REFUSED":            func(r *resolve.Result, _ *resolve.Request) { r.Rcode = wire.RcodeRefused },
+		"NoCache": func(r *resolve.Result, _ *resolve.Request) { r.NoCache = true },
+		"Drop":    func(r *resolve.Result, _ *resolve.Request) { r.Drop = true },
+		"TC":      func(r *resolve.Result, _ *resolve.Request) { r.TC = true },
+		"REFUSED": func(r *resolve.Result, _ *resolve.Request) { r.Rcode = wire.RcodeRefused },
+		"proof without SOA": func(r *resolve.Result, _ *resolve.Request) {
+			r.Rcode, r.Answer, r.Authority = wire.RcodeNXDomain, nil, []resolve.Set{rrset(t, insecure, "a.example.", wire.TypeNSEC, 60, "\x00\x00\x01\x40")}
+		},
+		"no time left":       func(r *resolve.Result, _ *resolve.Request) { r.Answer[0].TTL = 0 },
 		"denial without SOA": func(r *resolve.Result, _ *resolve.Request) { r.Rcode, r.Answer = wire.RcodeNXDomain, nil },
 		"chain without end":  func(r *resolve.Result, _ *resolve.Request) { r.Answer = []resolve.Set{c} },
 		"unjudged part":      func(r *resolve.Result, _ *resolve.Request) { r.Answer[0].Rank = rank.Omit },
 		"a way of its own":   func(_ *resolve.Result, q *resolve.Request) { q.Join = "view" },
-		"unshared":           func(_ *resolve.Result, q *resolve.Request) { q.Alone = true },
+		"scripted":           func(_ *resolve.Result, q *resolve.Request) { q.Scripted = true },
 	} {
 		w := newWorld(t)
 		res := resultOf(insecure, a)
@@ -259,8 +263,8 @@ func TestUnfitResultsAreNotKept(t *testing.T) {
 		res = resultOf(insecure, a)
 		change(&res, &resolve.Request{})
 		w.answered(q, res, func(r *resolve.Request) { change(&resolve.Result{Answer: make([]resolve.Set, 1)}, r) })
-		if _, ok := w.ask(q, client{}); ok {
-			t.Errorf("%s: kept", what)
+		if _, ok := w.ask(q, client{}); ok || w.mem.writes != 0 {
+			t.Errorf("%s: kept, %d writes", what, w.mem.writes)
 		}
 	}
 }
@@ -274,11 +278,11 @@ func TestTypesPerName(t *testing.T) {
 		w.learn(q, positive(a))
 		w.answered(q, resultOf(insecure, a))
 	}
-	if n, _ := w.Count(); n > 5*limits.MaxTypesPerName {
-		t.Errorf("%d entries", n)
+	if n, _ := w.Count(); n != 5*limits.MaxTypesPerName { // sets, and answers with and without DO and CD
+		t.Errorf("%d entries, want %d", n, 5*limits.MaxTypesPerName)
 	}
-	if w.count.Get(limits.TypesPerName) == 0 {
-		t.Error("nothing counted")
+	if n := w.count.Get(limits.TypesPerName); n != (5+2)*limits.MaxTypesPerName {
+		t.Errorf("counted %d times, want %d", n, (5+2)*limits.MaxTypesPerName)
 	}
 	q := question(t, "www.example.", 1000)
 	w.learn(q, positive(rrset(t, insecure, "www.example.", 1000, 600, "y")))
@@ -417,5 +421,19 @@ func TestQuestionsUnderWayTogether(t *testing.T) {
 	}
 	if n, _ := w.mem.Count(); n > limits.MaxTypesPerName {
 		t.Errorf("%d types of one name are stored", n)
+	}
+}
+
+// The part of an answer, which nobody has judged, is not told to clients who ask for it.
+func TestAPartOfAnAnswerIsNotKeptAsOne(t *testing.T) {
+	for _, part := range []bool{false, true} {
+		w := newWorld(t)
+		q := question(t, "www.example.", wire.TypeA)
+		w.resolved(q, func(resolve.Question) resolve.Outcome {
+			return positive(rrset(t, insecure, "www.example.", wire.TypeA, 300, "\xc0\x00\x02\x01"))
+		}, func(r *resolve.Request) { r.Part = part })
+		if _, ok := w.ask(q, client{}); ok == part {
+			t.Errorf("part %v: kept %v", part, ok)
+		}
 	}
 }

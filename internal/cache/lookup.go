@@ -29,28 +29,26 @@ func (c *Cache) load(key []byte, t when) (e entry, ok bool) {
 	return e, ok
 }
 
-// read finds an entry, whatever its age.
+// read finds an entry, whatever its age. What it hands on is a copy of the key, so that the
+// key itself may lie on the caller's stack.
 func (c *Cache) read(key []byte) (e entry, ok bool) {
 	s := c.current()
 	if s == nil || len(key) > maxKey {
 		return e, false
 	}
-	var raw []byte
-	found := s.Get(key, func(val []byte) {
-		if len(val) <= limits.MaxCacheEntryBytes { // a copy is checked, never the map
-			raw = bytes.Clone(val)
-		}
-	})
-	if !found {
+	w := c.scan()
+	defer c.scans.Put(w)
+	w.key = append(w.key[:0], key...)
+	if !s.Get(w.key, w.copy) {
 		return e, false
 	}
-	return c.check(key, raw)
+	return c.check(w.key, w.raw)
 }
 
-// check opens a copy of an entry. One that is damaged is deleted.
+// check opens a copy of an entry. One that is damaged is deleted. The key is not kept.
 func (c *Cache) check(key, raw []byte) (e entry, ok bool) {
 	if e.header, e.body, ok = open(key, raw); !ok {
-		c.dropSeen(key, raw)
+		c.dropSeen(bytes.Clone(key), raw)
 	}
 	return e, ok
 }
@@ -59,7 +57,7 @@ func (c *Cache) check(key, raw []byte) (e entry, ok bool) {
 func (c *Cache) drop(key []byte) {
 	c.n.damaged.Add(1)
 	if s := c.current(); s != nil {
-		s.Delete(key)
+		s.Delete(bytes.Clone(key))
 	}
 }
 
@@ -95,10 +93,10 @@ func (c *Cache) loadSets(key []byte, t when) (e entry, sets []resolve.Set, ok bo
 	return e, sets, true
 }
 
-// loadRRset finds what is known about a type at a place: its set, or that there is
+// loadRRset finds what is known about a type at a node: its set, or that there is
 // none.
-func (c *Cache) loadRRset(at place, rrtype, class uint16, t when) (e entry, sets []resolve.Set, ok bool) {
-	key := at.rrset(rrtype, class)
+func (c *Cache) loadRRset(at node, rrtype, class uint16, t when) (e entry, sets []resolve.Set, ok bool) {
+	key := appendRRset(at.prefix(), rrtype, class)
 	e, sets, ok = c.loadSets(key, t)
 	if !ok {
 		return e, nil, false
@@ -115,7 +113,7 @@ func (c *Cache) loadRRset(at place, rrtype, class uint16, t when) (e entry, sets
 }
 
 // loadNXDomain finds the denial of a name.
-func (c *Cache) loadNXDomain(at place, class uint16, t when) (e entry, sets []resolve.Set, ok bool) {
+func (c *Cache) loadNXDomain(at node, class uint16, t when) (e entry, sets []resolve.Set, ok bool) {
 	e, sets, ok = c.loadSets(at.nxdomain(class), t)
 	ok = ok && e.kind == kindNXDomain && at.name.IsSubdomainOf(sets[0].Owner)
 	return e, sets, ok

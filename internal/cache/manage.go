@@ -46,8 +46,8 @@ func (c *Cache) Remove(name dnsname.Name, exact bool, limit int) (int, error) {
 			return !ok || !isDenial(family)
 		})
 	}
-	// What was asked for before the clear can only be written until here
-	// (PutUnlessCleared), so that nothing comes behind the cut.
+	// Answers to questions from before the clear can be written only until here
+	// (PutUnlessCleared), so that none is written after the denials were cut.
 	n, err := s.RemoveRange(prefix, limit, nil)
 	if err != nil {
 		return n, err
@@ -80,7 +80,7 @@ func (c *Cache) RemoveType(name dnsname.Name, rrtype uint16) (int, error) {
 // seen the apex of a zone; the root if nowhere.
 func (c *Cache) ClosestApex(in resolve.Partition, name dnsname.Name, now int64) dnsname.Name {
 	for n := name; !n.IsRoot(); n = n.Parent() {
-		at := place{in, n}
+		at := node{in, n}
 		if c.loadCut(at, now) != nil || c.hasSet(at, wire.TypeSOA, now) || c.hasSet(at, wire.TypeNS, now) {
 			return n
 		}
@@ -88,7 +88,7 @@ func (c *Cache) ClosestApex(in resolve.Partition, name dnsname.Name, now int64) 
 	return dnsname.Root
 }
 
-func (c *Cache) hasSet(at place, rrtype uint16, now int64) bool {
+func (c *Cache) hasSet(at node, rrtype uint16, now int64) bool {
 	e, _, ok := c.loadRRset(at, rrtype, wire.ClassIN, when{now: now})
 	return ok && e.kind == kindRRset
 }

@@ -192,7 +192,7 @@ func TestWorthIsInOrder(t *testing.T) {
 func TestKeysOfASubtreeAreOneRange(t *testing.T) {
 	q := question(t, "example.", 1)
 	for _, in := range []resolve.Partition{0, 1, 1<<64 - 1} {
-		at := place{in, q.Name}
+		at := node{in, q.Name}
 		keys := [][]byte{at.cut(), at.rrset(1, 1), at.nxdomain(1), at.answer(1, 1, 3), at.failure(q, true)}
 		for _, k := range keys {
 			got, family, _, ok := splitKey(k)
@@ -200,7 +200,7 @@ func TestKeysOfASubtreeAreOneRange(t *testing.T) {
 				t.Errorf("%q: %v %c %v", k, got, family, ok)
 			}
 			if !bytes.HasPrefix(k, at.prefix()) || !bytes.HasPrefix(k, q.Name.AppendKey(nil)) {
-				t.Errorf("%q is not among the keys of its place, or of its name", k)
+				t.Errorf("%q is not among the keys of its node, or of its name", k)
 			}
 		}
 	}

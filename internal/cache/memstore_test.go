@@ -71,7 +71,7 @@ func (s *memStore) Range(prefix []byte, fn func(k, v []byte) bool) (clears uint6
 	return s.clears, true
 }
 
-func (s *memStore) PutSince(seen uint64, key, val []byte, replace func([]byte) bool) {
+func (s *memStore) PutSince(seen uint64, key, val []byte, replace lmdbcache.Replace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, prefix := range s.ranges[min(seen, s.clears):] {
@@ -79,14 +79,14 @@ func (s *memStore) PutSince(seen uint64, key, val []byte, replace func([]byte) b
 			return
 		}
 	}
-	if old, ok := s.m[string(key)]; ok && replace != nil && !replace(old) {
+	if old, ok := s.m[string(key)]; ok && replace != nil && !replace(key, old, val) {
 		return
 	}
 	s.writes++
 	s.m[string(key)] = slices.Clone(val)
 }
 
-func (s *memStore) PutUnlessCleared(seen uint64, key, val []byte, replace func([]byte) bool) {
+func (s *memStore) PutUnlessCleared(seen uint64, key, val []byte, replace lmdbcache.Replace) {
 	if seen >= s.ClearNumber() {
 		s.PutSince(seen, key, val, replace)
 	}

@@ -68,13 +68,13 @@ func TestAnInventoryIsOfOnePartition(t *testing.T) {
 	q := question(t, "www.example.", wire.TypeA)
 	for _, in := range []resolve.Partition{0, 5} {
 		for _, other := range []resolve.Partition{0, 4, 5, 6} {
-			if w.inventory(place{other, q.Name}).missing != allKinds && other >= in && other != 0 {
+			if w.inventory(node{other, q.Name}).missing != allKinds && other >= in && other != 0 {
 				t.Errorf("partition %d has something before it was kept there", other)
 			}
 		}
 		w.in = in
 		w.learn(q, positive(rrset(t, secure, "www.example.", wire.TypeA, 60, "\x01\x02\x03\x04")))
-		if got := w.inventory(place{in, q.Name}).missing; got != allKinds&^anRRset {
+		if got := w.inventory(node{in, q.Name}).missing; got != allKinds&^anRRset {
 			t.Errorf("partition %d lacks %b", in, got)
 		}
 	}

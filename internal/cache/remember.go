@@ -10,16 +10,16 @@ import (
 // cuts are the delegations that were read from the Store this very second, with
 // the servers that their zones named. Questions for names that nobody asked for
 // before come in swarms below few zones, and reading the same delegation for each
-// of them was a tenth of their cost.
+// of them would be a tenth of their cost.
 //
-// What is here holds for one second of the clock and one clear number, so its TTLs
-// are those of a fresh look, and what anybody cleared is gone. What this worker
-// writes is forgotten here; what another one writes is seen a second later at most.
+// A delegation is kept here for one second of the clock and one clear number, so its TTLs
+// are those of a fresh look-up, and it is gone after any clear. It is forgotten when this
+// worker writes another one; one that another worker writes is seen a second later at most.
 type cuts struct {
 	mu     sync.Mutex
 	of     snapshot
 	forgot uint64 // how often something was forgotten
-	m      map[place]atHand
+	m      map[node]atHand
 }
 
 // atHand is a delegation, and whether the Store has links of the zone's chain.
@@ -36,7 +36,7 @@ type snapshot struct {
 
 // at is the delegation of a name, nil when it has to be read. It must not be
 // changed.
-func (k *cuts) at(p place, s snapshot) atHand {
+func (k *cuts) at(p node, s snapshot) atHand {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.of != s {
@@ -55,7 +55,7 @@ func (k *cuts) mark() uint64 {
 
 // put keeps a delegation that was read since mark. Requests that began some seconds
 // ago do not push out what belongs to the present one.
-func (k *cuts) put(p place, cut atHand, s snapshot, mark uint64) {
+func (k *cuts) put(p node, cut atHand, s snapshot, mark uint64) {
 	const slow = int64(limits.RequestDeadline / 1e9)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -63,15 +63,15 @@ func (k *cuts) put(p place, cut atHand, s snapshot, mark uint64) {
 		return
 	}
 	if k.of != s {
-		k.of, k.m = s, make(map[place]atHand, len(k.m))
+		k.of, k.m = s, make(map[node]atHand, len(k.m))
 	}
 	if len(k.m) < limits.CutsAtHand {
 		k.m[p] = cut
 	}
 }
 
-// denies takes note that a link of the chain of the zone at a place was stored.
-func (k *cuts) denies(p place) {
+// denies takes note that a link of the chain of the zone at a node was stored.
+func (k *cuts) denies(p node) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	hand, ok := k.m[p]
@@ -84,15 +84,15 @@ func (k *cuts) denies(p place) {
 	}
 }
 
-// forget makes what is known of a place be read again.
-func (k *cuts) forget(p place) {
+// forget makes what is known of a node be read again.
+func (k *cuts) forget(p node) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forgot++
 	delete(k.m, p)
 }
 
-// forgetAll is forget for every place.
+// forgetAll is forget for every node.
 func (k *cuts) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -27,6 +27,9 @@ func TestDelegationsAreReadOnceASecond(t *testing.T) {
 	if first == nil || w.below("b") != first {
 		t.Fatalf("read again within the second: %+v", first)
 	}
+	if c := w.Closest(name(t, "c.example."), w.now()); c != first {
+		t.Errorf("read again within the second for who asks for it alone: %+v", c)
+	}
 	w.pass(1)
 	if c := w.below("a"); c == nil || c == first || c.Expires != first.Expires {
 		t.Errorf("a second later: %+v", c)
@@ -34,6 +37,21 @@ func TestDelegationsAreReadOnceASecond(t *testing.T) {
 	w.pass(2)
 	if c := w.below("a"); c != nil {
 		t.Errorf("used although it ended: %+v", c)
+	}
+}
+
+// Whoever asks for the delegation alone leaves it for those who ask for a name below, unless
+// the node says more of these.
+func TestClosestDelegationsAreRemembered(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+60), w.now())
+	if c := w.Closest(name(t, "a.example."), w.now()); c == nil || w.below("b") != c {
+		t.Errorf("read again within the second: %+v", c)
+	}
+	w.learn(question(t, "example.", wire.TypeDNAME), positive(rrset(t, insecure, "example.", wire.TypeDNAME, 60, "\x03org\x00")))
+	w.pass(1)
+	if c := w.Closest(name(t, "a.example."), w.now()); c == nil || w.below("b") == c {
+		t.Errorf("the DNAME at it is passed over: %+v", c)
 	}
 }
 
@@ -70,6 +88,9 @@ func TestRememberedDelegationsFollowTheStore(t *testing.T) {
 			if n != c.servers {
 				t.Errorf("%s: %d servers, want %d", c.what, n, c.servers)
 			}
+			if alone := w.Closest(name(t, "x.example."), w.now()); (alone != nil) != (n > 0) || n > 0 && len(alone.NS) != n {
+				t.Errorf("%s: who asks for the delegation alone gets %+v", c.what, alone)
+			}
 		}
 	}
 }
@@ -78,10 +99,10 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 	var k cuts
 	now := snapshot{now: 1000, clears: 1}
 	a, b := cut(t, "a.", 2000), cut(t, "b.", 2000)
-	put := func(c *zonecut.Cut, s snapshot, mark uint64) { k.put(place{0, c.Name}, atHand{cut: c}, s, mark) }
-	at := func(c *zonecut.Cut, s snapshot) *zonecut.Cut { return k.at(place{0, c.Name}, s).cut }
+	put := func(c *zonecut.Cut, s snapshot, mark uint64) { k.put(node{0, c.Name}, atHand{cut: c}, s, mark) }
+	at := func(c *zonecut.Cut, s snapshot) *zonecut.Cut { return k.at(node{0, c.Name}, s).cut }
 	mark := k.mark()
-	k.forget(place{0, b.Name})
+	k.forget(node{0, b.Name})
 	put(b, now, mark)
 	if at(b, now) != nil {
 		t.Error("what was read before it changed is remembered")
@@ -100,7 +121,7 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 	if put(b, past, k.mark()); at(b, past) != b || at(a, past) != nil {
 		t.Error("nothing is remembered after the clock was set back")
 	}
-	if k.at(place{1, b.Name}, past).cut != nil {
+	if k.at(node{1, b.Name}, past).cut != nil {
 		t.Error("remembered in another partition")
 	}
 	for i := range 2 * limits.CutsAtHand {
@@ -115,7 +136,7 @@ func TestWhatIsRememberedOfDelegations(t *testing.T) {
 func TestWhetherAZoneAtHandHasLinks(t *testing.T) {
 	var k cuts
 	now, c := snapshot{now: 1000, clears: 1}, cut(t, "a.", 2000)
-	at := place{0, c.Name}
+	at := node{0, c.Name}
 	before := k.mark()
 	k.denies(at)
 	if k.put(at, atHand{cut: c}, now, before); k.at(at, now).cut != nil {

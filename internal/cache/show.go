@@ -59,12 +59,12 @@ func (c *Cache) Show(name dnsname.Name, now int64) (list []Shown, err error) {
 		return nil, ErrClosed
 	}
 	for _, in := range partitionsOf(s, name) {
-		list = c.showPlace(s, place{in, name}, now, list)
+		list = c.showPlace(s, node{in, name}, now, list)
 	}
 	return list, nil
 }
 
-func (c *Cache) showPlace(s Store, at place, now int64, list []Shown) []Shown {
+func (c *Cache) showPlace(s Store, at node, now int64, list []Shown) []Shown {
 	type pair struct{ key, val []byte }
 	var pairs []pair
 	prefix := at.prefix()

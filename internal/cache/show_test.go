@@ -82,7 +82,7 @@ func TestWhatIsDamagedOrTooMuchIsNotShown(t *testing.T) {
 		w.mem.m[key] = val
 	}
 	w.expectShown("www.example.")
-	at := place{0, name(t, "many.example.")}
+	at := node{0, name(t, "many.example.")}
 	for i := range uint16(limits.ShownEntries + 10) {
 		key := at.rrset(i+1000, wire.ClassIN)
 		s := rrset(t, secure, "many.example.", i+1000, 60, "x")

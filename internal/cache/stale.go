@@ -66,8 +66,8 @@ func (c *Cache) link(req *resolve.Request, q resolve.Question, behind bool, grac
 	return f.Outcome, !f.nothing()
 }
 
-// expired is find among entries that have ended. What was learnt last counts,
-// wherever it stands: what was found for a name may have been denied since.
+// expired is find among entries that have expired. The youngest entry counts, be it of the
+// name or of an ancestor: the name may have been denied since its own entry was stored.
 func (c *Cache) expired(w wanted, allow Allow) (last found) {
 	if !cacheable(w.Question) {
 		return last
@@ -101,7 +101,7 @@ func (c *Cache) expired(w wanted, allow Allow) (last found) {
 func (c *Cache) StaleCut(in resolve.Partition, name dnsname.Name, now, grace int64) *zonecut.Cut {
 	t := when{now, grace}
 	for n := name; !n.IsRoot(); n = n.Parent() {
-		e, ok := c.load(place{in, n}.cut(), t)
+		e, ok := c.load(node{in, n}.cut(), t)
 		if !ok || e.kind != kindCut {
 			continue
 		}
@@ -115,7 +115,7 @@ func (c *Cache) StaleCut(in resolve.Partition, name dnsname.Name, now, grace int
 		cut.Expires = now
 		for i := range cut.NS {
 			if ns := &cut.NS[i]; len(ns.Addrs) == 0 {
-				ns.Addrs = c.staleAddrs(place{in, ns.Name}, t)
+				ns.Addrs = c.staleAddrs(node{in, ns.Name}, t)
 			}
 		}
 		return cut
@@ -123,7 +123,7 @@ func (c *Cache) StaleCut(in resolve.Partition, name dnsname.Name, now, grace int
 	return nil
 }
 
-func (c *Cache) staleAddrs(ns place, t when) (addrs []netip.Addr) {
+func (c *Cache) staleAddrs(ns node, t when) (addrs []netip.Addr) {
 	for _, rrtype := range []uint16{wire.TypeA, wire.TypeAAAA} {
 		e, sets, ok := c.loadRRset(ns, rrtype, wire.ClassIN, t)
 		if !ok || e.kind != kindRRset || !addressRank(e.rank) {

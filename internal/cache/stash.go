@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"bytes"
-
 	"kresd/internal/dnsname"
 	"kresd/internal/dnssec"
 	"kresd/internal/limits"
@@ -23,7 +21,7 @@ type stash struct {
 }
 
 // at is where what is known about a name is kept.
-func (t *stash) at(n dnsname.Name) place { return place{t.in, n} }
+func (t *stash) at(n dnsname.Name) node { return node{t.in, n} }
 
 // keep stores what an outcome tells.
 func (t *stash) keep(q *resolve.Query) {
@@ -57,30 +55,15 @@ func (t *stash) delegated(o *resolve.Outcome) {
 	}
 }
 
-// surroundings is what was stored under a name when something is to be added.
-type surroundings struct {
-	rrsets int  // sets and denials of single types
-	known  bool // the one to be added is among them
-	denied bool // the name is said not to exist
-}
-
 // around looks at all entries of a name at once; an RRset of type qtype is to be
 // added. What was there before the servers were asked does not count: equal names
 // are asked for together.
-func (t *stash) around(n dnsname.Name, qtype uint16) (at surroundings) {
-	prefix, key := t.at(n).prefix(), t.at(n).rrset(qtype, wire.ClassIN)
-	t.s.Range(prefix, func(k, _ []byte) bool {
-		kind, ours := kindOf(k[len(prefix):])
-		switch {
-		case kind&anRRset != 0:
-			at.rrsets++
-			at.known = at.known || bytes.Equal(k, key)
-		case kind&anNXDomain != 0:
-			at.denied = true
-		}
-		return ours
-	})
-	return at
+func (t *stash) around(n dnsname.Name, qtype uint16) surroundings {
+	w := t.c.scanOf(t.at(n))
+	defer t.c.scans.Put(w)
+	w.key = appendRRset(w.key, qtype, wire.ClassIN)
+	t.s.Range(w.prefix, w.count)
+	return w.around
 }
 
 // set stores one RRset, with the proofs in authority if a wildcard made it: they
@@ -234,7 +217,8 @@ func (t *stash) typed(n dnsname.Name, qtype uint16, h header, sets []resolve.Set
 		t.c.counters.Hit(limits.TypesPerName)
 		return
 	}
-	t.put(t.at(n).rrset(qtype, wire.ClassIN), h, sets)
+	var room [usualKey]byte
+	t.put(appendRRset(t.at(n).appendPrefix(room[:0]), qtype, wire.ClassIN), h, sets)
 	if qtype == wire.TypeNS || qtype == wire.TypeDNAME {
 		t.c.cuts.forget(t.at(n))
 	}
@@ -244,29 +228,32 @@ func (t *stash) put(key []byte, h header, sets []resolve.Set) {
 	if len(sets) > 255 || t.c.tooMuchProof(sets[1:]) {
 		return
 	}
-	t.store(key, h, appendSets(newEntry(h, setsSize(sets)), sets))
+	t.store(key, appendSets(newEntry(h, setsSize(sets)+len(key)), sets))
 }
 
-// store seals an entry and queues it. What ranks higher stays until it expires.
-func (t *stash) store(key []byte, h header, entry []byte) {
-	entry = seal(key, entry)
-	if entry == nil {
+// store seals an entry and queues it. It does not replace an entry of a higher rank that
+// has not expired.
+func (t *stash) store(key, entry []byte) {
+	kept, entry := together(key, entry)
+	if seal(kept, entry) == nil {
 		t.c.counters.Hit(limits.CacheEntryBytes)
 		return
 	}
-	if len(key) > maxKey {
+	if len(kept) > maxKey {
 		return
 	}
 	t.c.n.stashed.Add(1)
-	t.s.PutSince(t.seen, key, entry, func(old []byte) bool { return !outranks(key, old, h.rank, t.now) })
+	t.s.PutSince(t.seen, kept, entry, replacesLower)
 }
 
-// outranks tells whether a stored entry is alive and ranks higher than r.
-func outranks(key, old []byte, r rank.Rank, now int64) bool {
-	h, _, ok := open(key, old)
-	if !ok || h.rank <= r {
-		return false
+// replacesLower is whether an entry takes the place of an older one, which it does unless
+// that one is alive and ranks higher.
+func replacesLower(key, old, val []byte) bool {
+	was, _, ok := open(key, old)
+	h := parseHeader(val)
+	if !ok || was.rank <= h.rank {
+		return true
 	}
-	_, _, alive := h.age(now)
-	return alive
+	_, _, alive := was.age(h.made)
+	return !alive
 }

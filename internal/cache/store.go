@@ -13,8 +13,8 @@ type Store interface {
 	Get(key []byte, fn func(val []byte)) bool
 	Floor(prefix, key []byte, fn func(key, val []byte)) bool
 	Range(prefix []byte, fn func(key, val []byte) bool) (clears uint64, ok bool)
-	PutSince(seen uint64, key, val []byte, replace func(old []byte) bool)
-	PutUnlessCleared(seen uint64, key, val []byte, replace func(old []byte) bool)
+	PutSince(seen uint64, key, val []byte, replace lmdbcache.Replace)
+	PutUnlessCleared(seen uint64, key, val []byte, replace lmdbcache.Replace)
 	Delete(key []byte)
 	DeleteIf(key []byte, remove func(old []byte) bool)
 	RemoveRange(prefix []byte, limit int, match func(key []byte) bool) (int, error)

@@ -10,7 +10,7 @@ import (
 // live as long the smaller.
 func TestWorthFollowsLifetimeAndSize(t *testing.T) {
 	const now = 1_700_000_000
-	key := place{0, name(t, "www.example.")}.rrset(wire.TypeA, wire.ClassIN)
+	key := node{0, name(t, "www.example.")}.rrset(wire.TypeA, wire.ClassIN)
 	worth := func(ttl uint32, size int) int {
 		h := header{kind: kindRRset, rank: secure, made: now, ttl: ttl}
 		return int(Worth(key, seal(key, append(newEntry(h, size), make([]byte, size)...)), now))

@@ -3,9 +3,9 @@
 //
 // The daemon makes room by itself (package lmdbcache, Collect); this is for a cache that
 // nobody has open, for other marks, and for scripts and units that expect the command.
-// What an entry is worth is what the daemon thinks of it. Nothing is made here: a
-// directory without a cache, a cache of another version and files of another user are
-// refused, so that no mistake empties a cache or leaves files that the daemon cannot open.
+// Entries are valued as the daemon values them. No file is created here: a directory
+// without a cache, a cache of another version and files of another user are refused, so
+// that no mistake empties a cache or leaves files that the daemon cannot open.
 package cachegc
 
 import (

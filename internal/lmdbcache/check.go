@@ -51,17 +51,11 @@ func check(dir string, begun func()) error {
 	if err := checkNow(f, st.Size()); err != nil {
 		return err
 	}
-	env, err := lmdb.NewEnv()
+	env, err := newEnv(dir, st.Size(), envFlags)
 	if err != nil {
 		return err
 	}
 	defer env.Close()
-	if err := env.SetMapSize(st.Size()); err != nil {
-		return err
-	}
-	if err := env.Open(dir, envFlags, 0o600); err != nil {
-		return err
-	}
 	return checkWrite(env)
 }
 
@@ -78,10 +72,10 @@ func checkWrite(env *lmdb.Env) error {
 	taken := errors.New("taken back")
 	err := env.Update(func(txn *lmdb.Txn) error {
 		dbi, err := txn.OpenRoot(0)
-		if err != nil {
-			return err
+		if err == nil {
+			err = txn.Put(dbi, []byte(ownPrefix+"check"), []byte("check"), 0)
 		}
-		if err := txn.Put(dbi, []byte(ownPrefix+"check"), []byte("check"), 0); err != nil {
+		if err != nil {
 			return err
 		}
 		return taken

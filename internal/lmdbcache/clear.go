@@ -15,33 +15,37 @@ import (
 const clearWait = 5 * time.Second
 
 // Clear forgets everything, in every process that shares the map, and returns
-// how many entries there were. What any process queued before it is dropped.
+// how many entries there were. Entries that any process queued before it are dropped.
 func (s *Store) Clear() (n int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), clearWait)
 	defer cancel()
-	var had int
-	err = s.do(ctx, func(txn *lmdb.Txn) (bool, error) {
-		rec, err := s.readRecord(txn)
-		if err != nil {
-			return true, err
-		}
-		st, err := txn.Stat(s.dbi)
-		if err != nil {
-			return true, err
-		}
-		rec = rec.cleared(nil)
-		if err := txn.Drop(s.dbi, false); err != nil {
-			return true, err
-		}
-		had = max(0, int(st.Entries)-1) // without the record
-		return true, s.writeRecord(txn, rec)
+	err = s.do(ctx, func(txn *lmdb.Txn) (err error) {
+		n, err = s.clearAll(txn)
+		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	s.stats.clear.Add(1)
 	s.health.recovered()
-	return had, nil
+	return n, nil
+}
+
+// clearAll is the transaction of a Clear.
+func (s *Store) clearAll(txn *lmdb.Txn) (had int, err error) {
+	rec, err := s.readRecord(txn)
+	if err != nil {
+		return 0, err
+	}
+	st, err := txn.Stat(s.dbi)
+	if err != nil {
+		return 0, err
+	}
+	rec = rec.cleared(nil)
+	if err := txn.Drop(s.dbi, false); err != nil {
+		return 0, err
+	}
+	return max(0, int(st.Entries)-1), s.writeRecord(txn, rec) // without the record
 }
 
 // RemoveRange removes, in key order, at most limit entries whose keys start with
@@ -52,7 +56,8 @@ func (s *Store) RemoveRange(prefix []byte, limit int, match func(key []byte) boo
 	ctx, cancel := context.WithTimeout(context.Background(), clearWait)
 	defer cancel()
 	run := &removal{s: s, prefix: bytes.Clone(prefix), next: bytes.Clone(prefix), limit: limit, match: match}
-	if err := s.do(ctx, run.step); err != nil {
+	more := func() bool { return !run.complete }
+	if err := s.await(ctx, &job{step: run.step, more: more, ended: make(chan error, 1)}); err != nil {
 		return 0, err
 	}
 	s.stats.clear.Add(1)
@@ -69,54 +74,55 @@ type removal struct {
 	match   func(key []byte) bool
 	removed int
 	counted bool // as a clear
+
+	complete bool
 }
 
 // step is one transaction. As for any write, others wait for it: it ends after
 // limits.WriteBatchEntries removals or limits.WriteBatchTime.
-func (r *removal) step(txn *lmdb.Txn) (complete bool, err error) {
-	txn.RawRead = true
+func (r *removal) step(txn *lmdb.Txn) error {
 	if !r.counted {
 		rec, err := r.s.readRecord(txn)
 		if err != nil {
-			return true, err
+			return err
 		}
 		if err := r.s.writeRecord(txn, rec.cleared(r.prefix)); err != nil {
-			return true, err
+			return err
 		}
 	}
 	cur, err := txn.OpenCursor(r.s.dbi)
 	if err != nil {
-		return true, err
+		return err
 	}
 	defer cur.Close()
-	n, complete, err := r.walk(cur)
-	if err == nil {
-		r.removed += n
-		r.counted = true
-	}
-	return complete, err
+	n, err := r.walk(cur)
+	r.removed += n
+	r.counted = true
+	return err
 }
 
-func (r *removal) walk(cur *lmdb.Cursor) (n int, complete bool, err error) {
+// walk removes what it comes by and says whether that was all.
+func (r *removal) walk(cur *lmdb.Cursor) (n int, err error) {
 	began := time.Now()
 	most := r.s.batchSize()
 	for seen := 1; ; seen++ {
 		k, err := r.position(cur, seen == 1)
 		if lmdb.IsNotFound(err) || err == nil && !bytes.HasPrefix(k, r.prefix) || r.removed+n >= r.limit {
-			return n, true, nil
+			r.complete = true
+			return n, nil
 		}
 		if err != nil {
-			return n, true, err
+			return n, err
 		}
 		if n >= most || seen&7 == 0 && time.Since(began) > limits.WriteBatchTime {
 			r.next = bytes.Clone(k)
-			return n, false, nil
+			return n, nil
 		}
 		if isOwn(k) || r.match != nil && !r.match(k) {
 			continue
 		}
 		if err := cur.Del(0); err != nil {
-			return n, true, err
+			return n, err
 		}
 		r.s.stats.remove.Add(1)
 		n++

@@ -305,24 +305,28 @@ func (w *collection) removeChosen(ctx context.Context) error {
 // removeOnce removes them, unless they were replaced by something better.
 func (w *collection) removeOnce(ctx context.Context) error {
 	removed := 0
-	err := w.s.do(ctx, func(txn *lmdb.Txn) (bool, error) {
-		txn.RawRead = true
-		removed = 0
-		for _, k := range w.keys {
-			val, err := txn.Get(w.s.dbi, k)
-			if err == nil && w.judge(k, val) <= w.threshold {
-				err = txn.Del(w.s.dbi, k, nil)
-				removed++
-			}
-			if err != nil && !lmdb.IsNotFound(err) {
-				return true, err
-			}
-		}
-		return true, nil
+	err := w.s.do(ctx, func(txn *lmdb.Txn) (err error) {
+		removed, err = w.remove(txn)
+		return err
 	})
 	if err == nil {
 		w.removed += removed
 		w.s.stats.remove.Add(uint64(removed))
 	}
 	return err
+}
+
+// remove is the transaction that does it.
+func (w *collection) remove(txn *lmdb.Txn) (n int, err error) {
+	for _, k := range w.keys {
+		val, err := txn.Get(w.s.dbi, k)
+		if err == nil && w.judge(k, val) <= w.threshold {
+			err = txn.Del(w.s.dbi, k, nil)
+			n++
+		}
+		if err != nil && !lmdb.IsNotFound(err) {
+			return 0, err
+		}
+	}
+	return n, nil
 }

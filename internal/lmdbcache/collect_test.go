@@ -241,9 +241,55 @@ func TestRemoveRangeInChunks(t *testing.T) {
 		t.Errorf("RemoveRange of everything = %d, %v", n, err)
 	}
 	wantCount(t, s, 0)
+	if n := s.Stats().Remove; n != 2000 {
+		t.Errorf("%d removals are counted, want 2000", n)
+	}
 	if s.ClearNumber() != 7 {
 		t.Errorf("clear number %d, want 7", s.ClearNumber())
 	}
+}
+
+// A removal goes on where its last transaction ended: nothing is looked at twice.
+func TestARemovalLooksAtEachEntryOnce(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 8 << 20})
+	for i := range 1000 {
+		s.Put(fmt.Appendf(nil, "k%04d", i), []byte("v"))
+	}
+	flush(t, s)
+	seen := map[string]int{}
+	n, err := s.RemoveRange([]byte("k"), 5000, func(k []byte) bool {
+		seen[string(k)]++
+		return k[4]&1 == 1
+	})
+	if n != 500 || err != nil || len(seen) != 1000 {
+		t.Errorf("%d removed of %d, %v", n, len(seen), err)
+	}
+	for k, times := range seen {
+		if times != 1 {
+			t.Errorf("%s is looked at %d times", k, times)
+		}
+	}
+	if st := s.Stats(); st.Commit < 500/uint64(s.batchSize()) {
+		t.Errorf("%d transactions for 500 removals", st.Commit)
+	}
+}
+
+// What became worth more since it was chosen stays, and what is gone is no error.
+func TestWhatIsWorthMoreByNowStays(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	for _, k := range []string{"a", "b", "c"} {
+		s.Put([]byte(k), []byte{5})
+	}
+	flush(t, s)
+	s.Put([]byte("b"), []byte{6})
+	flush(t, s)
+	w := &collection{s: s, judge: firstOctet, threshold: 5, keys: [][]byte{[]byte("a"), []byte("b"), []byte("gone")}}
+	if err := w.removeOnce(context.Background()); err != nil || w.removed != 1 || s.Stats().Remove != 1 {
+		t.Errorf("%d removed, %v, %+v", w.removed, err, s.Stats())
+	}
+	wantMiss(t, s, "a")
+	wantGet(t, s, "b", "\x06")
+	wantGet(t, s, "c", "\x05")
 }
 
 func TestPutSinceAClear(t *testing.T) {

@@ -262,7 +262,7 @@ func TestFileCutOffUnderReaders(t *testing.T) {
 		t.Error("found an entry that is gone")
 	}
 	r.End()
-	<-lost
+	soon(t, "the loss is told", lost)
 	if st := s.Stats(); st.Damaged == 0 {
 		t.Error("not counted")
 	}
@@ -286,11 +286,7 @@ func TestBeginOnAFileThatWasCutOff(t *testing.T) {
 	}
 	s.Put([]byte("k"), []byte("v"))
 	s.Usage()
-	select {
-	case <-lost:
-	case <-time.After(20 * time.Second):
-		t.Error("nobody was told")
-	}
+	soon(t, "the loss is told", lost)
 }
 
 // LMDB is not let near a file that was cut off or whose meta pages are garbage: it
@@ -321,12 +317,7 @@ func TestWriterLooksBeforeLMDBDoes(t *testing.T) {
 			}
 			s.Put([]byte("k"), []byte("v"))
 			flush(t, s)
-			select {
-			case why := <-lost:
-				t.Log(why)
-			case <-time.After(20 * time.Second):
-				t.Error("nobody was told")
-			}
+			t.Log(soon(t, "the loss is told", lost))
 			s.Close()
 			s = open(t, dir, Options{Warn: func(line string) { t.Log(line) }})
 			s.Put([]byte("k"), []byte("v"))

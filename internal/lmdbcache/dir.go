@@ -20,9 +20,13 @@ const (
 )
 
 // prepareDir makes the directory if need be and refuses one that others could
-// play with: a symbolic link, or one that everybody may write to.
+// play with: a symbolic link, or one that everybody may write to. The directory above is
+// there already: where it is not, the path is mistyped.
 func prepareDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if _, err := os.Stat(filepath.Dir(filepath.Clean(dir))); errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "open", Path: dir, Err: NoParent(dir)}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	st, err := os.Lstat(dir)
@@ -38,6 +42,11 @@ func prepareDir(dir string) error {
 		return &fs.PathError{Op: "open", Path: dir, Err: errors.New("everybody may write to the directory")}
 	}
 	return plainFiles(dir)
+}
+
+// NoParent is the error about a directory that cannot be made where there is none.
+func NoParent(dir string) error {
+	return fmt.Errorf("the directory '%s' does not exist, in which it would be made", filepath.Dir(filepath.Clean(dir)))
 }
 
 // plainFiles refuses names that are taken by anything but a regular file, or by one
@@ -85,16 +94,10 @@ func openGate(dir string, wait time.Duration) (leave func(), err error) {
 // process on one file would each have half of the queue, and a map that was not
 // closed is in memory for ever.
 func openHere(path string) bool {
-	want, err := os.Stat(path)
-	if err != nil {
-		return false
-	}
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return false
-	}
+	want, _ := os.Stat(path) // nil, which is no file's, where there is none
+	fds, _ := os.ReadDir("/proc/self/fd")
 	for _, fd := range fds {
-		if st, err := os.Stat("/proc/self/fd/" + fd.Name()); err == nil && os.SameFile(st, want) {
+		if st, _ := os.Stat("/proc/self/fd/" + fd.Name()); os.SameFile(st, want) {
 			return true
 		}
 	}
@@ -148,10 +151,7 @@ func badSuffix(now time.Time) string { return fmt.Sprintf("%s%d", badMark, now.U
 
 // PutAsideSince tells whether a file of dir was put aside at t or later.
 func PutAsideSince(dir string, t time.Time) bool {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return false
-	}
+	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		digits, ok := strings.CutPrefix(e.Name(), dataName+badMark)
 		if at, err := strconv.ParseInt(digits, 10, 64); ok && err == nil && at >= t.Unix() {
@@ -164,10 +164,7 @@ func PutAsideSince(dir string, t time.Time) bool {
 // dropOldBad removes all but the newest quarantined files. Their names sort by
 // time.
 func dropOldBad(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
+	entries, _ := os.ReadDir(dir)
 	for _, base := range []string{dataName, lockName} {
 		var bad []string
 		for _, e := range entries {

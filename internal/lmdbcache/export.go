@@ -71,18 +71,11 @@ func (s *Store) mayExport(path string) error {
 
 // copyTo copies all entries to a data file that is empty.
 func (s *Store) copyTo(ctx context.Context, path string) (entries int, err error) {
-	env, err := lmdb.NewEnv()
+	env, err := newEnv(path, s.Size(), lmdb.NoSubdir|lmdb.NoLock|lmdb.NoSync|lmdb.NoMetaSync)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, env.Close()) }()
-	if err := env.SetMapSize(s.Size()); err != nil {
-		return 0, err
-	}
-	const flags = lmdb.NoSubdir | lmdb.NoLock | lmdb.NoSync | lmdb.NoMetaSync
-	if err := env.Open(path, flags, 0o600); err != nil {
-		return 0, err
-	}
 	walk := &exporter{s: s}
 	for !walk.ended && err == nil {
 		if err = walk.batch(ctx); err == nil {

@@ -98,8 +98,36 @@ func TestExportRefuses(t *testing.T) {
 	}
 }
 
+// asked is a context that does something when it is first asked whether it has ended.
+type asked struct {
+	context.Context
+	once func()
+}
+
+func (c *asked) Err() error {
+	c.once()
+	return nil
+}
+
 // What is cleared while a copy is made is not in it: there is none.
-func TestAClearEndsAnExport(t *testing.T) {
+func TestAClearWhileACopyIsMade(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MaxSize: 1 << 20})
+	s.Put([]byte("a"), []byte("b"))
+	flush(t, s)
+	for name, clear := range map[string]func(){
+		"everything": func() { _, _ = s.Clear() }, "a range": func() { _, _ = s.RemoveRange([]byte("z"), 1, nil) }, "nothing": func() {},
+	} {
+		dir := t.TempDir()
+		n, err := s.Export(&asked{t.Context(), sync.OnceFunc(clear)}, filepath.Join(dir, dataName))
+		files, _ := os.ReadDir(dir)
+		if name != "nothing" && (!errors.Is(err, ErrCleared) || n != 0 || len(files) != 0) || name == "nothing" && (err != nil || len(files) != 1) {
+			t.Errorf("%s is cleared: %d entries, %v, left %v", name, n, err, files)
+		}
+	}
+}
+
+// A clear can be told from none.
+func TestAClearHasANumber(t *testing.T) {
 	s, err := Open(t.TempDir(), Options{MaxSize: 8 << 20})
 	if err != nil {
 		t.Fatal(err)

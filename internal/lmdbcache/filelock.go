@@ -37,16 +37,17 @@ func (l fileLock) holder(octet int64) (pid int32, held bool, err error) {
 // use says that the file is in use until it is closed.
 func (l fileLock) use() error { return l.set(unix.F_RDLCK, inUseOctet) }
 
-// Who waits for the right to write looks often while the holder may be just
-// committing, and seldom when it must be frozen.
+// How often a process that waits for the right to write tries again: each turnPoll while
+// the holder may be just committing, each frozenPoll after frozenTime, when it must be
+// frozen.
 const (
 	turnPoll   = 100 * time.Microsecond
 	frozenPoll = 2 * time.Millisecond
 	frozenTime = 10 * time.Millisecond
 )
 
-// Who has much to write leaves the lock to those who wait for it once each
-// writeTurn, for longer than they take until they look.
+// A process that has much to write leaves the lock to others after each writeTurn, for
+// othersTurn, which is longer than they take until they try again.
 const (
 	writeTurn  = 5 * time.Millisecond
 	othersTurn = 300 * time.Microsecond

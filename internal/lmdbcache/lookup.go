@@ -68,7 +68,6 @@ func (s *Store) Get(key []byte, fn func(val []byte)) bool {
 // Floor is Get for the greatest key that is not above key, among those that start
 // with prefix.
 func (s *Store) Floor(prefix, key []byte, fn func(key, val []byte)) bool {
-	found := false
 	s.queue.mu.Lock()
 	r := s.borrow() // a snapshot not older than the queue
 	if r == nil {

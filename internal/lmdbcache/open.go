@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,8 +44,8 @@ var (
 // file.
 const envFlags = lmdb.NoSync | lmdb.NoMetaSync | lmdb.NoLock | lmdb.NoReadahead
 
-// verifyTime bounds the walk over a file at Open. What it has not reached by then
-// is trusted; should that kill the process, the next one is told to use Check.
+// verifyTime bounds the walk over a file at Open. Pages that it has not reached by then are
+// trusted; should one of them kill the process, the next one is told to use Check.
 const verifyTime = time.Second
 
 // gateTime is how long Open waits for another process's Open.
@@ -203,13 +204,24 @@ func (s *Store) openEnv(size int64) (err error) {
 		}
 		defer s.lock.unlock()
 	}
-	if s.env, err = lmdb.NewEnv(); err != nil {
-		return err
+	s.env, err = newEnv(s.dir, size, envFlags)
+	return err
+}
+
+// newEnv has LMDB open what path stands for, with a map of so many octets.
+func newEnv(path string, size int64, flags uint) (*lmdb.Env, error) {
+	env, err := lmdb.NewEnv()
+	if err != nil {
+		return nil, err
 	}
-	if err := s.env.SetMapSize(size); err != nil {
-		return err
+	if err = env.SetMapSize(size); err == nil {
+		err = env.Open(path, flags, 0o600)
 	}
-	return s.env.Open(s.dir, envFlags, 0o600)
+	if err != nil {
+		env.Close()
+		return nil, err
+	}
+	return env, nil
 }
 
 // lockSoon takes the right to write, unless another process is frozen that has it.
@@ -265,7 +277,7 @@ func (s *Store) examine() (size int64, err error) {
 
 // readMeta reads the newest snapshot of f. Another process may be writing the
 // meta page just now, so a bad one is looked at twice.
-func readMeta(f *os.File, size int64) (m meta, err error) {
+func readMeta(f io.ReaderAt, size int64) (m meta, err error) {
 	readAt := func(b []byte, off int64) error {
 		_, err := f.ReadAt(b, off)
 		return err
@@ -306,17 +318,14 @@ func (s *Store) mapFile() error {
 		return fmt.Errorf("%w: it was replaced meanwhile", errDamaged)
 	}
 	info, err := s.env.Info()
-	if err != nil {
+	stat, err2 := s.env.Stat()
+	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	if ours.Size < info.MapSize {
 		if err := s.lock.f.Truncate(info.MapSize); err != nil {
 			return fmt.Errorf("file cannot grow to %d bytes: %w", info.MapSize, err)
 		}
-	}
-	stat, err := s.env.Stat()
-	if err != nil {
-		return err
 	}
 	s.viewing.Lock()
 	defer s.viewing.Unlock()
@@ -349,10 +358,10 @@ func (s *Store) follow(size uint64) bool {
 	}
 	defer s.viewing.Unlock()
 	st, err := s.lock.f.Stat()
-	m := s.view.Load()
-	if err != nil || m == nil {
+	if err != nil {
 		return false
 	}
+	m := s.view.Load()
 	whole := int64(min(size, uint64(st.Size())) / m.psize * m.psize)
 	return s.mapMore(whole, m.psize) == nil
 }
@@ -386,7 +395,9 @@ const closeTime = 2 * time.Second
 // and closes the map. Later calls fail with ErrClosed or find nothing. When a
 // reader does not end, the map stays in memory, and Close returns ErrBusy:
 // unmapping it would end the process.
-func (s *Store) Close() error {
+func (s *Store) Close() error { return s.closeWithin(closeTime) }
+
+func (s *Store) closeWithin(wait time.Duration) error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
@@ -394,8 +405,8 @@ func (s *Store) Close() error {
 	close(s.stop)
 	defer time.AfterFunc(drainTime, s.giveUp).Stop()
 	defer s.giveUp()
-	ended := s.waitEnded(closeTime)
-	if !s.readers.closeAll(closeTime) || !ended {
+	ended := s.waitEnded(wait)
+	if !s.readers.closeAll(wait) || !ended {
 		return ErrBusy
 	}
 	return s.letGo()

@@ -10,7 +10,7 @@ import (
 // writes queued before it.
 type op struct {
 	key, val []byte // never changed in place; val nil: remove, if replace agrees
-	replace  func(old []byte) bool
+	replace  Replace
 	seen     uint64 // the clear number when it was queued
 	wide     bool   // it tells of more than lies under its key
 	taken    bool   // the writer has it in its transaction
@@ -60,7 +60,7 @@ func (q *queue) add(o *op, hurryAt int) (accepted, outranked bool) {
 		return false, false
 	}
 	at, found := q.find(o.key)
-	if found && o.replace != nil && q.sorted[at].val != nil && !mayReplace(o.replace, q.sorted[at].val) {
+	if found && o.replace != nil && q.sorted[at].val != nil && !o.mayReplace(q.sorted[at].val) {
 		return false, true
 	}
 	if found && !q.sorted[at].taken {
@@ -69,7 +69,8 @@ func (q *queue) add(o *op, hurryAt int) (accepted, outranked bool) {
 		if old.val == nil && old.replace == nil {
 			o.replace = nil // what is stored is on its way out
 		}
-		old.val, old.replace, old.seen, old.wide = o.val, o.replace, o.seen, o.wide
+		// The key, too, for it may share its memory with the value that gives way.
+		old.key, old.val, old.replace, old.seen, old.wide = o.key, o.val, o.replace, o.seen, o.wide
 		return true, false
 	}
 	if len(q.fifo) >= q.maxEntries || q.bytes+o.size() > q.maxBytes {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What a Reader is doing. Its owner moves between idle and reading; whoever closes
-// the Store moves it from idle to closed.
+// What a Reader is doing. Its owner changes it between idle and reading; closing the Reader
+// or its Store changes it from idle to closed.
 const (
 	readerIdle int32 = iota
 	readerReading
@@ -21,16 +21,16 @@ const (
 // goroutine: Begin, any number of Get and Floor, End. None of them allocates,
 // waits, takes a lock or calls LMDB, whether something is found or not.
 //
-// It has no place in a table that writers would look at. A snapshot stands until
-// the second transaction after it, and a Reader that was overtaken by that one while
-// it looked looks again in the newest. So nothing that a process is doing, frozen
-// or killed in the middle of it or not, keeps a page from being used again.
+// Readers are in no table that writers would look at. The pages of a snapshot are intact
+// until the second transaction after it; a Reader whose snapshot was overwritten during a
+// look-up repeats that in the newest one. So no process keeps a page from being used again,
+// not even one that is frozen or killed during a look-up.
 //
 // Bytes that it returns belong to the map. They must not be written to, and may
 // change at once, or be bytes of a damaged file: copy, then check the copy.
 // Should the file be cut off while they are read, the runtime panics with an
 // error that has an Addr method; between Begin and End that panic can be
-// recovered (debug.SetPanicOnFault). Whoever recovers it calls End.
+// recovered (debug.SetPanicOnFault), and then End is to be called.
 type Reader struct {
 	state atomic.Int32
 	s     *Store

@@ -54,13 +54,12 @@ func TestReaderAfterClose(t *testing.T) {
 	}
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
-	for !s.closed.Load() {
-	}
+	eventually(t, "it is about to close", s.closed.Load)
 	if string(val) != "v" { // the map must still be there
 		t.Errorf("value %q", val)
 	}
 	r.End()
-	if err := <-closed; err != nil {
+	if err := soon(t, "it closes", closed); err != nil {
 		t.Errorf("Close: %v", err)
 	}
 	if err := r.Begin(); !errors.Is(err, ErrClosed) {

@@ -17,13 +17,13 @@ func TestSnapshotStandsUntilTheSecondTransaction(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	write := func() { // one transaction
 		t.Helper()
-		err := s.do(context.Background(), func(txn *lmdb.Txn) (bool, error) {
+		err := s.do(context.Background(), func(txn *lmdb.Txn) error {
 			for range 20 {
 				if err := txn.Put(s.dbi, fmt.Appendf(nil, "k%04d", rnd.IntN(500)), fmt.Appendf(nil, "%0200d", rnd.Uint32()), 0); err != nil {
-					return true, err
+					return err
 				}
 			}
-			return true, nil
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -12,11 +12,11 @@ import (
 // takes all entries off a page whose neighbour has room for them, which frees
 // the page, and puts them back, which fills the neighbour.
 
-// fullShare is how full a page may become by that, so that the next entry does
-// not split it again.
+// fullShare is how full a neighbour may become by squeezing: room is left, so that the next
+// entry does not split the page again.
 const fullShare = 0.9
 
-// squeeze goes once over all leaf pages.
+// squeeze goes over all leaf pages once, until the goal is reached.
 func (w *collection) squeeze(ctx context.Context) error {
 	var at []byte
 	for {
@@ -56,7 +56,7 @@ func (w *collection) chooseMoves(r *Reader, at []byte) (next []byte, atEnd bool)
 	most := w.s.batchSize()
 	r.at = append(r.at[:0], at...)
 	on := r.seek()
-	room, parent := 0, -1 // what may still go to the leaf before; which parent it has
+	room, parent := 0, -1 // octets that still fit into the leaf before, and that leaf's parent
 	for n := 0; on; n++ {
 		l := &r.cur.level[r.cur.depth-1]
 		key, _, ok := r.cur.entry()
@@ -68,7 +68,7 @@ func (w *collection) chooseMoves(r *Reader, at []byte) (next []byte, atEnd bool)
 			return bytes.Clone(key), len(key) == 0
 		}
 		used := int(r.m.psize) - pageHeader - int(u16(l.page[14:])) + int(u16(l.page[12:]))
-		if p := r.cur.parent(); p == parent && used <= room && l.n <= most {
+		if p := r.cur.parent(); p == parent && used <= room && l.n <= most { // this leaf is emptied into the one before
 			w.keys = r.cur.appendKeys(w.keys)
 			room -= used
 		} else {
@@ -83,8 +83,8 @@ func (w *collection) chooseMoves(r *Reader, at []byte) (next []byte, atEnd bool)
 	return nil, true
 }
 
-// parent tells two parents of neighbouring leaves apart: only leaves under one
-// parent are joined by LMDB.
+// parent is the number of the page above the current leaf; -1 if there is none. What was
+// taken off a leaf goes to the leaf before only if both have the same parent.
 func (c *cursor) parent() int {
 	if c.depth < 2 {
 		return -1
@@ -104,20 +104,19 @@ func (c *cursor) appendKeys(keys [][]byte) [][]byte {
 }
 
 // moveChosen takes the chosen entries out and puts them in again.
-func (w *collection) moveChosen(txn *lmdb.Txn) (bool, error) {
-	txn.RawRead = true
+func (w *collection) moveChosen(txn *lmdb.Txn) error {
 	vals := make([][]byte, len(w.keys))
 	for i, k := range w.keys {
 		val, err := txn.Get(w.s.dbi, k)
 		if lmdb.IsNotFound(err) {
 			continue
 		}
-		if err != nil {
-			return true, err
+		if err == nil {
+			vals[i] = append([]byte{}, val...)
+			err = txn.Del(w.s.dbi, k, nil)
 		}
-		vals[i] = append([]byte{}, val...)
-		if err := txn.Del(w.s.dbi, k, nil); err != nil {
-			return true, err
+		if err != nil {
+			return err
 		}
 	}
 	for i, k := range w.keys {
@@ -125,8 +124,8 @@ func (w *collection) moveChosen(txn *lmdb.Txn) (bool, error) {
 			continue
 		}
 		if err := txn.Put(w.s.dbi, k, vals[i], 0); err != nil {
-			return true, err
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }

@@ -20,6 +20,9 @@ func open(t testing.TB, dir string, o Options) *Store {
 	if o.Warn == nil {
 		o.Warn = func(line string) { t.Errorf("unexpected warning: %s", line) }
 	}
+	if o.OnLost == nil {
+		o.OnLost = func(why string) { t.Errorf("unexpected loss: %s", why) }
+	}
 	s, err := Open(dir, o)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
@@ -34,6 +37,27 @@ func flush(t testing.TB, s *Store) {
 	defer cancel()
 	if err := s.Flush(ctx); err != nil {
 		t.Fatalf("Flush: %v", err)
+	}
+}
+
+// soon is what comes, if it comes.
+func soon[T any](t testing.TB, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("not in 20 s: %s", what)
+	}
+	return v
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in 20 s: %s", what)
+		}
 	}
 }
 
@@ -164,38 +188,49 @@ func TestAnotherSchemaIsDropped(t *testing.T) {
 
 func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 	base := t.TempDir()
-	for name, prepare := range map[string]func(dir string) error{
-		"symbolic link":   func(dir string) error { return os.Symlink(base, dir) },
-		"file":            func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
-		"writable by all": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)) },
-		"data is a link": func(dir string) error {
+	for name, c := range map[string]struct {
+		prepare func(dir string) error
+		why     string
+	}{
+		"symbolic link":   {func(dir string) error { return os.Symlink(base, dir) }, "the directory is a symbolic link"},
+		"file":            {func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, "it is not a directory"},
+		"writable by all": {func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)) }, "everybody may write to the directory"},
+		"below a file":    {func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, "not a directory"},
+		"data is a link": {func(dir string) error {
 			return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("/etc/passwd", dir+"/data.mdb"))
-		},
-		"lock is a link": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("x", dir+"/lock.mdb")) },
-		"data is writable by all": func(dir string) error {
+		}, "data.mdb is not a regular file"},
+		"lock is a link": {func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Symlink("x", dir+"/lock.mdb"))
+		}, "lock.mdb is not a regular file"},
+		"data is writable by all": {func(dir string) error {
 			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(dir+"/data.mdb", nil, 0o600), os.Chmod(dir+"/data.mdb", 0o666))
-		},
-		"lock is writable by all": func(dir string) error {
+		}, "everybody may write to data.mdb; remove it"},
+		"lock is writable by all": {func(dir string) error {
 			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(dir+"/lock.mdb", nil, 0o600), os.Chmod(dir+"/lock.mdb", 0o602))
-		},
-		"data is a directory": func(dir string) error { return os.MkdirAll(dir+"/data.mdb", 0o700) },
+		}, "everybody may write to lock.mdb; remove it"},
+		"data is a directory": {func(dir string) error { return os.MkdirAll(dir+"/data.mdb", 0o700) }, "data.mdb is not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := fmt.Sprintf("%s/%s", base, strings.ReplaceAll(name, " ", "-"))
-			if err := prepare(dir); err != nil {
+			if err := c.prepare(dir); err != nil {
 				t.Fatal(err)
+			}
+			if name == "below a file" {
+				dir += "/cache"
 			}
 			s, err := Open(dir+"/", Options{})
 			if err == nil {
 				s.Close()
 				t.Error("Open took it")
+			} else if !strings.Contains(err.Error(), c.why) {
+				t.Errorf("%v, want %q", err, c.why)
 			}
 		})
 	}
 }
 
 func TestFilesAreOurs(t *testing.T) {
-	dir := t.TempDir() + "/new/cache"
+	dir := t.TempDir() + "/cache"
 	open(t, dir, Options{})
 	for path, want := range map[string]os.FileMode{dir: 0o700, dir + "/data.mdb": 0o600, dir + "/lock.mdb": 0o600} {
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
@@ -207,7 +242,7 @@ func TestFilesAreOurs(t *testing.T) {
 func TestPutIfAsksTheOldEntry(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	key := []byte("k")
-	better := func(val string) func([]byte) bool { return func(old []byte) bool { return val > string(old) } }
+	better := func(_, old, val []byte) bool { return string(val) > string(old) }
 	for _, step := range []struct {
 		val   string
 		flush bool
@@ -216,7 +251,7 @@ func TestPutIfAsksTheOldEntry(t *testing.T) {
 		{"5", true, "5"}, {"4", false, "5"}, {"4", true, "5"}, // stored wins
 		{"6", false, "6"}, {"5", false, "6"}, {"7", false, "7"}, {"1", true, "7"}, // queued wins
 	} {
-		s.PutIf(key, []byte(step.val), better(step.val))
+		s.PutIf(key, []byte(step.val), better)
 		if step.flush {
 			flush(t, s)
 		}
@@ -225,11 +260,11 @@ func TestPutIfAsksTheOldEntry(t *testing.T) {
 		}
 		wantGet(t, s, "k", step.want)
 	}
-	s.PutIf(key, []byte("0"), func([]byte) bool { panic("cannot read it") })
+	s.PutIf(key, []byte("0"), func(_, _, _ []byte) bool { panic("cannot read it") })
 	flush(t, s)
 	wantGet(t, s, "k", "0")
 	s.Delete(key)
-	s.PutIf(key, []byte("1"), func([]byte) bool { return false })
+	s.PutIf(key, []byte("1"), func(_, _, _ []byte) bool { return false })
 	flush(t, s)
 	wantGet(t, s, "k", "1")
 }
@@ -244,7 +279,7 @@ func TestDeleteIfAsksTheStoredEntry(t *testing.T) {
 	flush(t, s)
 	wantGet(t, s, "k", "1")
 	s.DeleteIf([]byte("k"), seen("2"))
-	s.PutIf([]byte("k"), []byte("0"), func(old []byte) bool { return string(old) < "0" })
+	s.PutIf([]byte("k"), []byte("0"), func(_, old, _ []byte) bool { return string(old) < "0" })
 	flush(t, s)
 	wantGet(t, s, "k", "1") // the removal was not agreed to, so what is stored has its say
 	s.DeleteIf([]byte("k"), seen("1"))
@@ -361,5 +396,22 @@ func compareFloor(t *testing.T, s *Store, model map[string]string, prefix, key s
 	})
 	if got != want || ok != (want != "") {
 		t.Fatalf("Floor(%q, %q) = %q, %v; want %q", prefix, key, got, ok, want)
+	}
+}
+
+// A path that leads nowhere is mistyped: no directories are made for it.
+func TestADirectoryIsMadeOnlyInOneThatIsThere(t *testing.T) {
+	above := t.TempDir() + "/mistyped"
+	for _, dir := range []string{above + "/cache", above + "/cache/", above + "/a/b"} {
+		s, err := Open(dir, Options{})
+		if err == nil {
+			s.Close()
+			t.Errorf("%s is opened", dir)
+		} else if !strings.Contains(err.Error(), "does not exist, in which it would be made") {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if _, err := os.Stat(above); err == nil {
+		t.Error("a directory was made")
 	}
 }

@@ -34,9 +34,8 @@ func (r *Reader) usedPages() (used uint64) {
 	return used
 }
 
-// room is how many octets of new entries the map may take; below 1 they are
-// dropped. What is above the limit is for the copies of pages that removing
-// entries needs.
+// room is how many octets of new entries the map may take; if it is below 1, new entries
+// are dropped. The rest of the map is for the copies of pages that removing entries needs.
 func (s *Store) room() (octets int64) {
 	s.withReader(func(r *Reader) { octets = r.room() })
 	if octets < 1 {

@@ -21,35 +21,43 @@ import (
 // stored.
 func (s *Store) Put(key, val []byte) { s.PutIf(key, val, nil) }
 
+// A Replace tells whether val may take the place of the value old that is stored under
+// key. It runs on the writer's goroutine inside the transaction (and before, against what
+// is queued), so nothing comes between its look and the write. The old value may be
+// damaged. A Replace must keep none of the three, not block, and not call the Store. What
+// it judges by stands best in val: one that knows of nothing else costs no memory.
+type Replace func(key, old, val []byte) bool
+
 // PutIf is Put, but an entry that is stored already gives way only if replace
-// agrees. Replace runs on the writer's goroutine inside the transaction (and in
-// PutIf itself, against what is queued), so nothing comes between its look and
-// the write. The old value may be damaged; replace must not keep it, block, or
-// call the Store.
-func (s *Store) PutIf(key, val []byte, replace func(old []byte) bool) {
+// agrees.
+func (s *Store) PutIf(key, val []byte, replace Replace) {
 	s.put(&op{key: bytes.Clone(key), val: bytes.Clone(val), replace: replace, seen: s.ClearNumber()})
 }
 
 // PutSince is PutIf for what was learned while the clear number was seen: when a
 // clear that concerns the key came since, it is not stored. A nil replace
 // always agrees. Key and val belong to the Store from then on.
-func (s *Store) PutSince(seen uint64, key, val []byte, replace func(old []byte) bool) {
+func (s *Store) PutSince(seen uint64, key, val []byte, replace Replace) {
 	s.put(&op{key: key, val: val, replace: replace, seen: seen})
 }
 
 // PutUnlessCleared is PutSince for what tells of more than lies under its key: a
 // clear of any range since then concerns it.
-func (s *Store) PutUnlessCleared(seen uint64, key, val []byte, replace func(old []byte) bool) {
+func (s *Store) PutUnlessCleared(seen uint64, key, val []byte, replace Replace) {
 	s.put(&op{key: key, val: val, replace: replace, seen: seen, wide: true})
 }
 
 // Delete queues the removal of an entry.
 func (s *Store) Delete(key []byte) { s.DeleteIf(key, nil) }
 
-// DeleteIf is Delete, but the entry goes only if remove agrees to that, as for
-// PutIf. Who found it may have seen something else than what stands there.
+// DeleteIf is Delete, but the entry goes only if remove agrees to that, as for PutIf: the
+// entry that the caller has seen may have been replaced since.
 func (s *Store) DeleteIf(key []byte, remove func(old []byte) bool) {
-	s.put(&op{key: bytes.Clone(key), replace: remove, seen: s.ClearNumber()})
+	o := &op{key: bytes.Clone(key), seen: s.ClearNumber()}
+	if remove != nil {
+		o.replace = func(_, old, _ []byte) bool { return remove(old) }
+	}
+	s.put(o)
 }
 
 func (s *Store) put(o *op) {
@@ -70,13 +78,13 @@ func (s *Store) put(o *op) {
 
 // mayReplace asks the caller's function; one that cannot cope with the bytes of
 // a damaged entry agrees to replace it.
-func mayReplace(replace func([]byte) bool, old []byte) (yes bool) {
+func (o *op) mayReplace(old []byte) (yes bool) {
 	defer func() {
 		if recover() != nil {
 			yes = true
 		}
 	}()
-	return replace(old)
+	return o.replace(o.key, old, o.val)
 }
 
 // batchSize is how many writes one transaction may hold: few in a small map,
@@ -201,7 +209,6 @@ type tally struct {
 // writeBatch applies writes until limits.WriteBatchTime is over. Others wait for
 // the lock meanwhile.
 func (s *Store) writeBatch(txn *lmdb.Txn, batch []*op, b *tally) error {
-	txn.RawRead = true
 	rec, err := s.readRecord(txn)
 	if err != nil {
 		return err
@@ -247,11 +254,7 @@ func (s *Store) applyIf(txn *lmdb.Txn, o *op, b *tally) error {
 	if !lmdb.IsErrno(err, lmdb.KeyExist) {
 		return err
 	}
-	old, err := txn.Get(s.dbi, o.key)
-	if err != nil {
-		return err
-	}
-	if !mayReplace(o.replace, old) {
+	if old, err := txn.Get(s.dbi, o.key); err == nil && !o.mayReplace(old) {
 		s.stats.rankDrops.Add(1)
 		b.written--
 		return nil
@@ -262,7 +265,7 @@ func (s *Store) applyIf(txn *lmdb.Txn, o *op, b *tally) error {
 func (s *Store) remove(txn *lmdb.Txn, o *op, b *tally) error {
 	if o.replace != nil {
 		old, err := txn.Get(s.dbi, o.key)
-		if err == nil && !mayReplace(o.replace, old) {
+		if err == nil && !o.mayReplace(old) {
 			s.stats.rankDrops.Add(1)
 			return nil
 		}
@@ -276,7 +279,8 @@ func (s *Store) remove(txn *lmdb.Txn, o *op, b *tally) error {
 	return err
 }
 
-// update runs fn in a write transaction on the writer's thread.
+// update runs fn in a write transaction on the writer's thread. What fn reads are bytes of
+// the map, valid until it writes.
 func (s *Store) update(fn lmdb.TxnOp) error {
 	if err := s.lock.lock(s.patience); err != nil {
 		return err
@@ -286,10 +290,14 @@ func (s *Store) update(fn lmdb.TxnOp) error {
 		s.lost(err.Error())
 		return err
 	}
-	err := s.env.UpdateLocked(fn)
+	uncopied := func(txn *lmdb.Txn) error {
+		txn.RawRead = true
+		return fn(txn)
+	}
+	err := s.env.UpdateLocked(uncopied)
 	for try := 0; lmdb.IsMapResized(err) && try < 3; try++ {
 		if err = s.grow(); err == nil {
-			err = s.env.UpdateLocked(fn)
+			err = s.env.UpdateLocked(uncopied)
 		}
 	}
 	if err == nil {
@@ -392,10 +400,11 @@ func Remedy(err error, dir string) string {
 }
 
 // A job is work for the writer that somebody waits for. It runs behind all
-// writes that were queued before it, in one transaction after the other until
-// step says that it is complete.
+// writes that were queued before it, in one transaction after the other as long as
+// more agrees.
 type job struct {
-	step  func(txn *lmdb.Txn) (complete bool, err error)
+	step  lmdb.TxnOp  // nil: there is nothing to do but to wait
+	more  func() bool // nil: one transaction is enough
 	ended chan error
 	state atomic.Int32 // jobWaiting, then whoever is first: jobRunning or jobLeft
 }
@@ -412,27 +421,26 @@ func (s *Store) runJob(j *job) {
 	if !j.state.CompareAndSwap(jobWaiting, jobRunning) {
 		return
 	}
-	for {
-		complete := true
-		var err error
-		if j.step != nil {
-			err = s.update(func(txn *lmdb.Txn) (err error) {
-				complete, err = j.step(txn)
-				return err
-			})
-		}
-		if err != nil || complete {
-			j.finish(err)
-			return
-		}
-		s.leaveTurn()
+	if j.step == nil {
+		j.finish(nil)
+		return
 	}
+	err := s.update(j.step)
+	for err == nil && j.more != nil && j.more() {
+		s.leaveTurn()
+		err = s.update(j.step)
+	}
+	j.finish(err)
 }
 
-// do has the writer run a job and waits until it has ended. A job that has begun
+// do has the writer run a job of one transaction and waits until it has ended.
+func (s *Store) do(ctx context.Context, step lmdb.TxnOp) error {
+	return s.await(ctx, &job{step: step, ended: make(chan error, 1)})
+}
+
+// await has the writer run a job and waits until it has ended. A job that has begun
 // is waited for; the wait before that ends with ctx.
-func (s *Store) do(ctx context.Context, step func(txn *lmdb.Txn) (complete bool, err error)) error {
-	j := &job{step: step, ended: make(chan error, 1)}
+func (s *Store) await(ctx context.Context, j *job) error {
 	if s.closed.Load() || !s.queue.addJob(j) {
 		return ErrClosed
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/memfile"
 )
 
 // dirVar names the directory in which the test's child tries what it can.
@@ -51,7 +53,7 @@ func sealed(dir string) (status int) {
 		println("what may be read cannot be")
 		status = 1
 	}
-	if fd, err := unix.MemfdCreate("x", 0); err != nil || unix.Ftruncate(fd, 10) != nil {
+	if f, err := memfile.New("x"); err != nil || f.Truncate(10) != nil {
 		println("memory cannot be used as a file")
 		status = 1
 	}
