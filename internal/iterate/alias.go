@@ -55,11 +55,9 @@ func (a *answer) mayTell(from, to dnsname.Name) bool {
 // server has shown authority for from: to is the apex or stands beside from or an
 // ancestor of it. Elsewhere a delegation may lie in between, whose parent has
 // stale or no data, and AA does not speak for the target (RFC 1035, section
-// 4.1.1), so it is asked for on its own. Forwarders have followed the chain.
+// 4.1.1), so it is asked for on its own. Forwarders have followed the chain. Of names
+// outside the zone there is nothing in the message any more (scrub).
 func (a *answer) knows(from, to dnsname.Name) bool {
-	if !to.IsSubdomainOf(a.cut()) {
-		return false
-	}
 	return a.q.Forwards() || to == a.cut() || from != a.cut() && from.Parent().IsSubdomainOf(to.Parent())
 }
 

@@ -61,6 +61,9 @@ func (a *answer) without() resolve.Outcome {
 	}
 	soa := a.soa()
 	if o := a.referral(); o.Kind != resolve.Pending && a.refers(&o, soa) {
+		if ds := a.referredDS(&o); ds.Kind != resolve.Pending {
+			return ds
+		}
 		return o
 	}
 	if soa != nil || a.proofs() != nil {

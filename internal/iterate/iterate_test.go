@@ -77,6 +77,7 @@ func query(qname string, qtype uint16, cut string) (*resolve.Request, *resolve.Q
 	q := &resolve.Query{Question: resolve.Question{Name: name(qname), Type: qtype, Class: wire.ClassIN}}
 	q.Cut = &zonecut.Cut{Name: name(cut), Expires: 5000}
 	q.Server.Addr = netip.MustParseAddrPort("192.0.2.1:53")
+	q.Server.NoCase = true // nothing hangs on letter case
 	q.Asked = q.Question
 	return r, q
 }
@@ -87,6 +88,7 @@ func kind(k resolve.Kind) string {
 
 func TestWhatAnAnswerMeans(t *testing.T) {
 	const soa, upSOA = "ns example.com. 60 SOA ns. host. 1 2 3 4 5", "ns com. 60 SOA ns. host. 1 2 3 4 5"
+	const sealed = "ns sub.example.com. 60 RRSIG NSEC 8 3 60 20300101000000 20200101000000 1 example.com. AAAA"
 	tests := []struct {
 		name     string
 		qname    string
@@ -129,6 +131,10 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"a referral with NXDOMAIN and AA is none", "www.sub.example.com.", wire.TypeA, "aa NXDOMAIN", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "nxdomain", false},
 		{"an empty answer at the zone's own name, without AA", "example.com.", wire.TypeA, "NOERROR", nil, "lame", true},
 		{"a referral in answer to DS", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
+		{"a referral in answer to DS that has the set", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 DS 1 8 2 AA"}, "positive", false},
+		{"a referral in answer to DS that proves that there is none", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 NSEC t.example.com. NS RRSIG NSEC", sealed}, "nodata", false},
+		{"a referral in answer to DS further down", "a.sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 DS 1 8 2 AA"}, "referral", false},
+		{"a referral with a proof in answer to another type", "sub.example.com.", wire.TypeA, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 NSEC t.example.com. NS RRSIG NSEC", sealed}, "referral", false},
 		{"NXDOMAIN", "www.example.com.", wire.TypeA, "aa NXDOMAIN", []string{soa}, "nxdomain", false},
 		{"NXDOMAIN, bare", "www.example.com.", wire.TypeA, "aa NXDOMAIN", nil, "nxdomain", false},
 		{"NXDOMAIN, without AA and SOA", "www.example.com.", wire.TypeA, "NXDOMAIN", nil, "lame", false},
@@ -136,6 +142,8 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"FORMERR of a server without EDNS", "www.example.com.", wire.TypeA, "FORMERR", nil, "pending", false},
 		{"FORMERR of a server with EDNS", "www.example.com.", wire.TypeA, "opt FORMERR", nil, "pending", false},
 		{"NOTIMP of a server without EDNS", "www.example.com.", wire.TypeA, "NOTIMP", nil, "pending", false},
+		{"BADVERS", "www.example.com.", wire.TypeA, "opt BADSIG", nil, "pending", false},
+		{"BADCOOKIE", "www.example.com.", wire.TypeA, "opt BADCOOKIE", nil, "lame", false},
 		{"truncated over TCP too", "www.example.com.", wire.TypeA, "aa tc NOERROR", []string{"an www.example.com. 60 A 192.0.2.9"}, "lame", false},
 		{"class CHAOS, of the type that was asked for", "www.example.com.", wire.TypeTXT, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
 		{"class CHAOS", "www.example.com.", wire.TypeA, "NOERROR", []string{"an www.example.com. 60 CH TXT x"}, "lame", false},
@@ -166,7 +174,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 func TestReferralLimits(t *testing.T) {
 	r, q := query("www.sub.example.com.", wire.TypeA, "example.com.")
 	var records []string
-	for i := range 40 {
+	for i := range 80 {
 		records = append(records, fmt.Sprintf("ns sub.example.com. 86400 NS ns%d.sub.example.com.", i))
 		for j := range 20 {
 			if i >= 20 {
@@ -176,7 +184,7 @@ func TestReferralLimits(t *testing.T) {
 	}
 	consume(r, q, message(t, q.Asked, "NOERROR", records...))
 	cut := q.Outcome.Cut
-	if cut == nil || len(cut.NS) != limits.MaxNSPerDelegation {
+	if cut == nil || len(cut.NS) != limits.NSKeptPerDelegation {
 		t.Fatalf("got %+v", cut)
 	}
 	addrs := 0
@@ -186,7 +194,7 @@ func TestReferralLimits(t *testing.T) {
 		}
 		addrs += len(ns.Addrs)
 	}
-	if most := 2*limits.MaxNSPerDelegation + limits.ExtraAddrsPerCut; addrs > most {
+	if most := 2*limits.NSKeptPerDelegation + limits.ExtraAddrsPerCut; addrs > most {
 		t.Errorf("got %d addresses, want at most %d", addrs, most)
 	}
 	if cut.Expires != 5000 {
@@ -431,7 +439,7 @@ func keepsToItsZone(t *testing.T, r *resolve.Request, q *resolve.Query, m *wire.
 // glueBelongs checks that each address of a delegation's servers was told by the
 // message, for that server, by one who may know in the query's mode.
 func glueBelongs(t *testing.T, q *resolve.Query, c *zonecut.Cut, m *wire.Msg) {
-	if len(c.NS) > limits.MaxNSPerDelegation {
+	if len(c.NS) > limits.NSKeptPerDelegation {
 		t.Errorf("%d name servers", len(c.NS))
 	}
 	for _, ns := range c.NS {

@@ -26,6 +26,14 @@ func consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resolve.State 
 	if q.Asked != q.Question || q.Below() != "" {
 		return a.probed(o)
 	}
+	if a.hangsOnCase(&o) && r.RetryInLowerCase(q) {
+		a.tell(resolve.CaseDoubted)
+		if o.Kind != resolve.Lame { // it counts if the server says no more
+			o.Origin = resolve.FromServer
+			q.HoldBack(o)
+		}
+		return resolve.Produce
+	}
 	q.Outcome, q.Outcome.Origin = o, resolve.FromServer
 	if o.Kind == resolve.Pending { // the same again, without EDNS
 		a.tell(resolve.EDNSDoubted)

@@ -17,7 +17,7 @@ func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 	if zone := q.Below(); zone != "" {
 		return resolve.Question{Name: zone, Type: wire.TypeNS, Class: q.Class}
 	}
-	it := stateOf(q)
+	it := knownOf(q)
 	if it.whole || q.Timeouts() > 1 || q.Options.WholeName || q.Forwards() || it.probes >= limits.QnameMinSteps {
 		return q.Question
 	}
@@ -36,10 +36,11 @@ func minimised(r *resolve.Request, q *resolve.Query) resolve.Question {
 		return q.Question
 	}
 	part := q.Name.Suffix(labels)
-	if it.whole = r.NoCutAt(q.Cut.Name, part); it.whole {
+	if r.NoCutAt(q.Cut.Name, part) {
+		stateOf(q).whole = true
 		return q.Question
 	}
-	it.probes++
+	stateOf(q).probes++
 	return resolve.Question{Name: part, Type: wire.TypeNS, Class: q.Class}
 }
 
@@ -64,7 +65,6 @@ func underscored(n dnsname.Name) bool {
 // section 2.3, leaves the number of steps to the resolver).
 func (a *answer) probed(o resolve.Outcome) resolve.State {
 	q := a.q
-	q.Outcome = resolve.Outcome{}
 	if o.Kind == resolve.Positive {
 		o = a.servedHere(o)
 	}
@@ -103,7 +103,7 @@ func inconclusion(o resolve.Outcome, msg *wire.Msg) resolve.Inconclusion {
 // the present ones, which do answer, are asked on, unless they are not believed.
 func (a *answer) servedHere(o resolve.Outcome) resolve.Outcome {
 	ns := find(a.ans, a.q.Asked.Name, wire.TypeNS)
-	if ns == nil || a.q.Asked.Type != wire.TypeNS || !ns.Owner.IsStrictlyBelow(a.cut()) {
+	if ns == nil || !ns.Owner.IsStrictlyBelow(a.cut()) {
 		return o
 	}
 	cut, reachable := a.delegation(ns), false

@@ -46,6 +46,27 @@ func (a *answer) denial() resolve.Outcome {
 	return o
 }
 
+// hangsOnCase tells whether a server may deny a name for its letter case alone, because it
+// compares octets (against RFC 4343, section 3). Whoever does that mostly says nothing
+// beside the denial, not even SOA, or denies a name of which its SOA, or the parent of its
+// zone, says that it exists. Other denials are not doubted: that would cost each name that
+// does not exist one more question.
+func (a *answer) hangsOnCase(o *resolve.Outcome) bool {
+	switch o.Kind {
+	case resolve.NoData, resolve.NXDomain, resolve.Lame:
+	default:
+		return false
+	}
+	switch {
+	case a.msg.TC() || len(a.msg.Answer) > 0:
+		return false
+	case a.msg.Rcode == wire.RcodeNXDomain:
+		soa := a.soa()
+		return len(a.msg.Authority) == 0 || a.q.Asked.Name == a.cut() || soa != nil && soa.Owner == a.q.Asked.Name
+	}
+	return a.msg.Rcode == wire.RcodeNoError && len(a.msg.Authority) == 0
+}
+
 // unsupported judges a denial without SOA: believed from a server that claims
 // authority and says nothing else. Without AA, and when no other server does better,
 // NOERROR with nothing beside it is taken for NODATA; a denial otherwise only at the zone's own name, where its parent

@@ -42,8 +42,8 @@ func (a *answer) refers(o *resolve.Outcome, soa *wire.RRset) bool {
 	return a.msg.Rcode == wire.RcodeNoError || !a.msg.AA()
 }
 
-// delegation makes a cut of an NS set and its glue. Of name servers beyond the limit, those
-// without glue are dropped first.
+// delegation makes a cut of an NS set and its glue. Name servers without glue, which have to
+// be looked up, only fill what a question may consider (NXNSAttack).
 func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 	cut := &zonecut.Cut{Name: ns.Owner, Expires: a.expires(ns.TTL)}
 	var without zonecut.Cut // those without an address
@@ -54,19 +54,19 @@ func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 			continue
 		}
 		s := zonecut.NameServer{Name: name, Addrs: a.glue(glue, cut.Name, name)}
-		to := cut
+		to, most := cut, limits.NSKeptPerDelegation
 		if len(s.Addrs) == 0 {
-			to = &without
+			to, most = &without, limits.MaxNSPerDelegation
 		}
-		if len(to.NS) == limits.MaxNSPerDelegation {
+		if len(to.NS) == most {
 			left++
 			continue
 		}
 		to.NS = append(to.NS, s)
 	}
 	a.considered(cut)
-	room := limits.MaxNSPerDelegation - len(cut.NS)
-	left += max(len(without.NS)-room, 0)
+	room := max(limits.MaxNSPerDelegation-len(cut.NS), 0)
+	left += max(len(without.NS)-room, 0) + max(len(cut.NS)-limits.MaxNSPerDelegation, 0)
 	if cut.NS = append(cut.NS, without.NS[:min(len(without.NS), room)]...); left > 0 {
 		a.r.Hit(limits.NSPerDelegation)
 	}
@@ -154,4 +154,21 @@ func (a *answer) security(cut *zonecut.Cut) []resolve.Set {
 	}
 	cut.DS, cut.DSRank = ds, rank.Initial|rank.Auth
 	return []resolve.Set{authoritative(*ds)}
+}
+
+// referredDS is what a referral to a zone says of its DS set, where that is what was asked
+// for: a parent that refers instead of answering has told the set, or the signed proof that
+// there is none (RFC 4035, section 3.1.4), and the child knows neither. Pending: the
+// referral says nothing of it.
+func (a *answer) referredDS(o *resolve.Outcome) resolve.Outcome {
+	if a.q.Asked.Type != wire.TypeDS || o.Cut == nil || o.Cut.Name != a.q.Asked.Name {
+		return resolve.Outcome{}
+	}
+	if ds := find(a.auth, o.Cut.Name, wire.TypeDS); ds != nil {
+		return resolve.Outcome{Kind: resolve.Positive, Zone: a.cut(), Answer: []resolve.Set{authoritative(*ds)}}
+	}
+	if proofs := a.proofs(); proofs != nil {
+		return resolve.Outcome{Kind: resolve.NoData, Zone: a.cut(), Authority: proofs}
+	}
+	return resolve.Outcome{}
 }

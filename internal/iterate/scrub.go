@@ -1,6 +1,8 @@
 package iterate
 
 import (
+	"slices"
+
 	"kresd/internal/dnsname"
 	"kresd/internal/wire"
 )
@@ -13,22 +15,29 @@ func (a *answer) scrub() {
 	a.add = wire.Group(a.addresses(a.msg.Additional))
 }
 
+// within are the records of a section that lie at or below the zone: the section itself
+// where all do, which nobody changes.
 func (a *answer) within(rrs []wire.RR, isAnswer bool) []wire.RR {
-	kept := make([]wire.RR, 0, len(rrs))
-	for i := range rrs {
-		rr := &rrs[i]
-		switch {
-		case rr.Class != a.q.Class || wire.IsMetaType(rr.Type):
-		case rr.Owner.IsSubdomainOf(a.cut()):
-			kept = append(kept, *rr)
-		case isAnswer:
-		case rr.Type == wire.TypeNS:
-			a.upward = true
-		case rr.Type == wire.TypeSOA:
-			a.stray = true
-		}
+	foreign := func(rr wire.RR) bool { return !a.keeps(&rr, isAnswer) }
+	if !slices.ContainsFunc(rrs, foreign) {
+		return rrs
 	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(rrs), foreign)
+}
+
+// keeps tells whether a record may be looked at, and takes note of those beside the zone.
+func (a *answer) keeps(rr *wire.RR, isAnswer bool) bool {
+	switch {
+	case rr.Class != a.q.Class || wire.IsMetaType(rr.Type):
+	case rr.Owner.IsSubdomainOf(a.cut()):
+		return true
+	case isAnswer:
+	case rr.Type == wire.TypeNS:
+		a.upward = true
+	case rr.Type == wire.TypeSOA:
+		a.stray = true
+	}
+	return false
 }
 
 // addresses are the additional records that may be glue. Whether they lie within
@@ -52,7 +61,7 @@ func (a *answer) signatures() []wire.RRset {
 	set := wire.RRset{Owner: a.q.Asked.Name, Type: wire.TypeRRSIG, Class: a.q.Class}
 	for i := range a.msg.Answer {
 		rr := &a.msg.Answer[i]
-		if rr.Type != wire.TypeRRSIG || rr.Owner != set.Owner || rr.Class != set.Class || !rr.Owner.IsSubdomainOf(a.cut()) {
+		if rr.Type != wire.TypeRRSIG || rr.Owner != set.Owner || rr.Class != set.Class {
 			continue
 		}
 		if len(set.Data) == 0 || rr.TTL < set.TTL {

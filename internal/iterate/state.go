@@ -11,7 +11,16 @@ type state struct {
 	whole bool
 }
 
-// stateOf is the state of a query, made when it is first needed.
+// knownOf is the state of a query as it is.
+func knownOf(q *resolve.Query) state {
+	if s, ok := q.Iterate.(*state); ok {
+		return *s
+	}
+	return state{}
+}
+
+// stateOf is the state of a query to be changed, made when it is first needed: most
+// queries need none.
 func stateOf(q *resolve.Query) *state {
 	s, ok := q.Iterate.(*state)
 	if !ok {

@@ -2,6 +2,7 @@ package reply
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
@@ -50,14 +51,47 @@ const maxBody = 0xffff - wire.OPTLen
 // usual is the size of most answers, in octets.
 const usual = 256
 
+// roomKept is how much memory each part of a Room that nobody uses keeps, in octets.
+const roomKept = 4096
+
 // maxEDEText bounds the text of an extended error, in octets.
 const maxEDEText = 255
 
-// Make words a Result as the answer to a question. do tells whether the client
+// A Room is memory in which one goroutine words answers, one after the other. The zero
+// value is ready for use.
+type Room struct {
+	builder               wire.Builder
+	octets, ttls, message []byte
+}
+
+// Rooms are Rooms that nobody uses at the moment. The zero value is ready for use.
+type Rooms struct{ pool sync.Pool }
+
+// Get returns a Room; it is to be given back by Put.
+func (r *Rooms) Get() *Room {
+	if room, ok := r.pool.Get().(*Room); ok {
+		return room
+	}
+	return new(Room)
+}
+
+// Put takes a Room back, of which nobody uses anything any more. Memory that only large
+// answers need is let go.
+func (r *Rooms) Put(room *Room) {
+	for _, b := range []*[]byte{&room.octets, &room.ttls, &room.message} {
+		if cap(*b) > roomKept {
+			*b = nil
+		}
+	}
+	r.pool.Put(room)
+}
+
+// Make words a Result as the answer to a question. The Body is valid until the Room is
+// used again. do tells whether the client
 // understands DNSSEC; without it RRSIG, NSEC and NSEC3 records are left out
 // unless they were asked for (RFC 4035, section 3.2.1). The records of each set
 // in the answer are rotated by rotate places.
-func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body {
+func (r *Room) Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body {
 	b := Body{
 		Rcode: res.Rcode, AA: res.AA, Secure: res.Rank.IsSecure(), TC: res.TC,
 		HeaderOn: res.HeaderOn, HeaderOff: res.HeaderOff, Options: edeOption(res.EDE, res.EDEText),
@@ -65,7 +99,11 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 	if res.Remembered { // beside what it failed of; there may be several (RFC 8914, section 2)
 		b.Options = append(b.Options, edeOption(ede.CachedError, "")...)
 	}
-	m := maker{Builder: wire.NewBuilder(make([]byte, 0, usual), maxBody, 0, 0), body: &b, do: do}
+	if r.octets == nil {
+		r.octets = make([]byte, 0, usual)
+	}
+	r.builder.Start(r.octets, maxBody, 0, 0)
+	m := maker{Builder: &r.builder, body: &b, do: do}
 	m.Question([]byte(q.Name), q.Type, q.Class)
 	for i := range res.Answer {
 		m.answer(&res.Answer[i], rotate)
@@ -74,11 +112,12 @@ func Make(q resolve.Question, res *resolve.Result, do bool, rotate uint32) Body 
 	b.TC = b.TC || m.Truncated()
 	b.Additional = m.Len()
 	m.rest(wire.Additional, res.Additional)
-	b.TTLs = make([]byte, 0, 2*len(m.TTLs()))
+	r.ttls = r.ttls[:0]
 	for _, at := range m.TTLs() {
-		b.TTLs = binary.BigEndian.AppendUint16(b.TTLs, at)
+		r.ttls = binary.BigEndian.AppendUint16(r.ttls, at)
 	}
-	b.Octets, b.Crowded = m.Bytes(), m.Crowded()
+	r.octets = m.Bytes()
+	b.Octets, b.TTLs, b.Crowded = r.octets, r.ttls, m.Crowded()
 	return b
 }
 
@@ -129,14 +168,30 @@ func edeOption(code ede.Code, text string) []byte {
 	return wire.AppendOption(nil, wire.OptionEDE, data)
 }
 
-// Build is the whole message for one client, in dst's memory where it is large
-// enough; nil when the client gets no answer.
+// Build is the whole message for one client, which asked q, that is asked in canonical
+// form. It is valid until the Room is used again; nil when the client gets no answer.
+func (r *Room) Build(asked resolve.Question, q *wire.Question, res *resolve.Result, s Shape) []byte {
+	msg := r.build(r.message, asked, q, res, s)
+	if msg != nil {
+		r.message = msg
+	}
+	return msg
+}
+
+// Build is Room.Build in dst's memory where that is large enough.
 func Build(dst []byte, q *wire.Question, res *resolve.Result, s Shape) []byte {
 	name, err := dnsname.FromWire(q.Name)
-	if res.Drop || err != nil {
+	if err != nil {
 		return nil
 	}
-	b := Make(resolve.Question{Name: name, Type: q.Type, Class: q.Class}, res, q.DO, s.Rotate)
+	return new(Room).build(dst, resolve.Question{Name: name, Type: q.Type, Class: q.Class}, q, res, s)
+}
+
+func (r *Room) build(dst []byte, asked resolve.Question, q *wire.Question, res *resolve.Result, s Shape) []byte {
+	if res.Drop {
+		return nil
+	}
+	b := r.Make(asked, res, q.DO, s.Rotate)
 	if b.Crowded {
 		s.Counters.Hit(limits.CompressedNames)
 	}

@@ -46,7 +46,7 @@ func TestADenialForManyNames(t *testing.T) {
 				if !d.Body(&b, q, len(zone)) {
 					t.Fatalf("%q below %s: no answer", name, zone)
 				}
-				whole := Make(resolve.Question{Name: dnsname.Name(strings.ToLower(c.name)), Type: c.qtype, Class: wire.ClassIN}, res, q.DO, 0)
+				whole := new(Room).Make(resolve.Question{Name: dnsname.Name(strings.ToLower(c.name)), Type: c.qtype, Class: wire.ClassIN}, res, q.DO, 0)
 				got, want := records(t, b.Finish(nil, q, shape)), records(t, whole.Finish(nil, q, shape))
 				if !slices.Equal(got, want) {
 					t.Errorf("%q below %s, %+v:\n%s\nand by itself\n%s", name, zone, c, strings.Join(got, "\n"), strings.Join(want, "\n"))

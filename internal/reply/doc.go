@@ -8,7 +8,8 @@
 // brought one, and no more octets than it can take. The driver's way does both
 // at once (Build); the cached answer's way does Finish on a Body that it read
 // from the cache. So both say the same. What denies many names at once is kept as
-// a Denial, which becomes a Body for one of them.
+// a Denial, which becomes a Body for one of them. Make and Build work in the memory of
+// a Room, which is used for one answer after the other.
 //
 // The package decides nothing about names, ranks or policies, and Finish and
 // Error allocate nothing.

@@ -23,6 +23,8 @@ type Shape struct {
 	// cookie, NSID or the time a connection may idle. A client without EDNS gets
 	// none of them.
 	Options []byte
+	// Behind is how many octets are kept free behind the answer, for its signature.
+	Behind int
 	// Age is how long ago the answer was made, in seconds. TTLs are that much
 	// lower.
 	Age uint32
@@ -34,15 +36,15 @@ type Shape struct {
 
 func (s *Shape) limit(q *wire.Question) int {
 	if s.Kind.Stream() {
-		return 0xffff
+		return 0xffff - s.Behind
 	}
-	return int(max(min(q.UDPSize, s.Bufsize), limits.MinBufsize))
+	return int(max(min(q.UDPSize, s.Bufsize), limits.MinBufsize)) - s.Behind
 }
 
 // Finish words b for one client, in dst's memory where it is large enough. It
 // returns nil when b is not a Body for q; then b came from a damaged entry.
 //
-// What is too large loses the additional section, silently; if that is not
+// An answer that is too large loses the additional section, silently; if that is not
 // enough it loses everything and gets TC (RFC 2181, section 9): half a section
 // is of no use to anybody. The client's options are worth more than records,
 // because without its cookie an answer is thrown away (RFC 7873, section 5.3);

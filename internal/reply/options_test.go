@@ -27,7 +27,7 @@ func text(t *testing.T, size int) *Body {
 		if rest := n % 256; rest > 0 {
 			data += string([]byte{byte(rest - 1)}) + strings.Repeat("y", rest-1)
 		}
-		b := Make(resolve.Question{Name: lower, Type: wire.TypeTXT, Class: wire.ClassIN}, result(set(lower, wire.TypeTXT, 60, data)), false, 0)
+		b := new(Room).Make(resolve.Question{Name: lower, Type: wire.TypeTXT, Class: wire.ClassIN}, result(set(lower, wire.TypeTXT, 60, data)), false, 0)
 		if d := size - len(b.Octets); d == 0 {
 			return &b
 		} else if d > 1 {
@@ -101,7 +101,7 @@ func TestOptionsAtTheSizeBound(t *testing.T) {
 	}
 	res := result(set(lower, wire.TypeTXT, 60, "\x00"))
 	res.Additional = []resolve.Set{set(lower, wire.TypeTXT, 60, "\xff"+strings.Repeat("x", 255), "\xb2"+strings.Repeat("x", 0xb2))}
-	b := Make(resolve.Question{Name: lower, Type: wire.TypeTXT, Class: wire.ClassIN}, res, false, 0)
+	b := new(Room).Make(resolve.Question{Name: lower, Type: wire.TypeTXT, Class: wire.ClassIN}, res, false, 0)
 	if m, pkt := finish(t, &b, limits.MinBufsize, udp); len(m.Additional) != 2 || len(pkt) != limits.MinBufsize {
 		t.Fatalf("%d additional records in %d octets without options, want 2 that just fit", len(m.Additional), len(pkt))
 	}

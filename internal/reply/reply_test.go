@@ -230,7 +230,7 @@ func TestRotation(t *testing.T) {
 	a := signed(set(lower, wire.TypeA, 60, "\x01\x01\x01\x01", "\x02\x02\x02\x02", "\x03\x03\x03\x03"))
 	res := result(cname, a)
 	q := query{"\x01a\x00", wire.TypeA, 0, 1232, true}.parse(t)
-	b := Make(resolve.Question{Name: "\x01a\x00", Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
+	b := new(Room).Make(resolve.Question{Name: "\x01a\x00", Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
 	if b.Steady {
 		t.Fatal("addresses cannot be rotated in place")
 	}
@@ -255,11 +255,11 @@ func TestWhatCannotBeRotatedInPlace(t *testing.T) {
 		return resolve.Question{Name: dnsname.Name(n), Type: t, Class: wire.ClassIN}
 	}
 	mx := result(set(lower, wire.TypeMX, 60, "\x00\x01"+lower, "\x00\x02\x04mail\x07example\x00"))
-	if b := Make(question(lower, wire.TypeMX), mx, false, 0); !b.Steady || len(b.Runs) > 0 {
+	if b := new(Room).Make(question(lower, wire.TypeMX), mx, false, 0); !b.Steady || len(b.Runs) > 0 {
 		t.Errorf("MX: steady %v, %d octets of runs", b.Steady, len(b.Runs))
 	}
 	root := result(set("\x00", wire.TypeA, 60, "\x01\x01\x01\x01", "\x02\x02\x02\x02"))
-	b := Make(question("\x00", wire.TypeA), root, false, 0)
+	b := new(Room).Make(question("\x00", wire.TypeA), root, false, 0)
 	if !b.Steady || len(b.Runs) > 0 {
 		t.Errorf("root, whose name is no pointer: steady %v, %d octets of runs", b.Steady, len(b.Runs))
 	}
@@ -268,7 +268,7 @@ func TestWhatCannotBeRotatedInPlace(t *testing.T) {
 		t.Errorf("root's addresses: %v, %v", got, err)
 	}
 	one := result(set(lower, wire.TypeMX, 60, "\x00\x01"+lower))
-	if b := Make(question(lower, wire.TypeMX), one, false, 0); b.Steady {
+	if b := new(Room).Make(question(lower, wire.TypeMX), one, false, 0); b.Steady {
 		t.Error("a single record is called steady")
 	}
 }
@@ -277,7 +277,7 @@ func TestWhatCannotBeRotatedInPlace(t *testing.T) {
 func TestASetThatCannotBeRotatedIsNotForgottenForTheNext(t *testing.T) {
 	txt, a := set(lower, wire.TypeTXT, 60, "\x01a", "\x02bc"), set(lower, wire.TypeA, 60, "\x01\x01\x01\x01", "\x02\x02\x02\x02")
 	for _, res := range []*resolve.Result{result(txt, a), result(a, txt)} {
-		if b := Make(resolve.Question{Name: lower, Type: wire.TypeANY, Class: wire.ClassIN}, res, false, 0); !b.Steady || len(b.Runs) != runLen {
+		if b := new(Room).Make(resolve.Question{Name: lower, Type: wire.TypeANY, Class: wire.ClassIN}, res, false, 0); !b.Steady || len(b.Runs) != runLen {
 			t.Errorf("steady %v, %d octets of runs", b.Steady, len(b.Runs))
 		}
 	}
@@ -286,7 +286,7 @@ func TestASetThatCannotBeRotatedIsNotForgottenForTheNext(t *testing.T) {
 func TestAge(t *testing.T) {
 	res := result(set(lower, wire.TypeA, 60, "\x01\x01\x01\x01"), set(lower, wire.TypeTXT, 5, "\x00"))
 	q := query{lower, wire.TypeA, 0, 1232, true}.parse(t)
-	b := Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
+	b := new(Room).Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
 	msg := b.Finish(nil, q, Shape{Kind: transport.TCP, Bufsize: 512, Age: 7})
 	var got []uint32
 	for at := b.TTLs; len(at) > 0; at = at[2:] {
@@ -345,7 +345,7 @@ func TestError(t *testing.T) {
 
 func TestNothingIsAllocated(t *testing.T) {
 	res := result(signed(set(lower, wire.TypeA, 60, "\x01\x01\x01\x01", "\x02\x02\x02\x02")))
-	b := Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
+	b := new(Room).Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
 	q := query{mixed, wire.TypeA, wire.FlagRD, 1232, true}.parse(t)
 	out := make([]byte, 4096)
 	if n := testing.AllocsPerRun(100, func() { b.Finish(out, q, Shape{Bufsize: 1232, Age: 3, Rotate: 1}) }); n != 0 {
@@ -360,7 +360,7 @@ func TestNothingIsAllocated(t *testing.T) {
 // no longer than promised.
 func FuzzFinish(f *testing.F) {
 	res := result(set(lower, wire.TypeA, 60, "\x01\x01\x01\x01", "\x02\x02\x02\x02"))
-	b := Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
+	b := new(Room).Make(resolve.Question{Name: lower, Type: wire.TypeA, Class: wire.ClassIN}, res, true, 0)
 	f.Add(b.Octets, b.TTLs, b.Runs, b.Options, b.Additional, uint32(1), uint32(1), true)
 	f.Add([]byte{}, []byte{0, 1}, []byte{0, 0, 0, 0, 0, 0}, []byte{}, -1, uint32(0), uint32(3), false)
 	f.Fuzz(func(t *testing.T, octets, ttls, runs, options []byte, additional int, age, rotate uint32, isUDP bool) {

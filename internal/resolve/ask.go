@@ -3,10 +3,12 @@ package resolve
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/selection"
+	"kresd/internal/wire"
 )
 
 // ask takes what has come meanwhile, or sends the question to one server and waits for
@@ -16,7 +18,8 @@ func (s *solver) ask(q *Query) error {
 		s.fill(q)
 	}
 	if r, ok := s.answeredLate(q); ok { // while something else was looked up
-		return s.answered(q, r.attempt, r.reply)
+		s.answered(q, r.attempt, r.reply)
+		return nil
 	}
 	s.hear(q)
 	if q.run.ns.fetch != nil { // the look-up that was pushed has ended
@@ -61,8 +64,8 @@ func (s *solver) waitsBeside(q *Query, c selection.Choice, ok bool) bool {
 // askInTurn asks the server of a choice as soon as the zone has a place for q. again is
 // the server that a layer had wanted to be asked once more, for a choice after a wait.
 func (s *solver) askInTurn(q *Query, c selection.Choice, again netip.AddrPort) error {
-	if s.isHurried(q) {
-		c.Timeout, c.Hurried = min(c.Timeout, limits.UDPHurry), true
+	if s.isHurried(q) || c.Tries == 0 && q.run.retry.timeouts > 0 && s.lookBeside(q) {
+		c.Timeout, c.Hurried = min(c.Timeout, hurry(q)), true
 	}
 	place, waited, err := s.queue(q)
 	if err != nil {
@@ -81,6 +84,12 @@ func (s *solver) askInTurn(q *Query, c selection.Choice, again netip.AddrPort) e
 		return err
 	}
 	return s.exchange(q, c)
+}
+
+// hurry is how long a server is waited for while addresses of others are looked up: where
+// there are many, all are to have their turn soon.
+func hurry(q *Query) time.Duration {
+	return max(limits.UDPMinTimeout, min(limits.UDPHurry, limits.UDPRound/time.Duration(max(len(q.Cut.NS), 1))))
 }
 
 // choose picks the server to ask, or the one that a layer wants to ask again.
@@ -105,8 +114,11 @@ func (s *solver) moreServers(q *Query) error {
 		f := q.run.ns.fetch
 		if f == nil {
 			if f = s.nextFetch(q); f == nil {
-				if s.refill(q) { // an address may have been looked up for another query
+				switch {
+				case s.refill(q): // an address may have been looked up for another query
 					return nil
+				case q.run.beside.open > 0: // one that was begun beside may still find an address
+					return s.awaitBeside(q)
 				}
 				return s.exhausted(q)
 			}
@@ -126,18 +138,21 @@ func (s *solver) moreServers(q *Query) error {
 		if s.parentSide(q, f.name) {
 			return nil
 		}
+		if slices.Contains(q.run.beside.names, f.name) { // another family is looked up beside
+			continue
+		}
 		s.unresolvable(q, f)
 	}
 }
 
 // awaitBeside waits until a look-up beside q has ended, or a late answer has come.
-// When that takes long, the next look-up is begun.
+// When that takes long, the next look-up is begun. (The first one has passed the reception
+// on.)
 func (s *solver) awaitBeside(q *Query) error {
 	wait := limits.UDPFirstTimeout
 	if s.isHurried(q.Parent) {
 		wait = limits.UDPHurry
 	}
-	s.r.WillWait()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	late := &q.run.late
@@ -145,8 +160,8 @@ func (s *solver) awaitBeside(q *Query) error {
 	case sub := <-q.run.beside.got:
 		s.heard(q, sub)
 	case r := <-late.got:
-		if late.open--; !s.cameToNothing(q, r) {
-			return s.answered(q, r.attempt, r.reply)
+		if late.open--; !s.failedLate(q, r) {
+			s.answered(q, r.attempt, r.reply)
 		}
 	case <-timer.C:
 		s.trouble(q)
@@ -178,16 +193,32 @@ func (s *solver) exhausted(q *Query) error {
 	return s.gaveUp(q)
 }
 
-// askOnceMore asks a server of the operator's again that has answered SERVFAIL, once for
-// a query: there is no other, and a resolver fails now and then where its next try
-// does not.
+// askOnceMore asks a server again that has said it cannot answer, once for a query of a
+// client's: there is no other, and a server fails now and then where its next try does
+// not, or stumbles over mixed letter case or a cookie, which it is not shown again. Where
+// many say so, or many name servers had to be looked up, the zone is to blame.
 func (s *solver) askOnceMore(q *Query) bool {
-	if !q.Forwards() || q.run.retry.insisted || q.HoldsBack() || !q.run.faults.failing(q.Server.Addr) {
+	retry := &q.run.retry
+	switch {
+	case q.Depth > 0, retry.insisted, q.HoldsBack(), retry.erred == (erred{}):
+		return false
+	case q.run.useless >= limits.RefusalsPerZone, q.run.ns.fetches >= limits.NSAddrFetchPerReferral:
 		return false
 	}
-	q.run.retry.insisted, q.run.retry.again = true, q.Server.Addr
+	q.Server.Endpoint, q.run.ns.asked = retry.erred.server, retry.erred.ns
+	retry.insisted, retry.again, retry.bare = true, q.Server.Addr, q.Server.Addr
 	q.enter(phaseAsk)
 	return true
+}
+
+// cannotAnswer tells whether a server says by an RCODE that it cannot answer, which may
+// be another for the next question.
+func cannotAnswer(rcode int) bool {
+	switch rcode {
+	case wire.RcodeServFail, wire.RcodeRefused, wire.RcodeFormErr, wire.RcodeNotImp, wire.RcodeBadCookie:
+		return true
+	}
+	return false
 }
 
 // askBelow asks the server whose answer was not believed last for the name servers of a
@@ -209,7 +240,7 @@ func (s *solver) askBelow(q *Query) bool {
 // askParent goes one cut up, once for a query and seldom for a zone.
 func (s *solver) askParent(q *Query) bool {
 	zone := q.Cut.Name
-	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(s.place(zone), s.r.Now) {
+	if q.run.fresh || q.run.reparented || !q.run.lame || q.Cut.Hints || zone.IsRoot() || s.failed.has(s.place(zone), s.r.Now) || s.hopeless(q) {
 		return false
 	}
 	q.run.reparented = true
@@ -221,7 +252,7 @@ func (s *solver) askParent(q *Query) bool {
 	if s.r.Tell != nil {
 		s.r.Tell(q, ParentAsked{zone, cut.Name})
 	}
-	q.moveTo(cut)
+	s.moveTo(q, cut)
 	return true
 }
 
@@ -239,7 +270,7 @@ func (s *solver) leased(q *Query) bool {
 		key := leaseKey(q, s.r.CD)
 		if (*leases).Take(key, limits.AskAtOnce) {
 			l.asked = true
-			s.held = append(s.held, key)
+			s.held = key
 			return true
 		}
 		l.began = time.Now()

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"kresd/internal/dnsname"
@@ -12,9 +13,11 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// await waits for late answers when there is nobody else to ask. While it waits,
-// it has a place of the zone like any question that is not answered.
-func (s *solver) await(q *Query) (answered bool) {
+// await waits for late answers when there is nobody else to ask. While it waits, it has
+// one of the zone's places like any question that waits for servers. goOn tells that q has
+// a next step: an answer has come, or, where q is hurried, the wait was cut short and is
+// gone on with after another look for servers.
+func (s *solver) await(q *Query) (goOn bool) {
 	if q.run.late.open == 0 {
 		return false
 	}
@@ -35,27 +38,30 @@ func (s *solver) await(q *Query) (answered bool) {
 		defer end()
 	}
 	r, ok := q.run.late.wait(ctx)
-	for ok && s.cameToNothing(q, r) {
+	for ok && s.failedLate(q, r) {
 		r, ok = q.run.late.wait(ctx)
 	}
-	if ok {
+	switch {
+	case ok:
 		s.answered(q, r.attempt, r.reply)
+	case hurried:
+		s.trouble(q)
 	}
 	return ok || hurried && q.run.late.open > 0
 }
 
-// answeredLate is an answer to an attempt before the present one, if one has come.
+// answeredLate is an answer to an earlier attempt, if one has come.
 func (s *solver) answeredLate(q *Query) (r lateReply, ok bool) {
 	r, ok = q.run.late.poll()
-	for ok && s.cameToNothing(q, r) {
+	for ok && s.failedLate(q, r) {
 		r, ok = q.run.late.poll()
 	}
 	return r, ok
 }
 
-// cameToNothing judges an attempt that has ended late. What was to be learnt of a server
-// by its silence over UDP was learnt when its time was over.
-func (s *solver) cameToNothing(q *Query, r lateReply) bool {
+// failedLate tells whether an attempt that has ended after its time has failed, and notes
+// what that says about the server. A silence over UDP was noted when the time was over.
+func (s *solver) failedLate(q *Query, r lateReply) bool {
 	if why, ok := errors.AsType[*Unauthenticated](r.err); ok {
 		q.run.faults.failed(r.choice.Addr, r.err)
 		s.stranger(q, r.choice, why)
@@ -70,13 +76,20 @@ func (s *solver) cameToNothing(q *Query, r lateReply) bool {
 func (s *solver) want(q *Query) selection.Want {
 	return selection.Want{
 		Crowded: s.zones.Taken(q.Cut.Name) > limits.HurriedPerZone,
-		Cut:     q.Cut, Tried: &q.run.tried,
+		Cut:     q.Cut, Tried: &q.run.tried, Sort: sortOf(q.Type),
 		NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
-		AnyAddress: q.Options.AnyAddress, AskDead: q.Options.AskSilent, Mute: s.mute(q),
+		AnyAddress: q.Options.AnyAddress, PublicOnly: q.Options.PublicOnly, AskDead: q.Options.AskSilent, Mute: s.mute(q),
 	}
 }
 
-// aim fills in whom q asks, and how.
+// moveTo goes on with the servers of a cut, or some of them.
+func (s *solver) moveTo(q *Query, cut *zonecut.Cut) {
+	q.moveTo(s.cfg.Servers.Few(selection.Want{
+		Cut: cut, NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6, AnyAddress: q.Options.AnyAddress,
+	}))
+}
+
+// aim notes in q which server is asked, and how.
 func (s *solver) aim(q *Query, c selection.Choice) {
 	q.run.ns.asked = c.NS
 	if c.Resort {
@@ -87,18 +100,18 @@ func (s *solver) aim(q *Query, c selection.Choice) {
 	q.Asked = q.Question
 }
 
-// serverOf is how the chosen server is asked. What a layer needs to know about zones is of no
-// use without signatures, and so without EDNS.
+// serverOf is the chosen server and how q is asked there. What a layer inquires about
+// zones (Literal) is of no use without signatures, and so not without EDNS.
 func serverOf(q *Query, c selection.Choice) Server {
 	return Server{
 		Endpoint: c.Endpoint,
 		TCP:      q.Options.TCPOnly || c.Cannot&selection.NeedTCP != 0 || c.Confirm || c.Resort,
 		NoEDNS:   q.Options.NoEDNS && !q.Literal || c.Cannot&selection.NoEDNS != 0 && !signed(q) || q.run.retry.plain == c.Addr,
-		NoCase:   q.Options.KeepCase || c.Cannot&selection.NoCase != 0,
+		NoCase:   q.Options.KeepCase || q.run.retry.bare == c.Addr || q.run.retry.lower == c.Addr || c.Cannot&selection.NoCase != 0,
 	}
 }
 
-// toward is the server as the Exchanger asks it.
+// toward is a server as the Exchanger is to ask it.
 func (d *Driver) toward(to Server) Server {
 	if to.Encrypted {
 		to.Endpoint, to.Encrypted = d.cfg.Servers.Encrypted(to.Endpoint), false
@@ -107,9 +120,12 @@ func (d *Driver) toward(to Server) Server {
 	return to
 }
 
-// signed tells whether the parent said that the zone has keys. What was learnt of
-// its servers does not keep EDNS, and with it signatures, from such a zone.
-func signed(q *Query) bool { return q.Cut.DS != nil && q.Cut.DS.Type == wire.TypeDS }
+// signed tells whether the parent said that the zone has keys. The servers of such a zone
+// are asked with EDNS, without which they send no signatures, even if one of them seemed
+// not to know EDNS.
+func signed(q *Query) bool {
+	return q.Cut.DS != nil && q.Cut.DS.Type == wire.TypeDS && q.Cut.DS.Owner == q.Cut.Name
+}
 
 func (s *solver) checkout(q *Query) error {
 	for _, l := range s.layers {
@@ -120,15 +136,15 @@ func (s *solver) checkout(q *Query) error {
 	return nil
 }
 
-// exchange sends the question. What fails here is the server's or the network's
-// doing; the query goes on with another attempt.
+// exchange asks the chosen server. An error ends the query. A failure of the server or of
+// the network is no error here: the query goes on with another attempt.
 func (s *solver) exchange(q *Query, c selection.Choice) error {
 	q.run.sends++
 	if s.r.Plan.Remember {
 		q.Sent = time.Now()
 	}
 	if q.Depth > 0 {
-		s.r.work.silences.change(c.Endpoint, 1, 0)
+		s.r.work.silences.change(c.Endpoint, q.Cut.Name, 1, 0)
 	}
 	s.tellAsking(q, c)
 	s.explore(q, c)
@@ -142,22 +158,24 @@ func (s *solver) exchange(q *Query, c selection.Choice) error {
 	if x.Reception = s.r.Reception; q.run.late.open > 0 { // an earlier one may be answered meanwhile
 		x.WillWait()
 	}
-	sent := s.r.Budget.Sent()
+	alone, sent := s.r.work.beside.Load() == 0, s.r.Budget.Sent() // look-ups that end meanwhile have sent, too
 	reply, err := s.cfg.Exchanger.Exchange(q.run.late.begin(s.r.ctx, a), x)
-	if s.r.work.beside.Load() == 0 { // an exchange may send more than once, as over TCP too
+	if alone { // an exchange may send more than once, as over TCP too
 		q.run.sends += max(s.r.Budget.Sent()-sent-1, 0)
 	}
 	q.run.late.finish()
 	if err == nil {
-		return s.answered(q, a, reply)
+		s.answered(q, a, reply)
+		return nil
 	}
 	if earlier, ok := s.answeredLate(q); ok {
-		return s.answered(q, earlier.attempt, earlier.reply)
+		s.answered(q, earlier.attempt, earlier.reply)
+		return nil
 	}
 	return s.unanswered(q, c, reply, err)
 }
 
-// teller is who tells the steps within an exchange of q; nil when nobody reads.
+// teller is what an exchange of q tells its steps to; nil when nobody reads along.
 func (s *solver) teller(q *Query) func(Step) {
 	if s.r.Tell == nil {
 		return nil
@@ -165,33 +183,33 @@ func (s *solver) teller(q *Query) func(Step) {
 	return func(step Step) { s.r.Tell(q, step) }
 }
 
-// answered takes the answer to an attempt, be it the last one or one before.
-func (s *solver) answered(q *Query, a attempt, reply Reply) error {
+// answered takes the answer to an attempt, which may be an earlier one than the last.
+func (s *solver) answered(q *Query, a attempt, reply Reply) {
 	q.Server, q.Asked, q.run.ns.asked = a.server, a.asked, a.choice.NS
 	s.cfg.Servers.Answered(a.server.Endpoint, learnt(a.server, a.choice, reply))
+	s.answers(a.server.Endpoint)
 	q.run.tried.Answered(a.choice.NS, a.server.Endpoint)
 	if !a.server.Peer.Plain() {
 		s.proven(a.server.Endpoint)
 	}
 	s.r.work.inVain.answered(q.Cut.Name)
-	s.r.work.silences.over(a.server.Endpoint)
+	s.r.work.silences.over(a.server.Endpoint, q.Cut.Name)
 	if s.r.Tell != nil {
 		s.r.Tell(q, Replied{s.toward(q.Server).Endpoint, reply})
 	}
 	q.run.msg, q.RTT, q.run.retry.refused = reply.Msg, reply.RTT, nil
 	q.Outcome = Outcome{}
 	q.enter(phaseConsume)
-	return nil
 }
 
-// stranger notes that a server did not prove who it is.
+// stranger notes that a server did not prove to be the one that was meant.
 func (s *solver) stranger(q *Query, c selection.Choice, why *Unauthenticated) {
 	s.strangers.Put(c.Endpoint, why, limits.UpstreamSessions)
-	s.cfg.Servers.Stranger(c.Endpoint)
+	s.cfg.Servers.NotServing(c.Endpoint)
 	q.run.tried.Reject(c.NS, c.Endpoint)
 }
 
-// proven forgets that a server did not prove who it is.
+// proven forgets that a server once did not prove to be the one that was meant.
 func (d *Driver) proven(e zonecut.Endpoint) {
 	if stranger, _ := d.strangers.Get(e); stranger != nil {
 		d.strangers.Put(e, nil, limits.UpstreamSessions)
@@ -202,11 +220,11 @@ func (d *Driver) proven(e zonecut.Endpoint) {
 func (s *solver) exchangeOf(q *Query, to Server, c selection.Choice) Exchange {
 	return Exchange{
 		Server: s.toward(to), Question: q.Asked, CD: s.r.CD && q.Forwards(), RD: q.Forwards(),
-		Timeout: c.Timeout, Hurry: c.Hurried, Budget: s.r.Budget, Infrastructure: infrastructure(q.Cut), Zone: q.Cut.Name,
+		Timeout: c.Timeout, Hurry: c.Hurried, Again: c.Tries > 0, NoCookie: q.run.retry.bare == c.Addr, Budget: s.r.Budget, PerServer: s.cfg.Limits().PerServer, Infrastructure: infrastructure(q.Cut), Zone: q.Cut.Name,
 	}
 }
 
-// learnt is what an answer tells about its server, which was asked like this.
+// learnt is what an answer tells about the server, which was asked as to says.
 func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 	a := selection.Answer{RTT: reply.RTT, First: !c.Known, TCP: reply.TCP, TLS: to.Encrypted, Resort: c.Resort && reply.TCP, CaseLost: reply.CaseLost}
 	switch {
@@ -218,7 +236,7 @@ func learnt(to Server, c selection.Choice, reply Reply) selection.Answer {
 	return a
 }
 
-// unanswered judges a failed attempt.
+// unanswered notes what a failed attempt says about the server. An error ends the query.
 func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error) error {
 	if s.r.Tell != nil {
 		s.r.Tell(q, Silent{s.toward(q.Server).Endpoint, reply.TCP, err})
@@ -227,12 +245,13 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		return nil
 	}
 	q.run.faults.failed(c.Addr, err)
+	s.remember(c.Endpoint, err)
 	switch {
 	case q.Depth == 0:
 	case errors.Is(err, ErrTimeout), errors.Is(err, ErrOverdue):
-		s.r.work.silences.change(c.Endpoint, 0, 1)
-	default: // it is not for the server's silence
-		s.r.work.silences.change(c.Endpoint, -1, 0)
+		s.r.work.silences.change(c.Endpoint, q.Cut.Name, 0, 1)
+	default: // the server was not silent: the question is not counted
+		s.r.work.silences.change(c.Endpoint, q.Cut.Name, -1, 0)
 	}
 	if !errors.Is(err, ErrBudget) && s.r.ctx.Err() == nil {
 		defer s.trouble(q)
@@ -257,12 +276,12 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 	case reply.TCP && errors.Is(err, ErrOverdue):
 		q.run.tried.Overdue(c.NS, c.Endpoint)
 	case !c.Peer.Plain() && errors.Is(err, ErrOverdue): // nor is it asked twice over one connection
-		s.cfg.Servers.TimedOut(c.Endpoint)
+		s.cfg.Servers.TimedOut(c.Endpoint, sortOf(q.Asked.Type))
 		q.run.tried.Overdue(c.NS, c.Endpoint)
 	case reply.TCP:
 		s.withoutTCP(q, c)
 	case reply.Nonsense != NoNonsense:
-		s.cfg.Servers.TimedOut(c.Endpoint)
+		s.cfg.Servers.TimedOut(c.Endpoint, sortOf(q.Asked.Type))
 		q.run.tried.Nonsense(c.NS, c.Endpoint, reply.Nonsense == NonsenseByTCP)
 	case errors.Is(err, ErrTimeout):
 		s.timedOut(q, c)
@@ -271,6 +290,9 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 		q.run.tried.Reject(c.NS, c.Endpoint)
 	case known:
 		s.stranger(q, c, stranger)
+	case notServing(err):
+		s.cfg.Servers.NotServing(c.Endpoint)
+		q.run.tried.Reject(c.NS, c.Endpoint)
 	case errors.Is(err, ErrUnreachable):
 		s.cfg.Servers.Unreachable(c.Endpoint)
 		q.run.tried.Reject(c.NS, c.Endpoint)
@@ -282,12 +304,12 @@ func (s *solver) unanswered(q *Query, c selection.Choice, reply Reply, err error
 
 func (s *solver) timedOut(q *Query, c selection.Choice) {
 	q.run.retry.timeouts++
-	s.cfg.Servers.TimedOut(c.Endpoint)
+	s.cfg.Servers.TimedOut(c.Endpoint, sortOf(q.Asked.Type))
 	q.run.tried.TimedOut(c.NS, c.Endpoint)
 }
 
-// withoutTCP judges an attempt that failed over TCP. That says little about the
-// server's UDP, which is asked next where TCP was our choice.
+// withoutTCP notes that an attempt failed over TCP. That says little about the server's
+// UDP: where TCP was not needed but chosen here, the next attempt is over UDP.
 func (s *solver) withoutTCP(q *Query, c selection.Choice) {
 	s.cfg.Servers.TCPFailed(c.Endpoint)
 	switch {
@@ -299,7 +321,8 @@ func (s *solver) withoutTCP(q *Query, c selection.Choice) {
 	}
 }
 
-// noSocket tries once more: what was lacking may be there again.
+// noSocket has the query try once more, because there may be a socket by then. The second
+// time it is an error.
 func (s *solver) noSocket(q *Query) error {
 	if q.run.noSocket {
 		return ErrLocal
@@ -308,10 +331,11 @@ func (s *solver) noSocket(q *Query) error {
 	return nil
 }
 
-// explore shows a question to one more server, of which little is known, besides
-// the good one that is asked for the client. So nobody waits for a server that
-// may be dead or far away in order that others learn about it. The answer is
-// used for nothing else: who can forge it has gained nothing.
+// explore sends the question also to a server of which little is known, beside the good
+// one that is asked for the client. So no client waits for a server that may be dead or
+// far away in order that others learn about it. The answer serves for nothing else:
+// forging it gains nothing. It leaves before the client's, so that nothing is asked any
+// more for a client that has its answer; a machine that is busy may not let it.
 func (s *solver) explore(q *Query, asked selection.Choice) {
 	if !s.cfg.Explore {
 		return
@@ -334,16 +358,37 @@ func (s *solver) explore(q *Query, asked selection.Choice) {
 	}
 	x := s.exchangeOf(q, serverOf(q, c), c)
 	x.Timeout = limits.UDPMaxTimeout // nobody waits, and slow is not dead
+	left := make(chan struct{})
+	x.Sent = sync.OnceFunc(func() { close(left) })
+	if x.TCP || !x.Peer.Plain() {
+		x.Sent() // nobody waits for a connection
+	}
 	s.panics.Go("explore", func() {
+		defer x.Sent()
 		defer s.exploring.Add(-1)
 		reply, err := s.cfg.Exchanger.Exchange(s.cfg.Context, x)
 		s.zones.Leave(place, err == nil)
-		s.found(x.Server, c, reply, err)
+		s.found(&x, c, reply, err)
 	})
+	s.awaitLeaving(left)
 }
 
-// findTLS finds out, beside a question in the clear, whether its server listens for TLS, by
-// the same question. It has a budget of its own: what a request may cost is not less by it.
+// awaitLeaving waits until a question that explores has left, but not for a busy machine.
+func (s *solver) awaitLeaving(left <-chan struct{}) {
+	select {
+	case <-left:
+		return
+	default:
+	}
+	s.r.WillWait()
+	select {
+	case <-left:
+	case <-time.After(limits.ExploringAhead):
+	}
+}
+
+// findTLS finds out, beside a question in the clear, whether the server listens for TLS, by
+// asking the same there. That is debited to a budget of its own, not to the request's.
 func (s *solver) findTLS(q *Query, c selection.Choice) {
 	if q.Server.Encrypted || c.Encrypts || c.Cannot&selection.NoTLS != 0 || c.Silent || !s.opportune(q, c) || s.r.work.tlsProbes.Load() >= limits.TLSProbes {
 		return
@@ -378,39 +423,44 @@ func (s *solver) findTLS(q *Query, c selection.Choice) {
 }
 
 // found takes note of what exploring showed.
-func (d *Driver) found(to Server, c selection.Choice, reply Reply, err error) {
+func (d *Driver) found(x *Exchange, c selection.Choice, reply Reply, err error) {
 	switch {
 	case err == nil:
-		d.cfg.Servers.Answered(c.Endpoint, learnt(to, c, reply))
+		d.cfg.Servers.Answered(c.Endpoint, learnt(x.Server, c, reply))
+		d.answers(c.Endpoint)
 	case d.cfg.Context.Err() != nil, errors.Is(err, ErrBudget), errors.Is(err, ErrLocal):
 	case reply.TCP:
 		d.cfg.Servers.TCPFailed(c.Endpoint)
 	case errors.Is(err, ErrTimeout):
-		d.cfg.Servers.TimedOut(c.Endpoint)
+		d.cfg.Servers.TimedOut(c.Endpoint, sortOf(x.Type))
+	case notServing(err):
+		d.cfg.Servers.NotServing(c.Endpoint)
 	case errors.Is(err, ErrUnreachable):
 		d.cfg.Servers.Unreachable(c.Endpoint)
 	}
 }
 
-// One zone may have only so many questions that wait for its servers: names made
-// up below a zone whose servers are slow or silent would otherwise take the room
-// of everybody's questions (HARDENING B6). More wait in order for a place, for on
-// a busy machine there may be more for a moment though the servers are quick; only
-// where very many wait already, or many of a zone that answers nothing, a question fails.
+// Only so many questions may wait for the servers of one zone, each in one of the zone's
+// places: questions for invented names below a zone whose servers are slow or silent would
+// otherwise take the room of everybody's questions (HARDENING B6). Further ones queue for a
+// place, since on a busy machine there may be more for a moment though the servers are
+// quick. A question fails only where very many queue already, or many for a zone that
+// answers nothing.
 
 // enter takes one of the zone's places if one is free.
 func (d *Driver) enter(cut *zonecut.Cut) (limits.Place[dnsname.Name], bool) {
-	return d.zones.Try(cut.Name, mayWait(cut), nil)
+	return d.zones.Try(cut.Name, d.mayWait(cut), nil)
 }
 
-// queue takes one of the zone's places for q, and waits for it if it must.
+// queue takes one of the zone's places for q, and waits until there is one. waited tells
+// that it had to.
 func (s *solver) queue(q *Query) (place limits.Place[dnsname.Name], waited bool, err error) {
 	if place, free := s.enter(q.Cut); free {
 		return place, false, nil
 	}
 	s.r.WillWait()
 	most := limits.Queue{Most: limits.QueuedPerZone, Vain: limits.QueuedInVain}
-	place, waited, err = s.zones.Enter(s.r.ctx, q.Cut.Name, mayWait(q.Cut), most, nil)
+	place, waited, err = s.zones.Enter(s.r.ctx, q.Cut.Name, s.mayWait(q.Cut), most, nil)
 	switch {
 	case errors.Is(err, limits.ErrFull):
 		s.cfg.Counters.Hit(limits.OutstandingZone)
@@ -422,18 +472,18 @@ func (s *solver) queue(q *Query) (place limits.Place[dnsname.Name], waited bool,
 }
 
 // mayWait is how many questions may wait for a zone's answers at a time.
-func mayWait(cut *zonecut.Cut) int {
+func (d *Driver) mayWait(cut *zonecut.Cut) int {
 	if infrastructure(cut) {
-		return limits.MaxOutstandingPerZone * limits.OutstandingInfrastructure
+		return d.cfg.Limits().PerZone * limits.OutstandingInfrastructure
 	}
-	return limits.MaxOutstandingPerZone
+	return d.cfg.Limits().PerZone
 }
 
-// infrastructure tells whether everybody's questions pass a zone's servers: the
-// root's, a top level's, or those that the operator named.
+// infrastructure tells whether everybody's questions go to a zone's servers: those of the
+// root or of a top-level domain, or servers that the operator named.
 func infrastructure(cut *zonecut.Cut) bool { return cut.Hints || cut.Name.Labels() <= 1 }
 
-// peer is the server of a choice for q.
+// peer is the chosen server, as steps name it.
 func peer(q *Query, c selection.Choice) Peer {
 	return Peer{By: q.authority(), NS: c.NS, Zone: q.Cut.Name, Addr: c.Addr}
 }
@@ -448,4 +498,15 @@ func (s *solver) tellAsking(q *Query, c selection.Choice) {
 			s.r.Tell(q, Left{left})
 		}
 	}
+}
+
+// sortOf is what sort a question for a type is of.
+func sortOf(qtype uint16) selection.Sort {
+	switch qtype {
+	case wire.TypeA:
+		return selection.ForA
+	case wire.TypeAAAA:
+		return selection.ForAAAA
+	}
+	return selection.ForOthers
 }

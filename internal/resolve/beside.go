@@ -18,21 +18,28 @@ import (
 // own. All that bounds work is shared with the request that it belongs to (Budget,
 // work), which waits for its end before it ends itself.
 
-// trouble begins look-ups because a server of q could not be asked or is silent: for q,
-// and for those above it that wait for it. (One that answers uselessly costs no time.)
+// trouble begins look-ups because a server of q could not be asked or is silent: for those
+// above it that wait for it, and for q where these have nobody else to look up. (One that
+// answers uselessly costs no time.)
 func (s *solver) trouble(q *Query) {
 	s.r.work.inVain.troubled(q.Cut.Name)
-	s.lookBeside(q)
+	began := false
 	for _, above := range s.r.Plan.stack {
 		if above != q && above.run.ns.fetch != nil {
-			s.lookBeside(above)
+			began = s.lookBeside(above) || began
 		}
+	}
+	if !began {
+		s.lookBeside(q)
 	}
 }
 
 // lookBeside begins the next look-up of an address for q, if there is one and as
 // many as may be under way are not.
-func (s *solver) lookBeside(q *Query) bool {
+func (s *solver) lookBeside(q *Query) bool { return s.lookBesideFor(q, "") }
+
+// lookBesideFor is lookBeside where one name server comes before others.
+func (s *solver) lookBesideFor(q *Query, first dnsname.Name) bool {
 	if q.Cut == nil || q.Cut.Hints || q.Depth >= limits.MaxRecursionDepth {
 		return false
 	}
@@ -40,7 +47,7 @@ func (s *solver) lookBeside(q *Query) bool {
 	if s.r.work.beside.Load() >= limits.LookupsBeside {
 		return false
 	}
-	name, t, ok := s.nextLookup(q)
+	name, t, ok := s.nextLookup(q, first)
 	if !ok {
 		return false
 	}
@@ -59,6 +66,7 @@ func (s *solver) lookBeside(q *Query) bool {
 		l.got = make(chan *Query, 2*limits.MaxNSPerDelegation)
 	}
 	l.open++
+	l.names = append(l.names, name)
 	s.begin(l, s.beside(q, Question{name, t, q.Class}))
 	return true
 }
@@ -91,33 +99,34 @@ func (s *solver) refill(q *Query) (more bool) {
 	return q.Cut.Addresses() > before
 }
 
-// nextLookup is the look-up that promises most: of a name server without an address
-// before one that has some, and of the family that was not in trouble just now.
-func (s *solver) nextLookup(q *Query) (name dnsname.Name, t uint16, ok bool) {
+// nextLookup is the look-up that promises most: of a name server without an address, where
+// there is one (lookable), of the one that is to be the first, and of the family that was
+// not in trouble just now.
+func (s *solver) nextLookup(q *Query, first dnsname.Name) (name dnsname.Name, t uint16, ok bool) {
 	var best []lookup
 	most := -1
-	for _, n := range s.lookable(q) {
-		for _, f := range s.families(q, n) {
+	for _, one := range s.lookable(q) {
+		for _, f := range one.types {
 			value := 0
-			if ns := q.Cut.Find(n); ns != nil && len(ns.Addrs) == 0 {
-				value += 2
-			}
 			if q.Server.Addr.IsValid() && q.Server.Addr.Addr().Is4() == (f == wire.TypeAAAA) {
 				value++
+			}
+			if one.name == first {
+				value += 2
 			}
 			if value > most {
 				best, most = best[:0], value
 			}
 			if value == most {
-				best = append(best, lookup{n, f})
+				best = append(best, lookup{one.name, f})
 			}
 		}
 	}
 	if len(best) == 0 {
 		return "", 0, false
 	}
-	one := best[s.cfg.Servers.Intn(len(best))]
-	return one.name, one.family, true
+	next := best[s.cfg.Servers.Intn(len(best))]
+	return next.name, next.family, true
 }
 
 // beside makes the request that looks up an address for q. Its query has q and the
@@ -129,9 +138,11 @@ func (s *solver) beside(q *Query, question Question) *Request {
 		Options: r.Options.withoutRule(), Now: r.Now, ID: r.ID, Budget: r.Budget, Tell: r.Tell, Alone: true,
 		Partition: r.Partition, inForce: r.inForce, began: r.began, work: r.work, layers: r.layers, ByName: true,
 	}
+	own.For(r)
 	own.Plan.counters, own.Plan.work = r.Plan.counters, r.work
 	own.inherit(r)
 	own.root = &Query{Question: question, Parent: still(q), Options: own.Options, Partition: r.Partition.Data, Depth: q.Depth + 1}
+	own.root.run.behindBad = r.work.inVain.anyBad()
 	own.root.run.beneath = !slices.Contains(q.run.ns.glued, question.Name)
 	return own
 }
@@ -164,30 +175,27 @@ func (s *solver) begin(l *lookups, own *Request) {
 			got <- root // there is room for all that a query may begin
 		}()
 		defer side.close()
-		if err := side.solve(root); err != nil {
-			root.Err = err
-		}
+		root.Err = side.solve(root)
 	})
 }
 
 // hear takes what look-ups beside q have come to so far. found tells whether q has an
 // address more.
 func (s *solver) hear(q *Query) (found bool) {
-	for l := &q.run.beside; l.open > 0; {
+	for {
 		select {
-		case sub := <-l.got:
+		case sub := <-q.run.beside.got: // which is nil where none is under way
 			found = s.heard(q, sub) || found
 		default:
 			return found
 		}
 	}
-	return found
 }
 
 // heard takes the outcome of one look-up beside q, and tells whether q has an address
 // more.
 func (s *solver) heard(q *Query, sub *Query) bool {
-	q.run.beside.open--
+	q.run.beside.ended(sub.Name)
 	if sub.run.byGlue {
 		q.run.ns.byGlue(sub.Name)
 	}
@@ -195,11 +203,12 @@ func (s *solver) heard(q *Query, sub *Query) bool {
 	if s.collect(q, f) {
 		return true
 	}
-	if sub.Outcome.Kind == NXDomain && sub.Err == nil {
-		q.run.ns.looked = append(q.run.ns.looked, lookup{sub.Name, wire.TypeA}, lookup{sub.Name, wire.TypeAAAA})
-	}
 	if ns := q.Cut.Find(sub.Name); ns != nil && len(ns.Addrs) == 0 && len(s.families(q, sub.Name)) == 0 {
-		s.unresolvable(q, f)
+		if !slices.Contains(q.run.beside.names, sub.Name) { // the other family may be under way
+			s.unresolvable(q, f)
+		}
+	} else if f.denied { // its zone answers, and may have an address of the other family
+		s.lookBesideFor(q, sub.Name)
 	}
 	return false
 }

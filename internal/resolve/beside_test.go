@@ -2,7 +2,9 @@ package resolve_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -94,6 +96,40 @@ func TestThreeOfFourNameServersAreDead(t *testing.T) {
 			w.answeredWithin(2 * time.Second)
 		}
 	})
+}
+
+// Of many name servers without glue one is alive. They are looked up a few at a time, and
+// the zone is not given up before all are known.
+func TestOneGoodServerOfManyWithoutGlue(t *testing.T) {
+	for _, c := range []struct {
+		all      int
+		away     bool // no route leads to the others; else they are silent
+		families string
+	}{
+		{6, false, "192.0.2.%d"}, {6, true, "192.0.2.%d"}, {13, false, "192.0.2.%d"}, {13, true, "192.0.2.%d"},
+		{13, false, "192.0.2.%[1]d 2001:db8::%[1]d"}, {13, true, "192.0.2.%[1]d 2001:db8::%[1]d"},
+	} {
+		t.Run(fmt.Sprintf("%d of %s, away %v", c.all, c.families, c.away), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for good := range c.all {
+					names, dead := map[string]string{}, map[string]bool{}
+					for i := range c.all {
+						names[fmt.Sprintf("ns%d", i)] = fmt.Sprintf(c.families, 100+i)
+						for addr := range strings.FieldsSeq(fmt.Sprintf(c.families, 100+i)) {
+							dead[addr] = addr != fmt.Sprintf("192.0.2.%d", 100+good)
+						}
+					}
+					w := newWorld(t, basic(families(names)))
+					if c.away {
+						w.noRoute = func(a netip.Addr) bool { return dead[a.String()] }
+					} else {
+						w.silence(slices.DeleteFunc(slices.Collect(maps.Keys(dead)), func(a string) bool { return !dead[a] })...)
+					}
+					w.answeredWithin(2 * time.Second)
+				}
+			})
+		})
+	}
 }
 
 // The zone of one name server is dead, so that its look-up takes long; that of another

@@ -73,7 +73,7 @@ func TestOnlyForwardersAreAskedToRecurse(t *testing.T) {
 }
 
 func TestHowAServerIsAsked(t *testing.T) {
-	ds := &wire.RRset{Type: wire.TypeDS}
+	ds, above := &wire.RRset{Owner: example, Type: wire.TypeDS}, &wire.RRset{Owner: dnsname.Root, Type: wire.TypeDS}
 	for _, c := range []struct {
 		name    string
 		options Options
@@ -85,6 +85,7 @@ func TestHowAServerIsAsked(t *testing.T) {
 		{"as usual", Options{}, nil, false, selection.Choice{}, Server{}},
 		{"it cannot EDNS", Options{}, nil, false, selection.Choice{Cannot: selection.NoEDNS}, Server{NoEDNS: true}},
 		{"it cannot EDNS, and its zone has keys", Options{}, ds, false, selection.Choice{Cannot: selection.NoEDNS}, Server{}},
+		{"it cannot EDNS, and the zone above has keys", Options{}, above, false, selection.Choice{Cannot: selection.NoEDNS}, Server{NoEDNS: true}},
 		{"as it asked for", Options{}, ds, true, selection.Choice{}, Server{NoEDNS: true}},
 		{"it destroys case", Options{}, nil, false, selection.Choice{Cannot: selection.NoCase}, Server{NoCase: true}},
 		{"it needs TCP", Options{}, nil, false, selection.Choice{Cannot: selection.NeedTCP}, Server{TCP: true}},
@@ -160,13 +161,19 @@ func TestWithoutTCP(t *testing.T) {
 		{"to confirm", false, selection.Choice{Confirm: true}, false},
 		{"to confirm, and TCP is all", true, selection.Choice{Confirm: true}, true},
 		{"after truncation", false, selection.Choice{}, true},
+		{"as a last resort", false, selection.Choice{Resort: true}, false},
+		{"as it needs TCP", false, selection.Choice{Cannot: selection.NeedTCP}, false},
+		{"as it needs TCP, and TCP is all", true, selection.Choice{Cannot: selection.NeedTCP}, true},
 	} {
 		s, q, _ := alone()
 		q.Options.TCPOnly, c.choice.Addr = c.only, server(1)
 		q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: []netip.Addr{server(1).Addr()}}}
 		s.withoutTCP(q, c.choice)
-		if got := q.run.tried.Any(); got != c.rejected {
-			t.Errorf("%s: tried %v, want %v", c.name, got, c.rejected)
+		if got := !s.asks(q, c.choice); got != c.rejected {
+			t.Errorf("%s: rejected %v, want %v", c.name, got, c.rejected)
+		}
+		if again := c.choice.Resort || c.choice.Cannot != 0; (q.Timeouts() == 1) != (again && !c.rejected) {
+			t.Errorf("%s: %d timeouts", c.name, q.Timeouts())
 		}
 	}
 }
@@ -324,6 +331,12 @@ func TestLimitsOfARequest(t *testing.T) {
 			return s.ask(q)
 		}, ErrNoAddress},
 		{limits.NSAddrFetch, func(s *solver, q *Query) error {
+			q.Cut.NS = []zonecut.NameServer{{Name: far}, {Name: "\x01a\x00"}}
+			q.run.ns.fetches = limits.NSAddrFetchPerReferral + 1 // one of them led to an address of its own
+			s.gain(q, "\x01a\x00", [][]byte{{192, 0, 2, 1}})
+			return s.moreServers(q)
+		}, ErrNoServer},
+		{limits.NSAddrFetch, func(s *solver, q *Query) error {
 			q.Cut.NS = []zonecut.NameServer{{Name: far}}
 			q.run.ns.fetches = limits.NSAddrFetchPerReferral
 			return s.ask(q)
@@ -342,10 +355,31 @@ func TestLimitsOfARequest(t *testing.T) {
 	if err := s.mayGoOn(); err != nil || counters.Get(limits.Iterations) != 0 {
 		t.Errorf("the last step: %v", err)
 	}
+	q.Cut.NS = []zonecut.NameServer{{Name: far}}
 	for i := range byte(limits.ExtraAddrsPerCut + 3) {
-		if got, want := s.addExtra(q, far, server(i).Addr()), int(i) < limits.ExtraAddrsPerCut; got != want {
-			t.Errorf("extra address %d is taken: %v", i, got)
+		if got, want := s.addExtra(q, far, server(i).Addr()), int(i) <= limits.ExtraAddrsPerCut; got != want {
+			t.Errorf("address %d beyond the first is taken: %v", i, got)
 		}
+	}
+	if !s.addExtra(q, far, netip.MustParseAddr("2001:db8::1")) || s.addExtra(q, far, netip.MustParseAddr("2001:db8::2")) {
+		t.Error("the first address of the other family is extra, or the second is not")
+	}
+}
+
+// How many questions may be under way for a zone and to a server is the operator's to say;
+// for those that everybody asks it is ten times as many.
+func TestWhatMayBeUnderWayIsTheOperators(t *testing.T) {
+	s, q, _ := alone()
+	if zone, server := s.mayWait(q.Cut), s.exchangeOf(q, Server{}, selection.Choice{}).PerServer; zone != limits.MaxOutstandingPerZone*limits.OutstandingInfrastructure || server != limits.MaxOutstandingPerServer {
+		t.Errorf("for a top-level domain %d, to a server %d where nothing is set", zone, server)
+	}
+	s.cfg.Limits = func() *limits.Clients { return &limits.Clients{PerServer: 600, PerZone: 700} }
+	if zone := s.mayWait(q.Cut); zone != 7000 {
+		t.Errorf("for a top-level domain %d, want 7000", zone)
+	}
+	q.Cut = &zonecut.Cut{Name: www}
+	if zone, server := s.mayWait(q.Cut), s.exchangeOf(q, Server{}, selection.Choice{}).PerServer; zone != 700 || server != 600 {
+		t.Errorf("for a zone %d, to a server %d, want 700 and 600", zone, server)
 	}
 }
 
@@ -543,7 +577,7 @@ func TestWhomToAskBehindAWait(t *testing.T) {
 			q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: []netip.Addr{server(1).Addr()}}}
 			c.before(q)
 			var place limits.Place[dnsname.Name]
-			for range mayWait(q.Cut) {
+			for range s.mayWait(q.Cut) {
 				place, _ = s.enter(q.Cut)
 			}
 			var asking sync.WaitGroup
@@ -566,30 +600,46 @@ func TestWhomToAskBehindAWait(t *testing.T) {
 	}
 }
 
-// A server of the operator's that fails is asked once more where there is no other, be it
-// for the client's question or for what an alias led to.
-func TestAForwarderThatFailsIsAskedOnceMore(t *testing.T) {
+// A server that says it cannot answer is asked once more where there is no other, in
+// lower case and without a cookie, be it for the client's question or for what an alias
+// led to; for the address of a name server it is not.
+func TestAServerThatCannotAnswerIsAskedOnceMore(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		forward  bool
 		rcode    int
-		err      error
+		depth    int
 		insisted bool
+		holds    bool
 		want     bool
 	}{
-		{"SERVFAIL", true, wire.RcodeServFail, nil, false, true},
-		{"SERVFAIL for the second time", true, wire.RcodeServFail, nil, true, false},
-		{"REFUSED", true, wire.RcodeRefused, nil, false, false},
-		{"silence", true, 0, ErrTimeout, false, false},
-		{"a server that a delegation named", false, wire.RcodeServFail, nil, false, false},
+		{"SERVFAIL", wire.RcodeServFail, 0, false, false, true},
+		{"REFUSED", wire.RcodeRefused, 0, false, false, true},
+		{"FORMERR", wire.RcodeFormErr, 0, false, false, true},
+		{"NOTIMP", wire.RcodeNotImp, 0, false, false, true},
+		{"SERVFAIL for the second time", wire.RcodeServFail, 0, true, false, false},
+		{"SERVFAIL for a look-up", wire.RcodeServFail, 1, false, false, false},
+		{"SERVFAIL beside a poor answer", wire.RcodeServFail, 0, false, true, false},
+		{"a useless answer", wire.RcodeNoError, 0, false, false, false},
 	} {
 		for _, parent := range []*Query{nil, {}} {
 			s, q, _ := alone()
-			q.Parent, q.Options.Forward, q.Cut.Hints, q.Server.Addr = parent, c.forward, c.forward, server(1)
+			q.Parent, q.Depth, q.Server.Addr, q.run.ns.asked = parent, c.depth, server(1), "\x02ns\x00"
+			q.run.msg = &wire.Msg{Rcode: c.rcode}
+			if err := s.useless(q); err != nil {
+				t.Fatal(err)
+			}
 			q.run.retry.insisted = c.insisted
-			q.run.faults.note(fault{addr: server(1), err: c.err, rcode: c.rcode})
-			if got := s.askOnceMore(q); got != c.want || got && (q.run.retry.again != server(1) || !q.run.retry.insisted) {
+			if c.holds {
+				q.HoldBack(Outcome{})
+			}
+			q.Server.Addr, q.run.ns.asked = server(2), "" // was silent afterwards
+			if got := s.askOnceMore(q); got != c.want {
 				t.Errorf("%s: asked again %v, want %v", c.name, got, c.want)
+			} else if got {
+				choice, ok := s.choose(q)
+				if to := serverOf(q, choice); !ok || to.Addr != server(1) || choice.NS != "\x02ns\x00" || !to.NoCase || !s.exchangeOf(q, to, choice).NoCookie {
+					t.Errorf("%s: asks %+v of %q", c.name, to, choice.NS)
+				}
 			}
 		}
 	}
@@ -659,5 +709,52 @@ func TestWhatAModuleSaysOfOtherNamesIsTold(t *testing.T) {
 		if s.r.withhold(q); len(q.Outcome.Answer) != want {
 			t.Errorf("origin %d: %d sets, want %d", origin, len(q.Outcome.Answer), want)
 		}
+	}
+}
+
+// A zone that was answered for by another of its servers counted as silent: where a family
+// does not work, one server of that in each of three zones ended the look-ups of a request.
+func TestAZoneThatAnotherServerAnswersForIsNotSilent(t *testing.T) {
+	for _, first := range []bool{true, false} { // the answer, and then the silence
+		var l silences
+		for i := range byte(limits.SilentZonesTried) {
+			zone := dnsname.Name([]byte{1, 'a' + i}) + example
+			silent, good := zonecut.Endpoint{Addr: server(2 * i)}, zonecut.Endpoint{Addr: server(2*i + 1)}
+			if first {
+				l.over(good, zone)
+			}
+			l.change(silent, zone, 1, 1)
+			if !first {
+				l.over(good, zone)
+			}
+		}
+		if l.in(1) {
+			t.Errorf("answered first %v: zones that are answered for are silent", first)
+		}
+		for i := range byte(limits.SilentZonesTried) { // for a zone that nobody answers for
+			l.change(zonecut.Endpoint{Addr: server(100 + i)}, dnsname.Name([]byte{1, 'm' + i})+example, 1, 1)
+		}
+		if !l.in(limits.SilentZonesTried) {
+			t.Errorf("answered first %v: zones that nobody answers for are not silent", first)
+		}
+	}
+}
+
+// A question that was taken back after its server had answered another one made the count
+// of those asked negative: the server was then asked more often than others.
+func TestAQuestionTakenBackAfterAnAnswerIsNotCounted(t *testing.T) {
+	var l silences
+	e, zone := zonecut.Endpoint{Addr: netip.MustParseAddrPort("192.0.2.1:53")}, dnsname.Root
+	l.change(e, zone, 1, 0)
+	l.over(e, zone)
+	l.change(e, zone, -1, 0)
+	for range limits.SilentInLookups {
+		if l.mute(e) {
+			t.Error("muted too early")
+		}
+		l.change(e, zone, 1, 1)
+	}
+	if !l.mute(e) {
+		t.Errorf("not muted after %d questions", limits.SilentInLookups)
 	}
 }

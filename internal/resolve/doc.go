@@ -55,10 +55,11 @@
 //     it may cost, and how it is answered late), steps.go (what is told to those who
 //     read along).
 //   - What is worked on: learnt.go (what a request and its look-ups beside have learnt of
-//     zones together), query.go (a Query, what it still waits for, and the Plan),
+//     zones together), casing.go (denials that do not hang on letter case), query.go (a Query, what it still waits for, and the Plan),
 //     request.go (a Request, and the hooks of a Layer), route.go (whose servers are
 //     asked on the operator's word, and who shares what those say).
-//   - Who works: driver.go (what outlives a request), failure.go (why it comes to
+//   - Who works: driver.go (what outlives a request), earlier.go (what
+//     is known of servers that do not answer), failure.go (why it comes to
 //     nothing, what servers did to cause that, and what the client sees of it).
 //   - The phase Ask: servers.go (addresses for the servers of the cut), beside.go
 //     (look-ups of such addresses while others are asked), encrypted.go (who is asked over

@@ -25,6 +25,8 @@ type Config struct {
 	Counters  *limits.Counters
 	// Options are in force for every request (option(), mode(), net.ipv6). nil: none.
 	Options func() Options
+	// Limits are those that the operator has set; nil: the usual ones.
+	Limits func() *limits.Clients
 	// Partitions are those of the present configuration; nil: everybody's.
 	Partitions func() Partitions
 	// Everything answers questions of type ANY after the Begin hooks, instead of
@@ -52,15 +54,28 @@ type Driver struct {
 	// strangers are servers that did not prove who they are, and how, since they were
 	// asked last: they are left alone for a while, and whoever asks meanwhile hears why.
 	strangers limits.Recent[zonecut.Endpoint, *Unauthenticated]
+	// silent are servers that did not answer when they were asked last.
+	silent   limits.Recent[zonecut.Endpoint, earlier]
+	caseless caseless
 
 	leases    atomic.Pointer[Leases]
 	exploring atomic.Int32 // questions that are asked to learn only
+}
+
+// earlier is how an attempt to ask a server failed.
+type earlier struct {
+	err error
+	at  time.Time
 }
 
 // NewDriver makes a Driver.
 func NewDriver(cfg Config) *Driver {
 	if cfg.Options == nil {
 		cfg.Options = func() Options { return Options{} }
+	}
+	if cfg.Limits == nil {
+		usual := limits.DefaultClients()
+		cfg.Limits = func() *limits.Clients { return &usual }
 	}
 	if cfg.Context == nil {
 		cfg.Context = context.Background()
@@ -78,34 +93,31 @@ type solver struct {
 	*Driver
 	layers []*Layer
 	r      *Request
-	held   [][]byte // keys of leases
+	held   []byte // the key of the lease, which the request's own question took; nil: none
 	// running are the look-ups beside.
 	running sync.WaitGroup
+
+	// The query for the request's own question, and the plan of nearly all requests.
+	root  Query
+	stack [2]*Query
 }
 
 // close ends what the request still waits for, and waits until it has ended.
 func (s *solver) close() {
 	s.r.Plan.abandon()
 	s.running.Wait()
-	s.returnLeases()
-}
-
-// returnLeases gives back the leases that the request took.
-func (s *solver) returnLeases() {
-	for _, key := range s.held {
-		(*s.leases.Load()).Return(key)
+	if s.held != nil {
+		(*s.leases.Load()).Return(s.held)
 	}
 }
 
 // solved takes q off the plan; whoever pushed it reads its Outcome.
-func (s *solver) solved(q *Query) error {
+func (s *solver) solved(q *Query) {
 	q.Solved, q.Err = true, nil
-	q.run.quit()
 	if s.r.Plan.Remember {
 		s.r.Plan.solved = append(s.r.Plan.solved, q)
 	}
 	s.r.Plan.Pop(q)
-	return nil
 }
 
 // resolutions are those under way that others may join.

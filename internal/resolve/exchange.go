@@ -44,15 +44,24 @@ type Exchange struct {
 	CD bool
 	// RD is set towards forwarders only.
 	RD bool
-	// Timeout is how long one UDP attempt may take. What TCP is needed for may take
-	// twice as long once more, for it needs two round trips.
+	// Timeout is how long one UDP attempt may take. Where TCP is needed it may take twice
+	// as long in addition, because it needs two round trips.
 	Timeout time.Duration
 	// Hurry tells that Timeout is for all that is done, with TCP: many others may have to
 	// be asked. It matters only with Late.
 	Hurry bool
+	// Again tells that the server has left this question unanswered, which may be for what
+	// a question can do without.
+	Again bool
+	// NoCookie asks a server that has shown no cookies without one: it has answered with an
+	// error, perhaps to the cookie.
+	NoCookie bool
 	// Queue tells to wait for a place where as many questions wait for the server
 	// as may; else that is ErrBusy at once.
 	Queue bool
+	// PerServer is how many questions may be under way to the server; 0 stands for the
+	// usual number.
+	PerServer int
 	// Infrastructure tells that everybody's questions pass the server, so that
 	// more than otherwise may wait for it.
 	Infrastructure bool
@@ -66,6 +75,9 @@ type Exchange struct {
 	Tell func(Step)
 	// Reception is the request's, where the question may be waited for by it; nil elsewhere.
 	Reception Reception
+	// Sent, where somebody waits for that, is called when the question has left by UDP for
+	// the first time, or need not leave because an equal one has. It may be nil.
+	Sent func()
 	// Late takes the answer if it comes later, be it by UDP or by TCP. It may be nil; what
 	// asks by TCP then takes the time that connections may take.
 	Late Late
@@ -185,6 +197,20 @@ func (e *Unauthenticated) Error() string {
 
 func (e *Unauthenticated) Unwrap() error { return ErrUnreachable }
 
+// Unusable is the failure of an Exchange with a server that was reached, but does not serve
+// as one. It is a kind of ErrUnreachable.
+type Unusable struct{ Did string } // the verb and the rest of a sentence about the server
+
+func (e *Unusable) Error() string { return "of no use" }
+
+func (e *Unusable) Unwrap() error { return ErrUnreachable }
+
+// notServing tells whether a server was reached and does not serve.
+func notServing(err error) bool {
+	_, ok := errors.AsType[*Unusable](err)
+	return ok
+}
+
 // noSource is the NoSource that is behind a failure, if one is.
 func noSource(err error) (*NoSource, bool) { return errors.AsType[*NoSource](err) }
 
@@ -268,9 +294,9 @@ var ErrProof = errors.New("the proof costs too much")
 var ErrProofs = fmt.Errorf("of all proofs of a question: %w", ErrProof)
 
 // Proof bounds what the proof of one response may cost, within the budget of its
-// request. One goroutine uses it. Whoever proves debits first and does the work
-// only without an error, which is ErrProof: that response is not proved, and the
-// request may go on with another one.
+// request. One goroutine uses it. Each piece of work is debited before it is done, and not
+// done if that fails, which is ErrProof: that response is not proved, and the request may
+// go on with another one.
 type Proof struct {
 	budget                  *Budget
 	checked, failed, hashed int32
@@ -368,7 +394,6 @@ func (l *late) finish() {
 	defer l.mu.Unlock()
 	if l.interrupt != nil {
 		l.interrupt()
-		l.interrupt = nil
 	}
 }
 
@@ -401,11 +426,8 @@ func (l *late) tell(got chan lateReply, r lateReply) {
 
 // poll returns an attempt that has ended, if there is one.
 func (l *late) poll() (r lateReply, ok bool) {
-	if l.open == 0 {
-		return r, false
-	}
 	select {
-	case r = <-l.got:
+	case r = <-l.got: // which is nil where nothing is waited for
 		l.open--
 		return r, true
 	default:
@@ -427,10 +449,15 @@ func (l *late) wait(ctx context.Context) (r lateReply, ok bool) {
 	}
 }
 
-// close waits for nothing more.
+// close waits for nothing more. What the attempts that it ends come to is heard by nobody:
+// at the next cut it would be taken for the answer of a server there.
 func (l *late) close() {
-	if l.end != nil {
-		l.end()
-		l.end, l.open = nil, 0
+	if l.end == nil {
+		return
 	}
+	l.end()
+	l.end, l.open = nil, 0
+	l.mu.Lock()
+	l.got = nil
+	l.mu.Unlock()
 }

@@ -66,6 +66,31 @@ func TestExploringCostsNoClientTime(t *testing.T) {
 	}
 }
 
+// A server was asked, only to learn about it, when the client had its answer already: where
+// the machine was busy, long after it.
+func TestExploringLeavesBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, servers := exploring(t, authority.Drop())
+		explored := 0
+		for i := 0; explored < 3; i++ {
+			before := servers.Host(endpoint("198.51.100.12")).Timeouts
+			w.ask(fmt.Sprintf("n%d.two.com.", i), "A")
+			w.asked()
+			synctest.Wait()
+			if late := w.asked(); len(late) > 0 {
+				t.Fatalf("after the answer: %q", late)
+			}
+			time.Sleep(3 * time.Second)
+			if servers.Host(endpoint("198.51.100.12")).Timeouts > before {
+				explored++
+			}
+			if i > 100000 {
+				t.Fatal("nothing is explored")
+			}
+		}
+	})
+}
+
 func TestWhatExploringBringsIsNotUsed(t *testing.T) {
 	w, servers := exploring(t, authority.Delay(5*time.Millisecond))
 	w.reply = func(to netip.Addr, _ resolve.Question, m *dns.Msg) {

@@ -26,6 +26,9 @@ var (
 	ErrErring = errors.New("the servers of the zone fail")
 	// ErrNoAddress: no server of the zone has an address that may be asked.
 	ErrNoAddress = errors.New("no server of the zone has an address")
+	// ErrPrivate: those that it has are of private networks (Options.PublicOnly). It is a kind
+	// of ErrNoAddress.
+	ErrPrivate = fmt.Errorf("%w that is not private", ErrNoAddress)
 	// ErrNoFamily: neither IPv4 nor IPv6 may be used.
 	ErrNoFamily = errors.New("no family of addresses is in use")
 	// ErrNotReady: not even the root is known.
@@ -236,6 +239,7 @@ type summary struct {
 	all               int // addresses that may be asked
 	off               int // of a family that is switched off
 	forbidden         int // that nobody may be sent to
+	private           int // that are of a private network, where none is to be asked
 	unasked           int
 	lame, wrong       int // answered uselessly; of these, with an error of their own
 	silent, cut, busy int // cut: they cannot be reached
@@ -285,10 +289,13 @@ func (v *summary) count(q *Query, a netip.Addr, b *fault) {
 	case !q.Cut.Hints && !q.Options.AnyAddress && selection.Forbidden(a):
 		v.forbidden++
 		return
+	case !q.Cut.Hints && !q.Options.AnyAddress && q.Options.PublicOnly && selection.Local(a):
+		v.private++
+		return
 	}
 	v.all++
 	var source *NoSource
-	sourceless := false
+	var sourceless bool
 	if b != nil {
 		source, sourceless = noSource(b.err)
 	}
@@ -370,10 +377,14 @@ func (s *solver) gaveUp(q *Query) error {
 		e.err, e.text = Over(v.limit, ErrBusy), "too many questions wait for the servers of "+q.Cut.Name.String()
 	case q.Options.NoIPv4 && q.Options.NoIPv6:
 		e.err, e.text = ErrNoFamily, "neither IPv4 nor IPv6 may be used"
+	case v.all > 0 && s.cameOfAll(q) != "":
+		e.err, e.text = ErrNoServer, whose+" answers"
 	case v.all > 0:
-		e.err, e.text = ErrNoServer, whose+" could be asked"
+		e.err, e.text = ErrNoServer, whose+" may be asked now"
 	case v.off > 0:
 		e.err, e.text = ErrNoAddress, whose+" has an address of IPv"+family(q)+", and no other may be used"
+	case v.private > 0:
+		e.err, e.text = ErrPrivate, whose+" has an address that is not private"
 	case v.forbidden > 0:
 		e.err, e.text = ErrNoAddress, whose+" has an address that may be asked"
 	default:
@@ -385,11 +396,23 @@ func (s *solver) gaveUp(q *Query) error {
 	case q.run.useless >= limits.UselessPerZone, q.run.refusals >= limits.RefusalsPerZone:
 		e.err = Over(limits.UselessServers, e.err)
 	}
-	if detail := v.String(); detail != "" {
+	if detail := s.detail(q, &v); detail != "" {
 		e.text += ": " + detail
 	}
 	s.inVain(q.Cut.Name, e.err)
 	return e
+}
+
+// detail says what the servers did, where the failure does not say it of all of them. Of
+// few that an operator has named, or that are left alone, each is named.
+func (s *solver) detail(q *Query, v *summary) string {
+	mute := v.silent+v.cut+v.unasked == v.all
+	if mute && (q.Forwards() || v.unasked == v.all) {
+		if text := s.cameOfAll(q); text != "" {
+			return text
+		}
+	}
+	return v.String()
 }
 
 // inVain notes why all servers of a zone were of no use. Those that have answered with
@@ -398,7 +421,7 @@ func (s *solver) inVain(zone dnsname.Name, err error) {
 	v := &s.r.work.inVain
 	switch {
 	case errors.Is(err, ErrErring):
-		v.failed(zone, 1, false)
+		v.failed(zone, 1, true)
 	case errors.Is(err, ErrLame):
 		v.failed(zone, limits.ZoneInVain, true)
 	case errors.Is(err, ErrNoServer), errors.Is(err, ErrUnreachable):
@@ -472,7 +495,11 @@ func (v *summary) String() string {
 	say(v.over, "answered with what is not read")
 	say(v.sourceless, "could not be asked from here")
 	say(v.strangers, "did not prove to be the server that was meant")
-	say(v.unasked, "not asked")
+	if v.unasked == v.all {
+		say(v.unasked, "left alone for earlier failures") // that another process of the group has seen
+	} else {
+		say(v.unasked, "not asked")
+	}
 	return strings.Join(out, ", ")
 }
 

@@ -102,6 +102,43 @@ func TestFailuresAreExplained(t *testing.T) {
 	}
 }
 
+// Of a forwarder that gives no answer it is told what was tried, and why that failed, and the
+// same to whoever asks while it is left alone.
+func TestADeadForwarderIsNamed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		set  func(*world)
+		did  string
+		code ede.Code
+		what string
+	}{
+		"silent":      {func(w *world) { w.net.Host("192.0.2.1").Play(authority.Drop()) }, "did not answer", 22, "answers"},
+		"unreachable": {func(w *world) { w.unreachable = netip.MustParseAddr("192.0.2.1") }, "could not be reached", 23, "can be reached"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, basic(example("www.example.com. A 192.0.2.10\n")))
+			tt.set(w)
+			cut := &zonecut.Cut{Name: "\x00", Hints: true, NS: []zonecut.NameServer{{Name: mustName("192\\.0\\.2\\.1."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
+			w.layers = append(w.layers, &resolve.Layer{Begin: func(r *resolve.Request) resolve.State {
+				r.Options.Forward, r.Cut = true, cut
+				return resolve.Produce
+			}})
+			asked, alone := "no forwarder "+tt.what+": 192.0.2.1@53 "+tt.did, "no forwarder answers: 192.0.2.1@53 "+tt.did+" just now and is left alone for a moment"
+			seen := map[string]bool{}
+			for i := range 20 {
+				r := w.request(fmt.Sprintf("www%d.example.com.", i), "A")
+				w.driver.Resolve(context.Background(), r)
+				seen[r.Result.EDEText] = true
+				if text := r.Result.EDEText; !strings.HasPrefix(text, asked) && text != alone && !strings.HasPrefix(text, "no forwarder answers: 192.0.2.1@53 "+tt.did) || r.Result.EDE != tt.code && r.Result.EDE != 22 {
+					t.Fatalf("%s, question %d: extended error %d %q; want %q or %q", name, i, r.Result.EDE, text, asked, alone)
+				}
+			}
+			if !seen[asked] || !seen[alone] {
+				t.Errorf("%s: not told: %q, %q; told: %v", name, asked, alone, seen)
+			}
+		})
+	}
+}
+
 // Of many useless servers only a few are asked (HARDENING B5), which is told as
 // it is, the second time too, when the delegation is known and the parent is asked
 // for another one.

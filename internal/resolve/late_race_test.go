@@ -86,3 +86,29 @@ func TestALateAnswerEndsOnlyWhatAsksTheSame(t *testing.T) {
 		l.close()
 	}
 }
+
+// What an attempt at a cut that was left came to was heard at the next cut, by a query that
+// waited for look-ups beside it: the count of what is open fell below none, and the answer
+// of one zone's server was taken for another's.
+func TestALateAnswerOfAnotherCutIsNotHeard(t *testing.T) {
+	for _, err := range []error{ErrTimeout, nil} {
+		for range 50 { // which of two events is taken is drawn
+			s, q, _ := alone()
+			ctx, cancel := context.WithCancel(context.Background())
+			s.r.ctx = ctx
+			l := &q.run.late
+			l.begin(ctx, attempt{asked: q.Question})
+			_, _, done := l.Overdue()
+			l.finish()
+			q.moveTo(q.Cut)
+			done(Reply{Msg: &wire.Msg{}}, err)
+			cancel()
+			if err := s.awaitBeside(q); err != nil {
+				t.Fatal(err)
+			}
+			if l.open != 0 || q.run.phase != phaseAsk {
+				t.Fatalf("an attempt that ended with %v: %d are open, and the query is in phase %d", err, l.open, q.run.phase)
+			}
+		}
+	}
+}

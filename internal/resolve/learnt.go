@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"sync"
 
 	"kresd/internal/dnsname"
@@ -12,22 +13,25 @@ import (
 type inVain struct {
 	mu    sync.Mutex
 	zones map[dnsname.Name]vainZone
-	lame  int // of these, those that their servers do not serve
+	bad   int // of these, those that their servers do not serve, or answer for with errors of their own
 }
 
 type vainZone struct {
 	times   int  // that all its servers were of no use
+	bad     bool // it is one of those that inVain counts
 	trouble bool // a server of it is silent, and none has answered since
 }
 
-// failed notes that all servers of a zone were of no use, so many times.
-func (v *inVain) failed(zone dnsname.Name, times int, lame bool) {
-	v.change(zone, func(z *vainZone) { z.times += times })
-	if lame {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.lame++
-	}
+// failed notes that all servers of a zone were of no use, so many times; bad tells that
+// they have answered.
+func (v *inVain) failed(zone dnsname.Name, times int, bad bool) {
+	v.change(zone, func(z *vainZone) {
+		z.times += times
+		if bad && !z.bad {
+			z.bad = true
+			v.bad++
+		}
+	})
 }
 
 // troubled notes that a server of a zone is silent.
@@ -63,58 +67,124 @@ func (v *inVain) any() bool {
 	return len(v.zones) > 0
 }
 
-// has tells whether a zone has failed, or is about to.
+// has tells whether a zone has failed, or is about to. Where the servers of several zones
+// answer with errors, each of them gets no second chance.
 func (v *inVain) has(zone dnsname.Name) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	z := v.zones[zone]
-	return z.trouble || z.times >= limits.ZoneInVain
+	return z.trouble || z.times >= limits.ZoneInVain || z.bad && v.bad >= limits.BadNSZones
 }
 
-// manyLame tells whether enough zones have proved to be served by nobody.
-func (v *inVain) manyLame() bool {
+// anyBad tells whether the servers of a zone have answered and were of no use.
+func (v *inVain) anyBad() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.lame >= limits.LameNSPerRequest
+	return v.bad > 0
 }
 
-// silences are the servers that a request's look-ups have asked and that have answered none
-// of them yet. One that serves many zones would be asked about a name of each of them
+// many tells whether the servers of enough zones have answered and were of no use.
+func (v *inVain) many() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.bad >= limits.BadNSZonesTried
+}
+
+// silences are the servers that a request's look-ups have asked and that have not answered
+// them yet. One that serves many zones would be asked about a name of each of them, and
+// where each zone has a silent server of its own each would be asked again and again
 // (NRDelegationAttack, CVE-2022-3204).
 type silences struct {
 	mu      sync.Mutex
 	servers map[zonecut.Endpoint]silence
+	// answers are who has answered one of the request's questions, be it for a look-up or
+	// not, and for which zone: another server that is silent, as all of a family that does
+	// not work, does not make the zone one that is asked in vain.
+	answers []answerer
+}
+
+type answerer struct {
+	server zonecut.Endpoint
+	zone   dnsname.Name
 }
 
 type silence struct {
-	asked, left int // questions, and of these those that were waited for in vain
+	asked, left int            // questions since it answered, and of these those that were waited for in vain
+	zones       []dnsname.Name // for which the server was asked, as many of them as matter
 }
 
-// change notes that so many more questions were sent to a server, or left by it.
-func (l *silences) change(e zonecut.Endpoint, asked, left int) {
+// change notes that so many more questions about a zone were sent to a server, or left by it.
+func (l *silences) change(e zonecut.Endpoint, zone dnsname.Name, asked, left int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s := l.servers[e]
+	// A question that failed otherwise may be taken back after the server has answered another.
+	if len(s.zones) < limits.SilentZonesTried && !slices.Contains(s.zones, zone) {
+		s.zones = append(s.zones, zone)
+	}
 	if l.servers == nil {
 		l.servers = make(map[zonecut.Endpoint]silence)
 	}
-	s := l.servers[e]
-	l.servers[e] = silence{s.asked + asked, s.left + left}
+	l.servers[e] = silence{max(s.asked+asked, 0), s.left + left, s.zones}
 }
 
-// over notes that a server has answered.
-func (l *silences) over(e zonecut.Endpoint) {
+// over notes that a server has answered for a zone.
+func (l *silences) over(e zonecut.Endpoint, zone dnsname.Name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.servers, e)
+	if l.answers == nil {
+		const usual = 4
+		l.answers = make([]answerer, 0, usual)
+	}
+	if a := (answerer{e, zone}); !slices.Contains(l.answers, a) {
+		l.answers = append(l.answers, a)
+	}
 }
 
 // mute tells whether a server is silent and was asked so often that no look-up of the
-// request asks it any more.
+// request asks it any more; where those of many zones have not answered, once is enough.
 func (l *silences) mute(e zonecut.Endpoint) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.servers[e]
-	return s.left > 0 && s.asked >= limits.SilentInLookups
+	return s.left > 0 && (s.asked >= limits.SilentInLookups || l.zones() >= limits.SilentZonesTried)
+}
+
+// silent tells whether a server has left a question.
+func (l *silences) silent(e zonecut.Endpoint) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.servers[e].left > 0
+}
+
+// in tells whether a server is silent, and those of so many zones have not answered yet.
+func (l *silences) in(zones int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.servers {
+		if s.left > 0 {
+			return l.zones() >= zones
+		}
+	}
+	return false
+}
+
+// zones is how many zones have a server that has answered nothing yet, and none that has
+// answered for them; the caller has the lock.
+func (l *silences) zones() int {
+	var seen []dnsname.Name
+	for e, s := range l.servers {
+		if s.asked == 0 || slices.ContainsFunc(l.answers, func(a answerer) bool { return a.server == e }) {
+			continue
+		}
+		for _, zone := range s.zones {
+			if !slices.Contains(seen, zone) && !slices.ContainsFunc(l.answers, func(a answerer) bool { return a.zone == zone }) {
+				seen = append(seen, zone)
+			}
+		}
+	}
+	return len(seen)
 }
 
 // noCuts are names of which the servers of a zone have told a request, or a look-up beside

@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"encoding/binary"
+
 	"kresd/internal/digest"
 	"kresd/internal/zonecut"
 )
@@ -18,6 +20,9 @@ type Options struct {
 	// AnyAddress lets a delegation name addresses that are no server's: loopback and
 	// the like.
 	AnyAddress bool
+	// PublicOnly lets a delegation, unless AnyAddress does, name none of a private network
+	// either.
+	PublicOnly bool
 	// AskSilent has servers asked that are known to be silent like others.
 	AskSilent bool
 
@@ -54,11 +59,25 @@ type Options struct {
 type Marks uint32
 
 // switches are the fields that are on or off, always in one order.
-func (o *Options) switches() [19]*bool {
+func (o *Options) switches() [20]*bool {
 	return [...]*bool{
 		&o.Forward, &o.Stub, &o.NoIPv4, &o.NoIPv6, &o.AnyAddress, &o.AskSilent, &o.WholeName, &o.TCPOnly, &o.NoEDNS,
-		&o.KeepCase, &o.Strict, &o.Permissive, &o.BypassCache, &o.FromCache, &o.FindCut, &o.AsksDO, &o.AsksCD, &o.VaryOrder, &o.NoSHA1,
+		&o.KeepCase, &o.Strict, &o.Permissive, &o.BypassCache, &o.FromCache, &o.FindCut, &o.AsksDO, &o.AsksCD, &o.VaryOrder, &o.NoSHA1, &o.PublicOnly,
 	}
+}
+
+// Digest is equal for equal options in all processes, and 0 for none.
+func (o Options) Digest() uint64 {
+	on := uint32(0)
+	for i, is := range o.switches() {
+		if *is {
+			on |= 1 << i
+		}
+	}
+	if on == 0 && o.Marks == 0 {
+		return 0
+	}
+	return digest.Of("options", string(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, on), uint32(o.Marks))))
 }
 
 // With are the options that are in o or in more.
@@ -95,8 +114,8 @@ func (o Options) withoutRule() Options {
 // configured in no way that could make a difference.
 type Partition uint64
 
-// Partitions are the two that a configuration, and by it a request, is in. Who is
-// configured alike is in the same ones, in every process that uses a cache.
+// Partitions are the two that a configuration, and by it a request, is in. Equal
+// configurations are in equal partitions, in every process that uses a cache.
 type Partitions struct {
 	// Data is for what servers told: RRsets, denials, delegations, addresses of
 	// name servers. It differs with what decides who is asked and what is believed:
@@ -116,7 +135,7 @@ func (o *Options) shaping() uint64 {
 // reaching is shaping with the options that decide whether servers can be reached
 // and understood.
 func (o *Options) reaching() uint64 {
-	return o.shaping() ^ bits("reaching", o.NoIPv4, o.NoIPv6, o.TCPOnly, o.KeepCase, o.WholeName, o.AskSilent)
+	return o.shaping() ^ bits("reaching", o.NoIPv4, o.NoIPv6, o.TCPOnly, o.KeepCase, o.WholeName, o.AskSilent, o.PublicOnly)
 }
 
 // bits is a number for the switches that are on, 0 for none. It is that of no other

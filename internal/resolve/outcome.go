@@ -168,14 +168,17 @@ type Result struct {
 	// Stale tells that the resolution failed and that this is what was known once
 	// (RFC 8767). It comes with NoCache.
 	Stale bool
+	// Judged tells that what a Finalize hook has put in the place of a failure comes from a
+	// request of its own, whose answer the Judge hooks have judged.
+	Judged bool
 	// Took is how long a resolution that failed has taken.
 	Took time.Duration
 	// Failure is why the resolution came to nothing; nil when it came to something.
 	Failure error
 }
 
-// take makes the result of what the request's query came to. What a module put
-// into the Result for the client's eyes (an extended error, further records) stays.
+// take makes the result of the outcome of the request's query. An extended error and
+// further records that a module has put into the Result for the client stay.
 func (res *Result) take(o *Outcome) {
 	res.Rcode = o.Rcode
 	res.Answer, res.Authority = once(behind(o.Answer, res.Answer)), once(behind(o.Authority, res.Authority))

@@ -65,7 +65,7 @@ func TestWhatTellsPartitionsApart(t *testing.T) {
 	if d, _ := partitionsOf(to(Options{Forward: true}, example, forwarder(0, "192.0.2.2", "192.0.2.1"))); d != data[1] {
 		t.Error("the same servers in another order are others")
 	}
-	for _, o := range []Options{{NoIPv4: true}, {NoIPv6: true}, {TCPOnly: true}, {KeepCase: true}, {WholeName: true}, {AskSilent: true}} {
+	for _, o := range []Options{{NoIPv4: true}, {NoIPv6: true}, {TCPOnly: true}, {KeepCase: true}, {WholeName: true}, {AskSilent: true}, {PublicOnly: true}} {
 		if d, e := partitionsOf(with(o)); d != 0 || e == 0 {
 			t.Errorf("%+v: partitions %x and %x, want everybody's for data only", o, d, e)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/selection"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -13,7 +14,8 @@ import (
 // run solves the request's question.
 func (s *solver) run() error {
 	r := s.r
-	r.root = &Query{Question: r.Question, Options: r.Options, Partition: r.PartitionOf(r.Question), Cut: r.Cut, Scope: r.scope()}
+	r.root, r.Plan.stack = &s.root, s.stack[:0]
+	s.root = Query{Question: r.Question, Options: r.Options, Partition: r.PartitionOf(r.Question), Cut: r.Cut, Scope: r.scope()}
 	return s.solve(r.root)
 }
 
@@ -151,9 +153,9 @@ func (s *solver) yielded(q *Query) error {
 	return nil
 }
 
-// findCut looks up whose servers are asked. The DS set of a name belongs to its
-// parent (RFC 4035, section 3.1.4.1). Who does not desire recursion is told what is
-// known: no server is asked (RFC 1034, section 4.3.1).
+// findCut looks up the zone cut whose servers are asked. The DS set of a name belongs to
+// its parent (RFC 4035, section 3.1.4.1). For a client that does not desire recursion no
+// server is asked: it is told what is known (RFC 1034, section 4.3.1).
 func (s *solver) findCut(q *Query) error {
 	if !s.r.RD {
 		return ErrNotDesired
@@ -165,7 +167,7 @@ func (s *solver) findCut(q *Query) error {
 		return ErrNotReady
 	}
 	s.tellCut(q)
-	q.moveTo(q.Cut)
+	s.moveTo(q, q.Cut)
 	return nil
 }
 
@@ -211,15 +213,18 @@ func (s *solver) decide(q *Query) error {
 	if k := q.Outcome.Kind; k != Lame && k != Pending { // what else was asked may still be answered
 		q.run.quit()
 	}
+	s.caseMattered(q)
 	switch q.Outcome.Kind {
 	case Positive, NoData, NXDomain:
 		if q.Type != wire.TypeCNAME && q.Type != wire.TypeANY && q.Steps+aliases(q.Outcome.Answer) > limits.MaxCNAMEChain {
 			return s.tooLong(q)
 		}
-		return s.solved(q)
+		s.solved(q)
+		return nil
 	case Alias:
 		if q.Literal {
-			return s.solved(q)
+			s.solved(q)
+			return nil
 		}
 		return s.follow(q)
 	case Referral:
@@ -234,13 +239,29 @@ func (s *solver) decide(q *Query) error {
 	return nil
 }
 
+// caseMattered takes note of a server that has, or knows of, what it denied when it was
+// asked in mixed letter case, and of one that denies it again. A late answer to a question
+// in mixed case says nothing of that.
+func (s *solver) caseMattered(q *Query) {
+	if q.run.msg == nil || !q.run.retry.lower.IsValid() || q.run.retry.lower != q.Server.Addr || !q.Server.NoCase {
+		return
+	}
+	switch q.Outcome.Kind {
+	case Positive, Alias, Referral:
+		s.cfg.Servers.Learn(q.Server.Endpoint, selection.NoCase)
+	case NoData, NXDomain, Lame:
+		if rcode := q.run.msg.Rcode; rcode == wire.RcodeNoError || rcode == wire.RcodeNXDomain {
+			s.caseless.note(q.denial(), s.r.Wall())
+		}
+	}
+}
+
 // descend follows a referral. It must lead closer to the name than the cut that
 // was asked; anything else is a loop or an attack (RFC 1034, section 5.3.3,
 // step 4b).
 func (s *solver) descend(q *Query) error {
 	cut := q.Outcome.Cut
 	if cut == nil || q.Cut != nil && !cut.Name.IsStrictlyBelow(q.Cut.Name) || !q.Name.IsSubdomainOf(cut.Name) {
-		q.Outcome.Kind = Lame
 		return s.useless(q)
 	}
 	if s.r.InForce() {
@@ -248,13 +269,14 @@ func (s *solver) descend(q *Query) error {
 	}
 	s.tellReferral(q, cut)
 	if s.gluedHere(q, cut) {
-		return s.solved(q)
+		s.solved(q)
+		return nil
 	}
 	if q.run.reparented && q.run.refusedBy > 0 && q.Cut != nil { // what is believed of them may be another
 		q.run.tried.Reset()
 	}
 	q.run.fresh, q.run.useless, q.run.refusals, q.run.refusedBy = true, 0, 0, 0
-	q.moveTo(cut)
+	s.moveTo(q, cut)
 	return nil
 }
 
@@ -274,6 +296,9 @@ func (s *solver) useless(q *Query) error {
 		s.r.Tell(q, Useless{q.Server.Addr, q.Cut.Name, q.run.msg.Rcode})
 	}
 	q.run.faults.useless(q.Server.Addr, q.run.msg.Rcode)
+	if cannotAnswer(q.run.msg.Rcode) {
+		q.run.retry.erred = erred{q.run.ns.asked, q.Server.Endpoint}
+	}
 	if q.run.retry.plain == q.Server.Addr {
 		q.run.retry.vain++
 	}
@@ -360,8 +385,8 @@ func (s *solver) gluedHere(q *Query, cut *zonecut.Cut) bool {
 	return true
 }
 
-// follow pushes a query for the target of an alias. Whose servers are asked is
-// chosen by its name.
+// follow pushes a query for the target of an alias. Its servers are chosen by the target's
+// name.
 func (s *solver) follow(q *Query) error {
 	steps := q.Steps + aliases(q.Outcome.Answer)
 	if steps > limits.MaxCNAMEChain {
@@ -396,7 +421,8 @@ func (s *solver) aliased(q *Query) error {
 	o.Authority = append(o.Authority[:len(o.Authority):len(o.Authority)], sub.Outcome.Authority...)
 	o.Cached = o.Cached && sub.Outcome.Cached
 	o.Own = o.Own || sub.Outcome.Own
-	return s.solved(q)
+	s.solved(q)
+	return nil
 }
 
 // tooLong ends a chain with the steps that were seen, the one too many included.

@@ -66,6 +66,9 @@ func TestThrottleForgets(t *testing.T) {
 	if len(th.m) > limits.ThrottledNames {
 		t.Errorf("got %d names, want at most %d", len(th.m), limits.ThrottledNames)
 	}
+	if len(th.m) < limits.ThrottledNames*7/8 {
+		t.Errorf("only %d names are left alone: more were forgotten than had to be", len(th.m))
+	}
 }
 
 // What is withdrawn has failed, with all that was pushed for it, and whoever waits for it

@@ -188,6 +188,7 @@ func (p *Plan) Empty() bool { return len(p.stack) == 0 }
 
 // work counts what a request and the look-ups beside it have done together.
 type work struct {
+	budget       Budget       // the request's, unless it was given another
 	pushed       atomic.Int32 // queries
 	iterations   atomic.Int32
 	nsFetches    atomic.Int32 // name servers whose addresses were looked up
@@ -196,6 +197,7 @@ type work struct {
 	inVain       inVain
 	silences     silences
 	noCuts       noCuts
+	caseless     *caseless    // all requests'; nil: nothing is remembered
 	tlsProbes    atomic.Int32 // servers that are asked over TLS to find out whether they can be
 }
 
@@ -209,8 +211,15 @@ type retry struct {
 	again, plain netip.AddrPort
 	// vain counts the servers that were of no use without EDNS either.
 	vain int
-	// insisted tells that a server that failed was asked once more, for want of another.
+	// erred is the last server that said it cannot answer, by an RCODE; insisted tells that
+	// it was asked once more, for want of another, and bare is its address: it is asked
+	// without what a server may stumble over.
+	erred    erred
 	insisted bool
+	bare     netip.AddrPort
+	// lower is a server that is asked in lower case, because its denial may hang on the
+	// letter case of the name.
+	lower netip.AddrPort
 	// reserve is an outcome that nobody vouches for; it is taken when no server has a
 	// better one.
 	reserve *Outcome
@@ -220,14 +229,30 @@ type retry struct {
 	below   dnsname.Name
 }
 
+// erred is an address of a name server; none where it is the zero value.
+type erred struct {
+	ns     dnsname.Name
+	server zonecut.Endpoint
+}
+
 // RetryWithoutEDNS has the server that answered asked once more, without EDNS. It refuses
-// where that was in vain for several others of the zone: then EDNS is not the trouble.
+// where that was in vain for several others of the zone: then EDNS is not the trouble; nor
+// is it where one more zone with the address of a name server answers SERVFAIL.
 func (q *Query) RetryWithoutEDNS() bool {
-	if q.run.retry.vain >= limits.FailuresInRow {
+	if q.run.retry.vain >= limits.FailuresInRow || q.run.behindBad && q.run.msg != nil && q.run.msg.Rcode == wire.RcodeServFail {
 		return false
 	}
 	q.run.retry.again, q.run.retry.plain = q.Server.Addr, q.Server.Addr
 	return true
+}
+
+// denial is what the server that answered says there is not.
+func (q *Query) denial() denial { return denial{q.Server.Endpoint, q.Asked} }
+
+// hasLetters tells whether a name has two cases. The lengths of labels are below those of
+// letters.
+func hasLetters(n dnsname.Name) bool {
+	return strings.ContainsFunc(string(n), func(c rune) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' })
 }
 
 // HoldBack keeps an outcome of the server that answered in reserve: it is taken when
@@ -263,38 +288,38 @@ const (
 // progress is where the driver is with one query.
 type progress struct {
 	phase phase
-	begun bool      // the Reset hooks were called
-	hook  int       // the layer whose hook is called next in this phase
-	msg   *wire.Msg // what phaseConsume looks at; nil for a produced outcome
+	begun bool // the Reset hooks were called
+	// fresh tells that the cut was learnt by this query; reparented that the parent
+	// was asked for a newer one; wentBelow that the servers of the cut were asked for below.
+	fresh, reparented, wentBelow bool
+	lame                         bool // some server of the cut answered, uselessly
+	noSocket                     bool // ErrLocal happened once
+	clear                        bool // no server of the cut is asked over TLS any more that need not be
+	queue                        bool // to wait where many wait for a server
+	// beneath tells of a look-up beside a query that a referral which tells the address
+	// ends it; byGlue that one did.
+	beneath, byGlue bool
+	// behindBad tells of a look-up of a name server's address that the request had met a
+	// zone whose servers answer and do not help before it.
+	behindBad bool
+
+	hook int       // the layer whose hook is called next in this phase
+	msg  *wire.Msg // what phaseConsume looks at; nil for a produced outcome
 	// sends counts what was sent for the query, whatever the zone cut.
 	sends int
 	tried selection.Tried
 	ns    servers
 	alias *Query
-	// fresh tells that the cut was learnt by this query; reparented that the parent
-	// was asked for a newer one.
-	fresh, reparented bool
-	// below is the zone whose name servers are asked for, to go on with them; wentBelow
-	// that this was done.
+	// below is the zone whose name servers are asked for, to go on with them.
 	below     dnsname.Name
-	wentBelow bool
-	lame      bool   // some server of the cut answered, uselessly
-	useless   int    // how many did
+	useless   int    // how many servers of the cut answered uselessly
 	refusals  int    // and how many of these refuse wilfully
 	refusedBy int    // how many answered what is not believed
-	noSocket  bool   // ErrLocal happened once
-	clear     bool   // no server of the cut is asked over TLS any more that need not be
 	faults    faults // of servers
-	// late are attempts that may still be answered; queue tells to wait where many
-	// wait for a server.
-	late   late
-	beside lookups
-	lease  lease
-	queue  bool
-	retry  retry
-	// beneath tells of a look-up beside a query that a referral which tells the address
-	// ends it; byGlue that one did.
-	beneath, byGlue bool
+	late      late   // attempts that may still be answered
+	beside    lookups
+	lease     lease
+	retry     retry
 }
 
 // enter starts a phase with its first hook.
@@ -315,7 +340,7 @@ func (q *Query) moveTo(cut *zonecut.Cut) {
 	q.run.quit()
 	q.run.ns, q.run.queue = servers{}, false
 	q.run.lame, q.run.clear = false, false
-	q.run.retry.timeouts, q.run.retry.vain, q.run.retry.reserve, q.run.retry.below = 0, 0, nil, ""
+	q.run.retry.timeouts, q.run.retry.vain, q.run.retry.reserve, q.run.retry.below, q.run.retry.erred = 0, 0, nil, "", erred{}
 	q.Outcome = Outcome{}
 	q.enter(phaseAsk)
 }
@@ -332,8 +357,9 @@ type servers struct {
 	refilled bool // and for all others
 	own      bool // q.Cut is a copy that may be changed
 	fetches  int  // names looked up
-	extra    int  // addresses gained by that
+	extra    int  // addresses gained beyond the first of each family
 	looked   []lookup
+	gained   []gain         // by look-ups
 	glued    []dnsname.Name // had from glue, once
 	fetch    *fetch         // the look-up that is under way on the plan
 	asked    dnsname.Name   // the name server that q.Server belongs to
@@ -343,6 +369,12 @@ type servers struct {
 type lookup struct {
 	name   dnsname.Name
 	family uint16
+}
+
+// gain is an address of a name server that a look-up has found.
+type gain struct {
+	name dnsname.Name
+	addr netip.Addr
 }
 
 // began tells whether a look-up of name was begun.
@@ -373,10 +405,19 @@ func (ns *servers) byGlue(name dnsname.Name) {
 
 // lookups are those beside one query. The zero value has none.
 type lookups struct {
-	open int         // that got has not heard of
-	got  chan *Query // those that have ended; Solved, or Err, is set in them
-	ctx  context.Context
-	end  context.CancelFunc
+	open  int            // that got has not heard of
+	names []dnsname.Name // that these are for
+	got   chan *Query    // those that have ended; Solved, or Err, is set in them
+	ctx   context.Context
+	end   context.CancelFunc
+}
+
+// ended takes out a look-up of name that was heard of.
+func (l *lookups) ended(name dnsname.Name) {
+	l.open--
+	if i := slices.Index(l.names, name); i >= 0 {
+		l.names = slices.Delete(l.names, i, i+1)
+	}
 }
 
 // close ends what is under way; nobody asks what came of it.
@@ -444,16 +485,6 @@ func (b faults) unbelieved() *Failure {
 		return nil
 	}
 	return &Failure{EDE: why.EDE, About: why.About, Text: why.Text + ", as told by " + strings.Join(from, ", "), Err: why.Err}
-}
-
-// failing tells whether the last that an address did was to answer SERVFAIL.
-func (b faults) failing(addr netip.AddrPort) bool {
-	for i := range b {
-		if b[i].addr == addr {
-			return b[i].err == nil && b[i].rcode == wire.RcodeServFail
-		}
-	}
-	return false
 }
 
 // of finds what an address of ns did; nil when it was not asked.

@@ -28,6 +28,11 @@ type Request struct {
 	Reception Reception
 	// Message is what the client sent, which nobody may change; nil for an internal one.
 	Message []byte
+	// Key is the name of the key that the client has signed its question with (RFC 8945),
+	// where a module takes its word for that; "": none.
+	Key dnsname.Name
+	// Seal signs the answer; nil: it is not signed.
+	Seal Seal
 	// RD, CD and DO are the client's bits (RFC 1035, RFC 4035).
 	RD, CD, DO bool
 	// Options are in force for every query of the request.
@@ -57,30 +62,44 @@ type Request struct {
 	// identity: one rule, one Cut.
 	Cut *zonecut.Cut
 	// Scope is the name at and below which the servers of Cut may be believed: what they
-	// say about other names is not kept (MaginotDNS, CVE-2021-25220), and told to nobody
-	// where Cut was chosen by the name. "": the question's own name.
+	// say about other names is not kept (MaginotDNS, CVE-2021-25220), and, if Cut was
+	// chosen by the name, not told to clients. "": the question's own name.
 	Scope dnsname.Name
-	// ByName tells that Cut was chosen by the name in the question, so that the Route
-	// hooks choose for the names that its aliases lead to. Else Cut is for all of them
-	// about which those hooks say nothing.
+	// ByName tells that Cut was chosen by the name in the question, so that for the names
+	// its aliases lead to the Route hooks choose alone. Otherwise Cut is also for those of
+	// these names for which the hooks choose nothing.
 	ByName bool
 	// Inner tells that an alias of another request led to the question, which has been
 	// judged: no Begin hook is called, and who is asked is what the Route hooks say.
 	Inner bool
+	// Judged tells that the Begin hooks have judged the question as that of another request,
+	// for which this one goes on (For), with its Options and its Cut: they are not called again.
+	Judged bool
+	// Part tells that what it comes to becomes part of the answer to another request, which is
+	// judged: the Judge hooks are not called, and it is not kept as an answer.
+	Part bool
+	// Ruled tells that a rule of the operator's lets the question be resolved, so that it is
+	// no matter whether the name is one of special use.
+	Ruled bool
 	// Join tells requests apart that ask the same but are treated differently by a
 	// module: only those with equal Join share one resolution.
 	Join string
 	// Partition is who shares what is remembered of the DNS. The driver sets it to
 	// that of the configuration; a Begin hook that treats some clients differently
-	// adds to it (Partition.With).
+	// adds to it (KeepApart).
 	Partition Partitions
 	// Alone keeps the request from being joined with others at all.
 	Alone bool
+	// Scripted tells that functions of scripts have had a part in what it comes to, which
+	// is not kept as a whole for others.
+	Scripted bool
 	// Patience is how long the request may take until it fails with ErrPatience. An
 	// Accept hook sets it that has something to tell the client then. 0: as long as
 	// any request may take.
 	Patience time.Duration
 
+	apart     apart
+	behalf    *Asker // for whom it goes on; nil: for who sent it
 	layers    []*Layer
 	inForce   func() Partitions
 	began     Partitions // the configuration's then
@@ -178,9 +197,50 @@ func (r *Request) Coming(q *Query) (res Result, ok bool) {
 	return res, true
 }
 
+// A Seal signs the answer to a question that was signed (RFC 8945).
+type Seal interface {
+	// Len is how many octets Sign appends at most.
+	Len() int
+	// Sign appends the signature to a message.
+	Sign(msg []byte) []byte
+}
+
+// apart is what the answers of a request are kept apart by, from those of clients whom the
+// modules treat otherwise.
+type apart struct {
+	by    []uint64
+	still []func() bool
+}
+
+// An Asker is who sent a question.
+type Asker struct {
+	// Client is where it came from, and Local where it was received; invalid for an internal
+	// one.
+	Client, Local netip.AddrPort
+	Transport     transport.Transport
+	// Key is that of Request.
+	Key dnsname.Name
+}
+
+// Asker is for whom the request is resolved, by whose address and key rules may judge it.
+func (r *Request) Asker() Asker {
+	if r.behalf != nil {
+		return *r.behalf
+	}
+	return Asker{r.Client, r.Local, r.Transport, r.Key}
+}
+
+// For makes a request that begins one that goes on for another, or is made on account of it:
+// it is resolved for the same client, though no client waits for it, and its answers are kept
+// apart by the same.
+func (r *Request) For(other *Request) {
+	asker := other.Asker()
+	r.behalf, r.apart = &asker, other.apart
+}
+
 // Settle makes the Result, as a hook has written it, the answer to the request, whatever
-// its queries come to. Who shares the resolution of the request would get it, too: it is
-// for those that are Alone.
+// its queries come to. It is for requests that are Alone: others that share the resolution
+// would get the Result, too.
 func (r *Request) Settle() { r.settled = true }
 
 // pushAddress makes the address of a name server a sub-query of q.
@@ -196,6 +256,7 @@ func (r *Request) pushAddress(q *Query, question Question, options Options) (*Qu
 		}
 	}
 	sub := &Query{Question: question, Parent: q, Options: options, Partition: r.Partition.Data, Depth: q.Depth + 1}
+	sub.run.behindBad = r.work != nil && r.work.inVain.anyBad()
 	if err := r.Plan.Push(sub); err != nil {
 		return nil, err
 	}
@@ -248,8 +309,8 @@ func (q *Query) AskServers() State {
 
 // A Layer is a set of hooks into a resolution. Any hook may be nil: not
 // interested. A hook never blocks; to learn more it pushes a query on the plan
-// and returns Yield. What it pushes without that is solved, too, before the request
-// ends, and the layers behind do not wait for it. Hooks of one request are called by one goroutine; hooks of
+// and returns Yield. A query that it pushes without returning Yield is solved, too, before
+// the request ends, but later layers do not wait for it. Hooks of one request are called by one goroutine; hooks of
 // different requests run at the same time.
 type Layer struct {
 	Name string
@@ -264,8 +325,8 @@ type Layer struct {
 	// its Options, its Cut and its Partition are final, and it will be resolved.
 	Accept func(*Request)
 	// Route says whose servers are asked for a question that an alias led to; nil:
-	// nothing is said about it. It is asked at every step of a chain. What judges the
-	// client's question does not belong here.
+	// nothing is said about it. It is called at every step of a chain of aliases, and not
+	// for the client's question, which Begin judges.
 	Route func(*Request, Question) *Route
 	// Own answers a question on the operator's word, which comes before all that is
 	// remembered or looked up: it is asked of all layers before any Produce hook, for
@@ -286,6 +347,10 @@ type Layer struct {
 	// Produce, or an Outcome that is Lame, means that another answer is wanted: the
 	// layers behind do not see this one.
 	Consume func(*Request, *Query, *wire.Msg) State
+	// Judge looks at the Result of a request that was resolved before any Finalize hook
+	// does, so before an answer is kept, and again where one has put another answer in a
+	// failure's place. It may put a refusal in its place.
+	Judge func(*Request)
 	// Finalize is the last touch on the request's Result.
 	Finalize func(*Request)
 	// Finish is called once at the end, also after failure.
@@ -318,6 +383,21 @@ func (r *Request) NoteNoCut(zone, name dnsname.Name) {
 // NoCutAt tells whether that was noted.
 func (r *Request) NoCutAt(zone, name dnsname.Name) bool {
 	return r.work != nil && r.work.noCuts.has(zone, name)
+}
+
+// RetryInLowerCase has the server that denied what q asked for asked once more, in the letter
+// case that is not drawn but the name's own. It refuses where that has been done for the
+// query, or was in vain a while ago, or the case was not drawn, as that of a name without
+// letters.
+func (r *Request) RetryInLowerCase(q *Query) bool {
+	if q.Server.NoCase || q.Server.Encrypted || q.run.retry.lower.IsValid() || !hasLetters(q.Asked.Name) {
+		return false
+	}
+	if r.work != nil && r.work.caseless != nil && r.work.caseless.has(q.denial(), r.Wall()) {
+		return false
+	}
+	q.run.retry.again, q.run.retry.lower = q.Server.Addr, q.Server.Addr
+	return true
 }
 
 // CacheState is what the cache layer remembers about one request between steps.

@@ -17,35 +17,63 @@ import (
 func (d *Driver) Resolve(ctx context.Context, r *Request) {
 	layers := d.cfg.Layers()
 	r.Options = r.Options.With(d.cfg.Options())
-	if r.Budget == nil {
-		r.Budget = NewBudget(d.cfg.Counters)
-	}
 	r.Plan.counters = d.cfg.Counters
-	r.work = &work{}
+	r.work = &work{budget: Budget{counters: d.cfg.Counters}, caseless: &d.caseless}
 	r.Plan.work = r.work
+	if r.Budget == nil {
+		r.Budget = &r.work.budget
+	}
 	r.telling()
 	r.join(d.cfg.Partitions)
 	r.Result = Result{EDE: ede.None}
 	r.ctx, r.layers = ctx, layers
 	d.contain(r, func() {
-		if !begin(layers, r) {
+		resolved := !begin(layers, r)
+		if resolved {
 			accept(layers, r)
 			d.answer(ctx, layers, r)
 		}
 		r.Result.Authority = Shown(r.Result.Authority, r.DO)
-		for _, l := range layers {
-			if l.Finalize != nil {
-				before := r.snapshot()
-				l.Finalize(r)
-				if r.Tell != nil {
-					r.Tell(nil, ModuleFinalized{l.Name, before, &r.Result})
-				}
-			}
-		}
+		finalize(layers, r, resolved)
 	})
 	for _, l := range layers {
 		if l.Finish != nil {
 			d.contain(r, func() { l.Finish(r) })
+		}
+	}
+}
+
+// finalize has the layers judge the Result, if the request was resolved, and finish it.
+func finalize(layers []*Layer, r *Request, resolved bool) {
+	resolved = resolved && !r.Part
+	if resolved {
+		judge(layers, r)
+	}
+	for _, l := range layers {
+		if l.Finalize == nil {
+			continue
+		}
+		before, failed := r.snapshot(), r.Result.Rcode == wire.RcodeServFail
+		l.Finalize(r)
+		if r.Tell != nil {
+			r.Tell(nil, ModuleFinalized{l.Name, before, &r.Result})
+		}
+		if failed && resolved && r.Result.Rcode != wire.RcodeServFail && !r.Result.Judged {
+			judge(layers, r)
+		}
+	}
+}
+
+// judge runs the Judge hooks.
+func judge(layers []*Layer, r *Request) {
+	for _, l := range layers {
+		if l.Judge == nil {
+			continue
+		}
+		before := r.snapshot()
+		l.Judge(r)
+		if r.Tell != nil {
+			r.Tell(nil, ModuleFinalized{l.Name, before, &r.Result})
 		}
 	}
 }
@@ -61,6 +89,9 @@ func (d *Driver) answer(ctx context.Context, layers []*Layer, r *Request) {
 
 // begin runs the Begin hooks and tells whether the request is answered.
 func begin(layers []*Layer, r *Request) bool {
+	if r.Judged {
+		return false
+	}
 	if r.Inner {
 		r.take(r.ruled(r.Question))
 		return false
@@ -110,7 +141,7 @@ func (d *Driver) resolve(layers []*Layer, r *Request) {
 		defer cancel()
 	}
 	r.ctx = ctx
-	s := solver{Driver: d, layers: layers, r: r}
+	s := &solver{Driver: d, layers: layers, r: r}
 	defer s.close()
 	if err := s.run(); err != nil {
 		r.Result.failWith(r.root, err)

@@ -48,23 +48,24 @@ func (r *Request) RouteOf(q Question) Route {
 	return r.own()
 }
 
-// ruled is what the operator says about the route of a question; nil: nothing.
-func (r *Request) ruled(q Question) *Route {
+// ruled is what the operator says about the route of a question; nil: nothing. As in the
+// Begin hooks, the last layer that names servers has the last word.
+func (r *Request) ruled(q Question) (said *Route) {
 	for _, l := range r.layers {
 		if l.Route == nil {
 			continue
 		}
-		if t := l.Route(r, q); t != nil {
-			return t
+		if t := l.Route(r, q); t != nil && (said == nil || t.Cut != nil) {
+			said = t
 		}
 	}
-	return nil
+	return said
 }
 
 // Push makes question a sub-query of q and returns it. A layer that pushes
 // returns Yield, and finds Solved or Err set in the sub-query when its hook is
-// called again. options replace those of q. Whose servers are asked is chosen by the
-// name. In a Begin hook, where q is nil, it becomes one of the request's own question, if
+// called again. options replace those of q. The servers are chosen by the question's name.
+// In a Begin hook, where q is nil, it becomes a sub-query of the request's own question, if
 // that is resolved.
 func (r *Request) Push(q *Query, question Question, options Options) (*Query, error) {
 	if q == nil {
@@ -114,10 +115,10 @@ func (r *Request) SameRoute(q *Query, other Question) bool {
 	return t == nil || t.Cut == nil
 }
 
-// withhold leaves out of an outcome what servers of the operator's say of names that they
-// are not asked about, such as the SOA of a zone above their rule's name: nobody is told
-// that on their word. It stays where it has been proven, and where the client proves it by
-// itself (RFC 4035, section 3.2.2). What a module says is not theirs.
+// withhold leaves out of an outcome what servers that the operator named say of names that
+// they are not asked about, such as the SOA of a zone above their rule's name: clients are
+// not told that on their word. It stays if it has been proven, if the client proves it by
+// itself (RFC 4035, section 3.2.2), and if it came from a module and not from servers.
 func (r *Request) withhold(q *Query) {
 	if !q.Forwards() || q.Outcome.Origin == FromModule {
 		return
@@ -167,6 +168,23 @@ func (r *Request) join(current func() Partitions) {
 		r.Partition = current()
 	}
 	r.began = r.Partition
+	for _, by := range r.apart.by {
+		r.Partition.Answers = r.Partition.Answers.With(by)
+	}
+}
+
+// KeepApart keeps the answer to the request for those clients only for whom a module has the
+// same number; 0 stands for nothing that the module treats differently. A Begin hook calls it.
+// still tells whether the number is the same by now; nil: it cannot change.
+func (r *Request) KeepApart(by uint64, still func() bool) {
+	if by == 0 {
+		return
+	}
+	r.apart.by = append(r.apart.by[:len(r.apart.by):len(r.apart.by)], by)
+	r.Partition.Answers = r.Partition.Answers.With(by)
+	if still != nil {
+		r.apart.still = append(r.apart.still[:len(r.apart.still):len(r.apart.still)], still)
+	}
 }
 
 // settle takes into account what the Begin hooks decided: the options of the request,
@@ -178,9 +196,9 @@ func (r *Request) settle() {
 	}
 }
 
-// partition is where data are looked for and kept that are had by a route. What the
-// servers of a forwarding rule say is for those who ask the same servers in the same
-// way about the same names.
+// partition is where data that a route leads to are looked for and kept. Data from the
+// servers of a forwarding rule are for requests that ask the same servers in the same way
+// about the same names.
 func (r *Request) partition(t *Route) Partition {
 	if t.Cut == nil {
 		return r.Partition.Data
@@ -210,4 +228,11 @@ func (r *Request) Failures() Partition {
 
 // InForce tells whether the configuration is still the one with which the request
 // began: else nobody can tell which of the two shaped what it learnt.
-func (r *Request) InForce() bool { return r.inForce == nil || r.inForce() == r.began }
+func (r *Request) InForce() bool {
+	for _, still := range r.apart.still {
+		if !still() {
+			return false
+		}
+	}
+	return r.inForce == nil || r.inForce() == r.began
+}

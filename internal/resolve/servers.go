@@ -37,51 +37,74 @@ func (s *solver) ownCut(q *Query) *zonecut.Cut {
 // nextFetch picks a name server to look up, at random; nil when there is none or
 // the request has looked up enough.
 func (s *solver) nextFetch(q *Query) *fetch {
-	names := s.lookable(q)
-	if len(names) == 0 {
+	all := s.lookable(q)
+	if len(all) == 0 {
 		return nil
 	}
-	name := names[s.cfg.Servers.Intn(len(names))]
-	return &fetch{name: name, types: s.families(q, name)}
+	return &all[s.cfg.Servers.Intn(len(all))]
 }
 
-// mayBegin tells whether the addresses of one more name server may be looked up.
+// mayBegin tells whether the addresses of one more name server may be looked up. Those that
+// led to an address are not counted against it: what lies there may be dead, and a zone is
+// not given up before all its servers are known.
 func (s *solver) mayBegin(q *Query) bool {
+	led := q.led()
 	switch {
-	case q.run.ns.fetches >= limits.NSAddrFetchPerReferral, s.r.work.nsFetches.Load() >= limits.NSAddrFetchPerRequest:
+	case q.run.ns.fetches-led >= limits.NSAddrFetchPerReferral, int(s.r.work.nsFetches.Load())-led >= limits.NSAddrFetchPerRequest:
 		s.cfg.Counters.Hit(limits.NSAddrFetch)
 		return false
-	case s.r.work.unresolvable.Load() >= limits.UnresolvableNSPerRequest, s.r.work.inVain.manyLame():
+	case s.r.work.unresolvable.Load() >= limits.UnresolvableNSPerRequest, s.r.work.inVain.many():
 		s.cfg.Counters.Hit(limits.UnresolvableNS)
 		return false
 	}
 	return true
 }
 
-// lookable are the name servers whose address may be found elsewhere: not below
-// the cut, whose own servers would have to tell. Those that have an address come
+// lookable are look-ups of the name servers whose address may be found elsewhere: not
+// below the cut, whose own servers would have to tell. Those that have an address come
 // in question too, when it did not help: glue grows old, and may be of the one family
 // that does not work.
-func (s *solver) lookable(q *Query) (names []dnsname.Name) {
-	if q.Cut.Hints {
+func (s *solver) lookable(q *Query) (all []fetch) {
+	if q.Cut.Hints || s.silence() || s.hopeless(q) {
 		return nil
 	}
 	may := sync.OnceValue(func() bool { return s.mayBegin(q) })
 	for _, without := range []bool{true, false} {
 		for i := range q.Cut.NS {
 			ns := &q.Cut.NS[i]
-			if (len(ns.Addrs) == 0) != without || ns.Name.IsSubdomainOf(q.Cut.Name) || len(s.families(q, ns.Name)) == 0 {
+			if (len(ns.Addrs) == 0) != without || ns.Name.IsSubdomainOf(q.Cut.Name) {
 				continue
 			}
-			if !s.leftAlone(ns.Name) && !s.futile(ns.Name) && !s.muteAt(q, ns) && (q.run.ns.began(ns.Name) || may()) {
-				names = append(names, ns.Name)
+			types := s.families(q, ns.Name)
+			if len(types) > 0 && !s.leftAlone(ns.Name) && !s.futile(ns.Name) && (q.run.ns.began(ns.Name) || may()) {
+				all = append(all, fetch{name: ns.Name, types: types})
 			}
 		}
-		if len(names) > 0 {
+		if len(all) > 0 {
 			break
 		}
 	}
-	return names
+	return all
+}
+
+// hopeless tells whether q is a look-up of a name server's address whose zone has servers
+// that answered with errors, or with nothing that helps after those of another zone: they
+// will do no better at addresses that the delegation does not have.
+func (s *solver) hopeless(q *Query) bool {
+	if q.Depth == 0 || q.run.useless == 0 {
+		return false
+	}
+	return s.r.work.inVain.anyBad() || s.summary(q).wrong > 0
+}
+
+// silence tells whether the servers of so many zones leave the request's look-ups unanswered
+// that none begins any more.
+func (s *solver) silence() bool {
+	if !s.r.work.silences.in(limits.SilentZonesTried) {
+		return false
+	}
+	s.cfg.Counters.Hit(limits.UnresolvableNS)
+	return true
 }
 
 // leftAlone tells whether a name server could not be looked up a moment ago.
@@ -125,11 +148,20 @@ func (s *solver) mute(q *Query) func(zonecut.Endpoint) bool {
 	}
 }
 
-// muteAt tells whether a name server, for a look-up, is silent at an address that is known:
-// it is not worth a look-up for another one.
-func (s *solver) muteAt(q *Query, ns *zonecut.NameServer) bool {
-	mute := s.mute(q)
-	return mute != nil && slices.ContainsFunc(ns.Addrs, func(a netip.Addr) bool { return mute(s.cfg.Servers.Endpoint(ns, a)) })
+// muteAt tells whether a name server, for a look-up, is silent at an address of a family that
+// is known: it is not worth a look-up for another one of that family. Where the servers of
+// several zones are silent it is not worth any, unless the known family fails everywhere.
+func (s *solver) muteAt(q *Query, name dnsname.Name, v6 bool) bool {
+	mute, ns := s.mute(q), q.Cut.Find(name)
+	if mute == nil || ns == nil {
+		return false
+	}
+	silences := &s.r.work.silences
+	many := silences.in(limits.SilentZones)
+	return slices.ContainsFunc(ns.Addrs, func(a netip.Addr) bool {
+		e := s.cfg.Servers.Endpoint(ns, a)
+		return a.Is6() == v6 && mute(e) || many && silences.silent(e) && !s.cfg.Servers.Avoids(a.Is4())
+	})
 }
 
 // families are the types to look up, without what the cache knows already and what
@@ -139,10 +171,10 @@ func (s *solver) families(q *Query, name dnsname.Name) (types []uint16) {
 		return nil
 	}
 	_, known4, known6 := s.cfg.Cuts.Addrs(s.r.Partition.Data, name, s.r.Now)
-	if !q.Options.NoIPv4 && !known4 && !slices.Contains(q.run.ns.looked, lookup{name, wire.TypeA}) {
+	if !q.Options.NoIPv4 && !known4 && !slices.Contains(q.run.ns.looked, lookup{name, wire.TypeA}) && !s.muteAt(q, name, false) {
 		types = append(types, wire.TypeA)
 	}
-	if !q.Options.NoIPv6 && !known6 && !slices.Contains(q.run.ns.looked, lookup{name, wire.TypeAAAA}) {
+	if !q.Options.NoIPv6 && !known6 && !slices.Contains(q.run.ns.looked, lookup{name, wire.TypeAAAA}) && !s.muteAt(q, name, true) {
 		types = append(types, wire.TypeAAAA)
 	}
 	if len(types) == 2 && s.cfg.Servers.Avoids(true) {
@@ -163,7 +195,7 @@ func (q *Query) answersUselessly(name dnsname.Name) bool {
 
 // look pushes the next look-up of f; false when there is none.
 func (s *solver) look(q *Query, f *fetch) bool {
-	for len(f.types) > 0 && !(f.pushed && s.futile(f.name)) {
+	for len(f.types) > 0 && !(f.pushed && (s.futile(f.name) || s.silence())) {
 		t := f.types[0]
 		f.types = f.types[1:]
 		began := q.run.ns.began(f.name)
@@ -204,7 +236,6 @@ func (s *solver) collect(q *Query, f *fetch) bool {
 			q.run.ns.looked = append(q.run.ns.looked, lookup{f.name, wire.TypeA}, lookup{f.name, wire.TypeAAAA})
 		}
 	}
-	f.sub = nil
 	return s.parentSide(q, f.name) || found
 }
 
@@ -229,24 +260,45 @@ func (s *solver) parentSide(q *Query, name dnsname.Name) (found bool) {
 	return found
 }
 
-// gain gives a name server the addresses in data.
+// gain gives a name server the addresses in data, which a look-up has found.
 func (s *solver) gain(q *Query, name dnsname.Name, data [][]byte) bool {
 	any := false
 	for _, d := range data[:min(len(data), limits.MaxAddrsPerNS)] {
-		if a, ok := netip.AddrFromSlice(d); ok {
-			any = s.addExtra(q, name, a) || any
+		if a, ok := netip.AddrFromSlice(d); ok && s.addExtra(q, name, a) {
+			q.run.ns.gained = append(q.run.ns.gained, gain{name, a})
+			any = true
 		}
 	}
 	return any
 }
 
-// addExtra adds one address that did not come with the delegation.
-func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
-	ns := q.Cut.Find(name)
-	if q.run.ns.extra >= limits.ExtraAddrsPerCut || ns != nil && slices.Contains(ns.Addrs, a) {
-		return false
+// led is how many name servers have an address that was looked up for q and that no other
+// has.
+func (q *Query) led() int {
+	var names []dnsname.Name
+	for _, g := range q.run.ns.gained {
+		others := func(o zonecut.NameServer) bool { return o.Name != g.name && slices.Contains(o.Addrs, g.addr) }
+		if !slices.Contains(names, g.name) && !slices.ContainsFunc(q.Cut.NS, others) {
+			names = append(names, g.name)
+		}
 	}
-	q.run.ns.extra++
+	return len(names)
+}
+
+// addExtra adds one address that did not come with the delegation. The first of each family
+// of a name server is not extra.
+func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
+	if ns := q.Cut.Find(name); ns != nil {
+		if slices.Contains(ns.Addrs, a) {
+			return false
+		}
+		if slices.ContainsFunc(ns.Addrs, func(b netip.Addr) bool { return a.Is4() == b.Is4() }) {
+			if q.run.ns.extra >= limits.ExtraAddrsPerCut {
+				return false
+			}
+			q.run.ns.extra++
+		}
+	}
 	s.ownCut(q).AddAddr(name, a)
 	return true
 }

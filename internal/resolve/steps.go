@@ -331,6 +331,7 @@ const (
 	NoCutHere                         // the minimised name is no zone cut
 	DenialDoubted                     // the minimised name is denied, which servers often get wrong
 	PartUseless                       // it is of no use for the minimised name
+	CaseDoubted                       // it may be wrong because of letter case: asked again in lower case
 )
 
 func (RuleMatched) step() {}

@@ -3,6 +3,7 @@ package resolve_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -97,6 +98,12 @@ func TestStories(t *testing.T) {
 		{"one of two servers fails", twoServers, play("192.0.2.1", authority.Rcode(dns.RcodeServerFailure)), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
 		{"one of two servers is silent", twoServers, play("192.0.2.1", authority.Drop()), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
 		{"one of two servers is lame", twoServers, play("192.0.2.1", authority.Lame()), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
+		{"the only server fails once", example(www), play("192.0.2.1", once(authority.Rcode(dns.RcodeServerFailure))), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
+		{"the only server refuses once", example(www), play("192.0.2.1", once(authority.Rcode(dns.RcodeRefused))), "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 4},
+		{"one server fails once, the other is silent", twoServers, func(w *world) {
+			w.net.Host("192.0.2.1").Play(once(authority.Rcode(dns.RcodeServerFailure)))
+			w.net.Host("192.0.2.2").Play(authority.Drop())
+		}, "www.example.com.", "A", "NOERROR; www.example.com. A 192.0.2.10", 0},
 		{"ten authorities refuse", manyServers(10), func(w *world) {
 			for i := range 10 {
 				w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Rcode(dns.RcodeRefused), func(x *authority.Exchange) { x.Reply.Authoritative = true })
@@ -146,5 +153,15 @@ func TestStories(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// once is a rule that holds for the first question only.
+func once(rule authority.Rule) authority.Rule {
+	var asked atomic.Bool
+	return func(x *authority.Exchange) {
+		if !asked.Swap(true) {
+			rule(x)
+		}
 	}
 }

@@ -79,6 +79,25 @@ func TestWhatAFailedAttemptMeans(t *testing.T) {
 	}
 }
 
+// A server that was reached, and does not serve, is left alone; what is of its family is not.
+func TestAServerThatDoesNotServeSpeaksForNoFamily(t *testing.T) {
+	for err, avoided := range map[error]bool{&Unusable{Did: "ended the connection"}: false, ErrUnreachable: true} {
+		s, q, all := inTrouble(2)
+		for range limits.FamilyPatience {
+			if err := s.unanswered(q, all[0], Reply{}, err); err != nil {
+				t.Fatal(err)
+			}
+			s.found(&Exchange{}, all[0], Reply{}, err)
+		}
+		if s.cfg.Servers.Avoids(true) != avoided {
+			t.Errorf("%v: IPv4 is avoided: %t", err, !avoided)
+		}
+		if q.run.tried.Reject(all[1].NS, all[1].Endpoint); s.asks(q, all[0]) {
+			t.Errorf("%v: the server is asked again", err)
+		}
+	}
+}
+
 // What became of an attempt after its time is judged only where TCP failed, and not where
 // the query itself has ended.
 func TestWhatEndsLate(t *testing.T) {
@@ -103,7 +122,7 @@ func TestWhatEndsLate(t *testing.T) {
 			cancel()
 			s.r.ctx = ctx
 		}
-		if got := s.cameToNothing(q, lateReply{attempt{choice: all[0]}, c.reply, c.err}); got != c.nothing {
+		if got := s.failedLate(q, lateReply{attempt{choice: all[0]}, c.reply, c.err}); got != c.nothing {
 			t.Errorf("%s: nothing %v", c.name, got)
 		}
 		if got := !s.asks(q, all[0]); got != c.rejected {

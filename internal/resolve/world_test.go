@@ -133,6 +133,9 @@ func (w *world) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply
 		return resolve.Reply{}, err
 	}
 	w.Note(x)
+	if x.Sent != nil {
+		x.Sent()
+	}
 	if x.Addr.Addr() == w.unreachable {
 		return resolve.Reply{}, resolve.ErrUnreachable
 	}

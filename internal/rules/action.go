@@ -40,10 +40,12 @@ func (d Decision) then() resolve.AfterRule {
 // changed once made.
 type Action struct {
 	name string
+	args string // that a configuration gave, as Text has them
 	// to is where FORWARD, TLS_FORWARD and STUB send questions, stub the last; resolves is
-	// set where a question is resolved as if there were no rules.
-	to             *destination
-	stub, resolves bool
+	// set where a question is resolved as if there were no rules, lets where the search may
+	// end so that it is resolved, be it as if there were none or not.
+	to                   *destination
+	stub, resolves, lets bool
 	// run does it.
 	run func(h *Hit) Decision
 	// foresee says what run would come to, without a request; at is how many octets
@@ -77,6 +79,8 @@ type Hit struct {
 	Picked bool
 	// Post tells that the rule is for answers, and the Result is one.
 	Post bool
+	// Private tells that the rule is not for everybody who asks (Filter.If).
+	Private bool
 }
 
 // Fail ends the request, whose client is told why.
@@ -93,7 +97,7 @@ func (h *Hit) Fail(err error) Decision {
 // Run is an action that does what fn does to a request. origin is a script's
 // function that it stands for, nil when there is none.
 func Run(name string, origin any, fn func(h *Hit) Decision) *Action {
-	return &Action{name: name, run: fn, origin: origin}
+	return &Action{name: name, run: fn, origin: origin, lets: origin != nil}
 }
 
 // Origin is the function of a script, nil for actions that are none.
@@ -107,7 +111,7 @@ func resolved(*Subject, int) (Decision, *reply.Prepared, bool) { return Stop, ni
 
 // Pass lets a question pass all further rules, those about special names too.
 func Pass() *Action {
-	return &Action{name: "PASS", resolves: true, run: func(*Hit) Decision { return Stop }, foresee: resolved}
+	return &Action{name: "PASS", resolves: true, lets: true, run: func(*Hit) Decision { return Stop }, foresee: resolved}
 }
 
 // Drop makes a request fail.
@@ -144,17 +148,22 @@ func Truncate() *Action {
 		r.TC = true
 		return r
 	})
-	return Choose("TC", func(s *Subject, _ int) (*Saying, Decision) {
+	a := Choose("TC", func(s *Subject, _ int) (*Saying, Decision) {
 		if s.Transport.Kind.Stream() || !s.Client.IsValid() {
 			return nil, Stop
 		}
 		return again, Answered
 	})
+	a.lets = true
+	return a
 }
 
 // SetOptions changes the options of a request.
 func SetOptions(set, clear resolve.Options) *Action {
 	return Run("FLAGS", nil, func(h *Hit) Decision {
+		if h.Private { // what comes of it is not for everybody
+			h.Req.KeepApart(mix(set.Digest(), clear.Digest()), nil)
+		}
 		h.Req.Options = h.Req.Options.Without(clear).With(set)
 		return GoOn
 	})

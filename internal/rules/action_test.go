@@ -205,6 +205,26 @@ func TestForwarding(t *testing.T) {
 	}
 }
 
+// A server that cannot be found at its address, because the address is every machine's, or one
+// on every link, is refused where it is named, in a URL too.
+func TestAddressesOfNoServerAreRefused(t *testing.T) {
+	for text, why := range map[string]string{
+		"::ffff:0.0.0.0":      "'::ffff:0.0.0.0' is the address of no server",
+		"https://0.0.0.0/dns": "'https://0.0.0.0/dns' is the address of no server",
+		"tls://[::]":          "'tls://[::]' is the address of no server",
+		"fe80::1":             "'fe80::1' is link-local, and needs its interface, as in fe80::1%eth0",
+		"fe80::1@5353":        "'fe80::1@5353' is link-local, and needs its interface, as in fe80::1%eth0",
+		"tls://[fe80::1]":     "'tls://[fe80::1]' is link-local, and needs its interface, as in fe80::1%eth0",
+	} {
+		if _, err := Forward(plainly(text), nil); err == nil || !strings.HasSuffix(err.Error(), why) {
+			t.Errorf("%s: %v, want %s", text, err, why)
+		}
+	}
+	if _, err := Forward(plainly("fe80::1%eth0", "169.254.1.1", "tls://192.0.2.1"), nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // tried is what a table does about a name: the decision, how often each rule was counted,
 // and what a reader is told.
 func tried(tab *Table, qname dnsname.Name, post bool) (d Decision, counts []uint64, told []resolve.RuleMatched) {

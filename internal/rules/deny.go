@@ -21,12 +21,16 @@ const explanation dnsname.Name = "\x0bexplanation\x07invalid\x00"
 func Deny() *Action { return Say("DENY", denial("", ede.Blocked)) }
 
 // DenyMessage is Deny with a text that tells the client why, and an extended
-// error code.
+// error code, which is ede.Blocked unless a configuration names another.
 func DenyMessage(text string, code ede.Code) (*Action, error) {
 	if len(text) > limits.DenyMessage {
 		return nil, fmt.Errorf("a message of %d octets is too long; at most %d", len(text), limits.DenyMessage)
 	}
-	return Say("DENY_MSG", denial(text, code)), nil
+	args := Quoted(text)
+	if code != ede.Blocked {
+		args += fmt.Sprintf(", %d", code)
+	}
+	return Say("DENY_MSG", denial(text, code)).WithArgs(args), nil
 }
 
 func denial(text string, code ede.Code) *Saying {
@@ -35,8 +39,13 @@ func denial(text string, code ede.Code) *Saying {
 		r.Rcode, r.AA = wire.RcodeNXDomain, true
 		r.Authority = []resolve.Set{SOA(qname, qname, MadeUpTTL)}
 		if text != "" {
-			r.Additional = []resolve.Set{Record(explanation, wire.TypeTXT, MadeUpTTL, append([]byte{byte(len(text))}, text...))}
+			r.Additional = []resolve.Set{Explanation(text)}
 		}
 		return r
 	})
+}
+
+// Explanation is the record that tells clients why, in at most limits.DenyMessage octets.
+func Explanation(text string) resolve.Set {
+	return Record(explanation, wire.TypeTXT, MadeUpTTL, append([]byte{byte(len(text))}, text...))
 }

@@ -34,11 +34,19 @@ type Filter struct {
 // wait, or take a lock that another query holds.
 type Condition interface {
 	// Holds tells whether the rule is for the subject. A condition about the answer
-	// holds while there is none (Subject.Result is nil): the rule may be for it.
-	Holds(*Subject) bool
+	// holds while there is none (Subject.Result is nil): the rule may be for it. sure is false
+	// when that could not be found out, and then yes is true.
+	Holds(*Subject) (yes, sure bool)
+	// Of tells whether the condition may hold for the subject's client, whatever name is
+	// asked for. which tells clients apart for whom it may hold for different reasons: it is 0
+	// for those about whom it says nothing that it does not say about everybody.
+	Of(*Subject) (which uint64, may bool)
 	// Digest is equal for equal conditions in all processes.
 	Digest() uint64
 }
+
+// itself is what Of says of a condition that holds for a client as it is.
+const itself = 1
 
 func (f *Filter) String() string { return kindNames[f.kind] }
 
@@ -99,14 +107,22 @@ func (f *Filter) holds(s *Subject) (yes, sure bool) {
 	if f.common != "" && !s.below(f.common) {
 		return false, true
 	}
-	for _, c := range f.conditions {
-		if !c.Holds(s) {
-			return false, true
-		}
+	if yes, sure = f.isFor(s); !yes || f.kind != pattern {
+		return yes, sure
 	}
-	if f.kind == pattern {
-		found, err := luapattern.Contains(s.text(), f.pattern)
-		return found || err != nil, err == nil
-	}
-	return true, true
+	found, known := matches(s, f.pattern)
+	return found, known && (sure || !found)
 }
+
+// matches tells whether a pattern matches the name; sure is false, and yes true, when that
+// would cost too much to find out.
+func matches(s *Subject, pattern string) (yes, sure bool) {
+	found, err := luapattern.Contains(s.text(), pattern)
+	return found || err != nil, err == nil
+}
+
+// of is Condition.Of for all conditions beside the name.
+func (f *Filter) of(s *Subject) (which uint64, may bool) { return joined{true, f.conditions}.Of(s) }
+
+// isFor tells whether all conditions beside the name hold.
+func (f *Filter) isFor(s *Subject) (yes, sure bool) { return joined{true, f.conditions}.Holds(s) }

@@ -29,7 +29,7 @@ func (f *fingerprint) add(e *Entry) {
 
 func (f *fingerprint) mix(e *Entry) {
 	f.mixed++
-	if f.sum = mix(f.sum, e.digest); e.Rule.forwards() {
+	if f.sum = mix(f.sum, e.digest.Load()); e.Rule.forwards() {
 		f.last = f.sum
 	}
 }
@@ -67,11 +67,42 @@ func (r *Rule) forwards() bool { return r.Pick != nil || r.Action.to != nil }
 // send a question to different servers.
 func (r *Rule) digest() uint64 {
 	if r.Pick != nil {
-		return digest.Of("function")
+		return mix(r.Filter.digest, digest.Of("function"))
 	}
 	h := mix(r.Filter.digest, digest.Of(r.Action.name))
 	if r.Action.to != nil {
 		h = mix(h, resolve.Servers(r.Action.to.cut()))
 	}
 	return h
+}
+
+// private tells whether the rule is not for everybody who asks the same.
+func (r *Rule) private() bool { return len(r.Filter.conditions) > 0 }
+
+// Apart is a number for what the table says about a subject's client and not about everybody,
+// as far as it bears upon who is asked: clients with the same number may be told the same. It is
+// 0 where there is nothing, and the same in all processes with the same rules. The name that
+// the client asks for does not matter, as aliases lead to others, for which rules are tried too.
+func (t *Table) Apart(s *Subject) (n uint64) {
+	st := t.state.Load()
+	if len(st.private) == 0 || t.Fingerprint() == 0 {
+		return 0
+	}
+	for _, place := range st.private {
+		e := st.entries[place]
+		if e.Suspended() || e.deleted.Load() {
+			continue
+		}
+		if which, may := e.Rule.Filter.of(s); may && which != 0 {
+			n = uint64(resolve.Partition(n).With(e.digest.Load()).With(which))
+		}
+	}
+	return n
+}
+
+// KeepApart keeps the answer to a request for those clients about whom the table says the same.
+func (t *Table) KeepApart(req *resolve.Request, s *Subject) {
+	if n := t.Apart(s); n != 0 {
+		req.KeepApart(n, func() bool { return t.Apart(SubjectOf(req)) == n })
+	}
 }

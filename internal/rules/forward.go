@@ -11,19 +11,20 @@ import (
 	"kresd/internal/zonecut"
 )
 
-// Forward sends questions to other resolvers. Those of peers are spoken to as it says.
+// Forward sends questions to other resolvers: to a server that peers names in the protocol,
+// and with the proof, that it says.
 func Forward(servers []Server, peers *Peers) (*Action, error) {
 	return elsewhere("FORWARD", servers, peers, false)
 }
 
 // ForwardTLS sends questions to other resolvers by DNS over TLS, and never otherwise. A
-// server without a proof of its own gives that of peers.
+// server for which the rule says no proof must give the one that peers says.
 func ForwardTLS(servers []Server, peers *Peers) (*Action, error) {
 	return elsewhere("TLS_FORWARD", servers, peers, true)
 }
 
-// Stub sends questions to servers whose answers are final: nothing is
-// validated. Those of peers are spoken to as it says.
+// Stub sends questions to servers whose answers are final: nothing is validated. A server
+// that peers names is asked as by Forward.
 func Stub(servers []Server, peers *Peers) (*Action, error) {
 	return elsewhere("STUB", servers, peers, false)
 }
@@ -37,7 +38,7 @@ func elsewhere(name string, servers []Server, peers *Peers, overTLS bool) (*Acti
 	set := resolve.Options{Forward: !stub, Stub: stub, WholeName: true}
 	clear := resolve.Options{Forward: stub, Stub: !stub}
 	to := &destination{named: cut, peers: peers}
-	return &Action{name: name, to: to, stub: stub, foresee: resolved, run: func(h *Hit) Decision {
+	return &Action{name: name, to: to, stub: stub, lets: true, foresee: resolved, run: func(h *Hit) Decision {
 		if !h.Post {
 			h.Req.Options = h.Req.Options.Without(clear).With(set)
 			h.Req.Cut, h.Req.Scope, h.Req.ByName = to.cut(), h.Scope, !h.Picked

@@ -231,8 +231,9 @@ func TestAddingIsLinear(t *testing.T) {
 // counted counts how often a filter is asked.
 type counted struct{ asked *int }
 
-func (c counted) Holds(*Subject) bool { *c.asked++; return true }
-func (c counted) Digest() uint64      { return 7 }
+func (c counted) Holds(*Subject) (bool, bool) { *c.asked++; return true, true }
+func (c counted) Of(*Subject) (uint64, bool)  { return 0, true }
+func (c counted) Digest() uint64              { return 7 }
 
 // A question asks the rules that have its name, and no other.
 func TestAQuestionLooksAtItsOwnRulesOnly(t *testing.T) {
@@ -249,14 +250,18 @@ func TestAQuestionLooksAtItsOwnRulesOnly(t *testing.T) {
 // network is what a view says about its clients.
 type network netip.Prefix
 
-func (n network) Holds(s *Subject) bool { return netip.Prefix(n).Contains(s.Client.Addr()) }
-func (n network) Digest() uint64        { return digest.Of(netip.Prefix(n).String()) }
+func (n network) Holds(s *Subject) (bool, bool) { return n.contains(s), true }
+func (n network) contains(s *Subject) bool      { return netip.Prefix(n).Contains(s.Client.Addr()) }
+func (n network) Of(s *Subject) (uint64, bool)  { return 1, n.contains(s) }
+func (n network) Digest() uint64                { return digest.Of(netip.Prefix(n).String()) }
 
 // holding is what rebinding says about answers.
 type holding netip.Addr
 
-func (h holding) Digest() uint64 { return digest.Of(netip.Addr(h).String()) }
-func (h holding) Holds(s *Subject) bool {
+func (h holding) Of(*Subject) (uint64, bool)    { return 0, true }
+func (h holding) Digest() uint64                { return digest.Of(netip.Addr(h).String()) }
+func (h holding) Holds(s *Subject) (bool, bool) { return h.isIn(s), true }
+func (h holding) isIn(s *Subject) bool {
 	if s.Result == nil {
 		return true
 	}

@@ -33,7 +33,7 @@ func (s *Server) endpoints(overTLS bool, peers *Peers) ([]zonecut.NameServer, er
 	case len(s.Addresses) > 0:
 		return nil, fmt.Errorf("address belongs to a URL, and '%s' is none", s.Text)
 	}
-	addr, port, err := parseTarget(s.Text)
+	addr, port, err := ParseTarget(s.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func TLSClient(s *Server) (at netip.AddrPort, as zonecut.Peer, err error) {
 	if len(s.Addresses) > 0 {
 		return at, as, errors.New("address belongs to a URL")
 	}
-	addr, port, err := parseTarget(s.Text)
+	addr, port, err := ParseTarget(s.Text)
 	if err != nil {
 		return at, as, err
 	}
@@ -169,13 +169,16 @@ func (s *Server) addresses(host string) ([]netip.Addr, error) {
 	case err == nil && len(s.Addresses) > 0:
 		return nil, fmt.Errorf("'%s' names its address, and another is given", s.Text)
 	case err == nil:
+		if err := ofServer(own.Unmap()); err != nil {
+			return nil, fmt.Errorf("'%s' %w", s.Text, err)
+		}
 		return []netip.Addr{own.Unmap()}, nil
 	case len(s.Addresses) == 0:
 		return nil, fmt.Errorf("the address of '%s' has to be given, as nobody is asked for it: { '%s', address = '192.0.2.1' }", host, s.Text)
 	}
 	var list []netip.Addr
 	for _, text := range s.Addresses {
-		addr, port, err := parseTarget(text)
+		addr, port, err := ParseTarget(text)
 		switch {
 		case err != nil:
 			return nil, err
@@ -208,8 +211,8 @@ func HostName(text string) (string, error) {
 	return strings.ToLower(strings.TrimSuffix(text, ".")), nil
 }
 
-// parseTarget reads IP, IP@PORT or IP#PORT. Port 0 is the usual one.
-func parseTarget(text string) (addr netip.Addr, port uint16, err error) {
+// ParseTarget reads IP, IP@PORT or IP#PORT. Port 0 is the usual one.
+func ParseTarget(text string) (addr netip.Addr, port uint16, err error) {
 	host := text
 	if i := strings.LastIndexAny(text, "@#"); i >= 0 {
 		n, err := strconv.ParseUint(text[i+1:], 10, 16)
@@ -222,10 +225,22 @@ func parseTarget(text string) (addr netip.Addr, port uint16, err error) {
 	if err != nil {
 		return addr, 0, fmt.Errorf("'%s' is not an IP address with an optional @port", text)
 	}
-	if addr.IsUnspecified() {
-		return addr, 0, fmt.Errorf("'%s' is the address of no server", text)
+	addr = addr.Unmap()
+	if err := ofServer(addr); err != nil {
+		return addr, 0, fmt.Errorf("'%s' %w", text, err)
 	}
-	return addr.Unmap(), port, nil
+	return addr, port, nil
+}
+
+// ofServer tells whether a server can be found at an address.
+func ofServer(addr netip.Addr) error {
+	switch {
+	case addr.IsUnspecified():
+		return errors.New("is the address of no server")
+	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
+		return fmt.Errorf("is link-local, and needs its interface, as in %s%%eth0", addr)
+	}
+	return nil
 }
 
 func portOr(port, usual uint16) uint16 {

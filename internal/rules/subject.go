@@ -18,6 +18,9 @@ type Subject struct {
 	Client, Local netip.AddrPort
 	// Transport is how the question came.
 	Transport transport.Transport
+	// Key is that of the client's signature (resolve.Request.Key). It is not known on the way
+	// of cached answers, which questions with a signature do not take where it matters.
+	Key dnsname.Name
 	// Result is the answer, for rules about answers. It is nil where no answer is
 	// known yet.
 	Result *resolve.Result
@@ -43,7 +46,8 @@ func (s *Subject) Become(req *resolve.Request) { s.stepOf(req, req.Question) }
 
 // stepOf makes s a question to which the request has led.
 func (s *Subject) stepOf(req *resolve.Request, q resolve.Question) {
-	s.Type, s.Client, s.Local, s.Transport, s.Result = q.Type, req.Client, req.Local, req.Transport, nil
+	from := req.Asker()
+	s.Type, s.Client, s.Local, s.Transport, s.Key, s.Result = q.Type, from.Client, from.Local, from.Transport, from.Key, nil
 	s.labels, s.len, s.shown = q.Name.Labels(), copy(s.buf[:], q.Name), false
 }
 

@@ -15,9 +15,11 @@ import (
 type Rule struct {
 	Filter Filter
 	Action *Action
-	// Pick, when set, decides instead of Filter and Action: a script's own
+	// Pick, when set, decides instead of Action and of the names in Filter: a script's own
 	// function. nil: the rule is not for this request.
 	Pick func(req *resolve.Request) *Action
+	// Words are the rule as the configuration has it, where no filter of policy alone is it.
+	Words string
 
 	once  sync.Once
 	alone *state // a table of this rule alone, for Choose
@@ -29,7 +31,7 @@ type Entry struct {
 	Rule *Rule
 
 	table     *Table
-	digest    uint64
+	digest    atomic.Uint64
 	hits      atomic.Uint64
 	suspended atomic.Bool
 	deleted   atomic.Bool
@@ -52,6 +54,9 @@ func (e *Entry) Count() uint64 { return e.hits.Load() }
 
 // Hit counts an answer that Decide foresaw and that was given.
 func (e *Entry) Hit() { e.hits.Add(1) }
+
+// Deleted tells whether the rule was taken out of its table.
+func (e *Entry) Deleted() bool { return e.deleted.Load() }
 
 // Suspended tells whether the rule is switched off.
 func (e *Entry) Suspended() bool { return e.suspended.Load() }
@@ -82,6 +87,7 @@ type Table struct {
 type state struct {
 	entries []*Entry
 	wide    []uint32 // places of the rules that the index does not know
+	private []uint32 // places of those that are not for everybody and have a say in who is asked
 	index   index
 }
 
@@ -99,7 +105,8 @@ func NewTable(title func(id int, what string) string, changed func()) *Table {
 // Add puts a rule behind the others. It costs as much as the rule has names,
 // however many rules there are. IDs ascend.
 func (t *Table) Add(id int, r *Rule) *Entry {
-	e := &Entry{ID: id, Rule: r, table: t, digest: r.digest()}
+	e := &Entry{ID: id, Rule: r, table: t}
+	e.digest.Store(r.digest())
 	s := *t.state.Load()
 	s.add(e)
 	t.state.Store(&s)
@@ -117,6 +124,9 @@ func (t *Table) tell() {
 func (s *state) add(e *Entry) {
 	place := len(s.entries)
 	s.entries = append(s.entries, e)
+	if e.Rule.private() && (e.Rule.Pick != nil || e.Rule.Action.lets) {
+		s.private = append(s.private, uint32(place))
+	}
 	if e.Rule.Pick != nil || !e.Rule.Filter.named() {
 		s.wide = append(s.wide, uint32(place))
 		return
@@ -144,7 +154,7 @@ func (t *Table) Delete(id int) bool {
 // (Peers).
 func (t *Table) Renew() {
 	for _, e := range t.state.Load().entries {
-		e.digest = e.Rule.digest()
+		e.digest.Store(e.Rule.digest())
 	}
 	t.sum.stale = true
 	t.tell()
@@ -184,7 +194,7 @@ func (t *Table) Try(req *resolve.Request, s *Subject, post bool) Decision {
 		if e == nil {
 			return GoOn
 		}
-		h := &Hit{Req: req, Subject: s, Zone: req.Name[at:], Scope: req.Name[at:], Post: post}
+		h := &Hit{Req: req, Subject: s, Zone: req.Name[at:], Scope: req.Name[at:], Post: post, Private: e.Rule.private()}
 		s.shown = true
 		a := e.Rule.choose(h, sure)
 		if a == nil {
@@ -243,11 +253,13 @@ type Decided struct {
 	Decision Decision
 	// Answer is what the client gets; nil: nothing.
 	Answer *reply.Prepared
-	// Entry is the rule that answers. Whoever gives the answer tells it (Hit).
+	// Entry is the rule that answers. The caller that gives the answer calls its Hit.
 	Entry *Entry
 	// Passed tells that the action of another rule let the question pass to the next
 	// rule, which Try would have counted.
 	Passed bool
+	// Elsewhere tells that the question goes to servers that the rule names.
+	Elsewhere bool
 }
 
 // Decide says what Try would come to, as far as that can be told without a
@@ -270,7 +282,7 @@ func (t *Table) Decide(s *Subject) Decided {
 		case d.Decision == GoOn:
 			d.Passed = true
 		default:
-			d.Entry = e
+			d.Entry, d.Elsewhere = e, e.Rule.Action.to != nil
 			return d
 		}
 	}

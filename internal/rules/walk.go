@@ -68,7 +68,10 @@ func (w *walk) next() (e *Entry, at int, sure bool) {
 			continue
 		}
 		if e.Rule.Pick != nil {
-			return e, 0, false
+			if yes, _ := e.Rule.Filter.isFor(w.s); yes {
+				return e, 0, false
+			}
+			continue
 		}
 		if yes, sure := e.Rule.Filter.holds(w.s); yes {
 			return e, at, sure

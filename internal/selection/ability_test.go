@@ -97,7 +97,7 @@ func TestServersThatOnlySpeakTCP(t *testing.T) {
 			if c.Resort || c.Cannot != 0 {
 				t.Fatalf("query %d: %+v, want UDP", n, c)
 			}
-			s.TimedOut(addr)
+			s.TimedOut(addr, 0)
 			tried.TimedOut(c.NS, addr)
 			ck.Advance(c.Timeout)
 		}
@@ -147,7 +147,7 @@ func TestOneConnectionForSilentServers(t *testing.T) {
 			s.TCPFailed(c.Endpoint)
 		}
 		tried.TimedOut(c.NS, c.Endpoint)
-		s.TimedOut(c.Endpoint)
+		s.TimedOut(c.Endpoint, 0)
 		ck.Advance(time.Second)
 	}
 	if resorts > 1 || asked > 3*(1+limits.RetriesPerServer) {
@@ -183,7 +183,7 @@ func TestSlowServersGetAnotherTry(t *testing.T) {
 func TestTimeoutsAreForgotten(t *testing.T) {
 	s, ck := lab()
 	for range 4 {
-		s.TimedOut(at(server))
+		s.TimedOut(at(server), 0)
 		ck.Advance(time.Second)
 	}
 	if h := s.Host(at(server)); h.Timeouts != 4 {

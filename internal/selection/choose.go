@@ -13,16 +13,20 @@ import (
 type Want struct {
 	Cut   *zonecut.Cut
 	Tried *Tried
+	// Sort is the sort of the question; 0: of any.
+	Sort Sort
 	// NoIPv4 and NoIPv6 leave out a family.
 	NoIPv4, NoIPv6 bool
-	// AnyAddress allows addresses that strangers may not name (ALLOW_LOCAL). Those
-	// of an operator's cut are always allowed, except port 0.
+	// AnyAddress allows addresses that strangers may not name (ALLOW_LOCAL). In a cut that
+	// the operator named all addresses are always allowed, but not port 0.
 	AnyAddress bool
+	// PublicOnly leaves out addresses of private networks, too (Local).
+	PublicOnly bool
 	// AskDead asks dead servers as if nothing were known of them (NO_THROTTLE).
 	AskDead bool
-	// Crowded tells that many questions wait for the zone's servers. Then none is
-	// hurried on to the next server: a flood at a zone that is silent would become more
-	// questions by it (HARDENING B6).
+	// Crowded tells that many questions wait for the zone's servers. Then no question is
+	// Hurried, because a flood of questions for a silent zone would be multiplied by that
+	// (HARDENING B6).
 	Crowded bool
 	// Mute tells of a server that it is not to be asked; nil: all may be.
 	Mute func(zonecut.Endpoint) bool
@@ -57,6 +61,7 @@ const (
 	lame         // was useless for this zone before
 	brokenFamily // its address family does not work
 	resort       // UDP brought nothing: TCP is left
+	unheard      // does not answer questions of other sorts at present
 	silent       // does not answer at present
 )
 
@@ -147,8 +152,10 @@ func (s *Selector) judge(w Want, ns dnsname.Name, e zonecut.Endpoint, timeouts i
 	// should not cost connections.
 	c.Resort = e.Peer.Plain() && timeouts == limits.RetriesPerServer && c.Cannot&(NoTCP|NeedTCP) == 0 && !w.Tried.resorted
 	switch {
-	case now < h.DeadUntil:
+	case h.silentTo(w.Sort, now):
 		c.class, c.Silent = silent, true
+	case now < h.DeadUntil:
+		c.class, c.Timeout = unheard, h.firstTimeout()
 	case c.Resort:
 		c.class = resort
 	case now < time.Duration(s.familyOf(e.Addr).until.Load()):
@@ -185,7 +192,7 @@ func (s *Selector) allowed(w Want, addr netip.AddrPort) bool {
 	if w.Cut.Hints {
 		return true
 	}
-	return (w.AnyAddress || !Forbidden(a)) && !s.cfg.Own(addr)
+	return (w.AnyAddress || !Forbidden(a) && !(w.PublicOnly && Local(a))) && !s.cfg.Own(addr)
 }
 
 func contains(cs []candidate, e zonecut.Endpoint) bool {

@@ -7,7 +7,8 @@
 // a table that all workers share (shared.go) or, failing that, in a map.
 // How long an answer is waited for is how long until another try is made: what
 // comes later is taken all the same (resolve.Late), so the wait may be short. A
-// server counts as dead only after it was silent for limits.SilentTime.
+// server counts as dead only after it was silent for limits.SilentTime, and at first only for
+// questions of the sorts that it left unanswered (sort.go).
 //
 // A server is an endpoint (zonecut.Endpoint): an address, and how it must be spoken
 // to. What one endpoint of an address did is not held against another.
@@ -18,6 +19,7 @@
 //   - tried.go: what the present query did with the servers so far
 //   - selector.go: what callers report, lame servers, address families
 //   - host.go, ability.go: what is known of one server, and what it implies
+//   - sort.go: sorts of questions, some of which a server may leave unanswered
 //   - event.go: how a report changes what is known
 //   - memory.go, shared.go: where that is kept, here or for all workers
 //   - encrypted.go: servers that are asked over TLS though nobody demands it

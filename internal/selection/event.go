@@ -40,6 +40,7 @@ type Event struct {
 	deadFor time.Duration
 	answer  Answer
 	ability Ability
+	sort    Sort // of the question that was not answered
 }
 
 type eventKind uint8
@@ -63,8 +64,9 @@ func (e Event) Apply(h Host) (_ Host, ok bool) {
 		h.learn(e.answer, e.now)
 		h.measured(e.answer.RTT, e.now)
 	case timedOut:
-		h.timedOut(e.now, e.deadFor)
+		h.timedOut(e.now, e.deadFor, e.sort)
 	case unreachable:
+		h.unheard = 0
 		h.dead(e.now, e.deadFor)
 	case tcpFailed:
 		h.has(NeedTCP)

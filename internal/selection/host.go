@@ -20,6 +20,9 @@ type Host struct {
 	// DeadUntil is when the address may be asked again; Probe when one question
 	// may be spent on finding out more.
 	DeadUntil, Probe time.Duration
+	// unheard are the sorts of questions that timed out since the last answer; none where
+	// that is not known.
+	unheard Sort
 	// Encrypted is when the last answer by TLS came to a question that need not have gone
 	// that way (RFC 9539); 0: never.
 	Encrypted time.Duration
@@ -50,6 +53,14 @@ func (h *Host) Timeout(own int) time.Duration {
 	return min(t, limits.UDPMaxTimeout)
 }
 
+// firstTimeout is Timeout as if the host had not been silent, but no less than for one of
+// which nothing is known.
+func (h *Host) firstTimeout() time.Duration {
+	lively := *h
+	lively.Timeouts = 0
+	return max(lively.Timeout(0), limits.UDPFirstTimeout)
+}
+
 // spent is how long a query has waited for a host that timed out so often in it. The
 // host's score is worse by that time, so that a good server is asked again after one
 // loss, before others of which nothing is known, and these come after two losses.
@@ -71,7 +82,7 @@ func (h *Host) measured(rtt, now time.Duration) {
 		h.RTTVar += ((h.SRTT - rtt).Abs() - h.RTTVar) / 4
 		h.SRTT = max(h.SRTT+(rtt-h.SRTT)/8, 1)
 	}
-	h.Seen, h.Timeouts, h.Silent, h.DeadUntil = now, 0, 0, 0
+	h.Seen, h.Timeouts, h.Silent, h.DeadUntil, h.unheard = now, 0, 0, 0, 0
 }
 
 // timedOut counts one timeout; questions that were lost together count as one. A
@@ -80,7 +91,10 @@ func (h *Host) measured(rtt, now time.Duration) {
 // a slow server is not taken for dead before it could answer. A server that did
 // answer before is given one timeout more: it may merely ignore some questions, and
 // whoever asks those must not silence it for all others.
-func (h *Host) timedOut(now, deadFor time.Duration) {
+func (h *Host) timedOut(now, deadFor time.Duration, sort Sort) {
+	if h.unheard != 0 || now >= h.DeadUntil { // else it was dead for all
+		h.unheard |= sort
+	}
 	if h.Timeouts > 0 && now-h.Counted < lostTogether {
 		return
 	}
@@ -103,6 +117,11 @@ const tick = 1 << 26 * time.Nanosecond
 
 // lostTogether is within which time several timeouts are one event.
 const lostTogether = limits.LostTogether
+
+// silentTo tells whether the host is dead for questions of a sort.
+func (h *Host) silentTo(sort Sort, now time.Duration) bool {
+	return now < h.DeadUntil && (h.unheard == 0 || h.unheard&sort != 0)
+}
 
 func (h *Host) dead(now, deadFor time.Duration) {
 	h.DeadUntil, h.Probe = now+deadFor, now+probeInterval
@@ -129,7 +148,7 @@ func (h Host) faded(now time.Duration) Host {
 		h.SRTT, h.RTTVar = 0, 0
 	}
 	if h.Timeouts > 0 && now-h.Counted > limits.TimeoutsLife {
-		h.Timeouts, h.Silent = 0, 0
+		h.Timeouts, h.Silent, h.unheard = 0, 0, 0
 	}
 	return h
 }

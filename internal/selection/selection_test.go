@@ -115,7 +115,7 @@ func TestAfterALoss(t *testing.T) {
 		c, _ := s.Choose(w)
 		got = append(got, fmt.Sprint(c.Addr.Addr(), " ", c.Timeout))
 		w.Tried.TimedOut(c.NS, c.Endpoint)
-		s.TimedOut(c.Endpoint)
+		s.TimedOut(c.Endpoint, 0)
 	}
 	if want := "[192.0.2.1 50ms 192.0.2.1 400ms 192.0.2.2 400ms]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
@@ -157,7 +157,7 @@ func TestDeadServersAreLeftAlone(t *testing.T) {
 	cut := cutOf(t, "192.0.2.1", "192.0.2.2")
 	s.Answered(at("192.0.2.2"), Answer{RTT: time.Second})
 	for range 4 {
-		s.TimedOut(at("192.0.2.1"))
+		s.TimedOut(at("192.0.2.1"), 0)
 		ck.Advance(time.Second)
 	}
 	if got := share(s, Want{Cut: cut}, 1000); got["192.0.2.1"] != 0 {
@@ -187,7 +187,7 @@ func TestManyLossesAtOnceCountAsOne(t *testing.T) {
 	s := New(Config{Clock: &ck.Clock})
 	s.Answered(at("192.0.2.1"), Answer{RTT: time.Millisecond})
 	for range 100 {
-		s.TimedOut(at("192.0.2.1"))
+		s.TimedOut(at("192.0.2.1"), 0)
 	}
 	if h := s.Host(at("192.0.2.1")); h.Timeouts != 1 || h.DeadUntil != 0 {
 		t.Errorf("got %+v, want one timeout", h)
@@ -334,14 +334,14 @@ func TestASlowServerIsNotDead(t *testing.T) {
 			s.Answered(slow, Answer{RTT: 20 * time.Millisecond})
 		}
 		for waited := time.Duration(0); waited < limits.SilentTime; waited += 300 * time.Millisecond {
-			s.TimedOut(slow)
+			s.TimedOut(slow, 0)
 			if h := s.Host(slow); h.DeadUntil != 0 {
 				t.Fatalf("known %v: dead after %v", known, waited)
 			}
 			ck.Advance(300 * time.Millisecond)
 		}
 		ck.Advance(300 * time.Millisecond)
-		s.TimedOut(slow)
+		s.TimedOut(slow, 0)
 		if h := s.Host(slow); h.DeadUntil == 0 {
 			t.Errorf("known %v: %+v is not dead after %v", known, h, limits.SilentTime)
 		}

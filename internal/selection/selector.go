@@ -106,9 +106,9 @@ func (s *Selector) Answered(e zonecut.Endpoint, a Answer) {
 	}
 }
 
-// TimedOut reports that a server did not answer in time.
-func (s *Selector) TimedOut(e zonecut.Endpoint) {
-	s.known().Update(keyOf(e), Event{kind: timedOut, now: s.now(), deadFor: s.DeadTime()})
+// TimedOut reports that a server did not answer a question of a sort in time; 0: not known.
+func (s *Selector) TimedOut(e zonecut.Endpoint, sort Sort) {
+	s.known().Update(keyOf(e), Event{kind: timedOut, now: s.now(), deadFor: s.DeadTime(), sort: sort})
 }
 
 // TCPFailed reports that a server that is otherwise asked over UDP could not be
@@ -134,14 +134,16 @@ func (s *Selector) Unreachable(e zonecut.Endpoint) {
 	}
 }
 
-// Stranger reports that a server could be reached, and did not prove to be the one that
-// was meant. It is left alone like one that cannot be reached; its family works.
-func (s *Selector) Stranger(e zonecut.Endpoint) {
+// NotServing reports that a server could be reached and does not serve, as one that did not
+// prove to be the one that was meant. It is left alone like one that cannot be reached; its
+// family works.
+func (s *Selector) NotServing(e zonecut.Endpoint) {
 	s.known().Update(keyOf(e), Event{kind: unreachable, now: s.now(), deadFor: s.DeadTime()})
 }
 
-// NoRoute reports that this machine has no route to a server. That is no fault of the
-// server's: its family comes last for a moment, for a route may come.
+// NoRoute reports that this machine has no route to a server. That is not held against the
+// server: all addresses of its family come last for limits.NoRoutePause, because a route
+// may come.
 func (s *Selector) NoRoute(e zonecut.Endpoint) {
 	s.familyOf(e.Addr).until.Store(int64(s.now() + limits.NoRoutePause))
 }

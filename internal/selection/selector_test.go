@@ -174,7 +174,7 @@ func TestAKnownServerGetsMorePatience(t *testing.T) {
 		n := 0
 		for h := s.Host(at(server)); h.DeadUntil == 0 && n < 20; h = s.Host(at(server)) {
 			ck.Advance(limits.SilentTime)
-			s.TimedOut(at(server))
+			s.TimedOut(at(server), 0)
 			n++
 		}
 		if n != want {

@@ -79,6 +79,7 @@ func toRecord(h Host) (r servertable.Record) {
 			ticks(h.Silent)<<32,
 		ticks(h.cannot[0])<<32 | ticks(h.cannot[1]), ticks(h.cannot[2])<<32 | ticks(h.cannot[3]),
 		ticks(h.cannot[4])<<32 | ticks(h.Encrypted),
+		uint64(h.unheard),
 	}
 	return r
 }
@@ -124,6 +125,7 @@ func fromRecord(r servertable.Record, now time.Duration) (h Host) {
 		h.cannot[i] = ofTicks(n, now+Ability(1<<i).life()+skew)
 	}
 	h.Encrypted = ofTicks(d[8], now+skew)
+	h.unheard = Sort(d[9]) & allSorts
 	return h
 }
 

@@ -29,7 +29,7 @@ func TestWorkersLearnOnce(t *testing.T) {
 	a.Answered(at("192.0.2.1"), Answer{RTT: 20 * time.Millisecond, CaseLost: true})
 	a.Learn(at("2001:db8::1"), NeedTCP)
 	for range 4 {
-		a.TimedOut(at("192.0.2.2"))
+		a.TimedOut(at("192.0.2.2"), 0)
 		ck.Advance(time.Second)
 	}
 	if h := b.Host(at("192.0.2.1")); h.SRTT != 20*time.Millisecond || h.RTTVar != 10*time.Millisecond || h.Cannot(b.now()) != NoCase {
@@ -82,7 +82,7 @@ func TestRecordsHoldAllOfAHost(t *testing.T) {
 	now := 10 * time.Hour
 	h := Host{
 		SRTT: 20 * time.Millisecond, RTTVar: 3 * time.Millisecond, Seen: now - 5, Timeouts: 3, Counted: now - 4, Silent: 100 * tick,
-		DeadUntil: now + time.Minute, Probe: now + probeInterval,
+		DeadUntil: now + time.Minute, Probe: now + probeInterval, unheard: ForA | ForOthers,
 		cannot: [abilities]time.Duration{1000 * tick, 2000 * tick, 3000 * tick, 4000 * tick, 5000 * tick}, Encrypted: 6000 * tick, signs: signs{1, 2, 1},
 	}
 	if got := fromRecord(toRecord(h), now); got != h {
@@ -103,7 +103,7 @@ func TestSharedMemoryAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		c, _ := s.Choose(want)
 		s.Answered(c.Endpoint, Answer{RTT: time.Millisecond})
-		s.TimedOut(c.Endpoint)
+		s.TimedOut(c.Endpoint, 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -186,7 +186,7 @@ func TestGoodNamesDoNotCountAmongManyInTrouble(t *testing.T) {
 		if c.Hurried != (i >= limits.ServersInTrouble && i < 5) || c.Hurried && c.Timeout != limits.UDPRound/6 {
 			t.Errorf("choice %d: hurried %v, %v", i, c.Hurried, c.Timeout)
 		}
-		s.TimedOut(c.Endpoint)
+		s.TimedOut(c.Endpoint, 0)
 		tried.TimedOut(c.NS, c.Endpoint)
 	}
 }

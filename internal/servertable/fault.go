@@ -28,11 +28,11 @@ func (t *Table) faulted(before bool) {
 
 func (t *Table) contains(addr uintptr) bool {
 	first := uintptr(unsafe.Pointer(&t.memory[0]))
-	return addr >= first && addr-first < uintptr(len(t.memory))
+	return addr-first < uintptr(len(t.memory)) // what is below the first wraps round
 }
 
-// privatize puts empty memory in the place of the mapping. Who is in the middle
-// of a call finds the one or the other.
+// privatize puts empty memory in the place of the mapping. A call that is under way on
+// another goroutine reads the one or the other.
 func (t *Table) privatize() {
 	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(&t.memory[0]), uintptr(len(t.memory)),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED)

@@ -45,24 +45,25 @@ type header struct {
 // epochAt is where the epoch is, in words from the start of the file.
 const epochAt = 16
 
-func newHeader(boot [16]byte) (h header, err error) {
-	h = header{Version: version, Slots: limits.ServersKept, Slot: slotWords * 8, Boot: boot}
+func newHeader(boot [16]byte) header {
+	h := header{Version: version, Slots: limits.ServersKept, Slot: slotWords * 8, Boot: boot}
 	copy(h.Magic[:], magic)
 	var seed [16]byte
-	if _, err := rand.Read(seed[:]); err != nil {
-		return h, err
-	}
+	rand.Read(seed[:])
 	h.Seed = [2]uint64{binary.NativeEndian.Uint64(seed[:8]), binary.NativeEndian.Uint64(seed[8:])}
 	h.Sum = h.sum()
-	return h, nil
+	return h
+}
+
+// octets is the header as it stands in the file. A struct of fixed size has no errors.
+func (h *header) octets() []byte {
+	b, _ := binary.Append(nil, binary.NativeEndian, h)
+	return b
 }
 
 func (h *header) sum() uint64 {
-	b, err := binary.Append(nil, binary.NativeEndian, h)
-	if err != nil {
-		return 0 // a struct of fixed size has no errors
-	}
 	sum := uint64(version)
+	b := h.octets()
 	for b = b[:len(b)-8]; len(b) > 0; b = b[8:] {
 		sum = mix(sum, binary.NativeEndian.Uint64(b))
 	}
@@ -177,13 +178,9 @@ func usable(f *os.File) error {
 // create makes an empty table. Its room on the disk is taken at once: a page that
 // finds none later would kill whoever touches it.
 func create(path string, boot [16]byte) (f *os.File, h header, err error) {
-	if h, err = newHeader(boot); err != nil {
-		return nil, h, err
-	}
+	h = newHeader(boot)
 	temp := path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, h, reason(err)
-	}
+	os.Remove(temp) // what cannot be removed keeps the next line from making the file
 	f, err = os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, h, reason(err)
@@ -207,11 +204,7 @@ func fill(f *os.File, h *header) error {
 	if err != nil {
 		return err
 	}
-	b, err := binary.Append(nil, binary.NativeEndian, h)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
+	_, err = f.WriteAt(h.octets(), 0)
 	return err
 }
 

@@ -2,12 +2,16 @@ package servertable
 
 import (
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
@@ -26,8 +30,7 @@ func TestUnusableFilesAreReplaced(t *testing.T) {
 				return err
 			}
 			change(&h)
-			b, _ := binary.Append(nil, binary.NativeEndian, &h)
-			_, err = f.WriteAt(b, 0)
+			_, err = f.WriteAt(h.octets(), 0)
 			return err
 		}
 	}
@@ -50,7 +53,7 @@ func TestUnusableFilesAreReplaced(t *testing.T) {
 				return err
 			}
 			return os.Symlink(Name+".2", p)
-		}, "symbolic link"},
+		}, "it is a symbolic link"},
 		"pipe": {func(p string) error {
 			if err := os.Remove(p); err != nil {
 				return err
@@ -85,18 +88,25 @@ func TestUnusableFilesAreReplaced(t *testing.T) {
 
 func TestNoTable(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(filepath.Join(dir, "nowhere"), clock.Real(), nil); err == nil {
-		t.Error("a table in a directory that is not there")
+	if _, err := Open(filepath.Join(dir, "nowhere"), clock.Real(), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in a directory that is not there: %v", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, Name, "full"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(dir, clock.Real(), nil)
-	if err == nil || strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("where a directory has its name: %v", err)
-	}
-	if left, _ := os.ReadDir(dir); len(left) != 1 {
-		t.Errorf("%d files were left", len(left))
+	for _, name := range []string{Name, Name + ".new"} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, name, "full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		if _, err := Open(dir, clock.Real(), func(line string) { said += line }); err == nil || err.Error() != "servers.tab: it is a directory" {
+			t.Errorf("where a directory has the name %s: %v", name, err)
+		}
+		if want := "servers.tab is replaced by an empty one: it is a directory"; name == Name && said != want {
+			t.Errorf("said %q, want %q", said, want)
+		}
+		wantNothingOpen(t, dir)
+		if left, _ := os.ReadDir(dir); len(left) != 1 {
+			t.Errorf("%d files were left", len(left))
+		}
 	}
 }
 
@@ -104,37 +114,92 @@ func TestNoTable(t *testing.T) {
 // same; one that is frozen in the middle keeps the others for a while only.
 func TestProcessesOpenOneAfterTheOther(t *testing.T) {
 	dir := t.TempDir()
-	for _, frozen := range []bool{false, true} {
-		unlock, err := lock(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		next := make(chan time.Duration)
-		began := time.Now()
-		go func() {
+	synctest.Test(t, func(t *testing.T) {
+		for _, held := range []time.Duration{limits.ServersGate / 10, time.Hour} {
 			unlock, err := lock(dir)
 			if err != nil {
-				t.Error(err)
-				unlock = func() {}
+				t.Fatal(err)
 			}
-			defer unlock()
-			next <- time.Since(began)
-		}()
-		if !frozen {
-			time.Sleep(limits.ServersGate / 10)
-			unlock()
+			time.AfterFunc(held, unlock)
+			began := time.Now()
+			next, err := lock(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			took, want := time.Since(began), min(held, limits.ServersGate)
+			if took < want || took > want+10*time.Millisecond {
+				t.Errorf("held for %v: the next one waited %v, want %v", held, took, want)
+			}
+			next()
+			time.Sleep(time.Until(began.Add(held + time.Second)))
 		}
-		took := <-next
-		if least := limits.ServersGate / 10; took < least {
-			t.Errorf("two at once, after %v", took)
-		}
-		if frozen && took < limits.ServersGate {
-			t.Errorf("given up on after %v, want %v", took, limits.ServersGate)
-		}
-		if frozen {
-			unlock()
+	})
+}
+
+// What an open table needs is its memory: a descriptor that is left open would keep the
+// lock on the directory, or add up where tables are opened again and again.
+func TestNoDescriptorIsLeftOpen(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir)
+	if err := os.Truncate(filepath.Join(dir, Name), 1); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir) // cannot use the first one's file
+	open(t, dir)
+	wantNothingOpen(t, dir)
+}
+
+// A process that was killed while it made a table keeps nobody from making one.
+func TestATableThatWasNotFinishedIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, Name+".new"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tab := open(t, dir)
+	put(t, tab, address(1), 1, 1)
+	wantData(t, tab, address(1), 1)
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("%d files are left", len(left))
+	}
+}
+
+func wantNothingOpen(t *testing.T, dir string) {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range all {
+		if file, _ := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); strings.HasPrefix(file, dir) {
+			t.Errorf("%s is open", file)
 		}
 	}
+}
+
+// Where a server's record lies is a secret of the file: who knew it could have one
+// server's record push out another's.
+func TestEachFileHasASeedOfItsOwn(t *testing.T) {
+	a, b := open(t, t.TempDir()), open(t, t.TempDir())
+	place := func(tab *Table, n int) uintptr {
+		return uintptr(unsafe.Pointer(tab.set(wordsOf(address(n))))) - uintptr(unsafe.Pointer(tab.slots))
+	}
+	same := 0
+	for i := range 100 {
+		if place(a, i) == place(b, i) {
+			same++
+		}
+	}
+	if same > 10 {
+		t.Errorf("%d of 100 servers have the same place in two files", same)
+	}
+	if key := []byte("www.example.com A"); tagOf(a, key) == tagOf(b, key) {
+		t.Error("a lease has the same hash in two files")
+	}
+}
+
+func tagOf(tab *Table, key []byte) uint64 {
+	_, tag := tab.lease(key)
+	return tag
 }
 
 // FuzzFile puts octets at the start of a file, over the header and the first

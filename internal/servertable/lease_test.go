@@ -31,7 +31,11 @@ func TestLeases(t *testing.T) {
 		if !b.Take(one, 3) || a.Take(one, 3) {
 			t.Fatal("one that was given back is not there, or twice")
 		}
-		time.Sleep(limits.LeaseLife + time.Millisecond)
+		time.Sleep(limits.LeaseLife - time.Millisecond)
+		if a.Take(one, 3) {
+			t.Fatal("leases end before their time")
+		}
+		time.Sleep(time.Millisecond)
 		if !a.Take(one, 1) || a.Take(one, 1) {
 			t.Fatal("what dead processes held does not end, or for all")
 		}

@@ -103,14 +103,12 @@ func (t *Table) Update(key Key, change func(Record) Record) (stored bool) {
 	defer t.faulted(debug.SetPanicOnFault(true))
 	k := wordsOf(key)
 	set := t.set(k)
-	for try := range limits.ServersTries {
-		if try%8 == 7 {
-			runtime.Gosched()
-		}
+	for range limits.ServersTries {
 		epoch := t.epoch.Load()
 		s, before := choose(set, k, epoch)
 		now := t.clock.Boot()
 		if taken(before) && since(before, now) < limits.ServersStuck {
+			runtime.Gosched() // to whoever has the turn
 			continue
 		}
 		var r Record

@@ -205,6 +205,21 @@ func TestATurnThatLastsTooLongIsTakenOver(t *testing.T) {
 	wantData(t, tab, address(1), 3)
 }
 
+// Where others are faster every time, an update is given up, and not its caller.
+func TestAnUpdateIsGivenUp(t *testing.T) {
+	dir := t.TempDir()
+	mine, others := open(t, dir), open(t, dir)
+	tries := 0
+	if mine.Update(address(1), func(r Record) Record {
+		tries++
+		put(t, others, address(1), 1, uint64(tries))
+		return r
+	}) || tries != limits.ServersTries {
+		t.Errorf("tried %d times, want %d and no success", tries, limits.ServersTries)
+	}
+	wantData(t, mine, address(1), uint64(tries))
+}
+
 func TestNothingIsAllocated(t *testing.T) {
 	tab := open(t, t.TempDir())
 	put(t, tab, address(1), 1, 1)

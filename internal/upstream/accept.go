@@ -58,6 +58,7 @@ type expectation struct {
 	again    bool   // there was one
 	cookie   clientCookie
 	cookies  cookieRule
+	doubted  bool // questions with a cookie were left unanswered, and none was answered since
 }
 
 // judge decides about a message of which pkt is the received part and size the

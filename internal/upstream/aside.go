@@ -8,13 +8,14 @@ import (
 	"kresd/internal/resolve"
 )
 
-// tcpReply is what came of TCP.
+// tcpReply is how a question over a connection ended.
 type tcpReply struct {
 	reply resolve.Reply
 	err   error
 }
 
-// askAside asks over a connection, on a goroutine of its own.
+// askAside asks over a connection, on a goroutine of its own, and returns where its end
+// will be told.
 func (e *Exchanger) askAside(ctx context.Context, x *resolve.Exchange, mixedCase bool) chan tcpReply {
 	got := make(chan tcpReply, 1)
 	e.group.Go("question by tcp", func() {
@@ -25,16 +26,16 @@ func (e *Exchanger) askAside(ctx context.Context, x *resolve.Exchange, mixedCase
 	return got
 }
 
-// askConnectedInTime asks over a connection and leaves the question to x.Late when that
-// takes longer than TCP should, so that a dead TCP costs no more time than silence does.
-// rtt is the time that UDP took.
+// askConnectedInTime asks over a connection. When the answer takes longer than patience
+// allows, waiting for it is left to x.Late, so that a server whose TCP is dead costs no
+// more time than one that is silent. rtt is the time that UDP took before.
 func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange, rtt time.Duration) (resolve.Reply, error) {
 	x.WillWait()
 	if x.Late == nil {
 		return e.askConnected(ctx, x, false)
 	}
 	asked := *x // for the heap
-	l := newLeash(ctx)
+	l := newRebindable(ctx)
 	got := e.askAside(l, &asked, false)
 	timer := time.NewTimer(patience(x, rtt))
 	defer timer.Stop()
@@ -62,9 +63,9 @@ func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange,
 	return r.reply, r.err
 }
 
-// patience is how long an answer over a connection is waited for before others are asked.
-// Where no connection is open it takes two round trips by TCP, three by TLS (RFC 8446)
-// and what is shown by the server to prove who it is.
+// patience is how long an answer over a connection is waited for before other servers are
+// asked. Where no connection is open an answer takes two round trips over TCP, and three
+// over TLS (RFC 8446) besides the time for the server's certificates.
 func patience(x *resolve.Exchange, rtt time.Duration) time.Duration {
 	switch {
 	case !x.Peer.Plain():
@@ -75,27 +76,27 @@ func patience(x *resolve.Exchange, rtt time.Duration) time.Duration {
 	return 2 * waitTime(x.Timeout)
 }
 
-// A leash is a context that ends with that of a caller, until it is passed on and ends
-// with another one.
-type leash struct {
+// A rebindable is a context that ends when another one does: at first a caller's, and
+// after rebind the one given there.
+type rebindable struct {
 	context.Context
-	end  context.CancelFunc
-	free func() bool // of the context that it ends with
+	end    context.CancelFunc
+	unbind func() bool // from the context that it ends with
 }
 
-func newLeash(ctx context.Context) *leash {
+func newRebindable(ctx context.Context) *rebindable {
 	own, end := context.WithCancel(context.WithoutCancel(ctx))
-	return &leash{own, end, context.AfterFunc(ctx, end)}
+	return &rebindable{own, end, context.AfterFunc(ctx, end)}
 }
 
-// pass makes ctx the context that l ends with.
-func (l *leash) pass(ctx context.Context) {
-	l.free()
-	l.free = context.AfterFunc(ctx, l.end)
+// rebind makes ctx the context that r ends with.
+func (r *rebindable) rebind(ctx context.Context) {
+	r.unbind()
+	r.unbind = context.AfterFunc(ctx, r.end)
 }
 
-// close ends l.
-func (l *leash) close() {
-	l.free()
-	l.end()
+// close ends r.
+func (r *rebindable) close() {
+	r.unbind()
+	r.end()
 }

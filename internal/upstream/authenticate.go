@@ -87,9 +87,9 @@ func (a *authenticator) proof(peer *zonecut.PeerConfig, shown []*x509.Certificat
 	return strings.Join(reasons, "; and ")
 }
 
-// pinned looks for the key of the server's own certificate among the pins. Those that it
-// sends along prove nothing: anybody can send them. What a certificate says besides its
-// key, be it that it has ended, does not matter (RFC 7858, section 4.2).
+// pinned looks for the key of the server's own certificate among the pins. Further
+// certificates of the handshake prove nothing: anybody can send them. All else in the
+// certificate, such as its end date, does not matter (RFC 7858, section 4.2).
 func pinned(pins []zonecut.Pin, own *x509.Certificate) (why string) {
 	pin := sha256.Sum256(own.RawSubjectPublicKeyInfo)
 	if slices.Contains(pins, pin) {

@@ -54,7 +54,7 @@ type confirmation struct {
 
 	end    time.Duration // when the wait for UDP ends
 	tcp    chan tcpReply // nil: TCP was not asked, or has failed
-	leash  *leash        // of TCP; nil: it was not asked
+	tcpCtx *rebindable   // which the question over TCP ends with; nil: TCP was not asked
 	failed tcpReply      // how TCP failed
 	until  time.Duration // when the wait ends as things stand
 	last   time.Duration // when TCP is given up that alone has the whole answer; 0: its own limits end that
@@ -91,8 +91,8 @@ func (e *Exchanger) confirm(ctx context.Context, a *udpQuery, x *resolve.Exchang
 
 // close ends what is still asked over TCP.
 func (d *confirmation) close() {
-	if d.leash != nil {
-		d.leash.close()
+	if d.tcpCtx != nil {
+		d.tcpCtx.close()
 	}
 }
 
@@ -135,13 +135,13 @@ func (d *confirmation) goOn(ctx context.Context, limit time.Duration) (resolve.R
 
 // askTCP begins to ask over TCP.
 func (d *confirmation) askTCP(ctx context.Context, mixedCase bool) {
-	d.leash = newLeash(ctx)
+	d.tcpCtx = newRebindable(ctx)
 	most := limits.NonsenseLate
 	if d.mayBeLate() {
 		most = limits.NonsenseTime
 	}
 	d.until = max(min(d.e.clock.Mono()+2*waitTime(d.x.Timeout), d.a.sent+most), d.end)
-	d.tcp = d.e.askAside(d.leash, d.x, mixedCase)
+	d.tcp = d.e.askAside(d.tcpCtx, d.x, mixedCase)
 }
 
 // mayBeLate tells whether others may be asked while this one is waited for.

@@ -47,7 +47,7 @@ func TestWrongDatagramsDoNotEndTheWait(t *testing.T) {
 			}}).start(t, "127.0.0.1")
 			all.Go(func() {
 				x := question(t, s.addr, letters)
-				x.Timeout = time.Second
+				x.Timeout = 5 * time.Second
 				r, err := e.Exchange(background, x)
 				if err != nil || string(r.Msg.Answer[0].RData) != truth || r.TCP {
 					t.Errorf("%s, TCP %s: %+v %v", f.name, what, r, err)

@@ -19,7 +19,7 @@ import (
 
 // errConnEnded says that a connection ended before the answer came, by no fault
 // of the question: it may be asked again on a fresh one (RFC 7766, section 6.2.4).
-var errConnEnded = fmt.Errorf("connection ended: %w", resolve.ErrUnreachable)
+var errConnEnded = fmt.Errorf("connection ended: %w", &resolve.Unusable{Did: "ended the connection without an answer"})
 
 // connection is a link to one server with many questions in flight, whose answers
 // come in any order (RFC 7766, section 6.2.1.1). Its own goroutine dials, then reads.
@@ -53,9 +53,10 @@ type delivery struct {
 }
 
 // askConnected asks over a connection that is open, or opens one: TCP, or whatever
-// the server's peer demands. A connection that ends without an answer costs one more
-// try on a fresh one, for servers close idle connections while we write; so does one
-// that the server lets no question through. What it did not take it is asked once more.
+// the server's peer demands. It tries once more, on a fresh connection, if the connection
+// ends without an answer, since servers close idle connections while we write, or if the
+// server lets no question through on it; and on any connection if the server says that it
+// has not taken the question.
 func (e *Exchanger) askConnected(ctx context.Context, x *resolve.Exchange, mixedCase bool) (resolve.Reply, error) {
 	began := e.clock.Mono()
 	reply, err := e.tryConnected(ctx, x, mixedCase, false)
@@ -162,7 +163,7 @@ func (c *connection) ask(ctx context.Context, x *resolve.Exchange, w *waiter, mi
 	msg := e.appendQuery(make([]byte, 2, 300), x, w.want.id, offer, mixedCase, options)
 	c.mu.Lock()
 	w.want.question = msg[2+wire.HeaderLen : 2+wire.HeaderLen+x.Name.Len()+4]
-	if w.want.cookie = expected.cookie; expected.cookies != cookieNone {
+	if w.want.cookie = expected.cookie; expected.cookies.sent() {
 		w.want.cookies = cookieTCP
 	}
 	c.mu.Unlock()

@@ -19,6 +19,11 @@ import (
 // own. From then on, an answer over UDP from there without ours is none. Servers
 // that know nothing of cookies leave the option out, and are believed as before.
 //
+// There are firewalls that drop questions with an option that they do not know (RFC 6891,
+// section 6.1.2, has servers ignore it). A server that has shown no cookies and leaves a
+// question unanswered is asked again without one; when that helps several times on end, it
+// gets none for a while.
+//
 // Each worker has a secret and a store of server cookies of its own: what a server
 // gave goes with the client cookie that it was sent, and learning it costs no
 // question.
@@ -29,20 +34,20 @@ type clientCookie [8]byte
 // maxServerCookie is the longest a server may give (RFC 7873, section 4).
 const maxServerCookie = 32
 
-// rcodeBadCookie says that the server wants its own cookie back (RFC 7873,
-// section 8).
-const rcodeBadCookie = 23
-
 // cookieRule is what the answer to a question has to do with cookies.
 type cookieRule uint8
 
 const (
-	cookieNone   cookieRule = iota // no cookie was sent
-	cookieAsked                    // the server may know cookies or not
-	cookieMust                     // it does
-	cookieWaived                   // it did; TCP did not help, so it need not
-	cookieTCP                      // nobody off the path can forge the answer
+	cookieNone    cookieRule = iota // no cookie was sent
+	cookieAsked                     // the server may know cookies or not
+	cookieMust                      // it does
+	cookieWaived                    // it did; TCP did not help, so it need not
+	cookieLeftOut                   // none was sent, for the server left a question with one unanswered
+	cookieTCP                       // nobody off the path can forge the answer
 )
+
+// sent tells whether the question has a cookie.
+func (r cookieRule) sent() bool { return r != cookieNone && r != cookieLeftOut }
 
 // cookieStore keeps the secret that client cookies are made of, and the server
 // cookies that servers gave.
@@ -56,11 +61,13 @@ type cookieStore struct {
 }
 
 // serverCookie is what a server gave for our cookie. An empty one stands for a
-// server that wants none, until then.
+// server that wants none, until then, or may drop questions with one (doubts).
 type serverCookie struct {
-	n     uint8
-	data  [maxServerCookie]byte
-	until time.Duration
+	n uint8
+	// doubts are how many questions were answered without a cookie only.
+	doubts uint8
+	data   [maxServerCookie]byte
+	until  time.Duration
 }
 
 func newCookieStore(c *clock.Clock) *cookieStore {
@@ -81,23 +88,34 @@ func (j *cookieStore) look(to netip.AddrPort) (secret [32]byte, s serverCookie, 
 	s, known = j.known[to]
 	if known && s.n == 0 && now >= s.until {
 		delete(j.known, to)
-		known = false
+		s, known = serverCookie{}, false
 	}
 	return j.secret, s, known
 }
 
-// option appends the option for a question to a server, and notes in w what the
-// answer has to show. Our cookie depends on both addresses, so that it tells nobody
-// that two sources are one resolver.
-func (j *cookieStore) option(dst []byte, w *expectation, to netip.AddrPort, source netip.Addr) []byte {
+// bare tells that the server gets no cookies.
+func (s *serverCookie) bare() bool {
+	return s.n == 0 && (s.doubts == 0 || s.doubts >= limits.AbilitySigns)
+}
+
+// option appends the option for a question to a server, and notes in w what the answer has
+// to show. x says whether the server has left the question unanswered, or is to get no
+// cookie. Our cookie depends on both addresses, so that it tells nobody that two sources are
+// one resolver.
+func (j *cookieStore) option(dst []byte, w *expectation, x *resolve.Exchange, source netip.Addr) []byte {
+	to := x.Addr
 	secret, s, known := j.look(to)
-	if known && s.n == 0 {
+	switch w.doubted = s.doubts > 0; {
+	case known && s.bare(), x.NoCookie && s.n == 0:
 		w.cookies = cookieNone
+		return dst
+	case x.Again && s.n == 0:
+		w.cookies = cookieLeftOut
 		return dst
 	}
 	w.cookie = makeCookie(&secret, to, source)
 	w.cookies = cookieAsked
-	if known {
+	if s.n > 0 {
 		w.cookies = cookieMust
 	}
 	dst = binary.BigEndian.AppendUint16(dst, wire.OptionCookie)
@@ -121,7 +139,11 @@ func makeCookie(secret *[32]byte, to netip.AddrPort, source netip.Addr) clientCo
 // judge looks for our cookie in an answer that matches otherwise, and learns what
 // the server gave.
 func (j *cookieStore) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) match {
-	if w.cookies == cookieNone {
+	switch w.cookies {
+	case cookieNone:
+		return answer
+	case cookieLeftOut:
+		j.doubt(from)
 		return answer
 	}
 	client, server, has := cookieOf(msg.Options)
@@ -129,9 +151,11 @@ func (j *cookieStore) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) 
 	switch {
 	case ours && len(server) > 0:
 		j.keep(from, server)
-		if msg.Rcode == rcodeBadCookie && w.cookies != cookieTCP {
+		if msg.Rcode == wire.RcodeBadCookie && w.cookies != cookieTCP {
 			return badCookie
 		}
+	case ours && w.doubted: // the server knows cookies, though it gives none
+		j.forget(from)
 	case ours:
 	case w.cookies == cookieMust, has && w.cookies == cookieAsked: // RFC 7873, section 5.3
 		return cookieLost
@@ -141,6 +165,8 @@ func (j *cookieStore) judge(from netip.AddrPort, w *expectation, msg *wire.Msg) 
 		j.forget(from)
 	case msg.Rcode == wire.RcodeFormErr:
 		j.leaveAlone(from)
+	case w.doubted:
+		j.forget(from)
 	}
 	return answer
 }
@@ -166,6 +192,15 @@ func (j *cookieStore) keep(from netip.AddrPort, server []byte) {
 // leaveAlone keeps cookies from a server that does not get on with them.
 func (j *cookieStore) leaveAlone(from netip.AddrPort) {
 	j.set(from, serverCookie{until: j.clock.Mono() + limits.AbilityLife})
+}
+
+// doubt notes that a server answered a question without a cookie, which it had left
+// unanswered with one.
+func (j *cookieStore) doubt(from netip.AddrPort) {
+	_, s, _ := j.look(from)
+	if s.n == 0 {
+		j.set(from, serverCookie{doubts: min(s.doubts, limits.AbilitySigns) + 1, until: j.clock.Mono() + limits.AbilityLife})
+	}
 }
 
 func (j *cookieStore) set(from netip.AddrPort, s serverCookie) {
@@ -201,8 +236,8 @@ func (e *Exchanger) appendCookie(dst []byte, w *expectation, x *resolve.Exchange
 	if x.NoEDNS || !x.Peer.Plain() {
 		return dst
 	}
-	dst = e.cookies.option(dst, w, x.Addr, e.source(x.Addr.Addr()))
-	if !must.cookie && w.cookies != cookieNone {
+	dst = e.cookies.option(dst, w, x, e.source(x.Addr.Addr()))
+	if !must.cookie && w.cookies.sent() {
 		w.cookies = cookieWaived
 	}
 	return dst

@@ -12,6 +12,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
+	"kresd/internal/resolve"
 	"kresd/internal/wire"
 )
 
@@ -44,6 +45,13 @@ func echo(q []byte, server string) string {
 		return ""
 	}
 	return string(c[:8]) + server
+}
+
+// asking is a question to a server in plain DNS.
+func asking(to netip.AddrPort) *resolve.Exchange {
+	x := &resolve.Exchange{}
+	x.Addr = to
+	return x
 }
 
 const first, second = "server-1", "server-number-two"
@@ -237,7 +245,7 @@ func TestClientCookies(t *testing.T) {
 		j := newCookieStore(clock.Real())
 		at := func(j *cookieStore, to, source string) clientCookie {
 			var w expectation
-			j.option(nil, &w, netip.MustParseAddrPort(to), netip.MustParseAddr(source))
+			j.option(nil, &w, asking(netip.MustParseAddrPort(to)), netip.MustParseAddr(source))
 			return w.cookie
 		}
 		one := at(j, "192.0.2.1:53", "0.0.0.0")
@@ -264,7 +272,7 @@ func TestClientCookies(t *testing.T) {
 func TestCookiesKeptAreBounded(t *testing.T) {
 	j := newCookieStore(clock.Real())
 	var w expectation
-	j.option(nil, &w, netip.MustParseAddrPort("192.0.2.1:53"), netip.IPv4Unspecified())
+	j.option(nil, &w, asking(netip.MustParseAddrPort("192.0.2.1:53")), netip.IPv4Unspecified())
 	for i := range limits.CookiesKept + 100 {
 		j.keep(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 53), []byte(first))
 	}
@@ -278,7 +286,7 @@ func TestCookiesKeptAreBounded(t *testing.T) {
 func TestBadCookieOverTCPIsTheAnswer(t *testing.T) {
 	store := newCookieStore(clock.Real())
 	to := netip.MustParseAddrPort("192.0.2.1:53")
-	msg := &wire.Msg{Rcode: rcodeBadCookie, Options: wire.AppendOption(nil, wire.OptionCookie, []byte("12345678"+second))}
+	msg := &wire.Msg{Rcode: wire.RcodeBadCookie, Options: wire.AppendOption(nil, wire.OptionCookie, []byte("12345678"+second))}
 	for rule, want := range map[cookieRule]match{cookieTCP: answer, cookieAsked: badCookie, cookieMust: badCookie} {
 		w := &expectation{cookies: rule, cookie: clientCookie([]byte("12345678"))}
 		if got := store.judge(to, w, msg); got != want {
@@ -298,7 +306,7 @@ func TestCookiesAreTriedAgain(t *testing.T) {
 	to, from := netip.MustParseAddrPort("192.0.2.1:53"), netip.IPv4Unspecified()
 	rule := func() cookieRule {
 		var w expectation
-		if option := store.option(nil, &w, to, from); (len(option) == 0) != (w.cookies == cookieNone) {
+		if option := store.option(nil, &w, asking(to), from); (len(option) == 0) != (w.cookies == cookieNone) {
 			t.Errorf("option %x with rule %d", option, w.cookies)
 		}
 		return w.cookies
@@ -324,5 +332,86 @@ func TestCookiesAreTriedAgain(t *testing.T) {
 	}
 	if ck.Advance(limits.CookieSecretLife); rule() != cookieAsked {
 		t.Error("a server cookie outlives the client cookie that it was given for")
+	}
+}
+
+// Firewalls drop questions with an option that they do not know. What is asked again
+// goes without a cookie to a server that never showed one, and after a few times none
+// goes there at all for a while; one loss alone changes nothing.
+func TestServersThatDropCookiesAreAskedWithout(t *testing.T) {
+	asked := make(chan []byte, 4)
+	var knows atomic.Bool
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		switch asked <- cookieIn(q); {
+		case knows.Load():
+			honestCookies(s, from, q)
+		case cookieIn(q) == nil:
+			s.send(from, reply(q, truth))
+		}
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ask := func(again bool) (cookie []byte, err error) {
+		x := question(t, s.addr, "a.example.")
+		x.Again, x.Timeout = again, limits.UDPMinTimeout
+		_, err = e.Exchange(background, x)
+		return <-asked, err
+	}
+	for i := range limits.AbilitySigns {
+		if c, err := ask(false); c == nil || err == nil {
+			t.Fatalf("round %d: asked first with cookie %x, %v", i, c, err)
+		}
+		if c, err := ask(true); c != nil || err != nil {
+			t.Fatalf("round %d: asked again with cookie %x, %v", i, c, err)
+		}
+	}
+	if c, err := ask(false); c != nil || err != nil {
+		t.Errorf("afterwards: asked with cookie %x, %v", c, err)
+	}
+	// Where a question with a cookie is answered in between, none was dropped for it.
+	e.cookies.forget(s.addr)
+	_, _ = ask(true)
+	knows.Store(true)
+	_, _ = ask(false)
+	if _, _ = ask(true); e.cookies.known[s.addr].n == 0 {
+		t.Error("the server's cookie was not kept")
+	}
+	if c, err := ask(true); len(c) <= len(clientCookie{}) || err != nil {
+		t.Errorf("a server that knows cookies is asked again with %x, %v", c, err)
+	}
+}
+
+// A server that answers questions with an error, and those without a cookie well, was taken
+// for one behind a firewall that drops cookies: it got none after a few such questions, though
+// it had left none unanswered.
+func TestAnErrorIsNoDroppedCookie(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range limits.AbilitySigns + 1 {
+		x := question(t, s.addr, itoa(i)+".example.")
+		x.NoCookie, x.Again = true, i%2 == 1 // which is said, with the other, where it was lost in between
+		r, err := e.Exchange(background, x)
+		address(t, r, err)
+	}
+	if known, ok := e.cookies.known[s.addr]; ok {
+		t.Errorf("learnt %+v", known)
+	}
+}
+
+// A server that sends our cookie back, and gives none of its own, kept the doubts about what
+// drops cookies on the way there: it lost questions now and then, and after the last of a few
+// it got no cookies.
+func TestOurCookieEndsTheDoubts(t *testing.T) {
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		s.send(from, withCookie(reply(q, truth), 0, echo(q, "")))
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	for i := range 2 * limits.AbilitySigns {
+		x := question(t, s.addr, itoa(i)+".example.")
+		x.Again = i%2 == 0
+		r, err := e.Exchange(background, x)
+		address(t, r, err)
+		if known := e.cookies.known[s.addr]; x.Again != (known.doubts == 1) || known.doubts > 1 {
+			t.Fatalf("question %d: learnt %+v", i, known)
+		}
 	}
 }

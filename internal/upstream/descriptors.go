@@ -11,8 +11,8 @@ import (
 )
 
 // mostDescriptors is how many descriptors the process may have open when a question
-// takes one. The rest is for whatever else it has to open: its console, the cache's
-// files, clients' connections.
+// takes one; 0: the system does not say. The rest is for whatever else the process has to
+// open: its console, the cache's files, clients' connections.
 func mostDescriptors() uint64 {
 	var files syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
@@ -21,9 +21,10 @@ func mostDescriptors() uint64 {
 	return files.Cur - files.Cur/limits.DescriptorsFree
 }
 
-// runInTime is run, which waits where the process has no descriptor left (HARDENING D8):
-// that costs the question time and not its answer, and says nothing about the server.
-// Sockets that idle give way first.
+// runInTime is run, repeated until the process has a descriptor left (HARDENING D8): a
+// lack of them costs the question time and not its answer, and says nothing about the
+// server. Before each repetition one idle socket is closed. Where ctx ends first, the error
+// is the lack, which has taken the time.
 func (e *Exchanger) runInTime(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
 	reply, err := e.run(ctx, x)
 	if !outOfDescriptors(err) {
@@ -40,7 +41,11 @@ func (e *Exchanger) runInTime(ctx context.Context, x *resolve.Exchange) (resolve
 			timer.Stop()
 			return reply, err
 		}
-		reply, err = e.run(ctx, x)
+		again, failed := e.run(ctx, x)
+		if failed != nil && ctx.Err() != nil {
+			return reply, err
+		}
+		reply, err = again, failed
 	}
 	return reply, err
 }

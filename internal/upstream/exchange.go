@@ -22,7 +22,7 @@ var (
 	// ErrClosed: the Exchanger was closed.
 	ErrClosed = fmt.Errorf("closed: %w", resolve.ErrLocal)
 	// ErrMalformed: the server answered over TCP with what is no message.
-	ErrMalformed = fmt.Errorf("malformed answer: %w", resolve.ErrUnreachable)
+	ErrMalformed = fmt.Errorf("malformed answer: %w", &resolve.Unusable{Did: "sent what is no answer"})
 )
 
 // Config is what an Exchanger needs to know. Every field may be left out. The
@@ -126,10 +126,12 @@ func (e *Exchanger) defaults() {
 //
 // Errors are those of package resolve, wrapped, and the context's own. An
 // answer over TCP may still be marked truncated: there is no further way to ask.
-func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.Reply, error) {
+func (e *Exchanger) Exchange(ctx context.Context, asked resolve.Exchange) (resolve.Reply, error) {
 	if err := ctx.Err(); err != nil {
 		return resolve.Reply{}, err
 	}
+	own := &sharedExchange{x: asked}
+	x := &own.x
 	if !x.Addr.IsValid() || x.Name == "" {
 		return resolve.Reply{}, fmt.Errorf("no address or no name: %w", resolve.ErrUnreachable)
 	}
@@ -141,9 +143,9 @@ func (e *Exchanger) Exchange(ctx context.Context, x resolve.Exchange) (resolve.R
 		x.Budget = resolve.NewBudget(e.counters)
 	}
 	if x.Tell != nil {
-		defer tellTo(&x)()
+		defer tellTo(x)()
 	}
-	return e.join(ctx, &x)
+	return e.join(ctx, own)
 }
 
 // run asks in the ways that are left: UDP first, then TCP where UDP was not

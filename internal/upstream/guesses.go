@@ -7,13 +7,14 @@ import (
 	"kresd/internal/wire"
 )
 
-// guesses are the heads of the wrong answers that came to one port, each once:
-// the octets that an answer must echo. Who guesses varies them. The same ones again
-// make nothing more likely, however often they come: that is a broken server, or
-// somebody who wants an end of the wait (HARDENING A7).
+// guesses are the beginnings of the wrong answers that came to one port, each once: the
+// octets that an answer must echo. A forger who guesses varies them. Equal ones bring a
+// forger no further, however often they come, so they do not count: they are sent by a
+// broken server, or by somebody who wants the port to be given up (HARDENING A7).
 type guesses []string
 
-// note adds the datagram that a has received, while one more counts.
+// note adds the datagram that a has received, unless there are more than
+// limits.GuessesPerPort already, or it is known.
 func (g *guesses) note(a *udpQuery) {
 	if len(*g) > limits.GuessesPerPort {
 		return

@@ -40,7 +40,7 @@ func (p *pool) dialDoH(ctx context.Context, to zonecut.Endpoint, from netip.Addr
 			conn, err := p.secure(ctx, to, from, transport.ALPNHTTP2)
 			if err == nil && conn.ConnectionState().NegotiatedProtocol != transport.ALPNHTTP2 {
 				conn.Close()
-				err = fmt.Errorf("it speaks no HTTP/2: %w", resolve.ErrUnreachable)
+				err = &resolve.Unusable{Did: "speaks no HTTP/2"}
 			}
 			if failed = err; err != nil {
 				return nil, err

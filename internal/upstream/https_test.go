@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"kresd/internal/doh"
 	"kresd/internal/limits"
@@ -260,4 +261,36 @@ func FuzzHTTPSAnswer(f *testing.F) {
 			t.Errorf("%v is not the server's failure", err)
 		}
 	})
+}
+
+// A server that proves who it is, and has not agreed on HTTP/2, is not asked by it.
+func TestAServerWithoutHTTP2(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert.TLS}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil { // its handshake, and then its end
+				t.Error("the client said something")
+			}
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { listener.Close(); <-done })
+	x := question(t, listener.Addr().(*net.TCPAddr).AddrPort(), "www.example.")
+	x.Peer = mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoH, Host: "dns.test", Path: "/", Pins: []zonecut.Pin{cert.Hash}})
+	x.Timeout = 10 * time.Second
+	e := newExchanger(t, Config{})
+	_, err = e.Exchange(background, x)
+	if unusable, ok := errors.AsType[*resolve.Unusable](err); !ok || unusable.Did != "speaks no HTTP/2" {
+		t.Errorf("it ends with %v", err)
+	}
 }

@@ -25,6 +25,8 @@ type outstanding struct {
 
 // exchangeKey is all that makes two exchanges equal. The server's peer is a part of
 // it: an answer that came in plain DNS is never that to a question which demands TLS.
+// Whether a question goes without a cookie (Again, NoCookie) is none: the copies of two
+// requests, one of which asks again, would multiply those chances too.
 type exchangeKey struct {
 	resolve.Server
 	resolve.Question
@@ -39,11 +41,12 @@ func keyOf(x *resolve.Exchange) exchangeKey {
 // server; the others, its followers, wait for what the leader gets. reply, err and
 // abandoned are written before done is closed.
 type sharedExchange struct {
-	done  chan struct{} // made by the first follower, as hardly any exchange has one
+	x     resolve.Exchange // the leader's
+	done  chan struct{}    // made by the first follower, as hardly any exchange has one
 	reply resolve.Reply
 	err   error
 	// abandoned: the leader ended for a reason of its own, which says nothing about
-	// the server. The followers ask again.
+	// the server. The followers ask again (join).
 	abandoned bool
 }
 
@@ -51,9 +54,9 @@ func newOutstanding() *outstanding {
 	return &outstanding{exchanges: map[exchangeKey]*sharedExchange{}}
 }
 
-// enter finds the exchange of k or starts one, which the caller then leads and
-// must leave.
-func (o *outstanding) enter(k exchangeKey) (f *sharedExchange, leader bool, err error) {
+// enter finds the exchange that equals x or starts one, own, which the caller then leads
+// and must leave.
+func (o *outstanding) enter(k exchangeKey, own *sharedExchange) (f *sharedExchange, leader bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -65,10 +68,10 @@ func (o *outstanding) enter(k exchangeKey) (f *sharedExchange, leader bool, err 
 		}
 		return f, false, nil
 	}
-	f = &sharedExchange{abandoned: true}
-	o.exchanges[k] = f
+	own.abandoned = true
+	o.exchanges[k] = own
 	o.leaders.Add(1)
-	return f, true, nil
+	return own, true, nil
 }
 
 // leave ends an exchange and lets its followers go.
@@ -89,20 +92,24 @@ func (o *outstanding) close() {
 	o.mu.Unlock()
 }
 
-// join leads or follows the exchange that equals x. A leader that is cancelled, or
+// join leads own or follows the exchange that equals it. A leader that is cancelled, or
 // whose request has no budget left, says nothing about the server: its followers
 // start again, and the first of them leads.
-func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Reply, error) {
+func (e *Exchanger) join(ctx context.Context, own *sharedExchange) (resolve.Reply, error) {
+	x := &own.x
 	k := keyOf(x)
 	for {
-		f, leader, err := e.outstanding.enter(k)
+		f, leader, err := e.outstanding.enter(k, own)
 		if err != nil {
 			return resolve.Reply{}, err
 		}
 		if leader {
-			return e.lead(ctx, x, k, f)
+			return e.lead(ctx, k, f)
 		}
 		e.stats.joined.Add(1)
+		if x.Sent != nil {
+			x.Sent()
+		}
 		x.WillWait()
 		if x.Tell != nil {
 			x.Tell(resolve.ExchangeJoined{})
@@ -114,7 +121,7 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 		}
 		switch {
 		case f.abandoned:
-		case errors.Is(f.err, resolve.ErrOverdue): // the leader waits on, for itself
+		case errors.Is(f.err, resolve.ErrOverdue): // a late answer goes to the leader alone
 			return resolve.Reply{Nonsense: f.reply.Nonsense}, resolve.ErrTimeout
 		default:
 			return f.reply, f.err
@@ -122,12 +129,13 @@ func (e *Exchanger) join(ctx context.Context, x *resolve.Exchange) (resolve.Repl
 	}
 }
 
-// lead runs the exchange for all who joined. A panic leaves it abandoned.
-func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k exchangeKey, f *sharedExchange) (reply resolve.Reply, err error) {
+// lead runs the exchange for all that joined it. After a panic it is abandoned.
+func (e *Exchanger) lead(ctx context.Context, k exchangeKey, f *sharedExchange) (reply resolve.Reply, err error) {
+	x := &f.x
 	defer e.outstanding.leave(k, f)
 	place, err := e.place(ctx, x)
 	if err != nil {
-		return resolve.Reply{}, err // who joined asks for a place itself
+		return resolve.Reply{}, err // abandoned: each follower asks for a place itself
 	}
 	answered := false
 	defer func() { e.servers.Leave(place, answered) }()
@@ -138,10 +146,11 @@ func (e *Exchanger) lead(ctx context.Context, x *resolve.Exchange, k exchangeKey
 	return reply, err
 }
 
-// place takes a place among those who wait for the server. The zones that it is asked for
-// share its places, and those below one name, whose owner can make as many as he likes,
-// are one to those beside it: a server that is silent for some zones, as it is for names
-// that it has no zone of, is not withheld from the others by that (HARDENING B6).
+// place takes one of the places that questions to the server may have. They are shared
+// fairly between the zones that the server is asked for. All zones below one name count as
+// one zone beside that name's siblings, because the name's owner can make as many as he
+// likes. So questions for zones that the server does not answer for leave places to the
+// others (HARDENING B6).
 func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) (limits.Place[zonecut.Endpoint], error) {
 	var most limits.Queue
 	if x.Queue {
@@ -159,8 +168,9 @@ func (e *Exchanger) place(ctx context.Context, x *resolve.Exchange) (limits.Plac
 	return place, err
 }
 
-// branches are the labels of a zone's name, from the top level's on. One with more than
-// limits.ZoneBranches shares the branch of all below the name with so many.
+// branches are the labels of a zone's name, from the top level's on, by which places are
+// shared. Zones whose names have the last limits.ZoneBranches labels in common share one
+// branch.
 func branches(zone dnsname.Name) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range min(zone.Labels(), limits.ZoneBranches) {
@@ -173,8 +183,12 @@ func branches(zone dnsname.Name) iter.Seq[string] {
 
 // maxWaiting is how many questions may wait for one server.
 func maxWaiting(x *resolve.Exchange) int {
-	if x.Infrastructure {
-		return limits.MaxOutstandingPerServer * limits.OutstandingInfrastructure
+	most := x.PerServer
+	if most == 0 {
+		most = limits.MaxOutstandingPerServer
 	}
-	return limits.MaxOutstandingPerServer
+	if x.Infrastructure {
+		most *= limits.OutstandingInfrastructure
+	}
+	return most
 }

@@ -44,6 +44,36 @@ func TestEqualQuestionsShareOneExchange(t *testing.T) {
 	}
 }
 
+// A question was not joined to its equal where the one or the other asked again: two IDs and
+// ports were open at once, for a forger to guess either (HARDENING A8).
+func TestAQuestionThatIsAskedAgainIsJoined(t *testing.T) {
+	release := make(chan struct{})
+	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
+		<-release
+		truthUDP(s, from, q)
+	}}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	var wg sync.WaitGroup
+	all := []func(*resolve.Exchange){
+		func(*resolve.Exchange) {}, func(x *resolve.Exchange) { x.Again = true }, func(x *resolve.Exchange) { x.NoCookie = true },
+	}
+	for _, change := range all {
+		wg.Go(func() {
+			x := question(t, s.addr, "www.example.")
+			change(&x)
+			if _, err := e.Exchange(background, x); err != nil {
+				t.Errorf("exchange: %v", err)
+			}
+		})
+	}
+	eventually(t, "the joining of all", func() bool { return int64(e.Stats().Joined)+s.udpQueries.Load() == int64(len(all)) })
+	close(release)
+	wg.Wait()
+	if n := s.udpQueries.Load(); n != 1 {
+		t.Errorf("%d questions were sent", n)
+	}
+}
+
 func TestDifferentQuestionsAreNotJoined(t *testing.T) {
 	s := (&testServer{}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})

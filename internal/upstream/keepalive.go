@@ -14,13 +14,13 @@ import (
 // connection that we would hear it. By HTTPS the option means nothing, and by QUIC it
 // must not come (RFC 9250, section 5.5.2).
 
-// keeper is a link whose server may say how long it is kept.
-type keeper interface {
+// keepaliveLink is a link whose server may say how long it is kept.
+type keepaliveLink interface {
 	// keep tells how long to wait for another message while no question waits.
 	keep(idle time.Duration)
 }
 
-// keep implements keeper. It counts at once: the reader waits for the next message.
+// keep implements keepaliveLink. The new time counts at once: the reader waits for the next message.
 func (s *stream) keep(idle time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,14 +33,14 @@ func (s *stream) keep(idle time.Duration) {
 // appendKeepalive appends the option to the first question of a connection on which it
 // means something.
 func (c *connection) appendKeepalive(options []byte) []byte {
-	if _, ok := c.link.(keeper); !ok || c.told.Swap(true) {
+	if _, ok := c.link.(keepaliveLink); !ok || c.told.Swap(true) {
 		return options
 	}
 	return wire.AppendOption(options, wire.OptionKeepalive, nil)
 }
 
-// heed does what a server says about the connection in an answer. Who keeps none open
-// gets no further question there.
+// heed does what a server says about the connection in an answer. If the server keeps it
+// for a time of 0, no further question is asked there.
 func (c *connection) heed(options []byte) error {
 	value, has := wire.Option(options, wire.OptionKeepalive)
 	if !has {
@@ -50,7 +50,7 @@ func (c *connection) heed(options []byte) error {
 	case *quicLink:
 		l.violated()
 		return fmt.Errorf("edns-tcp-keepalive by QUIC: %w", ErrMalformed)
-	case keeper:
+	case keepaliveLink:
 		switch {
 		case len(value) != 2: // of a length that there is not
 		case binary.BigEndian.Uint16(value) == 0:

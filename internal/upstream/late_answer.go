@@ -55,11 +55,11 @@ func (l *lateAnswers) leave(k exchangeKey) {
 	}
 }
 
-// handOver makes another goroutine wait on for what a question still waits for, if the
-// caller wants that (x.Late) and not too many are waited for. wait does it, until its
-// context ends or the limit is reached; l, unless it is nil, ends with that context then
-// and no longer with the caller's, which may end at once.
-func (e *Exchanger) handOver(x *resolve.Exchange, l *leash, wait func(ctx context.Context, limit time.Duration) (resolve.Reply, error)) bool {
+// handOver makes another goroutine wait on for the answer to a question, if the caller
+// wants that (x.Late) and not too many late answers are waited for. That goroutine calls
+// wait, which returns when its context ends or the limit is reached. l, unless it is nil,
+// ends with that context from then on, because the caller's may end at once.
+func (e *Exchanger) handOver(x *resolve.Exchange, l *rebindable, wait func(ctx context.Context, limit time.Duration) (resolve.Reply, error)) bool {
 	if x.Late == nil || e.closed.Load() {
 		return false
 	}
@@ -69,7 +69,7 @@ func (e *Exchanger) handOver(x *resolve.Exchange, l *leash, wait func(ctx contex
 	}
 	ctx, limit, done := x.Late.Overdue()
 	if l != nil {
-		l.pass(ctx)
+		l.rebind(ctx)
 	}
 	e.group.Go("late answer", func() {
 		reply, err := resolve.Reply{}, error(ErrClosed) // what a panic leaves
@@ -87,9 +87,9 @@ func (e *Exchanger) handOver(x *resolve.Exchange, l *leash, wait func(ctx contex
 func (e *Exchanger) keep(a *udpQuery, x *resolve.Exchange, must requirements, d *confirmation, v match) bool {
 	asked := *x
 	asked.Late, asked.Reception = nil, nil // what has to be asked after a late answer is waited for by that goroutine
-	var l *leash
+	var l *rebindable
 	if d != nil {
-		l = d.leash
+		l = d.tcpCtx
 	}
 	return e.handOver(x, l, func(ctx context.Context, limit time.Duration) (resolve.Reply, error) {
 		reply, v, err := e.awaitLate(ctx, a, &asked, must, d, v, limit)

@@ -179,7 +179,7 @@ func TestQuestionsQueueForAServer(t *testing.T) {
 	for i := range all {
 		go func() {
 			x := question(t, s.addr, itoa(i)+".example.")
-			x.Timeout, x.Queue = 2*time.Second, true
+			x.Timeout, x.Queue = 20*time.Second, true
 			_, err := e.Exchange(background, x)
 			errs <- err
 		}()

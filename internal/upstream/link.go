@@ -18,9 +18,8 @@ import (
 )
 
 // A link carries whole messages to one server and back: all that a connection
-// needs of TCP, and of any protocol that is added. What a protocol does with a
-// message on its way (its length in front, a stream of its own) stays behind the
-// link.
+// needs of TCP, and of any protocol that is added. How a protocol carries a message (its
+// length in front, a stream of its own) is hidden behind the link.
 type link interface {
 	// protocol is what the link speaks.
 	protocol() zonecut.Protocol
@@ -34,11 +33,10 @@ type link interface {
 	// known.
 	open() bool
 	// read returns the next message, in new memory. Each time that nothing came for
-	// limits.UpstreamTCPIdle, or as long as the server keeps the link (keeper), it calls
-	// wait, and ends when that is false; a message
-	// that has begun must end soon, however slowly its octets drip. One goroutine
-	// reads. An error ends the link, but for an unanswerable. What was read before an
-	// end is returned before it.
+	// limits.UpstreamTCPIdle, or for as long as the server keeps the link
+	// (keepaliveLink), it calls wait, and ends when that is false; a message that has
+	// begun must end soon, however slowly its octets drip. One goroutine reads. An error ends
+	// the link, but for an unanswerable; messages that were read before are returned first.
 	read(wait func() bool) ([]byte, error)
 	// close ends the link, and read by that.
 	close() error

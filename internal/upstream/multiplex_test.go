@@ -39,11 +39,10 @@ func label(q []byte) byte { return q[wire.HeaderLen+1] | 0x20 }
 // and the link, and what else waits on it, go on.
 func TestARefusedStreamLeavesTheLinkUp(t *testing.T) {
 	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
-	var refused sync.WaitGroup
-	play := func(q []byte, answer, refuse func()) {
+	play := func(refused <-chan struct{}, q []byte, answer, refuse func()) {
 		switch label(q) {
 		case 's': // slow
-			refused.Wait()
+			<-refused
 			answer()
 		case 'r':
 			refuse()
@@ -51,36 +50,39 @@ func TestARefusedStreamLeavesTheLinkUp(t *testing.T) {
 			answer()
 		}
 	}
-	var conns atomic.Int32
+	refusedHTTPS, refusedQUIC := make(chan struct{}), make(chan struct{})
 	https, opened := httpsServer(t, cert, []string{transport.ALPNHTTP2}, func(w http.ResponseWriter, r *http.Request) {
 		q, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(q)))
-		play(q, func() { answerHTTPS(w, r) }, func() { panic(http.ErrAbortHandler) })
+		play(refusedHTTPS, q, func() { answerHTTPS(w, r) }, func() { panic(http.ErrAbortHandler) })
 	})
 	quic := startQUIC(t, cert, func(c *doq.Conn, st *doq.Stream, q []byte) {
-		play(q, func() { truthQUIC(c, st, q) }, func() { st.Refuse(doq.InternalError) })
+		play(refusedQUIC, q, func() { truthQUIC(c, st, q) }, func() { st.Refuse(doq.InternalError) })
 	})
-	for protocol, to := range map[string]zonecut.Endpoint{
-		"HTTPS": {Addr: https, Peer: httpsPeer(t, cert)},
-		"QUIC":  {Addr: quic.addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoQ, Pins: []zonecut.Pin{cert.Hash}})},
+	for _, server := range []struct {
+		protocol string
+		to       zonecut.Endpoint
+		refused  chan<- struct{}
+	}{
+		{"HTTPS", zonecut.Endpoint{Addr: https, Peer: httpsPeer(t, cert)}, refusedHTTPS},
+		{"QUIC", zonecut.Endpoint{Addr: quic.addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoQ, Pins: []zonecut.Pin{cert.Hash}})}, refusedQUIC},
 	} {
 		e := newExchanger(t, Config{})
-		refused.Add(1)
+		protocol, to := server.protocol, server.to
 		var slow sync.WaitGroup
 		slow.Go(func() { asked(t, e, to, "slow.example.") })
 		asked(t, e, to, "first.example.")
 		x := question(t, to.Addr, "refused.example.")
 		x.Peer = to.Peer
 		_, err := e.Exchange(background, x)
-		refused.Done()
+		close(server.refused)
 		if !errors.Is(err, resolve.ErrErring) || !strings.Contains(strings.ToLower(err.Error()), "internal") || x.Budget.Sent() != 1 {
 			t.Errorf("%s: %v after %d questions", protocol, err, x.Budget.Sent())
 		}
 		asked(t, e, to, "last.example.")
 		slow.Wait()
 	}
-	conns.Add(opened.Load() + quic.conns.Load())
-	if n := conns.Load(); n != 2 {
+	if n := opened.Load() + quic.conns.Load(); n != 2 {
 		t.Errorf("%d connections", n)
 	}
 }
@@ -262,15 +264,20 @@ func TestAServerThatTakesNoQuestionKeepsNoConnection(t *testing.T) {
 func TestAQuestionWhoseTurnDoesNotComeGoesElsewhere(t *testing.T) {
 	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
 	const few = 2
+	var silent atomic.Int32 // questions that the server has and does not answer
 	quic := limitedQUIC(t, cert, few, func(c *doq.Conn, st *doq.Stream, q []byte) {
-		if label(q) != 's' {
-			truthQUIC(c, st, q)
+		if label(q) == 's' {
+			silent.Add(1)
+			return
 		}
+		truthQUIC(c, st, q)
 	})
 	https := framedHTTPS(t, cert, mostStreams(few), func(c *frames, stream uint32, q []byte) {
-		if label(q) != 's' {
-			c.answer(stream, reply(q, truth))
+		if label(q) == 's' {
+			silent.Add(1)
+			return
 		}
+		c.answer(stream, reply(q, truth))
 	})
 	for protocol, c := range map[string]struct {
 		to    zonecut.Endpoint
@@ -281,9 +288,12 @@ func TestAQuestionWhoseTurnDoesNotComeGoesElsewhere(t *testing.T) {
 	} {
 		e := newExchanger(t, Config{})
 		asked(t, e, c.to, "open.example.")
-		var silent sync.WaitGroup
+		var given atomic.Int32 // up
+		var waiting sync.WaitGroup
+		silent.Store(0)
 		for i := range few {
-			silent.Go(func() {
+			waiting.Go(func() {
+				defer given.Add(1)
 				x := question(t, c.to.Addr, "silent"+itoa(i)+".example.")
 				x.Peer = c.to.Peer
 				_, err := e.Exchange(background, x)
@@ -292,25 +302,31 @@ func TestAQuestionWhoseTurnDoesNotComeGoesElsewhere(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(100 * time.Millisecond)
+		eventually(t, "a connection that takes no further question", func() bool { return silent.Load() == few })
 		begun := time.Now()
+		// One after the other they would take longer than the server has to answer.
+		const more = int(limits.TCPAnswerTimeout/limits.UpstreamStreamWait) + 1
 		var wg sync.WaitGroup
-		for i := range 5 { // together, not one after the other
+		for i := range more {
 			wg.Go(func() { asked(t, e, c.to, "q"+itoa(i)+".example.") })
 		}
 		wg.Wait()
-		if took := time.Since(begun); took < limits.UpstreamStreamWait || took > 4*limits.UpstreamStreamWait {
-			t.Errorf("%s: answered after %v", protocol, took)
+		if took := time.Since(begun); took < limits.UpstreamStreamWait || given.Load() > 0 {
+			t.Errorf("%s: answered after %v, when %d of those before them were given up", protocol, took, given.Load())
 		}
-		begun = time.Now()
-		asked(t, e, c.to, "next.example.")
-		if took := time.Since(begun); took > limits.UpstreamStreamWait/2 {
-			t.Errorf("%s: what is asked next waits for %v", protocol, took)
+		fastest := time.Hour // of some: the machine may be busy
+		for i := range 3 {
+			begun = time.Now()
+			asked(t, e, c.to, "next"+itoa(i)+".example.")
+			fastest = min(fastest, time.Since(begun))
 		}
-		if n := c.conns(); n > 6 {
+		if fastest >= limits.UpstreamStreamWait {
+			t.Errorf("%s: what is asked next waits for %v", protocol, fastest)
+		}
+		if n := c.conns(); n > 1+more {
 			t.Errorf("%s: %d connections", protocol, n)
 		}
-		silent.Wait()
+		waiting.Wait()
 	}
 }
 

@@ -33,7 +33,7 @@ func (p *pool) dialDoQ(ctx context.Context, to zonecut.Endpoint, from netip.Addr
 	c, err := doq.Dial(ctx, conn, to.Addr, p.e.authenticator.config(to, doq.Protocol), 2*limits.UpstreamTCPIdle)
 	if err != nil {
 		p.e.handshook(to, false, err)
-		return nil, handshakeError(err)
+		return nil, handshakeError(err, "")
 	}
 	p.e.handshook(to, c.Resumed(), nil)
 	l := &quicLink{newMultiplex(p.e), c}

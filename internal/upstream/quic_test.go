@@ -45,7 +45,7 @@ func limitedQUIC(t *testing.T, cert *proctest.Certificate, questions int, serve 
 	wait := func() time.Duration { return 10 * time.Second }
 	l, err := doq.Listen(pc, doq.Options{
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{doq.Protocol}},
-		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func() {}, Go: func(string, func()) {}, Questions: func() int { return questions },
+		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func(netip.Addr) {}, Go: func(string, func()) {}, Questions: func() int { return questions },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +57,7 @@ func limitedQUIC(t *testing.T, cert *proctest.Certificate, questions int, serve 
 			if err != nil {
 				return
 			}
+			c.Taken()
 			s.conns.Add(1)
 			go s.converse(c, serve)
 		}

@@ -125,6 +125,12 @@ func TestInfrastructureMayHaveMoreWaiting(t *testing.T) {
 	if got := maxWaiting(&resolve.Exchange{Infrastructure: true}); got != 1000 {
 		t.Errorf("%d may wait for infrastructure, want 1000", got)
 	}
+	if got := maxWaiting(&resolve.Exchange{PerServer: 600}); got != 600 {
+		t.Errorf("the operator's limit: %d", got)
+	}
+	if got := maxWaiting(&resolve.Exchange{PerServer: 600, Infrastructure: true}); got != 6000 {
+		t.Errorf("the operator's limit for the infrastructure: %d", got)
+	}
 	if got := maxWaiting(&resolve.Exchange{}); got != 100 {
 		t.Errorf("%d may wait for a server, want 100", got)
 	}

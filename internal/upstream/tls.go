@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"syscall"
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -45,7 +47,7 @@ func (p *pool) shakeHands(ctx context.Context, to zonecut.Endpoint, raw net.Conn
 	p.e.handshook(to, conn.ConnectionState().DidResume, err)
 	if err != nil {
 		_ = raw.Close()
-		return nil, handshakeError(err)
+		return nil, handshakeError(err, err.Error())
 	}
 	return conn, nil
 }
@@ -78,9 +80,10 @@ func (e *Exchanger) warnOfStranger(stranger *resolve.Unauthenticated) {
 	e.warn(stranger.Error())
 }
 
-// handshakeError says whose fault a handshake is that failed.
-func handshakeError(err error) error {
-	blame := resolve.ErrUnreachable
+// handshakeError says whose fault a handshake is that failed. The reason is for clients, too:
+// "" where a stranger may have worded it.
+func handshakeError(err error, reason string) error {
+	var blame error = &resolve.Unusable{Did: noTLS(err, reason)}
 	switch {
 	case errors.Is(err, resolve.ErrUnreachable):
 		return err // an Unauthenticated
@@ -88,6 +91,22 @@ func handshakeError(err error) error {
 		return err
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		blame = resolve.ErrTimeout
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH): // by QUIC
+		blame = resolve.ErrUnreachable
 	}
 	return fmt.Errorf("no TLS: %w: %w", err, blame)
+}
+
+// noTLS is what a server did with which it did not come to TLS.
+func noTLS(err error, reason string) string {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		reason = errno.Error()
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return "ended the connection within the handshake of TLS"
+	case reason == "":
+		return "was reached, but not by TLS"
+	}
+	return "was reached, but not by TLS (" + reason + ")"
 }

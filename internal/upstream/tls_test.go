@@ -319,6 +319,41 @@ func TestNoTLSThere(t *testing.T) {
 	}
 }
 
+// A server that was reached is not said to be out of reach: what it did instead of serving is
+// told, for whoever has to mend it.
+func TestWhatAServerDidThatWasReached(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	for name, tc := range map[string]struct {
+		serve func(*testServer, net.Conn)
+		did   string
+	}{
+		"no TLS":       {func(_ *testServer, c net.Conn) { writeFrame(c, []byte("220 mail.test ESMTP")) }, "was reached, but not by TLS (tls: first record does not look like a TLS handshake)"},
+		"an alert":     {func(_ *testServer, c net.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 70}) }, "was reached, but not by TLS (remote error: tls: protocol version not supported)"},
+		"the end":      {func(_ *testServer, c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }, "ended the connection within the handshake of TLS"},
+		"a reset":      {func(_ *testServer, c net.Conn) { reset(c) }, "was reached, but not by TLS (connection reset by peer)"},
+		"no answer":    {overTLS(cert, func(s *testServer, c net.Conn) { s.readFrame(c) }), "ended the connection without an answer"},
+		"other answer": {overTLS(cert, func(s *testServer, c net.Conn) { q := s.readFrame(c); q[13] ^= 1; writeFrame(c, reply(q, truth)) }), "sent what is no answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := (&testServer{onTCP: tc.serve}).start(t, "127.0.0.1")
+			x := question(t, s.addr, "www.example.")
+			x.Peer = mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoT, Pins: []zonecut.Pin{cert.Hash}})
+			_, err := newExchanger(t, Config{}).Exchange(background, x)
+			wantErr(t, err, resolve.ErrUnreachable)
+			if u, ok := errors.AsType[*resolve.Unusable](err); !ok || u.Did != tc.did {
+				t.Errorf("%v: it %+v, want %s", err, u, tc.did)
+			}
+		})
+	}
+}
+
+// reset ends a connection so that what the client has sent is lost.
+func reset(c net.Conn) {
+	_, _ = c.Read(make([]byte, 1))
+	_ = c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
 // A session is resumed only where the same proof is demanded, and a certificate that has
 // ended since is not believed because of it.
 func TestSessionsProveNothing(t *testing.T) {

@@ -42,6 +42,9 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requir
 		}
 		return resolve.Reply{}, ignored, sendError(err)
 	}
+	if x.Sent != nil {
+		x.Sent()
+	}
 	limit := waitTime(x.Timeout)
 	reply, v, err := e.await(ctx, a, x, a.sent+limit)
 	if err == resolve.ErrTimeout || v == flooded {

@@ -302,7 +302,8 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 // Our own lack of descriptors is not the server's fault (HARDENING D8).
 func TestNoDescriptorsIsLocal(t *testing.T) {
 	s := (&testServer{onUDP: truthUDP, onTCP: truthTCP}).start(t, "127.0.0.1")
-	e := newExchanger(t, Config{})
+	c := &limits.Counters{}
+	e := newExchanger(t, Config{Counters: c})
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
@@ -312,11 +313,17 @@ func TestNoDescriptorsIsLocal(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
-	exchange := func(x resolve.Exchange) error { // whoever asks may wait
-		ctx, cancel := context.WithTimeout(background, 100*time.Millisecond)
+	exchange := func(x resolve.Exchange) error {
+		ctx, cancel := context.WithCancel(background)
 		defer cancel()
-		_, err := e.Exchange(ctx, x)
-		return err
+		before, ended := c.Get(limits.UpstreamSocket), make(chan error, 1)
+		go func() {
+			_, err := e.Exchange(ctx, x)
+			ended <- err
+		}()
+		eventually(t, "a question that waits for a descriptor", func() bool { return c.Get(limits.UpstreamSocket) > before })
+		cancel()
+		return <-ended
 	}
 	x := question(t, s.addr, "www.example.")
 	udpErr := exchange(x)
