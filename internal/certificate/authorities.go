@@ -3,9 +3,9 @@ package certificate
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -21,6 +21,7 @@ type Authorities struct {
 	// other certificates than before. None may wait.
 	Notice, Warn, Changed func(text string)
 
+	use   textfile.Reader
 	named chan struct{} // another file is in use
 
 	mu    sync.Mutex
@@ -34,15 +35,15 @@ type authorityFile struct {
 	wrong string // why it could not be read since, which was told
 }
 
-// NewAuthorities uses no files yet.
-func NewAuthorities(notice, warn, changed func(text string)) *Authorities {
-	return &Authorities{Notice: notice, Warn: warn, Changed: changed, named: make(chan struct{}, 1), files: map[string]*authorityFile{}}
+// NewAuthorities uses no files yet. use reads those that are to be used.
+func NewAuthorities(use textfile.Reader, notice, warn, changed func(text string)) *Authorities {
+	return &Authorities{use: use, Notice: notice, Warn: warn, Changed: changed, named: make(chan struct{}, 1), files: map[string]*authorityFile{}}
 }
 
 // Use reads a file, which is looked at from then on, or fails and changes nothing. The
 // error names the file and what is wrong with it.
 func (a *Authorities) Use(file string) error {
-	f, err := readAuthorities(file)
+	f, err := readAuthorities(a.use, file)
 	if err != nil {
 		return err
 	}
@@ -63,22 +64,27 @@ func (a *Authorities) Use(file string) error {
 }
 
 // readAuthorities reads a file in PEM.
-func readAuthorities(file string) (f *authorityFile, err error) {
-	f = &authorityFile{}
-	text, err := textfile.Read(file, limits.AuthoritiesFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file '%s': %w", file, wording.Reason(err))
-	}
-	f.sum = sha256.Sum256(text)
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
+func readAuthorities(read textfile.Reader, file string) (f *authorityFile, err error) {
+	err = read(file, func(open io.Reader, err error) error {
+		var text []byte
+		if err == nil {
+			text, err = textfile.All(open, file, limits.AuthoritiesFile)
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("ca_file '%s': certificate %d cannot be read: %w", file, len(f.certs)+1, err)
+			return fmt.Errorf("ca_file '%s': %w", file, wording.Reason(err))
 		}
-		f.certs = append(f.certs, c)
+		f, err = parseAuthorities(file, text)
+		return err
+	})
+	return f, err
+}
+
+// parseAuthorities reads the text of a file.
+func parseAuthorities(file string, text []byte) (f *authorityFile, err error) {
+	f = &authorityFile{}
+	f.sum = sha256.Sum256(text)
+	if f.certs, err = certificates(text); err != nil {
+		return nil, fmt.Errorf("ca_file '%s': %w", file, err)
 	}
 	if len(f.certs) == 0 {
 		return nil, fmt.Errorf("ca_file '%s' has no certificate in PEM", file)
@@ -86,7 +92,7 @@ func readAuthorities(file string) (f *authorityFile, err error) {
 	return f, nil
 }
 
-// Pool is the certificates in files that are in use. Others vouch for nobody.
+// Pool is the certificates of those among files that are in use (Use); the others add none.
 func (a *Authorities) Pool(files []string) *x509.CertPool {
 	pool := x509.NewCertPool()
 	a.mu.Lock()
@@ -106,7 +112,7 @@ func (a *Authorities) Pool(files []string) *x509.CertPool {
 func (a *Authorities) Reread() (apply func(), err error) {
 	var wrong []error
 	for _, file := range a.inUse() {
-		if _, err := readAuthorities(file); err != nil {
+		if _, err := readAuthorities(textfile.Disk, file); err != nil {
 			wrong = append(wrong, err)
 		}
 	}
@@ -118,7 +124,7 @@ func (a *Authorities) Reread() (apply func(), err error) {
 // before.
 func (a *Authorities) Reload() {
 	for _, file := range a.inUse() {
-		f, err := readAuthorities(file)
+		f, err := readAuthorities(textfile.Disk, file)
 		changed, bad := a.replace(file, f, err)
 		switch {
 		case bad:

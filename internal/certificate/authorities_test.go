@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"kresd/internal/limits"
+	"kresd/internal/textfile"
 )
 
 // believers has files of authorities, and what was told of them.
@@ -30,7 +31,7 @@ func newBelievers() *believers {
 			*list = append(*list, text)
 		}
 	}
-	b.Authorities = NewAuthorities(note(&b.lines), note(&b.lines), note(&b.changed))
+	b.Authorities = NewAuthorities(textfile.Disk, note(&b.lines), note(&b.lines), note(&b.changed))
 	return b
 }
 

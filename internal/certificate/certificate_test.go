@@ -2,6 +2,8 @@ package certificate
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -166,7 +168,7 @@ func TestBrokenPairsReplaceNothing(t *testing.T) {
 		"a key in its place":  {otherCert, otherCert, "'" + otherCert + "': there is no private key in it (-----BEGIN PRIVATE KEY-----)"},
 		"garbage":             {file("garbage.crt", "garbage"), otherKey, "garbage.crt': there is no certificate in it"},
 		"cut off":             {file("cut.crt", pemOf("CERTIFICATE", []byte{0x30, 0x82})), otherKey, "cut.crt': its certificate 1 cannot be read: x509: "},
-		"no key inside":       {otherCert, file("cut.key", pemOf("PRIVATE KEY", []byte{0x30})), "do not go together: tls: failed to parse private key"},
+		"no key inside":       {otherCert, file("cut.key", pemOf("PRIVATE KEY", []byte{0x30})), "cut.key': its private key cannot be read: it is damaged, or not of "},
 		"a password":          {otherCert, file("secret.key", pemOf("ENCRYPTED PRIVATE KEY", []byte{1})), "secret.key': its private key is protected by a password"},
 		"endless":             {"/dev/zero", otherKey, "'/dev/zero': not a regular file"},
 		"far too long":        {file("long.crt", strings.Repeat("x", limits.CertificateFile+1)), otherKey, "long.crt' is larger than 1024 KiB: that is no certificate or key"},
@@ -181,6 +183,86 @@ func TestBrokenPairsReplaceNothing(t *testing.T) {
 	}
 	if c, k := h.Files(); c != certFile || k != keyFile {
 		t.Errorf("files %s and %s", c, k)
+	}
+}
+
+// A file of which the end has not been written yet, or is lost, is no file with less in it:
+// neither a chain without its last certificates, nor one without a key or a certificate.
+func TestFilesThatAreCutOffAreToldFromEmptyOnes(t *testing.T) {
+	h := newHost(t)
+	dir := t.TempDir()
+	certFile, keyFile := write(t, dir, "good.example", key(t), start)
+	if err := h.Use(certFile, keyFile); err != nil {
+		t.Fatal(err)
+	}
+	text := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	certText, keyText := text(certFile), text(keyFile)
+	half := certText[:len(certText)/2]
+	for _, tc := range []struct{ cert, key, says string }{
+		{half, keyText, "cut.crt': its certificate 1 cannot be read: a part of it is missing"},
+		{certText + half, keyText, "cut.crt': its certificate 2 cannot be read: a part of it is missing"},
+		{certText + half + certText, keyText, "cut.crt': its certificate 2 cannot be read: a part of it is missing"},
+		{strings.Replace(certText, "M", "!", 1), keyText, "cut.crt': its certificate 1 cannot be read: a part of it is missing"},
+		{certText, keyText[:len(keyText)/2], "cut.key': its private key cannot be read: a part of it is missing"},
+		{certText, "-----BEGIN PRIVATE KEY-----", "cut.key': its private key cannot be read: a part of it is missing"},
+	} {
+		put(t, filepath.Join(dir, "cut.crt"), tc.cert)
+		put(t, filepath.Join(dir, "cut.key"), tc.key)
+		if err := h.Use(filepath.Join(dir, "cut.crt"), filepath.Join(dir, "cut.key")); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%v, want %s", err, tc.says)
+		}
+	}
+	put(t, filepath.Join(dir, "whole.crt"), "of our own\r\n"+strings.ReplaceAll(certText, "\n", "\r\n")+"and of the root\r\n"+certText)
+	if err := h.Use(filepath.Join(dir, "whole.crt"), keyFile); err != nil {
+		t.Errorf("with words between: %v", err)
+	}
+	b := newBelievers()
+	if err := b.Use(filepath.Join(dir, "whole.crt")); err != nil {
+		t.Errorf("as authorities: %v", err)
+	}
+	put(t, filepath.Join(dir, "cut.crt"), certText+half)
+	if err := b.Use(filepath.Join(dir, "cut.crt")); err == nil || !strings.HasSuffix(err.Error(), "cut.crt': certificate 2 cannot be read: "+errNotWhole.Error()) {
+		t.Errorf("authorities without an end: %v", err)
+	}
+}
+
+// A key that TLS does not know here is not said to belong to another certificate.
+func TestKeysOfUnknownKindsAreSaidToBe(t *testing.T) {
+	h := newHost(t)
+	dir := t.TempDir()
+	certFile, keyFile := write(t, dir, "good.example", key(t), start)
+	ed448 := append([]byte{0x30, 0x47, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x71, 4, 0x3b, 4, 0x39}, make([]byte, 57)...) // RFC 8410
+	put(t, keyFile, pemOf("PRIVATE KEY", ed448))
+	want := "'" + keyFile + "': its private key cannot be read: it is damaged, or not of RSA, ECDSA (P-256, P-384, P-521) or Ed25519: x509: "
+	if err := h.Use(certFile, keyFile); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "1.3.101.113") {
+		t.Errorf("%v, want %s", err, want)
+	}
+	for name, tc := range map[string]struct {
+		curve elliptic.Curve
+		says  string
+	}{
+		"p224": {elliptic.P224(), "'" + certFile + "': no client could be shown its certificate: tls: unsupported "},
+		"p521": {elliptic.P521(), "<nil>"},
+	} {
+		k, err := ecdsa.GenerateKey(tc.curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalECPrivateKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, "good.example", k, start)
+		put(t, keyFile, "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"+pemOf("EC PRIVATE KEY", der))
+		if err := h.Use(certFile, keyFile); !strings.HasPrefix(fmt.Sprint(err), tc.says) {
+			t.Errorf("%s: %v, want %s", name, err, tc.says)
+		}
 	}
 }
 

@@ -80,8 +80,14 @@ func days(d time.Duration) string {
 
 // End is when the operator's certificate expires; the zero time where the ephemeral
 // one serves, which is replaced by itself.
-func (s *Store) End() time.Time {
-	if c := s.now.Load(); c != nil && !c.ephemeral {
+func (s *Store) End() time.Time { return s.end(false) }
+
+// EphemeralEnd is when the ephemeral certificate expires that clients are shown; the zero
+// time where the operator's serves, or none was needed yet.
+func (s *Store) EphemeralEnd() time.Time { return s.end(true) }
+
+func (s *Store) end(ephemeral bool) time.Time {
+	if c := s.now.Load(); c != nil && c.ephemeral == ephemeral {
 		return c.Leaf.NotAfter
 	}
 	return time.Time{}

@@ -24,9 +24,9 @@ import (
 // directory.
 const KeyFile = "ephemeral_key.pem"
 
-// HandOver gives the key's file to the user that the group runs as from now on. Who may
-// write to the directory can give any file this name, so one that is another's, or has
-// another name too, is given to nobody.
+// HandOver makes the user that the group runs as from now on the owner of the key's file.
+// It leaves a file alone that belongs to another user or has a second name: everybody who
+// may write to the directory can put such a file there.
 func HandOver(uid int) {
 	f, err := os.OpenFile(KeyFile, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil { // it need not be there
@@ -35,14 +35,14 @@ func HandOver(uid int) {
 	defer f.Close()
 	var st unix.Stat_t
 	if unix.Fstat(int(f.Fd()), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 1 && int(st.Uid) == os.Geteuid() {
-		_ = f.Chown(uid, -1) // who cannot read it has another made
+		_ = f.Chown(uid, -1) // on failure: a process that cannot read the file makes another
 	}
 }
 
-// sharedKey is the key that the processes of a run directory have in common. Who
-// comes first makes it; a file that belongs to one of the other users is trusted as their
-// own. exposed says why the one that was there is not used any more, "" where it is or
-// there was none.
+// sharedKey is the key that the processes of a run directory have in common. The process
+// that needs it first makes it; a file that belongs to one of users is trusted like the
+// process's own. exposed says why the key that was there is not used any more; "": it is
+// used, or there was none.
 func sharedKey(users ...int) (key crypto.Signer, exposed string, err error) {
 	for range limits.CertificateKeyTries {
 		f, err := openKey()
@@ -108,8 +108,9 @@ func inPlace(f *os.File) (bool, error) {
 	return err == nil && os.SameFile(here, there), wording.Reason(err)
 }
 
-// lock waits until this process has the file alone. The system ends a lock with
-// its holder. Who is frozen while it has it is not waited for.
+// lock waits until this process has the file alone, for limits.CertificateLock at most,
+// since a process may be frozen while it has the lock. The system ends a lock with its
+// holder.
 func lock(f *os.File) error {
 	for end := time.Now().Add(limits.CertificateLock); ; time.Sleep(limits.CertificateLockLook) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

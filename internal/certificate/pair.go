@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 
@@ -29,21 +27,45 @@ type files struct {
 	cert, key         []byte
 }
 
+// readFiles reads them as they are now.
 func readFiles(certFile, keyFile string) (f files, err error) {
 	f = files{certFile: certFile, keyFile: keyFile}
-	if f.cert, err = read(certFile); err == nil {
-		f.key, err = read(keyFile)
+	err = textfile.Disk(certFile, func(cert io.Reader, err error) error {
+		f.cert, err = whole(certFile, cert, err)
+		return err
+	})
+	if err == nil {
+		err = textfile.Disk(keyFile, func(key io.Reader, err error) error {
+			f.key, err = whole(keyFile, key, err)
+			return err
+		})
 	}
 	return f, err
 }
 
-// read reads one file whole.
-func read(name string) ([]byte, error) {
-	f, err := textfile.Open(name)
+// readPair reads two files that belong together. The Reader decides for each which text of
+// it is tried next where they do not.
+func readPair(read textfile.Reader, certFile, keyFile string) (f files, err error) {
+	f = files{certFile: certFile, keyFile: keyFile}
+	err = read(certFile, func(cert io.Reader, err error) error {
+		if f.cert, err = whole(certFile, cert, err); err != nil {
+			return err
+		}
+		return read(keyFile, func(key io.Reader, err error) error {
+			if f.key, err = whole(keyFile, key, err); err == nil {
+				_, err = f.pair()
+			}
+			return err
+		})
+	})
+	return f, err
+}
+
+// whole is the text of a file, or what kept it from being opened, in words.
+func whole(name string, f io.Reader, err error) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("'%s': %w", name, wording.Reason(err))
 	}
-	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, limits.CertificateFile+1))
 	switch {
 	case err != nil:
@@ -61,46 +83,33 @@ func (f files) equal(g files) bool {
 
 // pair is what the files say, if they belong together.
 func (f files) pair() (*tls.Certificate, error) {
-	if err := soundChain(f.cert); err != nil {
-		return nil, fmt.Errorf("'%s': %w", f.certFile, err)
+	chain, err := certificates(f.cert)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("'%s': its %w", f.certFile, err)
+	case len(chain) == 0:
+		return nil, fmt.Errorf("'%s': there is no certificate in it (-----BEGIN CERTIFICATE-----)", f.certFile)
 	}
-	if err := hasKey(f.key); err != nil {
+	if err := soundKey(f.key); err != nil {
 		return nil, fmt.Errorf("'%s': %w", f.keyFile, err)
 	}
 	pair, err := tls.X509KeyPair(f.cert, f.key)
 	if err != nil {
 		return nil, fmt.Errorf("'%s' and '%s' do not go together: %w", f.certFile, f.keyFile, err)
 	}
+	if err := everyone().SupportsCertificate(&pair); err != nil {
+		return nil, fmt.Errorf("'%s': no client could be shown its certificate: %w", f.certFile, err)
+	}
 	return &pair, nil
 }
 
-// soundChain tells whether a text has certificates, each of which can be read.
-func soundChain(text []byte) error {
-	n := 0
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		n++
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return fmt.Errorf("its certificate %d cannot be read: %w", n, err)
-		}
+// everyone is a client that knows whatever this program speaks.
+func everyone() *tls.ClientHelloInfo {
+	return &tls.ClientHelloInfo{
+		SupportedVersions: []uint16{tls.VersionTLS13},
+		SignatureSchemes: []tls.SignatureScheme{
+			tls.PSSWithSHA256, tls.PSSWithSHA384, tls.PSSWithSHA512, tls.Ed25519,
+			tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384, tls.ECDSAWithP521AndSHA512,
+		},
 	}
-	if n == 0 {
-		return errors.New("there is no certificate in it (-----BEGIN CERTIFICATE-----)")
-	}
-	return nil
-}
-
-// hasKey tells whether a text has a private key that needs no password.
-func hasKey(text []byte) error {
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		switch {
-		case block.Type == "ENCRYPTED PRIVATE KEY", block.Headers["DEK-Info"] != "":
-			return errors.New("its private key is protected by a password, which nobody is here to type")
-		case block.Type == "PRIVATE KEY", bytes.HasSuffix([]byte(block.Type), []byte(" PRIVATE KEY")):
-			return nil
-		}
-	}
-	return errors.New("there is no private key in it (-----BEGIN PRIVATE KEY-----)")
 }

@@ -11,12 +11,15 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
+	"kresd/internal/textfile"
 	"kresd/internal/wording"
 )
 
 // Options are what a Store needs of its surroundings.
 type Options struct {
 	Clock *clock.Clock
+	// Files reads the files of a pair that is to be used; default textfile.Disk.
+	Files textfile.Reader
 	// Hostname is the name of this host that an ephemeral certificate bears.
 	Hostname func() string
 	// Authorities are watched along; nil: none.
@@ -56,6 +59,9 @@ type inUse struct {
 func NewStore(o Options) *Store {
 	if o.Authorities == nil {
 		o.Authorities = &Authorities{}
+	}
+	if o.Files == nil {
+		o.Files = textfile.Disk
 	}
 	return &Store{o: o, renamed: make(chan struct{}, 1)}
 }
@@ -132,7 +138,7 @@ func (s *Store) findKeyLocked() error {
 func (s *Store) Use(certFile, keyFile string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f, err := readFiles(certFile, keyFile)
+	f, err := readPair(s.o.Files, certFile, keyFile)
 	if err != nil {
 		return err
 	}

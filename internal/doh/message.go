@@ -43,24 +43,32 @@ func tooLong(status int, text string) *Refusal {
 	return &Refusal{Status: status, text: text, TooLong: true}
 }
 
+// A Head is what matters here of the head of a request.
+type Head struct {
+	Method, Path, ContentType string
+	Length                    int64 // of the body, in octets; -1: it is not told
+}
+
 // Check tells whether a request may carry a question, before any of its body is
-// read. body tells that the question is there, so that it is read by Body, and
-// not by Parameter.
-func Check(r *http.Request, paths []string) (body bool, no *Refusal) {
-	if !slices.Contains(paths, r.URL.Path) {
+// read. body tells that the question is there, and not in the parameter of the URL
+// (Parameter).
+func Check(h Head, paths []string) (body bool, no *Refusal) {
+	if !slices.Contains(paths, h.Path) {
 		return false, refusal(http.StatusNotFound, "there is nothing at this path")
 	}
-	switch r.Method {
+	switch h.Method {
 	case http.MethodGet:
 		return false, nil
 	case http.MethodPost:
 	default:
 		return false, refusal(http.StatusMethodNotAllowed, "questions come by GET or POST")
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != MediaType {
-		return false, refusal(http.StatusUnsupportedMediaType, "the body of a POST is of type "+MediaType)
+	if h.ContentType != MediaType {
+		if kind, _, err := mime.ParseMediaType(h.ContentType); err != nil || kind != MediaType {
+			return false, refusal(http.StatusUnsupportedMediaType, "the body of a POST is of type "+MediaType)
+		}
 	}
-	if r.ContentLength > limits.HTTPBody {
+	if h.Length > limits.HTTPBody {
 		return false, tooLong(http.StatusRequestEntityTooLarge, "the message is too long")
 	}
 	return true, nil
@@ -99,37 +107,91 @@ func parameter(query string) (text string, ok bool) {
 	return "", false
 }
 
-// Body reads the message of a POST. It grows as the body comes, so that a length
-// that is only announced costs nothing; before it grows beyond
-// limits.HTTPSmallBody it asks more, once, which gives it room for limits.HTTPBody octets
+// A Body is the message of a POST while it comes. It grows as that comes, so that a
+// length that is only announced costs nothing; before it grows beyond
+// limits.HTTPSmallBody it asks More, once, which gives it room for limits.HTTPBody octets
 // and one, where the message then lies, or refuses.
-func Body(from io.Reader, more func() (room []byte, no *Refusal)) ([]byte, *Refusal) {
-	buf := make([]byte, 0, limits.HTTPFirstRead)
+type Body struct {
+	More func() (room []byte, no *Refusal)
+
+	buf []byte
+}
+
+// Add takes the next octets.
+func (b *Body) Add(p []byte) *Refusal {
+	for len(p) > 0 {
+		room, no := b.room()
+		if no != nil {
+			return no
+		}
+		n := copy(room, p)
+		p = p[n:]
+		if no := b.took(n); no != nil {
+			return no
+		}
+	}
+	return nil
+}
+
+// Message is the message, all of which has come.
+func (b *Body) Message() ([]byte, *Refusal) { return question(b.buf) }
+
+// ReadAll reads all of a message.
+func (b *Body) ReadAll(from io.Reader) ([]byte, *Refusal) {
 	for {
-		n, err := from.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case len(buf) > limits.HTTPBody: // also where its end came along
-			return nil, tooLong(http.StatusRequestEntityTooLarge, "the message is too long")
-		case errors.Is(err, io.EOF):
-			return question(buf)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, &Refusal{Status: http.StatusRequestTimeout, text: "the message did not come in time", Slow: true}
-		case err != nil:
-			return nil, refusal(http.StatusBadRequest, "the message did not come whole")
-		case len(buf) < cap(buf):
-			continue
-		}
-		if len(buf) < limits.HTTPSmallBody {
-			buf = append(make([]byte, 0, limits.HTTPSmallBody), buf...)
-			continue
-		}
-		room, no := more()
+		room, no := b.room()
 		if no != nil {
 			return nil, no
 		}
-		buf = append(room[:0], buf...)
+		n, err := from.Read(room)
+		if no := b.took(n); no != nil { // also where its end came along
+			return nil, no
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return b.Message()
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, Late()
+		case err != nil:
+			return nil, refusal(http.StatusBadRequest, "the message did not come whole")
+		}
 	}
+}
+
+// Late is the refusal of a request whose message does not come.
+func Late() *Refusal {
+	return &Refusal{Status: http.StatusRequestTimeout, text: "the message did not come in time", Slow: true}
+}
+
+// HeadTooLong is the refusal of a request whose head has more than limits.HTTPHeaders octets.
+func HeadTooLong() *Refusal {
+	return tooLong(http.StatusRequestHeaderFieldsTooLarge, "the head of the request is too long")
+}
+
+// room is where the next octets go.
+func (b *Body) room() ([]byte, *Refusal) {
+	switch have := len(b.buf); {
+	case have < cap(b.buf):
+	case have == 0:
+		b.buf = make([]byte, 0, limits.HTTPFirstRead)
+	case have < limits.HTTPSmallBody:
+		b.buf = append(make([]byte, 0, limits.HTTPSmallBody), b.buf...)
+	default:
+		room, no := b.More()
+		if no != nil {
+			return nil, no
+		}
+		b.buf = append(room[:0], b.buf...)
+	}
+	return b.buf[len(b.buf):cap(b.buf)], nil
+}
+
+// took notes that so many octets are there.
+func (b *Body) took(n int) *Refusal {
+	if b.buf = b.buf[:len(b.buf)+n]; len(b.buf) > limits.HTTPBody {
+		return tooLong(http.StatusRequestEntityTooLarge, "the message is too long")
+	}
+	return nil
 }
 
 // question lets pass what may be a question.

@@ -26,7 +26,7 @@ func TestBodiesGrowAsTheyCome(t *testing.T) {
 		msg := append(bytes.Clone(query[:12]), bytes.Repeat([]byte{7}, size-12)...)
 		for name, r := range map[string]io.Reader{"at once": bytes.NewReader(msg), "octet by octet": iotest.OneByteReader(bytes.NewReader(msg)), "with its end": iotest.DataErrReader(bytes.NewReader(msg))} {
 			asked := 0
-			got, no := Body(r, func() ([]byte, *Refusal) { asked++; return room(), nil })
+			got, no := (&Body{More: func() ([]byte, *Refusal) { asked++; return room(), nil }}).ReadAll(r)
 			if no != nil || !bytes.Equal(got, msg) {
 				t.Errorf("%d octets, %s: %d octets, %v", size, name, len(got), no)
 			}
@@ -54,7 +54,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		"empty":      {bytes.NewReader(nil), none, http.StatusBadRequest},
 		"a response": {bytes.NewReader(response), none, http.StatusBadRequest},
 	} {
-		if msg, no := Body(c.from, c.more); no == nil || no.Status != c.want || msg != nil {
+		if msg, no := (&Body{More: c.more}).ReadAll(c.from); no == nil || no.Status != c.want || msg != nil {
 			t.Errorf("%s: %d octets, %v", name, len(msg), no)
 		}
 	}
@@ -63,7 +63,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 // A body of an octet too many was a question where its last octet came with its end.
 func TestABodyThatEndsBehindTheLimitIsTooLong(t *testing.T) {
 	long := iotest.DataErrReader(bytes.NewReader(make([]byte, limits.HTTPBody+1)))
-	if msg, no := Body(long, none); no == nil || no.Status != http.StatusRequestEntityTooLarge || !no.TooLong {
+	if msg, no := (&Body{More: none}).ReadAll(long); no == nil || no.Status != http.StatusRequestEntityTooLarge || !no.TooLong {
 		t.Errorf("%d octets, %v", len(msg), no)
 	}
 }
@@ -98,4 +98,13 @@ func FuzzParameter(f *testing.F) {
 			t.Fatalf("%q: %x is not what stands there", s, msg)
 		}
 	})
+}
+
+// A body that does not come in time is told apart from one that is broken.
+func TestASlowBodyIsSlow(t *testing.T) {
+	for err, slow := range map[error]bool{os.ErrDeadlineExceeded: true, errors.New("gone"): false} {
+		if _, no := (&Body{More: none}).ReadAll(iotest.ErrReader(err)); no == nil || no.Slow != slow || no.TooLong {
+			t.Errorf("%v: %+v", err, no)
+		}
+	}
 }

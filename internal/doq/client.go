@@ -22,8 +22,6 @@ type Client struct {
 // returns. The settings say who the server must be.
 func Dial(ctx context.Context, conn *net.UDPConn, to netip.AddrPort, conf *tls.Config, idle time.Duration) (*Client, error) {
 	quieten()
-	conf = conf.Clone()
-	conf.MinVersion = tls.VersionTLS13
 	t := &quic.Transport{Conn: conn}
 	c, err := t.Dial(ctx, net.UDPAddrFromAddrPort(to), conf, &quic.Config{
 		HandshakeIdleTimeout:           limits.UpstreamHandshake,
@@ -51,20 +49,12 @@ func (c *Client) Resumed() bool { return c.c.ConnectionState().TLS.DidResume }
 // be 0 (RFC 9250, section 4.2.1). It waits for the server to allow another stream
 // until ctx ends, and to take the message until the given time.
 func (c *Client) Ask(ctx context.Context, framed []byte, until time.Time) (*Stream, error) {
-	st, err := c.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return st, st.Write(framed, until)
-}
-
-// Open opens a stream, of which the server hears when something is sent.
-func (c *Client) Open(ctx context.Context) (*Stream, error) {
 	s, err := c.c.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, plain(err)
 	}
-	return &Stream{s: s}, nil
+	st := &Stream{s: s}
+	return st, st.Write(framed, until)
 }
 
 // Ended is closed when the connection has ended.

@@ -17,7 +17,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 
 	"github.com/quic-go/quic-go"
 
@@ -61,24 +60,26 @@ var (
 	ErrProtocol = errors.New("not one message on a stream")
 	// ErrSlow: the message has not come in time.
 	ErrSlow = errors.New("no whole message in time")
-	// ErrLost: the server knows nothing of the connection any more; it was started
+	// errLost: the server knows nothing of the connection any more; it was started
 	// anew, perhaps.
-	ErrLost = errors.New("the other side knows nothing of this connection")
+	errLost = errors.New("the other side knows nothing of this connection")
 )
 
 // addrOf is an address without a zone, IPv4 as IPv4.
 func addrOf(a net.Addr) netip.AddrPort {
-	u, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := u.AddrPort()
+	u, _ := a.(*net.UDPAddr)
+	ap := u.AddrPort() // of none it is the zero AddrPort
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // quieten has the library not write about buffers on standard error: the sockets are
 // made by those who know what the machine allows.
-var quieten = sync.OnceFunc(func() { _ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") })
+func quieten() {
+	const name, quiet = "QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true"
+	if os.Getenv(name) != quiet {
+		_ = os.Setenv(name, quiet)
+	}
+}
 
 // CodeOf is why the other side has ended a stream or the connection, if err says that
 // it has.
@@ -105,7 +106,7 @@ func ResetOf(err error) (Code, bool) {
 // plain is err in this package's words where it has some.
 func plain(err error) error {
 	if _, ok := errors.AsType[*quic.StatelessResetError](err); ok {
-		return ErrLost
+		return errLost
 	}
 	return err
 }

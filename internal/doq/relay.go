@@ -1,6 +1,7 @@
 package doq
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -12,7 +13,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/quic-go/quic-go"
 	"golang.org/x/net/ipv4"
@@ -29,7 +29,15 @@ import (
 // passes it on: to a UNIX socket in a directory that all have in common, whose name is
 // the tag. The owner takes it as if it had come by its own port, from which it answers.
 // A tag that nobody has any more is that of a process that is dead, and its client is
-// told so by a stateless reset.
+// told so by a stateless reset. (What a dead process had acknowledged and not answered, its
+// client does not send again; it hears of the loss by what it sends next.)
+//
+//	client ──► kernel ──► a socket of the port ──► its relay reads
+//	                                                │ its own tag, or none: here
+//	                                                │ that of an earlier relay here (junction.go): to it
+//	                                                │ that of another process: DIR/TAG ──► its relay takes it in
+//	                                                │ that of nobody: here, where the library resets it
+//	client ◄──────────────── the socket of whoever has the connection
 
 const (
 	tagLen = 4
@@ -71,18 +79,22 @@ func tagIn(packet []byte) (t tag, ok bool) {
 	return tag(packet), true
 }
 
-// A relay is a UDP socket that passes on what is for others, and takes in what others
-// pass on.
+// A relay is what one Listener takes for its UDP socket: it passes on what is for others, and
+// takes in what others pass on.
 type relay struct {
-	*net.UDPConn
-	batch *ipv4.PacketConn
-	tag   tag
-	dir   string
-	in    *net.UnixConn // nil: there is nobody else
-	out   int           // a socket to send to others
-	came  chan passed
-	ended atomic.Bool // reading shall end
-	close sync.Once
+	*net.UDPConn // of j, to write to
+	j            *junction
+	batch        *ipv4.PacketConn
+	tag          tag
+	dir          string
+	in           *net.UnixConn // which takes in and sends on; nil: there is nobody else
+	came         chan passed
+	turn         chan struct{} // wakes who waits for came
+	aside        chan struct{} // taken from by who wants to know that nobody reads here any more
+	over         chan struct{} // closed when the relay is
+	ended        atomic.Bool   // reading shall end
+	probe        atomic.Pointer[probe]
+	close        sync.Once
 }
 
 // passed is a packet on its way from one process to another.
@@ -96,23 +108,21 @@ type passed struct {
 // port of the client, and the lengths of its zone and of the control message.
 const passedHead = 16 + 2 + 1 + 2
 
-// newRelay makes a relay of a UDP socket. Without a directory it passes nothing on.
-func newRelay(conn *net.UDPConn, dir string) (*relay, error) {
-	r := &relay{UDPConn: conn, batch: ipv4.NewPacketConn(conn), dir: dir, out: -1, came: make(chan passed, limits.QUICPassed)}
+// newRelay makes a relay of a UDP socket. Without a directory it passes nothing on to other
+// processes.
+func newRelay(j *junction, dir string) (*relay, error) {
+	r := &relay{UDPConn: j.conn, j: j, batch: ipv4.NewPacketConn(j.conn), dir: dir, came: make(chan passed, limits.QUICPassed),
+		turn: make(chan struct{}, 1), aside: make(chan struct{}), over: make(chan struct{})}
 	_, _ = rand.Read(r.tag[:])
 	if dir == "" {
 		return r, nil
 	}
 	err := ours(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("directory for packets of others '%s': %w", dir, err)
 	}
 	if r.in, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: r.path(r.tag), Net: "unixgram"}); err != nil {
 		return nil, fmt.Errorf("socket for packets of others: %w", err)
-	}
-	if r.out, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
-		r.in.Close()
-		return nil, err
 	}
 	sweep(dir)
 	return r, nil
@@ -121,25 +131,21 @@ func newRelay(conn *net.UDPConn, dir string) (*relay, error) {
 // ours makes the directory, or sees that nobody else can put sockets there: those would
 // be given packets of clients, and give us some.
 func ours(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	err := os.Mkdir(dir, 0o700)
+	if !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("directory for packets of others '%s': %w; remove it", dir, err)
+		return fmt.Errorf("%w; remove it", err)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fmt.Errorf("directory for packets of others '%s': %w", dir, err)
+	err = unix.Fstat(fd, &st)
+	if uid := os.Geteuid(); err == nil && int(st.Uid) != uid {
+		return fmt.Errorf("it belongs to user %d, not to %d who runs this process; remove it", st.Uid, uid)
 	}
-	if uid := os.Geteuid(); int(st.Uid) != uid {
-		return fmt.Errorf("directory for packets of others '%s': it belongs to user %d, not to %d who runs this process; remove it", dir, st.Uid, uid)
-	}
-	if st.Mode&0o777 == 0o700 {
-		return nil
-	}
-	return unix.Fchmod(fd, 0o700)
+	return errors.Join(err, unix.Fchmod(fd, 0o700))
 }
 
 // sweep removes what dead processes have left.
@@ -163,52 +169,22 @@ func (r *relay) take() {
 	buf := make([]byte, passedHead+limits.QUICPassedSize)
 	for {
 		n, err := r.in.Read(buf)
-		if errors.Is(err, net.ErrClosed) {
+		if err != nil && final(err) {
 			return
 		}
-		if err != nil {
-			time.Sleep(limits.AcceptBackoffMin)
-			continue
-		}
-		p, ok := parsePassed(buf[:n])
-		if !ok {
-			continue
-		}
-		select {
-		case r.came <- p:
-			_ = r.UDPConn.SetReadDeadline(time.Now()) // who reads looks at what came
-		default: // as a full socket would
+		if p, ok := parsePassed(buf[:n]); ok && !r.probed(p.packet) {
+			r.give(p)
 		}
 	}
 }
 
-// ReadBatch gives packets that are for this process, at least one.
-func (r *relay) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
-	for {
-		if n := r.takeIn(ms); n > 0 {
-			return n, nil
-		}
-		n, err := r.batch.ReadBatch(ms, flags)
-		if errors.Is(err, os.ErrDeadlineExceeded) && !r.ended.Load() {
-			_ = r.UDPConn.SetReadDeadline(time.Time{})
-			if r.ended.Load() { // SetReadDeadline has come between
-				return 0, err
-			}
-			continue
-		}
-		if n <= 0 || err != nil {
-			return n, err
-		}
-		if n = r.passOn(ms[:n]); n > 0 {
-			return n, nil
-		}
+// give has a packet be read by this relay.
+func (r *relay) give(p passed) {
+	select {
+	case r.came <- p:
+		r.rouse()
+	default: // as a full socket would
 	}
-}
-
-// SetReadDeadline ends reading: its only user does it for that.
-func (r *relay) SetReadDeadline(t time.Time) error {
-	r.ended.Store(!t.IsZero())
-	return r.UDPConn.SetReadDeadline(t)
 }
 
 // takeIn moves what others have passed on to ms.
@@ -216,8 +192,7 @@ func (r *relay) takeIn(ms []ipv4.Message) (n int) {
 	for n < len(ms) {
 		select {
 		case p := <-r.came:
-			m := &ms[n]
-			m.N, m.NN, m.Addr = copy(m.Buffers[0], p.packet), copy(m.OOB, p.control), p.from
+			p.putInto(&ms[n])
 			n++
 		default:
 			return n
@@ -226,16 +201,25 @@ func (r *relay) takeIn(ms []ipv4.Message) (n int) {
 	return n
 }
 
+// putInto makes the packet one of a batch.
+func (p passed) putInto(m *ipv4.Message) {
+	m.N, m.NN, m.Addr = copy(m.Buffers[0], p.packet), copy(m.OOB, p.control), p.from
+}
+
 // passOn passes on what is for others, and moves the rest to the front. The memory of
 // each place stays where it is.
 func (r *relay) passOn(ms []ipv4.Message) (n int) {
 	for i := range ms {
 		m := &ms[i]
 		packet := m.Buffers[0][:m.N]
-		if t, ok := tagIn(packet); ok && t != r.tag && r.out >= 0 && r.send(t, m, packet) {
-			continue
+		if t, ok := tagIn(packet); ok && t != r.tag {
+			from, ok := m.Addr.(*net.UDPAddr)
+			if p := (passed{from, m.OOB[:m.NN], packet}); ok && (r.giveOn(t, p) || r.send(t, p)) {
+				continue
+			}
+			shorten(packet)
 		}
-		if n < i {
+		if n != i {
 			to := &ms[n]
 			to.N, to.NN, to.Addr = copy(to.Buffers[0], packet), copy(to.OOB, m.OOB[:m.NN]), m.Addr
 		}
@@ -244,14 +228,53 @@ func (r *relay) passOn(ms []ipv4.Message) (n int) {
 	return n
 }
 
-// send passes a packet on. It is false where nobody has the tag.
-func (r *relay) send(t tag, m *ipv4.Message, packet []byte) bool {
-	from, ok := m.Addr.(*net.UDPAddr)
-	if !ok {
+// inHandshake tells whether a packet with a long header is one of a handshake, and not its
+// beginning (RFC 9000, section 17.2; RFC 9369, section 3.2).
+func inHandshake(packet []byte) bool {
+	const version1, version2 = 1, 0x6b3343cf
+	switch kind := packet[0] >> 4 & 3; binary.BigEndian.Uint32(packet[1:]) {
+	case version1:
+		return kind == 2
+	case version2:
+		return kind == 3
+	}
+	return false
+}
+
+// shorten makes a packet of a handshake look like one of an established connection, which
+// the library answers by a stateless reset. The ID in it is of a server's choice, and nobody
+// has its tag: that server is dead. Its client may have completed the handshake; it sends
+// nothing else, and believes the reset, until the handshake is confirmed. (RFC 9000, section
+// 10.3, leaves it open whether to reset these: most servers could not tell whose they are.)
+func shorten(packet []byte) {
+	if packet[0]&0x80 != 0 && inHandshake(packet) {
+		packet[0] = 0x40
+		copy(packet[1:], packet[6:6+idLen])
+	}
+}
+
+// giveOn gives a packet to another relay of this process, if one has the tag.
+func (r *relay) giveOn(t tag, p passed) bool {
+	to := r.j.of(t)
+	if to != nil {
+		to.give(passed{p.from, bytes.Clone(p.control), bytes.Clone(p.packet)})
+	}
+	return to != nil
+}
+
+// send passes a packet on to another process. It is false where nobody has the tag.
+func (r *relay) send(t tag, p passed) bool {
+	if r.in == nil {
 		return false
 	}
-	b := appendPassed(make([]byte, 0, passedHead+len(from.Zone)+m.NN+len(packet)), passed{from, m.OOB[:m.NN], packet})
-	switch err := unix.Sendto(r.out, b, unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: r.path(t)}); err {
+	b := appendPassed(make([]byte, 0, passedHead+limits.QUICPassedSize), p)
+	err := net.ErrClosed
+	raw, _ := r.in.SyscallConn() // of a socket that is there it never fails
+	_ = raw.Write(func(fd uintptr) bool {
+		err = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: r.path(t)})
+		return true
+	})
+	switch err {
 	case nil, unix.EAGAIN, unix.ENOBUFS: // what a busy process does not take is lost, and sent again
 		return true
 	case unix.ECONNREFUSED: // of a process that is dead
@@ -287,15 +310,34 @@ func parsePassed(b []byte) (p passed, ok bool) {
 	return passed{from, b[zone : zone+control], b[zone+control:]}, true
 }
 
-// Close closes the sockets, and removes the one that others know.
-func (r *relay) Close() error {
-	err := r.UDPConn.Close()
-	r.close.Do(func() {
-		if r.in != nil {
-			_ = r.in.Close()
-			_ = os.Remove(r.path(r.tag))
-			_ = unix.Close(r.out)
-		}
+// waiting tells whether the socket has a packet that nobody has read, where this relay reads.
+func (r *relay) waiting() (yes bool) {
+	raw, err := r.UDPConn.SyscallConn()
+	if err != nil || !r.j.reads(r) {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ) // octets of the first (udp(7))
+		yes = err == nil && n > 0
 	})
-	return err
+	return yes
+}
+
+// closeOwn closes what others know the relay by.
+func (r *relay) closeOwn() {
+	if r.in != nil {
+		_ = r.in.Close()
+		_ = os.Remove(r.path(r.tag))
+	}
+}
+
+// Close closes what the relay has of its own, which others know, and the UDP socket if no
+// other relay has it.
+func (r *relay) Close() error {
+	r.close.Do(func() {
+		close(r.over)
+		r.j.leave(r)
+		r.closeOwn()
+	})
+	return nil
 }

@@ -40,8 +40,12 @@ type Options struct {
 	// lives. It gives the turn back when give is called, which may happen more than
 	// once, or by itself after a while. Nil: nobody waits.
 	Turn func(ctx context.Context) (give func(), err error)
-	// Failed is told of each client that was not there in time, or not at all.
-	Failed func()
+	// Barred tells whether a client (Options.Client) is refused; it is asked about those
+	// whose addresses are verified. Nil: nobody is.
+	Barred func(client netip.Addr) bool
+	// Failed is told of each client that was not there in time, or not at all; the zero
+	// Addr where its address may be forged. Nil: nobody is.
+	Failed func(client netip.Addr)
 	// Limits may be nil.
 	Limits *limits.Counters
 }
@@ -49,23 +53,47 @@ type Options struct {
 // A Listener takes clients' connections in.
 type Listener struct {
 	o         Options
+	relay     *relay
 	transport *quic.Transport
 	listener  *quic.Listener
 	shaking   *limits.Shares // handshakes under way
 }
 
-// errBusy refuses a connection.
-var errBusy = errors.New("too many handshakes")
+// What refuses a connection.
+var (
+	errBusy   = errors.New("too many handshakes")
+	errBarred = errors.New("a client that is not taken in")
+)
 
 // Listen serves a UDP socket, which it takes over, whatever it returns.
 func Listen(conn *net.UDPConn, o Options) (*Listener, error) {
-	quieten()
-	r, err := newRelay(conn, o.Dir)
+	l, err := listen(newJunction(conn), o)
 	if err != nil {
 		_ = conn.Close()
+	}
+	return l, err
+}
+
+// Renew has another Listener, with other keys, serve who comes to the socket from now on.
+// This one serves on those who have come to it, until it is closed. On an error it stays as
+// it was.
+func (l *Listener) Renew(o Options) (*Listener, error) { return listen(l.relay.j, o) }
+
+// Pause has nobody in this process read from the socket, where others do; what they pass on
+// is taken in. Resume ends it.
+func (l *Listener) Pause() { l.relay.j.appoint(nil) }
+
+// Resume has the socket be read from again.
+func (l *Listener) Resume() { l.relay.j.appoint(l.relay) }
+
+// listen begins to read from a junction.
+func listen(j *junction, o Options) (*Listener, error) {
+	quieten()
+	r, err := newRelay(j, o.Dir)
+	if err != nil {
 		return nil, err
 	}
-	l := &Listener{o: o, shaking: limits.NewShares(limits.QUICHandshakes)}
+	l := &Listener{o: o, relay: r, shaking: limits.NewShares(limits.QUICHandshakes)}
 	reset, token := quic.StatelessResetKey(o.Key("quic stateless reset")), quic.TokenGeneratorKey(o.Key("quic token"))
 	l.transport = &quic.Transport{
 		Conn:                  r,
@@ -76,16 +104,18 @@ func Listen(conn *net.UDPConn, o Options) (*Listener, error) {
 		ConnContext:           l.admit,
 	}
 	conf := o.TLS.Clone()
-	conf.MinVersion = tls.VersionTLS13
 	l.inTurn(conf)
 	l.listener, err = l.transport.Listen(conf, &quic.Config{GetConfigForClient: l.config})
 	if err != nil {
-		_ = r.Close()
+		_ = l.transport.Close()
+		r.closeOwn()
 		return nil, err
 	}
+	j.join(r)
 	if r.in != nil {
 		o.Go("quic relay", r.take)
 	}
+	j.appoint(r)
 	return l, nil
 }
 
@@ -111,6 +141,9 @@ type attempt struct{}
 // admit counts a handshake until it is complete or its connection ended.
 func (l *Listener) admit(ctx context.Context, who *quic.ClientInfo) (context.Context, error) {
 	client := l.client(who)
+	if client.IsValid() && l.o.Barred != nil && l.o.Barred(client) {
+		return nil, errBarred
+	}
 	if !l.shaking.Take(client) {
 		l.o.Limits.Hit(limits.QUIC)
 		return nil, errBusy
@@ -118,10 +151,10 @@ func (l *Listener) admit(ctx context.Context, who *quic.ClientInfo) (context.Con
 	over := sync.OnceFunc(func() { l.shaking.Give(client) })
 	complete := &atomic.Bool{}
 	context.AfterFunc(ctx, func() {
-		over()
-		if !complete.Load() {
-			l.o.Failed()
+		if !complete.Load() && l.o.Failed != nil {
+			l.o.Failed(client)
 		}
+		over()
 	})
 	return context.WithValue(ctx, attempt{}, func() { complete.Store(true); over() }), nil
 }
@@ -143,7 +176,6 @@ func (l *Listener) inTurn(conf *tls.Config) {
 		return
 	}
 	plain := conf.Clone()
-	plain.GetConfigForClient = nil
 	conf.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		give, err := l.o.Turn(hello.Context())
 		if err != nil {
@@ -156,28 +188,36 @@ func (l *Listener) inTurn(conf *tls.Config) {
 	}
 }
 
-// Accept waits for a client that has completed its handshake. It fails when ctx ends
-// or the listener is closed.
+// Accept waits for a client that has completed its handshake, which is under way until
+// Taken says that the client is known. It fails when ctx ends or the listener is closed.
 func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 	c, err := l.listener.Accept(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if complete, ok := c.Context().Value(attempt{}).(func()); ok {
-		complete()
-	}
 	return &Conn{c}, nil
 }
 
-// Close ends all connections at once, and closes the socket.
+// Quiet tells whether no handshake is under way and no packet waits to be read.
+func (l *Listener) Quiet() bool {
+	return l.shaking.Taken() == 0 && len(l.relay.came) == 0 && !l.relay.waiting()
+}
+
+// Close ends all connections at once, and closes the socket unless another Listener has it.
 func (l *Listener) Close() {
 	_ = l.listener.Close()
 	_ = l.transport.Close()
-	_ = l.transport.Conn.Close()
+	_ = l.relay.Close()
 }
 
 // A Conn is a client's connection.
 type Conn struct{ c *quic.Conn }
+
+// Taken ends the handshake: whoever accepted the connection knows it. One that ends before
+// counts as failed.
+func (c *Conn) Taken() {
+	c.c.Context().Value(attempt{}).(func())() // admit has put it there
+}
 
 // Remote is the client's address.
 func (c *Conn) Remote() netip.AddrPort { return addrOf(c.c.RemoteAddr()) }

@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,15 +22,21 @@ import (
 	"kresd/internal/limits"
 )
 
-// echoServer answers each question with itself, and is where it is, and how many
-// clients failed to get in.
-func echoServer(t *testing.T) (at netip.AddrPort, l *Listener, failed *atomic.Int32) {
+// outcomes count clients that failed to get in, and questions of those that did.
+type outcomes struct {
+	atomic.Int32
+	asked atomic.Int32
+}
+
+// echoServer answers each question with itself, and is where it is, and what came of its
+// clients.
+func echoServer(t *testing.T) (at netip.AddrPort, l *Listener, failed *outcomes) {
 	t.Helper()
 	return echoServerOf(t, Options{})
 }
 
-// echoServerOf is an echoServer with some options of its own.
-func echoServerOf(t *testing.T, o Options) (at netip.AddrPort, l *Listener, failed *atomic.Int32) {
+// serverOptions completes options for a server of tests.
+func serverOptions(t *testing.T, o Options) Options {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -39,40 +47,82 @@ func echoServerOf(t *testing.T, o Options) (at netip.AddrPort, l *Listener, fail
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{Protocol}}
+	o.Key = func(string) [32]byte { return [32]byte{1} }
+	o.Go = func(_ string, fn func()) { go fn() }
+	o.Idle = func() time.Duration { return 10 * time.Second }
+	if o.Handshake == nil {
+		o.Handshake = func() time.Duration { return 20 * time.Second }
+	}
+	o.Questions, o.Limits = func() int { return 10 }, &limits.Counters{}
+	return o
+}
+
+// echoServerOf is an echoServer with some options of its own.
+func echoServerOf(t *testing.T, o Options) (at netip.AddrPort, l *Listener, failed *outcomes) {
+	t.Helper()
 	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	failed = &atomic.Int32{}
-	o.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{Protocol}}
-	o.Key = func(string) [32]byte { return [32]byte{1} }
-	o.Idle, o.Handshake = func() time.Duration { return 10 * time.Second }, func() time.Duration { return 2 * time.Second }
-	o.Questions, o.Failed, o.Limits = func() int { return 10 }, func() { failed.Add(1) }, &limits.Counters{}
-	l, err = Listen(pc, o)
+	l, failed = echoOn(t, pc, o)
+	return netip.MustParseAddrPort(pc.LocalAddr().String()), l, failed
+}
+
+// echoOn is an echoServer on a socket.
+func echoOn(t *testing.T, pc *net.UDPConn, o Options) (l *Listener, failed *outcomes) {
+	t.Helper()
+	failed = &outcomes{}
+	o = serverOptions(t, o)
+	o.Failed = func(netip.Addr) { failed.Add(1) }
+	l, err := Listen(pc, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	go func() {
-		for {
-			c, err := l.Accept(context.Background())
-			if err != nil {
-				return
-			}
-			go func() {
-				for {
-					st, err := c.Next(context.Background())
-					if err != nil {
-						return
-					}
-					if msg, err := st.Read(nil, time.Now().Add(10*time.Second)); err == nil {
-						_ = st.Write(framed(msg), time.Now().Add(10*time.Second))
-					}
-				}
-			}()
+	go echo(l, failed)
+	return l, failed
+}
+
+// echo answers all who come to a Listener.
+func echo(l *Listener, failed *outcomes) {
+	for {
+		c, err := l.Accept(context.Background())
+		if err != nil {
+			return
 		}
-	}()
-	return netip.MustParseAddrPort(pc.LocalAddr().String()), l, failed
+		c.Taken()
+		go func() {
+			for {
+				st, err := c.Next(context.Background())
+				if err != nil {
+					return
+				}
+				if msg, err := st.Read(nil, time.Now().Add(10*time.Second)); err == nil {
+					failed.asked.Add(1)
+					_ = st.Write(framed(msg), time.Now().Add(10*time.Second))
+				}
+			}
+		}()
+	}
+}
+
+// eventually waits until something is so.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in 20 s: %s", what)
+		}
+	}
+}
+
+// within is a context for what is to happen in 20 s.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func clientConfig(cache tls.ClientSessionCache) *tls.Config {
@@ -108,10 +158,119 @@ func TestNothingIsTakenBeforeTheHandshake(t *testing.T) {
 		if s := c.ConnectionState(); s.Used0RTT || s.TLS.DidResume != (try == 1) {
 			t.Errorf("try %d: asked before the handshake %t, resumed %t", try, s.Used0RTT, s.TLS.DidResume)
 		}
-		time.Sleep(50 * time.Millisecond) // for the ticket
+		eventually(t, "a ticket comes", func() bool {
+			_, came := cache.Get("x")
+			return came
+		})
 		_ = c.CloseWithError(0, "")
 		_ = tr.Close()
 		_ = pc.Close()
+	}
+}
+
+// A wiretap passes datagrams on between clients and a server, keeps what clients send, and
+// notes how long the longest is that either sends.
+type wiretap struct {
+	conn     *net.UDPConn
+	mu       sync.Mutex
+	longest  int
+	recorded [][]byte
+}
+
+// note notes how long a datagram is.
+func (w *wiretap) note(octets int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.longest = max(w.longest, octets)
+}
+
+// record keeps what a client sends.
+func (w *wiretap) record(datagram []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.recorded = append(w.recorded, slices.Clone(datagram))
+}
+
+func tap(t *testing.T, server netip.AddrPort) (w *wiretap, at netip.AddrPort) {
+	t.Helper()
+	front, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { front.Close(); back.Close() })
+	w = &wiretap{conn: back}
+	var client atomic.Pointer[netip.AddrPort]
+	go func() {
+		for b := make([]byte, 2000); ; {
+			n, from, err := front.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			client.Store(&from)
+			w.note(n)
+			w.record(b[:n])
+			_, _ = back.Write(b[:n])
+		}
+	}()
+	go func() {
+		for b := make([]byte, 2000); ; {
+			n, err := back.Read(b)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if to := client.Load(); err == nil && to != nil {
+				w.note(n)
+				_, _ = front.WriteToUDPAddrPort(b[:n], *to)
+			}
+		}
+	}()
+	return w, netip.MustParseAddrPort(front.LocalAddr().String())
+}
+
+// Who has recorded all that clients sent, with a session that was resumed, and sends it again
+// and again, from their address or another, asks nothing by it, and what it begins is bounded
+// and given up.
+func TestARecordedConnectionAsksNothing(t *testing.T) {
+	server, l, came := echoServerOf(t, Options{Handshake: func() time.Duration { return limits.TLSHandshake }})
+	w, at := tap(t, server)
+	cache := tls.NewLRUClientSessionCache(1)
+	for range 2 {
+		if err := askOnce(at, clientConfig(cache), 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := came.asked.Load()
+	if asked != 2 {
+		t.Fatalf("%d questions came of two clients", asked)
+	}
+	other, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	w.mu.Lock()
+	again := slices.Clone(w.recorded)
+	w.mu.Unlock()
+	for range 200 {
+		for _, from := range []*net.UDPConn{w.conn, other} {
+			for _, b := range again {
+				_, _ = from.Write(b)
+			}
+		}
+		if n := l.shaking.Taken(); n > limits.QUICHandshakes {
+			t.Fatalf("%d handshakes are under way", n)
+		}
+	}
+	if err := askOnce(server, clientConfig(nil), 10*time.Second); err != nil {
+		t.Errorf("who means well, meanwhile: %v", err)
+	}
+	eventually(t, "no handshake is under way any more", func() bool { return l.shaking.Taken() == 0 })
+	if n := came.asked.Load() - asked; n != 1 {
+		t.Errorf("%d questions came, want the one of who means well", n)
 	}
 }
 
@@ -126,7 +285,13 @@ func takeUp(l *Listener, n int) (taken int) {
 // While many handshakes are under way a client must prove its address, and with more
 // it is refused; when they are over it gets in.
 func TestHandshakesUnderWay(t *testing.T) {
-	at, l, failed := echoServer(t)
+	var brief atomic.Bool
+	at, l, failed := echoServerOf(t, Options{Handshake: func() time.Duration {
+		if brief.Load() {
+			return 2 * time.Second
+		}
+		return 20 * time.Second
+	}})
 	dial := func(limit time.Duration) error { return askOnce(at, clientConfig(nil), limit) }
 	taken := takeUp(l, limits.QUICUnverified) // each must prove its address
 	if err := dial(10 * time.Second); err != nil {
@@ -149,11 +314,20 @@ func TestHandshakesUnderWay(t *testing.T) {
 		t.Errorf("%d failed", failed.Load())
 	}
 	// One that begins and does not go on is given up in its time.
+	brief.Store(true)
+	begin(t, at)
+	eventually(t, "it is under way", func() bool { return l.shaking.Taken() == 1 })
+	eventually(t, "it is given up", func() bool { return l.shaking.Taken() == 0 && failed.Load() == 1 })
+}
+
+// begin is a client who sends the first packet of a handshake to a server, and nothing else.
+func begin(t *testing.T, at netip.AddrPort) {
+	t.Helper()
 	u, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer u.Close()
+	t.Cleanup(func() { u.Close() })
 	sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -163,28 +337,25 @@ func TestHandshakesUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.Background())
 	conf := clientConfig(nil)
 	conf.CurvePreferences = []tls.CurveID{tls.X25519} // so that it is one packet
-	_, _ = Dial(ctx, pc, netip.MustParseAddrPort(sink.LocalAddr().String()), conf, time.Second)
+	dialled := make(chan struct{})
+	go func() {
+		defer close(dialled)
+		_, _ = Dial(ctx, pc, netip.MustParseAddrPort(sink.LocalAddr().String()), conf, time.Second)
+	}()
+	_ = sink.SetReadDeadline(time.Now().Add(20 * time.Second))
 	buf := make([]byte, 2000)
 	n, err := sink.Read(buf)
+	cancel()
+	<-dialled
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("the first packet of a handshake does not come: %v", err)
 	}
 	if _, err := u.Write(buf[:n]); err != nil {
 		t.Fatal(err)
 	}
-	wait := func(what string, cond func() bool) {
-		for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("not in 20 s: %s", what)
-			}
-		}
-	}
-	wait("it is under way", func() bool { return l.shaking.Taken() == 1 })
-	wait("it is given up", func() bool { return l.shaking.Taken() == 0 && failed.Load() == 1 })
 }
 
 // askOnce connects, asks and is answered in that time, or says what fails.
@@ -262,11 +433,7 @@ func TestAQUICHandshakeThatFailsGivesItsTurnBack(t *testing.T) {
 	if err := askOnce(at, conf, 9*time.Second); err == nil {
 		t.Error("a client of another protocol was answered")
 	}
-	for end := time.Now().Add(20 * time.Second); taken.Load() == 0 || given.Load() < taken.Load(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d turns were taken, and %d given back", taken.Load(), given.Load())
-		}
-	}
+	eventually(t, "a turn is taken and given back", func() bool { return taken.Load() > 0 && given.Load() == taken.Load() })
 }
 
 // Those whose addresses are proven share the places of handshakes: one who takes what he
@@ -291,4 +458,52 @@ func TestHandshakesAreSharedByClients(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// Who is barred is refused when the address is verified, and no handshake is computed for it;
+// nobody is asked about an address that may be forged.
+func TestABarredClientIsRefusedBeforeItsHandshake(t *testing.T) {
+	var bar atomic.Bool
+	var asked, turns atomic.Int32
+	at, l, failed := echoServerOf(t, Options{
+		Client: func(a netip.Addr) netip.Addr { return a },
+		Barred: func(client netip.Addr) bool {
+			asked.Add(1)
+			return bar.Load() && client == netip.MustParseAddr("127.0.0.1")
+		},
+		Turn: func(context.Context) (func(), error) { turns.Add(1); return func() {}, nil },
+	})
+	dial := func() error { return askOnce(at, clientConfig(nil), 10*time.Second) }
+	bar.Store(true)
+	if err := dial(); err != nil || asked.Load() != 0 {
+		t.Errorf("a client whose address may be forged: %v, asked about %d times", err, asked.Load())
+	}
+	taken := takeUp(l, limits.QUICUnverified) // each must prove its address
+	began := turns.Load()
+	var refused *quic.TransportError
+	if err := dial(); !errors.As(err, &refused) || refused.ErrorCode != quic.ConnectionRefused {
+		t.Errorf("the barred client: %v, want that it is refused", err)
+	}
+	if n := turns.Load() - began; n != 0 || asked.Load() == 0 || l.shaking.Taken() != taken {
+		t.Errorf("%d handshakes were begun, asked about %d times, %d are under way, want %d", n, asked.Load(), l.shaking.Taken(), taken)
+	}
+	bar.Store(false)
+	if err := dial(); err != nil {
+		t.Errorf("a client that is not barred: %v", err)
+	}
+	if failed.Load() != 0 || l.o.Limits.Get(limits.QUIC) != 0 {
+		t.Errorf("%d failed, and %d too many", failed.Load(), l.o.Limits.Get(limits.QUIC))
+	}
+}
+
+// Where nobody is told of them the first handshake that failed ended the process.
+func TestNobodyNeedsToBeToldOfFailedHandshakes(t *testing.T) {
+	_, l, _ := echoServer(t)
+	l.o.Failed = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := l.admit(ctx, &quic.ClientInfo{RemoteAddr: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	eventually(t, "the handshake is over", func() bool { return l.shaking.Taken() == 0 })
 }

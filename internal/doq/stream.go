@@ -44,9 +44,9 @@ func (s *Stream) Read(buf []byte, until time.Time) ([]byte, error) {
 		s.got = s.got[:len(s.got)+n]
 		need, have := s.need(), len(s.got)
 		switch {
-		case have > need || have == 2 && need == 2 && s.got[0]|s.got[1] == 0: // too much, or a length of nothing
+		case have > need || have == 2 && need == 2: // too much, or a length of nothing
 			return nil, ErrProtocol
-		case have == need && have > 2:
+		case have == need:
 			return s.got[2:], nil
 		case s.end:
 			return nil, ErrProtocol
@@ -78,12 +78,6 @@ func (s *Stream) need() int {
 // without a buffer.
 func (s *Stream) Own() { s.got = append(make([]byte, 0, max(2*len(s.got), 64)), s.got...) }
 
-// Begin sends a part of what Write would send.
-func (s *Stream) Begin(part []byte) error {
-	_, err := s.s.Write(part)
-	return plain(err)
-}
-
 // Write sends the only message of this side, with its length in front, and ends it.
 // It waits while the other side takes nothing, not beyond the given time.
 func (s *Stream) Write(framed []byte, until time.Time) error {
@@ -96,8 +90,8 @@ func (s *Stream) Write(framed []byte, until time.Time) error {
 	return nil
 }
 
-// TryWrite is Write if that need not wait, and is false otherwise. What it has taken
-// is copied.
+// TryWrite writes framed if that need not wait, and returns false otherwise. framed is
+// copied, and free for reuse.
 func (s *Stream) TryWrite(framed []byte) bool {
 	if s.s.TryWriteAll(framed) != nil {
 		return false

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	"kresd/internal/wire"
 )
@@ -75,6 +80,7 @@ func TestStreamsAreRead(t *testing.T) {
 		"half a length":          {[]byte{0}, io.EOF, nil, ErrProtocol},
 		"a length":               {[]byte{0, 1}, io.EOF, nil, ErrProtocol},
 		"a length of nothing":    {[]byte{0, 0}, io.EOF, nil, ErrProtocol},
+		"nothing, without end":   {[]byte{0, 0}, gone, nil, ErrProtocol},
 		"nothing and something":  {[]byte{0, 0, 1}, io.EOF, nil, ErrProtocol},
 		"half":                   {framed(short)[:5], io.EOF, nil, ErrProtocol},
 		"an octet more":          {append(framed(short), 0), io.EOF, nil, ErrProtocol},
@@ -123,4 +129,125 @@ func FuzzStream(f *testing.F) {
 			t.Fatalf("refused %x: %v", in, err)
 		}
 	})
+}
+
+// side is a stream as the library has it: what is read comes at once, and what is done with
+// it is noted.
+type side struct {
+	reads  []byte
+	ends   error // behind what is read
+	writes error
+	did    []string
+}
+
+func (o *side) note(format string, args ...any) { o.did = append(o.did, fmt.Sprintf(format, args...)) }
+
+func (o *side) Read(b []byte) (int, error) {
+	n := copy(b, o.reads)
+	if o.reads = o.reads[n:]; n == 0 || len(o.reads) == 0 {
+		return n, o.ends
+	}
+	return n, nil
+}
+
+func (o *side) Write(b []byte) (int, error) {
+	o.note("write %q", b)
+	return len(b), o.writes
+}
+
+func (o *side) TryWriteAll(b []byte) error {
+	_, err := o.Write(b)
+	return err
+}
+
+func (o *side) Close() error                         { o.note("close"); return io.ErrClosedPipe }
+func (o *side) SetReadDeadline(t time.Time) error    { o.note("read until %d", t.Unix()); return nil }
+func (o *side) SetWriteDeadline(t time.Time) error   { o.note("write until %d", t.Unix()); return nil }
+func (o *side) CancelRead(why quic.StreamErrorCode)  { o.note("refuse %#x", uint64(why)) }
+func (o *side) CancelWrite(why quic.StreamErrorCode) { o.note("cancel %#x", uint64(why)) }
+
+// What is done with a stream at its end: an answer ends this side, and one that nobody takes
+// is given up; what follows a question is refused.
+func TestTheEndsOfAStream(t *testing.T) {
+	until := time.Unix(7, 0)
+	gone := errors.New("gone")
+	for name, c := range map[string]struct {
+		side *side
+		do   func(*Stream) any
+		want any
+		did  string
+	}{
+		"an answer":                   {&side{}, func(s *Stream) any { return s.Write([]byte("a"), until) }, nil, `write until 7, write "a", close`},
+		"an answer that nobody takes": {&side{writes: gone}, func(s *Stream) any { return s.Write([]byte("a"), until) }, gone, fmt.Sprintf(`write until 7, write "a", cancel %#x`, uint64(ExcessiveLoad))},
+		"an answer to nobody":         {&side{writes: &quic.StatelessResetError{}}, func(s *Stream) any { return s.Write([]byte("a"), until) }, errLost, fmt.Sprintf(`write until 7, write "a", cancel %#x`, uint64(ExcessiveLoad))},
+		"at once":                     {&side{}, func(s *Stream) any { return s.TryWrite([]byte("a")) }, true, `write "a", close`},
+		"not at once":                 {&side{writes: gone}, func(s *Stream) any { return s.TryWrite([]byte("a")) }, false, `write "a"`},
+		"nothing follows":             {&side{ends: io.EOF}, func(s *Stream) any { return s.Finish(until) }, true, `read until 7`},
+		"nothing follows, as said":    {&side{ends: gone}, func(s *Stream) any { s.end = true; return s.Finish(until) }, true, ``},
+		"an octet follows":            {&side{reads: []byte("x"), ends: gone}, func(s *Stream) any { return s.Finish(until) }, false, fmt.Sprintf(`read until 7, refuse %#x`, uint64(NoError))},
+		"a last octet follows":        {&side{reads: []byte("x"), ends: io.EOF}, func(s *Stream) any { return s.Finish(until) }, false, `read until 7`},
+		"no end in time":              {&side{ends: os.ErrDeadlineExceeded}, func(s *Stream) any { return s.Finish(until) }, true, fmt.Sprintf(`read until 7, refuse %#x`, uint64(NoError))},
+		"refused":                     {&side{}, func(s *Stream) any { s.Refuse(ProtocolError); return nil }, nil, fmt.Sprintf(`refuse %#[1]x, cancel %#[1]x`, uint64(ProtocolError))},
+	} {
+		got := c.do(&Stream{s: c.side})
+		if did := strings.Join(c.side.did, ", "); got != c.want || did != c.did {
+			t.Errorf("%s: %v, did %s; want %v, %s", name, got, did, c.want, c.did)
+		}
+	}
+}
+
+// Only what the other side has ended has its reason, and only a stream is reset.
+func TestWhoseReasonItIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		err         error
+		code, reset bool
+	}{
+		"a connection, by them": {&quic.ApplicationError{Remote: true, ErrorCode: 3}, true, false},
+		"a connection, by us":   {&quic.ApplicationError{ErrorCode: 3}, false, false},
+		"a stream, by them":     {fmt.Errorf("read: %w", &quic.StreamError{Remote: true, ErrorCode: 3}), true, true},
+		"a stream, by us":       {&quic.StreamError{ErrorCode: 3}, false, false},
+		"something else":        {io.EOF, false, false},
+	} {
+		code, ok := CodeOf(c.err)
+		if ok != c.code || ok != (code == 3) {
+			t.Errorf("%s: ended with %v, %v", name, code, ok)
+		}
+		if code, ok = ResetOf(c.err); ok != c.reset || ok != (code == 3) {
+			t.Errorf("%s: reset with %v, %v", name, code, ok)
+		}
+	}
+}
+
+// IDs of connections begin with the tag of their process, and no two are one.
+func TestIDsOfConnections(t *testing.T) {
+	g := &idGenerator{tag: tag{'t', 'a', 'g', '.'}}
+	seen := map[string]bool{}
+	for range 100 {
+		id, err := g.GenerateConnectionID()
+		if err != nil || id.Len() != g.ConnectionIDLen() || id.Len() != idLen || string(id.Bytes()[:tagLen]) != "tag." || seen[string(id.Bytes())] {
+			t.Fatalf("%v, %v", id, err)
+		}
+		seen[string(id.Bytes())] = true
+	}
+}
+
+// What another process passes on is believed as far as it is whole.
+func TestWhatIsPassedOnInPart(t *testing.T) {
+	whole := appendPassed(nil, passed{&net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 53, Zone: "z"}, []byte("co"), []byte("p")})
+	for n := range whole {
+		if p, ok := parsePassed(whole[:n]); ok {
+			t.Errorf("the first %d octets of %d: %+v", n, len(whole), p)
+		}
+	}
+	p, ok := parsePassed(whole)
+	if !ok || string(p.packet) != "p" || string(p.control) != "co" || p.from.Zone != "z" || p.from.Port != 53 {
+		t.Errorf("%+v, %v", p, ok)
+	}
+	whole[len(whole)-1] = 'x'
+	if string(p.packet) != "p" {
+		t.Error("it lies in the memory of the buffer")
+	}
+	if addr := addrOf(&net.UDPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 53, Zone: "lo"}); addr.String() != "192.0.2.1:53" || addrOf(&net.TCPAddr{}).IsValid() {
+		t.Errorf("an address is %v", addr)
+	}
 }

@@ -113,6 +113,14 @@ func (w *Watcher) Watch(fd int, events Events, fn func(Events, error)) (*Watch, 
 	return watch, nil
 }
 
+// Check tells why scripts may not use a descriptor, and whether one of their libraries has
+// opened it.
+func (w *Watcher) Check(fd int) (own bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.own[fd], w.check(fd)
+}
+
 // check refuses what is closed, what belongs to the daemon, and files.
 func (w *Watcher) check(fd int) error {
 	if w.closed {

@@ -20,7 +20,7 @@ type acceptor struct {
 	s    *Server
 	kind transport.Kind
 	ln   streamListener
-	at   place
+	at   site
 
 	leave atomic.Bool
 	ended chan struct{} // closed when nobody accepts any more
@@ -30,7 +30,7 @@ type acceptor struct {
 }
 
 // startAccepting accepts connections of ln.
-func (s *Server) startAccepting(kind transport.Kind, ln streamListener, at place) *acceptor {
+func (s *Server) startAccepting(kind transport.Kind, ln streamListener, at site) *acceptor {
 	t := &acceptor{s: s, kind: kind, ln: ln, at: at, ended: make(chan struct{})}
 	t.keepSpare()
 	s.panics.Go("tcp listener", func() {
@@ -50,9 +50,7 @@ func (t *acceptor) accept() {
 		switch {
 		case err == nil:
 			pause = 0
-			if !t.admit(c) {
-				t.rest()
-			}
+			t.receive(c)
 		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -68,30 +66,44 @@ func (t *acceptor) accept() {
 	}
 }
 
-// rest leaves those who connect in the kernel's queue for a while, where they cost nothing,
-// when too many have come for whom there was no place: each costs another its own, or comes
-// only to be refused, and clients that come again at once would keep a processor busy that
-// clients by UDP need.
-func (t *acceptor) rest() {
-	if wait := t.s.crowd.turn(t.s.clock.Mono()); wait > 0 {
+// receive admits one connection, and rests if others pay for it.
+func (t *acceptor) receive(c net.Conn) { t.rest(t.admit(c) == others) }
+
+// rest leaves those who connect in the kernel's queue for a while, where they cost nothing:
+// when too many have come for whom there was no place, since each costs another its own, or
+// comes only to be refused; and when too many have come at all while clients by UDP ask
+// much. Clients that come again at once would keep a processor busy that those need.
+//
+// Nobody rests for one client that has more connections than it may: that is its own affair.
+func (t *acceptor) rest(crowded bool) {
+	now, wait := t.s.clock.Mono(), time.Duration(0)
+	if crowded {
+		wait = t.s.crowd.turn(now)
+	}
+	if t.s.udpBusy() {
+		wait = max(wait, t.s.coming.turn(now))
+	}
+	if wait > 0 {
 		t.s.limits.Hit(limits.TCPCrowd)
 		time.Sleep(wait)
 	}
 }
 
-// A crowd counts connections for which there was no place.
+// A crowd counts connections of one kind.
 type crowd struct {
+	gap, slack time.Duration // between two; by which they may be ahead of that
+
 	mu   sync.Mutex
 	next time.Duration // when the next one is due
 }
 
 // turn notes one at now and tells how long it is until the next may be taken: nothing, until
-// limits.CrowdSlack are used up, and then as long as these last.
+// its slack is used up, and then as long as these last.
 func (c *crowd) turn(now time.Duration) (wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.next = max(c.next, now) + time.Second/limits.CrowdPerSecond
-	if ahead := c.next - now; ahead >= limits.CrowdSlack {
+	c.next = max(c.next, now) + c.gap
+	if ahead := c.next - now; ahead >= c.slack {
 		return ahead
 	}
 	return 0
@@ -144,19 +156,18 @@ func (t *acceptor) keepSpareLocked() {
 	}
 }
 
-// admit begins to serve what a streamListener has accepted, if there is room for
-// it. free tells that nobody had to give way.
-func (t *acceptor) admit(conn net.Conn) (free bool) {
+// admit begins to serve what a streamListener has accepted, if there is room for it.
+func (t *acceptor) admit(conn net.Conn) price {
 	s, nc := t.s, conn.(accepted)
 	bound(nc)
 	c := t.connection(nc)
-	free, entered := s.enter(c, nc)
+	who, entered := s.enter(c, nc)
 	if entered {
 		s.tcp.accepted.Add(1)
 		s.connGroup.Add(1)
 		s.panics.Go("tcp client", func() { s.converse(c) })
 	}
-	return free
+	return who
 }
 
 // connection makes of what was accepted a connection that is not served yet.
@@ -167,32 +178,30 @@ func (t *acceptor) connection(nc accepted) *connection {
 	return t.s.protocols[t.kind].connection(t.s, nc)
 }
 
-// enter takes a connection into the registry, or refuses it where there is no room. free
-// tells that nobody had to give way.
-func (s *Server) enter(c *connection, nc accepted) (free, entered bool) {
-	free = true
-	if s.nearlyOutOfFiles(nc) {
+// enter takes a connection into the registry, or refuses it where there is no room. Nobody
+// gives a descriptor away for a client that is refused, or has one of its own to give.
+func (s *Server) enter(c *connection, nc accepted) (who price, entered bool) {
+	full, welcome := s.welcome(c)
+	if !welcome {
+		s.refuse(nc)
+		return own, false
+	}
+	if !full && s.nearlyOutOfFiles(nc) {
 		idle := s.conns.shed()
 		if idle == nil {
+			s.limits.Hit(limits.TCPConns)
 			s.refuse(nc)
-			return false, false
+			return others, false
 		}
 		s.tcp.shed.Add(1)
 		idle.kill()
-		free = false
+		who = others
 	}
-	shed, ok := s.conns.add(c)
-	if !ok {
+	paid, entered := s.seat(c, full)
+	if !entered {
 		s.refuse(nc)
-		return false, false
 	}
-	if shed != nil {
-		s.limits.Hit(limits.TCPConns)
-		s.tcp.shed.Add(1)
-		shed.kill()
-		free = false
-	}
-	return free, true
+	return max(who, paid), entered
 }
 
 // converse serves a connection to its end.
@@ -204,7 +213,6 @@ func (s *Server) converse(c *connection) {
 }
 
 func (s *Server) refuse(nc accepted) {
-	s.limits.Hit(limits.TCPConns)
 	s.tcp.refused.Add(1)
 	nc.Close()
 }
@@ -213,30 +221,27 @@ func (s *Server) refuse(nc accepted) {
 // may have are in use. The kernel gives out the lowest free number, so a new
 // connection's own tells.
 func (s *Server) nearlyOutOfFiles(nc accepted) (near bool) {
-	_ = withConn(nc, func(fd int) error {
-		near = uint64(fd) >= s.maxFiles.Load()/10*9
-		return nil
-	})
+	withConn(nc, func(fd int) { near = uint64(fd) >= s.maxFiles.Load()/10*9 })
 	return near
 }
 
 // bound has the kernel give up a client that acknowledges nothing, and take from us no
 // more for one that does not read than we keep for it ourselves: it would take 4 MiB, whose
-// copying is in the way of all others.
+// copying is in the way of all others. Probes of the kernel (SO_KEEPALIVE) have no part in it, also
+// where the listener was a descriptor, for which Go turns them on.
 func bound(nc accepted) {
-	_ = withConn(nc, func(fd int) error {
+	withConn(nc, func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limits.TCPSendBuffer)
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall/time.Millisecond))
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall/time.Millisecond))
 	})
 }
 
-// withConn calls fn with the descriptor of a connection.
-func withConn(nc accepted, fn func(fd int) error) error {
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		return err
+// withConn calls fn with the descriptor of a connection, if that is open.
+func withConn(nc accepted, fn func(fd int)) {
+	if raw, err := nc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { fn(int(fd)) })
 	}
-	return withFD(raw, fn)
 }
 
 // leaveGroup implements socket: stop does it, in its order. A UNIX socket is not
@@ -348,7 +353,7 @@ func migrates() bool {
 }
 
 // ignoreHandshakes drops the segments that would open a connection (SYN without
-// ACK) before the socket sees them. What completes a handshake passes.
+// ACK) before the socket sees them. Segments that complete a handshake pass.
 func (t *acceptor) ignoreHandshakes() error {
 	const flags, syn, synAck = 13, 0x02, 0x12 // RFC 9293, section 3.1
 	prog := []unix.SockFilter{

@@ -75,7 +75,7 @@ func (s *Server) ServeAdopted() error {
 			continue
 		}
 		e.adopted = nil
-		at := place{addr: e.Addr, path: e.Path, wildcard: e.Addr.Addr().IsUnspecified(), shared: true}
+		at := site{addr: e.Addr, path: e.Path, wildcard: e.Addr.Addr().IsUnspecified(), shared: true}
 		var err error
 		if e.Kind.Network() == "udp" {
 			err = s.adoptUDP(e, f, at)
@@ -115,7 +115,7 @@ func identify(fd int) (network string, bound netip.AddrPort, path string, err er
 	return "", bound, "", ErrNotASocket
 }
 
-func (s *Server) adoptUDP(e *endpoint, f *os.File, at place) error {
+func (s *Server) adoptUDP(e *endpoint, f *os.File, at site) error {
 	fd, err := detach(f)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func familyOf(fd int) int {
 }
 
 // takeListener accepts from a copy of f.
-func (s *Server) takeListener(e *endpoint, f *os.File, at place) error {
+func (s *Server) takeListener(e *endpoint, f *os.File, at site) error {
 	ln, err := net.FileListener(f)
 	if err != nil {
 		return err

@@ -1,8 +1,10 @@
 package listen
 
 import (
+	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,15 +34,15 @@ func notHere(addr netip.AddrPort, err error) bool {
 // lacksInterface tells whether the zone of an address names no interface.
 func lacksInterface(a netip.Addr) bool { return a.Zone() != "" && zoneIndex(a) == 0 }
 
-// Present tells whether this machine has an address. One that is good on a link only
-// needs its zone.
+// Present tells whether this machine has an address. An address with a zone must be on the
+// interface that the zone names.
 func Present(a netip.Addr) bool {
 	return !lacksInterface(a) && binder(nil).probeTCP(netip.AddrPortFrom(a, 0), Flags{}) == nil
 }
 
-// tryLocked binds a group before Open for a try, and after it for good.
-func (s *Server) tryLocked(group []*endpoint, flags Flags) error {
-	if !s.open {
+// try binds a group before Open for a try, and after it for good. Its caller has s.binding.
+func (s *Server) try(group []*endpoint, flags Flags) error {
+	if !s.isOpen() {
 		return s.bind.probe(group[0].Addr, flags)
 	}
 	err := s.start(group)
@@ -50,17 +52,21 @@ func (s *Server) tryLocked(group []*endpoint, flags Flags) error {
 	return err
 }
 
-// awaitLocked is tryLocked for an address that the machine does not have.
-func (s *Server) awaitLocked(group []*endpoint, flags Flags) error {
+// await is try for an address that the machine does not have.
+func (s *Server) await(group []*endpoint, flags Flags) error {
 	flags.FreeBind = true
+	s.mu.Lock()
 	for _, e := range group {
 		e.FreeBind, e.Awaited = true, true
 	}
+	s.mu.Unlock()
 	if !lacksInterface(group[0].Addr.Addr()) {
-		if err := s.tryLocked(group, flags); err != nil {
+		if err := s.try(group, flags); err != nil {
 			return err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.watching {
 		s.watching = true
 		s.panics.Go("awaited addresses", s.watch)
@@ -77,44 +83,61 @@ func (s *Server) watch() {
 	}
 }
 
-// look tells of the awaited addresses that are there, and whether others are left.
+// look tells of the awaited addresses that are there, and whether others are left. One for
+// which the supervisor does not bind a socket in time is awaited further.
 func (s *Server) look() (more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, addr := range s.awaitedLocked() {
+	s.binding.Lock()
+	defer s.binding.Unlock()
+	for _, group := range s.awaited() {
+		addr := group[0].Addr
 		if !s.present(addr.Addr()) {
 			continue
 		}
-		err := s.startLateLocked(addr)
-		for _, e := range s.endpoints {
-			if e.Addr == addr {
-				e.Awaited = false
-			}
+		err := s.startLate(addr)
+		if errors.Is(err, context.DeadlineExceeded) {
+			continue
 		}
+		s.mu.Lock()
+		for _, e := range group {
+			e.Awaited = false
+		}
+		s.mu.Unlock()
 		s.appeared(addr, err)
 	}
-	s.watching = len(s.awaitedLocked()) > 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watching = slices.ContainsFunc(s.endpoints, func(e *endpoint) bool { return e.Awaited })
 	return s.watching
 }
 
-// startLateLocked binds what could not be bound before its interface was there.
-func (s *Server) startLateLocked(addr netip.AddrPort) error {
+// startLate binds what could not be bound before its interface was there. Its caller has
+// s.binding.
+func (s *Server) startLate(addr netip.AddrPort) error {
+	if !s.isOpen() {
+		return nil
+	}
 	group := s.planned(addr)
-	if !s.open || len(group) == 0 {
+	if len(group) == 0 {
 		return nil
 	}
 	defer s.changed()
 	return s.start(group)
 }
 
-// awaitedLocked are the addresses that are awaited.
-func (s *Server) awaitedLocked() (list []netip.AddrPort) {
+// awaited are the endpoints that are awaited, those of one address together.
+func (s *Server) awaited() (groups [][]*endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, e := range s.endpoints {
-		if e.Awaited && (len(list) == 0 || list[len(list)-1] != e.Addr) {
-			list = append(list, e.Addr)
+		switch last := len(groups) - 1; {
+		case !e.Awaited:
+		case last >= 0 && groups[last][0].Addr == e.Addr:
+			groups[last] = append(groups[last], e)
+		default:
+			groups = append(groups, []*endpoint{e})
 		}
 	}
-	return list
+	return groups
 }
 
 // Awaits tells whether an address is listened on as soon as the machine has it.

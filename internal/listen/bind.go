@@ -10,56 +10,82 @@ import (
 	"kresd/internal/limits"
 )
 
-// start binds a group of endpoints, which have one address, and serves them, all
-// or none. Port 0 becomes a port that is free for all of them.
+// start binds a group of endpoints of this server, which have one address, and serves
+// them, all or none. Port 0 becomes a port that is free for all of them. Its caller has
+// s.binding and not s.mu: the supervisor may be asked to bind, and nobody else is to wait
+// for it. What was closed meanwhile is not served.
 func (s *Server) start(group []*endpoint) error {
-	err := s.startOnce(group)
-	for tries := 0; err != nil && group[0].Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < limits.FreePortTries; tries++ {
-		err = s.startOnce(group)
+	if len(group) == 0 {
+		return nil
 	}
-	return err
+	group = datagramsFirst(group)
+	bound, err := s.bind.group(group)
+	for tries := 0; err != nil && group[0].Addr.Port() == 0 && errors.Is(err, unix.EADDRINUSE) && tries < limits.FreePortTries; tries++ {
+		bound, err = s.bind.group(group)
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.endpoints, group[0]) {
+		bound.close()
+		if s.left {
+			return ErrLeaving
+		}
+		return nil
+	}
+	return s.serveGroup(group, bound)
 }
 
-// startOnce binds what receives datagrams first, so that who finds the port open for
+// serveGroup begins to serve endpoints on their sockets, which it takes.
+func (s *Server) serveGroup(group []*endpoint, bound boundGroup) error {
+	for _, e := range group {
+		b := bound.sockets[0]
+		bound.sockets = bound.sockets[1:]
+		if err := s.serve(e, b, site{addr: bound.addr, wildcard: bound.addr.Addr().IsUnspecified()}); err != nil {
+			bound.close()
+			return bindError(bound.addr, err)
+		}
+	}
+	for _, e := range group {
+		e.Addr = bound.addr
+	}
+	return nil
+}
+
+// A boundGroup are the sockets of a group of endpoints, in its order.
+type boundGroup struct {
+	addr    netip.AddrPort
+	sockets []boundSocket
+}
+
+func (g *boundGroup) close() {
+	for _, b := range g.sockets {
+		b.close()
+	}
+}
+
+// group binds what receives datagrams first, so that who finds the port open for
 // streams, and takes that for readiness, finds it open for datagrams too. A UDP
 // socket that is closed again because the other kind failed would lose what has
 // come into it; so the other is tried before. Served are they in the same order,
 // because accepting cannot fail.
-func (s *Server) startOnce(group []*endpoint) error {
-	if len(group) == 0 {
-		return nil
-	}
-	addr := group[0].Addr
-	group = datagramsFirst(group)
-	if err := s.bind.probeTCP(addr, flagsOf(group)); err != nil {
-		return bindError(addr, err)
-	}
-	var sockets []boundSocket
-	abandon := func(err error) error {
-		for _, b := range sockets {
-			b.close()
-		}
-		return bindError(addr, err)
+func (b binder) group(group []*endpoint) (g boundGroup, err error) {
+	g.addr = group[0].Addr
+	if err := b.probeTCP(g.addr, flagsOf(group)); err != nil {
+		return g, bindError(g.addr, err)
 	}
 	for _, e := range group {
-		b, err := s.bind.endpoint(addr, e.Endpoint)
+		s, err := b.endpoint(g.addr, e.Endpoint)
 		if err != nil {
-			return abandon(err)
+			g.close()
+			return g, bindError(g.addr, err)
 		}
-		sockets = append(sockets, b)
-		addr = netip.AddrPortFrom(addr.Addr(), b.port)
+		g.sockets = append(g.sockets, s)
+		g.addr = netip.AddrPortFrom(g.addr.Addr(), s.port)
 	}
-	for _, e := range group {
-		b := sockets[0]
-		sockets = sockets[1:]
-		if err := s.serve(e, b, place{addr: addr, wildcard: addr.Addr().IsUnspecified()}); err != nil {
-			return abandon(err)
-		}
-	}
-	for _, e := range group {
-		e.Addr = addr
-	}
-	return nil
+	return g, nil
 }
 
 // flagsOf are the flags by which a group of endpoints was asked for.
@@ -72,7 +98,7 @@ func flagsOf(group []*endpoint) Flags {
 }
 
 // serve begins to serve e on a socket, and takes the socket, whatever it returns.
-func (s *Server) serve(e *endpoint, b boundSocket, at place) (err error) {
+func (s *Server) serve(e *endpoint, b boundSocket, at site) (err error) {
 	if b.listener != nil {
 		e.socket = s.startAccepting(e.Kind, b.listener, at)
 		return nil

@@ -2,13 +2,12 @@ package listen
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 	"testing"
 
+	"kresd/internal/freeport"
 	"kresd/internal/transport"
 )
 
@@ -61,17 +60,14 @@ func TestDatagramsFirst(t *testing.T) {
 	}
 }
 
-// freePort is a port that nothing is bound to, and from which the kernel makes no
-// connection: one that is made to itself would hold it.
+// freePort is a port that nothing is bound to, that no other test is given, and from which
+// the kernel makes no connection: one that is made to itself would hold it.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(10000)
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			l.Close()
-			return uint16(port)
-		}
+	c, err := freeport.Choose()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return 0
+	t.Cleanup(c.Release)
+	return c.Port
 }

@@ -1,6 +1,8 @@
 package listen
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -49,6 +51,23 @@ func TestSocketsThatAreBoundByAnother(t *testing.T) {
 	}
 }
 
+// Whoever is asked for a socket and refuses gives the reason that is told.
+func TestTheReasonOfARefusalIsTheBinders(t *testing.T) {
+	b := binder(func(int, netip.AddrPort) error { return unix.EADDRNOTAVAIL })
+	lc := listenConfig(false, func(int) error { return nil })
+	addr := netip.MustParseAddrPort("127.0.0.1:0")
+	if ln, err := b.boundTCP(lc, addr); !errors.Is(err, unix.EADDRNOTAVAIL) || ln != nil {
+		t.Errorf("tcp: %v, %v", ln, err)
+	}
+	if f, err := b.bound(lc, "udp", unix.SOCK_DGRAM, addr); !errors.Is(err, unix.EADDRNOTAVAIL) || f != nil {
+		t.Errorf("udp: %v, %v", f, err)
+	}
+	wanting := listenConfig(false, func(int) error { return unix.ENOBUFS })
+	if f, err := b.bound(wanting, "udp", unix.SOCK_DGRAM, addr); !errors.Is(err, unix.ENOBUFS) || f != nil {
+		t.Errorf("a socket that is not prepared: %v, %v", f, err)
+	}
+}
+
 // Who may bind an address asks nobody, and what is not a matter of privileges nobody helps
 // with.
 func TestABinderIsAskedForPrivilegesOnly(t *testing.T) {
@@ -68,4 +87,54 @@ func TestABinderIsAskedForPrivilegesOnly(t *testing.T) {
 	if !b.helps(unix.EACCES) || b.helps(unix.EADDRINUSE) || binder(nil).helps(unix.EACCES) {
 		t.Error("it helps with something else")
 	}
+}
+
+// Connections of a listener that another process has bound are not probed by the kernel
+// either: how long one may be silent is told by net.tcp_in_idle alone.
+func TestConnectionsOfABoundListenerAreNotProbed(t *testing.T) {
+	b := binder(func(fd int, addr netip.AddrPort) error { return unix.Bind(fd, toSockaddr(addr, 0)) })
+	ln, err := b.boundTCP(listenConfig(false, func(int) error { return nil }), netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := ln.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	probed := func() (on int) {
+		on = -1 // where it is closed
+		withConn(conn, func(fd int) {
+			if set, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE); err == nil {
+				on = set
+			}
+		})
+		return on
+	}
+	before := probed()
+	serve(t, newEcho()).startAccepting(transport.TCP, &acceptedBefore{ln, conn}, site{addr: plainAddr(ln.Addr())})
+	eventually(t, "the connection is served", func() bool { return probed() == 0 })
+	if before != 1 {
+		t.Errorf("it was not probed before: %d", before)
+	}
+}
+
+// acceptedBefore accepts a connection that was accepted already, and no other.
+type acceptedBefore struct {
+	*net.TCPListener
+	conn net.Conn
+}
+
+func (l *acceptedBefore) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	return nil, net.ErrClosed
 }

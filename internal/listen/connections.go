@@ -1,6 +1,9 @@
 package listen
 
 import (
+	"context"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +16,36 @@ type connection struct {
 	position[connection]              // the registry's own, under its lock
 	outstanding          atomic.Int32 // queries that wait for their answers
 	http                 bool         // one of limits.HTTPConns
+	source               *source      // whose it is
+	killed               atomic.Bool
+	cancel               atomic.Pointer[context.CancelCauseFunc] // of untilKilled; nil: nobody waits
 	connHandler
+}
+
+// untilKilled is a context for what a connection waits for besides its client. It ends when
+// the connection is killed, with net.ErrClosed as its cause, and when it is due, with late. One
+// connection has one at a time; over ends it, too.
+func (c *connection) untilKilled(due time.Time, late error) (ctx context.Context, over func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c.cancel.Store(&cancel)
+	if c.killed.Load() { // which came before there was something to cancel
+		cancel(net.ErrClosed)
+	}
+	ctx, stop := context.WithDeadlineCause(ctx, due, late)
+	return ctx, func() {
+		c.cancel.Store(nil)
+		stop()
+		cancel(nil)
+	}
+}
+
+// interrupt ends what the connection waits for by untilKilled. The kill of a connection that
+// may wait so calls it.
+func (c *connection) interrupt() {
+	c.killed.Store(true)
+	if cancel := c.cancel.Load(); cancel != nil {
+		(*cancel)(net.ErrClosed)
+	}
 }
 
 // registry holds all open connections of a worker in the order of their last
@@ -54,6 +86,14 @@ func (r *registry) add(c *connection) (shed *connection, ok bool) {
 	r.take(shed)
 	r.put(c)
 	return shed, true
+}
+
+// full tells whether a client has as many connections as it may.
+func (r *registry) full(key netip.Addr) bool {
+	may := r.clients.Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return key.IsValid() && r.queue.countOf(key) >= may.ConnsPerClient
 }
 
 func (r *registry) put(c *connection) {

@@ -1,9 +1,5 @@
 package listen
 
-import (
-	"context"
-)
-
 // A job is what a goroutine of the server does next: one of these.
 type job struct {
 	query   *Query     // to be resolved
@@ -22,13 +18,12 @@ func (s *Server) dispatch(q *Query) bool {
 
 // admit gives q a place on the driver's way; false means that there is none.
 func (s *Server) admit(q *Query) bool {
-	q.ctx, q.cancel = context.WithCancel(context.Background())
 	evicted, ok := s.pending.admit(q)
 	if evicted != nil {
 		s.evict(evicted)
 	}
 	if !ok {
-		q.cancel()
+		q.ctx.cancel()
 		s.driver.refused.Add(1)
 		return false
 	}
@@ -72,8 +67,8 @@ func (s *Server) work(j job) {
 // client gets an answer and the table its place back.
 func (s *Server) resolve(q *Query) {
 	defer s.pending.ended()
-	defer q.cancel()
-	if p := s.panics.Run("query", func() { s.handler.Resolve(q.ctx, q) }); p != nil || q.Waiting() {
+	defer q.ctx.cancel()
+	if p := s.panics.Run("query", func() { s.handler.Resolve(&q.ctx, q) }); p != nil || q.Waiting() {
 		s.driver.failed.Add(1)
 		q.fail(s.handler)
 	}
@@ -87,5 +82,5 @@ func (s *Server) evict(q *Query) {
 	if !q.Client.Kind.Stream() {
 		q.Drop()
 	}
-	q.cancel()
+	q.ctx.cancel()
 }

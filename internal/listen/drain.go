@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -39,7 +40,7 @@ func (s *Server) Drain(ctx context.Context) {
 	s.mu.Unlock()
 
 	s.drain.Store(true)
-	s.pending.hurry.Store(true)
+	s.pending.leaving.Store(true)
 	s.conns.each((*connection).hurry)
 	if s.waitFor(ctx, "drain", s.retiring.Wait, s.connGroup.Wait) != nil {
 		s.end()
@@ -64,7 +65,7 @@ func (s *Server) end() {
 	s.conns.each((*connection).hurry)
 	ctx, cancel := context.WithTimeout(context.Background(), limits.LeaveFlush)
 	defer cancel()
-	// Who accepts ends first: connections are counted in before they are waited for.
+	// Acceptors are waited for first: until they have ended they add connections.
 	if s.waitFor(ctx, "last answers", s.retiring.Wait, s.connGroup.Wait) != nil {
 		s.conns.each((*connection).kill)
 	}
@@ -79,7 +80,7 @@ func (s *Server) failAll(which func(*Query) bool) {
 		} else {
 			s.panics.Go("servfail", func() { q.fail(s.handler) })
 		}
-		q.cancel()
+		q.ctx.cancel()
 	}
 }
 
@@ -121,20 +122,34 @@ func (e *endpoint) handshakeGrace() time.Duration {
 	return limits.HandshakeGrace
 }
 
+// disconnect takes back that a UDP socket is connected.
+func disconnect(fd int) error {
+	nowhere := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	if _, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nowhere)), unsafe.Sizeof(nowhere)); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// loopback is the address of this machine for itself, of a's family.
+func loopback(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		return netip.IPv6Loopback()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
 // connectToItself connects a UDP socket to the address and port that it is bound
 // to, from which nobody but its own group could send.
 func connectToItself(fd int, bound netip.AddrPort) error {
 	addr, port := bound.Addr(), bound.Port()
-	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if addr.Is6() {
-		loopback = netip.IPv6Loopback()
-	}
+	own := loopback(addr)
 	if addr.IsUnspecified() {
-		addr = loopback
+		addr = own
 	}
 	err := unix.Connect(fd, toSockaddr(netip.AddrPortFrom(addr, port), zoneIndex(addr)))
-	if err != nil && addr != loopback {
-		err = unix.Connect(fd, toSockaddr(netip.AddrPortFrom(loopback, port), 0))
+	if err != nil && addr != own {
+		err = unix.Connect(fd, toSockaddr(netip.AddrPortFrom(own, port), 0))
 	}
 	return err
 }

@@ -2,6 +2,8 @@ package listen
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/limits"
 	"kresd/internal/transport"
@@ -67,32 +71,69 @@ func ended(stop <-chan struct{}) bool {
 	}
 }
 
+// window is how many questions askUDP has under way at once.
+const window = 16
+
 // askUDP asks from fresh sockets, so that the kernel chooses a server for each
-// few questions anew, until n are answered. It returns the number of those that
-// had no answer.
-func askUDP(at netip.AddrPort, n int, how byte) (lost int, err error) {
-	buf := make([]byte, 512)
-	for done := 0; done < n; {
+// few questions anew, until n are asked. It returns the number of those that had
+// no answer, and how often it was told that nobody is at the port, whereupon it
+// asked again, as clients do.
+func askUDP(at netip.AddrPort, n int, how byte) (lost, refused int, err error) {
+	for done := 0; done < n; done += window {
 		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(at))
 		if err != nil {
-			return lost, err
+			return lost, refused, err
 		}
-		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-		const window = 16
-		for i := range window {
-			if _, err := c.Write(ask(uint16(i), how)); err != nil {
-				lost++ // refused: nobody was there
-			}
-		}
-		for range window {
-			if _, err := c.Read(buf); err != nil {
-				lost++
-			}
-		}
+		l, r := askWindow(c, how)
+		lost, refused = lost+l, refused+r
 		c.Close()
-		done += window
 	}
-	return lost, nil
+	return lost, refused, nil
+}
+
+// askWindow asks window questions over c at once and reads their answers. A
+// refusal tells of one of them that it came to nobody, not of which: those that
+// have no answer yet are asked again.
+func askWindow(c *net.UDPConn, how byte) (lost, refused int) {
+	const tries = 4 // a server that is gone refuses them all
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	missing := map[uint16]bool{}
+	for id := range uint16(window) {
+		missing[id] = true
+	}
+	buf := make([]byte, 512)
+	for send := true; len(missing) > 0; {
+		if send && !askAll(c, missing, how) {
+			refused++
+			if refused == tries {
+				break
+			}
+			continue
+		}
+		n, err := c.Read(buf)
+		if send = errors.Is(err, unix.ECONNREFUSED) && refused+1 < tries; send {
+			refused++
+			continue
+		}
+		if err != nil {
+			break
+		}
+		if n > 2 {
+			delete(missing, binary.BigEndian.Uint16(buf))
+		}
+	}
+	return len(missing), refused
+}
+
+// askAll asks the questions ids. It returns false when the kernel told instead that
+// one of before was refused.
+func askAll(c *net.UDPConn, ids map[uint16]bool, how byte) bool {
+	for id := range ids {
+		if _, err := c.Write(ask(id, how)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // askTCP opens connections, asks a question on each once it is established, and
@@ -128,7 +169,7 @@ func testRestarts(t *testing.T, listenOn string, ask netip.Addr, flags Flags) {
 	at := netip.AddrPortFrom(ask, bound.Port())
 	stop := make(chan struct{})
 	var udp, side sync.WaitGroup
-	var tcpAsked atomic.Int64
+	var tcpAsked, told atomic.Int64
 	var rounds int
 	side.Go(func() { rounds = restarts(t, bound, flags, stop) })
 	for range 2 {
@@ -143,9 +184,11 @@ func testRestarts(t *testing.T, listenOn string, ask netip.Addr, flags Flags) {
 	}
 	for i, how := range []byte("fdff") {
 		udp.Go(func() {
-			if lost, err := askUDP(at, *drainQueries/4, how); lost != 0 || err != nil {
+			lost, refused, err := askUDP(at, *drainQueries/4, how)
+			if lost != 0 || err != nil {
 				t.Errorf("UDP asker %d: %d answers lost, error %v, want none", i, lost, err)
 			}
+			told.Add(int64(refused))
 		})
 	}
 	udp.Wait()
@@ -156,7 +199,22 @@ func testRestarts(t *testing.T, listenOn string, ask netip.Addr, flags Flags) {
 	if want := 2; !flags.uses("tcp") && rounds < want {
 		t.Errorf("%d restarts, want at least %d: leaving takes too long", rounds, want)
 	}
+	if most := refusedAtMost(bound, rounds); told.Load() > most {
+		t.Errorf("%d times a client was told that nobody is at the port, in %d restarts, want at most %d", told.Load(), rounds, most)
+	}
 	t.Logf("%d UDP and %d TCP queries over %d restarts", *drainQueries, tcpAsked.Load(), rounds)
+}
+
+// refusedAtMost is how many questions may find nobody at the port bound over some
+// restarts. While a socket of all addresses is connected, the kernel moves it from one
+// chain of its table to another; who looks along the chain just then, and is at that
+// socket, misses those that stand behind it (Linux 6.18: 5,081 in 1,134,974 departures
+// beside two senders without a pause). One of a single address does not move.
+func refusedAtMost(bound netip.AddrPort, rounds int) int64 {
+	if !bound.Addr().IsUnspecified() {
+		return 0
+	}
+	return 1 + int64(rounds)/10
 }
 
 func TestDrainAnswersWhatWaits(t *testing.T) {
@@ -295,7 +353,7 @@ func TestReadThatIsLateFindsTheQuery(t *testing.T) {
 		t.Error("silence is waited for")
 	}
 	sendFrames(t, client, ask(1, 'f'))
-	eventually(t, "the query is there", c.readable)
+	eventually(t, "the query is there", func() bool { return readable(c.nc) })
 	if !c.patient(os.ErrDeadlineExceeded) {
 		t.Error("the query is not read")
 	}

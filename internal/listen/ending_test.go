@@ -205,7 +205,6 @@ func TestStreamsAreAnsweredLate(t *testing.T) {
 			if _, ok := p.admit(q); !ok {
 				t.Fatal("no place")
 			}
-			q.ctx, q.cancel = context.WithCancel(context.Background())
 		}
 		f.Advance(limits.LateUDPReply + time.Second)
 		if got := p.late(q); got == k.Stream() {
@@ -215,7 +214,6 @@ func TestStreamsAreAnsweredLate(t *testing.T) {
 			t.Errorf("%v: %d late answers were sent", k, path.sent)
 		}
 		q = newQuery(ask(2, 'f'), &Client{Kind: k, Addr: netip.MustParseAddrPort("192.0.2.2:5")}, path)
-		q.ctx, q.cancel = context.WithCancel(context.Background())
 		if _, ok := p.admit(q); !ok {
 			t.Fatal("no place")
 		}
@@ -235,5 +233,17 @@ type countedPath struct{ sent int }
 func (p *countedPath) answer(_ *Query, msg []byte) {
 	if len(msg) > 0 {
 		p.sent++
+	}
+}
+
+// Buffers of ordinary size are kept for other answers, and are empty then.
+func TestWhichBuffersAreKept(t *testing.T) {
+	s := New(newEcho(), Options{})
+	for size, kept := range map[int]bool{limits.TCPSendBuffer: true, limits.TCPSendBuffer + 1: false} {
+		b := make([]byte, 3, size)
+		s.recycle(&b)
+		if (len(b) == 0) != kept {
+			t.Errorf("one of %d octets is kept: %v", size, len(b) == 0)
+		}
 	}
 }

@@ -45,9 +45,9 @@ func appendFrame(out, msg []byte) []byte {
 	return append(out, msg...)
 }
 
-// isQuery tells whether a message may be answered at all. What is shorter than
-// a header has no ID to answer to, and a response answered would be the start
-// of a loop between two servers. The header of a proxy that is not listed is none.
+// isQuery tells whether a message may be answered at all. One that is shorter than a header
+// has no ID for the answer; answering a response would start a loop between two servers;
+// and the header of a proxy that is not listed is no query.
 func isQuery(msg []byte) bool {
 	return len(msg) >= headerLen && msg[2]&0x80 == 0 && !beginsProxyHeader(msg)
 }

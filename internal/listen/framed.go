@@ -33,7 +33,7 @@ type framedConn struct {
 	begun time.Time
 	asked atomic.Bool // at least once
 
-	frameWriter
+	connWriter
 
 	messageDue time.Time // when all of the message that in begins with must be here
 
@@ -47,7 +47,7 @@ const frameMax = 2 + maxMessage
 
 var errGarbage = errors.New("not a query")
 
-// newTCP is the protocol of plain TCP.
+// newTCP is protocol.connection of plain TCP.
 func newTCP(s *Server, nc accepted) *connection {
 	return &newFramedConn(s, transport.TCP, nc, punctual{nc}).connection
 }
@@ -59,9 +59,10 @@ func newFramedConn(s *Server, kind transport.Kind, nc accepted, on stream) *fram
 	c.connHandler = c
 	c.client = clientOf(kind, nc)
 	c.key = s.clients.Load().Key(c.client.Addr.Addr())
+	c.source = s.sources.of(c.key)
 	c.buf = c.small[:]
 	c.in = c.buf[:0]
-	c.frameWriter.init(c)
+	c.connWriter.init(s, &c.connection, on, nc)
 	return c
 }
 
@@ -85,8 +86,11 @@ func plainAddr(a net.Addr) netip.AddrPort {
 
 // run implements connHandler.
 func (c *framedConn) run() {
-	if c.open != nil && c.open() != nil {
-		return
+	if c.open != nil {
+		if err := c.open(); err != nil {
+			c.s.vain(&c.connection, err)
+			return
+		}
 	}
 	if c.proxied && c.greet() != nil {
 		return
@@ -165,6 +169,7 @@ func (c *framedConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err
 		c.asked.Store(true)
 		if !isQuery(msg) {
 			c.s.tcp.ignored.Add(1)
+			c.s.offended(&c.connection, 1)
 			return false, errGarbage
 		}
 		*asked = msg
@@ -176,6 +181,7 @@ func (c *framedConn) answerWith(sess *tcpSession, asked *[]byte) (more bool, err
 // answerOne asks the session about one message.
 func (c *framedConn) answerOne(sess *tcpSession, msg []byte) {
 	c.s.tcp.queries.Add(1)
+	c.source.asks()
 	reply, handling := sess.Answer(msg, &c.client, sess.out)
 	switch {
 	case handling == Reply && len(reply) > 0:
@@ -207,6 +213,7 @@ func (c *framedConn) read() error {
 			c.in = c.buf[:len(c.in)+n]
 			if beginsProxyHeader(c.in) {
 				c.s.tcp.ignored.Add(1)
+				c.s.offended(&c.connection, 1)
 				return errGarbage
 			}
 			if len(c.in) >= frameLen(c.in) || len(c.in) == len(c.buf) {
@@ -245,14 +252,15 @@ func (c *framedConn) patient(err error) bool {
 			return true
 		}
 		c.s.limits.Hit(limits.TCPTime)
+		c.s.offended(&c.connection, 1)
 		return false
 	}
-	return c.outstanding.Load() > 0 || c.readable()
+	return c.outstanding.Load() > 0 || readable(c.nc)
 }
 
 // readable tells whether the kernel holds octets that were not read.
-func (c *framedConn) readable() bool {
-	raw, err := c.nc.SyscallConn()
+func readable(nc accepted) bool {
+	raw, err := nc.SyscallConn()
 	if err != nil {
 		return false
 	}
@@ -343,5 +351,6 @@ func (c *framedConn) linger() {
 // kill implements connHandler.
 func (c *framedConn) kill() {
 	c.abort()
+	c.interrupt()
 	c.nc.Close()
 }

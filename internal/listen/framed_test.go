@@ -321,7 +321,7 @@ func TestACrowdIsTakenInAtAPace(t *testing.T) {
 
 // A few connections that take others' places do not wait, nor after a pause.
 func TestAFewAreNoCrowd(t *testing.T) {
-	var c crowd
+	c := crowd{gap: time.Second / limits.CrowdPerSecond, slack: limits.CrowdSlack}
 	now, few := time.Hour, int(limits.CrowdSlack*limits.CrowdPerSecond/time.Second)-1
 	for range 3 {
 		for i := range few {
@@ -378,7 +378,7 @@ func TestConnectionsInTheBacklogAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	at = plainAddr(ln.Addr())
-	sock := &acceptor{s: s, kind: transport.TCP, ln: ln, at: place{addr: at}, ended: make(chan struct{})}
+	sock := &acceptor{s: s, kind: transport.TCP, ln: ln, at: site{addr: at}, ended: make(chan struct{})}
 	close(sock.ended) // nobody accepts
 	var conns []*net.TCPConn
 	for i := range 20 {

@@ -12,8 +12,8 @@ import (
 
 // Copies duplicates the sockets that are served, UDP before TCP, at most that
 // many of them, for a process that is to answer what they hold should this one
-// be killed (Finish). Those that are leaving, inherited ones, which others have too,
-// and those over which QUIC is spoken (quic.go) are not among them. The caller closes the descriptors.
+// be killed (Finish). It leaves out sockets that are leaving, inherited ones, which other
+// processes have as well, and those of QUIC (quic.go). The caller closes the descriptors.
 //
 // A copy attracts nothing once the socket itself has left: a UDP socket leaves
 // its group by being connected, a TCP socket by a shutdown, and both change the
@@ -72,7 +72,7 @@ func (s *Server) Finish(fd int) error {
 	} else {
 		f := os.NewFile(uintptr(fd), "")
 		defer f.Close()
-		err = s.takeListener(e, f, place{addr: bound})
+		err = s.takeListener(e, f, site{addr: bound})
 	}
 	if err == nil {
 		s.retireLocked(e, s.clock.Mono()+limits.DrainAnswerTime)
@@ -109,7 +109,7 @@ func (s *Server) finishUDP(e *endpoint, fd int) error {
 	if wildcard && !e.Addr.Addr().IsUnspecified() {
 		e.Addr = netip.AddrPortFrom(unspecified(e.Addr.Addr()), e.Addr.Port())
 	}
-	return s.serve(e, boundSocket{fd: fd}, place{addr: e.Addr, wildcard: wildcard})
+	return s.serve(e, boundSocket{fd: fd}, site{addr: e.Addr, wildcard: wildcard})
 }
 
 func unspecified(a netip.Addr) netip.Addr {

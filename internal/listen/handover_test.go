@@ -7,12 +7,15 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/transport"
 )
 
 // orphan binds a UDP socket that nobody reads from, as a dead process's, beside
@@ -242,6 +245,52 @@ func TestChangesOfSocketsAreTold(t *testing.T) {
 	} {
 		if err := step.do(); err != nil || told != step.want {
 			t.Errorf("after step %d: told %d times, %v; want %d", i, told, err, step.want)
+		}
+	}
+}
+
+// A copy of a socket tells its kind by what is served there: at its address, at its port, or
+// as plain DNS.
+func TestTheKindOfACopy(t *testing.T) {
+	at := netip.MustParseAddrPort
+	s := &Server{}
+	for _, e := range []Endpoint{
+		{Addr: at("127.0.0.1:853"), Kind: transport.TLS}, {Addr: at("127.0.0.2:853"), Kind: transport.TCP}, {Addr: at("127.0.0.1:853"), Kind: transport.QUIC},
+		{Addr: at("127.0.0.1:443"), Kind: transport.HTTPS}, {Addr: at("127.0.0.1:53"), Kind: transport.UDP},
+	} {
+		s.endpoints = append(s.endpoints, &endpoint{Endpoint: e})
+	}
+	for _, c := range []struct {
+		addr, network string
+		want          transport.Kind
+	}{
+		{"127.0.0.1:853", "tcp", transport.TLS}, {"127.0.0.2:853", "tcp", transport.TCP}, {"127.0.0.9:443", "tcp", transport.HTTPS},
+		{"127.0.0.1:853", "udp", transport.UDP}, {"127.0.0.1:53", "tcp", transport.TCP}, {"127.0.0.1:9", "udp", transport.UDP},
+	} {
+		if got := s.kindAt(at(c.addr), c.network); got != c.want {
+			t.Errorf("%s by %s: %v, want %v", c.addr, c.network, got, c.want)
+		}
+	}
+}
+
+// Where only some sockets can be copied, those for datagrams are, whose queries nobody else
+// would answer.
+func TestOnlySoManySocketsAreCopied(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.1:0", "127.0.0.2:0")
+	for most, want := range map[int][]int{
+		1: {unix.SOCK_DGRAM}, 3: {unix.SOCK_DGRAM, unix.SOCK_DGRAM, unix.SOCK_STREAM},
+		9: {unix.SOCK_DGRAM, unix.SOCK_DGRAM, unix.SOCK_STREAM, unix.SOCK_STREAM},
+	} {
+		var kinds []int
+		for _, fd := range s.Copies(most) {
+			kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+			if unix.Close(fd); err != nil {
+				t.Fatal(err)
+			}
+			kinds = append(kinds, kind)
+		}
+		if !slices.Equal(kinds, want) {
+			t.Errorf("of %d: kinds %v, want %v", most, kinds, want)
 		}
 	}
 }

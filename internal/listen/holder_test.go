@@ -63,3 +63,20 @@ func TestTheUnitOfAProcess(t *testing.T) {
 		}
 	}
 }
+
+// Sockets of one port are in each other's way at one address, and where one is for all
+// addresses of the other's family; one for all of IPv6 may be for those of IPv4, too.
+func TestWhichSocketsCollide(t *testing.T) {
+	for _, c := range []struct {
+		theirs, ours string
+		want         bool
+	}{
+		{"192.0.2.1", "192.0.2.1", true}, {"192.0.2.1", "192.0.2.2", false}, {"0.0.0.0", "192.0.2.1", true}, {"192.0.2.1", "0.0.0.0", true},
+		{"::", "192.0.2.1", true}, {"::", "2001:db8::1", true}, {"2001:db8::1", "::", true}, {"0.0.0.0", "2001:db8::1", false},
+		{"192.0.2.1", "::", false}, {"2001:db8::1", "0.0.0.0", false}, {"2001:db8::1", "2001:db8::2", false},
+	} {
+		if got := collide(netip.MustParseAddr(c.theirs), netip.MustParseAddr(c.ours)); got != c.want {
+			t.Errorf("theirs %s, ours %s: %v", c.theirs, c.ours, got)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -13,28 +12,26 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"kresd/internal/doh"
+	"kresd/internal/h2"
 	"kresd/internal/limits"
 	"kresd/internal/transport"
 )
 
 // An httpConn is one client's connection by HTTP/1.1, which package net/http reads and
-// writes, or HTTP/2, which its sister does: by a server of its own for each, so that each
-// ends by itself when this Server leaves.
+// writes, by a server of its own for each, so that each ends by itself when this Server
+// leaves; or by HTTP/2, which http2Conn serves.
 type httpConn struct {
 	connection
 
-	s      *Server
-	stream *httpStream
-	tls    *tls.Conn // on stream; nil: in the clear
-	client Client
-	share  netip.Addr // whom its requests are counted for (limits.Clients.Key)
-	server http.Server
+	s       *Server
+	stream  *httpStream
+	records *records  // on stream; nil: in the clear
+	tls     *tls.Conn // on records; nil: in the clear
+	client  Client
+	share   netip.Addr // whom its requests are counted for (limits.Clients.Key)
 
-	goAway   sync.Once
-	second   atomic.Bool // HTTP/2 is spoken
+	second   atomic.Pointer[http2Conn] // nil: HTTP/1.1 is spoken, or nothing yet
 	offences atomic.Int64
 
 	mu      sync.Mutex
@@ -42,14 +39,15 @@ type httpConn struct {
 	working sync.WaitGroup // requests in hand
 }
 
-// newHTTPS is the protocol of DNS over HTTPS.
+// newHTTPS is protocol.connection of DNS over HTTPS.
 func newHTTPS(s *Server, nc accepted) *connection {
 	c := newHTTPConn(s, transport.HTTPS, nc)
-	c.tls = tls.Server(newRecords(c.stream), s.tlsConfig(transport.ALPNHTTP2, transport.ALPNHTTP1))
+	c.records = newRecords(c.stream)
+	c.tls = tls.Server(c.records, s.tlsConfig(transport.ALPNHTTP2, transport.ALPNHTTP1))
 	return &c.connection
 }
 
-// newHTTP is the protocol of DNS over HTTP that a proxy has taken out of TLS. A
+// newHTTP is protocol.connection of DNS over HTTP that a proxy has taken out of TLS. A
 // client that speaks HTTP/2 begins with it (RFC 9113, section 3.3).
 func newHTTP(s *Server, nc accepted) *connection {
 	return &newHTTPConn(s, transport.HTTP, nc).connection
@@ -62,20 +60,12 @@ func newHTTPConn(s *Server, kind transport.Kind, nc accepted) *httpConn {
 	c.client = clientOf(kind, nc)
 	c.share = s.clients.Load().Key(c.client.Addr.Addr())
 	c.key = c.share
+	c.source = s.sources.of(c.key)
 	c.stream = &httpStream{accepted: nc, busy: &c.outstanding, begun: time.Now(), closed: make(chan struct{})}
-	c.stream.flooded = sync.OnceFunc(func() { s.limits.Hit(limits.HTTPFlood) })
-	spoken := &http.Protocols{}
-	spoken.SetHTTP1(true)
-	c.server = http.Server{
-		Handler:                      c,
-		Protocols:                    spoken,
-		DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout:            limits.HTTPHeaderTime,
-		ReadTimeout:                  limits.HTTPRequestTime,
-		IdleTimeout:                  s.conns.idleTime(s.idleTime()),
-		MaxHeaderBytes:               limits.HTTPHeaders,
-		ErrorLog:                     log.New(io.Discard, "", 0),
-	}
+	c.stream.flooded = sync.OnceFunc(func() {
+		s.limits.Hit(limits.HTTPFlood)
+		s.offended(&c.connection, limits.HTTPOffences)
+	})
 	return c
 }
 
@@ -88,6 +78,8 @@ type httpShare struct {
 	rooms sync.Pool // of *[]byte: large bodies
 
 	paths, headers atomic.Pointer[[]string]
+
+	dateCache
 
 	requests, bad, refused, streams, broken atomic.Uint64
 }
@@ -110,22 +102,17 @@ func (s *Server) SetDoH(paths, headers []string) {
 	s.http.headers.Store(&headers)
 }
 
-// countError counts what a client does against HTTP/2. What it is called ends with
-// the name that net/http has for the place where it was noticed.
-func (c *httpConn) countError(what string) {
-	if strings.Contains(what, "over_max_streams") || strings.HasSuffix(what, "too_many_early_resets") {
-		c.s.http.streams.Add(1)
-		c.s.limits.Hit(limits.HTTPStream)
-	} else {
-		c.s.http.broken.Add(1)
-	}
+// giveUp counts a request that its client does not want any more.
+func (c *httpConn) giveUp() {
+	c.s.offended(&c.connection, 1)
 	c.offend()
 }
 
 // offend counts a request that was given up, or a violation. A connection of which
-// these are the greater part costs work and asks little: it ends (CVE-2023-44487).
+// these are the greater part costs work and asks little: it ends (CVE-2023-44487), and so
+// does one whose client has done so much of that on others.
 func (c *httpConn) offend() {
-	if n := c.offences.Add(1); n > limits.HTTPOffences && 2*n > c.stream.requests.Load() {
+	if n := c.offences.Add(1); c.source.barred(c.s.clock.Mono()) || n > limits.HTTPOffences && 2*n > c.stream.requests.Load() {
 		c.stream.flooded()
 		c.stream.Close()
 	}
@@ -137,18 +124,17 @@ func (c *httpConn) run() {
 		c.hurry()
 	}
 	if c.tls != nil {
-		if c.s.shakeHands(c.tls, c.stream) != nil {
+		if err := c.s.shakeHands(&c.connection, c.tls, c.stream); err != nil {
+			c.s.vain(&c.connection, err)
 			return
 		}
 		if c.tls.ConnectionState().NegotiatedProtocol == transport.ALPNHTTP2 {
-			counted := &tlsFrames{frames{Conn: c.tls, flooded: c.stream.flooded}, c.tls}
-			counted.count.skip = len(http2Preface)
-			c.serve2(counted, false)
+			c.serve2(&tlsStream{c.tls, c.records})
 		} else {
 			c.serve1(c.tls)
 		}
-	} else if begun, second, err := c.preface(); err == nil && second {
-		c.serve2(&frames{Conn: c.stream, flooded: c.stream.flooded}, true)
+	} else if begun, second, err := c.preface(c.stream); err == nil && second {
+		c.serve2(punctual{c.stream})
 	} else if err == nil {
 		c.serve1(&sniffed{c.stream, begun})
 	}
@@ -177,42 +163,44 @@ func (c *httpConn) endRequests() {
 
 // serve1 serves a connection by HTTP/1.1 to its end.
 func (c *httpConn) serve1(nc net.Conn) {
-	_ = c.server.Serve(&oneConn{conn: nc, closed: c.stream.closed, left: make(chan struct{})})
+	spoken := &http.Protocols{}
+	spoken.SetHTTP1(true)
+	server := http.Server{
+		Handler:                      c,
+		Protocols:                    spoken,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            limits.HTTPHeaderTime,
+		ReadTimeout:                  limits.HTTPRequestTime,
+		IdleTimeout:                  c.s.conns.idleTime(c.s.idleTime()),
+		MaxHeaderBytes:               limits.HTTPHeaders,
+		ErrorLog:                     log.New(io.Discard, "", 0),
+	}
+	_ = server.Serve(&oneConn{conn: nc, closed: c.stream.closed, left: make(chan struct{})})
 	<-c.stream.closed
 }
 
-// serve2 serves a connection by HTTP/2 to its end. begun tells that its preface has been
-// read.
-func (c *httpConn) serve2(nc net.Conn, begun bool) {
-	c.second.Store(true)
-	h := &http2.Server{
-		MaxConcurrentStreams:         limits.HTTPStreams,
-		MaxUploadBufferPerConnection: limits.HTTPBuffer,
-		MaxUploadBufferPerStream:     limits.HTTPBuffer,
-		WriteByteTimeout:             limits.TCPSendStall,
-		CountError:                   c.countError,
+// serve2 serves a connection by HTTP/2 to its end. In the clear its preface has been read.
+func (c *httpConn) serve2(on stream) {
+	if c.tls != nil {
+		if _, second, err := c.preface(on); err != nil || !second {
+			return
+		}
 	}
-	if http2.ConfigureServer(&c.server, h) != nil { // it fails for lack of ciphers, of which these settings have all
-		return
-	}
-	if c.s.draining() {
-		c.hurry()
-	}
-	h.ServeConn(nc, &http2.ServeConnOpts{BaseConfig: &c.server, Handler: c, SawClientPreface: begun})
+	newHTTP2Conn(c, on).run()
 }
 
 // preface reads until it is plain whether a client speaks HTTP/2.
-func (c *httpConn) preface() (begun []byte, second bool, err error) {
+func (c *httpConn) preface(from io.Reader) (begun []byte, second bool, err error) {
 	_ = c.stream.SetReadDeadline(time.Now().Add(limits.HTTPHeaderTime))
 	defer func() { _ = c.stream.SetReadDeadline(time.Time{}) }()
-	begun = make([]byte, len(http2Preface))
+	begun = make([]byte, len(h2.Preface))
 	for have := 0; ; {
-		n, err := c.stream.Read(begun[have:])
+		n, err := from.Read(begun[have:])
 		have += n
 		switch got := string(begun[:have]); {
-		case got == http2Preface:
+		case got == h2.Preface:
 			return nil, true, nil
-		case have > 0 && !strings.HasPrefix(http2Preface, got):
+		case have > 0 && !strings.HasPrefix(h2.Preface, got):
 			return begun[:have], false, nil // what is wrong further the next Read says
 		case err != nil:
 			return nil, false, err
@@ -240,28 +228,20 @@ func (c *sniffed) Read(b []byte) (int, error) {
 // speaks HTTP/1.1 learns it by its last response, and one that has not asked yet by
 // its first.
 func (c *httpConn) hurry() {
-	second := c.second.Load()
-	if second {
-		c.sayGoAway()
+	c.stream.leaveWithin(limits.LeaveQuietTCP)
+	if second := c.second.Load(); second != nil {
+		second.leave()
 	}
-	if !second || c.stream.requests.Load() == 0 {
-		c.stream.leaveWithin(limits.LeaveQuietTCP)
-	}
-}
-
-// sayGoAway tells a client that no further streams are served (RFC 9113, section
-// 6.8). The connection ends after those that are open. One that is only about to be
-// served by HTTP/2 may miss it.
-func (c *httpConn) sayGoAway() {
-	c.goAway.Do(func() {
-		over, cancel := context.WithCancel(context.Background())
-		cancel() // so that only the word is sent, and nothing waited for
-		_ = c.server.Shutdown(over)
-	})
 }
 
 // kill implements connHandler.
-func (c *httpConn) kill() { c.stream.Close() }
+func (c *httpConn) kill() {
+	c.interrupt()
+	if second := c.second.Load(); second != nil {
+		second.abort()
+	}
+	c.stream.Close()
+}
 
 // A oneConn is a listener that gives out one connection, and ends with it.
 type oneConn struct {

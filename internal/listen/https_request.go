@@ -7,17 +7,16 @@ import (
 	"time"
 
 	"kresd/internal/doh"
+	"kresd/internal/h2"
 	"kresd/internal/limits"
 	"kresd/internal/transport"
 	"kresd/internal/wire"
 )
 
-// ServeHTTP implements http.Handler: one request, on a goroutine of net/http's.
+// ServeHTTP implements http.Handler: one request by HTTP/1.1, on a goroutine of net/http's.
 //
 // It does not end when its client gives the request up: what it began to resolve
-// goes on, and as long it counts as one of the connection's requests. So a client
-// gets no more work done by resetting streams than by waiting for them (CVE-2023-
-// 44487).
+// goes on, and as long it counts as one of the connection's requests.
 func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !c.beginRequest() {
 		panic(http.ErrAbortHandler)
@@ -25,11 +24,14 @@ func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer c.working.Done()
 	c.outstanding.Add(1)
 	defer c.outstanding.Add(-1)
-	c.begin(w, r)
+	c.begin()
+	if c.s.draining() {
+		w.Header().Set("Connection", "close")
+	}
 	answered := false
 	p := c.s.panics.Run("http request", func() { answered = c.exchange(w, r) })
 	if r.Context().Err() != nil {
-		c.offend()
+		c.giveUp()
 	}
 	switch {
 	case p != nil:
@@ -40,18 +42,12 @@ func (c *httpConn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// begin notes that the connection is active. On one that is to end, the response
-// says so, which in HTTP/2 is a GOAWAY.
-func (c *httpConn) begin(w http.ResponseWriter, r *http.Request) {
+// begin notes that the connection is active.
+func (c *httpConn) begin() {
 	c.s.http.requests.Add(1)
 	c.stream.requests.Add(1)
+	c.source.asks()
 	c.s.conns.touch(&c.connection)
-	if c.s.draining() {
-		w.Header().Set("Connection", "close")
-		if r.ProtoMajor == 2 {
-			c.stream.stay()
-		}
-	}
 }
 
 // An httpQuestion is the message of a request.
@@ -94,7 +90,7 @@ func (c *httpConn) exchange(w http.ResponseWriter, r *http.Request) bool {
 
 // read reads the message that a request carries.
 func (c *httpConn) read(r *http.Request, q *httpQuestion) (no *doh.Refusal) {
-	inBody, no := doh.Check(r, *c.s.http.paths.Load())
+	inBody, no := doh.Check(doh.Head{Method: r.Method, Path: r.URL.Path, ContentType: r.Header.Get("Content-Type"), Length: r.ContentLength}, *c.s.http.paths.Load())
 	switch {
 	case no != nil:
 	case inBody:
@@ -113,14 +109,19 @@ func (c *httpConn) body(r *http.Request, q *httpQuestion) (no *doh.Refusal) {
 		return c.noPlace()
 	}
 	defer c.s.http.bodies.Give(c.share)
-	q.msg, no = doh.Body(&bodyReader{r.Body, c.stream}, func() ([]byte, *doh.Refusal) {
-		if !c.s.http.large.Take(c.share) {
-			return nil, c.noPlace()
-		}
-		q.room = c.s.http.rooms.Get().(*[]byte)
-		return *q.room, nil
-	})
+	acknowledge(c.stream) // many clients send a body when they know that its head has come
+	body := doh.Body{More: func() ([]byte, *doh.Refusal) { return c.largeRoom(q) }}
+	q.msg, no = body.ReadAll(&bodyReader{r.Body, c.stream})
 	return no
+}
+
+// largeRoom is room for a question that is large.
+func (c *httpConn) largeRoom(q *httpQuestion) ([]byte, *doh.Refusal) {
+	if !c.s.http.large.Take(c.share) {
+		return nil, c.noPlace()
+	}
+	q.room = c.s.http.rooms.Get().(*[]byte)
+	return *q.room, nil
 }
 
 // noPlace is the refusal of a request for which there is no room.
@@ -144,35 +145,49 @@ func (r *bodyReader) Read(b []byte) (int, error) {
 
 // refuse answers a request that carries no question, or finds no place.
 func (c *httpConn) refuse(w http.ResponseWriter, no *doh.Refusal) {
+	for _, f := range c.refusal(no) {
+		w.Header().Set(f.Name, f.Value)
+	}
+	setWriteDeadline(w)
+	http.Error(w, no.Error(), no.Status)
+}
+
+// refusal counts a request that is refused, and is what the head of the response says of it
+// beside the status.
+func (c *httpConn) refusal(no *doh.Refusal) (fields []h2.Field) {
 	switch {
 	case no.TooLong:
 		c.s.limits.Hit(limits.HTTPSize)
 	case no.Slow:
 		c.s.limits.Hit(limits.TCPTime)
 	}
-	h := w.Header()
 	switch no.Status {
 	case http.StatusServiceUnavailable:
 		c.s.http.refused.Add(1)
-		h.Set("Retry-After", "1")
+		return []h2.Field{{Name: "retry-after", Value: "1"}}
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", http.MethodGet+", "+http.MethodPost)
-		fallthrough
-	default:
-		c.s.http.bad.Add(1)
+		fields = []h2.Field{{Name: "allow", Value: http.MethodGet + ", " + http.MethodPost}}
 	}
-	setWriteDeadline(w)
-	http.Error(w, no.Error(), no.Status)
+	c.s.http.bad.Add(1)
+	return fields
 }
 
 // respond sends an answer.
 func (c *httpConn) respond(w http.ResponseWriter, msg []byte) {
-	h := w.Header()
-	h.Set("Content-Type", doh.MediaType)
-	h.Set("Content-Length", strconv.Itoa(len(msg)))
-	h.Set("Cache-Control", "max-age="+strconv.FormatUint(uint64(wire.Lifetime(msg)), 10))
+	for _, f := range answerFields(msg) {
+		w.Header().Set(f.Name, f.Value)
+	}
 	setWriteDeadline(w)
 	_, _ = w.Write(msg) // a client that is gone misses nothing
+}
+
+// answerFields are what the head of a response says of an answer.
+func answerFields(msg []byte) [3]h2.Field {
+	return [...]h2.Field{
+		{Name: "content-type", Value: doh.MediaType},
+		{Name: "content-length", Value: strconv.Itoa(len(msg))},
+		{Name: "cache-control", Value: "max-age=" + strconv.FormatUint(uint64(wire.Lifetime(msg)), 10)},
+	}
 }
 
 // setWriteDeadline bounds how long a client may take to read a response.
@@ -180,43 +195,45 @@ func setWriteDeadline(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limits.HTTPWrite))
 }
 
-// answerTo appends the answer to a question to out; nothing where it deserves
-// none. What the session cannot answer is waited for here.
+// answerTo appends the answer to a question to out; nothing if the question gets none. If
+// the session cannot answer it, this waits for the driver's way.
 func (c *httpConn) answerTo(query *httpQuestion, r *http.Request, out []byte) []byte {
-	c.s.tcp.queries.Add(1)
-	answer, handling, err := c.askSession(query.msg, out)
+	handling, err := c.askSession(query.msg, func(answer []byte) { out = append(out, answer...) })
 	switch {
 	case err != nil:
 		return c.await(query, nil, out, false)
 	case handling == Driver:
-		c.s.tcp.driver.Add(1)
 		return c.await(query, c.headers(r), out, true)
-	case handling == Reply:
-		c.s.tcp.answered.Add(1)
 	}
-	return answer
+	return out
 }
 
-// askSession asks a session about one message.
-func (c *httpConn) askSession(query, out []byte) (answer []byte, h Handling, err error) {
+// askSession asks a session about one message, and counts what comes of it. An answer is
+// given to use before the session answers another.
+func (c *httpConn) askSession(query []byte, use func(answer []byte)) (h Handling, err error) {
+	c.s.tcp.queries.Add(1)
 	sess, err := c.s.sessions.take()
 	if err != nil {
-		return out, Drop, err
+		return Drop, err
 	}
 	p := c.s.panics.Run("http session", func() {
 		sess.Begin()
-		var reply []byte
-		reply, h = sess.Answer(query, &c.client, sess.out)
-		if h == Reply {
-			out = append(out, reply...)
+		var answer []byte
+		if answer, h = sess.Answer(query, &c.client, sess.out); h == Reply {
+			use(answer)
 		}
 		sess.End()
 	})
 	c.s.sessions.put(sess, p != nil)
-	if p != nil {
-		return out, Drop, p
+	switch {
+	case p != nil:
+		return Drop, p
+	case h == Driver:
+		c.s.tcp.driver.Add(1)
+	case h == Reply:
+		c.s.tcp.answered.Add(1)
 	}
-	return out, h, nil
+	return h, nil
 }
 
 // await sends a query the driver's way and waits for its answer; one that may not
@@ -256,8 +273,8 @@ func (c *httpConn) headers(r *http.Request) []transport.Header {
 	return list
 }
 
-// valuesOf are the values of a field of a request's head, those of HTTP/2 with a
-// colon among them (RFC 9113, section 8.3.1), which HTTP/1.1 has by other names.
+// valuesOf are the values of a field of a head by HTTP/1.1, those of HTTP/2 with a
+// colon among them (RFC 9113, section 8.3.1), which it has by other names.
 func valuesOf(r *http.Request, name string) []string {
 	switch name {
 	case ":method":

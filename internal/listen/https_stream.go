@@ -9,7 +9,7 @@ import (
 	"kresd/internal/limits"
 )
 
-// An httpStream is what was accepted, as net/http reads and writes it. It tells
+// An httpStream is what was accepted, as those that speak HTTP read and write it. It tells
 // when it is closed, and bounds the silence on a connection that is to end.
 type httpStream struct {
 	accepted
@@ -22,7 +22,7 @@ type httpStream struct {
 	closed   chan struct{}
 
 	mu    sync.Mutex
-	quiet time.Duration // of silence, after which the connection ends; 0: as long as net/http says
+	quiet time.Duration // of silence, after which the connection ends; 0: as long as its reader says
 }
 
 // Read implements net.Conn. A connection that sends much more than its requests
@@ -43,6 +43,16 @@ func (n *httpStream) Close() error {
 	return n.accepted.Close()
 }
 
+// isClosed tells whether it was closed here.
+func (n *httpStream) isClosed() bool {
+	select {
+	case <-n.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // leaveWithin ends the connection when nothing is in hand and nothing is read for
 // a while. A client that has just connected is about to ask.
 func (n *httpStream) leaveWithin(quiet time.Duration) {
@@ -51,16 +61,6 @@ func (n *httpStream) leaveWithin(quiet time.Duration) {
 	n.quiet = quiet
 	if n.busy.Load() == 0 {
 		_ = n.accepted.SetReadDeadline(n.bounded(time.Time{}))
-	}
-}
-
-// stay takes leaveWithin back.
-func (n *httpStream) stay() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.quiet > 0 {
-		n.quiet = 0
-		_ = n.accepted.SetReadDeadline(time.Time{})
 	}
 }
 

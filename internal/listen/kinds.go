@@ -20,7 +20,7 @@ var ErrNotServed = errors.New("this transport is not served")
 // has the one for its network.
 type protocol struct {
 	// datagrams serves a UDP socket that is bound. On error fd is closed.
-	datagrams func(s *Server, fd int, at place) (socket, error)
+	datagrams func(s *Server, fd int, at site) (socket, error)
 	// connection makes of what was accepted a connection that is not served yet.
 	connection func(s *Server, nc accepted) *connection
 }
@@ -49,8 +49,8 @@ func (s *Server) Serves(k transport.Kind) bool {
 	return s.tlsConfig != nil || !k.Secured()
 }
 
-// A place is where a socket is bound, and how.
-type place struct {
+// A site is where a socket is bound, and how.
+type site struct {
 	addr netip.AddrPort
 	// path is that of a UNIX socket, which has no addr; file is what lies there as
 	// long as clients find this socket by it.
@@ -65,9 +65,9 @@ type place struct {
 
 // A socket serves one endpoint.
 type socket interface {
-	// leaveGroup takes the socket out of the kernel's choice at once. What is
-	// queued in it is still served. It returns false where that is not possible, or
-	// not ours to do.
+	// leaveGroup takes the socket out of its port group at once, so that the kernel
+	// chooses others; what is queued in it is still served. It returns false where the
+	// socket cannot leave, or is not this process's alone.
 	leaveGroup() bool
 	// stop takes no more in, serves what has come and returns when the socket is
 	// closed. Datagrams that wait for an answer have time until by, on the clock's
@@ -103,8 +103,8 @@ type stream interface {
 	CloseWrite() error
 }
 
-// What is punctual does not wait for a client that takes nothing of what it is sent
-// within limits.TCPSendStall: the write fails.
+// A punctual connection is one whose Write fails if the client does not take all within
+// limits.TCPSendStall.
 type punctual struct{ accepted }
 
 // Write implements net.Conn.

@@ -344,7 +344,7 @@ func TestConnectionsOfAUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := s.startAccepting(transport.TCP, ln.(*net.UnixListener), place{shared: true})
+	a := s.startAccepting(transport.TCP, ln.(*net.UnixListener), site{shared: true})
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)

@@ -8,64 +8,74 @@ import (
 	"kresd/internal/limits"
 )
 
-// paces make that answers do not leave for a client in a pulse that is much stronger than
-// its questions were. Else somebody who has another's address and servers of his own asks
-// for a while in the other's name, keeps the answers back, and lets all of them go at once
-// (DNSBomb, CVE-2024-33655; HARDENING C5).
+// paces prevent that answers leave for a client in a pulse which is much stronger than
+// its questions were. Otherwise an attacker who forges a victim's address asks for a while
+// about zones whose servers are his own, lets these hold the answers back, and has all of
+// them sent to the victim at once (DNSBomb, CVE-2024-33655; HARDENING C5).
 //
-// While many questions of a client wait, no more answers leave for it in a time than
-// limits.PacePercent of what it has asked in such a time, lately or just now: who asks
-// steadily, or much at once and is answered soon, does not meet that. An answer that may
-// not leave stands in a line, and it is when it leaves that the next one's time is counted
-// from: a machine that stood still does not make up for it by a pulse. The lock of the
-// table is held for all calls.
-type paces map[netip.Addr]*pace
-
-// A pace is that of one client, kept while a question of it waits.
-type pace struct {
-	waiting     int
-	lately, now meter
-	next        time.Duration // when the next answer is due; it may leave limits.PaceSlack earlier
-	line        []paced       // answers that wait for their time
-	kept        bool          // an answer has waited
+// While many questions of a client wait, its answers leave at limits.PacePercent of the
+// rate of its questions at most: of the higher one of the rates over limits.PacePeriod and
+// over limits.PendingYoung. A client that asks steadily, or that asks much at once and is
+// answered soon, is not slowed down. An answer that may not leave yet waits in a line. The
+// time of the next answer is counted from when the one before has left, so that a machine
+// that stood still does not make up for it by a pulse. The lock of the table pending is
+// held for all calls.
+type paces struct {
+	of    map[netip.Addr]*pace
+	spare *pace // of a client of whom nothing waits any more; nil: there is none
 }
 
-// paced is an answer that waits for its time.
-type paced struct {
+// A pace is that of one client. It is forgotten when no question of the client waits.
+type pace struct {
+	waiting     int           // questions
+	lately, now askRate       // over limits.PacePeriod, over limits.PendingYoung
+	next        time.Duration // when the next answer is due; it may leave limits.PaceSlack earlier
+	line        []delayed     // answers that wait for their time, the first to leave in front
+	hadLine     bool          // an answer was delayed since this pace is kept
+}
+
+// delayed is an answer that waits for its time.
+type delayed struct {
 	q   *Query
 	msg []byte
-	gap time.Duration // behind it
-	by  time.Duration // at the latest it leaves then
+	gap time.Duration // from when it leaves to the answer after it, at most
+	by  time.Duration // when it leaves at the latest, on the clock's monotonic scale
 }
 
 // came notes a question.
-func (ps paces) came(key netip.Addr, now time.Duration) {
-	p := ps[key]
+func (ps *paces) came(key netip.Addr, now time.Duration) {
+	p := ps.of[key]
 	if p == nil {
-		p = &pace{lately: meter{since: now}, now: meter{since: now}}
-		ps[key] = p
+		if p, ps.spare = ps.spare, nil; p == nil {
+			p = new(pace)
+		}
+		*p = pace{lately: askRate{since: now}, now: askRate{since: now}}
+		ps.of[key] = p
 	}
 	p.waiting++
 	p.lately.count(now, limits.PacePeriod)
 	p.now.count(now, limits.PendingYoung)
 }
 
-// left notes that a question does not wait any more.
-func (ps paces) left(key netip.Addr) {
-	if p := ps[key]; p.waiting > 1 {
+// left notes that a question of a client does not wait any more.
+func (ps *paces) left(key netip.Addr) {
+	p := ps.of[key]
+	if p.waiting > 1 {
 		p.waiting--
 		return
 	}
-	delete(ps, key)
+	ps.spare = p
+	delete(ps.of, key)
 }
 
-// answered tells whether the answer to q may leave at once. Else a copy stands in line; where
-// it is the first there, release has to be called after wait. A few answers leave always,
-// unless they are what is left of many.
-func (ps paces) answered(q *Query, msg []byte, now time.Duration) (wait time.Duration, leaves bool) {
-	p := ps[q.source]
+// answered tells whether the answer to q may leave at once. Otherwise a copy is put into
+// the line; if it is the first one there, release has to be called after wait, which is 0
+// for all others. While few questions of a client wait its answers leave at once, unless
+// earlier ones were delayed.
+func (ps *paces) answered(q *Query, msg []byte, now time.Duration) (wait time.Duration, leaves bool) {
+	p := ps.of[q.source]
 	first := len(p.line) == 0
-	if first && !p.kept && p.waiting <= limits.PaceWaiters && p.next <= now {
+	if first && !p.hadLine && p.waiting <= limits.PaceWaiters && p.next <= now {
 		return 0, true
 	}
 	gap := p.gap(now)
@@ -74,31 +84,31 @@ func (ps paces) answered(q *Query, msg []byte, now time.Duration) (wait time.Dur
 			return 0, true
 		}
 	}
-	p.line, p.kept = append(p.line, paced{q, bytes.Clone(msg), gap, now + limits.PaceMost}), true
+	p.line, p.hadLine = append(p.line, delayed{q, bytes.Clone(msg), gap, now + limits.PaceMost}), true
 	return wait, false
 }
 
-// release takes the answer out of the line whose time has come. ok is false when there is
-// none: the next one's comes after wait, which is 0 when the line is empty.
-func (ps paces) release(key netip.Addr, now time.Duration) (a paced, wait time.Duration, ok bool) {
-	p := ps[key]
+// release takes the first answer out of the line if its time has come. Otherwise ok is
+// false, and the time comes after wait, which is 0 when the line is empty.
+func (ps *paces) release(key netip.Addr, now time.Duration) (a delayed, wait time.Duration, ok bool) {
+	p := ps.of[key]
 	if p == nil || len(p.line) == 0 {
-		return paced{}, 0, false
+		return delayed{}, 0, false
 	}
 	a = p.line[0]
-	if wait = p.turn(now, min(a.gap, p.hurry(now))); wait > 0 {
-		return paced{}, wait, false
+	if wait = p.turn(now, min(a.gap, p.gapInTime(now))); wait > 0 {
+		return delayed{}, wait, false
 	}
-	p.line[0] = paced{}
+	p.line[0] = delayed{}
 	if p.line = p.line[1:]; len(p.line) == 0 {
 		p.line = nil
 	}
 	return a, 0, true
 }
 
-// turn has an answer leave, the next one a gap behind it; or tells how long it has to wait.
-// Answers are ready in small swarms, also where all is steady: that is no pulse, and no
-// reason for a timer each.
+// turn lets an answer leave, and the next one a gap later; or it tells how long the answer
+// has to wait. Answers that are less than limits.PaceSlack too early leave at once: a few
+// are ready together even where all is steady, and each of these would need a timer.
 func (p *pace) turn(now, gap time.Duration) (wait time.Duration) {
 	if ahead := p.next - now; ahead > limits.PaceSlack {
 		return ahead - limits.PaceSlack
@@ -107,48 +117,49 @@ func (p *pace) turn(now, gap time.Duration) (wait time.Duration) {
 	return 0
 }
 
-// gap is the time between two answers that goes with the pace of the questions.
+// gap is the time between two answers that follows from the rate of the questions.
 func (p *pace) gap(now time.Duration) time.Duration {
-	gap := min(p.lately.gap(now, limits.PacePeriod), p.now.gap(now, limits.PendingYoung)) * 100 / limits.PacePercent
-	return min(gap, limits.PaceMost/time.Duration(p.waiting)) // where the questions are long ago
+	gap := min(p.lately.interval(now, limits.PacePeriod), p.now.interval(now, limits.PendingYoung)) * 100 / limits.PacePercent
+	return min(gap, limits.PaceMost/time.Duration(p.waiting)) // the rate is of no use when the questions came long ago
 }
 
-// hurry is the time between two answers with which the last one in line leaves in time.
-func (p *pace) hurry(now time.Duration) time.Duration {
+// gapInTime is the longest time between two answers with which the last one in line leaves
+// in time.
+func (p *pace) gapInTime(now time.Duration) time.Duration {
 	n := len(p.line)
 	return max(p.line[n-1].by-now, 0) / time.Duration(n)
 }
 
-// A meter tells how fast questions come, by those of the present period and of the one
-// before.
-type meter struct {
-	asked, before int
+// An askRate tells how fast a client asks, by its questions of the present period and of
+// the one before.
+type askRate struct {
+	asked, before int           // questions of the present period, and of the one before
 	since         time.Duration // when the present period began
-	preceded      bool          // by another one
+	preceded      bool          // there was a period before
 }
 
 // advance begins the next period when it is time.
-func (m *meter) advance(now, period time.Duration) {
+func (r *askRate) advance(now, period time.Duration) {
 	switch {
-	case now-m.since >= 2*period:
-		*m = meter{since: now, preceded: true}
-	case now-m.since >= period:
-		*m = meter{before: m.asked, since: m.since + period, preceded: true}
+	case now-r.since >= 2*period:
+		*r = askRate{since: now, preceded: true}
+	case now-r.since >= period:
+		*r = askRate{before: r.asked, since: r.since + period, preceded: true}
 	}
 }
 
 // count counts a question.
-func (m *meter) count(now, period time.Duration) {
-	m.advance(now, period)
-	m.asked++
+func (r *askRate) count(now, period time.Duration) {
+	r.advance(now, period)
+	r.asked++
 }
 
-// gap is the time between two questions, on average.
-func (m *meter) gap(now, period time.Duration) time.Duration {
-	m.advance(now, period)
-	within := now - m.since
-	if m.preceded {
+// interval is the time between two questions, on average.
+func (r *askRate) interval(now, period time.Duration) time.Duration {
+	r.advance(now, period)
+	within := now - r.since
+	if r.preceded {
 		within += period
 	}
-	return within / time.Duration(max(m.asked+m.before, 1))
+	return within / time.Duration(max(r.asked+r.before, 1))
 }

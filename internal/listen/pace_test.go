@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"sync"
@@ -16,7 +15,7 @@ import (
 // shaped has a client ask questions at some instants and has them answered at others, and
 // is when the answers leave. Timers come late by so much as late says.
 func shaped(asked, answered []time.Duration, late func(at time.Duration) time.Duration) (left []time.Duration) {
-	ps, q := paces{}, &Query{source: netip.MustParseAddr("192.0.2.1")}
+	ps, q := paces{of: map[netip.Addr]*pace{}}, &Query{source: netip.MustParseAddr("192.0.2.1")}
 	type event struct {
 		at   time.Duration
 		what int // 0: asked; 1: answered; 2: the timer
@@ -59,7 +58,7 @@ func shaped(asked, answered []time.Duration, late func(at time.Duration) time.Du
 			timer(e.at, wait)
 		}
 	}
-	if len(ps) != 0 || len(left) != len(asked) {
+	if len(ps.of) != 0 || len(left) != len(asked) {
 		panic("a client is remembered for whom nothing waits, or an answer never left")
 	}
 	return left
@@ -140,7 +139,6 @@ func TestAPacedAnswerKeepsItsPlace(t *testing.T) {
 			if _, ok := p.admit(q); !ok {
 				t.Fatal("no place")
 			}
-			q.ctx, q.cancel = context.WithCancel(t.Context())
 			all = append(all, q)
 			time.Sleep(5 * time.Millisecond)
 		}
@@ -154,7 +152,7 @@ func TestAPacedAnswerKeepsItsPlace(t *testing.T) {
 			t.Errorf("%d wait, %d have left, %d paced", waiting, len(path.heard()), hits.Get(limits.Paced))
 		}
 		before := len(path.heard())
-		p.hurry.Store(true)
+		p.leaving.Store(true)
 		for _, q := range all[150:] {
 			q.Reply(msg)
 		}
@@ -163,7 +161,7 @@ func TestAPacedAnswerKeepsItsPlace(t *testing.T) {
 		}
 		time.Sleep(limits.PaceMost)
 		synctest.Wait()
-		if waiting, _ := p.sizes(); waiting != 0 || len(path.heard()) != 200 || len(p.paces) != 0 {
+		if waiting, _ := p.sizes(); waiting != 0 || len(path.heard()) != 200 || len(p.paces.of) != 0 {
 			t.Errorf("in the end %d wait, %d have left", waiting, len(path.heard()))
 		}
 		changed := 0
@@ -191,7 +189,7 @@ func TestWhatIsNoAnswerIsNotPaced(t *testing.T) {
 		}
 		all = append(all, q)
 	}
-	p.paces[all[0].source].next = time.Hour
+	p.paces.of[all[0].source].next = time.Hour
 	for _, q := range all {
 		q.Reply(nil)
 	}
@@ -240,7 +238,7 @@ func TestSwarmsOfASteadyClientNeedNoTimer(t *testing.T) {
 	for i := range answered {
 		answered[i] = answered[i-i%swarm] + swarm*50*time.Microsecond
 	}
-	ps, q, late := paces{}, &Query{source: netip.MustParseAddr("192.0.2.1")}, 0
+	ps, q, late := paces{of: map[netip.Addr]*pace{}}, &Query{source: netip.MustParseAddr("192.0.2.1")}, 0
 	for i, next := 0, 0; i < n; i++ {
 		for ; next < n && asked[next] <= answered[i]; next++ {
 			ps.came(q.source, asked[next])

@@ -26,8 +26,8 @@ type pending struct {
 	counters *limits.Counters
 	clients  *atomic.Pointer[limits.Clients] // the server's
 	large    *limits.Shares                  // of limits.LargeQuestions
-	alarms   *clock.Alarms                   // answers that leave later
-	hurry    atomic.Bool                     // none does any more
+	alarms   *clock.Alarms                   // for answers that leave later (pace.go), and checks (reception.go)
+	leaving  atomic.Bool                     // the server leaves: no answer is delayed any more
 
 	mu       sync.Mutex
 	queue    queue[Query, *Query]
@@ -40,7 +40,7 @@ type pending struct {
 }
 
 func newPending(clients *atomic.Pointer[limits.Clients], c *clock.Clock, n *limits.Counters) *pending {
-	p := &pending{clock: c, counters: n, clients: clients, large: limits.NewShares(limits.LargeQuestions), alarms: clock.NewAlarms(c), paces: paces{}}
+	p := &pending{clock: c, counters: n, clients: clients, large: limits.NewShares(limits.LargeQuestions), alarms: clock.NewAlarms(c), paces: paces{of: map[netip.Addr]*pace{}}}
 	p.quiet.Store(true)
 	return p
 }
@@ -126,7 +126,7 @@ func (p *pending) unlink(q *Query) {
 	}
 }
 
-// leave gives an answered query's place free.
+// leave frees the place of an answered query.
 func (p *pending) leave(q *Query) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,13 +141,13 @@ func (p *pending) leave(q *Query) {
 	}
 }
 
-// paced tells whether the answer to q may not leave yet, so that the client's answers keep
-// their pace: a copy is sent when its time has come. While the server leaves all may, and
-// what is no answer always.
-func (p *pending) paced(q *Query, msg []byte) bool {
+// delays tells whether the answer to q may not leave yet, because of the client's pace: a
+// copy is sent when its time has come. While the server leaves nothing is delayed, and an
+// empty msg, which is no answer, never is.
+func (p *pending) delays(q *Query, msg []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !q.source.IsValid() || len(msg) == 0 || p.hurry.Load() {
+	if !q.source.IsValid() || len(msg) == 0 || p.leaving.Load() {
 		return false
 	}
 	wait, leaves := p.paces.answered(q, msg, p.clock.Mono())
@@ -161,8 +161,8 @@ func (p *pending) paced(q *Query, msg []byte) bool {
 	return true
 }
 
-// release sends the answers of a client whose time has come, those of one socket together:
-// so many system calls for single ones would be most of what they cost.
+// release sends those answers of a client whose time has come. The answers of one UDP
+// socket go together: a system call for each would be most of what they cost.
 func (p *pending) release(source netip.Addr) {
 	var by *udpSocket
 	for _, a := range p.due(source) {
@@ -183,8 +183,8 @@ func (p *pending) release(source netip.Addr) {
 	}
 }
 
-// due takes the answers of a client out of its line whose time has come.
-func (p *pending) due(source netip.Addr) (due []paced) {
+// due takes those answers of a client whose time has come out of its line.
+func (p *pending) due(source netip.Addr) (due []delayed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Mono()

@@ -65,6 +65,18 @@ func TestFullTableGivesWayToTheYoung(t *testing.T) {
 	}
 }
 
+// Answers to the questions of a client that many may be have their pace; connections have
+// their own.
+func TestQuestionsOfStreamsHaveNoPace(t *testing.T) {
+	p := newPending(clientLimits(limits.DefaultClients()), clock.Real(), &limits.Counters{})
+	for kind, paced := range map[transport.Kind]bool{transport.UDP: true, transport.TCP: false, transport.TLS: false, transport.HTTPS: false} {
+		q := newQuery(ask(1, 'd'), &Client{Addr: netip.MustParseAddrPort("192.0.2.1:5353"), Kind: kind}, nil)
+		if _, ok := p.admit(q); !ok || q.source.IsValid() != paced {
+			t.Errorf("%v: admitted %v, its source is %v", kind, ok, q.source)
+		}
+	}
+}
+
 // Questions as long as a message can be would take a multiple of the memory that is there
 // for as many as may wait. One client leaves some of their places for the next, and short
 // questions have others.

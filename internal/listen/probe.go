@@ -15,16 +15,16 @@ import (
 	"kresd/internal/transport"
 )
 
-// probe tells whether addr can be bound, without disturbing who is there.
+// probe tells whether addr can be bound, without disturbing those who are bound to it.
 //
 // A UDP socket receives from the moment it is bound, so binding one in a group
 // that other workers serve would lose what the kernel hands to it. A TCP socket
 // that is bound and does not listen receives nothing, and its bind fails for
 // the same reasons: the address is not of this machine, the port is privileged,
-// another program is on it. What it cannot see is a port that another program
+// another program is on it. Such a bind does not find a port that another program
 // uses for UDP alone. Of those, sockets of another user are found in the
 // kernel's list; one of the same user may as well be a sibling's, and is left to
-// the real bind at Open, which still names the address.
+// the real bind at Open, whose error also names the address.
 func (b binder) probe(addr netip.AddrPort, flags Flags) error {
 	if err := b.probeTCP(addr, flags); err != nil {
 		return bindError(addr, err)
@@ -35,7 +35,7 @@ func (b binder) probe(addr netip.AddrPort, flags Flags) error {
 	return nil
 }
 
-// uses tells whether one of the kinds lives in a network's sockets.
+// uses tells whether one of the kinds needs a socket of a network, "tcp" or "udp".
 func (f *Flags) uses(network string) bool {
 	return slices.ContainsFunc(f.Kinds, func(k transport.Kind) bool { return k.Network() == network })
 }
@@ -77,8 +77,8 @@ func (b binder) probeTCP(addr netip.AddrPort, flags Flags) error {
 	return err
 }
 
-// foreignUDP tells whether a UDP socket of another user is bound where addr
-// wants to be. A list that cannot be read tells nothing.
+// foreignUDP tells whether a UDP socket of another user prevents that addr is bound. Where
+// the kernel's list cannot be read, it says no.
 func foreignUDP(addr netip.AddrPort, uid int) bool {
 	path := "/proc/net/udp"
 	if addr.Addr().Is6() {

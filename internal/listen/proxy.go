@@ -152,7 +152,7 @@ func (g *greeting) inside(begun []byte) (*connection, accepted) {
 	if !ok {
 		return nil, nil
 	}
-	c.key = netip.Addr{} // for nobody yet
+	c.key, c.source = netip.Addr{}, nil // for nobody yet
 	framed.proxied = true
 	return c, nc
 }
@@ -169,6 +169,7 @@ func (c *framedConn) greet() error {
 	p.apply(&c.client)
 	c.s.conns.remove(&c.connection)
 	c.key = c.s.clients.Load().Key(c.client.Addr.Addr())
+	c.source = c.s.sources.of(c.key)
 	if _, entered := c.s.enter(&c.connection, c.nc); !entered {
 		return net.ErrClosed
 	}

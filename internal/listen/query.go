@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"context"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -22,23 +21,22 @@ type Query struct {
 	// Headers are those of the request that brought it, if the operator wants to
 	// see any (Server.SetDoH).
 	Headers []transport.Header
-	// Received is when the listener handed the query over, on the clock's
+	// Received is when the query got its place on the driver's way, on the clock's
 	// monotonic scale.
 	Received time.Duration
 
 	reception *Reception // of the goroutine that carries it; nil: it has none
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   atomic.Bool
-	table  *pending
-	path   answerPath
+	ctx   queryContext
+	done  atomic.Bool
+	table *pending
+	path  answerPath
 
-	// The table's own fields, under its lock.
+	// Fields of table (pending.go), under its lock.
 	position[Query]
-	old    bool
+	old    bool       // marked as waiting longer than limits.PendingYoung
 	large  bool       // one of limits.LargeQuestions
-	source netip.Addr // whose pace its answer keeps (pace.go); the zero Addr: nobody's
+	source netip.Addr // the client whose pace its answer keeps (pace.go); the zero Addr: nobody's
 
 	// A datagram's way back.
 	name    sockaddr
@@ -55,8 +53,8 @@ type answerPath interface {
 	answer(q *Query, msg []byte)
 }
 
-// Reception is what the goroutine that carries q has to care for besides; nil where that
-// is nothing.
+// Reception is the reception of clients' questions that the goroutine which carries q has
+// to go on with while it waits; nil: it has none.
 func (q *Query) Reception() *Reception { return q.reception }
 
 // newQuery copies a message for the driver's way.
@@ -76,7 +74,7 @@ func (q *Query) Reply(msg []byte) {
 		q.send(nil)
 		return
 	}
-	if !q.table.paced(q, msg) {
+	if !q.table.delays(q, msg) {
 		q.send(msg)
 	}
 }
@@ -88,7 +86,7 @@ func (q *Query) Drop() {
 	}
 }
 
-// send gives the query's place free and sends msg, if there is one.
+// send frees the query's place and sends msg, if there is one.
 func (q *Query) send(msg []byte) {
 	q.table.leave(q)
 	q.path.answer(q, msg)

@@ -19,7 +19,7 @@ import (
 // goroutine of its own.
 type quicConn struct {
 	connection
-	q      *quicSocket
+	e      *quicEra
 	c      *doq.Conn
 	client Client
 	share  netip.Addr // whom its questions are counted for (limits.Clients.Key)
@@ -27,24 +27,27 @@ type quicConn struct {
 	asked  atomic.Bool
 	ctx    context.Context // ends when no more questions are taken
 	leave  context.CancelFunc
+	ended  atomic.Bool    // by this side, before all was answered
 	slow   sync.WaitGroup // questions of which a part was missing
 	quiet  chan struct{}  // has something when no question waits for its answer
 	small  [512]byte
 }
 
-func newQUICConn(q *quicSocket, conn *doq.Conn) *quicConn {
-	c := &quicConn{q: q, c: conn, begun: time.Now(), quiet: make(chan struct{}, 1)}
+func newQUICConn(e *quicEra, conn *doq.Conn) *quicConn {
+	s := e.q.s
+	c := &quicConn{e: e, c: conn, begun: time.Now(), quiet: make(chan struct{}, 1)}
 	c.connHandler = c
 	c.client = Client{Kind: transport.QUIC, Addr: conn.Remote(), Local: conn.Local()}
-	c.share = q.s.clients.Load().Key(c.client.Addr.Addr())
+	c.share = s.clients.Load().Key(c.client.Addr.Addr())
 	c.key = c.share
+	c.source = s.sources.of(c.key)
 	c.ctx, c.leave = context.WithCancel(context.Background())
 	return c
 }
 
 // run implements connHandler.
 func (c *quicConn) run() {
-	if c.q.s.draining() {
+	if c.e.q.s.draining() {
 		c.hurry()
 	}
 	for {
@@ -54,7 +57,7 @@ func (c *quicConn) run() {
 		}
 		c.asked.Store(true)
 		c.outstanding.Add(1)
-		c.q.s.conns.touch(&c.connection)
+		c.e.q.s.conns.touch(&c.connection)
 		c.take(st)
 	}
 	c.waitForAnswers()
@@ -69,7 +72,7 @@ func (c *quicConn) take(st *doq.Stream) {
 		c.answer(st, msg, err)
 		return
 	}
-	s := c.q.s
+	s := c.e.q.s
 	if !s.slowStreams.Take(c.share) {
 		s.limits.Hit(limits.QUIC)
 		c.refuse(st, doq.ExcessiveLoad)
@@ -93,32 +96,55 @@ func (c *quicConn) refuse(st *doq.Stream, why doq.Code) {
 
 // answer answers what was read of a stream, or ends it, or the connection.
 func (c *quicConn) answer(st *doq.Stream, msg []byte, err error) {
-	s := c.q.s
+	s := c.e.q.s
 	switch {
 	case errors.Is(err, doq.ErrSlow):
 		s.limits.Hit(limits.TCPTime)
 		c.refuse(st, doq.ExcessiveLoad)
+		c.offend()
 		return
 	case err == nil && isQuery(msg) && msg[0]|msg[1] == 0:
 	case err == nil || errors.Is(err, doq.ErrProtocol):
-		s.tcp.ignored.Add(1)
 		c.answered()
-		c.c.Close(doq.ProtocolError) // RFC 9250, section 4.3.3
+		c.violated() // RFC 9250, section 4.3.3
 		return
-	default: // the client has given the question up, or has gone
+	default: // the client has given the question up, or has gone, unless we have
 		c.refuse(st, doq.RequestCancelled)
+		if !c.ended.Load() && c.ctx.Err() == nil {
+			c.offend()
+		}
 		return
 	}
 	c.answerWhole(st, msg)
 	if !st.Finish(time.Now().Add(limits.QUICAtOnce)) {
-		s.tcp.ignored.Add(1)
-		c.c.Close(doq.ProtocolError)
+		c.violated()
 	}
+}
+
+// offend notes a question that was given up or did not come to its end, and ends the
+// connection of a client that does little else.
+func (c *quicConn) offend() {
+	if c.e.q.s.offended(&c.connection, 1) {
+		c.end(doq.ExcessiveLoad)
+	}
+}
+
+// violated ends a connection on which something comes that is no question.
+func (c *quicConn) violated() {
+	c.e.q.s.tcp.ignored.Add(1)
+	c.e.q.s.offended(&c.connection, 1)
+	c.end(doq.ProtocolError)
+}
+
+// end ends the connection.
+func (c *quicConn) end(why doq.Code) {
+	c.ended.Store(true) // before questions are given up by that
+	c.c.Close(why)
 }
 
 // answerWhole answers a question, or sends it the driver's way.
 func (c *quicConn) answerWhole(st *doq.Stream, msg []byte) {
-	s := c.q.s
+	s := c.e.q.s
 	sess, err := s.sessions.take()
 	if err != nil {
 		c.fail(st, msg)
@@ -144,8 +170,9 @@ func (c *quicConn) answerWhole(st *doq.Stream, msg []byte) {
 // answerWith asks the session about one message. An answer that does not leave at once
 // is returned behind its length, to be sent when the session serves others again.
 func (c *quicConn) answerWith(sess *tcpSession, st *doq.Stream, msg []byte) (later *[]byte) {
-	s := c.q.s
+	s := c.e.q.s
 	s.tcp.queries.Add(1)
+	c.source.asks()
 	reply, handling := sess.Answer(msg, &c.client, sess.out)
 	switch {
 	case handling == Reply && len(reply) > 0:
@@ -163,9 +190,8 @@ func (c *quicConn) answerWith(sess *tcpSession, st *doq.Stream, msg []byte) (lat
 			s.failOne(q)
 		}
 	case handling == Violation:
-		s.tcp.ignored.Add(1)
 		c.answered()
-		c.c.Close(doq.ProtocolError)
+		c.violated()
 	default:
 		s.tcp.dropped.Add(1)
 		c.refuse(st, doq.Unspecified)
@@ -175,7 +201,7 @@ func (c *quicConn) answerWith(sess *tcpSession, st *doq.Stream, msg []byte) (lat
 
 // fail answers SERVFAIL to a question at which the session failed.
 func (c *quicConn) fail(st *doq.Stream, msg []byte) {
-	c.q.s.failOne(newQuery(msg, &c.client, &quicAnswer{c, st}))
+	c.e.q.s.failOne(newQuery(msg, &c.client, &quicAnswer{c, st}))
 }
 
 // A quicAnswer is the way back to one question.
@@ -190,7 +216,7 @@ func (a *quicAnswer) answer(_ *Query, msg []byte) {
 		a.c.refuse(a.st, doq.Unspecified)
 		return
 	}
-	framed := a.c.q.s.buffers.Get().(*[]byte)
+	framed := a.c.e.q.s.buffers.Get().(*[]byte)
 	*framed = appendFrame(*framed, msg)
 	a.send(framed)
 }
@@ -198,7 +224,7 @@ func (a *quicAnswer) answer(_ *Query, msg []byte) {
 // send sends the answer and gives its memory back. A client that does not take it in
 // time loses it.
 func (a *quicAnswer) send(framed *[]byte) {
-	s := a.c.q.s
+	s := a.c.e.q.s
 	defer a.c.answered()
 	if err := a.st.Write(*framed, time.Now().Add(limits.TCPSendStall)); errors.Is(err, os.ErrDeadlineExceeded) {
 		s.tcp.stalled.Add(1)
@@ -225,7 +251,7 @@ func (c *quicConn) waitForAnswers() {
 		case <-c.quiet:
 		case <-c.c.Ended():
 			return
-		case <-c.q.s.over:
+		case <-c.e.q.s.over:
 			return
 		}
 	}
@@ -241,7 +267,7 @@ func (c *quicConn) hurry() {
 	if !c.asked.Load() {
 		wait = max(wait, time.Until(c.begun.Add(limits.LeaveFirstTCP)))
 	}
-	if c.q.s.ended() {
+	if c.e.q.s.ended() {
 		wait = 0
 	}
 	time.AfterFunc(wait, c.leave)
@@ -250,5 +276,5 @@ func (c *quicConn) hurry() {
 // kill implements connHandler.
 func (c *quicConn) kill() {
 	c.leave()
-	c.c.Close(doq.NoError)
+	c.end(doq.NoError)
 }

@@ -11,10 +11,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"kresd/internal/doq"
+	"kresd/internal/doq/doqtest"
 	"kresd/internal/limits"
 	"kresd/internal/transport"
 )
@@ -59,6 +61,21 @@ func growingQUIC(t *testing.T, h Handler, workers int, dir string) (all []*Serve
 func quicClient(t *testing.T, at netip.AddrPort, conf *tls.Config) *doq.Client {
 	t.Helper()
 	c, err := dialQUIC(at, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// oddQUIC connects as a client that does what none should.
+func oddQUIC(t *testing.T, at netip.AddrPort, conf *tls.Config) *doqtest.Client {
+	t.Helper()
+	pc, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := doqtest.Dial(t.Context(), pc, at, conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,29 +145,87 @@ func TestQUICIsAnswered(t *testing.T) {
 func TestQUICQuestionsDoNotWaitForEachOther(t *testing.T) {
 	h := newEcho()
 	_, at, conf := serveQUIC(t, h, 1)
-	c := quicClient(t, at, conf)
+	c := oddQUIC(t, at, conf)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	var waiting sync.WaitGroup
 	for range 20 {
 		waiting.Go(func() {
-			if _, err := askQUIC(c, ask(0, 'w')); err != nil {
+			if _, err := c.Ask(ctx, ask(0, 'w')); err != nil {
 				t.Error(err)
 			}
 		})
-		st, err := c.Open(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := st.Begin(appendFrame(nil, ask(0, 'f'))[:9]); err != nil {
+		if err := c.Begin(ctx, appendFrame(nil, ask(0, 'f'))[:9]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 100 {
-		if _, err := askQUIC(c, ask(0, 'f')); err != nil {
+		if _, err := c.Ask(ctx, ask(0, 'f')); err != nil {
 			t.Fatal(err)
 		}
 	}
 	close(h.release)
 	waiting.Wait()
+}
+
+// Questions of which a part never comes are bounded, however many clients begin them; those
+// beyond are refused, and whole ones answered all the while. When their clients go, nothing
+// is left.
+func TestQUICSlowStreamsAreBounded(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	const each = 90 // of limits.DefaultTCPPipeline
+	part := appendFrame(nil, ask(0, 'f'))[:9]
+	good := quicClient(t, at, conf)
+	var odd []*doqtest.Client
+	begun := 0
+	for begun < limits.QUICSlowStreams+3*each {
+		c := oddQUIC(t, at, conf)
+		odd = append(odd, c)
+		for range each {
+			if err := c.Begin(t.Context(), part); err != nil {
+				t.Fatal(err)
+			}
+			begun++
+		}
+		if _, err := askQUIC(good, ask(0, 'f')); err != nil {
+			t.Fatalf("beside %d begun questions: %v", begun, err)
+		}
+		if n := s.slowStreams.Taken(); n > limits.QUICSlowStreams {
+			t.Fatalf("%d questions are waited for, more than %d", n, limits.QUICSlowStreams)
+		}
+	}
+	eventually(t, "those beyond are refused", func() bool { return s.limits.Get(limits.QUIC) > 0 })
+	for _, c := range odd {
+		c.Close()
+	}
+	eventually(t, "none is left", func() bool { return s.slowStreams.Taken() == 0 && s.Stats().Conns == 1 })
+	if _, err := askQUIC(good, ask(0, 'f')); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Questions over QUIC that are given up as soon as they are asked cost their clients the
+// connection where these are counted (TestOffencesOfAClientAreSummed), and in any case
+// nobody else his answers.
+func TestQUICQuestionsThatAreGivenUp(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	good, c := quicClient(t, at, conf), oddQUIC(t, at, conf)
+	for i := range 1000 {
+		if err := c.GiveUp(t.Context(), appendFrame(nil, ask(0, 'd'))); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			if _, err := askQUIC(good, ask(0, 'f')); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.Close()
+	eventually(t, "nothing of it is left", func() bool {
+		st := all[0].Stats()
+		return st.Conns == 1 && st.Waiting == 0 && all[0].slowStreams.Taken() == 0
+	})
 }
 
 // What is no question as it must be ends the connection, and says why.
@@ -223,6 +298,71 @@ func TestQUICConnectionsAreCounted(t *testing.T) {
 	eventually(t, "three are left", func() bool { return s.Stats().Conns == 3 && s.Stats().TCPShed == 3 })
 }
 
+// quicEnds waits until a connection has ended.
+func quicEnds(t *testing.T, what string, c *doq.Client) {
+	t.Helper()
+	select {
+	case <-c.Ended():
+	case <-time.After(20 * time.Second):
+		t.Fatalf("does not end in 20 s: %s", what)
+	}
+}
+
+// The connection that has been silent for longest gives way, whichever came first.
+func TestTheQUICConnectionThatAskedLastStays(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	may := limits.DefaultClients()
+	may.Conns = 2
+	s.SetClientLimits(may)
+	first, second := quicClient(t, at, conf), quicClient(t, at, conf)
+	asks := func(c *doq.Client) {
+		t.Helper()
+		if _, err := askQUIC(c, ask(0, 'f')); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "its question is answered", func() bool {
+			answered := true
+			s.conns.each(func(c *connection) { answered = answered && c.outstanding.Load() == 0 })
+			return answered
+		})
+	}
+	asks(first)
+	asks(second)
+	asks(first)
+	asks(quicClient(t, at, conf))
+	quicEnds(t, "the one that has been silent for longest", second)
+	asks(first)
+}
+
+// Where all connections wait for answers another one is refused.
+func TestQUICConnectionsAreRefusedWhereNobodyIsIdle(t *testing.T) {
+	h := newEcho()
+	all, at, conf := serveQUIC(t, h, 1)
+	s := all[0]
+	may := limits.DefaultClients()
+	may.Conns = 1
+	s.SetClientLimits(may)
+	answered := make(chan error, 1)
+	busy := quicClient(t, at, conf)
+	go func() {
+		_, err := askQUIC(busy, ask(0, 'w'))
+		answered <- err
+	}()
+	eventually(t, "it waits", func() bool { return s.Stats().Waiting == 1 })
+	if c, err := dialQUIC(at, conf); err == nil {
+		defer c.Close()
+		if _, err := askQUIC(c, ask(0, 'f')); err == nil {
+			t.Error("a second client is served")
+		}
+	}
+	eventually(t, "it is refused", func() bool { return s.Stats().TCPRefused == 1 })
+	close(h.release)
+	if err := <-answered; err != nil {
+		t.Errorf("the first client: %v", err)
+	}
+}
+
 // A server that leaves answers what was asked, closes idle connections at once, and
 // its clients find another.
 func TestQUICDrain(t *testing.T) {
@@ -240,7 +380,7 @@ func TestQUICDrain(t *testing.T) {
 	eventually(t, "it waits", func() bool { return all[0].Stats().Waiting == 1 })
 	drained := make(chan struct{})
 	go func() { all[0].Drain(t.Context()); close(drained) }()
-	<-idle.Ended()
+	quicEnds(t, "the idle one", idle)
 	time.Sleep(2 * limits.LeaveQUIC) // out of the group by now
 	close(h.release)
 	if err := <-answered; err != nil {
@@ -268,8 +408,75 @@ func TestQUICConnectionsOfADeadWorkerEndAtOnce(t *testing.T) {
 	}
 	t.Cleanup(func() { other.Drain(t.Context()) })
 	begun := time.Now()
-	if _, err := askQUIC(c, ask(0, 'f')); !errors.Is(err, doq.ErrLost) {
-		t.Errorf("after %v: %v, want %v", time.Since(begun), err, doq.ErrLost)
+	if _, err := askQUIC(c, ask(0, 'f')); err == nil || !strings.Contains(err.Error(), "knows nothing of this connection") {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
+}
+
+// Where keys follow from another secret, open sockets have them soon: questions that wait are
+// answered, new clients served, and a sibling that has the secret since its start tells a
+// client at once that its connection is lost. Sockets that are handed on have them, too.
+func TestQUICSocketsHaveTheKeysOfANewSecret(t *testing.T) {
+	for _, inherited := range []bool{false, true} {
+		h := newEcho()
+		conf, client := encrypted(t)
+		client.NextProtos = []string{doq.Protocol}
+		var secret atomic.Uint32
+		key := func(label string) (key [32]byte) {
+			copy(key[1:], label)
+			key[0] = byte(secret.Load())
+			return key
+		}
+		made := func() *Server {
+			s := New(h, Options{Limits: &limits.Counters{}, Panics: quietPanics(), TLS: offering(conf), Key: key})
+			t.Cleanup(func() { s.Drain(t.Context()) })
+			return s
+		}
+		s := made()
+		if err := errors.Join(s.Open(), s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), only(transport.QUIC))); err != nil {
+			t.Fatal(err)
+		}
+		at := s.Endpoints()[0].Addr
+		q := s.endpoints[0].socket.(*quicSocket)
+		q.at.shared = inherited
+		first := q.latest()
+		if err := s.RenewKeys(); err != nil || q.latest() != first {
+			t.Fatalf("the same secret: %v, another era", err)
+		}
+		waiting := quicClient(t, at, client)
+		answered := make(chan error, 1)
+		go func() {
+			_, err := askQUIC(waiting, ask(0, 'w'))
+			answered <- err
+		}()
+		eventually(t, "a question waits", func() bool { return s.Stats().Waiting == 1 })
+		secret.Store(1)
+		if err := s.RenewKeys(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * limits.LeaveQUIC) // as a question may wait
+		close(h.release)
+		if err := <-answered; err != nil {
+			t.Errorf("inherited %v: a question from before: %v", inherited, err)
+		}
+		eventually(t, "the former era is over", func() bool { return len(q.all()) == 1 })
+		c := quicClient(t, at, client)
+		if _, err := askQUIC(c, ask(0, 'f')); err != nil {
+			t.Fatalf("inherited %v: a new client: %v", inherited, err)
+		}
+		if s.endpoints[0].socket != socket(q) || q.latest() == first {
+			t.Errorf("inherited %v: another socket, or the same era", inherited)
+		}
+		if err := q.withFD(func(fd int) error { return connectToItself(fd, at) }); err != nil {
+			t.Fatal(err)
+		}
+		other := made()
+		if err := errors.Join(other.Open(), other.Listen(at, only(transport.QUIC))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := askQUIC(c, ask(0, 'f')); err == nil || !strings.Contains(err.Error(), "knows nothing of this connection") {
+			t.Errorf("inherited %v: from a sibling: %v", inherited, err)
+		}
 	}
 }
 
@@ -295,15 +502,10 @@ func TestQUICLeavesNothingBehind(t *testing.T) {
 	t.Run("", func(t *testing.T) {
 		all, at, conf, _ := growingQUIC(t, newEcho(), 3, filepath.Join(t.TempDir(), "quic"))
 		for range 10 {
-			c := quicClient(t, at, conf)
-			if _, err := askQUIC(c, ask(0, 'f')); err != nil {
+			if _, err := askQUIC(quicClient(t, at, conf), ask(0, 'f')); err != nil {
 				t.Fatal(err)
 			}
-			st, err := c.Open(t.Context())
-			if err == nil {
-				err = st.Begin([]byte{0, 99, 1})
-			}
-			if err != nil {
+			if err := oddQUIC(t, at, conf).Begin(t.Context(), []byte{0, 99, 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -398,5 +600,46 @@ func TestAListedProxyIsNoClientOverQUIC(t *testing.T) {
 	s.SetProxies(nil)
 	if _, err := askQUIC(quicClient(t, at, conf), ask(0, 'f')); err != nil {
 		t.Errorf("when nobody is listed: %v", err)
+	}
+}
+
+// Questions that are lost because this side ends the connection are no offences of the
+// client; those that it gives up are.
+func TestQUICQuestionsThatWeEndAreNoOffences(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	source := s.sources.of(netip.MustParseAddr("192.0.2.9"))
+	offences := func() int64 { source.mu.Lock(); defer source.mu.Unlock(); return source.offences }
+	const n = 20
+	begin := func() *doqtest.Client {
+		c := oddQUIC(t, at, conf)
+		eventually(t, "it is connected", func() bool { return s.conns.len() == 1 })
+		s.conns.each(func(c *connection) { c.source = source })
+		for range n {
+			if err := c.Begin(t.Context(), appendFrame(nil, ask(0, 'f'))[:9]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "parts of questions have come", func() bool { return s.slowStreams.Taken() == n })
+		return c
+	}
+	over := func() bool { return s.slowStreams.Taken() == 0 && s.conns.len() == 0 }
+	ends := map[string]func(c *quicConn){
+		"shed":    func(c *quicConn) { c.kill() },
+		"drained": func(c *quicConn) { c.leave(); c.c.Close(doq.NoError) },
+		"barred":  func(c *quicConn) { c.end(doq.ExcessiveLoad) },
+	}
+	for name, end := range ends {
+		begin()
+		s.conns.each(func(c *connection) { end(c.connHandler.(*quicConn)) })
+		eventually(t, "it has ended", over)
+		if got := offences(); got != 0 {
+			t.Errorf("%s: %d offences", name, got)
+		}
+	}
+	begin().Close()
+	eventually(t, "its client has gone", over)
+	if got := offences(); got != n {
+		t.Errorf("given up by the client: %d offences, want %d", got, n)
 	}
 }

@@ -9,34 +9,35 @@ import (
 	"kresd/internal/limits"
 )
 
-// A Reception is the right of one goroutine to receive from a UDP socket. Another one
-// gets a Reception of its own when this one is passed on.
+// A Reception is the right of one goroutine to receive from a UDP socket. When the right
+// is passed on to another goroutine, that one gets a Reception of its own.
 //
-// What a question that misses the cache costs is for a good part the waking of others:
-// of the goroutine that carries it, of whoever waits for the server's answer, and of
+// Much of what a question costs that misses the cache is the waking of others: of the
+// goroutine that carries it to its answer, of the one that waits for the server, and of
 // Go's threads, which look for work whenever there may be some. So a question that came
-// alone is carried by the goroutine that received it. While that one waits for a server
-// it receives and answers what comes (Await), and before it waits for anything else, or
-// computes for long, it passes the reception on (Pass). Should it do neither,
-// somebody else receives all the same soon (look). Where questions come
-// in batches goroutines find enough to do, and each question gets its own.
+// alone is carried by the goroutine that received it. While this goroutine waits for a
+// server it receives and answers further questions (Await); before it waits for anything
+// else, or computes for long, it passes the right on (Pass). If it does neither, a timer
+// does so soon (check). Questions that come in batches keep goroutines busy, and each
+// such question gets a goroutine of its own.
 type Reception struct {
 	t     *udpThread
 	state atomic.Uint32
-	steps atomic.Uint64 // how often it began to carry, or went on
+	steps atomic.Uint64 // how often a question was begun to be carried, or carried on after Await
 }
 
-// The states of a Reception. While it receives, only its own goroutine changes it; while
-// a question is carried, whoever does it first.
+// The states of a Reception, by what its goroutine does. Only that goroutine leaves
+// receives. It leaves carries for receives, and whoever calls Pass leaves carries for
+// passed: the first of them succeeds.
 const (
-	receives uint32 = iota // or answers from the cache
-	carries                // a question, and nobody looks at the socket
-	passed                 // for ever: another goroutine has the thread
+	receives uint32 = iota // it waits for datagrams, or answers them from the cache
+	carries                // it carries a question, and nobody receives
+	passed                 // final: another goroutine has the udpThread
 )
 
 // Await waits until fd, which nobody else waits for, is readable, and for at most d;
-// questions are received and answered meanwhile. Held is false, at once or later, when
-// somebody else receives, so that the caller has to wait in another way.
+// questions are received and answered meanwhile. held is false, at once or later, when
+// another goroutine receives, so that the caller has to wait in another way.
 func (r *Reception) Await(fd int, d time.Duration) (readable, held bool) {
 	if !r.resume() {
 		return false, false
@@ -44,8 +45,8 @@ func (r *Reception) Await(fd int, d time.Duration) (readable, held bool) {
 	t := r.t
 	for until := t.u.s.clock.Mono() + d; ; {
 		left := until - t.u.s.clock.Mono()
-		mine, clients := t.awaitEither(fd, max(left, 0))
-		if clients { // before all else: a server may send without end
+		server, clients := t.awaitEither(fd, max(left, 0))
+		if clients { // first, because a server may send without end
 			t.receiveMore()
 		}
 		switch {
@@ -53,15 +54,15 @@ func (r *Reception) Await(fd int, d time.Duration) (readable, held bool) {
 			r.carryOn()
 			r.Pass()
 			return false, false
-		case mine || left <= 0:
+		case server || left <= 0:
 			r.carryOn()
-			return mine, true
+			return server, true
 		}
 	}
 }
 
-// Pass has another goroutine receive from now on, if that is not so already. Who carries a
-// question calls it, and look.
+// Pass has another goroutine receive from now on, if that is not so already. It is called
+// by the goroutine that carries a question, and by check.
 func (r *Reception) Pass() {
 	if r.state.CompareAndSwap(carries, passed) {
 		r.t.carrying = false
@@ -87,56 +88,56 @@ func (r *Reception) carry() bool {
 	return true
 }
 
-// carryOn notes that nobody looks at the socket from now on.
+// carryOn notes that nobody receives from now on.
 func (r *Reception) carryOn() {
 	r.steps.Add(1)
 	r.state.Store(carries)
-	r.t.guard()
+	r.t.checkSoon()
 }
 
-// resume takes the thread back; false says that another goroutine has it.
+// resume goes back to receiving; false says that another goroutine has the udpThread.
 func (r *Reception) resume() bool {
 	return r.state.Load() == receives || r.state.CompareAndSwap(carries, receives)
 }
 
-// guard has somebody look soon whether the socket is received from.
-func (t *udpThread) guard() {
-	if !t.guarded.Load() && !t.guarded.Swap(true) {
-		t.u.s.pending.alarms.After(limits.CarriedLook, t.look)
+// checkSoon has check called after limits.ReceptionCheck, unless that is due already.
+func (t *udpThread) checkSoon() {
+	if !t.checkDue.Load() && !t.checkDue.Swap(true) {
+		t.u.s.pending.alarms.After(limits.ReceptionCheck, t.check)
 	}
 }
 
-// look passes the reception on if the goroutine that has it carried a question when
-// somebody looked last, too, and did not look at the socket between.
-func (t *udpThread) look() {
+// check passes the reception on if its goroutine has carried a question since the last
+// check without receiving between.
+func (t *udpThread) check() {
 	r := t.reception.Load()
-	now := sight{r, r.steps.Load()}
-	idle := now == t.seen
+	now := receptionSample{r, r.steps.Load()}
+	idle := now == t.sample
 	if idle && r.state.Load() == carries {
 		r.Pass()
 	}
-	t.seen = now
-	t.looked(idle)
+	t.sample = now
+	t.checked(idle)
 }
 
-// looked ends a look. Another one follows unless nothing has happened since the one before.
-// Who began to carry meanwhile, perhaps with a Reception of its own by now, has found the
-// thread guarded and relies on that.
-func (t *udpThread) looked(idle bool) {
-	t.guarded.Store(false)
+// checked ends a check. Another one follows unless nothing has happened since the one
+// before. A goroutine that began to carry a question during this check, be it with a new
+// Reception, has found checkDue set and relies on a further check.
+func (t *udpThread) checked(idle bool) {
+	t.checkDue.Store(false)
 	if !idle || t.reception.Load().state.Load() == carries {
-		t.guard()
+		t.checkSoon()
 	}
 }
 
-// A sight is what was seen of a reception.
-type sight struct {
+// A receptionSample is what a check saw. The next check compares it with what it sees.
+type receptionSample struct {
 	of    *Reception
 	steps uint64
 }
 
-// receiveMore receives what is there, and answers it, for a goroutine that waits for a
-// server. A panic costs one query its answer.
+// receiveMore receives the datagrams that have come, and answers them, for a goroutine
+// that waits for a server. A panic costs one query its answer.
 func (t *udpThread) receiveMore() {
 	n, e := recvmmsg(t.u.fd, t.recv)
 	if e != 0 || n <= 0 {
@@ -148,9 +149,10 @@ func (t *udpThread) receiveMore() {
 	}
 }
 
-// awaitEither waits until fd is readable, a datagram has come, or the thread is to
-// leave; at most for d, and perhaps less long. It waits in the manner of receive.
-func (t *udpThread) awaitEither(fd int, d time.Duration) (mine, clients bool) {
+// awaitEither waits until fd, where a server's answer comes, is readable, a client's
+// datagram has come, or the thread is to leave; at most for d, and perhaps less long. Why
+// it first waits for a tick without the scheduler's knowledge is told at receive.
+func (t *udpThread) awaitEither(fd int, d time.Duration) (server, clients bool) {
 	t.fds[ofServer].Fd = int32(fd)
 	fds := t.fds[ofClients:]
 	n, wait := 0, true

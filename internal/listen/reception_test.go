@@ -165,7 +165,7 @@ func TestABlockedCarrierLosesTheReception(t *testing.T) {
 		h.alone(t, c, i, 'c')
 		began := time.Now()
 		answered(t, exchange(t, c, ask(100, 'f')), 100)
-		if took := time.Since(began); took > 10*limits.CarriedLook {
+		if took := time.Since(began); took > 10*limits.ReceptionCheck {
 			t.Logf("nobody received for %v", took) // a busy machine, perhaps
 		}
 	}
@@ -220,23 +220,23 @@ func TestAServerThatSendsWithoutEndKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
-// A Reception that begins to carry while somebody ends a look at the one before relies on
-// being looked at.
-func TestAReceptionThatBeginsDuringALookIsGuarded(t *testing.T) {
+// A Reception that begins to carry while somebody ends a check of the one before relies on
+// being checked, too.
+func TestAReceptionThatBeginsDuringACheckIsChecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(newEcho(), Options{Limits: &limits.Counters{}})
 		th := &udpThread{u: &udpSocket{s: s}}
-		th.guarded.Store(true) // a look is under way, at another one that was passed on
+		th.checkDue.Store(true) // a check is under way, of another one that was passed on
 		now := &Reception{t: th}
 		th.reception.Store(now)
 		now.carryOn()
-		if th.looked(true); !th.guarded.Load() || s.pending.alarms.Len() != 1 {
-			t.Errorf("guarded %v, %d looks to come", th.guarded.Load(), s.pending.alarms.Len())
+		if th.checked(true); !th.checkDue.Load() || s.pending.alarms.Len() != 1 {
+			t.Errorf("check due %v, %d to come", th.checkDue.Load(), s.pending.alarms.Len())
 		}
 		now.state.Store(passed)
-		time.Sleep(10 * limits.CarriedLook)
-		if th.guarded.Load() {
-			t.Error("looks go on at who carries nothing")
+		time.Sleep(10 * limits.ReceptionCheck)
+		if th.checkDue.Load() {
+			t.Error("checks go on though no question is carried")
 		}
 	})
 }

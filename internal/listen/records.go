@@ -11,21 +11,22 @@ import (
 // length of the rest (RFC 8446, section 5.1).
 const recordHeader = 5
 
-// records lies beneath the TLS of a connection. It reads as much as has come, and
-// gives it on one record at a time: so it is known whether a further one is there
-// whole, and queries that have come together are answered together. And it knows
-// who waits for the client, who therefore does not compute.
+// records lies beneath the TLS of a connection. It reads as much as has come, and passes
+// it on one record at a time: so it is known whether a further record has come whole, and
+// queries that have come together are answered together. It also tells when it waits for
+// the client, so that a handshake gives back its turn to compute meanwhile (shakeHands).
 type records struct {
 	punctual
-	in    []byte // what was read and not given on
-	left  int    // octets of the present record that were not given on
+	in    []byte // what was read and not passed on
+	left  int    // octets of the present record that were not passed on
 	small [1024]byte
 
-	// ahead tells that only what is here is given.
+	// ahead tells to pass on what was read already, and to read nothing.
 	ahead bool
-	// waits is called before the client is waited for, goesOn after it; nil: nobody
-	// wants to know.
-	waits, goesOn func()
+	// waits is called before the client is waited for, goesOn after that, whose error is
+	// that of what was waited for. Both may be nil.
+	waits  func()
+	goesOn func() error
 }
 
 func newRecords(nc accepted) *records { return &records{punctual: punctual{nc}} }
@@ -45,8 +46,8 @@ func (r *records) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads behind what is here, which is less than a header.
-func (r *records) fill() error {
+// fill reads on behind in, which holds less than a header.
+func (r *records) fill() (err error) {
 	if r.ahead {
 		return os.ErrDeadlineExceeded // an error that TLS takes for a passing one
 	}
@@ -54,7 +55,7 @@ func (r *records) fill() error {
 	r.in = r.small[:n]
 	if r.waits != nil {
 		r.waits()
-		defer r.goesOn()
+		defer r.goOn(&err)
 	}
 	m, err := r.accepted.Read(r.small[n:])
 	r.in = r.small[:n+m]
@@ -64,21 +65,28 @@ func (r *records) fill() error {
 	return err
 }
 
-// Write implements net.Conn. What the system has no room for waits for the client.
+// Write implements net.Conn. It calls waits only if the system has no room for all of b.
 func (r *records) Write(b []byte) (n int, err error) {
 	if r.waits != nil {
 		if n = r.writeNow(b); n == len(b) {
 			return n, nil
 		}
 		r.waits()
-		defer r.goesOn()
+		defer r.goOn(&err)
 	}
 	m, err := r.punctual.Write(b[n:])
 	return n + m, err
 }
 
-// writeNow writes what the system takes without waiting. What is wrong the next Write
-// says.
+// goOn calls goesOn behind what may have failed with err.
+func (r *records) goOn(err *error) {
+	if e := r.goesOn(); e != nil && *err == nil {
+		*err = e
+	}
+}
+
+// writeNow writes what the system takes without waiting. An error is left for the next
+// Write to meet and to return.
 func (r *records) writeNow(b []byte) (n int) {
 	raw, err := r.SyscallConn()
 	if err != nil {
@@ -94,7 +102,7 @@ func (r *records) writeNow(b []byte) (n int) {
 // recordLen is the length of the record that in begins with, header included.
 func recordLen(in []byte) int { return recordHeader + int(binary.BigEndian.Uint16(in[3:])) }
 
-// more tells whether a whole record is here that was not begun to be given on.
+// more tells whether a whole record was read of which nothing was passed on.
 func (r *records) more() bool {
 	return r.left == 0 && len(r.in) >= recordHeader && len(r.in) >= recordLen(r.in)
 }

@@ -119,12 +119,19 @@ type Server struct {
 	handshake   atomic.Int64   // net.tls_handshake_timeout, nanoseconds
 	maxFiles    atomic.Uint64  // RLIMIT_NOFILE
 
-	driver driverStats
-	tcp    tcpStats
-	tls    tlsStats
-	turns  *turns
-	crowd  crowd
-	http   httpShare
+	driver  driverStats
+	tcp     tcpStats
+	tls     tlsStats
+	turns   *turns
+	load    udpLoad
+	crowd   crowd // connections for which there was no place
+	sources sources
+	coming  crowd // all of them, while clients by UDP ask much
+	http    httpShare
+
+	// binding belongs to who opens or binds addresses, for as long as that takes; it is
+	// taken before mu, which nobody has while the supervisor is asked.
+	binding sync.Mutex
 
 	mu        sync.Mutex
 	open      bool
@@ -179,7 +186,9 @@ func New(h Handler, o Options) *Server {
 	s.pending = newPending(&s.clients, s.clock, s.limits)
 	s.sessions = newSessions(h, s.panics, 2*runtime.GOMAXPROCS(0))
 	s.conns = newRegistry(&s.clients)
-	s.turns = newTurns()
+	s.turns = newTurns(s.clock.Mono, s.udpBusy)
+	s.crowd = crowd{gap: time.Second / limits.CrowdPerSecond, slack: limits.CrowdSlack}
+	s.coming = crowd{gap: time.Second / limits.ComingPerSecond, slack: limits.CrowdSlack}
 	s.slowStreams = limits.NewShares(limits.QUICSlowStreams)
 	s.protocols = protocols()
 	s.buffers.New = func() any { b := make([]byte, 0, 1024); return &b }
@@ -207,32 +216,53 @@ func (s *Server) readMaxFiles() {
 // and nothing is done. The error is ErrNotServed, ErrLeaving or a *BindError.
 func (s *Server) Listen(addr netip.AddrPort, flags Flags) error {
 	addr = canonical(addr)
+	s.binding.Lock()
+	defer s.binding.Unlock()
+	group, err := s.plan(addr, flags)
+	if err != nil || len(group) == 0 {
+		return err
+	}
+	err = s.try(group, flags)
+	if err != nil && flags.Await && notHere(addr, err) {
+		err = s.await(group, flags)
+	}
+	if err != nil {
+		s.unplan(group)
+	}
+	return err
+}
+
+// plan adds endpoints for the kinds at an address, none where nothing is to be done.
+func (s *Server) plan(addr netip.AddrPort, flags Flags) (group []*endpoint, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left {
-		return ErrLeaving
+		return nil, ErrLeaving
 	}
-	var group []*endpoint
 	for _, k := range flags.Kinds {
 		if !s.Serves(k) {
-			return ErrNotServed
+			return nil, ErrNotServed
 		}
 		if s.taken(addr, k) {
-			return nil
+			return nil, nil
 		}
 		group = append(group, &endpoint{Endpoint: Endpoint{Addr: addr, Kind: k, FreeBind: flags.FreeBind}})
 	}
-	if len(group) == 0 {
-		return nil
-	}
-	err := s.tryLocked(group, flags)
-	if err != nil && flags.Await && notHere(addr, err) {
-		err = s.awaitLocked(group, flags)
-	}
-	if err == nil {
-		s.endpoints = append(s.endpoints, group...)
-	}
-	return err
+	s.endpoints = append(s.endpoints, group...)
+	return group, nil
+}
+
+// unplan takes back what cannot be bound.
+func (s *Server) unplan(group []*endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endpoints = slices.DeleteFunc(s.endpoints, func(e *endpoint) bool { return slices.Contains(group, e) })
+}
+
+func (s *Server) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
 }
 
 // taken tells whether nothing is to be done for a kind at an address: its
@@ -247,34 +277,53 @@ func (s *Server) taken(addr netip.AddrPort, k transport.Kind) bool {
 // the first address that fails it stops and returns the error; those bound
 // before it stay bound.
 func (s *Server) Open() error {
+	s.binding.Lock()
+	defer s.binding.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.left {
+		s.mu.Unlock()
 		return ErrLeaving
 	}
 	s.open = true
-	defer s.changed()
 	s.readMaxFiles()
-	for _, e := range s.endpoints {
-		if e.socket != nil || e.adopted != nil || e.Awaited && lacksInterface(e.Addr.Addr()) {
-			continue
-		}
-		if e.Path != "" {
-			if err := s.startPath(e); err != nil {
-				return &BindError{Path: e.Path, Err: err}
-			}
-		} else if err := s.start(s.planned(e.Addr)); err != nil {
+	endpoints := slices.Clone(s.endpoints)
+	s.mu.Unlock()
+	defer s.changed()
+	for _, e := range endpoints {
+		if err := s.openEndpoint(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// openEndpoint binds an endpoint, with all of its address, if that is to be and was not
+// done. Its caller has s.binding.
+func (s *Server) openEndpoint(e *endpoint) error {
+	if e.Path == "" {
+		if e.Awaited && lacksInterface(e.Addr.Addr()) {
+			return nil
+		}
+		return s.start(s.planned(e.Addr))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.socket != nil || e.adopted != nil || !slices.Contains(s.endpoints, e) {
+		return nil
+	}
+	if err := s.startPath(e); err != nil {
+		return &BindError{Path: e.Path, Err: err}
+	}
+	return nil
+}
+
 // planned are the endpoints at an address that are not bound yet.
 func (s *Server) planned(addr netip.AddrPort) []*endpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var group []*endpoint
 	for _, e := range s.endpoints {
-		if e.socket == nil && e.adopted == nil && e.Addr == addr {
+		if e.Path == "" && e.socket == nil && e.adopted == nil && e.Addr == addr {
 			group = append(group, e)
 		}
 	}
@@ -338,6 +387,25 @@ func (s *Server) Any(match func(Endpoint) bool) bool {
 	return false
 }
 
+// Receives tells whether clients ask at an address: whether it is that of an endpoint
+// (itself), and whether there is an endpoint at its port for all addresses of its family
+// (everywhere). It allocates nothing, as each choice of a server asks it.
+func (s *Server) Receives(addr netip.AddrPort) (itself, everywhere bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.endpoints {
+		at := e.Addr
+		itself = itself || at == addr
+		everywhere = everywhere || at.Port() == addr.Port() && at.Addr().IsUnspecified() && at.Addr().Is4() == addr.Addr().Is4()
+	}
+	return itself, everywhere
+}
+
+// ReceivesAt tells whether clients ask at a port.
+func (s *Server) ReceivesAt(port uint16) bool {
+	return s.Any(func(e Endpoint) bool { return e.Addr.Port() == port })
+}
+
 // SetClientLimits sets what clients may use up. It holds for what comes from then on.
 func (s *Server) SetClientLimits(c limits.Clients) { s.clients.Store(&c) }
 
@@ -350,9 +418,6 @@ func (s *Server) TCPPipeline() int { return int(s.pipeline.Load()) }
 
 // SetTCPIdle sets how long a silent connection is kept while there is room.
 func (s *Server) SetTCPIdle(d time.Duration) { s.idle.Store(int64(d)) }
-
-// TCPIdle is the present value of SetTCPIdle.
-func (s *Server) TCPIdle() time.Duration { return s.idleTime() }
 
 func (s *Server) idleTime() time.Duration { return time.Duration(s.idle.Load()) }
 

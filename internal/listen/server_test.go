@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +86,8 @@ func TestProbeTakesNothingFromAGroup(t *testing.T) {
 }
 
 func TestOpenNamesAnAddressThatOnlyBindCanRefuse(t *testing.T) {
-	taken, err := net.ListenPacket("udp4", "127.0.0.1:0") // the same user's, without SO_REUSEPORT
+	// The same user's, without SO_REUSEPORT; on a port that no client's TCP connection has.
+	taken, err := net.ListenPacket("udp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(freePort(t)))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +127,11 @@ garbage
 	got, ok := procAddr("B80D0120000000000000000001000000:0035")
 	if want := netip.MustParseAddrPort("[2001:db8::1]:53"); !ok || got != want {
 		t.Errorf("procAddr of an IPv6 socket = %v %v, want %v", got, ok, want)
+	}
+	for _, text := range []string{"", "3500007F", "3500007:0035", "3500007G:0035", "350000:0035", "3500007F:", "3500007F:10000", "3500007F:x", ":0035", "3500007F3500007F:0035"} {
+		if got, ok := procAddr(text); ok {
+			t.Errorf("procAddr(%q) = %v", text, got)
+		}
 	}
 }
 
@@ -271,6 +279,50 @@ func TestAdoptedSocketsServe(t *testing.T) {
 	}
 }
 
+// A socket that somebody else has bound has room for bursts as our own have, and is sent from
+// as these are.
+func TestAnAdoptedSocketIsPrepared(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1", "0.0.0.0", "::1", "::"} {
+		ip := netip.MustParseAddr(addr)
+		pc, err := net.ListenUDP(network("udp", ip), &net.UDPAddr{IP: ip.AsSlice()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pc.Close()
+		f, err := pc.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t, newEcho())
+		if err := errors.Join(s.Adopt(f, both.Kinds), s.ServeAdopted()); err != nil {
+			t.Fatal(err)
+		}
+		own, err := binder(nil).udp(netip.AddrPortFrom(ip, 0), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(own)
+		raw, err := pc.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, option := range map[string][2]int{
+			"receive buffer": {unix.SOL_SOCKET, unix.SO_RCVBUF}, "packet info": {unix.SOL_IP, unix.IP_PKTINFO},
+			"packet info by IPv6": {unix.SOL_IPV6, unix.IPV6_RECVPKTINFO},
+			"fragments":           {unix.SOL_IP, unix.IP_MTU_DISCOVER}, "fragments by IPv6": {unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER},
+		} {
+			_ = withFD(raw, func(fd int) error {
+				got, err := unix.GetsockoptInt(fd, option[0], option[1])
+				want, failed := unix.GetsockoptInt(own, option[0], option[1])
+				if got != want || (err == nil) != (failed == nil) {
+					t.Errorf("%s, %s: %d, %v; one of our own has %d, %v", addr, what, got, err, want, failed)
+				}
+				return nil
+			})
+		}
+	}
+}
+
 // Who was given one socket of a service has it whole: nothing is bound beside.
 func TestAnInheritedServiceIsThere(t *testing.T) {
 	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -306,18 +358,76 @@ func TestAnInheritedServiceIsThere(t *testing.T) {
 }
 
 func TestAdoptRefusesWhatIsNoSocket(t *testing.T) {
-	f, err := os.Open(os.DevNull)
+	file, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := New(newEcho(), Options{}).Adopt(f, both.Kinds); !errors.Is(err, ErrNotASocket) {
-		t.Errorf("Adopt(/dev/null) = %v, want %v", err, ErrNotASocket)
-	}
-	r, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	r, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := New(newEcho(), Options{}).Adopt(os.NewFile(uintptr(r), "unbound"), both.Kinds); !errors.Is(err, ErrNotASocket) {
-		t.Errorf("Adopt(unbound socket) = %v, want %v", err, ErrNotASocket)
+	for _, f := range []*os.File{file, os.NewFile(uintptr(r), "unbound")} {
+		if err := New(newEcho(), Options{}).Adopt(f, both.Kinds); !errors.Is(err, ErrNotASocket) {
+			t.Errorf("Adopt(%s) = %v, want %v", f.Name(), err, ErrNotASocket)
+		}
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s is left open", f.Name())
+		}
 	}
+}
+
+// When a server has left, nothing that it had opened is open.
+func TestAServerThatHasLeftHasNothingOpen(t *testing.T) {
+	files := openFiles(t)
+	s := New(newEcho(), Options{})
+	if err := errors.Join(s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), both), s.Open()); err != nil {
+		t.Fatal(err)
+	}
+	c := tcpClient(t, s.Endpoints()[0].Addr)
+	sendFrames(t, c, ask(1, 'f'))
+	readFrame(t, c)
+	c.Close()
+	s.Drain(t.Context())
+	eventually(t, "all is closed", func() bool { return openFiles(t) <= files })
+}
+
+// Who chooses a server has to know whether it is this one.
+func TestWhereClientsAsk(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.3:0", "0.0.0.0:0", "[::]:0")
+	one, four, six := s.Endpoints()[0].Addr.Port(), s.Endpoints()[2].Addr.Port(), s.Endpoints()[4].Addr.Port()
+	for _, c := range []struct {
+		addr               string
+		port               uint16
+		itself, everywhere bool
+	}{
+		{"127.0.0.3", one, true, false}, {"127.0.0.4", one, false, false}, {"0.0.0.0", four, true, true}, {"127.0.0.4", four, false, true},
+		{"::1", four, false, false}, {"::1", six, false, true}, {"127.0.0.4", six, false, false}, {"127.0.0.3", 9, false, false},
+	} {
+		itself, everywhere := s.Receives(netip.AddrPortFrom(netip.MustParseAddr(c.addr), c.port))
+		if itself != c.itself || everywhere != c.everywhere {
+			t.Errorf("%s, port %d of %d, %d, %d: itself %v, everywhere %v", c.addr, c.port, one, four, six, itself, everywhere)
+		}
+		if got := s.ReceivesAt(c.port); got != (c.port != 9) {
+			t.Errorf("at port %d: %v", c.port, got)
+		}
+	}
+	if ByPath(s.Endpoints()[0].Addr) || !ByPath(unixPeer) {
+		t.Error("what came by a UNIX socket is not known")
+	}
+}
+
+// An address that is closed takes no other with it, and one at which nobody listens closes none.
+func TestClosingAnAddressLeavesTheOthers(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.3:0", "127.0.0.4:0")
+	all := s.Endpoints()
+	if s.Close(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.5"), all[0].Addr.Port())) || len(s.Endpoints()) != 4 {
+		t.Errorf("what is not listened on is closed; %+v is left", s.Endpoints())
+	}
+	if !s.Close(all[0].Addr) || s.Close(all[0].Addr) || !slices.Equal(s.Endpoints(), all[2:]) {
+		t.Errorf("%+v is left", s.Endpoints())
+	}
+	exchange(t, udpClient(t, all[2].Addr), ask(1, 'f'))
+	c := tcpClient(t, all[2].Addr)
+	sendFrames(t, c, ask(2, 'f'))
+	readFrame(t, c)
 }

@@ -7,9 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sockaddr is the kernel's form of an address: struct sockaddr_in or
-// sockaddr_in6. It is read where it lies and sent back as it came, scope
-// included.
+// sockaddr is the kernel's form of an address: struct sockaddr_in or sockaddr_in6. An
+// answer is sent to it as it was received, scope included.
 type sockaddr [unix.SizeofSockaddrInet6]byte
 
 // addrPort reads the address, without its scope: a netip zone would have to be
@@ -25,7 +24,7 @@ func (a *sockaddr) addrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// port is the address's port, 0 if it is none of the two families.
+// port is the address's port, which lies in the same place in both families.
 func (a *sockaddr) port() uint16 { return binary.BigEndian.Uint16(a[2:]) }
 
 // pktinfo is a control message that holds the local address of a datagram
@@ -36,17 +35,17 @@ type pktinfo struct {
 	len int
 }
 
-// Where the fields lie in a control message.
+// Offsets of fields in a control message.
 var (
 	cmsgData  = unix.CmsgLen(0)
 	cmsgLevel = unix.SizeofCmsghdr - 8
 	cmsgType  = unix.SizeofCmsghdr - 4
 )
 
-// local returns the address that was asked and prepares the message for the way
-// back: the interface is left to the routing table, except for link-local
-// addresses, which mean nothing without it. A buffer with nothing of use in it
-// gives the zero Addr, and is not to be sent.
+// local returns the address that was asked and prepares the control message for the
+// answer: the interface is left to the routing table, except for link-local addresses,
+// which mean nothing without it. Where control holds no such message, local returns the
+// zero Addr, and control is not to be sent.
 func local(control []byte) netip.Addr {
 	if len(control) < unix.SizeofCmsghdr {
 		return netip.Addr{}
@@ -68,7 +67,7 @@ func local(control []byte) netip.Addr {
 	return netip.Addr{}
 }
 
-// toSockaddr is for the calls that are made once in a socket's life.
+// toSockaddr is the address for calls that are made once in a socket's life, such as bind.
 func toSockaddr(a netip.AddrPort, zone uint32) unix.Sockaddr {
 	if a.Addr().Is4() {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}

@@ -1,9 +1,9 @@
 package listen
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -20,13 +20,13 @@ type tlsStream struct {
 	records *records
 }
 
-// newTLS is the protocol of DNS over TLS: the messages of TCP on an encrypted
+// newTLS is protocol.connection of DNS over TLS: the messages of TCP on an encrypted
 // stream. Clients need not say in the handshake that they speak it.
 func newTLS(s *Server, nc accepted) *connection {
 	r := newRecords(nc)
 	encrypted := &tlsStream{tls.Server(r, s.tlsConfig(transport.ALPNDoT)), r}
 	c := newFramedConn(s, transport.TLS, nc, encrypted)
-	c.open = func() error { return s.shakeHands(encrypted.Conn, nc) }
+	c.open = func() error { return s.shakeHands(&c.connection, encrypted.Conn, nc) }
 	return &c.connection
 }
 
@@ -36,8 +36,8 @@ func (t *tlsStream) CloseWrite() error {
 	return errors.Join(t.Conn.CloseWrite(), t.records.CloseWrite())
 }
 
-// readAhead reads what can be read without waiting for the client. What is wrong
-// with it the next Read says.
+// readAhead reads what can be read without waiting for the client. An error is left for the
+// next Read to meet and to return.
 func (t *tlsStream) readAhead(b []byte) (n int) {
 	if !t.records.more() {
 		return 0
@@ -54,27 +54,31 @@ type tlsStats struct {
 	open                  atomic.Int32
 }
 
-// shakeHands does the handshake of a connection that clients have encrypted, and
-// counts it. Whoever speaks something on such a connection begins with it. On
-// records it computes only in its turn, and waits for the client out of it.
-func (s *Server) shakeHands(c *tls.Conn, nc accepted) error {
+// shakeHands does the handshake of a connection that clients have encrypted, and counts it.
+// Every connHandler of such a connection begins with it. Where records lie beneath the
+// TLS, the handshake computes only while it has a turn, and has none while it waits for
+// the client. It takes no longer than s.handshakeTime, nor than c lives; the error of one
+// whose time went by in the queue, at least for the half, is errNoTurn.
+func (s *Server) shakeHands(c *connection, t *tls.Conn, nc accepted) error {
 	s.tls.open.Add(1)
 	defer s.tls.open.Add(-1)
-	if r, ok := c.NetConn().(*records); ok {
-		r.waits, r.goesOn = s.turns.give, func() { _ = s.turns.take(context.Background(), s.limits) }
-		r.goesOn()
-		defer func() { r.waits(); r.waits, r.goesOn = nil, nil }()
-	}
-	_ = nc.SetDeadline(time.Now().Add(s.handshakeTime()))
-	err := s.onOwnStack(c.Handshake)
+	most := s.handshakeTime()
+	due := time.Now().Add(most)
+	ctx, over := c.untilKilled(due, errNoTurn)
+	defer over()
+	_ = nc.SetDeadline(due)
+	waited, err := s.inTurn(ctx, t)
 	_ = nc.SetDeadline(time.Time{})
+	if errors.Is(err, os.ErrDeadlineExceeded) && waited >= most/2 {
+		err = errNoTurn
+	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.limits.Hit(limits.TLSTime)
 		fallthrough
 	case err != nil:
 		s.tls.failed.Add(1)
-	case c.ConnectionState().DidResume:
+	case t.ConnectionState().DidResume:
 		s.tls.resumed.Add(1)
 		fallthrough
 	default:
@@ -82,6 +86,17 @@ func (s *Server) shakeHands(c *tls.Conn, nc accepted) error {
 		acknowledge(nc)
 	}
 	return err
+}
+
+// errNoTurn ends a handshake for which there was no processor in time.
+var errNoTurn = errors.New("the turn of the handshake has not come in time")
+
+// vain notes a handshake that has come to nothing, unless it was ended here, or its turn did
+// not come.
+func (s *Server) vain(c *connection, err error) {
+	if !errors.Is(err, net.ErrClosed) && !errors.Is(err, errNoTurn) {
+		s.offended(c, 1)
+	}
 }
 
 // acknowledge tells the client that its last words have come. We have nothing to say
@@ -105,33 +120,3 @@ func (s *Server) onOwnStack(fn func() error) (err error) {
 	<-done
 	return err
 }
-
-// turns are how many handshakes are computed at a time, so that answers to
-// others' questions find a processor. Who has none stands in a queue, which the
-// number of connections bounds.
-type turns struct {
-	places  chan struct{}
-	waiting atomic.Int32 // those in the queue
-}
-
-func newTurns() *turns { return &turns{places: make(chan struct{}, limits.TLSHandshakes)} }
-
-// take waits for a turn, until ctx ends.
-func (t *turns) take(ctx context.Context, n *limits.Counters) error {
-	select {
-	case t.places <- struct{}{}:
-		return nil
-	default:
-	}
-	n.Hit(limits.TLSTurns)
-	t.waiting.Add(1)
-	defer t.waiting.Add(-1)
-	select {
-	case t.places <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (t *turns) give() { <-t.places }

@@ -167,3 +167,105 @@ func TestAHalfClosedConnectionByTLSIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+// acceptedEnd is the server's end of a connection whose client says nothing, and stays.
+func acceptedEnd(t *testing.T) accepted {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	tcpClient(t, plainAddr(ln.Addr()))
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.(accepted)
+}
+
+// Connections that end while they wait for their handshake's turn leave the queue at once:
+// those that have to give way, and those whose clients have gone, when their time is over.
+func TestConnectionsThatEndWhileTheyQueueLeaveTheQueue(t *testing.T) {
+	s, at, conf := serveTLS(t, newEcho())
+	s.turns.places <- struct{}{} // somebody else's turn, which does not end
+	hello := helloOf(t, conf)
+	come := func(n int) {
+		for range n {
+			c := tcpClient(t, at)
+			if _, err := c.Write(hello); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it queues", func() bool { return s.Stats().Conns == s.Stats().HandshakesQueued })
+			c.Close()
+		}
+	}
+	empty := func() bool {
+		st := s.Stats()
+		return st.Conns == 0 && st.HandshakesQueued == 0 && st.HandshakesOpen == 0
+	}
+	const n = 20
+	s.SetTLSHandshake(time.Hour)
+	come(n)
+	eventually(t, "all queue", func() bool { return s.Stats().HandshakesQueued == n })
+	for c := s.conns.shed(); c != nil; c = s.conns.shed() {
+		c.kill()
+	}
+	eventually(t, "those that gave way have left", empty)
+	s.SetTLSHandshake(20 * time.Millisecond)
+	come(n)
+	eventually(t, "those whose time is over have left", func() bool { return empty() && s.Stats().HandshakesFailed == 2*n })
+	<-s.turns.places
+	s.SetTLSHandshake(time.Hour)
+	c := tlsClient(t, at, conf)
+	sendFrames(t, c, ask(1, 'f'))
+	readFrame(t, c)
+	if len(s.turns.places) != 0 {
+		t.Error("a turn is held that nobody has")
+	}
+	if got := s.limits.Get(limits.TLSTime); got != 0 {
+		t.Errorf("%d clients are said to have taken too long", got)
+	}
+}
+
+// A connection that is killed before its handshake begins does not wait for its turn.
+func TestAKilledConnectionDoesNotQueue(t *testing.T) {
+	s, _, _ := serveTLS(t, newEcho())
+	s.turns.places <- struct{}{}
+	defer func() { <-s.turns.places }()
+	s.SetTLSHandshake(time.Hour)
+	c := newTLS(s, acceptedEnd(t))
+	c.kill()
+	c.run()
+}
+
+// A handshake whose time went by while others had their turns is no offence of its client;
+// that of a client that says nothing is.
+func TestTimeInTheQueueIsNoOffence(t *testing.T) {
+	s, _, _ := serveTLS(t, newEcho())
+	source := s.sources.of(netip.MustParseAddr("192.0.2.9"))
+	const most = 100 * time.Millisecond
+	s.SetTLSHandshake(most)
+	silent := func(queues time.Duration) (offences int64) {
+		before := source.offences
+		c := newTLS(s, acceptedEnd(t))
+		c.source = source
+		if queues > 0 {
+			s.turns.places <- struct{}{}
+			time.AfterFunc(queues, func() { <-s.turns.places })
+		}
+		c.run()
+		c.kill()
+		return source.offences - before
+	}
+	for queues, want := range map[time.Duration]int64{0: 1, most * 3 / 4: 0, 2 * most: 0} {
+		if got := silent(queues); got != want {
+			t.Errorf("%v in the queue: %d offences, want %d", queues, got, want)
+		}
+		eventually(t, "the turn has ended", func() bool { return len(s.turns.places) == 0 })
+	}
+	if got := s.limits.Get(limits.TLSTime); got != 1 {
+		t.Errorf("%d clients are said to have taken too long, want 1", got)
+	}
+}

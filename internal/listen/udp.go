@@ -13,16 +13,16 @@ import (
 	"kresd/internal/transport"
 )
 
-// A udpSocket is one UDP socket and what serves it: a thread, as it were, though one
-// goroutine after the other may have its part (reception.go).
+// A udpSocket is one UDP socket and the udpThread that serves it. "Thread" is meant of the
+// work: goroutines may take turns at it (reception.go).
 type udpSocket struct {
 	fd   int
 	wake int // an eventfd: readable when the thread shall look at leave
-	at   place
+	at   site
 
-	s     *Server
-	stats threadStats
-	look  look // the last one (stuck.go); the server's lock holds it
+	s       *Server
+	stats   threadStats
+	sampled queueSample // by Stuck, last; under the server's lock
 
 	leave   atomic.Bool  // serve what is queued, then end
 	leaveBy atomic.Int64 // at the latest then, in clock.Mono nanoseconds
@@ -31,8 +31,8 @@ type udpSocket struct {
 	sender  udpSender
 }
 
-// startUDP serves fd from a thread of its own; it is the protocol of plain UDP.
-func (s *Server) startUDP(fd int, at place) (socket, error) {
+// startUDP serves fd from a thread of its own: it is protocol.datagrams of plain UDP.
+func (s *Server) startUDP(fd int, at site) (socket, error) {
 	u := &udpSocket{s: s, fd: fd, at: at, ended: make(chan struct{})}
 	session, err := s.handler.NewSession()
 	if err != nil {
@@ -119,10 +119,10 @@ type udpThread struct {
 
 	alone    *Query // to be carried by whoever received it (reception.go)
 	carrying bool   // such a query is being carried
-	// The rest belongs to who looks whether somebody receives.
-	reception atomic.Pointer[Reception]
-	guarded   atomic.Bool // somebody will look
-	seen      sight       // the last time
+	// What check needs (reception.go); it runs on the goroutine of a timer.
+	reception atomic.Pointer[Reception] // of the goroutine that receives, or carries
+	checkDue  atomic.Bool               // check will be called
+	sample    receptionSample           // what the last check saw
 }
 
 // The places of descriptors in udpThread.fds.

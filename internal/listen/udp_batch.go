@@ -23,7 +23,7 @@ const (
 )
 
 // A batch is the memory of one thread: what recvmmsg and sendmmsg read and
-// write. All of it is made once.
+// write. It is allocated once. Slot i is what belongs to datagram i.
 type batch struct {
 	got  int // datagrams received
 	next int // the first of them that is not answered
@@ -32,8 +32,8 @@ type batch struct {
 
 	recv    []mmsghdr
 	send    []mmsghdr
-	names   []sockaddr
-	control []byte // nil unless answers must name their source
+	names   []sockaddr // whom the datagrams came from (msg_name of recvmsg(2))
+	control []byte     // nil unless answers must name their source
 	in      []byte
 	out     []byte
 }
@@ -59,7 +59,7 @@ func (b *batch) init(wildcard bool) {
 	}
 }
 
-// rearm gives slot i back the room that the kernel has cut down.
+// rearm restores in slot i the lengths that the kernel has overwritten.
 func (b *batch) rearm(i int) {
 	h := &b.recv[i].hdr
 	h.Namelen = uint32(len(b.names[i]))
@@ -86,7 +86,7 @@ func (b *batch) controlOf(i int) []byte {
 	return b.control[i*controlSize : i*controlSize+int(b.recv[i].hdr.Controllen)]
 }
 
-// serve answers the batch. It goes on where a panic interrupted it.
+// serve answers the batch. Called again after a panic, it goes on with the next datagram.
 func (t *udpThread) serve() {
 	t.phase = beginning
 	t.proxies = t.u.s.proxies.Load()
@@ -139,7 +139,7 @@ func (t *udpThread) answerOne(i int) {
 	}
 }
 
-// message is the client's message in slot i. It identifies the client.
+// message is the client's message in slot i. It also fills in t.client (identify).
 func (t *udpThread) message(i int) []byte {
 	t.identify(i)
 	if t.proxies == nil {
@@ -159,8 +159,8 @@ func (t *udpThread) identify(i int) {
 	}
 }
 
-// put adds an answer to slot i's query to those to be sent. reply lies in out
-// behind what is used.
+// put adds the answer to the query in slot i to those that flush sends. reply lies in
+// t.out, behind the octets that are used.
 func (t *udpThread) put(i int, reply []byte) {
 	t.used = t.end(reply)
 	m := &t.send[t.full].hdr
@@ -186,7 +186,7 @@ func (t *udpThread) end(reply []byte) int {
 	return (int(start) + len(reply) + 7) &^ 7
 }
 
-// query copies the datagram in slot i for the driver's way.
+// query copies the message in slot i for the driver's way.
 func (t *udpThread) query(i int, msg []byte) *Query {
 	q := newQuery(msg, &t.client, t.u)
 	q.name, q.nameLen = t.names[i], t.recv[i].hdr.Namelen
@@ -197,9 +197,9 @@ func (t *udpThread) query(i int, msg []byte) *Query {
 	return q
 }
 
-// drive sends slot i's query the driver's way; where there is no place for it,
-// it is dropped. One that came alone is carried by this goroutine itself when the batch is
-// served.
+// drive sends the query in slot i the driver's way, or drops it where there is no place for
+// it (pending.admit). A query that came alone is carried by this goroutine itself when the
+// batch is served (Reception.carry).
 func (t *udpThread) drive(i int, msg []byte) {
 	q := t.query(i, msg)
 	switch {
@@ -212,8 +212,8 @@ func (t *udpThread) drive(i int, msg []byte) {
 	}
 }
 
-// flush sends the answers. One that cannot be sent is counted and left out; it
-// does not hold up the others.
+// flush sends the answers. An answer that cannot be sent is counted and left out, so that
+// the others are sent all the same.
 func (t *udpThread) flush() {
 	msgs := t.send[:t.full]
 	for len(msgs) > 0 {

@@ -117,7 +117,7 @@ func TestPacedAnswersLeaveTogether(t *testing.T) {
 		sockets = append(sockets, &udpSocket{s: s, fd: fd})
 	}
 	client := Client{Addr: netip.MustParseAddrPort("192.0.2.1:5353")}
-	p := &pace{kept: true}
+	p := &pace{hadLine: true}
 	for i := range byte(6) {
 		u := sockets[i/3]
 		q := newQuery(ask(uint16(i), 'd'), &client, u)
@@ -126,10 +126,10 @@ func TestPacedAnswersLeaveTogether(t *testing.T) {
 		if !s.admit(q) {
 			t.Fatal("no place")
 		}
-		p.line = append(p.line, paced{q: q, msg: []byte{i}})
+		p.line = append(p.line, delayed{q: q, msg: []byte{i}})
 	}
 	p.waiting = 6
-	s.pending.paces[client.Addr.Addr()] = p
+	s.pending.paces.of[client.Addr.Addr()] = p
 	s.pending.release(client.Addr.Addr())
 	buf := make([]byte, 8)
 	for i := range byte(6) {
@@ -140,7 +140,15 @@ func TestPacedAnswersLeaveTogether(t *testing.T) {
 	for _, u := range sockets {
 		u.users.Wait()
 	}
-	if waiting, _ := s.pending.sizes(); waiting != 0 || len(s.pending.paces) != 0 {
-		t.Errorf("%d questions wait, %d clients have a pace", waiting, len(s.pending.paces))
+	if waiting, _ := s.pending.sizes(); waiting != 0 || len(s.pending.paces.of) != 0 {
+		t.Errorf("%d questions wait, %d clients have a pace", waiting, len(s.pending.paces.of))
+	}
+}
+
+// A socket that nobody fills has room.
+func TestASocketHasRoom(t *testing.T) {
+	own, _ := ownThread(t, "127.0.0.1:0")
+	if !own.writable() {
+		t.Error("it has none")
 	}
 }

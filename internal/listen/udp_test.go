@@ -29,7 +29,7 @@ func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
 	}
 	bound := netip.AddrPortFrom(at.Addr(), fromSockaddr(sa).Port())
 	session, _ := s.handler.NewSession()
-	u := &udpSocket{s: s, fd: fd, at: place{addr: bound, wildcard: at.Addr().IsUnspecified()}, ended: make(chan struct{})}
+	u := &udpSocket{s: s, fd: fd, at: site{addr: bound, wildcard: at.Addr().IsUnspecified()}, ended: make(chan struct{})}
 	to := bound
 	if u.at.wildcard {
 		to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), bound.Port())
@@ -236,4 +236,22 @@ func TestBatchOfLongAnswers(t *testing.T) {
 	if p := s.Stats().Panics; p != 0 {
 		t.Errorf("%d panics", p)
 	}
+}
+
+// What a session drops, what is too long, and how often the system was asked, is counted.
+func TestWhatIsDroppedIsCounted(t *testing.T) {
+	s := serve(t, newEcho(), "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	u, c := udpClient(t, at), tcpClient(t, at)
+	for _, msg := range [][]byte{ask(1, 'x'), ask(2, 'v')} {
+		if _, err := u.Write(msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange(t, u, ask(3, 'f', make([]byte, datagramMax)...))
+	sendFrames(t, c, ask(1, 'x'), ask(2, 'f'))
+	readFrame(t, c)
+	counted(t, s, "3 dropped, one oversize and one or more batches", func(st Stats) bool {
+		return st.Dropped == 3 && st.Oversize == 1 && st.Batches >= 1 && st.UDP == 3 && st.TCP == 2
+	})
 }

@@ -198,7 +198,7 @@ func (s *Server) startPath(e *endpoint) error {
 // accept serves e by a socket that has its path.
 func (s *Server) accept(e *endpoint, ln streamListener) {
 	e.seen = seenAt{file: fileAt(e.Path), pid: os.Getpid()}
-	e.socket = s.startAccepting(e.Kind, ln, place{path: e.Path, file: e.seen.file})
+	e.socket = s.startAccepting(e.Kind, ln, site{path: e.Path, file: e.seen.file})
 	if !s.standing {
 		s.standing = true
 		s.panics.Go("UNIX sockets", s.lookAfterPaths)
@@ -311,8 +311,8 @@ func (s *Server) lookAtPaths() bool {
 	return s.standing
 }
 
-// lost tells whether nobody answers at the path of e. Who was seen there is not
-// disturbed as long as the file is the same and the process lives.
+// lost tells whether nobody answers at the path of e. It is not tried by connecting while
+// the file is the one seen last and the process seen with it lives.
 func (s *Server) lost(e *endpoint) bool {
 	file := fileAt(e.Path)
 	if file != (fileID{}) && file == e.seen.file && unix.Kill(e.seen.pid, 0) != unix.ESRCH {

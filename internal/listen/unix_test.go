@@ -335,3 +335,53 @@ func TestASiblingsSocketIsKnownByItsName(t *testing.T) {
 		}
 	}
 }
+
+// Paths are looked after as long as there are any, and by one goroutine.
+func TestPathsAreLookedAfterWhileThereAreAny(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	s := servePath(t, path, PathFlags{Flags: tcpOnly})
+	standing := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.standing
+	}
+	for range 2 {
+		if !s.lookAtPaths() || !standing() {
+			t.Error("a path that is served is not looked after any more")
+		}
+	}
+	if err := askPath(path); err != nil {
+		t.Error(err)
+	}
+	if !s.ClosePath(path) || s.ClosePath(path) {
+		t.Error("it is not closed once")
+	}
+	if s.lookAtPaths() || standing() {
+		t.Error("paths are looked after where there are none")
+	}
+}
+
+// What a dead process of our number has left under the name of our own is in nobody's way, and
+// the file of a path may be used by whom the operator says.
+func TestALeftoverOfOurOwnNumberGivesWay(t *testing.T) {
+	for mode, want := range map[os.FileMode]os.FileMode{0: ownerOnly, 0o660: 0o660} {
+		path := filepath.Join(t.TempDir(), "dns")
+		s := serve(t, newEcho())
+		own := path + owner{os.Getpid(), s.supervisor}.suffix()
+		if err := os.WriteFile(own, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ListenPath(path, PathFlags{Flags: tcpOnly, Mode: mode}); err != nil {
+			t.Fatal(err)
+		}
+		if err := askPath(path); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("the file has the mode %v, %v; want %v", info.Mode(), err, want)
+		}
+		if _, err := os.Lstat(own); err == nil {
+			t.Error("the name of our own is there still")
+		}
+	}
+}

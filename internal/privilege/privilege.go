@@ -31,26 +31,42 @@ func ToBecomeAnother() []Right {
 
 // Renounce gives up all capabilities but those of keep that the process has, and lets
 // no program that it runs have more than it has itself (no_new_privs). Unless image is
-// true its memory is kept out of core dumps, and from debuggers of its user.
+// true its memory is kept out of core dumps, and from debuggers of its user (Hide). What
+// fails keeps nothing else from being given up; the error joins all that failed.
 func Renounce(image bool, keep ...Right) error {
+	var hidden error
+	if !image {
+		hidden = Hide()
+		// Hide is enough; this is what an operator looks for, and a unit may forbid it.
+		_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	}
+	return errors.Join(hidden, KeepFromChildren(), keepOnly(keep), noNewPrivileges())
+}
+
+// keepOnly gives up all capabilities but those of keep that the process has.
+func keepOnly(keep []Right) error {
 	rest, err := heldOf(keep)
 	if err != nil {
 		return err
 	}
-	if err := cap.ResetAmbient(); err != nil {
-		return fmt.Errorf("ambient capabilities cannot be given up: %w", err)
-	}
 	if err := set(rest); err != nil {
 		return fmt.Errorf("capabilities cannot be given up: %w", err)
 	}
+	return nil
+}
+
+// noNewPrivileges lets no program that this process runs have more than it has itself.
+func noNewPrivileges() error {
 	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("that no program gets more privileges cannot be set: %w", err)
 	}
-	if image {
-		return nil
-	}
-	// The second is enough; the first is what an operator looks for, and a unit may forbid it.
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	return nil
+}
+
+// Hide keeps the memory of this process out of core dumps and from other processes of its
+// user, which could have it do whatever it may (PR_SET_DUMPABLE, ptrace(2)). Its files in
+// /proc are root's from then on. A program that is executed begins without.
+func Hide() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("core dumps cannot be turned off: %w", err)
 	}
@@ -67,17 +83,25 @@ func KeepFromChildren() error {
 }
 
 // HandOn is for a program that is executed in the place of this one: it gets what this one
-// has and could be given.
+// has and could be given. After an error nothing is handed on, to no program.
 func HandOn() error {
+	var rights []Right
 	have := cap.GetProc()
-	for right := cap.Value(0); right < cap.MaxBits(); right++ {
+	for right := Right(0); right < cap.MaxBits(); right++ {
 		permitted, err := have.GetFlag(cap.Permitted, right)
 		inheritable, bad := have.GetFlag(cap.Inheritable, right)
-		if err != nil || bad != nil || !permitted || !inheritable {
-			continue
+		if err == nil && bad == nil && permitted && inheritable {
+			rights = append(rights, right)
 		}
-		if err := cap.SetAmbient(true, right); err != nil {
-			return fmt.Errorf("capability %v cannot be handed on: %w", right, err)
+	}
+	return handOn(rights, func(right Right) error { return cap.SetAmbient(true, right) })
+}
+
+// handOn hands on all of the rights, one by one, or none.
+func handOn(rights []Right, one func(Right) error) error {
+	for _, right := range rights {
+		if err := one(right); err != nil {
+			return errors.Join(fmt.Errorf("capability %v cannot be handed on: %w", right, err), KeepFromChildren())
 		}
 	}
 	return nil

@@ -61,6 +61,32 @@ func (n *Notifier) Status(line string) { n.say(statusLine(line)) }
 
 func statusLine(line string) string { return "STATUS=" + strings.ReplaceAll(line, "\n", " ") }
 
+// keptName is the name under which the manager keeps what Keep gives it.
+const keptName = "configuration"
+
+// Keep leaves a file with the manager, in the place of one that was left before: should
+// this process die, the next one gets it (ManagerSockets). A manager keeps it only where
+// the unit says so (FileDescriptorStoreMax=).
+func (n *Notifier) Keep(f *os.File) {
+	if n == nil || !n.active {
+		return
+	}
+	n.Forget()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	manager := &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}
+	_ = unix.Sendmsg(fd, []byte("FDSTORE=1\nFDNAME="+keptName), unix.UnixRights(int(f.Fd())), manager, 0)
+}
+
+// Forget has the manager drop what Keep has left.
+func (n *Notifier) Forget() { n.say("FDSTOREREMOVE=1\nFDNAME=" + keptName) }
+
+// Managed tells whether there is a manager.
+func (n *Notifier) Managed() bool { return n != nil && n.active }
+
 // say ignores errors: a manager that cannot be told will notice in its own
 // time, and a resolver does not stop for it.
 func (n *Notifier) say(state string) {

@@ -37,15 +37,20 @@ type Socket struct {
 	File *os.File
 }
 
-// Inherited takes the sockets that the service manager passed. Their kind
+// ManagerSockets takes the sockets that the service manager passed. Their kind
 // follows from their name in any case of letters (KindOf); what has no name, or
 // one that is no kind, is plain DNS. The variables are removed from the environment, so that
-// programs started from here do not claim the sockets too.
-func Inherited() ([]Socket, error) {
-	var sockets []Socket
+// programs started from here do not claim the sockets too. kept is what Notifier.Keep has
+// left with the manager, nil for nothing: the process before this one has ended without
+// Forget.
+func ManagerSockets() (sockets []Socket, kept *os.File, err error) {
 	for _, f := range activation.Files(true) {
+		if f.Name() == keptName && !isSocket(f) {
+			kept = f
+			continue
+		}
 		if notServed(f.Name()) {
-			return nil, fmt.Errorf("inherited socket %d is named '%s': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: %s", f.Fd(), f.Name(), KindNames)
+			return nil, nil, fmt.Errorf("inherited socket %d is named '%s': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: %s", f.Fd(), f.Name(), KindNames)
 		}
 		kind, ok := KindOf(f.Name())
 		if !ok {
@@ -53,11 +58,16 @@ func Inherited() ([]Socket, error) {
 		}
 		s, err := socketOf(f, kind)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		sockets = append(sockets, s)
 	}
-	return sockets, nil
+	return sockets, kept, nil
+}
+
+func isSocket(f *os.File) bool {
+	_, err := unix.GetsockoptInt(int(f.Fd()), unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil
 }
 
 // KindNames lists the names that KindOf knows, for messages.
@@ -79,8 +89,9 @@ func notServed(name string) bool {
 	return slices.Contains([]string{"webmgmt", "xdp"}, strings.ToLower(name))
 }
 
-// Adopt takes one inherited descriptor, as option -S names it.
-func Adopt(fd int, kind string) (Socket, error) {
+// OpenSocket makes a socket of a descriptor that this process was started with, as option -S
+// names it.
+func OpenSocket(fd int, kind string) (Socket, error) {
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
 		return Socket{}, fmt.Errorf("inherited socket %d: %w: who starts this process has to leave a socket open under that number", fd, err)
 	}

@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,14 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain plays the inheriting process for TestInherited: sockets passed by a
+// TestMain plays the inheriting process for TestManagerSockets: sockets passed by a
 // manager are a matter of descriptor numbers and of the process's own number.
 func TestMain(m *testing.M) {
 	if os.Getenv("SYSTEMD_TEST_CHILD") != "" {
 		os.Setenv("LISTEN_PID", fmt.Sprint(os.Getpid()))
-		sockets, err := Inherited()
+		sockets, kept, err := ManagerSockets()
 		for _, s := range sockets {
 			fmt.Printf("%s@%d ", s.Kind, s.FD)
+		}
+		if kept != nil {
+			text, _ := io.ReadAll(kept)
+			fmt.Printf("kept@%d=%s ", kept.Fd(), text)
 		}
 		fmt.Printf("err=%v left=%q\n", err, os.Getenv("LISTEN_FDS"))
 		return
@@ -40,7 +45,7 @@ func inherit(t *testing.T, names string, files ...*os.File) string {
 	return strings.TrimSpace(string(out))
 }
 
-func TestInherited(t *testing.T) {
+func TestManagerSockets(t *testing.T) {
 	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +85,12 @@ func TestInherited(t *testing.T) {
 	}
 	defer client.Close()
 	connected, _ := client.(*net.TCPConn).File()
+	memory, err := os.Create(t.TempDir() + "/memory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(memory, "text")
+	memory.Seek(0, io.SeekStart)
 	unboundFile, deafFile := os.NewFile(uintptr(unbound), ""), os.NewFile(uintptr(deaf), "")
 	for _, c := range []struct {
 		names string
@@ -93,6 +104,7 @@ func TestInherited(t *testing.T) {
 		{"dns:doq", []*os.File{u, s}, `err=inherited socket 4 cannot serve as 'doq': it is a stream socket and this needs a datagram socket; use ListenDatagram=, or the name 'tls' left=""`},
 		{"control", []*os.File{s}, `err=inherited socket 3 cannot serve as 'control': it is no UNIX socket, and who reaches a console rules the resolver; give ListenStream= a path left=""`},
 		{"dns:webmgmt", []*os.File{s, s}, `err=inherited socket 4 is named 'webmgmt': serving this kind is not in this version; name it in FileDescriptorName= by what it is to serve: dns, tls, doh2, http, doq or control left=""`},
+		{"dns:configuration:configuration", []*os.File{u, s, memory}, `dns@3 dns@4 kept@5=text err=<nil> left=""`},
 		{"dns:doh", []*os.File{local, local}, `dns@3 doh2@4 err=<nil> left=""`},
 		{"dns", []*os.File{letters}, `err=inherited socket 3 cannot serve as 'dns': it is a UNIX socket, and only streams are served on those; use ListenStream= for a path left=""`},
 		{"connection", []*os.File{connected}, `err=inherited socket 3 cannot serve as 'dns': it is connected to one client already; pass the socket that listens: Accept=no in a socket unit left=""`},
@@ -106,9 +118,9 @@ func TestInherited(t *testing.T) {
 	}
 }
 
-func TestAdoptRefusesWhatIsNoSocket(t *testing.T) {
-	if _, err := Adopt(987, DNS); err == nil || !strings.Contains(err.Error(), "inherited socket 987: bad file descriptor") {
-		t.Errorf("Adopt of a closed descriptor: %v", err)
+func TestOpenSocketRefusesWhatIsNoSocket(t *testing.T) {
+	if _, err := OpenSocket(987, DNS); err == nil || !strings.Contains(err.Error(), "inherited socket 987: bad file descriptor") {
+		t.Errorf("OpenSocket of a closed descriptor: %v", err)
 	}
 }
 
@@ -148,6 +160,47 @@ func TestNotifier(t *testing.T) {
 	got[3] = reloading
 	if want := []string{"READY=1\nSTATUS=serves", "WATCHDOG=1", "STATUS=two lines", "RELOADING=1", "STOPPING=1"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("manager heard %q, want %q", got, want)
+	}
+}
+
+// What is kept travels to the manager with its name, after what was kept before was dropped.
+func TestNotifierKeepsAFile(t *testing.T) {
+	path := t.TempDir() + "/notify"
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := os.Open(file)
+	n := NewNotifier()
+	n.Keep(f)
+	f.Close()
+	for _, want := range []string{"FDSTOREREMOVE=1\nFDNAME=configuration", "FDSTORE=1\nFDNAME=configuration"} {
+		b, rights := make([]byte, 100), make([]byte, 100)
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		k, r, _, _, err := conn.ReadMsgUnix(b, rights)
+		if err != nil || string(b[:k]) != want {
+			t.Fatalf("the manager heard %q, %v, want %q", b[:k], err, want)
+		}
+		messages, _ := unix.ParseSocketControlMessage(rights[:r])
+		for _, m := range messages {
+			fds, err := unix.ParseUnixRights(&m)
+			if err != nil || len(fds) != 1 {
+				t.Fatalf("%q came with %v, %v", want, fds, err)
+			}
+			got, _ := io.ReadAll(os.NewFile(uintptr(fds[0]), "kept"))
+			if string(got) != "text" {
+				t.Errorf("the file says %q", got)
+			}
+		}
+		if strings.HasPrefix(want, "FDSTORE=") != (len(messages) == 1) {
+			t.Errorf("%q came with %d messages about descriptors", want, len(messages))
+		}
 	}
 }
 

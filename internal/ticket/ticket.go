@@ -154,18 +154,21 @@ func (k *Keys) Derive(label string) [32]byte {
 
 // FromFile reads a secret, any octets. Of a longer file the first
 // limits.TicketSecretMost octets count.
-func FromFile(path string) ([]byte, error) {
-	f, err := textfile.Open(path)
+func FromFile(read textfile.Reader, path string) (secret []byte, err error) {
+	err = read(path, func(f io.Reader, err error) error {
+		if err == nil {
+			secret, err = io.ReadAll(io.LimitReader(f, limits.TicketSecretMost))
+		}
+		switch {
+		case err != nil:
+			return fmt.Errorf("'%s': %w", path, wording.Reason(err))
+		case len(secret) < limits.TicketSecretMin:
+			return fmt.Errorf("'%s' has %d octets: %w", path, len(secret), ErrShort)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("'%s': %w", path, wording.Reason(err))
-	}
-	defer f.Close()
-	secret, err := io.ReadAll(io.LimitReader(f, limits.TicketSecretMost))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("'%s': %w", path, wording.Reason(err))
-	case len(secret) < limits.TicketSecretMin:
-		return nil, fmt.Errorf("'%s' has %d octets: %w", path, len(secret), ErrShort)
+		return nil, err
 	}
 	return secret, nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/limits"
+	"kresd/internal/textfile"
 )
 
 var secret = bytes.Repeat([]byte("secret"), 10)
@@ -186,7 +187,7 @@ func TestFromFile(t *testing.T) {
 	}
 	for size, want := range map[int]int{32: 32, 33: 33, 1024: 1024, 5000: 1024} {
 		write(size)
-		if got, err := FromFile(path); err != nil || len(got) != want {
+		if got, err := FromFile(textfile.Disk, path); err != nil || len(got) != want {
 			t.Errorf("of %d octets: %d, %v; want %d", size, len(got), err, want)
 		}
 	}
@@ -196,7 +197,7 @@ func TestFromFile(t *testing.T) {
 		path + ".no": ".no': no such file or directory",
 		t.TempDir():  "': not a regular file",
 	} {
-		if _, err := FromFile(name); err == nil || !strings.HasSuffix(err.Error(), want) || !strings.HasPrefix(err.Error(), "'"+filepath.Dir(name)) {
+		if _, err := FromFile(textfile.Disk, name); err == nil || !strings.HasSuffix(err.Error(), want) || !strings.HasPrefix(err.Error(), "'"+filepath.Dir(name)) {
 			t.Errorf("%s: %v, want …%s", name, err, want)
 		}
 	}
