@@ -79,13 +79,11 @@ func verify(conn net.Conn, pid int) error {
 	}
 	var cred *unix.Ucred
 	var credErr error
-	if err := raw.Control(func(fd uintptr) {
+	err = raw.Control(func(fd uintptr) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
+	})
+	if err := errors.Join(err, credErr); err != nil {
 		return err
-	}
-	if credErr != nil {
-		return credErr
 	}
 	if int(cred.Pid) != pid || cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
 		return fmt.Errorf("control socket of %d belongs to process %d of user %d", pid, cred.Pid, cred.Uid)
@@ -93,12 +91,9 @@ func verify(conn net.Conn, pid int) error {
 	return nil
 }
 
-// welcome reads the answer to the greeting.
+// welcome reads the answer to the greeting. A line that is cut off is none.
 func (p *peer) welcome() error {
-	line, err := p.r.ReadSlice('\n')
-	if err != nil {
-		return err
-	}
+	line, _ := p.r.ReadSlice('\n')
 	return checkWelcome(line)
 }
 
@@ -117,19 +112,15 @@ func (r *Relay) ask(ctx context.Context, m ipc.Member, expr string) Result {
 		return none
 	}
 	defer p.Close()
-	if p.SetDeadline(time.Now().Add(evalTime)) != nil || p.send(Greeting+"\n") != nil ||
-		p.request(opEval, expr) != nil || p.welcome() != nil {
+	_ = p.SetDeadline(time.Now().Add(evalTime)) // where it fails, so does writing
+	if p.send(Greeting+"\n") != nil || p.request(opEval, expr) != nil || p.welcome() != nil {
 		return none
 	}
-	frame, err := ipc.ReadFrame(p.r, limits.IPCFrame)
-	if err != nil {
-		return none
+	frame, _ := ipc.ReadFrame(p.r, limits.IPCFrame) // an empty one is no result
+	if res, err := parseResult(frame); err == nil {
+		return res
 	}
-	res, err := parseResult(frame)
-	if err != nil {
-		return none
-	}
-	return res
+	return none
 }
 
 func (p *peer) send(text string) error {
@@ -147,10 +138,9 @@ func (r *Relay) knock(ctx context.Context, m ipc.Member) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = p.SetWriteDeadline(time.Now().Add(limits.MapConnect)); err == nil {
-		if err = p.send(Greeting + "\n"); err == nil {
-			err = p.accepted(m.PID)
-		}
+	_ = p.SetWriteDeadline(time.Now().Add(limits.MapConnect)) // where it fails, so does writing
+	if err = p.send(Greeting + "\n"); err == nil {
+		err = p.accepted(m.PID)
 	}
 	if err != nil {
 		p.Close()
@@ -164,9 +154,7 @@ func (r *Relay) knock(ctx context.Context, m ipc.Member) (*peer, error) {
 func (p *peer) accepted(pid int) error {
 	var line []byte
 	for limit := time.Now().Add(limits.MapAccept); ; {
-		if err := p.SetReadDeadline(time.Now().Add(limits.MapConnect)); err != nil {
-			return err
-		}
+		_ = p.SetReadDeadline(time.Now().Add(limits.MapConnect)) // where it fails, so does reading
 		piece, err := p.r.ReadSlice('\n')
 		line = append(line, piece...)
 		switch {
@@ -217,9 +205,7 @@ type leaderError string
 func (e leaderError) Error() string { return "map(): " + string(e) }
 
 func (p *peer) relay(expr string) ([]Result, error) {
-	if err := p.SetDeadline(time.Now().Add(limits.MapSilence)); err != nil {
-		return nil, err
-	}
+	_ = p.SetDeadline(time.Now().Add(limits.MapSilence)) // where it fails, so does writing
 	if err := p.request(opRelay, expr); err != nil {
 		return nil, err
 	}
@@ -257,8 +243,6 @@ func (p *peer) results(n int) ([]Result, error) {
 }
 
 func (p *peer) next() ([]byte, error) {
-	if err := p.SetDeadline(time.Now().Add(limits.MapSilence)); err != nil {
-		return nil, err
-	}
+	_ = p.SetDeadline(time.Now().Add(limits.MapSilence)) // where it fails, so does reading
 	return ipc.ReadFrame(p.r, limits.IPCFrame)
 }

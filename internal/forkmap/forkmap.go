@@ -149,8 +149,8 @@ func (r *Relay) collect(ctx context.Context, expr string) []Result {
 	return results
 }
 
-// own evaluates in this worker, and gives up waiting in time. What runs then
-// still ends by the evaluator's own limit.
+// own evaluates in this worker, and waits for evalTime at most. An evaluation that still
+// runs then ends by the evaluator's own limit.
 func (r *Relay) own(ctx context.Context, expr string) Result {
 	ctx, cancel := context.WithTimeout(ctx, limits.MapPerWorker)
 	got := make(chan Result, 1)

@@ -253,6 +253,11 @@ func TestLeaderThatFailsInTheMiddle(t *testing.T) {
 		"says nonsense": func(c net.Conn) {
 			_ = ipc.WriteFrame(c, []byte("?"), 10)
 		},
+		"sends what is no result": func(c net.Conn) {
+			_ = ipc.WriteFrame(c, []byte{opResults, 0, 2}, 10)
+			_ = ipc.WriteFrame(c, []byte("?"), 10)
+			_ = ipc.WriteFrame(c, []byte{byte(Nothing)}, 10)
+		},
 		"dies between results": func(c net.Conn) {
 			_ = ipc.WriteFrame(c, []byte{opWait}, 10)
 			_ = ipc.WriteFrame(c, []byte{opResults, 0, 2}, 10)

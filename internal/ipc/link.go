@@ -24,6 +24,9 @@ const (
 	// EnvWatchdog is how often the worker shall say Alive, as time.Duration writes
 	// it; absent: never.
 	EnvWatchdog = "KRESD_WATCHDOG"
+	// EnvInForce is the number of a descriptor that has the configuration to run (package
+	// inforce); absent: that of the operator's files.
+	EnvInForce = "KRESD_IN_FORCE"
 )
 
 // linkFD is where a worker finds its end of the socket pair.
@@ -47,6 +50,7 @@ type Link struct {
 	suspect  *Suspect
 	passed   []Passed
 	alive    time.Duration
+	inForce  *os.File
 	roster   chan []Member
 	drain    chan struct{}
 	closed   chan struct{}
@@ -65,14 +69,13 @@ type Link struct {
 // nil when the environment says that none did. The variables are removed, so
 // that programs started from here do not take themselves for workers.
 func FromEnv() (*Link, error) {
-	worker, suspect, passed, watchdog := os.Getenv(EnvWorker), os.Getenv(EnvSuspect), os.Getenv(EnvPassed), os.Getenv(EnvWatchdog)
+	worker, suspect, passed, watchdog, kept := os.Getenv(EnvWorker), os.Getenv(EnvSuspect), os.Getenv(EnvPassed), os.Getenv(EnvWatchdog), os.Getenv(EnvInForce)
 	if worker == "" {
 		return nil, nil
 	}
-	os.Unsetenv(EnvWorker)
-	os.Unsetenv(EnvSuspect)
-	os.Unsetenv(EnvPassed)
-	os.Unsetenv(EnvWatchdog)
+	for _, name := range []string{EnvWorker, EnvSuspect, EnvPassed, EnvWatchdog, EnvInForce} {
+		os.Unsetenv(name)
+	}
 	takeCrashPipe()
 	id, count, err := parseWorker(worker)
 	if err != nil {
@@ -86,6 +89,7 @@ func FromEnv() (*Link, error) {
 	l, err := newLink(conn, id, count, parseSuspect(suspect))
 	if err == nil {
 		l.alive, _ = time.ParseDuration(watchdog)
+		l.inForce = parseInForce(kept)
 		l.passed, err = parsePassed(passed)
 	}
 	return l, err
@@ -128,6 +132,15 @@ func parseSuspect(s string) *Suspect {
 		return nil
 	}
 	return &Suspect{Dir: dir, Deaths: deaths}
+}
+
+func parseInForce(s string) *os.File {
+	fd, err := strconv.Atoi(s)
+	if err != nil {
+		return nil
+	}
+	unix.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), EnvInForce)
 }
 
 // listen ends when the supervisor does.
@@ -252,6 +265,19 @@ func (l *Link) Passed() []Passed {
 	return l.passed
 }
 
+// InForce has the configuration to run, for this worker takes the place of one that has
+// died; nil: the operator's files have it. The file is the caller's.
+func (l *Link) InForce() *os.File {
+	if l == nil {
+		return nil
+	}
+	return l.inForce
+}
+
+// Ran hands over the configuration that this worker has run (package inforce), before it
+// is Ready.
+func (l *Link) Ran(f *os.File) { l.send(Message{Kind: InForce, FDs: Descriptors{int(f.Fd())}}) }
+
 // CacheDir tells which directory's cache is about to be opened, before it is:
 // if its file kills this process, the next one is warned of it.
 func (l *Link) CacheDir(dir string) { l.send(Message{Kind: Cache, Dir: dir}) }
@@ -278,6 +304,10 @@ func (l *Link) Kept(pid int) { l.send(Message{Kind: Kept, PID: pid}) }
 // TookOver tells that process pid is dead and that what its sockets hold is
 // answered here.
 func (l *Link) TookOver(pid int) { l.send(Message{Kind: TookOver, PID: pid}) }
+
+// Unfit tells that what keeps this worker from starting is the configuration itself. It
+// comes before Fatal.
+func (l *Link) Unfit() { l.send(Message{Kind: Unfit}) }
 
 // Fatal hands over the one line that says why this worker cannot start. It
 // reports whether a supervisor took it and will show it; otherwise the caller

@@ -25,6 +25,7 @@ const (
 	Cache    Kind = "cache"    // about to open the cache in Dir
 	Ready    Kind = "ready"    // serving, with its control socket open; Awaited
 	Fatal    Kind = "fatal"    // cannot start, or go on; Line says why
+	Unfit    Kind = "unfit"    // cannot start with this configuration, whoever tries again
 	Stopping Kind = "stopping" // draining, of its own accord or when asked
 	Changed  Kind = "changed"  // listens elsewhere than when it last handed copies of its sockets over
 	Sockets  Kind = "sockets"  // with FDs: its lifeline, then copies of its listening sockets
@@ -32,6 +33,7 @@ const (
 	Alive    Kind = "alive"    // has answered a question of its own
 	Hangs    Kind = "hangs"    // is sure that it does not do its work; Line says how it knows
 	TookOver Kind = "tookover" // found process PID dead and answers what its sockets hold
+	InForce  Kind = "inforce"  // with FDs: the configuration that it has run (package inforce)
 	Reload   Kind = "reload"   // somebody asks for a reload of the group, here
 	Bind     Kind = "bind"     // with FDs: a socket that is to be bound to Addr, as this process may not
 )
@@ -68,7 +70,7 @@ type Message struct {
 	Number  int      `json:"number,omitempty"`
 
 	State *reload.State `json:"state,omitempty"`
-	// FDs travel beside the message. Who receives them owns them.
+	// FDs travel beside the message. The receiver owns them.
 	FDs Descriptors `json:"-"`
 }
 
@@ -170,9 +172,9 @@ func (c *Conn) Receive() (Message, error) {
 	return m, nil
 }
 
-// Pause makes Receive return ErrPaused, when a message that is arriving is whole. What
-// comes later stays in the connection, for Receive after Resume, or for the process that
-// takes the connection over.
+// Pause makes Receive return ErrPaused, after it has read all of a message that is
+// arriving. Later messages stay in the connection, for Receive after Resume, or for the
+// process that takes the connection over.
 func (c *Conn) Pause() {
 	c.paused.Store(true)
 	_ = c.c.SetReadDeadline(time.Now()) // fails where it is closed, which Receive finds too

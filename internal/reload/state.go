@@ -36,6 +36,12 @@ type State struct {
 	Failed    uint64 `json:"failed"`    // runs that did not
 }
 
+// OnDisk is what configuration files say, beside what is in force.
+type OnDisk struct {
+	Differ []string `json:"differ,omitempty"` // files that say something else
+	Unread []string `json:"unread,omitempty"` // files that cannot be read by the user that a worker is
+}
+
 // A Run is what became of the reloads that one run has done.
 type Run struct {
 	First    int `json:"first"` // numbers of these reloads
@@ -60,8 +66,8 @@ func (s *State) Begin() {
 	s.Begun, s.Phase, s.Replaced = s.Asked, Checking, 0
 }
 
-// End ends the run. Without errors it did all of its work; of many the first are
-// kept, and of many runs the latest.
+// End ends the run, which did all of its work if errors is empty. Only the first errors of
+// a run are kept, and only the latest runs.
 func (s *State) End(errors []string) {
 	s.Runs = append(s.Runs, Run{First: s.Ended + 1, Last: s.Begun, Replaced: s.Replaced, Errors: few(errors)})
 	s.Ended, s.Phase = s.Begun, Idle

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/doh"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/wire"
 )
 
 // Settings are one worker's.
@@ -35,6 +36,9 @@ type Settings struct {
 	// Padding is how long encrypted answers with EDNS are (net.tls_padding): a
 	// multiple of so many octets, where 0 is no padding, or PaddingScheme.
 	Padding atomic.Int32
+	// NSID is the EDNS option, in wire form, that tells a client who asks for that which
+	// server answers (RFC 5001); nil: none.
+	NSID atomic.Pointer[[]byte]
 	// TLSHandshake is how long a client's handshake may take.
 	TLSHandshake atomic.Int64
 	// DoHPaths are the paths at which questions come by HTTP, and DoHHeaders the
@@ -89,6 +93,15 @@ func (s *Settings) PaddingBlock() uint16 {
 		return uint16(n)
 	}
 	return limits.PaddingBlock
+}
+
+// Identity is the EDNS option that tells which server answers, for a client that has sent
+// these options; nil where it is not told.
+func (s *Settings) Identity(q *wire.Question) []byte {
+	if id := s.NSID.Load(); id != nil && q.HasOption(wire.OptionNSID) {
+		return *id
+	}
+	return nil
 }
 
 // Options are those that the operator set for every request.

@@ -27,7 +27,7 @@ import (
 
 // aliveness is what is known of a worker's being alive.
 type aliveness struct {
-	spoke  bool          // has said that it is alive, as not every version does
+	spoke  bool          // has said that it serves or is alive, and was not killed for its silence
 	heard  time.Duration // when it last did, on the group's own clock
 	seen   activity      // what it did when its silence was noticed
 	looked bool          // seen is of this silence

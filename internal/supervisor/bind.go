@@ -11,11 +11,11 @@ import (
 	"kresd/internal/ipc"
 )
 
-// Ports below 1024. What the supervisor may do beyond its user (CAP_NET_BIND_SERVICE, as
-// its unit has it) it gives to nobody: workers, which read what strangers send, have no
-// capabilities from their first instruction on. The socket of a worker that starts is
-// bound here. One that serves has only that bound for which it has said that it waits: an
-// address on an interface that was not there.
+// Ports below 1024. The supervisor passes the capability that its unit gives it
+// (CAP_NET_BIND_SERVICE) to no other process: workers, which read what strangers send, have
+// no capabilities from their first instruction on. Instead it binds the sockets of a worker
+// that starts. For a worker that serves it binds only addresses that the worker has said to
+// wait for, on interfaces that were not there.
 
 // bind binds a worker's socket, and returns what the system says.
 func (w *worker) bind(m ipc.Message) unix.Errno {

@@ -118,9 +118,9 @@ func (s *group) tookOver(custodian *worker, owner int) {
 	s.confirmed(custodian, owner)
 }
 
-// endCustody forgets a worker that has ended, as an owner and as a custodian.
-// What the supervisor has of one that did not end in good order is orphaned: it
-// goes to a sibling that has become ready meanwhile, or waits for the next.
+// endCustody forgets a worker that has ended, as an owner and as a custodian. If it did not
+// end in good order, the copies of its sockets that the supervisor holds are orphaned: they
+// go to a sibling that has become ready meanwhile, or wait for the next one.
 func (s *group) endCustody(w *worker, orderly bool) {
 	if w.holder != nil {
 		w.holder.unconfirmed[w.pid] = true // until it tells that it took over

@@ -9,6 +9,7 @@ import (
 
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
+	"kresd/internal/memfile"
 )
 
 // bench is a group of workers that are ready and of which no process exists.
@@ -69,11 +70,25 @@ func heard(c, frozen *worker) []ipc.Message {
 
 func descriptor(t *testing.T) ipc.Descriptors {
 	t.Helper()
-	fd, err := unix.MemfdCreate("handed over", unix.MFD_CLOEXEC)
+	return ipc.Descriptors{inMemory(t, "handed over", "")}
+}
+
+// inMemory is a descriptor of a file in memory with a text. It is closed when a program is
+// executed.
+func inMemory(t *testing.T, name, text string) (fd int) {
+	t.Helper()
+	f, err := memfile.New(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ipc.Descriptors{fd}
+	defer f.Close()
+	if _, err = f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	if fd, err = unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
 
 // die ends a worker's process and starts the next one.
@@ -150,6 +165,57 @@ func slotOf(s *group, c *worker) int {
 	return 0
 }
 
+// A custodian that finds its owner dead before the supervisor does has nothing more to say of
+// it.
+func TestACustodianThatKnowsFirst(t *testing.T) {
+	s := bench(2)
+	settle(t, s, nil)
+	owner, holder := s.worker(0), s.worker(1)
+	s.message(holder, ipc.Message{Kind: ipc.TookOver, PID: owner.pid})
+	if owner.holder != nil {
+		t.Error("it has the sockets still")
+	}
+	s.slots[0].workers = nil
+	if s.endCustody(owner, false); len(holder.unconfirmed) != 0 {
+		t.Errorf("it has yet to confirm %v", holder.unconfirmed)
+	}
+	heard(holder, nil)
+}
+
+// Only who had the dead worker for a custodian does without one.
+func TestWhoLosesACustodian(t *testing.T) {
+	s := bench(3)
+	gone, left, other := s.worker(0), s.worker(1), s.worker(2)
+	left.custodian, left.holder, left.asked = gone, gone, true
+	other.custodian, other.holder, other.asked = left, left, true
+	s.slots[0].workers = nil
+	s.endCustody(gone, true)
+	if left.custodian != nil || left.holder != nil || left.asked {
+		t.Errorf("%p has the dead one for its custodian", left)
+	}
+	if other.custodian != left || other.holder != left || !other.asked {
+		t.Errorf("another one has lost its own: %p, %p, asked %v", other.custodian, other.holder, other.asked)
+	}
+}
+
+// Who has fewer owners is chosen, also among those that are chosen at one time.
+func TestCustodiansShareTheOwners(t *testing.T) {
+	s := bench(4)
+	s.worker(1).unconfirmed[7] = true // it may be frozen
+	s.arrangeCustody()
+	for id, want := range []int{2, 3, 0, 0} {
+		if w := s.worker(id); w.custodian != s.worker(want) || !w.asked {
+			t.Errorf("worker %d has process %d for its custodian, want worker %d", id, pidOf(w.custodian), want)
+		}
+	}
+	for _, w := range s.workers() {
+		heard(w, nil)
+	}
+	if s.arrangeCustody(); len(heard(s.worker(0), nil)) != 0 {
+		t.Error("who has a custodian is asked again")
+	}
+}
+
 // A custodian that is frozen keeps what it has; what comes afterwards goes to
 // those that confirm.
 func TestFrozenCustodianGetsNoMore(t *testing.T) {
@@ -201,6 +267,88 @@ func TestLoneWorkersSocketsWait(t *testing.T) {
 	old.closeHere()
 	if n := handed(t); n != 0 || len(s.orphaned) != 0 {
 		t.Errorf("%d descriptors are open that nobody needs", n)
+	}
+}
+
+// Copies that come when a worker serves no more, or the group is about to end, are let go.
+func TestCopiesThatComeTooLateAreLetGo(t *testing.T) {
+	for what, change := range map[string]func(*group){
+		"the worker drains": func(s *group) { s.worker(0).become(draining) },
+		"the group ends":    func(s *group) { s.stopping = true },
+	} {
+		s := bench(2)
+		settle(t, s, nil)
+		w, sibling := s.worker(0), s.worker(1)
+		change(s)
+		s.message(w, ipc.Message{Kind: ipc.Sockets, FDs: descriptor(t)})
+		if list := heard(sibling, nil); len(list) > 0 || len(w.here) > 0 {
+			t.Errorf("%s: the sibling hears %v", what, list)
+		}
+		if n := handed(t); n != 0 {
+			t.Errorf("%s: %d descriptors are open that nobody needs", what, n)
+		}
+	}
+}
+
+// What the supervisor has of a worker that has ended goes to who serves, waits for who will,
+// or goes nowhere.
+func TestWhereTheSocketsOfALoneWorkerGo(t *testing.T) {
+	for _, c := range []struct {
+		what                   string
+		sibling, orderly, ends bool
+		hears, waits           int
+	}{
+		{"nobody serves", false, false, false, 0, 1}, {"a sibling has become ready", true, false, false, 1, 0},
+		{"it ended in good order", true, true, false, 0, 0}, {"the group ends", true, false, true, 0, 0},
+	} {
+		s := bench(1)
+		defer close(s.done)
+		s.slots = append(s.slots, &slot{id: 1})
+		w := s.worker(0)
+		w.here = descriptor(t)
+		s.slots[0].workers = nil
+		if c.sibling {
+			s.arrive(1, 900)
+		}
+		s.stopping = c.ends
+		s.endCustody(w, c.orderly)
+		list, sibling := []ipc.Message(nil), s.worker(1)
+		if list = heard(sibling, nil); len(list) != c.hears || len(s.orphaned) != c.waits || sibling != nil && len(sibling.unconfirmed) != c.hears {
+			t.Errorf("%s: the sibling hears %v, and %d wait", c.what, list, len(s.orphaned))
+		}
+		if n := handed(t); n != c.waits {
+			t.Errorf("%s: %d descriptors are open, want %d", c.what, n, c.waits)
+		}
+		s.dropOrphaned(w.pid)
+		if n := handed(t); n != 0 || len(s.orphaned) != 0 {
+			t.Errorf("%s: %d descriptors are open when the time of those that wait is over", c.what, n)
+		}
+	}
+}
+
+// That an owner is dead counts only if its custodian says so, and a group that ends asks for
+// no copies.
+func TestWhoseWordCountsInCustody(t *testing.T) {
+	s := bench(3)
+	settle(t, s, nil)
+	owner := s.worker(0)
+	holder := owner.holder
+	for _, w := range s.workers() {
+		if w != holder {
+			s.message(w, ipc.Message{Kind: ipc.TookOver, PID: owner.pid})
+		}
+	}
+	if owner.holder != holder {
+		t.Error("somebody else than its custodian said that an owner is dead, and was believed")
+	}
+	s.message(owner, ipc.Message{Kind: ipc.Changed})
+	if list := heard(owner, nil); len(list) != 1 || list[0].Kind != ipc.Give {
+		t.Errorf("a worker whose sockets have changed hears %v", kinds(list))
+	}
+	s.stopping = true
+	s.message(owner, ipc.Message{Kind: ipc.Changed})
+	if list := heard(owner, nil); len(list) != 0 {
+		t.Errorf("when the group ends it hears %v", kinds(list))
 	}
 }
 

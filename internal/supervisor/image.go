@@ -78,7 +78,8 @@ func VersionText(find func() (*Program, error)) string {
 
 // takesOver says why a program cannot take over a group that runs.
 func takesOver(program string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*limits.VersionTime) // it may ask another in turn
+	const patience = 2 * limits.VersionTime // it may ask another in turn
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "--version")
 	cmd.Env = append(os.Environ(), GroupVar+"=layout")
@@ -88,7 +89,7 @@ func takesOver(program string) error {
 	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, obstacle) })
 	switch {
 	case ctx.Err() != nil:
-		err = fmt.Errorf("it has not said its version within %v", 2*limits.VersionTime)
+		err = fmt.Errorf("it has not said its version within %v", patience)
 	case err == nil && at >= 0:
 		err = errors.New(strings.TrimPrefix(lines[at], obstacle) + halfReplaced)
 	case err == nil && !slices.Contains(lines[1:], layout):

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kresd/internal/cli"
+	"kresd/internal/inforce"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/privilege"
@@ -31,53 +32,22 @@ func Launch(program string, find func() (*Program, error), args []string, o cli.
 	defer errOut.Close(limits.FlushTime)
 	defer out.Close(limits.FlushTime)
 	var warnings []string
-	var sockets []systemd.Socket
 	fail := func(err error) { cli.Complain(errOut, program, err) }
 
 	if err := privilege.KeepFromChildren(); err != nil {
 		warnings = append(warnings, fmt.Sprintf("the workers have privileges until they have bound their addresses: %v", err))
 	}
-	var workers *Program
-	taken, err := leftGroup() // before any program is started
-	switch {
-	case err != nil:
-	case taken != nil:
-		sockets, err = taken.passed()
-	default:
-		if workers, err = find(); err == nil {
-			err = prepare(o, &warnings, &sockets)
-		}
-	}
-	if err != nil {
-		fail(err)
-		return 1
-	}
-	startTime, err := startTimeOf(os.Getenv(startTimeVar))
-	if err != nil {
-		fail(err)
-		return 1
-	}
-	hangTime, err := hangTimeOf(os.Getenv(hangTimeVar))
-	if err != nil {
-		fail(err)
-		return 1
-	}
-	log := logging.New(logOptions(o, out, errOut))
-	for _, w := range warnings {
-		log.Warn(w)
-	}
 	env := systemd.ChildEnv(os.Environ())
-	return Run(Config{
-		Find: find, Workers: workers, Args: args, Env: env, Count: o.Forks, Sockets: sockets,
-		Program: own(), taken: taken,
+	c := Config{
+		Find: find, Args: args, Env: env, Count: o.Forks,
+		Program: own(),
 		Signals: signals,
 		Notify:  systemd.NewNotifier(),
-		Log:     log,
 		Fail:    func(line string) { fail(errors.New(line)) },
 		Died:    rundir.Forget,
 
-		Check: func(path string) []string {
-			return reload.Checker{Path: path, Args: args, Env: env}.Check()
+		Check: func(path string, files []string) []string {
+			return reload.Checker{Path: path, Args: args, Env: env, Files: files}.Check()
 		},
 		Exec: func(more string) error {
 			signal.Ignore(syscall.SIGHUP)
@@ -92,22 +62,69 @@ func Launch(program string, find func() (*Program, error), args []string, o cli.
 			}
 			return errors.Join(syscall.Exec(own(), os.Args, append(os.Environ(), more)), privilege.KeepFromChildren())
 		},
-		StartTime: startTime,
-		HangTime:  hangTime,
-	})
+	}
+	if err := c.begin(o, &warnings); err != nil {
+		fail(err)
+		return 1
+	}
+	c.Log = logging.New(logOptions(o, out, errOut))
+	for _, w := range warnings {
+		c.Log.Warn(w)
+	}
+	return Run(c)
+}
+
+// begin takes over the group that another image of this program has left, or prepares
+// one, and reads the environment.
+func (c *Config) begin(o cli.Options, warnings *[]string) (err error) {
+	c.taken, err = leftGroup() // before any program is started
+	switch {
+	case err != nil:
+	case c.taken != nil:
+		c.Sockets, err = c.taken.passed()
+	default:
+		if c.Workers, err = c.Find(); err == nil {
+			err = c.prepare(o, warnings)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if c.StartTime, err = startTimeOf(os.Getenv(startTimeVar)); err != nil {
+		return err
+	}
+	c.HangTime, err = hangTimeOf(os.Getenv(hangTimeVar))
+	return err
 }
 
 // prepare takes what a supervisor that starts was given, and enters the run directory.
 // One that goes on with a group is there.
-func prepare(o cli.Options, warnings *[]string, sockets *[]systemd.Socket) (err error) {
-	if *sockets, err = PassedSockets(o); err != nil {
+func (c *Config) prepare(o cli.Options, warnings *[]string) (err error) {
+	if c.Sockets, c.InForce, err = PassedSockets(o); err != nil {
 		return err
 	}
+	c.takeLeft(&o, warnings)
 	more, err := rundir.Prepare(o.RunDir, o.Configs)
 	if *warnings = append(*warnings, more...); err != nil {
 		return err
 	}
 	return OwnGroup()
+}
+
+// takeLeft looks at what a process that has died in the place of this one has left. What
+// cannot be read is not in force.
+func (c *Config) takeLeft(o *cli.Options, warnings *[]string) {
+	if c.InForce == nil {
+		return
+	}
+	conf, told := inforce.Take(c.InForce, inforce.ReadCode)
+	*warnings = append(*warnings, told)
+	if conf == nil {
+		c.InForce.Close()
+		c.InForce = nil
+		return
+	}
+	o.Configs = nil // nobody reads them
 }
 
 // own is the path of this program, "" where it is not known.
@@ -120,16 +137,17 @@ func own() string {
 }
 
 // PassedSockets collects the sockets of the service manager and of options -S and -T,
-// one control socket at most.
-func PassedSockets(o cli.Options) ([]systemd.Socket, error) {
-	sockets, err := systemd.Inherited()
+// one control socket at most. kept has the configuration of a process that has died in the
+// place of this one (package inforce), nil for none.
+func PassedSockets(o cli.Options) (sockets []systemd.Socket, kept *os.File, err error) {
+	sockets, kept, err = systemd.ManagerSockets()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, fd := range o.FDs {
-		s, err := systemd.Adopt(fd.Num, fd.Kind)
+		s, err := systemd.OpenSocket(fd.Num, fd.Kind)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		sockets = append(sockets, s)
 	}
@@ -140,9 +158,9 @@ func PassedSockets(o cli.Options) ([]systemd.Socket, error) {
 		}
 	}
 	if len(control) > 1 {
-		return nil, fmt.Errorf("inherited sockets %s are all named 'control'; one is the most", strings.Join(control, " and "))
+		return nil, nil, fmt.Errorf("inherited sockets %s are all named 'control'; one is the most", strings.Join(control, " and "))
 	}
-	return sockets, nil
+	return sockets, kept, nil
 }
 
 // startTimeVar names the environment variable that says how many seconds a worker may

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"kresd/internal/inforce"
 	"kresd/internal/ipc"
 	"kresd/internal/logging"
 	"kresd/internal/systemd"
@@ -63,7 +64,7 @@ func playSupervisor() int {
 		Exec: func(more string) error {
 			return syscall.Exec(os.Getenv(roleProgram), os.Args, append(os.Environ(), more))
 		},
-		Check: func(program string) []string { return strings.Fields(told("mistakes")) },
+		Check: func(program string, files []string) []string { return strings.Fields(told("mistakes")) },
 		Find:  This, Args: []string{"worker"}, Env: systemd.ChildEnv(os.Environ()), Count: count,
 		Signals: signals, Notify: systemd.NewNotifier(),
 		Log:  logging.New(logging.Options{Out: os.Stdout}),
@@ -78,6 +79,24 @@ func playSupervisor() int {
 func told(name string) string {
 	b, _ := os.ReadFile(name)
 	return strings.TrimSpace(string(b))
+}
+
+// runs is what a worker runs: what it was given, or else a text, which it hands over.
+func runs(link *ipc.Link, text string) string {
+	if f := link.InForce(); f != nil {
+		c, err := inforce.Read(f)
+		if err != nil {
+			return err.Error()
+		}
+		return c.Code["config"]
+	}
+	f, err := (&inforce.Configuration{Files: []string{"config"}, Code: map[string]string{"config": text}}).Keep()
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	link.Ran(f)
+	return text
 }
 
 func memoryFault() { *(*int)(unsafe.Add(unsafe.Pointer(nil), 4096*len(os.Args))) = 1 }
@@ -103,6 +122,7 @@ func playWorker() int {
 		select {
 		case <-link.Drain():
 			if told("stubborn") == id {
+				say("stays")
 				select {}
 			}
 			say("drain")
@@ -123,6 +143,9 @@ func playWorker() int {
 		return 3
 	case told("quit") == id:
 		return 0
+	}
+	if text := told("config"); text != "" || link.InForce() != nil {
+		say("runs %s", runs(link, text))
 	}
 	say("secret %x", sha256.Sum256(<-link.Secret()))
 	link.Ready()

@@ -23,20 +23,20 @@ import (
 // after its file was replaced.
 const self = "/proc/self/exe"
 
-// A Program is what workers execute: a file as it was when it was found, whatever has
-// its name by now. So all workers of a group run one version, that of their supervisor,
-// also while a package is half unpacked.
+// A Program is what workers execute: the file that was found, also after another one has
+// got its name. So all workers of a group run one version, that of their supervisor, even
+// while a package is half unpacked.
 type Program struct {
-	name string   // the path where it was found
-	file *os.File // nil: what is at name
-	was  fileState
+	name string    // the path where it was found
+	file *os.File  // the file, open; nil: whatever is at name is executed
+	was  fileState // of the file when it was found
 }
 
-// This is the program that runs here.
+// This returns the program that the calling process runs.
 func This() (*Program, error) { return &Program{name: self}, nil }
 
-// path is what executes the program. A child that is about to execute it has other files
-// under its own numbers, so it is found among those of this process.
+// path is the path by which a child executes the program. It names the descriptor of this
+// process: in the child the number may be that of another file.
 func (p *Program) path() string {
 	if p.file == nil {
 		return p.name
@@ -44,7 +44,7 @@ func (p *Program) path() string {
 	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), p.file.Fd())
 }
 
-// replaced tells whether another file has the program's name, or none.
+// replaced tells whether the program's name is that of another file now, or of none.
 func (p *Program) replaced() bool {
 	if p.name == self {
 		return false
@@ -53,17 +53,17 @@ func (p *Program) replaced() bool {
 	return err != nil && errors.Is(err, fs.ErrNotExist) || err == nil && now != p.was
 }
 
-// close gives the file up.
+// close closes the file.
 func (p *Program) close() {
 	if p != nil && p.file != nil {
 		p.file.Close()
 	}
 }
 
-// Beside finds the program name beside this one, or else in PATH, that says the
-// given line when it is asked for its version: another product's program of the
-// same name, or another release, does not speak with this supervisor. Its error
-// names what was found instead.
+// Beside finds the program of a name in the directory of this one, or else in PATH, that
+// says the line version when it is asked for it: another product's program of the same
+// name, or another release, does not speak with this supervisor. The error names what was
+// found instead.
 func Beside(name, version string) (*Program, error) {
 	var others []string
 	for _, path := range candidates(name) {
@@ -79,7 +79,8 @@ func Beside(name, version string) (*Program, error) {
 	return nil, fmt.Errorf("no program '%s' of this version (%s) is beside this one or in PATH: %s", name, version, strings.Join(others, ", "))
 }
 
-// open opens the program at a path, if it says that version.
+// open opens the program at a path, if that says the given version; otherwise said is what
+// it says.
 func open(path, version string) (p *Program, said string) {
 	p = &Program{name: path}
 	p.was, _ = fileStateOf(path)
@@ -91,9 +92,10 @@ func open(path, version string) (p *Program, said string) {
 	return nil, said
 }
 
-// hold keeps the file open. A script is executed by its name, since what interprets it has
-// to open it again; so is any program where /proc does not lead a child to it, as in a
-// process that has capabilities of its own file (PR_SET_DUMPABLE(2const)).
+// hold keeps the program's file open, so that it is executed whatever has its name. Two
+// kinds are executed by name all the same: scripts, whose interpreter has to open them
+// again, and any program of a process whose /proc entries a child may not use, as one that
+// got capabilities from its own file (PR_SET_DUMPABLE(2const)).
 func (p *Program) hold() {
 	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 1 {
 		return
@@ -127,8 +129,8 @@ func candidates(name string) (paths []string) {
 	return paths
 }
 
-// saidVersion is the first line that a program says of its version. It gets no
-// input, and is ended with what it has started when it takes too long.
+// saidVersion is the first line that a program prints for --version. The program gets no
+// input; if it takes too long, it is ended with all that it has started.
 func saidVersion(path string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), limits.VersionTime)
 	defer cancel()

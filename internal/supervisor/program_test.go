@@ -111,3 +111,105 @@ func TestAProgramSaysWhyItTakesOverNoGroup(t *testing.T) {
 		t.Errorf("it takes over %q", all)
 	}
 }
+
+// script makes a program of a text for the shell.
+func script(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A program's version is the first line that it prints, short enough to be told.
+func TestWhatAProgramSaysOfItsVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kresd")
+	long := strings.Repeat("x", 90)
+	for text, want := range map[string]string{
+		"echo kresd, version 7; echo more":    "kresd, version 7",
+		"echo ' kresd, version 7 '; exit 1":   "kresd, version 7",
+		"exit 3":                              "nothing (exit status 3)",
+		"echo; exit 0":                        "",
+		"echo " + long:                        long[:80],
+		"cat; echo end of input":              "end of input",
+		`test "$1" = --version && echo asked`: "asked",
+	} {
+		if got := saidVersion(script(t, path, text)); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The program of this version is found behind others of its name; where there is none, the
+// error names what was found.
+func TestTheProgramIsFoundByItsVersion(t *testing.T) {
+	const name, version = "kresd-that-only-this-test-has", "kresd, version 7"
+	other, empty, right := t.TempDir(), t.TempDir(), t.TempDir()
+	t.Setenv("PATH", strings.Join([]string{other, empty, other, os.Getenv("PATH")}, ":"))
+	if _, err := Beside(name, version); err == nil || err.Error() != "program '"+name+"' is neither beside this one nor in PATH" {
+		t.Errorf("where there is none: %v", err)
+	}
+	wrong := script(t, filepath.Join(other, name), "echo kresd, version 6")
+	if err := os.Mkdir(filepath.Join(empty, name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Beside(name, version); err == nil || strings.Count(err.Error(), "'"+wrong+"' says kresd, version 6") != 1 || strings.Contains(err.Error(), empty) {
+		t.Errorf("where there is another: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(right, name), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", os.Getenv("PATH")+":"+right)
+	if _, err := Beside(name, version); err == nil || strings.Contains(err.Error(), right) {
+		t.Errorf("where the right one may not be executed: %v", err)
+	}
+	path := script(t, filepath.Join(right, name), "echo "+version)
+	if err := os.Chmod(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Beside(name, version); err != nil || p.name != path {
+		t.Errorf("found %+v, %v", p, err)
+	}
+}
+
+// A program of which nothing is known, and the one that runs here, are not replaced.
+func TestWhatIsReplaced(t *testing.T) {
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	another := script(t, filepath.Join(t.TempDir(), "another"), "")
+	for path, want := range map[string]bool{"": false, own: false, another: true, another + ".gone": false} {
+		if got := replaced(path); got != want {
+			t.Errorf("%q: %v", path, got)
+		}
+	}
+	if (&Program{name: self}).replaced() {
+		t.Error("the program that runs is not itself")
+	}
+	(*Program)(nil).close()
+}
+
+// A new program takes over a group if it says that it knows the form in which it is left.
+func TestWhichProgramTakesOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kresd-supervisor")
+	const older = "it is of a version that cannot take over a group which runs; restart the service"
+	for text, want := range map[string]string{
+		"echo version 8; echo " + layout:                                                    "",
+		"echo version 8; echo group layout 1; echo " + layout:                               "",
+		"test \"$KRESD_GROUP $1\" = 'layout --version' && echo version 8 && echo " + layout: "",
+		"echo version 8":                                            older,
+		"echo " + layout:                                            older,
+		"echo version 8; echo " + layout + "0":                      older,
+		"echo version 8; echo " + layout + "; exit 3":               "exit status 3",
+		"echo version 8; echo '" + obstacle + "no program'; exit 3": "exit status 3",
+	} {
+		err := takesOver(script(t, path, text))
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", text, err)
+		case want != "" && (err == nil || err.Error() != "the program '"+path+"' was replaced by one that does not take its place: "+want):
+			t.Errorf("%s: %v; want %s", text, err, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -36,18 +37,21 @@ func (s *group) nextReload() {
 	if s.stopping || !s.complete || !s.reloads.Due() {
 		return
 	}
-	s.forgetRest()
+	s.pauseRest()
 	s.reloads.Begin()
 	s.reloads.Workers = s.Count
 	s.Notify.Reloading()
 	s.tellReloads()
+	files := s.filesInForce()
 	workers := s.Workers // which a worker that starts meanwhile may set
 	s.tasks.Go("check", func() {
-		found := checked{mistakes: []string{"the check of the configuration failed"}} // should it panic
+		found := checked{mistakes: []string{checkFailed}} // should it panic
 		defer func() { s.post(func() { s.checked(found) }) }()
-		found = s.check(workers)
+		found = s.check(workers, files)
 	})
 }
+
+const checkFailed = "the check of the configuration failed"
 
 // checked is what was found before a reload.
 type checked struct {
@@ -58,7 +62,7 @@ type checked struct {
 
 // check looks for programs that were replaced, and has the configuration tried by the
 // one that is going to run it; workers is the present program of the workers.
-func (s *group) check(workers *Program) (found checked) {
+func (s *group) check(workers *Program, files []string) (found checked) {
 	switch {
 	case replaced(s.Program):
 		found.upgrade = true
@@ -69,9 +73,9 @@ func (s *group) check(workers *Program) (found checked) {
 		switch {
 		case workers == nil: // what the new program finds is not known here
 		case workers.name == self:
-			found.mistakes = s.try(s.Program)
+			found.mistakes = s.try(s.Program, files)
 		default:
-			found.mistakes = s.try(workers.name)
+			found.mistakes = s.try(workers.name, files)
 		}
 	case workers == nil || workers.replaced():
 		var err error
@@ -79,19 +83,19 @@ func (s *group) check(workers *Program) (found checked) {
 			found.mistakes = []string{err.Error() + halfReplaced}
 			return found
 		}
-		found.mistakes = s.try(found.workers.path())
+		found.mistakes = s.try(found.workers.path(), files)
 	default:
-		found.mistakes = s.try(workers.path())
+		found.mistakes = s.try(workers.path(), files)
 	}
 	return found
 }
 
-// try has a program try the configuration.
-func (s *group) try(path string) []string {
+// try has a program try the configuration; files were run for what is in force.
+func (s *group) try(path string, files []string) []string {
 	if s.Check == nil {
 		return nil
 	}
-	return s.Check(path)
+	return s.Check(path, files)
 }
 
 // checked goes on with a reload whose configuration has been tried.
@@ -130,7 +134,7 @@ func (s *group) becomeNew() {
 	time.AfterFunc(s.ReadyTime, func() {
 		s.post(func() {
 			if s.reloads.Begun == this {
-				s.notBecome(s.unsettled())
+				s.notBecome(cmp.Or(s.unsettled(), "the workers' connections do not come to rest"))
 			}
 		})
 	})
@@ -142,12 +146,12 @@ func (s *group) becomeNew() {
 // tryUpgrade has the new program take this process over, if nothing is under way in any
 // slot. Else the next change in one of them comes back here.
 func (s *group) tryUpgrade() {
-	if !s.becoming || s.stopping || !s.whole() {
+	if !s.becoming || s.upgrading || s.stopping || !s.whole() {
 		return
 	}
-	s.becoming = false // what happens meanwhile is not to come here
+	s.upgrading = true
 	err := s.upgrade()
-	s.becoming = !s.stopping
+	s.upgrading = false
 	if !errors.Is(err, errNotWhole) {
 		s.notBecome(err.Error())
 	}
@@ -164,11 +168,15 @@ func (s *group) notBecome(why string) {
 	s.endReload([]string{line})
 }
 
-// endReload ends a reload, and begins the next one that was asked for meanwhile.
+// endReload ends a reload, and begins the next one that was asked for meanwhile. What an
+// earlier one has left is tried again if this one has not come to it.
 func (s *group) endReload(failures []string) {
 	s.reloads.End(failures)
 	s.tellReloads()
 	s.Notify.Ready(s.tally())
+	if s.half != 0 && s.retry == nil {
+		s.Log.Warn("workers are left that an earlier reload was to replace" + s.replaceRestLater())
+	}
 	s.nextReload()
 }
 

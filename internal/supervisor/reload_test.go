@@ -1,25 +1,177 @@
 package supervisor
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
+	"syscall"
 	"testing"
+
+	"kresd/internal/limits"
+	"kresd/internal/logging"
+	"kresd/internal/reload"
 )
 
-// A worker that starts while the configuration is checked may have its program looked for
-// again; the check has nothing to do with that (seen with -race).
+// A worker that starts while the configuration is checked has its program looked for; the
+// check has nothing to do with that (seen with -race).
 func TestACheckDoesNotRaceWithAStart(t *testing.T) {
 	s := bench(1)
 	s.complete, s.events = true, make(chan func())
 	defer close(s.done)
 	s.Find = func() (*Program, error) { return This() }
-	s.Check = func(string) []string { return []string{"config:1: no"} }
+	s.Check = func(string, []string) []string { return []string{"config:1: no"} }
 	s.askReload("test")
-	if _, err := s.program(); err != nil {
-		t.Fatal(err)
+	s.find()
+	for range 2 {
+		event := <-s.events
+		event()
 	}
-	event := <-s.events
-	event()
 	if got := s.reloads.Errors(); !reflect.DeepEqual(got, []string{"config:1: no"}) {
 		t.Errorf("the reload ended with %q", got)
+	}
+}
+
+// A configuration that is found wrong keeps the workers that an earlier reload has left from
+// being replaced, since their successors would read it. They are not forgotten: when it is
+// right again, they are replaced.
+func TestAFailedCheckDoesNotForgetTheRest(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, 3)
+	r.complete(3)
+	play(t, dir, "fatal", "1")
+	r.kill(r.pid(), syscall.SIGHUP)
+	r.expect("1 of 3 workers replaced", "tried again in 1s")
+	play(t, dir, "mistakes", "config:3:no")
+	os.Remove(filepath.Join(dir, "fatal"))
+	r.kill(r.pid(), syscall.SIGHUP)
+	r.expect("workers are left that an earlier reload was to replace", "tried again in 1s")
+	r.expect("the configuration in force stays: config:3:no")
+	r.expect("workers are left that an earlier reload was to replace, but the configuration has mistakes: config:3:no", "tried again in 2s")
+	r.expect("but the configuration has mistakes: config:3:no", "tried again in 4s")
+	if n := strings.Count(strings.Join(r.seen, "\n"), "a worker is replaced"); n != 1 {
+		t.Errorf("%d workers were replaced while the configuration had mistakes, want that of the first reload", n)
+	}
+	os.Remove(filepath.Join(dir, "mistakes"))
+	r.expect("the workers that a reload had left are replaced, too")
+	r.settled(3)
+	r.stop()
+	if n := strings.Count(strings.Join(r.seen, "\n"), "a worker is replaced"); n != 3 {
+		t.Errorf("%d workers were replaced, want 3", n)
+	}
+}
+
+// reloading is a group in whose reload a worker could not be replaced after another one was,
+// and what it has said.
+func reloading(t *testing.T) (s *group, log *bytes.Buffer) {
+	t.Helper()
+	log = &bytes.Buffer{}
+	s = bench(2)
+	t.Cleanup(func() { close(s.done) })
+	s.Count, s.complete, s.Log = 2, true, logging.New(logging.Options{Out: log})
+	s.reloads.Ask()
+	s.reloads.Begin()
+	s.reloads.Phase = reload.Replacing
+	s.outdate()
+	s.rolling = true
+	s.reloads.Replaced = 1
+	s.worker(0).outdated = false
+	s.notReplaced(s.worker(1), "fell")
+	return s, log
+}
+
+// A reload that has left workers says so, to the service manager, too, until they are
+// replaced, too; then it was complete at a later try.
+func TestAReloadThatIsCompletedLater(t *testing.T) {
+	s, log := reloading(t)
+	s.retry.Stop()
+	const failed = "2 of 2 workers serve; the latest reload failed (1 of 1 did): worker 1 (pid 101) serves on: its successor fell"
+	if s.half != 1 || s.rolling || s.tally() != failed || !strings.Contains(log.String(), "the rolling restart ends with 1 of 2 workers replaced; the workers that are left are tried again in 1s") {
+		t.Errorf("%d is left of, rolling %v: %s\n%s", s.half, s.rolling, s.tally(), log)
+	}
+	s.restChecked(s.rests+1, nil)
+	if s.rolling {
+		t.Error("a check that another try has taken over begins to replace")
+	}
+	if s.restChecked(s.rests, []string{"config:1: no"}); s.rolling || !strings.Contains(log.String(), "config:1: no; the workers that are left are tried again in 2s") {
+		t.Errorf("rolling %v:\n%s", s.rolling, log)
+	}
+	s.retry.Stop()
+	s.worker(1).outdated = false // another process has taken its place
+	s.restChecked(s.rests, nil)
+	if s.rolling || s.retrying || s.half != 0 || s.tally() != "2 of 2 workers serve; the latest reload was complete at a later try" || !strings.Contains(log.String(), "the workers that a reload had left are replaced, too") {
+		t.Errorf("rolling %v, retrying %v, %d is left of: %s\n%s", s.rolling, s.retrying, s.half, s.tally(), log)
+	}
+	if s.reloads.Completed != 0 || s.reloads.Failed != 1 {
+		t.Errorf("%+v", s.reloads)
+	}
+	if s.mayReplaceRest() {
+		t.Error("something is left")
+	}
+}
+
+// Each try at what is left comes later than the one before, and a reload that begins ends
+// them.
+func TestTriesAtTheRestAreSeldom(t *testing.T) {
+	s, log := reloading(t)
+	for _, delay := range []string{"2s", "4s", "8s"} {
+		s.retry.Stop()
+		log.Reset()
+		s.rolling, s.retrying = true, true
+		if s.notReplaced(s.worker(1), "fell"); s.rolling || s.retrying || !strings.Contains(log.String(), "its successor fell; the workers that are left are tried again in "+delay) || strings.Contains(log.String(), "the rolling restart ends") {
+			t.Errorf("rolling %v, retrying %v:\n%s", s.rolling, s.retrying, log)
+		}
+	}
+	for range 20 {
+		s.retry.Stop()
+		s.replaceRestLater()
+	}
+	if s.retryDelay != limits.RollRetryMax {
+		t.Errorf("they are %v apart at last, want %v", s.retryDelay, limits.RollRetryMax)
+	}
+	log.Reset()
+	s.notReplaced(s.worker(1), "fell") // which belongs to no restart
+	if got := log.String(); !strings.HasSuffix(got, "worker 1 (pid 101) serves on: its successor fell\n") {
+		t.Errorf("%s", got)
+	}
+	rests, timer := s.rests, s.retry
+	s.rolling, s.retrying, s.caughtUp, s.accepting = true, true, true, true
+	s.pauseRest()
+	if timer.Stop() || s.retry != nil || s.rests == rests || s.rolling || s.retrying || s.caughtUp || s.accepting || s.retryDelay != 0 {
+		t.Errorf("a reload that begins leaves a try: %v, %+v", s.retry != nil, s.rests)
+	}
+	if s.half == 0 {
+		t.Error("it forgets what is left")
+	}
+}
+
+// What is left is not touched while the group ends, replaces, reloads, or where nothing is.
+func TestWhenTheRestIsReplaced(t *testing.T) {
+	for what, change := range map[string]func(*group){
+		"the group ends": func(s *group) { s.stopping = true }, "workers are replaced": func(s *group) { s.rolling = true },
+		"a reload is under way": func(s *group) { s.reloads.Phase = reload.Checking }, "nothing is left": func(s *group) { s.half = 0 },
+	} {
+		s, _ := reloading(t)
+		s.retry.Stop()
+		if !s.mayReplaceRest() {
+			t.Fatal("what is left is never replaced")
+		}
+		if change(s); s.mayReplaceRest() {
+			t.Errorf("%s: it is", what)
+		}
+	}
+}
+
+// A restart that has put nothing in force leaves nobody to be replaced.
+func TestARestartThatReplacedNobodyLeavesNothing(t *testing.T) {
+	s := bench(2)
+	defer close(s.done)
+	s.reloads.Ask()
+	s.reloads.Begin()
+	s.rolling = true
+	s.notReplaced(s.worker(0), "fell")
+	if s.half != 0 || s.retry != nil || s.rolling || s.reloads.Ended != 1 || len(s.reloads.Errors()) != 1 {
+		t.Errorf("%d is left of, a try is to come: %v, rolling %v, %+v", s.half, s.retry != nil, s.rolling, s.reloads)
 	}
 }

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"kresd/internal/limits"
@@ -27,11 +28,13 @@ import (
 // is starting hears the roster and does not stand in it. What the changes mean
 // for a slot, by the workers that it has:
 //
-//	none                a start is to come, unless worker 0 has yet to be ready once
+//	none                a start is to come, at the latest when the program is found,
+//	                    unless worker 0 has yet to be ready once
 //	starting            its end before it is ready delays the next start, longer each time.
 //	                    One that is not ready in time is told to drain; while nobody of
 //	                    the group serves, the group ends
-//	ready               its end is followed by the next start at once
+//	ready               its end is followed by the next start at once; where it comes soon
+//	                    after it was ready, again and again, later each time
 //	draining            as ready: the next start comes after its end
 //	ready, starting     a replacement. When the successor is ready the predecessor is
 //	                    told to drain. When the successor ends before, or is not
@@ -51,8 +54,10 @@ type slot struct {
 	id         int
 	workers    []*worker   // at most two, in the order of their starts
 	failures   int         // ends before READY in a row, of workers that had no predecessor to serve on
+	crashes    int         // ends in a row soon after READY
 	begun      time.Time   // the last start
 	timer      *time.Timer // a start to come
+	waiting    bool        // a start is to come when the program is found
 	suspectDir string      // the cache that was open when a worker died by a memory fault, until another is ready
 }
 
@@ -74,7 +79,9 @@ func (w *worker) become(next state) bool {
 		return false
 	}
 	w.state = next
-	w.served = w.served || next == ready
+	if next == ready {
+		w.served, w.since = true, time.Now()
+	}
 	return true
 }
 
@@ -97,12 +104,17 @@ func (s *group) start(slot *slot) {
 	if s.stopping || slot.provided() {
 		return
 	}
-	if s.becoming { // the new program is to start it
+	switch {
+	case s.becoming: // the new program is to start it
 		s.startLater(slot, limits.RestartGap)
+		return
+	case s.Workers == nil:
+		slot.waiting = true
+		s.find()
 		return
 	}
 	if _, err := s.launch(slot); err != nil {
-		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", wording.Reason(err)), "")
+		s.unready(slot, "", fmt.Sprintf("cannot be started: %v", wording.Reason(err)), "", true)
 	}
 }
 
@@ -127,7 +139,7 @@ func (s *group) neverReady(w *worker) {
 	}
 	w.late = true
 	if !s.complete && len(s.serving()) == 0 {
-		s.fail(fmt.Sprintf("worker %d (pid %d) is not ready after %v: its configuration waits for something or does not end; what it may take is set by %s", w.slot.id, w.pid, s.StartTime, startTimeVar))
+		s.fail(fmt.Sprintf("worker %d (pid %d) is not ready after %v: its configuration waits for something or does not end; what it may take is set by %s", w.slot.id, w.pid, s.StartTime, startTimeVar), false)
 		return
 	}
 	s.drain(w)
@@ -193,6 +205,7 @@ func (s *group) ready(w *worker) {
 		return
 	}
 	w.slot.failures, w.slot.suspectDir = 0, ""
+	s.accept(w)
 	s.heardOf(w)
 	s.entrustOrphaned(w)
 	if predecessor != nil {
@@ -237,6 +250,7 @@ func (s *group) ended(w *worker, how ending) {
 	w.orders.close()
 	w.conn.Close()
 	w.status.Close()
+	w.dropConfiguration()
 	if s.Died != nil {
 		s.Died(w.pid)
 	}
@@ -255,6 +269,8 @@ func (s *group) ended(w *worker, how ending) {
 func (s *group) follow(w *worker, how ending) {
 	slot := w.slot
 	name := fmt.Sprintf("worker %d (pid %d) %s", slot.id, w.pid, describe(w, how))
+	s.firstEnded(w, name)
+	passing := w.fatal != "" && !w.unfit // of what ends without a word the configuration may be the cause
 	switch {
 	case !w.served && w.outdated && slot.in(ready) != nil: // its end says nothing of what is to be in force
 	case !w.served && slot.in(ready) != nil:
@@ -266,16 +282,36 @@ func (s *group) follow(w *worker, how ending) {
 	case !w.served && w.outdated && how.Success():
 		s.startLater(slot, 0) // it was told to leave its place to one that runs what is in force by now
 	case w.served:
-		s.Log.Warn(name + "; it is started again and runs the configuration file again")
-		s.startLater(slot, afterSignal(how))
+		s.again(w, name, how)
 	case w.late:
-		s.unready(slot, w.fatal, describe(w, how), "")
+		s.unready(slot, w.fatal, describe(w, how), "", passing)
 	case !s.complete && w.fatal == "" && how.Success():
 		s.Log.Notice("the configuration ended the worker, and so the group", "worker", slot.id)
 		s.stop(0)
 	default:
-		s.unready(slot, w.fatal, describe(w, how), " before it was ready")
+		s.unready(slot, w.fatal, describe(w, how), " before it was ready", passing)
 	}
+}
+
+// again starts the next worker after one that served. What ends workers soon after they are
+// ready, each time, by what it does, is not to take a core and the log for itself.
+func (s *group) again(w *worker, name string, how ending) {
+	slot := w.slot
+	slot.crashes++
+	sig, _ := how.signal()
+	if how.Success() || sig == syscall.SIGKILL || time.Since(w.since) > limits.RestartSoon { // SIGKILL is somebody else's
+		slot.crashes = 0
+	}
+	delay, when := afterSignal(how), "it is started again and runs the configuration again"
+	if slot.crashes > 1 {
+		delay = max(backoff(slot.crashes), limits.RestartGap)
+		if len(s.serving()) == 0 {
+			delay = min(delay, limits.RestartSoonMax)
+		}
+		when = fmt.Sprintf("it has ended %d times in a row after less than %v of service and is started again in %v", slot.crashes, limits.RestartSoon, delay)
+	}
+	s.Log.Warn(name + "; " + when)
+	s.startLater(slot, delay)
 }
 
 // afterSignal is the wait before a worker that ended in good order is started
@@ -291,11 +327,12 @@ func afterSignal(how ending) time.Duration {
 // unready handles a worker that ended, or never began, before it was ready. A
 // reason that the worker gave itself is final for a group that has not been
 // complete; otherwise it is tried again, later each time, while others serve.
-// when follows how where that does not say it.
-func (s *group) unready(slot *slot, fatal, how, when string) {
+// when follows how where that does not say it; passing says that the configuration is not
+// to blame.
+func (s *group) unready(slot *slot, fatal, how, when string, passing bool) {
 	slot.failures++
 	if fatal != "" && !s.complete {
-		s.fail(fatal)
+		s.fail(fatal, passing)
 		return
 	}
 	if slot.failures >= limits.StartAttempts && (!s.complete || len(s.serving()) == 0) {
@@ -303,12 +340,16 @@ func (s *group) unready(slot *slot, fatal, how, when string) {
 		if fatal != "" {
 			line = fatal
 		}
-		s.fail(line)
+		s.fail(line, passing)
 		return
 	}
 	s.dropAllOrphaned()
 	delay := backoff(slot.failures)
-	s.Log.Warn(fmt.Sprintf("worker %d %s%s; next try in %v", slot.id, how, when, delay))
+	line := how + when
+	if fatal != "" && when != "" {
+		line = "gave up before it was ready: " + fatal
+	}
+	s.Log.Warn(fmt.Sprintf("worker %d %s; next try in %v", slot.id, line, delay))
 	s.startLater(slot, delay)
 }
 

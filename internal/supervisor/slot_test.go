@@ -1,11 +1,18 @@
 package supervisor
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"kresd/internal/ipc"
+	"kresd/internal/logging"
 )
 
 // A worker only goes forward.
@@ -204,6 +211,141 @@ func TestWhoseFaultsMakeACacheSuspect(t *testing.T) {
 		s.noteFault(w, how)
 		if got := s.slots[0].suspectDir; got != c.want || len(s.faults["/cache"]) != 1 {
 			t.Errorf("%s: suspect is %q after %d faults, want %q after one", c.what, got, len(s.faults["/cache"]), c.want)
+		}
+	}
+}
+
+// What ends a worker each time soon after it is ready takes neither a core nor the log for
+// itself: it is started again later each time, and the log says so.
+func TestAWorkerThatEndsAgainAndAgainIsStartedLaterEachTime(t *testing.T) {
+	s := bench(2)
+	s.events, s.complete = make(chan func()), true
+	defer close(s.done)
+	var log bytes.Buffer
+	s.Log = logging.New(logging.Options{Out: &log})
+	how := ending{words: "panic: no"}
+	ends := func(lived time.Duration) (line string) {
+		t.Helper()
+		w := s.arrive(1, 101)
+		w.since = time.Now().Add(-lived)
+		w.become(gone)
+		s.slots[1].workers = nil
+		log.Reset()
+		s.follow(w, how)
+		if s.slots[1].timer == nil {
+			t.Fatal("it is not started again")
+		}
+		s.slots[1].timer.Stop()
+		s.slots[1].timer = nil
+		return log.String()
+	}
+	s.slots[1].workers = nil
+	soon := func(most string) {
+		t.Helper()
+		if line := ends(0); !strings.Contains(line, "crashed (panic: no); it is started again and runs the configuration again") {
+			t.Errorf("at first: %s", line)
+		}
+		last := ""
+		for n := range 20 {
+			last = ends(0)
+			if want := fmt.Sprintf("it has ended %d times in a row after less than 1s of service and is started again in", n+2); !strings.Contains(last, want) {
+				t.Errorf("%q lacks %q", last, want)
+			}
+		}
+		if !strings.Contains(last, "started again in "+most+"\n") {
+			t.Errorf("at last: %s", last)
+		}
+	}
+	soon("5s")
+	if line := ends(time.Hour); !strings.Contains(line, "it is started again and runs") {
+		t.Errorf("after an hour: %s", line)
+	}
+	s.slots[0].workers = nil // nobody else serves
+	soon("1s")
+
+	process := exec.Command("sleep", "60")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Process.Kill()
+	_ = process.Wait()
+	how = ending{state: process.ProcessState}
+	if line := ends(0); !strings.Contains(line, "(killed); it is started again and runs") {
+		t.Errorf("killed from outside: %s", line)
+	}
+}
+
+// The end of a worker in a group that ends is followed by nothing.
+func TestNothingFollowsInAGroupThatEnds(t *testing.T) {
+	for _, stopping := range []bool{false, true} {
+		s := bench(2)
+		defer close(s.done)
+		log := &bytes.Buffer{}
+		s.complete, s.stopping, s.Log = true, stopping, logging.New(logging.Options{Out: log})
+		var died []int
+		s.Died = func(pid int) { died = append(died, pid) }
+		w := s.worker(0)
+		w.conn, _ = link(t)
+		w.configuration = kept(t, "config")
+		handedOver := w.configuration
+		s.ended(w, endingOf(t, "exit 3", ""))
+		if (s.slots[0].timer != nil) == stopping || (log.Len() == 0) != stopping {
+			t.Errorf("stopping %v: a start is to come: %v; log:\n%s", stopping, s.slots[0].timer != nil, log)
+		}
+		if !slices.Equal(died, []int{w.pid}) || w.state != gone || len(s.slots[0].workers) != 0 {
+			t.Errorf("stopping %v: died %v, state %d", stopping, died, w.state)
+		}
+		if err := handedOver.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("stopping %v: what it has handed over is open", stopping)
+		}
+		if timer := s.slots[0].timer; timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
+// What follows the end of a worker depends on how far it had come, on who else is there, and
+// on how it ended.
+func TestWhatFollowsTheEndOfAWorker(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		change   func(s *group, w *worker)
+		script   string
+		says     string // "": nothing
+		starts   bool   // another one, after a while
+		failures int
+		ends     bool // the group
+	}{
+		{"one that served", func(_ *group, w *worker) { w.served = true }, "exit 3", "ended with status 3; it is started again and runs the configuration again", true, 0, false},
+		{"one that was to be given up, and ended in order", func(_ *group, w *worker) { w.outdated = true }, "exit 0", "", true, 0, false},
+		{"one that was to be given up, and fell", func(_ *group, w *worker) { w.outdated = true }, "exit 3", "ended with status 3 before it was ready; next try in 50ms", true, 1, false},
+		{"one that was late", func(_ *group, w *worker) { w.late = true }, "exit 0", "was not ready in time; next try in 50ms", true, 1, false},
+		{"one that gave up", func(_ *group, w *worker) { w.fatal = "no" }, "exit 1", "gave up before it was ready: no; next try in 50ms", true, 1, false},
+		{"one that its configuration ended, in a complete group", func(*group, *worker) {}, "exit 0", "ended with status 0 before it was ready; next try in 50ms", true, 1, false},
+		{"one that its configuration ended", func(s *group, _ *worker) { s.complete = false }, "exit 0", "the configuration ended the worker, and so the group", false, 0, true},
+		{"a predecessor that ended in order", func(s *group, w *worker) { w.served = true; s.beside(0, 900) }, "exit 0", "", false, 0, false},
+		{"a predecessor that fell", func(s *group, w *worker) { w.served = true; s.beside(0, 900) }, "exit 3", "ended with status 3; its successor is there or on its way", false, 0, false},
+		{"a successor", func(s *group, _ *worker) { s.arrive(0, 900) }, "exit 3", "worker 0 (pid 900) serves on: its successor ended with status 3", false, 0, false},
+		{"a successor that was to be given up", func(s *group, w *worker) { w.outdated = true; s.arrive(0, 900) }, "exit 3", "", false, 0, false},
+	} {
+		s := bench(2)
+		defer close(s.done)
+		log := &bytes.Buffer{}
+		s.complete, s.Log = true, logging.New(logging.Options{Out: log})
+		slot := s.slots[0]
+		slot.workers = nil
+		w := newWorker(slot, 100)
+		w.state = gone
+		c.change(s, w)
+		s.follow(w, endingOf(t, c.script, ""))
+		if !strings.Contains(log.String(), c.says) || (log.Len() == 0) != (c.says == "") {
+			t.Errorf("%s: log:\n%s, want %q", c.what, log, c.says)
+		}
+		if (slot.timer != nil) != c.starts || slot.failures != c.failures || s.stopping != c.ends {
+			t.Errorf("%s: a start is to come: %v, %d failures, the group ends: %v", c.what, slot.timer != nil, slot.failures, s.stopping)
+		}
+		if slot.timer != nil {
+			slot.timer.Stop()
 		}
 	}
 }

@@ -48,6 +48,9 @@ type Config struct {
 	// Exec has Program take this process over, with one more variable in its environment; it
 	// returns if that is not possible.
 	Exec func(variable string) error
+	// InForce has the configuration that the workers run (package inforce), which is that of
+	// a process that has died in the place of this one; nil: they run the operator's files.
+	InForce *os.File
 	// Sockets are handed on to each worker, in this order (package ipc, Passed).
 	Sockets []systemd.Socket
 
@@ -59,8 +62,8 @@ type Config struct {
 	Stdio   [3]*os.File       // of the workers; nil entries mean the supervisor's own
 
 	// Check tries the configuration before a reload, by the program at a path, and returns
-	// what is wrong; nil: nobody does.
-	Check func(program string) []string
+	// what is wrong; nil: nobody does. It is told which files were run for what is in force.
+	Check func(program string, files []string) []string
 
 	taken *handedOver // the group that another image of this program has left; nil: none
 
@@ -78,12 +81,7 @@ const killAfter = limits.DrainTime - limits.DrainGrace
 // Run keeps the group running until it is told to end, or cannot start, and
 // returns the exit status. No worker is left when it returns.
 func Run(c Config) int {
-	if c.ReadyTime == 0 {
-		c.ReadyTime = limits.ReadyTime
-	}
-	if c.StartTime == 0 {
-		c.StartTime = limits.StartTime
-	}
+	c.usualTimes()
 	s := &group{
 		Config: c,
 		events: make(chan func()),
@@ -103,10 +101,20 @@ func Run(c Config) int {
 	if c.taken == nil {
 		s.start(s.slots[0])
 	} else if err := s.resume(c.taken); err != nil {
-		s.fail(err.Error())
+		s.fail(err.Error(), true)
 	}
 	s.loop()
 	return s.status
+}
+
+// usualTimes sets the times that nobody has set.
+func (c *Config) usualTimes() {
+	if c.ReadyTime == 0 {
+		c.ReadyTime = limits.ReadyTime
+	}
+	if c.StartTime == 0 {
+		c.StartTime = limits.StartTime
+	}
 }
 
 // A group is the state of the loop.
@@ -121,13 +129,21 @@ type group struct {
 	complete   bool // every worker has been ready once
 	stopping   bool
 	status     int
+	passing    bool // what has ended the group is no fault of its configuration
+	number     int  // of the configuration that is in force (inforce.go)
+	accepting  bool // a reload is under way that has yet to put one in force
 	reloads    reload.State
 	rolling    bool          // a rolling restart is under way
 	retrying   bool          // and it replaces what an earlier one has left
 	caughtUp   bool          // nothing is left of that any more
 	retry      *time.Timer   // the next of these; may be nil
+	rests      int           // the number of the latest try at that, or of the reload that has taken it over
 	retryDelay time.Duration // until it, since the one before
+	half       int           // the reload whose failure has left workers that are to be replaced; 0: none is left
 	becoming   bool          // this process is to execute the new program when all workers serve
+	upgrading  bool          // it is about to: nothing is begun
+	finding    bool          // the program of the workers is looked for
+	resumed    bool          // the reload that another image has begun goes on when that is found
 	lived      time.Duration // the clock of silences (alive.go)
 	ticked     time.Time     // when that was moved on
 	// faults are the recent deaths by a memory fault, for each cache
@@ -205,6 +221,9 @@ func (s *group) stop(status int) {
 		return
 	}
 	s.stopping, s.status = true, status
+	if !s.passing {
+		s.Notify.Forget()
+	}
 	s.Notify.Stopping()
 	s.dropAllOrphaned()
 	for _, slot := range s.slots {
@@ -218,11 +237,13 @@ func (s *group) stop(status int) {
 	time.AfterFunc(killAfter, func() { s.post(s.killAll) })
 }
 
-// fail ends a group that cannot start, with the one line that says why.
-func (s *group) fail(line string) {
+// fail ends a group that cannot start, with the one line that says why. Where that may
+// pass, the configuration in force stays with the service manager for who tries again.
+func (s *group) fail(line string, passing bool) {
 	if s.stopping {
 		return
 	}
+	s.passing = passing
 	s.Fail(line)
 	s.stop(1)
 }
@@ -245,6 +266,8 @@ func (s *group) message(w *worker, m ipc.Message) {
 		w.dir = m.Dir
 	case ipc.Fatal:
 		w.fatal = m.Line
+	case ipc.Unfit:
+		w.unfit = true
 	case ipc.Stopping:
 		s.drains(w)
 	case ipc.Ready:
@@ -262,6 +285,9 @@ func (s *group) message(w *worker, m ipc.Message) {
 	case ipc.Sockets:
 		s.entrust(w, m.FDs)
 		return // the descriptors are taken
+	case ipc.InForce:
+		s.handsOver(w, m)
+		return // as above
 	case ipc.Kept:
 		s.confirmed(w, m.PID)
 	case ipc.TookOver:

@@ -179,7 +179,7 @@ func TestKilledWorkerIsRestartedWithItsID(t *testing.T) {
 	pids := r.complete(3)
 	for id := range 3 {
 		r.kill(pids[id], syscall.SIGKILL)
-		r.expect("worker "+fmt.Sprint(id), "runs the configuration file again")
+		r.expect("worker "+fmt.Sprint(id), "runs the configuration again")
 		line := r.expect(fmt.Sprintf("%d ", id), " ready")
 		var gotID, pid int
 		fmt.Sscanf(line, "%d %d", &gotID, &pid)
@@ -373,7 +373,7 @@ func TestBrokenRestartLeavesTheOthersServing(t *testing.T) {
 	play(t, dir, "fatal", "1")
 	r.kill(pids[1], syscall.SIGKILL)
 	for range limits.StartAttempts + 1 {
-		r.expect("worker 1 gave up: config:3: bad option before it was ready; next try in")
+		r.expect("worker 1 gave up before it was ready: config:3: bad option; next try in")
 	}
 	r.kill(pids[0], syscall.SIGUSR1)
 	r.expect("0 ", "pong")

@@ -7,11 +7,14 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/inforce"
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
+	"kresd/internal/memfile"
 	"kresd/internal/reload"
 	"kresd/internal/systemd"
 )
@@ -34,6 +37,7 @@ import (
 type handedOver struct {
 	Workers []handedWorker
 	Sockets []handedSocket
+	InForce int `json:",omitempty"` // descriptor; 0 for none
 	Reloads reload.State
 	Secret  []byte
 }
@@ -104,7 +108,7 @@ func (s *group) upgrade() error {
 	for _, w := range workers {
 		<-w.carrying // it waits for a worker that does not read for a second at most
 	}
-	if s.stopping || !s.whole() {
+	if s.stopping || !s.becoming || !s.whole() {
 		return errNotWhole
 	}
 	return s.become()
@@ -131,18 +135,22 @@ func (s *group) become() error {
 	if err != nil {
 		return err
 	}
-	memory, err := unix.MemfdCreate("group", unix.MFD_CLOEXEC)
+	file, err := memfile.New("group")
 	if err != nil {
-		return os.NewSyscallError("memfd_create", err)
+		return err
 	}
-	file := os.NewFile(uintptr(memory), "group")
 	defer file.Close()
+	memory := int(file.Fd())
 	if err := json.NewEncoder(file).Encode(state); err != nil {
 		return err
 	}
 	fds := append(state.descriptors(), memory)
 	defer inherit(fds, false)
 	inherit(fds, true)
+	// A program that does not know what is kept would refuse it should it be started by the
+	// service manager later on. The one that does leaves it there again.
+	s.Notify.Forget()
+	defer s.keep()
 	return s.Exec(fmt.Sprintf("%s=%d", GroupVar, memory))
 }
 
@@ -160,6 +168,9 @@ func inherit(fds []int, stay bool) {
 // handOver describes the group.
 func (s *group) handOver() (state handedOver, err error) {
 	state.Reloads, state.Secret = s.reloads, s.secret
+	if s.InForce != nil {
+		state.InForce = int(s.InForce.Fd())
+	}
 	for _, socket := range s.Sockets {
 		state.Sockets = append(state.Sockets, handedSocket{socket.Kind, socket.FD})
 	}
@@ -186,6 +197,9 @@ func (s *group) handOver() (state handedOver, err error) {
 func (h *handedOver) descriptors() (fds []int) {
 	for _, socket := range h.Sockets {
 		fds = append(fds, socket.FD)
+	}
+	if h.InForce != 0 {
+		fds = append(fds, h.InForce)
 	}
 	for _, w := range h.Workers {
 		fds = append(append(fds, w.Conn, w.Crash), w.Here...)
@@ -232,7 +246,7 @@ func leftGroup() (*handedOver, error) {
 // passed are the sockets that were handed over with a group.
 func (h *handedOver) passed() (sockets []systemd.Socket, err error) {
 	for _, socket := range h.Sockets {
-		s, err := systemd.Adopt(socket.FD, socket.Kind)
+		s, err := systemd.OpenSocket(socket.FD, socket.Kind)
 		if err != nil {
 			return nil, err
 		}
@@ -244,6 +258,9 @@ func (h *handedOver) passed() (sockets []systemd.Socket, err error) {
 // resume goes on with a group that another image has left, in the middle of a reload whose
 // configuration was found good.
 func (s *group) resume(state *handedOver) error {
+	if state.InForce != 0 {
+		s.goOnRunning(os.NewFile(uintptr(state.InForce), "configuration"))
+	}
 	byPID := map[int]*worker{}
 	for _, h := range state.Workers {
 		if h.Slot < 0 || h.Slot >= len(s.slots) {
@@ -267,33 +284,82 @@ func (s *group) resume(state *handedOver) error {
 	s.complete, s.reloads, s.secret = true, state.Reloads, state.Secret
 	s.tellReloads()
 	s.tellRoster()
-	s.tasks.Go("program of the workers", func() { // it may take its time, and workers may die
-		program, err := s.Find()
-		s.post(func() { s.found(program, err) })
-	})
+	s.resumed = true
+	s.find()
+	for _, slot := range s.slots {
+		s.start(slot) // where there is none
+	}
 	return nil
 }
 
-// found goes on with a reload when the program of the workers is known, or not.
-func (s *group) found(program *Program, err error) {
-	if s.stopping {
-		program.close()
+// goOnRunning keeps in force what another image has left. Where this one cannot read it,
+// every worker runs the files, which the reload that goes on has found good.
+func (s *group) goOnRunning(left *os.File) {
+	if _, err := inforce.ReadCode(left); err != nil {
+		s.Log.Warn(fmt.Sprintf("what the workers run cannot be read by this program (%v): those that it starts run the configuration files", err))
+		left.Close()
 		return
 	}
-	s.Workers.close() // where a worker that had died needed it before
-	s.Workers = program
-	if err == nil {
-		s.replaceAll()
+	s.InForce = left
+	s.keep()
+}
+
+// find looks for the program of the workers, on which no worker is to wait that serves.
+func (s *group) find() {
+	if s.finding {
+		return
+	}
+	s.finding = true
+	s.tasks.Go("program of the workers", func() {
+		var program *Program
+		err := errors.New("the search for the program of the workers failed") // should it panic
+		defer func() { s.post(func() { s.found(program, err) }) }()
+		program, err = s.Find()
+	})
+}
+
+// found goes on when the program of the workers is known, or not: with a reload that
+// another image has begun, and with the slots that wait for it.
+func (s *group) found(program *Program, err error) {
+	s.finding = false
+	if s.stopping || s.Workers != nil { // or a reload has found it meanwhile
+		program.close()
 	} else {
-		line := err.Error() + halfReplaced
-		s.Log.Error(line)
-		s.endReload([]string{line})
+		s.Workers = program
+	}
+	if s.stopping {
+		return
+	}
+	if s.Workers != nil {
+		err = nil
+	}
+	if s.resumed {
+		s.resumed = false
+		s.goOnWithReload(err)
 	}
 	for _, slot := range s.slots {
-		if len(slot.workers) == 0 && slot.timer == nil {
+		waited := slot.waiting
+		slot.waiting = false
+		switch {
+		case !waited:
+		case err == nil:
 			s.start(slot)
+		default:
+			s.unready(slot, "", "cannot be started: "+err.Error(), "", true)
 		}
 	}
+	s.tryUpgrade()
+}
+
+// goOnWithReload has the workers replaced, if their program was found.
+func (s *group) goOnWithReload(err error) {
+	if err == nil {
+		s.replaceAll()
+		return
+	}
+	line := err.Error() + halfReplaced
+	s.Log.Error(line)
+	s.endReload([]string{line})
 }
 
 // goOn makes a worker that serves of what was handed over.
@@ -313,6 +379,7 @@ func (s *group) goOn(h handedWorker) (*worker, error) {
 		w.status = os.NewFile(uintptr(h.Status), "status")
 	}
 	w.become(ready)
+	w.since = time.Time{} // nobody knows; it is not new
 	slot.workers = append(slot.workers, w)
 	return w, nil
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -191,25 +192,17 @@ func TestNothingOfALeftGroupLeaks(t *testing.T) {
 	state := handedOver{Workers: []handedWorker{{Status: -1}}}
 	fds := []*int{&state.Workers[0].Conn, &state.Workers[0].Crash}
 	for _, fd := range fds {
-		n, err := unix.MemfdCreate("left", 0) // stays open when a program is executed
-		if err != nil {
+		*fd = inMemory(t, "left", "")
+		defer unix.Close(*fd)
+		if _, err := unix.FcntlInt(uintptr(*fd), unix.F_SETFD, 0); err != nil { // it stays open when a program is executed
 			t.Fatal(err)
 		}
-		defer unix.Close(n)
-		*fd = n
 	}
 	text, err := json.Marshal(state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory, err := unix.MemfdCreate("group", 0)
-	if err == nil {
-		_, err = unix.Write(memory, text)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv(GroupVar, fmt.Sprint(memory))
+	leave(t, string(text))
 	if left, err := leftGroup(); err != nil || left == nil || os.Getenv(GroupVar) != "" {
 		t.Fatalf("%+v, %v", left, err)
 	}
@@ -217,5 +210,167 @@ func TestNothingOfALeftGroupLeaks(t *testing.T) {
 		if flags, err := unix.FcntlInt(uintptr(*fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 			t.Errorf("descriptor %d: flags %d, %v", *fd, flags, err)
 		}
+	}
+}
+
+// A slot whose wait ends while the group comes to rest for the new program starts nothing of
+// the old one.
+func TestNoWorkerStartsInAnUpgrade(t *testing.T) {
+	s := bench(2)
+	s.events, s.complete, s.becoming = make(chan func()), true, true
+	defer close(s.done)
+	s.Workers = &Program{name: "/does/not/exist"} // a try to start it would count as a failure
+	w := s.worker(0)
+	conn, other, err := ipc.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	w.conn = conn
+	s.converse(w)
+	reading := *w.reading.Load()
+	waits := s.slots[1]
+	waits.workers = nil
+	waits.timer = time.AfterFunc(time.Hour, func() {})
+	held := make(chan struct{}) // the worker's messages come to rest, but not before the other slot's wait has ended
+	w.reading.Store(&held)
+	go func() {
+		s.post(func() { s.start(waits) })
+		<-reading
+		close(held)
+	}()
+	s.Exec = func(string) error { return errors.New("no such program") }
+	s.tryUpgrade()
+	if waits.failures != 0 || len(waits.workers) != 0 || waits.timer == nil {
+		t.Errorf("the slot has %d workers after %d failures, timer %v", len(waits.workers), waits.failures, waits.timer)
+	}
+	if got := s.reloads.Errors(); len(got) != 1 || !strings.Contains(got[0], "does not take over: no such program") {
+		t.Errorf("the upgrade ended with %q", got)
+	}
+	conn.Close()
+	waits.timer.Stop()
+}
+
+// The program of the workers is looked for beside the loop, which goes on meanwhile, and a
+// slot that needs it waits. What is not found is looked for again, later each time.
+func TestTheLoopDoesNotWaitForTheProgram(t *testing.T) {
+	s := bench(2)
+	s.events, s.complete = make(chan func()), true
+	defer close(s.done)
+	s.slots[1].workers = nil
+	asked, answer := make(chan struct{}, 9), make(chan error)
+	s.Find = func() (*Program, error) { asked <- struct{}{}; return nil, <-answer }
+	s.start(s.slots[1])
+	s.start(s.slots[1])
+	<-asked
+	if !s.slots[1].waiting || len(s.slots[1].workers) != 0 {
+		t.Errorf("the slot does not wait: %+v", s.slots[1])
+	}
+	answer <- errors.New("no program")
+	event := <-s.events
+	event()
+	if slot := s.slots[1]; slot.waiting || slot.failures != 1 || slot.timer == nil || len(asked) != 0 {
+		t.Errorf("after a failure: %+v, and it was looked for %d times more", slot, len(asked))
+	}
+	s.slots[1].timer.Stop()
+	s.start(s.slots[1])
+	if <-asked; !s.finding {
+		t.Error("it is not looked for again")
+	}
+	s.stopping = true
+	answer <- nil
+	event = <-s.events
+	event()
+}
+
+// While the new program is executed all that belongs to the group stays open for it; where that
+// fails nothing of it is open in programs that are started later, and its description is gone.
+func TestAProgramThatCannotTakeOverGetsNothing(t *testing.T) {
+	s := bench(2)
+	s.secret = []byte("secret")
+	s.InForce = kept(t, "config")
+	defer s.InForce.Close()
+	for _, w := range s.workers() {
+		w.conn, _ = link(t)
+		w.crash = descriptor(t)[0]
+		defer unix.Close(w.crash)
+	}
+	state, err := s.handOver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stay := func() (n int) {
+		for _, fd := range state.descriptors() {
+			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+				n++
+			}
+		}
+		return n
+	}
+	if n := stay(); n != 0 {
+		t.Fatalf("%d descriptors of the group would stay open in any program", n)
+	}
+	fails := errors.New("no such program")
+	var memory int
+	s.Exec = func(variable string) error {
+		if n, want := stay(), len(state.descriptors()); n != want {
+			t.Errorf("%d descriptors stay open, want all %d", n, want)
+		}
+		if n, err := fmt.Sscanf(variable, GroupVar+"=%d", &memory); n != 1 || err != nil {
+			t.Errorf("the program is told %q", variable)
+		}
+		text := make([]byte, 1<<16)
+		n, err := unix.Pread(memory, text, 0)
+		var told handedOver
+		if err == nil {
+			err = json.Unmarshal(text[:n], &told)
+		}
+		if err != nil || string(told.Secret) != "secret" || len(told.Workers) != 2 {
+			t.Errorf("it reads %+v, %v", told, err)
+		}
+		return fails
+	}
+	if err := s.become(); !errors.Is(err, fails) {
+		t.Errorf("it ends with %v", err)
+	}
+	if n := stay(); n != 0 {
+		t.Errorf("%d descriptors of the group stay open in any program", n)
+	}
+	if _, err := unix.FcntlInt(uintptr(memory), unix.F_GETFD, 0); err == nil {
+		t.Error("its description is open")
+	}
+}
+
+// What happens while the group comes to rest keeps the new program from taking over just then.
+func TestAGroupThatChangesWhileItComesToRestIsNotHandedOver(t *testing.T) {
+	for what, change := range map[string]func(*group){
+		"the group ends":             func(s *group) { s.stopping = true },
+		"the reload has ended":       func(s *group) { s.becoming = false },
+		"a worker drains":            func(s *group) { s.worker(0).become(draining) },
+		"a dead one leaves its copy": func(s *group) { s.orphaned[7] = nil },
+	} {
+		s := bench(1)
+		s.events, s.complete, s.becoming = make(chan func()), true, true
+		w := s.worker(0)
+		w.conn, _ = link(t)
+		s.converse(w)
+		read, carried := *w.reading.Load(), w.carrying
+		held := make(chan struct{})
+		w.reading.Store(&held)
+		go s.post(func() { change(s); close(held) })
+		s.Exec = func(string) error { t.Errorf("%s: the new program is executed", what); return nil }
+		if err := s.upgrade(); !errors.Is(err, errNotWhole) {
+			t.Errorf("%s: %v", what, err)
+		}
+		<-read
+		<-carried
+		if w.carrying == carried || *w.reading.Load() == held {
+			t.Errorf("%s: nobody speaks with the worker any more", what)
+		}
+		w.conn.Close()
+		<-*w.reading.Load()
+		w.orders.close()
+		<-w.carrying
+		close(s.done)
 	}
 }

@@ -29,14 +29,19 @@ type worker struct {
 	reading  atomic.Pointer[chan struct{}] // closed when its messages are not read any more
 	carrying chan struct{}                 // closed when its orders are not carried any more
 
-	state    state
-	served   bool     // has been ready
-	outdated bool     // began before the group was told to replace its workers
-	late     bool     // was not ready in time
-	fatal    string   // why it cannot go on, in its own words
-	dir      string   // its cache
-	awaited  []string // addresses that it may have bound while it serves
-	alive    aliveness
+	state         state
+	served        bool      // has been ready
+	since         time.Time // when it was so; zero: before this image of the supervisor
+	outdated      bool      // began before the group was told to replace its workers
+	late          bool      // was not ready in time
+	files         bool      // runs the operator's files, not what is in force (inforce.go)
+	runs          int       // the number of what it runs
+	fatal         string    // why it cannot go on, in its own words
+	unfit         bool      // and its configuration is to blame
+	dir           string    // its cache
+	configuration *os.File  // that it has run; nil: it has not handed it over, or that was taken
+	awaited       []string  // addresses that it may have bound while it serves
+	alive         aliveness
 	custody
 }
 
@@ -44,10 +49,6 @@ type worker struct {
 // own, not pipes to it, so that nothing that the supervisor does or fails to
 // do can hold a worker up.
 func (s *group) spawn(slot *slot) (*worker, error) {
-	program, err := s.program()
-	if err != nil {
-		return nil, err
-	}
 	conn, file, err := ipc.Pair()
 	if err != nil {
 		return nil, err
@@ -59,9 +60,15 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 		return nil, err
 	}
 	defer crashFile.Close()
-	cmd := &exec.Cmd{Path: program.path(), Args: s.Args, Env: s.workerEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
+	cmd := &exec.Cmd{Path: s.Workers.path(), Args: s.Args, Env: s.workerEnv(slot), ExtraFiles: []*os.File{file, crashFile}}
 	for _, socket := range s.Sockets {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, socket.File)
+	}
+	w := newWorker(slot, 0)
+	s.choose(w)
+	if !w.files {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", ipc.EnvInForce, firstExtra+len(cmd.ExtraFiles)))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, s.InForce)
 	}
 	if err := conn.Send(ipc.Message{Kind: ipc.Share, Secret: s.secret}); err != nil { // it waits in the socket
 		conn.Close()
@@ -74,7 +81,7 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 		ipc.LastWords(crash)
 		return nil, err
 	}
-	w := newWorker(slot, cmd.Process.Pid)
+	w.pid = cmd.Process.Pid
 	w.process, w.conn, w.crash = cmd.Process, conn, crash
 	w.status, _ = os.Open(fmt.Sprintf("/proc/%d/status", w.pid)) // without it less is known of its silences
 	s.converse(w)
@@ -82,17 +89,8 @@ func (s *group) spawn(slot *slot) (*worker, error) {
 	return w, nil
 }
 
-// program is what workers execute. It is looked for again where it could not be had.
-func (s *group) program() (*Program, error) {
-	if s.Workers == nil {
-		found, err := s.Find()
-		if err != nil {
-			return nil, err
-		}
-		s.Workers = found
-	}
-	return s.Workers, nil
-}
+// firstExtra is the number that a child has the first of its extra files under.
+const firstExtra = 3
 
 // converse begins to read a worker's messages and to carry its orders.
 func (s *group) converse(w *worker) {
