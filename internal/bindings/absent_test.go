@@ -5,13 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kresd/internal/bindings/modules"
 )
 
 // A name that exists is not in the table of absent ones, and an absent one is nil,
 // for configurations ask "if net.bpf_set then".
 func TestAbsentNamesDoNotExist(t *testing.T) {
 	w := newRulesWorld(t)
-	for _, name := range slices.Sorted(maps.Keys(absentNames())) {
+	for _, name := range slices.Sorted(maps.Keys(modules.Lacking().Names)) {
 		if got := w.eval("return type(" + name + ")"); got != "nil" && got != "nil\n" {
 			t.Errorf("%s is a %s", name, got)
 		}
@@ -24,21 +26,18 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 	w := newRulesWorld(t)
 	for use, want := range map[string]string{
 		"net.bpf_clear('a.crt', 'a.key')":                       "net.bpf_clear is not in this version",
-		"policy.MIRROR(\n { '192.0.2.1',\n  insecure = true })": "policy.MIRROR is not in this version",
+		"policy.COOKIE(\n { '192.0.2.1',\n  insecure = true })": "policy.COOKIE is not in this version",
 		"policy.add(policy.rpz(policy.DENY, 'file'))":           "policy.rpz is not in this version",
-		"policy:REROUTE({})":                                    "policy.REROUTE is not in this version",
+		"policy:slice({})":                                      "policy.slice is not in this version",
 		"kres.current_pkt()":                                    "kres.current_pkt is not in this version",
-		"view:addr('192.0.2.0/24', policy.all(policy.DENY))":    "module 'view' is not in this version",
-		"dns64.config('64:ff9b::')":                             "module 'dns64' is not in this version",
-		"daf.add 'qname = a.example deny'":                      "module 'daf' is not in this version",
+		"fallback.config('192.0.2.1')":                          "module 'fallback' is not in this version",
 		"socket.http.request('http://a.example')":               "socket is not in this version",
 		"package.path = '' local ftp = require('socket.ftp')":   "package 'socket.ftp' is not in this version",
-		"require('kres_modules.dns64')":                         "module 'dns64' is not in this version",
+		"require('kres_modules.fallback')":                      "module 'fallback' is not in this version",
 		"local f = net.bpf_set f('a.crt')":                      "net.bpf_set is not in this version",
 		"local a, f = 1, 2 f = net.bpf_set; f.x = 1":            "net.bpf_set is not in this version",
-		"modules.load('dns64')":                                 "module 'dns64' is not in this version",
-		"modules.load('rebinding < iterate')":                   "module 'rebinding' is not in this version",
-		"modules = { daf = { 'qname = a.example deny' } }":      "module 'daf' is not in this version",
+		"modules.load('fallback')":                              "module 'fallback' is not in this version",
+		"modules = { fallback = { 'x' } }":                      "module 'fallback' is not in this version",
 	} {
 		w.expectFile("\n"+use, "config:2: error: "+want+"; …")
 		if !strings.Contains(use, "\n") {
@@ -52,7 +51,7 @@ func TestAbsentNamesCanBeAskedFor(t *testing.T) {
 	w := newWorld(t)
 	w.expect(
 		step{"if net.bpf_set then return 'there' end return 'absent'", "absent"},
-		step{"if view == nil then return 'absent' end", "absent"},
+		step{"if fallback == nil then return 'absent' end", "absent"},
 		step{"local ok, why = pcall(function() return net.bpf_set() end) return why", "error: net.bpf_set is not in this version; …"},
 		step{"return pcall(require, 'openssl') and 'there' or 'absent'", "absent"},
 		step{"package.preload['ltn12'] = function() return 'given' end return require('ltn12')", "given"},
@@ -67,14 +66,14 @@ func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
 	w.expectFile("local f, g = net.bpf_set\ng()", "config:2: attempt to call local 'g' (a nil value)")
 	w.expectFile("local f = net.bpf_set\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
 	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
-	w.expectFile("view = { addr = function() end }\nview:addr()", "")
+	w.expectFile("fallback = { add = function() end }\nfallback.add()", "")
 }
 
 // Nobody is left alone with what is not there.
 func TestEveryAbsentNameSaysWhatToUseInstead(t *testing.T) {
-	for _, all := range []map[string]string{absentNames(), absentPackages()} {
+	for _, all := range []map[string]string{modules.Lacking().Names, modules.Lacking().Packages} {
 		for name, told := range all {
-			if _, instead, _ := strings.Cut(told, notHere+"; "); len(instead) < 5 {
+			if _, instead, _ := strings.Cut(told, " is not in this version"+"; "); len(instead) < 5 {
 				t.Errorf("of %s is said: %s", name, told)
 			}
 		}
@@ -105,7 +104,7 @@ listened = tostring(net.listen('127.0.0.1', 8453, { kind = 'webmgmt' }))`, "")
 		step{"modules.load('predict')", "ERROR error: module 'predict' is not in this version; …"},
 		step{"net.listen('127.0.0.1', 8453, { kind = 'webmgmt' })", "ERROR error: net.listen: kind 'webmgmt' is not in this version; …"},
 	)
-	for _, name := range []string{"daf", "dns64", "rebinding", "refuse_nord", "renumber"} {
+	for _, name := range []string{"fallback", "ahocorasick", "dnsproxy"} {
 		w.expectFile("modules = { '"+name+"' }", "config:1: error: module '"+name+"' is not in this version; …")
 		w.expectFile("modules.load('"+name+"')", "config:1: error: module '"+name+"' is not in this version; …")
 	}

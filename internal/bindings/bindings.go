@@ -3,67 +3,68 @@
 //
 // A binding checks what the operator wrote, says what is wrong in one sentence
 // that names it, and passes values on; what it controls stands behind a narrow
-// interface of this package that the worker implements. Nothing here runs on
+// interface that the worker implements. Nothing here runs on
 // the way of a query but functions of scripts that judge requests.
+//
+// What hides much behind little is in packages below this one, each with the part of the
+// worker that it controls, its Host: network, caching, events, policies, modules, anchors,
+// options and asking; servers is what two of them read. They do not know each other
+// otherwise. What they have in common with all scripts is in dnslua, lualib and lualayer.
 //
 // # Rooms
 //
 // From the ground up: a file stands on those before it.
 //
-//   - What the globals stand on: daemon.go (the worker as they see it: its parts and
-//     their interfaces), args.go (what many functions take and give), absent.go
-//     (names of other versions that this one lacks).
-//   - The worker as kres.context() shows it: core.go.
-//   - The globals: interfaces.go, netparam.go, padding.go, doh.go, tlsserver.go
-//     (certificate and tickets for clients), clients.go (limits on them), servers.go
-//     (those that questions are sent to), tlsclient.go, netlist.go, listenflags.go and
-//     net.go; shown.go (entries as tables) and cache.go; event.go and clear.go
-//     (cache.clear goes on by a timer); map.go; modules.go; options.go and
-//     loglines.go.
-//   - Rules in Lua: policyfunc.go (functions of scripts as rules and actions) and
-//     policy.go.
-//   - Globals that take names, types and flags: negativeanchors.go and trustanchors.go;
-//     user.go and system.go; resolve.go; limits.go, upstreams.go and worker.go.
+//   - daemon.go (the worker as the globals see it: its parts and their interfaces), core.go
+//     (the worker as kres.context() shows it).
+//   - The globals that are left: map.go; user.go and system.go; limits.go, upstreams.go and
+//     worker.go.
 //
-// Install, in this file, stands on all of them. The objects that stand for requests and
-// the table kres are in package dnslua.
+// Install, in this file, makes all of them.
 package bindings
 
 import (
+	"kresd/internal/bindings/anchors"
+	"kresd/internal/bindings/asking"
+	"kresd/internal/bindings/caching"
+	"kresd/internal/bindings/events"
+	"kresd/internal/bindings/modules"
+	"kresd/internal/bindings/network"
+	"kresd/internal/bindings/options"
+	"kresd/internal/bindings/policies"
 	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/requests"
+	"kresd/internal/dnslua/terms"
 	"kresd/internal/lualib"
-	"kresd/internal/script"
 )
 
 // Install makes the globals. It runs once, on the machine's owner goroutine.
 func Install(d *Daemon) {
 	if d.Interfaces == nil {
-		d.Interfaces = MachineInterfaces
+		d.Interfaces = network.MachineInterfaces
 	}
 	if d.Bindable == nil {
-		d.Bindable = bindable
+		d.Bindable = network.Bindable
 	}
-	installNet(d)
-	installCache(d)
-	timers := installEvent(d)
-	views := dnslua.NewViews(d.VM)
-	views.Core = &core{d}
+	log, vm := d.Log, d.VM
+	network.Install(&network.Host{VM: vm, Settings: d.Settings, Listener: d.Listener, Encryption: d.Encryption, Policy: d.Policy, View: d.View, Log: log,
+		ID: d.Process.ID, Interfaces: d.Interfaces, Bindable: d.Bindable, Changed: d.changed})
+	timers := events.Install(&events.Host{VM: vm, Alarms: d.Alarms, Descriptors: d.Descriptors, Counters: d.Counters})
+	cache := caching.Install(&caching.Host{VM: vm, Cache: d.Cache, Metrics: d.Metrics, Settings: d.Settings, Log: log, After: timers.After, Changed: d.changed})
+	views, missed := requests.NewViews(vm), &terms.MissedConstant{}
 	if d.Clock != nil {
 		views.Mono = d.Clock.Mono
 	}
-	asker := &asker{d: d, views: views}
-	asker.install()
-	libraries, queues := lualib.Libraries(lualib.Host{VM: d.VM, Alarms: d.Alarms, Watcher: d.Descriptors, Clock: d.Clock, Goroutines: d.Group})
-	d.VM.AddLibraries(libraries...)
-	installWorker(d, asker, queues.Background())
-	views.Install()
-	installModules(d, views, map[string]func() script.Object{"policy": newPolicies(d, views).object})
-	installTrustAnchors(d)
-	installSystem(d)
-	installOptions(d)
-	installLogLines(d)
+	questions := asking.Install(&asking.Host{VM: vm, Resolver: d.Resolver, Group: d.Group, Log: log, Missed: missed}, views)
+	libraries, queues := lualib.Libraries(lualib.Host{VM: vm, Alarms: d.Alarms, Watcher: d.Descriptors, Clock: d.Clock, Goroutines: d.Group})
+	vm.AddLibraries(libraries...)
+	installWorker(d, questions, queues.Background())
+	dnslua.Install(vm, views, &core{d}, missed)
+	rules := &policies.Host{Policy: d.Policy, View: d.View, Log: log, UseAuthorities: d.Encryption.UseAuthorities}
+	modules.Install(&modules.Host{VM: vm, Chain: d.Chain, Log: log, Group: d.Group, Own: policies.Objects(rules, views)}, views)
+	anchors.Install(&anchors.Host{VM: vm, Anchors: d.Anchors, Clock: d.Clock, Group: d.Group})
+	options.Install(&options.Host{VM: vm, Settings: d.Settings, Log: log, Changed: d.changed})
+	installSystem(d, cache, views)
 	installMap(d)
-	d.VM.SetAbsent(script.Absent{Names: absentNames(), Packages: absentPackages()})
-	clearer{d, timers}.install()
 	d.VM.Seal()
 }

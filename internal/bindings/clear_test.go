@@ -63,7 +63,7 @@ func TestClearGoesOnByItself(t *testing.T) {
 	} {
 		w := clearingWorld(t)
 		w.cache.hold(t, "com.", c.entries)
-		w.expect(step{c.call, "[chunk_limit] => " + limitText + defaultContinues + "\n[count] => " + c.count + "\n[round] => 1\n"})
+		w.expect(step{c.call, "[chunk_limit] => " + limitText + "; the default callback will continue asynchronously\n[count] => " + c.count + "\n[round] => 1\n"})
 		const line = "[cache] asynchonous cache.clear('com', false) finished\n"
 		w.eventually("the end of the clearing", func() bool { return w.log.String() == line })
 		w.expect(step{"cache.count()", "0\n"})

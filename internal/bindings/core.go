@@ -2,16 +2,13 @@ package bindings
 
 import (
 	"context"
-	"errors"
 
+	"kresd/internal/bindings/caching"
 	"kresd/internal/dnsname"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
 )
-
-// errCacheClosed is why nothing is done about a cache.
-var errCacheClosed = errors.New("no cache is open: open one with cache.open() or cache.size")
 
 // core is the worker as kres.context() shows it.
 type core struct{ d *Daemon }
@@ -54,7 +51,7 @@ func (k *core) NegativeAnchors() (names []dnsname.Name) {
 
 func (k *core) Insert(set resolve.Set, told int64) error {
 	if !k.d.Cache.IsOpen() {
-		return errCacheClosed
+		return caching.ErrClosed
 	}
 	return k.d.Cache.Insert(set, told)
 }
@@ -62,14 +59,14 @@ func (k *core) Insert(set resolve.Set, told int64) error {
 // Sync steps aside while the writer is at work.
 func (k *core) Sync(c *script.Call) error {
 	if !k.d.Cache.IsOpen() {
-		return errCacheClosed
+		return caching.ErrClosed
 	}
 	_, err := script.Outside(c, func(ctx context.Context) (struct{}, error) { return struct{}{}, k.d.Cache.Sync(ctx) })
 	return err
 }
 
 func (k *core) CacheFigure(name string) (float64, bool) {
-	for _, s := range k.d.Metrics.Read(CacheFigures) {
+	for _, s := range k.d.Metrics.Read(caching.Figures) {
 		if s.Name == name {
 			return s.Value, true
 		}

@@ -35,38 +35,28 @@ func TestAfterRunsOnceWithItsID(t *testing.T) {
 	w.eventually("the event of a file", func() bool { return w.out.String() == "file\nnext turn\n" })
 }
 
-// A script that rescheduled an event to be due at once, again and again without a pause, or
-// made and cancelled events, left one entry each time among those that are due.
-func TestWhatIsDueIsThereOnce(t *testing.T) {
+// An operator had to wait for a minute until a callback that loops was ended, and could not
+// cancel its event meanwhile.
+func TestAnEventThatLoopsIsCancelled(t *testing.T) {
 	w := newWorld(t)
-	all := &events{d: w.d, live: map[int]*event{}, next: 1}
-	fired, most := 0, 0
-	count := func(int, readiness) error { fired++; return nil }
-	w.do(func(*script.Call) error {
-		e := all.begin(count)
-		for range 5000 {
-			all.arm(e, 0)
-			other := all.begin(count)
-			all.arm(other, 0)
-			time.Sleep(time.Microsecond) // the alarms come
-			all.end(other)
-			all.mu.Lock()
-			most = max(most, all.due.Len())
-			all.mu.Unlock()
-		}
-		return nil
-	})
-	if most > 1 {
-		t.Errorf("%d were due at a time", most)
+	w.expect(step{"n = 0 id = event.recurrent(1, function() while true do pcall(function() n = n + 1 end) end end)", ""})
+	w.eventually("the loop", func() bool { return w.eval("return tostring(n > 0)") == "true" })
+	w.expect(step{"event.cancel(id)", "true\n"}, step{"m = n event.cancel(id)", ""}, step{"return tostring(n == m)", "true"})
+	if got := w.err.String(); !strings.Contains(got, "error: ended: its event was cancelled\nstack traceback:") {
+		t.Errorf("printed %q", got)
 	}
-	w.eventually("the event", func() bool {
-		left := 1
-		w.do(func(*script.Call) error { left = len(all.live); return nil })
-		return left == 0
-	})
-	if fired != 1 {
-		t.Errorf("fired %d times, want once", fired)
-	}
+}
+
+// A callback that cancels its own event, or whose event is cancelled while it sleeps, runs to
+// its end.
+func TestACancelledEventsCallbackRunsOn(t *testing.T) {
+	w := newWorld(t)
+	w.expect(step{"own = event.recurrent(1, function(id) event.cancel(id) for i = 1, 1e4 do end print('own') end)", ""})
+	w.eventually("the end of its own", func() bool { return strings.Contains(w.out.String(), "own\n") })
+	w.expect(step{"other = event.recurrent(1, function(id) asleep = true worker.sleep(0.05) print('slept') end)", ""})
+	w.eventually("the sleep", func() bool { return w.eval("return tostring(asleep)") == "true" })
+	w.expect(step{"event.cancel(other)", "true\n"})
+	w.eventually("the end of the sleep", func() bool { return strings.Contains(w.out.String(), "slept\n") })
 }
 
 // An event whose callback waits is not called again before that has returned, and then for
@@ -182,8 +172,7 @@ func TestAnErrorEndsNoEvent(t *testing.T) {
 }
 
 func TestEventsAreBounded(t *testing.T) {
-	w := newWorld(t)
-	w.d.Counters = &limits.Counters{}
+	w := newWorld(t, func(d *Daemon) { d.Counters = &limits.Counters{} })
 	w.expectFile("all = {} pcall(function() for i = 1, 1e6 do all[i] = event.after(day, print) end end)", "")
 	w.expect(
 		step{"return #all", fmt.Sprint(limits.LuaEvents)},

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"kresd/internal/bindings/caching"
+	"kresd/internal/bindings/network"
 	"kresd/internal/cache"
 	"kresd/internal/certificate"
 	"kresd/internal/clock"
@@ -25,10 +27,12 @@ import (
 	"kresd/internal/metrics"
 	"kresd/internal/module"
 	"kresd/internal/modules/hints"
+	"kresd/internal/modules/view"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/script/command"
 	"kresd/internal/settings"
+	"kresd/internal/textfile"
 	"kresd/internal/ticket"
 	"kresd/internal/transport"
 	"kresd/internal/zonecut"
@@ -53,7 +57,8 @@ type world struct {
 	changes    int
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld makes one; with changes what the globals control before they are made.
+func newWorld(t *testing.T, with ...func(d *Daemon)) *world {
 	t.Helper()
 	w := &world{t: t, listener: &fakeListener{fail: map[string]error{}, also: []transport.Kind{transport.TLS}}, cache: &fakeCache{}, encryption: &fakeEncryption{}, process: &fakeProcess{count: 2}, roots: &fakeRoots{}}
 	var err error
@@ -70,10 +75,14 @@ func newWorld(t *testing.T) *world {
 		Interfaces: fakeInterfaces, ModuleDir: "/modules", Changed: func() { w.changes++ },
 	}
 	t.Cleanup(w.d.Descriptors.Close)
+	w.d.View = view.New(func() int { return 0 })
 	for _, name := range []string{"iterate", "validate", "cache"} {
 		if _, err := w.d.Chain.Load(name); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, change := range with {
+		change(w.d)
 	}
 	w.do(func(*script.Call) error { Install(w.d); return nil })
 	return w
@@ -97,14 +106,14 @@ func (w *world) modules() []module.Module {
 	return []module.Module{
 		plain("iterate", module.Instance{Layer: &resolve.Layer{Name: "iterate"}}),
 		plain("validate", module.Instance{}), plain("cache", module.Instance{}),
-		plain("policy", module.Instance{}), plain("view", module.Instance{}), plain("stats", stats), plain("tally", tally),
+		plain("policy", module.Instance{}), plain("view", module.Instance{}), plain("mute", module.Instance{}), plain("stats", stats), plain("tally", tally),
 		{Name: "fragile", Open: func(*module.Host) (*module.Instance, error) {
 			if w.broken {
 				return nil, errors.New("out of glue")
 			}
 			return &module.Instance{}, nil
 		}},
-		{Name: "hints", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots, nil) }},
+		{Name: "hints", Open: func(*module.Host) (*module.Instance, error) { return hints.Open(w.roots, textfile.Disk, nil) }},
 	}
 }
 
@@ -194,9 +203,9 @@ func (b *transcript) take() string {
 	return b.buf.String()
 }
 
-func fakeInterfaces() []Interface {
+func fakeInterfaces() []network.Interface {
 	addr := netip.MustParseAddr
-	return []Interface{
+	return []network.Interface{
 		{Name: "lo", Addrs: []netip.Addr{addr("127.0.0.1"), addr("::1")}},
 		{Name: "eth0", MAC: net.HardwareAddr{0xde, 0xad, 0xbe, 0xef, 0xaa, 0xbb}, Addrs: []netip.Addr{addr("192.168.0.1")}},
 		{Name: "eth1", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addrs: []netip.Addr{addr("10.0.0.1"), addr("fe80::1%eth1")}},
@@ -205,7 +214,7 @@ func fakeInterfaces() []Interface {
 }
 
 type fakeListener struct {
-	list  []Endpoint
+	list  []network.Endpoint
 	fail  map[string]error // by address and port
 	loose []bool           // the freebind flags, in order
 	modes []fs.FileMode    // those of UNIX sockets, in order
@@ -226,9 +235,9 @@ func (l *fakeListener) Listen(a netip.AddrPort, kinds []transport.Kind, freebind
 	if err := l.fail[a.String()]; err != nil {
 		return false, err
 	}
-	if !slices.ContainsFunc(l.list, func(e Endpoint) bool { return e.Addr == a }) {
+	if !slices.ContainsFunc(l.list, func(e network.Endpoint) bool { return e.Addr == a }) {
 		for _, k := range kinds {
-			l.list = append(l.list, Endpoint{Addr: a, Kind: k})
+			l.list = append(l.list, network.Endpoint{Addr: a, Kind: k})
 		}
 		l.loose = append(l.loose, freebind)
 		l.places = append(l.places, place)
@@ -240,30 +249,32 @@ func (l *fakeListener) ListenPath(path string, kinds []transport.Kind, mode fs.F
 	if err := l.fail[path]; err != nil {
 		return err
 	}
-	l.list = append(l.list, Endpoint{Path: path, Kind: kinds[len(kinds)-1]})
+	l.list = append(l.list, network.Endpoint{Path: path, Kind: kinds[len(kinds)-1]})
 	l.modes = append(l.modes, mode)
 	return nil
 }
 
 func (l *fakeListener) ClosePath(path string) bool {
 	n := len(l.list)
-	l.list = slices.DeleteFunc(l.list, func(e Endpoint) bool { return e.Path == path })
+	l.list = slices.DeleteFunc(l.list, func(e network.Endpoint) bool { return e.Path == path })
 	return len(l.list) < n
 }
 
 func (l *fakeListener) Close(a netip.AddrPort) bool {
 	n := len(l.list)
-	l.list = slices.DeleteFunc(l.list, func(e Endpoint) bool { return e.Addr == a })
+	l.list = slices.DeleteFunc(l.list, func(e network.Endpoint) bool { return e.Addr == a })
 	return len(l.list) < n
 }
 
-func (l *fakeListener) Endpoints() []Endpoint { return l.list }
+func (l *fakeListener) Endpoints() []network.Endpoint { return l.list }
 
 // bound are the addresses in order, and forgets them.
 func (l *fakeListener) bound() string {
 	var all []string
-	for _, b := range boundAddrs(l.list) {
-		all = append(all, b.addr.String())
+	for _, e := range l.list {
+		if at := e.Addr.String(); !slices.Contains(all, at) {
+			all = append(all, at)
+		}
 	}
 	l.list, l.loose = nil, nil
 	return strings.Join(all, " ")
@@ -285,11 +296,19 @@ func (e *fakeEncryption) UseCertificate(certFile, keyFile string) error {
 
 func (e *fakeEncryption) UseAuthorities(file string) error {
 	none := func(string) {}
-	return certificate.NewAuthorities(none, none, none).Use(file)
+	return certificate.NewAuthorities(textfile.Disk, none, none, none).Use(file)
 }
 
 func (e *fakeEncryption) Certificate() (certFile, keyFile string, end time.Time) {
 	return e.files[0], e.files[1], time.Date(2027, 2, 27, 12, 0, 0, 0, time.UTC)
+}
+
+func (e *fakeEncryption) UseTicketSecret(file string) error {
+	secret, err := ticket.FromFile(textfile.Disk, file)
+	if err == nil {
+		err = e.SetTicketSecret(secret)
+	}
+	return err
 }
 
 func (e *fakeEncryption) SetTicketSecret(secret []byte) error {
@@ -498,7 +517,7 @@ func figuresOf() *metrics.Registry {
 	of := func(name string, value float64, help string) metrics.Sample {
 		return metrics.Sample{Desc: metrics.Desc{Name: name, Help: help}, Value: value}
 	}
-	add(CacheFigures, of("hit", 1, ""), of("miss", 2, ""), of("insert", 3, ""), of("delete", 4, ""), of("usage_percent", 5.5, ""))
+	add(caching.Figures, of("hit", 1, ""), of("miss", 2, ""), of("insert", 3, ""), of("delete", 4, ""), of("usage_percent", 5.5, ""))
 	add(WorkerFigures, of("udp", 7, ""), of("concurrent", 3, ""), of("rss", 1e6, ""))
 	add(LimitFigures, of("cname_chain", 5, "a chain was too long"), of("cycle", 0, "it waited for itself"))
 	return r

@@ -10,9 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"kresd/internal/transport"
 	"time"
+
+	"kresd/internal/bindings/network"
+	"kresd/internal/transport"
 )
 
 func TestListenTakesAddressesInterfacesAndLists(t *testing.T) {
@@ -100,6 +101,8 @@ func TestAFailedAddressEndsItsListAndIsNamedWithItsPlace(t *testing.T) {
 		{"net.listen({'127.0.0.1', '127.0.0.2', '127.0.0.3'})", "bind to '127.0.0.2@53': address already in use", "127.0.0.1:53"},
 		{"net.listen('127.0.0.1', 0)", "bind to '127.0.0.1@0': port 0 cannot be asked", ""},
 		{"net.listen('bogus')", "bind to 'bogus@53': neither an IP address nor an interface", ""},
+		{"net.listen('127.0.0.1:5353')", "bind to '127.0.0.1:5353': the port is an argument of its own: net.listen('127.0.0.1', 5353)", ""},
+		{"net.listen('[::1]:5353')", "bind to '[::1]:5353': the port is an argument of its own: net.listen('::1', 5353)", ""},
 		{"net.listen('/run/dns')", "bind to '/run/dns': permission denied", ""},
 	} {
 		w.expect(step{c.lua, "ERROR error: " + c.says})
@@ -255,7 +258,7 @@ func TestCloseListAndEndpoints(t *testing.T) {
 		step{"net.close('::1', 65536)", "ERROR error: bad argument #2…"},
 		step{"net.list(1)", "ERROR error: wrong number of arguments to 'net.list'; usage: net.list()"},
 	)
-	w.listener.list = []Endpoint{{Addr: netip.MustParseAddrPort("127.0.0.1:53"), Kind: transport.UDP}}
+	w.listener.list = []network.Endpoint{{Addr: netip.MustParseAddrPort("127.0.0.1:53"), Kind: transport.UDP}}
 	w.expect(step{"net.list()", "[127.0.0.1] => {\n    [port] => 53\n    [tcp] => false\n    [udp] => true\n}\n"}, step{"#net.endpoints()", "1\n"})
 }
 
@@ -323,7 +326,7 @@ func TestServicesAreEndpointsByKind(t *testing.T) {
 		}
 	}
 	at := netip.MustParseAddrPort("[::1]:853")
-	w.listener.list = []Endpoint{{Addr: at, Kind: transport.TLS}, {Addr: at, Kind: transport.QUIC}}
+	w.listener.list = []network.Endpoint{{Addr: at, Kind: transport.TLS}, {Addr: at, Kind: transport.QUIC}}
 	w.expect(
 		step{"net.list()", "[::1] => {\n    [doq] => true\n    [port] => 853\n    [tcp] => true\n    [tls] => true\n    [udp] => true\n}\n"},
 		step{"net.endpoints()[2].kind .. net.endpoints()[2].transport.protocol", "doqudp\n"},
@@ -341,7 +344,7 @@ func TestInterfaces(t *testing.T) {
 		step{"net.wlan0", "nil\n"},
 		step{"net[1]", "nil\n"},
 	)
-	for _, i := range MachineInterfaces() {
+	for _, i := range network.MachineInterfaces() {
 		if i.Name == "" || len(i.Addrs) == 0 {
 			t.Errorf("an interface of this machine is %+v", i)
 		}
@@ -374,9 +377,12 @@ func TestNetParameters(t *testing.T) {
 		step{"net.tcp_pipeline(0)", "0\n"},
 		step{"net.tcp_pipeline(65536)", "ERROR error: bad argument #1…"},
 		step{"net.tcp_pipeline(-1)", "ERROR error: bad argument #1…"},
-		step{"net.limits()", "[late_waiters] => 50\n[pending] => 4096\n[tcp_conns] => 1024\n[tcp_conns_per_client] => 32\n[waiters_per_client] => 1000\n"},
+		step{"net.limits()", "[late_waiters] => 50\n[outstanding_per_server] => 100\n[outstanding_per_zone] => 200\n[pending] => 4096\n[tcp_conns] => 1024\n[tcp_conns_per_client] => 32\n[waiters_per_client] => 1000\n"},
 		step{"net.limits({waiters_per_client = 3000, late_waiters = 0}).waiters_per_client", "3000\n"},
 		step{"net.limits().late_waiters", "0\n"},
+		step{"net.limits({outstanding_per_server = 600, outstanding_per_zone = 601}).outstanding_per_zone", "601\n"},
+		step{"net.limits().outstanding_per_server", "600\n"},
+		step{"net.limits({outstanding_per_server = 0})", "ERROR error: net.limits: outstanding_per_server is a whole number from 1 to 65536"},
 		step{"net.limits({tcp_conns = 2048, pending = 99})", "ERROR error: net.limits: pending is a whole number from 100 to 65536"},
 		step{"net.limits().tcp_conns", "1024\n"},
 		step{"net.limits({pending = 100.5})", "ERROR error: net.limits: pending is a whole number from 100 to 65536"},
@@ -505,4 +511,21 @@ func TestProxiesAreNamed(t *testing.T) {
 		step{"net.proxy_allowed('192.0.2.3')[1]", "192.0.2.3\n"},
 		step{"#net.proxy_allowed({})", "0\n"},
 	)
+}
+
+// A list with an entry that can be no address is refused before its first address is
+// listened on.
+func TestNothingOfAWrongListIsListenedOn(t *testing.T) {
+	w := newWorld(t)
+	for text, want := range map[string]string{
+		"net = { '127.0.0.1', 5353 }": "bad value for 'net.2' (address expected, got number)",
+		"net = { '127.0.0.1', true }": "bad value for 'net.2' (address expected, got boolean)",
+	} {
+		if got := w.eval(text); !strings.Contains(got, want) {
+			t.Errorf("%s says %q, want %q", text, got, want)
+		}
+	}
+	if got := w.listener.bound(); len(got) > 0 {
+		t.Errorf("bound are %v", got)
+	}
 }

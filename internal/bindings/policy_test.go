@@ -12,6 +12,7 @@ import (
 	"kresd/internal/ede"
 	"kresd/internal/module"
 	"kresd/internal/modules/policy"
+	"kresd/internal/modules/view"
 	"kresd/internal/resolve"
 	"kresd/internal/trustanchor"
 	"kresd/internal/wire"
@@ -25,9 +26,12 @@ type rulesWorld struct {
 }
 
 func newRulesWorld(t *testing.T) *rulesWorld {
-	w := &rulesWorld{world: newWorld(t)}
-	w.d.Policy = policy.New(func(s string) { w.logged = append(w.logged, s) }, nil)
-	w.d.Anchors = fileAnchors{trustanchor.New()}
+	w := &rulesWorld{}
+	w.world = newWorld(t, func(d *Daemon) {
+		d.Policy = policy.New(func(s string) { w.logged = append(w.logged, s) }, nil)
+		d.View = view.New(d.Policy.NextID)
+		d.Anchors = fileAnchors{trustanchor.New()}
+	})
 	var err error
 	if w.inst, err = w.d.Policy.Open(); err != nil {
 		t.Fatal(err)
@@ -61,7 +65,7 @@ func (w *rulesWorld) begin(name string, qtype uint16) (*resolve.Request, resolve
 func TestPolicyRulesFromScripts(t *testing.T) {
 	w := newRulesWorld(t)
 	w.expect(
-		step{"policy:add(policy.suffix(policy.DENY, { todname('example.cz') }))", "[cb] => policy.suffix(policy.DENY)\n[count] => 0\n[id] => 0\n"},
+		step{"policy:add(policy.suffix(policy.DENY, { todname('example.cz') }))", "[cb] => policy.suffix(policy.DENY, policy.todnames({ 'example.cz.' }))\n[count] => 0\n[id] => 0\n"},
 		step{"policy.add(policy.suffix_common(policy.REFUSE, policy.todnames({'a.cz', 'b.cz'}), todname('cz'))).id", "1\n"},
 		step{"policy.add(policy.pattern(policy.DROP, todname('dummy.org'))).id", "2\n"},
 		step{"policy.add(policy.domains(policy.DENY_MSG('closed'), { todname('one.org') })).id", "3\n"},
@@ -95,7 +99,7 @@ func TestPolicyRefusesMistakes(t *testing.T) {
 	w.expect(
 		step{"policy.add()", "ERROR error: wrong number of arguments…"},
 		step{"policy.add(5)", "ERROR error: bad argument #1 to 'policy.add' (policy rule or function expected, got number)…"},
-		step{"policy.add(policy.DENY)", "ERROR error: bad argument #1 to 'policy.add' (policy rule expected, got userdata)…"},
+		step{"policy.add(policy.DENY)", "ERROR error: bad argument #1 to 'policy.add' (an action says not for which names; policy.all(policy.DENY) is a rule for all)…"},
 		step{"net.listen({policy.DENY})", "ERROR error: net: address expected, or a table of them, got userdata"},
 		step{"policy.suffix(policy.DENY, 'example.com')", "ERROR error: bad argument #2 to 'policy.suffix' (table expected, got string)…"},
 		step{"policy.suffix(policy.DENY, { 'example.com' })", "ERROR error: bad argument #2 to 'policy.suffix' (entry 1: 'example.com' is no name in wire form; todname('example.com') makes one)…"},
@@ -321,4 +325,43 @@ func TestLogTarget(t *testing.T) {
 		step{"log_target(1)", "ERROR …"},
 		step{"log_target('stdout')", "stdout\n"},
 	)
+}
+
+// An action is told with its arguments as a configuration has them: what is told can be
+// run, and says the same again.
+func TestActionsAreToldWithTheirArguments(t *testing.T) {
+	w := newRulesWorld(t)
+	for _, c := range []struct{ action, told string }{
+		{"policy.ANSWER({ [kres.type.A] = { rdata = kres.str2ip('192.0.2.7'), ttl = 300 } })",
+			"policy.ANSWER({ [kres.type.A] = { rdata = kres.parse_rdata({ 'A 192.0.2.7' }), ttl = 300 } })"},
+		{"policy.ANSWER({ [kres.type.TXT] = { rdata = '\\4it\\'s' }, [kres.type.MX] = { rdata = kres.parse_rdata({ 'MX 10 m.example.', 'MX 20 n.example.' }) } }, true)",
+			"policy.ANSWER({ [kres.type.MX] = { rdata = kres.parse_rdata({ 'MX 10 m.example.', 'MX 20 n.example.' }), ttl = 1 }, [kres.type.TXT] = { rdata = kres.parse_rdata({ 'TXT \"it\\'s\"' }), ttl = 1 } }, true)"},
+		{"policy.ANSWER({ [65280] = { rdata = '\\1\\2' } })", "policy.ANSWER({ [65280] = { rdata = kres.parse_rdata({ 'TYPE65280 \\\\# 2 0102' }), ttl = 1 } })"},
+		{"policy.ANSWER({}, true)", "policy.ANSWER({}, true)"},
+		{"policy.FLAGS({ 'NO_CACHE' }, { 'STUB' })", "policy.FLAGS({ 'NO_CACHE' }, { 'STUB' })"},
+		{"policy.DENY_MSG('no')", "policy.DENY_MSG('no')"},
+	} {
+		w.expect(step{"tostring(" + c.action + ")", c.told + "\n"}, step{"tostring(" + c.told + ")", c.told + "\n"})
+	}
+	w.expect(step{"tostring(policy.DEBUG_IF(function() end))", "policy.DEBUG_IF(a function)\n"})
+	w.expect(step{"#tostring(policy.ANSWER({ [kres.type.A] = { rdata = kres.parse_rdata((function() local l = {} for i = 1, 200 do l[i] = 'A 192.0.2.1' end return l end)()) } })) < 300", "true\n"})
+}
+
+// A list in which todname has left nothing for a name would make a rule for fewer names
+// than are written there.
+func TestARuleHasAllNamesOfItsList(t *testing.T) {
+	w := newRulesWorld(t)
+	for _, text := range []string{
+		"policy.suffix(policy.DENY, { todname('a..b') })",
+		"policy.domains(policy.DENY, { todname('good.example'), kres.str2dname('a..b'), todname('c') })",
+		"policy.suffix_common(policy.DENY, { todname('a.b') }, todname('a..b'))",
+	} {
+		if got := w.eval(text); !strings.Contains(got, "'a..b' is no name: empty label") {
+			t.Errorf("%s says %q", text, got)
+		}
+	}
+	w.expect(
+		step{"todname('a..b')", "nil\n"},
+		step{"tostring(policy.suffix(policy.DENY, {}))", "policy.suffix(policy.DENY, policy.todnames({}))\n"},
+		step{"(function() local none = todname('a..b') return tostring(policy.domains(policy.DENY, { todname('b') })) end)()", "policy.domains(policy.DENY, policy.todnames({ 'b.' }))\n"})
 }

@@ -47,9 +47,8 @@ func (r *fakeResolver) Trace(ctx context.Context, q resolve.Question) string {
 }
 
 func withResolver(t *testing.T) (*world, *fakeResolver) {
-	w := newWorld(t)
-	r := &fakeResolver{vm: w.vm.VM, asked: make(chan *resolve.Request, 1000)}
-	w.d.Resolver = r
+	r := &fakeResolver{asked: make(chan *resolve.Request, 1000)}
+	w := newWorld(t, func(d *Daemon) { d.Resolver, r.vm = r, d.VM })
 	return w, r
 }
 

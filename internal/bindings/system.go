@@ -6,7 +6,8 @@ import (
 	"os"
 	"strings"
 
-	"kresd/internal/dnslua"
+	"kresd/internal/bindings/caching"
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/dnsname"
 	"kresd/internal/script"
 	"kresd/internal/version"
@@ -14,7 +15,7 @@ import (
 )
 
 // installSystem makes the single functions about the process and its host.
-func installSystem(d *Daemon) {
+func installSystem(d *Daemon, cache *caching.Caching, views *requests.Views) {
 	modules := d.ModuleDir
 	d.VM.Register(
 		script.Func{Name: "quit", Max: 0,
@@ -47,7 +48,7 @@ func installSystem(d *Daemon) {
 				}
 				return c.Return(modules)
 			}},
-		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Fn: dnslua.ToWire},
+		script.Func{Name: "todname", Args: "name", Min: 1, Max: 1, Fn: views.Refused.ToWire},
 		script.Func{Name: "user", Args: "name[, group]", Min: 1, Max: 2,
 			Fn: func(c *script.Call) error {
 				name, group := c.Text(1), ""
@@ -59,7 +60,7 @@ func installSystem(d *Daemon) {
 					return err
 				}
 				if d.Cache.IsOpen() && os.Geteuid() != before && d.Process.ID() == 0 && !d.Cache.FilesOf(os.Geteuid()) {
-					d.Log.Warn(cacheBeforeUser(d.cacheOpened, c.Position(), name, before))
+					d.Log.Warn(cacheBeforeUser(cache.Opened, c.Position(), name, before))
 				}
 				return c.Return(true)
 			}},

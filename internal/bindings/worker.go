@@ -10,7 +10,7 @@ import (
 	"kresd/internal/script"
 )
 
-func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
+func installWorker(d *Daemon, asking []script.Func, background *cqueues.Background) {
 	number := func(fn func() int) func(*script.Call) (any, error) {
 		return func(*script.Call) (any, error) { return float64(fn()), nil }
 	}
@@ -25,25 +25,24 @@ func installWorker(d *Daemon, a *asker, background *cqueues.Background) {
 				return (&luavalue.Table{}).Add("cq", background.Handle()), nil
 			}},
 		},
-		Funcs: funcs(
-			script.Func{Name: "stats", Max: 0,
+		Funcs: append([]script.Func{
+			{Name: "stats", Max: 0,
 				Fn: func(c *script.Call) error { return c.Return(figures(d, WorkerFigures)) }},
-			script.Func{Name: "info", Max: 0,
+			{Name: "info", Max: 0,
 				Fn: func(c *script.Call) error {
 					return c.Return(figures(d, WorkerFigures).Add("pid", float64(d.Process.PID())))
 				}},
-			script.Func{Name: "alive", Max: 0, Fn: alive(d)},
+			{Name: "alive", Max: 0, Fn: alive(d)},
 			limitsFunc(d),
 			upstreamsFunc(d),
-			a.function(), a.packetFunction(),
-			script.Func{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Fn: sleep(d)},
-			script.Func{Name: "coroutine", Args: "function", Min: 1, Max: 1, Fn: func(c *script.Call) error {
+			{Name: "sleep", Args: "seconds", Min: 1, Max: 1, Fn: sleep(d)},
+			{Name: "coroutine", Args: "function", Min: 1, Max: 1, Fn: func(c *script.Call) error {
 				if err := background.Start(c, 1); err != nil {
 					return err
 				}
 				return c.Return()
 			}},
-		),
+		}, asking...),
 	})
 }
 

@@ -133,7 +133,7 @@ func TestDataOfAnAnswerIsChecked(t *testing.T) {
 		}
 	}
 	for _, data := range []string{"[65535] = { rdata = 'abcd', ttl = 2^31 - 1 }", "[1] = { rdata = { 'abcd', 'efgh' }, ttl = 0 }", "[1] = { rdata = 'abcd' }"} {
-		if got := w.eval("policy.ANSWER({ " + data + " })"); got != "policy.ANSWER\n" {
+		if got := w.eval("policy.ANSWER({ " + data + " })"); !strings.HasPrefix(got, "policy.ANSWER({ [") {
 			t.Errorf("%s: %q", data, got)
 		}
 	}

@@ -4,10 +4,10 @@
 //
 // Each client has its own goroutine, a bounded input and output and a time
 // limit for taking a result, so that one which is slow, silent or hostile
-// holds up nobody, least of all an answer to a DNS client. What a command
-// means is the Evaluator's business; this package knows no Lua and no DNS.
+// holds up nobody, least of all an answer to a DNS client. The Evaluator knows what
+// commands mean; this package knows no Lua and no DNS.
 //
-// On a terminal (Screen) lines are edited, remembered and completed. What else is
+// On a terminal (package lineedit) lines are edited, remembered and completed. What else is
 // written to it, log lines above all, stands above the line that is typed. What comes
 // by a pipe or a socket is taken as it is.
 package console
@@ -20,9 +20,9 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"kresd/internal/limits"
+	"kresd/internal/lineedit"
 	"kresd/internal/safe"
 )
 
@@ -67,7 +67,7 @@ func Usable(f *os.File) error {
 
 func isTerminal(r io.Reader) bool {
 	f, ok := r.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return ok && lineedit.IsTerminal(f)
 }
 
 // A Local is the console on a process's own streams.
@@ -78,22 +78,30 @@ type Local struct {
 	Err   io.Writer // texts of errors
 	Quiet bool
 	// Screen is where lines are edited, if Out and Err write to it; nil: nowhere.
-	Screen *Screen
+	Screen *lineedit.Screen
 	// Kept has the lines that were typed there; nil: nothing is kept.
-	Kept *Kept
+	Kept *lineedit.Kept
 }
 
 // farewell is said at the end of a terminal's input, which ends no process.
 const farewell = "\n[system] this console is closed, the resolver goes on; Ctrl-C or SIGTERM ends it\n"
 
+// greet writes the first line.
+func (l *Local) greet() error {
+	if l.Quiet {
+		return nil
+	}
+	return write(l.Out, "[system] "+Greeting+"\n")
+}
+
 // Run reads commands until the end of the input or of ctx. The end of the
 // input is not that of the daemon.
 func (l *Local) Run(ctx context.Context) {
-	if !l.Quiet && write(l.Out, "[system] "+Greeting+"\n") != nil {
-		return
-	}
 	if l.Screen != nil {
 		l.edit(ctx)
+		return
+	}
+	if l.greet() != nil {
 		return
 	}
 	s := &session{eval: l.Eval, quiet: l.Quiet, out: l.Out, errOut: l.Err, local: true}

@@ -49,6 +49,8 @@ const (
 	ReqReload    = 'R' // reload the configuration; RespValue has the number of that reload in JSON
 	ReqState     = 'Q' // RespValue has how far reloads have come, a reload.State in JSON
 	ReqConfig    = 'F' // RespValue has the configuration that is in force as JSON on one line
+	ReqDefaults  = 'D' // RespValue has the configuration that is in force where nothing is configured, likewise
+	ReqOnDisk    = 'O' // RespValue has what configuration files say beside what is in force, a reload.OnDisk in JSON
 	ReqCheck     = 'K' // try the configuration; RespValue has a reload.Report in JSON
 )
 
@@ -187,7 +189,7 @@ func (f *frames) answer(ctx context.Context, request []byte, out io.Writer) erro
 			return respond(out, RespError, errNoReloads)
 		}
 		return f.command(ctx, f.s.reloads.ConfigCommand(), f.evalJSON, nil, out)
-	case ReqReload, ReqState, ReqCheck:
+	case ReqReload, ReqState, ReqCheck, ReqDefaults, ReqOnDisk:
 		return f.reload(ctx, request[0], out)
 	}
 	return fmt.Errorf("no request begins with %q", request[0])
@@ -225,8 +227,8 @@ type evalFunc func(ctx context.Context, chunk string, echo io.Writer) (out strin
 
 type recordFunc func(cmd, out string, isErr bool)
 
-// command runs one command. What it prints is passed on while it runs, by this
-// goroutine: the one that runs it waits for no client.
+// command runs one command on another goroutine. The calling goroutine passes on what the
+// command prints while it runs, so that the other one waits for no client.
 func (f *frames) command(ctx context.Context, text string, eval evalFunc, record recordFunc, out io.Writer) error {
 	ctx, cancelCause := context.WithCancelCause(ctx)
 	defer cancelCause(nil)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -242,7 +243,11 @@ type fakeReloads struct{ fails error }
 func (r fakeReloads) Ask(context.Context) (int, error) { return 5, r.fails }
 func (r fakeReloads) State() *reload.State             { return &reload.State{Asked: 5, Ended: 4} }
 func (r fakeReloads) ConfigCommand() string            { return "53" }
-func (r fakeReloads) Check() []string                  { return []string{"config:1: no"} }
+func (r fakeReloads) Defaults() (json.RawMessage, error) {
+	return json.RawMessage(`{"workers":1}`), r.fails
+}
+func (r fakeReloads) OnDisk() reload.OnDisk { return reload.OnDisk{Differ: []string{"config"}} }
+func (r fakeReloads) Check() []string       { return []string{"config:1: no"} }
 
 func TestFramesOfReloads(t *testing.T) {
 	var log syncBuffer
@@ -250,9 +255,9 @@ func TestFramesOfReloads(t *testing.T) {
 		reloads Reloads
 		wants   map[byte]string
 	}{
-		{fakeReloads{}, map[byte]string{ReqReload: "V5", ReqState: `V{"asked":5,"begun":0,"ended":4,"completed":0,"failed":0}`, ReqCheck: `V{"mistakes":["config:1: no"]}`, ReqConfig: "V\"<53>\\n\"\n"}},
-		{fakeReloads{errors.New("nobody is there")}, map[byte]string{ReqReload: "Xnobody is there"}},
-		{nil, map[byte]string{ReqReload: "X" + errNoReloads, ReqState: "X" + errNoReloads, ReqCheck: "X" + errNoReloads, ReqConfig: "X" + errNoReloads}},
+		{fakeReloads{}, map[byte]string{ReqReload: "V5", ReqState: `V{"asked":5,"begun":0,"ended":4,"completed":0,"failed":0}`, ReqOnDisk: `V{"differ":["config"]}`, ReqCheck: `V{"mistakes":["config:1: no"]}`, ReqConfig: "V\"<53>\\n\"\n", ReqDefaults: `V{"workers":1}`}},
+		{fakeReloads{errors.New("nobody is there")}, map[byte]string{ReqReload: "Xnobody is there", ReqDefaults: "Xnobody is there"}},
+		{nil, map[byte]string{ReqReload: "X" + errNoReloads, ReqState: "X" + errNoReloads, ReqOnDisk: "X" + errNoReloads, ReqCheck: "X" + errNoReloads, ReqConfig: "X" + errNoReloads, ReqDefaults: "X" + errNoReloads}},
 	} {
 		dial, _ := serve(t, Options{Record: RecordText(&log), Identity: identity, Reloads: c.reloads})
 		conn := framed(t, dial)

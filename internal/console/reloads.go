@@ -18,6 +18,10 @@ type Reloads interface {
 	State() *reload.State
 	// ConfigCommand is a command whose value is the configuration that is in force.
 	ConfigCommand() string
+	// Defaults is what that value would be where nothing is configured.
+	Defaults() (json.RawMessage, error)
+	// OnDisk compares configuration files with what is in force.
+	OnDisk() reload.OnDisk
 	// Check tries the configuration and returns what is wrong with it.
 	Check() []string
 }
@@ -45,6 +49,14 @@ func (f *frames) reload(ctx context.Context, request byte, out io.Writer) error 
 		answer = number
 	case ReqState:
 		answer = r.State()
+	case ReqOnDisk:
+		answer = r.OnDisk()
+	case ReqDefaults:
+		defaults, err := r.Defaults()
+		if err != nil {
+			return respond(out, RespError, err.Error())
+		}
+		answer = defaults
 	case ReqCheck:
 		answer = reload.Report{Mistakes: r.Check()}
 	}

@@ -189,7 +189,7 @@ func (s *session) run(ctx context.Context, chunk string) error {
 }
 
 // whileWanted is the context of a command, which ends when the command has run for a while
-// and its client has gone. What the client sent behind it is not run then.
+// and its client has gone. Further commands that the client has sent are not run then.
 func (s *session) whileWanted(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if s.hungUp == nil {

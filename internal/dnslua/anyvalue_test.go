@@ -1,8 +1,9 @@
-package dnslua
+package dnslua_test
 
 import (
 	"testing"
 
+	"kresd/internal/dnslua/dnsluatest"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 )
@@ -50,15 +51,15 @@ const (
 
 // No value that a script can give makes anything panic.
 func TestNoValueMakesAnythingPanic(t *testing.T) {
-	w := newWorld(t)
-	w.run(handed)
+	w := dnsluatest.New(t)
+	w.Run(handed)
 	for _, p := range []string{"kres.packet(512)", "kres.packet(12)", "kres.packet(512, ('\\0'):rep(12))", "kres.packet(512, ('\\255'):rep(30))"} {
-		w.run("local p = " + p + "\nmethods(p, '" + packetMethods + "') fields(p, 'wire size max_size opt_rr tsig_rr nosuch')")
+		w.Run("local p = " + p + "\nmethods(p, '" + packetMethods + "') fields(p, 'wire size max_size opt_rr tsig_rr nosuch')")
 	}
 	for _, s := range []string{"kres.rrset()", "kres.rrset('\\7example\\0', kres.type.RRSIG)", "kres.rrset('\\7example\\0', kres.type.OPT)"} {
-		w.run("local s = " + s + "\nfields(s, 'type rclass _owner _ttl rrs') methods(s, '" + setMethods + "') fields(s.rrs, 'count rdata size') for i = 0, 3 do pcall(function() fields(s:rdata_pt(i), 'data len 0') end) end")
+		w.Run("local s = " + s + "\nfields(s, 'type rclass _owner _ttl rrs') methods(s, '" + setMethods + "') fields(s.rrs, 'count rdata size') for i = 0, 3 do pcall(function() fields(s:rdata_pt(i), 'data len 0') end) end")
 	}
-	w.run(`local map = kres.lru(3)
+	w.Run(`local map = kres.lru(3)
 		methods(map, 'get set get_ref')
 		fields(map:get_ref('x', 1, true) or {}, '0')
 		local parser = require('zonefile').new()
@@ -74,8 +75,8 @@ func TestNoValueMakesAnythingPanic(t *testing.T) {
 
 // Nor does it where a request is at hand, before, while and after it is resolved.
 func TestNoValueMakesARequestPanic(t *testing.T) {
-	w := newWorld(t)
-	w.run(handed)
+	w := dnsluatest.New(t)
+	w.Run(handed)
 	const all = `
 		methods(req, 'current initial resolved first_resolved last push pop vars ensure_answer selected_tostring set_extended_error')
 		fields(req, 'answer current_query state options rank uid qsource upstream has_tls rplan answ_selected auth_selected add_selected trace_log trace_finish pool')
@@ -97,12 +98,12 @@ func TestNoValueMakesARequestPanic(t *testing.T) {
 		end
 		methods(req.answer, '` + packetMethods + `')
 		fields(req.answer, 'wire size max_size opt_rr tsig_rr')`
-	for _, req := range []*resolve.Request{finished(t, "www.example."), {Question: finished(t, ".").Question}} {
-		w.run("keep(function(req)\n" + all + "\nend)")
-		view := w.views.Of(req)
-		w.do(func(*script.Call) error { // without the limit of a hook's time
+	for _, req := range []*resolve.Request{dnsluatest.Finished(t, "www.example."), {Question: dnsluatest.Finished(t, ".").Question}} {
+		w.Run("keep(function(req)\n" + all + "\nend)")
+		view := w.Views.Of(req)
+		w.Do(func(*script.Call) error { // without the limit of a hook's time
 			return view.During(true, func() error {
-				_, err := w.kept.Call(w.views.Handle(view))
+				_, err := w.Kept.Call(w.Views.Handle(view))
 				return err
 			})
 		})

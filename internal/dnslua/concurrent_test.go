@@ -1,10 +1,13 @@
-package dnslua
+package dnslua_test
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 
+	"kresd/internal/dnslua/dnsluatest"
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/script"
 )
 
@@ -12,8 +15,8 @@ import (
 // sees another request's data, and what it kept is an error while the request's own
 // goroutine goes on. The race detector tells if the two meet.
 func TestManyRequestsAtOnce(t *testing.T) {
-	w := newWorld(t)
-	w.run(`
+	w := dnsluatest.New(t)
+	w.Run(`
 		kept, wrong = {}, {}
 		keep(function(req, name)
 			local function check(ok, what) if not ok then table.insert(wrong, name .. what) end end
@@ -38,20 +41,20 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	for i := range 60 {
 		all.Go(func() {
 			name := fmt.Sprintf("n%d.example.", i)
-			req := finished(t, name)
+			req := dnsluatest.Finished(t, name)
 			for range 3 {
-				if err := w.views.Show(req, true, func(c *script.Call, h *script.Handle) error {
-					_, err := w.kept.Call(h, name)
+				if err := w.Views.Show(req, true, func(c *script.Call, h *script.Handle) error {
+					_, err := w.Kept.Call(h, name)
 					return err
 				}); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 				// The request's own goroutine has it for itself again.
 				req.Result.Answer, req.Options.TCPOnly, req.Vars[i] = req.Result.Answer[:1:1], true, i
-				delete(req.Vars, viewKey{})
+				maps.DeleteFunc(req.Vars, func(_, v any) bool { _, is := v.(*requests.View); return is })
 			}
 		})
 	}
 	all.Wait()
-	w.expect(step{"#kept", "10\n"}, step{"return table.concat(wrong, ', ')", ""})
+	w.Expect(dnsluatest.Step{"#kept", "10\n"}, dnsluatest.Step{"return table.concat(wrong, ', ')", ""})
 }

@@ -3,6 +3,8 @@ package dnslua
 import (
 	"fmt"
 
+	"kresd/internal/dnslua/message"
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/rank"
@@ -11,13 +13,29 @@ import (
 	"kresd/internal/wire"
 )
 
-func (v *Views) contextClass() *script.Class {
+// worker are the classes of what kres.context() leads to.
+type worker struct {
+	*requests.Views
+	context, hints, cache, stats *script.Class
+}
+
+func newContext(v *requests.Views) *worker {
+	w := &worker{Views: v, hints: hintsClass(), stats: cacheStatsClass()}
+	w.cache, w.context = w.cacheClass(), w.contextClass()
+	return w
+}
+
+func (v *worker) handle(core Core) *script.Handle {
+	return &script.Handle{Class: v.context, Value: core}
+}
+
+func (v *worker) contextClass() *script.Class {
 	class := &script.Class{Name: "context", CData: true}
 	class.Get = func(_ *script.Call, value any, key any) (any, error) {
 		core := value.(Core)
 		switch key {
 		case "options":
-			return &script.Handle{Class: v.flags, Value: flagSet{live: core}}, nil
+			return v.LiveFlags(core), nil
 		case "cache":
 			return &script.Handle{Class: v.cache, Value: core}, nil
 		case "opt_rr":
@@ -29,13 +47,13 @@ func (v *Views) contextClass() *script.Class {
 			for _, set := range core.TrustAnchors() {
 				sets = append(sets, v.RRSet(nil, set))
 			}
-			return v.arrayHandle(nil, sets), nil
+			return v.Array(nil, sets), nil
 		case "negative_anchors":
 			var names []any
 			for _, n := range core.NegativeAnchors() {
 				names = append(names, string(n))
 			}
-			return v.arrayHandle(nil, names), nil
+			return v.Array(nil, names), nil
 		}
 		return nil, script.NoMember(class, key, "options", "cache", "root_hints", "trust_anchors", "negative_anchors", "opt_rr")
 	}
@@ -57,12 +75,12 @@ func hintsClass() *script.Class {
 	return class
 }
 
-func (v *Views) cacheClass() *script.Class {
+func (v *worker) cacheClass() *script.Class {
 	class := &script.Class{Name: "cache", CData: true}
 	of := func(c *script.Call) Core { return c.Handle(1, class).(Core) }
 	done := func(c *script.Call, err error) error {
 		if err != nil {
-			return c.Return(nil, v.failure(err))
+			return c.Return(nil, v.Failure(err))
 		}
 		return c.Return(true)
 	}
@@ -80,7 +98,7 @@ func (v *Views) cacheClass() *script.Class {
 		lo, hi := core.TTLs()
 		switch key {
 		case "stats":
-			return &script.Handle{Class: v.cacheStats, Value: core}, nil
+			return &script.Handle{Class: v.stats, Value: core}, nil
 		case "ttl_min":
 			return lo, nil
 		case "ttl_max":
@@ -105,8 +123,8 @@ func (v *Views) cacheClass() *script.Class {
 }
 
 // setToStore are the arguments of cache:insert from 2 on.
-func (v *Views) setToStore(c *script.Call) resolve.Set {
-	s := v.rrsetArg(c, 2)
+func (v *worker) setToStore(c *script.Call) resolve.Set {
+	s := v.RRSetArg(c, 2)
 	set := resolve.Set{RRset: s.RRset, Rank: rank.Rank(c.OptInt(4, 0, 0xff, int(rank.Auth|rank.Insecure)))}
 	if len(set.Data) == 0 {
 		c.ArgError(2, "the set has no records")
@@ -114,7 +132,7 @@ func (v *Views) setToStore(c *script.Call) resolve.Set {
 	if c.IsNil(3) {
 		return canonical(c, set)
 	}
-	sigs := v.rrsetArg(c, 3)
+	sigs := v.RRSetArg(c, 3)
 	for _, sig := range sigs.Data {
 		if sigs.Type != wire.TypeRRSIG || sigs.Owner != s.Owner || len(sig) < wire.SigFixed || wire.Covered(sig) != s.Type {
 			c.ArgError(3, "signatures of the set expected")
@@ -129,7 +147,7 @@ func (v *Views) setToStore(c *script.Call) resolve.Set {
 func canonical(c *script.Call, set resolve.Set) resolve.Set {
 	b := wire.NewBuilder(nil, limits.MaxBufsize, 0, wire.FlagQR)
 	if !b.RRset(wire.Answer, &set.RRset, set.TTL, true) {
-		c.ArgError(2, "%v", errTooMany)
+		c.ArgError(2, "%v", message.ErrTooMany)
 	}
 	m, err := wire.Parse(b.Bytes())
 	if err != nil {

@@ -1,6 +1,7 @@
 package dnslua
 
 import (
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/dnsname"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -9,9 +10,8 @@ import (
 
 // Core is the worker as scripts see it by kres.context().
 type Core interface {
-	// Options are in force for all requests. ChangeOptions changes them.
-	Options() resolve.Options
-	ChangeOptions(fn func(*resolve.Options))
+	// Live are the options in force for all requests.
+	requests.Live
 	// Bufsize is what is offered to others by UDP, in octets.
 	Bufsize() uint16
 	// TrustAnchors are sets of DS and DNSKEY records, NegativeAnchors names that nothing is

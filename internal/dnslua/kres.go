@@ -1,127 +1,70 @@
 package dnslua
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"kresd/internal/dnsname"
+	"kresd/internal/dnslua/ffi"
+	"kresd/internal/dnslua/requests"
+	"kresd/internal/dnslua/terms"
+	"kresd/internal/dnslua/zonefile"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 )
 
-// Install makes the table kres.
-func (v *Views) Install() {
-	v.vm.SetWords("flag", flagNames)
-	v.vm.SetWords("type", func() []string { return slices.Collect(maps.Keys(typeNumbers())) })
-	group := &script.Class{Name: "kres.tostring"}
-	toString := map[string]*script.Handle{}
-	var fields []script.Field
-	field := func(name string, value any) {
-		fields = append(fields, script.Field{Name: name, Get: func(*script.Call) (any, error) { return value, nil }})
-	}
-	for name, t := range constantTables() {
-		field(name, &script.Handle{Class: constantsClass("kres."+name, &v.Missed), Value: t})
-		names := &numberNames{byNumber: map[int]string{}}
-		for text, n := range t.byName {
-			if old, twice := names.byNumber[n]; !twice || text < old {
-				names.byNumber[n] = text
-			}
-		}
-		if name == "type" {
-			names.unknown = "TYPE"
-		}
-		toString[name] = &script.Handle{Class: numberNamesClass("kres.tostring." + name), Value: names}
-	}
-	group.Get = func(_ *script.Call, _ any, key any) (any, error) {
-		name, _ := key.(string)
-		if h := toString[name]; h != nil {
-			return h, nil
-		}
-		return nil, nil
-	}
-	group.Entries = func(any) (list []script.Entry) {
-		for name, h := range toString {
-			list = append(list, script.Entry{Key: name, Value: h})
-		}
-		return list
-	}
-	field("tostring", &script.Handle{Class: group, Value: "tostring"})
+// Install makes the table kres, and the libraries of scripts for kresd. core may be nil: then
+// there is no kres.context(). The constants that scripts read in vain are noted.
+func Install(vm *script.VM, views *requests.Views, core Core, missed *terms.MissedConstant) {
+	vm.SetWords("flag", terms.Flags)
+	vm.SetWords("type", terms.Types)
+	worker := newContext(views)
+	fields := terms.Constants(missed)
 	for name, s := range map[string]resolve.State{"CONSUME": resolve.Consume, "PRODUCE": resolve.Produce, "DONE": resolve.Done, "FAIL": resolve.Fail, "YIELD": resolve.Yield} {
-		field(name, int(s))
+		fields = append(fields, script.Field{Name: name, Get: func(*script.Call) (any, error) { return int(s), nil }})
 	}
 	slices.SortFunc(fields, func(a, b script.Field) int { return strings.Compare(a.Name, b.Name) })
-	v.vm.RegisterObject(script.Object{Name: "kres", Protected: true, Fields: fields, Funcs: kresFuncs(v)})
-	v.vm.Preload("kres", "kres")
-	v.describe()
-	v.vm.AddLibraries(v.ffi(), v.zonefile())
+	maps, maker := lruClass(views)
+	vm.RegisterObject(script.Object{Name: "kres", Protected: true, Fields: fields, Funcs: slices.Concat(functions(views), views.Functions(), []script.Func{
+		{Name: "mk_qflags", Args: "names", Max: 1, Fn: views.MakeFlags},
+		maker,
+		{Name: "context", Max: 0, Fn: func(c *script.Call) error {
+			if core == nil {
+				return script.Usage("there is no worker here")
+			}
+			return c.Return(worker.handle(core))
+		}},
+	})})
+	vm.Preload("kres", "kres")
+	views.Describe()
+	vm.Describe(worker.cache, "cache")
+	vm.Describe(maps, "lru")
+	types := views.Types()
+	types["struct kr_context"], types["struct kr_cache"], types["struct lru"] = worker.context, worker.cache, maps
+	vm.AddLibraries(ffi.Library(views, types), zonefile.Library(vm))
 }
 
-// describe says what help() calls the classes.
-func (v *Views) describe() {
-	v.vm.Describe(v.packet, "packet", "pkt")
-	v.vm.Describe(v.rrset, "rrset", "rr")
-	v.vm.Describe(v.request, "request", "req")
-	v.vm.Describe(v.query, "query", "qry")
-	v.vm.Describe(v.addr, "address", "addr")
-	v.vm.Describe(v.array, "array")
-	v.vm.Describe(v.cache, "cache")
-	v.vm.Describe(v.lru, "lru")
-	v.vm.Describe(v.parser, "parser")
-	v.vm.Describe(v.callback, "callback")
-}
-
-func kresFuncs(v *Views) []script.Func {
+// functions are those of kres that make and take no objects.
+func functions(v *requests.Views) []script.Func {
 	same := func(name string) script.Func {
 		return script.Func{Name: name, Args: "value", Min: 1, Max: 1,
 			Fn: func(c *script.Call) error { return c.Return(c.Arg(1)) }}
 	}
 	return []script.Func{
-		{Name: "str2dname", Args: "name", Min: 1, Max: 1, Fn: ToWire},
-		{Name: "dname2str", Args: "wire", Min: 1, Max: 1, Fn: FromWire},
+		{Name: "str2dname", Args: "name", Min: 1, Max: 1, Fn: v.Refused.ToWire},
+		{Name: "dname2str", Args: "wire", Min: 1, Max: 1, Fn: fromWire},
 		{Name: "dname2wire", Args: "wire", Min: 1, Max: 1, Fn: sameWire},
 		{Name: "str2ip", Args: "address", Min: 1, Max: 1, Fn: toIP},
-		{Name: "rr2str", Args: "record[, style]", Min: 1, Max: 2, Fn: recordText},
-		{Name: "parse_rdata", Args: "{ 'TYPE data' }", Min: 1, Max: 1, Fn: parseRData},
-		{Name: "mk_qflags", Args: "names", Max: 1, Fn: func(c *script.Call) error {
-			if set, ok := c.HandleOf(1, v.flags); ok {
-				return c.Return(&script.Handle{Class: v.flags, Value: set})
-			}
-			o := v.FlagArg(c, 1)
-			return c.Return(&script.Handle{Class: v.flags, Value: flagSet{options: &o}})
-		}},
-		{Name: "rrset", Args: "[owner[, type[, class[, ttl]]]]", Max: 4, Fn: v.newRRSet},
-		{Name: "packet", Args: "size[, wire]", Min: 1, Max: 2, Fn: v.newPacketOf},
-		{Name: "lru", Args: "max[, ctype]", Min: 1, Max: 2, Fn: v.newLRUOf},
-		{Name: "context", Max: 0, Fn: func(c *script.Call) error {
-			if v.Core == nil {
-				return script.Usage("there is no worker here")
-			}
-			return c.Return(&script.Handle{Class: v.context, Value: v.Core})
-		}},
 		same("pkt_t"), same("request_t"), same("sockaddr_t"),
 	}
 }
 
-// ToWire is kres.str2dname and todname.
-func ToWire(c *script.Call) error {
-	if c.Type(1) != "string" {
-		return c.Return(nil)
-	}
-	n, err := dnsname.Parse(c.String(1))
-	if err != nil {
-		return c.Return(nil)
-	}
-	return c.Return(string(n))
-}
-
-// FromWire is kres.dname2str and todname's other direction.
-func FromWire(c *script.Call) error {
+// fromWire is kres.dname2str and todname's other direction.
+func fromWire(c *script.Call) error {
 	if c.IsNil(1) {
 		return c.Return(nil)
 	}
-	n, err := WireName(c.Text(1))
+	n, err := terms.WireName(c.Text(1))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}
@@ -130,7 +73,7 @@ func FromWire(c *script.Call) error {
 
 // sameWire gives a name in wire form as it is.
 func sameWire(c *script.Call) error {
-	n, err := WireName(c.Text(1))
+	n, err := terms.WireName(c.Text(1))
 	if err != nil {
 		c.ArgError(1, "%v", err)
 	}

@@ -3,6 +3,7 @@ package dnslua
 import (
 	"container/list"
 
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/limits"
 	"kresd/internal/script"
 )
@@ -51,32 +52,31 @@ func (m *lru) insert(key string) *lruEntry {
 	return e
 }
 
-// newLRUOf is kres.lru.
-func (v *Views) newLRUOf(c *script.Call) error {
-	most := c.Int(1, 1, limits.LuaMapEntries)
-	if !c.IsNil(2) {
-		c.Text(2) // a type of C for the values, all of which are numbers
-	}
-	return c.Return(&script.Handle{Class: v.lru, Value: newLRU(most)})
-}
-
-func (v *Views) lruClass() *script.Class {
-	class := &script.Class{Name: "lru", CData: true}
+// lruClass is the class of such maps, and the function kres.lru that makes them.
+func lruClass(v *requests.Views) (*script.Class, script.Func) {
+	class, cell := &script.Class{Name: "lru", CData: true}, cellClass()
+	maker := script.Func{Name: "lru", Args: "max[, ctype]", Min: 1, Max: 2, Fn: func(c *script.Call) error {
+		most := c.Int(1, 1, limits.LuaMapEntries)
+		if !c.IsNil(2) {
+			c.Text(2) // a type of C for the values, all of which are numbers
+		}
+		return c.Return(&script.Handle{Class: class, Value: newLRU(most)})
+	}}
 	of := func(c *script.Call) *lru { return c.Handle(1, class).(*lru) }
 	class.Methods = []script.Func{
 		{Name: "get", Args: "key", Min: 2, Max: 2, Fn: func(c *script.Call) error {
-			if e := of(c).get(v.octetsArg(c, 2)); e != nil {
+			if e := of(c).get(v.OctetsArg(c, 2)); e != nil {
 				return c.Return(e.value)
 			}
 			return c.Return(nil)
 		}},
 		{Name: "set", Args: "key, number", Min: 3, Max: 3, Fn: func(c *script.Call) error {
-			m, key, value := of(c), v.octetsArg(c, 2), c.Number(3)
+			m, key, value := of(c), v.OctetsArg(c, 2), c.Number(3)
 			m.insert(key).value = value
 			return c.Return(true)
 		}},
 		{Name: "get_ref", Args: "key[, length[, insert]]", Min: 2, Max: 4, Fn: func(c *script.Call) error {
-			m, key := of(c), v.octetsArg(c, 2)
+			m, key := of(c), v.OctetsArg(c, 2)
 			key = key[:c.OptInt(3, 0, len(key), len(key))]
 			e := m.get(key)
 			if e == nil && c.OptBool(4, false) {
@@ -85,11 +85,11 @@ func (v *Views) lruClass() *script.Class {
 			if e == nil {
 				return c.Return(nil)
 			}
-			return c.Return(&script.Handle{Class: v.cell, Value: e})
+			return c.Return(&script.Handle{Class: cell, Value: e})
 		}},
 	}
 	class.Len = func(_ *script.Call, value any) (int, error) { return value.(*lru).order.Len(), nil }
-	return class
+	return class, maker
 }
 
 // cellClass is the place of a value in such a map.

@@ -1,16 +1,13 @@
-package dnslua
+package dnslua_test
 
 import (
-	"strings"
 	"testing"
 
-	"kresd/internal/limits"
+	"kresd/internal/dnslua/dnsluatest"
 )
 
-func contains(text, part string) bool { return strings.Contains(text, part) }
-
 func TestTheMapDropsWhatIsUsedLeast(t *testing.T) {
-	newWorld(t).run(`
+	dnsluatest.New(t).Run(`
 		local map = kres.lru(2, 'uint64_t')
 		assert(map:get('a') == nil and map:set('a', 1) == true and map:set('b', 2) and map:get('a') == 1)
 		map:set('c', 3)
@@ -24,18 +21,4 @@ func TestTheMapDropsWhatIsUsedLeast(t *testing.T) {
 			function() map:get(5) end, function() map:get_ref('a', 2) end, function() return place[1] end, function() place[1] = 5 end, function() place[0] = 'x' end,
 		} do assert(not pcall(f)) end
 	`)
-}
-
-// However long the keys are, they are bounded together.
-func TestTheKeysOfAMapAreBounded(t *testing.T) {
-	m := newLRU(limits.LuaMapEntries)
-	for i := range 10 {
-		m.insert(strings.Repeat(string(rune('a'+i)), limits.LuaString))
-		if m.octets > limits.LuaMapKeys || m.order.Len() != len(m.entries) {
-			t.Fatalf("%d octets in %d keys", m.octets, len(m.entries))
-		}
-	}
-	if m.order.Len() != limits.LuaMapKeys/limits.LuaString {
-		t.Errorf("%d keys are left", m.order.Len())
-	}
 }

@@ -7,9 +7,8 @@
 // changes mean to the resolution. A function that raises an error, or takes too long, ends
 // its request and nothing else.
 //
-// A layer that has a hook which is to be called for each question makes all of them take
-// the driver's way (module.Instance.SeesAll). Where no such module is loaded, nothing
-// here costs a query anything.
+// A layer makes those questions take the driver's way that its hooks are called for
+// (module.Sight). Where no such module is loaded, nothing here costs a query anything.
 //
 // load.go finds a module and opens it, hooks.go calls its functions, layer.go is the
 // layer, and packet.go turns outcomes into packets and back.

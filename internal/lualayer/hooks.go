@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/requests"
+	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wording"
@@ -13,15 +14,15 @@ import (
 // hooks are the functions of a layer, nil for those that it does not have.
 type hooks struct{ begin, reset, produce, checkout, consume, finalize, finish *script.Ref }
 
-// A place is where the hook of a name is kept.
-type place struct {
+// A slot is where the hook of a name is kept.
+type slot struct {
 	name string
 	fn   **script.Ref
 }
 
-// places are those of all hooks, in the order in which a request meets them.
-func (h *hooks) places() []place {
-	return []place{
+// slots are those of all hooks, in the order in which a request meets them.
+func (h *hooks) slots() []slot {
+	return []slot{
 		{"begin", &h.begin}, {"reset", &h.reset}, {"produce", &h.produce}, {"checkout", &h.checkout},
 		{"consume", &h.consume}, {"answer_finalize", &h.finalize}, {"finish", &h.finish},
 	}
@@ -29,7 +30,7 @@ func (h *hooks) places() []place {
 
 // named is where the hook of a name is kept, nil for a name that no hook has.
 func (h *hooks) named(name string) **script.Ref {
-	for _, p := range h.places() {
+	for _, p := range h.slots() {
 		if p.name == name {
 			return p.fn
 		}
@@ -38,7 +39,7 @@ func (h *hooks) named(name string) **script.Ref {
 }
 
 func hookNames() (names []string) {
-	for _, p := range new(hooks).places() {
+	for _, p := range new(hooks).slots() {
 		names = append(names, p.name)
 	}
 	return names
@@ -78,19 +79,27 @@ func meant(name string) string {
 	return "; there are " + strings.Join(names, ", ")
 }
 
-// seeAll tells whether there is a hook that is called for every question. checkout is
-// called only where a server is asked.
-func (h *hooks) seeAll() bool {
-	return h.begin != nil || h.reset != nil || h.produce != nil || h.consume != nil || h.finalize != nil || h.finish != nil
+// sight says which questions the hooks are called for: for all requests; for all queries,
+// whatever answers them; for queries that nothing before answers. checkout is called only
+// where a server is asked.
+func (h *hooks) sight() module.Sight {
+	switch {
+	case h.begin != nil || h.finalize != nil || h.finish != nil:
+		return module.SeesAll
+	case h.reset != nil || h.consume != nil:
+		return module.SeesOwned
+	case h.produce != nil:
+		return module.SeesOpen
+	}
+	return module.SeesServers
 }
 
 // takePart tells whether there is a hook that is called while a question is resolved, and
-// may change what comes of it. Such requests share no resolution, and their answers are
-// kept as sets and not whole.
+// may change what comes of it. Such requests share no resolution.
 func (h *hooks) takePart() bool { return h.reset != nil || h.produce != nil || h.consume != nil }
 
 // any tells whether there is a hook.
-func (h *hooks) any() bool { return h.seeAll() || h.checkout != nil }
+func (h *hooks) any() bool { return h.sight() != module.SeesServers || h.checkout != nil }
 
 // A call is one call of a hook.
 type call struct {
@@ -105,7 +114,7 @@ type call struct {
 	// state is what the hook is told.
 	state resolve.State
 	// more are the arguments behind the state and the request; nil: none.
-	more func(v *dnslua.View) []any
+	more func(v *requests.View) []any
 }
 
 // do calls the hook and returns the state that the hook did. An error was logged, and is
@@ -117,7 +126,7 @@ func (k *call) do() (out resolve.State, err error) {
 			out = k.state &^ resolve.Yield
 			return nil
 		}
-		view := h.Value.(*dnslua.View)
+		view := h.Value.(*requests.View)
 		view.SetState(k.state)
 		view.At(k.q)
 		defer func() {

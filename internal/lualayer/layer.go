@@ -3,7 +3,8 @@ package lualayer
 import (
 	"errors"
 
-	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/records"
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
@@ -34,17 +35,19 @@ func (m *mod) layer() *resolve.Layer {
 	}
 	if h.finish != nil {
 		l.Finish = func(r *resolve.Request) {
-			m.ended(r, "finish", h.finish, func(v *dnslua.View) []any { return []any{m.loader.Views.Answer(v)} })
+			m.ended(r, "finish", h.finish, func(v *requests.View) []any { return []any{m.loader.Views.Answer(v)} })
 		}
 	}
 	return l
 }
 
-// begin lets the request be resolved by itself, where hooks take part in that, and calls
-// the hook. What a hook that does not answer the request has put into its answer is not
-// kept, but for an extended error.
+// begin calls the hook begin, and keeps the request from sharing the resolution of an equal
+// one if other hooks take part in it. If the hook does not answer the request, all that it
+// has put into the answer is dropped, but for an extended error.
 func (m *mod) begin(r *resolve.Request) resolve.State {
 	r.Alone = r.Alone || m.hooks.takePart()
+	// Every query of it is shown to these; whether one is to produce is not known yet.
+	r.Scripted = r.Scripted || m.hooks.reset != nil || m.hooks.consume != nil
 	m.meet(r)
 	if m.hooks.begin == nil {
 		return 0
@@ -110,10 +113,11 @@ func ifFailed(r *resolve.Request, out resolve.State, err error) resolve.State {
 // produce takes what the hook has put into the packet, or into the answer for the client,
 // for the outcome when it says that it is done.
 func (m *mod) produce(r *resolve.Request, q *resolve.Query) resolve.State {
-	var p *dnslua.Packet
+	var p *records.Packet
+	r.Scripted = true
 	c := call{m: m, hook: "produce", fn: m.hooks.produce, req: r, q: q, state: m.yielded(r, q, resolve.Produce)}
-	c.more = func(v *dnslua.View) []any {
-		p = dnslua.QueryPacket(v, q.Name, q.Type, q.Class)
+	c.more = func(v *requests.View) []any {
+		p = requests.QueryPacket(v, q.Name, q.Type, q.Class)
 		return []any{m.loader.Views.Packet(p)}
 	}
 	out, answered, err := m.watched(&c)
@@ -139,8 +143,8 @@ func (m *mod) produce(r *resolve.Request, q *resolve.Query) resolve.State {
 
 func (m *mod) checkout(r *resolve.Request, q *resolve.Query) resolve.State {
 	c := call{m: m, hook: "checkout", fn: m.hooks.checkout, req: r, q: q, state: resolve.Consume}
-	c.more = func(v *dnslua.View) []any {
-		p := dnslua.QueryPacket(v, q.Asked.Name, q.Asked.Type, q.Asked.Class)
+	c.more = func(v *requests.View) []any {
+		p := requests.QueryPacket(v, q.Asked.Name, q.Asked.Type, q.Asked.Class)
 		return []any{m.loader.Views.Packet(p), m.loader.Views.Address(q.Server.Addr), q.Server.TCP}
 	}
 	out, err := c.do()
@@ -156,9 +160,9 @@ func (m *mod) consume(r *resolve.Request, q *resolve.Query, msg *wire.Msg) resol
 		r.Result = coming
 	}
 	in := m.yielded(r, q, stateOf(q))
-	var p *dnslua.Packet
+	var p *records.Packet
 	c := call{m: m, hook: "consume", fn: m.hooks.consume, req: r, q: q, state: in}
-	c.more = func(v *dnslua.View) []any {
+	c.more = func(v *requests.View) []any {
 		p = packetOf(v, q, msg)
 		return []any{m.loader.Views.Packet(p)}
 	}
@@ -203,8 +207,8 @@ func settle(r *resolve.Request, before resolve.Result, answered bool) {
 	r.Result = before
 }
 
-// watched calls a hook and tells whether it has changed the answer for the client.
-// What is changed is not proven any more.
+// watched calls a hook and tells whether it has changed the answer for the client. A
+// changed answer does not count as proven any more.
 func (m *mod) watched(c *call) (out resolve.State, answered bool, err error) {
 	res := &c.req.Result
 	before := res.NoCache
@@ -221,7 +225,7 @@ func (m *mod) watched(c *call) (out resolve.State, answered bool, err error) {
 var errEnds = errors.New("a module ends it")
 
 // ended calls a hook that sees the answer to a request.
-func (m *mod) ended(r *resolve.Request, hook string, fn *script.Ref, more func(v *dnslua.View) []any) {
+func (m *mod) ended(r *resolve.Request, hook string, fn *script.Ref, more func(v *requests.View) []any) {
 	if r.Vars[met{m}] == nil {
 		return
 	}

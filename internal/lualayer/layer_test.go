@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/requests"
+	"kresd/internal/dnslua/terms"
 	"kresd/internal/ede"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -24,8 +26,8 @@ func loaded(t *testing.T, text string) (m *mod, warned *strings.Builder) {
 	}
 	t.Cleanup(vm.Close)
 	warned = &strings.Builder{}
-	l := &Loader{VM: vm.VM, Views: dnslua.NewViews(vm.VM), Warn: func(line string) { warned.WriteString(line + "\n") }}
-	if err := vm.Do(context.Background(), func(*script.Call) error { l.Views.Install(); return nil }); err != nil {
+	l := &Loader{VM: vm.VM, Views: requests.NewViews(vm.VM), Warn: func(line string) { warned.WriteString(line + "\n") }}
+	if err := vm.Do(context.Background(), func(*script.Call) error { dnslua.Install(vm.VM, l.Views, nil, &terms.MissedConstant{}); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := vm.RunText(context.Background(), "config", "package.preload.mine = function() "+text+" end"); err != nil {
@@ -123,8 +125,8 @@ func TestHooksAreThoseOfTheScript(t *testing.T) {
 		if got := strings.Join(has, " "); got != hook && hook != "begin" || hook == "begin" && got != "" {
 			t.Errorf("%s: the layer has %s", hook, got)
 		}
-		if inst := m.instance(); inst.SeesAll != (hook != "checkout") || inst.Config != nil {
-			t.Errorf("%s: sees all %t", hook, inst.SeesAll)
+		if inst := m.instance(); inst.Sees != m.hooks.sight() || inst.Config != nil {
+			t.Errorf("%s: sees %v", hook, inst.Sees)
 		}
 	}
 	if m, _ := loaded(t, "return { layer = {} }"); m.layer() != nil {

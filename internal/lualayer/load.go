@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/module"
@@ -19,7 +19,7 @@ import (
 // goroutine of the machine.
 type Loader struct {
 	VM    *script.VM
-	Views *dnslua.Views
+	Views *requests.Views
 	// Tasks runs the coroutines that init functions return.
 	Tasks *safe.Group
 	Warn  func(line string)
@@ -202,7 +202,7 @@ func (m *mod) isClosed() bool {
 
 // instance is the module as the chain keeps it.
 func (m *mod) instance() *module.Instance {
-	inst := &module.Instance{Layer: m.layer(), SeesAll: m.hooks.seeAll(), Close: m.close}
+	inst := &module.Instance{Layer: m.layer(), Sees: m.hooks.sight(), Close: m.close}
 	if m.table.Member("config") != nil {
 		inst.Config = m.config
 	}

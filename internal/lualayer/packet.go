@@ -3,7 +3,8 @@ package lualayer
 import (
 	"fmt"
 
-	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/records"
+	"kresd/internal/dnslua/requests"
 	"kresd/internal/dnsname"
 	"kresd/internal/rank"
 	"kresd/internal/resolve"
@@ -12,11 +13,11 @@ import (
 
 // packetOf is the answer that a query has: the message of a server, or what the cache or
 // a module has made the outcome.
-func packetOf(v *dnslua.View, q *resolve.Query, msg *wire.Msg) *dnslua.Packet {
+func packetOf(v *requests.View, q *resolve.Query, msg *wire.Msg) *records.Packet {
 	if msg == nil {
 		msg = messageOf(q)
 	}
-	return dnslua.PacketOf(v, msg)
+	return requests.PacketOf(v, msg)
 }
 
 // messageOf words an outcome as a server would.
@@ -24,12 +25,12 @@ func messageOf(q *resolve.Query) *wire.Msg {
 	o := &q.Outcome
 	m := &wire.Msg{ID: uint16(q.ID), Flags: wire.FlagQR | wire.FlagRA, Rcode: o.Rcode, Question: q.Name, QType: q.Type, QClass: q.Class}
 	m.Flags |= uint16(o.Rcode & 0xf)
-	m.Answer, m.Authority = records(o.Answer), records(o.Authority)
+	m.Answer, m.Authority = recordsOf(o.Answer), recordsOf(o.Authority)
 	return m
 }
 
-// records are those of sets, signatures included.
-func records(sets []resolve.Set) (list []wire.RR) {
+// recordsOf are those of sets, signatures included.
+func recordsOf(sets []resolve.Set) (list []wire.RR) {
 	for i := range sets {
 		s := &sets[i]
 		for _, data := range s.Data {
@@ -44,7 +45,7 @@ func records(sets []resolve.Set) (list []wire.RR) {
 
 // replace makes the packet, which a hook has changed, the answer of the query: the
 // message for the layers behind where none has understood it yet, or else the outcome.
-func replace(q *resolve.Query, p *dnslua.Packet) error {
+func replace(q *resolve.Query, p *records.Packet) error {
 	if q.Outcome.Kind != resolve.Pending {
 		return put(q, p)
 	}
@@ -57,7 +58,7 @@ func replace(q *resolve.Query, p *dnslua.Packet) error {
 }
 
 // put makes the packet the outcome of a query.
-func put(q *resolve.Query, p *dnslua.Packet) error {
+func put(q *resolve.Query, p *records.Packet) error {
 	m, err := p.Msg()
 	if err != nil {
 		return fmt.Errorf("the packet of a script: %w", err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
@@ -79,17 +80,26 @@ func TestOutcomesSurviveTheirWords(t *testing.T) {
 	}
 }
 
-// Only what has hooks for every question costs every question anything, and only what may
-// change a resolution keeps requests apart.
+// A hook costs those questions something that it is called for, and only what may change a
+// resolution keeps requests apart.
 func TestWhichHooksCostWhat(t *testing.T) {
-	for name, want := range map[string][2]bool{
-		"begin": {true, false}, "reset": {true, true}, "produce": {true, true}, "checkout": {false, false}, "consume": {true, true},
-		"answer_finalize": {true, false}, "finish": {true, false},
+	type cost struct {
+		sees  module.Sight
+		alone bool
+	}
+	for name, want := range map[string]cost{
+		"begin": {module.SeesAll, false}, "reset": {module.SeesOwned, true}, "produce": {module.SeesOpen, true},
+		"checkout": {module.SeesServers, false}, "consume": {module.SeesOwned, true},
+		"answer_finalize": {module.SeesAll, false}, "finish": {module.SeesAll, false},
 	} {
 		h := hooks{}
 		*h.named(name) = &script.Ref{}
-		if got := [2]bool{h.seeAll(), h.takePart()}; got != want {
+		if got := (cost{h.sight(), h.takePart()}); got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+		h.begin = new(script.Ref)
+		if h.sight() != module.SeesAll {
+			t.Errorf("%s beside begin sees %v", name, h.sight())
 		}
 	}
 }

@@ -8,12 +8,16 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/script"
 )
@@ -69,10 +73,8 @@ cq:wrap(function()
 	nobody:onerror(function(self, operation, number) return number end)
 	assert(select(2, nobody:connect()) == errno.ECONNREFUSED)
 	assert(select(2, nobody:starttls()) == errno.ECONNREFUSED and socket.type(nobody) == 'socket' and socket.type(1) == nil)
-	for _, name in ipairs { 'fdopen', 'dup', 'interpose' } do
-		ok, why = pcall(socket[name], 1)
-		assert(not ok and why:match(name .. ' is not in this version of cqueues.socket; '))
-	end
+	ok, why = pcall(socket.interpose, 1)
+	assert(not ok and why:match('interpose is not in this version of cqueues.socket; '))
 end)
 
 cq:wrap(function() -- others have their turn meanwhile
@@ -168,6 +170,221 @@ local peer = srv:accept()
 assert(peer:receive() == 'one' and con:shutdown('send') and peer:receive('*a') == 'two')
 peer:close() con:close() srv:close()
 `)
+}
+
+// A path for datagrams kept the usual permissions, whatever was asked, and the socket of a
+// process that had ended kept others from it.
+func TestAPathOfDatagramsIsTakenLikeOneOfStreams(t *testing.T) {
+	vm, _ := machine(t, script.Options{})
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, kind := range map[string]int{"left": unix.SOCK_DGRAM, "stream": unix.SOCK_STREAM} {
+		fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: filepath.Join(dir, name)}), unix.Close(fd)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runScript(t, vm, "dir = '"+dir+"'"+`
+local socket, errno = require('cqueues.socket'), require('cqueues.errno')
+local function listen(name, kind)
+	local s = socket.listen { path = dir .. '/' .. name, mode = 'rw-rw----', type = kind }
+	s:onerror(function(_, _, number) return number end)
+	return s, s:listen()
+end
+local all = {}
+for _, name in ipairs { 'new', 'left', 'stream' } do
+	local s, ok, why = listen(name, socket.SOCK_DGRAM)
+	assert(ok == s, name .. ': ' .. tostring(why))
+	assert(require('lfs').attributes(dir .. '/' .. name, 'permissions') == 'rw-rw----', name)
+	all[#all + 1] = s
+end
+for _, name in ipairs { 'new', 'file' } do -- what lives, and what is no socket
+	for _, kind in ipairs { socket.SOCK_DGRAM, socket.SOCK_STREAM } do
+		local _, ok, why = listen(name, kind)
+		assert(ok == nil and why == errno.EADDRINUSE, name)
+	end
+end
+local from = socket.connect { path = dir .. '/left', type = socket.SOCK_DGRAM }
+from:setmode('b', 'bn') all[2]:setmode('b', 'bn')
+assert(from:write('one') and all[2]:read(-65536) == 'one')
+for _, s in ipairs(all) do s:close() end
+assert(io.open(dir .. '/file'):read('*a') == 'kept')
+`)
+}
+
+// Datagrams keep their bounds, over UDP, at a path and in a pair.
+func TestDatagramsOfCqueues(t *testing.T) {
+	vm, _ := machine(t, script.Options{})
+	runScript(t, vm, "dir = '"+t.TempDir()+"'"+`
+local cqueues, socket, errno = require('cqueues'), require('cqueues.socket'), require('cqueues.errno')
+local cq = cqueues.new()
+socket.setmode('b', 'bn')
+local udp = assert(socket.listen { host = '127.0.0.1', port = 0, type = socket.SOCK_DGRAM }:listen())
+local at = assert(socket.listen { path = dir .. '/grams', type = socket.SOCK_DGRAM }:listen())
+local _, ip, port = udp:localname()
+local a, b = socket.pair(socket.SOCK_DGRAM)
+local long = ('x'):rep(30000)
+local ends = {
+	{ udp, socket.connect { host = ip, port = port, type = socket.SOCK_DGRAM } },
+	{ at, socket.connect { path = dir .. '/grams', type = socket.SOCK_DGRAM } },
+	{ a, b },
+}
+local done = 0
+for _, pair in ipairs(ends) do
+	local to, from = unpack(pair)
+	cq:wrap(function()
+		assert(to:read(-65536) == 'one')
+		assert(to:read(-65536) == 'two words')
+		assert(to:read(-65536) == long)
+		to:settimeout(0.01)
+		assert(select(2, to:read(-1)) == errno.ETIMEDOUT)
+		done = done + 1
+	end)
+	cq:wrap(function()
+		assert(from:write('one') and from:write('two words'))
+		assert(from:send(long .. 'cut', 1, -4) == #long) from:flush()
+	end)
+end
+assert(cq:loop())
+assert(done == 3 and select(2, udp:recv(-1)) == errno.EAGAIN) -- nothing more has come
+udp:onerror(function(_, _, number) return number end)
+assert(select(2, udp:write('to nobody')) and udp:eof('r') == false)
+assert(not pcall(socket.connect, { host = ip, port = port, type = 5 }))
+for _, pair in ipairs(ends) do pair[1]:close() pair[2]:close() end
+socket.setmode('t-', 'tl')
+`+"")
+}
+
+// recv and send neither wait nor raise errors, and say how far they came.
+func TestStreamsThatDoNotWait(t *testing.T) {
+	vm, _ := machine(t, script.Options{})
+	runScript(t, vm, `
+local socket, errno = require('cqueues.socket'), require('cqueues.errno')
+local a, b = socket.pair()
+assert(select('#', b:recv('*l')) <= 2 and select(2, b:recv('*l')) == errno.EAGAIN and b:error('r') == nil)
+assert(a:send('no line yet') == 11 and select(2, a:pending()) == 11)
+assert(select(2, b:recv('*l')) == errno.EAGAIN)
+assert(a:send('xx!\nyy', 3, 4) == 2) a:flush() assert(select(2, a:pending()) == 0)
+local function now(...) -- on a machine that is busy the time is over before it looks
+	for i = 1, 1000 do
+		local value, why = b:recv(...)
+		if why ~= errno.EAGAIN then return value, why end
+	end
+end
+assert(now('*L', 'b') == 'no line yet!\r\n' and b:setmode() == 't-')
+assert(a:send('raw\n', 1, -1, 'bn') == 4) a:flush() assert(now(-10) == 'raw\n')
+local sent = 0
+a:setmode('b', 'bn')
+for i = 1, 100 do -- until the system takes no more
+	local n, why = a:send(('x'):rep(65536))
+	sent = sent + n
+	if why then assert(why == errno.EAGAIN) break end
+end
+local waiting = select(2, a:pending())
+assert(waiting > 0 and waiting <= sent and a:error('w') == nil)
+local got = 0
+b:setmode('b')
+repeat
+	local data = b:recv(-65536)
+	got = got + (data and #data or 0)
+	if not data then assert(a:send('') == 0) end
+until got == sent
+assert(select(1, a:pending()) == 0 and select(2, a:pending()) == 0 and b:pending() == 0)
+b:unget('back') assert(b:pending() == 4 and not b:eof('r'))
+b:recv(-4) a:close()
+local data, why = now('*l')
+assert(data == nil and why == nil and b:eof('r') == true)
+local n, broken
+for i = 1, 1000 do
+	n, broken = b:send('to nobody\n')
+	if broken == errno.EPIPE then break end
+end
+assert(n == 0 and broken == errno.EPIPE and b:eof('w') == true)
+`)
+}
+
+// A wrong format of recv left the stream without time to wait, and in the mode of that call.
+func TestAWrongFormatOfRecvLeavesTheStreamAsItWas(t *testing.T) {
+	vm, _ := machine(t, script.Options{})
+	runScript(t, vm, `
+local a, b = require('cqueues.socket').pair()
+b:settimeout(20)
+for _, wrong in ipairs { '*n', {}, true } do
+	local ok, why = pcall(function() b:recv(wrong, 'b') end)
+	assert(not ok)
+	if wrong == '*n' then assert(why:match('^test:%d+: the format %*n is not in this version; '), why) end
+	assert(b:setmode() == 't-' and b.seconds == 20)
+end
+local ok, why = pcall(function() b:read('*n') end)
+assert(not ok and why:match('^test:%d+: the format %*n is not in this version; '), why)
+a:write('text\n')
+assert(b:read('*L') == 'text\n')
+`)
+}
+
+// A socket is made of a descriptor, which it takes or copies. Those of the resolver are
+// refused, and what is no socket.
+func TestStreamsOfDescriptors(t *testing.T) {
+	vm, _ := machine(t, script.Options{})
+	inherited, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0) // as what a script was started with
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	listening, err := server.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listening.Close()
+	passed, err := unix.Dup(int(listening.Fd())) // without FD_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	runScript(t, vm, fmt.Sprintf(`
+local socket = require('cqueues.socket')
+local one, other = assert(socket.fdopen(%d)), assert(socket.dup { fd = %d })
+assert(one:write('over there\n') and other:read() == 'over there')
+local second = assert(other:dup())
+assert(one:write('again\n') and second:read() == 'again')
+other:close()
+assert(one:write('still\n') and second:read() == 'still')
+assert(select(2, socket.fdopen(second:pollfd())):match('belongs to another socket, of which dup%%(%%) makes a copy'))
+assert(socket.dup(second):write('back\n') and one:read() == 'back')
+local srv = assert(socket.fdopen(%d))
+local family, ip, port = srv:localname()
+assert(family == socket.AF_INET and ip == '127.0.0.1')
+local con = socket.connect(ip, port)
+assert(con:connect())
+local peer = assert(srv:accept())
+con:write('hello\n') assert(peer:read() == 'hello')
+assert(select(2, socket.dup(%d)):match('belongs to the resolver'))
+assert(select(2, socket.dup(1e6)):match('is not open'))
+assert(not pcall(socket.dup, 'x') and not pcall(socket.fdopen, {}))
+for _, s in ipairs { one, second, srv, con, peer } do s:close() end
+`, inherited[0], inherited[1], passed, int(listening.Fd())))
+	if err := unix.Close(inherited[1]); err != nil {
+		t.Errorf("dup took the descriptor: %v", err)
+	}
+	if err := unix.Close(inherited[0]); err == nil {
+		t.Error("fdopen left the descriptor")
+	}
+	pipe := make([]int, 2)
+	if err := unix.Pipe(pipe); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	runScript(t, vm, fmt.Sprintf("assert(select(2, require('cqueues.socket').dup(%d)):match('it is no socket; '))", pipe[0]))
 }
 
 // What new streams begin with can be said beforehand, and modes that are none are refused.

@@ -33,6 +33,15 @@ func List(values ...any) *Table {
 	return t
 }
 
+// Texts is a list of texts.
+func Texts(list []string) *Table {
+	values := make([]any, len(list))
+	for i, s := range list {
+		values[i] = s
+	}
+	return List(values...)
+}
+
 // Add appends an entry without looking for an older one under the same key,
 // and returns t.
 func (t *Table) Add(key, value any) *Table {

@@ -20,7 +20,7 @@ func hints() Chapter {
 		},
 		{
 			Name: "hints.get", Summary: "addresses of a name, or all of them",
-			Params: []string{"name: in presentation format"}, Returns: "a list of addresses, or a table of such lists by name",
+			Params: []string{"name: in presentation format", "most: without a name, how many of all, those that come first by their names"}, Returns: "a list of addresses, or a table of such lists by name; with most, also how many names there are",
 			Example: "hints.get('box.example')",
 		},
 		{

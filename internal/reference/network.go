@@ -103,7 +103,7 @@ func network() Chapter {
 		},
 		{
 			Name: "net.limits", Summary: "what clients may use up in this worker; worker.limits() counts what was hit",
-			Params:  []string{"{ name = n, … }: pending (questions that wait), waiters_per_client, late_waiters (above how many of one client late answers are not sent), tcp_conns, tcp_conns_per_client"},
+			Params:  []string{"{ name = n, … }: pending (questions that wait), waiters_per_client, late_waiters (above how many of one client late answers are not sent), tcp_conns, tcp_conns_per_client, outstanding_per_server, outstanding_per_zone (questions under way)"},
 			Returns: "a table of what is in force",
 			Example: "net.limits({ waiters_per_client = 3000 })",
 		},

@@ -82,6 +82,16 @@ func policies() Chapter {
 			Example: "policy.add(policy.suffix(policy.STUB('192.0.2.1'), { todname('lan.example') }))",
 		},
 		{
+			Name: "policy.MIRROR", Summary: "send a copy of the question to a server by UDP, and go on",
+			Params: []string{"'address[@port]': of the server"}, Returns: "an action",
+			Example: "policy.add(policy.suffix(policy.MIRROR('192.0.2.1'), { todname('example.net') }))",
+		},
+		{
+			Name: "policy.REROUTE", Summary: "rewrite addresses in answers; for rules about answers",
+			Params: []string{"{ [subnet] = target }: the network, or an address, and the address that gives the first bits; with ! before it, what all become. A list of { subnet, target }, too"}, Returns: "an action",
+			Example: "policy.add(policy.all(policy.REROUTE({ ['192.0.2.0/24'] = '198.51.100.0' })), true)",
+		},
+		{
 			Name: "policy.FLAGS", Summary: "change flags of the request",
 			Params: []string{"names: a flag or a list of them, which are set", "names to clear: likewise"}, Returns: "an action",
 			Example: "policy.add(policy.suffix(policy.FLAGS('NO_CACHE'), { todname('example.net') }))",

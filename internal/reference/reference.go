@@ -73,7 +73,7 @@ func New(chapters ...Chapter) *Book {
 // Program is the book about this program.
 func Program() *Book {
 	return New(
-		console(), process(), network(), cacheChapter(), group(), events(), resolution(), loading(), policies(), hints(), anchors(),
+		console(), process(), network(), cacheChapter(), group(), events(), resolution(), loading(), policies(), views(), firewall(), hints(), anchors(),
 		statistics(), others(), constants(), objects(), units(), base(), libraries(),
 	)
 }
@@ -97,8 +97,8 @@ func Param(line string) (name, means string) {
 	return name, means
 }
 
-// Vocabularies are the words of Offers that never change. Others are the machine's:
-// "flag", "type", "module" and "loaded".
+// Vocabularies are the words of those Offers that never change. For the others, "flag",
+// "type", "module" and "loaded", a running machine knows the words.
 func Vocabularies() map[string][]string {
 	return map[string][]string{
 		"mode":   {"strict", "normal", "permissive"},

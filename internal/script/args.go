@@ -2,6 +2,7 @@ package script
 
 import (
 	"math"
+	"time"
 
 	lua "github.com/Shopify/go-lua"
 
@@ -222,4 +223,14 @@ func (c *Call) Rewrite(i int, fn func(v any) (any, error)) error {
 // in "string or table".
 func (c *Call) TypeError(i int, want string) {
 	c.ArgError(i, "%s expected, got %s", want, c.Type(i))
+}
+
+// Milliseconds is argument i, a whole number of milliseconds that are lo at least, as a
+// duration.
+func (c *Call) Milliseconds(i int, lo float64) time.Duration {
+	ms := c.Number(i)
+	if !(ms >= lo && ms <= math.MaxUint32) || ms != math.Trunc(ms) {
+		c.ArgError(i, "whole milliseconds from %v to %v expected", lo, uint32(math.MaxUint32))
+	}
+	return time.Duration(ms) * time.Millisecond
 }

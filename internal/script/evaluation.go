@@ -25,10 +25,10 @@ const (
 var (
 	// ErrClosed is returned for work given to a machine that was closed.
 	ErrClosed = machine.ErrClosed
-	// ErrExit is why the evaluation ended that called os.exit.
+	// ErrExit is why an evaluation ended whose code has called os.exit.
 	ErrExit = machine.ErrExit
 )
 
-// Report is err for the log: with its place in front, and with the traceback, on lines of
-// its own, of an error in a function that was called by Ref.Call.
+// Report is err for the log: with its position in front, and with its traceback, if it has
+// one, on lines of its own.
 func Report(err error) string { return machine.Report(err) }

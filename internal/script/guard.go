@@ -94,8 +94,8 @@ func (vm *VM) mergeEntry(l *lua.State, o *object, i int, key any) {
 	l.Pop(1)
 }
 
-// tryEntry is mergeEntry that tells Options.Mistake of an error. What it returns ends
-// the evaluation.
+// tryEntry is mergeEntry, but tells Options.Mistake of an error. An error that it returns
+// ends the evaluation.
 func (vm *VM) tryEntry(l *lua.State, o *object, i int, key any) error {
 	l.PushValue(i)
 	table := l.Top()

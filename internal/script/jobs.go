@@ -17,9 +17,9 @@ func (vm *VM) Do(ctx context.Context, fn func(c *Call) error) error {
 }
 
 // Hook is Do for what a request waits for: it comes before other jobs, and is
-// served while a Call waits, which may be for that very request. From when it begins it
-// may run for limits.LuaHookRun, which is what others wait for, and may take
-// limits.LuaHookTime with what it waits for itself.
+// served while a Call waits, which may be for that very request. It waits for the machine
+// for limits.LuaHookWait. From when it begins it may run for limits.LuaHookRun, which is
+// what others wait for, and may take limits.LuaHookTime with what it waits for itself.
 func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
 	return vm.m.Hook(ctx, vm.called(fn))
 }
@@ -30,6 +30,10 @@ func (vm *VM) Hook(ctx context.Context, fn func(c *Call) error) error {
 // written to Stderr as "error: …", with the traceback if it has one.
 func (vm *VM) Post(fn func(c *Call) error) { vm.m.Post(vm.called(fn)) }
 
+// Stopper returns what ends the evaluation that runs now, for the owner goroutine: it acts
+// while the code of an event gives way to a command, and not where it waits for something.
+func (vm *VM) Stopper() (stop func(why error)) { return vm.m.Stopper() }
+
 // HoldEvents keeps what is posted from now on until ReleaseEvents: while a configuration
 // loads and what it configures starts, no event runs.
 func (vm *VM) HoldEvents() { vm.m.HoldEvents() }
@@ -38,7 +42,7 @@ func (vm *VM) HoldEvents() { vm.m.HoldEvents() }
 func (vm *VM) ReleaseEvents() { vm.m.ReleaseEvents() }
 
 // Close ends the machine and its goroutines after the job that is running, which
-// is interrupted. What is still queued fails with ErrClosed.
+// is interrupted. Jobs that are still queued fail with ErrClosed.
 func (vm *VM) Close() { vm.m.Close() }
 
 // Enter runs body as an evaluation on the owner goroutine.
@@ -103,10 +107,10 @@ func (c *Call) Context() context.Context { return c.vm.m.Context() }
 func (c *Call) Wait(done <-chan struct{}) error { return c.vm.m.Wait(done) }
 
 // StepAside is Wait for a command that may take long: while it waits, the machine
-// serves everything, further commands, timers and callbacks included, so what the
-// command saw before may have changed. What people typed or mapped steps aside, what one
-// request waits for, and the callback of an event, for which others need not wait; a
-// configuration file, which nothing may overtake, waits.
+// serves everything, further commands, timers and callbacks included, so what the command
+// saw before may have changed. Commands that were typed or mapped step aside, code that one
+// request waits for, and callbacks of events, which others need not wait for; a
+// configuration file waits as by Wait, because nothing may overtake it.
 func (c *Call) StepAside(done <-chan struct{}) error { return c.vm.m.StepAside(done) }
 
 // Pause waits until wake is called, which any goroutine may do, also before arrange

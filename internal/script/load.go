@@ -17,9 +17,12 @@ import (
 
 // LoadFile compiles a file and pushes the function.
 func (vm *VM) LoadFile(l *lua.State, path string) error {
-	text, err := readCode(path)
-	if err != nil {
-		return &Error{Message: "cannot open " + path + ": " + wording.Reason(err).Error()}
+	text, kept := vm.Code(path)
+	if !kept {
+		var err error
+		if text, err = readCode(path); err != nil {
+			return &Error{Message: "cannot open " + path + ": " + wording.Reason(err).Error()}
+		}
 	}
 	vm.TellLoaded(path, text)
 	vm.sources.Add(source.FileChunk(path), text)
@@ -31,6 +34,22 @@ func (vm *VM) TellLoaded(path, text string) {
 	if vm.opts.Loaded != nil {
 		vm.opts.Loaded(path, text)
 	}
+}
+
+// Code is what is run of a file of code in the place of what stands in it (Options.Code).
+func (vm *VM) Code(path string) (text string, ok bool) {
+	if vm.opts.Code == nil {
+		return "", false
+	}
+	return vm.opts.Code(path)
+}
+
+// Opened is what a script gets of a file of data that was opened to be read (Options.Opened).
+func (vm *VM) Opened(path string, f *os.File, err error) (*os.File, error) {
+	if vm.opts.Opened == nil {
+		return f, err
+	}
+	return vm.opts.Opened(path, f, err)
 }
 
 // readCode reads a file of code. It waits for nobody: a FIFO or another thing at whose

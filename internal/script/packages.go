@@ -86,7 +86,11 @@ func (vm *VM) FindModule(l *lua.State, name string) (file string, tried []string
 	if tried, err = pathFiles(l, name); err != nil {
 		return "", nil, err
 	}
-	if i := slices.IndexFunc(tried, readable); i >= 0 {
+	i := slices.IndexFunc(tried, func(file string) bool { _, ok := vm.Code(file); return ok })
+	if i < 0 {
+		i = slices.IndexFunc(tried, readable)
+	}
+	if i >= 0 {
 		file = tried[i]
 	}
 	return file, tried, nil

@@ -39,6 +39,12 @@ type Options struct {
 
 	// Loaded is told of each file of code, with what is in it, before it is run.
 	Loaded func(path, text string)
+	// Code has what is run of a file of code in the place of what stands in it now; not
+	// ok: that is run. nil: no file has.
+	Code func(path string) (text string, ok bool)
+	// Opened is what a script gets in the place of a file of data that it has opened to
+	// read, or that could not be opened. nil: that itself.
+	Opened func(path string, f *os.File, err error) (*os.File, error)
 	// OnLong is told, once in a while, where code stands ("file:line") that has run for
 	// longer than limits.LuaLongRun, and for how long. nil: nobody is.
 	OnLong func(place string, ran time.Duration)
@@ -50,10 +56,10 @@ type Options struct {
 	// Goroutines starts the owner goroutine; nil is fine.
 	Goroutines *safe.Group
 
-	// Withhold is told of what code wants to change or to run outside of the machine
-	// (files, commands of the shell): where, as "file:line: ", and in words. Then
-	// nothing of it happens, and the code goes on as if it had: what it writes is kept
-	// in memory. nil: code does what it wants.
+	// Withhold, if it is set, keeps code from changing or running anything outside of the
+	// process (files, commands of the shell). It is told where code wanted to, as
+	// "file:line: ", and what, in words. The code goes on as if that had happened: what it
+	// writes is kept in memory.
 	Withhold func(where, what string)
 
 	// Mistake is told what one entry of a table that is assigned to an object has

@@ -9,11 +9,11 @@ import (
 	"kresd/internal/script/machine"
 )
 
-// What a machine does whose Options.Withhold is set, in place of what code wants.
+// Options.Withhold keeps scripts from changing anything outside of the process.
 
-// Withheld is for functions that change something outside of the process, or ask
-// somebody outside. True: do nothing, and return what success would; whoever keeps the
-// machine from it has been told.
+// Withheld is called by functions that are about to change something outside of the
+// process, or to ask somebody outside. True: the function does nothing and returns what it
+// would on success; Options.Withhold has been told.
 func (c *Call) Withheld(format string, args ...any) bool {
 	if c.vm.opts.Withhold == nil {
 		return false
@@ -22,7 +22,7 @@ func (c *Call) Withheld(format string, args ...any) bool {
 	return true
 }
 
-// placeOfUser is the place, "file:line: ", of the innermost code that is no library's.
+// placeOfUser is the position, "file:line: ", of the innermost code that is no library's.
 func (c *Call) placeOfUser() string {
 	for level := 0; ; level++ {
 		f, ok := lua.Stack(c.l, level)

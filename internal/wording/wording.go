@@ -71,7 +71,7 @@ var (
 func Record(file string, err error) error {
 	m := inZone.FindStringSubmatch(err.Error())
 	if m == nil {
-		return reworded{place(file, 0) + Reason(err).Error(), err}
+		return reworded{position(file, 0) + Reason(err).Error(), err}
 	}
 	line, _ := strconv.Atoi(m[3])
 	word, unquoted := strconv.Unquote(m[2])
@@ -81,7 +81,7 @@ func Record(file string, err error) error {
 	if m[4] == "0" { // it is the end of the line before
 		line--
 	}
-	return reworded{place(file, line) + mistake(m[1], strings.TrimSpace(word)), err}
+	return reworded{position(file, line) + mistake(m[1], strings.TrimSpace(word)), err}
 }
 
 // mistake says what is wrong at a word, which is "" at the end of a line.
@@ -112,8 +112,8 @@ func mistake(what, word string) string {
 	return "'" + word + "': " + what
 }
 
-// place is what stands before a message about a line of a file; line 0 is none of them.
-func place(file string, line int) string {
+// position is what stands before a message about a line of a file; line 0 is none of them.
+func position(file string, line int) string {
 	switch {
 	case file == "":
 		return ""

@@ -28,9 +28,15 @@ end
 -- defaults are what new streams begin with.
 local defaults = { inmode = 't-', outmode = 'tl', handler = raise }
 
+-- closed is a socket of the kind that options say, which is not opened yet.
+local function closed(options)
+	if options.type == socket.SOCK_DGRAM then return unix.datagrams(options.path ~= nil) end
+	return options.path and unix.stream() or core.tcp()
+end
+
 local function new(options, stream)
 	return setmetatable({
-		options = options, stream = stream or options.path and unix.stream() or core.tcp(), input = '', output = '', errors = {},
+		options = options, stream = stream or closed(options), input = '', output = '', errors = {},
 		handler = defaults.handler, inmode = defaults.inmode, outmode = defaults.outmode, seconds = defaults.seconds,
 	}, meta)
 end
@@ -49,7 +55,8 @@ end
 local function arguments(host, port)
 	local options = type(host) == 'table' and host or { host = host, port = port }
 	options.mode = permissions(options.mode)
-	if options.type == socket.SOCK_DGRAM then error("datagrams are not in this version of cqueues.socket; use require('socket').udp()", 3) end
+	local kind = options.type or socket.SOCK_STREAM
+	if kind ~= socket.SOCK_STREAM and kind ~= socket.SOCK_DGRAM then error('the type is socket.SOCK_STREAM or socket.SOCK_DGRAM', 3) end
 	return options
 end
 
@@ -205,7 +212,9 @@ local function all(self)
 	end
 end
 
-local function readOne(self, format)
+-- readOne reads what one format says. level is that of the error of a wrong one, as for
+-- error().
+local function readOne(self, format, level)
 	if type(format) == 'number' then
 		if format < 0 then return some(self, -format) end
 		return octets(self, format)
@@ -216,7 +225,7 @@ local function readOne(self, format)
 	if letter == 'a' then return all(self) end
 	if letter == 'h' then return header(self, false) end
 	if letter == 'H' then return header(self, true) end
-	error('the format ' .. format .. ' is not in this version; use *l, *L, *a, *h, *H or a number', 3)
+	error('the format ' .. format .. ' is not in this version; use *l, *L, *a, *h, *H or a number', level)
 end
 
 function methods:read(...)
@@ -224,7 +233,7 @@ function methods:read(...)
 	local formats, values = { ... }, {}
 	if #formats == 0 then formats[1] = '*l' end
 	for i, format in ipairs(formats) do
-		local value, why = readOne(self, format)
+		local value, why = readOne(self, format, 3)
 		if why then return nil, fail(self, 'read', why, 'r') end
 		values[i] = value
 		if value == nil then break end
@@ -235,6 +244,27 @@ end
 function methods:lines(...)
 	local formats = { ... }
 	return function() return self:read(unpack(formats)) end
+end
+
+-- atOnce calls fn(self, ...) with no time to wait, and gives EAGAIN where it would.
+local function atOnce(self, fn, ...)
+	local seconds = self.seconds
+	self.seconds = 0
+	local ok, value, why = pcall(fn, self, ...)
+	self.seconds = seconds
+	if not ok then error(value, 0) end
+	if why then return nil, why == 'timeout' and errno.EAGAIN or numbers[why] or errno.EIO end
+	return value
+end
+
+-- recv is read with one format, which neither waits nor raises errors: it returns nil and
+-- EAGAIN where there is not enough yet, and nil alone at the end.
+function methods:recv(format, mode)
+	local before = self:setmode(mode)
+	local ok, value, number = pcall(atOnce, self, readOne, format or '*l', 0)
+	self.inmode = before
+	if not ok then error(value, 2) end
+	return value, number
 end
 
 -- flush sends the first n octets of the output, or all.
@@ -265,6 +295,20 @@ function methods:write(...)
 	end
 	if n > 0 then return self:flush(nil, nil, n) end
 	return self
+end
+
+-- send is write with a part of a text, which neither waits nor raises errors: it returns how
+-- many octets were sent or are in the buffer now, and why there are not more.
+function methods:send(text, i, j, mode)
+	local _, before = self:setmode(nil, mode)
+	local part = text:sub(i or 1, j or -1)
+	local handler, seconds, number = self.handler, self.seconds
+	self.handler, self.seconds = function(_, _, why) number = why return why end, 0
+	local ok, why = pcall(self.write, self, part)
+	self.handler, self.seconds, self.outmode = handler, seconds, before
+	if not ok then error(why, 2) end
+	if number == errno.ETIMEDOUT then number, self.errors.w = errno.EAGAIN, nil end
+	return number and number ~= errno.EAGAIN and 0 or #part, number
 end
 
 function methods:fill(size, seconds)
@@ -403,19 +447,45 @@ end
 -- checktls tells whether the stream is over TLS.
 function methods:checktls() return self.secured end
 
--- pair are two streams that are connected to each other.
-function socket.pair()
+-- pair are two streams, or sockets of datagrams, that are connected to each other.
+function socket.pair(kind)
+	if type(kind) == 'table' then kind = kind.type end
 	local ends = {}
-	for i, stream in ipairs { unix.pair() } do
+	for i, stream in ipairs { unix.pair(kind == socket.SOCK_DGRAM) } do
 		ends[i] = new({}, stream)
 		ends[i].open = true
 	end
 	return unpack(ends)
 end
 
+-- descriptorOf is the one that is meant: a number, the field fd of options, or that of a socket.
+local function descriptorOf(value)
+	if getmetatable(value) == meta then
+		if value.secured then error('a stream over TLS has no second one', 3) end
+		opened(value)
+		return value.stream:getfd()
+	end
+	if type(value) == 'table' and value.fd then value = value.fd end
+	if type(value) ~= 'number' then error('a descriptor or a socket expected', 3) end
+	return value
+end
+
+local function ofDescriptor(value, keep)
+	local stream, server = unix.descriptor(descriptorOf(value), keep)
+	if not stream then return nil, server end
+	local self = new(type(value) == 'table' and value.options or {}, stream)
+	self.open, self.server = true, server
+	return self
+end
+
+-- fdopen makes a socket of a descriptor, which is the socket's from then on; dup one with a
+-- copy of a descriptor, or of a socket's. What either has read and not given out stays its own.
+function socket.fdopen(value) return ofDescriptor(value, false) end
+function socket.dup(value) return ofDescriptor(value, true) end
+function methods:dup() return ofDescriptor(self, true) end
+
 -- absent are what is not here, and what to use instead.
 for name, instead in pairs {
-	fdopen = 'io.open() reads files, event.socket() watches descriptors', dup = 'a stream may be used by several coroutines',
 	interpose = 'wrap streams in tables of your own',
 } do
 	socket[name] = function() error(name .. ' is not in this version of cqueues.socket; ' .. instead, 2) end

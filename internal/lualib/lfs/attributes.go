@@ -9,7 +9,8 @@ import (
 	"kresd/internal/script"
 )
 
-// attributes returns what look tells of a path; of a link also where it points to.
+// attributes returns what look, stat or lstat, tells of a path; with links set, also where
+// a symbolic link points to.
 func attributes(c *script.Call, look func(path string, st *unix.Stat_t) error, links bool) error {
 	path := c.String(1)
 	t, err := script.Interruptible(c, nil, func() (*luavalue.Table, error) {

@@ -15,8 +15,8 @@ import (
 	"kresd/internal/script"
 )
 
-// A secured connection is one over TLS. What it lies on is asked where the descriptor
-// counts.
+// A secured connection is one over TLS. under is the connection beneath, for what concerns
+// the descriptor.
 type secured struct {
 	*tls.Conn
 	under *hasty
@@ -53,10 +53,10 @@ func (s *secured) SyscallConn() (syscall.RawConn, error) { return s.under.Syscal
 
 func (s *secured) CloseRead() error { return s.under.CloseRead() }
 
-// startTLS is starttls(settings): the connection goes on over TLS. Who has connected is the
-// client, and verifies the server as ssl.https does, by servername; who was accepted is the
-// server, and shows certificate and key. Where it does not come to TLS the connection is
-// closed: what would follow in the clear is nobody's word.
+// startTLS is starttls(settings): the connection goes on over TLS. A connection that was
+// made by connect is TLS's client, and verifies the server as ssl.https does, by
+// servername; one that came from accept is the server, which shows certificate and key. If
+// the handshake fails, the connection is closed: in the clear it cannot be trusted.
 func startTLS(c *script.Call, s *stream) error {
 	t := &luavalue.Table{}
 	if !c.IsNil(2) {

@@ -86,7 +86,8 @@ func (lib *Library) handle(s *stream) *script.Handle {
 // openUnix makes socket.unix: a table that is called for a stream, or has it by stream().
 func (lib *Library) openUnix(c *script.Call) (any, error) {
 	core := c.LibraryTable("socket.unix", []script.Func{
-		{Name: "stream", Max: 0, Fn: lib.newPath}, {Name: "tcp", Max: 0, Fn: lib.newPath}, {Name: "pair", Max: 0, Fn: lib.pair},
+		{Name: "stream", Max: 0, Fn: lib.newPath}, {Name: "tcp", Max: 0, Fn: lib.newPath}, {Name: "pair", Args: "[datagrams]", Max: 1, Fn: lib.pair},
+		{Name: "datagrams", Args: "[path]", Max: 1, Fn: lib.newDatagrams}, {Name: "descriptor", Args: "descriptor, keep", Min: 2, Max: 2, Fn: lib.ofDescriptor},
 	})
 	return c.LibraryText("socket.unix", "local unix = ... return setmetatable(unix, { __call = function() return unix.stream() end })", core)
 }

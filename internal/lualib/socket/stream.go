@@ -13,14 +13,16 @@ import (
 	"kresd/internal/script"
 )
 
-// A stream is a socket of TCP, or of a path: a master at first, later a client or a server.
+// A stream is a TCP socket or a UNIX socket. As in LuaSocket it is a master at first, and
+// becomes a client by connect or a server by listen.
 type stream struct {
 	opened
 	path             bool   // it is of the family AF_UNIX
+	datagrams        bool   // each that is sent or received is one, as a whole
 	accepted         bool   // by a server of ours
 	buf              []byte // what was read and not asked for yet
 	reading, writing bool   // an operation is under way
-	sent, received   int
+	sent, received   int    // octets
 }
 
 func (s *stream) waiting() bool { return len(s.buf) > 0 }
@@ -61,16 +63,40 @@ func listen(c *script.Call, s *stream) error {
 	if err != nil {
 		return failed(c, err)
 	}
-	open(s, &s.opened, l.(closer))
+	open(s, &s.opened, l)
 	return c.Return(1)
 }
 
-// listenAt makes the server. mode is that of a path, 0 the usual one.
-func (s *stream) listenAt(mode fs.FileMode) (net.Listener, error) {
-	if s.path {
-		return listenPath(s.local, mode)
+// listenAt makes the server, or what datagrams come to. mode is that of a path, 0 the usual
+// one.
+func (s *stream) listenAt(mode fs.FileMode) (closer, error) {
+	var l any
+	var err error
+	switch {
+	case s.path:
+		return listenPath(s.network(), s.local, mode)
+	case s.datagrams:
+		l, err = net.ListenPacket(s.network(), s.local)
+	default:
+		l, err = net.Listen(s.network(), s.local)
 	}
-	return net.Listen("tcp", s.local)
+	if err != nil {
+		return nil, err
+	}
+	return l.(closer), nil
+}
+
+// network is what package net calls the kind of the socket.
+func (s *stream) network() string {
+	switch {
+	case s.datagrams && s.path:
+		return "unixgram"
+	case s.datagrams:
+		return "udp"
+	case s.path:
+		return "unix"
+	}
+	return "tcp"
 }
 
 // place is where a stream is bound or connected to: arguments 2 and 3, host and port, or
@@ -82,14 +108,14 @@ func (s *stream) place(c *script.Call) string {
 	return endpoint(c, 2)
 }
 
-// A master waits for connections.
-type master interface {
+// An acceptor is a stream that was made a server.
+type acceptor interface {
 	net.Listener
 	SetDeadline(time.Time) error
 }
 
 func accept(c *script.Call, s *stream) error {
-	l, ok := s.conn.(master)
+	l, ok := s.conn.(acceptor)
 	if !ok {
 		return c.Return(nil, "closed")
 	}
@@ -103,10 +129,8 @@ func accept(c *script.Call, s *stream) error {
 }
 
 func connect(c *script.Call, s *stream) error {
-	to, network, d := s.place(c), "tcp", &net.Dialer{}
-	if s.path {
-		network = "unix"
-	} else if s.local != "" {
+	to, network, d := s.place(c), s.network(), &net.Dialer{}
+	if network == "tcp" && s.local != "" {
 		local, err := net.ResolveTCPAddr("tcp", s.local)
 		if err != nil {
 			return failed(c, err)
@@ -126,7 +150,7 @@ func connect(c *script.Call, s *stream) error {
 	return c.Return(1)
 }
 
-// send returns the place of the last octet that was sent.
+// send returns the index in data of the last octet that was sent, as string.sub counts.
 func send(c *script.Call, s *stream) error {
 	data := c.String(2)
 	from, to := position(c.OptInt(3, -len(data), 1<<30, 1), len(data)), position(c.OptInt(4, -len(data), 1<<30, -1), len(data))
@@ -166,7 +190,8 @@ func position(i, n int) int {
 	return i
 }
 
-// receive returns what the pattern asks for, or nil, why, and what there is of it.
+// receive returns what the pattern asks for; or nil, the reason, and the part of it that
+// has come.
 func receive(c *script.Call, s *stream) error {
 	want, err := patternArg(c)
 	if err != nil {
@@ -189,7 +214,7 @@ func receive(c *script.Call, s *stream) error {
 	defer func() { s.reading = false }()
 	have := bytes.Clone(s.buf) // the function may outlive this call
 	more, err := outside(c, s.timeouts, conn.SetReadDeadline, func() ([]byte, error) {
-		data, err := want.read(conn, have)
+		data, err := want.read(conn, have, s.chunk())
 		if over, ok := conn.(*secured); ok && err == nil {
 			data = over.buffered(data)
 		}
@@ -217,12 +242,12 @@ func drain(s *stream) string {
 	return data
 }
 
-// A pattern is what receive is asked for: a line, so many octets, all, or what there is
-// as soon as there is something.
+// A pattern is what receive is asked for: a line, a number of octets, all until the peer
+// closes, or whatever has come as soon as something has.
 type pattern struct {
 	line, all bool
-	octets    int // -1: none of these
-	most      int // what there is, up to so much; 0: none of these
+	octets    int // so many octets; -1: something else is asked for
+	most      int // whatever has come, of at most so many octets; 0: something else is asked for
 }
 
 func patternArg(c *script.Call) (pattern, error) {
@@ -242,7 +267,7 @@ func patternArg(c *script.Call) (pattern, error) {
 	return pattern{}, nil
 }
 
-// take cuts what is asked for off the buffer, if it is there.
+// take removes what is asked for from the beginning of the buffer, if all of it is there.
 func (p pattern) take(buf *[]byte) (data string, ok bool) {
 	switch {
 	case p.line:
@@ -263,9 +288,17 @@ func (p pattern) take(buf *[]byte) (data string, ok bool) {
 	return "", false
 }
 
+// chunk is how many octets are read at once: of datagrams all, since the rest would be lost.
+func (s *stream) chunk() int {
+	if s.datagrams {
+		return 1 << 16
+	}
+	return 16 << 10
+}
+
 // read reads on behind buf, which it keeps, until that has what is asked for.
-func (p pattern) read(conn net.Conn, buf []byte) ([]byte, error) {
-	chunk := make([]byte, 16<<10)
+func (p pattern) read(conn net.Conn, buf []byte, octets int) ([]byte, error) {
+	chunk := make([]byte, octets)
 	for {
 		n, err := conn.Read(chunk)
 		buf = append(buf, chunk[:n]...)
@@ -336,7 +369,7 @@ func setOption(c *script.Call, s *stream) error {
 		if conn != nil {
 			err = conn.SetKeepAlive(c.OptBool(3, true))
 		}
-	case "reuseaddr", "linger", "ipv6-v6only", "reuseport": // servers have the first always; the rest changes nothing here
+	case "reuseaddr", "linger", "ipv6-v6only", "reuseport": // servers always have reuseaddr; the others have no effect here
 	default:
 		c.ArgError(2, "'tcp-nodelay', 'keepalive' or 'reuseaddr' expected")
 	}

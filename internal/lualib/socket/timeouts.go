@@ -6,7 +6,8 @@ import (
 	"kresd/internal/script"
 )
 
-// timeouts are how long an operation of a socket may take; negative: without end.
+// timeouts are how long an operation of a socket may take, as settimeout's modes "b" and
+// "t" set it; negative: without end.
 type timeouts struct{ block, total time.Duration }
 
 var forever = timeouts{-1, -1}
@@ -43,11 +44,12 @@ func (t timeouts) deadline() time.Time {
 	return time.Now().Add(max(d, atOnce))
 }
 
-// atOnce is how long an operation with a timeout of 0 may take, which is to take what is
-// there: the system's deadlines would not let it look.
+// atOnce is how long an operation with a timeout of 0 may take. It is to return what is
+// there already; with a deadline that has passed it would not even read that.
 const atOnce = time.Millisecond
 
-// outside runs an operation of a connection outside of the machine; set limits it.
+// outside runs an operation of a connection outside of the Lua machine. set is what sets
+// the connection's deadline for it.
 func outside[T any](c *script.Call, t timeouts, set func(time.Time) error, fn func() (T, error)) (T, error) {
 	_ = set(t.deadline())
 	return script.Interruptible(c, func() { _ = set(time.Unix(1, 0)) }, fn)

@@ -30,7 +30,7 @@ func (s *Session) Complete(ctx context.Context, text string) (list []string) {
 		return nil
 	}
 	run := machine.Evaluation{Context: ctx, Kind: script.Internal, Budget: limits.CompletionTime}
-	err := s.in.Machine().Submit(ctx, script.Internal, func() error {
+	err := s.in.Machine().Submit(ctx, script.Console, func() error {
 		return s.in.Enter(run, func(c *script.Call) error {
 			list = complete(c.Stack(), text)
 			return nil

@@ -15,12 +15,16 @@ import (
 // RunFile runs a configuration file. The error is a *FileError with position,
 // or tells why the machine did not run it.
 func (in *Interpreter) RunFile(ctx context.Context, path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return readError(path, err)
+	text, kept := in.Code(path)
+	if !kept {
+		octets, err := os.ReadFile(path)
+		if err != nil {
+			return readError(path, err)
+		}
+		text = string(octets)
 	}
-	in.TellLoaded(path, string(text))
-	return in.RunText(ctx, path, string(text))
+	in.TellLoaded(path, text)
+	return in.RunText(ctx, path, text)
 }
 
 // RunText is RunFile for a text that was read already, such as standard input;

@@ -13,8 +13,8 @@ import (
 	"kresd/internal/script"
 )
 
-// ioFuncs are the library io of Lua 5.1. What reads, writes or waits at the other end
-// of a pipe is waited for as Call.Wait does, and not for ever.
+// ioFuncs are the library io of Lua 5.1. Functions wait for the other end of a pipe as
+// Call.Wait does, and not for ever.
 var ioFuncs = []script.Func{
 	{Name: "close", Args: "[file]", Max: -1, Fn: ioClose},
 	{Name: "flush", Max: -1, Fn: func(c *script.Call) error { standardStream(c, ioOutput); return c.Return(true) }},

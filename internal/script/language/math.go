@@ -10,7 +10,7 @@ import (
 	"kresd/internal/script"
 )
 
-// mathFuncs are one machine's: each has random numbers of its own.
+// mathFuncs are the functions of math for one machine, with a random sequence of its own.
 func mathFuncs() []script.Func {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	return []script.Func{
@@ -26,7 +26,7 @@ func mathFuncs() []script.Func {
 	}
 }
 
-// mathModf is the whole part of a number and the rest, which is 0 for infinity.
+// mathModf returns the whole part of a number and the rest, which is 0 for infinity.
 func mathModf(c *script.Call) error {
 	whole, rest := math.Modf(c.Number(1))
 	if math.IsInf(whole, 0) {
@@ -35,8 +35,8 @@ func mathModf(c *script.Call) error {
 	return c.Return(whole, rest)
 }
 
-// mathRandom makes of r, a number of [0, 1), that one, or a whole one of [1, to] or
-// [from, to].
+// mathRandom returns r, a number of [0, 1), or, made from it, a whole number of [1, to] or
+// of [from, to].
 func mathRandom(c *script.Call, r float64) error {
 	from := 1.0
 	switch c.NArgs() {
@@ -80,7 +80,7 @@ var bitFuncs = []script.Func{
 	{Name: "tohex", Args: "x[, digits]", Min: 1, Fn: bitTohex},
 }
 
-// bits32 takes argument i modulo 2^32, rounded to the nearest integer.
+// bits32 is argument i, rounded to the nearest integer, modulo 2^32.
 func bits32(c *script.Call, i int) uint32 {
 	n := math.Mod(math.RoundToEven(c.Number(i)), 1<<32)
 	if n < 0 {

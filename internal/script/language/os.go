@@ -169,7 +169,7 @@ func osSetlocale(c *script.Call) error {
 
 func osTmpname(c *script.Call) error {
 	if c.Withheld("no file was made for os.tmpname()") {
-		return c.Return(unsaid())
+		return c.Return(unmadeName())
 	}
 	f, err := os.CreateTemp("", "lua_")
 	if err != nil {

@@ -29,18 +29,13 @@ type stream struct {
 	child    *child // the command at the other end of a pipe
 }
 
-// openStream opens a file as C's fopen does, but waits for nobody at the other end
-// of a FIFO.
-func openStream(name, mode string) (*stream, error) {
+// openFile opens a file as C's fopen does, but waits for nobody at the other end of a FIFO.
+func openFile(name, mode string) (*os.File, error) {
 	flags, ok := openFlags(mode)
 	if !ok {
 		return nil, syscall.EINVAL
 	}
-	f, err := os.OpenFile(name, flags|unix.O_NONBLOCK, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	return newStream(f), nil
+	return os.OpenFile(name, flags|unix.O_NONBLOCK, 0o666)
 }
 
 // openFlags are those of a mode of fopen: r, w or a, with a + for both directions.

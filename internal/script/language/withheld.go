@@ -4,28 +4,34 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"kresd/internal/memfile"
 	"kresd/internal/script"
 )
 
-// openNamed opens a file, or, in place of one that would be written, nothing but
-// memory.
+// openNamed opens a file. Where changes are withheld (script.Call.Withheld, as in
+// kresd --check-config), a file to be written is one in memory alone.
 func openNamed(c *script.Call, name, mode string) (*stream, error) {
 	if flags, ok := openFlags(mode); ok && flags != os.O_RDONLY && c.Withheld("'%s' was not opened to write", name) {
 		return inMemory()
 	}
-	return openStream(name, mode)
+	f, err := openFile(name, mode)
+	if flags, ok := openFlags(mode); ok && flags == os.O_RDONLY {
+		f, err = c.VM().Opened(name, f, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newStream(f), nil
 }
 
 // inMemory is a file that nobody else sees and that ends with the process.
 func inMemory() (*stream, error) {
-	fd, err := unix.MemfdCreate("lua", unix.MFD_CLOEXEC)
+	f, err := memfile.New("memory")
 	if err != nil {
 		return nil, err
 	}
-	return newStream(os.NewFile(uintptr(fd), "memory")), nil
+	return newStream(f), nil
 }
 
-// unsaid is a name for a file that is not made.
-func unsaid() string { return strings.TrimRight(os.TempDir(), "/") + "/lua_withheld" }
+// unmadeName is what os.tmpname returns where changes are withheld: no file is made.
+func unmadeName() string { return strings.TrimRight(os.TempDir(), "/") + "/lua_withheld" }

@@ -47,9 +47,8 @@ func (m *Machine) Coroutine(co *lua.State) *Thread { return m.coroutines[weak.Ma
 func (m *Machine) Running() *lua.State { return m.now.seen.Value() }
 
 // Resume lets a coroutine go on with the args topmost values of the running thread's
-// stack, until it yields, returns, or fails. What it gives back is on the stack then, as
-// many values as Resume says: those yielded or returned, or the error's value with
-// ErrRaised. An *Interrupt ends the caller's evaluation, too; any other error says why
+// stack, until it yields, returns, or fails. Then the stack has as many results on top as
+// Resume says: the values yielded or returned, or the error's value with ErrRaised. An *Interrupt ends the caller's evaluation, too; any other error says why
 // the coroutine cannot be resumed.
 func (m *Machine) Resume(co *lua.State, args int) (results int, err error) {
 	results, err = m.Coroutine(co).resume(args)

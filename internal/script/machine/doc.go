@@ -11,7 +11,8 @@
 // that yields, returns or fails, and pays for its time: so coroutines are made
 // (coroutine.go), and tasks, which a scheduler of ours resumes (task.go). One whose code
 // waits for something outside leaves the machine to a fresh thread, which serves
-// everything or only what is urgent, and queues for its return (turn.go).
+// everything or only what is urgent, and queues for its return (turn.go). Code of an event
+// that does not wait gives way to commands from time to time (giveway.go).
 //
 // Errors come out as an Error, which Lua code could have caught, or as an Interrupt,
 // which it could not (errors.go), with the place where the code stood (place.go). What

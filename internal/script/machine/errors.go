@@ -15,7 +15,7 @@ type Error struct {
 	Message string
 	value   any // the error value when it is no string
 
-	traceback string // of the place where it was raised; "" where nobody asked for it
+	traceback string // of the code that raised it; "" where none was made (TracedCall and tasks make one)
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -39,12 +39,12 @@ var (
 	// ErrClosed is returned for work given to a machine that was closed.
 	ErrClosed = errors.New("the Lua machine is closed")
 
-	// ErrExit is why the evaluation ended that ended the process (Machine.Exit).
+	// ErrExit is why an evaluation ended whose code has ended the process (Machine.Exit).
 	ErrExit = errors.New("the process ends")
 )
 
-// Raise raises the value of an error that is no text as a Lua error, and does not
-// return; where it is text it does nothing.
+// Raise raises the error's value as a Lua error, and does not return. It does nothing if
+// the value is a string, which is Message.
 func (e *Error) Raise(l *lua.State) {
 	if e.value != nil {
 		l.PushLightUserData(e.value)
@@ -57,7 +57,7 @@ type Interrupt struct {
 	Reason error
 	Where  string // "file:line: " of the code that ran; "" where that is not known
 
-	traceback string // of that place
+	traceback string // of that code
 }
 
 // Error tells why the evaluation ended.
@@ -66,9 +66,8 @@ func (i *Interrupt) Error() string { return i.Reason.Error() }
 // Unwrap returns the reason.
 func (i *Interrupt) Unwrap() error { return i.Reason }
 
-// Report is err for the log: with the place in front, where its text does not begin with
-// one, and with the traceback, on lines of its own, of an error in a function that was
-// called by TracedCall.
+// Report is err for the log. An Interrupt gets its position in front, which the texts of
+// other errors begin with. The traceback, if err has one, follows on lines of its own.
 func Report(err error) string {
 	var (
 		i *Interrupt

@@ -3,12 +3,13 @@ package machine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
+	"time"
 
 	lua "github.com/Shopify/go-lua"
 
 	"kresd/internal/limits"
+	"kresd/internal/wording"
 )
 
 // Do runs fn on the owner goroutine and returns its error. Lua errors and
@@ -22,19 +23,18 @@ func (m *Machine) Do(ctx context.Context, fn func(l *lua.State) error) error {
 }
 
 // Hook is Do for what a request waits for: it comes before other jobs, and is
-// served while code waits (Wait), which may be for that very request. From when it begins it
-// may run for limits.LuaHookRun, which is what others wait for, and may take
-// limits.LuaHookTime with what it waits for itself.
+// served while code waits (Wait), which may be for that very request. It waits for the
+// machine for limits.LuaHookWait. From when it begins it may run for limits.LuaHookRun, which
+// is what others wait for, and may take limits.LuaHookTime with what it waits for itself.
 func (m *Machine) Hook(ctx context.Context, fn func(l *lua.State) error) error {
-	return m.Submit(ctx, Hooked, func() error {
-		ctx, end := context.WithTimeoutCause(ctx, limits.LuaHookTime, errHookTime)
-		defer end()
-		return m.Enter(Evaluation{Context: ctx, Kind: Hooked, Budget: limits.LuaHookRun}, fn)
+	patience := m.takeTimer(limits.LuaHookWait)
+	defer m.giveTimer(patience)
+	return m.submit(ctx, patience.C, Hooked, func() error {
+		during := &hookTime{Context: ctx, end: time.Now().Add(limits.LuaHookTime)}
+		defer during.over()
+		return m.Enter(Evaluation{Context: during, Kind: Hooked, Budget: limits.LuaHookRun}, fn)
 	})
 }
-
-// errHookTime ends what a request has waited for too long.
-var errHookTime = fmt.Errorf("ended: it took longer than %v", limits.LuaHookTime)
 
 // Post queues fn for the owner goroutine and returns at once; it may be called
 // on the owner goroutine. Lua code that fn runs is interrupted after
@@ -56,9 +56,15 @@ func (m *Machine) Post(fn func(l *lua.State) error) {
 	})
 }
 
-// Submit queues job, in which Enter runs what is evaluated, and waits for it. Its kind
-// says where: what requests wait for and mapped expressions overtake the others.
-func (m *Machine) Submit(ctx context.Context, kind Kind, job func() error) error {
+// Submit queues work, in which Enter runs what is evaluated, and waits for it. Its kind
+// says where: what requests wait for and mapped expressions overtake the others. To
+// commands and mapped expressions the code of events gives way (giveway.go).
+func (m *Machine) Submit(ctx context.Context, kind Kind, work func() error) error {
+	return m.submit(ctx, nil, kind, work)
+}
+
+// submit is Submit for work that is given up if it has not begun when patience ends.
+func (m *Machine) submit(ctx context.Context, patience <-chan time.Time, kind Kind, work func() error) error {
 	q := m.jobs
 	switch kind {
 	case Hooked:
@@ -73,17 +79,21 @@ func (m *Machine) Submit(ctx context.Context, kind Kind, job func() error) error
 	)
 	var state atomic.Int32
 	result := make(chan error, 1)
-	q.put(func() {
+	q.add(job{command: kind == Console, run: func() {
 		if state.CompareAndSwap(waiting, started) {
-			result <- job()
+			result <- work()
 		}
-	})
+	}})
 	select {
 	case err := <-result:
 		return err
 	case <-ctx.Done():
 		if state.CompareAndSwap(waiting, givenUp) {
 			return endOf(ctx)
+		}
+	case <-patience:
+		if state.CompareAndSwap(waiting, givenUp) {
+			return wording.Reason(context.DeadlineExceeded)
 		}
 	case <-m.ended:
 		if state.CompareAndSwap(waiting, givenUp) {

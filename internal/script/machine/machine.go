@@ -49,7 +49,11 @@ type Machine struct {
 
 	waited    *queue // threads in Wait that want the machine back
 	aside     *queue // threads in StepAside that do
+	hooksBack *queue // of these, those that a request waits for
+	gaveWay   *queue // threads that gave way and do
 	abandoned *queue // threads to be ended
+
+	timers sync.Pool // of *time.Timer
 
 	closed chan struct{}
 	ended  chan struct{}
@@ -86,6 +90,8 @@ func New(o Options) *Machine {
 
 		waited:    newQueue(),
 		aside:     newQueue(),
+		hooksBack: newQueue(),
+		gaveWay:   newQueue(),
 		abandoned: newQueue(),
 
 		closed: make(chan struct{}),

@@ -1,22 +1,46 @@
 package machine
 
-import "sync"
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
 
 // A queue holds jobs for the owner goroutine. Putting never blocks, so that
 // the owner itself and timers may put; who puts bounds the number.
 type queue struct {
 	mu   sync.Mutex
-	jobs []func()
+	jobs []job
 	wake chan struct{} // holds one token while jobs may be there
+
+	waiting  atomic.Int64 // len(jobs)
+	commands atomic.Int64 // how many of these are
+}
+
+// A job runs on the owner goroutine. A command is one for which code of an event gives
+// way (giveway.go).
+type job struct {
+	run     func()
+	command bool
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-func (q *queue) put(job func()) {
+func (q *queue) put(run func()) { q.add(job{run: run}) }
+
+func (q *queue) add(j job) {
 	q.mu.Lock()
-	q.jobs = append(q.jobs, job)
+	q.jobs = append(q.jobs, j)
+	q.count(j, 1)
 	q.mu.Unlock()
 	q.signal()
+}
+
+// count keeps the counters; mu is held.
+func (q *queue) count(j job, n int64) {
+	if q.waiting.Add(n); j.command {
+		q.commands.Add(n)
+	}
 }
 
 func (q *queue) signal() {
@@ -33,13 +57,28 @@ func (q *queue) take() func() {
 	if len(q.jobs) == 0 {
 		return nil
 	}
-	job := q.jobs[0]
-	q.jobs[0] = nil
+	j := q.jobs[0]
+	q.jobs[0] = job{}
 	q.jobs = q.jobs[1:]
+	q.count(j, -1)
 	if len(q.jobs) > 0 {
 		q.signal()
 	}
-	return job
+	return j.run
+}
+
+// takeCommand returns the oldest command, or nil.
+func (q *queue) takeCommand() func() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.IndexFunc(q.jobs, func(j job) bool { return j.command })
+	if i < 0 {
+		return nil
+	}
+	j := q.jobs[i]
+	q.jobs = slices.Delete(q.jobs, i, i+1)
+	q.count(j, -1)
+	return j.run
 }
 
 // serve runs the oldest job, if there is one.

@@ -20,6 +20,11 @@ type run struct {
 	outer *run      // the evaluation that waits until this one is done, or nil
 	since time.Time // when it began, later by what it has waited since
 	took  memory
+
+	gaveWay  time.Time // when it went on after it had given way to a command last
+	toHooks  time.Time // before this it does not give way to what requests wait for again
+	givesWay bool      // others have the machine, and it would run
+	stopped  error     // why it is not to go on then
 }
 
 // An Evaluation says on whose behalf code runs, and how much it may take.
@@ -29,7 +34,7 @@ type Evaluation struct {
 	Budget  time.Duration // running time; 0: unlimited
 	Echo    io.Writer     // where what it prints is shown as well; may be nil
 
-	part bool // of the evaluation that it runs in: its time and memory count as that one's
+	part bool // of the evaluation that it runs in: its time, memory and turns count as that one's
 }
 
 // A Kind says why Lua code runs.
@@ -50,18 +55,25 @@ const (
 const hookInterval = 1000
 
 // watch is the machine's count hook.
-func (m *Machine) watch(l *lua.State, _ lua.Debug) { m.Check(l) }
+func (m *Machine) watch(l *lua.State, _ lua.Debug) {
+	m.Check(l)
+	m.giveWay()
+}
 
 // Check ends the evaluation that runs when it is overdue, and tells of one that runs
 // long. Functions of ours call it, since the machine looks while its own code runs.
 func (m *Machine) Check(l *lua.State) {
 	m.tellLong(l)
 	if err := m.overdue(); err != nil {
-		l := m.now.l
-		// Not a Lua error: those run message handlers, in which no hook
-		// fires, and can be caught.
-		panic(&Interrupt{Reason: err, Where: FilePosition(l), traceback: Traceback(l, 0)})
+		m.interrupt(err)
 	}
+}
+
+// interrupt ends the evaluation that runs, where its code stands. It is not a Lua error:
+// those run message handlers, in which no hook fires, and can be caught.
+func (m *Machine) interrupt(why error) {
+	l := m.now.l
+	panic(&Interrupt{Reason: why, Where: FilePosition(l), traceback: Traceback(l, 0)})
 }
 
 // tellLong lets the owner know of code that has run for long without a pause, and where
@@ -119,7 +131,7 @@ func (m *Machine) Enter(e Evaluation, body func(l *lua.State) error) error {
 	t := m.now
 	r := &run{Evaluation: e, outer: t.run, since: time.Now()}
 	if e.part && t.run != nil {
-		r.since, r.took = t.run.since, t.run.took
+		r.since, r.took, r.gaveWay, r.toHooks = t.run.since, t.run.took, t.run.gaveWay, t.run.toHooks
 	}
 	l, top := t.l, t.l.Top()
 	t.run = r

@@ -197,9 +197,8 @@ func (m *Machine) Move(from, to *lua.State, n int) bool {
 const inTransit = "kresd.transit"
 
 // resume lets t go on with the n topmost values of the running thread's stack,
-// until it yields, returns, or fails. What it gives back is on the stack then, as
-// many values as resume says: those yielded or returned, or the error's value with
-// ErrRaised. An *Interrupt ends the evaluation in which t ran, and so that of the
+// until it yields, returns, or fails. Then the stack has as many results on top as resume
+// says: the values yielded or returned, or the error's value with ErrRaised. An *Interrupt ends the evaluation in which t ran, and so that of the
 // caller.
 func (t *Thread) resume(n int) (results int, err error) {
 	m, me := t.m, t.m.now

@@ -294,6 +294,24 @@ func TestThreadsAreLimited(t *testing.T) {
 	}
 }
 
+// BenchmarkHook is what a request pays for a function of a script that does nothing, its wait
+// for the machine included.
+func BenchmarkHook(b *testing.B) {
+	vm, err := command.New(script.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer vm.Close()
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := vm.Hook(ctx, func(*script.Call) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkSwitch(b *testing.B) {
 	vm, err := command.New(script.Options{})
 	if err != nil {

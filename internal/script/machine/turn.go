@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,10 +87,10 @@ func waitFor(arrange func(wake func()) func(), wait func(<-chan struct{}) error)
 // hookedOnly tells whether all that waits for the running code is requests.
 func (m *Machine) hookedOnly() bool { return m.only(Hooked) }
 
-// only tells whether all that waits for the running code is of one kind.
-func (m *Machine) only(kind Kind) bool {
+// only tells whether all that waits for the running code is of these kinds.
+func (m *Machine) only(kinds ...Kind) bool {
 	for r := m.now.run; r != nil; r = r.outer {
-		if r.Kind != kind {
+		if !slices.Contains(kinds, r.Kind) {
 			return false
 		}
 	}
@@ -123,8 +124,8 @@ func (m *Machine) depth() (n int) {
 	return n
 }
 
-// leave leaves the machine to others until done. What holds the machine lets only
-// urgent work overtake it.
+// leave leaves the machine to others until done. If the thread holds the machine, only
+// urgent work is served meanwhile.
 func (m *Machine) leave(ctx context.Context, done <-chan struct{}, holds bool) error {
 	me, returns, held := m.now, m.aside, 0
 	other := m.newThread()
@@ -136,7 +137,7 @@ func (m *Machine) leave(ctx context.Context, done <-chan struct{}, holds bool) e
 	switch {
 	case holds:
 	case m.hookedOnly():
-		hooks = 1
+		hooks, returns = 1, m.hooksBack
 	case m.only(Event):
 		events = 1
 	}
@@ -205,8 +206,8 @@ func (t *Thread) serve() {
 	}
 }
 
-// nextReturn is the return of a thread that has waited, or nil. A command that had
-// stepped aside does not overtake one that waits, unless the machine ends.
+// nextReturn is the return of a thread that has waited, or nil. What had stepped aside or
+// given way does not overtake a command that waits, unless the machine ends.
 func (m *Machine) nextReturn() func() {
 	if giveBack := m.waited.take(); giveBack != nil {
 		return giveBack
@@ -214,7 +215,12 @@ func (m *Machine) nextReturn() func() {
 	if m.held > 0 && !m.isClosed() {
 		return nil
 	}
-	return m.aside.take()
+	for _, q := range []*queue{m.gaveWay, m.hooksBack, m.aside} {
+		if giveBack := q.take(); giveBack != nil {
+			return giveBack
+		}
+	}
+	return nil
 }
 
 // serveNext runs the job whose turn it is, if there is one.
@@ -234,17 +240,18 @@ func (m *Machine) serveNext() bool {
 // awaitWork waits until one of the queues that are served may have a job, or until
 // the machine may end: it may have been closed since the caller last looked.
 func (m *Machine) awaitWork() {
-	jobs, aside, closed := m.jobs.wake, m.aside.wake, m.closed
+	jobs, aside, hooksBack, closed := m.jobs.wake, m.aside.wake, m.hooksBack.wake, m.closed
 	if m.held > 0 {
-		jobs, aside = nil, nil
+		jobs, aside, hooksBack = nil, nil, nil
 	}
 	if m.isClosed() && m.away > 0 {
-		aside, closed = m.aside.wake, nil // all that are away come back, to end
+		aside, hooksBack, closed = m.aside.wake, m.hooksBack.wake, nil // all that are away come back, to end
 	}
 	select {
 	case <-closed:
 	case <-m.waited.wake:
 	case <-aside:
+	case <-hooksBack:
 	case <-m.abandoned.wake:
 	case <-m.hooks.wake:
 	case <-m.mapped.wake:
