@@ -10,8 +10,8 @@ import (
 	"kresd/internal/safe"
 )
 
-// A Ring is a writer that never blocks. Whoever writes only copies bytes; one
-// goroutine carries them to the real writer. When a terminal, a pipe or a
+// A Ring is a writer that never blocks. Write only copies bytes; one goroutine carries
+// them to the real writer. When a terminal, a pipe or a
 // full disk does not take them, whole writes are dropped and counted, and a
 // line says how many once the writer moves again: a log must not be able to
 // stop an answer.

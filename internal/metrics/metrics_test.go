@@ -64,3 +64,37 @@ func TestObservingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Each group is found, in whatever place it stands, keeps its place when it is replaced, and
+// goes when it is removed. What is asked of a group that is not there keeps nobody waiting.
+func TestEachPlaceOfARegistry(t *testing.T) {
+	of := func(name, figure string) *Group {
+		return NewGroup(name, func() []Sample { return []Sample{{Desc: Desc{Name: figure}}} })
+	}
+	for place := range 3 {
+		var r Registry
+		groups := []*Group{of("a", "1"), of("b", "1"), of("c", "1")}
+		for _, g := range groups {
+			if r.Read(g.name) != nil {
+				t.Errorf("%s is there before it was added", g.name)
+			}
+			r.Add(g)
+		}
+		name := groups[place].name
+		if got := r.Read(name); len(got) != 1 || got[0].Name != "1" {
+			t.Errorf("%s: %v", name, got)
+		}
+		again := of(name, "2")
+		r.Add(again)
+		var order []string
+		r.Each(func(group string, s Sample) { order = append(order, group+s.Name) })
+		want := []string{"a1", "b1", "c1"}
+		want[place] = name + "2"
+		if !slices.Equal(order, want) {
+			t.Errorf("got %v, want %v", order, want)
+		}
+		if r.Remove(again); r.Read(name) != nil {
+			t.Errorf("%s was removed, and is there", name)
+		}
+	}
+}

@@ -16,12 +16,24 @@ type Snapshot struct {
 	Layers []*resolve.Layer
 	// Begin and Own are the hooks of Fast.
 	Begin, Own []func(*Query) Disposition
-	// SeesAll tells that every question takes the driver's way.
-	SeesAll bool
+	// Sees says which questions take the driver's way because a layer sees them. It is
+	// never SeesOpen.
+	Sees    Sight
 	Observe []func(*Answered)
 	Tallies []func() Tally
-	// shapes are the functions Shape of the modules.
+	// shapes and signed are the functions Shape and Signed of the modules.
 	shapes []func() uint64
+	signed []func() bool
+}
+
+// Signed tells whether a module judges signatures of clients.
+func (s *Snapshot) Signed() bool {
+	for _, judges := range s.signed {
+		if judges() {
+			return true
+		}
+	}
+	return false
 }
 
 // Shape is p for the answers of those whose modules are configured alike.
@@ -222,19 +234,38 @@ func (s *Snapshot) addFast(f *Fast) {
 	}
 }
 
+// cacheName is the module that answers from the cache.
+const cacheName = "cache"
+
+// at is the sight of a layer where it stands, behind the cache or not.
+func (s Sight) at(behindCache bool) Sight {
+	switch {
+	case s != SeesOpen:
+		return s
+	case behindCache:
+		return SeesServers
+	}
+	return SeesCached
+}
+
 func (c *Chain) publish() {
 	s := &Snapshot{}
+	cached := false // the cache has been asked by now
 	for _, e := range c.loaded {
 		if e.inst.Layer != nil {
 			s.Layers = append(s.Layers, e.inst.Layer)
 		}
 		s.addFast(e.inst.Fast)
-		s.SeesAll = s.SeesAll || e.inst.SeesAll
+		s.Sees = max(s.Sees, e.inst.Sees.at(cached))
+		cached = cached || e.name == cacheName
 		if e.inst.Observe != nil {
 			s.Observe = append(s.Observe, e.inst.Observe)
 		}
 		if e.inst.Shape != nil {
 			s.shapes = append(s.shapes, e.inst.Shape)
+		}
+		if e.inst.Signed != nil {
+			s.signed = append(s.signed, e.inst.Signed)
 		}
 		if e.inst.NewTally != nil {
 			s.Tallies = append(s.Tallies, e.inst.NewTally)

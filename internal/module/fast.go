@@ -48,6 +48,11 @@ type Query struct {
 	// configuration, unless a Begin hook puts another in its place, as its Layer does
 	// with the request's (a view with forwarders of its own).
 	Partition resolve.Partition
+	// Ruled is what Request.Ruled is on the driver's way.
+	Ruled bool
+	// Elsewhere tells that the question goes to servers that a rule names. What other servers
+	// have proven of zones above its name is not for it.
+	Elsewhere bool
 
 	// Own are the hooks Fast.Own of the modules.
 	Own []func(*Query) Disposition
@@ -61,7 +66,9 @@ type Query struct {
 type Counter interface{ Hit() }
 
 // Reset forgets the question before. in is the partition of the configuration.
-func (q *Query) Reset(in resolve.Partition) { q.answer, q.counter, q.Partition = nil, nil, in }
+func (q *Query) Reset(in resolve.Partition) {
+	q.answer, q.counter, q.Partition, q.Ruled, q.Elsewhere = nil, nil, in, false, false
+}
 
 // Owned tells whether a module answers the question on the operator's word.
 func (q *Query) Owned() bool { return q.AskOwners() != Pass }

@@ -9,6 +9,7 @@ import (
 	"kresd/internal/metrics"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
+	"kresd/internal/textfile"
 	"kresd/internal/zonecut"
 )
 
@@ -30,6 +31,8 @@ type Host struct {
 	// Metrics are the worker's figures; a module adds a group of its own, and removes
 	// it when it is closed.
 	Metrics *metrics.Registry
+	// Files reads those of data that are read again at a reload.
+	Files textfile.Reader
 	// Callback makes a function of a script's callable; ok is false for a value that
 	// is no such function. It is the only door to the Lua machine.
 	Callback func(value any) (call Callback, ok bool)
@@ -51,8 +54,8 @@ type Cache interface {
 // Roots are the root hints of a worker.
 type Roots interface {
 	RootHints() *zonecut.Cut
-	// SetRootHints replaces them. Without any server nothing is resolved below a
-	// root that nobody knows.
+	// SetRootHints replaces the root hints. While they name no server, only zones can be
+	// asked at or above which the cache or a rule knows a delegation.
 	SetRootHints(*zonecut.Cut)
 	// ReadRootHints reads a zone file; "" is the built-in list.
 	ReadRootHints(path string) (*zonecut.Cut, error)

@@ -24,9 +24,11 @@ type Module struct {
 type Instance struct {
 	Layer *resolve.Layer
 	Fast  *Fast
-	// SeesAll tells that the layer is to see every question: none is answered on the
-	// thread that received it, whatever the Fast of any module says.
-	SeesAll bool
+	// Sees says which questions the layer is to see, whatever the Fast of any module says.
+	Sees Sight
+	// Signed tells whether the module judges signatures of clients (RFC 8945) as of now:
+	// questions that have one take the driver's way.
+	Signed func() bool
 	// Observe is told of each answer on the driver's way, by many goroutines at
 	// once; NewTally makes what a listener's thread tells of its own answers.
 	Observe  func(*Answered)
@@ -55,6 +57,25 @@ type Instance struct {
 	// Close ends what the instance started.
 	Close func()
 }
+
+// Sight says which questions a layer is to see: these are not answered on the thread that
+// received them. Each includes those before it.
+type Sight uint8
+
+// Sights.
+const (
+	// SeesServers: questions that servers are asked. They take the driver's way anyhow.
+	SeesServers Sight = iota
+	// SeesOpen: questions that no layer before answers. Behind the cache these are
+	// questions for servers; before it, all that come as far.
+	SeesOpen
+	// SeesCached: what the cache answers.
+	SeesCached
+	// SeesOwned: what a module answers on the operator's word (resolve.Layer.Own).
+	SeesOwned
+	// SeesAll: what a module decides when the request begins (resolve.Layer.Begin), too.
+	SeesAll
+)
 
 // A Function is one that scripts can call. Arguments and results are values of
 // package luavalue.

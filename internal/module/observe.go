@@ -10,7 +10,8 @@ import (
 	"kresd/internal/wire"
 )
 
-// Answered is one question of a client that has been dealt with.
+// Answered is one question of a client that has been dealt with. Who is shown one keeps
+// nothing of it.
 type Answered struct {
 	Question *wire.Question
 	// Msg is the answer in wire form, empty when the client gets none.

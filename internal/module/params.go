@@ -111,8 +111,8 @@ func Custom[T any](name string, decode func(value any) (T, error)) Param[T] {
 	return Param[T]{name: name, decode: decode}
 }
 
-// An ArgError says what an argument should have been. Whoever shows it puts the
-// names of module and function before it.
+// An ArgError says what an argument should have been. It is shown behind the names of
+// module and function.
 type ArgError struct{ Err error }
 
 func (e *ArgError) Error() string { return e.Err.Error() }

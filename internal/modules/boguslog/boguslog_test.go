@@ -118,3 +118,53 @@ func TestAFloodOfNamesFillsNoLog(t *testing.T) {
 		t.Errorf("%d questions are counted", n)
 	}
 }
+
+// A minute begins with its first line; what was left out is told once.
+func TestTheMinuteOfALine(t *testing.T) {
+	f := newFixture(t)
+	n := 0
+	fail := func(times int) (lines int) {
+		before := len(f.lines)
+		for range times {
+			n++
+			f.failure(fmt.Sprintf("n%d.test.", n), expired())
+		}
+		return len(f.lines) - before
+	}
+	fail(1)
+	f.clock.Advance(time.Minute - time.Second)
+	if got := fail(limits.BogusLogLines + 4); got != limits.BogusLogLines-1 {
+		t.Errorf("%d lines more in the first minute", got)
+	}
+	f.clock.Advance(time.Second)
+	if got := fail(limits.BogusLogLines + 1); got != limits.BogusLogLines {
+		t.Errorf("%d lines in the second minute", got)
+	}
+	for i, line := range f.lines[limits.BogusLogLines:] {
+		if got := strings.Contains(line, "5 other failures were only counted"); got != (i == 0) || strings.Contains(line, "were only counted") != got {
+			t.Errorf("line %d of the second minute: %s", i+1, line)
+		}
+	}
+	f.clock.Advance(time.Minute - time.Second)
+	if got := fail(1); got != 0 {
+		t.Errorf("%d lines more in the second minute", got)
+	}
+}
+
+// The names that were told have bounded room.
+func TestNamesThatWereToldAreBounded(t *testing.T) {
+	b := &bogusLog{host: &module.Host{Clock: &clock.NewFake(time.Unix(1e9, 0)).Clock}, told: map[dnsname.Name]time.Duration{}}
+	f := newFixture(t)
+	for i := range 2*limits.FrequentNames + 3 {
+		b.lines = 0
+		if b.line(f.question(fmt.Sprintf("n%d.test.", i), wire.TypeA), "") == "" {
+			t.Fatalf("name %d is not told", i)
+		}
+		if len(b.told) > limits.FrequentNames {
+			t.Fatalf("%d names are kept", len(b.told))
+		}
+	}
+	if len(b.told) != 3 {
+		t.Errorf("%d names are kept, want those since the others were forgotten", len(b.told))
+	}
+}

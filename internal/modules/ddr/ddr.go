@@ -180,10 +180,10 @@ func (d *ddr) used(local netip.AddrPort) netip.Addr {
 	return local.Addr()
 }
 
-// designation is what is said to those who ask at an address. It is kept for the
-// next who do, for so many addresses.
+// designation is what clients that ask at an address are told. It is kept for the next
+// clients, for so many addresses.
 //
-// Who asks through a proxy has used an address of the proxy's, as the proxy tells. If
+// A client behind a proxy has asked at an address of the proxy's, which the proxy tells. If
 // that is not one of this machine's, nothing is known of what listens there, or of
 // whether the client reaches any address of this machine, so nothing is designated.
 func (d *ddr) designation(w *words, local netip.Addr) *saying {

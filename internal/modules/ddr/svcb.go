@@ -76,9 +76,9 @@ func listed(list []service, local netip.Addr) bool {
 	return slices.ContainsFunc(list, func(s service) bool { return slices.Contains(s.addrs, local) })
 }
 
-// at are the addresses at which a client that asks at local finds the service. What
-// only this host can reach is for those who ask from there, and what is good on one
-// link for those who ask at the same address.
+// at are the addresses at which a client that asks at local finds the service. Addresses
+// that only this host can reach are told to clients on it, and link-local ones to clients
+// that ask at the same address.
 func (s *service) at(local netip.Addr) (list []netip.Addr) {
 	if s.any4 && local.Is4() || s.any6 && local.Is6() {
 		list = append(list, local)

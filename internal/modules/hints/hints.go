@@ -12,14 +12,15 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
+	"kresd/internal/textfile"
 	"kresd/internal/zonecut"
 )
 
 // Roots are the root hints of the worker.
 type Roots interface {
 	RootHints() *zonecut.Cut
-	// SetRootHints replaces them. Without any server nothing is resolved below a
-	// root that nobody knows.
+	// SetRootHints replaces the root hints. While they name no server, only zones can be
+	// asked at or above which the cache or a rule knows a delegation.
 	SetRootHints(*zonecut.Cut)
 	// ReadRootHints reads a zone file; "" is the built-in list.
 	ReadRootHints(path string) (*zonecut.Cut, error)
@@ -31,12 +32,13 @@ type hints struct {
 	ttl     atomic.Uint32 // seconds
 	sources sources
 	roots   Roots
+	files   textfile.Reader // of hosts files
 	warn    func(line string)
 }
 
 // Open makes an instance of the module.
-func Open(roots Roots, warn func(line string)) (*module.Instance, error) {
-	h := &hints{roots: roots, warn: warn}
+func Open(roots Roots, files textfile.Reader, warn func(line string)) (*module.Instance, error) {
+	h := &hints{roots: roots, files: files, warn: warn}
 	h.table.Store(newTable())
 	h.nodata.Store(true)
 	return &module.Instance{
@@ -59,7 +61,11 @@ func (h *hints) functions() []module.Function {
 	text := func(what string) module.Param[string] { return module.Text(what, what) }
 	return []module.Function{
 		module.Call1("add_hosts", text("path").Or("/etc/hosts"), h.addHosts),
-		module.Call1("get", text("name").Or(""), func(name string) ([]any, error) {
+		module.Call2("get", text("name").Or(""), module.Whole("most", "a number of names", 0, math.MaxInt32).Or(unchanged), func(name string, most float64) ([]any, error) {
+			if name == "" && most != unchanged {
+				first, n := h.first(int(most))
+				return []any{first, float64(n)}, nil
+			}
 			v, err := h.get(name)
 			return []any{v}, err
 		}),
@@ -87,12 +93,12 @@ func (h *hints) setTTL(seconds float64) ([]any, error) {
 
 func result(ok bool) []any { return []any{(&luavalue.Table{}).Add("result", ok)} }
 
-// outcome makes fn return { result = bool } to scripts, and the reason as a second
-// value where it is false.
+// outcome makes fn return { result = bool } to scripts, and the reason in the table and
+// as a second value where it is false.
 func outcome(fn func(string) error) func(string) ([]any, error) {
 	return func(text string) ([]any, error) {
 		if err := fn(text); err != nil {
-			return append(result(false), err.Error()), nil
+			return []any{(&luavalue.Table{}).Add("result", false).Add("error", err.Error()), err.Error()}, nil
 		}
 		return result(true), nil
 	}
@@ -135,7 +141,7 @@ func (h *hints) shape() uint64 {
 // skipped, about which the log has the rest.
 func (h *hints) load(path string) (skipped int, err error) {
 	err = h.change(func(t *table) error {
-		skipped, err = t.loadHosts(path, h.warn)
+		skipped, err = t.loadHosts(h.files, path, h.warn)
 		return err
 	})
 	if err == nil {
@@ -190,6 +196,34 @@ func (h *hints) get(text string) (any, error) {
 		return texts(addrs), nil
 	}
 	return nil, nil
+}
+
+// first is the beginning of the table in the order of its names, and how many there are:
+// a table of so many that to show all of it would take seconds can be looked at.
+func (h *hints) first(most int) (all *luavalue.Table, n int) {
+	t := h.table.Load()
+	var names []string
+	last := "" // of those that count, once there are enough
+	t.each(func(name dnsname.Name, _ []netip.Addr) {
+		n++
+		text := name.String()
+		if most == 0 || last != "" && text >= last {
+			return
+		}
+		if names = append(names, text); len(names) == 2*most {
+			slices.Sort(names)
+			names, last = names[:most], names[most-1]
+		}
+	})
+	slices.Sort(names)
+	names = names[:min(len(names), most)]
+	all = &luavalue.Table{}
+	for _, text := range names {
+		if name, err := dnsname.Parse(text); err == nil {
+			all.Add(text, texts(t.addrs(name)))
+		}
+	}
+	return all, n
 }
 
 func texts(addrs []netip.Addr) *luavalue.Table {

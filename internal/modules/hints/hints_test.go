@@ -2,6 +2,7 @@ package hints
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"kresd/internal/module"
 	"kresd/internal/reply"
 	"kresd/internal/resolve"
+	"kresd/internal/textfile"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -36,7 +38,7 @@ func (r *roots) ReadRootHints(string) (*zonecut.Cut, error) { return nil, os.Err
 func open(t *testing.T) (*module.Instance, *roots) {
 	t.Helper()
 	r := &roots{}
-	i, err := Open(r, func(line string) { r.warns = append(r.warns, line) })
+	i, err := Open(r, textfile.Disk, func(line string) { r.warns = append(r.warns, line) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,9 @@ func TestAnswersFromATableAndAHostsFile(t *testing.T) {
 			t.Errorf("%s, type %d: done %v, %+v, want no data", name, qtype, done, out)
 		}
 	}
-	fn(t, i, "use_nodata", false)
+	if got := fn(t, i, "use_nodata", false).(*luavalue.Table); got.Get("result") != true {
+		t.Errorf("use_nodata: %+v", got)
+	}
 	if _, done := ask(i, "alias.example", wire.TypeAAAA); done {
 		t.Error("use_nodata(false) was ignored")
 	}
@@ -113,7 +117,7 @@ func TestOneBadLineOfAHostsFileLosesNoOther(t *testing.T) {
 	if _, done := ask(i, "scoped.example", wire.TypeAAAA); !done {
 		t.Error("an address with a zone is not taken")
 	}
-	for n, want := range []string{"hosts:2: 'nonsense'", "hosts:3: address 192.0.2.2 without", "hosts:4: bad name 'double..dot'", "hosts:5: longer than"} {
+	for n, want := range []string{"hosts:2: 'nonsense'", "hosts:3: address 192.0.2.2 without", "hosts:4: bad name 'double..dot'", fmt.Sprintf("hosts:5: longer than %d octets", limits.HostsLine)} {
 		if n >= len(r.warns) || !strings.Contains(r.warns[n], want) {
 			t.Errorf("warning %d of %q, want %s", n, r.warns, want)
 		}
@@ -135,6 +139,12 @@ func TestAFileOfBadLinesDoesNotFillTheLog(t *testing.T) {
 	}
 	if _, done := ask(i, "good.example", wire.TypeA); !done {
 		t.Error("the good line is lost")
+	}
+	if err := os.WriteFile(path, []byte("192.0.2.1 good.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := fn(t, i, "add_hosts", path).(*luavalue.Table); len(got.Pairs) != 1 || got.Get("result") != true {
+		t.Errorf("a file without bad lines: %+v", got)
 	}
 }
 
@@ -242,7 +252,7 @@ func TestTheListenersThreadAnswersHints(t *testing.T) {
 		qtype   uint16
 		answers int
 	}{
-		{"a.example", wire.TypeA, 2}, {"a.example", wire.TypeAAAA, 1}, {"a.example", wire.TypeMX, 0},
+		{"a.example", wire.TypeA, 2}, {"a.example", wire.TypeAAAA, 1}, {"a.example", wire.TypeMX, 0}, {"a.example", wire.TypePTR, 0},
 		{"7.2.0.192.in-addr.arpa", wire.TypePTR, 1}, {"7.2.0.192.in-addr.arpa", wire.TypeA, 0}, {"b.example", wire.TypeA, -1},
 	} {
 		q := query(c.name, c.qtype)
@@ -294,14 +304,18 @@ func TestFunctionsRefuseWhatTheyCannotUse(t *testing.T) {
 		t.Errorf("add_hosts of a missing file: %+v", got)
 	}
 	for key, bad := range map[string]any{"a.example": "nonsense", "b..example": "192.0.2.1", "c.example 192.0.2.1": "192.0.2.1", "d.example": 5.0, "e.example": &luavalue.Table{}} {
-		if err := i.Set(key, bad); err == nil {
-			t.Errorf("hints[%q] = %v succeeded", key, bad)
+		err := i.Set(key, bad)
+		if err == nil || !strings.HasPrefix(err.Error(), "hints['"+key+"']: ") {
+			t.Errorf("hints[%q] = %v: %v", key, bad, err)
+		}
+		if _, text := bad.(string); !text && !strings.Contains(err.Error(), "an address") {
+			t.Errorf("hints[%q] = %v: %v, which does not say what is expected", key, bad, err)
 		}
 	}
 	if all := fn(t, i, "get").(*luavalue.Table); len(all.Pairs) != 0 {
 		t.Errorf("what was refused is there: %+v", all.Pairs)
 	}
-	for _, bad := range []any{5.0, luavalue.List("/etc/hosts"), (&luavalue.Table{}).Add("path", "/etc/hosts"), true} {
+	for _, bad := range []any{5.0, "/nonexistent/hosts", luavalue.List("/etc/hosts"), (&luavalue.Table{}).Add("path", "/etc/hosts"), true} {
 		if err := i.Config(bad); err == nil {
 			t.Errorf("hints.config(%v) succeeded", bad)
 		}
@@ -321,5 +335,29 @@ func TestConfigStartsAnew(t *testing.T) {
 	}
 	if r.cut == nil {
 		t.Error("hints.config() took the root hints away")
+	}
+}
+
+// Of a table that is too large to look at, the beginning and the number of names can be had.
+func TestTheFirstOfManyNames(t *testing.T) {
+	i, _ := open(t)
+	for n := range 50 {
+		fn(t, i, "set", fmt.Sprintf("n%02d.example 192.0.2.%d", (n*7)%50, (n*7)%50))
+	}
+	for most, want := range map[float64]string{0: "", 1: "n00.example.", 3: "n00.example. n01.example. n02.example."} {
+		var names []string
+		for _, pair := range fn(t, i, "get", nil, most).(*luavalue.Table).Pairs {
+			name := pair.Key.(string)
+			names = append(names, name)
+			if addr := pair.Value.(*luavalue.Table).Values()[0]; addr != "192.0.2."+strings.TrimLeft(name[1:2], "0")+strings.TrimSuffix(name[2:3], ".") {
+				t.Errorf("%s is %v", name, addr)
+			}
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("the first %v are %q, want %q", most, got, want)
+		}
+	}
+	if got := fn(t, i, "get", nil, 1000.0).(*luavalue.Table); len(got.Pairs) != 50 {
+		t.Errorf("of 50 names %d are told", len(got.Pairs))
 	}
 }

@@ -17,15 +17,20 @@ import (
 
 // loadHosts adds what a hosts file says: "address name [alias…]", # starts a
 // comment. A wrong line is skipped, and warn is told its place and what is wrong; of
-// so many that the log would be full of them, only their number. It fails when the
-// file cannot be read.
-func (t *table) loadHosts(path string, warn func(line string)) (skipped int, err error) {
-	f, err := textfile.Open(path)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, wording.Reason(err))
-	}
-	defer f.Close()
-	return t.readHosts(f, path, warn)
+// so many that the log would be full of them, only their number. It fails, and adds
+// nothing, when the file cannot be read to its end.
+func (t *table) loadHosts(read textfile.Reader, path string, warn func(line string)) (skipped int, err error) {
+	err = read(path, func(f io.Reader, err error) error {
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, wording.Reason(err))
+		}
+		next := t.clone()
+		if skipped, err = next.readHosts(f, path, warn); err == nil {
+			*t = *next
+		}
+		return err
+	})
+	return skipped, err
 }
 
 // readHosts reads what stands in the file at path.

@@ -6,6 +6,6 @@ import "kresd/internal/module"
 func Module() module.Module {
 	return module.Module{
 		Name: "hints",
-		Open: func(h *module.Host) (*module.Instance, error) { return Open(h.Roots, h.Warn) },
+		Open: func(h *module.Host) (*module.Instance, error) { return Open(h.Roots, h.Files, h.Warn) },
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/textfile"
 	"kresd/internal/zonecut"
 )
 
@@ -18,14 +19,14 @@ import (
 // set again and again takes no more room.
 type sources struct {
 	files []string
-	edits map[place]edit
+	edits map[editKey]edit
 	count uint64 // edits so far
 
 	rootFile string // of the root hints; "" where they are of no file
 }
 
-// A place is what an edit is about.
-type place struct {
+// An editKey is what an edit is about.
+type editKey struct {
 	stage int // files that were loaded before
 	name  dnsname.Name
 	addr  netip.Addr // invalid: all addresses of the name
@@ -41,7 +42,7 @@ type edit struct {
 func (s *sources) loaded(path string) {
 	if at := slices.Index(s.files, path); at >= 0 {
 		s.files = slices.Delete(s.files, at, at+1)
-		moved := map[place]edit{}
+		moved := map[editKey]edit{}
 		for p, e := range s.edits {
 			if p.stage > at {
 				p.stage--
@@ -58,11 +59,11 @@ func (s *sources) loaded(path string) {
 // edited takes note of a change by a script; addr is invalid for all of a name.
 func (s *sources) edited(name dnsname.Name, addr netip.Addr, adds bool) {
 	if s.edits == nil {
-		s.edits = map[place]edit{}
+		s.edits = map[editKey]edit{}
 	}
-	p := place{len(s.files), name, addr}
+	p := editKey{len(s.files), name, addr}
 	if !addr.IsValid() {
-		maps.DeleteFunc(s.edits, func(other place, _ edit) bool { return other.stage == p.stage && other.name == name })
+		maps.DeleteFunc(s.edits, func(other editKey, _ edit) bool { return other.stage == p.stage && other.name == name })
 	}
 	if !adds && p.stage == 0 { // nothing was there before that could come again
 		delete(s.edits, p)
@@ -76,10 +77,10 @@ func (s *sources) edited(name dnsname.Name, addr netip.Addr, adds bool) {
 func (s *sources) forget() { *s = sources{rootFile: s.rootFile} }
 
 // build makes the table anew from its files, as they are now.
-func (s *sources) build(warn func(line string)) (*table, error) {
+func (s *sources) build(read textfile.Reader, warn func(line string)) (*table, error) {
 	t := newTable()
 	var failed []error
-	places := slices.SortedFunc(maps.Keys(s.edits), func(a, b place) int {
+	places := slices.SortedFunc(maps.Keys(s.edits), func(a, b editKey) int {
 		return cmp.Or(a.stage-b.stage, cmp.Compare(s.edits[a].number, s.edits[b].number))
 	})
 	for stage := 0; ; stage++ {
@@ -94,7 +95,7 @@ func (s *sources) build(warn func(line string)) (*table, error) {
 		if stage == len(s.files) {
 			return t, errors.Join(failed...)
 		}
-		if _, err := t.loadHosts(s.files[stage], warn); err != nil {
+		if _, err := t.loadHosts(read, s.files[stage], warn); err != nil {
 			failed = append(failed, fmt.Errorf("hints: %w", err))
 		}
 	}
@@ -102,11 +103,8 @@ func (s *sources) build(warn func(line string)) (*table, error) {
 
 // reread implements module.Instance.
 func (h *hints) reread() (apply func(), err error) {
-	if len(h.sources.files) == 0 && h.sources.rootFile == "" {
-		return func() {}, nil
-	}
 	var cut *zonecut.Cut
-	t, err := h.sources.build(h.warn)
+	t, err := h.sources.build(h.files, h.warn)
 	if path := h.sources.rootFile; path != "" {
 		read, failed := h.roots.ReadRootHints(path)
 		if failed != nil {

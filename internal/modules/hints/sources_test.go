@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kresd/internal/dnsname"
+	"kresd/internal/textfile"
 	"kresd/internal/zonecut"
 )
 
@@ -39,7 +40,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h := &hints{roots: noRoots{}, warn: func(string) {}}
+	h := &hints{roots: noRoots{}, files: textfile.Disk, warn: func(string) {}}
 	h.table.Store(newTable())
 	do := func(err error) {
 		t.Helper()
@@ -57,6 +58,11 @@ func TestFilesAreReadAgain(t *testing.T) {
 	do(h.set("early.test 192.0.2.1"))
 	do(h.set("dropped.test 192.0.2.1"))
 	do(h.del("dropped.test"))
+	do(h.set("taken.test 192.0.2.1"))
+	do(h.del("taken.test 192.0.2.1"))
+	if _, err := h.load(path("none")); err == nil {
+		t.Error("a file was loaded that is not there")
+	}
 	load("a")
 	do(h.del("gone.test"))
 	do(h.del("back.test"))
@@ -64,7 +70,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	load("b")
 	do(h.del("one.test 192.0.2.1"))
 	do(h.set("late.test 192.0.2.1"))
-	want := map[string]string{"early.test": "192.0.2.1", "dropped.test": "", "one.test": "192.0.2.9", "gone.test": "", "back.test": "192.0.2.1", "two.test": "192.0.2.1", "late.test": "192.0.2.1"}
+	want := map[string]string{"early.test": "192.0.2.1", "dropped.test": "", "taken.test": "", "one.test": "192.0.2.9", "gone.test": "", "back.test": "192.0.2.1", "two.test": "192.0.2.1", "late.test": "192.0.2.1"}
 	check := func(when string) {
 		t.Helper()
 		for name, addrs := range want {
@@ -95,6 +101,9 @@ func TestFilesAreReadAgain(t *testing.T) {
 	load("a") // now the last one
 	want["one.test"], want["gone.test"] = "192.0.2.9 192.0.2.1", "192.0.2.1"
 	check("loaded again")
+	if len(h.sources.files) != 2 {
+		t.Errorf("read again are %q", h.sources.files)
+	}
 	reread()
 	check("loaded and read again")
 
@@ -107,7 +116,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 
 // A hint that is set and removed for ever takes no room.
 func TestEditsDoNotPileUp(t *testing.T) {
-	h := &hints{roots: noRoots{}, warn: func(string) {}}
+	h := &hints{roots: noRoots{}, files: textfile.Disk, warn: func(string) {}}
 	h.table.Store(newTable())
 	for stage := range 2 {
 		for range 1000 {

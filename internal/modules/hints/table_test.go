@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,48 @@ func TestAPublishedTableDoesNotChange(t *testing.T) {
 	if has(three, reverseName(b)) || !has(three, reverseName(a)) {
 		t.Error("the address that went is known, or the one that stayed is not")
 	}
+	if left := three.reverse[shard(reverseName(b))]; len(left) != 0 {
+		t.Errorf("the address that went takes room: %v", left)
+	}
+}
+
+// A change copies only the maps that it touches, and these once.
+func TestAMapIsCopiedOnce(t *testing.T) {
+	a, name := netip.MustParseAddr("192.0.2.1"), dnsname.Name("\x01a\x00")
+	maps := func(t *table) [2]uintptr {
+		return [2]uintptr{reflect.ValueOf(t.forward[shard(name)]).Pointer(), reflect.ValueOf(t.reverse[shard(reverseName(a))]).Pointer()}
+	}
+	one := newTable()
+	one.add(name, a)
+	first := maps(one)
+	one.remove(name, a)
+	if one.add(name, a); maps(one) != first {
+		t.Error("a table copies what is its own")
+	}
+	two := one.clone()
+	if two.add(name, a); maps(two) != first {
+		t.Error("what is there already is copied")
+	}
+	two.add(name, netip.MustParseAddr("192.0.2.2"))
+	two.add("\x01b\x00", a)
+	if m := maps(two); m[0] == first[0] || m[1] == first[1] {
+		t.Error("a table writes into the maps of another")
+	}
 }
 
 func TestThePTRIsTheNameAddedLast(t *testing.T) {
 	a := netip.MustParseAddr("2001:db8::1")
+	few := newTable()
+	name := func(i int) dnsname.Name { return dnsname.Name([]byte{1, 'a' + byte(i), 0}) }
+	for i := range 20 {
+		few.add(name(i), a)
+	}
+	for i := 19; i >= 0; i-- {
+		if host, _ := few.host(reverseName(a)); host != name(i) {
+			t.Errorf("of %d names it is %q, want %q", i+1, host, name(i))
+		}
+		few.remove(name(i), a)
+	}
 	table := newTable()
 	for range 3 {
 		for i := range 100 {

@@ -7,7 +7,7 @@
 // has the name on the operator's word (special.go). Rules that forward are asked for the
 // targets of aliases, too (rules.Table.Route).
 // Filters and most actions are the engine's; its own are those that write to the
-// log (trace.go, dump.go).
+// log (trace.go, dump.go) and the one that sends copies of questions (mirror.go).
 //
 // On the listener's thread a question is answered, dropped, or goes on to the
 // cache, wherever that can be told without a request (layer.go). Names that a rule
@@ -15,6 +15,6 @@
 // forwarding rules have another fingerprint (Policy.Fingerprint).
 //
 // The package runs no Lua. What a script decides comes in as a function
-// (rules.Rule.Pick, rules.Run) that package bindings makes. Absent are response
-// policy zones, forwarding over TLS, mirroring and the rewriting of addresses.
+// (rules.Rule.Pick, rules.Run) that package bindings makes. Response policy
+// zones are absent.
 package policy

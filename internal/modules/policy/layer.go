@@ -15,8 +15,9 @@ func (p *Policy) begin(req *resolve.Request) resolve.State {
 		s = new(rules.Subject)
 	}
 	s.Become(req)
+	p.rules.KeepApart(req, s)
 	d := p.rules.Try(req, s, false)
-	if d == rules.GoOn && !owned(req) {
+	if d == rules.GoOn && !req.Ruled && !owned(req) {
 		d = p.special.Try(req, s, false)
 	}
 	if !s.Shown() {
@@ -56,8 +57,10 @@ func (p *Policy) fast(q *module.Query) module.Disposition {
 	if !p.post.Empty() && p.post.Concerns(s) {
 		return module.Driver
 	}
+	q.Partition = q.Partition.With(p.rules.Apart(s))
 	d := p.rules.Decide(s)
-	if d.Sure && d.Decision == rules.GoOn {
+	q.Elsewhere = q.Elsewhere || d.Elsewhere
+	if d.Sure && d.Decision == rules.GoOn && !q.Ruled {
 		if about := p.special.Decide(s); (!about.Sure || about.Decision != rules.GoOn) && !q.Owned() {
 			about.Passed = about.Passed || d.Passed
 			d = about

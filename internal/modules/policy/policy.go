@@ -58,8 +58,13 @@ func (p *Policy) Add(r *rules.Rule, post bool) *rules.Entry {
 	if post {
 		table = p.post
 	}
+	return table.Add(p.NextID(), r)
+}
+
+// NextID is an ID that no rule has had: those of other modules are not of the rules here.
+func (p *Policy) NextID() int {
 	p.next++
-	return table.Add(p.next-1, r)
+	return p.next - 1
 }
 
 // Delete takes out the rule with an ID and tells whether there was one.

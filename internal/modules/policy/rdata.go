@@ -15,20 +15,33 @@ import (
 // ParseData is the RDATA in wire form of a type and its data as zone files write
 // them: 'A 192.0.2.1'.
 func ParseData(text string) ([]byte, error) {
+	_, data, err := ParseTyped(text)
+	return data, err
+}
+
+// ParseTyped is ParseData with the type, which a record can have: 0 is reserved (RFC 6895,
+// section 3.1).
+func ParseTyped(text string) (t uint16, data []byte, err error) {
 	rr, err := dns.NewRR(". 0 IN " + text)
-	switch {
-	case err != nil:
-		return nil, wording.Record("", err)
-	case rr == nil:
-		return nil, errors.New("a type and its data are expected")
+	if err != nil {
+		return 0, nil, wording.Record("", err)
+	}
+	// A type alone is read as a record without data, which only an APL may be (RFC 3123,
+	// section 4).
+	words, _, _ := strings.Cut(text, ";")
+	if len(strings.Fields(words)) < 2 && rr.Header().Rrtype != dns.TypeAPL {
+		return 0, nil, errors.New("a type and its data are expected")
+	}
+	if rr.Header().Rrtype == dns.TypeNone {
+		return 0, nil, errors.New("no record has the type 0")
 	}
 	buf := make([]byte, dns.Len(rr)+1)
 	n, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
-		return nil, fmt.Errorf("no such record can be made: %w", err)
+		return 0, nil, fmt.Errorf("no such record can be made: %w", err)
 	}
 	const header = 1 + 10 // the root as owner, then type, class, TTL and length (RFC 1035, section 3.2.1)
-	return buf[header:n], nil
+	return rr.Header().Rrtype, buf[header:n], nil
 }
 
 // noLine tells whether records of a type have no line of their own in a zone file: those

@@ -94,9 +94,9 @@ func (p *priming) prime(ctx context.Context, hints *zonecut.Cut) (cut *zonecut.C
 func (p *priming) resolve(ctx context.Context, q resolve.Question, options resolve.Options) resolve.Result {
 	req := &resolve.Request{Question: q, RD: true, DO: true, Options: options}
 	p.host.Resolve(ctx, req)
-	// By a rule that forwards, others than the root's servers say who those are. What
-	// is not forwarded is asked of the servers that the hints name, and kept for all
-	// who have the same hints: nothing is learnt for it here.
+	// Where a rule forwards the question, others than the root's servers would answer it:
+	// nothing is learnt by that. Questions that no rule forwards go to the servers that
+	// the hints name in any case.
 	if req.Options.Forward || req.Options.Stub {
 		return resolve.Result{Rcode: wire.RcodeServFail, EDE: ede.None}
 	}

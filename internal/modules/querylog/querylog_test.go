@@ -516,3 +516,123 @@ func TestAFloodIsWrittenTogether(t *testing.T) {
 		t.Errorf("%d of %d questions were written by %d writes, want at most %d", out.lines.Load(), sent, n, most)
 	}
 }
+
+// What would end a line or move a cursor is written by its number, and its neighbours as they
+// are.
+func TestTextsOfJSON(t *testing.T) {
+	got := string(appendText(nil, "\x00\x1f ~\x7f\u0080\u009f\u00a0\u2027\u2028\u2029\u202aü\"\\"))
+	if want := `"\u0000\u001f ~\u007f\u0080\u009f` + "\u00a0\u2027" + `\u2028\u2029` + "\u202aü" + `\"\\"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if e := (&entry{name: []byte("\x05bad")}); e.question() != "?" {
+		t.Errorf("a name that is none is %q", e.question())
+	}
+}
+
+// Another configuration is in force for what is written from then on; one that is wrong
+// changes nothing. At the end nothing is open.
+func TestTheConfigurationChanges(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
+	f.configure("file", first)
+	f.Observe(resolved(answered("\x01a\x00", 0), nil))
+	f.eventually("the first line is there", func() bool { return f.stat("written") == 1 })
+	f.configure("file", second)
+	if err := f.Config(config("file", first, "sample", 0.0)); err == nil {
+		t.Error("a mistake is taken")
+	}
+	for range 2 {
+		f.Observe(resolved(answered("\x01b\x00", 0), nil))
+	}
+	f.eventually("the others are there", func() bool { return f.stat("written") == 3 })
+	wantLines := func(path string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, l := range lines(t, path) {
+			got = append(got, l["qname"].(string))
+		}
+		if strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Errorf("%s has lines about %v, want %v", filepath.Base(path), got, want)
+		}
+	}
+	wantLines(first, "a.")
+	wantLines(second, "b.", "b.")
+	if n := openFiles(t, dir); n != 1 {
+		t.Errorf("%d files are open", n)
+	}
+	if f.Close(); openFiles(t, dir) != 0 {
+		t.Errorf("%d files are open at the end", openFiles(t, dir))
+	}
+}
+
+// A thread that ends is forgotten without another question.
+func TestAThreadThatEndsIsForgotten(t *testing.T) {
+	var tasks safe.Group
+	q := newQueryLog(&module.Host{Clock: clock.Real(), Tasks: &tasks, Context: t.Context(), Warn: func(string) {}})
+	if err := q.configure(config("file", filepath.Join(t.TempDir(), "log"))); err != nil {
+		t.Fatal(err)
+	}
+	defer q.close()
+	q.newTally().(*tally).Close()
+	f := &fixture{T: t, Instance: &module.Instance{Functions: []module.Function{module.Call0("stats", func() ([]any, error) { return []any{q.table()}, nil })}}}
+	f.eventually("it is forgotten", func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return len(q.rings) == 1
+	})
+}
+
+// What is written at once is bounded, however much waits.
+func TestBatchesAreBounded(t *testing.T) {
+	q := newQueryLog(&module.Host{Clock: clock.Real()})
+	o := options{sample: 1}
+	q.options.Store(&o)
+	w := newWriter(q)
+	var longest, writes int
+	w.out, w.opened = sinkFunc(func(b *batch) (int, error) {
+		longest, writes = max(longest, len(b.text)), writes+1
+		return len(b.ends), nil
+	}), o
+	const many = 2000 // of more than 100 octets each
+	for range many {
+		q.observe(resolved(answered("\x01a\x00", 0), nil))
+	}
+	if !w.round() || q.counts() != (counts{written: many}) {
+		t.Errorf("%+v of %d", q.counts(), many)
+	}
+	if longest < limits.QueryLogBatch || longest > limits.QueryLogBatch+1000 {
+		t.Errorf("%d octets were written at once, want %d and the rest of a line", longest, limits.QueryLogBatch)
+	}
+	before := writes
+	if w.round() || writes != before {
+		t.Errorf("when all is written there is something, or %d writes of nothing", writes-before)
+	}
+}
+
+// sinkFunc is a sink that a function is.
+type sinkFunc func(*batch) (int, error)
+
+func (f sinkFunc) write(b *batch) (int, error) { return f(b) }
+func (sinkFunc) close()                        {}
+
+// The log is told why nothing can be written.
+func TestWhyNothingIsWritten(t *testing.T) {
+	f := newFixture(t)
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "log")
+	f.configure("file", path)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	f.Observe(resolved(answered("\x01a\x00", 0), nil))
+	f.eventually("it has failed", func() bool { return f.stat("failed") == 1 })
+	f.eventually("the log is told", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.warns) == 1 && f.warns[0] == "querylog: file '"+path+"': no such file or directory"
+	})
+}

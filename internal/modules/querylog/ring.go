@@ -31,19 +31,19 @@ func (r *ring) room(n int) []byte {
 	n = (n + align - 1) / align * align
 	size, tail := r.size, r.tail.Load()
 	at, free := tail%size, size-(tail-r.head.Load())
+	var skipped uint64
 	if rest := size - at; rest < uint64(n) { // it would not lie in one piece
-		if free < rest+uint64(n) {
-			r.lost.Add(1)
-			return nil
-		}
-		binary.NativeEndian.PutUint16(r.buf[at:], 0)
-		tail, at, free = tail+rest, 0, free-rest
+		skipped = rest
 	}
-	if free < uint64(n) {
+	if free < skipped+uint64(n) {
 		r.lost.Add(1)
 		return nil
 	}
-	r.next = tail + uint64(n)
+	if skipped > 0 {
+		binary.NativeEndian.PutUint16(r.buf[at:], 0)
+		at = 0
+	}
+	r.next = tail + skipped + uint64(n)
 	rec := r.buf[at : at+uint64(n)]
 	binary.NativeEndian.PutUint16(rec, uint16(n))
 	return rec

@@ -167,9 +167,7 @@ func (d *datagrams) send(line []byte, by time.Time) error {
 	}
 	d.conn = conn
 	_ = conn.SetWriteDeadline(by)
-	if _, err = conn.Write(line); err != nil && !os.IsTimeout(err) {
-		d.close()
-	}
+	_, err = conn.Write(line)
 	return err
 }
 

@@ -53,8 +53,8 @@ func (s *serveStale) finalize(req *resolve.Request) {
 	if !unreachable {
 		return
 	}
-	// What is tried further may be all that ever answers: servers that are slower than
-	// the time that begin left of the request's.
+	// Trying further may be the only way to an answer: servers may be slower than the time
+	// that begin left of the request's.
 	_ = s.answer(req, why) || s.askAround(req, why)
 	if errors.Is(res.Failure, resolve.ErrPatience) && !s.tryFurther(req) {
 		res.Failure = resolve.ErrDeadline // so that it is remembered as failed
@@ -93,7 +93,9 @@ func (s *serveStale) fresh(req *resolve.Request) {
 	}
 }
 
-func questionOf(req *resolve.Request) question { return question{req.Question, req.CD} }
+func questionOf(req *resolve.Request) question {
+	return question{req.Question, req.CD, req.Partition.Answers}
+}
 
 // reasons are the failures in whose place an answer of old is in order.
 var reasons = map[ede.Code]string{
@@ -137,12 +139,13 @@ func (s *serveStale) asking(req *resolve.Request) cache.Ask {
 			end = time.Now().Add(limits.StaleTimeout / 2)
 		}
 		own := &resolve.Request{
-			Question: q, RD: true, CD: req.CD, DO: req.DO, Inner: true,
+			Question: q, RD: true, CD: req.CD, DO: req.DO, Inner: true, Part: true,
 			Options: req.Options, Budget: req.Budget, Patience: time.Until(end) / 2, Tell: req.Tell,
 		}
 		if own.Patience <= 0 {
 			return o, false
 		}
+		own.For(req)
 		req.WillWait()
 		s.host.Resolve(s.host.Context, own)
 		res := &own.Result
@@ -177,20 +180,23 @@ func (s *serveStale) askAround(req *resolve.Request, why string) bool {
 		}
 		own := &resolve.Request{
 			Question: req.Question, RD: true, CD: req.CD, DO: true, Options: req.Options.With(resolve.Options{BypassCache: true}),
-			Cut: cut, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
+			Cut: cut, Judged: true, Alone: true, Patience: limits.StaleTimeout / 2, Budget: req.Budget, Tell: req.Tell,
 		}
+		own.For(req)
 		req.WillWait()
 		s.host.Resolve(s.host.Context, own)
 		res = own.Result
 		brief(res.Answer)
 		brief(res.Authority)
-		s.remember(q, told{req.Now + limits.ServfailTTL, res})
+		if res.Rcode == wire.RcodeServFail || !res.NoCache { // else it is for this client only
+			s.remember(q, told{req.Now + limits.ServfailTTL, res})
+		}
 	}
 	if res.Rcode == wire.RcodeServFail {
 		return false
 	}
 	res.Answer, res.Authority = slices.Clone(res.Answer), slices.Clone(res.Authority) // layers after this one may change theirs
-	res.Failure, res.NoCache, res.Stale = req.Result.Failure, true, true
+	res.Failure, res.NoCache, res.Stale, res.Judged = req.Result.Failure, true, true, true
 	res.EDE, res.EDEText = ede.StaleAnswer, why+", the delegation is old"
 	req.Result = res
 	return true
@@ -248,8 +254,9 @@ func (s *serveStale) tryFurther(req *resolve.Request) bool {
 	s.further[q] = req.Now
 	own := &resolve.Request{
 		Question: req.Question, RD: true, CD: req.CD, DO: true,
-		Options: req.Options, Cut: req.Cut, Scope: req.Scope, ByName: req.ByName, Inner: req.Inner, Join: req.Join, Alone: req.Alone, Budget: req.Budget,
+		Options: req.Options, Cut: req.Cut, Scope: req.Scope, ByName: req.ByName, Inner: req.Inner, Judged: true, Join: req.Join, Alone: req.Alone, Scripted: req.Scripted, Budget: req.Budget,
 	}
+	own.For(req)
 	since := req.Now
 	s.host.Tasks.Go("serve_stale", func() {
 		defer func() {

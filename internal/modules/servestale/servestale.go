@@ -37,6 +37,7 @@ type callback struct {
 type question struct {
 	resolve.Question
 	cd bool
+	in resolve.Partition // of who asks
 }
 
 // told is what the servers of an old delegation said a moment ago.

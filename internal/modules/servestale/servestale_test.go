@@ -33,6 +33,9 @@ type bench struct {
 	goOn  chan struct{}
 	warns []string
 	ask   cache.Ask // that the cache was given
+
+	cutOf  dnsname.Name // whose delegation was asked for,
+	cutAge int64        // and for how long it may be over
 }
 
 func newBench(t *testing.T) *bench {
@@ -58,7 +61,10 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) StaleCut(resolve.Partition, dnsname.Name, int64, int64) *zonecut.Cut { return b.cut }
+func (b *bench) StaleCut(_ resolve.Partition, name dnsname.Name, _, age int64) *zonecut.Cut {
+	b.cutOf, b.cutAge = name, age
+	return b.cut
+}
 
 func (b *bench) Clear() (int, error) { return 0, nil }
 
@@ -261,7 +267,7 @@ func TestADelegationThatIsOverLeadsToTheZonesServers(t *testing.T) {
 	}
 	go func() {
 		own := <-b.asked
-		if own.Cut != b.cut || !own.Options.BypassCache || own.Client.IsValid() || own.Patience == 0 || !own.Alone {
+		if own.Cut != b.cut || !own.Options.BypassCache || own.Client.IsValid() || own.Patience == 0 || !own.Alone || !own.RD || !own.DO || own.CD {
 			t.Errorf("asked %+v", own)
 		}
 		own.Result = resolve.Result{Answer: known.Answer, EDE: ede.None}
@@ -287,14 +293,13 @@ func TestWhatWasGivenUpEarlyIsTriedFurther(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	own := <-b.asked
-	if own.Question != req.Question || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience != 0 {
+	if own.Question != req.Question || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience != 0 || !own.RD || !own.DO || own.Asker().Client != req.Client || !own.Judged {
 		t.Errorf("tried further: %+v", own)
 	}
 	again := b.request()
 	again.CD = true
-	b.failed(again, resolve.ErrPatience, 22)
-	if len(b.asked) != 0 {
-		t.Error("one question is tried twice at a time")
+	if res := b.failed(again, resolve.ErrPatience, 22); len(b.asked) != 0 || !errors.Is(res.Failure, resolve.ErrPatience) {
+		t.Errorf("one question is tried twice at a time, or has failed: %v", res.Failure)
 	}
 	next := b.request()
 	next.CD = true
@@ -339,7 +344,7 @@ func TestWhatAnAliasOfOldLeadsToIsAskedFor(t *testing.T) {
 	target := resolve.Question{Name: www(t).Parent(), Type: wire.TypeA, Class: wire.ClassIN}
 	ask := func(result resolve.Result) (o resolve.Outcome, ok bool, own *resolve.Request) {
 		req := b.request()
-		req.CD, req.Options = true, resolve.Options{NoIPv6: true}
+		req.CD, req.DO, req.Options = true, true, resolve.Options{NoIPv6: true}
 		b.failed(req, resolve.ErrNoServer, 22)
 		done := make(chan bool)
 		go func() {
@@ -347,7 +352,7 @@ func TestWhatAnAliasOfOldLeadsToIsAskedFor(t *testing.T) {
 			done <- true
 		}()
 		own = <-b.asked
-		if own.Question != target || !own.Inner || !own.CD || own.Options != req.Options || own.Client.IsValid() || own.Patience <= 0 || own.Patience > limits.StaleTimeout/4 {
+		if own.Question != target || !own.Inner || !own.RD || !own.CD || !own.DO || own.Options != req.Options || own.Client.IsValid() || own.Asker().Client != req.Client || own.Patience <= 0 || own.Patience > limits.StaleTimeout/4 {
 			t.Errorf("asked for %+v", own)
 		}
 		own.Result = result
@@ -361,8 +366,8 @@ func TestWhatAnAliasOfOldLeadsToIsAskedFor(t *testing.T) {
 	if o, ok, _ := ask(resolve.Result{Answer: b.known.Answer, NoCache: true, EDE: ede.None}); !ok || o.Kind != resolve.Positive || len(o.Answer) != 1 || !o.Own {
 		t.Errorf("an answer: %v %+v", ok, o)
 	}
-	if _, ok, _ := ask(resolve.Result{Rcode: wire.RcodeServFail, Failure: resolve.ErrNoServer}); ok || len(b.asked) != 0 {
-		t.Errorf("a failure: taken %v, %d tried further", ok, len(b.asked))
+	if _, ok, own := ask(resolve.Result{Rcode: wire.RcodeServFail, Failure: resolve.ErrNoServer}); ok || b.Layer.Produce(own, &resolve.Query{Question: target}) != resolve.Produce {
+		t.Errorf("a failure: taken %v, or tried further", ok)
 	}
 	_, ok, own := ask(resolve.Result{Rcode: wire.RcodeServFail, Failure: resolve.ErrPatience})
 	further := <-b.asked

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -376,5 +377,96 @@ func TestTheRegistryHasTheCounters(t *testing.T) {
 	}
 	if inst.Close(); registry.Read("stats") != nil {
 		t.Error("an unloaded module has figures")
+	}
+}
+
+// All counters are there from the beginning, with what they mean in words, in order.
+func TestEveryCounterIsThereFromTheBeginning(t *testing.T) {
+	registry := &metrics.Registry{}
+	fake := clock.NewFake(time.Unix(1e9, 0))
+	inst, err := Module().Open(&module.Host{Clock: &fake.Clock, Metrics: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inst.Close()
+	help := map[string]string{}
+	var order []string
+	for _, s := range registry.Read("stats") {
+		if help[s.Name] = s.Help; s.Spread == nil {
+			order = append(order, s.Name)
+		}
+	}
+	if !slices.IsSorted(order) {
+		t.Errorf("not in order: %q", order)
+	}
+	for name, want := range map[string]string{
+		"answer.total": "answers to clients and to the resolver's own questions", "answer.noerror": "answers with data", "answer.servfail": "failures",
+		"answer.tc": "answers with the flag TC", "answer.ad": "answers with the flag AD", "answer.do": "answers with the flag DO", "query.dnssec": "questions with DO",
+		"request.udp4": "questions by UDP4", "request.tcp6": "questions by TCP6", "request.dot4": "questions by TLS4", "request.doh6": "questions by HTTPS6", "request.doq4": "questions by QUIC4",
+		"answer.stale": "answers of which some was over", "answer.cached": "answers of which all was known", "request.internal": "questions of the resolver's own",
+	} {
+		if got, ok := help[name]; !ok || !strings.HasPrefix(got, want) {
+			t.Errorf("%s means %q, want %q", name, got, want)
+		}
+	}
+}
+
+// What a module decided on the listener's thread is an answer, but none of the cache; a
+// question that was dropped there is a question.
+func TestWhatIsDecidedOrDroppedOnTheListenersThread(t *testing.T) {
+	b := newBench(t)
+	for range 2 {
+		tally := b.NewTally()
+		a := answered(t, 0, 0, false, resolve.Result{EDE: ede.None, Answer: oneRecord(t)})
+		tally.Answered(a)
+		a.Decided = true
+		tally.Answered(a)
+		tally.Answered(&module.Answered{Transport: tcp6, Msg: make([]byte, wire.HeaderLen-1)})
+		tally.Close()
+		tally.Close() // once too often
+	}
+	for name, want := range map[string]float64{"answer.total": 4, "answer.cached": 2, "request.total": 6, "request.tcp6": 2, "request.udp4": 4} {
+		if got := b.call("get", name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}
+
+// What the cache says is none of a server's answers.
+func TestAnswersOfTheCacheAreNoServers(t *testing.T) {
+	b := newBench(t)
+	q := &resolve.Query{Question: resolve.Question{Name: dname(t, "www.example."), Type: wire.TypeA, Class: wire.ClassIN}, RTT: time.Millisecond}
+	q.Server.Addr = netip.MustParseAddrPort("192.0.2.1:53")
+	q.Outcome = resolve.Outcome{Kind: resolve.Positive, Cached: true}
+	b.Layer.Consume(&resolve.Request{}, q, &wire.Msg{})
+	q.Outcome.Cached = false
+	b.Layer.Consume(&resolve.Request{}, q, nil)
+	if got := b.call("upstreams").(*luavalue.Table); len(got.Pairs) != 0 {
+		t.Errorf("servers: %+v", got.Pairs)
+	}
+	if got := b.call("frequent").(*luavalue.Table); len(got.Pairs) != 0 {
+		t.Errorf("questions: %+v", got.Pairs)
+	}
+}
+
+// Only requests of the resolver's own are timed by the layer, and their Vars stay.
+func TestWhichRequestsTheLayerTimes(t *testing.T) {
+	b := newBench(t)
+	client := &resolve.Request{Client: netip.MustParseAddrPort("192.0.2.7:53535")}
+	b.Layer.Begin(client)
+	if b.Layer.Finish(client); client.Vars != nil {
+		t.Errorf("a client's request has %v", client.Vars)
+	}
+	own := &resolve.Request{Vars: map[any]any{"a": 1}}
+	b.Layer.Begin(own)
+	b.mono += 40 * time.Millisecond
+	if b.Layer.Finish(own); own.Vars["a"] != 1 {
+		t.Errorf("a request of our own lost what others keep there: %v", own.Vars)
+	}
+	b.Layer.Finish(&resolve.Request{}) // which began before the module was loaded
+	for name, want := range map[string]float64{"request.internal": 2, "request.total": 2, "answer.50ms": 1, "answer.1ms": 1} {
+		if got := b.call("get", name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
 	}
 }

@@ -70,9 +70,9 @@ func fast(q *module.Query) module.Disposition {
 	return module.Pass
 }
 
-// finalize replaces an answer that is proven by SERVFAIL where the name says what is
-// not so (RFC 8509, section 2.2). What is not proven is no sentinel, and clients with
-// CD=1 are told everything.
+// finalize replaces a proven answer by SERVFAIL if what its name says of a trust anchor is
+// not so (RFC 8509, section 2.2). An answer that is not proven stays, as do all for clients
+// with CD=1.
 func (s sentinel) finalize(r *resolve.Request) {
 	res := &r.Result
 	if r.CD || r.Inner || !asksAddress(r.Type) || !res.Rank.IsSecure() {

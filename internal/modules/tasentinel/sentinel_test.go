@@ -108,3 +108,37 @@ func TestSentinelsTakeTheDriversWay(t *testing.T) {
 		}
 	}
 }
+
+// The largest tag is one, and what is no name says nothing.
+func TestWhatANameSays(t *testing.T) {
+	for text, want := range map[string]int{
+		"root-key-sentinel-is-ta-65535.": 65535, "root-key-sentinel-not-ta-00000.": 0, "root-key-sentinel-is-ta-65536.": -1, "root-key-sentinel-is-ta-.": -1, "root-key-sentinel-is-to-00001.": -1,
+	} {
+		s, ok := read(name(t, text))
+		if ok != (want >= 0) || ok && int(s.tag) != want {
+			t.Errorf("%s: %+v %v", text, s, ok)
+		}
+	}
+	for _, bad := range []string{"", "\x05abc", "\x1droot-key-sentinel-is-ta-0000"} {
+		if s, ok := read(bad); ok {
+			t.Errorf("%q: %+v", bad, s)
+		}
+	}
+}
+
+// A reason that others gave is replaced, and without an anchor of the root no key is one.
+func TestTheReasonIsTheSentinels(t *testing.T) {
+	inst, err := Module(trustanchor.New().Snapshot).Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for layer, want := range map[*resolve.Layer]string{
+		inst.Layer: "root key sentinel: key 20326 is no trust anchor of the root", open(t).Layer: "why",
+	} {
+		r := &resolve.Request{Question: resolve.Question{Name: name(t, "root-key-sentinel-is-ta-20326.test."), Type: wire.TypeA}}
+		r.Result = resolve.Result{Rank: rank.Secure | rank.Auth, EDE: ede.StaleAnswer, EDEText: "why"}
+		if layer.Finalize(r); r.Result.EDEText != want || (r.Result.EDE == ede.StaleAnswer) != (want == "why") {
+			t.Errorf("told %d %q, want %q", r.Result.EDE, r.Result.EDEText, want)
+		}
+	}
+}

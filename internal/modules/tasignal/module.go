@@ -8,7 +8,7 @@ import (
 )
 
 // Module is the module ta_signal_query. It uses the clock, background tasks and the
-// driver; anchors are the trust anchors as of then.
+// driver. anchors returns the trust anchors as they are at the call.
 func Module(anchors func() *trustanchor.Snapshot) module.Module {
 	return module.Module{
 		Name: "ta_signal_query",

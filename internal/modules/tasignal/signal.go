@@ -1,7 +1,7 @@
 // Package tasignal is the module ta_signal_query: when the keys of a zone that is a
-// trust anchor are fetched, it tells the zone's servers which of them are trusted
-// here, by a question whose name lists their tags (RFC 8145, section 5). Those who
-// change the root's keys learn so who is ready.
+// trust anchor are fetched, it tells the zone's servers which of the keys are trusted
+// here, by a question whose name lists their tags (RFC 8145, section 5). So those who
+// change the root's keys learn which resolvers are ready.
 package tasignal
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// again is how long the same is not said once more.
+	// again is how long the same keys are not told to the same zone once more.
 	again = time.Hour
 	// perName is how many tags a label has room for (RFC 8145, section 5.1).
 	perName = 12
@@ -35,7 +35,7 @@ type signal struct {
 	sent map[dnsname.Name]sent // by zone; no more than there are anchors
 }
 
-// sent is what was said about the keys of a zone, and when by the monotonic clock.
+// sent is what a zone's servers were told, and when by the monotonic clock.
 type sent struct {
 	labels string
 	at     time.Duration
@@ -52,12 +52,10 @@ func (s *signal) consume(_ *resolve.Request, q *resolve.Query, _ *wire.Msg) reso
 	return resolve.Consume
 }
 
-// say sends what there is to say about the keys of a zone, in the background.
+// say tells a zone's servers its trusted keys, in the background, unless they were told the
+// same within the last hour.
 func (s *signal) say(set *trustanchor.KeySet) {
 	labels := labels(set)
-	if len(labels) == 0 {
-		return
-	}
 	one := sent{strings.Join(labels, " "), s.host.Clock.Mono()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,8 +70,8 @@ func (s *signal) say(set *trustanchor.KeySet) {
 	})
 }
 
-// ask asks for a name that does not exist. Neither the cache nor a denial in it may
-// keep the question from the servers, and nothing is made of the answer.
+// ask asks a zone's servers for the name that label makes, which does not exist. Neither
+// the cache nor a denial in it may answer instead, and the answer is not used.
 func (s *signal) ask(zone dnsname.Name, label string) {
 	name, err := zone.Prepend(label)
 	if err != nil {
@@ -87,7 +85,7 @@ func (s *signal) ask(zone dnsname.Name, label string) {
 	})
 }
 
-// labels are the first labels of the names that list the tags of trusted keys: in
+// labels are the first labels of the names by which the tags of trusted keys are told, in
 // hexadecimal and ascending order (RFC 8145, section 5.1).
 func labels(set *trustanchor.KeySet) (labels []string) {
 	var tags []uint16

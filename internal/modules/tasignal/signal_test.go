@@ -10,6 +10,7 @@ import (
 
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
+	"kresd/internal/limits"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
@@ -23,6 +24,7 @@ type fixture struct {
 	group safe.Group
 	store *trustanchor.Store
 	asked []string
+	with  []context.Context // of each question, in their order
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -30,9 +32,13 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{clock: clock.NewFake(time.Unix(1e9, 0)), store: trustanchor.New()}
 	inst, err := Module(f.store.Snapshot).Open(&module.Host{
 		Clock: &f.clock.Clock, Tasks: &f.group, Context: t.Context(),
-		Resolve: func(_ context.Context, req *resolve.Request) {
-			if !req.Options.BypassCache {
-				t.Error("the cache may answer the question")
+		Resolve: func(ctx context.Context, req *resolve.Request) {
+			if end, ok := ctx.Deadline(); !ok || time.Until(end) > limits.RequestDeadline || ctx.Err() != nil {
+				t.Errorf("%s may take until %v (%v), longer than a client's question", req.Name, end, ctx.Err())
+			}
+			f.with = append(f.with, ctx)
+			if !req.Options.BypassCache || !req.RD || !req.CD {
+				t.Errorf("the cache may answer the question, or proofs: %+v", req)
 			}
 			f.asked = append(f.asked, req.Name.String()+" "+wire.TypeText(req.Type))
 		},
@@ -105,12 +111,58 @@ func TestManyKeysAreToldInSeveralNames(t *testing.T) {
 	var want [2]string
 	for tag := range 14 {
 		want[tag/perName] += fmt.Sprintf("-%04x", tag+1)
-		if err := f.store.Add(fmt.Sprintf("example. IN DS %d 8 2 %s", 14-tag, strings.Repeat("ab", 32))); err != nil {
+		if err := f.store.Add(record(14 - tag)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := f.fetched("example.", nil)
 	if !slices.Equal(got, []string{"_ta" + want[0] + ".example. TYPE10", "_ta" + want[1] + ".example. TYPE10"}) {
 		t.Errorf("asked %v", got)
+	}
+}
+
+// record is a DS record of example. with a tag.
+func record(tag int) string {
+	return fmt.Sprintf("example. IN DS %d 8 2 %s", tag, strings.Repeat("ab", 32))
+}
+
+// A key that is still in its hold-down, or that its owner revoked, is no trust anchor.
+func TestOnlyTrustedKeysAreTold(t *testing.T) {
+	for _, tc := range []struct{ anchors, want string }{
+		{record(1) + "\n; " + record(2) + " ; AddPend:2000000000 ; KeyTag:2\n; " + record(3) + " ; Revoked:2000000000 ; KeyTag:3\n", "_ta-0001.example. TYPE10"},
+		{"; " + record(2) + " ; AddPend:2000000000 ; KeyTag:2\n", ""},
+	} {
+		f := newFixture(t)
+		if err := f.store.Add(tc.anchors); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(f.fetched("example.", nil), ", "); got != tc.want {
+			t.Errorf("asked %q, want %q, of\n%s", got, tc.want, tc.anchors)
+		}
+	}
+}
+
+// A question holds nothing once it is answered.
+func TestAQuestionThatWasAnsweredHasEnded(t *testing.T) {
+	f := newFixture(t)
+	f.store.UseBuiltin()
+	f.fetched(".", nil)
+	if len(f.with) != 1 || f.with[0].Err() == nil {
+		t.Errorf("%d questions were asked, and one goes on", len(f.with))
+	}
+}
+
+// A zone whose name leaves no room for the label is told nothing.
+func TestAZoneWhoseNameLeavesNoRoomIsToldNothing(t *testing.T) {
+	label := strings.Repeat("x", 61) + "."
+	fits := label[3:] + strings.Repeat(label, 3) // 246 octets in a message, and the label takes nine
+	for zone, want := range map[string]int{fits: 1, "x" + fits: 0} {
+		f := newFixture(t)
+		if err := f.store.Add(strings.Replace(record(1), "example.", zone, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.fetched(zone, nil); len(got) != want {
+			t.Errorf("a name of %d octets: asked %v", len(zone)+1, got)
+		}
 	}
 }

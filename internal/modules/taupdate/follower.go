@@ -32,7 +32,8 @@ func newFollower(c Config, h *module.Host) *follower {
 
 // open begins with the anchors that there are.
 func (f *follower) open() {
-	// Who changes anchors, this module among them, may hold locks.
+	// In a task of its own, because those who change anchors may hold locks, as this
+	// module does.
 	f.cancel = f.Store.OnChange(func() { f.host.Tasks.Go("ta_update", f.sync) })
 	f.sync()
 	f.arm()

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	"kresd/internal/ede"
 	"kresd/internal/limits"
@@ -98,10 +96,8 @@ func (z *zone) follow(set *trustanchor.KeySet, seen trustanchor.Sighting, now in
 		return // somebody gave other anchors meanwhile
 	}
 	z.tell(changes)
-	if z.Log.DebugOn() {
-		for i := range next.Keys {
-			z.Log.Debug(fmt.Sprintf("key: %d state: %s", next.Keys[i].Tag, next.Keys[i].State))
-		}
+	for i := range next.Keys {
+		z.Log.Debug(fmt.Sprintf("key: %d state: %s", next.Keys[i].Tag, next.Keys[i].State))
 	}
 	if set.Trusted() > 0 && next.Trusted() == 0 {
 		z.Log.Warn(fmt.Sprintf("no key of %s is trusted any more: it has revoked all of them, and is not validated by them (RFC 5011, section 5)", z.owner))
@@ -147,12 +143,4 @@ func (z *zone) tellScript(req *resolve.Request, source string) {
 			z.Log.Warn(fmt.Sprintf("ta_update.cb_unmanagedkey_change: %v", err))
 		}
 	})
-}
-
-// inodeOf is the number of a file.
-func inodeOf(info os.FileInfo) uint64 {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
-	}
-	return 0
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,29 +26,40 @@ import (
 
 // A world is a root that shows keys, and workers that follow them.
 type world struct {
-	t     *testing.T
-	clock *clock.Fake
-	shown []*authority.Key
-	by    []*authority.Key
-	asked int
-	path  string
-	log   bytes.Buffer
-	level logging.Level
+	t      *testing.T
+	clock  *clock.Clock
+	pass   func(time.Duration)
+	shown  []*authority.Key
+	by     []*authority.Key
+	beside []resolve.Set         // of an answer, ahead of the keys
+	fault  resolve.Result        // of an answer without keys
+	during func(context.Context) // nil, or what happens while the root is asked
+	began  time.Time
+	times  []time.Duration // since then, of the root's being asked
+	path   string
+	log    bytes.Buffer
+	out    io.Writer // nil: log
+	level  logging.Level
 }
 
 // A worker has the module over anchors of its own.
 type worker struct {
 	*world
-	store *trustanchor.Store
-	f     *follower
-	tasks safe.Group
-	leads bool
-	calls []any
-	fails error // of the script's function
+	config Config
+	host   *module.Host
+	store  *trustanchor.Store
+	f      *follower
+	own    bytes.Buffer // its part of the log
+	tasks  safe.Group
+	leads  bool
+	calls  []any
+	fails  error // of the script's function
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, clock: clock.NewFake(time.Unix(1_800_000_000, 0)), path: filepath.Join(t.TempDir(), "root.keys")}
+	c := clock.NewFake(time.Unix(1_800_000_000, 0))
+	w := &world{t: t, clock: &c.Clock, began: c.Now(), pass: c.Advance, path: filepath.Join(t.TempDir(), "root.keys")}
+	w.fault.Rcode = wire.RcodeServFail
 	w.show("a", "a")
 	return w
 }
@@ -83,13 +96,16 @@ func (w *world) write(letters string) {
 }
 
 // resolve is the driver: it has the DNSKEY set of the root.
-func (w *world) resolve(_ context.Context, req *resolve.Request) {
-	w.asked++
-	if !req.DO || !req.CD || !req.Options.BypassCache || req.Type != wire.TypeDNSKEY {
+func (w *world) resolve(ctx context.Context, req *resolve.Request) {
+	w.times = append(w.times, w.clock.Now().Sub(w.began))
+	if !req.RD || !req.DO || !req.CD || !req.Options.BypassCache || req.Type != wire.TypeDNSKEY {
 		w.t.Errorf("asked %+v", req)
 	}
+	if w.during != nil {
+		w.during(ctx)
+	}
 	if len(w.shown) == 0 {
-		req.Result = resolve.Result{Rcode: wire.RcodeServFail}
+		req.Result = w.fault
 		return
 	}
 	set := wire.RRset{Owner: req.Name, Type: req.Type, Class: req.Class, TTL: 3600}
@@ -102,7 +118,7 @@ func (w *world) resolve(_ context.Context, req *resolve.Request) {
 	for _, k := range w.by {
 		set.Sigs = append(set.Sigs, data(w.t, k.Sign(rrs, now-86400, now+20*86400, nil)))
 	}
-	req.Result = resolve.Result{Answer: []resolve.Set{{RRset: set}}}
+	req.Result = resolve.Result{Answer: append(slices.Clone(w.beside), resolve.Set{RRset: set})}
 }
 
 // data is the RDATA of a record of the root.
@@ -120,9 +136,14 @@ func data(t *testing.T, rr dns.RR) []byte {
 func (w *world) worker() *worker {
 	w.t.Helper()
 	x := &worker{world: w, store: trustanchor.New(), leads: true}
-	log := logging.New(logging.Options{Out: &w.log, Level: w.level}).Group("ta")
-	x.f = newFollower(Config{Store: x.store, Leads: func() bool { return x.leads }, Log: log}, &module.Host{
-		Clock: &w.clock.Clock, Tasks: &x.tasks, Context: w.t.Context(), Resolve: w.resolve,
+	out := w.out
+	if out == nil {
+		out = &w.log
+	}
+	log := logging.New(logging.Options{Out: io.MultiWriter(out, &x.own), Level: w.level}).Group("ta")
+	x.config = Config{Store: x.store, Leads: func() bool { return x.leads }, Log: log}
+	x.host = &module.Host{
+		Clock: w.clock, Tasks: &x.tasks, Context: w.t.Context(), Resolve: w.resolve,
 		Callback: func(v any) (module.Callback, bool) {
 			if v != "function" {
 				return nil, false
@@ -132,9 +153,15 @@ func (w *world) worker() *worker {
 				return nil, x.fails
 			}, true
 		},
-	})
+	}
+	x.f = newFollower(x.config, x.host)
 	x.f.cancel = func() {} // a test says itself when it wants to be noticed
-	w.t.Cleanup(func() { x.f.close(); x.tasks.Wait() })
+	w.t.Cleanup(func() {
+		x.f.close()
+		if x.tasks.Wait(); x.tasks.Panics() > 0 {
+			w.t.Error("a task panicked")
+		}
+	})
 	return x
 }
 
@@ -191,10 +218,15 @@ func TestOneFollowsAndTheOthersRead(t *testing.T) {
 	w.write("a")
 	first, second := w.worker(), w.worker()
 	first.load(false)
-	second.load(false)
+	if _, err := second.store.AddFile(w.path, false); err != nil {
+		t.Fatal(err)
+	}
+	if second.f.sync(); second.zone().timer.Stop() {
+		t.Error("who does not hold the lock is going to ask")
+	}
 	w.show("ab", "a")
 	second.look()
-	if w.asked != 0 {
+	if len(w.times) != 0 {
 		t.Error("who does not hold the lock asks")
 	}
 	first.look()
@@ -202,7 +234,15 @@ func TestOneFollowsAndTheOthersRead(t *testing.T) {
 	w.expect("a:Valid", second)
 	second.f.tick()
 	w.expect("a:Valid b:AddPend", first, second)
-	w.clock.Advance(31 * 24 * time.Hour)
+	if !strings.Contains(second.own.String(), "state: AddPend") {
+		t.Errorf("who reads the file does not tell what is new in it:\n%s", &second.own)
+	}
+	for _, trouble := range []string{"could not", "cannot", "stay in force", ".lock"} {
+		if strings.Contains(w.log.String(), trouble) {
+			t.Errorf("without trouble the log says %q:\n%s", trouble, &w.log)
+		}
+	}
+	w.pass(31 * 24 * time.Hour)
 	first.look()
 	second.f.tick()
 	w.expect("a:Valid b:Valid", first, second)
@@ -210,6 +250,9 @@ func TestOneFollowsAndTheOthersRead(t *testing.T) {
 	first.f.close()
 	if first.followed() {
 		t.Error("a module that is unloaded goes on")
+	}
+	if strings.Contains(w.log.String(), ".lock") {
+		t.Errorf("trouble with the lock is told:\n%s", &w.log)
 	}
 	second.f.tick()
 	w.show("Ab", "Ab")
@@ -298,8 +341,8 @@ func TestOtherAnchorsEndTheFollowing(t *testing.T) {
 		t.Fatal(err)
 	}
 	former.look()
-	if w.asked != 0 || !strings.Contains(x.states(), "a:Valid") {
-		t.Errorf("asked %d times; %s", w.asked, x.states())
+	if len(w.times) != 0 || !strings.Contains(x.states(), "a:Valid") {
+		t.Errorf("asked %d times; %s", len(w.times), x.states())
 	}
 	x.f.sync()
 	if former.lock != nil || x.zone() == former || x.zone().managed {
@@ -313,7 +356,7 @@ func TestOtherAnchorsEndTheFollowing(t *testing.T) {
 		t.Error(err)
 	}
 	former.look()
-	if w.asked != 0 {
+	if len(w.times) != 0 {
 		t.Error("what is no longer followed is looked at")
 	}
 }
@@ -404,7 +447,7 @@ func TestOtherKeysAreTold(t *testing.T) {
 		}
 	}
 	y.look()
-	if w.asked != 0 || y.zone().timer == nil {
+	if len(w.times) != 0 || y.zone().timer == nil {
 		t.Error("two workers of a group watch, or one never will")
 	}
 	x.fails = errors.New("no such thing")

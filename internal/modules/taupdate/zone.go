@@ -3,8 +3,9 @@ package taupdate
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kresd/internal/clock"
 	"kresd/internal/dnsname"
@@ -78,27 +79,26 @@ func (z *zone) drop() {
 	z.lock = nil
 }
 
-// plan has the zone's keys looked at after a time.
+// plan has the keys of a zone that has not ended looked at after a time, and not before.
 func (z *zone) plan(after time.Duration) {
 	z.timer.Stop()
-	if !z.ended {
-		z.timer = z.host.Clock.AfterFunc(after, func() { z.host.Tasks.Go("ta_update", z.look) })
-	}
+	z.timer = z.host.Clock.AfterFunc(after, func() { z.host.Tasks.Go("ta_update", z.look) })
 }
 
-// take tries to become the one who writes the file, and tells whether it is.
+// take tries to be the one who writes the file, and tells whether it has become that.
 func (z *zone) take() bool {
-	if z.lock != nil && z.lock.Held() {
-		return true
-	}
-	if z.lock != nil {
+	had := z.lock != nil
+	if had {
+		if z.lock.Held() {
+			return false
+		}
 		z.drop()
 	}
 	lock, err := trustanchor.TryLock(z.file)
 	switch {
 	case err == nil:
 		z.lock, z.refused = lock, ""
-		return true
+		return !had
 	case errors.Is(err, trustanchor.ErrLocked):
 		z.refused = ""
 	case err.Error() != z.refused: // it is told once
@@ -111,11 +111,10 @@ func (z *zone) take() bool {
 // tick reads the file again if somebody changed it, and takes the lock if it is
 // free.
 func (z *zone) tick() {
-	if !z.managed || z.ended {
+	if !z.managed {
 		return
 	}
-	had := z.lock != nil
-	if z.take() && !had {
+	if z.take() {
 		z.plan(z.delay(z.fetched()))
 	}
 	if now := stampOf(z.file); now != z.stamp {
@@ -130,7 +129,8 @@ func (z *zone) fetched() bool {
 	return set != nil && set.Fetched
 }
 
-// reread takes over what somebody else wrote. What is no key file changes nothing.
+// reread takes over a key file that another process has written. A file that is no key file
+// changes nothing.
 func (z *zone) reread() {
 	old := z.Store.Snapshot().Sets[z.owner]
 	if !z.isFrom(old) {
@@ -159,14 +159,12 @@ func (z *zone) tell(changes []trustanchor.Change) {
 type stamp struct {
 	inode    uint64
 	size     int64
-	modified time.Time
+	modified unix.Timespec
 }
 
 // stampOf is that of the file that a name stands for; none for no file.
 func stampOf(path string) stamp {
-	info, err := os.Stat(path)
-	if err != nil {
-		return stamp{}
-	}
-	return stamp{inodeOf(info), info.Size(), info.ModTime()}
+	var st unix.Stat_t
+	_ = unix.Stat(path, &st) // which leaves it empty where it fails
+	return stamp{st.Ino, st.Size, st.Mtim}
 }

@@ -31,7 +31,9 @@ type watch struct {
 	ended bool
 }
 
-func (w *watch) checkpoint() { w.wall, w.mono = w.host.Clock.Now(), w.host.Clock.Mono() }
+// checkpoint takes what both clocks show. Round(0) takes the wall time alone: with the
+// monotonic reading beside it, package time compares by that, which never jumps.
+func (w *watch) checkpoint() { w.wall, w.mono = w.host.Clock.Now().Round(0), w.host.Clock.Mono() }
 
 func (w *watch) arm() {
 	w.mu.Lock()
@@ -50,7 +52,9 @@ func (w *watch) close() {
 
 // look judges how far the two clocks have drifted apart since the checkpoint.
 func (w *watch) look() {
-	drift := w.host.Clock.Now().Sub(w.wall).Round(0) - (w.host.Clock.Mono() - w.mono)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	drift := w.host.Clock.Now().Sub(w.wall) - (w.host.Clock.Mono() - w.mono)
 	switch {
 	case drift < -limits.ClockJump:
 		line := fmt.Sprintf("the clock was set back by %v: the cache is cleared", (-drift).Round(time.Second))

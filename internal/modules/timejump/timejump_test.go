@@ -6,9 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"kresd/internal/cache"
 	"kresd/internal/clock"
+	"kresd/internal/limits"
 	"kresd/internal/module"
 )
 
@@ -97,4 +100,93 @@ func TestACacheThatCannotBeClearedIsTold(t *testing.T) {
 			t.Errorf("%v: the log says %q, want %q in it", tc.err, said, tc.says)
 		}
 	}
+}
+
+// A jump of the system's own clock was never seen: both readings were monotonic ones.
+func TestWhatTheClockShowsIsCompared(t *testing.T) {
+	w := &watch{host: &module.Host{Clock: clock.Real()}}
+	if w.checkpoint(); w.wall != w.wall.Round(0) {
+		t.Errorf("%v has a monotonic reading, by which it is compared", w.wall)
+	}
+}
+
+// moved is a watch whose clock was moved since the checkpoint, and what it did and said.
+func moved(t *testing.T, by time.Duration) (w *watch, cleared *forgetful, said *[]string) {
+	t.Helper()
+	said, cleared = &[]string{}, &forgetful{}
+	w = &watch{host: &module.Host{Clock: clock.Real(), Cache: cleared, Warn: func(l string) { *said = append(*said, l) }}}
+	w.checkpoint()
+	w.wall = w.wall.Add(-by)
+	return w, cleared, said
+}
+
+// Up to its limit a difference is left to NTP; beyond it, it is told once.
+func TestHowFarIsAJump(t *testing.T) {
+	for _, c := range []struct {
+		by     time.Duration
+		clears int
+		says   string
+	}{
+		{limits.ClockJump, 0, ""}, {-limits.ClockJump, 0, ""},
+		{limits.ClockJump + time.Nanosecond, 0, "ahead by 10m0s"}, {-limits.ClockJump - time.Nanosecond, 1, "back by 10m0s: the cache is cleared"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w, cleared, said := moved(t, c.by)
+			time.Sleep(3 * time.Hour) // which both clocks show
+			w.look()
+			w.look()
+			if text := strings.Join(*said, ""); cleared.times != c.clears || !strings.HasSuffix(text, c.says) || (text == "") != (c.says == "") {
+				t.Errorf("%v: cleared %d times, said %q", c.by, cleared.times, text)
+			}
+		})
+	}
+}
+
+// The module looks each minute, until its end.
+func TestTheModuleLooksEachMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, cleared, _ := moved(t, -time.Hour)
+		times := func(pass time.Duration) int {
+			time.Sleep(pass)
+			synctest.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return cleared.times
+		}
+		w.arm()
+		for minute := range 3 {
+			if n := times(interval - time.Nanosecond); n != minute {
+				t.Errorf("before the end of minute %d: cleared %d times", minute+1, n)
+			}
+			if n := times(time.Nanosecond); n != minute+1 {
+				t.Errorf("after minute %d: cleared %d times", minute+1, n)
+			}
+			w.mu.Lock()
+			w.wall = w.wall.Add(time.Hour)
+			w.mu.Unlock()
+		}
+		w.close()
+		if n := times(time.Hour); n != 3 {
+			t.Errorf("after its end: cleared %d times", n)
+		}
+		if w.arm(); w.timer.Stop() {
+			t.Error("it looks again after its end")
+		}
+	})
+}
+
+// A module that was just opened finds no jump, and looks by itself.
+func TestAModuleThatWasOpenedWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looked := 0
+		inst, err := Module().Open(&module.Host{Clock: clock.Real(), Cache: &forgetful{}, Warn: func(string) { looked++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * interval)
+		if synctest.Wait(); looked != 0 {
+			t.Errorf("%d jumps", looked)
+		}
+		inst.Close()
+	})
 }

@@ -8,7 +8,8 @@ import (
 
 // Config is what the module needs of the worker beside its Host.
 type Config struct {
-	// Anchors are the trust anchors as of then. Without one of the root nothing is asked.
+	// Anchors returns the trust anchors as they are at the call. The module asks nothing
+	// while the root has none.
 	Anchors func() *trustanchor.Snapshot
 	// Leads tells whether this worker is the one of its group that tells the operator.
 	Leads func() bool

@@ -1,6 +1,8 @@
 package workarounds
 
 import (
+	"maps"
+
 	"kresd/internal/module"
 	"kresd/internal/resolve"
 )
@@ -10,17 +12,14 @@ import (
 func Module(names Names) module.Module {
 	return module.Module{
 		Name: "workarounds",
-		Open: func(*module.Host) (*module.Instance, error) { return open(names) },
+		Open: func(*module.Host) (*module.Instance, error) { return open(names), nil },
 	}
 }
 
 // open makes an instance with the built-in rules.
-func open(names Names) (*module.Instance, error) {
-	r, err := builtinRules()
-	if err != nil {
-		return nil, err
-	}
+func open(names Names) *module.Instance {
 	w := &workarounds{names: names}
+	r := maps.Clone(builtin)
 	w.rules.Store(&r)
 	return &module.Instance{
 		Layer:  &resolve.Layer{Name: "workarounds", Produce: w.produce},
@@ -30,5 +29,5 @@ func open(names Names) (*module.Instance, error) {
 			module.Call1("del", nameParam(), w.del),
 			module.Call0("list", w.list),
 		},
-	}, nil
+	}
 }

@@ -26,9 +26,9 @@ import (
 
 // builtin are names whose servers take part in a protocol of their own over DNS
 // and know only names in lower case.
-var builtin = map[string]resolve.Options{
-	"avqs.mcafee.com.": resolve.Options{KeepCase: true},
-	"avts.mcafee.com.": resolve.Options{KeepCase: true},
+var builtin = rules{
+	"\x04avqs\x06mcafee\x03com\x00": {KeepCase: true},
+	"\x04avts\x06mcafee\x03com\x00": {KeepCase: true},
 }
 
 // useful are the options that a rule may give: those about how servers are asked.
@@ -51,18 +51,6 @@ type Names struct {
 type workarounds struct {
 	names Names
 	rules atomic.Pointer[rules]
-}
-
-func builtinRules() (rules, error) {
-	r := rules{}
-	for text, o := range builtin {
-		name, err := dnsname.Parse(text)
-		if err != nil {
-			return nil, err
-		}
-		r[name] = o
-	}
-	return r, nil
 }
 
 // produce gives a question the options of its name. A question that follows an

@@ -2,9 +2,10 @@ package workarounds
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
-	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/terms"
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
@@ -13,7 +14,7 @@ import (
 
 func load(t *testing.T) *module.Instance {
 	t.Helper()
-	inst, err := Module(Names{Option: dnslua.OptionByName, Of: dnslua.OptionNames}).Open(nil)
+	inst, err := Module(Names{Option: terms.OptionByName, Of: terms.OptionNames}).Open(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,5 +130,75 @@ func TestOptionsAreTakenWholeOrNot(t *testing.T) {
 	rules := list.(*luavalue.Table)
 	if len(rules.Pairs) != len(builtin)+1 || rules.Get("a.example.") != "NO_0X20" {
 		t.Errorf("rules are %v", rules.Pairs)
+	}
+}
+
+// A rule may give each option about how servers are asked, and no other.
+func TestWhichOptionsARuleMayGive(t *testing.T) {
+	inst := load(t)
+	for flag, want := range map[string]resolve.Options{
+		"NO_0X20": {KeepCase: true}, "NO_EDNS": {NoEDNS: true}, "NO_MINIMIZE": {WholeName: true}, "TCP": {TCPOnly: true}, "NO_IPV4": {NoIPv4: true}, "NO_IPV6": {NoIPv6: true},
+		"NO_THROTTLE": {AskSilent: true},
+		"CACHED":      {}, "NO_CACHE": {}, "STRICT": {}, "FORWARD": {}, "": {},
+	} {
+		out, err := call(t, inst, "add", "a.example", flag)
+		if (err == nil) != (want != resolve.Options{}) || err == nil && out != true {
+			t.Errorf("%s: %v, %v", flag, out, err)
+		}
+		if got := produced(t, inst, "www.a.example.", resolve.Options{}, nil).Options; err == nil && got != want {
+			t.Errorf("%s: asked with %+v", flag, got)
+		}
+		if err != nil && !strings.Contains(err.Error(), "is no flag for this; there are ") {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+	if _, err := call(t, inst, "add", "a.example", luavalue.List("TCP", 5.0)); err == nil {
+		t.Error("a number is taken for a flag")
+	}
+}
+
+// Whoever follows a request is told what a rule changed, and nothing where none did.
+func TestWhatARuleChangedIsTold(t *testing.T) {
+	inst := load(t)
+	for name_, want := range map[string]int{"www.avqs.mcafee.com.": 1, "www.example.": 0} {
+		told := 0
+		req := &resolve.Request{Tell: func(_ *resolve.Query, s resolve.Step) {
+			if o, ok := s.(resolve.OptionsSet); !ok || !slices.Equal(o.Names, []string{"NO_0X20"}) {
+				t.Errorf("told %+v", s)
+			}
+			told++
+		}}
+		if inst.Layer.Produce(req, &resolve.Query{Question: resolve.Question{Name: name(t, name_)}}); told != want {
+			t.Errorf("%s: told %d times", name_, told)
+		}
+	}
+}
+
+// The rules of one instance are not those of the next, and are listed in order.
+func TestBuiltinRulesStayAsTheyAre(t *testing.T) {
+	inst := load(t)
+	for _, n := range []string{"z.example", "b.example", "a.example"} {
+		if _, err := call(t, inst, "add", n, "TCP"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := call(t, inst, "del", "avqs.mcafee.com"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		inst *module.Instance
+		want []string
+	}{{inst, []string{"a.example.", "avts.mcafee.com.", "b.example.", "z.example."}}, {load(t), []string{"avqs.mcafee.com.", "avts.mcafee.com."}}} {
+		list, err := call(t, c.inst, "list")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range list.(*luavalue.Table).Pairs {
+			got = append(got, p.Key.(string))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("listed %q, want %q", got, c.want)
+		}
 	}
 }
