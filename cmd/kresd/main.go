@@ -15,6 +15,7 @@ import (
 
 	"kresd/internal/cli"
 	"kresd/internal/console"
+	"kresd/internal/inforce"
 	"kresd/internal/ipc"
 	"kresd/internal/privilege"
 	"kresd/internal/rundir"
@@ -74,20 +75,32 @@ func fail(err error) int {
 func member(link *ipc.Link, o cli.Options) int {
 	rename()
 	offer()
+	if err := hide(); err != nil {
+		return fail(err)
+	}
 	endInTime(link)
 	o.Interactive = false
 	sockets, err := handedOn(link)
 	if err != nil {
 		return fail(err)
 	}
-	return worker.Run(worker.Options{CLI: o, Args: os.Args[1:], Renounce: privilege.Renounce, Link: link, Sockets: sockets})
+	var conf *inforce.Configuration
+	if kept := link.InForce(); kept != nil {
+		if conf, err = inforce.Read(kept); err != nil {
+			link.Unfit()
+			link.Fatal(fmt.Sprintf("the configuration that is in force cannot be had from the supervisor: %v", err))
+			return 1
+		}
+		kept.Close()
+	}
+	return worker.Run(worker.Options{CLI: o, Args: os.Args[1:], Renounce: privilege.Renounce, Link: link, Sockets: sockets, InForce: conf})
 }
 
 // handedOn are the sockets that the group was started with, under the numbers that
 // they had then.
 func handedOn(link *ipc.Link) (sockets []systemd.Socket, err error) {
 	for _, p := range link.Passed() {
-		s, err := systemd.Adopt(p.FD, p.Kind)
+		s, err := systemd.OpenSocket(p.FD, p.Kind)
 		if err != nil {
 			return nil, err
 		}
@@ -115,9 +128,19 @@ func offer() {
 	}
 }
 
+// hide keeps a worker that starts, for which the supervisor binds any port, from a sibling
+// that strangers have taken over. With GOTRACEBACK=crash whoever started the group wants
+// images of its workers.
+func hide() error {
+	if os.Getenv("GOTRACEBACK") == "crash" {
+		return nil
+	}
+	return privilege.Hide()
+}
+
 // alone is the only worker, with a console on its terminal or without.
 func alone(o cli.Options) int {
-	sockets, err := supervisor.PassedSockets(o)
+	sockets, kept, err := supervisor.PassedSockets(o)
 	if err != nil {
 		return fail(err)
 	}
@@ -130,9 +153,25 @@ func alone(o cli.Options) int {
 	if err != nil {
 		return fail(err)
 	}
-	warnings, err := rundir.Prepare(o.RunDir, o.Configs)
+	conf, told := resumed(kept)
+	configs := o.Configs
+	if conf != nil {
+		configs = nil // nobody reads them
+	}
+	warnings, err := rundir.Prepare(o.RunDir, configs)
 	if err != nil {
 		return fail(err)
 	}
-	return worker.Run(worker.Options{CLI: o, Args: os.Args[1:], Renounce: privilege.Renounce, Sockets: sockets, Notify: systemd.NewNotifier(), Warnings: warnings})
+	return worker.Run(worker.Options{CLI: o, Args: os.Args[1:], Renounce: privilege.Renounce, Sockets: sockets, InForce: conf, Notify: systemd.NewNotifier(), Warnings: append(told, warnings...)})
+}
+
+// resumed is the configuration that the process before this one has left with the service
+// manager, nil where there is none, and what the log says of it.
+func resumed(kept *os.File) (conf *inforce.Configuration, told []string) {
+	if kept == nil {
+		return nil, nil
+	}
+	defer kept.Close()
+	conf, line := inforce.Take(kept, inforce.Read)
+	return conf, []string{line}
 }

@@ -9,29 +9,30 @@ import (
 	"kresd/internal/version"
 )
 
-// A Task is what a client of control sockets is started for.
+// A Task is what kresc is started for.
 type Task int
 
 // The tasks.
 const (
 	TalkTask   Task = iota // commands, from the command line, from a pipe or typed
 	StatusTask             // figures of all workers, once
-	TopTask                // the same again and again, as rates
-	ReloadTask             // the configuration is loaded anew
+	TopTask                // figures of all workers as rates, again and again
+	ReloadTask             // each group loads its configuration anew
 	ConfigTask             // the configuration in force is shown
+	DiffTask               // what of it is not so by default
 	CheckTask              // the configuration is tried
 )
 
 // ClientOptions is what the command line of kresc says.
 type ClientOptions struct {
 	Task    Task
-	Place   string   // a run directory, a directory of such, or a control socket; "." by default
+	Place   string   // a run directory, a directory that has run directories in it, or a control socket; "." by default
 	Execute []string // -e
 	All     bool     // -a: every worker of every group
 	JSON    bool     // -j
 
 	Count int           // -n: how often figures are shown; 0: until it is ended
-	Delay time.Duration // -d: between two of them
+	Delay time.Duration // -d: between showing figures and showing them again
 
 	Help, Version bool
 }
@@ -40,13 +41,13 @@ const clientUsage = `Usage: kresc [parameters] [place]
        kresc status [parameters] [place]
        kresc top [parameters] [place]
        kresc reload [parameters] [place]
-       kresc config [check] [parameters] [place]
+       kresc config [check | diff] [parameters] [place]
 
 Gives commands to kresd over the control sockets of a run directory: those of -e, those that come
 from a pipe, or those that are typed. status shows the figures of all workers and asks each a question, top shows figures live.
 reload has each group check its configuration and put it in force, as SIGHUP does, and waits for the
-end. config shows what is in force in each group, with what is so by default; config check tries the
-files of the configuration as they are, and changes nothing.
+end. config shows what is in force in each group, with what is so by default, config diff what is not
+so by default; config check tries the files of the configuration as they are, and changes nothing.
 
 Parameters:
  -e, --execute=COMMAND  Run a command and end, repeatable.
@@ -59,8 +60,8 @@ Parameters:
  -h, --help             Print this text and end.
 Options:
  place                  Run directory, or one that has run directories in it, or the path of one
-                        control socket (default: .). One that is called status, top, reload, config
-                        or check is ./status and so on.
+                        control socket (default: .). One that is called status, top, reload, config,
+                        check or diff is ./status and so on.
 
 Typed commands: Tab completes, Ctrl-R searches the history, Ctrl-C ends the command that runs and
 drops what was typed, Ctrl-D, exit or quit leave. quit() ends the worker.
@@ -146,6 +147,8 @@ func task(args []string) (Task, []string) {
 		return ReloadTask, args[1:]
 	case word(0) == "config" && word(1) == "check":
 		return CheckTask, args[2:]
+	case word(0) == "config" && word(1) == "diff":
+		return DiffTask, args[2:]
 	case word(0) == "config":
 		return ConfigTask, args[1:]
 	}

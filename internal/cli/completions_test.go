@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // With this flag the test of completions writes them ('make docs').
@@ -46,7 +49,7 @@ func names(o option) (list []string) {
 	return append(list, "--"+o.long)
 }
 
-func bashOf(function string, programs []string, options []option, tasks []string) string {
+func bashOf(function string, programs []string, options []option, tasks []string, further map[string][]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n", function)
 	b.WriteString("\tif [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n\tCOMPREPLY=()\n\tcase $prev in\n")
@@ -73,6 +76,9 @@ func bashOf(function string, programs []string, options []option, tasks []string
 	place := "compgen -d -- \"$cur\""
 	if len(tasks) > 0 {
 		place = "compgen -f -- \"$cur\""
+		for _, task := range slices.Sorted(maps.Keys(further)) {
+			fmt.Fprintf(&b, "\tif [[ $prev == %s && $COMP_CWORD == 2 ]]; then\n\t\tmapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\"; %s)\n\t\treturn\n\tfi\n", task, strings.Join(further[task], " "), place)
+		}
 		fmt.Fprintf(&b, "\tmapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\"; %s)\n", strings.Join(tasks, " "), place)
 	} else {
 		fmt.Fprintf(&b, "\tmapfile -t COMPREPLY < <(%s)\n", place)
@@ -81,7 +87,7 @@ func bashOf(function string, programs []string, options []option, tasks []string
 	return b.String()
 }
 
-func zshOf(programs []string, options []option, tasks []string) string {
+func zshOf(programs []string, options []option, tasks []string, further map[string][]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "#compdef %s\n%s\n_arguments -s -S \\\n", strings.Join(programs, " "), strings.TrimSuffix(completionsHead, "\n"))
 	for _, o := range options {
@@ -112,19 +118,26 @@ func zshOf(programs []string, options []option, tasks []string) string {
 		fmt.Fprintf(&b, "\t'*'{%s,%s}'%s' \\\n", short, long, text)
 	}
 	if len(tasks) > 0 {
-		fmt.Fprintf(&b, "\t'1:task or place:{ compadd %s; _files }' \\\n\t'2:place:_files'\n", strings.Join(tasks, " "))
+		fmt.Fprintf(&b, "\t'1:task or place:{ compadd %s; _files }' \\\n\t'2:place:{ ", strings.Join(tasks, " "))
+		for _, task := range slices.Sorted(maps.Keys(further)) {
+			fmt.Fprintf(&b, "[[ $words[CURRENT-1] == %s ]] && compadd %s; ", task, strings.Join(further[task], " "))
+		}
+		b.WriteString("_files }' \\\n\t'3:place:_files'\n")
 	} else {
 		b.WriteString("\t'1:run directory:_files -/'\n")
 	}
 	return b.String()
 }
 
-func fishOf(programs []string, options []option, tasks []string) string {
+func fishOf(programs []string, options []option, tasks []string, further map[string][]string) string {
 	var b strings.Builder
 	b.WriteString(completionsHead)
 	for _, program := range programs {
 		if len(tasks) > 0 {
 			fmt.Fprintf(&b, "complete -c %s -n __fish_use_subcommand -a '%s'\n", program, strings.Join(tasks, " "))
+			for _, task := range slices.Sorted(maps.Keys(further)) {
+				fmt.Fprintf(&b, "complete -c %s -n '__fish_prev_arg_in %s' -a '%s'\n", program, task, strings.Join(further[task], " "))
+			}
 		} else {
 			fmt.Fprintf(&b, "complete -c %s -x -a '(__fish_complete_directories)'\n", program)
 		}
@@ -154,14 +167,15 @@ func fishOf(programs []string, options []option, tasks []string) string {
 func completions() map[string]string {
 	daemons, server := []string{"kresd", "kresd-supervisor"}, optionsOf(Usage("kresd"))
 	client := optionsOf(ClientUsage())
+	words, further := tasks()
 	return map[string]string{
-		"kresd.bash":            completionsHead + bashOf("_kresd", daemons, server, nil),
-		"kresc.bash":            completionsHead + bashOf("_kresc", []string{"kresc"}, client, tasks()),
-		"_kresd":                zshOf(daemons, server, nil),
-		"_kresc":                zshOf([]string{"kresc"}, client, tasks()),
-		"kresd.fish":            fishOf(daemons[:1], server, nil),
-		"kresd-supervisor.fish": fishOf(daemons[1:], server, nil),
-		"kresc.fish":            fishOf([]string{"kresc"}, client, tasks()),
+		"kresd.bash":            completionsHead + bashOf("_kresd", daemons, server, nil, nil),
+		"kresc.bash":            completionsHead + bashOf("_kresc", []string{"kresc"}, client, words, further),
+		"_kresd":                zshOf(daemons, server, nil, nil),
+		"_kresc":                zshOf([]string{"kresc"}, client, words, further),
+		"kresd.fish":            fishOf(daemons[:1], server, nil, nil),
+		"kresd-supervisor.fish": fishOf(daemons[1:], server, nil, nil),
+		"kresc.fish":            fishOf([]string{"kresc"}, client, words, further),
 	}
 }
 
@@ -211,8 +225,15 @@ func TestCompletionsInTheirShells(t *testing.T) {
 		{"fish", fish("kresd-supervisor --log-format="), []string{"--log-format=json", "--log-format=logfmt", "--log-format=text"}},
 		{"fish", fish("kresc --js"), []string{"--json"}},
 		{"fish", fish("kresc stat"), []string{"status"}},
-		{"zsh", fmt.Sprintf("for f in %s/_*; do zsh -n $f || exit 1; done; echo fine", dir), []string{"fine"}},
+		{"bash", bash("_kresc", "kresc.bash", "kresc config di"), []string{"diff"}},
+		{"bash", bash("_kresc", "kresc.bash", "kresc status di"), []string{""}},
+		{"fish", fish("kresc config ch"), []string{"check"}},
+		{"fish", fish("kresc top ch"), nil},
 	} {
+		if _, err := exec.LookPath(c.shell); err != nil {
+			t.Logf("not tried: %s, which is not installed", c.shell)
+			continue
+		}
 		out, err := exec.Command(c.shell, "-c", c.script).CombinedOutput()
 		var got []string
 		for line := range strings.Lines(string(out)) {
@@ -224,3 +245,64 @@ func TestCompletionsInTheirShells(t *testing.T) {
 		}
 	}
 }
+
+// zsh completes lines that are typed at a terminal, with its whole completion system.
+func TestCompletionsInZsh(t *testing.T) {
+	zsh, err := exec.LookPath("zsh")
+	if err != nil {
+		t.Skip("zsh is not installed")
+	}
+	dir, err := filepath.Abs(completionsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, want := []string{}, ""
+	for _, c := range []struct {
+		line  string
+		words string // that are offered
+	}{
+		{"kresd --lo", "--log-format"},
+		{"kresd-supervisor --log-format=", "text json logfmt"},
+		{"kresd -c " + dir + "/kresd.b", "kresd.bash"},
+		{"kresd -f 4", ""},
+		{"kresd " + filepath.Dir(dir) + "/comp", "completions"},
+		{"kresc --js", "--json"},
+		{"kresc stat", "status"},
+		{"kresc config di", "diff"},
+		{"kresc status di", ""},
+	} {
+		lines = append(lines, c.line)
+		want += c.line + " → " + c.words + "\n"
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, zsh, append([]string{"-fc", zshCompletes, dir}, lines...)...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, out, want)
+	}
+}
+
+// zshCompletes has a zsh at a terminal, whose completion system takes the files of the
+// directory $0, complete each of its arguments, and prints what is offered.
+const zshCompletes = `zmodload zsh/zpty
+zpty shell zsh -f -i
+enter() { zpty -w shell "$1" }
+enter "PS1= ; fpath=($0 \$fpath); autoload -Uz compinit; compinit -u -D; bindkey '^I' complete-word; bindkey -rp '^X'; bindkey '^U' kill-whole-line"
+enter 'compadd() { if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]]; then builtin compadd "$@"; return; fi
+local -a offered; builtin compadd -A offered "$@"; local o; for o in $offered; do print -r -- "<offered>$o<>"; done; builtin compadd "$@" }'
+enter 'finish() { print -r -- EN''DED }; zle -N finish; bindkey "^X" finish; print REA''DY'
+zpty -r -m shell out '*READY*' || exit 1
+for text in "$@"; do
+	zpty -w -n shell "$text"$'\t\x18\x15'
+	zpty -r -m shell out '*ENDED*' || exit 1
+	typeset -aU words=()
+	for line in ${(f)out}; do
+		[[ $line == *'<offered>'*'<>'* ]] && words+=(${${line#*'<offered>'}%%'<>'*})
+	done
+	print -r -- "$text → $words"
+done
+zpty -d shell
+exit 0
+`

@@ -20,7 +20,7 @@ type option struct{ short, long, arg, help string }
 var (
 	optionLine   = regexp.MustCompile(`^ (?:-(\w), |    )--([a-z-]+)(?:=(\S+))?(?: \.\.\.)? +(\S.*)$`)
 	continuation = regexp.MustCompile(`^ {20,}(\S.*)$`)
-	taskLine     = regexp.MustCompile(`(?m)^       kresc (\w+) `)
+	taskLine     = regexp.MustCompile(`(?m)^       kresc (\w+)(?: \[(\w+(?: \| \w+)*)\])? \[parameters\]`)
 )
 
 // optionsOf reads the options of a usage.
@@ -36,12 +36,16 @@ func optionsOf(usage string) (list []option) {
 	return list
 }
 
-// tasks are those of kresc, by its usage.
-func tasks() (list []string) {
+// tasks are those of kresc, by its usage, and the words that may follow one of them.
+func tasks() (list []string, further map[string][]string) {
+	further = map[string][]string{}
 	for _, m := range taskLine.FindAllStringSubmatch(ClientUsage(), -1) {
 		list = append(list, m[1])
+		if m[2] != "" {
+			further[m[1]] = strings.Split(m[2], " | ")
+		}
 	}
-	return list
+	return list, further
 }
 
 // programs are the usages and the options that are parsed.
@@ -104,7 +108,8 @@ func TestManualPagesHaveTheOptions(t *testing.T) {
 		if name != "kresc" {
 			continue
 		}
-		for _, task := range tasks() {
+		all, _ := tasks()
+		for _, task := range all {
 			if !strings.Contains(string(page), "\n.It Cm "+task+"\n") {
 				t.Errorf("kresc(8) says nothing of %s", task)
 			}

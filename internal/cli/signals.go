@@ -5,10 +5,9 @@ import (
 	"syscall"
 )
 
-// Signals are those that a worker and a supervisor take: SIGTERM, SIGINT and
-// SIGQUIT are the wish to end, SIGHUP to begin anew. Who sets GOTRACEBACK asks for
-// the stacks of a process that seems stuck, so that SIGQUIT is left to the Go
-// runtime, which writes them and ends the process.
+// Signals are those that a worker and a supervisor handle: SIGTERM, SIGINT and SIGQUIT ask
+// them to end, SIGHUP to reload. With GOTRACEBACK set SIGQUIT is left to the Go runtime,
+// which writes the stacks of the process, for one that seems stuck, and ends it.
 func Signals(getenv func(string) string) []os.Signal {
 	taken := []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
 	if getenv("GOTRACEBACK") == "" {

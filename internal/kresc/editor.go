@@ -8,21 +8,19 @@ import (
 	"os/signal"
 	"strings"
 
-	"github.com/peterh/liner"
 	"golang.org/x/sys/unix"
 
-	"kresd/internal/console"
+	"kresd/internal/lineedit"
 	"kresd/internal/safe"
 )
 
 // newReader edits lines where the terminal can, and else only reads them.
-func (c *client) newReader(complete func(text string) []string) lineReader {
-	if liner.TerminalSupported() && isTerminal(c.streams.Out) {
-		sized(c.streams.Out)
-		return newEditor(complete)
+func (c *client) newReader(complete func(before string) []string) lineReader {
+	if screen := lineedit.NewScreen(c.streams.In, c.streams.Out, os.Getenv); screen != nil {
+		return c.newEditor(screen, complete)
 	}
 	show := c.streams.Out
-	if !isTerminal(show) {
+	if !lineedit.IsTerminal(show) {
 		show = c.streams.Err
 	}
 	r := &plainReader{lines: make(chan string), signals: c.signals, out: show}
@@ -30,33 +28,15 @@ func (c *client) newReader(complete func(text string) []string) lineReader {
 	return r
 }
 
-// sized gives a terminal that does not know its size, as some lines and pseudo terminals,
-// the usual one. Nothing can be edited in no columns.
-func sized(terminal *os.File) {
-	fd := int(terminal.Fd())
-	if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil && size.Col == 0 {
-		_ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
-	}
-}
-
 // An editor reads lines from a terminal that can move its cursor.
 type editor struct {
-	*liner.State
-	history *console.Kept
+	*lineedit.Editor
+	signals chan<- os.Signal
 }
 
-func newEditor(complete func(text string) []string) *editor {
-	e := &editor{State: liner.NewLiner(), history: console.OpenKept(os.Getenv)}
+func (c *client) newEditor(screen *lineedit.Screen, complete func(before string) []string) *editor {
+	e := &editor{lineedit.NewEditor(screen, lineedit.OpenKept(os.Getenv), complete), c.signals}
 	e.restoreOn(unix.SIGTERM, unix.SIGHUP)
-	e.SetCtrlCAborts(true)
-	e.SetMultiLineMode(true)
-	e.SetTabCompletionStyle(liner.TabPrints)
-	e.SetWordCompleter(func(line string, pos int) (head string, words []string, tail string) {
-		return completeWord(line, pos, complete)
-	})
-	for _, line := range e.history.Load() {
-		e.AppendHistory(line)
-	}
 	return e
 }
 
@@ -66,36 +46,30 @@ func (e *editor) restoreOn(signals ...os.Signal) {
 	signal.Notify(taken, signals...)
 	safe.Go("terminal", nil, func() {
 		number, _ := (<-taken).(unix.Signal)
-		e.close()
+		e.Close()
 		os.Exit(128 + int(number))
 	})
 }
 
-// completeWord completes the word before the cursor, pos characters into the line.
-func completeWord(line string, pos int, complete func(text string) []string) (head string, words []string, tail string) {
-	runes := []rune(line)
-	before := string(runes[:pos])
-	return before[:console.WordStart(before)], complete(before), string(runes[pos:])
-}
-
 func (e *editor) read(prompt string) (string, error) {
-	line, err := e.Prompt(prompt)
-	if errors.Is(err, liner.ErrPromptAborted) {
+	line, err := e.ReadLine(prompt, prompt == morePrompt)
+	if errors.Is(err, lineedit.ErrInterrupted) {
 		return "", errDropped
 	}
 	return line, err
 }
 
-// remember keeps a line, but one that begins with a blank or repeats the one before.
-func (e *editor) remember(line string) {
-	if strings.TrimSpace(line) == "" || line[0] == ' ' {
-		return
-	}
-	e.AppendHistory(line)
-	e.history.Add(line)
+// during has Ctrl-C, which is a key while lines are edited, be what it is elsewhere.
+func (e *editor) during(run func()) {
+	e.During(func() {
+		select {
+		case e.signals <- os.Interrupt:
+		default: // one is on its way
+		}
+	}, run)
 }
 
-func (e *editor) close() { _ = e.Close() }
+func (e *editor) close() { e.Close() }
 
 // A plainReader reads lines from a terminal that cannot move its cursor, or that shows
 // nothing of the output.
@@ -132,5 +106,5 @@ func (r *plainReader) read(prompt string) (string, error) {
 	}
 }
 
-func (r *plainReader) remember(string) {}
-func (r *plainReader) close()          {}
+func (r *plainReader) during(run func()) { run() }
+func (r *plainReader) close()            {}

@@ -10,6 +10,7 @@ import (
 
 	"kresd/internal/console"
 	"kresd/internal/limits"
+	"kresd/internal/reload"
 )
 
 // figuresCommand asks a worker for its figures. What answers take is known where the module
@@ -21,7 +22,8 @@ const figuresCommand = "local function try(fn, ...) local ok, v = pcall(fn, ...)
 // statusCommand asks for the same, and whether the worker answers questions: it asks one
 // itself. A worker of a version that cannot tells nothing about that.
 const statusCommand = "local alive, why if worker.alive then alive, why = worker.alive() end " +
-	"local figures = (function() " + figuresCommand + " end)() figures.alive, figures.why = alive, why return figures"
+	"local figures = (function() " + figuresCommand + " end)() figures.alive, figures.why = alive, why " +
+	"local ok, shown = pcall(net.tls) figures.certificate = ok and shown and shown.cert_file or nil return figures"
 
 // A tally has figures by name: "queries", "cache.hit", "answer.total". Tallies can be added
 // and subtracted.
@@ -36,6 +38,8 @@ type reading struct {
 	err           error   // there are no figures
 	alive         bool    // it answers questions, or was not asked to
 	why           string  // it does not
+	onDisk        reload.OnDisk
+	certificate   string // file of the one that clients are shown; "": none of the operator's
 }
 
 // readAll asks all workers for their figures by a command.
@@ -61,7 +65,7 @@ func newReading(r reply) reading {
 		Worker, Cache, Answers map[string]float64
 		Entries, Size          float64
 		Alive                  *bool
-		Why                    string
+		Why, Certificate       string
 	}
 	if err := json.Unmarshal([]byte(r.text), &v); err != nil {
 		out.err = fmt.Errorf("%s: %w", r.name(), err)
@@ -74,6 +78,7 @@ func newReading(r reply) reading {
 	}
 	out.entries, out.size = v.Entries, v.Size
 	out.alive, out.why = v.Alive == nil || *v.Alive, v.Why
+	out.certificate = v.Certificate
 	return out
 }
 

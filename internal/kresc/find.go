@@ -23,7 +23,9 @@ import (
 var socketDirs = []string{"tty", "control"}
 
 // find lists the control sockets of a place: that of a socket is the place itself, that
-// of a run directory are in tty/, and a directory may also have run directories in it.
+// of a run directory are in tty/, and a directory may also have run directories in it, or
+// control sockets themselves. Other sockets in a run directory are none: kresd passes
+// packets by QUIC on by some (rundir/quic), and may listen for DNS by others.
 func find(place string) (paths []string, err error) {
 	info, err := os.Stat(place)
 	if err != nil {
@@ -39,16 +41,16 @@ func find(place string) (paths []string, err error) {
 	if err != nil {
 		return nil, inaccessible(place, err)
 	}
-	var denied error
-	for _, dir := range append([]string{place}, dirs...) {
-		found, err := socketsOf(dir)
+	paths, denied := socketsOf(place, true)
+	direct := !isRunDirectory(place)
+	for _, dir := range dirs {
+		found, err := socketsOf(dir, direct)
 		if err != nil {
 			denied = err
 		}
 		paths = append(paths, found...)
 	}
-	slices.Sort(paths) // tty is a directory of sockets, and one below its run directory
-	paths = slices.Compact(paths)
+	slices.Sort(paths)
 	switch {
 	case len(paths) > 0:
 		return paths, nil
@@ -73,9 +75,21 @@ func directoriesBelow(place string) (dirs []string, err error) {
 	return dirs, err
 }
 
-// socketsOf lists the sockets of a run directory, or of dir as a directory of sockets.
-func socketsOf(dir string) (paths []string, denied error) {
-	places := []string{dir}
+// isRunDirectory tells whether dir has a directory of control sockets, though maybe none in it.
+func isRunDirectory(dir string) bool {
+	return slices.ContainsFunc(socketDirs, func(name string) bool {
+		info, err := os.Stat(filepath.Join(dir, name))
+		return err == nil && info.IsDir()
+	})
+}
+
+// socketsOf lists the sockets of a run directory, or those directly in dir if it is none and
+// they are asked for.
+func socketsOf(dir string, direct bool) (paths []string, denied error) {
+	var places []string
+	if direct && !isRunDirectory(dir) {
+		places = append(places, dir)
+	}
 	for _, name := range socketDirs {
 		places = append(places, filepath.Join(dir, name))
 	}

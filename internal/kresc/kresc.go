@@ -18,9 +18,8 @@ import (
 	"os"
 	"os/signal"
 
-	"golang.org/x/term"
-
 	"kresd/internal/cli"
+	"kresd/internal/lineedit"
 )
 
 const program = "kresc"
@@ -94,13 +93,15 @@ func (c *client) task() int {
 		return c.reload()
 	case cli.ConfigTask:
 		return c.config()
+	case cli.DiffTask:
+		return c.configDiff()
 	case cli.CheckTask:
 		return c.check()
 	}
 	switch {
 	case len(c.options.Execute) > 0:
 		return c.execute(c.options.Execute)
-	case !isTerminal(c.streams.In):
+	case !lineedit.IsTerminal(c.streams.In):
 		return c.pipe()
 	}
 	return c.talk()
@@ -138,10 +139,8 @@ func nobody(place string, troubles []error) error {
 
 func (c *client) complain(err error) { cli.Complain(c.streams.Err, program, err) }
 
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
-
 // plain tells whether a terminal gets text only (TERM=dumb), or w is none.
-func plain(w *os.File) bool { return !isTerminal(w) || os.Getenv("TERM") == "dumb" }
+func plain(w *os.File) bool { return !lineedit.IsTerminal(w) || os.Getenv("TERM") == "dumb" }
 
 // bold is a heading's text.
 func (c *client) bold(text string) string {

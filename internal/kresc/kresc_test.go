@@ -271,6 +271,27 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Beside tty a run directory has sockets by which packets of QUIC are passed on, and may have
+// some on which DNS is listened for: they are nobody's console, and no failure.
+func TestOtherSocketsOfARunDirectoryAreNotAsked(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, path := range []string{"tty/1", "dns", "quic/8af0", "nested/tty/2", "nested/dns"} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	for place, want := range map[string][]string{".": {"nested/tty/2", "tty/1"}, "nested": {"nested/tty/2"}, "quic": {"quic/8af0"}} {
+		if got, err := find(place); err != nil || !slices.Equal(got, want) {
+			t.Errorf("find(%s) = %q, %v; want %q", place, got, err, want)
+		}
+	}
+}
+
 // What is no worker of this program is said to be none.
 func TestOpenOfStrangers(t *testing.T) {
 	for says, answer := range map[string]string{
@@ -361,24 +382,6 @@ func TestAWorkerThatDoesNotObeyIsLeft(t *testing.T) {
 	}
 	if a, b := <-seen, <-seen; a != console.ReqEval || b != console.ReqInterrupt {
 		t.Errorf("sent %c, %c", a, b)
-	}
-}
-
-func TestCompleteWord(t *testing.T) {
-	complete := func(text string) []string { return []string{"<" + text + ">"} }
-	for _, c := range []struct {
-		line             string
-		pos              int
-		head, word, tail string
-	}{
-		{"print(cache.co)", 14, "print(", "<print(cache.co>", ")"},
-		{"'é' .. ca", 9, "'é' .. ", "<'é' .. ca>", ""},
-		{"", 0, "", "<>", ""},
-	} {
-		head, words, tail := completeWord(c.line, c.pos, complete)
-		if head != c.head || !slices.Equal(words, []string{c.word}) || tail != c.tail {
-			t.Errorf("%q at %d: %q, %q, %q", c.line, c.pos, head, words, tail)
-		}
 	}
 }
 

@@ -2,11 +2,13 @@ package kresc
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -48,7 +50,9 @@ type played struct {
 func (p played) Ask(ctx context.Context) (int, error) { return p.asked(ctx) }
 func (p played) State() *reload.State                 { return p.state() }
 func (p played) ConfigCommand() string                { return "" }
+func (p played) Defaults() (json.RawMessage, error)   { return nil, nil }
 func (p played) Check() []string                      { return p.check() }
+func (p played) OnDisk() reload.OnDisk                { return reload.OnDisk{} }
 
 // Ctrl-C ends kresc at once, whatever a worker that hangs was asked.
 func TestAReloadOfAWorkerThatHangsIsInterrupted(t *testing.T) {
@@ -75,13 +79,10 @@ func TestAReloadOfAWorkerThatHangsIsInterrupted(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			pressed := make(chan time.Time, 1)
-			press := func() {
-				select {
-				case pressed <- time.Now():
-					_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
-				default: // once
-				}
-			}
+			press := sync.OnceFunc(func() { // the worker is asked again, perhaps when nobody minds Ctrl-C any more
+				pressed <- time.Now()
+				_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+			})
 			_, errs, status := run(t, "", append(c.args, reloadingWorker(t, c.worker(press)))...)
 			if status != statusInterrupted || !strings.Contains(errs, c.says) {
 				t.Errorf("status %d, %q; want %d and %q", status, errs, statusInterrupted, c.says)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"kresd/internal/lineedit"
 )
 
 // show writes what a command gave: values to the standard output, errors to the standard
@@ -47,7 +49,7 @@ func (c *client) writeError(text string) {
 // visibleOn is text as a terminal may be given it: what would steer the terminal shows as a
 // backslash and a number. Files and pipes get the text itself.
 func visibleOn(f *os.File, text string) string {
-	if !isTerminal(f) {
+	if !lineedit.IsTerminal(f) {
 		return text
 	}
 	return visible(text)

@@ -1,10 +1,18 @@
 package kresc
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"kresd/internal/console"
+	"kresd/internal/limits"
+	"kresd/internal/reload"
+	"kresd/internal/safe"
 )
 
 // noLatency says why columns are empty, where a worker lacks the module stats.
@@ -14,6 +22,7 @@ const noLatency = "What answers take is counted once the module stats is loaded,
 func (c *client) status() int {
 	ctx, interrupted := c.interruptible()
 	readings := c.readAll(ctx, statusCommand)
+	c.compareFiles(ctx, readings)
 	if interrupted() {
 		return statusInterrupted
 	}
@@ -87,6 +96,38 @@ func (c *client) groupText(group []reading) {
 		t.row(append(cells, percent(l.failures), number(l.sentAll), number(l.tmoAll), number(l.waiting), number(l.cpu), size(l.memory))...)
 	}
 	c.write(t.String())
+	for _, line := range certificateLines(group, time.Now()) {
+		c.writeValue(line + "\n")
+	}
+	files := onDisk(group)
+	if len(files.Differ) > 0 {
+		c.writeValue(fmt.Sprintf("%s on disk is not what is in force: a reload or a restart would put it in force\n", strings.Join(files.Differ, ", ")))
+	}
+	if len(files.Unread) > 0 {
+		c.writeValue(fmt.Sprintf("%s cannot be read by the user that the workers are: whether it is what is in force is not known\n", strings.Join(files.Unread, ", ")))
+	}
+}
+
+// compareFiles asks each worker what its configuration files say beside what is in force. A worker of a version that cannot tell tells nothing.
+func (c *client) compareFiles(ctx context.Context, readings []reading) {
+	var group safe.Group
+	for i := range readings {
+		if r := &readings[i]; r.err == nil {
+			group.Go("files", func() { _ = r.answer(ctx, console.ReqOnDisk, limits.ClientWelcome, &r.onDisk) })
+		}
+	}
+	group.Wait()
+}
+
+// onDisk is what the workers of a group say of their files, each file once.
+func onDisk(group []reading) (files reload.OnDisk) {
+	for _, r := range group {
+		files.Differ = append(files.Differ, r.onDisk.Differ...)
+		files.Unread = append(files.Unread, r.onDisk.Unread...)
+	}
+	slices.Sort(files.Differ)
+	slices.Sort(files.Unread)
+	return reload.OnDisk{Differ: slices.Compact(files.Differ), Unread: slices.Compact(files.Unread)}
 }
 
 func counted(n int, what string) string {
@@ -106,6 +147,8 @@ type workerStatus struct {
 	Load    map[string]float64 `json:"load,omitempty"`
 	Figures tally              `json:"figures,omitempty"` // as the worker has them
 	Alive   *bool              `json:"alive,omitempty"`   // it answers questions
+	Shown   *shownCertificate  `json:"certificate,omitempty"`
+	Differ  []string           `json:"not_in_force,omitempty"` // configuration files
 	Error   string             `json:"error,omitempty"`
 }
 
@@ -120,6 +163,7 @@ func (c *client) statusJSON(readings []reading) {
 			s.Figures["cache.entries"], s.Figures["cache.size"] = r.entries, r.size
 			s.Load = newLoad(r.tally, up).json()
 			s.Alive, s.Error = &r.alive, r.why
+			s.Shown, s.Differ = r.shown(), r.onDisk.Differ
 		}
 		list = append(list, s)
 	}

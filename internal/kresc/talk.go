@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"kresd/internal/lineedit"
 )
 
 // Prompts, for a command and for what it still lacks.
@@ -19,17 +21,19 @@ var errDropped = errors.New("the line was dropped")
 
 // A lineReader reads what is typed.
 type lineReader interface {
+	// read returns a line, errDropped after Ctrl-C, or io.EOF.
 	read(prompt string) (line string, err error)
-	remember(line string)
+	// during runs a command that Ctrl-C may end.
+	during(run func())
 	close()
 }
 
 // talk is the dialogue with who sits at the terminal. It ends with the input.
 func (c *client) talk() int {
-	c.greet()
 	pending := ""
 	in := c.newReader(func(text string) []string { return c.complete(pending + text) })
 	defer in.close()
+	c.greet()
 	for {
 		show := prompt
 		if pending != "" {
@@ -51,11 +55,10 @@ func (c *client) talk() int {
 			c.complain(fmt.Errorf("standard input: %w", err))
 			return statusNobody
 		}
-		in.remember(text)
 		if pending == "" && leaves(text) {
 			return 0
 		}
-		pending = c.typed(pending + text + "\n")
+		in.during(func() { pending = c.typed(pending + text + "\n") })
 	}
 }
 
@@ -81,7 +84,7 @@ func leaves(text string) bool {
 
 // greet says who listens.
 func (c *client) greet() {
-	if !isTerminal(c.streams.Out) {
+	if !lineedit.IsTerminal(c.streams.Out) {
 		return
 	}
 	first := c.workers[0]

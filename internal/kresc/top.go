@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kresd/internal/lineedit"
 )
 
 // top shows what happens in all workers between two looks at their figures, until it has
@@ -14,7 +16,7 @@ func (c *client) top() (status int) {
 	defer func() {
 		if interrupted() {
 			status = 0
-			if isTerminal(c.streams.Out) {
+			if lineedit.IsTerminal(c.streams.Out) {
 				c.write("\n")
 			}
 		}

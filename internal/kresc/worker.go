@@ -131,9 +131,10 @@ func processStat(pid int) []string {
 	return fields
 }
 
-// openAll connects to all at once: to wait for one that does not answer costs no more than
-// to wait for one. What went wrong comes beside those that answer, in the order of groups
-// and numbers.
+// openAll connects to all workers at once, so that several which do not answer are waited
+// for no longer than one. It returns those that answer, in the order of groups and numbers,
+// and the errors of the others, in the order of their texts. A worker that has ended since
+// it was found is no error.
 func openAll(paths []string) (workers []*worker, troubles []error) {
 	type outcome struct {
 		w   *worker
@@ -162,8 +163,8 @@ func openAll(paths []string) (workers []*worker, troubles []error) {
 // errLost says that a worker ended or fell silent before it answered.
 var errLost = errors.New("lost")
 
-// request sends a request and returns the frame that ends its answer. What is printed
-// before goes to printed. When ctx ends the worker is told to end the command, whose
+// request sends a request and returns the frame that ends its answer. Output that comes
+// before that frame goes to printed. When ctx ends the worker is told to end the command, whose
 // answer then says so. An error is that of a worker that is lost, whose connection is
 // closed then.
 func (w *worker) request(ctx context.Context, kind byte, text string, printed func(string)) ([]byte, error) {

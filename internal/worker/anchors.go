@@ -27,7 +27,7 @@ type anchors struct {
 	resolve func(context.Context, *resolve.Request)
 }
 
-// AddFile implements bindings.Anchors.
+// AddFile implements anchors.Anchors.
 func (a *anchors) AddFile(ctx context.Context, path string, readonly bool) error {
 	l, err := a.Store.AddFile(path, readonly)
 	if errors.Is(err, trustanchor.ErrNoFile) {

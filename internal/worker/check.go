@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"kresd/internal/bindings"
+	"kresd/internal/bindings/network"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/reload"
@@ -85,15 +85,21 @@ func (k *checking) all(ctx context.Context) {
 	for _, line := range warnings {
 		k.report.add(warning, line, "")
 	}
-	k.dry = &dryRun{interfaces: bindings.MachineInterfaces(), tell: func(kind finding, text string) { k.report.add(kind, text, "") }}
+	k.dry = &dryRun{interfaces: network.MachineInterfaces(), tell: func(kind finding, text string) { k.report.add(kind, text, "") }}
 	if k.o.Seal != nil {
 		if err := k.o.Seal(); err != nil {
 			k.report.add(warning, fmt.Sprintf("the kernel does not keep this check from changing anything: %v", err), "")
 		}
 	}
-	for _, name := range configFiles(&k.o.CLI) {
+	if k.o.Getenv(reload.ReportVar) == reload.ReportDefaults {
+		k.tellDefaults(ctx)
+		return
+	}
+	files := configFiles(&k.o.CLI)
+	for _, name := range files {
 		k.read(name)
 	}
+	k.missing(files)
 	for range limits.CheckRounds {
 		if !k.round(ctx) || ctx.Err() != nil {
 			return
@@ -126,6 +132,16 @@ func (k *checking) read(name string) {
 		k.report.add(mistake, err.Error(), name)
 	}
 	f.text = source.WithoutHashBang(text)
+}
+
+// missing tells of the usual file that is gone, where it was run for what is in force: at a
+// start nothing is wrong without it, but nobody means to put the defaults in force by a
+// reload in the middle of an edit.
+func (k *checking) missing(files []string) {
+	ran := strings.Split(k.o.Getenv(reload.FilesVar), "\n")
+	if slices.Contains(ran, defaultConfig) && len(files) == 0 && len(k.o.CLI.Configs) == 0 {
+		k.report.add(mistake, defaultConfig+" is gone, from which what is in force was read; an empty file, or a restart, would put the defaults in force", "")
+	}
 }
 
 // round runs what is left of the configuration and tells whether something more was

@@ -105,8 +105,9 @@ func TestCheckTellsEveryError(t *testing.T) {
 		{"a user", "user('baduser')\nuser('root')", []string{"config:1: invalid user name"}},
 		{"source addresses", "net.outgoing_v4('127.0.0.1')\nnet.outgoing_v6('2001:db8::1')",
 			[]string{"config:2: error: net.outgoing_v6: no socket can be bound to 2001:db8::1: this machine does not have the address"}},
-		{"the cache's place", "cache.open(10*MB, 'lmdb://below/this')\ncache.open(10*MB, 'lmdb://config')\ncache.count()\ncache.clear()",
+		{"the cache's place", "cache.open(10*MB, 'lmdb://below')\ncache.open(10*MB, 'lmdb://config')\ncache.count()\ncache.clear()",
 			[]string{"config:2: error: cache in 'config': it is not a directory"}},
+		{"a mistyped place of the cache", "cache.open(10*MB, 'lmdb://below/this')", []string{"config:1: error: cache in 'below/this': the directory 'below' does not exist, in which it would be made"}},
 		{"os.exit", "mode('lax')\nos.exit(3)\nmode('x')", []string{"config:1: mode: 'lax' is not one of strict, normal, permissive", "config:2: os.exit(3) ends kresd at its start"}},
 		{"a hash bang", "#!/usr/sbin/kresd -c\nmode('lax')", []string{"config:2: mode: 'lax' is not one of strict, normal, permissive"}},
 	} {

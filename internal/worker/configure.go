@@ -39,8 +39,9 @@ func (w *Worker) configureUnlessEnded(signals <-chan os.Signal) error {
 // fine; that it cannot be read is not.
 func (w *Worker) configure(ctx context.Context) error {
 	w.seekModuleDir()
-	for _, f := range configFiles(&w.o.CLI) {
-		if f == defaultConfig {
+	for _, f := range w.reloads.configFiles() {
+		w.reloads.begins(f)
+		if _, kept := w.reloads.instead(f); f == defaultConfig && !kept {
 			if err := rundir.Readable(f); err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"kresd/internal/forkmap"
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
+	"kresd/internal/lineedit"
 	"kresd/internal/logging"
 	"kresd/internal/rundir"
 	"kresd/internal/script/command"
@@ -22,8 +23,8 @@ import (
 // consoles are where commands come in.
 type consoles struct {
 	vm       *command.Interpreter
-	out, err *logging.Ring   // what commands print is copied there
-	screen   *console.Screen // that both write to; nil: lines are not edited
+	out, err *logging.Ring    // what commands print is copied there
+	screen   *lineedit.Screen // that both write to; nil: lines are not edited
 	quiet    bool
 	log      *logging.Logger
 	text     bool // the log is text
@@ -42,7 +43,7 @@ type consoles struct {
 
 // local runs the console on the terminal or pipe until it is left or ctx ends.
 func (c *consoles) local(ctx context.Context, in *os.File) {
-	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet, Screen: c.screen, Kept: console.OpenKept(os.Getenv)}
+	l := &console.Local{Eval: c.vm.NewSession(), In: in, Out: c.out, Err: c.err, Quiet: c.quiet, Screen: c.screen, Kept: lineedit.OpenKept(os.Getenv)}
 	l.Run(ctx)
 }
 

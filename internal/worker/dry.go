@@ -14,10 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/bindings"
+	"kresd/internal/bindings/network"
 	"kresd/internal/cache"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
+	"kresd/internal/lmdbcache"
 	"kresd/internal/luavalue"
 	"kresd/internal/module"
 	"kresd/internal/resolve"
@@ -31,7 +33,7 @@ import (
 // that reach outside. It looks at what is there, and tells what a start would have
 // refused.
 type dryRun struct {
-	interfaces []bindings.Interface
+	interfaces []network.Interface
 	tell       func(kind finding, text string)
 }
 
@@ -51,7 +53,7 @@ func (r *dryRun) daemon(w *Worker, d *bindings.Daemon) *bindings.Daemon {
 	if r == nil {
 		return d
 	}
-	d.Interfaces = func() []bindings.Interface { return r.interfaces }
+	d.Interfaces = func() []network.Interface { return r.interfaces }
 	d.Bindable = r.bindable
 	d.Listener = &dryListener{listener: w.listener}
 	d.Cache = &dryCache{lo: limits.DefaultMinTTL, hi: limits.DefaultMaxTTL}
@@ -68,7 +70,7 @@ func (r *dryRun) host(w *Worker) *module.Host {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	return &module.Host{
-		Clock: w.clock, Tasks: w.group, Context: ended, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm.VM),
+		Clock: w.clock, Tasks: w.group, Context: ended, Cache: w.cache, Roots: w.roots, Files: w.reloads.inForce, Metrics: w.figures, Callback: scripted(w.vm.VM),
 		Notice: func(string) {}, Warn: func(line string) { w.log.Warn(line) },
 		Resolve: func(context.Context, *resolve.Request) {},
 	}
@@ -90,46 +92,46 @@ func (r *dryRun) bindable(a netip.Addr) error {
 // dryListener notes where a configuration wants to listen.
 type dryListener struct {
 	*listener
-	wanted []bindings.Endpoint
+	wanted []network.Endpoint
 }
 
-// Listen implements bindings.Listener.
+// Listen implements network.Listener.
 func (l *dryListener) Listen(addr netip.AddrPort, kinds []transport.Kind, _ bool, _ string) (awaited bool, err error) {
 	for _, k := range kinds {
-		if e := (bindings.Endpoint{Addr: addr, Kind: k}); !slices.Contains(l.wanted, e) {
+		if e := (network.Endpoint{Addr: addr, Kind: k}); !slices.Contains(l.wanted, e) {
 			l.wanted = append(l.wanted, e)
 		}
 	}
 	return false, nil
 }
 
-// ListenPath implements bindings.Listener. It sees what a start would refuse.
+// ListenPath implements network.Listener. It sees what a start would refuse.
 func (l *dryListener) ListenPath(path string, kinds []transport.Kind, _ fs.FileMode, _ string) error {
 	kind, err := listen.PathUsable(path, kinds)
-	if err == nil && !slices.ContainsFunc(l.wanted, func(e bindings.Endpoint) bool { return e.Path == path }) {
-		l.wanted = append(l.wanted, bindings.Endpoint{Path: path, Kind: kind})
+	if err == nil && !slices.ContainsFunc(l.wanted, func(e network.Endpoint) bool { return e.Path == path }) {
+		l.wanted = append(l.wanted, network.Endpoint{Path: path, Kind: kind})
 	}
 	return err
 }
 
-// Close implements bindings.Listener.
+// Close implements network.Listener.
 func (l *dryListener) Close(addr netip.AddrPort) bool {
-	return l.closeWhere(func(e bindings.Endpoint) bool { return e.Path == "" && e.Addr == addr })
+	return l.closeWhere(func(e network.Endpoint) bool { return e.Path == "" && e.Addr == addr })
 }
 
-// ClosePath implements bindings.Listener.
+// ClosePath implements network.Listener.
 func (l *dryListener) ClosePath(path string) bool {
-	return l.closeWhere(func(e bindings.Endpoint) bool { return e.Path == path })
+	return l.closeWhere(func(e network.Endpoint) bool { return e.Path == path })
 }
 
-func (l *dryListener) closeWhere(which func(bindings.Endpoint) bool) bool {
+func (l *dryListener) closeWhere(which func(network.Endpoint) bool) bool {
 	n := len(l.wanted)
 	l.wanted = slices.DeleteFunc(l.wanted, which)
 	return len(l.wanted) < n
 }
 
-// Endpoints implements bindings.Listener.
-func (l *dryListener) Endpoints() []bindings.Endpoint { return l.wanted }
+// Endpoints implements network.Listener.
+func (l *dryListener) Endpoints() []network.Endpoint { return l.wanted }
 
 // dryCache is a cache that is empty and stays so.
 type dryCache struct {
@@ -139,7 +141,7 @@ type dryCache struct {
 	lo, hi uint32
 }
 
-// Open implements bindings.Cache: it sees whether the cache could be opened there.
+// Open implements caching.Cache: it sees whether the cache could be opened there.
 func (k *dryCache) Open(size int64, uri, dir string) error {
 	if err := usableForCache(dir); err != nil {
 		return fmt.Errorf("cache in '%s': %w", dir, wording.Reason(err))
@@ -148,12 +150,16 @@ func (k *dryCache) Open(size int64, uri, dir string) error {
 	return nil
 }
 
-// usableForCache says why no cache can be in a directory, which may have to be made.
+// usableForCache says why no cache can be in a directory, which may have to be made in one
+// that is there.
 func usableForCache(dir string) error {
 	info, err := os.Lstat(dir)
-	for errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
-		dir = filepath.Dir(dir)
-		info, err = os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		above := filepath.Dir(filepath.Clean(dir))
+		if info, err = os.Stat(above); errors.Is(err, fs.ErrNotExist) {
+			return lmdbcache.NoParent(dir)
+		}
+		dir = above
 	}
 	switch {
 	case err != nil:
@@ -166,66 +172,66 @@ func usableForCache(dir string) error {
 	return unix.Access(dir, unix.W_OK|unix.X_OK)
 }
 
-// Close implements bindings.Cache.
+// Close implements caching.Cache.
 func (k *dryCache) Close() (was bool) {
 	was, k.open, k.size = k.open, false, 0
 	return was
 }
 
-// IsOpen implements bindings.Cache.
+// IsOpen implements caching.Cache.
 func (k *dryCache) IsOpen() bool { return k.open }
 
-// Size implements bindings.Cache.
+// Size implements caching.Cache.
 func (k *dryCache) Size() int64 { return k.size }
 
-// URI implements bindings.Cache.
+// URI implements caching.Cache.
 func (k *dryCache) URI() string { return k.uri }
 
-// FilesOf implements bindings.Cache.
+// FilesOf implements caching.Cache.
 func (k *dryCache) FilesOf(int) bool { return true }
 
-// Count implements bindings.Cache.
+// Count implements caching.Cache.
 func (k *dryCache) Count() (int, error) { return 0, nil }
 
-// TTLs implements bindings.Cache.
+// TTLs implements caching.Cache.
 func (k *dryCache) TTLs() (lo, hi uint32) { return k.lo, k.hi }
 
-// SetTTLs implements bindings.Cache.
+// SetTTLs implements caching.Cache.
 func (k *dryCache) SetTTLs(lo, hi uint32) { k.lo, k.hi = lo, hi }
 
-// Clear implements bindings.Cache.
+// Clear implements caching.Cache.
 func (k *dryCache) Clear() (int, error) { return 0, nil }
 
-// Remove implements bindings.Cache.
+// Remove implements caching.Cache.
 func (k *dryCache) Remove(dnsname.Name, bool, *uint16, int) (int, error) { return 0, nil }
 
-// Apex implements bindings.Cache.
+// Apex implements caching.Cache.
 func (k *dryCache) Apex(name dnsname.Name) dnsname.Name { return name }
 
-// Prune implements bindings.Cache.
+// Prune implements caching.Cache.
 func (k *dryCache) Prune(int) (int, error) { return 0, nil }
 
-// Show implements bindings.Cache.
+// Show implements caching.Cache.
 func (k *dryCache) Show(dnsname.Name) ([]cache.Shown, error) { return nil, nil }
 
-// Insert implements bindings.Cache.
+// Insert implements caching.Cache.
 func (k *dryCache) Insert(resolve.Set, int64) error { return nil }
 
-// Sync implements bindings.Cache.
+// Sync implements caching.Cache.
 func (k *dryCache) Sync(context.Context) error { return nil }
 
-// Export implements bindings.Cache: it sees whether a file could be written there.
+// Export implements caching.Cache: it sees whether a file could be written there.
 func (k *dryCache) Export(_ context.Context, path string) (int, error) {
 	return 0, unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK)
 }
 
-// Checkpoint implements bindings.Cache.
+// Checkpoint implements caching.Cache.
 func (k *dryCache) Checkpoint() (mono time.Duration, wall time.Time) { return 0, time.Unix(0, 0) }
 
-// Mark implements bindings.Cache.
+// Mark implements caching.Cache.
 func (k *dryCache) Mark() {}
 
-// FileSystem implements bindings.Cache.
+// FileSystem implements caching.Cache.
 func (k *dryCache) FileSystem(dir string) (uint64, error) {
 	return (&storage{}).FileSystem(dir)
 }
@@ -251,10 +257,10 @@ func (p dryProcess) Become(uid, _ int, groups []int) error { return rundir.Usabl
 // dryResolver asks nobody: its requests never end.
 type dryResolver struct{ ctx context.Context }
 
-// Resolve implements bindings.Resolver.
+// Resolve implements asking.Resolver.
 func (r dryResolver) Resolve(*resolve.Request) { <-r.ctx.Done() }
 
-// Trace implements bindings.Resolver.
+// Trace implements asking.Resolver.
 func (r dryResolver) Trace(context.Context, resolve.Question) string { return "nobody is asked" }
 
 // dryMapper has no worker that would answer.
@@ -268,7 +274,7 @@ func (dryMapper) Map(context.Context, string) (*luavalue.Table, error) {
 // dryAnchors reads key files and makes none.
 type dryAnchors struct{ *anchors }
 
-// AddFile implements bindings.Anchors. Where a start would fetch the keys of the root,
+// AddFile implements anchors.Anchors. Where a start would fetch the keys of the root,
 // or write them anew, it sees whether the file could be written.
 func (a dryAnchors) AddFile(ctx context.Context, path string, readonly bool) error {
 	if !readonly && path != "" {

@@ -13,6 +13,7 @@ import (
 	"kresd/internal/listen"
 	"kresd/internal/logging"
 	"kresd/internal/settings"
+	"kresd/internal/textfile"
 	"kresd/internal/ticket"
 )
 
@@ -24,21 +25,24 @@ type encryption struct {
 	host        func() string
 	link        *ipc.Link
 	log         *logging.Logger
+	files       textfile.Reader
 	certificate *certificate.Store
 	authorities *certificate.Authorities
 	tickets     *ticket.Keys
+	renewed     func() // is told that keys follow from another secret; it must not wait
 
 	mu      sync.Mutex
 	configs map[string]*tls.Config // by the protocols, made at their first use
 }
 
-func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger, distrust func(file string)) *encryption {
-	e := &encryption{clock: c, host: func() string { return hostname(s) }, link: link, log: log.Group("tls"), tickets: ticket.New(c), configs: map[string]*tls.Config{}}
-	e.authorities = certificate.NewAuthorities(e.notice, e.alert, distrust)
+func newEncryption(c *clock.Clock, link *ipc.Link, s *settings.Settings, log *logging.Logger, files textfile.Reader, distrust func(file string)) *encryption {
+	e := &encryption{clock: c, host: func() string { return hostname(s) }, link: link, log: log.Group("tls"), files: files, tickets: ticket.New(c), configs: map[string]*tls.Config{}}
+	e.authorities = certificate.NewAuthorities(files, e.notice, e.alert, distrust)
 	e.certificate = certificate.NewStore(certificate.Options{
 		Clock:       c,
 		Hostname:    e.host,
 		Authorities: e.authorities,
+		Files:       files,
 		Notice:      e.notice,
 		Alert:       e.alert,
 		Warn:        func(line string) { e.log.Warn(line) },
@@ -127,19 +131,35 @@ func (e *encryption) listened() {
 	}
 }
 
-// UseCertificate implements bindings.Encryption.
+// UseCertificate implements network.Encryption.
 func (e *encryption) UseCertificate(certFile, keyFile string) error {
 	return e.certificate.Use(certFile, keyFile)
 }
 
-// UseAuthorities implements bindings.Encryption.
+// UseAuthorities implements network.Encryption.
 func (e *encryption) UseAuthorities(file string) error { return e.authorities.Use(file) }
 
-// Certificate implements bindings.Encryption.
+// Certificate implements network.Encryption.
 func (e *encryption) Certificate() (certFile, keyFile string, end time.Time) {
 	certFile, keyFile = e.certificate.Files()
 	return certFile, keyFile, e.certificate.End()
 }
 
-// SetTicketSecret implements bindings.Encryption.
-func (e *encryption) SetTicketSecret(secret []byte) error { return e.tickets.SetSecret(secret) }
+// UseTicketSecret implements network.Encryption.
+func (e *encryption) UseTicketSecret(file string) error {
+	secret, err := ticket.FromFile(e.files, file)
+	if err != nil {
+		return err
+	}
+	return e.SetTicketSecret(secret)
+}
+
+// SetTicketSecret implements network.Encryption. What is listened on over QUIC has other keys
+// soon.
+func (e *encryption) SetTicketSecret(secret []byte) error {
+	if err := e.tickets.SetSecret(secret); err != nil {
+		return err
+	}
+	e.renewed()
+	return nil
+}

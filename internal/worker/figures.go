@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kresd/internal/bindings"
+	"kresd/internal/bindings/caching"
 	"kresd/internal/cache"
 	"kresd/internal/limits"
 	"kresd/internal/listen"
@@ -23,7 +24,7 @@ import (
 func (w *Worker) newFigures() *metrics.Registry {
 	r := &metrics.Registry{}
 	r.Add(metrics.Of(bindings.WorkerFigures, w.processNow, processFigures()))
-	r.Add(metrics.Of(bindings.CacheFigures, w.storage.now, cacheFigures()))
+	r.Add(metrics.Of(caching.Figures, w.storage.now, cacheFigures()))
 	r.Add(limitFigures(w.counters))
 	return r
 }
@@ -40,10 +41,12 @@ type processState struct {
 	proofs *validate.Counts
 	// certificateEnd is zero where the ephemeral certificate serves.
 	certificateEnd time.Time
+	// ephemeralEnd is zero where no ephemeral certificate serves.
+	ephemeralEnd time.Time
 }
 
 func (w *Worker) processNow() processState {
-	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs, reloads: w.reloads.State(), certificateEnd: w.encrypted.certificate.End()}
+	s := processState{up: w.upstream.Stats(), in: w.server.Stats(), proofs: &w.proofs, reloads: w.reloads.State(), certificateEnd: w.encrypted.certificate.End(), ephemeralEnd: w.encrypted.certificate.EphemeralEnd()}
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.use) // it fails for other arguments only
 	status, _ := os.ReadFile("/proc/self/status")
 	s.resident = mostResident(status, &s.use)
@@ -51,8 +54,8 @@ func (w *Worker) processNow() processState {
 }
 
 // mostResident is the peak of the program's own memory, as the status of a process tells
-// it. What the system tells with a program's processor time counts the memory of whoever
-// started it, too; it serves where there is no status.
+// it. Without a status it is that of getrusage(2), which also counts the memory that the
+// process had before it executed this program.
 func mostResident(status []byte, use *syscall.Rusage) uint64 {
 	for line := range bytes.Lines(status) {
 		var kB uint64
@@ -91,6 +94,7 @@ func processFigures() []metrics.Figure[processState] {
 		of("handshakes_open", metrics.Gauge, metrics.Number, "handshakes of TLS with clients that are under way", func(s *processState) float64 { return float64(s.in.HandshakesOpen) }),
 		of("handshakes_queued", metrics.Gauge, metrics.Number, "of these, those that wait until another one has been computed", func(s *processState) float64 { return float64(s.in.HandshakesQueued) }),
 		of("certificate_end", metrics.Gauge, metrics.Seconds, "when the certificate of net.tls expires, in seconds since 1970; 0 where the ephemeral one serves", func(s *processState) float64 { return epoch(s.certificateEnd) }),
+		of("ephemeral_certificate_end", metrics.Gauge, metrics.Seconds, "when the ephemeral certificate expires that clients are shown; 0 where none serves", func(s *processState) float64 { return epoch(s.ephemeralEnd) }),
 		count("dropped", "queries of clients that got no answer on purpose", func(s *processState) uint64 { return s.in.Ignored + s.in.Dropped }),
 
 		count("http_requests", "requests of clients by HTTP", func(s *processState) uint64 { return s.in.HTTPRequests }),

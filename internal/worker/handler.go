@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"net/netip"
+	"sync"
 
 	"kresd/internal/cache"
 	"kresd/internal/clock"
@@ -30,25 +31,57 @@ type handler struct {
 	counters *limits.Counters
 	// partitions are those of the present configuration.
 	partitions func() resolve.Partitions
+	scratches  sync.Pool // of *scratch
+	rooms      reply.Rooms
+}
+
+// A scratch is memory for one query at a time: nobody keeps any of it when the query has
+// been answered. It is held while servers are waited for, and so it is small.
+type scratch struct {
+	question wire.Question
+	told     module.Answered
+}
+
+func (h *handler) scratch() *scratch {
+	if s, ok := h.scratches.Get().(*scratch); ok {
+		return s
+	}
+	return new(scratch)
+}
+
+// discard forgets what a scratch was used for, and keeps its memory.
+func (h *handler) discard(s *scratch) {
+	s.question, s.told = wire.Question{}, module.Answered{}
+	h.scratches.Put(s)
 }
 
 // Resolve implements listen.Handler.
 func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
-	var q wire.Question
+	s := h.scratch()
+	defer h.discard(s)
+	q := &s.question
 	if q.Parse(lq.Wire) != wire.Fine {
 		lq.Drop() // the session has answered what it could
 		return
 	}
-	req := h.request(&q, lq)
+	req := h.request(q, lq)
 	if req == nil {
 		lq.Drop()
 		return
 	}
 	h.requests.resolve(ctx, req)
-	shape := h.shape(lq.Client.Kind)
+	shape := h.identified(q, lq.Client.Kind)
 	shape.Rotate, shape.Counters = h.cache.Rotation(), h.counters
-	msg := reply.Build(nil, &q, &req.Result, shape)
-	h.tell(&q, msg, lq, req)
+	if req.Seal != nil {
+		shape.Behind = req.Seal.Len()
+	}
+	words := h.rooms.Get()
+	defer h.rooms.Put(words)
+	msg := words.Build(req.Question, q, &req.Result, shape)
+	if req.Seal != nil && msg != nil {
+		msg = req.Seal.Sign(msg)
+	}
+	h.tell(s, msg, lq, req)
 	if msg == nil {
 		lq.Drop()
 		return
@@ -57,15 +90,15 @@ func (h *handler) Resolve(ctx context.Context, lq *listen.Query) {
 }
 
 // tell shows an answer to the modules that count.
-func (h *handler) tell(q *wire.Question, msg []byte, lq *listen.Query, req *resolve.Request) {
+func (h *handler) tell(s *scratch, msg []byte, lq *listen.Query, req *resolve.Request) {
 	observers := h.chain.Snapshot().Observe
 	if len(observers) == 0 {
 		return
 	}
 	took := h.clock.Mono() - lq.Received
-	told := module.Answered{Question: q, Msg: msg, Transport: lq.Client.Transport(), Client: lq.Client.Addr, EDE: ede.None, Request: req, Took: took}
+	s.told = module.Answered{Question: &s.question, Msg: msg, Transport: lq.Client.Transport(), Client: lq.Client.Addr, EDE: ede.None, Request: req, Took: took}
 	for _, observe := range observers {
-		observe(&told)
+		observe(&s.told)
 	}
 }
 
@@ -105,6 +138,13 @@ func (h *handler) Fail(query []byte, from *listen.Client, out []byte) []byte {
 func (h *handler) shape(kind transport.Kind) reply.Shape {
 	shape := shapeOf(h.settings)
 	shape.Kind = kind
+	return shape
+}
+
+// identified is shape for the answer to a question that is well formed.
+func (h *handler) identified(q *wire.Question, kind transport.Kind) reply.Shape {
+	shape := h.shape(kind)
+	shape.Options = h.settings.Identity(q)
 	return shape
 }
 

@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"kresd/internal/bindings"
+	"kresd/internal/bindings/network"
 	"kresd/internal/ipc"
 	"kresd/internal/listen"
 	"kresd/internal/logging"
@@ -29,7 +29,7 @@ func newListener(server *listen.Server, secured func()) *listener {
 	return &listener{server: server, secured: secured, places: map[string]string{}}
 }
 
-// Listen implements bindings.Listener.
+// Listen implements network.Listener.
 func (l *listener) Listen(addr netip.AddrPort, kinds []transport.Kind, freebind bool, place string) (awaited bool, err error) {
 	err = l.server.Listen(addr, listen.Flags{Kinds: kinds, FreeBind: freebind, Await: true})
 	if err != nil {
@@ -42,7 +42,7 @@ func (l *listener) Listen(addr netip.AddrPort, kinds []transport.Kind, freebind 
 	return l.server.Awaits(addr), nil
 }
 
-// ListenPath implements bindings.Listener.
+// ListenPath implements network.Listener.
 func (l *listener) ListenPath(path string, kinds []transport.Kind, mode fs.FileMode, place string) error {
 	err := l.server.ListenPath(path, listen.PathFlags{Flags: listen.Flags{Kinds: kinds}, Mode: mode})
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *listener) opened(name string, kinds []transport.Kind, place string) {
 	}
 }
 
-// Failed implements bindings.Listener.
+// Failed implements network.Listener.
 func (l *listener) Failed(err error) {
 	if l.failed == nil {
 		l.failed = err
@@ -85,20 +85,20 @@ func (l *listener) named(err error) error {
 	return err
 }
 
-// Serves implements bindings.Listener.
+// Serves implements network.Listener.
 func (l *listener) Serves(k transport.Kind) bool { return l.server.Serves(k) }
 
-// Close implements bindings.Listener.
+// Close implements network.Listener.
 func (l *listener) Close(addr netip.AddrPort) bool { return l.server.Close(addr) }
 
-// ClosePath implements bindings.Listener.
+// ClosePath implements network.Listener.
 func (l *listener) ClosePath(path string) bool { return l.server.ClosePath(path) }
 
-// Endpoints implements bindings.Listener.
-func (l *listener) Endpoints() []bindings.Endpoint {
-	var list []bindings.Endpoint
+// Endpoints implements network.Listener.
+func (l *listener) Endpoints() []network.Endpoint {
+	var list []network.Endpoint
 	for _, e := range l.server.Endpoints() {
-		list = append(list, bindings.Endpoint{Addr: e.Addr, Path: e.Path, Kind: e.Kind})
+		list = append(list, network.Endpoint{Addr: e.Addr, Path: e.Path, Kind: e.Kind})
 	}
 	return list
 }

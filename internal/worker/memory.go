@@ -12,8 +12,8 @@ import (
 // fitIntoMemory has Go's collector run earlier when memory becomes short, and fewer
 // questions wait for servers, so that a worker in a small container is slow under a
 // flood and not killed. Its share is that of one of n workers, without what the system
-// needs beside the heap: the cache's pages, the buffers of sockets. Who sets GOMEMLIMIT
-// decides about the collector himself.
+// needs beside the heap: the cache's pages, the buffers of sockets. With GOMEMLIMIT set the
+// collector is left as it is.
 func fitIntoMemory(getenv func(string) string, n int, s *settings.Settings) {
 	all, err := cgroup.Memory(os.DirFS("/"))
 	if err != nil {

@@ -2,13 +2,19 @@ package worker
 
 import (
 	"kresd/internal/dnslua"
+	"kresd/internal/dnslua/terms"
 	"kresd/internal/iterate"
 	"kresd/internal/module"
 	"kresd/internal/modules/boguslog"
 	"kresd/internal/modules/ddr"
+	"kresd/internal/modules/dns64"
 	"kresd/internal/modules/hints"
+	"kresd/internal/modules/nsid"
 	"kresd/internal/modules/priming"
 	"kresd/internal/modules/querylog"
+	"kresd/internal/modules/rebinding"
+	"kresd/internal/modules/refusenord"
+	"kresd/internal/modules/renumber"
 	"kresd/internal/modules/servestale"
 	"kresd/internal/modules/stats"
 	"kresd/internal/modules/tasentinel"
@@ -58,12 +64,25 @@ func (w *Worker) modules() []listed {
 		// Behind hints, which the operator may have for its names.
 		{ddr.Module(w.designations()), true},
 		// The others stand where the operator loads them; their help says where that is.
+		{w.rules.view.Module(), false},
+		{w.rules.daf.Module(), false},
+		{rebinding.Module(), false},
+		{nsid.Module(&w.settings.NSID), false},
+		{dns64.Module(dns64.Config{Disabled: disableDNS64()}), false},
+		{refusenord.Module(), false},
+		{renumber.Module(), false},
 		{servestale.Module(), false},
-		{workarounds.Module(workarounds.Names{Option: dnslua.OptionByName, Of: dnslua.OptionNames}), false},
+		{workarounds.Module(workarounds.Names{Option: terms.OptionByName, Of: terms.OptionNames}), false},
 		{stats.Module(), false},
 		{boguslog.Module(), false},
 		{querylog.Module(), false},
 	}
+}
+
+// disableDNS64 is the option by which rules except clients from dns64.
+func disableDNS64() resolve.Options {
+	o, _ := terms.OptionByName("DNS64_DISABLE")
+	return o
 }
 
 // layer is a module that is a layer and nothing else.
@@ -97,7 +116,7 @@ func (w *Worker) host() *module.Host {
 		return w.o.dry.host(w)
 	}
 	return &module.Host{
-		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Metrics: w.figures, Callback: scripted(w.vm.VM),
+		Clock: w.clock, Tasks: w.group, Context: w.ctx, Cache: w.cache, Roots: w.roots, Files: w.reloads.inForce, Metrics: w.figures, Callback: scripted(w.vm.VM),
 		Notice:  func(line string) { w.log.Notice(line) },
 		Warn:    func(line string) { w.log.Warn(line) },
 		Resolve: w.resolve,

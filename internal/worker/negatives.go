@@ -84,9 +84,9 @@ func (n *negatives) try() {
 	n.arm()
 }
 
-// sound resolves the SOA record at a negative anchor, without what is cached, as it
-// would be judged without that anchor. What is kept of it is for those who have no
-// such anchor.
+// sound resolves the SOA record at a negative anchor, without what is cached, as it would
+// be judged without that anchor. What it brings is cached in the partition of
+// configurations that have no such anchor.
 func (w *Worker) sound(n *trustanchor.Negative) bool {
 	without := func() *trustanchor.Snapshot { return w.rules.anchors.Snapshot().Without(n.Name) }
 	judge := validate.Layer(validate.Config{Anchors: without, Counts: &w.proofs})

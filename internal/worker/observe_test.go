@@ -28,12 +28,12 @@ func (w *Worker) console(t testing.TB, command string) string {
 // byHandler plays a question on the driver's way with all that listens to it.
 func byHandler(t testing.TB, w *Worker, pkt []byte) *resolve.Request {
 	t.Helper()
-	var q wire.Question
-	q.Parse(pkt)
+	var s scratch
+	s.question.Parse(pkt)
 	h, lq := w.newHandler(), &listen.Query{Wire: pkt, Client: someone, Received: w.clock.Mono()}
-	req := h.request(&q, lq)
+	req := h.request(&s.question, lq)
 	msg := byDriver(t, w, pkt, someone)
-	h.tell(&q, msg, lq, req)
+	h.tell(&s, msg, lq, req)
 	return req
 }
 

@@ -15,8 +15,9 @@ import (
 	"os"
 
 	"kresd/internal/cli"
-	"kresd/internal/console"
+	"kresd/internal/inforce"
 	"kresd/internal/ipc"
+	"kresd/internal/lineedit"
 	"kresd/internal/privilege"
 	"kresd/internal/systemd"
 )
@@ -31,6 +32,9 @@ type Options struct {
 	Link *ipc.Link
 	// Sockets were handed over by a process manager or by -S.
 	Sockets []systemd.Socket
+	// InForce is what is run in the place of the configuration files: what a process that has
+	// died has run. nil: the files are run.
+	InForce *inforce.Configuration
 	// Notify tells a process manager; nil when a supervisor does.
 	Notify *systemd.Notifier
 	// Warnings were found while entering the run directory; the log gets them.
@@ -66,9 +70,9 @@ func (o *Options) fill() {
 }
 
 // screen is the terminal on which the console edits lines, or nil.
-func (o *Options) screen() *console.Screen {
+func (o *Options) screen() *lineedit.Screen {
 	if !o.CLI.Interactive {
 		return nil
 	}
-	return console.NewScreen(o.Stdin, o.Stdout, o.Getenv)
+	return lineedit.NewScreen(o.Stdin, o.Stdout, o.Getenv)
 }

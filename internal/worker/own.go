@@ -13,29 +13,20 @@ import (
 
 // own knows the addresses at which clients ask this worker.
 type own struct {
-	clock *clock.Clock
-	// any tells whether fn says yes to an endpoint at which this worker listens.
-	any   func(fn func(listen.Endpoint) bool) bool
-	local localAddrs
+	clock  *clock.Clock
+	server func() *listen.Server
+	local  localAddrs
 }
 
 // is tells whether an address is one of ours, which must not be asked: a
 // stranger who names it as a name server would make us ask ourselves.
 func (o *own) is(a netip.AddrPort) bool {
-	wildcard := false
-	if o.any(func(e listen.Endpoint) bool {
-		wildcard = wildcard || e.Addr.Port() == a.Port() && e.Addr.Addr().IsUnspecified() && e.Addr.Addr().Is4() == a.Addr().Is4()
-		return e.Addr == a
-	}) {
-		return true
-	}
-	return wildcard && (a.Addr().IsLoopback() || slices.Contains(o.local.addrs(o.clock.Mono()), a.Addr()))
+	itself, everywhere := o.server().Receives(a)
+	return itself || everywhere && (a.Addr().IsLoopback() || slices.Contains(o.local.addrs(o.clock.Mono()), a.Addr()))
 }
 
 // hasPort tells whether clients ask at a port, so that no question leaves from it.
-func (o *own) hasPort(port uint16) bool {
-	return o.any(func(e listen.Endpoint) bool { return e.Addr.Port() == port })
-}
+func (o *own) hasPort(port uint16) bool { return o.server().ReceivesAt(port) }
 
 // localAddrs are the addresses of this machine, looked up now and then: a
 // wildcard socket listens on all of them.

@@ -38,7 +38,7 @@ func TestLimitsCanBeRead(t *testing.T) {
 // The documented keys of worker.stats(), and those that speak of forgery.
 func TestStatsHaveTheirKeys(t *testing.T) {
 	w := laboratory(t)
-	for _, key := range strings.Fields("udp tcp tls ipv4 ipv6 timeout concurrent queries dropped usertime systime pagefaults swaps csw rss mismatched caselost ignored icmp joined handshakes resumed handshakes_failed handshakes_open handshakes_queued certificate_end") {
+	for _, key := range strings.Fields("udp tcp tls ipv4 ipv6 timeout concurrent queries dropped usertime systime pagefaults swaps csw rss mismatched caselost ignored icmp joined handshakes resumed handshakes_failed handshakes_open handshakes_queued certificate_end ephemeral_certificate_end") {
 		if got := w.console(t, "type(worker.stats()."+key+")"); got != "number" {
 			t.Errorf("worker.stats().%s is a %s", key, got)
 		}

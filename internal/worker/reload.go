@@ -3,13 +3,10 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
-	"kresd/internal/digest"
 	"kresd/internal/ipc"
 	"kresd/internal/limits"
 	"kresd/internal/logging"
@@ -17,7 +14,6 @@ import (
 	"kresd/internal/safe"
 	"kresd/internal/script"
 	"kresd/internal/systemd"
-	"kresd/internal/textfile"
 )
 
 // reloads are those of this worker's group, which the supervisor does, or, of a process
@@ -34,8 +30,7 @@ type reloads struct {
 	mu    sync.Mutex // for those below
 	begun bool       // the start is over
 	state reload.State
-	code  map[string]uint64 // files of code that have run, by what was in them; nil once the start is over
-	kept  map[string]uint64 // the same, then
+	*ran
 }
 
 // newReloads makes them; args are those that this process was started with.
@@ -43,17 +38,7 @@ func newReloads(o *Options, log *logging.Logger, group *safe.Group, args []strin
 	return &reloads{
 		link: o.Link, notify: o.Notify, log: log, group: group, reread: reread,
 		checker: reload.Checker{Path: "/proc/self/exe", Args: args, Env: systemd.ChildEnv(os.Environ())},
-		code:    map[string]uint64{},
-	}
-}
-
-// loaded takes note of a file of code that is loaded. What is loaded after the start is
-// not the configuration.
-func (r *reloads) loaded(path, text string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.code != nil {
-		r.code[path] = digest.Of(text)
+		ran:     newRan(o, func(line string) { log.Warn(line) }),
 	}
 }
 
@@ -61,7 +46,8 @@ func (r *reloads) loaded(path, text string) {
 func (r *reloads) started() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begun, r.kept, r.code = true, r.code, nil
+	r.ran.started()
+	r.begun = true
 	r.next()
 }
 
@@ -94,8 +80,15 @@ func (r *reloads) State() *reload.State {
 	return r.state.Clone()
 }
 
+// OnDisk implements console.Reloads.
+func (r *reloads) OnDisk() reload.OnDisk { return r.onDisk() }
+
 // Check implements console.Reloads.
-func (r *reloads) Check() []string { return r.checker.Check() }
+func (r *reloads) Check() []string {
+	c := r.checker
+	c.Files = r.ranFiles()
+	return c.Check()
+}
 
 // next begins the next reload of this process when none is under way and the start is
 // over. The lock is held.
@@ -111,7 +104,7 @@ func (r *reloads) run() {
 	errors := []string{"the reload failed"} // should it panic
 	defer func() { r.end(errors) }()
 	r.notify.Reloading()
-	if errors = r.checker.Check(); len(errors) > 0 {
+	if errors = r.Check(); len(errors) > 0 {
 		return
 	}
 	r.mu.Lock()
@@ -144,16 +137,9 @@ func (r *reloads) end(errors []string) {
 
 // outdated tells of each file of code that is not what ran at the start.
 func (r *reloads) outdated() (list []string) {
-	r.mu.Lock()
-	kept := r.kept // which does not change any more
-	r.mu.Unlock()
-	for path, sum := range kept {
-		text, err := textfile.Read(path, limits.LuaString)
-		if err != nil || digest.Of(string(text)) != sum {
-			list = append(list, fmt.Sprintf("%s: it was changed since kresd was started, and needs a restart: a process alone runs it at its start only (kresd-supervisor -f 1 would replace its worker without losing a query)", path))
-		}
+	for _, path := range r.onDisk().Differ {
+		list = append(list, path+": it was changed since kresd was started, and needs a restart: a process alone runs it at its start only (kresd-supervisor -f 1 would replace its worker without losing a query)")
 	}
-	slices.Sort(list)
 	return list
 }
 

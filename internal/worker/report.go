@@ -29,6 +29,8 @@ type report struct {
 	mu    sync.Mutex
 	files []string // in the order in which they run
 	lines []reported
+
+	defaults json.RawMessage // what is so by default, if that was asked for
 }
 
 // file says that a file is a part of the configuration.
@@ -105,7 +107,7 @@ func (r *report) deliver(out io.Writer) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sort()
-	found := reload.Report{Mistakes: []string{}}
+	found := reload.Report{Mistakes: []string{}, Defaults: r.defaults}
 	for _, f := range r.lines {
 		if f.kind == mistake && len(found.Mistakes) < limits.CheckRounds {
 			found.Mistakes = append(found.Mistakes, f.text)

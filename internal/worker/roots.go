@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 
@@ -15,14 +16,15 @@ import (
 // roots are the root's name servers: built in, of the operator's, or learnt.
 type roots struct {
 	cache *cache.Cache
+	files textfile.Reader
 	hints atomic.Pointer[zonecut.Cut]
 	// fingerprint tells the operator's own from others: 0 for those built in.
 	fingerprint atomic.Uint64
 	mu          sync.Mutex // held while they are changed
 }
 
-func newRoots(c *cache.Cache) *roots {
-	r := &roots{cache: c}
+func newRoots(c *cache.Cache, files textfile.Reader) *roots {
+	r := &roots{cache: c, files: files}
 	r.SetRootHints(roothints.Builtin())
 	return r
 }
@@ -40,16 +42,18 @@ func (r *roots) SetRootHints(cut *zonecut.Cut) {
 }
 
 // ReadRootHints implements module.Roots.
-func (r *roots) ReadRootHints(path string) (*zonecut.Cut, error) {
+func (r *roots) ReadRootHints(path string) (cut *zonecut.Cut, err error) {
 	if path == "" {
 		return roothints.Builtin(), nil
 	}
-	f, err := textfile.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, wording.Reason(err))
-	}
-	defer f.Close()
-	return roothints.Parse(f, path)
+	err = r.files(path, func(f io.Reader, err error) error {
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, wording.Reason(err))
+		}
+		cut, err = roothints.Parse(f, path)
+		return err
+	})
+	return cut, err
 }
 
 // UseLearnt implements module.Roots.

@@ -5,13 +5,17 @@ import (
 	"sync/atomic"
 
 	"kresd/internal/logging"
+	"kresd/internal/modules/daf"
 	"kresd/internal/modules/policy"
+	"kresd/internal/modules/view"
 )
 
 // rulebook is what shapes answers besides the DNS itself: policy rules and trust
 // anchors.
 type rulebook struct {
 	policy  *policy.Policy
+	view    *view.View
+	daf     *daf.DAF
 	anchors *anchors
 	// fingerprint is that of the policy rules in force.
 	fingerprint atomic.Uint64
@@ -20,6 +24,8 @@ type rulebook struct {
 func newRulebook(log *logging.Logger, anchors *anchors) *rulebook {
 	r := &rulebook{anchors: anchors}
 	r.policy = policy.New(func(text string) { logLines(log, text) }, r.fingerprint.Store)
+	r.view = view.New(r.policy.NextID)
+	r.daf = daf.New(daf.Config{Rules: r.policy, Peers: &r.policy.Peers, Mirror: policy.Mirror, Data: policy.ParseTyped})
 	return r
 }
 

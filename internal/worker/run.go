@@ -82,6 +82,8 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	}
 	w.vm.HoldEvents()
 	if err := w.configureUnlessEnded(signals); err != nil {
+		w.o.Link.Unfit()
+		w.o.Notify.Forget() // who tries again is to run the files; after any other trouble, what was in force
 		return err
 	}
 	if w.o.Link.ID() == 0 {
@@ -105,6 +107,7 @@ func (w *Worker) start(signals <-chan os.Signal) error {
 	if err := w.openConsole(); err != nil {
 		return err
 	}
+	w.keepConfiguration()
 	w.renounce()
 	w.started.Store(true)
 	w.background()

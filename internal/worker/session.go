@@ -113,7 +113,7 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 		s.tell(msg, from)
 		return msg, v
 	}
-	if s.modules.SeesAll {
+	if s.modules.Sees >= module.SeesAll || s.q.TSIG > 0 && s.modules.Signed() {
 		return nil, listen.Driver
 	}
 	switch s.ask(from) {
@@ -126,14 +126,22 @@ func (s *session) Answer(query []byte, from *listen.Client, out []byte) ([]byte,
 	case module.Driver:
 		return nil, listen.Driver
 	}
-	if s.followed { // the driver tells its steps, and that it answered from the cache
+	if s.followed || s.modules.Sees >= module.SeesCached { // the driver tells its steps, and that it answered from the cache
 		return nil, listen.Driver
 	}
-	if msg, ok := s.fast.Answer(s.query.Partition, &s.q, out, s.shape(from)); ok {
+	if msg, ok := s.known(from, out); ok {
 		s.tell(msg, from)
 		return msg, listen.Reply
 	}
 	return nil, listen.Driver
+}
+
+// known is the answer that the cache has.
+func (s *session) known(from *listen.Client, out []byte) (msg []byte, ok bool) {
+	if s.query.Elsewhere {
+		return s.fast.Exact(s.query.Partition, &s.q, out, s.identified(from))
+	}
+	return s.fast.Answer(s.query.Partition, &s.q, out, s.identified(from))
 }
 
 // ask asks the modules what becomes of the question.
@@ -156,7 +164,7 @@ func (s *session) ask(from *listen.Client) module.Disposition {
 		}
 	}
 	s.decided = false
-	if s.q.Type == wire.TypeANY {
+	if s.q.Type == wire.TypeANY || m.Sees >= module.SeesOwned {
 		return module.Driver
 	}
 	return q.AskOwners()
@@ -168,7 +176,7 @@ func (s *session) give(from *listen.Client, out []byte) ([]byte, listen.Handling
 	if s.followed {
 		return nil, listen.Driver
 	}
-	shape := s.shape(from)
+	shape := s.identified(from)
 	if s.reorder {
 		s.rotation++
 		shape.Rotate = s.rotation
@@ -189,13 +197,20 @@ func (s *session) special(from *listen.Client, out []byte) ([]byte, listen.Handl
 	if !ok {
 		return s.refuse(refusal(&s.q), from, out)
 	}
-	return say(out[:0], &s.q, text, s.shape(from)), listen.Reply
+	return say(out[:0], &s.q, text, s.identified(from)), listen.Reply
 }
 
 // shape is how the answer to a client is worded.
 func (s *session) shape(from *listen.Client) reply.Shape {
 	shape := s.words
 	shape.Kind = from.Kind
+	return shape
+}
+
+// identified is shape for the answer to a question that is well formed.
+func (s *session) identified(from *listen.Client) reply.Shape {
+	shape := s.shape(from)
+	shape.Options = s.settings.Identity(&s.q)
 	return shape
 }
 

@@ -54,6 +54,7 @@ func (w *Worker) reload() {
 // once.
 func (w *Worker) stop(signals <-chan os.Signal) int {
 	w.o.Link.Stopping()
+	w.o.Notify.Forget()
 	w.o.Notify.Stopping()
 	done := make(chan struct{})
 	w.group.Go("stop", func() {

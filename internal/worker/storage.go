@@ -56,7 +56,7 @@ type storage struct {
 	full     chan struct{}
 }
 
-// Open implements bindings.Cache.
+// Open implements caching.Cache.
 func (s *storage) Open(size int64, uri, dir string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *storage) warnOfOwnerLocked() {
 	}
 }
 
-// FilesOf implements bindings.Cache.
+// FilesOf implements caching.Cache.
 func (s *storage) FilesOf(uid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +184,7 @@ func (s *storage) options(size int64) lmdbcache.Options {
 	}
 }
 
-// Close implements bindings.Cache.
+// Close implements caching.Cache.
 func (s *storage) Close() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,7 +205,7 @@ func (s *storage) closeLocked() bool {
 	return true
 }
 
-// IsOpen implements bindings.Cache.
+// IsOpen implements caching.Cache.
 func (s *storage) IsOpen() bool { return s.current() != nil }
 
 func (s *storage) current() *lmdbcache.Store {
@@ -214,34 +214,34 @@ func (s *storage) current() *lmdbcache.Store {
 	return s.store
 }
 
-// Size implements bindings.Cache.
+// Size implements caching.Cache.
 func (s *storage) Size() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size
 }
 
-// URI implements bindings.Cache.
+// URI implements caching.Cache.
 func (s *storage) URI() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.uri
 }
 
-// Count implements bindings.Cache.
+// Count implements caching.Cache.
 func (s *storage) Count() (int, error) { return s.cache.Count() }
 
-// TTLs implements bindings.Cache.
+// TTLs implements caching.Cache.
 func (s *storage) TTLs() (lo, hi uint32) { return s.cache.MinTTL(), s.cache.MaxTTL() }
 
-// SetTTLs implements bindings.Cache; lo is not above hi.
+// SetTTLs implements caching.Cache; lo is not above hi.
 func (s *storage) SetTTLs(lo, hi uint32) {
 	_ = s.cache.SetMaxTTL(max(hi, s.cache.MinTTL()))
 	_ = s.cache.SetMinTTL(lo)
 	_ = s.cache.SetMaxTTL(hi)
 }
 
-// Clear implements bindings.Cache: also what is known about servers goes.
+// Clear implements caching.Cache: also what is known about servers goes.
 func (s *storage) Clear() (int, error) {
 	s.forget()
 	s.Mark()
@@ -256,14 +256,14 @@ type checkpoint struct {
 
 func (s *storage) moment() checkpoint { return checkpoint{s.clock.Mono(), s.clock.Now()} }
 
-// Checkpoint implements bindings.Cache.
+// Checkpoint implements caching.Cache.
 func (s *storage) Checkpoint() (mono time.Duration, wall time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.began.mono, s.began.wall
 }
 
-// Mark implements bindings.Cache.
+// Mark implements caching.Cache.
 func (s *storage) Mark() {
 	now := s.moment()
 	s.mu.Lock()
@@ -271,7 +271,7 @@ func (s *storage) Mark() {
 	s.began = now
 }
 
-// Export implements bindings.Cache.
+// Export implements caching.Cache.
 func (s *storage) Export(ctx context.Context, path string) (int, error) {
 	store := s.current()
 	if store == nil {
@@ -280,7 +280,7 @@ func (s *storage) Export(ctx context.Context, path string) (int, error) {
 	return store.Export(ctx, path)
 }
 
-// FileSystem implements bindings.Cache.
+// FileSystem implements caching.Cache.
 func (s *storage) FileSystem(dir string) (uint64, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -289,7 +289,7 @@ func (s *storage) FileSystem(dir string) (uint64, error) {
 	return lmdbcache.FileSystem(abs)
 }
 
-// Remove implements bindings.Cache.
+// Remove implements caching.Cache.
 func (s *storage) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit int) (int, error) {
 	if rrtype != nil {
 		return s.cache.RemoveType(name, *rrtype)
@@ -297,22 +297,22 @@ func (s *storage) Remove(name dnsname.Name, exact bool, rrtype *uint16, limit in
 	return s.cache.Remove(name, exact, limit)
 }
 
-// Apex implements bindings.Cache.
+// Apex implements caching.Cache.
 func (s *storage) Apex(name dnsname.Name) dnsname.Name {
 	return s.cache.ClosestApex(s.partition(), name, s.clock.Unix())
 }
 
-// Prune implements bindings.Cache.
+// Prune implements caching.Cache.
 func (s *storage) Prune(limit int) (int, error) {
 	return s.cache.Prune(s.ctx, s.clock.Unix(), limit)
 }
 
-// Show implements bindings.Cache.
+// Show implements caching.Cache.
 func (s *storage) Show(name dnsname.Name) ([]cache.Shown, error) {
 	return s.cache.Show(name, s.clock.Unix())
 }
 
-// Insert implements bindings.Cache.
+// Insert implements caching.Cache.
 func (s *storage) Insert(set resolve.Set, told int64) error {
 	now := s.clock.Unix()
 	if told == 0 {
@@ -321,7 +321,7 @@ func (s *storage) Insert(set resolve.Set, told int64) error {
 	return s.cache.Insert(s.partition(), set, told, now)
 }
 
-// Sync implements bindings.Cache.
+// Sync implements caching.Cache.
 func (s *storage) Sync(ctx context.Context) error {
 	store := s.current()
 	if store == nil {

@@ -41,9 +41,18 @@ func workerIn(t testing.TB, internet *authority.Internet) *Worker {
 		t.Fatal(err)
 	}
 	t.Cleanup(internet.Close)
+	w := workerAsking(t, internet.Port(), 16<<20)
+	w.settings.Change(func(o *resolve.Options) { o.AnyAddress = true })
+	w.roots.SetRootHints(inmemory.Hints(internet))
+	return w
+}
+
+// workerAsking is a worker that asks servers on a port and has a cache of so many octets.
+func workerAsking(t testing.TB, port uint16, size int64) *Worker {
+	t.Helper()
 	o := Options{CLI: cli.Options{Forks: 1}, Getenv: func(name string) string {
 		if name == upstreamPortVar {
-			return fmt.Sprint(internet.Port())
+			return fmt.Sprint(port)
 		}
 		return ""
 	}}
@@ -54,9 +63,7 @@ func workerIn(t testing.TB, internet *authority.Internet) *Worker {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.abandon)
-	w.settings.Change(func(o *resolve.Options) { o.AnyAddress = true })
-	w.roots.SetRootHints(inmemory.Hints(internet))
-	if err := w.storage.Open(16<<20, "lmdb://", t.TempDir()); err != nil {
+	if err := w.storage.Open(size, "lmdb://", t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -74,7 +81,7 @@ func byDriver(t testing.TB, w *Worker, pkt []byte, from listen.Client) []byte {
 	h := w.newHandler()
 	req := h.request(&q, &listen.Query{Wire: pkt, Client: from})
 	w.driver.Resolve(context.Background(), req)
-	return reply.Build(nil, &q, &req.Result, h.shape(from.Kind))
+	return reply.Build(nil, &q, &req.Result, h.identified(&q, from.Kind))
 }
 
 // byCache is what the cached answer's way says.

@@ -103,9 +103,9 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 		cache: w.cache, link: o.Link, clock: w.clock, log: log.Group("cache"), group: w.group, ctx: w.ctx,
 		forget: func() { w.servers.Forget() }, leads: w.siblings.leads, partition: w.dataPartition,
 	}
-	w.roots = newRoots(w.cache)
+	w.roots = newRoots(w.cache, w.reloads.inForce)
 	w.rules = newRulebook(log, &anchors{Store: trustanchor.New(), log: log.Group("ta"), clock: w.clock, resolve: w.resolve})
-	w.own = &own{clock: w.clock, any: func(fn func(listen.Endpoint) bool) bool { return w.server.Any(fn) }}
+	w.own = &own{clock: w.clock, server: func() *listen.Server { return w.server }}
 	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, TLSPort: lab.tlsPort, Own: w.own.is})
 	if w.upstream, err = w.newUpstream(); err != nil {
 		return nil, err
@@ -116,11 +116,12 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	if w.chain, err = newChain(w.host(), w.modules()); err != nil {
 		return nil, err
 	}
-	w.encrypted = newEncryption(w.clock, o.Link, w.settings, log, func(file string) { w.upstream.Distrust(file) })
+	w.encrypted = newEncryption(w.clock, o.Link, w.settings, log, w.reloads.latest, func(file string) { w.upstream.Distrust(file) })
 	w.custody = newCustody(w.ctx, o.Link, log, w.group)
 	w.server = listen.New(w.newHandler(), listen.Options{Bind: o.bind(), Clock: w.clock, Log: log, Limits: w.counters, Panics: w.group, TLS: w.encrypted.config, Key: w.encrypted.tickets.Derive, Dir: quicDir,
 		Changed: w.custody.listensElsewhere, Appeared: tellAppeared(log, o.Link.ID()), Supervisor: supervisorOf(o.Link)})
 	w.custody.server = w.server
+	w.encrypted.renewed = w.renewKeys
 	w.listener = newListener(w.server, func() {
 		if w.started.Load() { // before, openServer does it
 			w.encrypted.listened()
@@ -130,6 +131,15 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	return w, w.installGlobals()
 }
 
+// renewKeys has what is listened on use keys that follow from the present secret.
+func (w *Worker) renewKeys() {
+	w.group.Go("keys", func() {
+		if err := w.server.RenewKeys(); err != nil {
+			w.encrypted.log.Warn(fmt.Sprintf("clients over QUIC are served with keys of the former secret: %v", err))
+		}
+	})
+}
+
 // newMachine makes the Lua machine, still without the globals of the core.
 func (w *Worker) newMachine() (*command.Interpreter, error) {
 	in := w.o.Stdin
@@ -137,7 +147,7 @@ func (w *Worker) newMachine() (*command.Interpreter, error) {
 		in = nil // what comes from there is commands
 	}
 	return command.New(w.o.alone(w, w.o.dry.machine(script.Options{
-		Stdin: in, Exit: w.exit, Line: w.scriptLine(), Loaded: w.reloads.loaded,
+		Stdin: in, Exit: w.exit, Line: w.scriptLine(), Loaded: w.reloads.loaded, Code: w.reloads.instead, Opened: w.reloads.opened,
 		Stdout: w.out, Stderr: w.err, Clock: w.clock, Goroutines: w.group,
 		OnLong: func(place string, ran time.Duration) {
 			w.log.Warn(fmt.Sprintf("a script has been running for %.1f seconds, now at %s; other scripts and the console wait for it", ran.Seconds(), place))
@@ -200,6 +210,7 @@ func (w *Worker) driverConfig(explore bool) resolve.Config {
 		Servers:    w.servers,
 		Counters:   w.counters,
 		Options:    w.settings.RequestOptions,
+		Limits:     w.settings.Clients.Load,
 		Partitions: w.partitions,
 		Everything: minimalANY,
 		OnPanic: func(r *resolve.Request, p *safe.Panic) {
@@ -230,7 +241,7 @@ func (w *Worker) installGlobals() error {
 		bindings.Install(w.o.dry.daemon(w, &bindings.Daemon{
 			VM: w.vm.VM, Settings: w.settings, Chain: w.chain, Listener: w.listener, Encryption: w.encrypted, Cache: w.storage, Process: process,
 			Metrics:  w.figures,
-			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, Anchors: w.rules.anchors,
+			Resolver: resolver{w.requests, w.ctx}, Mapper: mapper{w.siblings}, Policy: w.rules.policy, View: w.rules.view, Anchors: w.rules.anchors,
 			Clock: w.clock, Alarms: clock.NewAlarms(w.clock), Descriptors: w.watcher, Counters: w.counters, Log: w.log, Group: w.group, ModuleDir: w.moduleDir(), Changed: w.applySettings,
 		}))
 		w.vm.SetModuleDir(w.moduleDir())
