@@ -27,6 +27,7 @@ var allowed = map[string]string{
 	"version":     "",
 	"wording":     "",
 	"textfile":    "",
+	"memfile":     "",
 	"ticket":      "clock limits textfile wording",
 	"certificate": "clock limits textfile wording",
 	"transport":   "",
@@ -38,12 +39,14 @@ var allowed = map[string]string{
 	"fdwatch":     "safe",
 	"wire":        "dnsname limits",
 	"doh":         "limits wire",
+	"h2":          "limits",
 	"reload":      "limits",
+	"inforce":     "limits memfile",
 	"ipc":         "limits reload safe",
 	"rundir":      "wording",
 	"cli":         "limits logging systemd version",
 	"lmdbcache":   "clock limits safe wording",
-	"listen":      "clock doh doq limits safe logging transport wire",
+	"listen":      "clock doh doq h2 limits safe logging transport wire",
 	"doq":         "limits transport wire",
 	"dnssec":      "dnsname ede limits wire",
 	"zonecut":     "dnsname rank wire",
@@ -55,23 +58,43 @@ var allowed = map[string]string{
 	"iterate":     "dnsname rank wire zonecut resolve limits",
 	"validate":    "dnsname dnssec ede limits trustanchor rank wire zonecut resolve",
 	"reply":       "ede dnsname wire resolve limits transport",
-	"settings":    "doh limits resolve",
+	"settings":    "doh limits resolve wire",
 	"upstream":    "dnsname doh doq wire zonecut resolve limits safe clock transport",
 	"cache":       "ede dnsname dnssec rank wire zonecut resolve reply limits lmdbcache",
 	"rules":       "digest dnsname ede limits luapattern rank reply resolve transport wire zonecut",
-	"module":      "cache clock dnsname ede luavalue metrics reply resolve rules safe transport wire zonecut",
+	"module":      "cache clock dnsname ede luavalue metrics reply resolve rules safe textfile transport wire zonecut",
 	"cachegc":     "cache cli clock lmdbcache wording",
-	"console":     "ipc limits reload safe logging",
-	"kresc":       "cli console ipc limits reload safe wording",
+	"console":     "ipc limits lineedit reload safe logging",
+	"kresc":       "cli console ipc limits lineedit reload safe wording",
+	"lineedit":    "limits safe",
 	"forkmap":     "ipc limits safe luavalue rundir",
-	"supervisor":  "ipc limits privilege reload safe logging systemd rundir cli wording",
+	"supervisor":  "inforce ipc limits memfile privilege reload safe logging systemd rundir cli wording",
 	"script":      "clock limits luavalue reference safe script/machine script/source wording",
 	"trustanchor": "digest dnsname dnssec limits textfile wire wording",
-	"dnslua":      "dnsname dnssec ede explain limits luavalue modules/policy rank resolve script textfile transport wire wording zonecut",
-	"lualayer":    "dnslua dnsname limits logging module rank resolve safe script wire wording",
-	"bindings":    "cache dnslua ede clock dnsname fdwatch limits logging lualayer lualib lualib/cqueues luavalue metrics module modules/policy resolve rules safe script script/language settings ticket trustanchor version wire wording transport zonecut",
-	"authority":   "safe",
-	"proctest":    "authority safe",
+	"dnslua":      "dnslua/ffi dnslua/message dnslua/requests dnslua/terms dnslua/zonefile dnsname limits rank resolve script wire",
+	"lualayer":    "dnslua/records dnslua/requests dnsname limits logging module rank resolve safe script wire wording",
+	"bindings":    "bindings/anchors bindings/asking bindings/caching bindings/events bindings/modules bindings/network bindings/options bindings/policies clock dnslua dnslua/requests dnslua/terms dnsname fdwatch limits logging lualib lualib/cqueues luavalue metrics module modules/policy modules/view resolve safe script settings version wire wording",
+	"freeport":    "",
+	"authority":   "freeport safe",
+	"proctest":    "authority freeport safe",
+
+	"bindings/anchors":  "clock dnsname luavalue safe script trustanchor",
+	"bindings/asking":   "dnslua/requests dnslua/terms limits logging luavalue resolve safe script wire",
+	"bindings/caching":  "cache dnslua/message dnslua/terms dnsname ede limits logging luavalue metrics resolve script settings wire wording",
+	"bindings/events":   "clock fdwatch limits script",
+	"bindings/modules":  "dnslua/requests logging lualayer luavalue module safe script",
+	"bindings/network":  "bindings/servers limits logging luavalue modules/policy modules/view script settings transport wording",
+	"bindings/options":  "dnslua/terms logging luavalue resolve script script/language settings wording",
+	"bindings/policies": "bindings/servers dnslua/message dnslua/requests dnslua/terms dnsname ede limits logging luavalue modules/policy modules/view resolve rules script wire",
+	"bindings/servers":  "dnslua/terms luavalue modules/policy modules/view rules script settings wording zonecut",
+
+	"dnslua/ffi":        "dnslua/records dnslua/requests dnslua/terms dnssec limits luavalue script wire",
+	"dnslua/message":    "dnslua/terms dnsname limits modules/policy wire",
+	"dnslua/records":    "dnslua/message dnslua/terms dnsname limits luavalue modules/policy resolve script wire",
+	"dnslua/requests":   "dnslua/message dnslua/records dnslua/terms dnsname ede explain limits luavalue rank resolve script transport wire zonecut",
+	"dnslua/terms":      "dnsname luavalue rank resolve script wording",
+	"dnslua/zonefile":   "dnslua/message dnslua/records dnsname limits luavalue script textfile wire wording",
+	"dnslua/dnsluatest": "dnslua dnslua/requests dnslua/terms dnsname ede rank resolve script script/command transport wire",
 
 	"lualib":            "lualib/cqueues lualib/json lualib/lfs lualib/ltn12 lualib/luajit lualib/mime lualib/socket lualib/urls lualib/web script",
 	"lualib/json":       "limits luavalue script",
@@ -83,7 +106,7 @@ var allowed = map[string]string{
 	"lualib/trust":      "limits luavalue textfile wording",
 	"lualib/urls":       "script",
 	"script/command":    "limits luavalue script script/language script/machine script/source wording",
-	"script/language":   "limits luapattern luavalue script script/machine script/source wording",
+	"script/language":   "limits luapattern luavalue memfile script script/machine script/source wording",
 	"script/machine":    "limits luavalue safe wording",
 	"script/scripttest": "luavalue script script/command",
 	"script/sidebyside": "",
@@ -92,6 +115,7 @@ var allowed = map[string]string{
 	"lualib/web":     "limits luavalue lualib/trust safe script wording",
 	"lualib/cqueues": "clock fdwatch safe script",
 
+	"doq/doqtest":           "",
 	"authority/inmemory":    "authority dnsname resolve wire zonecut",
 	"authority/zonegen":     "authority",
 	"trustanchor/bootstrap": "limits textfile trustanchor wording",
@@ -105,24 +129,25 @@ var owned = map[string]string{
 	"github.com/libp2p/go-reuseport":                "kresd/internal/listen",
 	"github.com/hashicorp/go-hclog":                 "kresd/internal/logging",
 	"github.com/cloudflare/circl/sign/ed448":        "kresd/internal/dnssec kresd/internal/authority",
-	"github.com/peterh/liner":                       "kresd/internal/kresc",
+	"github.com/mattn/go-runewidth":                 "kresd/internal/lineedit",
+	"golang.org/x/term":                             "kresd/internal/lineedit",
 	"github.com/spf13/pflag":                        "kresd/internal/cli",
 	"github.com/smallstep/pkcs7":                    "kresd/internal/trustanchor/bootstrap",
 	"github.com/fsnotify/fsnotify":                  "kresd/internal/certificate",
-	"github.com/quic-go/quic-go":                    "kresd/internal/doq",
+	"github.com/quic-go/quic-go":                    "kresd/internal/doq kresd/internal/doq/doqtest",
 	"kernel.org/pub/linux/libs/security/libcap/cap": "kresd/internal/privilege",
 	"github.com/coreos/go-systemd/v22/activation":   "kresd/internal/systemd",
 	"github.com/coreos/go-systemd/v22/daemon":       "kresd/internal/systemd",
-	"golang.org/x/net/http2":                        "kresd/internal/listen",
+	"golang.org/x/net/http2":                        "kresd/internal/h2",
 	"golang.org/x/net/ipv4":                         "kresd/internal/doq",
 }
 
 // textual may use miekg/dns: presentation format, zone files, and the
 // authorities of tests. The ways of queries never do.
-var textual = []string{"kresd/internal/dnslua", "kresd/internal/roothints", "kresd/internal/trustanchor", "kresd/internal/authority", "kresd/internal/modules/", "kresd/internal/proctest", "kresd/cmd/"}
+var textual = []string{"kresd/internal/dnslua/zonefile", "kresd/internal/roothints", "kresd/internal/trustanchor", "kresd/internal/authority", "kresd/internal/modules/", "kresd/internal/proctest", "kresd/cmd/"}
 
 // forTests are the packages that only tests import.
-const forTests = "authority/inmemory authority/zonegen proctest script/scripttest script/sidebyside"
+const forTests = "authority/inmemory authority/zonegen dnslua/dnsluatest doq/doqtest proctest script/scripttest script/sidebyside"
 
 type pkg struct {
 	ImportPath string
@@ -165,7 +190,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			if isOurs && ruled && !contains(rule, ours) {
 				t.Errorf("%s imports %s; it may import only: %s", p.ImportPath, ours, rule)
 			}
-			if isOurs && strings.HasPrefix(name, "modules/") && (strings.HasPrefix(ours, "modules/") || ours == "worker" || ours == "script" || ours == "dnslua" || ours == "bindings") {
+			if isOurs && strings.HasPrefix(name, "modules/") && (strings.HasPrefix(ours, "modules/") || ours == "worker" || ours == "script" || strings.HasPrefix(ours, "dnslua") || strings.HasPrefix(ours, "bindings")) {
 				t.Errorf("%s imports %s: modules know neither each other nor Lua", p.ImportPath, ours)
 			}
 		}

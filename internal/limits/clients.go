@@ -2,8 +2,8 @@ package limits
 
 import "net/netip"
 
-// Clients are the limits on clients that an operator may set, as one value that is
-// never changed.
+// Clients are the limits that an operator may set, on clients and on what they have under
+// way to servers, as one value that is never changed.
 type Clients struct {
 	// Pending is how many questions may be on the driver's way.
 	Pending int
@@ -13,6 +13,9 @@ type Clients struct {
 	// Conns is how many connections may be open, ConnsPerClient how many of them may be
 	// one client's.
 	Conns, ConnsPerClient int
+	// PerServer is how many questions may be under way to one server, PerZone how many for
+	// the servers of one zone; OutstandingInfrastructure times as many where everybody's are.
+	PerServer, PerZone int
 	// Forwarders are resolvers that ask for many clients: what counts for a client does
 	// not count for them, as it does not for loopback.
 	Forwarders []netip.Prefix
@@ -23,6 +26,7 @@ func DefaultClients() Clients {
 	return Clients{
 		Pending: PendingPerWorker, PerClient: WaitersPerClient, Late: LateUDPWaiters,
 		Conns: TCPConnsPerWorker, ConnsPerClient: TCPConnsPerClient,
+		PerServer: MaxOutstandingPerServer, PerZone: MaxOutstandingPerZone,
 	}
 }
 

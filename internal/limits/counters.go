@@ -46,6 +46,7 @@ const (
 	Paced
 	TCPConns
 	TCPCrowd
+	Offences
 	TCPPipeline
 	TCPTime
 	TLSTime
@@ -93,10 +94,10 @@ var known = [ids]text{
 	PlanQueries:        counted("plan_queries", "a client's question led to more than %d others", MaxQueriesPerPlan),
 	Iterations:         counted("iterations", "a client's question ended after %d steps", MaxIterationsPerRequest),
 	QnameSteps:         counted("qname_min_steps", "a name was too long for %d minimised questions to add each label alone", QnameMinSteps),
-	NSPerDelegation:    counted("ns_per_delegation", "name servers of a delegation beyond %d were left out", MaxNSPerDelegation),
+	NSPerDelegation:    counted("ns_per_delegation", "name servers of a delegation beyond %d were left out of a question", MaxNSPerDelegation),
 	AddrsPerNS:         counted("addrs_per_ns", "addresses of a name server, or of all of a delegation, were left out"),
 	NSAddrFetch:        counted("ns_addr_fetch", "no further name server was looked up for a referral or a client's question"),
-	UnresolvableNS:     counted("unresolvable_ns", "a name server was not looked up: its zone's servers fail, or its client's question has met %d without address or %d in zones that nobody serves", UnresolvableNSPerRequest, LameNSPerRequest),
+	UnresolvableNS:     counted("unresolvable_ns", "a name server was not looked up: its zone's servers fail, or its client's question has met %d without address, %d zones whose servers answer with errors or %d whose servers are silent", UnresolvableNSPerRequest, BadNSZonesTried, SilentZonesTried),
 	Throttled:          counted("throttled_ns", "a name server was left alone that could not be looked up within the last %d seconds", seconds(UnresolvableNSThrottle)),
 	UselessServers:     counted("useless_servers", "a zone was given up after %d servers whose answers do not help, or fewer that refuse though they know it", UselessPerZone),
 	Cycle:              counted("cycle", "a look-up waited for itself"),
@@ -112,21 +113,22 @@ var known = [ids]text{
 	WaitersClient:      counted("waiters_per_client", "a question was dropped because as many of its client waited as may (net.limits, net.forwarders; %d unless set)", WaitersPerClient),
 	LateReply:          counted("late_reply", "an answer after %v was not sent to a client with more questions waiting than late_waiters (net.limits, net.forwarders; %d unless set)", LateUDPReply, LateUDPWaiters),
 	Paced:              counted("paced_reply", "an answer left later, because more than %d questions of its client waited and they were answered at more than %d %% of the pace at which it had asked (net.forwarders)", PaceWaiters, PacePercent),
-	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set; %d by HTTP)", TCPConnsPerWorker, TCPConnsPerClient, HTTPConns),
-	TCPCrowd:           counted("tcp_crowd", "clients' connections were left in the system's queue for a moment, because each costs another its place, or is refused, and more than %d a second came (net.limits)", CrowdPerSecond),
+	TCPConns:           counted("tcp_conns", "a client's connection was refused, or ended for another one (net.limits, net.forwarders; %d, or %d of a client, unless set, who may have %d a second take the places of its own; %d by HTTP)", TCPConnsPerWorker, TCPConnsPerClient, OwnPerSecond, HTTPConns),
+	TCPCrowd:           counted("tcp_crowd", "clients' connections were left in the system's queue for a moment, because each costs another its place, or is refused, and more than %d a second came (net.limits), or more than %d at all while clients by UDP ask much (%d a second)", CrowdPerSecond, ComingPerSecond, UDPBusy),
+	Offences:           counted("client_offences", "a client's connection was refused because its connections of the last %d seconds came to nothing, broke the protocol or gave up requests more than %d times, and more than half as often as it asked (net.forwarders)", seconds(SourcePeriod), SourceOffences),
 	TCPPipeline:        counted("tcp_pipeline", "a client's connection was not read on because so many of its questions waited"),
-	TCPTime:            counted("tcp_time", "a client's connection ended because its message or its reading took too long"),
+	TCPTime:            counted("tcp_time", "a client's connection, or its request by HTTP, ended because its message or its reading took too long"),
 	TLSTime:            counted("tls_handshake", "a client's handshake took longer than it may (net.tls_handshake_timeout; %d seconds unless set)", seconds(TLSHandshake)),
 	Proxy:              counted("proxy_header", "a listed proxy (net.proxy_allowed) sent no header, a wrong one or one above %d octets, or came over QUIC, where it can send none", ProxyHeader),
 	QUIC:               counted("quic", "a client over QUIC was refused because too many were connecting (%d), or its question because too many were incomplete (%d), in all, or its client's, who has a quarter as many as are free at most (net.forwarders)", QUICHandshakes, QUICSlowStreams),
-	TLSTurns:           counted("tls_turns", "a client's handshake waited because %d was computed at the time", TLSHandshakes),
-	HTTPSize:           counted("http_size", "a client's message by HTTP was longer than %d octets, or than %d by GET", HTTPBody, HTTPQuestion),
+	TLSTurns:           counted("tls_turns", "a client's handshake waited because %d was computed at the time, or all have taken %d %% of a processor while clients by UDP ask much (%d a second)", TLSHandshakes, TLSPercent, UDPBusy),
+	HTTPSize:           counted("http_size", "a client's message by HTTP was longer than %d octets, or than %d by GET, or the head of its request by HTTP/2 than %d", HTTPBody, HTTPQuestion, HTTPHeaders),
 	HTTPRequest:        counted("http_requests", "a client's request by HTTP got 503 because too many were in hand, all (%d), coming (%d), with more than %d KiB (%d), or its client's, who has a quarter as many as are free at most (net.forwarders)", HTTPRequests, HTTPBodies, HTTPSmallBody>>10, HTTPLargeBodies),
 	HTTPStream:         counted("http_streams", "a client wanted more than %d streams of one connection by HTTP/2", HTTPStreams),
 	HTTPFlood:          counted("http_flood", "a client's connection by HTTP ended because it gave up %d requests and half of all, or sent %d frames or %d KiB that belong to none", HTTPOffences, HTTPFrames, HTTPUnasked>>10),
 	Formerr:            counted("formerr", "what is no question got silence because %d in that second were answered", FormerrPerSecond),
-	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be"),
-	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be"),
+	OutstandingServer:  counted("outstanding_per_server", "a question found as many under way to its server as may be (net.limits; %d unless set, %d for the root, top levels and servers that a rule names)", MaxOutstandingPerServer, MaxOutstandingPerServer*OutstandingInfrastructure),
+	OutstandingZone:    counted("outstanding_per_zone", "a question found as many under way to its zone's servers as may be (net.limits; %d unless set, %d for the root, top levels and servers that a rule names)", MaxOutstandingPerZone, MaxOutstandingPerZone*OutstandingInfrastructure),
 	UpstreamSocket:     counted("upstream_sockets", "a question to a server waited because no descriptor was left for it, or failed because %d UDP sockets were in use", UpstreamSockets),
 	UpstreamTCP:        counted("upstream_tcp_conns", "no connection to a server was left for a question"),
 	Console:            counted("console", "a console's connection was refused, or its command or output was too long"),

@@ -25,11 +25,11 @@ var counts = map[ID]string{
 	PlanQueries:        "MaxQueriesPerPlan",
 	Iterations:         "MaxIterationsPerRequest",
 	QnameSteps:         "QnameMinSteps QnameMinOneLabelSteps",
-	NSPerDelegation:    "MaxNSPerDelegation",
+	NSPerDelegation:    "MaxNSPerDelegation NSKeptPerDelegation",
 	AddrsPerNS:         "MaxAddrsPerNS ExtraAddrsPerCut",
 	NSAddrFetch:        "NSAddrFetchPerReferral NSAddrFetchPerRequest",
-	UnresolvableNS: "UnresolvableNSPerRequest LameNSPerRequest ZoneInVain " +
-		"SilentInLookups",
+	UnresolvableNS: "UnresolvableNSPerRequest BadNSZones BadNSZonesTried ZoneInVain " +
+		"SilentInLookups SilentZones SilentZonesTried",
 	Throttled:         "UnresolvableNSThrottle",
 	UselessServers:    "UselessPerZone RefusalsPerZone RefusedPerZone",
 	Deadline:          "RequestDeadline DeadlineStep",
@@ -44,8 +44,9 @@ var counts = map[ID]string{
 	WaitersClient:     "WaitersPerClient",
 	LateReply:         "LateUDPReply LateUDPWaiters",
 	Paced:             "PaceWaiters PacePercent PacePeriod PaceMost PaceSlack",
-	TCPConns:          "TCPConnsPerWorker TCPConnsPerClient HTTPConns",
-	TCPCrowd:          "CrowdPerSecond CrowdSlack",
+	TCPConns:          "TCPConnsPerWorker TCPConnsPerClient HTTPConns OwnPerSecond OwnSlack",
+	TCPCrowd:          "CrowdPerSecond CrowdSlack ComingPerSecond UDPBusy UDPBusyLook",
+	Offences:          "SourcesKept SourceOffences SourcePeriod",
 	HTTPSize:          "HTTPBody HTTPQuestion",
 	HTTPRequest:       "HTTPRequests HTTPBodies HTTPLargeBodies HTTPSmallBody ShareOfFree",
 	HTTPStream:        "HTTPStreams",
@@ -55,7 +56,7 @@ var counts = map[ID]string{
 	TLSTime:           "TLSHandshake",
 	Proxy:             "ProxyHeader",
 	QUIC:              "QUICHandshakes QUICSlowStreams",
-	TLSTurns:          "TLSHandshakes",
+	TLSTurns:          "TLSHandshakes TLSPercent TLSTurnMost RationPause",
 	Formerr:           "FormerrPerSecond",
 	OutstandingServer: "MaxOutstandingPerServer QueuedPerServer QueuedInVain OutstandingInfrastructure",
 	OutstandingZone:   "MaxOutstandingPerZone QueuedPerZone OutstandingInfrastructure",
@@ -70,6 +71,7 @@ var uncounted = map[string]string{
 	"what a check or a script of a user's may take; it says so": `
 		CheckTime CheckGrace CheckRounds CheckReport ScriptCache
 		ScriptEventTime ReloadErrors ReloadErrorText ReloadRuns
+		KeptConfiguration KeptData
 		ClientDial ClientWelcome ClientAnswer ClientObeyed ClientLook
 		ClientLooks ClientFigures CheckRead`,
 	"defaults and ranges of what an operator sets": `
@@ -88,29 +90,30 @@ var uncounted = map[string]string{
 		TicketSecretMin TicketSecretMost CertificateFile
 		CertificateKeyTries
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
+		RuleTextNames ConfigListed
 		MissesTold
-		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage RequestTrace
+		HostsWarnings ForwardTargets AuthoritiesFile DenyMessage Identity RequestTrace
 		HTTPNames MaxForks IPCFrame ServersShown StartAttempts
 		RequestsAsked BindTime`,
 	"inside one proof, whose Meter counts": `
 		MaxVerifyPerRRset MaxKeysSameTag MaxKeysPerSet MaxDSPerZone
 		RSAMinBits RSAMaxBits RSAMaxExponent NSEC3Iterations
 		NSEC3PerResponse`,
-	"what falls below is counted as ignored": "ClientPortLeast",
-	"kept by net/http, which tells nobody":   "HTTPHeaders HTTPHeaderTime HTTPWrite HTTPBuffer",
+	"what falls below is counted as ignored":                                                    "ClientPortLeast",
+	"kept by net/http, which tells nobody, and by HTTP/2 counted with what is too long or late": "HTTPHeaders HTTPHeaderTime HTTPWrite HTTPBuffer HTTPUnwanted HTTPUnread",
 	"when something is tried, given up, closed or forgotten": `
 		VainPlaces VainTime ZoneBranches
 		HurriedPerZone RetriesPerServer FailuresInRow
 		ServersInTrouble UDPFirstTimeout UDPMinTimeout UDPMaxTimeout
 		UDPHurry UDPRound NonsenseTime NonsenseLate NoRoutePause
-		OutgoingSaid LuaLongRun LuaLongPause LuaErrorPause LogKinds LuaHungUpPause LuaLookupTime LuaHandshakeTime LateAnswer CookieSecretLife SilentTime
-		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries
+		OutgoingSaid LuaLongRun LuaTurn LuaHookTurn LuaHookPause LuaLongPause LuaErrorPause LogKinds LuaHungUpPause LuaLookupTime LuaHandshakeTime LateAnswer CookieSecretLife SilentTime
+		TCPConnectTimeout TCPAnswerTimeout UpstreamPortTries ExploringAhead
 		GuessesPerPort GuessedPorts UpstreamSocketUses
 		UpstreamSocketLife UpstreamTCPIdle UpstreamTCPStrays
 		UpstreamStreamWait UpstreamIdleMost
 		UpstreamUnheard UpstreamHandshake StrangerSaid
 		UpstreamHTTPHeader UpstreamHTTPBuffer
-		MaxNegTTL BogusTTL ServfailTTL ServfailMax ServersTries
+		MaxNegTTL BogusTTL CaselessLife ServfailTTL ServfailMax ServersTries
 		ServersStuck ServersGate LeaseLife LeasePoll AskAtOnce
 		RTTLife RTTHalf TimeoutsLife NoEDNSLife AbilityLife
 		DeadAtMost LostTogether DeadProbe AbilitySigns
@@ -120,19 +123,19 @@ var uncounted = map[string]string{
 		ExportVain CacheReopenMin
 		CacheReopenMax TCPIdle AcceptBackoffMin AcceptBackoffMax
 		DrainAnswerTime DrainTime RestartBackoffMin
-		RestartBackoffMax RestartGap ReadyTime StartTime OrphanTime
+		RestartBackoffMax RestartSoon RestartSoonMax RestartGap ReadyTime StartTime OrphanTime
 		DrainGrace IPCSendTime VersionTime RollRetryMin RollRetryMax
 		 LastWordsTime FlushTime
 		AliveEvery AliveAnswer AliveSure AliveLook AliveIdle HangTime HangBusy
 		InquiryRenewal QuarantineDeaths QuarantineWindow ClockJump
-		HandOverTime TCPLinger HandshakeGrace QUICAtOnce QUICTurn LeaveQUIC
+		HandOverTime TCPLinger HandshakeGrace QUICProbe QUICProbes QUICAtOnce QUICTurn LeaveQUIC
 		QUICUnverified LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
 		CertificateLife CertificateRenewal CertificateQuiet
 		CertificateLook CertificateLock CertificateLockLook
 		CertificatePatience FreePortTries
 		CertificateEndMonth CertificateEndWeek CertificateEndDay
-		CarriedLook UnscheduledWait AwaitAddress QueryLogStall
+		ReceptionCheck UnscheduledWait AwaitAddress QueryLogStall
 		QueryLogPause QueryLogEnd
 		DescriptorPauseMin DescriptorPauseMax DescriptorsFree
 		HealthTime HealthTries`,
@@ -140,8 +143,8 @@ var uncounted = map[string]string{
 		ThrottledNames LateAnswers UpstreamIdleSockets CookiesKept
 		UpstreamSessions
 		UpstreamGuessBuffer ServersKept Leases ExploringAtOnce
-		LookupsBeside ServersAlone CutsAtHand HashesRemembered InquiriesKept
-		KeySetsAtHand KeyOctetsAtHand ChecksRemembered HintedZones
+		LookupsBeside ServersAlone CutsAtHand HashesRemembered InquiriesKept CaselessDenials
+		KeySetsAtHand KeyOctetsAtHand ChecksRemembered GapZones
 		ListenerHash WriteBatchEntries WriteBatchTime
 		WriteQueueEntries CollectHighPercent CollectLowPercent
 		CollectHardPercent UDPBatch UDPReceiveBuffer FrequentNames

@@ -15,11 +15,12 @@ var ErrFull = errors.New("as many wait as may")
 // wait takes no goroutine and no timer beside the caller's own. The zero Gate is ready
 // for use, by many goroutines at once.
 //
-// Who waits may say which branch of the work he belongs to, as a path of words. Then the
-// places of a key are shared fairly: of the branches below one that wait, the next place
-// is for the one that has fewest, and those of one branch come in the order in which they
-// came. So nobody gets more of a key by cutting his work into ever smaller branches below
-// one that is his, and what takes its places for long is in nobody's way but its own.
+// A caller may say which branch of the key's work it belongs to, as a path of words. Then
+// the places of a key are shared fairly: of the waiting branches below a common one, the
+// next place goes to the branch that has the fewest places, and within a branch callers are
+// served in the order in which they came. So nobody gets more of a key by dividing the work
+// below a branch into ever smaller ones, and a branch that keeps its places for long delays
+// only itself.
 type Gate[K comparable] struct {
 	mu   sync.Mutex
 	keys map[K]*branch

@@ -40,15 +40,19 @@ const (
 
 // Delegations.
 const (
-	MaxNSPerDelegation        = 13
+	MaxNSPerDelegation        = 13 // name servers that one question considers
+	NSKeptPerDelegation       = 39 // of those whose address the delegation tells: others have their turns when these were of no use
 	MaxAddrsPerNS             = 6
 	ExtraAddrsPerCut          = 8
-	NSAddrFetchPerReferral    = 4
-	NSAddrFetchPerRequest     = 10
-	LookupsBeside             = 4 // of addresses of name servers, under way while a request asks on
+	NSAddrFetchPerReferral    = 4  // look-ups of name servers that lead to no address of their own
+	NSAddrFetchPerRequest     = 10 // likewise
+	LookupsBeside             = 4  // of addresses of name servers, under way while a request asks on
 	UnresolvableNSPerRequest  = 5
-	LameNSPerRequest          = 3 // zones whose servers turn out not to serve them, until no more name servers are looked up
+	BadNSZones                = 2 // whose servers do not serve them, or answer a request's look-ups with errors, until none of these is asked again
+	BadNSZonesTried           = 3 // likewise, until no more name servers are looked up
 	SilentInLookups           = 3 // questions of a request's look-ups that a server leaves unanswered, until none asks it any more
+	SilentZones               = 2 // whose servers leave a request's look-ups unanswered, until their other addresses are not looked up
+	SilentZonesTried          = 3 // likewise, until no more name servers are looked up
 	ZoneInVain                = 2 // times that a zone's servers fail a request, until no name servers are looked up there
 	UnresolvableNSThrottle    = 60 * time.Second
 	ThrottledNames            = 8192 // name servers and zones that are left alone at a time, per worker
@@ -96,7 +100,7 @@ const (
 	UDPMinTimeout     = 50 * time.Millisecond
 	UDPMaxTimeout     = 2 * time.Second
 	UDPRound          = 800 * time.Millisecond  // until all of a zone's unknown servers are asked, after the first trouble
-	UDPHurry          = 100 * time.Millisecond  // at least, until a server beside an unknown one is asked
+	UDPHurry          = 100 * time.Millisecond  // until a server beside an unknown one is asked, if the servers of a zone are few
 	LateAnswer        = 4 * time.Second         // is waited for after its timeout
 	NonsenseTime      = time.Second             // at most, until a question that was answered with nonsense is asked again
 	NonsenseLate      = 2500 * time.Millisecond // after it was sent, until its answer is given up
@@ -163,7 +167,8 @@ const (
 	ServfailTTL   = 5
 	ServfailMax   = 300
 
-	InquiryRenewal = 2 // keys and DS sets that were asked anew are not asked anew once more
+	CaselessLife   = 300 // until a denial is asked about in lower case again
+	InquiryRenewal = 2   // keys and DS sets that were asked anew are not asked anew once more
 )
 
 // What is known about servers, shared by all workers.
@@ -177,6 +182,7 @@ const (
 	LeasePoll       = 20 * time.Millisecond // between looks for others' answers
 	AskAtOnce       = 4                     // workers that ask the same at once
 	ExploringAtOnce = 64                    // questions that are asked only to learn about servers
+	ExploringAhead  = 20 * time.Millisecond // for such a question to leave, until the client's does
 	ServersShown    = 512                   // by worker.upstreams()
 	RTTLife         = 30 * time.Minute      // then a server is as good as unknown
 	RTTHalf         = 5 * time.Minute       // without an answer, until a server counts as twice as fast
@@ -206,11 +212,12 @@ const (
 	MaxCacheSize       = 1 << 44 // octets; more than a process has addresses for helps nobody
 	ChecksRemembered   = 16384   // signatures that a worker need not check once more
 	HashesRemembered   = 4096    // of names in chains of NSEC3, as many by the cache as by validation
+	CaselessDenials    = 4096    // of which a worker knows that they do not hang on letter case
 	InquiriesKept      = 4096    // questions for keys and DS sets of which a worker knows that they failed, or were asked anew
 	KeySetsAtHand      = 4096    // zones whose keys a worker keeps decoded
 	KeyOctetsAtHand    = 8 << 20 // of the RDATA of these keys; as many zones with three keys of RSA and 2,048 bits have 3 MB
 	CutsAtHand         = 1024    // delegations that a worker keeps as they were read, for a second
-	HintedZones        = 4096    // whose answers for gaps listeners look for
+	GapZones           = 4096    // that a worker notes to have answers for gaps in the cache
 	WriteBatchEntries  = 200
 	WriteBatchTime     = 2 * time.Millisecond
 	ExportEntries      = 1000    // of a copy that are written at once
@@ -248,6 +255,17 @@ const (
 	TCPConnsPerClient   = 32
 	CrowdPerSecond      = 2000                  // connections that a worker takes in when each costs another its place, or is refused
 	CrowdSlack          = 10 * time.Millisecond // by which they may be ahead of that
+	UDPBusy             = 500                   // questions by UDP a second, per worker, from which on clients that only come have less than all of a processor
+	UDPBusyLook         = 20 * time.Millisecond // between two looks at that
+	ComingPerSecond     = 4000                  // connections that a worker takes in then
+	TLSPercent          = 25                    // of a processor for handshakes then
+	TLSTurnMost         = 2 * time.Millisecond  // that one turn of a handshake counts for
+	RationPause         = 10 * time.Millisecond // at most, between two of them
+	OwnPerSecond        = 50                    // connections of one client that take the places of others of its own; further ones are refused
+	OwnSlack            = time.Second           // by which they may be ahead of that
+	SourcesKept         = 4096                  // clients whose doings on connections are counted
+	SourceOffences      = 60                    // of a client in SourcePeriod, over all its connections; if they are half of what it asks, none is taken in for the rest of it
+	SourcePeriod        = 10 * time.Second
 	DefaultTCPPipeline  = 100
 	TCPIdle             = 10 * time.Second
 	TCPWholeMessage     = 5 * time.Second
@@ -280,30 +298,32 @@ const (
 	FormerrPerSecond    = 50                     // per listener; further garbage gets silence
 )
 
-// Clients that ask by HTTP. What net/http keeps within its limits it tells
-// nobody, except for streams.
+// Clients that ask by HTTP. What net/http keeps within its limits, of HTTP/1.1, it tells
+// nobody.
 const (
-	HTTPConns            = 300             // of TCPConnsPerWorker
-	ShareOfFree          = 4               // free places for each that a client has, or it gets no more (Shares)
-	HTTPStreams          = 100             // open on one connection by HTTP/2
-	HTTPHeaders          = 8 << 10         // octets of a request's head
-	HTTPHeaderTime       = 3 * time.Second // for a request's head, since its first octet
-	HTTPRequestTime      = 8 * time.Second // for all of a request
-	HTTPBody             = 65535           // octets: the longest message
-	HTTPFirstRead        = 512             // octets that a body's reader has at first
-	HTTPSmallBody        = 4 << 10         // octets, and then HTTPBody if it is one of HTTPLargeBodies
-	HTTPBodies           = 1024            // that are read at once
-	HTTPLargeBodies      = 64              // of them that are that large
-	HTTPQuestion         = 512             // octets of a GET's message
-	HTTPRequests         = 4096            // in hand at once; further ones get 503
-	HTTPUnasked          = 128 << 10       // octets that a connection may send beside its bodies and HTTPPerRequest for each of its requests
-	HTTPPerRequest       = 2 << 10         // a request's head, with what encrypts it
-	HTTPOffences         = 20              // requests that a connection may give up, and violations; if they are half of its requests, it ends
-	HTTPFrames           = 100             // frames of HTTP/2 that ask nothing, of a connection, beside HTTPFramesPerRequest
-	HTTPFramesPerRequest = 8               // for each of its requests
-	HTTPNames            = 64              // paths, or headers, that an operator names
-	HTTPWrite            = 5 * time.Second // for a client to take a response
-	HTTPBuffer           = 64 << 10        // octets of bodies that a connection by HTTP/2 may send ahead
+	HTTPConns            = 300              // of TCPConnsPerWorker
+	ShareOfFree          = 4                // free places for each that a client has, or it gets no more (Shares)
+	HTTPStreams          = 100              // open on one connection by HTTP/2
+	HTTPHeaders          = 8 << 10          // octets of a request's head
+	HTTPHeaderTime       = 3 * time.Second  // for a request's head, since its first octet
+	HTTPRequestTime      = 8 * time.Second  // for all of a request
+	HTTPBody             = 65535            // octets: the longest message
+	HTTPFirstRead        = 512              // octets that a body's reader has at first
+	HTTPSmallBody        = 4 << 10          // octets, and then HTTPBody if it is one of HTTPLargeBodies
+	HTTPBodies           = 1024             // that are read at once
+	HTTPLargeBodies      = 64               // of them that are that large
+	HTTPQuestion         = 512              // octets of a GET's message
+	HTTPRequests         = 4096             // in hand at once; further ones get 503
+	HTTPUnasked          = 128 << 10        // octets that a connection may send beside its bodies and HTTPPerRequest for each of its requests
+	HTTPPerRequest       = 2 << 10          // a request's head, with what encrypts it
+	HTTPOffences         = 20               // requests that a connection may give up, and violations; if they are half of its requests, it ends
+	HTTPFrames           = 100              // frames of HTTP/2 that ask nothing, of a connection, beside HTTPFramesPerRequest
+	HTTPFramesPerRequest = 8                // for each of its requests
+	HTTPNames            = 64               // paths, or headers, that an operator names
+	HTTPWrite            = 5 * time.Second  // for a client to take a response
+	HTTPBuffer           = 64 << 10         // octets that a body by HTTP/2 may have, with what pads it
+	HTTPUnwanted         = time.Second      // for the rest of a request by HTTP/2 that is refused
+	HTTPUnread           = time.Millisecond // for what has come while nobody read
 )
 
 // What modules remember and how old it may be.
@@ -344,9 +364,14 @@ const (
 	ConsoleSilence   = time.Hour // until a client that sends nothing is told to go; it gives its place to others before
 	ConsoleLine      = 64 << 10
 	ConsoleOutput    = 1 << 20
+	RuleTextNames    = 8   // names of a rule that its text has
+	ConfigListed     = 100 // rules, and hints, that kresc config lists
 	ConsoleRunTime   = 5 * time.Second
-	ConsoleWaitTime  = 30 * time.Second // of a command, with all that it waits for
-	EventRunTime     = 60 * time.Second // of a timer's callback, which nobody can interrupt
+	ConsoleWaitTime  = 30 * time.Second       // of a command, with all that it waits for
+	EventRunTime     = 60 * time.Second       // of the code of an event
+	LuaTurn          = 500 * time.Millisecond // of it, until a command that waits comes between
+	LuaHookTurn      = LuaLongRun             // of it, or of a command, until what requests wait for comes between
+	LuaHookPause     = 5 * time.Millisecond   // that it has before that comes between again
 	ConsoleWrite     = 2 * time.Second
 	ConsoleGone      = time.Second // that a command may run whose client has gone
 	CompletionTime   = time.Second // that a client waits for what a word may become
@@ -411,6 +436,7 @@ const (
 	ForwardTargets  = 4       // addresses of one FORWARD or STUB
 	AuthoritiesFile = 4 << 20 // octets of a file of certificates (ca_file)
 	DenyMessage     = 255     // octets of DENY_MSG's text
+	Identity        = 255     // octets of nsid.name
 	RequestTrace    = 1 << 16 // octets that DEBUG_ALWAYS and its like keep of one request
 )
 
@@ -426,6 +452,8 @@ const (
 	RestartBackoffMin = 50 * time.Millisecond
 	RestartBackoffMax = 5 * time.Second
 	RestartGap        = 100 * time.Millisecond // between two starts of one worker
+	RestartSoon       = time.Second            // a worker that ends so soon after it was ready is started again later each time
+	RestartSoonMax    = time.Second            // and at the latest after this, where nobody else serves
 	MaxForks          = 1024
 	LogLine           = 4096                    // octets of a line of the log, then it is cut
 	LogValue          = 256                     // octets of a value in it
@@ -434,6 +462,8 @@ const (
 	ReloadErrors      = 20                      // that are told of one reload that failed
 	ReloadRuns        = 8                       // of reloads that have ended, whose outcome is known
 	ReloadErrorText   = 500                     // octets of each
+	KeptConfiguration = 64 << 20                // octets of code in force that are kept for who takes a dead process's place
+	KeptData          = 32 << 20                // octets of data that it has read which are kept beside it
 	AliveEvery        = 400 * time.Millisecond  // a worker says that it answers itself
 	HealthTries       = 3                       // times that the question is sent: one of them may be lost
 	HealthTime        = 1500 * time.Millisecond // that a worker may take to answer itself, asked by kresc status

@@ -16,6 +16,8 @@ const (
 	QUICTurn         = 5 * time.Millisecond   // at most to compute the answer to a client's hello, before others' turn comes
 	QUICAtOnce       = 2 * time.Millisecond   // for the rest of a question that has begun to come, before others are looked at
 	QUICSlowStreams  = 1024                   // questions of which a part has not come, per worker
+	QUICProbe        = 50 * time.Millisecond  // for a packet that others are to pass on, which shows that they do
+	QUICProbes       = 4                      // such packets, until it is taken that nobody does
 	LeaveQUIC        = 300 * time.Millisecond // for the answers of a socket that leaves, before it leaves its group
 	TCPWriteChunk    = 16 << 10               // must leave within TCPSendStall
 	TCPLinger        = 500 * time.Millisecond // for the client's end after ours, so that no reset overtakes answers
@@ -28,6 +30,6 @@ const (
 	IdleResolvers    = 512                    // goroutines of the driver's way that wait for a next query
 	FreePortTries    = 16                     // draws of a port until one is free for all kinds of sockets that are to have it
 	AwaitAddress     = time.Second            // between two looks for addresses that the machine does not have yet
-	CarriedLook      = 10 * time.Millisecond  // until somebody looks whether who carries a question receives, too
+	ReceptionCheck   = 10 * time.Millisecond  // between checks whether the goroutine that carries a question receives, too
 	UnscheduledWait  = time.Millisecond       // that a listener's thread may wait without the scheduler's knowledge
 )

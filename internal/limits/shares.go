@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// Shares are places of which a client takes no more while he has a quarter as many as are
-// free: one alone has a fifth of them, and it takes dozens, each with all that he may
-// have, until the next finds none. What is counted for nobody (a zero key: loopback and forwarders, Clients.Key) has all that are
-// free. Many goroutines may use them at once.
+// Shares are places of which a client gets no more while it has a quarter as many as are
+// free. So a single client has a fifth of them at most, and only dozens of clients, each
+// with all that it may have, leave none for the next. Callers with a zero key (loopback and
+// forwarders, Clients.Key) may take all that are free. Many goroutines may use Shares at
+// once.
 type Shares struct {
 	mu    sync.Mutex
 	most  int

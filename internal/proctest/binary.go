@@ -51,7 +51,8 @@ func build(dir string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/kresd", "./cmd/kresd-supervisor", "./cmd/kresc", "./cmd/kres-cache-gc", "./internal/authority/cmd/smallnet")
+	cmd := exec.Command("go", "build", "-pgo=cmd/kresd/kresd.pgo", "-o", dir+"/", // as make build does
+		"./cmd/kresd", "./cmd/kresd-supervisor", "./cmd/kresc", "./cmd/kres-cache-gc", "./internal/authority/cmd/smallnet")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

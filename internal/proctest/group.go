@@ -17,7 +17,7 @@ import (
 )
 
 // startWait is how long a group may take until all workers answer.
-const startWait = 20 * time.Second
+const startWait = time.Minute
 
 // A Config says how to start a group.
 type Config struct {
@@ -179,14 +179,14 @@ func (g *Group) Wait(limit time.Duration) (int, error) {
 	}
 }
 
-// Stop ends the group by SIGTERM and returns its exit status. What does not end
-// is killed, which is an error.
+// Stop ends the group by SIGTERM and returns its exit status. A group that does not end is
+// killed, which is an error.
 func (g *Group) Stop() (int, error) {
 	g.Signal(syscall.SIGTERM)
 	g.Signal(syscall.SIGCONT)
-	status, err := g.Wait(10 * time.Second)
+	status, err := g.Wait(30 * time.Second)
 	if err != nil {
-		workers := g.children()
+		workers := g.Children()
 		g.Signal(syscall.SIGKILL)
 		for _, pid := range workers {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -240,8 +240,8 @@ func (g *Group) Eval(t testing.TB, command string) string {
 	return Eval(t, g.Worker(t, 0).Socket, command)
 }
 
-// children returns the processes that this group's supervisor has.
-func (g *Group) children() []int {
+// Children returns the processes that this group's supervisor has.
+func (g *Group) Children() []int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var out []int
 	for _, dir := range dirs {
@@ -291,7 +291,7 @@ func Running(pid int) bool {
 
 // Zombies returns the dead children that the supervisor did not wait for.
 func (g *Group) Zombies() []int {
-	return slices.DeleteFunc(g.children(), Running)
+	return slices.DeleteFunc(g.Children(), Running)
 }
 
 // Eventually waits until cond holds, and fails the test when that takes longer

@@ -2,7 +2,6 @@ package proctest
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,27 +13,20 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/freeport"
 	"kresd/internal/safe"
 )
 
-// FreePort returns a port of 127.0.0.1 that is free for UDP and TCP.
+// FreePort returns a port of 127.0.0.1 that is free for UDP and TCP, and that no other
+// test is given before this one ends.
 func FreePort(t testing.TB) netip.AddrPort {
 	t.Helper()
-	for range 50 {
-		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := udp.LocalAddr().(*net.UDPAddr).AddrPort()
-		tcp, err := net.Listen("tcp", at.String())
-		udp.Close()
-		if err == nil {
-			tcp.Close()
-			return at
-		}
+	c, err := freeport.Choose()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port free for UDP and TCP")
-	return netip.AddrPort{}
+	t.Cleanup(c.Release)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), c.Port)
 }
 
 // SmallInternet starts the zones of testdata/zones.

@@ -1,122 +1,154 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// pkg is what go list says of a package.
-type pkg struct {
-	ImportPath string
-	Dir        string
-	GoFiles    []string
-}
-
-func load(path string) (*pkg, error) {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles", path).Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list %s: %w", path, err)
-	}
-	p := &pkg{}
-	return p, json.Unmarshal(out, p)
-}
-
-// fate is what became of a mutant.
-type fate int
-
-const (
-	killed   fate = iota // a test noticed
-	survived             // none did
-	invalid              // it does not compile
-	fates
-)
-
 // tester runs the tests over mutants.
-type tester struct {
-	pkg   *pkg
-	tests []string
-	dir   string
-	limit time.Duration           // of one run
-	lines map[string]map[int]bool // that tests reach, by file
+type tester struct{ suites []*suite }
+
+// suite is the test binary of one package.
+type suite struct {
+	pkg       pkg
+	mutated   string
+	recording string
+	log       string
+	tests     []*test
 }
 
-// prepare runs the tests as they are: they have to pass, and tell how long they
-// take and what they reach.
-func (t *tester) prepare() (err error) {
-	if t.dir, err = os.MkdirTemp("", "mutants"); err != nil {
-		return err
-	}
-	profile := filepath.Join(t.dir, "cover")
-	began := time.Now()
-	args := append([]string{"test", "-count=1", "-coverpkg=" + t.pkg.ImportPath, "-coverprofile=" + profile}, t.tests...)
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("the tests do not pass as they are: %w\n%s", err, out)
-	}
-	t.limit = 3*time.Since(began) + 20*time.Second
-	return t.read(profile)
+// test is one top-level test, and the mutants that it reaches.
+type test struct {
+	name    string
+	took    time.Duration
+	reaches map[int]bool
 }
 
-// read takes in a coverage profile: file:line.column,line.column statements count.
-func (t *tester) read(profile string) error {
-	f, err := os.Open(profile)
-	if err != nil {
-		return err
+// newTester compiles the tests of some packages and finds out what each reaches.
+func newTester(s *schema, paths []string) (*tester, error) {
+	t := &tester{}
+	for i, path := range paths {
+		found, err := list(path)
+		if err != nil {
+			return nil, err
+		}
+		file := func(name string) string { return filepath.Join(s.dir, fmt.Sprintf("%s%d", name, i)) }
+		u := &suite{pkg: found[0], mutated: file("mutated"), recording: file("recording"), log: file("log")}
+		if err := s.build(u.pkg, u.mutated, u.recording); err != nil {
+			return nil, err
+		}
+		if err := u.prepare(); err != nil {
+			return nil, err
+		}
+		t.suites = append(t.suites, u)
 	}
-	defer f.Close()
-	t.lines = map[string]map[int]bool{}
-	for in := bufio.NewScanner(f); in.Scan(); {
-		file, rest, ok := strings.Cut(in.Text(), ":")
-		var from, to, c1, c2, n, count int
-		if _, err := fmt.Sscanf(rest, "%d.%d,%d.%d %d %d", &from, &c1, &to, &c2, &n, &count); !ok || err != nil || count == 0 {
-			continue
+	return t, nil
+}
+
+// nobody puts no mutant in force.
+const nobody = "KRESD_MUTANT=0"
+
+var failure = regexp.MustCompile(`(?m)^--- FAIL: ([^/ ]+) `)
+
+// prepare runs the tests as they are, with all switches in place and none turned.
+// One that fails then (it counts allocations, for instance, and the switches keep
+// the compiler from avoiding them) is left out.
+func (u *suite) prepare() error {
+	out, _ := u.run(u.mutated, 10*time.Minute, nobody, "-test.list=.")
+	var names []string
+	for _, name := range strings.Fields(out) {
+		if strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz") || strings.HasPrefix(name, "Example") {
+			names = append(names, name)
 		}
-		name := filepath.Base(file)
-		if t.lines[name] == nil {
-			t.lines[name] = map[int]bool{}
-		}
-		for l := from; l <= to; l++ {
-			t.lines[name][l] = true
+	}
+	out, err := u.run(u.mutated, 10*time.Minute, nobody)
+	failed := failure.FindAllStringSubmatch(out, -1)
+	if err != nil && len(failed) == 0 {
+		return fmt.Errorf("the tests of %s do not pass: %w\n%s", u.pkg.ImportPath, err, out)
+	}
+	for _, f := range failed {
+		fmt.Printf("left out: %s fails when no mutant is in force\n", f[1])
+		names = slices.DeleteFunc(names, func(name string) bool { return name == f[1] })
+	}
+	for _, name := range names {
+		if err := u.record(name); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (t *tester) reached(file string, line int) bool { return t.lines[file][line] }
-
-// try runs the tests with one mutant in place.
-func (t *tester) try(m *mutant) (fate, error) {
-	text, err := m.edited()
-	if err != nil {
-		return 0, err
+// record runs one test to see which mutants it reaches, also in the processes that
+// it starts.
+func (u *suite) record(name string) error {
+	if err := os.WriteFile(u.log, nil, 0o600); err != nil {
+		return err
 	}
-	file, overlay := filepath.Join(t.dir, "mutant.go"), filepath.Join(t.dir, "overlay.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return 0, err
+	began := time.Now()
+	u.run(u.recording, 10*time.Minute, "KRESD_MUTANT_LOG="+u.log, "-test.run=^"+name+"$")
+	t := &test{name: name, took: time.Since(began), reaches: map[int]bool{}}
+	text, err := os.ReadFile(u.log)
+	for _, line := range bytes.Fields(text) {
+		n, _ := strconv.Atoi(string(line))
+		t.reaches[n] = true
 	}
-	laid, _ := json.Marshal(map[string]map[string]string{"Replace": {m.file: file}})
-	if err := os.WriteFile(overlay, laid, 0o600); err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), t.limit)
-	defer cancel()
-	args := append([]string{"test", "-count=1", "-failfast", "-vet=off", "-overlay=" + overlay, "-timeout=" + t.limit.String()}, t.tests...)
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		return survived, nil
-	case strings.Contains(string(out), "[build failed]"):
-		return invalid, nil
-	}
-	return killed, nil
+	u.tests = append(u.tests, t)
+	return err
 }
 
-func (t *tester) close() { os.RemoveAll(t.dir) }
+// quick is what a test takes that is run before the others: most mutants are noticed by
+// one of these.
+const quick = 300 * time.Millisecond
+
+// try runs the tests that reach a mutant with it in force.
+func (t *tester) try(m *mutant) fate {
+	became := unreached
+	for _, fast := range []bool{true, false} {
+		for _, u := range t.suites {
+			var names []string
+			limit := 10 * time.Second
+			for _, t := range u.tests {
+				if t.reaches[m.number] && (t.took < quick) == fast {
+					names = append(names, t.name)
+					limit += 5 * t.took
+				}
+			}
+			if len(names) == 0 {
+				continue
+			}
+			became = survived
+			_, err := u.run(u.mutated, limit, fmt.Sprintf("KRESD_MUTANT=%d", m.number), "-test.run=^("+strings.Join(names, "|")+")$", "-test.failfast")
+			if err != nil {
+				return noticed
+			}
+		}
+	}
+	return became
+}
+
+// run starts a test binary where go test would, in a process group of its own, so
+// that what a mutant leaves behind ends with it.
+func (u *suite) run(binary string, limit time.Duration, environment string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append(args, "-test.timeout="+limit.String())...)
+	cmd.Dir, cmd.Env = u.pkg.Dir, append(os.Environ(), environment)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel, cmd.WaitDelay = end, time.Second
+	out, err := cmd.CombinedOutput()
+	if cmd.Process != nil {
+		end()
+	}
+	return string(out), err
+}
