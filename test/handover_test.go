@@ -38,6 +38,9 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
+// failsIfTold is a configuration that ends kresd once there is a file of that name.
+const failsIfTold = "if io.open('fails') then os.exit(7) end"
+
 // patient is c for a group that leaves workers alone that hang.
 func patient(c proctest.Config) proctest.Config {
 	c.Env = append(slices.Clone(c.Env), "KRESD_HANG_TIME=0")
@@ -59,7 +62,7 @@ func pause(t *testing.T, g *proctest.Group, id int) proctest.Worker {
 // elsewhere too: in a sibling, or in the supervisor.
 func inCustody(t *testing.T, g *proctest.Group) {
 	t.Helper()
-	proctest.Eventually(t, 10*time.Second, "all sockets are in custody", func() bool {
+	proctest.Eventually(t, time.Minute, "all sockets are in custody", func() bool {
 		for _, inode := range sockets(t, g.Addr.Port()) {
 			if holders(inode, family(g)) < 2 {
 				return false
@@ -178,10 +181,10 @@ func TestKillUnderAFrozenSupervisorCostsNothing(t *testing.T) {
 
 // A worker that does not come back costs nothing: its share goes to the others.
 func TestWorkerThatDoesNotComeBackCostsNothing(t *testing.T) {
-	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3))
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 3, failsIfTold))
 	warm(t, g)
 	inCustody(t, g)
-	if err := os.WriteFile(filepath.Join(g.Dir, "config"), []byte("os.exit(7)\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(g.Dir, "fails"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	kill(t, g.Worker(t, 1).PID)
@@ -198,7 +201,7 @@ func TestWorkerThatDoesNotComeBackCostsNothing(t *testing.T) {
 
 // A worker that has no sibling leaves its queue to its successor.
 func TestQueueOfALoneWorkerWaitsForItsSuccessor(t *testing.T) {
-	config := proctest.On(t, proctest.SmallInternet(t), 1)
+	config := proctest.On(t, proctest.SmallInternet(t), 1, failsIfTold)
 	config.Program = "kresd-supervisor"
 	g := proctest.Start(t, patient(config))
 	warm(t, g)
@@ -214,7 +217,7 @@ func TestQueueOfALoneWorkerWaitsForItsSuccessor(t *testing.T) {
 	lossless(t, "the only worker was killed", s.Stop(), inside)
 	inCustody(t, g)
 
-	if err := os.WriteFile(filepath.Join(g.Dir, "config"), []byte("os.exit(7)\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(g.Dir, "fails"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	kill(t, g.Worker(t, 0).PID)
@@ -253,7 +256,7 @@ func TestCopiesFollowTheSockets(t *testing.T) {
 		})
 		inCustody(t, g)
 	}
-	proctest.Eventually(t, 10*time.Second, "the supervisor has as many files open as before", func() bool { return openFiles(g.PID()) <= supervisor })
+	proctest.Eventually(t, time.Minute, "the supervisor has as many files open as before", func() bool { return openFiles(g.PID()) <= supervisor })
 	proctest.Eventually(t, 10*time.Second, "the port has the sockets of three workers", func() bool { return len(sockets(t, g.Addr.Port())) == 6 })
 	for _, w := range g.Workers() {
 		// a custodian of two owners has three descriptors more than one of one

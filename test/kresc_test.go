@@ -250,17 +250,20 @@ func onTerminal(t *testing.T, home string, env []string, args ...string) *procte
 	return proctest.OnTerminal(t, cmd)
 }
 
-// editedTo is how a line looks after the last key of it that is no letter.
-func editedTo(line string) string { return "\x1b[0K> " + line + "\x1b[" }
+// anew is Ctrl-L, which shows the line anew on an empty screen, as editedTo has it.
+const anew = "\x0c"
+
+func editedTo(line string) string { return "\x1b[2J> " + line }
 
 func TestKrescOnATerminal(t *testing.T) {
 	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2))
 	home := proctest.RunDir(t)
 	x := onTerminal(t, home, nil, g.Dir)
-	x.Await("Ctrl-D leaves\r\n> ")
+	x.Await("Ctrl-D leaves\r\n")
+	x.Await("> ")
 	x.Type("1 + 21\x1b[D\x7f\r") // a cursor to the left and a correction
 	x.Await("\r\n2\r\n> ")
-	x.Type("cache.cou\t")
+	x.Type("cache.cou\t" + anew)
 	x.Await(editedTo("cache.count"))
 	x.Type("\x03")
 	x.Await("^C\r\n> ")
@@ -268,7 +271,7 @@ func TestKrescOnATerminal(t *testing.T) {
 	x.Await(">> ")
 	x.Type("first = 1 }\r")
 	x.Await("\r\n> ")
-	x.Type("names.fi\t")
+	x.Type("names.fi\t" + anew)
 	x.Await(editedTo("names.first"))
 	x.Type("\r")
 	x.Await("\r\n1\r\n> ")
@@ -295,6 +298,30 @@ func TestKrescOnATerminal(t *testing.T) {
 	}
 
 	recalled(t, g, home)
+}
+
+// Wide characters are edited like others, and what is pasted is taken as it is: lines are one
+// command, and a tabulator completes nothing.
+func TestKrescEditsWideAndPastedText(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1))
+	x := onTerminal(t, proctest.RunDir(t), nil, g.Dir)
+	x.Await("> ")
+	x.Type("'日本語'\x1b[D\x1b[D\x7f字" + anew) // 字 in the place of 本
+	x.Await(editedTo("'日字語'\r\x1b[7C"))
+	x.Type("\r")
+	x.Await("\r\n日字語\r\n> ")
+	x.Type("\x1b[200~function pasted()\r\treturn 'as a whole'\rend\x1b[201~\rpasted()\r")
+	x.Await("\r\nas a whole\r\n> ")
+	x.Type("while true do end\r")
+	x.Await("\r\n")
+	x.Type("\x03")
+	x.Await("interrupted\r\n> ")
+	x.Type("half\x1b[A\x1b[B" + anew) // back to what was typed
+	x.Await(editedTo("half"))
+	x.Type("\x03exit\r")
+	if status := x.Wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
 }
 
 // recalled tries the history in a dialogue that comes later.
@@ -332,7 +359,7 @@ func TestKrescLeavesTheTerminalAsItWas(t *testing.T) {
 		"SIGTERM": {func(x *proctest.Terminal) { x.Signal(syscall.SIGTERM) }, 143},
 		"SIGHUP": {func(x *proctest.Terminal) {
 			x.Type("worker.sleep(20)\r")
-			x.Await("20)\x1b[")
+			x.Await("20)\r\n")
 			x.Signal(syscall.SIGHUP)
 		}, 129},
 	} {
@@ -391,7 +418,7 @@ func TestKrescInterruptsACommand(t *testing.T) {
 		"io.popen('sleep 60'):read()",
 	} {
 		x.Type(command + "\r")
-		x.Await(command + "\x1b[")
+		x.Await(command + "\r\n")
 		time.Sleep(300 * time.Millisecond) // so that it runs when it is interrupted
 		begun := time.Now()
 		x.Type("\x03")
@@ -556,4 +583,34 @@ func TestStatusAsksAQuestion(t *testing.T) {
 		_, _, status := kresc(t, "", "status", g.Dir)
 		return status == 0
 	})
+}
+
+// kresc status tells when the certificate expires that clients are shown, the operator's as
+// the ephemeral one, and answers to health checks as without.
+func TestKrescStatusTellsTheEndOfCertificates(t *testing.T) {
+	end := time.Now().Add(40*24*time.Hour + time.Hour).UTC()
+	cert := (*proctest.CertificateAuthority)(nil).Issue(t, end, "dns.example")
+	for what, c := range map[string]struct{ lua, want string }{
+		"own":       {fmt.Sprintf("net.tls('%s', '%s')", cert.CertFile, cert.KeyFile), fmt.Sprintf("certificate %s expires at %s, in 40 days\n", cert.CertFile, end.Format("2006-01-02 15:04 UTC"))},
+		"ephemeral": {"", "ephemeral certificate, renewed by itself, expires at "},
+	} {
+		t.Run(what, func(t *testing.T) {
+			config, _ := dotConfig(t, proctest.SmallInternet(t), 2, c.lua)
+			g := proctest.Start(t, config)
+			out, errs, status := kresc(t, "", "status", g.Dir)
+			if status != 0 || errs != "" || strings.Count(out, "\n"+c.want) != 1 || strings.Count(out, "certificate") != 1 {
+				t.Errorf("status %d, %q\n%s\nwant %q", status, errs, out, c.want)
+			}
+			out, _, status = kresc(t, "", "status", "-j", g.Dir)
+			var list []struct {
+				Certificate struct {
+					File string
+					End  time.Time `json:"not_after"`
+				}
+			}
+			if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 2 || list[1].Certificate.End.Before(time.Now()) || (list[0].Certificate.File == "") != (what == "ephemeral") || status != 0 {
+				t.Errorf("%v, status %d, %s", err, status, out)
+			}
+		})
+	}
 }

@@ -111,6 +111,16 @@ func (m machine) pid(unit string) int {
 	return pid
 }
 
+// moment is when a service changed last as a property says, in µs since the machine's start.
+func (m machine) moment(unit, change string) int {
+	m.t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(m.do("systemctl", "show", "--property="+change+"TimestampMonotonic", "--value", unit)))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return n
+}
+
 // another waits until a service has another main process than before.
 func (m machine) another(unit string, before int) {
 	m.t.Helper()
@@ -186,6 +196,11 @@ func TestPackageUnderSystemd(t *testing.T) {
 	m.dpkg(second)
 	m.another("kresd@1.service", one)
 	m.another("kresd@2.service", two)
+	// One was back before the other went.
+	back, went := m.moment("kresd@1.service", "ActiveEnter"), m.moment("kresd@2.service", "ActiveExit")
+	if also, first := m.moment("kresd@2.service", "ActiveEnter"), m.moment("kresd@1.service", "ActiveExit"); back > went && also > first {
+		t.Errorf("instances were restarted at once: 1 went at %d and was back at %d, 2 went at %d and was back at %d µs", first, back, went, also)
+	}
 	if r := s.Stop(); len(r.Lost) > 0 || r.Failed > 0 {
 		t.Errorf("an upgrade of instances: of %d queries %d were lost, %d failed", r.Sent, len(r.Lost), r.Failed)
 	}

@@ -122,7 +122,9 @@ modules.load('hints <')
 modules.load('hints > nosuch')
 modules.load('')
 modules.load(5)
-modules.load('view')
+modules.load('fallback')
+modules.load('view') | view:addr('10.0.0.0/33', policy.all(policy.DENY))
+modules.load('daf') | daf.add('qname = a..b deny')
 modules.unload('nosuch')
 modules = { 'nosuch' }
 modules = 5
@@ -291,7 +293,7 @@ var faultyMessage = regexp.MustCompile(`[\t;:,]$|\t|error: error|[:;] ?;|: :|\ba
 	`\[(\w+)\] \w*: |@\d+@|'@\d+' [a-z]|cache of 0|<nil>|0x[0-9a-f]{6}|userdata`)
 
 // longestMessage bounds a message; the longest names all modules and all places of one.
-const longestMessage = 420
+const longestMessage = 480
 
 // judge checks one message.
 func judge(t *testing.T, what, message, place string) {

@@ -50,8 +50,104 @@ func TestPackageIsClean(t *testing.T) {
 	if err != nil || len(out) > 0 {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
-	if rpms, _ := filepath.Glob(filepath.Join(proctest.Root(t), ".build", "packages", "*.rpm")); len(rpms) != 1 {
-		t.Errorf("the packages for rpm are %v, want one", rpms)
+}
+
+// rpmOf makes the packages of a version and returns the path of the .rpm.
+func rpmOf(t *testing.T, version string) string {
+	t.Helper()
+	packageOf(t, version)
+	list, _ := filepath.Glob(filepath.Join(proctest.Root(t), ".build", "packages", "*.rpm"))
+	if len(list) != 1 {
+		t.Fatalf("the packages for rpm are %v, want one", list)
+	}
+	kept := filepath.Join(t.TempDir(), filepath.Base(list[0]))
+	proctest.Run(t, "cp", list[0], kept)
+	return kept
+}
+
+// The life of the package for rpm: what it says of itself, installed, its programs run, the
+// configuration edited, upgraded, erased. rpm, of this machine, keeps its records in a tree
+// of Debian, which has none of the packages that it wants (--nodeps).
+func TestPackageForRPM(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("installing a package needs root (scripts/notrun.sh)")
+	}
+	if !proctest.InNamespace(t) {
+		return
+	}
+	first, second := rpmOf(t, "1.0"), rpmOf(t, "1.1")
+	if got := proctest.Run(t, "rpm", "-qp", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE} %{LICENSE}\n", first); got != "kresd 1.0-1 all rights reserved; see /usr/share/doc/kresd/copyright\n" {
+		t.Errorf("it says of itself %q", got)
+	}
+	if got := proctest.Run(t, "rpm", "-qp", "--requires", first); !strings.Contains(got, "glibc >= ") || !strings.Contains(got, "systemd\n") {
+		t.Errorf("it needs %s", got)
+	}
+	if got := proctest.Run(t, "rpm", "-qpc", first); got != "/etc/knot-resolver/icann-ca.pem\n/etc/knot-resolver/kresd.conf\n/etc/knot-resolver/root.hints\n" {
+		t.Errorf("its configuration is %s", got)
+	}
+	x := debian(t).entered()
+	rpm := func(args ...string) string {
+		t.Helper()
+		return proctest.Run(t, "rpm", append([]string{"--root", x.path}, args...)...)
+	}
+	before := x.files()
+	rpm("--install", "--nodeps", first)
+	if got := rpm("--verify", "--nodeps", "kresd"); got != "" {
+		t.Errorf("what is installed is not what the package has: %s", got)
+	}
+	for path, want := range map[string]string{
+		"/var/cache/knot-resolver": "drwxr-x---", "/etc/knot-resolver/kresd.conf": "-rw-r--r--", "/usr/sbin/kresd": "-rwxr-xr-x",
+		"/usr/share/zsh/site-functions/_kresc": "-rw-r--r--", "/usr/lib/systemd/system/kresd@.service": "-rw-r--r--",
+	} {
+		if info, err := os.Stat(x.path + path); err != nil || info.Mode().String() != want {
+			t.Errorf("%s: %v, %v; want %s", path, info, err, want)
+		}
+	}
+	if got := x.run("kresd", "--check-config", "-c", "/etc/knot-resolver/kresd.conf", "/var/cache/knot-resolver"); !strings.Contains(got, "no errors") {
+		t.Errorf("the installed configuration: %s", got)
+	}
+	if got := x.run("stat", "-c", "%U", "/var/cache/knot-resolver"); got != "knot-resolver\n" {
+		t.Errorf("the cache is of %s", got)
+	}
+	x.edit("\n-- mine\n")
+	rpm("--upgrade", "--nodeps", second)
+	if got := rpm("--query", "kresd"); !strings.HasPrefix(got, "kresd-1.1-1.") {
+		t.Errorf("after the upgrade there is %s", got)
+	}
+	mine := func(path string) bool {
+		text, err := os.ReadFile(x.path + path)
+		return err == nil && strings.HasSuffix(string(text), "\n-- mine\n")
+	}
+	if !mine("/etc/knot-resolver/kresd.conf") {
+		t.Error("the upgrade has changed the configuration")
+	}
+	rpm("--erase", "--nodeps", "kresd")
+	if !mine("/etc/knot-resolver/kresd.conf.rpmsave") {
+		t.Error("erasing has not saved the configuration")
+	}
+	left := slices.DeleteFunc(x.files(), func(name string) bool {
+		info, err := os.Lstat(x.path + name)
+		return slices.Contains(before, name) || err == nil && info.IsDir() || strings.HasPrefix(name, "/var/lib/rpm/") || strings.HasPrefix(name, "/usr/lib/sysimage/")
+	})
+	if !slices.Equal(left, []string{"/etc/knot-resolver/kresd.conf.rpmsave"}) {
+		t.Errorf("erasing has left %v, want what was edited", left)
+	}
+}
+
+// What a package says of rights agrees with what the project says.
+func TestRightsAreSaidAlike(t *testing.T) {
+	root := proctest.Root(t)
+	if licences, _ := filepath.Glob(filepath.Join(root, "LICEN[CS]E*")); len(licences) > 0 {
+		t.Fatalf("there is %v: have README.md, scripts/copyright.sh and packaging/nfpm.yaml name it", licences)
+	}
+	for file, want := range map[string]string{
+		"README.md":            "Nobody has chosen a licence for kresd itself yet: its authors reserve all rights.",
+		"scripts/copyright.sh": "Nobody has chosen a licence for kresd itself yet: its authors reserve all rights.",
+		"packaging/nfpm.yaml":  "\nlicense: all rights reserved; see /usr/share/doc/kresd/copyright\n",
+	} {
+		if text, err := os.ReadFile(filepath.Join(root, file)); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q (%v)", file, want, err)
+		}
 	}
 }
 

@@ -154,17 +154,15 @@ func TestNothingOfRootIsLeft(t *testing.T) {
 	outlives(t, proctest.Start(t, onLowPort(t, "user('nobody', 'nogroup')")))
 }
 
-// A group that a service manager starts as an ordinary user who may bind port 53.
-func TestAmbientCapabilitiesAreGivenUp(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-	c := onLowPort(t)
+// asNobody has a group run by an ordinary user who may bind port 53, as a service manager
+// starts it, by a program of its own.
+func asNobody(t *testing.T, c proctest.Config) (_ proctest.Config, program string) {
+	t.Helper()
 	bin := proctest.RunDir(t) // the programs under test lie where only root gets
 	if err := os.Chmod(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(bin, "kresd")
+	program = filepath.Join(bin, "kresd")
 	if out, err := exec.Command("install", "-m755", proctest.Bin("kresd"), program).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -174,6 +172,15 @@ func TestAmbientCapabilitiesAreGivenUp(t *testing.T) {
 	c.Lua = ""
 	c.Under = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service", "--bounding-set=-all,+net_bind_service",
 		"sh", "-c", "shift; exec " + program + ` "$@"`, "sh"}
+	return c, program
+}
+
+// A group that a service manager starts as an ordinary user who may bind port 53.
+func TestAmbientCapabilitiesAreGivenUp(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	c, program := asNobody(t, onLowPort(t))
 	g := proctest.Start(t, c)
 	outlives(t, g)
 	// A new program that takes over may bind the port for its workers, too.
@@ -186,6 +193,41 @@ func TestAmbientCapabilitiesAreGivenUp(t *testing.T) {
 		t.Errorf("an upgrade: status %d, %q, %q", status, out, errs)
 	}
 	outlives(t, g)
+}
+
+// A worker that still runs its configuration, and for which the supervisor binds any port,
+// cannot be traced by a sibling of its user that has been taken over.
+func TestAWorkerThatStartsHidesItsMemory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	c, _ := asNobody(t, onLowPort(t, "while not io.open('go') do os.execute('sleep 0.05') end"))
+	g := proctest.Launch(t, c)
+	starting := 0
+	proctest.Eventually(t, time.Minute, "a worker starts", func() bool {
+		for _, pid := range g.Children() {
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/comm", pid, pid)); string(comm) == "kresd\n" {
+				starting = pid
+			}
+		}
+		return starting != 0
+	})
+	memory := fmt.Sprintf("/proc/%d/mem", starting)
+	proctest.Eventually(t, 10*time.Second, "its memory is hidden", func() bool {
+		var st syscall.Stat_t
+		return syscall.Stat(memory, &st) == nil && st.Uid == 0
+	})
+	if len(g.Workers()) != 0 {
+		t.Errorf("it serves already: %v", g.Workers())
+	}
+	if out, err := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "dd", "if="+memory, "of=/dev/null", "count=0").CombinedOutput(); err == nil || !strings.Contains(string(out), "Permission denied") {
+		t.Errorf("its user opens its memory: %v, %s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(c.Dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	proctest.Eventually(t, time.Minute, "the group serves", func() bool { return len(g.Workers()) == 2 })
+	powerless(t, g)
 }
 
 // Root that stays root is told so once, by the whole group, and keeps only what it takes

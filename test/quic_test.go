@@ -114,11 +114,15 @@ func TestKdigIsAnsweredByQUIC(t *testing.T) {
 }
 
 // A client whose worker is killed or replaced hears of it with its next question, and
-// goes on by another connection, with its session.
+// goes on by another connection, with its session. A worker that is killed may have
+// acknowledged a question that it has not answered; for that its client sends nothing more,
+// and so hears nothing. Who is replaced owes an answer or an end to all.
 func TestQUICClientsOutliveWorkers(t *testing.T) {
 	conf, at := withDoQ(t, 3, "")
 	g := proctest.Start(t, conf)
-	var asked, lost, resumed, dialled atomic.Int32
+	var asked, lost, resumed, dialled, unheard atomic.Int32
+	var killing atomic.Bool
+	killing.Store(true)
 	stop := make(chan struct{})
 	done := make(chan error, 8)
 	for range cap(done) {
@@ -152,9 +156,18 @@ func TestQUICClientsOutliveWorkers(t *testing.T) {
 					}
 				}
 				asked.Add(1)
-				if err := askDoQ(c, 8*time.Second); err != nil {
+				may, limit := killing.Load(), 8*time.Second // less than until the connection is idle for too long
+				if may {
+					limit = 3 * time.Second
+				}
+				err := askDoQ(c, limit)
+				if errors.Is(err, doq.ErrSlow) && may {
+					unheard.Add(1)
+					err = askDoQ(c, 5*time.Second)
+				}
+				if err != nil {
 					if errors.Is(err, doq.ErrSlow) {
-						done <- fmt.Errorf("a question got neither an answer nor an end: %w", err)
+						done <- fmt.Errorf("a question got neither an answer nor an end (killing %t): %w", may, err)
 						return
 					}
 					lost.Add(1)
@@ -172,6 +185,7 @@ func TestQUICClientsOutliveWorkers(t *testing.T) {
 		proctest.Eventually(t, 20*time.Second, "the group is whole again", func() bool { return len(g.Workers()) == 3 })
 		time.Sleep(200 * time.Millisecond)
 	}
+	killing.Store(false)
 	old := g.Workers()
 	g.Signal(syscall.SIGHUP)
 	proctest.Eventually(t, 60*time.Second, "all workers are others", func() bool {
@@ -191,7 +205,7 @@ func TestQUICClientsOutliveWorkers(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	t.Logf("%d questions, %d connections of which %d resumed a session, %d lost", asked.Load(), dialled.Load(), resumed.Load(), lost.Load())
+	t.Logf("%d questions, %d connections of which %d resumed a session, %d lost, %d unheard", asked.Load(), dialled.Load(), resumed.Load(), lost.Load(), unheard.Load())
 	if asked.Load() < 100 || dialled.Load() > 8 && resumed.Load() == 0 {
 		t.Error("that is not what clients do")
 	}
@@ -259,4 +273,42 @@ func TestWorkersShareASocketOfQUIC(t *testing.T) {
 		}
 	}
 	t.Logf("the slowest handshake took %v", slowest)
+}
+
+// A secret that is set while the group serves reaches the sockets that are open over QUIC: two
+// groups at one port that get the same secret later tell each other's clients at once that a
+// connection is lost, when the process that had it is dead.
+func TestALaterSecretReachesOpenQUICSockets(t *testing.T) {
+	conf, at := withDoQ(t, 1, "")
+	first := proctest.Start(t, conf)
+	second := proctest.Start(t, withPort(t, 1, fmt.Sprintf("%s net.listen('127.0.0.1', %d, { kind = 'doq' })", hintHere, at.Port())))
+	for _, g := range []*proctest.Group{first, second} {
+		if got := g.Eval(t, "net.tls_sticket_secret('"+strings.Repeat("s", 40)+"')"); strings.TrimSpace(got) != "true" {
+			t.Fatalf("the secret: %s", got)
+		}
+	}
+	conns := func(g *proctest.Group) string { return strings.TrimSpace(g.Eval(t, "worker.stats().connections")) }
+	time.Sleep(time.Second) // the former sockets go
+	var c *doq.Client
+	proctest.Eventually(t, 20*time.Second, "a client is at the first group", func() bool {
+		var err error
+		if c, err = dialDoQ(at, nil); err != nil {
+			return false
+		}
+		if askDoQ(c, 5*time.Second) == nil && conns(first) != "0" {
+			return true
+		}
+		c.Close()
+		return false
+	})
+	defer c.Close()
+	syscall.Kill(first.Workers()[0].PID, syscall.SIGKILL)
+	first.Signal(syscall.SIGKILL)
+	if _, err := first.Wait(10 * time.Second); err != nil {
+		t.Logf("the first group has ended: %v", err)
+	}
+	begun := time.Now()
+	if err := askDoQ(c, 8*time.Second); err == nil || !strings.Contains(err.Error(), "knows nothing of this connection") {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
 }

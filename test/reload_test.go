@@ -396,12 +396,14 @@ func TestReloadOfOneProcess(t *testing.T) {
 
 // kresc shows the configuration in force, and what is wrong with the files of it.
 func TestKrescConfig(t *testing.T) {
-	config := proctest.On(t, proctest.SmallInternet(t), 2, "policy.add(policy.all(policy.PASS))", "net.bufsize(1400, 1300)")
+	config := proctest.On(t, proctest.SmallInternet(t), 2, "policy.add(policy.suffix(policy.STUB('192.0.2.1@5353'), policy.todnames({ 'stub.example' })))",
+		"hints.set('router.lan 192.0.2.7')", "net.bufsize(1400, 1300)")
 	g := proctest.Start(t, config)
 	out, errs, status := kresc(t, "", "config", g.Dir)
 	for _, line := range []string{
 		fmt.Sprintf("net.listen = %s@%d udp dns, %[1]s@%[2]d tcp dns\n", g.Addr.Addr(), g.Addr.Port()), "cache.size = 20971520\n", "cache.max_ttl = 518400\n",
-		"net.bufsize = 1400\n", "net.bufsize_upstream = 1300\n", "option.ALLOW_LOCAL = true\n", "option.NO_CACHE = false\n", "policy.rules = 1\n", "mode = normal\n",
+		"net.bufsize = 1400\n", "net.bufsize_upstream = 1300\n", "option.ALLOW_LOCAL = true\n", "option.NO_CACHE = false\n", "policy.postrules = none\n",
+		"policy.rules.0 = policy.suffix(policy.STUB({ '192.0.2.1@5353' }), policy.todnames({ 'stub.example.' }))\n", "hints.names.router.lan. = 192.0.2.7\n", "mode = normal\n",
 		"trust_anchors.keys = none\n", "workers = 2\n",
 	} {
 		if !strings.Contains(out, line) || errs != "" || status != 0 {
@@ -429,6 +431,74 @@ func TestKrescConfig(t *testing.T) {
 	_, _, checked := checkConfig(t, g.Dir)
 	if out, errs, status := kresc(t, "", "config", "check", g.Dir); out != "" || errs+"config: 2 errors\n" != checked || status != 1 {
 		t.Errorf("check: %q, %q, status %d; --check-config says %q", out, errs, status, checked)
+	}
+}
+
+// Of many rules and hints the first are listed, in the order of their numbers and names, and
+// the others counted.
+func TestKrescConfigOfMany(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 1, "for i = 1, 105 do policy.add(policy.all(policy.PASS)) end", "policy.del(3)", "policy.rules[1].suspended = true",
+		"for i = 300, 100, -1 do hints.set('h' .. i .. '.lan 192.0.2.1') end")
+	g := proctest.Start(t, config)
+	out, errs, status := kresc(t, "", "config", g.Dir)
+	var rules, names []string
+	for line := range strings.Lines(out) {
+		if name, _, _ := strings.Cut(line, " = "); strings.HasPrefix(name, "policy.rules.") {
+			rules = append(rules, strings.TrimPrefix(name, "policy.rules."))
+		} else if strings.HasPrefix(name, "hints.names.") {
+			names = append(names, strings.TrimPrefix(name, "hints.names."))
+		}
+	}
+	if len(rules) != 101 || rules[0] != "0" || rules[3] != "4" || rules[99] != "100" || len(names) != 101 || names[0] != "h100.lan." || names[99] != "h199.lan." || status != 0 {
+		t.Errorf("%q, status %d, rules %q, hints %q", errs, status, rules, names)
+	}
+	for _, line := range []string{"policy.rules.0 = policy.all(policy.PASS) (suspended)\n", "policy.rules.… = 4 more\n", "hints.names.… = 101 more\n"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no line %q in %q", line, out)
+		}
+	}
+}
+
+// kresc config diff shows what is configured and nothing that is so by default.
+func TestKrescConfigDiff(t *testing.T) {
+	config := proctest.On(t, proctest.SmallInternet(t), 2, "policy.add(policy.all(policy.PASS))", "net.bufsize(1400, 1300)", "net.ipv6 = false", "modules.unload('ddr')")
+	g := proctest.Start(t, config)
+	all, _, _ := kresc(t, "", "config", g.Dir)
+	out, errs, status := kresc(t, "", "config", "diff", g.Dir)
+	if errs != "" || status != 0 {
+		t.Fatalf("%q, status %d", errs, status)
+	}
+	for _, line := range []string{
+		"net.bufsize = 1400 (default: 4096)\n", "net.bufsize_upstream = 1300 (default: 1232)\n", "net.ipv6 = false (default: true)\n", "policy.rules.0 = policy.all(policy.PASS)\n",
+		"modules: - ddr\n", "workers = 2 (default: 1)\n", fmt.Sprintf("net.listen: + %s@%d udp dns, + %[1]s@%[2]d tcp dns, - 127.0.0.1@53 udp dns, - 127.0.0.1@53 tcp dns", g.Addr.Addr(), g.Addr.Port()),
+	} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no line %q in %q", line, out)
+		}
+	}
+	for line := range strings.Lines(out) {
+		path, _, _ := strings.Cut(line, " = ")
+		for _, same := range []string{"net.tcp_in_idle", "cache.max_ttl", "cache.storage", "hostname", "log.", "mode", "reorder_RR", "option.NO_CACHE", "net.ipv4", "hints."} {
+			if strings.HasPrefix(path, same) {
+				t.Errorf("what is so by default is shown: %q; in force is %q", line, all)
+			}
+		}
+	}
+	out, errs, status = kresc(t, "", "config", "diff", "--json", g.Dir)
+	var v struct {
+		Group int
+		Diff  []struct {
+			Path           string
+			Value, Default any
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Group != g.PID() || len(v.Diff) < 6 || status != 0 {
+		t.Fatalf("%q, %q, status %d: %+v, %v", out, errs, status, v, err)
+	}
+	for _, d := range v.Diff {
+		if d.Path == "workers" && (d.Value != 2.0 || d.Default != 1.0) || d.Path == "policy.rules.0" && d.Default != nil {
+			t.Errorf("%+v", d)
+		}
 	}
 }
 

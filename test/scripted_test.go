@@ -143,7 +143,7 @@ func scriptQUIC(t *testing.T, cert *proctest.Certificate, act func(c *doq.Conn, 
 	wait := func() time.Duration { return 10 * time.Second }
 	l, err := doq.Listen(conn, doq.Options{
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS}, NextProtos: []string{doq.Protocol}},
-		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func() {}, Go: func(string, func()) {}, Questions: func() int { return 100 },
+		Key: func(string) [32]byte { return [32]byte{} }, Idle: wait, Handshake: wait, Failed: func(netip.Addr) {}, Go: func(string, func()) {}, Questions: func() int { return 100 },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +155,7 @@ func scriptQUIC(t *testing.T, cert *proctest.Certificate, act func(c *doq.Conn, 
 			if err != nil {
 				return
 			}
+			c.Taken()
 			go func() {
 				for {
 					st, err := c.Next(context.Background())

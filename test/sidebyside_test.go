@@ -39,16 +39,32 @@ remote-control:
 		"option('ALLOW_LOCAL', true)\ncache.size = 50*MB\nmodules = { 'hints' }\nhints.root_file('hints')\n", 1},
 }
 
+// An opinion is what a resolver says of a question: its verdict, and why if it says so.
+type opinion struct{ verdict, reason string }
+
 // judgeAll asks a resolver everything, some questions at a time.
-func judgeAll(at netip.AddrPort, questions []zonegen.Question) (out []string) {
+func judgeAll(at netip.AddrPort, questions []zonegen.Question) (out []opinion) {
 	var asked []*dns.Msg
 	for _, q := range questions {
 		asked = append(asked, q.Msg())
 	}
 	for _, r := range proctest.ExchangeAll(at, asked, 12) {
-		out = append(out, zonegen.Verdict(r))
+		out = append(out, opinion{zonegen.Verdict(r), reason(r)})
 	}
 	return out
+}
+
+// reason is the extended error of an answer, "" where it has none.
+func reason(r *dns.Msg) string {
+	if r == nil || r.IsEdns0() == nil {
+		return ""
+	}
+	for _, option := range r.IsEdns0().Option {
+		if e, is := option.(*dns.EDNS0_EDE); is {
+			return fmt.Sprintf(" (%d %s)", e.InfoCode, e.ExtraText)
+		}
+	}
+	return ""
 }
 
 // startValidator starts another resolver below a world's root.
@@ -110,7 +126,7 @@ func TestSideBySideOnDamagedZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Net.Close)
-	b := &bench{t: t, w: w, said: map[string][]string{}, lone: map[string]int{}}
+	b := &bench{t: t, w: w, said: map[string][]opinion{}, lone: map[string]int{}}
 	for i, p := range validators {
 		if _, err := os.Stat(p.path); err != nil {
 			t.Logf("NOT RUN: %s is not installed (%s)", p.name, p.path)
@@ -144,7 +160,7 @@ type bench struct {
 	names []string // of the judges, others before ours
 
 	others []string
-	said   map[string][]string
+	said   map[string][]opinion
 
 	wrong []string       // of ours
 	lone  map[string]int // disagreements of one of the others, by damage
@@ -164,14 +180,14 @@ func (b *bench) compare(i int, q zonegen.Question) {
 		b.t.Errorf("the generator expects what both others do not: %s", b.line(i, q))
 	}
 	for _, name := range b.names[len(b.others):] {
-		got := b.said[name][i]
+		got := b.said[name][i].verdict
 		if !q.Holds(got) || agreed != "" && got != agreed && q.Want != zonegen.Open && !isSettled(q.Damage) {
 			b.wrong = append(b.wrong, b.line(i, q))
 			break
 		}
 	}
 	for _, name := range b.others {
-		if !q.Holds(b.said[name][i]) {
+		if !q.Holds(b.said[name][i].verdict) {
 			b.lone[name+" about "+strconv.Quote(q.Damage)]++
 		}
 	}
@@ -179,16 +195,16 @@ func (b *bench) compare(i int, q zonegen.Question) {
 
 // agreed is what all others say, "" where they differ or only one is there.
 func (b *bench) agreed(i int) string {
-	if len(b.others) < 2 || b.said[b.others[0]][i] != b.said[b.others[1]][i] {
+	if len(b.others) < 2 || b.said[b.others[0]][i].verdict != b.said[b.others[1]][i].verdict {
 		return ""
 	}
-	return b.said[b.others[0]][i]
+	return b.said[b.others[0]][i].verdict
 }
 
 func (b *bench) line(i int, q zonegen.Question) string {
 	var said []string
 	for _, name := range b.names {
-		said = append(said, name+": "+b.said[name][i])
+		said = append(said, name+": "+b.said[name][i].verdict+b.said[name][i].reason)
 	}
 	return fmt.Sprintf("%q | %s %s | expected %s | %s | %s", q.Damage, q.Name, dns.Type(q.Type), q.Wanted(), strings.Join(said, ", "), q.About)
 }

@@ -98,6 +98,8 @@ func functions() map[string][]argument {
 		"policy.FORWARD":       {arg("'192.0.2.1'")},
 		"policy.TLS_FORWARD":   {arg("{ { '192.0.2.1', insecure = true } }")},
 		"policy.STUB":          {arg("'192.0.2.1'")},
+		"policy.MIRROR":        {arg("'192.0.2.1'")},
+		"policy.REROUTE":       {arg("{ ['192.0.2.0/24'] = '198.51.100.0' }", list)},
 		"policy.FLAGS":         {arg("'NO_CACHE'", never, list), arg("'NO_CACHE'", never, list)},
 		"policy.ANSWER":        {arg("{ [kres.type.A] = { rdata = 'abcd', ttl = 5 } }", list), arg("false", never, "true")},
 		"policy.DEBUG_IF":      {arg(fn, fn)},
@@ -109,7 +111,7 @@ func functions() map[string][]argument {
 		"trust_anchors.set_insecure": {arg("{ 'a.' }", list)},
 		"trust_anchors.summary":      {arg("'.'", never)},
 
-		"hints.add_hosts": {arg("'/etc/hosts'", never, text)}, "hints.get": {name(never)}, "hints.set": {arg("'a.example. 192.0.2.1'", text)}, "hints.del": {arg("'a.example. 192.0.2.1'", text)},
+		"hints.add_hosts": {arg("'/etc/hosts'", never, text)}, "hints.get": {name(never), arg("5", never)}, "hints.set": {arg("'a.example. 192.0.2.1'", text)}, "hints.del": {arg("'a.example. 192.0.2.1'", text)},
 		"hints.root": {arg("{ ['a.example.'] = '192.0.2.1' }", never, list)}, "hints.root_file": {arg("''", never)},
 		"hints.use_nodata": {arg("true", "true")}, "hints.ttl": {arg("5", never)}, "hints.config": {arg("{}", never, list)},
 

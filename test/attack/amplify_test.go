@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"kresd/internal/authority"
+	"kresd/internal/limits"
 	"kresd/internal/proctest"
 )
 
@@ -44,7 +45,7 @@ func TestB4Delegations(t *testing.T) {
 			glueless("silent.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.silent.net.", i) })+
 			glueless("lame.evil.com.", fewer, func(i int) string { return fmt.Sprintf("n%d.lame.net.", i) })+
 			glueless("nr.evil.com.", fewer, func(i int) string { return fmt.Sprintf("ns.nr%d.evil.com.", i) })+
-			nonResponding(fewer))
+			nonResponding(fewer)+apart())
 	// The same of victims whose servers are in trouble.
 	for i, zone := range []string{"fails.net.", "silent.net.", "lame.net."} {
 		evilZone(zs, zone, fmt.Sprintf("127.66.2.%d", i+1), "")
@@ -64,6 +65,11 @@ func TestB4Delegations(t *testing.T) {
 	l := newLab(t, zs, 1)
 	l.net.Host("127.66.1.3").Play(authority.Rcode(dns.RcodeRefused))
 	l.net.Host("127.66.1.97").Play(authority.Drop())
+	for k, kind := range apartKinds {
+		for i := range serversApart {
+			l.net.Host(fmt.Sprintf("127.66.%d.%d", 3+k, i+1)).Play(kind.rule)
+		}
+	}
 	l.net.Host("127.66.2.1").Play(authority.Rcode(dns.RcodeServerFailure))
 	l.net.Host("127.66.2.2").Play(authority.Drop())
 	l.net.Host("127.66.2.3").Play(authority.Lame())
@@ -81,7 +87,11 @@ func TestB4Delegations(t *testing.T) {
 		{"NXNSAttack, 250 NS of a zone whose server is silent", "www.silent.evil.com.", 12, "ns_per_delegation"},
 		{"NXNSAttack, 250 NS of a zone whose server is lame", "www.lame.evil.com.", 12, "ns_per_delegation"},
 		{"NXNSAttack, 250 NS in 30 zones of victims", "www.wide.evil.com.", 12, "unresolvable_ns"},
-		{"NRDelegation, 250 NS behind a server that is silent", "www.nr.evil.com.", 12, "unresolvable_ns"},
+		{"NRDelegation, 250 NS behind a server that is silent", "www.nr.evil.com.", 11, "unresolvable_ns"},
+		{"NRDelegation, 20 NS behind a silent server each", "www.silentapart.evil.com.", 11, "unresolvable_ns"},
+		{"NXNSAttack, 20 NS behind a server each that answers SERVFAIL", "www.failingapart.evil.com.", 12, "unresolvable_ns"},
+		{"NXNSAttack, 20 NS behind a server each that refuses", "www.refusingapart.evil.com.", 12, "unresolvable_ns"},
+		{"NXNSAttack, 20 NS behind a server each that is lame", "www.lameapart.evil.com.", 12, "unresolvable_ns"},
 		{"10 levels of 10 NS that depend on each other", "www.deep0.com.", 12, "recursion_depth"},
 		{"TsuNAME, two zones that wait for each other", "www.tsu.com.", 6, "cycle"},
 		{"name servers below themselves without glue", "www.self.com.", 4, ""},
@@ -120,13 +130,42 @@ func TestB4Delegations(t *testing.T) {
 }
 
 // nonResponding delegates the zones that nr.evil.com's servers lie in to an
-// address where nobody is.
+// address where nobody is, and those of apart.evil.com's to one such address each.
 func nonResponding(n int) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, "nr%d.evil.com. NS d.evil.com.\n", i)
 	}
 	return b.String() + "d.evil.com. A 127.66.1.97\n"
+}
+
+// serversApart is how many name servers a delegation has whose zones have a server each, and
+// apartKinds is what these are like.
+const serversApart = 20
+
+var apartKinds = []struct {
+	name string
+	rule authority.Rule
+}{
+	{"silent", authority.Drop()},
+	{"failing", func(x *authority.Exchange) {
+		authority.Rcode(dns.RcodeServerFailure)(x)
+		x.Reply.SetEdns0(1232, false)
+	}},
+	{"refusing", authority.Rcode(dns.RcodeRefused)},
+	{"lame", authority.Lame()},
+}
+
+// apart are such delegations of evil.com, one of each kind.
+func apart() string {
+	var b strings.Builder
+	for k, kind := range apartKinds {
+		b.WriteString(glueless(kind.name+"apart.evil.com.", serversApart, func(i int) string { return fmt.Sprintf("ns.%s%d.evil.com.", kind.name, i) }))
+		for i := range serversApart {
+			fmt.Fprintf(&b, "%[1]s%[2]d.evil.com. NS %[1]sd%[2]d.evil.com.\n%[1]sd%[2]d.evil.com. A 127.66.%[3]d.%[4]d\n", kind.name, i, 3+k, i+1)
+		}
+	}
+	return b.String()
 }
 
 // circles adds chains of aliases that multiply with name servers and labels.
@@ -228,8 +267,8 @@ func badServers() []bad {
 	// are silent ones that have TCP: only the limit for one look-up ends it.
 	// Each of a zone's 13 servers may be the one good server, so that each that answers
 	// uselessly is asked; but not for ever, if they refuse, nor if they refuse though they
-	// know the zone.
-	const resent, refused, useless, perFetch = 30, 7, 15, 32
+	// know the zone. Some are asked without EDNS, too, where that may be why.
+	const resent, refused, useless, doubted, perFetch = 30, 7, 15, 15 + limits.FailuresInRow, 32
 	tc := authority.Truncate()
 	rcode := func(n int) authority.Rule {
 		return func(x *authority.Exchange) {
@@ -250,7 +289,7 @@ func badServers() []bad {
 			}
 		}, nil, resent},
 		{"answers BADCOOKIE", rcode(dns.RcodeBadCookie), nil, useless},
-		{"answers BADVERS", rcode(dns.RcodeBadVers), nil, useless},
+		{"answers BADVERS", rcode(dns.RcodeBadVers), nil, doubted},
 		{"refuses", rcode(dns.RcodeRefused), nil, useless},
 		{"refuses as an authority", func(x *authority.Exchange) {
 			rcode(dns.RcodeRefused)(x)

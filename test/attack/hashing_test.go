@@ -67,13 +67,16 @@ func TestB2BenignLoss(t *testing.T) {
 		var loss float64
 		var r proctest.Report
 		var hostile int64
+		var got float64
 		// What a machine that is busy loses in its sockets is not ours, so a poor try is
 		// followed by others.
 		for try := range 3 {
 			l := newSignedLab(t, tr, 1, 1)
+			s := watchShare(t, l.g)
 			f := startFlood(t, l.g.Addr, hostileRate, deepest)
 			hits := proctest.Load(t, l.g.Addr, benignRate, "www.example.com")
 			time.Sleep(time.Duration(min(4*scale(), 60)) * time.Second)
+			got = s.got(t)
 			r = hits.Stop()
 			hostile = f.end()
 			if loss = 100 * float64(len(r.Lost)+int(r.Failed)) / float64(r.Sent); loss < mostLoss {
@@ -81,8 +84,8 @@ func TestB2BenignLoss(t *testing.T) {
 			}
 			t.Logf("try %d: %.3f %% lost", try+1, loss)
 		}
-		tell(t, "B2", fmt.Sprintf("%d questions a second into %s, beside %d benign", hostileRate, tr.attack, benignRate), "< 0.1 % of benign lost", "%.3f %% of %d lost, p99 %.2f ms, beside %d hostile", loss, r.Sent, float64(r.Wait(0.99))/1e6, hostile)
-		if loss >= mostLoss {
+		tell(t, "B2", fmt.Sprintf("%d questions a second into %s, beside %d benign", hostileRate, tr.attack, benignRate), "< 0.1 % of benign lost", "%.3f %% of %d lost, p99 %.2f ms, beside %d hostile, with %.0f %% of the wanted processor time", loss, r.Sent, float64(r.Wait(0.99))/1e6, hostile, 100*got)
+		if loss >= mostLoss && got >= leastShare {
 			t.Errorf("%.3f %% of benign questions were lost", loss)
 		}
 	}

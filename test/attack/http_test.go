@@ -36,6 +36,8 @@ func TestC7HostileHTTP(t *testing.T) {
 	}{
 		{"streams that are opened and reset (CVE-2023-44487)", rapidReset},
 		{"heads that never end (CVE-2024-24549 and its like)", endlessHead},
+		{"heads that refer to one large field thousands of times (HPACK bombs)", headBomb},
+		{"streams that the server is made to reset (CVE-2025-8671)", madeToReset},
 		{"SETTINGS without end", settingsFlood},
 		{"PINGs without end whose answers nobody reads", pingFlood},
 		{"bodies of 1 GiB by HTTP/2", endlessBody},
@@ -105,7 +107,7 @@ func wellMeant(at netip.AddrPort) error {
 
 // Frames of HTTP/2 (RFC 9113, section 6).
 const (
-	frameData, frameHeaders, frameReset, frameSettings, framePing, frameContinuation = 0, 1, 3, 4, 6, 9
+	frameData, frameHeaders, framePriority, frameReset, frameSettings, framePing, frameWindow, frameContinuation = 0, 1, 2, 3, 4, 6, 8, 9
 
 	endStream, endHeaders = 1, 4
 )
@@ -167,6 +169,47 @@ func endlessHead(c net.Conn, n *atomic.Int64) {
 		_, err = c.Write(frame(frameContinuation, 0, 1, more))
 	}
 	n.Add(1)
+}
+
+// headBomb has a field of nearly as much as the table has room for entered into it, and refers
+// to it by an octet each, in heads of 16 KiB that stand for 60 MiB (RFC 7541, section 7.3).
+func headBomb(c net.Conn, n *atomic.Int64) {
+	if !opened(c) {
+		return
+	}
+	const value = 3900
+	large := append([]byte{0x40, 1, 'x', 0x7f}, 0x80|(value-127)&0x7f, (value-127)>>7) // 7 bits of a length, and two octets of the rest
+	large = append(large, bytes.Repeat([]byte{'y'}, value)...)
+	_, err := c.Write(frame(frameHeaders, endStream|endHeaders, 1, append(head("GET", "/dns-query"), large...)))
+	bomb := bytes.Repeat([]byte{0x80 | 62}, 16000)
+	for id := uint32(3); err == nil; id += 2 {
+		n.Add(1)
+		_, err = c.Write(frame(frameHeaders, endStream|endHeaders, id, append(head("GET", "/dns-query"), bomb...)))
+	}
+}
+
+// madeToReset has each stream reset by the server, in turn by each of the ways in which a
+// client may break the rules of one stream, while what was asked on it goes on.
+func madeToReset(c net.Conn, n *atomic.Int64) {
+	if !opened(c) {
+		return
+	}
+	for id := uint32(1); ; id += 2 {
+		b := frame(frameHeaders, endStream|endHeaders, id, head("GET", cold(n.Add(1))))
+		switch id / 2 % 4 {
+		case 0: // no increment
+			b = append(b, frame(frameWindow, 0, id, make([]byte, 4))...)
+		case 1: // more than a window may be
+			b = append(b, frame(frameWindow, 0, id, []byte{0x7f, 0xff, 0xff, 0xff})...)
+		case 2: // a body behind its end
+			b = append(b, frame(frameData, 0, id, make([]byte, 200))...)
+		case 3: // it depends on itself
+			b = append(b, frame(framePriority, 0, id, append(binary.BigEndian.AppendUint32(nil, id), 0))...)
+		}
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+	}
 }
 
 func settingsFlood(c net.Conn, n *atomic.Int64) {

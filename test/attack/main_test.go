@@ -25,7 +25,16 @@ import (
 	"kresd/internal/proctest"
 )
 
-func TestMain(m *testing.M) { proctest.Main(m, report) }
+func TestMain(m *testing.M) {
+	if order := os.Getenv(swarmEnv); order != "" {
+		if err := beSwarm(order); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	proctest.Main(m, report)
+}
 
 // scale multiplies the size of attacks.
 func scale() int {

@@ -108,14 +108,7 @@ func each(clients int, stop <-chan struct{}, do func() int) int {
 }
 
 func handshakesTLS(_ *testing.T, at netip.AddrPort, stop <-chan struct{}) string {
-	return strconv.Itoa(each(8, stop, func() int {
-		c, err := dialTLS(at)
-		if err != nil {
-			return 0
-		}
-		c.Close()
-		return 1
-	}))
+	return strconv.Itoa(each(8, stop, func() int { return oneHandshake(at) }))
 }
 
 // firstWords is the beginning of a handshake.

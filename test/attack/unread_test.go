@@ -19,7 +19,7 @@ import (
 
 // unread are clients that ask for a large answer over TCP again and again and never read.
 type unread struct {
-	stop  atomic.Bool
+	stop  chan struct{}
 	done  sync.WaitGroup
 	conns atomic.Int64
 }
@@ -40,21 +40,19 @@ func startUnread(t *testing.T, l *lab, clients int, name string) *unread {
 			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
 		})
 	}}
-	u := &unread{}
+	u := &unread{stop: make(chan struct{})}
 	for i := range clients {
 		u.done.Go(func() {
-			time.Sleep(time.Second * time.Duration(i) / time.Duration(clients)) // not all at once
-			for !u.stop.Load() {
+			// Not all at once.
+			for more := u.rest(time.Second * time.Duration(i) / time.Duration(clients)); more; {
 				c, err := d.Dial("tcp", l.g.Addr.String())
 				if err != nil {
-					time.Sleep(100 * time.Millisecond)
+					more = u.rest(100 * time.Millisecond)
 					continue
 				}
 				u.conns.Add(1)
 				_, _ = c.Write(ask)
-				for end := time.Now().Add(1500 * time.Millisecond); !u.stop.Load() && time.Now().Before(end); {
-					time.Sleep(50 * time.Millisecond)
-				}
+				more = u.rest(1500 * time.Millisecond)
 				c.Close()
 			}
 		})
@@ -62,8 +60,19 @@ func startUnread(t *testing.T, l *lab, clients int, name string) *unread {
 	return u
 }
 
+// rest waits; false says that the end has come. Clients that looked for the end again and
+// again would take the time of those whose waits are measured.
+func (u *unread) rest(d time.Duration) bool {
+	select {
+	case <-u.stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
 func (u *unread) end() int64 {
-	u.stop.Store(true)
+	close(u.stop)
 	u.done.Wait()
 	return u.conns.Load()
 }
