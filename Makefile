@@ -26,13 +26,13 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 STATICCHECK := .build/bin/staticcheck
 NFPM := .build/bin/nfpm
 
-.PHONY: help build run test race vet lint fuzz attack reloads bench bench-peers bench-lossy mutants lua-vm docs install package clean prereq testdeps
+.PHONY: help build run test race vet lint fuzz attack reloads bench bench-peers bench-layers bench-lossy bench-encrypted profile mutants lua-vm docs install package clean prereq testdeps
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: lua-vm ## bin/kresd, bin/kresd-supervisor, bin/kresc, bin/kres-cache-gc and the small Internet of make run
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./cmd/kres-cache-gc ./internal/authority/cmd/smallnet
+	go build -pgo=cmd/kresd/kresd.pgo -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc ./cmd/kres-cache-gc ./internal/authority/cmd/smallnet
 
 run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
 	@exec sh scripts/run.sh
@@ -57,8 +57,8 @@ fuzz: lua-vm ## every fuzz target for FUZZTIME each (5 CPU-minutes by default)
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
 mutants: lua-vm ## breaks PKG=./internal/… in small ways for TIME=10m and lists what no test of it, or of TESTS=, notices
-	@test "$(PKG)" || { echo "make mutants PKG=./internal/cache [TESTS=./internal/worker] [TIME=10m] [SEED=N]" >&2; exit 2; }
-	go run ./internal/house/mutants -time $(TIME) $(if $(SEED),-seed $(SEED)) $(if $(TESTS),-tests $(TESTS)) $(PKG)
+	@test "$(PKG)" || { echo "make mutants PKG=./internal/cache [TESTS=./internal/worker] [TIME=10m] [MAX=N] [SEED=N]" >&2; exit 2; }
+	go run ./internal/house/mutants -time $(TIME) $(if $(MAX),-max $(MAX)) $(if $(SEED),-seed $(SEED)) $(if $(TESTS),-tests $(TESTS)) $(PKG)
 
 attack: lua-vm ## the attacks of test/attack and a table of their figures (SCALE=1)
 	KRESD_ATTACK_SCALE=$(SCALE) go test -count=1 -timeout 15m ./test/attack
@@ -75,8 +75,17 @@ bench-peers: build ## beside Unbound and Knot Resolver, by $KRESD_SHARED/bench (
 	KRESD_CONFIG=$(abspath scripts/bench.conf) KRESD_BIN=$(abspath bin/kresd) \
 		$(KRESD_SHARED)/bench/run --resolvers kresd,knot,unbound,c:mmsg --workloads hit,lat,miss,smiss,nxnsec,nxnsec3,cold --workers 1,2
 
+bench-layers: build ## what an answer from the cache costs beside layers in Lua (dnsperf)
+	@sh scripts/layercost.sh
+
 bench-lossy: lua-vm testdeps ## beside Unbound and Knot Resolver on an Internet with loss, delay and dead servers (root, ROUNDS=5)
 	KRESD_BENCH_LOSSY=$(ROUNDS) go test -count=1 -timeout 20m ./test -run '^TestLossyInternet$$' -v
+
+bench-encrypted: lua-vm testdeps ## answers by HTTPS and QUIC beside dnsdist and Unbound (ROUNDS=5)
+	KRESD_BENCH_ENCRYPTED=$(ROUNDS) go test -count=1 -timeout 20m ./test -run '^TestEncryptedBesidePeers$$' -v
+
+profile: lua-vm ## cmd/kresd/kresd.pgo, the compiler's knowledge of busy ways, by $KRESD_SHARED/bench (root)
+	@sh scripts/profile.sh
 
 docs: lua-vm ## the manual's reference chapter and kresd.conf(5), from internal/reference; completions, from --help
 	go test ./internal/worker -count=1 -run '^TestDocumentsAreMadeFromTheReference$$' -docs

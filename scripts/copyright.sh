@@ -8,8 +8,8 @@ Upstream-Name: kresd
 
 Files: *
 Copyright: The authors of kresd
-License: kresd
- The terms of the project itself are those of its repository.
+License: all-rights-reserved
+ Nobody has chosen a licence for kresd itself yet: its authors reserve all rights.
 
 Files: usr/sbin/*
 Copyright: The authors of kresd and of the modules that are listed below, as said there

@@ -13,7 +13,7 @@ install -d -m 1777 "$image/tmp"
 commit=$(git rev-parse --short=9 HEAD 2>/dev/null || true)
 stamp=''
 [ -z "$commit" ] || stamp="-X kresd/internal/version.build=g$commit"
-go build -trimpath -tags netgo,osusergo -ldflags "-s -w -linkmode external -extldflags '-static' $stamp" \
+go build -trimpath -pgo=cmd/kresd/kresd.pgo -tags netgo,osusergo -ldflags "-s -w -linkmode external -extldflags '-static' $stamp" \
 	-o "$image/usr/sbin/" ./cmd/kresd ./cmd/kresd-supervisor ./cmd/kresc
 
 install -m 0644 packaging/examples/docker.conf "$image/etc/knot-resolver/kresd.conf"

@@ -24,6 +24,7 @@ need pstree psmisc
 need systemd-analyze systemd
 need systemd-nspawn systemd-container
 need lintian lintian
+need rpm rpm
 need debootstrap debootstrap
 need zsh zsh
 need fish fish

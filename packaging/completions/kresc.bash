@@ -10,6 +10,10 @@ _kresc() {
 		mapfile -t COMPREPLY < <(compgen -W '-e --execute -a --all -j --json -n --count -d --delay -V --version -h --help' -- "$cur")
 		return
 	fi
+	if [[ $prev == config && $COMP_CWORD == 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'check diff' -- "$cur"; compgen -f -- "$cur")
+		return
+	fi
 	mapfile -t COMPREPLY < <(compgen -W 'status top reload config' -- "$cur"; compgen -f -- "$cur")
 }
 complete -o filenames -F _kresc kresc
