@@ -25,6 +25,12 @@ LDFLAGS := $(if $(COMMIT),-X kresd/internal/version.build=g$(COMMIT))
 
 STATICCHECK := .build/bin/staticcheck
 NFPM := .build/bin/nfpm
+GOTESTSUM := .build/bin/gotestsum
+# Runs the tests of a list of packages. One that fails beside all others, on a machine that
+# they keep busy, is run once more by itself; the summary names it. Races, panics and more
+# than five failures are final.
+RUNTESTS := $(GOTESTSUM) --format standard-quiet --rerun-fails=1 --rerun-fails-max-failures=5 \
+	--rerun-fails-run-root-test --rerun-fails-abort-on-data-race --packages
 
 .PHONY: help build run test race vet lint fuzz attack reloads bench bench-peers bench-layers bench-lossy bench-encrypted profile mutants lua-vm docs install package clean prereq testdeps
 
@@ -37,14 +43,14 @@ build: lua-vm ## bin/kresd, bin/kresd-supervisor, bin/kresc, bin/kres-cache-gc a
 run: build ## a group of workers on 127.0.0.1 (PORT=5353 WORKERS=2 RUNDIR=run)
 	@exec sh scripts/run.sh
 
-test: lua-vm testdeps $(NFPM) ## vet, then every test; installs what they need when run as root
+test: lua-vm testdeps $(NFPM) $(GOTESTSUM) ## vet, then every test; installs what they need when run as root
 	go vet $(PKGS)
 	@sh scripts/notrun.sh
-	go test -timeout 15m $$(go list $(PKGS) | grep -v '^kresd/test')
-	go test -timeout 25m -count=1 ./test/...
+	$(RUNTESTS) "$$(go list $(PKGS) | grep -v '^kresd/test' | xargs)" -- -timeout 15m
+	$(RUNTESTS) ./test/... -- -timeout 25m -count=1
 
-race: lua-vm testdeps ## the tests of the packages under the race detector
-	go test -race -timeout 20m $$(go list $(PKGS) | grep -v '^kresd/test')
+race: lua-vm testdeps $(GOTESTSUM) ## the tests of the packages under the race detector
+	$(RUNTESTS) "$$(go list $(PKGS) | grep -v '^kresd/test' | xargs)" -- -race -timeout 20m
 
 vet: lua-vm ## go vet
 	go vet $(PKGS)
@@ -115,3 +121,6 @@ $(STATICCHECK): tools/go.mod tools/go.sum | prereq
 
 $(NFPM): tools/nfpm/go.mod tools/nfpm/go.sum | prereq
 	cd tools/nfpm && GOWORK=off go build -o ../../$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+$(GOTESTSUM): tools/gotestsum/go.mod tools/gotestsum/go.sum | prereq
+	cd tools/gotestsum && GOWORK=off go build -o ../../$@ gotest.tools/gotestsum
