@@ -2,6 +2,8 @@ package bindings
 
 import (
 	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +69,27 @@ func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
 	w.expectFile("local f = net.bpf_set\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
 	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
 	w.expectFile("fallback = { add = function() end }\nfallback.add()", "")
+}
+
+// The README misleads nobody about what there is.
+func TestTheReadmeNamesAsAbsentWhatIsAbsent(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, missing, _ := strings.Cut(string(readme), "## What is not there yet")
+	missing, _, _ = strings.Cut(missing, "\n## ")
+	modulesLine, _, _ := strings.Cut(missing, ". ")
+	names := regexp.MustCompile("`([a-z0-9_.]+)`").FindAllStringSubmatch(modulesLine, -1)
+	if len(names) < 3 {
+		t.Fatalf("the README names %d modules that are not there: %q", len(names), modulesLine)
+	}
+	for _, m := range names {
+		name := m[1]
+		if _, lacks := modules.Lacking().Names[name]; !lacks && name != "policy" {
+			t.Errorf("the README says that %s is not there", name)
+		}
+	}
 }
 
 // Nobody is left alone with what is not there.
