@@ -18,7 +18,7 @@ const (
 	QUICSlowStreams  = 1024                   // questions of which a part has not come, per worker
 	QUICProbe        = 50 * time.Millisecond  // for a packet that others are to pass on, which shows that they do
 	QUICProbes       = 4                      // such packets, until it is taken that nobody does
-	LeaveQUIC        = 300 * time.Millisecond // for the answers of a socket that leaves, before it leaves its group
+	LeaveQUIC        = 300 * time.Millisecond // for the answers of a socket that leaves, before it leaves its group, and for a client to read the last of its connection
 	TCPWriteChunk    = 16 << 10               // must leave within TCPSendStall
 	TCPLinger        = 500 * time.Millisecond // for the client's end after ours, so that no reset overtakes answers
 	HandshakeGrace   = 500 * time.Millisecond // for handshakes begun at a socket that leaves; clients repeat new ones after a second

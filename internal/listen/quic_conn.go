@@ -244,7 +244,8 @@ func (c *quicConn) answered() {
 }
 
 // waitForAnswers waits until all that was asked is answered, unless the connection
-// has ended or nothing is waited for any more, and then for the last answer to leave.
+// has ended or nothing is waited for any more, and then for the client to read the last
+// answer: the end of a connection takes away what its program has not read yet.
 func (c *quicConn) waitForAnswers() {
 	for c.outstanding.Load() > 0 {
 		select {
@@ -257,7 +258,7 @@ func (c *quicConn) waitForAnswers() {
 	}
 	select {
 	case <-c.c.Ended():
-	case <-time.After(limits.LeaveQuietTCP):
+	case <-time.After(limits.LeaveQUIC):
 	}
 }
 

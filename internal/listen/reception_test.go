@@ -51,6 +51,7 @@ func (h *carrier) Resolve(_ context.Context, q *Query) {
 			default:
 			}
 		}
+		<-h.release // who is starved for a moment has the Reception taken from it
 	}
 	out := make([]byte, len(q.Wire)+1)
 	q.Reply(echoTo(q.Wire, &q.Client, out))
