@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
 	"kresd/internal/wire"
@@ -98,6 +100,16 @@ func TestThePTRIsTheNameAddedLast(t *testing.T) {
 	}
 }
 
+// processorTime is what this process has used, whatever else the machine does.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
 // A block list gives one address to very many names, and scripts set hints in
 // loops; neither may take the square of their number.
 func TestLargeTablesTakeLinearTime(t *testing.T) {
@@ -111,7 +123,7 @@ func TestLargeTablesTakeLinearTime(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
+	begin := processorTime(t)
 	for range 2 { // the second time every name is there already
 		if r := fn(t, i, "add_hosts", path).(*luavalue.Table); r.Get("result") != true {
 			t.Fatal(r)
@@ -120,7 +132,7 @@ func TestLargeTablesTakeLinearTime(t *testing.T) {
 	for n := range 2000 {
 		fn(t, i, "set", fmt.Sprintf("set%d.example 127.0.0.%d", n, n%250))
 	}
-	if d := time.Since(begin); d > 20*time.Second { // square time takes minutes
+	if d := processorTime(t) - begin; d > 20*time.Second { // square time takes minutes
 		t.Errorf("it took %v", d)
 	}
 	for name, qtype := range map[string]uint16{"host199999.example": wire.TypeA, "set1999.example": wire.TypeA, "0.0.0.0.in-addr.arpa": wire.TypePTR} {
