@@ -3,7 +3,6 @@ package supervisor
 import (
 	"fmt"
 	"slices"
-	"syscall"
 	"time"
 
 	"kresd/internal/limits"
@@ -294,12 +293,12 @@ func (s *group) follow(w *worker, how ending) {
 }
 
 // again starts the next worker after one that served. What ends workers soon after they are
-// ready, each time, by what it does, is not to take a core and the log for itself.
+// ready, each time, is not to take a core and the log for itself. A kill counts as well: the
+// system kills a worker that takes more memory than there is.
 func (s *group) again(w *worker, name string, how ending) {
 	slot := w.slot
 	slot.crashes++
-	sig, _ := how.signal()
-	if how.Success() || sig == syscall.SIGKILL || time.Since(w.since) > limits.RestartSoon { // SIGKILL is somebody else's
+	if how.Success() || time.Since(w.since) > limits.RestartSoon {
 		slot.crashes = 0
 	}
 	delay, when := afterSignal(how), "it is started again and runs the configuration again"

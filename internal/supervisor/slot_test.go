@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
 	"kresd/internal/logging"
 )
 
@@ -216,62 +217,50 @@ func TestWhoseFaultsMakeACacheSuspect(t *testing.T) {
 }
 
 // What ends a worker each time soon after it is ready takes neither a core nor the log for
-// itself: it is started again later each time, and the log says so.
+// itself: it is started again later each time, and the log says so. So it is where the system
+// kills it each time, for the memory that it takes.
 func TestAWorkerThatEndsAgainAndAgainIsStartedLaterEachTime(t *testing.T) {
-	s := bench(2)
-	s.events, s.complete = make(chan func()), true
-	defer close(s.done)
-	var log bytes.Buffer
-	s.Log = logging.New(logging.Options{Out: &log})
-	how := ending{words: "panic: no"}
-	ends := func(lived time.Duration) (line string) {
-		t.Helper()
-		w := s.arrive(1, 101)
-		w.since = time.Now().Add(-lived)
-		w.become(gone)
-		s.slots[1].workers = nil
-		log.Reset()
-		s.follow(w, how)
-		if s.slots[1].timer == nil {
-			t.Fatal("it is not started again")
-		}
-		s.slots[1].timer.Stop()
-		s.slots[1].timer = nil
-		return log.String()
-	}
-	s.slots[1].workers = nil
-	soon := func(most string) {
-		t.Helper()
-		if line := ends(0); !strings.Contains(line, "crashed (panic: no); it is started again and runs the configuration again") {
-			t.Errorf("at first: %s", line)
-		}
-		last := ""
-		for n := range 20 {
-			last = ends(0)
-			if want := fmt.Sprintf("it has ended %d times in a row after less than 1s of service and is started again in", n+2); !strings.Contains(last, want) {
-				t.Errorf("%q lacks %q", last, want)
+	for says, how := range map[string]ending{
+		"crashed (panic: no)":             {words: "panic: no"},
+		"was ended by a signal (killed)":  endingOf(t, "kill -KILL $$", ""),
+		"was ended by a signal (aborted)": endingOf(t, "kill -ABRT $$", ""),
+	} {
+		s := bench(2)
+		s.events, s.complete = make(chan func()), true
+		defer close(s.done)
+		var log bytes.Buffer
+		s.Log = logging.New(logging.Options{Out: &log})
+		ends := func(lived time.Duration, want string) {
+			t.Helper()
+			w := s.arrive(1, 101)
+			w.since = time.Now().Add(-lived)
+			w.become(gone)
+			s.slots[1].workers = nil
+			log.Reset()
+			s.follow(w, how)
+			if s.slots[1].timer == nil {
+				t.Fatal("it is not started again")
+			}
+			s.slots[1].timer.Stop()
+			s.slots[1].timer = nil
+			if got := log.String(); !strings.Contains(got, "worker 1 (pid 101) "+says+"; "+want) {
+				t.Errorf("%q lacks %q", got, says+"; "+want)
 			}
 		}
-		if !strings.Contains(last, "started again in "+most+"\n") {
-			t.Errorf("at last: %s", last)
+		s.slots[1].workers = nil
+		const atOnce = "it is started again and runs the configuration again\n"
+		soon := func(delays ...time.Duration) {
+			t.Helper()
+			ends(0, atOnce)
+			for n, delay := range delays {
+				ends(0, fmt.Sprintf("it has ended %d times in a row after less than 1s of service and is started again in %v\n", n+2, delay))
+			}
+			ends(2*limits.RestartSoon, atOnce)
 		}
-	}
-	soon("5s")
-	if line := ends(time.Hour); !strings.Contains(line, "it is started again and runs") {
-		t.Errorf("after an hour: %s", line)
-	}
-	s.slots[0].workers = nil // nobody else serves
-	soon("1s")
-
-	process := exec.Command("sleep", "60")
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = process.Process.Kill()
-	_ = process.Wait()
-	how = ending{state: process.ProcessState}
-	if line := ends(0); !strings.Contains(line, "(killed); it is started again and runs") {
-		t.Errorf("killed from outside: %s", line)
+		const ms = time.Millisecond
+		soon(100*ms, 200*ms, 400*ms, 800*ms, 1600*ms, 3200*ms, 5*time.Second, 5*time.Second)
+		s.slots[0].workers = nil // nobody else serves
+		soon(100*ms, 200*ms, 400*ms, 800*ms, time.Second, time.Second)
 	}
 }
 
