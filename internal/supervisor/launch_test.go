@@ -140,6 +140,22 @@ func TestTimesThatWereNotSetAreTheUsual(t *testing.T) {
 	}
 }
 
+// leftSocket is the control socket of a process, as it is left behind when that dies.
+func leftSocket(t *testing.T, dir string, pid int) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "tty", fmt.Sprint(pid))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	return path
+}
+
 // A supervisor enters its run directory before it starts anybody, sees what is wrong with it
 // and what dead processes have left, and leads a process group.
 func TestPreparingARunDirectory(t *testing.T) {
@@ -160,15 +176,7 @@ func TestPreparingARunDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "config"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "tty"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "tty", fmt.Sprint(nobody)), Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.SetUnlinkOnClose(false)
-	ln.Close()
+	leftSocket(t, dir, nobody)
 	var c Config
 	var warnings []string
 	for _, o := range []cli.Options{

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
@@ -11,16 +12,22 @@ import (
 	"time"
 	"unsafe"
 
+	"kresd/internal/cli"
 	"kresd/internal/inforce"
 	"kresd/internal/ipc"
 	"kresd/internal/logging"
+	"kresd/internal/reload"
 	"kresd/internal/systemd"
 )
 
-// The test binary plays three parts: the tests, a supervisor (roleCount set),
-// and a worker (a supervisor's child). What a worker does is read from files
-// in its working directory, so that tests can change it while a group runs.
-const roleCount = "SUPERVISOR_TEST_COUNT"
+// The test binary plays these parts: the tests, a supervisor (roleCount set), the program
+// kresd-supervisor (roleLaunch set), and as a child of these a worker and a check of the
+// configuration. What a worker does, and a check finds, is read from files in its working
+// directory, so that tests can change it while a group runs.
+const (
+	roleCount  = "SUPERVISOR_TEST_COUNT"
+	roleLaunch = "SUPERVISOR_TEST_LAUNCH"
+)
 
 // roleReadyTime, roleStartTime and roleHangTime are the supervisor's ReadyTime, StartTime
 // and HangTime, if not the usual.
@@ -36,8 +43,12 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 1 && os.Args[1] == "--version":
 		fmt.Print(VersionText(This))
 		os.Exit(0)
+	case len(os.Args) > 1 && os.Args[1] == "--check-config":
+		os.Exit(playCheck())
 	case os.Getenv(ipc.EnvWorker) != "":
 		os.Exit(playWorker())
+	case os.Getenv(roleLaunch) != "":
+		os.Exit(playProgram())
 	case os.Getenv(roleCount) != "":
 		os.Exit(playSupervisor())
 	}
@@ -73,6 +84,28 @@ func playSupervisor() int {
 
 		ReadyTime: readyTime, StartTime: startTime, HangTime: hangTime,
 	})
+}
+
+// playProgram is the program from its command line on.
+func playProgram() int {
+	o, err := cli.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return Launch("kresd-supervisor", This, append([]string{"kresd"}, os.Args[1:]...), o)
+}
+
+// playCheck reports what is wrong, and to what question.
+func playCheck() int {
+	var report reload.Report
+	for _, mistake := range strings.Fields(told("mistakes")) {
+		report.Mistakes = append(report.Mistakes, fmt.Sprintf("%s in %s of %q", mistake, os.Getenv(reload.FilesVar), os.Args[1:]))
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
+		return 1
+	}
+	return len(report.Mistakes)
 }
 
 // told is a line of a file in the working directory, "" without the file.

@@ -27,16 +27,30 @@ type running struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	dir    string
-	lines  chan string // of all processes' output; closed when the last has ended
-	stderr strings.Builder
+	lines  chan string     // of all processes' output; closed when the last has ended
+	stderr strings.Builder // errors among them; to be read at the end
 	seen   []string
 }
 
 func start(t *testing.T, dir string, count int, env ...string) *running {
 	t.Helper()
-	r := &running{t: t, dir: dir, lines: make(chan string, 10000)}
-	r.cmd = exec.Command(os.Args[0])
-	r.cmd.Env = append(append(os.Environ(), fmt.Sprintf("%s=%d", roleCount, count)), env...)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), fmt.Sprintf("%s=%d", roleCount, count)), env...)
+	return run(t, dir, cmd)
+}
+
+// launch starts the program at a path with a command line, in a directory.
+func launch(t *testing.T, dir, program string, line []string, env ...string) *running {
+	t.Helper()
+	cmd := exec.Command(program, line...)
+	cmd.Env = append(append(os.Environ(), roleLaunch+"=1"), env...)
+	return run(t, dir, cmd)
+}
+
+// run starts a supervisor of either kind.
+func run(t *testing.T, dir string, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{t: t, cmd: cmd, dir: dir, lines: make(chan string, 10000)}
 	r.cmd.Dir = dir
 	pr, pw, err := os.Pipe()
 	if err != nil {
@@ -57,6 +71,7 @@ func start(t *testing.T, dir string, count int, env ...string) *running {
 		defer close(errDone)
 		for sc := bufio.NewScanner(er); sc.Scan(); {
 			r.stderr.WriteString(sc.Text() + "\n")
+			r.lines <- sc.Text()
 		}
 	}()
 	go func() {
