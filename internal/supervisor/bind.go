@@ -27,9 +27,7 @@ func (w *worker) bind(m ipc.Message) unix.Errno {
 		return unix.EACCES
 	}
 	var errno unix.Errno
-	if err := unix.Bind(m.FDs[0], socketAddress(addr)); err != nil && !errors.As(err, &errno) {
-		errno = unix.EINVAL
-	}
+	errors.As(unix.Bind(m.FDs[0], socketAddress(addr)), &errno) // the system has no other errors
 	return errno
 }
 

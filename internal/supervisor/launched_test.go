@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +17,15 @@ func TestTheProgramRunsAGroup(t *testing.T) {
 	play(t, dir, "config", "first")
 	r := launch(t, here, os.Args[0], []string{"-f", "2", "-c", "config", dir})
 	pids := r.complete(2)
-	r.said("[system] removed the control sockets of dead processes: 1")
+	var log []string
+	for _, line := range r.seen {
+		if strings.HasPrefix(line, "[system]") {
+			log = append(log, line)
+		}
+	}
+	if want := []string{"[system] removed the control sockets of dead processes: 1", "[system] all workers are ready workers=2"}; !slices.Equal(log, want) {
+		t.Errorf("it says %q, want %q", log, want)
+	}
 	socket := leftSocket(t, dir, pids[1])
 	r.kill(pids[1], syscall.SIGKILL)
 	r.event(1, "ready")

@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -30,6 +32,59 @@ func TestACheckDoesNotRaceWithAStart(t *testing.T) {
 	}
 	if got := s.reloads.Errors(); !reflect.DeepEqual(got, []string{"config:1: no"}) {
 		t.Errorf("the reload ended with %q", got)
+	}
+}
+
+// A configuration is tried by the program that is going to run it, and by none if there is no
+// such program.
+func TestWhichProgramTriesTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	knows := script(t, filepath.Join(dir, "knows"), "echo version 8; echo "+layout)
+	older := script(t, filepath.Join(dir, "older"), "echo version 8")
+	present := &Program{name: script(t, filepath.Join(dir, "kresd"), "")}
+	present.was, _ = fileStateOf(present.name)
+	gone, next := &Program{name: filepath.Join(dir, "gone")}, &Program{name: "/next"}
+	found := func() (*Program, error) { return next, nil }
+	none := func() (*Program, error) { return nil, errors.New("no program") }
+	for what, c := range map[string]struct {
+		program string
+		workers *Program
+		find    func() (*Program, error)
+		tries   string // by which program
+		next    *Program
+		upgrade bool
+		mistake string // "" : what the program has found
+	}{
+		"all is as it was":                                 {"", present, none, present.name, nil, false, ""},
+		"the workers' is another":                          {"", gone, found, "/next", next, false, ""},
+		"the workers' is not known yet":                    {"", nil, found, "/next", next, false, ""},
+		"the workers' is gone":                             {"", gone, none, "", nil, false, "no program" + halfReplaced},
+		"both are one, and it is another":                  {knows, &Program{name: self}, none, knows, nil, true, ""},
+		"the supervisor's is another":                      {knows, present, none, present.name, nil, true, ""},
+		"the supervisor's is another, and finds workers'":  {knows, nil, none, "", nil, true, "-"},
+		"the supervisor's is one that does not take over":  {older, present, none, "", nil, true, "is of a version that cannot take over"},
+		"the supervisor's is another, the workers' is too": {knows, gone, found, gone.name, nil, true, ""},
+	} {
+		s := bench(1)
+		s.Program, s.Find = c.program, c.find
+		var tried []string
+		s.Check = func(path string, files []string) []string {
+			if tried = append(tried, path); !reflect.DeepEqual(files, []string{"config"}) {
+				t.Errorf("%s: in force are %q", what, files)
+			}
+			return []string{"config:1: no"}
+		}
+		got := s.check(c.workers, []string{"config"})
+		if strings.Join(tried, " ") != c.tries || got.workers != c.next || got.upgrade != c.upgrade {
+			t.Errorf("%s: tried by %q, program %+v, upgrade %v", what, tried, got.workers, got.upgrade)
+		}
+		want := cmp.Or(c.mistake, "config:1: no")
+		if mistakes := cmp.Or(strings.Join(got.mistakes, "\n"), "-"); !strings.Contains(mistakes, want) {
+			t.Errorf("%s: %q, want %q", what, mistakes, want)
+		}
+	}
+	if found := (&group{}).try("/next", nil); found != nil {
+		t.Errorf("where nobody tries configurations: %q", found)
 	}
 }
 
