@@ -29,7 +29,7 @@ type Denials struct {
 	hash   *hashes
 	hasher *Hasher
 	// costly tells of a chain that asks for more rounds of hashing than are done (RFC 9276,
-	// section 3.2), and leftOpen that a claim was left open for it alone.
+	// section 3.2), and leftOpen that a claim was left open for it alone (refuted.go).
 	costly, leftOpen bool
 }
 
@@ -62,31 +62,31 @@ func (d *Denials) Costly() bool { return d.costly && (d.hash == nil || d.leftOpe
 
 // NameError judges the claim that a name does not exist, and no wildcard that would
 // stand for it (RFC 4035, section 5.4; RFC 5155, section 8.4).
-func (d *Denials) NameError(name dnsname.Name) (Proof, error) {
-	if p := d.nameError(name); p == Proven || d.hash == nil {
-		return d.open(p), nil
+func (d *Denials) NameError(name dnsname.Name) (p Proof, err error) {
+	if p = d.nameError(name); p != Proven && d.hash != nil {
+		p, err = d.hash.nameError(name)
 	}
-	return d.hashed(d.hash.nameError(name))
+	return d.settled(p, err, func() (bool, error) { return d.stands(name) })
 }
 
 // NoData judges the claim that a name, or the wildcard that stands for it, has no
 // records of a type (RFC 4035, section 5.4; RFC 5155, sections 8.5 to 8.7). For DS
 // the denial must be the parent's (RFC 6840, section 4.1).
-func (d *Denials) NoData(name dnsname.Name, qtype uint16) (Proof, error) {
-	if p := d.noData(name, qtype); p == Proven || d.hash == nil {
-		return d.open(p), nil
+func (d *Denials) NoData(name dnsname.Name, qtype uint16) (p Proof, err error) {
+	if p = d.noData(name, qtype); p != Proven && d.hash != nil {
+		p, err = d.hash.noData(name, qtype)
 	}
-	return d.hashed(d.hash.noData(name, qtype))
+	return d.settled(p, err, func() (bool, error) { return d.shows(name, qtype) })
 }
 
 // Expanded judges the claim that a name does not exist and that the wildcard at
 // encloser is the one to stand for it (RFC 4035, section 5.3.4; RFC 5155, section
 // 8.8).
-func (d *Denials) Expanded(name, encloser dnsname.Name) (Proof, error) {
-	if p := d.expanded(name, encloser); p == Proven || d.hash == nil {
-		return d.open(p), nil
+func (d *Denials) Expanded(name, encloser dnsname.Name) (p Proof, err error) {
+	if p = d.expanded(name, encloser); p != Proven && d.hash != nil {
+		p, err = d.hash.expanded(name, encloser)
 	}
-	return d.hashed(d.hash.expanded(name, encloser))
+	return d.settled(p, err, func() (bool, error) { return d.enclosedBelow(name, encloser) })
 }
 
 // Cut judges the claim of a zone that a name below its apex is delegated without a
@@ -97,28 +97,8 @@ func (d *Denials) Cut(name dnsname.Name) (p Proof, cut bool, err error) {
 	if p, cut = d.plainCut(name); p != Proven && d.hash != nil {
 		p, cut, err = d.hash.cut(name)
 	}
-	if p == Unproven && err == nil {
-		p = d.open(p)
-		cut = cut || p == Unsigned
-	}
-	return p, cut, err
-}
-
-// hashed is what the claim comes to that a chain was asked about.
-func (d *Denials) hashed(p Proof, err error) (Proof, error) {
-	if err != nil {
-		return p, err
-	}
-	return d.open(p), nil
-}
-
-// open is a proof, or what a costly chain makes of none: it may be as claimed.
-func (d *Denials) open(p Proof) Proof {
-	if p == Unproven && d.costly {
-		d.leftOpen = true
-		return Unsigned
-	}
-	return p
+	p, err = d.settled(p, err, func() (bool, error) { return d.owns(name, wire.TypeDS) })
+	return p, cut || p == Unsigned, err
 }
 
 // Damaged tells that an NSEC or NSEC3 set cannot be read, because the list of types of one

@@ -9,7 +9,7 @@
 // Reading this package: key.go (DNSKEY), algorithm.go and rsa.go (what a key can
 // check), signature.go (RRSIG), canonical.go (what is signed), verify.go (a set, its
 // signatures and the keys of a zone), ds.go (from the parent to the child's keys),
-// denial.go with nsec.go and nsec3.go (what is not there), failure.go (why not).
+// denial.go with nsec.go, nsec3.go and refuted.go (what is not there), failure.go (why not).
 //
 // What costs is asked of a Meter before it is spent, since the octets are an
 // attacker's (CVE-2023-50387, CVE-2023-50868).
