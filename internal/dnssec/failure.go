@@ -51,25 +51,25 @@ func (f *Failure) Error() string {
 	by := fmt.Sprintf("signature of %s by key %d of %s", set, f.Tag, f.Zone)
 	switch f.Reason {
 	case NoSignature:
-		return fmt.Sprintf("%s has no signature of %s", set, f.Zone)
+		return fmt.Sprintf("%s has no signature by %s", set, f.Zone)
 	case Malformed:
-		return "malformed signature of " + set
+		return "the signature of " + set + " is malformed"
 	case WrongSigner:
 		return fmt.Sprintf("%s is signed by another zone than %s", set, f.Zone)
 	case WrongLabels:
-		return by + " covers another number of labels"
+		return by + " was made for a name with another number of labels"
 	case NoSuchKey:
-		return by + ": the zone has no such key"
+		return by + " does not count: the zone has no such key"
 	case UnfitKey:
-		return by + ": that key must not sign the zone's data"
+		return by + " does not count: that key must not sign the zone's data"
 	case NoAlgorithm:
-		return fmt.Sprintf("%s: algorithm %d is not supported", by, f.Algorithm)
+		return fmt.Sprintf("%s cannot be checked: algorithm %d is not supported", by, f.Algorithm)
 	case NotYetValid:
-		return by + " is valid only in " + span(f.At.Sub(f.Now))
+		return by + " becomes valid only in " + span(f.At.Sub(f.Now))
 	case Expired:
 		return by + " expired " + span(f.Now.Sub(f.At)) + " ago"
 	case EndsTooEarly:
-		return by + " expires before it begins"
+		return by + " expires before it becomes valid"
 	case WrongSignature:
 		return by + " is wrong"
 	}

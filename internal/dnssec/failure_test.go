@@ -19,16 +19,16 @@ func TestFailuresAreToldInWords(t *testing.T) {
 		want   string
 		code   ede.Code
 	}{
-		{NoSignature, "www.example. A has no signature of example.", ede.RRSIGsMissing},
-		{Malformed, "malformed signature of www.example. A", ede.Bogus},
+		{NoSignature, "www.example. A has no signature by example.", ede.RRSIGsMissing},
+		{Malformed, "the signature of www.example. A is malformed", ede.Bogus},
 		{WrongSigner, "www.example. A is signed by another zone than example.", ede.RRSIGsMissing},
-		{WrongLabels, by + " covers another number of labels", ede.Bogus},
-		{NoSuchKey, by + ": the zone has no such key", ede.DNSKEYMissing},
-		{UnfitKey, by + ": that key must not sign the zone's data", ede.NoZoneKeyBit},
-		{NoAlgorithm, by + ": algorithm 200 is not supported", ede.UnsupportedDNSKEYAlgorithm},
-		{NotYetValid, by + " is valid only in 2 hours", ede.SignatureNotYetValid},
+		{WrongLabels, by + " was made for a name with another number of labels", ede.Bogus},
+		{NoSuchKey, by + " does not count: the zone has no such key", ede.DNSKEYMissing},
+		{UnfitKey, by + " does not count: that key must not sign the zone's data", ede.NoZoneKeyBit},
+		{NoAlgorithm, by + " cannot be checked: algorithm 200 is not supported", ede.UnsupportedDNSKEYAlgorithm},
+		{NotYetValid, by + " becomes valid only in 2 hours", ede.SignatureNotYetValid},
 		{Expired, by + " expired 3 days ago", ede.SignatureExpired},
-		{EndsTooEarly, by + " expires before it begins", ede.ExpiredBeforeValid},
+		{EndsTooEarly, by + " expires before it becomes valid", ede.ExpiredBeforeValid},
 		{WrongSignature, by + " is wrong", ede.Bogus},
 		{TooDear, by + " was not checked: spent", ede.Bogus},
 	} {

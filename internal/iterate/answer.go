@@ -64,6 +64,9 @@ func (a *answer) without() resolve.Outcome {
 		if ds := a.referredDS(&o); ds.Kind != resolve.Pending {
 			return ds
 		}
+		if a.fromTheChildsSide(&o) {
+			return a.keep(o)
+		}
 		return o
 	}
 	if soa != nil || a.proofs() != nil {

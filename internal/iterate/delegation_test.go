@@ -173,3 +173,15 @@ func TestAReferralIsFromTheServer(t *testing.T) {
 		}
 	}
 }
+
+// A referral in place of DS is held back as long as the zone above may be signed.
+func TestAReferralInPlaceOfDSIsFollowedAtOnceBelowAnUnsignedZone(t *testing.T) {
+	for rankOf, want := range map[rank.Rank]string{rank.Insecure | rank.Auth: "referral", rank.Secure | rank.Auth: "lame", rank.Initial: "lame"} {
+		r, q := query("sub.example.com.", wire.TypeDS, "example.com.")
+		q.Cut.DSRank, q.Cut.DSExpires = rankOf, r.Now+60
+		consume(r, q, message(t, q.Asked, "NOERROR", "ns sub.example.com. 60 NS ns.sub.example.com."))
+		if got := kind(q.Outcome.Kind); got != want || q.HoldsBack() != (want == "lame") {
+			t.Errorf("with the rank %d above: %s, held back %t", rankOf, got, q.HoldsBack())
+		}
+	}
+}

@@ -130,7 +130,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"a referral with NXDOMAIN, without AA", "www.sub.example.com.", wire.TypeA, "NXDOMAIN", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
 		{"a referral with NXDOMAIN and AA is none", "www.sub.example.com.", wire.TypeA, "aa NXDOMAIN", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "nxdomain", false},
 		{"an empty answer at the zone's own name, without AA", "example.com.", wire.TypeA, "NOERROR", nil, "lame", true},
-		{"a referral in answer to DS", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "referral", false},
+		{"a referral in answer to DS", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com."}, "lame", true},
 		{"a referral in answer to DS that has the set", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 DS 1 8 2 AA"}, "positive", false},
 		{"a referral in answer to DS that proves that there is none", "sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 NSEC t.example.com. NS RRSIG NSEC", sealed}, "nodata", false},
 		{"a referral in answer to DS further down", "a.sub.example.com.", wire.TypeDS, "NOERROR", []string{"ns sub.example.com. 60 NS ns.sub.example.com.", "ns sub.example.com. 60 DS 1 8 2 AA"}, "referral", false},

@@ -172,3 +172,11 @@ func (a *answer) referredDS(o *resolve.Outcome) resolve.Outcome {
 	}
 	return resolve.Outcome{}
 }
+
+// fromTheChildsSide tells whether a referral takes the place of what the server has to know
+// by itself: the DS set of the zone to which it refers, or that there is none. The zone above
+// is signed, as far as is known, so that another of its servers may tell (RFC 4035, section
+// 3.1.4.1); only if none does is the child asked.
+func (a *answer) fromTheChildsSide(o *resolve.Outcome) bool {
+	return a.q.Asked.Type == wire.TypeDS && o.Cut != nil && o.Cut.Name == a.q.Asked.Name && !a.q.Cut.Unsigned(a.r.Now)
+}

@@ -156,7 +156,7 @@ func (p *proof) expanded(s *resolve.Set, encloser dnsname.Name, keys *dnssec.Key
 	case proved == dnssec.Unproven:
 		return refusal{&resolve.Failure{
 			EDE:  ede.NSECMissing,
-			Text: fmt.Sprintf("%s is made from a wildcard, and no record of %s proves that it does not exist", s.Owner, keys.Zone),
+			Text: fmt.Sprintf("%s is made from a wildcard, and no record of %s proves that the name itself does not exist", s.Owner, keys.Zone),
 		}}
 	case proved == dnssec.Unsigned && !p.speaksFor(keys.Zone, s.Owner):
 		return p.unsigned(s)

@@ -51,7 +51,7 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 		why, err := p.whyKeyless(o, zone)
 		return nil, why, err
 	case !signed:
-		return nil, 0, refusal{&resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, and something is signed by it", zone)}}
+		return nil, 0, refusal{&resolve.Failure{EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has no keys, though something is signed by it", zone)}}
 	}
 	p.proven(zone)
 	return p.remembered(about, &o.Answer[0]), 0, nil
@@ -178,7 +178,7 @@ func (p *proof) namedByDS(zone, anchor dnsname.Name, keys *dnssec.Keys) (named *
 			return p.namedByDS(zone, anchor, keys)
 		}
 		return nil, 0, refusal{&resolve.Failure{
-			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has a DNSKEY set, and the zone above proves that it is no zone", zone),
+			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("%s has a DNSKEY set, though the zone above proves that it is no zone", zone),
 		}}
 	}
 	p.proven(zone)
@@ -202,7 +202,7 @@ func (p *proof) matching(keys *dnssec.Keys, ds *wire.RRset, by string) (*dnssec.
 			tags[i] = list[i].Tag
 		}
 		return nil, 0, refusal{&resolve.Failure{
-			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("none of the %d keys of %s is one that %s names (%s)", keys.Len(), keys.Zone, by, tagList(tags)),
+			EDE: ede.DNSKEYMissing, Text: noneOf(keys, fmt.Sprintf("one that %s names (%s)", by, tagList(tags))),
 		}}
 	}
 	return named, 0, nil
@@ -220,7 +220,7 @@ func (p *proof) anchored(anchor *trustanchor.KeySet, keys *dnssec.Keys) (named *
 	}
 	if named == nil || named.Len() == 0 {
 		return nil, 0, refusal{&resolve.Failure{
-			EDE: ede.DNSKEYMissing, Text: fmt.Sprintf("none of the %d keys of %s is the trust anchor", keys.Len(), keys.Zone),
+			EDE: ede.DNSKEYMissing, Text: noneOf(keys, "the trust anchor"),
 		}}
 	}
 	return named, 0, nil
@@ -265,8 +265,23 @@ func (p *proof) tellKeys(named *dnssec.Keys, all int, anchor bool) {
 	p.tell(step)
 }
 
+// noneOf says that none of a zone's keys is what was looked for.
+func noneOf(keys *dnssec.Keys, what string) string {
+	switch n := keys.Len(); n {
+	case 0:
+		return fmt.Sprintf("no key of %s can be read", keys.Zone)
+	case 1:
+		return fmt.Sprintf("the only key of %s is not %s", keys.Zone, what)
+	default:
+		return fmt.Sprintf("none of the %d keys of %s is %s", n, keys.Zone, what)
+	}
+}
+
 func tagList(tags []uint16) string {
 	text := "tag"
+	if len(tags) > 1 {
+		text = "tags"
+	}
 	for i, tag := range tags {
 		if i > 0 {
 			text += ","

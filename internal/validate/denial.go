@@ -35,7 +35,7 @@ func (p *proof) denial() error {
 		p.needless(what.Name, why)
 		return nil
 	}
-	if err := p.soa(); err != nil {
+	if err := p.soa(what); err != nil {
 		return err
 	}
 	return p.denied(what, keys)
@@ -76,16 +76,25 @@ func (p *proof) unsignedDenial(what resolve.Question) error {
 		p.needless(what.Name, why)
 		return nil
 	}
-	return refusal{&resolve.Failure{
-		EDE: ede.NSECMissing, Text: fmt.Sprintf("no signed record proves that there is no %s", what),
-	}}
+	text := fmt.Sprintf("no signed record proves that there is no %s", what)
+	if what.Type == wire.TypeDS && p.q.Outcome.Zone == what.Name {
+		text = fmt.Sprintf("the DS set of %s is denied by that zone itself, and not by the zone above it", what.Name)
+	}
+	return refusal{&resolve.Failure{EDE: ede.NSECMissing, Text: text}}
 }
 
-// soa judges the SOA of the denial, which says how long that holds.
-func (p *proof) soa() error {
+// soa judges the SOA of the denial, which says how long that holds. That of the zone whose
+// DS set is denied says nothing of it (RFC 4035, section 3.1.4.1), and could be proven only
+// by that set.
+func (p *proof) soa(what resolve.Question) error {
 	o := &p.q.Outcome
 	for i := range o.Authority {
-		if s := &o.Authority[i]; s.Type == wire.TypeSOA && s.Rank == fresh {
+		s := &o.Authority[i]
+		if s.Type == wire.TypeSOA && what.Type == wire.TypeDS && s.Owner == what.Name && !what.Name.IsRoot() {
+			s.Rank = wrongProof
+			continue
+		}
+		if s.Type == wire.TypeSOA && s.Rank == fresh {
 			if err := p.set(s); err != nil {
 				return err
 			}

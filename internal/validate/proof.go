@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"kresd/internal/dnsname"
@@ -195,12 +196,12 @@ func (p *proof) askFor(name dnsname.Name, rrtype uint16, code ede.Code, what str
 	case err == errWait, errors.Is(err, resolve.ErrBudget):
 		return nil, err
 	case errors.Is(err, resolve.ErrCycle): // the answer rests on itself, as another's need not
-		return nil, refusal{&resolve.Failure{EDE: code, Text: what + " are not known"}}
+		return nil, refusal{&resolve.Failure{EDE: code, Text: "what was answered about " + what + " is proven by nothing but itself"}}
 	}
 	f, judged := errors.AsType[*resolve.Failure](err)
 	if !judged {
 		because, text := resolve.Explain(err)
-		f = &resolve.Failure{EDE: because, Text: what + " could not be had: " + text, Err: err}
+		f = &resolve.Failure{EDE: because, Text: strings.TrimSuffix(what+" could not be had: "+text, ": "), Err: err}
 	}
 	p.ended(sub, err, f)
 	return nil, f

@@ -175,10 +175,10 @@ func TestAnchorsOfEachShape(t *testing.T) {
 		"a key":                          {[]string{good.Record().String()}, "NOERROR secure"},
 		"a DS record and another key":    {[]string{good.DS(dns.SHA256).String(), key(".", "two").Record().String()}, "NOERROR secure"},
 		"another DS record and a key":    {[]string{key(".", "two").DS(dns.SHA256).String(), good.Record().String()}, "NOERROR secure"},
-		"a key of an unknown algorithm":  {[]string{other.Record().String()}, "SERVFAIL 9 none of the 1 keys of . is the trust anchor…"},
-		"another key":                    {[]string{key(".", "two").Record().String()}, "SERVFAIL 9 none of the 1 keys of . is the trust anchor…"},
-		"another DS record":              {[]string{key(".", "two").DS(dns.SHA256).String()}, "SERVFAIL 9 none of the 1 keys of . is one that the trust anchor names (tag "},
-		"two other DS records":           {[]string{key(".", "two").DS(dns.SHA256).String(), key(".", "three").DS(dns.SHA256).String()}, "SERVFAIL 9 none of the 1 keys of . is one that the trust anchor names (tag "},
+		"a key of an unknown algorithm":  {[]string{other.Record().String()}, "SERVFAIL 9 the only key of . is not the trust anchor…"},
+		"another key":                    {[]string{key(".", "two").Record().String()}, "SERVFAIL 9 the only key of . is not the trust anchor…"},
+		"another DS record":              {[]string{key(".", "two").DS(dns.SHA256).String()}, "SERVFAIL 9 the only key of . is not one that the trust anchor names (tag "},
+		"two other DS records":           {[]string{key(".", "two").DS(dns.SHA256).String(), key(".", "three").DS(dns.SHA256).String()}, "SERVFAIL 9 the only key of . is not one that the trust anchor names (tags "},
 		"a DS record of an unknown kind": {[]string{other.DS(dns.SHA256).String()}, "SERVFAIL 9…"},
 	} {
 		w := newWorld(t)

@@ -297,7 +297,7 @@ func TestAnIslandOfTrust(t *testing.T) {
 	if err := w.anchors.Add(key("example.com.", "another").DS(dns.SHA256).String()); err != nil {
 		t.Fatal(err)
 	}
-	w.expect("www.example.com.", dns.TypeA, "SERVFAIL 9 none of the 1 keys of example.com. is one that the trust anchor names…")
+	w.expect("www.example.com.", dns.TypeA, "SERVFAIL 9 the only key of example.com. is not one that the trust anchor names…")
 }
 
 // Signatures end. What is in the cache ends with them, and what comes later is told to
