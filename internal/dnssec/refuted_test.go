@@ -80,3 +80,33 @@ func TestARefutationThatCannotBeHashedIsNoVerdict(t *testing.T) {
 		}
 	}
 }
+
+// An opt-out zone leaves out empty non-terminals above nothing but unsigned delegations. What
+// does not exist below one cannot be proven where a wildcard stands above it, and is no
+// forgery (RFC 5155, sections 6 and 7.1). Without opt-out, for a name that the wildcard would
+// stand for, or where nothing is shown of the wildcard, it is.
+func TestAWildcardAboveAnEmptyNonTerminalThatOptOutLeavesOut(t *testing.T) {
+	p := parameters{1, "ab"}
+	at := func(name string, types ...uint16) *wire.RRset { return atHash(t, "example.", name, p, types...) }
+	apex, wildcard := at("example.", dns.TypeSOA, dns.TypeNS), at("*.example.", dns.TypeA)
+	h := p.hash(mustName(t, "*.example."))
+	before := hashedSet(t, "example.", p, nsec3OptOut, h.step(-5), h, dns.TypeA)
+	over, optOut := around(t, "example.", "e.example.", p, 0), around(t, "example.", "e.example.", p, nsec3OptOut)
+	for _, tt := range []struct {
+		claim, want string
+		sets        []*wire.RRset
+	}{
+		{"nx x.e.example.", "unsigned", []*wire.RRset{apex, optOut, wildcard}},
+		{"nx x.e.example.", "unsigned", []*wire.RRset{apex, optOut, before}},
+		{"nx x.e.example.", "unproven", []*wire.RRset{apex, optOut}},
+		{"nx x.e.example.", "unproven", []*wire.RRset{apex, over, wildcard}},
+		{"nx x.e.example.", "unproven", []*wire.RRset{optOut, wildcard}},
+		{"nx e.example.", "unproven", []*wire.RRset{apex, optOut, wildcard}},
+		{"nx x.e.example.", "unproven", []*wire.RRset{apex, optOut, wildcard, at("x.e.example.", dns.TypeA)}},
+		{"nx x.e.example.", "unproven", []*wire.RRset{apex, optOut, wildcard, at("e.example.")}},
+	} {
+		if got := judged(t, NewDenials(mustName(t, "example."), tt.sets, endless()), tt.claim); got != tt.want {
+			t.Errorf("%s with %d records: got %s, want %s", tt.claim, len(tt.sets), got, tt.want)
+		}
+	}
+}

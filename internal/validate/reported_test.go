@@ -208,6 +208,9 @@ func delegations() []reported {
 	deep := kid("deep.mid.example.com.", "192.0.2.9", "deep")
 	deep.island = true
 	return append(out,
+		reported{"a wildcard above an empty non-terminal that opt-out leaves out", above("com", of("opt-out", "*.example.com. A 192.0.2.11\n"), kid("u.e.example.com.", "192.0.2.6", "")), []expected{
+			a("x.e.example.com.", goneU), a("y.x.e.example.com.", goneU), a("x.example.com.", no), a("www.u.e.example.com.", no), a("none.u.e.example.com.", goneU), {"x.e.example.com.", dns.TypeDS, goneU},
+		}},
 		reported{"a signed zone below an unsigned one whose servers do not have it", above("com", of("one", ""), dead, deep), []expected{
 			a("www.deep.mid.example.com.", no), a("none.deep.mid.example.com.", goneU), {"deep.mid.example.com.", dns.TypeDNSKEY, no},
 		}},

@@ -121,7 +121,7 @@ func (x *tree) fill(s *site) {
 			name = "*." + strings.TrimPrefix(x.name(s.origin, x.r.IntN(3)), ".")
 		}
 		hidden := slices.ContainsFunc(hides, func(top string) bool { return dns.IsSubDomain(top, name) })
-		if hidden || slices.Contains(taken, name) || s.origin == "." && x.r.IntN(3) > 0 || wild && x.unprovable(s, name[2:]) {
+		if hidden || slices.Contains(taken, name) || s.origin == "." && x.r.IntN(3) > 0 {
 			continue
 		}
 		switch x.r.IntN(6) {
@@ -142,15 +142,6 @@ func (x *tree) fill(s *site) {
 		}
 		taken = append(taken, name)
 	}
-}
-
-// unprovable tells whether a wildcard below a name of an opt-out zone may stand in the way of
-// denials: an empty non-terminal above nothing but unsigned delegations has no hash, so that
-// the wildcard above it cannot be shown not to count (RFC 5155, section 7.2.2).
-func (x *tree) unprovable(s *site, name string) bool {
-	return s.seed == "opt-out" && slices.ContainsFunc(x.below(s), func(origin string) bool {
-		return dns.IsSubDomain(name, origin) && dns.CountLabel(origin) > dns.CountLabel(name)+1
-	})
 }
 
 // sign makes the zone of a site as newWorldOf does.
