@@ -139,10 +139,24 @@ func (p *poller) watch(a *udpQuery) syscall.Errno {
 	if a.watched {
 		return 0
 	}
+	errno := p.control(syscall.EPOLL_CTL_ADD, a)
+	a.watched = errno == 0
+	return errno
+}
+
+// unwatch ends that: a socket that the poller still knew would wake it, and with it one of
+// Go's threads, for each answer that somebody else waits for.
+func (p *poller) unwatch(a *udpQuery) {
+	if a.watched {
+		a.watched = p.control(syscall.EPOLL_CTL_DEL, a) != 0
+	}
+}
+
+// control is epoll_ctl(2) for the socket of a.
+func (p *poller) control(op uintptr, a *udpQuery) syscall.Errno {
 	const edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: a.slot}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.ep), syscall.EPOLL_CTL_ADD, uintptr(a.fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
-	a.watched = errno == 0
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.ep), op, uintptr(a.fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return errno
 }
 

@@ -64,6 +64,43 @@ func TestAnswersAreAwaitedByTheReception(t *testing.T) {
 	}
 }
 
+// The poller, which watched a socket for one question, is not woken by the answer to a later
+// one that its Reception waits for.
+func TestWhatTheReceptionAwaitsDoesNotWakeThePoller(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	ask := func(r *reception) (watched bool) {
+		t.Helper()
+		x := question(t, s.addr, "www.example.")
+		x.Reception = r
+		if _, err := e.Exchange(background, x); err != nil {
+			t.Fatal(err)
+		}
+		a := e.poller.idle.take(s.addr)
+		if a == nil {
+			t.Fatal("the socket is not kept for another question")
+		}
+		defer e.poller.idle.put(a)
+		_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.poller.ep), unix.EPOLL_CTL_DEL, uintptr(a.fd), 0, 0, 0)
+		if watched = errno == 0; watched {
+			a.watched = false
+			if errno := e.poller.watch(a); errno != 0 {
+				t.Fatal(errno)
+			}
+		}
+		return watched
+	}
+	if !ask(&reception{}) {
+		t.Error("the poller does not know a socket where nobody else waits")
+	}
+	if ask(&reception{waits: 1 << 30}) {
+		t.Error("the poller is told of what the Reception waits for")
+	}
+	if !ask(&reception{}) {
+		t.Error("the poller does not know the socket when nobody else waits again")
+	}
+}
+
 // Silence ends a wait by the Reception when it ends others.
 func TestSilenceEndsAWaitByTheReception(t *testing.T) {
 	s := (&testServer{onUDP: func(*testServer, netip.AddrPort, []byte) {}}).start(t, "127.0.0.1")

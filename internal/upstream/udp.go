@@ -202,6 +202,7 @@ func (e *Exchanger) readable(ctx context.Context, a *udpQuery, r resolve.Recepti
 		return false, nil
 	}
 	if r != nil {
+		e.poller.unwatch(a)
 		if came, held := r.Await(a.fd, within(ctx, left)); held && (came || e.clock.Mono() >= until) {
 			return came, ctx.Err()
 		}
