@@ -59,7 +59,7 @@ func outOfDescriptors(err error) bool {
 // closeIdle closes a socket that waits for another question.
 func (p *poller) closeIdle() {
 	p.mu.Lock()
-	a := p.idle.any()
+	a := p.idle.longest()
 	p.mu.Unlock()
 	if a != nil {
 		a.stay = false

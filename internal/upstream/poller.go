@@ -47,6 +47,7 @@ type udpQuery struct {
 	ready chan struct{}
 	timer *time.Timer
 	udpSocket
+	order idleOrder
 
 	peer, local, from sockaddr
 	query             []byte
@@ -126,7 +127,7 @@ func (p *poller) wakeAll() {
 func (p *poller) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for a := p.idle.any(); a != nil; a = p.idle.any() {
+	for a := p.idle.longest(); a != nil; a = p.idle.longest() {
 		a.disconnect()
 	}
 	p.file.Close()
@@ -184,7 +185,7 @@ func (p *poller) blank() *udpQuery {
 		return a
 	}
 	if p.made == len(p.slots) {
-		return p.idle.any()
+		return p.idle.longest()
 	}
 	a := &udpQuery{slot: int32(p.made), ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 	a.fd = -1
@@ -198,7 +199,10 @@ func (p *poller) blank() *udpQuery {
 // question.
 func (p *poller) give(a *udpQuery) {
 	a.timer.Stop()
-	if a.stay && p.keep(a) {
+	if a.stay {
+		a = p.keep(a)
+	}
+	if a == nil {
 		return
 	}
 	a.disconnect()
@@ -207,18 +211,17 @@ func (p *poller) give(a *udpQuery) {
 	p.mu.Unlock()
 }
 
-// keep leaves the socket of a open for another question, if not too many are.
-func (p *poller) keep(a *udpQuery) bool {
+// keep leaves the socket of a open for another question. The one that gives way for it is
+// the caller's to close; nil: none does.
+func (p *poller) keep(a *udpQuery) (instead *udpQuery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.idle.put(a) {
-		return false
-	}
-	if !p.timed {
+	instead = p.idle.put(a)
+	if !p.timed && p.idle.n > 0 {
 		p.timed = true
 		p.wakeAt(time.Now().Add(limits.UpstreamSocketLife))
 	}
-	return true
+	return instead
 }
 
 // expire closes the idle sockets whose life is over.

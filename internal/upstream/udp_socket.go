@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -67,11 +68,18 @@ func (a *udpQuery) disconnect() {
 	}
 }
 
-// idleSockets are the udpQuerys whose sockets wait for another question.
+// idleSockets are the udpQuerys whose sockets wait for another question. Where there is no
+// room for one more, the one that has waited longest gives way: most servers are asked
+// once and not again, so that what is kept for them would soon take the place of what is
+// kept for those that everybody asks.
 type idleSockets struct {
-	byServer map[netip.AddrPort][]*udpQuery // stacks; an empty one is forgotten by expired
-	n, max   int
+	byServer       map[netip.AddrPort][]*udpQuery // stacks; an empty one is forgotten by expired
+	oldest, newest *udpQuery                      // the ends of a list in the order in which they came
+	n, max         int
 }
+
+// idleOrder is a udpQuery's place among idleSockets.
+type idleOrder struct{ before, after *udpQuery }
 
 // newIdleSockets leaves most of the process's descriptors to others.
 func newIdleSockets() idleSockets {
@@ -84,14 +92,23 @@ func newIdleSockets() idleSockets {
 	return idleSockets{byServer: map[netip.AddrPort][]*udpQuery{}, max: most}
 }
 
-// put adds one if there is room.
-func (s *idleSockets) put(a *udpQuery) bool {
+// put adds one. The one that had to give way for it, or else nil, is the caller's.
+func (s *idleSockets) put(a *udpQuery) (instead *udpQuery) {
+	if s.max == 0 { // hardly any descriptor may be open
+		return a
+	}
 	if s.n >= s.max {
-		return false
+		instead = s.longest()
 	}
 	s.n++
 	s.byServer[a.to] = append(s.byServer[a.to], a)
-	return true
+	if a.order.before = s.newest; s.newest == nil {
+		s.oldest = a
+	} else {
+		s.newest.order.after = a
+	}
+	s.newest = a
+	return instead
 }
 
 // take removes the one for a server that was used last; nil: there is none.
@@ -100,20 +117,41 @@ func (s *idleSockets) take(to netip.AddrPort) *udpQuery {
 	if len(list) == 0 {
 		return nil
 	}
-	s.n--
 	a := list[len(list)-1]
 	s.byServer[to] = list[:len(list)-1]
+	s.left(a)
 	return a
 }
 
-// any removes any one of them; nil: there is none.
-func (s *idleSockets) any() *udpQuery {
-	for to := range s.byServer {
-		if a := s.take(to); a != nil {
-			return a
-		}
+// longest removes the one that has waited longest; nil: there is none. No other of its
+// server's has waited as long.
+func (s *idleSockets) longest() *udpQuery {
+	a := s.oldest
+	if a == nil {
+		return nil
 	}
-	return nil
+	list := slices.Delete(s.byServer[a.to], 0, 1)
+	if s.byServer[a.to] = list; len(list) == 0 {
+		delete(s.byServer, a.to)
+	}
+	s.left(a)
+	return a
+}
+
+// left takes one that is in no stack any more out of the order.
+func (s *idleSockets) left(a *udpQuery) {
+	s.n--
+	if before := a.order.before; before == nil {
+		s.oldest = a.order.after
+	} else {
+		before.order.after = a.order.after
+	}
+	if after := a.order.after; after == nil {
+		s.newest = a.order.before
+	} else {
+		after.order.before = a.order.before
+	}
+	a.order = idleOrder{}
 }
 
 // expired removes those whose sockets are too old.
@@ -132,6 +170,8 @@ func (s *idleSockets) expired(now time.Duration) (old []*udpQuery) {
 			delete(s.byServer, to)
 		}
 	}
-	s.n -= len(old)
+	for _, a := range old {
+		s.left(a)
+	}
 	return old
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -160,6 +161,77 @@ func TestIdleSocketsAreClosed(t *testing.T) {
 	defer e.poller.mu.Unlock()
 	if len(e.poller.idle.byServer) != 0 || e.poller.idle.n != 0 || e.poller.timed {
 		t.Errorf("%d servers, %d sockets are remembered, timed %v", len(e.poller.idle.byServer), e.poller.idle.n, e.poller.timed)
+	}
+}
+
+// Sockets towards servers that are asked once do not take the room of those towards a
+// server that is asked again and again.
+func TestServersAskedOnceTakeNoRoomFromOthers(t *testing.T) {
+	var often fromPorts
+	everybodys := (&testServer{onUDP: often.answer}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	e.poller.idle.max = 2
+	const rounds = 2 * limits.UpstreamSocketUses
+	for range rounds {
+		ask(t, e, (&testServer{onUDP: truthUDP}).start(t, "127.0.0.2").addr, 1, 1)
+		ask(t, e, everybodys.addr, 1, 1)
+	}
+	if n := len(often.uses()); n > rounds/2 {
+		t.Errorf("%d ports for %d questions to the server that is asked again and again", n, rounds)
+	}
+	if n := e.poller.idle.n; n > 2 {
+		t.Errorf("%d sockets wait, want at most 2", n)
+	}
+}
+
+// Whatever is done to the sockets that wait, the one that has waited longest gives way.
+func TestTheSocketThatWaitsLongestGivesWay(t *testing.T) {
+	const most, servers = 5, 3
+	s := idleSockets{byServer: map[netip.AddrPort][]*udpQuery{}, max: most}
+	var want []*udpQuery // those that wait, in their order
+	server := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(i%servers))
+	}
+	for i := range 1000 {
+		switch {
+		case i%97 == 96:
+			for _, a := range s.expired(limits.UpstreamSocketLife + 1) {
+				if !slices.Contains(want, a) {
+					t.Fatalf("step %d: one expired that did not wait", i)
+				}
+			}
+			want = nil
+		case i%7 == 3 || i%11 == 5:
+			got := s.take(server(i))
+			at := -1
+			for j, a := range want {
+				if a.to == server(i) {
+					at = j
+				}
+			}
+			if (got != nil) != (at >= 0) || got != nil && got != want[at] {
+				t.Fatalf("step %d: not the one of the server that came last", i)
+			}
+			if at >= 0 {
+				want = slices.Delete(want, at, at+1)
+			}
+		default:
+			a := &udpQuery{udpSocket: udpSocket{to: server(i * i)}}
+			instead := s.put(a)
+			if full := len(want) == most; full != (instead != nil) || full && instead != want[0] {
+				t.Fatalf("step %d: with %d waiting, another gave way than the first", i, len(want))
+			}
+			if instead != nil {
+				want = want[1:]
+			}
+			want = append(want, a)
+		}
+		if s.n != len(want) {
+			t.Fatalf("step %d: %d wait, want %d", i, s.n, len(want))
+		}
+	}
+	if none := (&idleSockets{}).put(want[0]); none != want[0] {
+		t.Error("a socket waits where there is no room")
 	}
 }
 
