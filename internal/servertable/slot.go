@@ -97,6 +97,9 @@ func begun(before uint64, now time.Duration) uint64 {
 	return (turn+1)<<32 | uint64(stamp(now))
 }
 
+// unused tells by the first word of a slot that nobody ever had a turn there.
+func unused(word uint64) bool { return word == 0 }
+
 // taken tells whether a turn lasts.
 func taken(word uint64) bool { return word>>32&1 != 0 }
 

@@ -75,6 +75,9 @@ func (t *Table) Load(key Key) (r Record, ok bool) {
 	epoch := t.epoch.Load()
 	set := t.set(k)
 	for i := range set {
+		if unused(set[i][0].Load()) {
+			break // and so is each behind it (choose)
+		}
 		if !set[i].has(k) {
 			continue
 		}
@@ -123,25 +126,32 @@ func (t *Table) Update(key Key, change func(Record) Record) (stored bool) {
 	return false
 }
 
-// choose finds the place of k, or the one that it may take: where nothing is,
-// else that of the record with the least priority. before is the place's first word
-// from before it was looked at, so that a write can tell whether this still holds.
+// choose finds the place of k, or the one that it may take: the first where nothing is,
+// else that of the record with the least priority. So the places of a set are used from the
+// first on, and most sets have few in use: a server that is new costs no look at the rest.
+// before is the place's first word from before it was looked at, so that a write can tell
+// whether this still holds.
 func choose(set *[ways]slot, k keyWords, epoch uint64) (best *slot, before uint64) {
 	least := ^uint64(0)
 	for i := range set {
-		word := set[i][0].Load()
-		if set[i].has(k) {
-			return &set[i], word
-		}
-		if least == 0 {
+		s := &set[i]
+		word := s[0].Load()
+		switch {
+		case s.has(k):
+			return s, word
+		case unused(word) && least > 0:
+			return s, word
+		case unused(word):
+			return best, before
+		case least == 0:
 			continue
 		}
 		priority := uint64(0)
-		if im, ok := set[i].read(epoch); ok {
+		if im, ok := s.read(epoch); ok {
 			priority = max(im[3], 1) // an empty place comes first
 		}
 		if best == nil || priority < least {
-			best, before, least = &set[i], word, priority
+			best, before, least = s, word, priority
 		}
 	}
 	return best, before

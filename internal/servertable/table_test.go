@@ -251,3 +251,47 @@ func BenchmarkUpdate(b *testing.B) {
 		tab.Update(address(i%5000), func(r Record) Record { r.Priority++; return r })
 	}
 }
+
+// The places of a set are used from the first on, whatever happened to those before, so that
+// who finds one that was never used need not look behind it.
+func TestPlacesAreUsedFromTheFirstOn(t *testing.T) {
+	tab := open(t, t.TempDir())
+	list := neighbours(tab, 2*ways)
+	set := tab.set(wordsOf(list[0]))
+	inUse := func() (n int) {
+		for i := range set {
+			if unused(set[i][0].Load()) {
+				break
+			}
+			n++
+		}
+		for i := n; i < ways; i++ {
+			if !unused(set[i][0].Load()) {
+				t.Fatalf("place %d is used, %d is not", i, n)
+			}
+		}
+		return n
+	}
+	put(t, tab, list[0], 0, 0)
+	put(t, tab, list[1], 5, 1)
+	if n := inUse(); n != 2 {
+		t.Fatalf("%d places for 2 servers", n)
+	}
+	tab.Clear()
+	put(t, tab, list[2], 0, 2)
+	if n := inUse(); n != 2 {
+		t.Errorf("%d places are used after all was forgotten, want 2 as before", n)
+	}
+	wantData(t, tab, list[2], 2)
+	for i, k := range list {
+		put(t, tab, k, uint64(1+i), uint64(i))
+		inUse()
+		wantData(t, tab, k, uint64(i))
+	}
+	if n := inUse(); n != ways {
+		t.Errorf("%d places are used of a full set", n)
+	}
+	for i, k := range list[ways+1:] { // those with the greatest priority are left
+		wantData(t, tab, k, uint64(ways+1+i))
+	}
+}
