@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 	"sync"
@@ -55,7 +54,7 @@ type cookieStore struct {
 	clock *clock.Clock
 
 	mu     sync.Mutex
-	secret [32]byte
+	secret sipKey
 	over   time.Duration // when there has to be a new secret
 	known  map[netip.AddrPort]serverCookie
 }
@@ -76,7 +75,7 @@ func newCookieStore(c *clock.Clock) *cookieStore {
 
 // look returns the secret and what is known of a server. A new secret makes what
 // servers gave for the old one worthless (RFC 7873, section 7.1).
-func (j *cookieStore) look(to netip.AddrPort) (secret [32]byte, s serverCookie, known bool) {
+func (j *cookieStore) look(to netip.AddrPort) (secret sipKey, s serverCookie, known bool) {
 	now := j.clock.Mono()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -124,16 +123,15 @@ func (j *cookieStore) option(dst []byte, w *expectation, x *resolve.Exchange, so
 	return append(dst, s.data[:s.n]...)
 }
 
-// makeCookie is a keyed hash of fixed length, cut.
-func makeCookie(secret *[32]byte, to netip.AddrPort, source netip.Addr) clientCookie {
-	var b [32 + 16 + 2 + 16]byte
-	copy(b[:], secret[:])
+// makeCookie is a keyed hash of both addresses (RFC 7873, section 4.1).
+func makeCookie(secret *sipKey, to netip.AddrPort, source netip.Addr) (c clientCookie) {
+	var b [16 + 2 + 16]byte
 	server, client := to.Addr().As16(), source.As16()
-	copy(b[32:], server[:])
-	binary.BigEndian.PutUint16(b[48:], to.Port())
-	copy(b[50:], client[:])
-	sum := sha256.Sum256(b[:])
-	return clientCookie(sum[:len(clientCookie{})])
+	copy(b[:], server[:])
+	binary.BigEndian.PutUint16(b[16:], to.Port())
+	copy(b[18:], client[:])
+	binary.LittleEndian.PutUint64(c[:], sipHash(secret, b[:]))
+	return c
 }
 
 // judge looks for our cookie in an answer that matches otherwise, and learns what
