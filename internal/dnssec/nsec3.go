@@ -97,12 +97,13 @@ func hashLabel(h hash) string { return strings.ToLower(base32.HexEncoding.Encode
 // A Hasher hashes names for the proofs of one question, each name of a chain once.
 type Hasher struct {
 	meter Meter
-	known map[hashedName]hash
+	known []hashedName // few: no more than a name has ancestors, for a chain or two
 }
 
 type hashedName struct {
 	of   parameters
 	name dnsname.Name
+	sum  hash
 }
 
 // NewHasher is a Hasher that asks the meter before it hashes.
@@ -114,19 +115,16 @@ func (h *Hasher) Hash(c Chain, name dnsname.Name) ([sha1.Size]byte, error) {
 }
 
 func (h *Hasher) hash(of parameters, name dnsname.Name) (hash, error) {
-	k := hashedName{of, name}
-	if sum, ok := h.known[k]; ok {
-		return sum, nil
+	for i := range h.known {
+		if k := &h.known[i]; k.name == name && k.of == of {
+			return k.sum, nil
+		}
 	}
 	sum, err := h.fresh(of, name)
-	if err != nil {
-		return hash{}, err
+	if err == nil {
+		h.known = append(h.known, hashedName{of, name, sum})
 	}
-	if h.known == nil {
-		h.known = map[hashedName]hash{}
-	}
-	h.known[k] = sum
-	return sum, nil
+	return sum, err
 }
 
 // fresh is the hash of a name that was not hashed for this question yet.
