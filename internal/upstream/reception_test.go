@@ -50,7 +50,9 @@ func TestAnswersAreAwaitedByTheReception(t *testing.T) {
 		truthUDP(s, from, q)
 	}}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
-	for i := range 2 * limits.UpstreamSocketUses {
+	var passed [4]int // by the waits
+	const rounds = 2 * limits.UpstreamSocketUses
+	for i := range rounds {
 		r := &reception{waits: i % 4}
 		x := question(t, s.addr, "www.example.")
 		x.Reception = r
@@ -58,9 +60,16 @@ func TestAnswersAreAwaitedByTheReception(t *testing.T) {
 		if got := address(t, reply, err); got != truth {
 			t.Fatalf("answer %x, want %x", got, truth)
 		}
-		if few := i%4 < 2; few != r.passed || r.waited == 0 && i%4 > 0 {
+		if r.passed {
+			passed[i%4]++
+		}
+		if r.waited == 0 && i%4 > 0 {
 			t.Fatalf("with %d waits: waited %d times, passed %v", i%4, r.waited, r.passed)
 		}
+	}
+	// On a busy machine the answer may be there behind the junk when that is read.
+	if passed[0] != (rounds+3)/4 || passed[1] == 0 || passed[2]+passed[3] > 0 {
+		t.Errorf("passed on by waits: %d", passed)
 	}
 }
 
