@@ -221,7 +221,7 @@ func (s *Server) refuse(nc accepted) {
 // may have are in use. The kernel gives out the lowest free number, so a new
 // connection's own tells.
 func (s *Server) nearlyOutOfFiles(nc accepted) (near bool) {
-	withConn(nc, func(fd int) { near = uint64(fd) >= s.maxFiles.Load()/10*9 })
+	_ = withFD(nc, func(fd int) error { near = uint64(fd) >= s.maxFiles.Load()/10*9; return nil })
 	return near
 }
 
@@ -230,18 +230,11 @@ func (s *Server) nearlyOutOfFiles(nc accepted) (near bool) {
 // copying is in the way of all others. Probes of the kernel (SO_KEEPALIVE) have no part in it, also
 // where the listener was a descriptor, for which Go turns them on.
 func bound(nc accepted) {
-	withConn(nc, func(fd int) {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limits.TCPSendBuffer)
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall/time.Millisecond))
+	_ = withFD(nc, func(fd int) error {
+		return set(fd, sockopt{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0}, // a UNIX socket takes no other
+			sockopt{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limits.TCPSendBuffer},
+			sockopt{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall / time.Millisecond)})
 	})
-}
-
-// withConn calls fn with the descriptor of a connection, if that is open.
-func withConn(nc accepted, fn func(fd int)) {
-	if raw, err := nc.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { fn(int(fd)) })
-	}
 }
 
 // leaveGroup implements socket: stop does it, in its order. A UNIX socket is not
@@ -253,16 +246,9 @@ func (t *acceptor) leaveGroup() bool {
 	return false
 }
 
-// addTo implements socket: connections are counted by the Server.
-func (t *acceptor) addTo(*counts) {}
-
 // withFD implements socket.
 func (t *acceptor) withFD(fn func(fd int) error) error {
-	raw, err := t.ln.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return withFD(raw, fn)
+	return withFD(t.ln, fn)
 }
 
 // stop implements socket: it ends accepting, but not before everything that the

@@ -33,13 +33,9 @@ func (s *Server) Adopt(f *os.File, kinds []transport.Kind) (err error) {
 	if s.left {
 		return ErrLeaving
 	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var network, path string
 	var bound netip.AddrPort
-	err = withFD(raw, func(fd int) (err error) {
+	err = withFD(f, func(fd int) (err error) {
 		network, bound, path, err = identify(fd)
 		return err
 	})
@@ -120,13 +116,7 @@ func (s *Server) adoptUDP(e *endpoint, f *os.File, at site) error {
 	if err != nil {
 		return err
 	}
-	v6 := familyOf(fd) == unix.AF_INET6
-	setReceiveBuffer(fd)
-	err = setFragments(fd, v6)
-	if err == nil && at.wildcard {
-		err = setPktinfo(fd, v6)
-	}
-	if err != nil {
+	if err := setUDP(fd, familyOf(fd) == unix.AF_INET6, at.wildcard); err != nil {
 		unix.Close(fd)
 		return err
 	}

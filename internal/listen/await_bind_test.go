@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -82,7 +83,7 @@ func TestAFrozenSupervisorHoldsUpNobodyElse(t *testing.T) {
 		t.Error("others wait for the supervisor")
 	}
 	close(thaw)
-	<-looked
+	comes(t, "the look is over", looked)
 	if left := s.Endpoints(); len(left) != 0 {
 		t.Errorf("what was closed is served: %+v", left)
 	}
@@ -92,7 +93,7 @@ func TestAFrozenSupervisorHoldsUpNobodyElse(t *testing.T) {
 func TestAnAddressIsAwaitedUntilTheSupervisorAnswers(t *testing.T) {
 	answer := error(context.DeadlineExceeded)
 	s, m, addr := awaitingLow(t, func(int, netip.AddrPort) error { return answer })
-	<-withoutRights(t, func() {
+	comes(t, "both looks are over", withoutRights(t, func() {
 		if !s.look() || !s.Awaits(addr) || m.told() != "" {
 			t.Errorf("after a supervisor that is late: told %q, endpoints %+v", m.told(), s.Endpoints())
 		}
@@ -100,5 +101,42 @@ func TestAnAddressIsAwaitedUntilTheSupervisorAnswers(t *testing.T) {
 		if s.look() || s.Awaits(addr) || !strings.Contains(m.told(), "address already in use") {
 			t.Errorf("after an answer: told %q, endpoints %+v", m.told(), s.Endpoints())
 		}
-	})
+	}))
+}
+
+// A port that this process may not bind is bound for it, to be served as any other, and found out
+// about before; where that fails nothing is left, and the reason is the other's.
+func TestLowPortsAreBoundByAnother(t *testing.T) {
+	for _, ip := range []string{"127.0.0.123", "::1"} {
+		low := netip.AddrPortFrom(netip.MustParseAddr(ip), 7)
+		var answer error
+		b := binder(func(fd int, addr netip.AddrPort) error {
+			if answer != nil {
+				return answer
+			}
+			return unix.Bind(fd, toSockaddr(netip.AddrPortFrom(addr.Addr(), 0), 0))
+		})
+		comes(t, "sockets are bound", withoutRights(t, func() {
+			for _, k := range []transport.Kind{transport.UDP, transport.TCP} {
+				bound, err := b.endpoint(low, Endpoint{Kind: k})
+				if err != nil || bound.port == 0 || bound.port == low.Port() {
+					t.Errorf("%v at %v: %v, port %d", k, low, err, bound.port)
+				} else {
+					bound.close()
+				}
+				if err := b.probe(low, only(k)); err != nil {
+					t.Errorf("%v at %v cannot be tried: %v", k, low, err)
+				}
+			}
+			answer = unix.EADDRINUSE
+			for _, k := range []transport.Kind{transport.UDP, transport.TCP} {
+				if _, err := b.endpoint(low, Endpoint{Kind: k}); !errors.Is(err, answer) {
+					t.Errorf("%v at %v: %v, want %v", k, low, err, answer)
+				}
+			}
+			if err := b.probe(low, both); !errors.Is(err, answer) {
+				t.Errorf("%v is tried: %v, want %v", low, err, answer)
+			}
+		}))
+	}
 }

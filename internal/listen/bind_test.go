@@ -14,7 +14,9 @@ import (
 // A port that is open for streams is taken for readiness. It was open for them before
 // it was for datagrams, and a question at that moment was refused.
 func TestPortOpensForDatagramsFirst(t *testing.T) {
-	for range 50 {
+	turned := only(transport.TCP, transport.UDP)
+	for round := range 50 {
+		flags := []Flags{both, turned}[round%2]
 		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
 		s := New(newEcho(), Options{})
 		t.Cleanup(func() { s.Drain(t.Context()) })
@@ -22,7 +24,7 @@ func TestPortOpensForDatagramsFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		listening := make(chan error, 1)
-		go func() { listening <- s.Listen(at, both) }()
+		go func() { listening <- s.Listen(at, flags) }()
 		eventually(t, "the port is open for streams", func() bool {
 			c, err := net.Dial("tcp", at.String())
 			if err == nil {

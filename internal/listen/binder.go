@@ -27,11 +27,7 @@ func (b binder) at(fd int, addr netip.AddrPort) error {
 
 // bound makes a socket as lc would, and has it bound. Its descriptor does not block.
 func (b binder) bound(lc *net.ListenConfig, proto string, kind int, addr netip.AddrPort) (*os.File, error) {
-	family := unix.AF_INET
-	if addr.Addr().Is6() {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := unix.Socket(familyFor(addr.Addr()), kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +48,9 @@ func (b binder) prepare(lc *net.ListenConfig, f *os.File, proto string, addr net
 	if err := lc.Control(network(proto, addr.Addr()), addr.String(), raw); err != nil {
 		return err
 	}
-	return withFD(raw, func(fd int) error {
+	return withRaw(raw, func(fd int) error {
 		if addr.Addr().Is6() {
-			if err := unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			if err := set(fd, forIPv6Alone()); err != nil {
 				return err
 			}
 		}
@@ -69,16 +65,10 @@ func (b binder) boundTCP(lc *net.ListenConfig, addr netip.AddrPort) (*net.TCPLis
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := f.SyscallConn()
-	if err == nil {
-		err = withFD(raw, func(fd int) error { return unix.Listen(fd, unix.SOMAXCONN) })
-	}
-	if err != nil {
+	if err := withFD(f, func(fd int) error { return unix.Listen(fd, unix.SOMAXCONN) }); err != nil {
 		return nil, err
 	}
 	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	return ln.(*net.TCPListener), nil
+	tcp, _ := ln.(*net.TCPListener) // unless there is an error
+	return tcp, err
 }

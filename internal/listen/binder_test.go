@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -29,8 +30,7 @@ func TestSocketsThatAreBoundByAnother(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, _ := ln.SyscallConn()
-		_ = withFD(raw, func(fd int) error {
+		_ = withFD(ln, func(fd int) error {
 			for what, fd := range map[string]int{"udp": int(f.Fd()), "tcp": fd} {
 				shared, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
 				sa, err := unix.Getsockname(fd)
@@ -65,6 +65,25 @@ func TestTheReasonOfARefusalIsTheBinders(t *testing.T) {
 	wanting := listenConfig(false, func(int) error { return unix.ENOBUFS })
 	if f, err := b.bound(wanting, "udp", unix.SOCK_DGRAM, addr); !errors.Is(err, unix.ENOBUFS) || f != nil {
 		t.Errorf("a socket that is not prepared: %v, %v", f, err)
+	}
+	if f, err := b.bound(lc, "udp", 0xf, addr); err == nil || f != nil {
+		t.Errorf("a socket of no kind that there is: %v, %v", f, err)
+	}
+}
+
+// Whoever binds a socket for this process is told the interface of an address by its number, since
+// names may differ for it, and of other addresses nothing.
+func TestABinderIsToldTheNumberOfAnInterface(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]string{"[fe80::1%lo]:7": fmt.Sprintf("[fe80::1%%%d]:7", lo.Index), "[::1]:7": "[::1]:7", "127.0.0.1:7": "127.0.0.1:7"} {
+		var got netip.AddrPort
+		_ = binder(func(_ int, addr netip.AddrPort) error { got = addr; return nil }).at(-1, netip.MustParseAddrPort(at))
+		if got.String() != want {
+			t.Errorf("%s becomes %s, want %s", at, got, want)
+		}
 	}
 }
 
@@ -110,10 +129,9 @@ func TestConnectionsOfABoundListenerAreNotProbed(t *testing.T) {
 	defer conn.Close()
 	probed := func() (on int) {
 		on = -1 // where it is closed
-		withConn(conn, func(fd int) {
-			if set, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE); err == nil {
-				on = set
-			}
+		_ = withFD(conn, func(fd int) (err error) {
+			on, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+			return err
 		})
 		return on
 	}

@@ -112,7 +112,7 @@ func (s *Server) retire(e *endpoint, by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.leaving, e)
-	e.socket.addTo(&s.gone)
+	e.addTo(&s.gone)
 }
 
 // handshakeGrace is how long a TCP socket stays for the handshakes that it has

@@ -241,7 +241,7 @@ func TestDrainAnswersWhatWaits(t *testing.T) {
 	if _, err := nextMessage(c); err != io.EOF {
 		t.Errorf("after its last answer the connection ends with %v, want EOF", err)
 	}
-	<-drained
+	comes(t, "the server has left", drained)
 	if err := s.Listen(at, udpOnly); err != ErrLeaving {
 		t.Errorf("Listen after Drain: %v, want %v", err, ErrLeaving)
 	}
@@ -269,7 +269,7 @@ func TestDrainFailsWhatWaitsTooLong(t *testing.T) {
 	if got := readFrame(t, c); got[3] != 2 {
 		t.Errorf("TCP answer at the end: %q, want SERVFAIL", got)
 	}
-	<-drained
+	comes(t, "the server has left", drained)
 }
 
 func TestDrainEndsDespiteABusyConnection(t *testing.T) {
@@ -291,7 +291,7 @@ func TestDrainEndsDespiteABusyConnection(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	s.Drain(ctx)
-	<-ended // the client may see the end before it is counted
+	comes(t, "the client sees the end", ended) // maybe before it is counted
 	eventually(t, "no connection is open after Drain", func() bool { return s.Stats().Conns == 0 })
 }
 
@@ -332,7 +332,7 @@ func TestDrainWaitsForTheFirstQuery(t *testing.T) {
 		t.Errorf("after its answer the connection ends with %v, want EOF", err)
 	}
 	c.Close()
-	<-drained
+	comes(t, "the server has left", drained)
 }
 
 // A query that came in time is no silence, though its reader was late for it.

@@ -57,11 +57,7 @@ func TestKernelGivesUpWhereWeDo(t *testing.T) {
 	readFrame(t, c)
 	seen := 0
 	s.conns.each(func(conn *connection) {
-		raw, err := conn.connHandler.(*framedConn).nc.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = withFD(raw, func(fd int) (err error) {
+		err := withFD(conn.connHandler.(*framedConn).nc, func(fd int) (err error) {
 			seen, err = unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
 			return err
 		})
@@ -148,7 +144,7 @@ func TestPipelineResumesBelowHalf(t *testing.T) {
 		c.answer(nil, nil)
 		time.Sleep(time.Millisecond) // for a reader that would go on; nothing depends on it
 	}
-	<-waited
+	comes(t, "reading goes on", waited)
 	if n := c.outstanding.Load(); n != 4 {
 		t.Errorf("reading goes on with %d of 8 waiting", n)
 	}

@@ -61,7 +61,6 @@ func newFramedConn(s *Server, kind transport.Kind, nc accepted, on stream) *fram
 	c.key = s.clients.Load().Key(c.client.Addr.Addr())
 	c.source = s.sources.of(c.key)
 	c.buf = c.small[:]
-	c.in = c.buf[:0]
 	c.connWriter.init(s, &c.connection, on, nc)
 	return c
 }
@@ -260,12 +259,8 @@ func (c *framedConn) patient(err error) bool {
 
 // readable tells whether the kernel holds octets that were not read.
 func readable(nc accepted) bool {
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		return false
-	}
 	n := 0
-	_ = withFD(raw, func(fd int) (err error) {
+	_ = withFD(nc, func(fd int) (err error) {
 		n, _, err = unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		return err
 	})

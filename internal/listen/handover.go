@@ -119,12 +119,9 @@ func unspecified(a netip.Addr) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// tellsLocal tells whether setPktinfo was done.
+// tellsLocal tells whether a socket is tellingLocal.
 func tellsLocal(fd int) bool {
-	level, option := unix.SOL_IP, unix.IP_PKTINFO
-	if familyOf(fd) == unix.AF_INET6 {
-		level, option = unix.SOL_IPV6, unix.IPV6_RECVPKTINFO
-	}
-	on, err := unix.GetsockoptInt(fd, level, option)
+	o := tellingLocal(familyOf(fd) == unix.AF_INET6)
+	on, err := unix.GetsockoptInt(fd, o.level, o.name)
 	return err == nil && on != 0
 }

@@ -154,13 +154,10 @@ func TestFinishResetsHardlyAnybody(t *testing.T) {
 
 func copyOf(t *testing.T, ln *net.TCPListener) (fd int) {
 	t.Helper()
-	raw, err := ln.SyscallConn()
-	if err == nil {
-		err = withFD(raw, func(old int) (err error) {
-			fd, err = unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 3)
-			return err
-		})
-	}
+	err := withFD(ln, func(old int) (err error) {
+		fd, err = unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 3)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,13 @@ func TestWhoHasAnAddressInTheKernelsList(t *testing.T) {
 			t.Errorf("%s: socket %q of %+v, %v; want %q", text, inode, h, ok, want)
 		}
 	}
+	const short = " 1: 0100007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4713" // as long as need be
+	if _, inode, _ := holderIn(strings.NewReader(short), netip.MustParseAddrPort("127.0.0.1:53"), true); inode != "4713" {
+		t.Errorf("the socket of a listener is %q", inode)
+	}
+	if _, _, ok := holderIn(strings.NewReader(short[:strings.LastIndexByte(short, ' ')]), netip.MustParseAddrPort("127.0.0.1:53"), true); ok {
+		t.Error("a line without the number of a socket tells of one")
+	}
 	if _, _, ok := holderIn(strings.NewReader(procUDP), netip.MustParseAddrPort("127.0.0.53:53"), true); ok {
 		t.Error("a socket that does not listen has the port")
 	}

@@ -40,7 +40,6 @@ func newHTTP2Conn(on *httpConn, s stream) *http2Conn {
 	c.connWriter.init(on.s, &on.connection, s, on.stream)
 	c.h2.Ended = requestEnded
 	c.buf = c.small[:]
-	c.in = c.buf[:0]
 	return c
 }
 

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -136,6 +138,7 @@ func TestABrokenConnectionGivesItsPlacesBack(t *testing.T) {
 	_ = c.(*net.TCPConn).SetLinger(0)
 	c.Close()
 	eventually(t, "only the question that waits has one", func() bool { return w.http.bodies.Taken() == 0 && w.http.places.Taken() == 1 })
+	eventually(t, "the connection is not kept for its answer", func() bool { return w.Stats().Conns == 0 })
 	close(h.release)
 	eventually(t, "nobody has", func() bool { return w.http.places.Taken() == 0 && w.Stats().Conns == 0 })
 }
@@ -338,6 +341,20 @@ func BenchmarkHTTP2(b *testing.B) {
 	}
 }
 
+// A client by HTTP/2 that connects while the server leaves is told so at once, and served.
+func TestWhoComesByHTTP2WhileTheServerLeavesIsTold(t *testing.T) {
+	w := newWeb(t, newEcho())
+	w.drain.Store(true)
+	c := w.begins()
+	if _, err := c.Write(frame(frameHeaders, flagsWhole, requestHead(ask(1, 'f'))...)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c)
+	if err != nil || !bytes.Contains(got, onStream(0, frame(7, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0))) || w.Stats().Answered != 1 {
+		t.Errorf("%x, %v; %d answers", got, err, w.Stats().Answered)
+	}
+}
+
 // unserved is a connection by HTTP/2 whose goroutine is the test.
 func unserved(t *testing.T) *http2Conn {
 	t.Helper()
@@ -370,6 +387,38 @@ func TestWhenReadingByHTTP2Ends(t *testing.T) {
 	c.told = true
 	if c.arm(); c.armed != begun {
 		t.Errorf("the client knows that the server leaves: it ends %v later", c.armed.Sub(begun))
+	}
+}
+
+// A client by HTTP/2 that is silent is told once that the server leaves, and is not waited for
+// any more then.
+func TestASilentClientByHTTP2IsToldOnceOfTheEnd(t *testing.T) {
+	c := unserved(t)
+	c.leaving.Store(true)
+	if !c.patient(os.ErrDeadlineExceeded) || !c.told {
+		t.Errorf("it is told %v", c.told)
+	}
+	if c.patient(os.ErrDeadlineExceeded) {
+		t.Error("it is told once more")
+	}
+}
+
+// A client by HTTP/2 may name whom it asks by the field host alone (RFC 9113, section 8.3.1).
+func TestTheAuthorityByHTTP2MayBeItsHost(t *testing.T) {
+	h := &headed{echo: newEcho()}
+	w := newWeb(t, h)
+	w.SetDoH(doh.DefaultPaths(), []string{"host", ":authority"})
+	c := w.begins()
+	var head bytes.Buffer
+	e := hpack.NewEncoder(&head)
+	path := getURL("", ask(1, 'd'))
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":path", path}, {"host", "dns.example"}} {
+		_ = e.WriteField(hpack.HeaderField{Name: f[0], Value: f[1], Sensitive: true})
+	}
+	_, _ = c.Write(frame(frameHeaders, flagsWhole, head.Bytes()...))
+	eventually(t, "the question came", func() bool { return h.headers() != nil })
+	if got := fmt.Sprint(h.headers()); got != "[{host dns.example} {:authority dns.example}]" {
+		t.Errorf("headers %s", got)
 	}
 }
 

@@ -41,6 +41,23 @@ func (o *oneOctet) SetReadDeadline(at time.Time) error {
 	return nil
 }
 
+// A client by HTTP has the time of a head to show which version it speaks.
+func TestHowLongAClientMayTakeToShowItsVersion(t *testing.T) {
+	nc := acceptedEnd(t)
+	s := serve(t, newEcho())
+	synctest.Test(t, func(t *testing.T) {
+		o := &oneOctet{accepted: nc}
+		c := newHTTPConn(s, transport.HTTP, o)
+		begun, second, err := c.preface(c.stream)
+		if string(begun) != "x" || second || err != nil {
+			t.Errorf("%q, %v, %v", begun, second, err)
+		}
+		if len(o.readBy) != 2 || time.Until(o.readBy[0]) != limits.HTTPHeaderTime || !o.readBy[1].IsZero() {
+			t.Errorf("reading ends at %v", o.readBy)
+		}
+	})
+}
+
 // A connection by HTTP that is to end stays for as long as its reader says while something is
 // in hand, and for a while of silence at most, but no longer than its reader says, with
 // nothing in hand; one that has just come, and has asked nothing, has longer.

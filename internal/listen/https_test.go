@@ -195,6 +195,21 @@ func TestWhatIsNoQuestionByHTTP(t *testing.T) {
 	}
 }
 
+// A large question gives the room back that few have, however it is answered.
+func TestLargeQuestionsByHTTPGiveTheirRoomBack(t *testing.T) {
+	w := newWeb(t, newEcho())
+	for _, way := range ways {
+		c, base := w.client(way.two, way.safe)
+		for _, how := range []byte("fdx") {
+			status, body, _ := fetch(c.Post(base+"/dns-query", doh.MediaType, bytes.NewReader(ask(1, how, make([]byte, 2*limits.HTTPSmallBody)...))))
+			if answered := status == 200 && len(body) > 2*limits.HTTPSmallBody; answered == (how == 'x') {
+				t.Errorf("%s, %c: %d, %d octets", way.name, how, status, len(body))
+			}
+			eventually(t, "its room is free", func() bool { return w.http.large.Taken() == 0 })
+		}
+	}
+}
+
 // The operator chooses paths, and headers that come along with a question.
 func TestPathsAndHeaders(t *testing.T) {
 	h := &headed{echo: newEcho()}

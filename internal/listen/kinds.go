@@ -75,8 +75,6 @@ type socket interface {
 	stop(by, handshakes time.Duration)
 	// withFD calls fn with the descriptor, which fn must not keep.
 	withFD(fn func(fd int) error) error
-	// addTo adds to a sum what the socket's own thread has counted.
-	addTo(*counts)
 }
 
 // A streamListener is a listening socket of streams, as net.TCPListener and

@@ -132,7 +132,7 @@ func TestAStreamMayBeEncrypted(t *testing.T) {
 		t.Errorf("after the last answer: %v, want %v", err, io.EOF)
 	}
 	c.Close()
-	<-drained
+	comes(t, "the server has left", drained)
 }
 
 func TestWhatIsNoHandshakeEndsAConnection(t *testing.T) {

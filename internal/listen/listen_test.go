@@ -220,6 +220,17 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	t.Fatalf("not in 20 s: %s", what)
 }
 
+// comes waits for what a channel gives, or for its end, as long as eventually does.
+func comes[T any](t testing.TB, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("not in 20 s: %s", what)
+	}
+	return v
+}
+
 // counted waits for counters, which are published after the answers they count
 // have left: a client may see its answer first.
 func counted(t testing.TB, s *Server, what string, want func(Stats) bool) {

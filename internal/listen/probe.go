@@ -41,33 +41,23 @@ func (f *Flags) uses(network string) bool {
 }
 
 func (b binder) probeTCP(addr netip.AddrPort, flags Flags) error {
-	family := unix.AF_INET
-	if addr.Addr().Is6() {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(familyFor(addr.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	opts := []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT}
-	for _, opt := range opts {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, 1); err != nil {
-			return err
-		}
-	}
-	if family == unix.AF_INET6 {
-		if err := unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
-			return err
-		}
+	options := []sockopt{{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}, {unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}}
+	if addr.Addr().Is6() {
+		options = append(options, forIPv6Alone())
 	}
 	if flags.FreeBind {
-		if err := setFreeBind(fd, family == unix.AF_INET6); err != nil {
-			return err
-		}
+		options = append(options, freelyBound(addr.Addr().Is6()))
+	}
+	if err := set(fd, options...); err != nil {
+		return err
 	}
 	bindTo := addr
-	if !flags.uses("tcp") { // only the address and the privilege matter; its port may be another's
+	if !flags.uses("tcp") { // only the address matters; its port may be another's
 		bindTo = netip.AddrPortFrom(addr.Addr(), 0)
 	}
 	err = unix.Bind(fd, toSockaddr(bindTo, zoneIndex(addr.Addr())))

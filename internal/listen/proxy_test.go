@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kresd/internal/limits"
@@ -88,7 +89,7 @@ func TestAProxyNamesTheClient(t *testing.T) {
 				}
 				for range 3 { // once a connection
 					sendFrames(t, s, ask(7, how))
-					if got := told(readFrame(t, s)); !strings.HasPrefix(got, c.want) {
+					if got := told(readFrame(t, s)); !strings.HasPrefix(got, c.want) || name == "the proxy" && !strings.HasSuffix(got, " asks "+own) {
 						t.Errorf("%s by TCP (%c) at %s: %s, want %s", name, how, addr, got, c.want)
 					}
 				}
@@ -134,6 +135,9 @@ func TestForgedHeadersOfAProxyGetNothing(t *testing.T) {
 	t.Logf("%d forged headers by UDP and TCP, %d accepted", len(forgeries()), accepted)
 	if hits := s.limits.Get(limits.Proxy); hits < uint64(len(forgeries())) {
 		t.Errorf("%d were counted", hits)
+	}
+	if !silent(t, u, good[:proxyFixed+4], good) {
+		t.Error("a part of a header is answered")
 	}
 	for _, header := range [][]byte{nil, good[:len(good)-headerLen-1]} { // a header alone, and a long datagram
 		if !silent(t, u, append(bytes.Clone(header), make([]byte, limits.UDPQuery)...), good) {
@@ -222,6 +226,27 @@ func TestAProxyWithoutAHeaderHoldsNothingUp(t *testing.T) {
 	if took := time.Since(begun); took > limits.TCPWholeMessage-time.Second {
 		t.Errorf("the end took %v", took)
 	}
+}
+
+// A proxy has the time of a message for its header, before a handshake and behind one, and that
+// of a client that has just come where the server leaves.
+func TestHowLongAProxyMayTakeForItsHeader(t *testing.T) {
+	nc := acceptedEnd(t)
+	synctest.Test(t, func(t *testing.T) {
+		c, o := timed(nc)
+		last := func() time.Duration { return time.Until(o.readBy[len(o.readBy)-1]) }
+		a := &acceptor{s: c.s, kind: transport.TCP}
+		if a.newGreeting(o).run(); last() != limits.TCPWholeMessage || c.s.limits.Get(limits.Proxy) != 1 {
+			t.Errorf("before everything else it has %v, want %v; counted %d times", last(), limits.TCPWholeMessage, c.s.limits.Get(limits.Proxy))
+		}
+		if err := c.greet(); err == nil || last() != limits.TCPWholeMessage || c.s.limits.Get(limits.Proxy) != 2 {
+			t.Errorf("behind a handshake it has %v, want %v; %v", last(), limits.TCPWholeMessage, err)
+		}
+		c.s.drain.Store(true)
+		if a.newGreeting(o).run(); last() != limits.LeaveFirstTCP {
+			t.Errorf("where the server leaves it has %v, want %v", last(), limits.LeaveFirstTCP)
+		}
+	})
 }
 
 // Over TLS the header comes before the handshake or right behind it.

@@ -332,15 +332,8 @@ func (q *quicSocket) stay() {
 
 // withFD implements socket.
 func (q *quicSocket) withFD(fn func(fd int) error) error {
-	raw, err := q.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return withFD(raw, fn)
+	return withFD(q.conn, fn)
 }
-
-// addTo implements socket: connections are counted by the Server.
-func (q *quicSocket) addTo(*counts) {}
 
 // quicKeyLabel names a key by which it is seen whether others are as they were.
 const quicKeyLabel = "quic sockets"

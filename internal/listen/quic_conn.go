@@ -105,7 +105,6 @@ func (c *quicConn) answer(st *doq.Stream, msg []byte, err error) {
 		return
 	case err == nil && isQuery(msg) && msg[0]|msg[1] == 0:
 	case err == nil || errors.Is(err, doq.ErrProtocol):
-		c.answered()
 		c.violated() // RFC 9250, section 4.3.3
 		return
 	default: // the client has given the question up, or has gone, unless we have
@@ -129,7 +128,8 @@ func (c *quicConn) offend() {
 	}
 }
 
-// violated ends a connection on which something comes that is no question.
+// violated ends a connection on which something comes that is no question. What waits on it
+// is not answered any more, so nobody needs to count it.
 func (c *quicConn) violated() {
 	c.e.q.s.tcp.ignored.Add(1)
 	c.e.q.s.offended(&c.connection, 1)
@@ -190,7 +190,6 @@ func (c *quicConn) answerWith(sess *tcpSession, st *doq.Stream, msg []byte) (lat
 			s.failOne(q)
 		}
 	case handling == Violation:
-		c.answered()
 		c.violated()
 	default:
 		s.tcp.dropped.Add(1)

@@ -123,6 +123,36 @@ func TestQUICClientsComeWhileWorkersLeave(t *testing.T) {
 	c.end(t)
 }
 
+// Who leaves finds out whether others pass on what comes for it, at whatever addresses they are.
+func TestWhetherOthersPassOnWhatComesByQUIC(t *testing.T) {
+	for _, addr := range []string{"127.0.0.2", "0.0.0.0", "::1"} {
+		server, _ := encrypted(t)
+		at := netip.AddrPortFrom(netip.MustParseAddr(addr), freePort(t))
+		dir := filepath.Join(t.TempDir(), "quic")
+		made := func() *Server {
+			s := New(newEcho(), Options{Limits: &limits.Counters{}, Panics: quietPanics(), TLS: offering(server), Key: sameKey, Dir: dir})
+			if err := errors.Join(s.Open(), s.Listen(at, only(transport.QUIC))); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Drain(t.Context()) })
+			return s
+		}
+		q := made().endpoints[0].socket.(*quicSocket)
+		for _, others := range []bool{false, true} {
+			if others {
+				made()
+			}
+			if !q.leave() {
+				t.Errorf("%s: it cannot leave", addr)
+			}
+			if q.passedOn() != others {
+				t.Errorf("%s: others are there: %v; passed on: %v", addr, others, !others)
+			}
+			q.stay()
+		}
+	}
+}
+
 // A question that waits for long is answered by a worker that has left, be it the last at an
 // address, for all addresses, or one of many that have a socket in common.
 func TestQUICQuestionsWaitForAWorkerThatLeaves(t *testing.T) {
@@ -169,6 +199,6 @@ func TestQUICQuestionsWaitForAWorkerThatLeaves(t *testing.T) {
 		if err := <-answered; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		<-left
+		comes(t, "the worker has left", left)
 	}
 }

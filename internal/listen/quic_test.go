@@ -301,11 +301,7 @@ func TestQUICConnectionsAreCounted(t *testing.T) {
 // quicEnds waits until a connection has ended.
 func quicEnds(t *testing.T, what string, c *doq.Client) {
 	t.Helper()
-	select {
-	case <-c.Ended():
-	case <-time.After(20 * time.Second):
-		t.Fatalf("does not end in 20 s: %s", what)
-	}
+	comes(t, "the end of "+what, c.Ended())
 }
 
 // The connection that has been silent for longest gives way, whichever came first.
@@ -386,7 +382,7 @@ func TestQUICDrain(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Errorf("a question that was asked before: %v", err)
 	}
-	<-drained
+	comes(t, "the server has left", drained)
 }
 
 // Where another worker gets a connection's packets, the client is told at once.

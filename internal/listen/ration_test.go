@@ -147,6 +147,24 @@ func TestAHandshakeThatWaitsCountsOnce(t *testing.T) {
 	}
 }
 
+// A handshake whose client goes while it waits for a place counts as one that waited.
+func TestAHandshakeThatGivesUpInTheQueueIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, hits := time.Now(), &limits.Counters{}
+		turns := newTurns(func() time.Duration { return time.Since(begun) }, func() bool { return false })
+		first, second := turn{turns: turns}, turn{turns: turns}
+		if err := first.take(t.Context(), hits); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := second.take(ctx, hits)
+		if !errors.Is(err, context.DeadlineExceeded) || second.held || hits.Get(limits.TLSTurns) != 1 || turns.waiting.Load() != 0 {
+			t.Errorf("%v; held %v, counted %d times, %d wait", err, second.held, hits.Get(limits.TLSTurns), turns.waiting.Load())
+		}
+	})
+}
+
 // A handshake waits for its ration while clients by UDP ask much, which is counted once for
 // its client, and gives its place up when its client has gone meanwhile.
 func TestAHandshakeThatWaitsForItsRationIsCounted(t *testing.T) {

@@ -221,6 +221,48 @@ func TestAServerThatSendsWithoutEndKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
+// Who waits for a server and for clients, and neither sends anything, is told of neither.
+func TestAWaitInVainTellsOfNobody(t *testing.T) {
+	h, _ := newCarrier(t)
+	th, c := ownThread(t, "127.0.0.1:0")
+	for _, d := range []time.Duration{limits.UnscheduledWait, 2 * limits.UnscheduledWait} {
+		if server, clients := th.awaitEither(int(h.pipe.Fd()), d); server || clients {
+			t.Errorf("in %v: server %v, clients %v", d, server, clients)
+		}
+	}
+	if _, err := c.Write(ask(1, 'f')); err != nil {
+		t.Fatal(err)
+	}
+	if server, clients := th.awaitEither(int(h.pipe.Fd()), time.Minute); server || !clients {
+		t.Errorf("a client asks: server %v, clients %v", server, clients)
+	}
+}
+
+// On a machine with one processor a thread waits without the scheduler's knowledge where
+// nothing else is to be done, and no second one beside it.
+func TestWhoHoldsAProcessor(t *testing.T) {
+	th, _ := ownThread(t, "127.0.0.1:0")
+	pending := th.u.s.pending
+	for _, c := range []struct {
+		procs int32
+		quiet bool
+		most  int
+	}{{1, false, 0}, {1, true, 1}, {2, false, 1}, {2, true, 1}, {4, false, 3}} {
+		th.procs = c.procs
+		pending.quiet.Store(c.quiet)
+		held := 0
+		for range 8 {
+			if th.holdProcessor() {
+				held++
+			}
+		}
+		if held != c.most || th.u.s.unscheduled.Load() != int32(held) {
+			t.Errorf("%d processors, quiet %v: %d wait, %d are counted, want %d", c.procs, c.quiet, held, th.u.s.unscheduled.Load(), c.most)
+		}
+		th.u.s.unscheduled.Store(0)
+	}
+}
+
 // A Reception that begins to carry while somebody ends a check of the one before relies on
 // being checked, too.
 func TestAReceptionThatBeginsDuringACheckIsChecked(t *testing.T) {

@@ -302,16 +302,12 @@ func TestAnAdoptedSocketIsPrepared(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer unix.Close(own)
-		raw, err := pc.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
 		for what, option := range map[string][2]int{
 			"receive buffer": {unix.SOL_SOCKET, unix.SO_RCVBUF}, "packet info": {unix.SOL_IP, unix.IP_PKTINFO},
 			"packet info by IPv6": {unix.SOL_IPV6, unix.IPV6_RECVPKTINFO},
 			"fragments":           {unix.SOL_IP, unix.IP_MTU_DISCOVER}, "fragments by IPv6": {unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER},
 		} {
-			_ = withFD(raw, func(fd int) error {
+			_ = withFD(pc, func(fd int) error {
 				got, err := unix.GetsockoptInt(fd, option[0], option[1])
 				want, failed := unix.GetsockoptInt(own, option[0], option[1])
 				if got != want || (err == nil) != (failed == nil) {
@@ -366,7 +362,23 @@ func TestAdoptRefusesWhatIsNoSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []*os.File{file, os.NewFile(uintptr(r), "unbound")} {
+	made := func(name string, family, kind int, at unix.Sockaddr) *os.File {
+		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Bind(fd, at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return os.NewFile(uintptr(fd), name)
+	}
+	dir := t.TempDir()
+	for _, f := range []*os.File{
+		file, os.NewFile(uintptr(r), "unbound"),
+		made("a TCP socket that does not listen", unix.AF_INET, unix.SOCK_STREAM, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}),
+		made("a UNIX socket that does not listen", unix.AF_UNIX, unix.SOCK_STREAM, &unix.SockaddrUnix{Name: dir + "/stream"}),
+		made("a UNIX socket for datagrams", unix.AF_UNIX, unix.SOCK_DGRAM, &unix.SockaddrUnix{Name: dir + "/datagrams"}),
+	} {
 		if err := New(newEcho(), Options{}).Adopt(f, both.Kinds); !errors.Is(err, ErrNotASocket) {
 			t.Errorf("Adopt(%s) = %v, want %v", f.Name(), err, ErrNotASocket)
 		}

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"os"
 	"testing"
 )
 
@@ -16,6 +17,33 @@ func (h *sessionless) NewSession() (Session, error) {
 		return nil, errors.New("no session")
 	}
 	return h.echo.NewSession()
+}
+
+// unready is a handler whose sessions panic before they see a question.
+type unready struct{ *echo }
+
+func (h *unready) NewSession() (Session, error) { return &unreadySession{}, nil }
+
+type unreadySession struct{ Session }
+
+func (*unreadySession) Begin() { panic("session") }
+func (*unreadySession) Close() {}
+
+// A session that cannot begin costs a connection by TCP its life, and others nothing.
+func TestASessionThatCannotBegin(t *testing.T) {
+	s := serve(t, &unready{newEcho()}, "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	for n := range uint64(3) {
+		c := tcpClient(t, at)
+		sendFrames(t, c, ask(1, 'f'))
+		if msg, err := nextMessage(c); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q, %v", msg, err)
+		}
+		if got := s.Stats().Panics; got != n+1 {
+			t.Errorf("%d panics are counted, want %d", got, n+1)
+		}
+	}
+	eventually(t, "the connections are forgotten", func() bool { return s.Stats().Conns == 0 })
 }
 
 // A session that could not be made, and one that panicked, leave their place to another one.

@@ -48,7 +48,19 @@ func TestAnswersLeaveByTheRoutingTable(t *testing.T) {
 			t.Errorf("%s: the answer leaves by interface %d, want %d", c.addr, got, c.index)
 		}
 	}
-	if got := local(controlMessage(unix.SOL_SOCKET, unix.SCM_RIGHTS, index)); got.IsValid() {
-		t.Errorf("a message of another kind: %v", got)
+	for name, control := range map[string][]byte{
+		"a message of another kind":    controlMessage(unix.SOL_SOCKET, unix.SCM_RIGHTS, index),
+		"another one of IPv4":          controlMessage(unix.SOL_IP, unix.IP_TTL, v4("192.0.2.1")),
+		"another one of IPv6":          controlMessage(unix.SOL_IPV6, unix.IPV6_HOPLIMIT, v6("2001:db8::1")),
+		"that number of another level": controlMessage(unix.SOL_SOCKET, unix.IP_PKTINFO, v4("192.0.2.1")),
+		"and of yet another":           controlMessage(unix.SOL_SOCKET, unix.IPV6_PKTINFO, v6("2001:db8::1")),
+		"half of one of IPv4":          controlMessage(unix.SOL_IP, unix.IP_PKTINFO, index),
+		"half of one of IPv6":          controlMessage(unix.SOL_IPV6, unix.IPV6_PKTINFO, index),
+		"half of a head":               make([]byte, unix.SizeofCmsghdr-1),
+		"nothing":                      nil,
+	} {
+		if got := local(control); got.IsValid() {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -59,6 +59,14 @@ func network(proto string, addr netip.Addr) string {
 	return proto + "6"
 }
 
+// familyFor is the family of a socket that is bound to addr.
+func familyFor(addr netip.Addr) int {
+	if addr.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
 // listenConfig prepares sockets that share their port with the other workers'.
 func listenConfig(freeBind bool, also func(fd int) error) *net.ListenConfig {
 	lc := &net.ListenConfig{KeepAlive: -1}
@@ -67,20 +75,27 @@ func listenConfig(freeBind bool, also func(fd int) error) *net.ListenConfig {
 		if err := reuseport.Control(network, address, c); err != nil {
 			return err
 		}
-		return withFD(c, func(fd int) error {
+		return withRaw(c, func(fd int) error {
+			var options []sockopt
 			if freeBind {
-				if err := setFreeBind(fd, network[len(network)-1] == '6'); err != nil {
-					return err
-				}
+				options = append(options, freelyBound(network[len(network)-1] == '6'))
 			}
-			return also(fd)
+			return errors.Join(set(fd, options...), also(fd))
 		})
 	}
 	return lc
 }
 
-// withFD calls fn with the descriptor behind c.
-func withFD(c syscall.RawConn, fn func(fd int) error) error {
+// withFD calls fn with the descriptor behind c, if that is open.
+func withFD(c syscall.Conn, fn func(fd int) error) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return withRaw(raw, fn)
+}
+
+func withRaw(c syscall.RawConn, fn func(fd int) error) error {
 	var err error
 	if ctl := c.Control(func(fd uintptr) { err = fn(int(fd)) }); ctl != nil {
 		return ctl
@@ -88,18 +103,34 @@ func withFD(c syscall.RawConn, fn func(fd int) error) error {
 	return err
 }
 
-// setFreeBind lets a socket be bound to an address that the machine does not
-// have, or not yet.
-func setFreeBind(fd int, v6 bool) error {
-	if v6 {
-		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+// A sockopt is an option of a socket, and its value.
+type sockopt struct{ level, name, value int }
+
+// set sets options of a socket, until one is refused.
+func set(fd int, options ...sockopt) error {
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return err
+		}
 	}
-	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
+	return nil
+}
+
+// forIPv6Alone has a socket take no IPv4.
+func forIPv6Alone() sockopt { return sockopt{unix.SOL_IPV6, unix.IPV6_V6ONLY, 1} }
+
+// freelyBound lets a socket be bound to an address that the machine does not
+// have, or not yet.
+func freelyBound(v6 bool) sockopt {
+	if v6 {
+		return sockopt{unix.SOL_IPV6, unix.IPV6_FREEBIND, 1}
+	}
+	return sockopt{unix.SOL_IP, unix.IP_FREEBIND, 1}
 }
 
 // udp makes a bound UDP socket. It is in the port group from here on.
 func (b binder) udp(addr netip.AddrPort, freeBind bool) (fd int, err error) {
-	lc := listenConfig(freeBind, func(fd int) error { return setUDP(fd, addr.Addr()) })
+	lc := listenConfig(freeBind, func(fd int) error { return setUDP(fd, addr.Addr().Is6(), addr.Addr().IsUnspecified()) })
 	pc, err := lc.ListenPacket(context.Background(), network("udp", addr.Addr()), addr.String())
 	if b.helps(err) {
 		f, err := b.bound(lc, "udp", unix.SOCK_DGRAM, addr)
@@ -119,12 +150,8 @@ func (b binder) udp(addr netip.AddrPort, freeBind bool) (fd int, err error) {
 // detach takes a socket out of Go's hands, for a thread that receives by itself.
 // The descriptor is a blocking one.
 func detach(c syscall.Conn) (fd int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
 	fd = -1
-	err = withFD(raw, func(old int) (err error) {
+	err = withFD(c, func(old int) (err error) {
 		if fd, err = unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 3); err != nil {
 			return err
 		}
@@ -133,16 +160,15 @@ func detach(c syscall.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// setUDP sets what a UDP socket needs before it is bound to addr.
-func setUDP(fd int, addr netip.Addr) error {
+// setUDP sets what a UDP socket needs before it receives, one for all addresses more than
+// others.
+func setUDP(fd int, v6, wildcard bool) error {
 	setReceiveBuffer(fd)
-	if err := setFragments(fd, addr.Is6()); err != nil {
-		return err
+	options := []sockopt{unfragmented(v6)}
+	if wildcard {
+		options = append(options, tellingLocal(v6))
 	}
-	if addr.IsUnspecified() {
-		return setPktinfo(fd, addr.Is6())
-	}
-	return nil
+	return set(fd, options...)
 }
 
 // setReceiveBuffer makes room for bursts: beyond the system's limit where that
@@ -153,22 +179,22 @@ func setReceiveBuffer(fd int) {
 	}
 }
 
-// setFragments makes the kernel ignore forged "fragmentation needed" messages
+// unfragmented makes the kernel ignore forged "fragmentation needed" messages
 // and use the interface's MTU (RFC 9715).
-func setFragments(fd int, v6 bool) error {
+func unfragmented(v6 bool) sockopt {
 	if v6 {
-		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT)
+		return sockopt{unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT}
 	}
-	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
+	return sockopt{unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT}
 }
 
-// setPktinfo asks for the local address of each datagram. Only wildcard sockets
+// tellingLocal asks for the local address of each datagram. Only wildcard sockets
 // do so: elsewhere it is known, and the question costs time.
-func setPktinfo(fd int, v6 bool) error {
+func tellingLocal(v6 bool) sockopt {
 	if v6 {
-		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		return sockopt{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1}
 	}
-	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_PKTINFO, 1)
+	return sockopt{unix.SOL_IP, unix.IP_PKTINFO, 1}
 }
 
 // tcp makes a listening TCP socket.

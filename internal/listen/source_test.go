@@ -2,6 +2,7 @@ package listen
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -285,8 +286,12 @@ func TestNobodyGivesADescriptorForARefusedClient(t *testing.T) {
 	s.maxFiles.Store(10) // any descriptor is among the last
 	all := s.conns.len()
 	for range 10 {
-		if who, ok := s.enter(made(barred)); ok || who != own {
+		c, nc := made(barred)
+		if who, ok := s.enter(c, nc); ok || who != own {
 			t.Errorf("a barred client entered %v, and %d pays", ok, who)
+		}
+		if err := nc.SetDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the connection of a barred client is left open: %v", err)
 		}
 	}
 	in := 0

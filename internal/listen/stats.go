@@ -85,6 +85,14 @@ func (t *threadStats) addTo(c *counts) {
 	}
 }
 
+// addTo adds to a sum what the thread of an endpoint's socket has counted. Connections have
+// none; they are counted by the Server.
+func (e *endpoint) addTo(c *counts) {
+	if u, ok := e.socket.(*udpSocket); ok {
+		u.stats.addTo(c)
+	}
+}
+
 // driverStats count what happens off the threads.
 type driverStats struct {
 	started, refused, evicted, failed, sendErrors atomic.Uint64
@@ -101,12 +109,10 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	c := s.gone
 	for _, e := range s.endpoints {
-		if e.socket != nil {
-			e.socket.addTo(&c)
-		}
+		e.addTo(&c)
 	}
 	for e := range s.leaving {
-		e.socket.addTo(&c)
+		e.addTo(&c)
 	}
 	s.mu.Unlock()
 	st := Stats{

@@ -103,9 +103,7 @@ func (s *Server) vain(c *connection, err error) {
 // to them, and many clients do not ask before they know (RFC 1122, section
 // 4.2.3.4): the system would let them wait for 40 ms.
 func acknowledge(nc accepted) {
-	if raw, err := nc.SyscallConn(); err == nil {
-		_ = withFD(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
-	}
+	_ = withFD(nc, func(fd int) error { return set(fd, sockopt{unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1}) })
 }
 
 // onOwnStack runs fn on a goroutine of its own: what it needs of a stack would stay

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -74,6 +75,45 @@ func FuzzRecords(f *testing.F) {
 			t.Errorf("of %d octets %d were given on", len(stream), len(got))
 		}
 	})
+}
+
+// What the system has no room for at once is written when it has, behind the rest: all of it is
+// told to have been written, and all of it comes.
+func TestRecordsAreWrittenWhole(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client := tcpClient(t, plainAddr(ln.Addr()))
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = errors.Join(client.SetReadBuffer(64<<10), nc.(*net.TCPConn).SetWriteBuffer(64<<10))
+	came := make(chan int64, 1)
+	r := newRecords(nc.(accepted))
+	waited := 0
+	r.waits = func() {
+		waited++
+		go func() {
+			n, _ := io.Copy(io.Discard, client)
+			came <- n
+		}()
+	}
+	r.goesOn = func() error { return nil }
+	const some, rest = 100, 1 << 20
+	if n, err := r.Write(make([]byte, some)); n != some || err != nil || waited != 0 {
+		t.Errorf("%d of %d octets were written, %v; the client was waited for %d times", n, some, err, waited)
+	}
+	if n, err := r.Write(make([]byte, rest)); n != rest || err != nil || waited != 1 {
+		t.Errorf("%d of %d octets were written, %v; the client was waited for %d times", n, rest, err, waited)
+	}
+	nc.Close()
+	if n := comes(t, "the end", came); n != some+rest {
+		t.Errorf("%d of %d octets came", n, some+rest)
+	}
 }
 
 // A gatherer is the client's end of a connection that sends what was written to it

@@ -61,9 +61,6 @@ func (u *udpSocket) leaveGroup() bool { return !u.at.shared && connectToItself(u
 // withFD implements socket.
 func (u *udpSocket) withFD(fn func(fd int) error) error { return fn(u.fd) }
 
-// addTo implements socket.
-func (u *udpSocket) addTo(sum *counts) { u.stats.addTo(sum) }
-
 // stop implements socket: the thread ends when what is queued is answered, and
 // the descriptors go when the last answer has left.
 func (u *udpSocket) stop(by, _ time.Duration) {

@@ -37,6 +37,19 @@ func ownThread(t testing.TB, addr string) (*udpThread, *net.UDPConn) {
 	return newUDPThread(u, session), udpClient(t, to)
 }
 
+// A question by UDP that is dropped on the driver's way holds no socket open.
+func TestAQuestionThatIsDroppedHoldsNoSocket(t *testing.T) {
+	s := serve(t, dropper{newEcho()}, "127.0.0.1:0")
+	at := s.Endpoints()[0].Addr
+	c := udpClient(t, at)
+	if _, err := c.Write(ask(1, 'd')); err != nil {
+		t.Fatal(err)
+	}
+	counted(t, s, "one on the driver's way, and none waiting", func(st Stats) bool { return st.Driver == 1 && st.Waiting == 0 })
+	s.Close(at)
+	eventually(t, "its socket is closed", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.leaving) == 0 })
+}
+
 // Who waits takes nothing: a process that is killed while it waits for datagrams, or
 // for its turn on the processor since some came, leaves all of them in its socket.
 // The call that waited used to take what was there along, up to a batch.

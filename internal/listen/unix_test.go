@@ -235,7 +235,11 @@ func TestWorkersHandAPathOn(t *testing.T) {
 // even a connection that waits there is lost.
 func TestAPathOutlivesAKilledWorker(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dns")
-	custodian := servePath(t, path, atPath)
+	other := filepath.Join(t.TempDir(), "other")
+	custodian := servePath(t, other, atPath)
+	if err := custodian.ListenPath(path, atPath); err != nil {
+		t.Fatal(err)
+	}
 	own := path + owner{os.Getpid(), aSupervisor}.suffix()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -261,7 +265,7 @@ func TestAPathOutlivesAKilledWorker(t *testing.T) {
 	for _, c := range waiting {
 		readFrame(t, c)
 	}
-	if err := askPath(path); err != nil {
+	if err := errors.Join(askPath(path), askPath(other)); err != nil {
 		t.Error(err)
 	}
 	custodian.Drain(t.Context())
@@ -333,6 +337,38 @@ func TestASiblingsSocketIsKnownByItsName(t *testing.T) {
 		if alone.ListenPath(path, atPath) == nil {
 			t.Errorf("a process without a supervisor takes the path of one that %d started", supervisor)
 		}
+	}
+}
+
+// A path is not tried while its file is the one seen last and the process seen with it lives;
+// where it has to be, who answers there is remembered.
+func TestWhenAPathIsTried(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dns")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	s := New(newEcho(), Options{})
+	e := &endpoint{Endpoint: Endpoint{Path: path}}
+	mine := seenAt{fileAt(path), os.Getpid()}
+	if s.lost(e) || e.seen != mine {
+		t.Errorf("one that is served is lost, or seen as %+v, want %+v", e.seen, mine)
+	}
+	ln.Close() // the file stays
+	if s.lost(e) {
+		t.Error("it is tried though nothing has changed")
+	}
+	for what, seen := range map[string]seenAt{"of a dead process": {mine.file, mostPID}, "another file": {fileID{mine.file.dev, mine.file.ino + 1}, mine.pid}, "none": {}} {
+		if e.seen = seen; !s.lost(e) {
+			t.Errorf("what was seen is %s: it is not lost", what)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if e.seen = (seenAt{pid: mine.pid}); !s.lost(e) {
+		t.Error("one that is gone is not lost")
 	}
 }
 
