@@ -81,7 +81,6 @@ func FromEnv() (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	unix.CloseOnExec(linkFD)
 	conn, err := fromFile(os.NewFile(linkFD, "ipc"))
 	if err != nil {
 		return nil, fmt.Errorf("%s is set, but descriptor %d is no connection to a supervisor: %w", EnvWorker, linkFD, err)

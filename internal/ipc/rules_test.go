@@ -60,7 +60,7 @@ func TestARequestThatIsGivenUpIsForgotten(t *testing.T) {
 
 // Descriptors that come with what is no message are closed: nobody else knows of them.
 func TestDescriptorsOfWhatIsNoMessageAreClosed(t *testing.T) {
-	for what, text := range map[string]string{"no JSON": "x", "no kind": "{}"} {
+	for what, text := range map[string]string{"no JSON": "x", "no kind": "{}", "a number that is none": `{"kind":"ready","pid":"x"}`} {
 		c, file, err := Pair()
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -253,5 +254,86 @@ func TestWhoseEndEndsAReload(t *testing.T) {
 		if c.ends && (s.rolling || s.accepting) || !c.ends && s.rolling != rolling {
 			t.Errorf("%s: rolling %v, accepting %v", what, s.rolling, s.accepting)
 		}
+	}
+}
+
+// What an earlier reload has left is tried again after a reload that has ended with its first
+// worker.
+func TestARestIsNotForgottenWithAReloadThatEnds(t *testing.T) {
+	s, log := reloading(t)
+	s.retry.Stop()
+	s.pauseRest()
+	config := kept(t, "config")
+	defer config.Close()
+	s.InForce, s.rolling, s.accepting = config, true, true
+	s.reloads.Ask()
+	s.reloads.Begin()
+	s.slots[0].workers = nil
+	w := newWorker(s.slots[0], 800)
+	w.files, w.state = true, gone
+	s.firstEnded(w, "worker 0 (pid 800) fell")
+	if s.retry == nil {
+		t.Fatalf("nobody tries again; log:\n%s", log)
+	}
+	s.retry.Stop()
+}
+
+// While a reload has put nothing in force, and while somebody starts who does not run what is, a
+// restart goes on.
+func TestARestartWaitsForWhoRunsTheFiles(t *testing.T) {
+	for what, change := range map[string]func(s *group){
+		"whose first worker has yet to start again": func(s *group) { s.accepting = true },
+		"beside a worker that starts":               func(s *group) { s.beside(0, 900).outdated = true },
+		"whose first worker starts":                 func(s *group) { s.accepting = true; s.beside(0, 900).files = true },
+	} {
+		s := bench(2)
+		defer close(s.done)
+		s.InForce = kept(t, "config")
+		defer s.InForce.Close()
+		s.complete, s.rolling = true, true
+		s.slots[0].workers = nil
+		s.reloads.Ask()
+		s.reloads.Begin()
+		change(s)
+		if s.roll(); !s.rolling || s.reloads.Ended != 0 {
+			t.Errorf("one %s is over: %+v", what, s.reloads)
+		}
+	}
+}
+
+// A restart goes on when who was started in the place of a dead worker is ready.
+func TestARestartGoesOnWithAWorkerThatIsReady(t *testing.T) {
+	s := bench(2)
+	defer close(s.done)
+	s.Count, s.complete, s.rolling, s.accepting = 2, true, true, true
+	s.Workers = &Program{name: "/does/not/exist"}
+	s.InForce = kept(t, "config")
+	s.reloads.Ask()
+	s.reloads.Begin()
+	s.slots[0].workers = nil
+	s.worker(1).outdated = true
+	w := s.beside(0, 900)
+	s.choose(w)
+	handsOver(t, s, w, "next")
+	s.message(w, ipc.Message{Kind: ipc.Ready})
+	if got := s.reloads.Errors(); len(got) != 1 || !strings.Contains(got[0], "worker 1 (pid 101) serves on: its successor cannot be started") {
+		t.Errorf("the other worker is not replaced: %q", got)
+	}
+	if got := s.filesInForce(); !slices.Equal(got, []string{"next"}) {
+		t.Errorf("in force is %q", got)
+	}
+	s.InForce.Close()
+	if s.retry != nil {
+		s.retry.Stop()
+	}
+}
+
+// The service manager is not left what is not in force any more.
+func TestWhatIsNotInForceIsLeftWithNobody(t *testing.T) {
+	s := bench(1)
+	heard := manager(t, s)
+	s.keep()
+	if got := stored(heard()); !slices.Equal(got, []string{"FDSTOREREMOVE"}) {
+		t.Errorf("the manager hears %q", got)
 	}
 }

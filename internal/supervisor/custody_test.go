@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -324,6 +326,32 @@ func TestWhereTheSocketsOfALoneWorkerGo(t *testing.T) {
 			t.Errorf("%s: %d descriptors are open when the time of those that wait is over", c.what, n)
 		}
 	}
+}
+
+// What a lone worker leaves in its sockets waits for the next one, and no longer than a client
+// would.
+func TestSocketsThatNobodyTakesAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := bench(1)
+		s.events = make(chan func())
+		defer close(s.done)
+		w := s.worker(0)
+		w.here = descriptor(t)
+		s.slots[0].workers = nil
+		s.endCustody(w, false)
+		time.Sleep(limits.HandOverTime - 1)
+		if n := handed(t); n != 1 {
+			t.Errorf("%d descriptors wait, want one", n)
+		}
+		event := <-s.events
+		event()
+		if n := handed(t); n != 0 || len(s.orphaned) != 0 {
+			t.Errorf("%d descriptors are open after their time", n)
+		}
+		if late := time.Since(w.since); late != limits.HandOverTime {
+			t.Errorf("they were let go after %v, want %v", late, limits.HandOverTime)
+		}
+	})
 }
 
 // That an owner is dead counts only if its custodian says so, and a group that ends asks for

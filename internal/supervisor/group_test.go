@@ -278,6 +278,10 @@ func TestWhatIsHandedOver(t *testing.T) {
 	if _, err := s.handOver(); err != errNotWhole {
 		t.Errorf("with a worker that has just ended: %v", err)
 	}
+	s.Exec = func(string) error { t.Error("the new program is executed"); return nil }
+	if err := s.become(); err != errNotWhole {
+		t.Errorf("with a worker that has just ended: %v", err)
+	}
 }
 
 // Why a group cannot be handed over.

@@ -1,12 +1,16 @@
 package supervisor
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The program enters its run directory, says what is wrong there, starts as many workers as it
@@ -78,21 +82,78 @@ func TestTheProgramHasTheConfigurationChecked(t *testing.T) {
 	r.stop()
 }
 
-// A new file of the program's name takes over at a reload, with the same options and the same
-// workers until it replaces them, hears signals as the old one did, and can be replaced again.
+// A new file of the program's name takes over at a reload, with the same options, sockets and
+// workers until it replaces these, hears signals as the old one did, and can be replaced again.
+// What was accepted stays in force.
 func TestTheProgramIsReplacedAtAReload(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "program")
 	replaceProgram(t, program, 0)
-	r := launch(t, dir, program, []string{"-f", "2", "."}, startTimeVar+"=50")
+	play(t, dir, "config", "first")
+	socket := os.NewFile(uintptr(unixSocket(t)), "socket")
+	defer socket.Close()
+	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", socket.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := asProgram(exec.Command(program, "-f", "2", "-S", "3", "."), startTimeVar+"=50")
+	cmd.ExtraFiles = []*os.File{socket}
+	r := run(t, dir, cmd)
+	passed := func(id int) {
+		t.Helper()
+		if line := r.expect(" passed "); !strings.HasPrefix(line, fmt.Sprint(id, " ")) || !strings.HasSuffix(line, " 3:dns "+name) {
+			t.Errorf("%q, want socket 3 for DNS, %s, for worker %d", line, name, id)
+		}
+	}
+	passed(0)
+	passed(1)
 	r.complete(2)
 	for round := 1; round < 3; round++ {
 		replaceProgram(t, program, round)
+		play(t, dir, "hang", "0")
 		r.kill(r.pid(), syscall.SIGHUP)
 		r.expect("the new one takes over")
-		r.expect("rolling restart is complete", "replaced=2")
+		passed(0)
 		r.isImage(program)
+		r.kill(r.serving(1), syscall.SIGKILL)
+		play(t, dir, "config", "later") // which is not in force yet
+		passed(1)
+		r.runs(1, "first")
+		play(t, dir, "config", "first")
+		r.forget("hang")
+		r.expect("rolling restart is complete", "replaced=2")
 		r.settled(2)
 	}
 	r.stop()
+}
+
+// What runs in the foreground of a terminal stays there, where the keyboard can end it.
+func TestTheProgramStaysInTheForegroundOfATerminal(t *testing.T) {
+	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	n, err := unix.IoctlGetInt(int(host.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(host.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	cmd := asProgram(exec.Command("sh", "-c", `"$0" -f 2 . ; true`, os.Args[0]))
+	cmd.Stdin, cmd.SysProcAttr = terminal, &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	r := run(t, t.TempDir(), cmd)
+	for _, pid := range r.complete(2) {
+		if group, err := unix.Getpgid(pid); err != nil || group != r.pid() {
+			t.Errorf("process %d is in the group %d, %v; want that of the shell, %d", pid, group, err, r.pid())
+		}
+	}
+	r.kill(-r.pid(), syscall.SIGKILL)
+	r.end()
 }

@@ -149,6 +149,10 @@ func playWorker() int {
 	if s := link.Suspect(); s != nil {
 		say("suspect %d:%s", s.Deaths, s.Dir)
 	}
+	for _, p := range link.Passed() {
+		socket, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", p.FD))
+		say("passed %d:%s %s", p.Was, p.Kind, socket)
+	}
 	link.CacheDir("/cache")
 	id := fmt.Sprint(link.ID())
 	for told("hang") == id {

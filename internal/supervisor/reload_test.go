@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"kresd/internal/limits"
 	"kresd/internal/logging"
 	"kresd/internal/reload"
@@ -88,6 +90,118 @@ func TestWhichProgramTriesTheConfiguration(t *testing.T) {
 	}
 }
 
+// The program that was found takes the place of the workers' at a reload; where it cannot be
+// executed the workers serve on, and nothing is left of the try.
+func TestAReloadWithAnotherProgramOfTheWorkers(t *testing.T) {
+	s := bench(2)
+	defer close(s.done)
+	s.Count, s.complete = 2, true
+	s.reloads.Ask()
+	s.reloads.Begin()
+	old, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Workers = &Program{name: "/old", file: old}
+	next := &Program{name: "/does/not/exist"}
+	before := openFiles(t)
+	s.checked(checked{workers: next})
+	if s.Workers != next || !errors.Is(old.Close(), os.ErrClosed) {
+		t.Errorf("the program is %+v, and the old one is open", s.Workers)
+	}
+	want := []string{"worker 0 (pid 100) serves on: its successor cannot be started: no such file or directory"}
+	if got := s.reloads.Errors(); !reflect.DeepEqual(got, want) {
+		t.Errorf("the reload ended with %q, want %q", got, want)
+	}
+	if got := openFiles(t); len(got) != len(before)-1 {
+		t.Errorf("open are %q, before %q", got, before)
+	}
+}
+
+// openFiles are the names of what this process has open.
+func openFiles(t *testing.T) (names []string) {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		name, _ := os.Readlink("/proc/self/fd/" + e.Name())
+		names = append(names, name)
+	}
+	return names
+}
+
+// A supervisor that has no descriptors left says so, and leaves nothing of the worker open that
+// it cannot start.
+func TestAWorkerForWhichThereAreNoDescriptors(t *testing.T) {
+	var usual unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
+		t.Fatal(err)
+	}
+	var free []int // numbers
+	for fd := 0; len(free) < 10; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+			free = append(free, fd)
+		}
+	}
+	s := bench(1)
+	defer close(s.done)
+	s.Workers = &Program{name: "/does/not/exist"}
+	before := openFiles(t)
+	for room, first := range free {
+		limit := usual
+		limit.Cur = uint64(first) // so many are below it
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		w, err := s.launch(s.slots[0])
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
+			t.Fatal(err)
+		}
+		if w != nil || err == nil || room < 3 && !errors.Is(err, unix.EMFILE) {
+			t.Errorf("room for %d: %v", room, err)
+		}
+		if got := openFiles(t); len(got) != len(before) {
+			t.Errorf("room for %d: open are %q, before %q", room, got, before)
+		}
+	}
+	if n := len(s.slots[0].workers); n != 1 {
+		t.Errorf("the slot has %d workers", n)
+	}
+}
+
+// A reload that another image has begun ends where no program is found for the workers.
+func TestAReloadThatCannotGoOn(t *testing.T) {
+	s := bench(1)
+	defer close(s.done)
+	log := &bytes.Buffer{}
+	s.complete, s.resumed, s.Log = true, true, logging.New(logging.Options{Out: log})
+	s.reloads.Ask()
+	s.reloads.Begin()
+	s.found(nil, errors.New("no program"))
+	if got := s.reloads.Errors(); len(got) != 1 || got[0] != "no program"+halfReplaced || s.rolling || s.resumed || !strings.Contains(log.String(), got[0]) {
+		t.Errorf("the reload ended with %q; log:\n%s", got, log)
+	}
+}
+
+// A search for the program of the workers that panics is one that has found nothing, and is
+// told with its stack.
+func TestASearchForTheProgramThatPanics(t *testing.T) {
+	log := &bytes.Buffer{}
+	var lines []string
+	status := Run(Config{
+		Count: 1, Find: func() (*Program, error) { panic("a bug") }, Log: logging.New(logging.Options{Out: log}),
+		Fail: func(line string) { lines = append(lines, line) },
+	})
+	if status != 1 || len(lines) != 1 || !strings.Contains(lines[0], "the search for the program of the workers failed") {
+		t.Errorf("status %d, %q", status, lines)
+	}
+	if text := log.String(); !strings.Contains(text, "a bug") || !strings.Contains(text, "reload_test.go") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
 // A configuration that is found wrong keeps the workers that an earlier reload has left from
 // being replaced, since their successors would read it. They are not forgotten: when it is
 // right again, they are replaced.
@@ -154,7 +268,11 @@ func TestAReloadThatIsCompletedLater(t *testing.T) {
 	}
 	s.retry.Stop()
 	s.worker(1).outdated = false // another process has taken its place
+	told := manager(t, s)
 	s.restChecked(s.rests, nil)
+	if got := told(); !strings.Contains(got, "STATUS=2 of 2 workers serve; the latest reload was complete at a later try") {
+		t.Errorf("the service manager hears\n%s", got)
+	}
 	if s.rolling || s.retrying || s.half != 0 || s.tally() != "2 of 2 workers serve; the latest reload was complete at a later try" || !strings.Contains(log.String(), "the workers that a reload had left are replaced, too") {
 		t.Errorf("rolling %v, retrying %v, %d is left of: %s\n%s", s.rolling, s.retrying, s.half, s.tally(), log)
 	}

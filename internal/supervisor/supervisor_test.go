@@ -42,9 +42,13 @@ func start(t *testing.T, dir string, count int, env ...string) *running {
 // launch starts the program at a path with a command line, in a directory.
 func launch(t *testing.T, dir, program string, line []string, env ...string) *running {
 	t.Helper()
-	cmd := exec.Command(program, line...)
+	return run(t, dir, asProgram(exec.Command(program, line...), env...))
+}
+
+// asProgram has a command be the program.
+func asProgram(cmd *exec.Cmd, env ...string) *exec.Cmd {
 	cmd.Env = append(append(os.Environ(), roleLaunch+"=1"), env...)
-	return run(t, dir, cmd)
+	return cmd
 }
 
 // run starts a supervisor of either kind.

@@ -7,14 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kresd/internal/ipc"
+	"kresd/internal/limits"
+	"kresd/internal/systemd"
 )
 
 // replaceProgram puts another file with this program in the place of path.
@@ -352,7 +356,8 @@ func TestAGroupThatChangesWhileItComesToRestIsNotHandedOver(t *testing.T) {
 		s := bench(1)
 		s.events, s.complete, s.becoming = make(chan func()), true, true
 		w := s.worker(0)
-		w.conn, _ = link(t)
+		var other *ipc.Conn
+		w.conn, other = link(t)
 		s.converse(w)
 		read, carried := *w.reading.Load(), w.carrying
 		held := make(chan struct{})
@@ -367,10 +372,151 @@ func TestAGroupThatChangesWhileItComesToRestIsNotHandedOver(t *testing.T) {
 		if w.carrying == carried || *w.reading.Load() == held {
 			t.Errorf("%s: nobody speaks with the worker any more", what)
 		}
+		for heard := map[ipc.Kind]bool{}; !heard[ipc.Reloads] || !heard[ipc.Roster] && !s.stopping; {
+			m, err := other.Receive()
+			if err != nil {
+				t.Fatalf("%s: the worker hears %v, %v", what, m, err)
+			}
+			heard[m.Kind] = true
+		}
 		w.conn.Close()
 		<-*w.reading.Load()
 		w.orders.close()
 		<-w.carrying
 		close(s.done)
+	}
+}
+
+// A new program that cannot take over in time leaves the group as it is, and the reload says
+// why; a later reload has its own time.
+func TestANewProgramThatCannotTakeOverInTime(t *testing.T) {
+	for another, want := range map[bool]int{false: 1, true: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			s := bench(2)
+			s.events, s.complete, s.Program, s.ReadyTime = make(chan func()), true, "/new", limits.ReadyTime
+			defer close(s.done)
+			s.worker(1).become(draining)
+			s.reloads.Ask()
+			s.reloads.Begin()
+			begun := time.Now()
+			s.becomeNew()
+			if another {
+				s.reloads.End(nil)
+				s.reloads.Ask()
+				s.reloads.Begin()
+			}
+			event := <-s.events
+			event()
+			if took := time.Since(begun); took != limits.ReadyTime {
+				t.Errorf("after %v, want %v", took, limits.ReadyTime)
+			}
+			got := s.reloads.Errors()
+			if len(got) != want || s.becoming != another || want > 0 && got[0] != "the new program '/new' does not take over: worker 1 is not ready" {
+				t.Errorf("another reload %v: %q, becoming %v", another, got, s.becoming)
+			}
+		})
+	}
+}
+
+// What one image of the supervisor hands over is what the next one has.
+func TestTheNextImageHasWhatTheOneBeforeHad(t *testing.T) {
+	before := bench(2)
+	before.secret, before.reloads.Asked, before.reloads.Failed = []byte("secret"), 7, 3
+	socket := unixSocket(t)
+	before.Sockets = []systemd.Socket{{Kind: systemd.TLS, FD: socket}}
+	before.InForce = kept(t, "config")
+	defer before.InForce.Close()
+	first, second := before.worker(0), before.worker(1)
+	workers := map[int]*ipc.Conn{}
+	for i, w := range before.workers() {
+		w.pid = nobody + i
+		w.conn, workers[w.pid] = link(t)
+		var file *os.File
+		var err error
+		if w.crash, file, err = ipc.CrashPipe(); err != nil {
+			t.Fatal(err)
+		}
+		file.Close()
+	}
+	first.custodian, first.holder, first.asked, first.dir, first.awaited = second, second, true, "/cache", []string{"127.0.0.2:53"}
+	first.unconfirmed[7] = true
+	second.here = descriptor(t)
+	state, err := before.handOver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range state.Workers {
+		state.Workers[i].Conn = duplicate(t, state.Workers[i].Conn)
+	}
+	state.InForce = duplicate(t, state.InForce)
+	text, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told handedOver
+	if err := json.Unmarshal(text, &told); err != nil {
+		t.Fatal(err)
+	}
+	s := &group{events: make(chan func()), done: make(chan struct{}), slots: []*slot{{id: 0}, {id: 1}}}
+	s.Find = This
+	if s.Sockets, err = told.passed(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.resume(&told); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Sockets) != 1 || s.Sockets[0].Kind != systemd.TLS || s.Sockets[0].FD != socket {
+		t.Errorf("sockets %+v", s.Sockets)
+	}
+	if string(s.secret) != "secret" || s.reloads.Asked != 7 || s.reloads.Failed != 3 || !s.complete || !slices.Equal(s.filesInForce(), []string{"config"}) {
+		t.Errorf("%q, %+v, complete %v, in force %q", s.secret, s.reloads, s.complete, s.filesInForce())
+	}
+	one, two := s.worker(0), s.worker(1)
+	if one.pid != first.pid || one.custodian != two || one.holder != two || !one.asked || one.dir != "/cache" || !slices.Equal(one.awaited, first.awaited) || !one.unconfirmed[7] || one.crash != first.crash {
+		t.Errorf("worker 0: %+v", one)
+	}
+	if two.pid != second.pid || two.custodian != nil || two.holder != nil || len(two.unconfirmed) != 0 || !slices.Equal(two.here, second.here) {
+		t.Errorf("worker 1: %+v", two)
+	}
+	for pid, conn := range workers { // and each worker is told how things are
+		for _, want := range []ipc.Kind{ipc.Roster, ipc.Reloads} {
+			if m, err := conn.Receive(); err != nil || m.Kind != want && m.Kind != ipc.Reloads && m.Kind != ipc.Give {
+				t.Errorf("process %d hears %+v, %v", pid, m, err)
+			}
+		}
+	}
+	close(s.done)
+	for _, w := range s.workers() {
+		w.conn.Close()
+		<-*w.reading.Load()
+		w.orders.close()
+		<-w.carrying
+		ipc.LastWords(w.crash)
+		w.closeHere()
+	}
+	s.InForce.Close()
+	s.Sockets[0].File.Close()
+}
+
+// duplicate is another number of a descriptor.
+func duplicate(t *testing.T, fd int) int {
+	t.Helper()
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A worker whose connection is none is not gone on with.
+func TestAWorkerThatIsLeftWithoutAConnection(t *testing.T) {
+	s := bench(0)
+	s.slots = []*slot{{id: 0}}
+	fd := inMemory(t, "left", "")
+	if err := s.resume(&handedOver{Workers: []handedWorker{{PID: nobody, Conn: fd, Status: -1}}}); err == nil || !strings.HasPrefix(err.Error(), "connection to worker 0: ") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+		t.Error("what is no connection is open")
 	}
 }
