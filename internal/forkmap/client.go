@@ -66,8 +66,7 @@ func (r *Relay) dial(ctx context.Context, m ipc.Member) (*peer, error) {
 func newPeer(conn net.Conn) *peer { return &peer{conn, bufio.NewReader(conn)} }
 
 // verify compares who made the listening socket with whom we expect there:
-// numbers of processes are used again, and files can be put by others. Root is
-// a worker that has since become somebody else.
+// numbers of processes are used again, and files can be put by others.
 func verify(conn net.Conn, pid int) error {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {
@@ -85,11 +84,15 @@ func verify(conn net.Conn, pid int) error {
 	if err := errors.Join(err, credErr); err != nil {
 		return err
 	}
-	if int(cred.Pid) != pid || cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
+	if int(cred.Pid) != pid || !trusted(int(cred.Uid), os.Geteuid()) {
 		return fmt.Errorf("control socket of %d belongs to process %d of user %d", pid, cred.Pid, cred.Uid)
 	}
 	return nil
 }
+
+// trusted tells whether a socket of that user may be a worker's, for a worker that has a user
+// itself. Root is a worker that has since become somebody else.
+func trusted(user, own int) bool { return user == 0 || user == own }
 
 // welcome reads the answer to the greeting. A line that is cut off is none.
 func (p *peer) welcome() error {

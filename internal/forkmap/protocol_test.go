@@ -61,6 +61,31 @@ func TestRequestsOfAConnection(t *testing.T) {
 	}
 }
 
+// A request that is longer than any may be is not read to its end.
+func TestARequestThatIsTooLong(t *testing.T) {
+	var in, out bytes.Buffer
+	if err := ipc.WriteFrame(&in, []byte("E"+strings.Repeat("x", limits.IPCFrame)), 2*limits.IPCFrame); err != nil {
+		t.Fatal(err)
+	}
+	New(Options{Eval: evaluate(0)}).Serve(context.Background(), &in, &out)
+	if out.String() != accepted || in.Len() < limits.IPCFrame {
+		t.Errorf("%d octets are answered, %d are not read", out.Len()-len(accepted), in.Len())
+	}
+}
+
+// A socket is a worker's if it was made by the user that workers are, or by root, which they
+// have been.
+func TestWhoseSocketIsTrusted(t *testing.T) {
+	for _, c := range []struct {
+		user, own int
+		want      bool
+	}{{53, 53, true}, {0, 53, true}, {0, 0, true}, {54, 53, false}, {53, 0, false}} {
+		if got := trusted(c.user, c.own); got != c.want {
+			t.Errorf("user %d, for %d: %v", c.user, c.own, got)
+		}
+	}
+}
+
 // Who does not accept the greeting is no leader, and is let go.
 func TestWhoDoesNotAcceptDoesNotLead(t *testing.T) {
 	for _, says := range []string{"nonsense\n", Greeting + "\n", " ok\n", ""} {

@@ -214,6 +214,13 @@ func TestAnAnswerThatCannotBeWritten(t *testing.T) {
 			t.Errorf("%s takes %d writes", req, n)
 		}
 	}
+	ends, cancel := context.WithCancel(context.Background())
+	cancel()
+	busy := New(Options{Eval: evaluate(0)})
+	<-busy.turn
+	if n := writes(func(w io.Writer) error { return busy.request(ends, []byte("Rid"), w) }); n < 1 {
+		t.Errorf("that a call was not run takes %d writes", n)
+	}
 	in := strings.NewReader("\x00\x00\x00\x03Eid")
 	none := breaks(0)
 	if r.Serve(context.Background(), in, &none); in.Len() == 0 {

@@ -133,8 +133,9 @@ func TestWhatIsInForce(t *testing.T) {
 	w := s.beside(0, 904)
 	w.files, w.outdated = true, true
 	handsOver(t, s, w, "fifth")
+	s.accepting = true
 	s.ready(w)
-	if w.configuration != nil || !slices.Equal(s.filesInForce(), []string{"third"}) {
+	if s.accepting = false; w.configuration != nil || !slices.Equal(s.filesInForce(), []string{"third"}) {
 		t.Errorf("in force: %v", s.filesInForce())
 	}
 	s.InForce.Close()

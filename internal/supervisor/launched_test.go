@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"kresd/internal/inforce"
 )
 
 // The program enters its run directory, says what is wrong there, starts as many workers as it
@@ -64,6 +66,43 @@ func TestTheProgramSaysWhyItDoesNotStart(t *testing.T) {
 	}
 }
 
+// started has a command be the program, which a service manager starts with a file of a name.
+func started(t *testing.T, name string, file *os.File, line string) *exec.Cmd {
+	t.Helper()
+	cmd := asProgram(exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" `+line, os.Args[0]), "LISTEN_FDS=1", "LISTEN_FDNAMES="+name)
+	cmd.ExtraFiles = []*os.File{file}
+	return cmd
+}
+
+// What the service manager was left by a supervisor that has died is in force, whatever has
+// become of the files meanwhile, and is passed to nobody as a socket.
+func TestTheProgramGoesOnWithWhatItsPredecessorLeft(t *testing.T) {
+	dir := t.TempDir()
+	play(t, dir, "config", "later")
+	f, err := (&inforce.Configuration{Files: []string{"gone"}, Code: map[string]string{"config": "first"}}).Keep()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := run(t, dir, started(t, "configuration", f, "-f 2 -c gone ."))
+	r.runs(0, "first")
+	r.runs(1, "first")
+	r.stop()
+	if all := strings.Join(r.seen, "\n"); !strings.Contains(all, "is run again") || strings.Contains(all, "passed") {
+		t.Errorf("output:\n%s", all)
+	}
+}
+
+// A socket of the service manager that nobody can serve keeps the program from starting.
+func TestTheProgramDoesNotTakeASocketOfAnUnknownKind(t *testing.T) {
+	socket := os.NewFile(uintptr(unixSocket(t)), "socket")
+	defer socket.Close()
+	r := run(t, t.TempDir(), started(t, "webmgmt", socket, "-f 2 ."))
+	if status, got := r.end(), r.stderr.String(); status != 1 || !strings.HasPrefix(got, "kresd-supervisor: inherited socket 3 is named 'webmgmt'") {
+		t.Errorf("status %d, %q", status, got)
+	}
+}
+
 // A reload has the workers' program try the configuration, with the options of the command
 // line and by what is in force; what it finds keeps the reload away.
 func TestTheProgramHasTheConfigurationChecked(t *testing.T) {
@@ -107,7 +146,7 @@ func TestTheProgramIsReplacedAtAReload(t *testing.T) {
 	}
 	passed(0)
 	passed(1)
-	r.complete(2)
+	other := r.complete(2)[1]
 	for round := 1; round < 3; round++ {
 		replaceProgram(t, program, round)
 		play(t, dir, "hang", "0")
@@ -115,12 +154,16 @@ func TestTheProgramIsReplacedAtAReload(t *testing.T) {
 		r.expect("the new one takes over")
 		passed(0)
 		r.isImage(program)
-		r.kill(r.serving(1), syscall.SIGKILL)
+		r.kill(other, syscall.SIGKILL)
 		play(t, dir, "config", "later") // which is not in force yet
 		passed(1)
 		r.runs(1, "first")
 		play(t, dir, "config", "first")
 		r.forget("hang")
+		line := r.expect("a worker is replaced", "worker=1")
+		if n, _ := fmt.Sscanf(line, "[system] a worker is replaced worker=1 pid=%d", &other); n != 1 {
+			t.Fatalf("%q does not tell the process", line)
+		}
 		r.expect("rolling restart is complete", "replaced=2")
 		r.settled(2)
 	}
