@@ -49,6 +49,16 @@ func (r *running) runs(id int, text string) (pid int) {
 	return pid
 }
 
+// known waits until the supervisor has heard that a worker is ready, which that worker hears
+// from it.
+func (r *running) known(id, pid int) {
+	r.t.Helper()
+	words := []string{fmt.Sprintf("%d %d roster ", id, pid), fmt.Sprintf("{%d %d}", id, pid)}
+	if !slices.ContainsFunc(r.seen, func(line string) bool { return hasAll(line, words) }) {
+		r.expect(words...)
+	}
+}
+
 // said waits for a line of the supervisor's that may have come before what a worker said
 // last.
 func (r *running) said(text string) {
@@ -75,7 +85,7 @@ func TestADeadWorkerIsReplacedByWhatIsInForce(t *testing.T) {
 	r.kill(r.pid(), syscall.SIGHUP)
 	r.expect("the configuration in force stays")
 	r.kill(other, syscall.SIGKILL)
-	r.runs(1, "first")
+	r.known(1, r.runs(1, "first"))
 	r.forget("mistakes")
 	r.kill(r.pid(), syscall.SIGHUP)
 	pid = r.runs(0, "edited")
@@ -131,7 +141,7 @@ func TestTheFirstSuccessorFailsWithoutAPredecessor(t *testing.T) {
 		r.forget("hang")
 		r.expect("the configuration in force stays")
 		r.forget("crash")
-		r.runs(0, "first")
+		r.known(0, r.runs(0, "first"))
 		r.kill(r.pid(), syscall.SIGHUP)
 		r.runs(0, "second")
 		r.said("rolling restart is complete")
