@@ -3,7 +3,6 @@ package upstream
 import (
 	"slices"
 
-	"kresd/internal/limits"
 	"kresd/internal/wire"
 )
 
@@ -13,12 +12,8 @@ import (
 // broken server, or by somebody who wants the port to be given up (HARDENING A7).
 type guesses []string
 
-// note adds the datagram that a has received, unless there are more than
-// limits.GuessesPerPort already, or it is known.
+// note adds the datagram that a has received, unless it is known.
 func (g *guesses) note(a *udpQuery) {
-	if len(*g) > limits.GuessesPerPort {
-		return
-	}
 	head := a.buf[:min(a.got, len(a.buf), wire.HeaderLen+len(a.want.question))]
 	if !slices.ContainsFunc(*g, func(old string) bool { return old == string(head) }) {
 		*g = append(*g, string(head))

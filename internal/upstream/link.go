@@ -156,9 +156,7 @@ func (s *stream) read(wait func() bool) ([]byte, error) {
 func (s *stream) begin(wait func() bool) error {
 	defer s.waiting(false)
 	for {
-		if err := s.waiting(true); err != nil {
-			return err
-		}
+		s.waiting(true)
 		_, err := s.in.Peek(1)
 		if err == nil || !isTimeout(err) || !wait() {
 			return err
@@ -166,15 +164,14 @@ func (s *stream) begin(wait func() bool) error {
 	}
 }
 
-// waiting notes whether a message is waited for, and for how long from now on.
-func (s *stream) waiting(now bool) error {
+// waiting notes whether a message is waited for, and for how long from now on. A deadline
+// that cannot be set is that of a closed connection, from which nothing is read either.
+func (s *stream) waiting(now bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waits = now
-	if !now {
-		return nil
+	if s.waits = now; now {
+		_ = s.conn.SetReadDeadline(time.Now().Add(s.idle))
 	}
-	return s.conn.SetReadDeadline(time.Now().Add(s.idle))
 }
 
 func isTimeout(err error) bool {
