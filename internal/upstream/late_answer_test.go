@@ -11,6 +11,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // overdue is a resolve.Late that hands on what comes.
@@ -168,18 +169,22 @@ func TestFollowersOfALateExchange(t *testing.T) {
 // Questions beyond a server's places wait in order where they are told to, and
 // are not failures.
 func TestQuestionsQueueForAServer(t *testing.T) {
-	release := make(chan struct{})
-	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
-		<-release
-		truthUDP(s, from, q)
-	}}).start(t, "127.0.0.1")
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
-	const all = limits.MaxOutstandingPerServer + limits.QueuedPerServer
-	errs := make(chan error, all)
-	for i := range all {
+	x := question(t, s.addr, "www.example.")
+	var places []limits.Place[zonecut.Endpoint] // all that there are, so that the time of no question begins
+	for range limits.MaxOutstandingPerServer {
+		place, free := e.servers.Try(x.Endpoint, maxWaiting(&x), branches(x.Zone))
+		if !free {
+			t.Fatalf("%d places", len(places))
+		}
+		places = append(places, place)
+	}
+	errs := make(chan error, limits.QueuedPerServer)
+	for i := range limits.QueuedPerServer {
+		x := question(t, s.addr, itoa(i)+".example.")
+		x.Queue = true
 		go func() {
-			x := question(t, s.addr, itoa(i)+".example.")
-			x.Timeout, x.Queue = 20*time.Second, true
 			_, err := e.Exchange(background, x)
 			errs <- err
 		}()
@@ -187,10 +192,12 @@ func TestQuestionsQueueForAServer(t *testing.T) {
 	eventually(t, "all have come", func() bool {
 		e.outstanding.mu.Lock()
 		defer e.outstanding.mu.Unlock()
-		return len(e.outstanding.exchanges) == all
+		return len(e.outstanding.exchanges) == limits.QueuedPerServer
 	})
-	close(release)
-	for range all {
+	for _, place := range places {
+		e.servers.Leave(place, true)
+	}
+	for range limits.QueuedPerServer {
 		if err := <-errs; err != nil {
 			t.Fatal(err)
 		}
