@@ -4,11 +4,14 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
+	"kresd/internal/zonecut"
 )
 
 // strayUDP answers under another ID.
@@ -203,5 +206,101 @@ func TestAnAnswerLostInAFloodComesLate(t *testing.T) {
 	l := <-late.got
 	if got := address(t, l.reply, l.err); got != truth || !l.reply.TCP {
 		t.Errorf("got %x over TCP %v", got, l.reply.TCP)
+	}
+}
+
+// How long a connection is waited for before others are asked: twice as long as UDP, as TCP
+// takes two round trips; longer where TLS takes more; and in a hurry what UDP has left.
+func TestPatience(t *testing.T) {
+	const wait = 100 * time.Millisecond
+	tls := peer(t, zonecut.DoT, 1)
+	for _, c := range []struct {
+		peer      zonecut.Peer
+		hurry     bool
+		wait, rtt time.Duration
+		want      time.Duration
+	}{
+		{zonecut.Peer{}, false, wait, 30 * time.Millisecond, 2 * wait},
+		{zonecut.Peer{}, true, wait, 30 * time.Millisecond, 70 * time.Millisecond},
+		{zonecut.Peer{}, true, wait, time.Second, 0},
+		{tls, false, wait, 0, 4 * wait},
+		{tls, true, wait, 0, 4 * wait},
+		{tls, false, limits.UDPMaxTimeout, 0, limits.UDPMaxTimeout},
+	} {
+		x := &resolve.Exchange{Timeout: c.wait, Hurry: c.hurry}
+		x.Peer = c.peer
+		if got := patience(x, c.rtt); got != c.want {
+			t.Errorf("%v in a hurry %v: %v, want %v", c.peer.Protocol(), c.hurry, got, c.want)
+		}
+	}
+}
+
+// binding is a context that counts what ends with it.
+type binding struct {
+	context.Context
+	done  chan struct{}
+	bound atomic.Int32
+}
+
+func (b *binding) Done() <-chan struct{} { return b.done }
+
+// AfterFunc is called by package context.
+func (b *binding) AfterFunc(func()) (stop func() bool) {
+	b.bound.Add(1)
+	return func() bool { b.bound.Add(-1); return true }
+}
+
+// What is asked over a connection beside leaves nothing behind with the request, which may go
+// on for long, nor with who waits for what is late.
+func TestNothingStaysBoundToARequest(t *testing.T) {
+	for what, c := range map[string]struct {
+		udp  func(*testServer, netip.AddrPort, []byte)
+		tcp  bool
+		late bool
+		room int // for late answers
+	}{
+		"by TCP":                           {tcp: true, room: 1},
+		"truncated":                        {udp: truncatedUDP, room: 1},
+		"doubtful":                         {udp: strayUDP, room: 1},
+		"by TCP, late":                     {tcp: true, late: true, room: 1},
+		"doubtful, late":                   {udp: strayUDP, late: true, room: 1},
+		"by TCP, late, and no room for it": {tcp: true, late: true},
+	} {
+		release := make(chan struct{})
+		var once sync.Once
+		s := (&testServer{onUDP: c.udp, onTCP: func(s *testServer, conn net.Conn) {
+			for q := s.readFrame(conn); q != nil; q = s.readFrame(conn) {
+				if c.late && c.room == 0 {
+					time.AfterFunc(50*time.Millisecond, func() { once.Do(func() { close(release) }) }) // after its time
+				}
+				if c.late {
+					<-release
+				}
+				writeFrame(conn, reply(q, truth))
+			}
+		}}).start(t, "127.0.0.1")
+		e := newExchanger(t, Config{})
+		e.late.max = c.room
+		own, waiting := &binding{Context: background, done: make(chan struct{})}, &binding{Context: background, done: make(chan struct{})}
+		x := question(t, s.addr, "www.example.")
+		late := waitOverdue(waiting, 20*time.Second)
+		x.TCP, x.Late = c.tcp, late
+		if c.late {
+			x.Timeout = 10 * time.Millisecond
+		}
+		r, err := e.Exchange(own, x)
+		if c.late && c.room > 0 {
+			wantErr(t, err, resolve.ErrOverdue)
+			if own.bound.Load() != 0 || c.tcp && waiting.bound.Load() != 1 {
+				t.Errorf("%s: %d things end with the request, %d with who waits", what, own.bound.Load(), waiting.bound.Load())
+			}
+			close(release)
+			l := <-late.got
+			r, err = l.reply, l.err
+		}
+		if got := address(t, r, err); got != truth || !r.TCP {
+			t.Errorf("%s: got %x over TCP %v", what, got, r.TCP)
+		}
+		eventually(t, what+": nothing is left", func() bool { return own.bound.Load() == 0 && waiting.bound.Load() == 0 })
 	}
 }

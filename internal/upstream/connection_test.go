@@ -490,3 +490,18 @@ func TestDialErrors(t *testing.T) {
 		}
 	}
 }
+
+// A connection that takes no question at the moment is not given up while others wait there
+// for answers.
+func TestAConnectionWithOtherQuestionsIsNotGivenUp(t *testing.T) {
+	c := &connection{pool: newPool(&Exchanger{}), dialed: make(chan struct{}), waiting: map[uint16]*waiter{}}
+	w, other := c.enter(), c.enter()
+	if c.retireAlone(); c.retired {
+		t.Error("it is given up, though another question waits")
+	}
+	c.forget(other)
+	if c.retireAlone(); !c.retired || c.enter() != nil {
+		t.Error("it takes a question")
+	}
+	c.forget(w) // while it is being opened, whoever opens it ends it
+}

@@ -14,6 +14,7 @@ import (
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
+	"kresd/internal/zonecut"
 )
 
 // cookieIn is the COOKIE option of a query; nil: there is none.
@@ -413,5 +414,27 @@ func TestOurCookieEndsTheDoubts(t *testing.T) {
 		if known := e.cookies.known[s.addr]; x.Again != (known.doubts == 1) || known.doubts > 1 {
 			t.Fatalf("question %d: learnt %+v", i, known)
 		}
+	}
+}
+
+// A question without EDNS, and one to a server with a peer, show no cookie over whatever it
+// goes, and so say nothing about what the server knows of cookies.
+func TestAQuestionWithoutACookieForgetsNone(t *testing.T) {
+	s := (&testServer{onUDP: honestCookies, onTCP: honestCookiesTCP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	dialAs(e, zonecut.DoT)
+	ask := func(text string, change func(*resolve.Exchange)) {
+		x := question(t, s.addr, text)
+		change(&x)
+		r, err := e.Exchange(background, x)
+		address(t, r, err)
+	}
+	ask("a.example.", func(*resolve.Exchange) {})
+	ask("b.example.", func(x *resolve.Exchange) { x.NoEDNS = true })
+	ask("c.example.", func(x *resolve.Exchange) { x.NoEDNS, x.TCP = true, true })
+	ask("d.example.", func(x *resolve.Exchange) { x.Peer = peer(t, zonecut.DoT, 1) })
+	var w expectation
+	if e.cookies.option(nil, &w, asking(s.addr), netip.IPv4Unspecified()); w.cookies != cookieMust {
+		t.Errorf("the server is taken for one of rule %d", w.cookies)
 	}
 }

@@ -347,3 +347,43 @@ func TestAServerIsToldThatItBrokeTheProtocol(t *testing.T) {
 		t.Errorf("the server was told %v", code)
 	}
 }
+
+// A connection that its server closes, while no question is under way, is not there for the
+// next one: that would be sent in vain.
+func TestAConnectionThatEndsIsNotKept(t *testing.T) {
+	cert := proctest.NewCertificateAuthority(t).Issue(t, nextDay(), "dns.test")
+	answered := make(chan struct{})
+	pins := []zonecut.Pin{cert.Hash}
+	overTCP := func(s *testServer, c net.Conn) {
+		if q := s.readFrame(c); q != nil {
+			writeFrame(c, reply(q, truth))
+			<-answered
+		}
+	}
+	for what, to := range map[string]zonecut.Endpoint{
+		"TLS": {Addr: (&testServer{onTCP: overTLS(cert, overTCP)}).start(t, "127.0.0.1").addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoT, Pins: pins})},
+		"HTTPS": {Addr: framedHTTPS(t, cert, nil, func(c *frames, stream uint32, q []byte) {
+			c.answer(stream, reply(q, truth))
+			<-answered
+			c.Close()
+		}).addr, Peer: httpsPeer(t, cert)},
+		"QUIC": {Addr: startQUIC(t, cert, func(c *doq.Conn, st *doq.Stream, q []byte) {
+			truthQUIC(c, st, q)
+			<-answered
+			c.Close(doq.NoError)
+		}).addr, Peer: mustPeer(t, zonecut.PeerConfig{Protocol: zonecut.DoQ, Pins: pins})},
+	} {
+		e := newExchanger(t, Config{})
+		asked(t, e, to, "www.example.")
+		kept := func() int {
+			e.pool.mu.Lock()
+			defer e.pool.mu.Unlock()
+			return len(e.pool.conns)
+		}
+		if kept() != 1 {
+			t.Errorf("%s: the connection is not kept for the next question", what)
+		}
+		answered <- struct{}{}
+		eventually(t, what+": its end is noticed", func() bool { return kept() == 0 })
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kresd/internal/clock"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -173,7 +174,11 @@ func newExchanger(t testing.TB, c Config) *Exchanger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
+	t.Cleanup(func() {
+		if e.Close(); e.group.Panics() > 0 {
+			t.Errorf("%d panics", e.group.Panics())
+		}
+	})
 	return e
 }
 
@@ -227,3 +232,21 @@ func eventually(t testing.TB, what string, cond func() bool) {
 }
 
 var background = context.Background()
+
+// notErr is wantErr turned round.
+func notErr(t testing.TB, err, kind error) {
+	t.Helper()
+	if errors.Is(err, kind) {
+		t.Errorf("error %v is a kind of %v", err, kind)
+	}
+}
+
+// ended is a context that has ended.
+func ended() context.Context {
+	ctx, end := context.WithCancel(background)
+	end()
+	return ctx
+}
+
+// stopped is a clock that stands, so that nothing grows old on a slow machine.
+func stopped() *clock.Clock { return &clock.NewFake(time.Unix(1e9, 0)).Clock }

@@ -131,17 +131,16 @@ func TestHowLongAConfirmationWaitsForTCP(t *testing.T) {
 		{"as usual", nil, false, 50 * time.Millisecond, 100 * time.Millisecond},
 		{"nobody else is asked", nil, false, limits.UDPMaxTimeout, min(2*limits.UDPMaxTimeout, limits.NonsenseLate)},
 		{"others may be asked", noLate{}, false, limits.UDPMaxTimeout, min(2*limits.UDPMaxTimeout, limits.NonsenseTime)},
+		{"of whom nothing is known", noLate{}, false, 0, limits.UDPFirstTimeout * 2},
 		{"others were asked", noLate{}, true, limits.UDPMaxTimeout, min(2*limits.UDPMaxTimeout, limits.NonsenseLate)},
 	} {
-		e := newExchanger(t, Config{})
+		e := newExchanger(t, Config{Clock: stopped()})
 		now := e.clock.Mono()
 		d := &confirmation{e: e, a: &udpQuery{sent: now}, late: c.ended, end: now}
 		d.x = &resolve.Exchange{Late: c.late, Budget: resolve.NewBudget(nil)}
 		d.x.Timeout = c.wait
-		ctx, end := context.WithCancel(background)
-		end() // nobody is asked
-		d.askTCP(ctx, false)
-		if got := d.until - now; got < c.want || got > c.want+time.Second && c.want < limits.NonsenseTime {
+		d.askTCP(ended(), false) // nobody is asked
+		if got := d.until - now; got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 		d.close()
