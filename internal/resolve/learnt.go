@@ -101,6 +101,7 @@ type silences struct {
 	// not, and for which zone: another server that is silent, as all of a family that does
 	// not work, does not make the zone one that is asked in vain.
 	answers []answerer
+	room    [1]answerer // where answers begins: few requests need more
 }
 
 type answerer struct {
@@ -134,8 +135,7 @@ func (l *silences) over(e zonecut.Endpoint, zone dnsname.Name) {
 	defer l.mu.Unlock()
 	delete(l.servers, e)
 	if l.answers == nil {
-		const usual = 4
-		l.answers = make([]answerer, 0, usual)
+		l.answers = l.room[:0]
 	}
 	if a := (answerer{e, zone}); !slices.Contains(l.answers, a) {
 		l.answers = append(l.answers, a)
