@@ -1,6 +1,9 @@
 package lmdbcache
 
-import "bytes"
+import (
+	"bytes"
+	"sync"
+)
 
 // withReader lends fn a Reader of the Store's own, between Begin and End. It
 // returns false without calling fn when the Store cannot be read now.
@@ -16,10 +19,8 @@ func (s *Store) withReader(fn func(r *Reader)) bool {
 
 // borrow returns a Reader that has begun, or nil.
 func (s *Store) borrow() *Reader {
-	var r *Reader
-	select {
-	case r = <-s.spare:
-	default:
+	r := s.spare.take()
+	if r == nil {
 		var err error
 		if r, err = s.NewReader(); err != nil {
 			return nil
@@ -35,11 +36,41 @@ func (s *Store) borrow() *Reader {
 // giveBack ends a borrowed Reader and keeps it for the next who asks.
 func (s *Store) giveBack(r *Reader) {
 	r.End()
-	select {
-	case s.spare <- r:
-	default:
+	if !s.spare.add(r) {
 		r.Close()
 	}
+}
+
+// spareReaders are those that wait for the next who asks, a stack: the one used last knows
+// best what is not stored (vacancy).
+type spareReaders struct {
+	mu  sync.Mutex
+	all []*Reader
+}
+
+// take is the Reader used last; nil: there is none.
+func (s *spareReaders) take() *Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.all) - 1
+	if last < 0 {
+		return nil
+	}
+	r := s.all[last]
+	s.all = s.all[:last]
+	return r
+}
+
+// add keeps a Reader if there are not enough.
+func (s *spareReaders) add(r *Reader) bool {
+	const enough = 32
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == enough {
+		return false
+	}
+	s.all = append(s.all, r)
+	return true
 }
 
 // Get calls fn with the value under key, as this process has queued it or as it
@@ -143,7 +174,10 @@ func (r *Reader) rangeOver(prefix []byte, queued []op, fn func(key, val []byte) 
 	defer r.fault()
 	r.n.match++
 	r.at = append(r.at[:0], prefix...)
-	on := r.seek()
+	on := !r.vacant.holds(r, prefix) && r.seek()
+	if on {
+		r.vacant.note(r, prefix)
+	}
 	if !on && len(queued) == 0 {
 		r.n.matchMiss++
 	}

@@ -68,7 +68,7 @@ type Store struct {
 	views   []*mapping // only with viewing held
 
 	readers   readerSet
-	spare     chan *Reader           // for calls on the Store itself
+	spare     spareReaders           // for calls on the Store itself
 	collectAt atomic.Pointer[[]byte] // where the last collection stopped
 	queue     queue
 	stats     counters
@@ -378,7 +378,6 @@ func (s *Store) unmap() {
 
 // start begins the Store's two goroutines.
 func (s *Store) start() {
-	s.spare = make(chan *Reader, 32)
 	s.stop, s.writer, s.watcher = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s.patience, s.giveUp = context.WithCancel(context.Background())
 	s.queue.init(s.opts.QueueEntries, s.opts.QueueBytes)

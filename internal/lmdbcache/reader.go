@@ -40,6 +40,8 @@ type Reader struct {
 	cur  cursor
 	at   []byte // where a walk that was overtaken goes on
 
+	vacant vacancy // what a walk found last not to be stored
+
 	clears    uint64 // the clear number in snapshot clearsTxn
 	clearsTxn uint64
 	faults    bool // what SetPanicOnFault was before Begin
@@ -145,6 +147,9 @@ func (r *Reader) Get(key []byte) (val []byte, ok bool) {
 }
 
 func (r *Reader) get(key []byte) (val []byte, ok, intact bool) {
+	if r.vacant.holds(r, key) {
+		return nil, false, true
+	}
 	for range looks {
 		val, ok, intact = r.m.get(r.snap.root, key)
 		if !r.overtaken() {

@@ -100,8 +100,8 @@ func TestReadersCountEachOnTheirOwn(t *testing.T) {
 			t.Errorf("closed: got  %+v\nwant %+v", got, c.want)
 		}
 	}
-	if n := len(s.readers.all); n != len(s.spare) {
-		t.Errorf("%d readers are known, of which %d wait for the next who asks", n, len(s.spare))
+	if n := len(s.readers.all); n != len(s.spare.all) {
+		t.Errorf("%d readers are known, of which %d wait for the next who asks", n, len(s.spare.all))
 	}
 }
 

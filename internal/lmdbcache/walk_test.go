@@ -174,7 +174,7 @@ func TestFaultsArePanicsWhileReading(t *testing.T) {
 		t.Error("a floor of the empty key")
 	}
 	r.End()
-	if r.Close(); len(s.readers.all) != len(s.spare) {
+	if r.Close(); len(s.readers.all) != len(s.spare.all) {
 		t.Error("a reader that is closed is known")
 	}
 }
