@@ -36,7 +36,6 @@ func (c *Cache) delegation(at node, has inventory, now int64) *zonecut.Cut {
 	if has.lacks(aCut) {
 		return nil
 	}
-	mark := c.cuts.mark()
 	var cut *zonecut.Cut
 	if has.cut != nil {
 		cut = c.openCut(at, has.cut, now)
@@ -48,7 +47,7 @@ func (c *Cache) delegation(at node, has inventory, now int64) *zonecut.Cut {
 	}
 	c.addChildServers(at.in, cut, now)
 	if has.lacks(saysOfBelow) {
-		c.cuts.put(at, atHand{cut, !has.lacks(aDenial)}, snapshot{now, has.clears}, mark)
+		c.cuts.put(at, atHand{cut, !has.lacks(aDenial)}, snapshot{now, has.clears}, has.mark)
 	}
 	return cut
 }

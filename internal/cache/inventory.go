@@ -33,6 +33,7 @@ type inventory struct {
 	missing kinds
 	cut     []byte // a copy of the delegation; nil: none was seen
 	clears  uint64 // the clear number of what was read
+	mark    uint64 // of cuts, from before it was read
 	ok      bool   // something could be read
 }
 
@@ -50,8 +51,9 @@ func (c *Cache) inventory(at node) inventory {
 	if len(w.prefix) > maxKey {
 		return inventory{missing: allKinds, clears: s.ClearNumber(), ok: true}
 	}
+	mark := c.cuts.mark()
 	clears, ok := s.Range(w.prefix, w.take)
-	return inventory{missing: allKinds &^ w.found, cut: w.cut, clears: clears, ok: ok}
+	return inventory{missing: allKinds &^ w.found, cut: w.cut, clears: clears, mark: mark, ok: ok}
 }
 
 // kindOf tells what a key is of; rest is what follows the prefix of its node.

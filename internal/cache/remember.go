@@ -2,6 +2,7 @@ package cache
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"kresd/internal/limits"
 	"kresd/internal/zonecut"
@@ -16,9 +17,9 @@ import (
 // are those of a fresh look-up, and it is gone after any clear. It is forgotten when this
 // worker writes another one; one that another worker writes is seen a second later at most.
 type cuts struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // of all but reading forgot
 	of     snapshot
-	forgot uint64 // how often something was forgotten
+	forgot atomic.Uint64 // how often something was forgotten
 	m      map[node]atHand
 }
 
@@ -47,11 +48,7 @@ func (k *cuts) at(p node, s snapshot) atHand {
 
 // mark tells what is read from now on apart from what was read before something
 // was forgotten.
-func (k *cuts) mark() uint64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.forgot
-}
+func (k *cuts) mark() uint64 { return k.forgot.Load() }
 
 // put keeps a delegation that was read since mark. Requests that began some seconds
 // ago do not push out what belongs to the present one.
@@ -59,7 +56,7 @@ func (k *cuts) put(p node, cut atHand, s snapshot, mark uint64) {
 	const slow = int64(limits.RequestDeadline / 1e9)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if ago := k.of.now - s.now; k.forgot != mark || ago > 0 && ago <= slow || s.now == k.of.now && s.clears < k.of.clears {
+	if ago := k.of.now - s.now; k.forgot.Load() != mark || ago > 0 && ago <= slow || s.now == k.of.now && s.clears < k.of.clears {
 		return
 	}
 	if k.of != s {
@@ -78,7 +75,7 @@ func (k *cuts) denies(p node) {
 	if hand.links {
 		return
 	}
-	k.forgot++
+	k.forgot.Add(1)
 	if hand.links = true; ok {
 		k.m[p] = hand
 	}
@@ -88,7 +85,7 @@ func (k *cuts) denies(p node) {
 func (k *cuts) forget(p node) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.forgot++
+	k.forgot.Add(1)
 	delete(k.m, p)
 }
 
@@ -96,6 +93,6 @@ func (k *cuts) forget(p node) {
 func (k *cuts) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.forgot++
+	k.forgot.Add(1)
 	k.of, k.m = snapshot{}, nil
 }

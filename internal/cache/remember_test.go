@@ -55,6 +55,24 @@ func TestClosestDelegationsAreRemembered(t *testing.T) {
 	}
 }
 
+// A delegation that was read just before this worker wrote another one is not remembered: the
+// other would be passed over for a second.
+func TestADelegationReadBeforeTheLastIsNotRemembered(t *testing.T) {
+	w := newWorld(t)
+	w.Keep(cut(t, "example.", w.now()+60), w.now())
+	at := node{0, name(t, "example.")}
+	read := w.inventory(at)
+	more := cut(t, "example.", w.now()+60)
+	more.NS = append(more.NS, zonecut.NameServer{Name: name(t, "ns4.example.")})
+	w.Keep(more, w.now())
+	if c := w.delegation(at, read, w.now()); c == nil || len(c.NS) == len(more.NS) {
+		t.Fatalf("%+v was read before: the test proves nothing", c)
+	}
+	if c := w.Closest(name(t, "a.example."), w.now()); c == nil || len(c.NS) != len(more.NS) {
+		t.Errorf("got %+v, want that of %d name servers which was stored last", c, len(more.NS))
+	}
+}
+
 func TestRememberedDelegationsFollowTheStore(t *testing.T) {
 	w := newWorld(t)
 	w.Keep(cut(t, "example.", w.now()+60), w.now())
