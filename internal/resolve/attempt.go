@@ -75,9 +75,9 @@ func (s *solver) failedLate(q *Query, r lateReply) bool {
 // want says among which servers to choose for q.
 func (s *solver) want(q *Query) selection.Want {
 	return selection.Want{
-		Crowded: s.zones.Taken(q.Cut.Name) > limits.HurriedPerZone,
-		Cut:     q.Cut, Tried: &q.run.tried, Sort: sortOf(q.Type),
-		NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
+		Cut: q.Cut, Tried: &q.run.tried, Sort: sortOf(q.Type),
+		Crowded: q.run.tried.Any() && s.zones.Taken(q.Cut.Name) > limits.HurriedPerZone,
+		NoIPv4:  q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
 		AnyAddress: q.Options.AnyAddress, PublicOnly: q.Options.PublicOnly, AskDead: q.Options.AskSilent, Mute: s.mute(q),
 	}
 }

@@ -26,7 +26,7 @@ type Want struct {
 	AskDead bool
 	// Crowded tells that many questions wait for the zone's servers. Then no question is
 	// Hurried, because a flood of questions for a silent zone would be multiplied by that
-	// (HARDENING B6).
+	// (HARDENING B6). While the query has asked nobody in vain, it counts for nothing.
 	Crowded bool
 	// Mute tells of a server that it is not to be asked; nil: all may be.
 	Mute func(zonecut.Endpoint) bool
