@@ -13,8 +13,9 @@ import (
 )
 
 // A program built with the tag profile, as scripts/profile.sh does, writes where its
-// processes spend their time: each into files of a few seconds in the directory that
-// KRESD_PROFILE names, because workers may end at any moment.
+// processes spend their time: each into files of a third of a second in the directory that
+// KRESD_PROFILE names, because workers may end at any moment, and some workloads are over
+// within a second.
 func init() {
 	dir := os.Getenv("KRESD_PROFILE")
 	if dir == "" {
@@ -30,7 +31,7 @@ func init() {
 				fmt.Fprintf(os.Stderr, "kresd: profile: %v\n", err)
 				return
 			}
-			time.Sleep(2 * time.Second)
+			time.Sleep(300 * time.Millisecond)
 			pprof.StopCPUProfile()
 			f.Close()
 		}
