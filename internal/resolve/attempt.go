@@ -335,9 +335,11 @@ func (s *solver) noSocket(q *Query) error {
 // one that is asked for the client. So no client waits for a server that may be dead or
 // far away in order that others learn about it. The answer serves for nothing else:
 // forging it gains nothing. It leaves before the client's, so that nothing is asked any
-// more for a client that has its answer; a machine that is busy may not let it.
+// more for a client that has its answer; a machine that is busy may not let it. What a layer
+// inquires (Literal) is not sent twice: that is DNSKEY right after a zone's first answer, of
+// which the zone may have no second, and where it has, that question serves as well.
 func (s *solver) explore(q *Query, asked selection.Choice) {
-	if !s.cfg.Explore {
+	if !s.cfg.Explore || q.Literal {
 		return
 	}
 	c, ok := s.cfg.Servers.Beside(s.want(q), asked)

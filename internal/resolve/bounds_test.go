@@ -174,6 +174,28 @@ func TestHowManyAreExploredAtOnce(t *testing.T) {
 	}
 }
 
+// The keys of a zone, which a layer inquires right after its first answer, are not asked of a
+// second server only to learn about that.
+func TestInquiriesDoNotExplore(t *testing.T) {
+	for _, literal := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s, q, all := inTrouble(2)
+			asked := make(chan Exchange, 1)
+			s.cfg.Explore, s.cfg.Exchanger, s.cfg.Context = true, secretly{asked, nil}, t.Context()
+			s.cfg.Servers = selection.New(selection.Config{Clock: clock.Real()})
+			s.cfg.Servers.Answered(all[0].Endpoint, selection.Answer{RTT: time.Millisecond})
+			q.Literal = literal
+			for i := 0; len(asked) == 0 && i < 1000; i++ {
+				s.explore(q, all[0])
+				synctest.Wait()
+			}
+			if got := len(asked) > 0; got == literal {
+				t.Errorf("with an inquiry %t, another server is asked: %t", literal, got)
+			}
+		})
+	}
+}
+
 // patient is an Exchanger whose servers let a request wait to its end.
 type patient struct{}
 
