@@ -138,6 +138,7 @@ var owned = map[string]string{
 	"kernel.org/pub/linux/libs/security/libcap/cap": "kresd/internal/privilege",
 	"github.com/coreos/go-systemd/v22/activation":   "kresd/internal/systemd",
 	"github.com/coreos/go-systemd/v22/daemon":       "kresd/internal/systemd",
+	"github.com/dchest/siphash":                     "kresd/internal/upstream",
 	"golang.org/x/net/http2":                        "kresd/internal/h2",
 	"golang.org/x/net/ipv4":                         "kresd/internal/doq",
 }

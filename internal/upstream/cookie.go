@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dchest/siphash"
+
 	"kresd/internal/clock"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
@@ -48,13 +50,24 @@ const (
 // sent tells whether the question has a cookie.
 func (r cookieRule) sent() bool { return r != cookieNone && r != cookieLeftOut }
 
+// A cookieSecret is the key of SipHash-2-4, the keyed hash that RFC 9018, section 4.4, makes
+// cookies of.
+type cookieSecret [16]byte
+
+// hash is the sum of a message, in the octets' order of the RFC.
+func (s *cookieSecret) hash(message []byte) (sum clientCookie) {
+	k0, k1 := binary.LittleEndian.Uint64(s[:8]), binary.LittleEndian.Uint64(s[8:])
+	binary.LittleEndian.PutUint64(sum[:], siphash.Hash(k0, k1, message))
+	return sum
+}
+
 // cookieStore keeps the secret that client cookies are made of, and the server
 // cookies that servers gave.
 type cookieStore struct {
 	clock *clock.Clock
 
 	mu     sync.Mutex
-	secret sipKey
+	secret cookieSecret
 	over   time.Duration // when there has to be a new secret
 	known  map[netip.AddrPort]serverCookie
 }
@@ -75,7 +88,7 @@ func newCookieStore(c *clock.Clock) *cookieStore {
 
 // look returns the secret and what is known of a server. A new secret makes what
 // servers gave for the old one worthless (RFC 7873, section 7.1).
-func (j *cookieStore) look(to netip.AddrPort) (secret sipKey, s serverCookie, known bool) {
+func (j *cookieStore) look(to netip.AddrPort) (secret cookieSecret, s serverCookie, known bool) {
 	now := j.clock.Mono()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -124,14 +137,13 @@ func (j *cookieStore) option(dst []byte, w *expectation, x *resolve.Exchange, so
 }
 
 // makeCookie is a keyed hash of both addresses (RFC 7873, section 4.1).
-func makeCookie(secret *sipKey, to netip.AddrPort, source netip.Addr) (c clientCookie) {
+func makeCookie(secret *cookieSecret, to netip.AddrPort, source netip.Addr) clientCookie {
 	var b [16 + 2 + 16]byte
 	server, client := to.Addr().As16(), source.As16()
 	copy(b[:], server[:])
 	binary.BigEndian.PutUint16(b[16:], to.Port())
 	copy(b[18:], client[:])
-	binary.LittleEndian.PutUint64(c[:], sipHash(secret, b[:]))
-	return c
+	return secret.hash(b[:])
 }
 
 // judge looks for our cookie in an answer that matches otherwise, and learns what

@@ -33,7 +33,7 @@
 //   - exchange.go: the Exchanger and the ways in which it asks
 //   - join.go: equal questions are joined, and further ones wait for a place
 //   - udp.go: one question over UDP, from its port to the datagram that decides it
-//   - letter_case.go, cookie.go, siphash.go: what an answer has to repeat (0x20, RFC 7873)
+//   - letter_case.go, cookie.go: what an answer has to repeat (0x20, RFC 7873)
 //   - accept.go: whether a message is the answer to a question
 //   - confirm.go: what follows a suspicious datagram
 //   - late_answer.go: answers that come after their time (resolve.Late)
