@@ -485,7 +485,7 @@ const (
 	QuarantineDeaths  = 2                      // deaths by a fault signal within QuarantineWindow
 	QuarantineWindow  = 10 * time.Second
 	ClockJump         = 10 * time.Minute
-	GCBallast         = 6 << 20  // octets that count as heap and are never touched
+	GCBallast         = 10 << 20 // octets that count as heap and are never touched
 	HeapPercent       = 60       // of the memory that all workers of a group have: their heaps
 	HeapLeast         = 24 << 20 // octets of heap that a worker has however little memory there is
 	HeapBase          = 16 << 20 // octets of it beside questions that wait
