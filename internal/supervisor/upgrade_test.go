@@ -475,6 +475,9 @@ func TestTheNextImageHasWhatTheOneBeforeHad(t *testing.T) {
 	if one.pid != first.pid || one.custodian != two || one.holder != two || !one.asked || one.dir != "/cache" || !slices.Equal(one.awaited, first.awaited) || !one.unconfirmed[7] || one.crash != first.crash {
 		t.Errorf("worker 0: %+v", one)
 	}
+	if one.state != ready || !one.served || time.Since(one.since) < limits.RestartSoon {
+		t.Errorf("worker 0 is in state %d, and passes for one that is ready since %v", one.state, one.since)
+	}
 	if two.pid != second.pid || two.custodian != nil || two.holder != nil || len(two.unconfirmed) != 0 || !slices.Equal(two.here, second.here) {
 		t.Errorf("worker 1: %+v", two)
 	}
