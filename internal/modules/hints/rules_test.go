@@ -40,6 +40,33 @@ func TestTheReverseNameOfAnAddress(t *testing.T) {
 	}
 }
 
+// A name above hints is the DNS's to tell of, which may well have it: hints neither deny it
+// nor say that it has no data, unless it has a hint itself.
+func TestANameAboveHintsIsNotAnswered(t *testing.T) {
+	i, _ := open(t)
+	fn(t, i, "set", "box.lan.example 192.0.2.7")
+	own := func(name string) (resolve.Outcome, bool) {
+		n, err := dnsname.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i.Layer.Own(nil, resolve.Question{Name: n, Type: wire.TypeA, Class: wire.ClassIN}, false)
+	}
+	for _, name := range []string{"lan.example", "example", ".", "2.0.192.in-addr.arpa"} {
+		for _, nodata := range []bool{true, false} {
+			fn(t, i, "use_nodata", nodata)
+			if o, ok := own(name); ok {
+				t.Errorf("%s, with use_nodata(%t): %+v", name, nodata, o)
+			}
+		}
+	}
+	fn(t, i, "use_nodata", true)
+	fn(t, i, "set", "lan.example 2001:db8::1")
+	if o, ok := own("lan.example"); !ok || o.Kind != resolve.NoData {
+		t.Errorf("with a hint of its own: %+v, %t", o, ok)
+	}
+}
+
 // A hint is an answer on the operator's word, of class IN, with the TTL that was set. Where a
 // name has no data of a type the resolver's own questions about its zone go on.
 func TestWhatAHintAnswers(t *testing.T) {
