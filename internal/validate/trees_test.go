@@ -18,16 +18,18 @@ import (
 
 // A tree is an Internet of zones drawn at random, of few labels, so that names meet: zones
 // below empty non-terminals and on the servers of others, wildcards, aliases of all kinds that
-// lead through them, each kind of denial.
+// lead through them, each kind of denial, keys and DS sets as in the midst of a rollover.
 type tree struct {
 	r     *rand.Rand
 	sites []site
 	zones map[string]*authority.Zone // by origin
+	// denies is how the root denies, as the seeds of other sites.
+	denies string
 }
 
 func newTree(seed uint64) *tree {
 	x := &tree{r: rand.New(rand.NewPCG(seed, 0)), zones: map[string]*authority.Zone{}}
-	x.sites = []site{{origin: ".", addr: rootAddr, seed: "root"}, x.drawn("com.", comAddr)}
+	x.sites = []site{x.drawn(".", rootAddr), x.drawn("com.", comAddr)}
 	for range 2 + x.r.IntN(4) {
 		x.delegate()
 	}
@@ -60,6 +62,19 @@ func (x *tree) drawn(origin, addr string) site {
 	case 6:
 		s.sign = kind(authority.Compact)
 	}
+	if x.r.IntN(8) == 0 {
+		s = untimed([]site{s})[0]
+	}
+	if origin == "." { // whose key is the trust anchor
+		seed := s.seed
+		s.seed, s.sign = "root", also(s.sign, func(g *authority.Signing) {
+			if g.Denial.Kind == authority.NSEC {
+				g.Denial = denial(seed)
+			}
+		})
+		x.denies = seed
+		return s
+	}
 	if origin != "com." {
 		switch x.r.IntN(12) {
 		case 0, 1:
@@ -70,7 +85,77 @@ func (x *tree) drawn(origin, addr string) site {
 			s.island = true
 		}
 	}
+	if s.seed != "" && s.seed != "unknown" {
+		x.roll(&s)
+	}
 	return s
+}
+
+// also does one thing to a signing, and then another.
+func also(first, then func(*authority.Signing)) func(*authority.Signing) {
+	return func(g *authority.Signing) {
+		if first != nil {
+			first(g)
+		}
+		then(g)
+	}
+}
+
+// roll gives a site more keys and DS records than it needs, as during rollovers (RFC 6781,
+// section 4.1). None of these does harm.
+func (x *tree) roll(s *site) {
+	further := func(algorithm uint8, seed string) *authority.Key {
+		return authority.NewKey(s.origin, authority.KSK, algorithm, seed)
+	}
+	switch x.r.IntN(10) {
+	case 0: // a standby key
+		s.sign = also(s.sign, func(g *authority.Signing) {
+			g.Published = append(slices.Clone(g.KSK), further(dns.ECDSAP256SHA256, "next"))
+		})
+	case 1: // two signatures of each set
+		s.sign = also(s.sign, func(g *authority.Signing) { g.ZSK = append(g.ZSK, further(dns.ECDSAP256SHA256, "next")) })
+	case 2: // data signed by another key than keys
+		s.sign = also(s.sign, func(g *authority.Signing) { g.ZSK = []*authority.Key{further(dns.ED25519, "zone")} })
+	case 3: // signatures of an unknown algorithm, the first ones
+		s.sign = also(s.sign, func(g *authority.Signing) {
+			g.ZSK = slices.Concat([]*authority.Key{further(200, "unknown")}, g.ZSK)
+		})
+	case 4: // signatures ahead of their key
+		s.sign = also(s.sign, func(g *authority.Signing) {
+			g.Published, g.ZSK = g.KSK, slices.Concat([]*authority.Key{further(dns.ED25519, "ahead")}, g.ZSK)
+		})
+	case 5: // names in upper case, which signatures do not know
+		s.rules = append(s.rules, func(e *authority.Exchange) {
+			for _, rrs := range [][]dns.RR{e.Reply.Answer, e.Reply.Ns} {
+				for i := range rrs {
+					rrs[i] = dns.Copy(rrs[i])
+					if sig, ok := rrs[i].(*dns.RRSIG); ok {
+						sig.SignerName = strings.ToUpper(sig.SignerName)
+					}
+					if rrs[i].Header().Rrtype != dns.TypeNSEC && rrs[i].Header().Rrtype != dns.TypeCNAME {
+						rrs[i].Header().Name = strings.ToUpper(rrs[i].Header().Name)
+					}
+				}
+			}
+		})
+	case 6: // keys without a flag that says what they are for
+		s.sign = also(s.sign, func(g *authority.Signing) {
+			g.ZSK = []*authority.Key{authority.NewKey(s.origin, authority.ZSK, dns.ED25519, "plain")}
+		})
+	}
+	origin, which := s.origin, x.r.IntN(8)
+	if which > 3 {
+		return
+	}
+	s.ds = func(ds *dns.DS) []dns.RR {
+		main := key(origin, s.seed)
+		standby := further(dns.ED25519, "standby").DS(dns.SHA256)
+		strange := dns.Copy(main.DS(dns.SHA256)).(*dns.DS)
+		strange.DigestType, strange.Digest = 200, "abcdef"
+		wrong := dns.Copy(main.DS(dns.SHA256)).(*dns.DS)
+		wrong.DigestType, wrong.Digest = dns.SHA1, strings.Repeat("00", 20)
+		return [][]dns.RR{{standby, ds}, {strange, ds}, {wrong, ds}, {main.DS(dns.SHA384), ds, standby}}[which]
+	}
 }
 
 // name is a name so many labels below another.
@@ -219,7 +304,11 @@ func (x *tree) says(name string, qtype uint16) string {
 // shown tells whether a zone's answer proves all that it says: under opt-out and by too many
 // iterations that depends on whether a hash is matched or covered.
 func (x *tree) shown(s *site, r *dns.Msg, last string, denied bool) bool {
-	if s.seed != "opt-out" && s.seed != "costly" {
+	seed := s.seed
+	if s.origin == "." {
+		seed = x.denies
+	}
+	if seed != "opt-out" && seed != "costly" {
 		return true
 	}
 	for _, rr := range r.Answer {
@@ -232,7 +321,7 @@ func (x *tree) shown(s *site, r *dns.Msg, last string, denied bool) bool {
 	matched := slices.ContainsFunc(r.Ns, func(rr dns.RR) bool {
 		return rr.Header().Rrtype == dns.TypeNSEC3 && dns.CanonicalName(rr.Header().Name) == hash
 	})
-	return !denied || s.seed == "opt-out" && r.Rcode == dns.RcodeSuccess && matched
+	return !denied || seed == "opt-out" && r.Rcode == dns.RcodeSuccess && matched
 }
 
 // said is what a resolver says, as says tells it.
@@ -291,7 +380,8 @@ func TestRandomTrees(t *testing.T) {
 }
 
 func (x *tree) try(t *testing.T) {
-	types := []uint16{dns.TypeA, dns.TypeA, dns.TypeA, dns.TypeTXT, dns.TypeCNAME, dns.TypeDS, dns.TypeNS, dns.TypeDNSKEY, dns.TypeSOA, dns.TypeDNAME}
+	types := []uint16{dns.TypeA, dns.TypeA, dns.TypeA, dns.TypeTXT, dns.TypeCNAME, dns.TypeDS, dns.TypeNS, dns.TypeDNSKEY, dns.TypeSOA, dns.TypeDNAME, dns.TypeSRV, dns.TypeCDS}
+	withCD := func(r *resolve.Request) { r.CD = true }
 	var asks []expected
 	for range 40 {
 		e := expected{name: x.anyName(), qtype: types[x.r.IntN(len(types))]}
@@ -314,9 +404,14 @@ func (x *tree) try(t *testing.T) {
 			if round == 0 && x.r.IntN(4) == 0 {
 				check(newWorldOf(t, x.sites...), "cold", e, nil)
 			}
+			if other := asks[x.r.IntN(len(asks))]; x.r.IntN(4) == 0 { // which nobody else is to notice
+				warm.resolve(other.name, other.qtype, withCD)
+			}
 			check(warm, "warm", e, nil)
 			check(behind, "behind a forwarder", e, forwards("."))
-			warm.now += int64(x.r.IntN(20))
+			if warm.now += int64(x.r.IntN(20)); x.r.IntN(20) == 0 { // past the TTLs of denials, or of all
+				warm.now += []int64{310, 3700}[x.r.IntN(2)]
+			}
 		}
 		x.r.Shuffle(len(asks), func(i, j int) { asks[i], asks[j] = asks[j], asks[i] })
 	}
