@@ -92,7 +92,7 @@ func TestAuthoritiesAreReadAgain(t *testing.T) {
 	if err := b.Use(file); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the directory is watched", func() bool { return s.watching.Load() })
+	eventually(t, "the directory is watched", func() bool { return s.watch.Seeing() })
 	if !b.vouches(t, file, one) || b.vouches(t, file, two) || b.vouches(t, two, two) {
 		t.Error("at first the file vouches for others than it has")
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kresd/internal/clock"
+	"kresd/internal/filewatch"
 	"kresd/internal/limits"
 	"kresd/internal/textfile"
 	"kresd/internal/wording"
@@ -33,10 +34,10 @@ type Options struct {
 // A Store has the certificate that is in use. Its methods may be called by any
 // goroutine.
 type Store struct {
-	o        Options
-	now      atomic.Pointer[inUse]
-	renamed  chan struct{} // other files are in use
-	watching atomic.Bool   // their directories are watched
+	o       Options
+	now     atomic.Pointer[inUse]
+	renamed chan struct{} // other files are in use
+	watch   *filewatch.Watch
 
 	mu    sync.Mutex
 	files files // that were read last; no names: the ephemeral certificate is in use
@@ -63,7 +64,9 @@ func NewStore(o Options) *Store {
 	if o.Files == nil {
 		o.Files = textfile.Disk
 	}
-	return &Store{o: o, renamed: make(chan struct{}, 1)}
+	s := &Store{o: o, renamed: make(chan struct{}, 1)}
+	s.watch = s.newWatch()
+	return s
 }
 
 // Expect says which user this process is about to become, to whom the key's file was

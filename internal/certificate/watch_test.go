@@ -34,7 +34,7 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 		if err := h.Use(write(t, dir, "one.example", key(t), start)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the directory is watched", h.watching.Load)
+		eventually(t, "the directory is watched", h.Store.watch.Seeing)
 		if linked {
 			next := t.TempDir()
 			write(t, next, "two.example", key(t), start)
@@ -79,7 +79,7 @@ func TestFilesThatChangeBeforeTheyAreWatchedAreReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.watch(t)
-	eventually(t, "another directory is watched", h.watching.Load)
+	eventually(t, "another directory is watched", h.Store.watch.Seeing)
 	dir := t.TempDir()
 	certFile, keyFile := write(t, dir, "one.example", key(t), start)
 	f, err := readFiles(certFile, keyFile)
@@ -153,7 +153,7 @@ func TestPairsAreReplacedInAnyWayAndOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 				h.watch(t)
-				eventually(t, "the directory is watched", h.watching.Load)
+				eventually(t, "the directory is watched", h.Store.watch.Seeing)
 				write(t, next, "two.example", key(t), start)
 				for i, file := range order {
 					text, err := os.ReadFile(filepath.Join(next, file))
@@ -195,7 +195,7 @@ func TestPairsAreReplacedAsKubernetesDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.watch(t)
-	eventually(t, "the directory is watched", h.watching.Load)
+	eventually(t, "the directory is watched", h.Store.watch.Seeing)
 	for version, name := range []string{"two.example", "three.example"} {
 		volume(".."+string(rune('2'+version)), name)
 		if err := os.RemoveAll(filepath.Join(dir, ".."+string(rune('1'+version)))); err != nil {

@@ -87,6 +87,7 @@ var uncounted = map[string]string{
 		CompletionTime EventRunTime MapAssembly MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
+		ListFile ListLine ListWarnings ListOctets ListSets ListData ListOnHeap ListPrepared
 		TicketSecretMin TicketSecretMost CertificateFile
 		CertificateKeyTries
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries
@@ -131,9 +132,9 @@ var uncounted = map[string]string{
 		HandOverTime TCPLinger HandshakeGrace QUICProbe QUICProbes QUICAtOnce QUICTurn LeaveQUIC
 		QUICUnverified LeaveQuietUDP
 		LeaveQuietTCP LeaveFirstTCP LeaveStuck LeaveFlush
-		CertificateLife CertificateRenewal CertificateQuiet
-		CertificateLook CertificateLock CertificateLockLook
-		CertificatePatience FreePortTries
+		CertificateLife CertificateRenewal WatchQuiet
+		WatchLook CertificateLock CertificateLockLook
+		WatchPatience FreePortTries
 		CertificateEndMonth CertificateEndWeek CertificateEndDay
 		ReceptionCheck UnscheduledWait AwaitAddress QueryLogStall
 		QueryLogPause QueryLogEnd

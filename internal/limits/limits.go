@@ -277,9 +277,9 @@ const (
 	CertificateFile     = 1 << 20              // octets of a file with certificates or a key
 	CertificateLife     = 90 * 24 * time.Hour  // of one that is made here
 	CertificateRenewal  = 7 * 24 * time.Hour   // before its end
-	CertificatePatience = 5 * time.Second      // with a directory where something changes all the time
-	CertificateQuiet    = time.Second          // after the last change of a file, until it is read again
-	CertificateLook     = time.Minute          // between two looks at files, for changes that the system did not tell
+	WatchPatience       = 5 * time.Second      // with a directory where something changes all the time
+	WatchQuiet          = time.Second          // after the last change of a file, until it is read again
+	WatchLook           = time.Minute          // between two looks at files, for changes that the system did not tell
 	CertificateLock     = time.Second          // that another process may take to make the key of the one that is made here
 	CertificateLockLook = 5 * time.Millisecond // between two looks whether it has made it
 	CertificateKeyTries = 8                    // to find the key's file where others replace it at the same time
@@ -340,6 +340,15 @@ const (
 	StaleTold       = 512      // answers of old delegations' servers that are at hand, for ServfailTTL
 	HostsLine       = 64 << 10 // octets of a line of a hosts file
 	HostsWarnings   = 20       // wrong lines of a hosts file that the log names one by one
+
+	ListFile     = 256 << 20 // octets of a response policy zone
+	ListLine     = 64 << 10  // of a record in it, with all its lines
+	ListWarnings = 20        // wrong records that the log names one by one
+	ListOctets   = 512 << 20 // of the names of a list, as they are kept
+	ListSets     = 64 << 20  // of different sets of data with which its names are answered
+	ListData     = 4 << 10   // of the data of a name
+	ListOnHeap   = 1 << 20   // octets of a list's names, with more they are not on the heap
+	ListPrepared = 1024      // sets that are answered on the thread that received the question
 )
 
 // The query log.
