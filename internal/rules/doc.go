@@ -9,6 +9,10 @@
 // or ten thousand. A rule about no names in particular (all, pattern, a script's
 // function, a condition about the client alone) is tried by itself in its turn.
 //
+// The names of a list that comes from a file, each with what is to be done about it, are a
+// Listing (listing.go), which another one takes the place of when the file has changed
+// (List). A rule that goes by one is tried by itself, too, by one look-up for each label.
+//
 // What a question looks like to a filter is a Subject (subject.go), the same on
 // the listener's thread and on the driver's way. Whatever else a filter wants to
 // know about it, the client's network or the addresses in the answer, is a

@@ -15,9 +15,10 @@ const (
 	domains
 	below
 	pattern
+	listed
 )
 
-var kindNames = [...]string{all: "all", suffix: "suffix", domains: "domains", below: "below", pattern: "pattern"}
+var kindNames = [...]string{all: "all", suffix: "suffix", domains: "domains", below: "below", pattern: "pattern", listed: "rpz"}
 
 // A Filter says which questions a rule is for. It is never changed once made.
 type Filter struct {
@@ -25,6 +26,7 @@ type Filter struct {
 	names      names        // suffix, domains, below
 	common     dnsname.Name // suffix: all that is meant lies there or below; "" for none
 	pattern    string
+	list       *List // listed
 	conditions []Condition
 	digest     uint64 // equal for equal filters in all processes; 0 for All without conditions
 }
@@ -101,8 +103,8 @@ func (f Filter) sealed() Filter {
 // named tells whether the index knows the names that the filter is for.
 func (f *Filter) named() bool { return f.kind == suffix || f.kind == domains || f.kind == below }
 
-// holds tells whether the filter is for a subject of whose name the index says
-// so, or must be asked itself. sure is false when that could not be found out.
+// holds tells whether the filter is for a subject of whose name the index, or a list,
+// says so, or must be asked itself. sure is false when that could not be found out.
 func (f *Filter) holds(s *Subject) (yes, sure bool) {
 	if f.common != "" && !s.below(f.common) {
 		return false, true

@@ -70,6 +70,9 @@ func (r *Rule) digest() uint64 {
 		return mix(r.Filter.digest, digest.Of("function"))
 	}
 	h := mix(r.Filter.digest, digest.Of(r.Action.name))
+	if list := r.Filter.list; list != nil {
+		h = mix(h, list.Listing().digest)
+	}
 	if r.Action.to != nil {
 		h = mix(h, resolve.Servers(r.Action.to.cut()))
 	}

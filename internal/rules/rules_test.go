@@ -44,11 +44,11 @@ func subject(t testing.TB, text string) *Subject {
 // means.
 func met(st *state, s *Subject) (out []string) {
 	for w := st.walk(s); ; {
-		e, at, _ := w.next()
-		if e == nil {
+		m := w.next()
+		if m.entry == nil {
 			return out
 		}
-		out = append(out, fmt.Sprintf("%d@%d", e.ID, at))
+		out = append(out, fmt.Sprintf("%d@%d", m.entry.ID, m.at))
 	}
 }
 

@@ -124,7 +124,7 @@ func (t *Table) tell() {
 func (s *state) add(e *Entry) {
 	place := len(s.entries)
 	s.entries = append(s.entries, e)
-	if e.Rule.private() && (e.Rule.Pick != nil || e.Rule.Action.lets) {
+	if e.Rule.private() && e.Rule.lets() {
 		s.private = append(s.private, uint32(place))
 	}
 	if e.Rule.Pick != nil || !e.Rule.Filter.named() {
@@ -190,13 +190,14 @@ func (t *Table) Entries() []*Entry {
 func (t *Table) Try(req *resolve.Request, s *Subject, post bool) Decision {
 	w := t.state.Load().walk(s)
 	for {
-		e, at, sure := w.next()
+		m := w.next()
+		e := m.entry
 		if e == nil {
 			return GoOn
 		}
-		h := &Hit{Req: req, Subject: s, Zone: req.Name[at:], Scope: req.Name[at:], Post: post, Private: e.Rule.private()}
+		h := &Hit{Req: req, Subject: s, Zone: req.Name[m.at:], Scope: req.Name[m.at:], Post: post, Private: e.Rule.private()}
 		s.shown = true
-		a := e.Rule.choose(h, sure)
+		a := m.choose(h)
 		if a == nil {
 			continue
 		}
@@ -211,29 +212,32 @@ func (t *Table) Try(req *resolve.Request, s *Subject, post bool) Decision {
 	}
 }
 
-// choose is what the rule does about a request that it is for; sure is what the
-// walk says about that. It is nil when a script's function finds that it is not.
-func (r *Rule) choose(h *Hit, sure bool) *Action {
-	switch {
-	case r.Pick != nil:
+// choose is what the rule does about a request that it is for. It is nil when a
+// script's function finds that it is not.
+func (m *match) choose(h *Hit) *Action {
+	switch pick := m.entry.Rule.Pick; {
+	case pick != nil:
 		h.Zone, h.Picked = dnsname.Root, true
-		return r.Pick(h.Req)
-	case !sure: // a name made to exhaust the pattern must not slip through
+		return pick(h.Req)
+	case !m.sure: // a name made to exhaust the pattern must not slip through
 		return Drop()
 	}
-	return r.Action
+	return m.action
 }
+
+// lets tells whether the search may end with the rule so that the question is resolved.
+func (r *Rule) lets() bool { return r.Pick != nil || r.Filter.kind == listed || r.Action.lets }
 
 // Choose is the action of a rule for a request, and nil when the rule is not for
 // it, for a script that calls a rule as a function.
 func (r *Rule) Choose(req *resolve.Request) *Action {
 	s := SubjectOf(req)
 	w := r.table().walk(s)
-	e, at, sure := w.next()
-	if e == nil {
+	m := w.next()
+	if m.entry == nil {
 		return nil
 	}
-	return r.choose(&Hit{Req: req, Subject: s, Zone: req.Name[at:], Scope: req.Name[at:]}, sure)
+	return m.choose(&Hit{Req: req, Subject: s, Zone: req.Name[m.at:], Scope: req.Name[m.at:]})
 }
 
 // table is a table of this rule alone. Most rules never need one.
@@ -268,21 +272,21 @@ func (t *Table) Decide(s *Subject) Decided {
 	w := t.state.Load().walk(s)
 	var d Decided
 	for {
-		e, at, sure := w.next()
-		if e == nil {
+		m := w.next()
+		if m.entry == nil {
 			d.Sure = true
 			return d
 		}
-		if !sure || e.Rule.Action.foresee == nil {
+		if !m.sure || m.action.foresee == nil {
 			return Decided{}
 		}
-		switch d.Decision, d.Answer, d.Sure = e.Rule.Action.foresee(s, at); {
+		switch d.Decision, d.Answer, d.Sure = m.action.foresee(s, m.at); {
 		case !d.Sure:
 			return Decided{}
 		case d.Decision == GoOn:
 			d.Passed = true
 		default:
-			d.Entry, d.Elsewhere = e, e.Rule.Action.to != nil
+			d.Entry, d.Elsewhere = m.entry, m.action.to != nil
 			return d
 		}
 	}
@@ -300,16 +304,16 @@ func (t *Table) Route(req *resolve.Request, q resolve.Question) *resolve.Route {
 	s.stepOf(req, q)
 	w := t.state.Load().walk(s)
 	for {
-		e, at, sure := w.next()
-		if e == nil {
+		m := w.next()
+		if m.entry == nil {
 			return nil
 		}
-		if e.Rule.Pick != nil || !sure {
+		if m.entry.Rule.Pick != nil || !m.sure {
 			continue
 		}
-		switch a := e.Rule.Action; {
+		switch a := m.action; {
 		case a.to != nil:
-			return &resolve.Route{Cut: a.to.cut(), Scope: q.Name[at:], Stub: a.stub}
+			return &resolve.Route{Cut: a.to.cut(), Scope: q.Name[m.at:], Stub: a.stub}
 		case a.resolves:
 			return &resolve.Route{}
 		}
@@ -322,8 +326,7 @@ func (t *Table) Empty() bool { return len(t.state.Load().entries) == 0 }
 // Concerns tells whether a rule may be for a subject.
 func (t *Table) Concerns(s *Subject) bool {
 	w := t.state.Load().walk(s)
-	e, _, _ := w.next()
-	return e != nil
+	return w.next().entry != nil
 }
 
 // Fingerprint differs between tables under which the same question may get a

@@ -25,6 +25,8 @@ func (r *Rule) Text() string {
 	switch {
 	case r.Filter.kind == pattern:
 		args = append(args, Quoted(r.Filter.pattern))
+	case r.Filter.kind == listed:
+		args = append(args, Quoted(r.Filter.list.title))
 	case r.Filter.named():
 		args = append(args, r.Filter.names.text())
 	}

@@ -53,14 +53,22 @@ func (t *state) lookFor(s *Subject, name []byte, k kind, at int) {
 	}
 }
 
-// next is the next rule that is for the subject, and how many octets of the name
-// stand before the part that the rule means. sure is false when the rule itself
-// has to be asked, or its filter could not find out. It returns nil at the end.
-func (w *walk) next() (e *Entry, at int, sure bool) {
+// A match is a rule that is for the subject.
+type match struct {
+	entry *Entry // nil: there is none
+	// action is what it does; nil where its Pick has to be asked.
+	action *Action
+	at     int // how many octets of the subject's name stand before the part that the rule means
+	// sure is false when the rule itself has to be asked, or its filter could not find out.
+	sure bool
+}
+
+// next is the next rule that is for the subject.
+func (w *walk) next() match {
 	for {
 		place, at := w.place()
 		if place >= len(w.t.entries) {
-			return nil, 0, true
+			return match{sure: true}
 		}
 		w.from = place + 1
 		e := w.t.entries[place]
@@ -69,12 +77,18 @@ func (w *walk) next() (e *Entry, at int, sure bool) {
 		}
 		if e.Rule.Pick != nil {
 			if yes, _ := e.Rule.Filter.isFor(w.s); yes {
-				return e, 0, false
+				return match{entry: e}
 			}
 			continue
 		}
+		a := e.Rule.Action
+		if e.Rule.Filter.kind == listed {
+			if a, at = e.Rule.listed(w.s); a == nil {
+				continue
+			}
+		}
 		if yes, sure := e.Rule.Filter.holds(w.s); yes {
-			return e, at, sure
+			return match{e, a, at, sure}
 		}
 	}
 }
