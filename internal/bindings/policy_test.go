@@ -14,6 +14,7 @@ import (
 	"kresd/internal/modules/policy"
 	"kresd/internal/modules/view"
 	"kresd/internal/resolve"
+	"kresd/internal/textfile"
 	"kresd/internal/trustanchor"
 	"kresd/internal/wire"
 )
@@ -29,6 +30,7 @@ func newRulesWorld(t *testing.T) *rulesWorld {
 	w := &rulesWorld{}
 	w.world = newWorld(t, func(d *Daemon) {
 		d.Policy = policy.New(func(s string) { w.logged = append(w.logged, s) }, nil)
+		d.Policy.Lists = policy.NewLists(policy.Files{Latest: textfile.Disk, InForce: textfile.Disk, Warn: func(string) {}, Notice: func(string) {}, Changed: func() {}})
 		d.View = view.New(d.Policy.NextID)
 		d.Anchors = fileAnchors{trustanchor.New()}
 	})
@@ -112,7 +114,10 @@ func TestPolicyRefusesMistakes(t *testing.T) {
 		step{"policy.ANSWER({ A = {} })", "ERROR error: bad argument #1 to 'policy.ANSWER' ('A' is no type; write [kres.type.A] = …"},
 		step{"policy.todnames({ 'a..b' })", "ERROR error: policy.todnames: 'a..b': empty label"},
 		step{"policy.pattern(policy.DENY, '[')", "ERROR error: bad argument #2 to 'policy.pattern' (malformed pattern…"},
-		step{"policy.rpz(policy.DENY, 'file')", "ERROR error: policy.rpz is not in this version; …"},
+		step{"policy.rpz(policy.DENY, 'file')", "ERROR error: policy.rpz: file: no such file or directory"},
+		step{"policy.rpz(5, 'file')", "ERROR error: bad argument #1 to 'policy.rpz' (policy action or function(state, req) expected, got number)…"},
+		step{"policy.rpz(policy.DENY, 'file', { nodata = 1 })", "ERROR error: bad argument #3 to 'policy.rpz' (true, false or { watch = boolean, nodata = boolean } expected)…"},
+		step{"policy.rpz(policy.DENY, 'file', 'x')", "ERROR error: bad argument #3 to 'policy.rpz' (…"},
 		step{"policy.add(policy.all(policy.DENY)).count = 5", "ERROR error: 'count' of a rule cannot be assigned; suspended can"},
 	)
 }

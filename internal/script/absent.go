@@ -10,11 +10,11 @@ import (
 // Absent tells, for names that scripts written for other versions use and that do
 // not exist, what is said about them.
 //
-// The names stay nil, since configurations test them ("if policy.rpz then"): only a
+// The names stay nil, since configurations test them ("if net.bpf_set then"): only a
 // script that calls or indexes one learns the sentence, in place of the machine's
 // words about a nil value.
 type Absent struct {
-	Names    map[string]string // globals, and members of objects with the object's name: "policy.rpz"
+	Names    map[string]string // globals, and members of objects with the object's name: "net.bpf_set"
 	Packages map[string]string // what require() was asked for and nobody has
 }
 
@@ -69,7 +69,7 @@ func (a *absences) explain(msg string) (better string, ok bool) {
 }
 
 // given finds the absent name that a variable of the chunk was given, in a line such
-// as "local f = policy.rpz".
+// as "local f = net.bpf_set".
 func (a *absences) given(variable, where string) (missedRead, bool) {
 	for _, read := range a.reads {
 		if source.ChunkOf(read.where) != source.ChunkOf(where) {

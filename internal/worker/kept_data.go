@@ -46,12 +46,14 @@ func (r *ran) latest(path string, use textfile.Use) error {
 
 // noted is textfile.Disk and takes note of what use has read, if there is room.
 func (r *ran) noted(path string, use textfile.Use) error {
-	read := &bounded{room: r.roomLeft()}
-	if read.room == 0 {
+	room := r.roomLeft()
+	if room == 0 {
 		return textfile.Disk(path, use)
 	}
+	read := &bounded{over: true}
 	err := textfile.Disk(path, func(f io.Reader, err error) error {
-		if err == nil {
+		if err == nil && sizeOf(f) <= int64(room) {
+			*read = bounded{room: room}
 			f = io.TeeReader(f, read)
 		}
 		return use(f, err)
@@ -60,6 +62,19 @@ func (r *ran) noted(path string, use textfile.Use) error {
 		r.noteData(path, read.text.String())
 	}
 	return err
+}
+
+// sizeOf is how many octets a file has, as far as the system knows.
+func sizeOf(f io.Reader) int64 {
+	file, is := f.(*os.File)
+	if !is {
+		return 0
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // opened stands behind what a script has opened to read, or could not open: in its place

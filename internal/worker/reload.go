@@ -158,6 +158,7 @@ func (w *Worker) rereadFiles() error {
 			return nil
 		}
 		modules()
+		w.rules.view.Renew()
 		certificate()
 		authorities()
 		for _, set := range anchors() {

@@ -125,6 +125,7 @@ func (w *Worker) background() {
 	w.group.Go("roster", w.followRoster)
 	w.group.Go("custody", w.custody.run)
 	w.group.Go("certificate", func() { w.encrypted.certificate.Watch(w.ctx) })
+	w.group.Go("lists", func() { w.rules.policy.Lists.Watch(w.ctx) })
 	(&negatives{store: w.rules.anchors.Store, clock: w.clock, log: w.rules.anchors.log, tasks: w.group, sound: w.sound}).start()
 	w.feedWatchdogs()
 }

@@ -18,6 +18,7 @@ import (
 	"kresd/internal/logging"
 	"kresd/internal/metrics"
 	"kresd/internal/module"
+	"kresd/internal/modules/policy"
 	"kresd/internal/resolve"
 	"kresd/internal/safe"
 	"kresd/internal/script"
@@ -105,6 +106,10 @@ func newWorker(o Options, log *logging.Logger, out, errs *logging.Ring) (*Worker
 	}
 	w.roots = newRoots(w.cache, w.reloads.inForce)
 	w.rules = newRulebook(log, &anchors{Store: trustanchor.New(), log: log.Group("ta"), clock: w.clock, resolve: w.resolve})
+	w.rules.policy.Lists = policy.NewLists(policy.Files{
+		Latest: w.reloads.latest, InForce: w.reloads.inForce, Changed: w.renewRules,
+		Warn: func(line string) { log.Warn(line) }, Notice: func(line string) { log.Notice(line) },
+	})
 	w.own = &own{clock: w.clock, server: func() *listen.Server { return w.server }}
 	w.servers = selection.New(selection.Config{Clock: w.clock, Port: lab.port, TLSPort: lab.tlsPort, Own: w.own.is})
 	if w.upstream, err = w.newUpstream(); err != nil {

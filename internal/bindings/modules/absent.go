@@ -20,9 +20,8 @@ func absentMembers() map[string]string {
 		"net.register_endpoint_kind": "event.socket() and require('socket').bind() serve protocols of a script's own",
 
 		"policy.COOKIE":              "questions to servers have cookies by themselves",
-		"policy.RPZ":                 "policy.suffix(action, names) takes the names that a script reads from a file",
+		"policy.RPZ":                 "policy.rpz makes a rule of a response policy zone",
 		"policy.custom_action":       "give policy.all() or policy.suffix() the function(state, req) itself",
-		"policy.rpz":                 "policy.suffix(action, names) takes the names that a script reads from a file; require('zonefile').file(path) lists its records",
 		"policy.slice":               "a rule function(req, query) returns one of several actions, by the name for instance",
 		"policy.slice_randomize_psl": "a rule function(req, query) returns one of several actions, by the name for instance",
 

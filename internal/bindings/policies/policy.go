@@ -118,6 +118,7 @@ func (p *policies) functions() []script.Func {
 		{Name: "domains", Args: "action, { name }", Min: 2, Max: 2,
 			Fn: func(c *script.Call) error { return p.newRule(c, rules.Domains(p.names(c, 2))) }},
 		{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Fn: p.pattern},
+		{Name: "rpz", Args: "action, path[, watch | { watch = boolean, nodata = boolean }]", Min: 2, Max: 3, Fn: p.rpz},
 		{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Fn: todnames},
 		{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Fn: p.denyMessage},
 		{Name: "FORWARD", Args: "'address[@port]' | 'URL' | { servers }", Min: 1, Max: 1, Fn: p.elsewhere("FORWARD", rules.Forward)},

@@ -14,7 +14,10 @@
 // lets pass or forwards are served from the cache there: answers made under other
 // forwarding rules have another fingerprint (Policy.Fingerprint).
 //
+// Files of response policy zones are read (package rpz) into lists that rules go by, and
+// read again when they change (lists.go). What was read before stays in force where they
+// cannot be used any more.
+//
 // The package runs no Lua. What a script decides comes in as a function
-// (rules.Rule.Pick, rules.Run) that package bindings makes. Response policy
-// zones are absent.
+// (rules.Rule.Pick, rules.Run) that package bindings makes.
 package policy

@@ -18,6 +18,8 @@ type Policy struct {
 	Log func(text string)
 	// Changed is told of the fingerprint after every change; it may be nil.
 	Changed func(fingerprint uint64)
+	// Lists are those that rules go by. It must not be nil where there are such rules.
+	Lists *Lists
 	// Peers are how servers are spoken to that rules name (SpeakTo).
 	Peers rules.Peers
 
@@ -46,9 +48,10 @@ func (p *Policy) Open() (*module.Instance, error) {
 	p.loaded = true
 	p.changed()
 	return &module.Instance{
-		Layer: &resolve.Layer{Name: "policy", Begin: p.begin, Route: p.rules.Route, Consume: p.consume, Finalize: p.finalize, Finish: p.finish},
-		Fast:  &module.Fast{Begin: p.fast},
-		Close: func() { p.loaded = false; p.changed() },
+		Layer:  &resolve.Layer{Name: "policy", Begin: p.begin, Route: p.rules.Route, Consume: p.consume, Finalize: p.finalize, Finish: p.finish},
+		Fast:   &module.Fast{Begin: p.fast},
+		Reread: p.reread,
+		Close:  func() { p.loaded = false; p.changed() },
 	}, nil
 }
 
@@ -76,6 +79,18 @@ func (p *Policy) SpeakTo(at netip.AddrPort, as zonecut.Peer) (before bool) {
 	before = p.Peers.Set(at, as)
 	p.rules.Renew()
 	return before
+}
+
+// Renew is called after lists have changed that rules go by.
+func (p *Policy) Renew() { p.rules.Renew() }
+
+// reread implements module.Instance.
+func (p *Policy) reread() (apply func(), err error) {
+	if p.Lists == nil {
+		return func() {}, nil
+	}
+	use, err := p.Lists.Reread()
+	return func() { use(); p.Renew() }, err
 }
 
 // Rules, Postrules and Special are the rules in order.

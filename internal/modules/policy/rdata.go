@@ -21,8 +21,11 @@ func ParseData(text string) ([]byte, error) {
 
 // ParseTyped is ParseData with the type, which a record can have: 0 is reserved (RFC 6895,
 // section 3.1).
-func ParseTyped(text string) (t uint16, data []byte, err error) {
-	rr, err := dns.NewRR(". 0 IN " + text)
+func ParseTyped(text string) (t uint16, data []byte, err error) { return parseTyped("", text) }
+
+// parseTyped is ParseTyped behind a line of a master file.
+func parseTyped(before, text string) (t uint16, data []byte, err error) {
+	rr, err := dns.NewRR(before + ". 0 IN " + text)
 	if err != nil {
 		return 0, nil, wording.Record("", err)
 	}

@@ -1,0 +1,234 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kresd/internal/rules"
+	"kresd/internal/textfile"
+	"kresd/internal/wire"
+)
+
+// listed are rules with lists, and what was said about these.
+type listed struct {
+	*loaded
+	mu      sync.Mutex
+	said    []string
+	changes int
+}
+
+func newListed(t *testing.T) *listed {
+	r := &listed{loaded: newRules(t)}
+	say := func(line string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.said = append(r.said, line)
+	}
+	r.Lists = NewLists(Files{Latest: textfile.Disk, InForce: textfile.Disk, Warn: say, Notice: say, Changed: func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.changes++
+	}})
+	return r
+}
+
+// told is what was said, and forgets it.
+func (r *listed) told() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := strings.Join(r.said, "\n")
+	r.said = nil
+	return text
+}
+
+// add puts a rule in force.
+func (r *listed) add(path string, watch bool) *rules.List {
+	r.t.Helper()
+	list, err := r.Lists.RPZ(path, watch, false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.on(rules.Listed(list), rules.Refuse())
+	return list
+}
+
+// refuses tells whether a name is on a list whose rule refuses.
+func (r *listed) refuses(name string) bool {
+	req, _ := r.ask(name, wire.TypeA)
+	return req.Result.Rcode == wire.RcodeRefused
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// However a file is replaced, what is in it then is in force, and what is no list is not.
+func TestListsAreReadAgainWhenTheirFileChanges(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.example CNAME .\n")
+	r.add(path, true)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { r.Lists.Watch(ctx); close(ended) }()
+	defer func() { end(); <-ended }()
+	eventually(t, "the directory is watched", r.Lists.watch.Seeing)
+
+	write(t, path, "b.example CNAME .\n") // in place
+	eventually(t, "the second list", func() bool { return r.refuses("b.example") && !r.refuses("a.example") })
+	write(t, path+".new", "c.example CNAME .\nd..example CNAME .\n")
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the third list", func() bool { return r.refuses("c.example") && !r.refuses("b.example") })
+	eventually(t, "who is told of changes", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.changes >= 2 })
+	if said := r.told(); !strings.Contains(said, path+":2: 'd..example': empty label; the record is skipped") || !strings.Contains(said, path+": 1 names are in force") {
+		t.Errorf("told:\n%s", said)
+	}
+	for what, text := range map[string]string{
+		"the file is empty": "", "there is no record in it that could be used (line 1: no type and data)": "<html>no list</html>\n<p>\n",
+	} {
+		write(t, path, text)
+		var said string
+		eventually(t, what, func() bool {
+			said += r.told()
+			return strings.Contains(said, what+"; the list that was read before stays in force")
+		})
+		if !r.refuses("c.example") {
+			t.Errorf("%s: the list that was read before is not in force", what)
+		}
+		r.Lists.Look() // says nothing twice
+		if said := r.told(); said != "" {
+			t.Errorf("told again: %s", said)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	var said string
+	eventually(t, "a file that is gone", func() bool { said += r.told(); return strings.Contains(said, "no such file") })
+	write(t, path, "e.example CNAME .\n")
+	eventually(t, "the list that came back", func() bool { return r.refuses("e.example") })
+}
+
+func TestListsThatAreNotWatchedAreReadAtAReload(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.example CNAME .\n")
+	r.add(path, false)
+	write(t, path, "bb.example CNAME .\n")
+	r.Lists.Look()
+	if !r.refuses("a.example") {
+		t.Error("a list that is not watched was read")
+	}
+	apply, err := r.inst.Reread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.refuses("a.example") {
+		t.Error("a list is in force before it is to be")
+	}
+	if apply(); !r.refuses("bb.example") || r.refuses("a.example") {
+		t.Error("the list that was read again is not in force")
+	}
+	write(t, path, "")
+	if _, err := r.inst.Reread(); err == nil || !strings.Contains(err.Error(), "the file is empty") {
+		t.Errorf("an empty file: %v", err)
+	}
+}
+
+func TestFilesThatAreNoListAreRefused(t *testing.T) {
+	r, dir := newListed(t), t.TempDir()
+	fifo, words := filepath.Join(dir, "fifo"), filepath.Join(dir, "words")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, words, "one.example\ntwo.example\n")
+	for path, want := range map[string]string{
+		fifo: "not a regular file", dir: "not a regular file", "/dev/zero": "not a regular file", filepath.Join(dir, "absent"): "no such file",
+		words: "there is no record in it that could be used (line 1: no type and data)",
+	} {
+		if _, err := r.Lists.RPZ(path, true, false); err == nil || !strings.Contains(err.Error(), "policy.rpz: "+path+": ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+	if len(r.Lists.watched()) != 0 {
+		t.Errorf("watched are %v", r.Lists.watched())
+	}
+}
+
+func TestWrongRecordsAreToldOneByOneAndThenCounted(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.example CNAME .\n"+strings.Repeat("b..example CNAME .\n", 50))
+	r.add(path, true)
+	if said := r.told(); strings.Count(said, "\n") != 20 || !strings.Contains(said, path+": 30 more records are wrong and skipped") {
+		t.Errorf("told:\n%s", said)
+	}
+	write(t, path, "a.example CNAME .\n")
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r.add(path, true)
+	if said := r.told(); !strings.Contains(said, "everybody on this machine may write the file") {
+		t.Errorf("told: %s", said)
+	}
+}
+
+// A list that no rule has any more is not read again.
+func TestListsThatNobodyHasAreForgotten(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.example CNAME .\n")
+	for range 5 {
+		if _, err := r.Lists.RPZ(path, true, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := r.add(path, true)
+	eventually(t, "all but one are forgotten", func() bool { runtime.GC(); return len(r.Lists.watched()) == 1 })
+	runtime.KeepAlive(kept)
+}
+
+// What the actions of a list come to.
+func TestActionsOfAList(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "given.test CNAME .\nnodata.test CNAME *.\npass.test CNAME rpz-passthru.\ndrop.test CNAME rpz-drop.\ntcp.test CNAME rpz-tcp-only.\n"+
+		"$ORIGIN data.test.\n@ 60 A 192.0.2.1\n@ MX 10 mail\n*.data.test. TXT x\n")
+	for _, noData := range []bool{false, true} {
+		list, err := r.Lists.RPZ(path, true, noData)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := r.on(rules.Listed(list), rules.Refuse())
+		nodata := map[bool]string{false: "REFUSED", true: "0 aa 0/1/0"}[noData]
+		for question, want := range map[string]string{"given": "REFUSED", "nodata": nodata, "x.given": "3 aa 0/1/1"} {
+			req, _ := r.ask(question+".test", wire.TypeA)
+			got := fmt.Sprintf("%d%s %d/%d/%d", req.Result.Rcode, map[bool]string{true: " aa"}[req.Result.AA], len(req.Result.Answer), len(req.Result.Authority), len(req.Result.Additional))
+			if got = strings.Replace(got, "5 0/0/0", "REFUSED", 1); got != want {
+				t.Errorf("%s: %s, want %s", question, got, want)
+			}
+		}
+		if text := e.Rule.Text(); text != "policy.rpz(policy.REFUSE, '"+path+"')" {
+			t.Errorf("the rule reads %s", text)
+		}
+		r.Delete(e.ID)
+	}
+}
