@@ -41,6 +41,12 @@ func policies() Chapter {
 			Example: "policy.add(policy.pattern(policy.DENY, '\\4bad[0-9]\\2cz'))",
 		},
 		{
+			Name: "policy.rpz", Summary: "rule for the names in a response policy zone, a file that is read again when it changes",
+			Params:  []string{"action: what to do about names whose CNAME leads to '.' or '*.'", "path: of the file", "watch: false to read it at a start and a reload only", "{ watch = boolean, nodata = boolean }: likewise; with nodata a CNAME to '*.' says that the name has no data"},
+			Returns: "a rule",
+			Example: "policy.add(policy.rpz(policy.DENY, 'blocklist.rpz'))",
+		},
+		{
 			Name: "policy.todnames", Summary: "make wire names of the names in a table",
 			Params: []string{"{ name }: a list of names, which is changed"}, Returns: "that list",
 			Example: "policy.todnames({ 'example.com', 'example.org' })",
