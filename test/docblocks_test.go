@@ -90,6 +90,8 @@ func TestBlocksOfThePages(t *testing.T) {
 				}
 			case "dnsdist":
 				b.tryDnsdist(t)
+			case "zone":
+				b.tryZone(t)
 			}
 		}
 	}
@@ -108,6 +110,8 @@ func (b block) kind() string {
 		return "json"
 	case first == "-- dnsdist.conf":
 		return "dnsdist"
+	case strings.HasPrefix(first, "$TTL "):
+		return "zone"
 	case strings.HasPrefix(first, "> trace("), strings.HasPrefix(first, "; EDE: "), strings.HasPrefix(first, "[tls] "), first == "[Resolve]":
 		return "shown"
 	}
@@ -122,8 +126,9 @@ func (b block) tryLua(t *testing.T) {
 	cert := authority.Issue(t, time.Now().Add(time.Hour), "resolver.example")
 	lua := strings.NewReplacer(
 		"/etc/knot-resolver/server-cert.pem", cert.CertFile, "/etc/knot-resolver/server-key.pem", cert.KeyFile, "/etc/kresd/ca.pem", authority.File,
-		"/var/log/kresd/", "", "user('knot-resolver', 'knot-resolver')", "user('root')",
+		"/etc/knot-resolver/blocklist.rpz", "list.rpz", "/var/log/kresd/", "", "user('knot-resolver', 'knot-resolver')", "user('root')",
 	).Replace(b.text)
+	writeFile(t, filepath.Join(dir, "list.rpz"), "ads.example CNAME .\n")
 	if name := regexp.MustCompile(`: (\w+)\.lua, or `).FindStringSubmatch(lua); name != nil {
 		if err := os.WriteFile(filepath.Join(dir, name[1]+".lua"), []byte(lua), 0o600); err != nil {
 			t.Fatal(err)
@@ -134,6 +139,17 @@ func (b block) tryLua(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(proctest.Bin("kresd"), "--check-config", dir).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v for\n%s\n%s", b.place, err, b.text, out)
+	}
+}
+
+// tryZone has a response policy zone be read, of which nothing is skipped.
+func (b block) tryZone(t *testing.T) {
+	t.Helper()
+	dir := proctest.RunDir(t)
+	writeFile(t, filepath.Join(dir, "list.rpz"), b.text+"\n")
+	writeFile(t, filepath.Join(dir, "config"), "policy.add(policy.rpz(policy.DENY, 'list.rpz'))\n")
+	if out, err := exec.Command(proctest.Bin("kresd"), "--check-config", dir).CombinedOutput(); err != nil || strings.Contains(string(out), "skipped") {
 		t.Errorf("%s: %v for\n%s\n%s", b.place, err, b.text, out)
 	}
 }

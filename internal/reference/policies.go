@@ -44,7 +44,7 @@ func policies() Chapter {
 			Name: "policy.rpz", Summary: "rule for the names in a response policy zone, a file that is read again when it changes",
 			Params:  []string{"action: what to do about names whose CNAME leads to '.' or '*.'", "path: of the file", "watch: false to read it at a start and a reload only", "{ watch = boolean, nodata = boolean }: likewise; with nodata a CNAME to '*.' says that the name has no data"},
 			Returns: "a rule",
-			Example: "policy.add(policy.rpz(policy.DENY, 'blocklist.rpz'))",
+			Example: "policy.add(policy.rpz(policy.DENY, 'blocklist.rpz'))", Apart: "it needs the file",
 		},
 		{
 			Name: "policy.todnames", Summary: "make wire names of the names in a table",
