@@ -43,7 +43,7 @@ func expected(t *testing.T, x tree) map[string]string {
 		"/etc/knot-resolver/server-cert.pem": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})),
 		"/etc/knot-resolver/server-key.pem":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
 		"/etc/knot-resolver/ticket-secret":   strings.Repeat("0123456789abcdef", 4),
-		"/etc/knot-resolver/blocklist":       read(x.path + "/usr/share/doc/kresd/examples/blocklist"),
+		"/etc/knot-resolver/blocklist.rpz":   read(x.path + "/usr/share/doc/kresd/examples/blocklist.rpz"),
 		"/etc/hosts":                         "127.0.0.1 localhost\n",
 		// Of the package dns-root-data.
 		"/usr/share/dns/root.hints": read(x.path + "/etc/knot-resolver/root.hints"),
