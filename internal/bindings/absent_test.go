@@ -30,7 +30,7 @@ func TestAbsentNamesSayThatTheyAreNotInThisVersion(t *testing.T) {
 		"net.bpf_clear('a.crt', 'a.key')":                       "net.bpf_clear is not in this version",
 		"policy.COOKIE(\n { '192.0.2.1',\n  insecure = true })": "policy.COOKIE is not in this version",
 		"policy.add(policy.RPZ(policy.DENY, 'file'))":           "policy.RPZ is not in this version",
-		"policy:slice({})":                                      "policy.slice is not in this version",
+		"policy:custom_action({})":                              "policy.custom_action is not in this version",
 		"kres.current_pkt()":                                    "kres.current_pkt is not in this version",
 		"fallback.config('192.0.2.1')":                          "module 'fallback' is not in this version",
 		"socket.http.request('http://a.example')":               "socket is not in this version",

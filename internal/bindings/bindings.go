@@ -24,6 +24,8 @@
 package bindings
 
 import (
+	"time"
+
 	"kresd/internal/bindings/anchors"
 	"kresd/internal/bindings/asking"
 	"kresd/internal/bindings/caching"
@@ -60,7 +62,8 @@ func Install(d *Daemon) {
 	vm.AddLibraries(libraries...)
 	installWorker(d, questions, queues.Background())
 	dnslua.Install(vm, views, &core{d}, missed)
-	rules := &policies.Host{Policy: d.Policy, View: d.View, Log: log, UseAuthorities: d.Encryption.UseAuthorities}
+	rules := &policies.Host{Policy: d.Policy, View: d.View, Log: log, UseAuthorities: d.Encryption.UseAuthorities,
+		Now: func() time.Time { return d.Clock.Now() }}
 	modules.Install(&modules.Host{VM: vm, Chain: d.Chain, Log: log, Group: d.Group, Own: policies.Objects(rules, views)}, views)
 	anchors.Install(&anchors.Host{VM: vm, Anchors: d.Anchors, Clock: d.Clock, Group: d.Group})
 	options.Install(&options.Host{VM: vm, Settings: d.Settings, Log: log, Changed: d.changed})

@@ -122,6 +122,18 @@ func TestPolicyRefusesMistakes(t *testing.T) {
 	)
 }
 
+func TestSlices(t *testing.T) {
+	w := newRulesWorld(t)
+	w.expect(
+		step{"policy.slice(policy.slice_randomize_psl(7), policy.DENY, policy.REFUSE)", "policy.slice(policy.slice_randomize_psl(7), policy.DENY, policy.REFUSE)\n"},
+		step{"policy.slice(function (query, count) return 1 end, policy.DENY)", "policy.slice(a function, policy.DENY)\n"},
+		step{"policy.slice(policy.slice_randomize_psl(7))", "ERROR error: wrong number of arguments to 'policy.slice'; usage: policy.slice(function(query, count), action, …)"},
+		step{"policy:slice(5, policy.DENY)", "ERROR error: bad argument #1 to 'policy.slice' (function expected, got number)…"},
+		step{"policy.slice(policy.slice_randomize_psl(7), 5)", "ERROR error: bad argument #2 to 'policy.slice' (policy action or function(state, req) expected, got number)…"},
+		step{"policy.slice_randomize_psl(-1)", "ERROR error: bad argument #1 to 'policy.slice_randomize_psl' (a number that is not negative expected)…"},
+	)
+}
+
 func TestFunctionsAsActions(t *testing.T) {
 	w := newRulesWorld(t)
 	w.expectFile(`

@@ -143,6 +143,7 @@ var owned = map[string]string{
 	"github.com/dchest/siphash":                     "kresd/internal/upstream",
 	"golang.org/x/net/http2":                        "kresd/internal/h2",
 	"golang.org/x/net/ipv4":                         "kresd/internal/doq",
+	"golang.org/x/net/publicsuffix":                 "kresd/internal/modules/policy",
 }
 
 // textual may use miekg/dns: presentation format, zone files, and the

@@ -87,7 +87,7 @@ var uncounted = map[string]string{
 		CompletionTime EventRunTime MapAssembly MapPerWorker MapConnect
 		MapAccept MapSilence AnchorLockMade AnchorChecks
 		BootstrapFile AnchorFile BootstrapTime NegativeTrial HostsLine
-		ListFile ListLine ListWarnings ListOctets ListSets ListData ListOnHeap ListPrepared
+		ListFile ListLine ListWarnings ListOctets ListSets ListData ListOnHeap ListPrepared SlicedNames
 		TicketSecretMin TicketSecretMost CertificateFile
 		CertificateKeyTries
 		LuaMapEntries LuaMapKeys LuaZoneRecords LuaZoneOctets ShownEntries

@@ -47,6 +47,18 @@ func policies() Chapter {
 			Example: "policy.add(policy.rpz(policy.DENY, 'blocklist.rpz'))", Apart: "it needs the file",
 		},
 		{
+			Name: "policy.slice", Summary: "rule that has one of several actions for each name, so that each of several resolvers sees a part of the questions only",
+			Params:  []string{"function(query, count): gives a number from 1 to count, or nil; policy.slice_randomize_psl makes one", "action, …: one for each slice"},
+			Returns: "a rule",
+			Example: "policy.add(policy.slice(policy.slice_randomize_psl(1), policy.FORWARD('192.0.2.1'), policy.FORWARD('192.0.2.2')))",
+		},
+		{
+			Name: "policy.slice_randomize_psl", Summary: "function for policy.slice that puts all names below one registrable domain into one slice, and chooses that at random",
+			Params:  []string{"seed: a number that is not negative; another one distributes the domains anew, and without one each week does"},
+			Returns: "a function",
+			Example: "policy.slice_randomize_psl(7)",
+		},
+		{
 			Name: "policy.todnames", Summary: "make wire names of the names in a table",
 			Params: []string{"{ name }: a list of names, which is changed"}, Returns: "that list",
 			Example: "policy.todnames({ 'example.com', 'example.org' })",

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+
 	"kresd/internal/digest"
 	"kresd/internal/resolve"
 )
@@ -61,20 +63,45 @@ func (f *fingerprint) value(entries []*Entry) uint64 {
 	return f.last
 }
 
-func (r *Rule) forwards() bool { return r.Pick != nil || r.Action.to != nil }
+func (r *Rule) forwards() bool {
+	return r.Pick != nil || slices.ContainsFunc(r.actions(), func(a *Action) bool { return a.to != nil })
+}
+
+// lets tells whether the search may end with the rule so that the question is resolved.
+func (r *Rule) lets() bool {
+	return r.Pick != nil || r.Filter.kind == listed || slices.ContainsFunc(r.actions(), func(a *Action) bool { return a.lets })
+}
+
+// actions are those that the rule itself may come to.
+func (r *Rule) actions() []*Action {
+	if r.Slices != nil {
+		return r.Slices.Actions
+	}
+	return []*Action{r.Action}
+}
 
 // digest is equal for equal rules in all processes, and different for those that
-// send a question to different servers.
+// send a question to different servers. What a list denies is asked of nobody: a list that
+// changes leaves what was kept in force, unless its names are resolved in another way.
 func (r *Rule) digest() uint64 {
 	if r.Pick != nil {
 		return mix(r.Filter.digest, digest.Of("function"))
 	}
-	h := mix(r.Filter.digest, digest.Of(r.Action.name))
-	if list := r.Filter.list; list != nil {
-		h = mix(h, list.Listing().digest)
+	h := r.Filter.digest
+	if r.Slices != nil {
+		h = mix(h, r.Slices.By.Digest())
 	}
-	if r.Action.to != nil {
-		h = mix(h, resolve.Servers(r.Action.to.cut()))
+	for _, a := range r.actions() {
+		h = mix(h, digest.Of(a.name))
+		if a.to != nil {
+			h = mix(h, resolve.Servers(a.to.cut()))
+		}
+	}
+	if list := r.Filter.list; list != nil {
+		l := list.Listing()
+		if h = mix(h, l.passes); r.Action.lets {
+			h = mix(h, l.digest)
+		}
 	}
 	return h
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"kresd/internal/digest"
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 )
@@ -41,8 +42,9 @@ type Listing struct {
 	seed   maphash.Seed
 	// depths has a bit for each number of labels that names occur with, exact and below.
 	depths [2][2]uint64
-	n      int // verdicts
-	digest uint64
+	n      int    // verdicts
+	digest uint64 // of all
+	passes uint64 // of what leads to names being resolved, whatever the rule's action is
 	data   *dataSets
 }
 
@@ -258,7 +260,9 @@ func (b *Builder) set(entry, below int, name dnsname.Name, v Verdict) {
 	b.l.setVerdict(entry, below, v)
 	labels := name.Labels()
 	b.l.depths[below][labels/64] |= 1 << (labels % 64)
-	b.l.n++
+	if b.l.n++; v == ListPass || v == ListTruncate {
+		b.l.passes += mix(digest.Of(string(name)), uint64(v)<<1|uint64(below))
+	}
 }
 
 // entry is that of a name, which is made if there is none.

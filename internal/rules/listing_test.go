@@ -197,7 +197,47 @@ func TestListsAreBounded(t *testing.T) {
 	}
 }
 
-// A list that is replaced is in force at once, and the fingerprint tells which one is.
+// What was kept of a resolver is good for other lists of names that are denied, and not for
+// those that name what is resolved without it.
+func TestTheFingerprintIsThatOfNamesWhichPass(t *testing.T) {
+	forward, err := Forward([]Server{{Text: "192.0.2.53"}}, &Peers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		action  *Action
+		entries map[string]Verdict
+		same    bool
+	}{
+		{Deny(), map[string]Verdict{"a.example": Given}, true},
+		{Deny(), map[string]Verdict{"a.example": ListDrop}, true},
+		{Deny(), map[string]Verdict{"a.example": ListPass}, false},
+		{Deny(), map[string]Verdict{"*.a.example": ListTruncate}, false},
+		{Pass(), map[string]Verdict{"a.example": Given}, false},
+		{forward, map[string]Verdict{"a.example": Given}, false},
+	} {
+		list := NewList("file", listing(t, nil))
+		table := NewTable(func(id int, what string) string { return what }, nil)
+		table.Add(1, &Rule{Filter: Listed(list), Action: c.action})
+		table.Add(2, &Rule{Filter: All(), Action: forward})
+		before := table.Fingerprint()
+		b := NewBuilder(0)
+		for text, v := range c.entries {
+			put(t, b, text, v)
+		}
+		other, err := b.Done(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list.Use(other)
+		table.Renew()
+		if same := table.Fingerprint() == before; same != c.same {
+			t.Errorf("%s, %v: the fingerprint is the same: %t", c.action, c.entries, same)
+		}
+	}
+}
+
+// A list that is replaced is in force at once.
 func TestAListIsReplacedWhileItIsLookedAt(t *testing.T) {
 	large := map[string]Verdict{}
 	for i := range limits.ListOnHeap / 20 {
@@ -240,7 +280,7 @@ func TestAListIsReplacedWhileItIsLookedAt(t *testing.T) {
 	close(stop)
 	<-ended
 	table.Renew()
-	if d := table.Decide(s); d.Decision != Answered || table.Fingerprint() == before {
+	if d := table.Decide(s); d.Decision != Answered || table.Fingerprint() != before {
 		t.Errorf("%+v, fingerprint %d, was %d", d, table.Fingerprint(), before)
 	}
 	list.Use(listing(t, nil))

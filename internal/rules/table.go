@@ -18,6 +18,8 @@ type Rule struct {
 	// Pick, when set, decides instead of Action and of the names in Filter: a script's own
 	// function. nil: the rule is not for this request.
 	Pick func(req *resolve.Request) *Action
+	// Slices, when set, have the actions instead of Action.
+	Slices *Slices
 	// Words are the rule as the configuration has it, where no filter of policy alone is it.
 	Words string
 
@@ -224,9 +226,6 @@ func (m *match) choose(h *Hit) *Action {
 	}
 	return m.action
 }
-
-// lets tells whether the search may end with the rule so that the question is resolved.
-func (r *Rule) lets() bool { return r.Pick != nil || r.Filter.kind == listed || r.Action.lets }
 
 // Choose is the action of a rule for a request, and nil when the rule is not for
 // it, for a script that calls a rule as a function.

@@ -20,7 +20,10 @@ func (r *Rule) Text() string {
 	case r.Pick != nil:
 		return "a function"
 	}
-	args := []string{r.Action.Text()}
+	var args []string
+	for _, a := range r.actions() {
+		args = append(args, a.Text())
+	}
 	function := r.Filter.String()
 	switch {
 	case r.Filter.kind == pattern:

@@ -82,10 +82,13 @@ func (w *walk) next() match {
 			continue
 		}
 		a := e.Rule.Action
-		if e.Rule.Filter.kind == listed {
+		switch {
+		case e.Rule.Filter.kind == listed:
 			if a, at = e.Rule.listed(w.s); a == nil {
 				continue
 			}
+		case e.Rule.Slices != nil:
+			a, at = e.Rule.Slices.of(w.s)
 		}
 		if yes, sure := e.Rule.Filter.holds(w.s); yes {
 			return match{e, a, at, sure}

@@ -19,11 +19,9 @@ func absentMembers() map[string]string {
 		"net.bpf_set":                "net.limits() bounds what clients may cost, and nftables keeps datagrams away",
 		"net.register_endpoint_kind": "event.socket() and require('socket').bind() serve protocols of a script's own",
 
-		"policy.COOKIE":              "questions to servers have cookies by themselves",
-		"policy.RPZ":                 "policy.rpz makes a rule of a response policy zone",
-		"policy.custom_action":       "give policy.all() or policy.suffix() the function(state, req) itself",
-		"policy.slice":               "a rule function(req, query) returns one of several actions, by the name for instance",
-		"policy.slice_randomize_psl": "a rule function(req, query) returns one of several actions, by the name for instance",
+		"policy.COOKIE":        "questions to servers have cookies by themselves",
+		"policy.RPZ":           "policy.rpz makes a rule of a response policy zone",
+		"policy.custom_action": "give policy.all() or policy.suffix() the function(state, req) itself",
 
 		"trust_anchors.bootstrap": "trust_anchors.add_file(path) fetches the keys of the root where the file is missing",
 

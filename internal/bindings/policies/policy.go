@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"kresd/internal/bindings/servers"
 	"kresd/internal/dnslua/message"
@@ -33,6 +34,8 @@ type Host struct {
 	Policy *policy.Policy
 	View   *view.View
 	Log    *logging.Logger
+	// Now is the date.
+	Now func() time.Time
 	// UseAuthorities takes a file of certificates of authorities into use.
 	UseAuthorities func(file string) error
 }
@@ -50,6 +53,7 @@ func newPolicies(d *Host, v *requests.Views) *policies {
 		Text: func(v any) string { return v.(*rules.Action).Text() }}
 	p.rule = &script.Class{Name: "policy rule", Call: p.callRule,
 		Text: func(v any) string { return v.(*rules.Rule).Text() }}
+	p.slicer = &script.Class{Name: "slicing function", Call: p.callSlicer}
 	p.entry = p.entryClass()
 	return p
 }
@@ -86,7 +90,9 @@ func (p *policies) object() script.Object {
 func withColon(o script.Object) script.Object {
 	for i := range o.Funcs {
 		o.Funcs[i].Fn = withoutSelf(o.Name, o.Funcs[i])
-		o.Funcs[i].Max++ // the object itself
+		if o.Funcs[i].Max >= 0 {
+			o.Funcs[i].Max++ // the object itself
+		}
 	}
 	return o
 }
@@ -98,7 +104,7 @@ func withoutSelf(object string, f script.Func) func(c *script.Call) error {
 		if c.ObjectName(1) == object {
 			c.Shift()
 		}
-		if c.NArgs() < f.Min || c.NArgs() > f.Max {
+		if c.NArgs() < f.Min || f.Max >= 0 && c.NArgs() > f.Max {
 			return script.Usage(fmt.Sprintf("wrong number of arguments; usage: %s.%s(%s)", object, f.Name, f.Args))
 		}
 		return f.Fn(c)
@@ -119,6 +125,8 @@ func (p *policies) functions() []script.Func {
 			Fn: func(c *script.Call) error { return p.newRule(c, rules.Domains(p.names(c, 2))) }},
 		{Name: "pattern", Args: "action, pattern", Min: 2, Max: 2, Fn: p.pattern},
 		{Name: "rpz", Args: "action, path[, watch | { watch = boolean, nodata = boolean }]", Min: 2, Max: 3, Fn: p.rpz},
+		{Name: "slice", Args: "function(query, count), action, …", Min: 2, Max: -1, Fn: p.slice},
+		{Name: "slice_randomize_psl", Args: "[seed]", Max: 1, Fn: p.sliceByDomain},
 		{Name: "todnames", Args: "{ name }", Min: 1, Max: 1, Fn: todnames},
 		{Name: "DENY_MSG", Args: "text[, extended error]", Min: 1, Max: 2, Fn: p.denyMessage},
 		{Name: "FORWARD", Args: "'address[@port]' | 'URL' | { servers }", Min: 1, Max: 1, Fn: p.elsewhere("FORWARD", rules.Forward)},

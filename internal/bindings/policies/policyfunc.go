@@ -20,6 +20,7 @@ type policies struct {
 	views               *requests.Views
 	reader              servers.Reader
 	action, rule, entry *script.Class
+	slicer              *script.Class
 	seldom              logging.Seldom // errors of scripts
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/resolve"
 	"kresd/internal/script"
 	"kresd/internal/wire"
@@ -93,6 +94,11 @@ func (v *Views) queryOrNil(r *View, q *resolve.Query) any {
 		return nil
 	}
 	return v.Query(r, q)
+}
+
+// QueryName is the name of the query in argument i.
+func (v *Views) QueryName(c *script.Call, i int) dnsname.Name {
+	return v.queryArg(c, i).question().Name
 }
 
 // queryArg is the query in argument i.

@@ -63,7 +63,7 @@ func (v *View) TSIG(key dnsname.Name, r *rules.Rule) (e *rules.Entry, checked bo
 }
 
 func (v *View) add(r *rules.Rule, c rules.Condition, words string) *rules.Entry {
-	return v.rules.Add(v.nextID(), &rules.Rule{Filter: r.Filter.If(c), Action: r.Action, Pick: r.Pick, Words: words})
+	return v.rules.Add(v.nextID(), &rules.Rule{Filter: r.Filter.If(c), Action: r.Action, Pick: r.Pick, Slices: r.Slices, Words: words})
 }
 
 // Within is the condition that a client comes from a network, or asks at an address of it.
