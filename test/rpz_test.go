@@ -185,3 +185,30 @@ func TestListsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// Names below one registrable domain have one action at all workers, others another; a
+// function of a script's chooses likewise.
+func TestSlices(t *testing.T) {
+	g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 2,
+		"policy.add(policy.slice(function (query, count) if query:name():find('mine') then return count end end, policy.DROP, policy.TC))",
+		"policy.add(policy.slice(policy.slice_randomize_psl(1), policy.DENY, policy.REFUSE))"))
+	seen := map[int]bool{}
+	for i := range 20 {
+		first := g.Ask(t, "udp", fmt.Sprintf("domain%d.co.uk", i), dns.TypeA, 1232).Rcode
+		seen[first] = true
+		for k := range 3 {
+			if r := g.Ask(t, "udp", fmt.Sprintf("n%d.x.domain%d.co.uk", k, i), dns.TypeA, 1232); r.Rcode != first {
+				t.Errorf("domain%d.co.uk is told %s, a name below it %s", i, dns.RcodeToString[first], dns.RcodeToString[r.Rcode])
+			}
+		}
+	}
+	if len(seen) != 2 || !seen[dns.RcodeNameError] || !seen[dns.RcodeRefused] {
+		t.Errorf("told were %v", seen)
+	}
+	if r := g.Ask(t, "udp", "mine.example", dns.TypeA, 1232); !r.Truncated {
+		t.Errorf("a function chose %v", r)
+	}
+	if got := g.Eval(t, "policy.slice_randomize_psl(1)({}, 2)"); !strings.Contains(got, "error") {
+		t.Errorf("a slicing function takes what is no query: %s", got)
+	}
+}
