@@ -57,7 +57,7 @@ func Check(h Head, paths []string) (body bool, no *Refusal) {
 		return false, refusal(http.StatusNotFound, "there is nothing at this path")
 	}
 	switch h.Method {
-	case http.MethodGet:
+	case http.MethodGet, http.MethodHead: // the same but for the content of the answer (RFC 9110, section 9.3.2)
 		return false, nil
 	case http.MethodPost:
 	default:

@@ -205,6 +205,10 @@ func (c *Conn) end(s *Stream, ev Event, out []byte) (Event, []byte, *Error) {
 		return ev, out, nil
 	}
 	s.complete, ev.End = true, true
+	if s.answered {
+		c.finish(s)
+		return Event{}, out, nil
+	}
 	return ev, out, nil
 }
 
@@ -238,8 +242,11 @@ func (c *Conn) takeData(f *frame, out []byte) (Event, []byte, *Error) {
 		return ev, out, nil
 	}
 	ev := Event{Kind: Data, Stream: s, Data: data}
-	if f.has(flagEndStream) {
+	switch {
+	case f.has(flagEndStream):
 		return c.end(s, ev, out)
+	case s.answered:
+		return Event{}, out, nil
 	}
 	return ev, out, nil
 }

@@ -303,7 +303,8 @@ func TestResponsesWaitForRoom(t *testing.T) {
 func TestWhatComesBehindAResponse(t *testing.T) {
 	k := newClient(t)
 	evs, _, _ := k.send(headers(flagEndHeaders, 1, get()), headers(whole, 3, get()))
-	if got := k.words(k.c.Respond(nil, evs[0].Stream, 413, nil, nil)); got != "HEADERS+5 1:, RST+0 1:0" {
+	s := evs[0].Stream
+	if got := k.words(k.c.Respond(nil, s, 413, nil, nil)); got != "HEADERS+5 1:" || !s.Answered() || s.Closed() {
 		t.Errorf("before the request is whole: %s", got)
 	}
 	k.c.Respond(nil, evs[1].Stream, 200, nil, nil)
@@ -313,6 +314,40 @@ func TestWhatComesBehindAResponse(t *testing.T) {
 	}
 	if evs, out, err := k.send(data(0, 3, large)); len(evs) != 1 || evs[0].Kind != Broken || k.words(out) != "RST+0 3:5" || err != nil {
 		t.Errorf("behind a whole request: %+v, %s, %v", evs, k.words(out), err)
+	}
+}
+
+// A client that was still sending took it for a failure of the stream when the reset came
+// along with the response. Now the stream ends with what it sends, or by a reset that says
+// there was no error.
+func TestAResponseIsReadBeforeTheRestIsUnwanted(t *testing.T) {
+	for what, end := range map[string]func(*client, *Stream) (string, error){
+		"its body ends": func(k *client, _ *Stream) (string, error) {
+			evs, out, err := k.send(data(0, 1, "x"), data(flagEndStream, 1, "y"))
+			return fmt.Sprint(len(evs), k.words(out)), err
+		},
+		"trailers end it": func(k *client, _ *Stream) (string, error) {
+			evs, out, err := k.send(headers(whole, 1, fields("a", "b")))
+			return fmt.Sprint(len(evs), k.words(out)), err
+		},
+		"it is not wanted": func(k *client, s *Stream) (string, error) {
+			if got := k.words(k.c.Reset(nil, s, NoError)); got != "RST+0 1:0" {
+				return got, nil
+			}
+			evs, out, err := k.send(data(0, 1, "x"))
+			return fmt.Sprint(len(evs), k.words(out)), err
+		},
+	} {
+		k := newClient(t)
+		evs, _, _ := k.send(headers(flagEndHeaders, 1, get()))
+		s := evs[0].Stream
+		k.c.Respond(nil, s, 413, nil, []byte("no"))
+		if len(k.ended) > 0 {
+			t.Errorf("%s: the stream had ended before", what)
+		}
+		if got, err := end(k, s); got != "0" || err != nil || !slices.Equal(k.ended, []uint32{1}) || s.Answered() || len(k.c.streams) > 0 {
+			t.Errorf("%s: %s, %v; ended: %v", what, got, err, k.ended)
+		}
 	}
 }
 

@@ -86,17 +86,18 @@ func (c *Conn) sendWaiting(out []byte) []byte {
 			out = c.send(out, s)
 		}
 	}
-	c.waiting = slices.DeleteFunc(c.waiting, func(s *Stream) bool { return s.closed })
+	c.waiting = slices.DeleteFunc(c.waiting, func(s *Stream) bool { return !s.Waits() })
 	return out
 }
 
-// responded ends a stream whose response is sent. A client that has not sent all of its
-// request need not go on (RFC 9113, section 8.1).
+// responded ends a stream whose response is sent. One of which not all of the request has
+// come stays, so that a client which is still sending reads the response first: many take a
+// reset for a failure, whatever came before it. The caller ends it soon by Reset with NoError
+// (RFC 9113, section 8.1).
 func (c *Conn) responded(out []byte, s *Stream) []byte {
-	if !s.complete {
-		out = appendWord(out, frameReset, s.id, uint32(NoError))
+	if s.answered = true; s.complete {
+		c.finish(s)
 	}
-	c.finish(s)
 	return out
 }
 

@@ -10,6 +10,7 @@ type Stream struct {
 	id       uint32
 	complete bool // all of the request has come
 	closed   bool // nothing more is sent on it, nor heard
+	answered bool // all of the response is sent
 	came     int64
 	window   int    // octets of a body that may be sent
 	left     int    // octets of a body that the client may send
@@ -23,6 +24,9 @@ func (s *Stream) Closed() bool { return s.closed }
 // Waits tells that a part of the response waits until the client gives it room (RFC 9113,
 // section 5.2).
 func (s *Stream) Waits() bool { return len(s.rest) > 0 }
+
+// Answered tells that all of the response is sent, though not all of the request has come.
+func (s *Stream) Answered() bool { return s.answered && !s.closed }
 
 // A Request is the head of a request (RFC 9113, section 8.3.1).
 type Request struct {

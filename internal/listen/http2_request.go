@@ -126,7 +126,7 @@ func (r *http2Request) asks(no *doh.Refusal) {
 	}
 	switch {
 	case no == nil:
-	case r.whole || no.TooLong:
+	case r.whole || no.TooLong || r.stream.Length > limits.HTTPBuffer: // which does not come whole
 		r.refuse(no)
 		return
 	default: // clients often take a response for a failure that comes before they have said all
@@ -217,6 +217,8 @@ func (r *http2Request) respondLocked(status int, fields []h2.Field, body []byte)
 	}
 	*out = c.h2.Respond(*out, r.stream, status, fields, body)
 	switch {
+	case r.stream.Answered(): // a client reads it before it hears that the rest is not wanted
+		r.setDueLocked(limits.HTTPUnwanted)
 	case !r.stream.Waits():
 	case c.deaf: // for the room that it would wait for
 		*out = c.h2.Reset(*out, r.stream, h2.Cancel)
@@ -254,6 +256,10 @@ func (r *http2Request) clearDue() {
 // or it gives no room for the response.
 func (r *http2Request) endLate() {
 	c := r.c
+	if r.stream.Answered() { // RFC 9113, section 8.1
+		c.say(func(out []byte) []byte { return c.h2.Reset(out, r.stream, h2.NoError) })
+		return
+	}
 	if r.refused != nil {
 		r.refuse(r.refused)
 		return

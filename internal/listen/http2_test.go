@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -289,6 +290,56 @@ func TestARefusalComesWhenTheRequestIsWhole(t *testing.T) {
 		}
 		if !bytes.HasSuffix(kinds, []byte{frameHeaders, 0}) {
 			t.Errorf("whole %t: frames of types %v", whole, kinds)
+		}
+	}
+}
+
+// A client whose body is too long, or is not wanted and cannot come whole, took the reset that
+// came along with the response for a failure of the stream. It has the response at once, and
+// the reset a while later if it goes on.
+func TestARefusalIsReadBeforeTheReset(t *testing.T) {
+	for _, kind := range []string{doh.MediaType, "text/plain"} {
+		for _, ends := range []bool{true, false} {
+			w := newWeb(t, newEcho())
+			c := w.begins()
+			var head bytes.Buffer
+			e := hpack.NewEncoder(&head)
+			for _, f := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":path", "/dns-query"}, {"content-type", kind}, {"content-length", "70000"}} {
+				_ = e.WriteField(hpack.HeaderField{Name: f[0], Value: f[1], Sensitive: true})
+			}
+			_, _ = c.Write(frame(frameHeaders, endHeaders, head.Bytes()...))
+			var kinds []byte
+			next := func() byte { // 255: the connection has ended
+				got := make([]byte, frameHeadLen)
+				if _, err := io.ReadFull(c, got); errors.Is(err, io.EOF) {
+					return 255
+				} else if err != nil {
+					t.Fatalf("%s, %t: %v after frames of types %v", kind, ends, err, kinds)
+				}
+				if _, err := io.CopyN(io.Discard, c, int64(binary.BigEndian.Uint32(got)>>8)); err != nil {
+					t.Fatal(err)
+				}
+				kinds = append(kinds, got[3])
+				return got[3]
+			}
+			for kind := next(); kind != 0 && kind != 255; kind = next() {
+			}
+			if !bytes.HasSuffix(kinds, []byte{frameHeaders, 0}) || w.Stats().HTTPBad != 1 {
+				t.Errorf("%s: frames of types %v, %+v", kind, kinds, w.Stats())
+			}
+			if ends { // it gives the stream up
+				_, _ = c.Write(frame(frameReset, 0, 0, 0, 0, 8))
+			} else if next() != frameReset {
+				t.Errorf("%s: frames of types %v", kind, kinds)
+			}
+			eventually(t, "the request has ended", func() bool { return w.http.bodies.Taken() == 0 && w.http.places.Taken() == 0 })
+			_ = c.(*net.TCPConn).CloseWrite()
+			for kind := next(); kind != 255; kind = next() {
+				if ends && kind == frameReset {
+					t.Errorf("frames of types %v to a client that had given up", kinds)
+				}
+			}
+			eventually(t, "the connection has ended", func() bool { return w.Stats().Conns == 0 })
 		}
 	}
 }

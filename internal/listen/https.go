@@ -172,7 +172,7 @@ func (c *httpConn) serve1(nc net.Conn) {
 		ReadHeaderTimeout:            limits.HTTPHeaderTime,
 		ReadTimeout:                  limits.HTTPRequestTime,
 		IdleTimeout:                  c.s.conns.idleTime(c.s.idleTime()),
-		MaxHeaderBytes:               limits.HTTPHeaders,
+		MaxHeaderBytes:               limits.HTTPHeaders - 4<<10, // to which net/http adds that
 		ErrorLog:                     log.New(io.Discard, "", 0),
 	}
 	_ = server.Serve(&oneConn{conn: nc, closed: c.stream.closed, left: make(chan struct{})})

@@ -166,7 +166,7 @@ func (c *httpConn) refusal(no *doh.Refusal) (fields []h2.Field) {
 		c.s.http.refused.Add(1)
 		return []h2.Field{{Name: "retry-after", Value: "1"}}
 	case http.StatusMethodNotAllowed:
-		fields = []h2.Field{{Name: "allow", Value: http.MethodGet + ", " + http.MethodPost}}
+		fields = []h2.Field{{Name: "allow", Value: http.MethodGet + ", " + http.MethodHead + ", " + http.MethodPost}}
 	}
 	c.s.http.bad.Add(1)
 	return fields
