@@ -202,11 +202,12 @@ func setDamages() []damage {
 		}),
 		later("a record more", Bogus, func(_ *site, set []dns.RR, sigs list) ([]dns.RR, list) {
 			more := dns.Copy(set[0])
-			switch rr := more.(type) {
+			switch rr := more.(type) { // another one each time: compact denial signs sets of wildcards again for each name
 			case *dns.A:
-				rr.A[3] ^= 0x55
+				rr.A = rr.A.To4()
+				rr.A[3] ^= 0x55 + byte(len(set))
 			case *dns.MX:
-				rr.Preference++
+				rr.Preference += uint16(len(set))
 			case *dns.NS:
 				rr.Ns = "ns.partner.nsec."
 			default: // of a type that has one record
@@ -217,6 +218,7 @@ func setDamages() []damage {
 		later("other data", Bogus, func(_ *site, set []dns.RR, sigs list) ([]dns.RR, list) {
 			switch rr := set[0].(type) {
 			case *dns.A:
+				rr.A = rr.A.To4()
 				rr.A[3] ^= 0x55
 			case *dns.MX:
 				rr.Preference++
