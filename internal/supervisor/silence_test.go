@@ -213,6 +213,23 @@ func TestTheActivityOfAProcessThatIsHidden(t *testing.T) {
 	}
 }
 
+// A process of which one thread runs is busy, though its first one sleeps.
+func TestAThreadThatRunsKeepsItsProcessBusy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "status")
+	if err := os.WriteFile(path, []byte("State:\tS (sleeping)\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer status.Close()
+	w := newWorker(&slot{}, os.Getpid()) // the thread that looks runs
+	if w.status = status; !w.activity().busy {
+		t.Error("nothing runs here")
+	}
+}
+
 // A thread that waits for a disk has a reason, one that sleeps has none.
 func TestAThreadThatWaitsForADiskIsBusy(t *testing.T) {
 	for state, want := range map[string]bool{"R (running)": true, "D (disk sleep)": true, "S (sleeping)": false, "T (stopped)": false, "Z (zombie)": false, "": false} {
