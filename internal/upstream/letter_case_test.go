@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"kresd/internal/dnsname"
@@ -114,5 +115,21 @@ func TestEntropyIsWipedAndNotRepeated(t *testing.T) {
 	e.read(long)
 	if bytes.Contains(long, make([]byte, 16)) {
 		t.Error("a read longer than a block was not filled")
+	}
+}
+
+// Only letters change: another octet in their place would be the question for another name.
+func TestOnlyLettersAreMixed(t *testing.T) {
+	var rnd entropy
+	for c := range 256 {
+		plain := "\x08" + strings.Repeat(string([]byte{byte(c)}), 8) + "\x00"
+		letter := c >= 'a' && c <= 'z'
+		for range 8 {
+			for i, got := range appendMixed(nil, dnsname.Name(plain), &rnd) {
+				if got != plain[i] && (!letter || got != plain[i]&^0x20) {
+					t.Fatalf("octet %d is sent as %d", plain[i], got)
+				}
+			}
+		}
 	}
 }

@@ -84,7 +84,7 @@ func TestSocketsAreBounded(t *testing.T) {
 	made, free := e.poller.made, e.poller.free
 	e.poller.made, e.poller.free = len(e.poller.slots), nil
 	e.poller.mu.Unlock()
-	ask(t, e, s.addr, 1, 1) // in the place of one that idles
+	ask(t, e, (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1").addr, 1, 1) // in the place of one that idles
 	e.poller.idle.max = 0
 	var taken []*udpQuery
 	for a := e.poller.take(s.addr, netip.IPv4Unspecified()); a != nil; a = e.poller.take(s.addr, netip.IPv4Unspecified()) {
@@ -238,5 +238,26 @@ func TestAMissingOutgoingAddressByEachProtocol(t *testing.T) {
 		if checkBlame(t, err, resolve.ErrLocal); err.Error() != (&resolve.NoSource{Addr: missing}).Error() {
 			t.Errorf("%v: %v", protocol, err)
 		}
+	}
+}
+
+// Where the system gives nothing to begin with, that is said, and nothing is left open.
+func TestWithoutDescriptorsThereIsNoExchanger(t *testing.T) {
+	before := openFiles(t)
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = 3
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Config{})
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if wantErr(t, err, syscall.EMFILE); e != nil || openFiles(t) != before {
+		t.Errorf("it is %v; %d descriptors, %d before", e, openFiles(t), before)
 	}
 }
