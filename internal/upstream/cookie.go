@@ -216,10 +216,7 @@ func (j *cookieStore) doubt(from netip.AddrPort) {
 func (j *cookieStore) set(from netip.AddrPort, s serverCookie) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.known[from] == s {
-		return
-	}
-	if len(j.known) >= limits.CookiesKept {
+	if _, has := j.known[from]; !has && len(j.known) >= limits.CookiesKept {
 		for other := range j.known {
 			delete(j.known, other)
 			break

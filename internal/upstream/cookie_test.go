@@ -438,3 +438,22 @@ func TestAQuestionWithoutACookieForgetsNone(t *testing.T) {
 		t.Errorf("the server is taken for one of rule %d", w.cookies)
 	}
 }
+
+// A cookie that a server gave in the place of its last one cost another server its own, where
+// as many were kept as may be.
+func TestANewCookieTakesNoOthersPlace(t *testing.T) {
+	j := newCookieStore(stopped())
+	to := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 53)
+	}
+	j.look(to(0)) // draws the secret
+	for i := range limits.CookiesKept {
+		j.keep(to(i), []byte(first))
+	}
+	for _, server := range []string{first, second} {
+		j.keep(to(7), []byte(server))
+		if s := j.known[to(7)]; len(j.known) != limits.CookiesKept || string(s.data[:s.n]) != server {
+			t.Errorf("%d are kept, and of that server %q", len(j.known), s.data[:s.n])
+		}
+	}
+}

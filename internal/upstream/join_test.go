@@ -12,12 +12,9 @@ import (
 // 5,000 equal questions at once send one (HARDENING A8).
 func TestEqualQuestionsShareOneExchange(t *testing.T) {
 	const n = 5000
-	release := make(chan struct{})
-	s := (&testServer{onUDP: func(s *testServer, from netip.AddrPort, q []byte) {
-		<-release
-		truthUDP(s, from, q)
-	}}).start(t, "127.0.0.1")
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
 	e := newExchanger(t, Config{})
+	leave := fill(t, e, question(t, s.addr, "www.example.")) // so that the first one's time begins when all have come
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	msgs := map[any]int{}
@@ -25,6 +22,7 @@ func TestEqualQuestionsShareOneExchange(t *testing.T) {
 	for range n {
 		wg.Go(func() {
 			x := question(t, s.addr, "www.example.")
+			x.Queue = true
 			r, err := e.Exchange(background, x)
 			if err != nil {
 				t.Errorf("exchange: %v", err)
@@ -37,7 +35,7 @@ func TestEqualQuestionsShareOneExchange(t *testing.T) {
 		})
 	}
 	eventually(t, "the joining of all", func() bool { return e.Stats().Joined == n-1 })
-	close(release)
+	leave()
 	wg.Wait()
 	if len(msgs) != 1 || sends != 1 || s.udpQueries.Load() != 1 {
 		t.Errorf("%d messages, %d sends debited, %d questions arrived; want one each", len(msgs), sends, s.udpQueries.Load())

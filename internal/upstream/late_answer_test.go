@@ -166,13 +166,10 @@ func TestFollowersOfALateExchange(t *testing.T) {
 	}
 }
 
-// Questions beyond a server's places wait in order where they are told to, and
-// are not failures.
-func TestQuestionsQueueForAServer(t *testing.T) {
-	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
-	e := newExchanger(t, Config{})
-	x := question(t, s.addr, "www.example.")
-	var places []limits.Place[zonecut.Endpoint] // all that there are, so that the time of no question begins
+// fill takes all places that questions to a server have, until leave is called.
+func fill(t *testing.T, e *Exchanger, x resolve.Exchange) (leave func()) {
+	t.Helper()
+	var places []limits.Place[zonecut.Endpoint]
 	for range limits.MaxOutstandingPerServer {
 		place, free := e.servers.Try(x.Endpoint, maxWaiting(&x), branches(x.Zone))
 		if !free {
@@ -180,6 +177,20 @@ func TestQuestionsQueueForAServer(t *testing.T) {
 		}
 		places = append(places, place)
 	}
+	return func() {
+		for _, place := range places {
+			e.servers.Leave(place, true)
+		}
+	}
+}
+
+// Questions beyond a server's places wait in order where they are told to, and
+// are not failures.
+func TestQuestionsQueueForAServer(t *testing.T) {
+	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
+	e := newExchanger(t, Config{})
+	x := question(t, s.addr, "www.example.")
+	leave := fill(t, e, x) // so that the time of no question begins
 	errs := make(chan error, limits.QueuedPerServer)
 	for i := range limits.QueuedPerServer {
 		x := question(t, s.addr, itoa(i)+".example.")
@@ -194,9 +205,7 @@ func TestQuestionsQueueForAServer(t *testing.T) {
 		defer e.outstanding.mu.Unlock()
 		return len(e.outstanding.exchanges) == limits.QueuedPerServer
 	})
-	for _, place := range places {
-		e.servers.Leave(place, true)
-	}
+	leave()
 	for range limits.QueuedPerServer {
 		if err := <-errs; err != nil {
 			t.Fatal(err)
