@@ -167,6 +167,7 @@ func TestDoubtsEnd(t *testing.T) {
 
 // All that happens within an exchange can be read, up to its end and no longer.
 func TestStepsAreTold(t *testing.T) {
+	var failed chan struct{} // closed when TCP is told to have failed
 	for _, c := range []struct {
 		name  string
 		onUDP func(s *testServer, from netip.AddrPort, q []byte)
@@ -185,17 +186,23 @@ func TestStepsAreTold(t *testing.T) {
 			a := reply(q, truth)
 			a[0] ^= 1
 			s.send(from, a)
-			time.Sleep(30 * time.Millisecond)
+			<-failed
 			truthUDP(s, from, q)
 		}, nil, []string{"by UDP a message with another ID or question after", "no answer by TCP after", "by UDP an answer after"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			failed = make(chan struct{})
 			s := (&testServer{onUDP: c.onUDP, onTCP: c.onTCP}).start(t, "127.0.0.1")
 			e := newExchanger(t, Config{})
 			x := question(t, s.addr, letters)
 			x.Timeout = 500 * time.Millisecond
 			var told []string
-			x.Tell = func(step resolve.Step) { told = append(told, explain.Words(step).Text) }
+			x.Tell = func(step resolve.Step) {
+				if _, ok := step.(resolve.ConnectionFailed); ok {
+					close(failed)
+				}
+				told = append(told, explain.Words(step).Text)
+			}
 			r, err := e.Exchange(background, x)
 			if got := address(t, r, err); got != truth {
 				t.Errorf("got %x", got)
