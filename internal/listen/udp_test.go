@@ -200,8 +200,8 @@ func TestFloodIsBounded(t *testing.T) {
 	if st.Waiting > limits.PendingPerWorker || st.Goroutines > most || runtime.NumGoroutine() > before+most+100 {
 		t.Errorf("%d wait, %d work, %d goroutines", st.Waiting, st.Goroutines, runtime.NumGoroutine())
 	}
-	if st.Refused == 0 {
-		t.Error("nothing was refused")
+	if st.Refused+st.Evicted == 0 { // where a machine is slow the old give way in time
+		t.Error("nothing was refused, and nothing gave way")
 	}
 	close(h.release)
 	eventually(t, "the flood is gone", func() bool { st := s.Stats(); return st.Waiting == 0 && st.Goroutines == 0 })
