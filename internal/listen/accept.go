@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -149,10 +150,8 @@ func (t *acceptor) keepSpare() {
 
 // keepSpareLocked does without a spare descriptor where there is none.
 func (t *acceptor) keepSpareLocked() {
-	if f, err := os.Open(os.DevNull); t.spare == nil && err == nil {
-		t.spare = f
-	} else if err == nil {
-		f.Close()
+	if t.spare == nil {
+		t.spare, _ = os.Open(os.DevNull)
 	}
 }
 
@@ -334,8 +333,8 @@ func sleepUntil(over <-chan struct{}, d time.Duration) {
 // migrates tells whether the kernel hands a closed socket's connections to the
 // others of its group.
 func migrates() bool {
-	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_migrate_req")
-	return err == nil && len(b) > 0 && b[0] == '1'
+	b, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_migrate_req") // old kernels do not know it
+	return bytes.HasPrefix(b, []byte("1"))
 }
 
 // ignoreHandshakes drops the segments that would open a connection (SYN without

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -185,6 +186,30 @@ func TestAnswersWaitForAClientThatDoesNotRead(t *testing.T) {
 	}
 	c.abort()
 	eventually(t, "nobody waits any more", func() bool { return left.Load() == 10 })
+}
+
+// Who has something to send beside somebody who writes waits while too much is to be written, and
+// not any more when the connection has ended.
+func TestWhoSendsWaitsForRoom(t *testing.T) {
+	nc := acceptedEnd(t)
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := timed(nc)
+		c.writing = true // somebody is at it, and stuck
+		c.put(make([]byte, limits.TCPSendBuffer/2))
+		if !c.flush() {
+			t.Error("who has room fails")
+		}
+		c.put(make([]byte, limits.TCPSendBuffer/2))
+		left, ok := false, true
+		go func() { ok = c.flush(); left = true }()
+		if synctest.Wait(); left {
+			t.Error("it does not wait")
+		}
+		c.abort()
+		if synctest.Wait(); !left || ok {
+			t.Errorf("after the end: it waits %v, has sent %v", !left, ok)
+		}
+	})
 }
 
 // What is evicted or comes too late depends on whether the transport is a

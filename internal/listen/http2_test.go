@@ -441,6 +441,33 @@ func TestWhenReadingByHTTP2Ends(t *testing.T) {
 	}
 }
 
+// The buffer of a connection by HTTP/2 grows with what has come of a frame, up to the longest one,
+// and shrinks when all is taken.
+func TestABufferByHTTP2GrowsWithItsFrame(t *testing.T) {
+	c := unserved(t)
+	size := len(c.small)
+	for size < h2.FrameMax {
+		if c.grow(); len(c.buf) != size {
+			t.Errorf("one with room has %d octets, want %d", len(c.buf), size)
+		}
+		c.in = c.buf
+		c.in[len(c.in)-1] = 'x'
+		size = min(4*size, h2.FrameMax)
+		if c.grow(); len(c.buf) != size || c.in[len(c.in)-1] != 'x' || &c.in[0] != &c.buf[0] {
+			t.Errorf("a full one becomes one of %d octets, want %d", len(c.buf), size)
+		}
+	}
+	c.in = c.buf[7:9]
+	c.in[0], c.in[1] = 'y', 'z'
+	if c.compact(); string(c.in) != "yz" || &c.in[0] != &c.buf[0] || len(c.buf) != size {
+		t.Errorf("%q is left, of %d octets", c.in, len(c.buf))
+	}
+	c.in = c.in[:0]
+	if c.compact(); len(c.in) != 0 || len(c.buf) != len(c.small) {
+		t.Errorf("with nothing left it has %d octets", len(c.buf))
+	}
+}
+
 // A client by HTTP/2 that is silent is told once that the server leaves, and is not waited for
 // any more then.
 func TestASilentClientByHTTP2IsToldOnceOfTheEnd(t *testing.T) {

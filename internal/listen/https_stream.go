@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -73,10 +74,7 @@ func (n *httpStream) SetReadDeadline(t time.Time) error {
 
 // SetDeadline implements net.Conn.
 func (n *httpStream) SetDeadline(t time.Time) error {
-	if err := n.SetReadDeadline(t); err != nil {
-		return err
-	}
-	return n.SetWriteDeadline(t)
+	return errors.Join(n.SetReadDeadline(t), n.SetWriteDeadline(t))
 }
 
 // bounded is the earlier of t and when a connection that is to end may end.

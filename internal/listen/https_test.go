@@ -177,6 +177,7 @@ func TestWhatIsNoQuestionByHTTP(t *testing.T) {
 			{"POST", "/dns-query", doh.MediaType, io.MultiReader(bytes.NewReader(long), bytes.NewReader(long)), 413},
 			{"POST", "/dns-query", "Application/DNS-Message; a=b", bytes.NewReader(ask(1, 'f')), 200},
 			{"POST", "/dns-query?dns=x", doh.MediaType, bytes.NewReader(long[:limits.HTTPBody]), 200},
+			{"GET", "/dns%2Dquery?dns=" + text(ask(1, 'f')), "", nil, 200},
 			{"GET", "/dns-query?a=b&dns=" + text(ask(1, 'f')) + "&dns=x", "", nil, 200},
 			{"GET", "/dns-query?dns=" + strings.ReplaceAll(text(ask(1, 'f')), "A", "%41"), "", nil, 200},
 		} {
@@ -201,14 +202,16 @@ func TestWhatIsNoQuestionByHTTP(t *testing.T) {
 	}
 }
 
-// A large question gives the room back that few have, however it is answered.
+// A large question gives the room back that few have, however it is answered, and many of them
+// are no flood.
 func TestLargeQuestionsByHTTPGiveTheirRoomBack(t *testing.T) {
+	const large = limits.HTTPUnasked / 3
 	w := newWeb(t, newEcho())
 	for _, way := range ways {
 		c, base := w.client(way.two, way.safe)
-		for _, how := range []byte("fdx") {
-			status, body, _ := fetch(c.Post(base+"/dns-query", doh.MediaType, bytes.NewReader(ask(1, how, make([]byte, 2*limits.HTTPSmallBody)...))))
-			if answered := status == 200 && len(body) > 2*limits.HTTPSmallBody; answered == (how == 'x') {
+		for _, how := range []byte("ffffdx") {
+			status, body, _ := fetch(c.Post(base+"/dns-query", doh.MediaType, bytes.NewReader(ask(1, how, make([]byte, large)...))))
+			if answered := status == 200 && len(body) > large; answered == (how == 'x') {
 				t.Errorf("%s, %c: %d, %d octets", way.name, how, status, len(body))
 			}
 			eventually(t, "its room is free", func() bool { return w.http.large.Taken() == 0 })

@@ -148,11 +148,8 @@ func (g *greeting) inside(begun []byte) (*connection, accepted) {
 	_ = g.nc.SetReadDeadline(time.Time{})
 	nc := &resumed{g.nc, begun}
 	c := g.t.s.protocols[g.t.kind].connection(g.t.s, nc)
-	framed, ok := c.connHandler.(*framedConn)
-	if !ok {
-		return nil, nil
-	}
-	c.key, c.source = netip.Addr{}, nil // for nobody yet
+	framed := c.connHandler.(*framedConn) // as that of TLS is
+	c.key, c.source = netip.Addr{}, nil   // for nobody yet
 	framed.proxied = true
 	return c, nc
 }

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,57 @@ func TestQUICClientsWhoComeLateAreInAHurry(t *testing.T) {
 		t.Errorf("who comes late: %v", err)
 	}
 	quicEnds(t, "who came late", late)
+}
+
+// A socket is waited for until nobody is served, and no longer than it is told.
+func TestHowLongASocketOverQUICIsWaitedFor(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	c := quicClient(t, at, conf)
+	if _, err := askQUIC(c, ask(0, 'f')); err != nil {
+		t.Fatal(err)
+	}
+	q := s.endpoints[0].socket.(*quicSocket)
+	if q.wait(s.clock.Mono() + time.Millisecond) {
+		t.Error("it is quiet with a client")
+	}
+	c.Close()
+	if !q.wait(s.clock.Mono() + time.Minute) {
+		t.Error("it is not quiet when its client has gone")
+	}
+}
+
+// Where no socket can be had for other keys this is told, and the socket stays as it was.
+func TestKeysThatCannotBeRenewed(t *testing.T) {
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	q := s.endpoints[0].socket.(*quicSocket)
+	former := q.latest()
+	s.quicKey = func(string) [32]byte { return [32]byte{1} }
+	s.quicDir = "/dev/null"
+	if err := s.RenewKeys(); err == nil || !strings.Contains(err.Error(), at.Addr().String()) || q.latest() != former {
+		t.Errorf("%v; another era: %v", err, q.latest() != former)
+	}
+	if _, err := askQUIC(quicClient(t, at, conf), ask(0, 'f')); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A client that takes no answers loses them in time, and the memory that they have here is free.
+func TestQUICClientsThatDoNotReadLoseTheirAnswers(t *testing.T) {
+	t.Parallel() // it waits for long
+	all, at, conf := serveQUIC(t, newEcho(), 1)
+	s := all[0]
+	c := oddQUIC(t, at, conf)
+	long := appendFrame(nil, ask13(60000))
+	go func() {
+		for range 20 {
+			if c.Begin(t.Context(), long) != nil {
+				return // the connection has ended
+			}
+		}
+	}()
+	eventually(t, "an answer is given up", func() bool { return s.Stats().TCPStalled > 0 && s.limits.Get(limits.TCPTime) > 0 })
 }
 
 // A question whose rest does not come has limits.TCPWholeMessage, and no more.

@@ -403,6 +403,37 @@ func TestAServerThatHasLeftHasNothingOpen(t *testing.T) {
 	eventually(t, "all is closed", func() bool { return openFiles(t) <= files })
 }
 
+// A server that has left opens nothing any more, and says so, however often.
+func TestAServerThatHasLeftOpensNothing(t *testing.T) {
+	s := serve(t, newEcho())
+	s.Drain(t.Context())
+	s.Drain(t.Context())
+	for range 2 {
+		pc, ln := boundPair(t, "127.0.0.1")
+		defer pc.Close()
+		defer ln.Close()
+		f, err := pc.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{
+			"Open":         s.Open(),
+			"Listen":       s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), both),
+			"ListenPath":   s.ListenPath(t.TempDir()+"/dns", atPath),
+			"Adopt":        s.Adopt(f, both.Kinds),
+			"ServeAdopted": s.ServeAdopted(),
+			"Finish":       s.Finish(copyOf(t, ln)),
+		} {
+			if !errors.Is(err, ErrLeaving) {
+				t.Errorf("%s: %v, want %v", what, err, ErrLeaving)
+			}
+		}
+	}
+	if len(s.Endpoints()) != 0 {
+		t.Errorf("endpoints %+v", s.Endpoints())
+	}
+}
+
 // Who chooses a server has to know whether it is this one.
 func TestWhereClientsAsk(t *testing.T) {
 	s := serve(t, newEcho(), "127.0.0.3:0", "0.0.0.0:0", "[::]:0")

@@ -2,7 +2,9 @@ package listen
 
 import (
 	"errors"
+	"net/netip"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +46,19 @@ func TestASessionThatCannotBegin(t *testing.T) {
 		}
 	}
 	eventually(t, "the connections are forgotten", func() bool { return s.Stats().Conns == 0 })
+}
+
+// An address that cannot be served for want of a session is not bound any more.
+func TestASocketWithoutASessionIsClosed(t *testing.T) {
+	h := &sessionless{echo: newEcho()}
+	s := serve(t, h)
+	files := openFiles(t)
+	h.fails = 1
+	err := s.Listen(netip.MustParseAddrPort("127.0.0.1:0"), udpOnly)
+	if err == nil || !strings.Contains(err.Error(), "no session") || len(s.Endpoints()) != 0 {
+		t.Errorf("%v; endpoints %+v", err, s.Endpoints())
+	}
+	eventually(t, "the socket is closed", func() bool { return openFiles(t) <= files })
 }
 
 // A session that could not be made, and one that panicked, leave their place to another one.

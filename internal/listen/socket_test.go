@@ -22,6 +22,7 @@ func TestWhatASocketIsRefusedIsTold(t *testing.T) {
 		"what was closed":  withFD(f, func(int) error { return nil }),
 		"what never was":   withFD(&net.TCPConn{}, func(int) error { return nil }),
 		"what is detached": func() error { _, err := detach(f); return err }(),
+		"what is shared":   listenConfig(false, func(int) error { return nil }).Control("udp4", "", noSocket{}),
 		"what is prepared": (&net.ListenConfig{Control: listenConfig(true, func(int) error { return unix.ENOBUFS }).Control}).Control("udp4", "", noSocket{}),
 	}
 	for what, err := range refused {

@@ -227,7 +227,7 @@ func TestSlowHandshakes(t *testing.T) {
 		}
 		slow = append(slow, c)
 	}
-	eventually(t, "all are connected", func() bool { return s.Stats().Conns == len(slow) })
+	eventually(t, "all are connected", func() bool { return s.Stats().Conns == len(slow) && s.Stats().HandshakesOpen == len(slow) })
 	c := tlsClient(t, at, conf)
 	sendFrames(t, c, ask(1, 'f'))
 	if got := id(readFrame(t, c)); got != 1 {
@@ -245,7 +245,9 @@ func TestSlowHandshakes(t *testing.T) {
 	for _, c := range slow {
 		c.Close()
 	}
-	eventually(t, "all are gone", func() bool { return s.Stats().HandshakesFailed == 31 && s.Stats().Conns == 1 })
+	eventually(t, "all are gone", func() bool {
+		return s.Stats().HandshakesFailed == 31 && s.Stats().Conns == 1 && s.Stats().HandshakesOpen == 0
+	})
 }
 
 // helloOf is what a client says first.
