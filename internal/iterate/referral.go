@@ -83,18 +83,18 @@ func (a *answer) expires(ttl uint32) int64 {
 	return t
 }
 
-// considered drops addresses that are too many.
+// considered drops addresses that are more than are kept, and counts where a question cannot
+// consider all.
 func (a *answer) considered(cut *zonecut.Cut) {
-	extra := 0
+	extra, kept := 0, 0
 	for i := range cut.NS {
 		ns := &cut.NS[i]
-		room := 2 + max(0, limits.ExtraAddrsPerCut-extra) // one of each family is not extra
-		all := len(ns.Addrs)
-		ns.Addrs = ns.Addrs[:min(all, limits.MaxAddrsPerNS, room)]
-		if len(ns.Addrs) < all {
-			a.r.Hit(limits.AddrsPerNS)
-		}
-		extra += max(0, len(ns.Addrs)-2)
+		extra += max(0, len(ns.Addrs)-2) // one of each family is not extra
+		ns.Addrs = ns.Addrs[:min(len(ns.Addrs), 2+limits.ExtraAddrsKept-kept)]
+		kept += max(0, len(ns.Addrs)-2)
+	}
+	if extra > limits.ExtraAddrs(len(cut.NS)) {
+		a.r.Hit(limits.AddrsPerNS)
 	}
 }
 
@@ -116,17 +116,20 @@ func (a *answer) glued() map[dnsname.Name][2]*wire.RRset {
 }
 
 // glue is the addresses of a name server of zone that stand in the additional
-// section, if the mode lets them count.
+// section, if the mode lets them count, of both families by turns.
 func (a *answer) glue(glued map[dnsname.Name][2]*wire.RRset, zone, ns dnsname.Name) (addrs []netip.Addr) {
 	if !a.mayGlue(zone, ns) {
 		return nil
 	}
-	for _, set := range glued[ns] {
-		if set == nil {
-			continue
-		}
-		for _, d := range set.Data {
-			if ip, ok := netip.AddrFromSlice(d); ok {
+	sets := glued[ns]
+	for i, more := 0, true; more; i++ {
+		more = false
+		for _, set := range sets {
+			if set == nil || i >= len(set.Data) {
+				continue
+			}
+			more = true
+			if ip, ok := netip.AddrFromSlice(set.Data[i]); ok {
 				addrs = append(addrs, ip)
 			}
 		}

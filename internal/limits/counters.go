@@ -95,7 +95,7 @@ var known = [ids]text{
 	Iterations:         counted("iterations", "a client's question ended after %d steps", MaxIterationsPerRequest),
 	QnameSteps:         counted("qname_min_steps", "a name was too long for %d minimised questions to add each label alone", QnameMinSteps),
 	NSPerDelegation:    counted("ns_per_delegation", "name servers of a delegation beyond %d were left out of a question", MaxNSPerDelegation),
-	AddrsPerNS:         counted("addrs_per_ns", "addresses of a name server, or of all of a delegation, were left out"),
+	AddrsPerNS:         counted("addrs_per_ns", "addresses of a name server, or of all of a delegation, were left out of a question"),
 	NSAddrFetch:        counted("ns_addr_fetch", "no further name server was looked up for a referral or a client's question"),
 	UnresolvableNS:     counted("unresolvable_ns", "a name server was not looked up: its zone's servers fail, or its client's question has met %d without address, %d zones whose servers answer with errors or %d whose servers are silent", UnresolvableNSPerRequest, BadNSZonesTried, SilentZonesTried),
 	Throttled:          counted("throttled_ns", "a name server was left alone that could not be looked up within the last %d seconds", seconds(UnresolvableNSThrottle)),

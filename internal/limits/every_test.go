@@ -26,7 +26,7 @@ var counts = map[ID]string{
 	Iterations:         "MaxIterationsPerRequest",
 	QnameSteps:         "QnameMinSteps QnameMinOneLabelSteps",
 	NSPerDelegation:    "MaxNSPerDelegation NSKeptPerDelegation",
-	AddrsPerNS:         "MaxAddrsPerNS ExtraAddrsPerCut",
+	AddrsPerNS:         "ExtraAddrsPerCut ExtraAddrsKept",
 	NSAddrFetch:        "NSAddrFetchPerReferral NSAddrFetchPerRequest",
 	UnresolvableNS: "UnresolvableNSPerRequest BadNSZones BadNSZonesTried ZoneInVain " +
 		"SilentInLookups SilentZones SilentZonesTried",

@@ -40,13 +40,13 @@ const (
 
 // Delegations.
 const (
-	MaxNSPerDelegation        = 13 // name servers that one question considers
-	NSKeptPerDelegation       = 39 // of those whose address the delegation tells: others have their turns when these were of no use
-	MaxAddrsPerNS             = 6
-	ExtraAddrsPerCut          = 8
-	NSAddrFetchPerReferral    = 4  // look-ups of name servers that lead to no address of their own
-	NSAddrFetchPerRequest     = 10 // likewise
-	LookupsBeside             = 4  // of addresses of name servers, under way while a request asks on
+	MaxNSPerDelegation        = 13                                          // name servers that one question considers
+	NSKeptPerDelegation       = 39                                          // of those whose address the delegation tells: others have their turns when these were of no use
+	ExtraAddrsPerCut          = 8                                           // addresses beyond two of each name server that one question considers (ExtraAddrs)
+	ExtraAddrsKept            = 3 * (ExtraAddrsPerCut + MaxNSPerDelegation) // of those that the delegation tells: others have their turns when these were of no use
+	NSAddrFetchPerReferral    = 4                                           // look-ups of name servers that lead to no address of their own
+	NSAddrFetchPerRequest     = 10                                          // likewise
+	LookupsBeside             = 4                                           // of addresses of name servers, under way while a request asks on
 	UnresolvableNSPerRequest  = 5
 	BadNSZones                = 2 // whose servers do not serve them, or answer a request's look-ups with errors, until none of these is asked again
 	BadNSZonesTried           = 3 // likewise, until no more name servers are looked up
@@ -507,3 +507,10 @@ const (
 	HandedSockets     = 240             // of one worker that are kept for its death, the lifeline too; the kernel passes at most 253
 	HandOverTime      = time.Second     // that a lone worker's sockets wait for its successor
 )
+
+// ExtraAddrs is how many addresses beyond two of each name server one question considers, of
+// a zone with so many name servers. The only one of a zone may have about as many as many
+// with one each: a question to the zone costs no more by it.
+func ExtraAddrs(servers int) int {
+	return ExtraAddrsPerCut + max(0, MaxNSPerDelegation-servers)
+}

@@ -92,9 +92,7 @@ func (s *solver) refill(q *Query) (more bool) {
 	for i := range q.Cut.NS {
 		name := q.Cut.NS[i].Name
 		addrs, _, _ := s.cfg.Cuts.Addrs(s.r.Partition.Data, name, s.r.Now)
-		for _, a := range addrs[:min(len(addrs), limits.MaxAddrsPerNS)] {
-			s.addExtra(q, name, a)
-		}
+		s.addExtras(q, name, addrs)
 	}
 	return q.Cut.Addresses() > before
 }

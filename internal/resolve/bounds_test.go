@@ -37,14 +37,15 @@ func TestHowManyNameServersOfADelegationAreAsked(t *testing.T) {
 // question or later.
 func TestHowManyAddressesTheCacheTells(t *testing.T) {
 	var many []netip.Addr
-	for i := range byte(limits.MaxAddrsPerNS + 3) {
+	want := 1 + limits.ExtraAddrs(1)
+	for i := range byte(want + 3) {
 		many = append(many, server(i).Addr())
 	}
 	s, q, _ := alone()
 	q.Cut.NS = []zonecut.NameServer{{Name: far}}
 	s.cfg.Cuts = knows{addrs: many}
-	if s.refill(q); q.Cut.Addresses() != limits.MaxAddrsPerNS {
-		t.Errorf("%d addresses of a name server, want %d", q.Cut.Addresses(), limits.MaxAddrsPerNS)
+	if s.refill(q); q.Cut.Addresses() != want {
+		t.Errorf("%d addresses of a name server, want %d", q.Cut.Addresses(), want)
 	}
 	s, q, _ = alone()
 	q.Cut.NS = []zonecut.NameServer{{Name: far}}
@@ -55,8 +56,8 @@ func TestHowManyAddressesTheCacheTells(t *testing.T) {
 	for _, a := range many {
 		data = append(data, a.AsSlice())
 	}
-	if !s.gain(q, far, data) || q.Cut.Addresses() != limits.MaxAddrsPerNS {
-		t.Errorf("%d addresses of an answer, want %d", q.Cut.Addresses(), limits.MaxAddrsPerNS)
+	if !s.gain(q, far, data) || q.Cut.Addresses() != want {
+		t.Errorf("%d addresses of an answer, want %d", q.Cut.Addresses(), want)
 	}
 	if s.gain(q, far, data) {
 		t.Error("what is known is an address more")

@@ -356,8 +356,9 @@ func TestLimitsOfARequest(t *testing.T) {
 		t.Errorf("the last step: %v", err)
 	}
 	q.Cut.NS = []zonecut.NameServer{{Name: far}}
-	for i := range byte(limits.ExtraAddrsPerCut + 3) {
-		if got, want := s.addExtra(q, far, server(i).Addr()), int(i) <= limits.ExtraAddrsPerCut; got != want {
+	extra := limits.ExtraAddrs(1)
+	for i := range byte(extra + 3) {
+		if got, want := s.addExtra(q, far, server(i).Addr()), int(i) <= extra; got != want {
 			t.Errorf("address %d beyond the first is taken: %v", i, got)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -34,8 +36,8 @@ func TestWhatIsLeftOutOfADelegationIsCounted(t *testing.T) {
 	}{
 		{"as many servers as may be", limits.MaxNSPerDelegation, 1, 0, 0},
 		{"one server more", limits.MaxNSPerDelegation + 1, 1, 1, 0},
-		{"as many addresses as may be", 1, limits.MaxAddrsPerNS, 0, 0},
-		{"one address more", 1, limits.MaxAddrsPerNS + 1, 0, 1},
+		{"as many addresses as may be", 1, 2 + limits.ExtraAddrs(1), 0, 0},
+		{"one address more", 1, 3 + limits.ExtraAddrs(1), 0, 1},
 	} {
 		w := newWorld(t, delegated(tt.servers, tt.addrs))
 		if got := w.ask("www.example.com.", "A"); !strings.HasPrefix(got, "NOERROR") {
@@ -119,4 +121,59 @@ func TestNamesTooLongForOneLabelAtATimeAreCounted(t *testing.T) {
 			t.Errorf("%d labels: counted %d, want %d; asked %v", tt.labels, got, tt.want, w.asked())
 		}
 	}
+}
+
+// Of a name server with more addresses than a question considered the others were never
+// asked: where none of the first was good, each question ended in SERVFAIL after ten seconds.
+// The only name server of a zone may have as many addresses as many with one each, whether
+// they are told with the delegation or have to be looked up; of still more others have their
+// turns with the next questions.
+func TestANameServerWithManyAddressesOfWhichOneIsGood(t *testing.T) {
+	for what, glue := range map[string]bool{"with glue": true, "looked up": false} {
+		for _, c := range []struct{ all, questions int }{{17, 1}, {60, 12}} {
+			for _, good := range []int{1, 7, c.all} {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, manyAddresses(c.all, glue))
+					for i := range c.all {
+						if i+1 != good {
+							w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(authority.Drop())
+						}
+					}
+					for n := 1; ; n++ {
+						start := time.Now()
+						got := w.ask(fmt.Sprintf("n%d.example.com.", n), "A")
+						took := time.Since(start)
+						if strings.HasPrefix(got, "NOERROR") && took < 2*time.Second {
+							break
+						}
+						if n == c.questions {
+							t.Errorf("%s, %d addresses, the good one is number %d: question %d got %s after %v", what, c.all, good, n, got, took)
+							break
+						}
+						time.Sleep(time.Minute)
+					}
+				})
+			}
+		}
+	}
+}
+
+// manyAddresses is an Internet in which the only name server of example.com. has that many
+// addresses, from 192.0.2.101 on.
+func manyAddresses(n int, glue bool) zones {
+	name := "ns.example.net."
+	if glue {
+		name = "ns.example.com."
+	}
+	var addrs strings.Builder
+	for i := range n {
+		fmt.Fprintf(&addrs, "%s A 192.0.2.%d\n", name, 101+i)
+	}
+	own := "example.com. NS " + name + "\n*.example.com. A 203.0.113.1\n"
+	net := "example.net. NS ns0.example.net.\nns0.example.net. A 192.0.2.90\n"
+	if glue {
+		own += addrs.String()
+		return basic(zones{"com.": own, "example.com.": own})
+	}
+	return basic(zones{"com.": own, "example.com.": own, "net.": net, "example.net.": net + addrs.String()})
 }

@@ -96,13 +96,14 @@ func TestADelegationIsFilledFromTheCache(t *testing.T) {
 	q.Cut.NS = []zonecut.NameServer{{Name: far}, {Name: near, Addrs: hosts(9)}}
 	cut := q.Cut
 	var many []netip.Addr
-	for i := range byte(limits.MaxAddrsPerNS + 2) {
+	want := 1 + limits.ExtraAddrs(2)
+	for i := range byte(want + 2) {
 		many = append(many, server(i).Addr())
 	}
 	s.cfg.Cuts = knows{addrs: many}
 	s.fill(q)
-	if got := len(q.Cut.Find(far).Addrs); got != limits.MaxAddrsPerNS {
-		t.Errorf("%d addresses of one, want %d", got, limits.MaxAddrsPerNS)
+	if got := len(q.Cut.Find(far).Addrs); got != want {
+		t.Errorf("%d addresses of one, want %d", got, want)
 	}
 	if got := len(q.Cut.Find(near).Addrs); got != 1 {
 		t.Errorf("%d addresses of one whose address the delegation tells", got)

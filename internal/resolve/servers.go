@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/selection"
 	"kresd/internal/wire"
 	"kresd/internal/zonecut"
 )
@@ -20,9 +21,7 @@ func (s *solver) fill(q *Query) {
 			continue
 		}
 		addrs, _, _ := s.cfg.Cuts.Addrs(s.r.Partition.Data, ns.Name, s.r.Now)
-		for _, a := range addrs[:min(len(addrs), limits.MaxAddrsPerNS)] {
-			s.ownCut(q).AddAddr(ns.Name, a)
-		}
+		s.addExtras(q, ns.Name, addrs)
 	}
 }
 
@@ -254,22 +253,22 @@ func (s *solver) parentSide(q *Query, name dnsname.Name) (found bool) {
 	if ns == nil {
 		return false
 	}
-	for _, a := range ns.Addrs[:min(len(ns.Addrs), limits.MaxAddrsPerNS)] {
-		found = s.addExtra(q, name, a) || found
-	}
-	return found
+	return len(s.addExtras(q, name, ns.Addrs)) > 0
 }
 
 // gain gives a name server the addresses in data, which a look-up has found.
 func (s *solver) gain(q *Query, name dnsname.Name, data [][]byte) bool {
-	any := false
-	for _, d := range data[:min(len(data), limits.MaxAddrsPerNS)] {
-		if a, ok := netip.AddrFromSlice(d); ok && s.addExtra(q, name, a) {
-			q.run.ns.gained = append(q.run.ns.gained, gain{name, a})
-			any = true
+	addrs := make([]netip.Addr, 0, len(data))
+	for _, d := range data {
+		if a, ok := netip.AddrFromSlice(d); ok {
+			addrs = append(addrs, a)
 		}
 	}
-	return any
+	added := s.addExtras(q, name, addrs)
+	for _, a := range added {
+		q.run.ns.gained = append(q.run.ns.gained, gain{name, a})
+	}
+	return len(added) > 0
 }
 
 // led is how many name servers have an address that was looked up for q and that no other
@@ -285,6 +284,22 @@ func (q *Query) led() int {
 	return len(names)
 }
 
+// addExtras adds addresses that did not come with the delegation, the most promising first,
+// as far as there is room.
+func (s *solver) addExtras(q *Query, name dnsname.Name, addrs []netip.Addr) (added []netip.Addr) {
+	ns := q.Cut.Find(name)
+	if ns == nil {
+		return nil
+	}
+	w := selection.Want{Cut: q.Cut, NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6, AnyAddress: q.Options.AnyAddress, PublicOnly: q.Options.PublicOnly}
+	for _, a := range s.cfg.Servers.Promising(w, ns, addrs) {
+		if s.addExtra(q, name, a) {
+			added = append(added, a)
+		}
+	}
+	return added
+}
+
 // addExtra adds one address that did not come with the delegation. The first of each family
 // of a name server is not extra.
 func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
@@ -293,7 +308,8 @@ func (s *solver) addExtra(q *Query, name dnsname.Name, a netip.Addr) bool {
 			return false
 		}
 		if slices.ContainsFunc(ns.Addrs, func(b netip.Addr) bool { return a.Is4() == b.Is4() }) {
-			if q.run.ns.extra >= limits.ExtraAddrsPerCut {
+			if q.run.ns.extra >= limits.ExtraAddrs(len(q.Cut.NS)) {
+				s.cfg.Counters.Hit(limits.AddrsPerNS)
 				return false
 			}
 			q.run.ns.extra++

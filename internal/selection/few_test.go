@@ -2,6 +2,7 @@ package selection
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
@@ -91,6 +92,83 @@ func TestTheFewCanBeAsked(t *testing.T) {
 	for i := range few.NS {
 		if ns := &few.NS[i]; len(ns.Addrs) > 0 && ns.Addrs[0].Is6() {
 			t.Errorf("%s is considered", ns.Addrs[0])
+		}
+	}
+}
+
+// Of the addresses of a name server a question considered the first six, always the same: the
+// other family, or the good one among dead ones, was never asked. Now it considers those that
+// are known to be good, and of the others each now and then, of both families.
+func TestTheFewOfManyAddresses(t *testing.T) {
+	const all, good = 60, 57
+	s, _ := lab()
+	cut := cutOf(t, "192.0.2.250")
+	for i := range all {
+		a := fmt.Sprintf("192.0.2.%d", i+1)
+		if i%2 == 1 {
+			a = fmt.Sprintf("2001:db8::%d", i+1)
+		}
+		cut.AddAddr(cut.NS[0].Name, netip.MustParseAddr(a))
+	}
+	addrs := cut.NS[0].Addrs
+	before := cut.Clone()
+	want := 2 + limits.ExtraAddrs(1)
+	met := func() map[netip.Addr]int {
+		n := map[netip.Addr]int{}
+		for range 200 {
+			few := s.Few(Want{Cut: cut}).NS[0].Addrs
+			if len(few) != want {
+				t.Fatalf("%d addresses, want %d", len(few), want)
+			}
+			v4 := 0
+			for _, a := range few {
+				n[a]++
+				if a.Is4() {
+					v4++
+				}
+			}
+			if v4 < want/2-1 || v4 > want/2+1 {
+				t.Fatalf("%d of %d addresses are of IPv4", v4, want)
+			}
+		}
+		return n
+	}
+	n := met()
+	for _, a := range addrs {
+		if n[a] == 0 {
+			t.Errorf("%s is never considered", a)
+		}
+	}
+	s.Answered(at(addrs[good].String()), Answer{RTT: time.Millisecond})
+	if n = met(); n[addrs[good]] != 200 {
+		t.Errorf("the one that answers is considered %d times of 200", n[addrs[good]])
+	}
+	if got := s.Promising(Want{Cut: cut}, &cut.NS[0], addrs); got[0] != addrs[good] || len(got) != len(addrs) {
+		t.Errorf("%s comes first of %d", got[0], len(got))
+	}
+	if !reflect.DeepEqual(cut, before) {
+		t.Error("the cut was changed, which is others' too")
+	}
+}
+
+// Name servers share the room for addresses, by turns.
+func TestNameServersShareTheRoomForAddresses(t *testing.T) {
+	s, _ := lab()
+	cut := cutOf(t, "192.0.2.1", "198.51.100.1", "203.0.113.1")
+	for i := 2; i <= 30; i++ {
+		cut.AddAddr(cut.NS[0].Name, netip.MustParseAddr(fmt.Sprintf("192.0.2.%d", i)))
+		cut.AddAddr(cut.NS[1].Name, netip.MustParseAddr(fmt.Sprintf("198.51.100.%d", i)))
+	}
+	few := s.Few(Want{Cut: cut})
+	extra := limits.ExtraAddrs(3)
+	for i := range few.NS {
+		ns := &few.NS[i]
+		want := 2 + extra/2
+		if ns.Name == cut.NS[2].Name {
+			want = 1
+		}
+		if len(ns.Addrs) != want {
+			t.Errorf("%s has %d addresses, want %d", ns.Name, len(ns.Addrs), want)
 		}
 	}
 }
