@@ -65,10 +65,7 @@ func (m *Msg) Opcode() int { return int(m.Flags >> opcodeShift & opcodeMask) }
 
 // Parse takes a message apart. A message without a question is accepted when
 // its header says so, because servers send FORMERR like that; more than one
-// question is an error. An RRSIG with malformed RDATA is left out: it proves nothing,
-// and the set that it covers is complete without it, as no set would be that lacks
-// another malformed record (RFC 4034, section 3; RFC 4035, section 2.2). Nothing of pkt
-// is kept.
+// question is an error. Nothing of pkt is kept.
 func Parse(pkt []byte) (*Msg, error) {
 	if len(pkt) < HeaderLen {
 		return nil, ErrShort
@@ -150,9 +147,6 @@ func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
 		if err != nil {
 			return err
 		}
-		if rr.Type == TypeRRSIG && rr.RData == nil {
-			continue
-		}
 		if rr.Type != TypeOPT {
 			if out == nil {
 				out = make([]RR, 0, count)
@@ -177,8 +171,7 @@ func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
 	return nil
 }
 
-// record reads one record; raw is its RDATA as it stands in the message. A signature whose
-// RDATA is malformed has none.
+// record reads one record; raw is its RDATA as it stands in the message.
 func (d *decoder) record() (rr RR, raw []byte, err error) {
 	if rr.Owner, err = d.name(); err != nil {
 		return rr, nil, err
@@ -201,9 +194,6 @@ func (d *decoder) record() (rr RR, raw []byte, err error) {
 			rr.TTL = 0
 		}
 		rr.RData, err = d.rdata(rr.Type, end)
-		if rr.Type == TypeRRSIG && (err == ErrRData || err == ErrName) {
-			d.arena, rr.RData, err = d.arena[:d.start], nil, nil
-		}
 	}
 	d.pos = end
 	return rr, raw, err
