@@ -61,7 +61,7 @@ func Check(h Head, paths []string) (body bool, no *Refusal) {
 		return false, nil
 	case http.MethodPost:
 	default:
-		return false, refusal(http.StatusMethodNotAllowed, "questions come by GET or POST")
+		return false, refusal(http.StatusMethodNotAllowed, "questions come by GET, HEAD or POST")
 	}
 	if h.ContentType != MediaType {
 		if kind, _, err := mime.ParseMediaType(h.ContentType); err != nil || kind != MediaType {

@@ -251,7 +251,8 @@ func (c *Conn) takeData(f *frame, out []byte) (Event, []byte, *Error) {
 	return ev, out, nil
 }
 
-// takeReset takes the end of a stream that the client gives up.
+// takeReset takes the end of a stream that the client gives up. Of one whose response has
+// left it is no event: the client ends what is not wanted any more.
 func (c *Conn) takeReset(f *frame, out []byte) (Event, []byte, *Error) {
 	switch {
 	case len(f.payload) != 4:
@@ -259,8 +260,13 @@ func (c *Conn) takeReset(f *frame, out []byte) (Event, []byte, *Error) {
 	case f.stream == 0 || f.stream > c.newest:
 		return Event{}, out, violation(ProtocolError, "a stream was reset that nobody opened")
 	}
-	if s := c.streams[f.stream]; s != nil {
-		c.finish(s)
+	s := c.streams[f.stream]
+	if s == nil {
+		return Event{Kind: Reset}, out, nil
+	}
+	c.finish(s)
+	if s.answered {
+		return Event{}, out, nil
 	}
 	return Event{Kind: Reset}, out, nil
 }

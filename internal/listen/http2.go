@@ -309,7 +309,7 @@ func (c *http2Conn) deafen(out []byte) []byte {
 		}
 	})
 	for _, s := range late {
-		out = c.h2.Reset(out, s, h2.Cancel)
+		out = c.h2.Reset(out, s, unwanted(s))
 	}
 	return out
 }

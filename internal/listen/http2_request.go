@@ -216,15 +216,26 @@ func (r *http2Request) respondLocked(status int, fields []h2.Field, body []byte)
 		return
 	}
 	*out = c.h2.Respond(*out, r.stream, status, fields, body)
+	answered := r.stream.Answered()
 	switch {
-	case r.stream.Answered(): // a client reads it before it hears that the rest is not wanted
+	case !answered && !r.stream.Waits():
+	case c.deaf: // for the room, or the rest of the request, that it would wait for
+		*out = c.h2.Reset(*out, r.stream, unwanted(r.stream))
+	case answered: // a client reads it before it hears that the rest is not wanted
+		r.leavePlace()
 		r.setDueLocked(limits.HTTPUnwanted)
-	case !r.stream.Waits():
-	case c.deaf: // for the room that it would wait for
-		*out = c.h2.Reset(*out, r.stream, h2.Cancel)
 	default:
 		r.setDueLocked(limits.HTTPWrite)
 	}
+}
+
+// unwanted is why a stream is reset that waits for its client: its response has left (RFC
+// 9113, section 8.1), or it has none.
+func unwanted(s *h2.Stream) h2.Code {
+	if s.Answered() {
+		return h2.NoError
+	}
+	return h2.Cancel
 }
 
 // setDue bounds how long the client may take for its next part.
@@ -294,13 +305,19 @@ func (r *http2Request) done() {
 	r.over = true
 	r.endBody()
 	c.http.release(&r.query)
-	if r.placed {
-		c.s.http.places.Give(c.http.share)
-	}
+	r.leavePlace()
 	if c.conn.outstanding.Add(-1) == 0 && c.leaving.Load() {
 		c.http.stream.leaveWithin(limits.LeaveQuietTCP)
 	}
 	c.change.Broadcast()
+}
+
+// leavePlace gives the place that the request has among all back. The lock is held.
+func (r *http2Request) leavePlace() {
+	if r.placed {
+		r.placed = false
+		r.c.s.http.places.Give(r.c.http.share)
+	}
 }
 
 // headers are those of a request that the operator wants to see.

@@ -344,6 +344,21 @@ func TestARefusalIsReadBeforeTheReset(t *testing.T) {
 	}
 }
 
+// A request whose end had not come when its client fell silent, and whose answer came after
+// that, was waited for without end, with its connection and its place.
+func TestARequestWithoutEndHoldsNoConnection(t *testing.T) {
+	h := newEcho()
+	w := newWeb(t, h)
+	c := w.begins()
+	_, _ = c.Write(frame(frameHeaders, endHeaders, requestHead(ask(0, 'w'))...))
+	_, _ = c.Write(onStream(3, frame(frameHeaders, endHeaders, requestHead(nil)...)))
+	eventually(t, "one waits for its answer, one for its body", func() bool { return w.Stats().Waiting == 1 && w.http.bodies.Taken() == 1 })
+	_ = c.(*net.TCPConn).CloseWrite()
+	eventually(t, "the server knows that nothing comes any more", func() bool { return w.http.bodies.Taken() == 0 })
+	close(h.release)
+	eventually(t, "the connection has ended", func() bool { return w.Stats().Conns == 0 && w.http.places.Taken() == 0 })
+}
+
 // The client is told that its body is wanted, if it asks.
 func TestABodyThatWaitsForItsWord(t *testing.T) {
 	w := newWeb(t, newEcho())
