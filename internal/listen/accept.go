@@ -231,8 +231,8 @@ func (s *Server) nearlyOutOfFiles(nc accepted) (near bool) {
 func bound(nc accepted) {
 	_ = withFD(nc, func(fd int) error {
 		return set(fd, sockopt{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0}, // a UNIX socket takes no other
-			sockopt{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limits.TCPSendBuffer},
-			sockopt{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall / time.Millisecond)})
+			sockopt{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limits.TCPSendStall / time.Millisecond)},
+			sockopt{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limits.TCPSendBuffer}) // not every system has it
 	})
 }
 

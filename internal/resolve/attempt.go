@@ -85,7 +85,8 @@ func (s *solver) want(q *Query) selection.Want {
 // moveTo goes on with the servers of a cut, or some of them.
 func (s *solver) moveTo(q *Query, cut *zonecut.Cut) {
 	q.moveTo(s.cfg.Servers.Few(selection.Want{
-		Cut: cut, NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6, AnyAddress: q.Options.AnyAddress,
+		Cut: cut, NoIPv4: q.Options.NoIPv4, NoIPv6: q.Options.NoIPv6,
+		AnyAddress: q.Options.AnyAddress, PublicOnly: q.Options.PublicOnly,
 	}))
 }
 

@@ -31,10 +31,12 @@ func (s *Selector) Promising(w Want, ns *zonecut.NameServer, addrs []netip.Addr)
 	if len(addrs) < 2 {
 		return addrs
 	}
-	if most := limits.ExtraAddrsKept; len(addrs) > most {
-		addrs = byTurns(rotated(addrs, s.Intn(len(addrs))))[:most]
+	const judged = 4 * limits.ExtraAddrsKept // each costs a look at what is known
+	if len(addrs) > judged {
+		addrs = byTurns(rotated(addrs, s.Intn(len(addrs))))[:judged]
 	}
-	return s.hopes(w).sorted(&zonecut.NameServer{Name: ns.Name, Addrs: addrs, Port: ns.Port, Peer: ns.Peer})
+	best := s.hopes(w).sorted(&zonecut.NameServer{Name: ns.Name, Addrs: addrs, Port: ns.Port, Peer: ns.Peer})
+	return best[:min(len(best), limits.ExtraAddrsKept)]
 }
 
 // extras is how many addresses of a cut are beyond two of a name server.

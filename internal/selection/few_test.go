@@ -172,3 +172,22 @@ func TestNameServersShareTheRoomForAddresses(t *testing.T) {
 		}
 	}
 }
+
+// Of very many addresses that were looked up, the one that answers was often not among those
+// that were kept.
+func TestTheOneThatAnswersIsKeptOfVeryMany(t *testing.T) {
+	const all = 4 * limits.ExtraAddrsKept
+	s, _ := lab()
+	cut := cutOf(t, "192.0.2.250")
+	var addrs []netip.Addr
+	for i := range all {
+		addrs = append(addrs, netip.AddrFrom4([4]byte{198, 51, 100 + byte(i>>8), byte(i)}))
+	}
+	good := addrs[all-1]
+	s.Answered(at(good.String()), Answer{RTT: time.Millisecond})
+	for range 50 {
+		if got := s.Promising(Want{Cut: cut}, &cut.NS[0], addrs); len(got) != limits.ExtraAddrsKept || got[0] != good {
+			t.Fatalf("%s comes first of %d", got[0], len(got))
+		}
+	}
+}

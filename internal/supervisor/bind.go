@@ -27,7 +27,9 @@ func (w *worker) bind(m ipc.Message) unix.Errno {
 		return unix.EACCES
 	}
 	var errno unix.Errno
-	errors.As(unix.Bind(m.FDs[0], socketAddress(addr)), &errno) // the system has no other errors
+	if err := unix.Bind(m.FDs[0], socketAddress(addr)); err != nil && !errors.As(err, &errno) {
+		return unix.EINVAL
+	}
 	return errno
 }
 

@@ -69,7 +69,7 @@ func TestAnswersAreAwaitedByTheReception(t *testing.T) {
 // one that its Reception waits for.
 func TestWhatTheReceptionAwaitsDoesNotWakeThePoller(t *testing.T) {
 	s := (&testServer{onUDP: truthUDP}).start(t, "127.0.0.1")
-	e := newExchanger(t, Config{})
+	e := newExchanger(t, Config{Clock: stopped()})
 	ask := func(r *reception) (watched bool) {
 		t.Helper()
 		x := question(t, s.addr, "www.example.")
@@ -77,6 +77,8 @@ func TestWhatTheReceptionAwaitsDoesNotWakeThePoller(t *testing.T) {
 		if _, err := e.Exchange(background, x); err != nil {
 			t.Fatal(err)
 		}
+		e.poller.mu.Lock()
+		defer e.poller.mu.Unlock()
 		a := e.poller.idle.take(s.addr)
 		if a == nil {
 			t.Fatal("the socket is not kept for another question")

@@ -169,7 +169,7 @@ func TestIdleSocketsAreClosed(t *testing.T) {
 func TestServersAskedOnceTakeNoRoomFromOthers(t *testing.T) {
 	var often fromPorts
 	everybodys := (&testServer{onUDP: often.answer}).start(t, "127.0.0.1")
-	e := newExchanger(t, Config{})
+	e := newExchanger(t, Config{Clock: stopped()})
 	e.poller.idle.max = 2
 	const rounds = 2 * limits.UpstreamSocketUses
 	for range rounds {
@@ -179,6 +179,8 @@ func TestServersAskedOnceTakeNoRoomFromOthers(t *testing.T) {
 	if n := len(often.uses()); n > rounds/2 {
 		t.Errorf("%d ports for %d questions to the server that is asked again and again", n, rounds)
 	}
+	e.poller.mu.Lock()
+	defer e.poller.mu.Unlock()
 	if n := e.poller.idle.n; n > 2 {
 		t.Errorf("%d sockets wait, want at most 2", n)
 	}

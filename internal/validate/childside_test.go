@@ -7,6 +7,7 @@ import (
 
 	"kresd/internal/authority"
 	"kresd/internal/authority/inmemory"
+	"kresd/internal/rank"
 )
 
 // shared are the zones example.com. and kid.example.com., both on the same two servers, and
@@ -91,8 +92,14 @@ func TestTheChildsSOABesideTheParentsDenialOfDS(t *testing.T) {
 	island := site{origin: "kid.example.com.", addr: exampleAddr, seed: "kid", island: true, text: "www.kid.example.com. A 192.0.2.40\n"}
 	kid := inmemory.Zone(island.origin, island.servers()+island.text)
 	kid.Sign(island.signing())
-	for _, e := range []expected{{island.origin, dns.TypeDS, yes}, a("www.kid.example.com.", no), a("none.kid.example.com.", goneU)} {
-		w := newWorldOf(t, above("com", of("one", ""), island)...)
+	for _, e := range []struct {
+		seed string
+		expected
+	}{
+		{"one", expected{island.origin, dns.TypeDS, yes}}, {"one", a("www.kid.example.com.", no)}, {"one", a("none.kid.example.com.", goneU)},
+		{"opt-out", expected{island.origin, dns.TypeDS, no}}, {"opt-out", a("www.kid.example.com.", no)},
+	} {
+		w := newWorldOf(t, above("com", of(e.seed, ""), island)...)
 		w.host(exampleAddr).Play(authority.Only(dns.TypeDS, func(x *authority.Exchange) {
 			if dns.CanonicalName(x.Query.Question[0].Name) == island.origin {
 				stripped(isSOA)(x)
@@ -105,6 +112,11 @@ func TestTheChildsSOABesideTheParentsDenialOfDS(t *testing.T) {
 		}))
 		for range 2 {
 			w.expect(e.name, e.qtype, e.want)
+		}
+		for _, s := range w.resolve(island.origin, dns.TypeDS, nil).Result.Authority {
+			if s.Type == dns.TypeSOA && s.Owner == mustName(island.origin) && s.Rank != rank.Omit {
+				t.Errorf("%s: the child's SOA is told, with rank %v", e.seed, s.Rank)
+			}
 		}
 	}
 }

@@ -164,18 +164,18 @@ func delegatedWithoutDS(d *dnssec.Denials, zone, name dnsname.Name) bool {
 }
 
 // optedOut is a denial of which the zone signs only that it does not speak about
-// it. The records of the proof are as good as others.
+// it. The records of the proof are as good as others; what is left out stays so.
 func (p *proof) optedOut(name dnsname.Name, why resolve.Insecurity) {
 	o, soa := &p.q.Outcome, false
 	for i := range o.Authority {
-		if s := &o.Authority[i]; s.Type == wire.TypeSOA {
+		if s := &o.Authority[i]; s.Type == wire.TypeSOA && s.Rank != wrongProof {
 			p.odd.excuse(s, why)
 			soa = true
 		}
 	}
 	for i := range o.Authority {
-		if !soa {
-			p.odd.excuse(&o.Authority[i], why)
+		if s := &o.Authority[i]; !soa && s.Rank != wrongProof {
+			p.odd.excuse(s, why)
 		}
 	}
 	p.insecure(name, why)
