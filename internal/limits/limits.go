@@ -40,13 +40,16 @@ const (
 
 // Delegations.
 const (
-	MaxNSPerDelegation        = 13                                          // name servers that one question considers
-	NSKeptPerDelegation       = 39                                          // of those whose address the delegation tells: others have their turns when these were of no use
-	ExtraAddrsPerCut          = 8                                           // addresses beyond two of each name server that one question considers (ExtraAddrs)
-	ExtraAddrsKept            = 3 * (ExtraAddrsPerCut + MaxNSPerDelegation) // of those that the delegation tells: others have their turns when these were of no use
-	NSAddrFetchPerReferral    = 4                                           // look-ups of name servers that lead to no address of their own
-	NSAddrFetchPerRequest     = 10                                          // likewise
-	LookupsBeside             = 4                                           // of addresses of name servers, under way while a request asks on
+	MaxNSPerDelegation = 13 // name servers that one question considers
+	ExtraAddrsPerCut   = 8  // addresses beyond two of each name server that one question considers (ExtraAddrs)
+	// Of the name servers and addresses that a delegation tells more are kept: others have
+	// their turns when these were of no use.
+	NSKeptPerDelegation = 39
+	ExtraAddrsKept      = 3 * (ExtraAddrsPerCut + MaxNSPerDelegation)
+
+	NSAddrFetchPerReferral    = 4  // look-ups of name servers that lead to no address of their own
+	NSAddrFetchPerRequest     = 10 // likewise
+	LookupsBeside             = 4  // of addresses of name servers, under way while a request asks on
 	UnresolvableNSPerRequest  = 5
 	BadNSZones                = 2 // whose servers do not serve them, or answer a request's look-ups with errors, until none of these is asked again
 	BadNSZonesTried           = 3 // likewise, until no more name servers are looked up
