@@ -142,6 +142,10 @@ func TestListsFollowTheirFile(t *testing.T) {
 	proctest.Eventually(t, time.Minute, "the second list is in force", func() bool { return refuses("two.example") && !refuses("one.example") })
 	writeFile(t, path, "three.example CNAME .\n")
 	proctest.Eventually(t, time.Minute, "the third list is in force", func() bool { return refuses("three.example") })
+	writeFile(t, path, "$TTL 300\n@ SOA a. b. 1 2 3 4 5\n NS a.\n")
+	proctest.Eventually(t, time.Minute, "both workers tell that the zone has its head alone", func() bool {
+		return strings.Count(g.Log(), "that could be used; the list that was read before stays in force") == 2
+	})
 	writeFile(t, path, "<html>\n")
 	proctest.Eventually(t, time.Minute, "both workers tell that it is no list", func() bool {
 		return strings.Count(g.Log(), "(line 1: no type and data); the list that was read before stays in force") == 2

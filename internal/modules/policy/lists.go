@@ -162,7 +162,7 @@ func (l *Lists) lookAt(f *listFile) bool {
 		return false
 	}
 	f.seen = now
-	fresh, err := l.newer(f, list)
+	fresh, err := l.read(textfile.Disk, f.path, f.noData)
 	if err != nil {
 		if f.told != err.Error() {
 			f.told = err.Error()
@@ -176,16 +176,6 @@ func (l *Lists) lookAt(f *listFile) bool {
 	return true
 }
 
-// newer reads a file again for a list. A file that is empty is most likely about to be
-// written.
-func (l *Lists) newer(f *listFile, list *rules.List) (*rules.Listing, error) {
-	fresh, err := l.read(textfile.Disk, f.path, f.noData)
-	if err == nil && fresh.Len() == 0 && list.Listing().Len() > 0 && stampOf(f.path).size == 0 {
-		err = fmt.Errorf("policy.rpz: %s: the file is empty", f.path)
-	}
-	return fresh, err
-}
-
 // Reread reads all files again, and returns what puts their lists in force.
 func (l *Lists) Reread() (apply func(), err error) {
 	l.mu.Lock()
@@ -197,7 +187,7 @@ func (l *Lists) Reread() (apply func(), err error) {
 			continue
 		}
 		f.seen, f.told = stampOf(f.path), ""
-		fresh, failed := l.newer(f, list)
+		fresh, failed := l.read(textfile.Disk, f.path, f.noData)
 		if failed != nil {
 			err = errors.Join(err, failed)
 			continue
@@ -237,15 +227,20 @@ func (l *Lists) read(read textfile.Reader, path string, noData bool) (now *rules
 
 var errNothing = errors.New("there is no record in it that could be used")
 
-// readZone reads a list of about so many octets; said has what is to be told of single records, each behind the path.
+// readZone reads a list of about so many octets; said has what is to be told of single
+// records, each behind the path. A list without any record is an error, whatever else is
+// in the file: a publisher who truly blocks nothing is rarer than a file that came to harm.
 func readZone(f io.Reader, size int64, noData bool) (now *rules.Listing, said []string, err error) {
-	b, sum, skipped := rules.NewBuilder(size), fnv.New64a(), 0
+	b, sum, skipped, nothing := rules.NewBuilder(size), fnv.New64a(), 0, errNothing
 	reader := rpz.Reader{
 		Take:  func(r *rpz.Record) error { return take(b, r, noData) },
 		Fatal: func(err error) bool { return errors.Is(err, rules.ErrListFull) },
 		Parse: parseBelow,
 		Skipped: func(line int, why error) {
-			if skipped++; skipped <= limits.ListWarnings {
+			if skipped++; skipped == 1 {
+				nothing = fmt.Errorf("%w (line %d: %w)", errNothing, line, why)
+			}
+			if skipped <= limits.ListWarnings {
 				said = append(said, fmt.Sprintf(":%d: %v; the record is skipped", line, why))
 			}
 		},
@@ -263,8 +258,8 @@ func readZone(f io.Reader, size int64, noData bool) (now *rules.Listing, said []
 	if more := skipped - limits.ListWarnings; more > 0 {
 		said = append(said, fmt.Sprintf(": %d more records are wrong and skipped", more))
 	}
-	if skipped > 0 && now.Len() == 0 {
-		return nil, nil, fmt.Errorf("%w (line %s)", errNothing, said[0][1:len(said[0])-len("; the record is skipped")])
+	if now.Len() == 0 {
+		return nil, nil, nothing
 	}
 	return now, said, nil
 }

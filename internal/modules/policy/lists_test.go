@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,19 +95,19 @@ func TestListsAreReadAgainWhenTheirFileChanges(t *testing.T) {
 	defer func() { end(); <-ended }()
 	eventually(t, "the directory is watched", r.Lists.watch.Seeing)
 
-	write(t, path, "b.example CNAME .\n") // in place
-	eventually(t, "the second list", func() bool { return r.refuses("b.example") && !r.refuses("a.example") })
+	write(t, path, "longer.example CNAME .\n") // in place
+	eventually(t, "the second list", func() bool { return r.refuses("longer.example") && !r.refuses("a.example") })
 	write(t, path+".new", "c.example CNAME .\nd..example CNAME .\n")
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the third list", func() bool { return r.refuses("c.example") && !r.refuses("b.example") })
+	eventually(t, "the third list", func() bool { return r.refuses("c.example") && !r.refuses("longer.example") })
 	eventually(t, "who is told of changes", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.changes >= 2 })
 	if said := r.told(); !strings.Contains(said, path+":2: 'd..example': empty label; the record is skipped") || !strings.Contains(said, path+": 1 names are in force") {
 		t.Errorf("told:\n%s", said)
 	}
 	for what, text := range map[string]string{
-		"the file is empty": "", "there is no record in it that could be used (line 1: no type and data)": "<html>no list</html>\n<p>\n",
+		"there is no record in it that could be used": "", "there is no record in it that could be used (line 1: no type and data)": "<html>no list</html>\n<p>\n",
 	} {
 		write(t, path, text)
 		var said string
@@ -151,7 +152,7 @@ func TestListsThatAreNotWatchedAreReadAtAReload(t *testing.T) {
 		t.Error("the list that was read again is not in force")
 	}
 	write(t, path, "")
-	if _, err := r.inst.Reread(); err == nil || !strings.Contains(err.Error(), "the file is empty") {
+	if _, err := r.inst.Reread(); !errors.Is(err, errNothing) {
 		t.Errorf("an empty file: %v", err)
 	}
 }
@@ -230,5 +231,31 @@ func TestActionsOfAList(t *testing.T) {
 			t.Errorf("the rule reads %s", text)
 		}
 		r.Delete(e.ID)
+	}
+}
+
+// withoutRecords are files of which a list without a name would be made.
+var withoutRecords = map[string]string{
+	"no octets": "", "comments": "; nothing yet\n\n", "the head of a zone": "$TTL 300\n@ SOA a. b. 1 2 3 4 5\n NS a.\n",
+}
+
+// A file that has lost its records takes nothing out of force, and none begins without any.
+func TestAListWithoutAnyRecordReplacesNothing(t *testing.T) {
+	for what, text := range withoutRecords {
+		r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+		write(t, path, text)
+		if _, err := r.Lists.RPZ(path, true, false); !errors.Is(err, errNothing) {
+			t.Errorf("%s, at the start: %v", what, err)
+		}
+		write(t, path, "a.example CNAME .\n")
+		r.add(path, true)
+		write(t, path, text)
+		r.Lists.Look()
+		if said := r.told(); !strings.Contains(said, errNothing.Error()+"; the list that was read before stays in force") || !r.refuses("a.example") {
+			t.Errorf("%s, when it changes: told %q, and a.example is refused: %t", what, said, r.refuses("a.example"))
+		}
+		if _, err := r.inst.Reread(); !errors.Is(err, errNothing) {
+			t.Errorf("%s, at a reload: %v", what, err)
+		}
 	}
 }
