@@ -85,7 +85,10 @@ func (r *Reader) Read(text io.Reader) error {
 			return err
 		}
 		wrong := st.s.wrong
-		if wrong == nil && len(st.s.words) > 0 {
+		switch {
+		case wrong != nil:
+			st.miss()
+		case len(st.s.words) > 0:
 			wrong = st.take(st.s.words)
 		}
 		switch {
@@ -112,8 +115,16 @@ var (
 	errRoot     = errors.New("the name of the zone itself is no question's name")
 )
 
+// miss forgets what the record that stands there would have said about those behind it: its
+// owner, or, where it is cut off, whichever owner its rest has.
+func (st *state) miss() {
+	if !st.s.inner() || errors.Is(st.s.wrong, errLong) {
+		st.owner, st.ownerOf = "", ""
+	}
+}
+
 func (st *state) take(words [][]byte) error {
-	if !st.s.inner {
+	if !st.s.inner() {
 		if words[0][0] == '$' {
 			return st.directive(words)
 		}

@@ -107,6 +107,30 @@ func TestZonesAreRead(t *testing.T) {
 	}
 }
 
+// What has no owner of its own is of the record before, be that one wrong, and of none where
+// that one's owner cannot be read.
+func TestRecordsBehindAWrongOneAreNotOfTheOwnerBeforeIt(t *testing.T) {
+	long := strings.Repeat("x", limits.ListLine+10)
+	for what, c := range map[string]struct {
+		text          string
+		said, skipped []string
+	}{
+		"a quote": {"a CNAME .\nb TXT \"x\n A 192.0.2.1\n A 192.0.2.2\nc A 192.0.2.3\n", []string{"a. nxdomain", "c. 1 3600 [192 0 2 3]"},
+			[]string{"2: " + errQuote.Error(), "3: " + errNoOwner.Error(), "4: " + errNoOwner.Error()}},
+		"a parenthesis": {"a A 192.0.2.1\nb ) A 192.0.2.2\n A 192.0.2.3\na A 192.0.2.4\n A 192.0.2.5\n",
+			[]string{"a. 1 3600 [192 0 2 1]", "a. 1 3600 [192 0 2 4]", "a. 1 3600 [192 0 2 5]"}, []string{"2: " + errClosed.Error(), "3: " + errNoOwner.Error()}},
+		"a long line":  {"a CNAME .\nb TXT " + long + "\n CNAME .\n", []string{"a. nxdomain"}, []string{"2: " + errLong.Error(), "3: " + errNoOwner.Error()}},
+		"a cut record": {"a A 192.0.2.1\n TXT (" + long[:limits.ListLine/2] + "\n" + long[:limits.ListLine/2] + "\n A 192.0.2.2\n", []string{"a. 1 3600 [192 0 2 1]"}, []string{"2: " + errLong.Error(), "4: " + errNoOwner.Error()}},
+		"an own owner": {"a A 192.0.2.1\n TXT \"x\n A 192.0.2.2\n", []string{"a. 1 3600 [192 0 2 1]", "a. 1 3600 [192 0 2 2]"}, []string{"2: " + errQuote.Error()}},
+		"after a mark": {"\ufeff TXT \"x\na A 192.0.2.1\n", []string{"a. 1 3600 [192 0 2 1]"}, []string{"1: " + errQuote.Error()}},
+	} {
+		said, skipped, err := read(strings.NewReader(c.text))
+		if err != nil || !slices.Equal(said, c.said) || !slices.Equal(skipped, c.skipped) {
+			t.Errorf("%s: %v\nread    %q\nwant    %q\nskipped %q\nwant    %q", what, err, said, c.said, skipped, c.skipped)
+		}
+	}
+}
+
 // endless is a file without an end.
 type endless struct{ line string }
 

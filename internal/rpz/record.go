@@ -15,9 +15,12 @@ type record struct {
 	line  int    // of its beginning
 	text  []byte // without comments, and with its lines made one
 	words [][]byte
-	inner bool  // it begins with a blank: the owner is the one before
+	first byte  // octet of the line where it begins
 	wrong error // why it cannot be used
 }
+
+// inner tells whether it begins with a blank: the owner is the one before.
+func (r *record) inner() bool { return blank(r.first) }
 
 // A scanner reads a file record by record.
 type scanner struct {
@@ -52,9 +55,6 @@ func (s *scanner) next() error {
 			s.wrong = errOpen
 			return nil
 		}
-		if s.line == s.n {
-			s.inner = len(line) > 0 && blank(line[0])
-		}
 		if depth = s.add(line, depth); depth == 0 {
 			break
 		}
@@ -69,6 +69,12 @@ func (s *scanner) next() error {
 func (s *scanner) readLine() ([]byte, error) {
 	line, err := s.lines.ReadSlice('\n')
 	s.octets += len(line)
+	if s.n++; s.n == 1 {
+		line = bytes.TrimPrefix(line, []byte("\ufeff"))
+	}
+	if s.n == s.line && len(line) > 0 {
+		s.first = line[0]
+	}
 	for errors.Is(err, bufio.ErrBufferFull) {
 		s.wrong, line = errLong, nil
 		var rest []byte
@@ -82,9 +88,6 @@ func (s *scanner) readLine() ([]byte, error) {
 	}
 	if errors.Is(err, io.EOF) && (len(line) > 0 || s.wrong != nil) {
 		err = nil // the end comes with the next line
-	}
-	if s.n++; s.n == 1 {
-		line = bytes.TrimPrefix(line, []byte("\ufeff"))
 	}
 	return bytes.TrimRight(line, "\r\n"), err
 }
