@@ -50,7 +50,7 @@ type Reader struct {
 	Take  func(*Record) error
 	Fatal func(error) bool
 	// Parse reads type and data as master files have them, with names below origin, and
-	// gives RDATA in wire form.
+	// gives RDATA in wire form. Without an origin ("") relative names are an error.
 	Parse func(origin dnsname.Name, text string) (t uint16, rdata []byte, err error)
 	// Skipped is told of each record that cannot be used: the line where it begins.
 	Skipped func(line int, why error)
@@ -60,7 +60,7 @@ type Reader struct {
 type state struct {
 	*Reader
 	s       *scanner
-	origin  dnsname.Name
+	origin  dnsname.Name // "" where none is known: the latest $ORIGIN is wrong
 	apex    dnsname.Name // "" until the first record
 	owner   dnsname.Name // of the latest record; "" for one that cannot be used
 	ttl     uint32       // of records that have none
@@ -112,12 +112,16 @@ var (
 	errGenerate = errors.New("$GENERATE is not known: write the records out")
 	errClass    = errors.New("a class other than IN")
 	errDNAME    = errors.New("a response policy zone has no DNAME")
+	errOrigin   = errors.New("the $ORIGIN before it is wrong")
 	errRoot     = errors.New("the name of the zone itself is no question's name")
 )
 
 // miss forgets what the record that stands there would have said about those behind it: its
-// owner, or, where it is cut off, whichever owner its rest has.
+// owner, or, where it is cut off, whichever owner its rest has, or an origin.
 func (st *state) miss() {
+	if st.s.first == '$' {
+		st.origin = ""
+	}
 	if !st.s.inner() || errors.Is(st.s.wrong, errLong) {
 		st.owner, st.ownerOf = "", ""
 	}
@@ -148,6 +152,9 @@ func (st *state) take(words [][]byte) error {
 			st.apex = st.owner
 		}
 	}
+	if st.apex == "" {
+		return errOrigin
+	}
 	return st.use(t, ttl, words)
 }
 
@@ -155,15 +162,7 @@ func (st *state) take(words [][]byte) error {
 func (st *state) directive(words [][]byte) error {
 	switch strings.ToUpper(string(words[0])) {
 	case "$ORIGIN":
-		if len(words) != 2 {
-			return errors.New("$ORIGIN: one name expected")
-		}
-		name, err := st.absolute(string(words[1]))
-		if err != nil {
-			return fmt.Errorf("$ORIGIN: %w", err)
-		}
-		st.origin, st.ownerOf = name, ""
-		return nil
+		return st.setOrigin(words[1:])
 	case "$TTL":
 		if len(words) == 2 {
 			if ttl, ok := seconds(words[1]); ok {
@@ -180,34 +179,53 @@ func (st *state) directive(words [][]byte) error {
 	return fmt.Errorf("'%s' is not known", short(words[0]))
 }
 
+// setOrigin takes the origin of relative names. A wrong one leaves none: they are not of the
+// one before.
+func (st *state) setOrigin(words [][]byte) error {
+	below := st.origin
+	st.origin, st.ownerOf = "", ""
+	if len(words) != 1 {
+		return errors.New("$ORIGIN: one name expected")
+	}
+	name, err := absolute(string(words[0]), below)
+	if err != nil {
+		return fmt.Errorf("$ORIGIN: %w", err)
+	}
+	st.origin = name
+	return nil
+}
+
 // setOwner takes the owner of a record and of those that have none.
 func (st *state) setOwner(word string) (err error) {
 	if st.owner != "" && word == st.ownerOf {
 		return nil
 	}
 	st.ownerOf = word
-	if st.owner, err = st.absolute(word); err != nil {
+	if st.owner, err = absolute(word, st.origin); err != nil {
 		st.owner = ""
 	}
 	return err
 }
 
-// absolute is the name that a word stands for, below the origin unless it ends with a dot.
-func (st *state) absolute(word string) (dnsname.Name, error) {
+// absolute is the name that a word stands for, below an origin unless it ends with a dot.
+func absolute(word string, origin dnsname.Name) (dnsname.Name, error) {
+	if origin == "" && !isAbsolute(word) {
+		return "", fmt.Errorf("'%s': %w", short([]byte(word)), errOrigin)
+	}
 	if word == "@" {
-		return st.origin, nil
+		return origin, nil
 	}
 	name, err := dnsname.Parse(word)
 	if err != nil {
 		return "", fmt.Errorf("'%s': %w", short([]byte(word)), err)
 	}
-	if st.origin == dnsname.Root || isAbsolute(word) {
+	if origin == dnsname.Root || isAbsolute(word) {
 		return name, nil
 	}
-	if len(name)-1+len(st.origin) > dnsname.MaxLen {
+	if len(name)-1+len(origin) > dnsname.MaxLen {
 		return "", fmt.Errorf("'%s': %w, with its origin", short([]byte(word)), dnsname.ErrNameLong)
 	}
-	return name[:len(name)-1] + st.origin, nil
+	return name[:len(name)-1] + origin, nil
 }
 
 // isAbsolute tells whether a name ends with a dot that is not escaped.
@@ -413,7 +431,7 @@ func (st *state) target(word string) (Answer, error) {
 	case "rpz-tcp-only.":
 		return TCPOnly, nil
 	}
-	name, err := st.absolute(word)
+	name, err := absolute(word, st.origin)
 	if err != nil {
 		return 0, err
 	}

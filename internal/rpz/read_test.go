@@ -83,7 +83,7 @@ func TestZonesAreRead(t *testing.T) {
 			[]string{"a. nxdomain"}, []string{"3: '" + long[:80] + "…': name longer than 255 octets, with its origin"},
 		},
 		"directives": {
-			"$INCLUDE /etc/passwd\n$GENERATE 1-4000000000 a$ CNAME .\n$ORIGIN\n$BOMB\na CNAME .\n",
+			"$INCLUDE /etc/passwd\n$GENERATE 1-4000000000 a$ CNAME .\n$ORIGIN\n$BOMB\n$ORIGIN .\na CNAME .\n",
 			[]string{"a. nxdomain"}, []string{"1: " + errInclude.Error(), "2: " + errGenerate.Error(), "3: $ORIGIN: one name expected", "4: '$BOMB' is not known"},
 		},
 		"records that are wrong": {
@@ -123,6 +123,25 @@ func TestRecordsBehindAWrongOneAreNotOfTheOwnerBeforeIt(t *testing.T) {
 		"a cut record": {"a A 192.0.2.1\n TXT (" + long[:limits.ListLine/2] + "\n" + long[:limits.ListLine/2] + "\n A 192.0.2.2\n", []string{"a. 1 3600 [192 0 2 1]"}, []string{"2: " + errLong.Error(), "4: " + errNoOwner.Error()}},
 		"an own owner": {"a A 192.0.2.1\n TXT \"x\n A 192.0.2.2\n", []string{"a. 1 3600 [192 0 2 1]", "a. 1 3600 [192 0 2 2]"}, []string{"2: " + errQuote.Error()}},
 		"after a mark": {"\ufeff TXT \"x\na A 192.0.2.1\n", []string{"a. 1 3600 [192 0 2 1]"}, []string{"1: " + errQuote.Error()}},
+	} {
+		said, skipped, err := read(strings.NewReader(c.text))
+		if err != nil || !slices.Equal(said, c.said) || !slices.Equal(skipped, c.skipped) {
+			t.Errorf("%s: %v\nread    %q\nwant    %q\nskipped %q\nwant    %q", what, err, said, c.said, skipped, c.skipped)
+		}
+	}
+}
+
+// Names that are relative to an origin that cannot be read are not those of the one before.
+func TestAWrongOriginLeavesNoOriginInForce(t *testing.T) {
+	lost := "': " + errOrigin.Error()
+	for what, c := range map[string]struct {
+		text          string
+		said, skipped []string
+	}{
+		"a wrong name": {"$ORIGIN rpz.\n@ SOA a. b. 1 2 3 4 5\na CNAME .\n$ORIGIN x..rpz.\n CNAME .\nb CNAME .\n@ CNAME .\nc.rpz. CNAME .\nd.rpz. CNAME d\n$ORIGIN y\n$ORIGIN z.rpz.\ne CNAME .\n",
+			[]string{"a. nxdomain", "a. nxdomain", "c. nxdomain", "e.z. nxdomain"}, []string{"4: $ORIGIN: 'x..rpz.': empty label", "6: 'b" + lost, "7: '@" + lost, "9: 'd" + lost, "10: $ORIGIN: 'y" + lost}},
+		"a quote":                         {"a CNAME .\n$ORIGIN \"x.\na CNAME .\nb. CNAME .\n", []string{"a. nxdomain", "b. nxdomain"}, []string{"2: " + errQuote.Error(), "3: 'a" + lost}},
+		"before the zone's name is known": {"$ORIGIN x y\na.rpz. CNAME .\nrpz. SOA a. b. 1 2 3 4 5\nb.rpz. CNAME .\n", []string{"b. nxdomain"}, []string{"1: $ORIGIN: one name expected", "2: " + errOrigin.Error()}},
 	} {
 		said, skipped, err := read(strings.NewReader(c.text))
 		if err != nil || !slices.Equal(said, c.said) || !slices.Equal(skipped, c.skipped) {

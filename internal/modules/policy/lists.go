@@ -283,7 +283,11 @@ func take(b *rules.Builder, r *rpz.Record, noData bool) error {
 	return b.Put(r.Name, r.Below, rules.Given)
 }
 
-// parseBelow is ParseTyped for data whose names may be relative to an origin.
+// parseBelow is ParseTyped for data whose names may be relative to an origin, if there is
+// one.
 func parseBelow(origin dnsname.Name, text string) (t uint16, data []byte, err error) {
-	return parseTyped("$ORIGIN "+origin.String()+"\n", text)
+	if origin == "" {
+		return parseTyped("", text)
+	}
+	return parseTyped(origin.String(), text)
 }

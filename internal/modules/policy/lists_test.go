@@ -259,3 +259,13 @@ func TestAListWithoutAnyRecordReplacesNothing(t *testing.T) {
 		}
 	}
 }
+
+// The names in data are relative to an origin that is known, or an error.
+func TestDataBelowAWrongOriginAreSkipped(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.test. MX 10 mail\n$ORIGIN x..\nb.test. MX 10 mail\nc.test. MX 10 mail.c.test.\n")
+	list := r.add(path, true)
+	if said := r.told(); list.Listing().Len() != 2 || !strings.HasPrefix(said, "policy.rpz: "+path+":2: $ORIGIN: ") || !strings.Contains(said, path+":3: ") || strings.Contains(said, path+":4: ") {
+		t.Errorf("%d names, told:\n%s", list.Listing().Len(), said)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/wire"
 	"kresd/internal/wording"
 )
@@ -21,12 +22,16 @@ func ParseData(text string) ([]byte, error) {
 
 // ParseTyped is ParseData with the type, which a record can have: 0 is reserved (RFC 6895,
 // section 3.1).
-func ParseTyped(text string) (t uint16, data []byte, err error) { return parseTyped("", text) }
+func ParseTyped(text string) (t uint16, data []byte, err error) {
+	return parseTyped(dnsname.Root.String(), text)
+}
 
-// parseTyped is ParseTyped behind a line of a master file.
-func parseTyped(before, text string) (t uint16, data []byte, err error) {
-	rr, err := dns.NewRR(before + ". 0 IN " + text)
-	if err != nil {
+// parseTyped is ParseTyped with relative names below an origin; without one ("") they are an
+// error.
+func parseTyped(origin, text string) (t uint16, data []byte, err error) {
+	file := dns.NewZoneParser(strings.NewReader(". 0 IN "+text+"\n"), origin, "")
+	rr, _ := file.Next()
+	if err := file.Err(); err != nil {
 		return 0, nil, wording.Record("", err)
 	}
 	// A type alone is read as a record without data, which only an APL may be (RFC 3123,
