@@ -50,8 +50,9 @@ type listFile struct {
 	noData  bool
 	watched bool
 	list    weak.Pointer[rules.List]
-	seen    stamp  // the file when it was read last, be it in vain
+	seen    stamp  // the file when it was looked at last, be it in vain
 	told    string // what was wrong then
+	used    int    // how often another list came into force
 }
 
 // A stamp tells a file from what stands there later.
@@ -170,13 +171,14 @@ func (l *Lists) lookAt(f *listFile) bool {
 		}
 		return false
 	}
-	list.Use(fresh)
+	f.use(list, fresh)
 	f.told = ""
 	l.files.Notice(fmt.Sprintf("policy.rpz: %s: %d names are in force", f.path, fresh.Len()))
 	return true
 }
 
-// Reread reads all files again, and returns what puts their lists in force.
+// Reread reads all files again, and returns what puts their lists in force. Until that is
+// called nothing has changed: files that have are looked at as ever.
 func (l *Lists) Reread() (apply func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -186,19 +188,34 @@ func (l *Lists) Reread() (apply func(), err error) {
 		if list == nil {
 			continue
 		}
-		f.seen, f.told = stampOf(f.path), ""
+		before, now, used := f.seen, stampOf(f.path), f.used
 		fresh, failed := l.read(textfile.Disk, f.path, f.noData)
 		if failed != nil {
 			err = errors.Join(err, failed)
 			continue
 		}
-		all = append(all, func() { list.Use(fresh) })
+		all = append(all, func() {
+			if f.used == used { // nobody has put a newer one in force
+				f.use(list, fresh)
+			}
+			if f.seen == before {
+				f.seen, f.told = now, ""
+			}
+		})
 	}
 	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		for _, use := range all {
 			use()
 		}
 	}, err
+}
+
+// use puts a list in force.
+func (f *listFile) use(list *rules.List, now *rules.Listing) {
+	list.Use(now)
+	f.used++
 }
 
 // read reads a list and warns of what is wrong with single records.

@@ -269,3 +269,56 @@ func TestDataBelowAWrongOriginAreSkipped(t *testing.T) {
 		t.Errorf("%d names, told:\n%s", list.Listing().Len(), said)
 	}
 }
+
+// What a reload has read is in force when the reload is done, and not before: one that fails
+// for another reason leaves the change to be seen.
+func TestAReloadThatIsNotDoneForgetsNoChange(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.example CNAME .\n")
+	r.add(path, true)
+	write(t, path, "longer.example CNAME .\n")
+	if _, err := r.inst.Reread(); err != nil { // and nothing comes of it
+		t.Fatal(err)
+	}
+	if r.Lists.Look(); !r.refuses("longer.example") {
+		t.Error("the file that has changed is not read again")
+	}
+}
+
+// A list that came into force while a reload was under way stays.
+func TestAReloadPutsNoOlderListInForce(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "a.example CNAME .\n")
+	r.add(path, true)
+	write(t, path, "older.example CNAME .\n")
+	apply, err := r.inst.Reread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "the-newest.example CNAME .\n")
+	r.Lists.Look()
+	if apply(); !r.refuses("the-newest.example") || r.refuses("older.example") {
+		t.Error("the older list is in force")
+	}
+	write(t, path, "b.example CNAME .\n")
+	if apply, err = r.inst.Reread(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "")
+	r.Lists.Look()
+	r.told()
+	if apply(); !r.refuses("b.example") {
+		t.Error("a file that is broken later keeps away what the reload has read")
+	}
+	if r.Lists.Look(); r.told() != "" {
+		t.Error("the broken file is told twice")
+	}
+	write(t, path, "cc.example CNAME .\n")
+	if apply, err = r.inst.Reread(); err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	if r.Lists.Look(); r.told() != "" || !r.refuses("cc.example") {
+		t.Error("what a reload has read is read again")
+	}
+}
