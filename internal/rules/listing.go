@@ -193,23 +193,27 @@ func (b *Builder) Data(name dnsname.Name, below bool, t uint16, ttl uint32, rdat
 	if err != nil {
 		return err
 	}
-	if b.last.data == nil || b.last.entry != entry || b.last.below != kind {
+	latest := b.last.data != nil && b.last.entry == entry && b.last.below == kind
+	data := b.last.data
+	if !latest {
+		old := b.l.verdict(entry, kind)
+		if data = b.l.data.of(old); old != Unlisted && len(data) == 0 {
+			return errOther
+		}
+	}
+	if hasRecord(data, t, rdata) {
+		return nil
+	}
+	if len(data)+recordHead+len(rdata) > limits.ListData {
+		return errDataSize
+	}
+	if !latest {
 		if err := b.settle(); err != nil {
 			return err
 		}
-		old := b.l.verdict(entry, kind)
-		if old != Unlisted && (old < firstSet || len(b.l.data.of(old)) == 0) {
-			return errOther
-		}
-		b.last.entry, b.last.below, b.last.data = entry, kind, append(make([]byte, 0, 64), b.l.data.of(old)...)
+		b.last.entry, b.last.below, data = entry, kind, append(make([]byte, 0, 64), data...)
 	}
-	if hasRecord(b.last.data, t, rdata) {
-		return nil
-	}
-	if len(b.last.data)+recordHead+len(rdata) > limits.ListData {
-		return errDataSize
-	}
-	b.last.data = appendRecord(b.last.data, t, ttl, rdata)
+	b.last.data = appendRecord(data, t, ttl, rdata)
 	return nil
 }
 

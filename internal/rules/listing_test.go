@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/limits"
 	"kresd/internal/resolve"
 	"kresd/internal/wire"
@@ -194,6 +195,31 @@ func TestListsAreBounded(t *testing.T) {
 	}
 	if !errors.Is(err, ErrListFull) {
 		t.Errorf("data of many names: %v", err)
+	}
+}
+
+// A line that says nothing new costs a look at what its name has, and no copy of it, in
+// whichever order a hostile file has its lines.
+func TestRecordsThatANameHasAlreadyCostNoCopyOfItsData(t *testing.T) {
+	b, names, last := NewBuilder(0), [2]dnsname.Name{name(t, "a.example"), name(t, "b.example")}, byte(100)
+	for _, n := range names {
+		for i := range last + 1 {
+			if err := b.Data(n, false, wire.TypeA, 60, []byte{192, 0, 2, i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	rdata, turn := []byte{192, 0, 2, last}, 0
+	if n := testing.AllocsPerRun(100, func() {
+		turn++
+		if err := b.Data(names[turn%2], false, wire.TypeA, 60, rdata); err != nil {
+			t.Error(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a record that is there", n)
+	}
+	if l := built(t, b); l.Len() != 2 || l.data.len() != 1 {
+		t.Errorf("%d verdicts with %d sets, want 2 with one", l.Len(), l.data.len())
 	}
 }
 
