@@ -50,8 +50,12 @@ type Listing struct {
 
 const (
 	entryVerdicts = 6 // octets of an entry before the length of the name
-	mostVerdict   = 1<<24 - 1
+	// mostVerdict is what three octets hold. There are fewer sets of data than that: each but
+	// the one without any has a record at least.
+	mostVerdict = 1<<24 - 1
 )
+
+const _ = uint(mostVerdict - int(firstSet) - limits.ListSets/recordHead) // which is not negative
 
 // Len is how many verdicts there are.
 func (l *Listing) Len() int { return l.n }
@@ -130,7 +134,6 @@ func (l *Listing) setVerdict(entry, below int, v Verdict) {
 // Errors of Builder.
 var (
 	errOther    = errors.New("something else was said about the name before")
-	errTooMany  = errors.New("there are too many different sets of data")
 	errDataSize = errors.New("the name has too much data")
 )
 
@@ -240,15 +243,11 @@ func (b *Builder) setOf(data []byte) (Verdict, error) {
 	if v, ok := b.known[string(data)]; ok {
 		return v, nil
 	}
-	n := b.l.data.len()
-	if n > mostVerdict-int(firstSet) {
-		return Unlisted, errTooMany
-	}
 	if len(b.l.data.octets)+len(data) > limits.ListSets {
 		return Unlisted, ErrListFull
 	}
+	v := firstSet + Verdict(b.l.data.len())
 	b.l.data.add(data)
-	v := firstSet + Verdict(n)
 	b.known[string(data)] = v
 	return v, nil
 }
