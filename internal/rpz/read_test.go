@@ -162,7 +162,7 @@ func (e endless) Read(p []byte) (int, error) {
 
 func TestFilesThatAreTooLargeAreRefused(t *testing.T) {
 	for _, line := range []string{"; comment ; comment ; comment ; comment ; comment ; comment ; comment ; comment\n", "( x x x x x x x x x x x x x x x x x x x x x x x x x", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxx"} {
-		if _, _, err := read(endless{line}); !errors.Is(err, errFileSize) {
+		if _, _, err := read(endless{line}); !errors.Is(err, ErrFileSize) {
 			t.Errorf("%q: %v", line[:8], err)
 		}
 	}

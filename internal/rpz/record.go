@@ -30,12 +30,14 @@ type scanner struct {
 	record
 }
 
+// ErrFileSize is that of a file with more than limits.ListFile octets.
+var ErrFileSize = fmt.Errorf("longer than %d octets", limits.ListFile)
+
 var (
-	errLong     = fmt.Errorf("longer than %d octets", limits.ListLine)
-	errOpen     = errors.New("'(' without ')'")
-	errClosed   = errors.New("')' without '('")
-	errQuote    = errors.New("'\"' without another one in the line")
-	errFileSize = fmt.Errorf("longer than %d octets", limits.ListFile)
+	errLong   = fmt.Errorf("longer than %d octets", limits.ListLine)
+	errOpen   = errors.New("'(' without ')'")
+	errClosed = errors.New("')' without '('")
+	errQuote  = errors.New("'\"' without another one in the line")
 )
 
 func newScanner(r io.Reader) *scanner {
@@ -84,7 +86,7 @@ func (s *scanner) readLine() ([]byte, error) {
 		}
 	}
 	if s.octets > limits.ListFile {
-		return nil, errFileSize
+		return nil, ErrFileSize
 	}
 	if errors.Is(err, io.EOF) && (len(line) > 0 || s.wrong != nil) {
 		err = nil // the end comes with the next line

@@ -223,7 +223,10 @@ func (l *Lists) read(read textfile.Reader, path string, noData bool) (now *rules
 	err = read(path, func(f io.Reader, err error) error {
 		var said []string
 		if err == nil {
-			now, said, err = readZone(f, stampOf(path).size, noData)
+			err = tooLarge(f)
+		}
+		if err == nil {
+			now, said, err = readZone(f, min(stampOf(path).size, limits.ListFile), noData)
 		}
 		if err != nil {
 			return fmt.Errorf("policy.rpz: %s: %w", path, wording.Reason(err))
@@ -240,6 +243,19 @@ func (l *Lists) read(read textfile.Reader, path string, noData bool) (now *rules
 		l.files.Warn(fmt.Sprintf("policy.rpz: %s: everybody on this machine may write the file", path))
 	}
 	return now, err
+}
+
+// tooLarge tells, before anything is read or room is made for it, whether a file will be
+// refused for its length.
+func tooLarge(f io.Reader) error {
+	file, is := f.(*os.File)
+	if !is {
+		return nil
+	}
+	if info, err := file.Stat(); err == nil && info.Size() > limits.ListFile {
+		return rpz.ErrFileSize
+	}
+	return nil
 }
 
 var errNothing = errors.New("there is no record in it that could be used")

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kresd/internal/limits"
+	"kresd/internal/rpz"
 	"kresd/internal/rules"
 	"kresd/internal/textfile"
 	"kresd/internal/wire"
@@ -174,6 +176,23 @@ func TestFilesThatAreNoListAreRefused(t *testing.T) {
 	}
 	if len(r.Lists.watched()) != 0 {
 		t.Errorf("watched are %v", r.Lists.watched())
+	}
+}
+
+// A file that is refused for its length has no room made for what it would say.
+func TestAFileThatIsTooLargeCostsNothing(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	write(t, path, "")
+	if err := os.Truncate(path, limits.ListFile+1); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := r.Lists.RPZ(path, true, false); !errors.Is(err, rpz.ErrFileSize) {
+		t.Error(err)
+	}
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > limits.ListFile/16 {
+		t.Errorf("%d octets were allocated", after.TotalAlloc-before.TotalAlloc)
 	}
 }
 
