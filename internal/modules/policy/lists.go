@@ -40,8 +40,10 @@ type Lists struct {
 	watch filewatch.Watch
 	named chan struct{} // another file is watched
 
-	mu   sync.Mutex // also held while a file is read
-	list []*listFile
+	free  func()     // gives memory that is not in use back to the system
+	mu    sync.Mutex // for those below; also held while a file is read
+	list  []*listFile
+	large bool // a large list was read since memory was given back
 }
 
 // A listFile is a file that a list was read of.
@@ -77,7 +79,7 @@ func stampOf(path string) stamp {
 
 // NewLists makes Lists without any.
 func NewLists(files Files) *Lists {
-	l := &Lists{files: files, named: make(chan struct{}, 1)}
+	l := &Lists{files: files, named: make(chan struct{}, 1), free: debug.FreeOSMemory}
 	l.watch = filewatch.Watch{Files: l.watched, Look: l.Look, Named: l.named, Blind: func(err error) {
 		files.Warn(fmt.Sprintf("changes of files of policy.rpz are seen after a minute only: %v", err))
 	}}
@@ -91,6 +93,7 @@ func (l *Lists) Watch(ctx context.Context) { l.watch.Run(ctx) }
 // noData the names whose CNAME leads to '*.' have no data, as the specification wants it,
 // and not what the rule says.
 func (l *Lists) RPZ(path string, watch, noData bool) (*rules.List, error) {
+	defer l.giveBack()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	read := l.files.InForce
@@ -153,6 +156,19 @@ func (l *Lists) Look() {
 	l.mu.Unlock()
 	if changed {
 		l.files.Changed()
+	}
+	l.giveBack()
+}
+
+// giveBack gives the memory back in which large lists were made, which is several times
+// theirs. It takes a while, for which no list has to wait.
+func (l *Lists) giveBack() {
+	l.mu.Lock()
+	large := l.large
+	l.large = false
+	l.mu.Unlock()
+	if large {
+		l.free()
 	}
 }
 
@@ -237,7 +253,7 @@ func (l *Lists) read(read textfile.Reader, path string, noData bool) (now *rules
 		return nil
 	})
 	if now != nil && now.Octets() > limits.ListOnHeap {
-		debug.FreeOSMemory() // what it was made in is several times as large
+		l.large = true
 	}
 	if info, failed := os.Stat(path); err == nil && failed == nil && info.Mode().Perm()&0o002 != 0 {
 		l.files.Warn(fmt.Sprintf("policy.rpz: %s: everybody on this machine may write the file", path))

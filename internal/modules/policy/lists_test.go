@@ -341,3 +341,48 @@ func TestAReloadPutsNoOlderListInForce(t *testing.T) {
 		t.Error("what a reload has read is read again")
 	}
 }
+
+// A large list is in force before the memory is given back in which it was made.
+func TestALargeListDoesNotWaitForMemoryToBeGivenBack(t *testing.T) {
+	r, path := newListed(t), filepath.Join(t.TempDir(), "list")
+	freed := 0
+	r.Lists.free = func() { freed++ }
+	large := func(first string) string { return first + " CNAME .\n" + numbered(limits.ListOnHeap/20) }
+	write(t, path, large("a.example"))
+	r.add(path, true)
+	if freed != 1 {
+		t.Errorf("memory was given back %d times after the first list", freed)
+	}
+	for i, put := range []func(){r.Lists.Look, func() {
+		apply, err := r.inst.Reread()
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply()
+	}} {
+		first := strings.Repeat("x", i+2) + ".example"
+		write(t, path, large(first))
+		freed = 0
+		r.Lists.free = func() {
+			if freed++; !r.refuses(first) {
+				t.Errorf("way %d: memory is given back before the list is in force", i)
+			}
+		}
+		if put(); freed != 1 {
+			t.Errorf("way %d: memory was given back %d times", i, freed)
+		}
+	}
+	r.Lists.Look()
+	if freed != 1 {
+		t.Error("memory is given back though nothing was read")
+	}
+}
+
+// numbered are that many lines with a name each.
+func numbered(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "n%d.example CNAME .\n", i)
+	}
+	return b.String()
+}

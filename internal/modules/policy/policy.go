@@ -90,7 +90,7 @@ func (p *Policy) reread() (apply func(), err error) {
 		return func() {}, nil
 	}
 	use, err := p.Lists.Reread()
-	return func() { use(); p.Renew() }, err
+	return func() { use(); p.Renew(); p.Lists.giveBack() }, err
 }
 
 // Rules, Postrules and Special are the rules in order.
