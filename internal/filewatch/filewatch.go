@@ -52,7 +52,10 @@ func (f *Watch) Run(ctx context.Context) {
 		case <-f.Renamed:
 		case <-look.C: // a directory may have been replaced
 			f.Look()
-		case <-w.events():
+		case e := <-w.events():
+			if !w.concerns(e.Name) {
+				continue
+			}
 			if now := time.Now(); patience.IsZero() {
 				patience = now.Add(limits.WatchPatience)
 			} else if now.After(patience) {
@@ -66,7 +69,7 @@ func (f *Watch) Run(ctx context.Context) {
 			patience = time.Time{}
 			f.Look()
 		}
-		fresh, err := w.watch(directories(f.Files()))
+		fresh, err := w.watch(wayTo(f.Files()))
 		if fresh { // what changed before it was watched nobody tells
 			quiet.Reset(limits.WatchQuiet)
 		}
@@ -78,26 +81,30 @@ func (f *Watch) Run(ctx context.Context) {
 	}
 }
 
-// directories are where a change can make files others: those in which they lie, and those
-// with a symbolic link on the way.
-func directories(files []string) map[string]bool {
-	dirs := map[string]bool{}
+// A way is all of which a change can make files others.
+type way struct {
+	names map[string]bool // the files, and the symbolic links that lead to them
+	dirs  map[string]bool // in which these lie
+}
+
+func wayTo(files []string) way {
+	w := way{map[string]bool{}, map[string]bool{}}
 	for _, name := range files {
 		if name, err := filepath.Abs(name); err == nil {
-			follow(name, dirs)
+			w.follow(name)
 		}
 	}
-	return dirs
+	return w
 }
 
 // mostLinks is how many symbolic links the system follows.
 const mostLinks = 40
 
-// follow notes the directories on the way to a file.
-func follow(name string, dirs map[string]bool) {
+// follow notes what is on the way to a file.
+func (w *way) follow(name string) {
 	for range mostLinks {
 		link, rest := firstLink(name)
-		dirs[filepath.Dir(link)] = true
+		w.names[link], w.dirs[filepath.Dir(link)] = true, true
 		target, err := os.Readlink(link)
 		if err != nil { // the file itself, or nothing
 			return
@@ -126,13 +133,14 @@ func firstLink(name string) (link, rest string) {
 // watched are the directories of which the system tells changes.
 type watched struct {
 	watcher    *fsnotify.Watcher // nil: none
+	way        way
 	complained bool
 }
 
-// watch watches these directories and no others, and tells whether there is one among
-// them that was not watched before.
-func (w *watched) watch(dirs map[string]bool) (fresh bool, err error) {
-	if len(dirs) == 0 {
+// watch watches the directories on the way to files and no others, and tells whether there is
+// one among them that was not watched before.
+func (w *watched) watch(to way) (fresh bool, err error) {
+	if w.way = to; len(to.dirs) == 0 {
 		w.close()
 		return false, nil
 	}
@@ -144,11 +152,11 @@ func (w *watched) watch(dirs map[string]bool) (fresh bool, err error) {
 	}
 	before := w.watcher.WatchList()
 	for _, old := range before {
-		if !dirs[old] {
+		if !to.dirs[old] {
 			_ = w.watcher.Remove(old) // it may be gone
 		}
 	}
-	for dir := range dirs {
+	for dir := range to.dirs {
 		if e := w.watcher.Add(dir); e != nil {
 			err = fmt.Errorf("'%s': %w", dir, e)
 		} else if !slices.Contains(before, dir) {
@@ -156,6 +164,13 @@ func (w *watched) watch(dirs map[string]bool) (fresh bool, err error) {
 		}
 	}
 	return fresh, err
+}
+
+// concerns tells whether a change of what has that name can make the files others. Beside them
+// may lie what changes all the time, such as a cache.
+func (w *watched) concerns(name string) bool {
+	name = filepath.Clean(name)
+	return w.way.names[name] || w.way.dirs[name]
 }
 
 func (w *watched) events() <-chan fsnotify.Event {
