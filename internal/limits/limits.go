@@ -351,7 +351,7 @@ const (
 	ListSets     = 64 << 20  // of different sets of data with which its names are answered
 	ListData     = 4 << 10   // of the data of a name
 	ListOnHeap   = 1 << 20   // octets of a list's names, with more they are not on the heap
-	SlicedNames  = 4096      // whose registrable domain policy.slice_randomize_psl remembers
+	SlicedNames  = 64 << 10  // whose registrable domain policy.slice_randomize_psl remembers, for answers from the cache on the thread that received the question
 	ListPrepared = 1024      // sets that are answered on the thread that received the question
 )
 

@@ -269,6 +269,7 @@ type Decided struct {
 // request. It changes nothing and allocates nothing.
 func (t *Table) Decide(s *Subject) Decided {
 	w := t.state.Load().walk(s)
+	w.quick = true
 	var d Decided
 	for {
 		m := w.next()
@@ -325,6 +326,7 @@ func (t *Table) Empty() bool { return len(t.state.Load().entries) == 0 }
 // Concerns tells whether a rule may be for a subject.
 func (t *Table) Concerns(s *Subject) bool {
 	w := t.state.Load().walk(s)
+	w.quick = true
 	return w.next().entry != nil
 }
 

@@ -6,6 +6,8 @@ type walk struct {
 	s    *Subject
 	from int // the first place in the table that has not been met
 	wide int // how many of state.wide have been met
+	// quick tells that cached answers wait: what takes longer to find out is not sure.
+	quick bool
 }
 
 // cursor stands at the next rule with one of the names that the subject lies at
@@ -59,7 +61,8 @@ type match struct {
 	// action is what it does; nil where its Pick has to be asked.
 	action *Action
 	at     int // how many octets of the subject's name stand before the part that the rule means
-	// sure is false when the rule itself has to be asked, or its filter could not find out.
+	// sure is false when the rule itself has to be asked, or its filter or, on the way of
+	// cached answers, its slicer could not find out.
 	sure bool
 }
 
@@ -81,17 +84,17 @@ func (w *walk) next() match {
 			}
 			continue
 		}
-		a := e.Rule.Action
+		a, known := e.Rule.Action, true
 		switch {
 		case e.Rule.Filter.kind == listed:
 			if a, at = e.Rule.listed(w.s); a == nil {
 				continue
 			}
 		case e.Rule.Slices != nil:
-			a, at = e.Rule.Slices.of(w.s)
+			a, at, known = e.Rule.Slices.of(w.s, w.quick)
 		}
 		if yes, sure := e.Rule.Filter.holds(w.s); yes {
-			return match{e, a, at, sure}
+			return match{e, a, at, sure && known}
 		}
 	}
 }

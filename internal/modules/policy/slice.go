@@ -18,8 +18,8 @@ import (
 // distributes them anew. The list of public suffixes is built in.
 type ByDomain struct {
 	Seed uint64
-	// known are names that were looked up, as what is answered from the cache was: the list
-	// allocates. Each is 56 bits of the name's hash, and where its registrable domain begins.
+	// known are names that were looked up, for the way of cached answers: the list allocates.
+	// Each is 56 bits of the name's hash, and where its registrable domain begins.
 	hash  maphash.Seed
 	known [limits.SlicedNames]atomic.Uint64
 }
@@ -30,28 +30,43 @@ func NewByDomain(seed uint64) *ByDomain { return &ByDomain{Seed: seed, hash: map
 // Slice implements rules.Slicer.
 func (d *ByDomain) Slice(s *rules.Subject, n int) (slice, at int) {
 	name := s.Name()
-	at = d.begins(name)
+	at, slot, print, known := d.look(name)
+	if !known {
+		at = registrable(name)
+		slot.Store(print<<8 | uint64(at))
+	}
+	return d.of(name[at:], n), at
+}
+
+// Known implements rules.Slicer. Names are remembered that Slice was asked about.
+func (d *ByDomain) Known(s *rules.Subject, n int) (slice, at int, ok bool) {
+	name := s.Name()
+	if at, _, _, ok = d.look(name); !ok {
+		return 0, 0, false
+	}
+	return d.of(name[at:], n), at, true
+}
+
+// of is the slice of a domain.
+func (d *ByDomain) of(domain []byte, n int) int {
 	h := d.Seed
-	for _, c := range name[at:] { // FNV-1a, as of digest.Of, which takes texts
+	for _, c := range domain { // FNV-1a, as of digest.Of, which takes texts
 		h = (h ^ uint64(c)) * 1099511628211
 	}
 	h ^= h >> 32 // the lower bits alone know little of the first octets
-	return int(h % uint64(n)), at
+	return int(h % uint64(n))
 }
 
 // Digest implements rules.Slicer.
 func (d *ByDomain) Digest() uint64 { return digest.Of("by domain") ^ d.Seed }
 
-// begins is registrable, which it remembers.
-func (d *ByDomain) begins(name []byte) int {
-	h := maphash.Bytes(d.hash, name) >> 8
-	slot := &d.known[h%limits.SlicedNames]
-	if v := slot.Load(); v>>8 == h && v != 0 {
-		return int(v & 0xff)
-	}
-	at := registrable(name)
-	slot.Store(h<<8 | uint64(at))
-	return at
+// look is where a name's registrable domain begins, if that is remembered, and otherwise what
+// it is to be remembered by.
+func (d *ByDomain) look(name []byte) (at int, slot *atomic.Uint64, print uint64, known bool) {
+	print = maphash.Bytes(d.hash, name) >> 8
+	slot = &d.known[print%limits.SlicedNames]
+	v := slot.Load()
+	return int(v & 0xff), slot, print, v>>8 == print && v != 0
 }
 
 // registrable is how many octets of a name in wire form stand before its registrable

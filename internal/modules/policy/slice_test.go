@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"kresd/internal/module"
 	"kresd/internal/rules"
 	"kresd/internal/wire"
 )
@@ -18,14 +19,6 @@ func TestNamesBelowOneRegistrableDomainAreInOneSlice(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
-}
-
-// sliced is a table with a slicer of three.
-func sliced(seed uint64) (*rules.Table, []*rules.Action) {
-	actions := []*rules.Action{rules.Refuse(), rules.Deny(), rules.NoAnswer()}
-	table := rules.NewTable(func(id int, what string) string { return what }, nil)
-	table.Add(1, &rules.Rule{Filter: rules.All(), Slices: &rules.Slices{By: NewByDomain(seed), Actions: actions}})
-	return table, actions
 }
 
 func TestSlicesAreOfOneSizeAndOthersWithAnotherSeed(t *testing.T) {
@@ -55,16 +48,34 @@ func TestSlicesAreOfOneSizeAndOthersWithAnotherSeed(t *testing.T) {
 	}
 }
 
-// What is answered from the cache was asked before.
-func TestSlicesOfKnownNamesAreChosenWithoutAllocation(t *testing.T) {
-	table, _ := sliced(1)
+// The list of public suffixes allocates: on the way of cached answers nobody asks it. What is
+// answered there was asked before.
+func TestSlicesOfUnknownNamesAreNotChosenOnTheWayOfCachedAnswers(t *testing.T) {
+	r := newRules(t)
+	r.Add(&rules.Rule{Filter: rules.All(), Slices: &rules.Slices{By: NewByDomain(1), Actions: []*rules.Action{rules.Refuse(), rules.Refuse()}}}, false)
+	table := r.Policy.rules
 	var s rules.Subject
 	s.SetName([]byte(name(t, "www.example.co.uk")))
+	if n := testing.AllocsPerRun(100, func() { table.Decide(&s) }); n != 0 {
+		t.Errorf("%v allocations for a name that is not known", n)
+	}
+	if d := table.Decide(&s); d.Sure {
+		t.Errorf("of a name that is not known: %+v", d)
+	}
+	if !table.Concerns(&s) {
+		t.Error("a name that is not known concerns no rule")
+	}
+	if got := r.fast("www.example.co.uk."); got != module.Driver {
+		t.Errorf("a name that is not known: %v", got)
+	}
+	if req, _ := r.ask("www.example.co.uk.", wire.TypeA); req.Result.Rcode != wire.RcodeRefused {
+		t.Errorf("on the driver's way: RCODE %d", req.Result.Rcode)
+	}
 	if n := testing.AllocsPerRun(100, func() { table.Decide(&s) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if d := table.Decide(&s); !d.Sure || d.Decision != rules.Answered {
-		t.Errorf("%+v", d)
+		t.Errorf("of a name that is known: %+v", d)
 	}
 }
 
