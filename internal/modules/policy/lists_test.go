@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -238,12 +239,24 @@ func TestActionsOfAList(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := r.on(rules.Listed(list), rules.Refuse())
-		nodata := map[bool]string{false: "REFUSED", true: "0 aa 0/1/0"}[noData]
-		for question, want := range map[string]string{"given": "REFUSED", "nodata": nodata, "x.given": "3 aa 0/1/1"} {
-			req, _ := r.ask(question+".test", wire.TypeA)
-			got := fmt.Sprintf("%d%s %d/%d/%d", req.Result.Rcode, map[bool]string{true: " aa"}[req.Result.AA], len(req.Result.Answer), len(req.Result.Authority), len(req.Result.Additional))
-			if got = strings.Replace(got, "5 0/0/0", "REFUSED", 1); got != want {
-				t.Errorf("%s: %s, want %s", question, got, want)
+		nodata := map[bool]string{false: "rcode 5, 0/0/0", true: "rcode 0, 0/1/0 aa"}[noData]
+		for _, c := range []struct {
+			name  string
+			qtype uint16
+			want  string
+		}{
+			{"given.test", wire.TypeA, "rcode 5, 0/0/0"}, {"nodata.test", wire.TypeA, nodata}, {"x.given.test", wire.TypeA, "rcode 3, 0/1/1 aa"},
+			{"pass.test", wire.TypeA, "resolve"}, {"drop.test", wire.TypeA, "fail"}, {"tcp.test", wire.TypeA, "rcode 0, 0/0/0 tc"},
+			{"data.test", wire.TypeA, "rcode 0, 1/0/0 aa \xc0\x00\x02\x01"}, {"data.test", wire.TypeMX, "rcode 0, 1/0/0 aa \x00\x0a\x04mail\x04data\x04test\x00"},
+			{"data.test", wire.TypeAAAA, "rcode 0, 0/1/0 aa"}, {"x.y.data.test", wire.TypeTXT, "rcode 0, 1/0/0 aa \x01x"},
+		} {
+			req, state := r.ask(c.name, c.qtype)
+			got := told(req, state)
+			for _, set := range req.Result.Answer {
+				got += " " + string(bytes.Join(set.Data, nil))
+			}
+			if got != c.want {
+				t.Errorf("%s type %d: %q, want %q", c.name, c.qtype, got, c.want)
 			}
 		}
 		if text := e.Rule.Text(); text != "policy.rpz(policy.REFUSE, '"+path+"')" {
@@ -253,14 +266,11 @@ func TestActionsOfAList(t *testing.T) {
 	}
 }
 
-// withoutRecords are files of which a list without a name would be made.
-var withoutRecords = map[string]string{
-	"no octets": "", "comments": "; nothing yet\n\n", "the head of a zone": "$TTL 300\n@ SOA a. b. 1 2 3 4 5\n NS a.\n",
-}
-
 // A file that has lost its records takes nothing out of force, and none begins without any.
 func TestAListWithoutAnyRecordReplacesNothing(t *testing.T) {
-	for what, text := range withoutRecords {
+	for what, text := range map[string]string{
+		"no octets": "", "comments": "; nothing yet\n\n", "the head of a zone": "$TTL 300\n@ SOA a. b. 1 2 3 4 5\n NS a.\n",
+	} {
 		r, path := newListed(t), filepath.Join(t.TempDir(), "list")
 		write(t, path, text)
 		if _, err := r.Lists.RPZ(path, true, false); !errors.Is(err, errNothing) {
