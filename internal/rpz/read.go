@@ -304,6 +304,9 @@ func isWord(word []byte, upper string) bool {
 const (
 	unknownType = 0
 	typeDNAME   = 39
+	typeCDS     = 59
+	typeCDNSKEY = 60
+	typeZONEMD  = 63
 )
 
 func typeOf(word []byte) uint16 {
@@ -320,7 +323,7 @@ func typeOf(word []byte) uint16 {
 		return wire.TypeNS
 	case "DNAME":
 		return typeDNAME
-	case "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "DS", "CDS", "CDNSKEY", "ZONEMD": // how the zone itself is kept
+	case "RRSIG", "NSEC", "NSEC3": // a signed zone has them at each name
 		return wire.TypeRRSIG
 	}
 	return unknownType
@@ -372,7 +375,8 @@ func (st *state) use(t uint16, ttl uint32, words [][]byte) error {
 // those of questions and messages (RFC 6895, section 3.1).
 func answerable(t uint16) bool {
 	switch t {
-	case 0, wire.TypeCNAME, wire.TypeSOA, wire.TypeNS, typeDNAME, wire.TypeRRSIG, wire.TypeOPT:
+	case 0, wire.TypeCNAME, wire.TypeSOA, wire.TypeNS, typeDNAME, wire.TypeRRSIG, wire.TypeOPT,
+		wire.TypeDS, wire.TypeNSEC, wire.TypeDNSKEY, wire.TypeNSEC3, wire.TypeNSEC3PARAM, typeCDS, typeCDNSKEY, typeZONEMD:
 		return false
 	}
 	return t < 128 || t > 255

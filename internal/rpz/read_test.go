@@ -10,6 +10,7 @@ import (
 
 	"kresd/internal/dnsname"
 	"kresd/internal/limits"
+	"kresd/internal/wire"
 )
 
 var errFull = errors.New("full")
@@ -35,6 +36,9 @@ func read(text io.Reader) (said, skipped []string, err error) {
 		},
 		Fatal: func(err error) bool { return errors.Is(err, errFull) },
 		Parse: func(origin dnsname.Name, text string) (uint16, []byte, error) {
+			if strings.HasPrefix(text, "DNSKEY ") {
+				return wire.TypeDNSKEY, []byte{}, nil
+			}
 			if !strings.HasPrefix(text, "TXT ") {
 				return 0, nil, errors.New("no such type")
 			}
@@ -73,6 +77,10 @@ func TestZonesAreRead(t *testing.T) {
 			"a TXT \"x ; y\" ; z\na A 192.0.2.300\na AAAA 192.0.2.1\na A\na DNAME x.\na NS x.\na RRSIG x y\na CNAME www.example.\n",
 			[]string{"a. 16 3600 [34 120 32 59 32 121 34]"},
 			[]string{"2: '192.0.2.300' is no address of type A", "3: '192.0.2.1' is no address of type AAAA", "4: " + errNoType.Error(), "5: " + errDNAME.Error(), "6: NS is for the name of the zone only", "8: " + errTarget.Error()},
+		},
+		"a signed zone": {
+			"@ SOA a. b. 1 2 3 4 5\n RRSIG x\n DNSKEY x\n NSEC3PARAM x\na CNAME .\n RRSIG x\n NSEC x\nb DNSKEY x\n",
+			[]string{"a. nxdomain"}, []string{"8: type DNSKEY: nobody can be answered with it"},
 		},
 		"other triggers": {
 			"32.1.2.0.192.rpz-ip CNAME .\nns.example.rpz-nsdname CNAME .\n32.1.2.0.192.rpz-nsip CNAME .\n32.1.2.0.192.rpz-client-ip CNAME .\n",
