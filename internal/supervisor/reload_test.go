@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -188,7 +190,7 @@ func TestAReloadThatCannotGoOn(t *testing.T) {
 // A search for the program of the workers that panics is one that has found nothing, and is
 // told with its stack.
 func TestASearchForTheProgramThatPanics(t *testing.T) {
-	log := &bytes.Buffer{}
+	log := &sharedLog{}
 	var lines []string
 	status := Run(Config{
 		Count: 1, Find: func() (*Program, error) { panic("a bug") }, Log: logging.New(logging.Options{Out: log}),
@@ -197,9 +199,33 @@ func TestASearchForTheProgramThatPanics(t *testing.T) {
 	if status != 1 || len(lines) != 1 || !strings.Contains(lines[0], "the search for the program of the workers failed") {
 		t.Errorf("status %d, %q", status, lines)
 	}
-	if text := log.String(); !strings.Contains(text, "a bug") || !strings.Contains(text, "reload_test.go") {
-		t.Errorf("log:\n%s", text)
+	// What panicked reports it itself, when the search is known to have failed.
+	told := func() bool {
+		return strings.Contains(log.String(), "a bug") && strings.Contains(log.String(), "reload_test.go")
 	}
+	for end := time.Now().Add(20 * time.Second); !told() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if !told() {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
+
+// A sharedLog is one that is read while others write.
+type sharedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *sharedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *sharedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // A configuration that is found wrong keeps the workers that an earlier reload has left from

@@ -362,7 +362,10 @@ func TestAGroupThatChangesWhileItComesToRestIsNotHandedOver(t *testing.T) {
 		read, carried := *w.reading.Load(), w.carrying
 		held := make(chan struct{})
 		w.reading.Store(&held)
-		go s.post(func() { change(s); close(held) })
+		go s.post(func() { // while upgrade waits for who reads
+			change(s)
+			go func() { <-read; close(held) }()
+		})
 		s.Exec = func(string) error { t.Errorf("%s: the new program is executed", what); return nil }
 		if err := s.upgrade(); !errors.Is(err, errNotWhole) {
 			t.Errorf("%s: %v", what, err)
