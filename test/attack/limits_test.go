@@ -43,7 +43,7 @@ func TestLimitsAreCounted(t *testing.T) {
 	zs := honest()
 	evilZone(zs, "evil.com.", "127.66.1.1", "")
 	many := "many.com. NS ns.many.com.\n"
-	for i := range 20 {
+	for i := range 40 {
 		many += fmt.Sprintf("ns.many.com. A 127.66.2.%d\n", i+1)
 	}
 	zs["com."] += many
