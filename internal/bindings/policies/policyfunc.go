@@ -94,15 +94,21 @@ func (p *policies) scripted(fn *script.Ref, post bool) *rules.Rule {
 			a, err = p.picked(results[0])
 			return err
 		})
-		if err != nil {
-			p.warn(req, err)
-			return rules.Drop()
-		}
-		if a != nil {
-			req.Alone, req.Scripted = true, true
-		}
-		return a
+		return p.chosen(req, a, err)
 	}}
+}
+
+// chosen is what becomes of a question for which a function has chosen an action, or none, or
+// has failed.
+func (p *policies) chosen(req *resolve.Request, a *rules.Action, err error) *rules.Action {
+	switch {
+	case err != nil:
+		p.warn(req, err)
+		return rules.Drop()
+	case a != nil:
+		req.Alone, req.Scripted = true, true
+	}
+	return a
 }
 
 // picked is the action that a rule of the script's chose.

@@ -55,14 +55,7 @@ func (p *policies) slicedBy(fn *script.Ref, actions []*rules.Action) func(req *r
 			a = actions[int(n)-1]
 			return nil
 		})
-		if err != nil {
-			p.warn(req, err)
-			return rules.Drop()
-		}
-		if a != nil {
-			req.Alone, req.Scripted = true, true
-		}
-		return a
+		return p.chosen(req, a, err)
 	}
 }
 
