@@ -48,21 +48,24 @@ func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 	cut := &zonecut.Cut{Name: ns.Owner, Expires: a.expires(ns.TTL)}
 	var without zonecut.Cut // those without an address
 	left, glue := 0, a.glued()
-	for _, rdata := range ns.Data {
+	for i, rdata := range ns.Data {
+		if len(cut.NS) == limits.NSKeptPerDelegation {
+			left = len(ns.Data) - i // nothing that follows could be kept
+			break
+		}
 		name := wire.Target(rdata)
 		if name == "" || name.IsRoot() || cut.Find(name) != nil || without.Find(name) != nil {
 			continue
 		}
 		s := zonecut.NameServer{Name: name, Addrs: a.glue(glue, cut.Name, name)}
-		to, most := cut, limits.NSKeptPerDelegation
-		if len(s.Addrs) == 0 {
-			to, most = &without, limits.MaxNSPerDelegation
-		}
-		if len(to.NS) == most {
+		switch {
+		case len(s.Addrs) > 0:
+			cut.NS = append(cut.NS, s)
+		case len(without.NS) < limits.MaxNSPerDelegation:
+			without.NS = append(without.NS, s)
+		default:
 			left++
-			continue
 		}
-		to.NS = append(to.NS, s)
 	}
 	a.considered(cut)
 	room := max(limits.MaxNSPerDelegation-len(cut.NS), 0)

@@ -152,6 +152,22 @@ func threadTime() time.Duration {
 	return time.Duration(now.Nano())
 }
 
+// onThisMachine is a bound of processor time, longer where the processor is slower than the
+// one for which the bounds are written. That one unpacks the dearest of the bombs with the
+// DNS library in 5 ms.
+func onThisMachine(t *testing.T, bound time.Duration) time.Duration {
+	t.Helper()
+	const known = 5 * time.Millisecond
+	all := bombs()
+	dear := slices.IndexFunc(all, func(b bomb) bool { return b.what == "at most 65535 names of 126 labels by pointers" })
+	took, _ := cost(known, func() {
+		if err := new(dns.Msg).Unpack(all[dear].pkt); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return max(bound, bound*took/known)
+}
+
 // TestB3MessageBombs takes thirty messages apart and into sets, as an answer from
 // upstream is, and looks at them as at a client's query. The most memory is that of
 // 5,950 sets, a fifth of a KiB each: a message may hold them (RFC 2181, section 5).
@@ -160,7 +176,7 @@ func TestB3MessageBombs(t *testing.T) {
 	if len(all) != 30 {
 		t.Fatalf("%d bombs, want 30", len(all))
 	}
-	const most = 3 * time.Millisecond
+	most := onThisMachine(t, 3*time.Millisecond)
 	var slowest time.Duration
 	var largest uint64
 	slow, large, refused := "", "", 0
@@ -187,7 +203,7 @@ func TestB3MessageBombs(t *testing.T) {
 			largest, large = octets, b.what
 		}
 	}
-	tell(t, "B3", "30 message bombs through the decoder", "<= 3 ms, <= 1.25 MB", "at most %.2f ms (%s), %.2f MB (%s); %d refused", float64(slowest)/1e6, slow, float64(largest)/1e6, large, refused)
+	tell(t, "B3", "30 message bombs through the decoder", fmt.Sprintf("<= %.1f ms, <= 1.25 MB", float64(most)/1e6), "at most %.2f ms (%s), %.2f MB (%s); %d refused", float64(slowest)/1e6, slow, float64(largest)/1e6, large, refused)
 	if slowest > most || largest > 1_250_000 {
 		t.Errorf("%v for %s, %d octets for %s", slowest, slow, largest, large)
 	}
