@@ -27,9 +27,9 @@ STATICCHECK := .build/bin/staticcheck
 NFPM := .build/bin/nfpm
 GOTESTSUM := .build/bin/gotestsum
 # Runs the tests of a list of packages. One that fails beside all others, on a machine that
-# they keep busy, is run once more by itself; the summary names it. Races, panics and more
-# than five failures are final.
-RUNTESTS := $(GOTESTSUM) --format standard-quiet --rerun-fails=1 --rerun-fails-max-failures=5 \
+# they keep busy, is run again by itself, twice at most; the summary names it. Races, panics
+# and more than five failures are final.
+RUNTESTS := $(GOTESTSUM) --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=5 \
 	--rerun-fails-run-root-test --rerun-fails-abort-on-data-race --packages
 
 .PHONY: help build run test race vet lint fuzz attack reloads bench bench-peers bench-layers bench-lossy bench-encrypted profile mutants lua-vm docs install package clean prereq testdeps
@@ -47,7 +47,8 @@ test: lua-vm testdeps $(NFPM) $(GOTESTSUM) ## vet, then every test; installs wha
 	go vet $(PKGS)
 	@sh scripts/notrun.sh
 	$(RUNTESTS) "$$(go list $(PKGS) | grep -v '^kresd/test' | xargs)" -- -timeout 15m
-	$(RUNTESTS) ./test/... -- -timeout 25m -count=1
+	$(RUNTESTS) ./test -- -timeout 25m -count=1
+	$(RUNTESTS) ./test/attack -- -timeout 15m -count=1
 
 race: lua-vm testdeps $(GOTESTSUM) ## the tests of the packages under the race detector
 	$(RUNTESTS) "$$(go list $(PKGS) | grep -v '^kresd/test' | xargs)" -- -race -timeout 20m
