@@ -295,6 +295,10 @@ func TestGroupsOfOneDirectoryRunTheirOwn(t *testing.T) {
 	}
 	shown("both serve")
 	for i, g := range groups {
+		// A supervisor keeps a configuration once a worker that runs it is ready.
+		proctest.Eventually(t, 20*time.Second, "the worker is ready", func() bool {
+			return strings.Contains(g.Log(), "all workers are ready")
+		})
 		if err := os.Remove(filepath.Join(dir, fmt.Sprintf("config%d", i))); err != nil {
 			t.Fatal(err)
 		}
