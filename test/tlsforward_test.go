@@ -43,6 +43,7 @@ func tlsServers() []tlsServer {
   interface: @IP@@@HTTPS@
   tls-port: @PORT@
   https-port: @HTTPS@
+  incoming-num-tcp: 100 # of 10 connections it gives each 200 ms, once a few are taken
   tls-service-pem: "@CERT@"
   tls-service-key: "@KEY@"
   local-zone: "example." redirect
@@ -87,7 +88,7 @@ func (p *tlsServer) start(t *testing.T, cert *proctest.Certificate) (at, https n
 	}
 	background(t, p.path, args...)
 	for _, at := range []netip.AddrPort{at, https} {
-		proctest.Eventually(t, 30*time.Second, p.name+" shakes hands", func() bool {
+		proctest.Eventually(t, time.Minute, p.name+" shakes hands", func() bool {
 			c, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", at.String(), &tls.Config{InsecureSkipVerify: true})
 			if err == nil {
 				c.Close()
@@ -271,12 +272,12 @@ func TestForwardingByTLS(t *testing.T) {
 				lines = append(lines, fmt.Sprintf("policy.add(policy.suffix(policy.TLS_FORWARD({ { '%s@%d', %s } }), { todname('%s.example.') }))",
 					relays[what].at.Addr(), relays[what].at.Port(), c.proof, what))
 			}
+			began := time.Now()
 			g := proctest.Start(t, proctest.On(t, proctest.SmallInternet(t), 1, lines...))
 			var wg sync.WaitGroup
 			for what, c := range cases {
 				wg.Go(func() {
-					for i := range 4 {
-						toldByTLSServer(t, g, fmt.Sprintf("%s%d.%s.example.", what, i, what), c.why)
+					for i := 0; i < 4 && toldByTLSServer(t, g, fmt.Sprintf("%s%d.%s.example.", what, i, what), c.why); i++ {
 					}
 				})
 			}
@@ -287,20 +288,23 @@ func TestForwardingByTLS(t *testing.T) {
 				}
 			}
 			n := 0 // it is asked once a second, to see whether it has changed
-			proctest.Eventually(t, 20*time.Second, "trace tells of the wrong pin", func() bool {
+			trace := func(name string) string {
 				n++
-				story := g.Eval(t, fmt.Sprintf("trace('trace%d.wrongpin.example.', kres.type.A)", n))
-				return strings.Contains(story, "by DNS over TLS, which is not asked: "+cases["wrongpin"].why)
-			})
-			if story := g.Eval(t, "trace('trace.pin.example.', kres.type.A)"); !strings.Contains(story, "asked by DNS over TLS") {
-				t.Errorf("trace tells of the right pin:\n%s", story)
+				return g.Eval(t, fmt.Sprintf("trace('trace%d.%s.example.', kres.type.A)", n, name))
 			}
+			proctest.Eventually(t, time.Minute, "trace tells of the wrong pin", func() bool {
+				return strings.Contains(trace("wrongpin"), "by DNS over TLS, which is not asked: "+cases["wrongpin"].why)
+			})
+			proctest.Eventually(t, time.Minute, "trace tells of the right pin", func() bool {
+				return strings.Contains(trace("pin"), "asked by DNS over TLS")
+			})
 			if got := g.Eval(t, "local s = worker.stats() return tostring(s.tls > 20 and s.https > 10 and s.out_handshakes > 5 and s.out_refused > 4)"); !strings.Contains(got, "true") {
 				t.Errorf("worker.stats() is %s", g.Eval(t, "worker.stats()"))
 			}
 			said := fmt.Sprintf("[system] %s@%d is not the server that was meant: %s", relays["wrongpin"].at.Addr(), relays["wrongpin"].at.Port(), cases["wrongpin"].why)
-			if n := strings.Count(g.Log(), said); n != 1 {
-				t.Errorf("the log names the wrong pin %d times:\n%s", n, g.Log())
+			most := 1 + int(time.Since(began)/time.Minute) // it is told once a minute
+			if n := strings.Count(g.Log(), said); n < 1 || n > most {
+				t.Errorf("the log names the wrong pin %d times, not once a minute:\n%s", n, g.Log())
 			}
 		})
 	}
@@ -318,17 +322,34 @@ func extendedText(r *dns.Msg) (text string) {
 	return text
 }
 
-// toldByTLSServer asks, and wants the answer, or an error whose text has why.
-func toldByTLSServer(t *testing.T, g *proctest.Group, name, why string) {
+// toldByTLSServer asks, and wants the answer, or an error whose text has why. It asks again
+// where neither comes, as clients do: on a busy machine the server, or the resolver, may not
+// come to its part of a handshake in time. What must not be said is wrong at once.
+func toldByTLSServer(t *testing.T, g *proctest.Group, name, why string) (told bool) {
 	t.Helper()
-	r := g.Ask(t, "udp", name, dns.TypeA, 1232)
-	text := extendedText(r)
-	switch {
-	case why != "" && r.Rcode == dns.RcodeServerFailure && strings.Contains(text, why):
-	case why == "" && r.Rcode == dns.RcodeSuccess && len(r.Answer) == 1 && strings.HasSuffix(r.Answer[0].String(), toldByTLS):
-	default:
-		t.Errorf("%s: %s, %q, %v; want %q", name, dns.RcodeToString[r.Rcode], text, r.Answer, why)
+	said := ""
+	for try, end := 0, time.Now().Add(time.Minute); try == 0 || time.Now().Before(end); try++ {
+		// A failure is remembered for a while, so that it is another name each time.
+		r, err := proctest.Exchange("udp", g.Addr, proctest.Query(fmt.Sprintf("try%d.%s", try, name), dns.TypeA, 1232))
+		if err != nil {
+			said = err.Error()
+			continue
+		}
+		text := extendedText(r)
+		said = fmt.Sprintf("%s, %q, %v", dns.RcodeToString[r.Rcode], text, r.Answer)
+		switch {
+		case why != "" && r.Rcode == dns.RcodeServerFailure && strings.Contains(text, why):
+			return true
+		case why == "" && r.Rcode == dns.RcodeSuccess && len(r.Answer) == 1 && strings.HasSuffix(r.Answer[0].String(), toldByTLS):
+			return true
+		case r.Rcode != dns.RcodeServerFailure:
+			t.Errorf("%s: %s; want %q", name, said, why)
+			return false
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
+	t.Errorf("%s: after a minute still %s; want %q", name, said, why)
+	return false
 }
 
 // Of several servers the one that answers is asked, whatever the others do: never answer,
@@ -418,26 +439,26 @@ func TestAuthoritiesAreReadAgainWhileForwarding(t *testing.T) {
 				return true
 			}
 		}
-		proctest.Eventually(t, 20*time.Second, "the server is believed", all(true))
+		proctest.Eventually(t, time.Minute, "the server is believed", all(true))
 		if err := os.WriteFile(file, []byte("nothing"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		proctest.Eventually(t, 20*time.Second, "the log tells of the broken file", func() bool {
+		proctest.Eventually(t, time.Minute, "the log tells of the broken file", func() bool {
 			return strings.Contains(g.Log(), "the authorities that were read before stay in use: ca_file '"+file+"' has no certificate in PEM")
 		})
 		if !all(true)() {
 			t.Error("a broken file has ended the old one's use")
 		}
 		g.Signal(syscall.SIGHUP)
-		proctest.Eventually(t, 20*time.Second, "the reload fails", func() bool {
+		proctest.Eventually(t, time.Minute, "the reload fails", func() bool {
 			return strings.Contains(g.Log(), "config:7: error: policy.TLS_FORWARD: address 1: ca_file '"+file+"' has no certificate in PEM")
 		})
 		if !all(true)() {
 			t.Error("a reload that failed has ended the old one's use")
 		}
 		become(other.File)
-		proctest.Eventually(t, 20*time.Second, "the server is no longer believed", all(false))
+		proctest.Eventually(t, time.Minute, "the server is no longer believed", all(false))
 		become(ca.File)
-		proctest.Eventually(t, 20*time.Second, "the server is believed again", all(true))
+		proctest.Eventually(t, time.Minute, "the server is believed again", all(true))
 	}
 }
