@@ -29,28 +29,31 @@ func hosts(n ...byte) (all []netip.Addr) {
 
 const near dnsname.Name = "\x04near\x04test\x00"
 
-// What promises most is looked up first: a name server without an address, and the family
-// that was not in trouble. Among equals it is drawn.
+// What promises most is looked up first: a name server without an address, the one of which
+// a look-up has just denied a family, and the family that was not in trouble. Among equals it is drawn.
 func TestWhatIsLookedUpFirst(t *testing.T) {
 	const a, aaaa = wire.TypeA, wire.TypeAAAA
 	for _, c := range []struct {
 		name  string
 		asked netip.AddrPort // the server in trouble
+		first dnsname.Name
 		ns    []zonecut.NameServer
 		want  map[lookup]bool
 	}{
-		{"none has an address", netip.AddrPort{}, []zonecut.NameServer{{Name: far}, {Name: near}},
+		{"none has an address", netip.AddrPort{}, "", []zonecut.NameServer{{Name: far}, {Name: near}},
 			map[lookup]bool{{far, a}: true, {far, aaaa}: true, {near, a}: true, {near, aaaa}: true}},
-		{"one has", netip.AddrPort{}, []zonecut.NameServer{{Name: far, Addrs: hosts(1)}, {Name: near}}, map[lookup]bool{{near, a}: true, {near, aaaa}: true}},
-		{"IPv4 is in trouble", server(1), []zonecut.NameServer{{Name: far, Addrs: hosts(1)}}, map[lookup]bool{{far, aaaa}: true}},
-		{"IPv6 is in trouble", netip.MustParseAddrPort("[2001:db8::1]:53"), []zonecut.NameServer{{Name: far, Addrs: hosts(1)}}, map[lookup]bool{{far, a}: true}},
-		{"no server of one is left", server(1), []zonecut.NameServer{{Name: far, Addrs: hosts(1)}, {Name: near}}, map[lookup]bool{{near, aaaa}: true}},
+		{"one has", netip.AddrPort{}, "", []zonecut.NameServer{{Name: far, Addrs: hosts(1)}, {Name: near}}, map[lookup]bool{{near, a}: true, {near, aaaa}: true}},
+		{"IPv4 is in trouble", server(1), "", []zonecut.NameServer{{Name: far, Addrs: hosts(1)}}, map[lookup]bool{{far, aaaa}: true}},
+		{"IPv6 is in trouble", netip.MustParseAddrPort("[2001:db8::1]:53"), "", []zonecut.NameServer{{Name: far, Addrs: hosts(1)}}, map[lookup]bool{{far, a}: true}},
+		{"no server of one is left", server(1), "", []zonecut.NameServer{{Name: far, Addrs: hosts(1)}, {Name: near}}, map[lookup]bool{{near, aaaa}: true}},
+		{"one whose other family is denied", netip.AddrPort{}, near, []zonecut.NameServer{{Name: far}, {Name: near}}, map[lookup]bool{{near, a}: true, {near, aaaa}: true}},
+		{"one whose other family is denied, and that is in trouble", server(1), near, []zonecut.NameServer{{Name: far}, {Name: near}}, map[lookup]bool{{near, aaaa}: true}},
 	} {
 		s, q, _ := alone()
 		q.Server.Addr, q.Cut.NS = c.asked, c.ns
 		got := map[lookup]bool{}
 		for range 200 {
-			if name, family, ok := s.nextLookup(q, ""); ok {
+			if name, family, ok := s.nextLookup(q, c.first); ok {
 				got[lookup{name, family}] = true
 			}
 		}
@@ -194,7 +197,7 @@ func TestWhatALookUpBesideComesTo(t *testing.T) {
 		s.cfg.Layers = func() []*Layer { return nil }
 		q.Cut.NS = []zonecut.NameServer{{Name: far, Addrs: c.has}}
 		q.run.ns.looked = append(c.looked, lookup{far, wire.TypeA})
-		q.run.beside.open = 1
+		q.run.beside.open, q.run.beside.names = 1, []dnsname.Name{far}
 		sub := &Query{Question: Question{far, wire.TypeA, wire.ClassIN}, Outcome: c.o, Err: c.err}
 		if got := s.heard(q, sub); got != c.found {
 			t.Errorf("%s: found %v, want %v", c.name, got, c.found)
@@ -202,8 +205,8 @@ func TestWhatALookUpBesideComesTo(t *testing.T) {
 		if got := s.r.work.unresolvable.Load(); got != c.unresolvable {
 			t.Errorf("%s: %d name servers lead nowhere, want %d", c.name, got, c.unresolvable)
 		}
-		if q.run.beside.open != c.open {
-			t.Errorf("%s: %d look-ups are open, want %d", c.name, q.run.beside.open, c.open)
+		if b := &q.run.beside; b.open != c.open || len(b.names) != c.open {
+			t.Errorf("%s: %d look-ups are open, of %v, want %d", c.name, b.open, b.names, c.open)
 		}
 		q.run.quit()
 		s.running.Wait()

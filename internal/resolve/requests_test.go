@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"context"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -168,7 +169,8 @@ func TestHowMuchOfALongChainIsSeen(t *testing.T) {
 	}
 }
 
-// What becomes of the servers of a query is told to whoever follows the request.
+// What becomes of the servers of a query, and for whom it waits, is told to whoever follows
+// the request.
 func TestWhatBecomesOfServersIsTold(t *testing.T) {
 	why := &Failure{EDE: ede.Bogus}
 	for _, c := range []struct {
@@ -180,13 +182,32 @@ func TestWhatBecomesOfServersIsTold(t *testing.T) {
 			s.unanswered(q, selection.Choice{Endpoint: q.Server.Endpoint}, Reply{}, ErrTimeout)
 		}, Silent{zonecut.Endpoint{Addr: server(1)}, false, ErrTimeout}},
 		{func(s *solver, q *Query) { s.unresolvable(q, &fetch{name: far, pushed: true}) }, AddressNotFound{far}},
+		{func(s *solver, q *Query) { s.look(q, &fetch{name: q.Name, types: []uint16{q.Type}}) }, LookupRefused{www, ErrCycle}},
+		{func(s *solver, q *Query) {
+			q.run.late.begin(s.r.ctx, attempt{server: q.Server, asked: q.Question})
+			_, _, done := q.run.late.Overdue()
+			done(Reply{Msg: &wire.Msg{}}, nil)
+			s.await(q)
+		}, WaitsForLate{}},
+		{func(s *solver, q *Query) {
+			over, cancel := context.WithCancel(s.r.ctx)
+			cancel()
+			s.Share(&neverLeases{})
+			s.r.ctx, q.run.lease = over, lease{}
+			s.leased(q)
+		}, WaitsForWorkers{}},
+		{func(s *solver, _ *Query) {
+			one := &resolution{done: make(chan struct{}), result: &Result{}}
+			close(one.done)
+			s.wait(s.r.ctx, one, s.r)
+		}, JoinedRequest{}},
 	} {
 		s, q, _ := alone()
 		q.Server.Addr = server(1)
 		var told []Step
 		c.do(s, q) // nobody reads
 		s.r.Tell = func(of *Query, step Step) {
-			if of == q {
+			if of == q || of == nil {
 				told = append(told, step)
 			}
 		}
