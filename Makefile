@@ -47,7 +47,7 @@ test: lua-vm testdeps $(NFPM) $(GOTESTSUM) ## vet, then every test; installs wha
 	go vet $(PKGS)
 	@sh scripts/notrun.sh
 	$(RUNTESTS) "$$(go list $(PKGS) | grep -v '^kresd/test' | xargs)" -- -timeout 15m
-	$(RUNTESTS) ./test -- -timeout 25m -count=1
+	$(RUNTESTS) ./test -- -timeout 30m -count=1
 	$(RUNTESTS) ./test/attack -- -timeout 15m -count=1
 
 race: lua-vm testdeps $(GOTESTSUM) ## the tests of the packages under the race detector
