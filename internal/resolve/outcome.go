@@ -240,7 +240,9 @@ func among(sets []Set, s *Set) bool {
 	return false
 }
 
-// Rank is the lowest rank of what the outcome rests on; Initial where it holds nothing.
+// Rank is the lowest rank of what the outcome rests on; Initial where it holds nothing. A
+// denial with nothing beside it is proven by nobody, however well the aliases are that led to
+// it.
 func (o *Outcome) Rank() rank.Rank {
 	low, any := rank.Rank(255), false
 	for _, sets := range [2][]Set{o.Answer, o.Authority} {
@@ -248,8 +250,11 @@ func (o *Outcome) Rank() rank.Rank {
 			low, any = min(low, sets[i].Rank), true
 		}
 	}
-	if !any {
+	switch {
+	case !any:
 		return rank.Initial
+	case (o.Kind == NoData || o.Kind == NXDomain) && len(o.Authority) == 0:
+		return min(low, rank.Insecure|rank.Auth)
 	}
 	return low
 }

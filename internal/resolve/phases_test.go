@@ -121,7 +121,8 @@ func TestWhereReferralsMayLead(t *testing.T) {
 	}
 }
 
-// What an answer rests on is as good as the worst of it.
+// What an answer rests on is as good as the worst of it, and a denial as good as what stands
+// beside it.
 func TestTheLowestRankCounts(t *testing.T) {
 	set := func(r rank.Rank) Set { return Set{Rank: r} }
 	for _, c := range []struct {
@@ -132,6 +133,12 @@ func TestTheLowestRankCounts(t *testing.T) {
 		{Outcome{Answer: []Set{set(rank.Secure), set(rank.Insecure)}}, rank.Insecure},
 		{Outcome{Answer: []Set{set(rank.Secure)}, Authority: []Set{set(rank.Insecure)}}, rank.Insecure},
 		{Outcome{Authority: []Set{set(rank.Secure)}}, rank.Secure},
+		{Outcome{Kind: Positive, Answer: []Set{set(rank.Secure)}}, rank.Secure},
+		{Outcome{Kind: NoData, Answer: []Set{set(rank.Secure)}}, rank.Insecure | rank.Auth},
+		{Outcome{Kind: NXDomain, Answer: []Set{set(rank.Secure)}}, rank.Insecure | rank.Auth},
+		{Outcome{Kind: NXDomain, Answer: []Set{set(rank.Try)}}, rank.Try},
+		{Outcome{Kind: NXDomain, Answer: []Set{set(rank.Secure)}, Authority: []Set{set(rank.Secure)}}, rank.Secure},
+		{Outcome{Kind: NXDomain}, rank.Initial},
 	} {
 		if got := c.o.Rank(); got != c.want {
 			t.Errorf("%+v: got %d, want %d", c.o, got, c.want)

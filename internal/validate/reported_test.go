@@ -107,6 +107,10 @@ func aliases() []reported {
 			{"www.example.com.", dns.TypeCNAME, yes}, {"www.plain.com.", dns.TypeCNAME, no}, {"d.example.com.", dns.TypeA, yes}, {"d.example.com.", dns.TypeDNAME, yes}, {"d.example.com.", dns.TypeDS, yes},
 			{"alias.example.com.", dns.TypeANY, yes}, {"alias.example.com.", dns.TypeNSEC, yes},
 		}},
+		reported{"aliases to what an unsigned zone denies without a word", above("com", of("one", "none.example.com. CNAME none.plain.com.\ntxt.example.com. CNAME www.plain.com.\nd.example.com. DNAME plain.com.\n"),
+			wordless(unsigned("www.plain.com. A 192.0.2.20\n"))), []expected{
+			a("none.example.com.", goneU), {"txt.example.com.", dns.TypeTXT, no}, a("none.d.example.com.", goneU), {"www.d.example.com.", dns.TypeTXT, no}, {"none.example.com.", dns.TypeCNAME, yes}, a("txt.example.com.", no),
+		}},
 		reported{"a DNAME to itself", above("com", of("one", "self.example.com. DNAME self.example.com.\n")), []expected{
 			a("self.example.com.", yes), {"self.example.com.", dns.TypeDNAME, yes},
 		}},
@@ -328,6 +332,16 @@ func misled() []reported {
 func isSOA(rr dns.RR) bool {
 	sig, ok := rr.(*dns.RRSIG)
 	return rr.Header().Rrtype == dns.TypeSOA || ok && sig.TypeCovered == dns.TypeSOA
+}
+
+// wordless is a site whose denials have no records.
+func wordless(s site) site {
+	s.rules = []authority.Rule{func(x *authority.Exchange) {
+		if x.Reply.Authoritative && len(x.Reply.Answer) == 0 {
+			x.Reply.Ns = nil
+		}
+	}}
+	return s
 }
 
 // failing is a site without DS whose DNSKEY set is not had.
