@@ -28,8 +28,8 @@ type reportedServer struct {
 	// tcp writes answers to a connection; nil: as usual.
 	tcp authority.Writer
 	ask string // "" for "www A", names are below the zone
-	// want is what comes of it: RCODE and data. A message with something malformed in it is
-	// none, whatever others make of it.
+	// want is what comes of it: RCODE and data. A message with something malformed in it, but
+	// for signatures, is none, whatever others make of it.
 	want string
 }
 
@@ -266,6 +266,10 @@ func messageServers() []reportedServer {
 				r.Answer = []dns.RR{rr("%s 60 RRSIG A 13 3 60 20400101000000 20200101000000 1 sh. AAAA", q.Question[0].Name)}
 			}
 		}), want: "NOERROR"},
+		{what: "a signature of two octets beside the data", rule: altered(func(q, r *dns.Msg) {
+			short := &dns.RFC3597{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeRRSIG, Class: 1, Ttl: 60}, Rdata: "0001"}
+			r.Answer = append([]dns.RR{short}, r.Answer...)
+		}), want: right},
 		{what: "records of other names first", rule: altered(func(q, r *dns.Msg) {
 			r.Answer = append([]dns.RR{rr("other.%s 60 A %s", q.Question[0].Name, evil), rr("sh. 60 A %s", evil)}, r.Answer...)
 		}), want: right},

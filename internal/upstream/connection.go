@@ -121,7 +121,7 @@ func (e *Exchanger) tryConnected(ctx context.Context, x *resolve.Exchange, mixed
 		return resolve.Reply{}, err
 	}
 	x.Budget.Received(len(pkt))
-	msg, err := wire.Parse(pkt)
+	msg, err := wire.ParseReply(pkt)
 	if err != nil {
 		e.counters.Hit(wire.LimitOf(err))
 		return resolve.Reply{}, fmt.Errorf("%w: %w", ErrMalformed, err)

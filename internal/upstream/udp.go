@@ -276,7 +276,7 @@ func (e *Exchanger) read(a *udpQuery, size int) (*wire.Msg, match) {
 	case caseLost:
 		e.stats.caseLost.Add(1)
 	case answer:
-		msg, err := wire.Parse(pkt)
+		msg, err := wire.ParseReply(pkt)
 		if err != nil {
 			e.counters.Hit(wire.LimitOf(err))
 			return nil, ignored

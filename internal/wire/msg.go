@@ -66,13 +66,21 @@ func (m *Msg) Opcode() int { return int(m.Flags >> opcodeShift & opcodeMask) }
 // Parse takes a message apart. A message without a question is accepted when
 // its header says so, because servers send FORMERR like that; more than one
 // question is an error. Nothing of pkt is kept.
-func Parse(pkt []byte) (*Msg, error) {
+func Parse(pkt []byte) (*Msg, error) { return parse(pkt, false) }
+
+// ParseReply is Parse for what a server sent: it leaves out signatures with malformed RDATA.
+// These prove nothing, and the set that one covers is complete without it, as no set is that
+// lacks another malformed record (RFC 4034, section 3; RFC 4035, section 5.3.1). So the
+// message has fewer records than its header says.
+func ParseReply(pkt []byte) (*Msg, error) { return parse(pkt, true) }
+
+func parse(pkt []byte, reply bool) (*Msg, error) {
 	if len(pkt) < HeaderLen {
 		return nil, ErrShort
 	}
 	m := &Msg{ID: binary.BigEndian.Uint16(pkt), Flags: binary.BigEndian.Uint16(pkt[2:]), UDPSize: limits.MinBufsize}
 	m.Rcode = int(m.Flags & rcodeMask)
-	d := decoder{pkt: pkt, pos: HeaderLen, arena: make([]byte, 0, len(pkt)+len(pkt)/2)}
+	d := decoder{pkt: pkt, pos: HeaderLen, reply: reply, arena: make([]byte, 0, len(pkt)+len(pkt)/2)}
 	if err := d.question(m, int(binary.BigEndian.Uint16(pkt[4:]))); err != nil {
 		return nil, err
 	}
@@ -95,6 +103,7 @@ func Parse(pkt []byte) (*Msg, error) {
 type decoder struct {
 	pkt   []byte
 	pos   int
+	reply bool   // malformed signatures are left out
 	hops  int    // pointers followed so far
 	far   bool   // they were too many
 	arena []byte // the name as it was asked, and RDATA; earlier ones may stand in arenas before it
@@ -147,6 +156,9 @@ func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
 		if err != nil {
 			return err
 		}
+		if rr.Type == TypeRRSIG && rr.RData == nil {
+			continue
+		}
 		if rr.Type != TypeOPT {
 			if out == nil {
 				out = make([]RR, 0, count)
@@ -171,7 +183,8 @@ func (d *decoder) section(m *Msg, to *[]RR, count int, additional bool) error {
 	return nil
 }
 
-// record reads one record; raw is its RDATA as it stands in the message.
+// record reads one record; raw is its RDATA as it stands in the message. A signature that is
+// to be left out has no RData.
 func (d *decoder) record() (rr RR, raw []byte, err error) {
 	if rr.Owner, err = d.name(); err != nil {
 		return rr, nil, err
@@ -194,6 +207,9 @@ func (d *decoder) record() (rr RR, raw []byte, err error) {
 			rr.TTL = 0
 		}
 		rr.RData, err = d.rdata(rr.Type, end)
+		if d.reply && rr.Type == TypeRRSIG && (err == ErrRData || err == ErrName) {
+			d.arena, rr.RData, err = d.arena[:d.start], nil, nil
+		}
 	}
 	d.pos = end
 	return rr, raw, err

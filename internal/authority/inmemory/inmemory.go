@@ -61,7 +61,7 @@ func Reply(x resolve.Exchange, m *dns.Msg, rtt time.Duration) (resolve.Reply, er
 	if err != nil {
 		panic(fmt.Sprintf("packing the answer to %s: %v", x.Name, err))
 	}
-	msg, err := wire.Parse(pkt)
+	msg, err := wire.ParseReply(pkt)
 	if err != nil { // as if it had not come
 		return resolve.Reply{}, resolve.ErrTimeout
 	}

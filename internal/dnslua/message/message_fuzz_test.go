@@ -34,6 +34,8 @@ func FuzzAPacketOfOctets(f *testing.F) {
 	b.RR(wire.Answer, "\x01a\x00", wire.TypeMX, wire.ClassIN, 60, []byte("\x00\x05\x01b\x01a\x00"))
 	b.RR(wire.Additional, "\x01b\x01a\x00", wire.TypeA, wire.ClassIN, 60, []byte{1, 2, 3, 4})
 	f.Add(b.Bytes())
+	b.RR(wire.Additional, "\x01b\x01a\x00", wire.TypeRRSIG, wire.ClassIN, 60, []byte{0, 1}) // a malformed signature
+	f.Add(b.Bytes())
 	f.Add(bytes.Repeat([]byte{0xff}, 40))
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		if len(octets) < wire.HeaderLen || len(octets) > 0xffff {
