@@ -83,9 +83,16 @@ func sectionOf(res *resolve.Result, n int) *[]resolve.Set {
 	return [...]*[]resolve.Set{&res.Answer, &res.Authority, &res.Additional}[n]
 }
 
-func (a answer) SetFlag(bits uint16, on bool) {
+// changed is the Result for a change by a script, after which it is for this client alone and
+// does not count as proven any more.
+func (a answer) changed() *resolve.Result {
 	res := &a.req.Result
-	res.NoCache = true
+	res.NoCache, res.Rank = true, min(res.Rank, rank.Auth|rank.Insecure)
+	return res
+}
+
+func (a answer) SetFlag(bits uint16, on bool) {
+	res := a.changed()
 	res.HeaderOn, res.HeaderOff = res.HeaderOn&^bits, res.HeaderOff&^bits
 	if bits&wire.FlagAA != 0 {
 		res.AA = on
@@ -101,17 +108,16 @@ func (a answer) SetFlag(bits uint16, on bool) {
 }
 
 func (a answer) SetRcode(rcode int) {
-	a.req.Result.Rcode, a.req.Result.NoCache = rcode, true
+	a.changed().Rcode = rcode
 }
 
 func (a answer) Clear() {
-	res := &a.req.Result
-	res.Answer, res.Authority, res.Additional, res.NoCache = nil, nil, nil, true
+	res := a.changed()
+	res.Answer, res.Authority, res.Additional = nil, nil, nil
 }
 
 func (a answer) Put(section int, rr wire.RR) error {
-	res := &a.req.Result
-	res.NoCache = true
+	res := a.changed()
 	// A Result may share its sets with others: a changed list is a new one.
 	to := sectionOf(res, section)
 	old := *to

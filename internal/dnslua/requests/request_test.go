@@ -117,6 +117,25 @@ func TestAnAnswerIsMade(t *testing.T) {
 	}
 }
 
+// What a script has changed is not what was proven, whichever change it is.
+func TestAnAnswerThatAScriptChangesIsNotProven(t *testing.T) {
+	w := dnsluatest.New(t)
+	for _, change := range []string{
+		"req.answer:rcode(kres.rcode.NXDOMAIN)", "req.answer:clear_payload()", "req.answer:aa(true)",
+		"assert(req.answer:begin(kres.section.ANSWER) and req.answer:put(req.answer:qname(), 9, 1, 1, 'abcd'))",
+	} {
+		req := dnsluatest.Finished(t, "www.example.")
+		w.Shown(req, true, change)
+		if req.Result.Rank != rank.Auth|rank.Insecure || !req.Result.NoCache {
+			t.Errorf("%s: rank %d, kept %t", change, req.Result.Rank, !req.Result.NoCache)
+		}
+	}
+	req := dnsluatest.Finished(t, "www.example.")
+	if w.Shown(req, true, "assert(req.answer:ad() and req.answer:rcode() == 0)"); !req.Result.Rank.IsSecure() || req.Result.NoCache {
+		t.Errorf("a look at it has changed it: %+v", req.Result)
+	}
+}
+
 // Whatever belongs to a request that is over raises an error when a script uses it.
 func TestNothingOfARequestIsUsedAfterItsEnd(t *testing.T) {
 	w := dnsluatest.New(t)

@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"kresd/internal/dnsname"
 	"kresd/internal/luavalue"
+	"kresd/internal/rank"
+	"kresd/internal/resolve"
+	"kresd/internal/wire"
 )
 
 // The examples of RFC 6052, section 2.4.
@@ -62,4 +66,21 @@ func FuzzAddressOf(f *testing.F) {
 			t.Errorf("%q is taken for %s", name, a)
 		}
 	})
+}
+
+// A zone has signed the addresses that are left out, and that a wildcard made them: not that
+// there are none.
+func TestThatNoAddressIsLeftIsNotProven(t *testing.T) {
+	o := &options{exclude: []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}}
+	six := netip.MustParseAddr("2001:db8::1").As16()
+	signed := func(owner dnsname.Name, rrtype uint16, data []byte) resolve.Set {
+		return resolve.Set{RRset: wire.RRset{Owner: owner, Type: rrtype, Class: wire.ClassIN, TTL: 60, Data: [][]byte{data}}, Rank: rank.Secure | rank.Auth}
+	}
+	alias, address, proof := signed("\x01a\x00", wire.TypeCNAME, []byte("\x01b\x00")), signed("\x01b\x00", wire.TypeAAAA, six[:]), signed("\x01a\x00", wire.TypeNSEC, []byte("\x00"))
+	for what, answer := range map[string][]resolve.Set{"alone": {address}, "behind an alias": {alias, address}} {
+		out := resolve.Outcome{Kind: resolve.Positive, Answer: answer, Authority: []resolve.Set{proof}}
+		if !o.exclude6(&out) || out.Kind != resolve.NoData || out.Rank().IsSecure() || len(out.Authority) > 0 {
+			t.Errorf("%s: %+v, rank %d", what, out, out.Rank())
+		}
+	}
 }

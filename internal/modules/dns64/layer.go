@@ -69,7 +69,8 @@ func (d *dns64) consume(r *resolve.Request, q *resolve.Query, _ *wire.Msg) resol
 }
 
 // exclude6 leaves excluded addresses out of an outcome, and tells whether none is left, so
-// that it has no data.
+// that it has no data. What stood beside them, as the proof that a wildcard made them, proves
+// nothing of the kind.
 func (o *options) exclude6(out *resolve.Outcome) (none bool) {
 	at := slices.IndexFunc(out.Answer, func(s resolve.Set) bool { return s.Type == wire.TypeAAAA })
 	if at < 0 || !slices.ContainsFunc(out.Answer[at].Data, o.excludes) {
@@ -80,7 +81,7 @@ func (o *options) exclude6(out *resolve.Outcome) (none bool) {
 	chain := slices.Clone(out.Answer[:at])
 	out.Origin = resolve.FromModule
 	if len(left) == 0 {
-		out.Kind, out.Answer = resolve.NoData, chain
+		out.Kind, out.Answer, out.Authority = resolve.NoData, chain, nil
 		return true
 	}
 	out.Answer = append(chain, rules.Record(s.Owner, s.Type, s.TTL, left...))

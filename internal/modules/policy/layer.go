@@ -2,6 +2,7 @@ package policy
 
 import (
 	"kresd/internal/module"
+	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/rules"
 	"kresd/internal/wire"
@@ -45,7 +46,7 @@ func (p *Policy) finalize(req *resolve.Request) {
 	s := rules.SubjectOf(req)
 	s.Result = &req.Result
 	if p.post.Try(req, s, true) == rules.Failed {
-		req.Result.Rcode, req.Result.NoCache = wire.RcodeServFail, true
+		req.Result.Rcode, req.Result.NoCache, req.Result.Rank = wire.RcodeServFail, true, rank.Initial
 		req.Result.Answer, req.Result.Authority, req.Result.Additional = nil, nil, nil
 	}
 }

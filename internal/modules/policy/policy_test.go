@@ -9,6 +9,7 @@ import (
 	"kresd/internal/dnsname"
 	"kresd/internal/ede"
 	"kresd/internal/module"
+	"kresd/internal/rank"
 	"kresd/internal/resolve"
 	"kresd/internal/rules"
 	"kresd/internal/transport"
@@ -390,6 +391,19 @@ func TestPostrulesSeeTheAnswer(t *testing.T) {
 	r.inst.Layer.Finalize(req)
 	if got := told(req, resolve.Done); got != "rcode 3, 0/1/0 aa" {
 		t.Errorf("after the postrule: %s", got)
+	}
+}
+
+// A failure is not proven, however well the answer was that a postrule fails on.
+func TestAPostruleThatFailsLeavesNothingProven(t *testing.T) {
+	r := newRules(t)
+	r.Add(&rules.Rule{Filter: rules.All(), Action: rules.Run("function", nil, func(*rules.Hit) rules.Decision { return rules.Failed })}, true)
+	req, _ := r.ask("www.example", wire.TypeA)
+	req.Result.Answer = []resolve.Set{rules.Record(req.Name, wire.TypeA, 60, []byte{192, 0, 2, 1})}
+	req.Result.Rank = rank.Secure | rank.Auth
+	r.inst.Layer.Finalize(req)
+	if res := &req.Result; res.Rcode != wire.RcodeServFail || len(res.Answer) != 0 || res.Rank.IsSecure() {
+		t.Errorf("%+v", res)
 	}
 }
 
