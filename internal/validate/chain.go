@@ -47,7 +47,7 @@ func (p *proof) keysOf(zone dnsname.Name) (keys *dnssec.Keys, why resolve.Insecu
 		p.past.renew(about)
 	}
 	switch {
-	case !o.Rank().IsSecure():
+	case !o.Rank().IsSecure() && !aliased(o, wire.TypeDNSKEY):
 		why, err := p.whyKeyless(o, zone)
 		return nil, why, err
 	case !signed:

@@ -127,12 +127,20 @@ const (
 )
 
 // delegation finds out by the DS set of a name, or by its denial, what delegation is there.
+// An alias in its place says that there is none, wherever it leads: what is found there may
+// be unsigned, and says nothing of the name.
 func (p *proof) delegation(name dnsname.Name) (d delegation, err error) {
+	if p.followed(question(name, wire.TypeDS)) {
+		return delegation{state: noCut}, nil
+	}
 	sub, err := p.askFor(name, wire.TypeDS, ede.Indeterminate, "the DS set of "+name.String())
 	if err != nil {
 		return d, err
 	}
 	o := &sub.Outcome
+	if aliased(o, wire.TypeDS) {
+		return delegation{state: noCut}, nil
+	}
 	if !o.Rank().IsSecure() {
 		return delegation{state: unsignedZone, why: p.whyInsecure(o)}, nil
 	}
@@ -152,6 +160,23 @@ func (p *proof) delegation(name dnsname.Name) (d delegation, err error) {
 		return delegation{state: unsignedZone, why: why}, nil
 	}
 	return delegation{state: noCut}, nil
+}
+
+// followed tells whether the query is for the target of a proven alias that came in answer to
+// a question, which therefore waits for this proof.
+func (p *proof) followed(about resolve.Question) bool {
+	for q := p.q; q.IsTarget(); q = q.Parent {
+		if q.Parent.Question == about {
+			return aliased(&q.Parent.Outcome, about.Type)
+		}
+	}
+	return false
+}
+
+// aliased tells whether there is a proven alias in the place of a set that was asked for. Of
+// what follows from there nothing counts, how far that is proven included.
+func aliased(o *resolve.Outcome, rrtype uint16) bool {
+	return len(o.Answer) > 0 && o.Answer[0].Type != rrtype && o.Answer[0].Rank.IsSecure()
 }
 
 // whyInsecure is why an answer for DS is insecure: because its denial costs too much, which
