@@ -32,7 +32,8 @@ func (e *Exchanger) askAside(ctx context.Context, x *resolve.Exchange, mixedCase
 func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange, rtt time.Duration) (resolve.Reply, error) {
 	x.WillWait()
 	if x.Late == nil {
-		return e.askConnected(ctx, x, false)
+		reply, err := e.askConnected(ctx, x, false)
+		return reply, e.bySource(x, err)
 	}
 	asked := *x // for the heap
 	l := newRebindable(ctx)
@@ -42,8 +43,12 @@ func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange,
 	select {
 	case r := <-got:
 		l.close()
-		return r.reply, r.err
+		return r.reply, e.bySource(x, r.err)
 	case <-timer.C:
+	}
+	if err := e.bySource(x, resolve.ErrOverdue); err != resolve.ErrOverdue {
+		l.close()
+		return resolve.Reply{TCP: x.Peer.Plain()}, err
 	}
 	if e.handOver(x, l, func(_ context.Context, limit time.Duration) (resolve.Reply, error) {
 		defer l.close()

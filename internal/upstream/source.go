@@ -76,10 +76,21 @@ func unboundTCP(source netip.Addr, err error) bool {
 }
 
 // vanished tells whether a bound socket cannot connect or send because the machine
-// does not have the address of the socket any more. The same EINVAL has other reasons
-// too, so it is tried to bind another.
+// does not have the address of the socket any more. What the system says of that has other
+// reasons too.
 func vanished(source netip.Addr, errno syscall.Errno) bool {
-	if errno != syscall.EINVAL || source.IsUnspecified() {
+	switch errno {
+	case syscall.EINVAL, syscall.ENETUNREACH, syscall.EADDRNOTAVAIL:
+		return gone(source)
+	}
+	return false
+}
+
+// gone tries whether a socket can still be bound to an outgoing address. One that was bound
+// while the machine had the address may say nothing: what it sends by IPv6 leaves as
+// before, and no answer comes back.
+func gone(source netip.Addr) bool {
+	if source.IsUnspecified() {
 		return false
 	}
 	var local sockaddr
@@ -90,4 +101,15 @@ func vanished(source netip.Addr, errno syscall.Errno) bool {
 	}
 	defer closeSocket(fd)
 	return unbound(source, bindSocket(fd, &local))
+}
+
+// bySource is err, the failure of a question that a kept socket or connection may be the
+// cause of: its address may be gone.
+func (e *Exchanger) bySource(x *resolve.Exchange, err error) error {
+	source := e.source(x.Addr.Addr())
+	switch {
+	case err == nil, errors.Is(err, resolve.ErrLocal), errors.Is(err, resolve.ErrBudget), !gone(source):
+		return err
+	}
+	return e.noSource(source)
 }

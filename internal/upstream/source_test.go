@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -160,7 +161,7 @@ func TestAMissingOutgoingAddressIsNamed(t *testing.T) {
 	address(t, r, err)
 }
 
-// The EINVAL of a socket whose address is gone has other reasons, too.
+// What the system says to a socket whose address is gone has other reasons, too.
 func TestWhetherTheSourceHasVanished(t *testing.T) {
 	for _, c := range []struct {
 		source string
@@ -172,11 +173,37 @@ func TestWhetherTheSourceHasVanished(t *testing.T) {
 		{"fe80::1%gone0", syscall.EINVAL, true},
 		{"127.0.0.2", syscall.EINVAL, false},
 		{"0.0.0.0", syscall.EINVAL, false},
-		{"203.0.113.1", syscall.ENETUNREACH, false},
+		{"203.0.113.1", syscall.ENETUNREACH, true},
+		{"203.0.113.1", syscall.EADDRNOTAVAIL, true},
+		{"127.0.0.2", syscall.ENETUNREACH, false},
+		{"203.0.113.1", syscall.ECONNREFUSED, false},
 		{"192.0.2.1", 0, false},
 	} {
 		if got := vanished(netip.MustParseAddr(c.source), c.errno); got != c.want {
 			t.Errorf("%s, %v: vanished %v, want %v", c.source, c.errno, got, c.want)
+		}
+	}
+}
+
+// A question that gets no answer may have left from an address that is gone; what has another
+// reason is told as it is.
+func TestASilenceMayBeThatOfOurOwnAddress(t *testing.T) {
+	var l leaving
+	e := newExchanger(t, Config{Outgoing: l.outgoing})
+	x := question(t, netip.MustParseAddrPort("127.0.0.1:53"), "www.example.")
+	for _, c := range []struct {
+		source string
+		err    error
+		gone   bool
+	}{
+		{"203.0.113.1", resolve.ErrTimeout, true}, {"203.0.113.1", resolve.ErrOverdue, true}, {"203.0.113.1", resolve.ErrUnreachable, true},
+		{"203.0.113.1", resolve.ErrBudget, false}, {"203.0.113.1", ErrBusy, false}, {"203.0.113.1", nil, false},
+		{"127.0.0.2", resolve.ErrTimeout, false}, {"0.0.0.0", resolve.ErrTimeout, false},
+	} {
+		l.set(c.source)
+		got := e.bySource(&x, c.err)
+		if _, gone := errors.AsType[*resolve.NoSource](got); gone != c.gone || !gone && got != c.err {
+			t.Errorf("from %s, %v: %v", c.source, c.err, got)
 		}
 	}
 }

@@ -58,6 +58,9 @@ func (e *Exchanger) askUDP(ctx context.Context, x *resolve.Exchange, must requir
 		d = e.confirm(ctx, a, x, must, reply, v, a.sent+limit)
 		reply, v, err = d.run(ctx)
 	}
+	if err == resolve.ErrTimeout {
+		err = e.bySource(x, err)
+	}
 	if err == resolve.ErrTimeout && e.keep(a, x, must, d, v) {
 		kept, err = true, resolve.ErrOverdue
 	} else if d != nil {
