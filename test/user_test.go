@@ -59,6 +59,39 @@ func TestACacheOpenedBeforeUserSaysWhatToMove(t *testing.T) {
 	}
 }
 
+// A cache in a directory of its own, which root made and the other user may not enter, is
+// not seen by that user at all. It is named with its directory.
+func TestACacheBeforeUserInADirectoryOfRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+
+	at := proctest.FreePort(t)
+	dir := proctest.RunDir(t)
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	sub := filepath.Join(dir, "sub")
+	listen := "net.listen('" + at.Addr().String() + "', " + strings.Split(at.String(), ":")[1] + ")\n"
+	open := "cache.open(10*MB, 'lmdb://" + sub + "')\n"
+	before := proctest.Start(t, proctest.Config{Dir: dir, Addr: at, Lua: listen + open + "user('nobody')\n"})
+	if _, err := before.Stop(); err != nil {
+		t.Error(err)
+	}
+	want := "config:3: the cache is open already, and its files belong to user 0: move the line config:2, which opens it, below user('nobody'), and chown '" + sub + "', data.mdb and lock.mdb to nobody"
+	if got := before.Log(); strings.Count(got, want) != 1 {
+		t.Errorf("want once %q:\n%s", want, got)
+	}
+	after := proctest.Launch(t, proctest.Config{Dir: dir, Addr: at, Lua: listen + "user('nobody')\n" + open})
+	if status, err := after.Wait(20 * time.Second); err != nil || status != 1 {
+		t.Errorf("status %d, %v", status, err)
+	}
+	want = "cache in '" + sub + "': permission denied: the directory belongs to user 0, and this process is user 65534; chown it, data.mdb and lock.mdb to that user"
+	if got := after.Log(); !strings.Contains(got, want) {
+		t.Errorf("want %q:\n%s", want, got)
+	}
+}
+
 // Root that opens a cache of the user whom it becomes is about to be the owner: at no
 // start is anybody warned of the owner of that directory, nor of files that are the
 // user's. A directory that stays somebody else's is named once.

@@ -355,10 +355,15 @@ func (c *fakeCache) Close() bool {
 	return was
 }
 
-func (c *fakeCache) IsOpen() bool          { return c.open }
-func (c *fakeCache) Size() int64           { return c.size }
-func (c *fakeCache) URI() string           { return c.uri }
-func (c *fakeCache) FilesOf(uid int) bool  { return uid == 0 }
+func (c *fakeCache) IsOpen() bool { return c.open }
+func (c *fakeCache) Size() int64  { return c.size }
+func (c *fakeCache) URI() string  { return c.uri }
+func (c *fakeCache) ToChown(uid int) string {
+	if uid == 0 {
+		return ""
+	}
+	return "data.mdb and lock.mdb"
+}
 func (c *fakeCache) Count() (int, error)   { return len(c.names), nil }
 func (c *fakeCache) TTLs() (lo, hi uint32) { return c.lo, c.hi }
 func (c *fakeCache) SetTTLs(lo, hi uint32) { c.lo, c.hi = lo, hi }

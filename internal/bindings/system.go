@@ -59,8 +59,10 @@ func installSystem(d *Daemon, cache *caching.Caching, views *requests.Views) {
 				if err := becomeUser(d.Process, name, group); err != nil {
 					return err
 				}
-				if d.Cache.IsOpen() && os.Geteuid() != before && d.Process.ID() == 0 && !d.Cache.FilesOf(os.Geteuid()) {
-					d.Log.Warn(cacheBeforeUser(cache.Opened, c.Position(), name, before))
+				if d.Cache.IsOpen() && os.Geteuid() != before && d.Process.ID() == 0 {
+					if what := d.Cache.ToChown(os.Geteuid()); what != "" {
+						d.Log.Warn(cacheBeforeUser(cache.Opened, c.Position(), name, what, before))
+					}
 				}
 				return c.Return(true)
 			}},
@@ -69,13 +71,13 @@ func installSystem(d *Daemon, cache *caching.Caching, views *requests.Views) {
 
 // cacheBeforeUser warns of a cache whose files another user cannot open at the
 // next start. The places are "file:line: ", or "" on a console.
-func cacheBeforeUser(opened, changed, name string, owner int) string {
+func cacheBeforeUser(opened, changed, name, what string, owner int) string {
 	line := "line"
 	if at := strings.TrimSuffix(opened, ": "); at != "" {
 		line = "line " + at
 	}
-	return fmt.Sprintf("%sthe cache is open already, and its files belong to user %d: move the %s, which opens it, below user('%s'), and chown data.mdb and lock.mdb to %s, or a cache that is opened after user() cannot be opened",
-		changed, owner, line, name, name)
+	return fmt.Sprintf("%sthe cache is open already, and its files belong to user %d: move the %s, which opens it, below user('%s'), and chown %s to %s, or a cache that is opened after user() cannot be opened",
+		changed, owner, line, name, what, name)
 }
 
 // becomeUser changes to another user, and group if one is named. Names are

@@ -88,6 +88,41 @@ func TestTheGuardIsMadeAgain(t *testing.T) {
 	}
 }
 
+// A process that has become another user may not read the guard that it made before. That
+// is no damage to it.
+func TestAGuardThatMayNotBeReadIsNotPutAside(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+
+	dir := t.TempDir()
+	const nobody = 65534
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chown(d, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lines []string
+	s := open(t, dir, Options{Warn: func(l string) { lines = append(lines, l) }})
+	halt(s)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if err := unix.Setfsuid(nobody); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.ReadFile(filepath.Join(dir, lockName)); !os.IsPermission(err) {
+			t.Errorf("the other user reads the guard: %v", err)
+		}
+		s.keepOthersOut()
+	}()
+	<-done
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*"+badMark+"*")); len(aside)+len(lines) != 0 {
+		t.Errorf("put aside %q, log %q", aside, lines)
+	}
+}
+
 // What happened to the data file is told in words, and nothing of one that cannot be looked
 // at, or that has grown.
 func TestWhatHappenedToTheFile(t *testing.T) {

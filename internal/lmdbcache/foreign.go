@@ -1,8 +1,10 @@
 package lmdbcache
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -76,11 +78,11 @@ func (s *Store) keepOthersOut() {
 }
 
 // isGuard tells whether a file is what keepOthersOut makes of lock.mdb: on a full disk,
-// empty.
+// empty. What a process that has become another user may not read is not judged.
 func isGuard(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false
+		return errors.Is(err, fs.ErrPermission)
 	}
 	defer f.Close()
 	var text [len(lockText) + 1]byte

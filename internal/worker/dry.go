@@ -187,8 +187,8 @@ func (k *dryCache) Size() int64 { return k.size }
 // URI implements caching.Cache.
 func (k *dryCache) URI() string { return k.uri }
 
-// FilesOf implements caching.Cache.
-func (k *dryCache) FilesOf(int) bool { return true }
+// ToChown implements caching.Cache.
+func (k *dryCache) ToChown(int) string { return "" }
 
 // Count implements caching.Cache.
 func (k *dryCache) Count() (int, error) { return 0, nil }

@@ -98,16 +98,34 @@ func (s *storage) warnOfOwnerLocked() {
 	}
 }
 
-// FilesOf implements caching.Cache.
-func (s *storage) FilesOf(uid int) bool {
+// ToChown implements caching.Cache.
+func (s *storage) ToChown(uid int) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	files := strings.Join(lmdbcache.Files(), " and ")
+	switch name, _ := foreign(s.dir, uid); name {
+	case "":
+		return ""
+	case ".":
+		return "'" + wording.Printable(s.dir) + "', " + files
+	}
+	return files
+}
+
+// foreign names what of a cache belongs to another user than uid, and who that is: a file,
+// or "." for its directory, where what is in that may not be seen; "": nothing.
+func foreign(dir string, uid int) (name string, owner int) {
 	for _, name := range lmdbcache.Files() {
-		if owner, ok := ownerOf(filepath.Join(s.dir, name)); ok && owner != uid {
-			return false
+		if owner, ok := ownerOf(filepath.Join(dir, name)); ok && owner != uid {
+			return name, owner
 		}
 	}
-	return true
+	if _, err := os.Lstat(filepath.Join(dir, lmdbcache.Files()[0])); errors.Is(err, fs.ErrPermission) {
+		if owner, ok := ownerOf(dir); ok && owner != uid {
+			return ".", owner
+		}
+	}
+	return "", 0
 }
 
 // ownerOf is the user that a file belongs to; not ok: there is no such file.
@@ -152,13 +170,16 @@ func notOurs(dir string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	for _, name := range lmdbcache.Files() {
-		if owner, ok := ownerOf(filepath.Join(dir, name)); ok && owner != os.Geteuid() {
-			return fmt.Errorf("%w: %s belongs to user %d, and this process is user %d; chown %s to that user, and where a configuration opens the cache (cache.open, cache.size, cache = {…}) above user(), move that line below it",
-				err, name, owner, os.Geteuid(), strings.Join(lmdbcache.Files(), " and "))
-		}
+	name, owner := foreign(dir, os.Geteuid())
+	chown := strings.Join(lmdbcache.Files(), " and ")
+	switch name {
+	case "":
+		return err
+	case ".":
+		name, chown = "the directory", "it, "+chown
 	}
-	return err
+	return fmt.Errorf("%w: %s belongs to user %d, and this process is user %d; chown %s to that user, and where a configuration opens the cache (cache.open, cache.size, cache = {…}) above user(), move that line below it",
+		err, name, owner, os.Geteuid(), chown)
 }
 
 func (s *storage) options(size int64) lmdbcache.Options {

@@ -21,8 +21,9 @@ type Cache interface {
 	IsOpen() bool
 	Size() int64
 	URI() string
-	// FilesOf tells whether the files of the open cache belong to a user.
-	FilesOf(uid int) bool
+	// ToChown names what of the open cache is to be given to a user who could not open it
+	// otherwise, as words for a message; "": nothing.
+	ToChown(uid int) string
 	Count() (int, error)
 	TTLs() (lo, hi uint32)
 	SetTTLs(lo, hi uint32)
