@@ -20,7 +20,7 @@ const (
 	ServersInTrouble           = 2                  // of one zone for one question, then the others have their turns in a hurry
 	RefusalsPerZone            = 5                  // servers of one zone that refuse one question though they know the zone, or as was known (NXNSAttack by refusals)
 	RefusedPerZone             = 4                  // servers of one zone whose answers are not believed
-	UselessPerZone             = MaxNSPerDelegation // servers of one zone that answer and do not help (NXNSAttack by refusals)
+	UselessPerZone             = MaxNSPerDelegation // servers of one zone that answer and do not help (NXNSAttack by refusals; see UselessAnswers)
 	MaxRecursionDepth          = 6                  // dependencies between addresses of name servers
 	MaxCNAMEChain              = 12
 	MaxQueriesPerPlan          = 64 // questions pushed on one plan
@@ -516,4 +516,11 @@ const (
 // with one each: a question to the zone costs no more by it.
 func ExtraAddrs(servers int) int {
 	return ExtraAddrsPerCut + max(0, MaxNSPerDelegation-servers)
+}
+
+// UselessAnswers is how many answers of no use one question takes from a zone with so many
+// name servers. Each address that is considered of the only one may be the good one; of many
+// name servers not even all are asked twice.
+func UselessAnswers(servers int) int {
+	return max(UselessPerZone, 2+ExtraAddrs(servers))
 }

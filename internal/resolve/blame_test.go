@@ -66,7 +66,7 @@ func TestWhatIsSaidOfAZonesServers(t *testing.T) {
 		}, ErrNoServer, 0, "no server of example. may be asked now"},
 		{"without an address", nil, func(q *Query) { q.Cut.NS = nil }, ErrNoAddress, 0, "no address of a server of example. was found"},
 		{"more than may be asked for one name", []error{ErrTimeout}, func(q *Query) { q.run.sends = limits.MaxUpstreamPerFetch }, ErrNoServer, limits.UpstreamPerFetch, "no server of example. answers"},
-		{"more than may be useless", []error{rcode(wire.RcodeRefused)}, func(q *Query) { q.run.useless = limits.UselessPerZone }, ErrLame, limits.UselessServers, "lame delegation of example."},
+		{"more than may be useless", []error{rcode(wire.RcodeRefused)}, func(q *Query) { q.run.useless = limits.UselessAnswers(1) }, ErrLame, limits.UselessServers, "lame delegation of example."},
 	} {
 		s, q, _ := alone()
 		for i := range byte(max(len(c.did), 1)) {

@@ -158,6 +158,44 @@ func TestANameServerWithManyAddressesOfWhichOneIsGood(t *testing.T) {
 	}
 }
 
+// Of a sole name server with 17 addresses 16 that said REFUSED, or SERVFAIL, were more answers
+// of no use than a question took from a zone, though the good one had not been asked. A zone
+// whose only name server has as many addresses that all refuse costs a question no more than
+// these, and the next one few.
+func TestASoleNameServerMostOfWhoseAddressesRefuse(t *testing.T) {
+	for what, does := range map[string]authority.Rule{"REFUSED": authority.Rcode(dns.RcodeRefused), "SERVFAIL": authority.Rcode(dns.RcodeServerFailure), "NOTAUTH": authority.Rcode(dns.RcodeNotAuth)} {
+		for _, glue := range []bool{true, false} {
+			for _, good := range []int{0, 1, 9, 17} {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, manyAddresses(17, glue))
+					asked := func() (n uint64) {
+						for i := range 17 {
+							n += w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Queries()
+						}
+						return n
+					}
+					for i := range 17 {
+						if i+1 != good {
+							w.net.Host(fmt.Sprintf("192.0.2.%d", 101+i)).Play(does)
+						}
+					}
+					for n := range 3 {
+						before, start := asked(), time.Now()
+						got := w.ask(fmt.Sprintf("n%d.example.com.", n), "A")
+						took, cost := time.Since(start), asked()-before
+						switch {
+						case good > 0 && (!strings.HasPrefix(got, "NOERROR") || took > 2*time.Second):
+							t.Errorf("16 of 17 say %s, glue %v, the good one is number %d: question %d got %s after %v", what, glue, good, n, got, took)
+						case cost > 2+uint64(limits.UselessAnswers(1)), n > 0 && good > 0 && cost > 2:
+							t.Errorf("%s, glue %v, the good one is number %d: question %d cost %d", what, glue, good, n, cost)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
 // manyAddresses is an Internet in which the only name server of example.com. has that many
 // addresses, from 192.0.2.101 on.
 func manyAddresses(n int, glue bool) zones {

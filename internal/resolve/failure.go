@@ -393,7 +393,7 @@ func (s *solver) gaveUp(q *Query) error {
 	switch { // more servers may be left, which a limit spares
 	case q.run.sends >= limits.MaxUpstreamPerFetch:
 		e.err = Over(limits.UpstreamPerFetch, e.err)
-	case q.run.useless >= limits.UselessPerZone, q.run.refusals >= limits.RefusalsPerZone:
+	case q.run.useless >= limits.UselessAnswers(len(q.Cut.NS)), q.run.refusals >= limits.RefusalsPerZone:
 		e.err = Over(limits.UselessServers, e.err)
 	}
 	if detail := s.detail(q, &v); detail != "" {

@@ -309,7 +309,7 @@ func (s *solver) useless(q *Query) error {
 		s.cfg.Servers.Lame(q.Cut.Name, q.Server.Endpoint)
 	}
 	s.reject(q)
-	if q.run.useless >= limits.UselessPerZone || q.run.refusals >= limits.RefusalsPerZone {
+	if q.run.useless >= limits.UselessAnswers(len(q.Cut.NS)) || q.run.refusals >= limits.RefusalsPerZone {
 		s.cfg.Counters.Hit(limits.UselessServers)
 		if s.r.Tell != nil {
 			s.r.Tell(q, EnoughUseless{q.Cut.Name, q.run.useless})

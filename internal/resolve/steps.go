@@ -277,7 +277,7 @@ type (
 		Rcode int
 	}
 	// EnoughUseless tells that no further server of Zone is asked because so many
-	// were of no use (limits.UselessPerZone, limits.RefusalsPerZone): to ask on would let a zone of many
+	// were of no use (limits.UselessAnswers, limits.RefusalsPerZone): to ask on would let a zone of many
 	// useless servers multiply each question (HARDENING B5).
 	EnoughUseless struct {
 		Zone  dnsname.Name
