@@ -126,16 +126,19 @@ func TestAnExplicitAddressThatFailsIsNotReplaced(t *testing.T) {
 		return
 	}
 	for lua, says := range map[string]string{
-		"\nnet.listen('127.0.0.1', 0)":    "config:2: bind to '127.0.0.1@0': port 0 cannot be asked",
-		"\nnet = { 'nosuch' }":            "config:2: bind to 'nosuch@53': neither an IP address nor an interface",
-		"\n\nnet = { net.ens3 }":          "config:3: net = {…}: this machine has no interface 'ens3' with an address",
-		"\nnet.listen(net['br-lan'])":     "config:2: error: net.listen: nil is no address: this machine has no interface 'br-lan' with an address",
-		"net = { net.lo.addr[7] }":        "config:1: net = {…}: the interface 'lo' has no addr[7], its last address is addr[2]",
-		"\nnet.listen({ net.ens3 })":      "config:2: net.listen: this machine has no interface 'ens3' with an address",
-		"net.listen({ net.lo.addr[7] })":  "config:1: net.listen: the interface 'lo' has no addr[7], its last address is addr[2]",
-		"\nnet.listen({})":                "config:2: net.listen: no address is named: the list is empty",
-		"net = {\n env.NO_SUCH }":         "net = {…}: no address is named: all that stands there is nil or empty",
-		"\nnet.listen(net.lo.addr[7], 5)": "config:2: error: net.listen: nil is no address: the interface 'lo' has no addr[7], its last address is addr[2]",
+		"\nnet.listen('127.0.0.1', 0)":           "config:2: bind to '127.0.0.1@0': port 0 cannot be asked",
+		"\nnet = { 'nosuch' }":                   "config:2: bind to 'nosuch@53': neither an IP address nor an interface",
+		"\n\nnet = { net.ens3 }":                 "config:3: net = {…}: this machine has no interface 'ens3' with an address",
+		"\nnet = { net.eth1.addr[7] }":           "config:2: error: this machine has no interface 'eth1' with an address",
+		"net.listen(net['br-lan'].addr[1], 53)":  "config:1: error: this machine has no interface 'br-lan' with an address",
+		"local e = net.eth5\nnet.listen(e.addr)": "config:2: error: this machine has no interface 'eth5' with an address",
+		"\nnet.listen(net['br-lan'])":            "config:2: error: net.listen: nil is no address: this machine has no interface 'br-lan' with an address",
+		"net = { net.lo.addr[7] }":               "config:1: net = {…}: the interface 'lo' has no addr[7], its last address is addr[2]",
+		"\nnet.listen({ net.ens3 })":             "config:2: net.listen: this machine has no interface 'ens3' with an address",
+		"net.listen({ net.lo.addr[7] })":         "config:1: net.listen: the interface 'lo' has no addr[7], its last address is addr[2]",
+		"\nnet.listen({})":                       "config:2: net.listen: no address is named: the list is empty",
+		"net = {\n env.NO_SUCH }":                "net = {…}: no address is named: all that stands there is nil or empty",
+		"\nnet.listen(net.lo.addr[7], 5)":        "config:2: error: net.listen: nil is no address: the interface 'lo' has no addr[7], its last address is addr[2]",
 	} {
 		for _, workers := range []int{1, 2} {
 			g := proctest.Launch(t, proctest.Config{Workers: workers, Lua: lua})

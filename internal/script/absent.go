@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -23,25 +24,41 @@ type absences struct {
 	Absent
 	sources *source.Texts
 	reads   map[string]missedRead // by the last part of the name
+	missed  string                // whose read a function told last (Call.Missed)
 }
 
 // ErrorWord begins what objects of the resolver refuse.
 const ErrorWord = "error: "
 
 // A missedRead is a read of an absent name.
-type missedRead struct{ name, where, told string }
+type missedRead struct {
+	name, where, told string
+	value             bool // of what might be there: told to who indexes it, not to who calls it
+}
 
 // note remembers that the code at a place read a name that does not exist, if it is
 // one of the absent names.
 func (a *absences) note(name string, where func() string) {
 	if told, known := a.Names[name]; known {
-		a.reads[name[strings.LastIndexByte(name, '.')+1:]] = missedRead{name, where(), told}
+		a.reads[name[strings.LastIndexByte(name, '.')+1:]] = missedRead{name: name, where: where(), told: told}
 	}
+}
+
+// Missed says what a script learns that indexes the nil which it is given for name now, in
+// place of the machine's words; as Absent does for names that are known before. Only the
+// last is remembered.
+func (c *Call) Missed(name, told string) {
+	a := &c.vm.absent
+	if _, known := a.Names[a.reads[a.missed].name]; !known {
+		delete(a.reads, a.missed)
+	}
+	a.missed = name[strings.LastIndexByte(name, '.')+1:]
+	a.reads[a.missed] = missedRead{name: name, where: machine.Position(c.l), told: told, value: true}
 }
 
 // nilUsed is the machine's message about a nil that was called or indexed: where, of
 // what kind, and the last part of its name.
-var nilUsed = regexp.MustCompile(`^(.*:\d+: )attempt to (?:call|index) (\w+) '(\w+)' \(a nil value\)`)
+var nilUsed = regexp.MustCompile(`^(.*:\d+: )attempt to (?:call|index) (\w+) '([^']+)' \(a nil value\)`)
 
 // explain makes of the machine's message about a nil one about the absent name that
 // was read at the same place, or that a variable was given. A field of the same name in
@@ -58,7 +75,7 @@ func (a *absences) explain(msg string) (better string, ok bool) {
 	if ok = ok && read.where == m[1]; !ok && m[2] != "field" && m[2] != "method" {
 		read, ok = a.given(m[3], m[1])
 	}
-	if !ok {
+	if !ok || read.value && strings.Contains(m[0], ": attempt to call ") {
 		return "", false
 	}
 	where := m[1]

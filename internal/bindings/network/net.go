@@ -89,7 +89,9 @@ func (n *network) device(c *script.Call, key any) any {
 			return n.watched(i)
 		}
 	}
-	n.missing(c, "this machine has no interface '%s' with an address", wording.Printable(name))
+	told := fmt.Sprintf("this machine has no interface '%s' with an address", wording.Printable(name))
+	n.missing(c, "%s", told)
+	c.Missed("net."+name, told)
 	return nil
 }
 
