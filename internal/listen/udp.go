@@ -104,7 +104,6 @@ func (u *udpSocket) posted(l answerBatch, failed int) {
 type udpThread struct {
 	u       *udpSocket
 	session Session
-	phase   phase
 	client  Client
 	proxies *proxies // of this batch
 	pktinfo bool     // the answer to client must name its source
@@ -127,16 +126,6 @@ const (
 	toLeave = iota
 	ofClients
 	ofServer
-)
-
-// phase is where a thread was when something panicked.
-type phase uint8
-
-const (
-	receiving phase = iota
-	beginning
-	answering
-	ending
 )
 
 func newUDPThread(u *udpSocket, session Session) *udpThread {
@@ -265,14 +254,9 @@ func (t *udpThread) overdue() bool {
 
 // afterPanic answers the query that could not be, and begins with a new session.
 func (t *udpThread) afterPanic() {
-	switch t.phase {
-	case beginning, answering:
-		if t.next < t.got {
-			t.failOne()
-			t.next++
-		}
-	case ending:
-		t.next = t.got
+	if t.next < t.got {
+		t.failOne()
+		t.next++
 	}
 	old := t.session
 	t.u.s.panics.Run("session end", old.Close)

@@ -88,16 +88,12 @@ func (b *batch) controlOf(i int) []byte {
 
 // serve answers the batch. Called again after a panic, it goes on with the next datagram.
 func (t *udpThread) serve() {
-	t.phase = beginning
 	t.proxies = t.u.s.proxies.Load()
 	t.session.Begin()
-	t.phase = answering
 	for ; t.next < t.got; t.next++ {
 		t.answerOne(t.next)
 	}
-	t.phase = ending
 	t.session.End()
-	t.phase = receiving
 	t.flush()
 	for i := range t.got {
 		t.rearm(i)
