@@ -236,6 +236,9 @@ func TestAWaitInVainTellsOfNobody(t *testing.T) {
 	if server, clients := th.awaitEither(int(h.pipe.Fd()), time.Minute); server || !clients {
 		t.Errorf("a client asks: server %v, clients %v", server, clients)
 	}
+	if n := th.u.s.unscheduled.Load(); n != 0 {
+		t.Errorf("%d threads hold a processor", n)
+	}
 }
 
 // On a machine with one processor a thread waits without the scheduler's knowledge where

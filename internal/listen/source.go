@@ -99,7 +99,7 @@ const (
 	others              // somebody else, or all who would have had a place
 )
 
-// place takes a connection into the registry, or tells that there is no room for it. Whoever
+// site takes a connection into the registry, or tells that there is no room for it. Whoever
 // has to give way for it is told.
 func (s *Server) site(c *connection) (who price, ok bool) {
 	full, welcome := s.welcome(c)
@@ -125,7 +125,7 @@ func (s *Server) welcome(c *connection) (full, ok bool) {
 	return full, true
 }
 
-// seat is place for a client that is welcome.
+// seat is site for a client that is welcome.
 func (s *Server) seat(c *connection, full bool) (who price, ok bool) {
 	shed, ok := s.conns.add(c)
 	if ok && shed == nil {
