@@ -28,13 +28,16 @@ import (
 //
 // A configuration ends at its first error. To find the others too it is run again
 // without the statement that was wrong, until nothing is.
-func Check(o Options) int {
+func Check(o Options) int { return checkIn(limits.CheckTime, o) }
+
+// checkIn is Check of a configuration that may run for so long.
+func checkIn(most time.Duration, o Options) int {
 	o.fill()
 	if o.Getenv(reload.ReportVar) != "" {
 		o.CLI.RunDir = "." // of the process that has started this one
 	}
 	k := &checking{o: o, lost: map[string]bool{}}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limits.CheckTime, errCheckTime)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), most, errCheckTime)
 	defer cancel()
 	done := make(chan struct{})
 	safe.Go("check", func(v any) { k.report.add(mistake, fmt.Sprintf("panic in the check: %v", v), "") }, func() {
@@ -43,7 +46,7 @@ func Check(o Options) int {
 	})
 	select {
 	case <-done:
-	case <-time.After(limits.CheckTime + checkGrace):
+	case <-time.After(most + checkGrace):
 		k.report.add(mistake, errCheckTime.Error()+", and cannot be interrupted", "")
 	}
 	if o.Getenv(reload.ReportVar) != "" {
