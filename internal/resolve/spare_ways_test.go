@@ -290,3 +290,77 @@ func TestABusyServerIsAskedAfterOthers(t *testing.T) {
 		t.Errorf("busy a second time: %v", err)
 	}
 }
+
+// A response may have so many wrong signatures, and all of a request's together so many.
+func TestWrongSignaturesOfAResponseAndOfARequest(t *testing.T) {
+	counters := &limits.Counters{}
+	b := NewBudget(counters)
+	left := limits.MaxFailedPerRequest - 1
+	for left > 0 { // responses that have one less than they may, and then one that has too many
+		p := b.Proof()
+		for range min(left, limits.MaxFailedPerResponse-1) {
+			left--
+			if err := p.Wrong(); err != nil {
+				t.Fatalf("with %d left: %v", left, err)
+			}
+		}
+	}
+	if counters.Get(limits.FailedChecks) != 0 {
+		t.Error("counted before there were too many")
+	}
+	p := b.Proof()
+	if err := p.Wrong(); !errors.Is(err, ErrProofs) || LimitOf(err) != limits.FailedChecks {
+		t.Errorf("the last of the request: %v", err)
+	}
+	p = NewBudget(counters).Proof()
+	for n := range limits.MaxFailedPerResponse {
+		if err := p.Wrong(); (err != nil) != (n+1 == limits.MaxFailedPerResponse) || errors.Is(err, ErrProofs) {
+			t.Errorf("wrong signature %d of a response: %v", n+1, err)
+		}
+	}
+}
+
+// A resolution that begins leaves others where they can be joined, and one that has ended
+// cannot be.
+func TestResolutionsAreJoinedByTheirKeys(t *testing.T) {
+	var rs resolutions
+	one, two := resolutionKey{Question: Question{Name: www}}, resolutionKey{Question: Question{Name: far}}
+	first, leads := rs.join(one)
+	if _, second := rs.join(two); !leads || !second {
+		t.Fatal("nobody leads")
+	}
+	if same, leads := rs.join(one); leads || same != first || same.done == nil {
+		t.Error("the first one is not joined")
+	}
+	rs.end(one)
+	if _, leads := rs.join(one); !leads {
+		t.Error("one that has ended is joined")
+	}
+}
+
+// What fails because its request has ended says nothing about the server.
+func TestTheEndOfARequestIsNoFaultOfAServer(t *testing.T) {
+	for _, err := range []error{ErrTimeout, ErrUnreachable, ErrNoRoute, ErrErring, context.Canceled} {
+		s, q, all := inTrouble(1)
+		before := s.cfg.Servers.Host(all[0].Endpoint)
+		over, end := context.WithCancel(context.Background())
+		end()
+		s.r.ctx = over
+		if err := s.unanswered(q, all[0], Reply{}, err); err != nil {
+			t.Fatal(err)
+		}
+		if after := s.cfg.Servers.Host(all[0].Endpoint); after != before || !s.asks(q, all[0]) || q.Timeouts() != 0 {
+			t.Errorf("%v: learnt %+v", err, after)
+		}
+	}
+}
+
+// An exchange passes on the reception that it has, and none where it has none.
+func TestAnExchangePassesItsReceptionOn(t *testing.T) {
+	var p passes
+	with, without := Exchange{Reception: &p}, Exchange{}
+	with.WillWait()
+	if without.WillWait(); p != 1 {
+		t.Errorf("passed on %d times", p)
+	}
+}
