@@ -163,10 +163,10 @@ func (p *proof) delegation(name dnsname.Name) (d delegation, err error) {
 }
 
 // followed tells whether the query is for the target of a proven alias that came in answer to
-// a question, which therefore waits for this proof.
+// a question, or for the proof of what is there: the question waits for it.
 func (p *proof) followed(about resolve.Question) bool {
-	for q := p.q; q.IsTarget(); q = q.Parent {
-		if q.Parent.Question == about {
+	for q := p.q; q.Parent != nil; q = q.Parent {
+		if q.IsTarget() && q.Parent.Question == about {
 			return aliased(&q.Parent.Outcome, about.Type)
 		}
 	}
