@@ -30,6 +30,10 @@ func DefaultClients() Clients {
 	}
 }
 
+// OfHTTP is how many connections by HTTP may be open: HTTPConns, and the same part of Conns
+// where that is more.
+func (c *Clients) OfHTTP() int { return max(HTTPConns, c.Conns*HTTPConns/TCPConnsPerWorker) }
+
 // Key is what questions and connections of a client are counted by: its Source, or nothing
 // (the zero Addr) for loopback, which is not counted.
 func (c *Clients) Key(a netip.Addr) netip.Addr {

@@ -304,7 +304,7 @@ const (
 // Clients that ask by HTTP. What net/http keeps within its limits, of HTTP/1.1, it tells
 // nobody.
 const (
-	HTTPConns            = 300              // of TCPConnsPerWorker
+	HTTPConns            = 300              // of TCPConnsPerWorker, and in proportion where net.limits allows more
 	ShareOfFree          = 4                // free places for each that a client has, or it gets no more (Shares)
 	HTTPStreams          = 100              // open on one connection by HTTP/2
 	HTTPHeaders          = 8 << 10          // octets of a request's head

@@ -15,7 +15,7 @@ import (
 type connection struct {
 	position[connection]              // the registry's own, under its lock
 	outstanding          atomic.Int32 // queries that wait for their answers
-	http                 bool         // one of limits.HTTPConns
+	http                 bool         // one of limits.Clients.OfHTTP
 	source               *source      // whose it is
 	killed               atomic.Bool
 	cancel               atomic.Pointer[context.CancelCauseFunc] // of untilKilled; nil: nobody waits
@@ -72,7 +72,7 @@ func (r *registry) add(c *connection) (shed *connection, ok bool) {
 	switch {
 	case c.key.IsValid() && r.queue.countOf(c.key) >= may.ConnsPerClient:
 		shed = r.idlest(func(o *connection) bool { return o.key == c.key })
-	case c.http && r.http >= limits.HTTPConns:
+	case c.http && r.http >= may.OfHTTP():
 		shed = r.idlest(func(o *connection) bool { return o.http })
 	case r.queue.n >= may.Conns:
 		shed = r.idlest(anyConnection)

@@ -337,6 +337,27 @@ func TestConnectionsByHTTPAreBounded(t *testing.T) {
 	}
 }
 
+// Who raises the limit on connections gets more of them by HTTP, too; who lowers it has no
+// place reserved for others.
+func TestMoreConnectionsAreMoreByHTTP(t *testing.T) {
+	for conns, want := range map[int]int{
+		1: limits.HTTPConns, limits.HTTPConns: limits.HTTPConns, limits.TCPConnsPerWorker: limits.HTTPConns,
+		limits.TCPConnsPerWorker + 4: limits.HTTPConns + 1, 10 * limits.TCPConnsPerWorker: 10 * limits.HTTPConns,
+	} {
+		r := newRegistry(clientLimits(limits.Clients{Conns: conns, ConnsPerClient: conns + 1}))
+		n := 0
+		for range 11 * limits.HTTPConns {
+			if shed, ok := r.add(&connection{http: true}); !ok || shed != nil {
+				break
+			}
+			n++
+		}
+		if want = min(want, conns); n != want {
+			t.Errorf("of %d connections %d may be by HTTP, want %d", conns, n, want)
+		}
+	}
+}
+
 // A server that leaves answers what it has, tells its clients, and ends.
 func TestHTTPClientsAreToldOfTheEnd(t *testing.T) {
 	for _, way := range ways {
