@@ -45,30 +45,40 @@ func newHTTP2Conn(on *httpConn, s stream) *http2Conn {
 
 // run serves the connection to its end.
 func (c *http2Conn) run() {
-	c.http.second.Store(c)
-	if c.s.draining() {
-		c.leaving.Store(true)
-	}
 	defer c.endRequests()
-	c.say(c.h2.Begin)
-	for {
-		if c.leaving.Load() && !c.told {
-			c.told = true
-			c.say(c.h2.GoAwaySoon)
-		}
-		err := c.takeAll()
-		if !c.flush() {
-			return
-		}
-		if err != nil {
-			c.fail(err)
-			return
-		}
+	c.greet()
+	for c.serve() {
 		if err := c.read(); err != nil {
 			c.finish(err)
 			return
 		}
 	}
+}
+
+// greet says what a connection begins with.
+func (c *http2Conn) greet() {
+	c.http.second.Store(c)
+	if c.s.draining() {
+		c.leaving.Store(true)
+	}
+	c.say(c.h2.Begin)
+}
+
+// serve takes what has been read, and sends what is to be said to it; false: the connection
+// has ended.
+func (c *http2Conn) serve() bool {
+	if c.leaving.Load() && !c.told {
+		c.told = true
+		c.say(c.h2.GoAwaySoon)
+	}
+	err := c.takeAll()
+	if !c.flush() {
+		return false
+	}
+	if err != nil {
+		c.fail(err)
+	}
+	return err == nil
 }
 
 // endRequests ends the requests that are not on the driver's way; the others end when their

@@ -128,19 +128,27 @@ func (c *httpConn) run() {
 			c.s.vain(&c.connection, err)
 			return
 		}
-		if c.tls.ConnectionState().NegotiatedProtocol == transport.ALPNHTTP2 {
-			c.serve2(&tlsStream{c.tls, c.records})
+		if c.agreedOn() == transport.ALPNHTTP2 {
+			if second := c.begin2(&tlsStream{Conn: c.tls, records: c.records}); second != nil {
+				second.run()
+			}
 		} else {
 			c.serve1(c.tls)
 		}
 	} else if begun, second, err := c.preface(c.stream); err == nil && second {
-		c.serve2(punctual{c.stream})
+		newHTTP2Conn(c, punctual{c.stream}).run()
 	} else if err == nil {
 		c.serve1(&sniffed{c.stream, begun})
 	}
 	c.stream.Close()
 	c.endRequests()
 }
+
+// agreedOn is the protocol that the handshake came to. What it looks at is large, and is not
+// to lie on the stack for as long as the connection lives.
+//
+//go:noinline
+func (c *httpConn) agreedOn() string { return c.tls.ConnectionState().NegotiatedProtocol }
 
 // beginRequest takes a request in hand, until working is told of its end. It is false
 // for one that comes behind the end of the connection, as its goroutine may.
@@ -179,14 +187,12 @@ func (c *httpConn) serve1(nc net.Conn) {
 	<-c.stream.closed
 }
 
-// serve2 serves a connection by HTTP/2 to its end. In the clear its preface has been read.
-func (c *httpConn) serve2(on stream) {
-	if c.tls != nil {
-		if _, second, err := c.preface(on); err != nil || !second {
-			return
-		}
+// begin2 reads the preface of a connection by HTTP/2, nil if it is none.
+func (c *httpConn) begin2(on stream) *http2Conn {
+	if _, second, err := c.preface(on); err != nil || !second {
+		return nil
 	}
-	newHTTP2Conn(c, on).run()
+	return newHTTP2Conn(c, on)
 }
 
 // preface reads until it is plain whether a client speaks HTTP/2.

@@ -46,6 +46,15 @@ func (r *records) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// await waits until something can be passed on, behind a handshake. What goes wrong the next
+// Read meets as well.
+func (r *records) await() {
+	if len(r.in) == 0 && !r.ahead {
+		n, _ := r.accepted.Read(r.small[:])
+		r.in = r.small[:n]
+	}
+}
+
 // fill reads on behind in, which holds less than a header.
 func (r *records) fill() (err error) {
 	if r.ahead {

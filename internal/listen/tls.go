@@ -18,13 +18,25 @@ import (
 type tlsStream struct {
 	*tls.Conn
 	records *records
+	empty   bool // all that was decrypted has been read
+}
+
+// Read implements net.Conn. A silent client is waited for here and not in package tls, which
+// goes so deep that the stack of each idle connection would be twice as large.
+func (t *tlsStream) Read(b []byte) (n int, err error) {
+	if t.empty {
+		t.records.await()
+	}
+	n, err = t.Conn.Read(b)
+	t.empty = n < len(b) && (err == nil || errors.Is(err, os.ErrDeadlineExceeded))
+	return n, err
 }
 
 // newTLS is protocol.connection of DNS over TLS: the messages of TCP on an encrypted
 // stream. Clients need not say in the handshake that they speak it.
 func newTLS(s *Server, nc accepted) *connection {
 	r := newRecords(nc)
-	encrypted := &tlsStream{tls.Server(r, s.tlsConfig(transport.ALPNDoT)), r}
+	encrypted := &tlsStream{Conn: tls.Server(r, s.tlsConfig(transport.ALPNDoT)), records: r}
 	c := newFramedConn(s, transport.TLS, nc, encrypted)
 	c.open = func() error { return s.shakeHands(&c.connection, encrypted.Conn, nc) }
 	return &c.connection
