@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strings"
 
-	"kresd/internal/script/machine"
 	"kresd/internal/script/source"
 )
 
@@ -44,16 +43,13 @@ func (a *absences) note(name string, where func() string) {
 	}
 }
 
-// Missed says what a script learns that indexes the nil which it is given for name now, in
-// place of the machine's words; as Absent does for names that are known before. Only the
-// last is remembered.
-func (c *Call) Missed(name, told string) {
-	a := &c.vm.absent
+// remember takes a read of what might be there; only the last one is remembered.
+func (a *absences) remember(read missedRead) {
 	if _, known := a.Names[a.reads[a.missed].name]; !known {
 		delete(a.reads, a.missed)
 	}
-	a.missed = name[strings.LastIndexByte(name, '.')+1:]
-	a.reads[a.missed] = missedRead{name: name, where: machine.Position(c.l), told: told, value: true}
+	a.missed = read.name[strings.LastIndexByte(read.name, '.')+1:]
+	a.reads[a.missed] = read
 }
 
 // nilUsed is the machine's message about a nil that was called or indexed: where, of
