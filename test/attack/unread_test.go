@@ -133,10 +133,10 @@ func TestC3ClientsThatNeverRead(t *testing.T) {
 	share := 100 * float64(busyBeside-busyAlone) / float64(rounds*during)
 	answers := float64(busyBeside-busyAlone) / float64(judged) / (float64(busyRead) / (rounds * read))
 	tell(t, "C3", fmt.Sprintf("%d clients, %d connections, that ask for 60 KB over TCP and never read, beside %d questions a second over UDP", clients, conns, benignRate),
-		"15 % of a processor, or each as much as one who reads an answer (p99 <= 10 % more where nothing else runs)", "p99 %.2f ms alone, %.2f ms beside them, who take %.1f %% of a processor, each as much as %.1f who read, %d lost", before, after, share, answers, lost)
+		"15 % of a processor, or each as much as four who read (p99 <= 10 % more where nothing else runs)", "p99 %.2f ms alone, %.2f ms beside them, who take %.1f %% of a processor, each as much as %.1f who read, %d lost", before, after, share, answers, lost)
 	// The waits are those of the whole machine, with all else that it has to do: they are told
 	// and not judged. A slow processor is told by what it takes for those who read.
-	if share > most && answers > 1 || lost > 0 {
+	if share > most && answers > 4 || lost > 0 {
 		t.Errorf("p99 %.2f ms alone, %.2f ms beside clients that never read, who take %.1f %% of a processor, each as much as %.1f who read, %d lost", before, after, share, answers, lost)
 	}
 	if l.hits("tcp_time") == 0 {
