@@ -485,3 +485,44 @@ func TestNobodyAwaitsByAReceptionThatIsPassedOn(t *testing.T) {
 		t.Errorf("readable %v, held %v", readable, held)
 	}
 }
+
+// meanwhile is what a connection's answers are written to, and what happens during the first write.
+type meanwhile struct {
+	sent  []string
+	first func()
+}
+
+func (m *meanwhile) Write(b []byte) (int, error) {
+	m.sent = append(m.sent, string(b))
+	if first := m.first; first != nil {
+		m.first = nil
+		first()
+	}
+	return len(b), nil
+}
+
+// An answer that is ready while another is written leaves behind it, by whoever writes: two at
+// a time would mix their octets.
+func TestAnswersAreWrittenByOneAtATime(t *testing.T) {
+	w, to := &connWriter{}, &meanwhile{}
+	w.init(serve(t, newEcho()), &connection{}, to, nil)
+	say := func(word string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		out := w.bufferLocked()
+		*out = append(*out, word...)
+	}
+	to.first = func() {
+		say("two")
+		if w.flush(); len(to.sent) != 1 {
+			t.Errorf("written at the same time: %q", to.sent)
+		}
+	}
+	say("one")
+	if !w.flush() || len(to.sent) != 2 || to.sent[0] != "one" || to.sent[1] != "two" {
+		t.Errorf("written: %q", to.sent)
+	}
+	if say("three"); !w.flush() || len(to.sent) != 3 || w.writing || w.buffered() != 0 {
+		t.Errorf("written later: %q; %d octets are left", to.sent, w.buffered())
+	}
+}
