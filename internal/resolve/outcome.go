@@ -178,11 +178,14 @@ type Result struct {
 }
 
 // take makes the result of the outcome of the request's query. An extended error and
-// further records that a module has put into the Result for the client stay.
+// further records that a module has put into the Result for the client stay; by nobody are
+// these proven.
 func (res *Result) take(o *Outcome) {
-	res.Rcode = o.Rcode
+	res.Rcode, res.Rank = o.Rcode, o.Rank()
+	if len(res.Answer)+len(res.Authority) > 0 {
+		res.Rank = min(res.Rank, rank.Insecure|rank.Auth)
+	}
 	res.Answer, res.Authority = once(behind(o.Answer, res.Answer)), once(behind(o.Authority, res.Authority))
-	res.Rank = o.Rank()
 	res.Cached = o.Cached
 	res.NoCache = res.NoCache || o.Own
 }

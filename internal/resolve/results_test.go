@@ -220,6 +220,20 @@ func TestTheRankOfAResult(t *testing.T) {
 	}
 }
 
+// Records that were put into a result before anything was resolved are proven by nobody.
+func TestRecordsPutIntoAResultBeforeAreNotProven(t *testing.T) {
+	o := &Outcome{Kind: Positive, Answer: []Set{setOf(www, wire.TypeA)}}
+	for _, res := range []Result{{Answer: []Set{setOf(far, wire.TypeA)}}, {Authority: []Set{setOf(far, wire.TypeA)}}} {
+		if res.take(o); res.Rank != rank.Auth|rank.Insecure || len(res.Answer)+len(res.Authority) != 2 {
+			t.Errorf("rank %d, %d sets", res.Rank, len(res.Answer)+len(res.Authority))
+		}
+	}
+	res := Result{Additional: []Set{setOf(far, wire.TypeA)}}
+	if res.take(o); !res.Rank.IsSecure() {
+		t.Errorf("of additional records: rank %d", res.Rank)
+	}
+}
+
 // Lists without a set that is there twice are not copied.
 func TestWhatIsThereOnceIsNotCopied(t *testing.T) {
 	sets := []Set{setOf(www, wire.TypeA), setOf(far, wire.TypeA), setOf(near, wire.TypeA)}
