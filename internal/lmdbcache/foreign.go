@@ -55,7 +55,7 @@ func keepOthersOut(dir string) (*os.File, error) {
 // fresh one.
 func (s *Store) keepOthersOut() {
 	path := filepath.Join(s.dir, lockName)
-	if isGuard(path) && s.isOwn(path) {
+	if s.isOwn(path) && (isGuard(path) || mayNotRead(path)) {
 		return
 	}
 	leave, err := openGate(s.dir, gateTime)
@@ -78,16 +78,26 @@ func (s *Store) keepOthersOut() {
 }
 
 // isGuard tells whether a file is what keepOthersOut makes of lock.mdb: on a full disk,
-// empty. What a process that has become another user may not read is not judged.
+// empty.
 func isGuard(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return errors.Is(err, fs.ErrPermission)
+		return false
 	}
 	defer f.Close()
 	var text [len(lockText) + 1]byte
 	n, err := io.ReadFull(f, text[:])
 	return err == io.EOF || err == io.ErrUnexpectedEOF && string(text[:n]) == lockText
+}
+
+// mayNotRead tells whether a process that has become another user may not read a file any
+// more, so that it cannot judge it.
+func mayNotRead(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		f.Close()
+	}
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // isOwn tells whether path is the file that is locked.
