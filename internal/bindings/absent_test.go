@@ -67,6 +67,7 @@ func TestAbsentNamesAreNotTakenForOthers(t *testing.T) {
 	w.expectFile("if net.bpf_set then return end\nlocal t = {}\nt.bpf_set()", "config:3: attempt to call field 'bpf_set' (a nil value)")
 	w.expectFile("local f, g = net.bpf_set\ng()", "config:2: attempt to call local 'g' (a nil value)")
 	w.expectFile("local f = net.bpf_set\nif not f then local t = {} t.f() end", "config:2: attempt to call field 'f' (a nil value)")
+	w.expectFile("local f = net.bpf_set\n_ENV['a('].x = 1", "config:2: attempt to index global 'a(' (a nil value)")
 	w.expectFile("net.nosuch()", "config:1: attempt to call field 'nosuch' (a nil value)")
 	w.expectFile("fallback = { add = function() end }\nfallback.add()", "")
 }

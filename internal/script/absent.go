@@ -88,7 +88,7 @@ func (a *absences) given(variable, where string) (missedRead, bool) {
 		if source.ChunkOf(read.where) != source.ChunkOf(where) {
 			continue
 		}
-		assigned := regexp.MustCompile(`(?:^|;|[^,\s]\s+)` + variable + `\s*=\s*` + regexp.QuoteMeta(read.name) + `\b`)
+		assigned := regexp.MustCompile(`(?:^|;|[^,\s]\s+)` + regexp.QuoteMeta(variable) + `\s*=\s*` + regexp.QuoteMeta(read.name) + `\b`)
 		if assigned.MatchString(a.sources.Line(read.where)) {
 			return read, true
 		}
