@@ -311,7 +311,7 @@ func TestALookUpBesideThatPanics(t *testing.T) {
 	if !s.lookBeside(q) {
 		t.Fatal("nothing is looked up")
 	}
-	s.running.Wait()
+	s.panics.Wait() // which ends later than s.running: the panic is counted last
 	if sub := <-q.run.beside.got; sub.Err != errJoined || s.Panics() != 1 || s.r.work.beside.Load() != 0 {
 		t.Errorf("%v, %d panics, %d are under way", sub.Err, s.Panics(), s.r.work.beside.Load())
 	}
