@@ -50,7 +50,7 @@ func (a *answer) delegation(ns *wire.RRset) *zonecut.Cut {
 	left, glue := 0, a.glued()
 	for i, rdata := range ns.Data {
 		if len(cut.NS) == limits.NSKeptPerDelegation {
-			left = len(ns.Data) - i // nothing that follows could be kept
+			left += len(ns.Data) - i // nothing that follows could be kept
 			break
 		}
 		name := wire.Target(rdata)

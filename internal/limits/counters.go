@@ -99,7 +99,7 @@ var known = [ids]text{
 	NSAddrFetch:        counted("ns_addr_fetch", "no further name server was looked up for a referral or a client's question"),
 	UnresolvableNS:     counted("unresolvable_ns", "a name server was not looked up: its zone's servers fail, or its client's question has met %d without address, %d zones whose servers answer with errors or %d whose servers are silent", UnresolvableNSPerRequest, BadNSZonesTried, SilentZonesTried),
 	Throttled:          counted("throttled_ns", "a name server was left alone that could not be looked up within the last %d seconds", seconds(UnresolvableNSThrottle)),
-	UselessServers:     counted("useless_servers", "a zone was given up after %d servers whose answers do not help, %d addresses where it has one name server, or fewer that refuse though they know it", UselessPerZone, UselessAnswers(1)),
+	UselessServers:     counted("useless_servers", "a zone was given up after %d servers whose answers do not help, up to %d addresses where it has few name servers, or fewer that refuse though they know it", UselessPerZone, UselessAnswers(1)),
 	Cycle:              counted("cycle", "a look-up waited for itself"),
 	Deadline:           counted("deadline", "a client's question ended after %d seconds", seconds(RequestDeadline)),
 	RRsFromClient:      counted("rrs_from_client", "a client's message had more than %d records beside its question: FORMERR", MaxRRsFromClient),

@@ -65,7 +65,7 @@ func (e *Exchanger) askConnectedInTime(ctx context.Context, x *resolve.Exchange,
 	}
 	r := <-got
 	l.close()
-	return r.reply, r.err
+	return r.reply, e.bySource(x, r.err)
 }
 
 // patience is how long an answer over a connection is waited for before other servers are
