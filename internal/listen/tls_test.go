@@ -80,20 +80,10 @@ func FuzzRecords(f *testing.F) {
 // What the system has no room for at once is written when it has, behind the rest: all of it is
 // told to have been written, and all of it comes.
 func TestRecordsAreWrittenWhole(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	client := tcpClient(t, plainAddr(ln.Addr()))
-	nc, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc, client := atBothEnds(t)
 	_ = errors.Join(client.SetReadBuffer(64<<10), nc.(*net.TCPConn).SetWriteBuffer(64<<10))
 	came := make(chan int64, 1)
-	r := newRecords(nc.(accepted))
+	r := newRecords(nc)
 	waited := 0
 	r.waits = func() {
 		waited++

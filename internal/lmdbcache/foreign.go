@@ -80,7 +80,7 @@ func (s *Store) keepOthersOut() {
 // isGuard tells whether a file is what keepOthersOut makes of lock.mdb: on a full disk,
 // empty.
 func isGuard(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := openItself(path)
 	if err != nil {
 		return false
 	}
@@ -93,11 +93,16 @@ func isGuard(path string) bool {
 // mayNotRead tells whether a process that has become another user may not read a file any
 // more, so that it cannot judge it.
 func mayNotRead(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := openItself(path)
 	if err == nil {
 		f.Close()
 	}
 	return errors.Is(err, fs.ErrPermission)
+}
+
+// openItself opens a file to be read, but nothing that it points to, and waits for nobody.
+func openItself(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }
 
 // isOwn tells whether path is the file that is locked.
